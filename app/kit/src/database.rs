@@ -1,0 +1,237 @@
+//! The database: `DATABASE_URL`, `postgres://…` or `sqlite:…`.
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `DATABASE_URL` | the service's own | where the database is |
+//! | `DATABASE_WAIT_SECONDS` | 60 | how long to wait at the start while PostgreSQL does not answer |
+//! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool (SQLite always has one connection) |
+//! | `DATABASE_ACQUIRE_SECONDS` | 3 | how long a request may wait for a connection |
+//! | `DATABASE_STATEMENT_SECONDS` | 5 | how long PostgreSQL may work on one statement |
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use sea_orm::{
+    DatabaseConnection, SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions, Connection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqlitePoolOptions},
+    },
+};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::settings::{self, SettingError, Variables};
+
+/// Why there is no database. No variant ever holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// `DATABASE_URL` is of a kind that is not supported.
+    #[error(
+        "DATABASE_URL starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)"
+    )]
+    UnknownKind,
+    /// `DATABASE_URL` has the right start and a fault behind it.
+    #[error(
+        "DATABASE_URL cannot be read; write postgres://user:password@host:5432/name, with special characters in the password percent-encoded, or sqlite:file?mode=rwc (it is not shown: it may hold a password)"
+    )]
+    Malformed,
+    /// Another setting is wrong.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The database did not answer in time.
+    #[error(
+        "{place} did not answer within {waited:?}: {source}. Start it or correct DATABASE_URL; DATABASE_WAIT_SECONDS sets how long to wait"
+    )]
+    NoAnswer {
+        /// The database, without its password.
+        place: String,
+        /// How long we tried.
+        waited: Duration,
+        /// The last answer.
+        source: sqlx::Error,
+    },
+    /// The SQLite file cannot be opened.
+    #[error(
+        "cannot open the SQLite file {file}: {source}. Check that its folder exists and can be written; `?mode=rwc` at the end of DATABASE_URL creates the file"
+    )]
+    NoFile {
+        /// The file's path.
+        file: String,
+        /// SQLite's answer.
+        source: sqlx::Error,
+    },
+}
+
+/// Where the database is and how to treat it. Shows itself without its password.
+#[derive(Clone)]
+pub struct Database {
+    kind: Kind,
+    wait: Duration,
+    max_connections: u32,
+    acquire: Duration,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Postgres(Box<PgConnectOptions>),
+    Sqlite(Box<SqliteConnectOptions>),
+}
+
+impl Database {
+    /// Reads the settings; `default_url` applies when `DATABASE_URL` is not set.
+    ///
+    /// # Errors
+    /// [`DatabaseError`] when a setting cannot be understood. Nothing is contacted yet.
+    pub fn from(variables: Variables, default_url: &str) -> Result<Self, DatabaseError> {
+        let url = variables("DATABASE_URL").unwrap_or_else(|| default_url.to_owned());
+        let statement = settings::seconds(variables, "DATABASE_STATEMENT_SECONDS", 5)?;
+        let kind = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            let options = PgConnectOptions::from_str(&url)
+                .map_err(|_| DatabaseError::Malformed)?
+                .options([("statement_timeout", statement.as_millis().to_string())])
+                .disable_statement_logging();
+            Kind::Postgres(Box::new(options))
+        } else if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(&url).map_err(|_| DatabaseError::Malformed)?;
+            Kind::Sqlite(Box::new(options.disable_statement_logging()))
+        } else {
+            return Err(DatabaseError::UnknownKind);
+        };
+        Ok(Self {
+            kind,
+            wait: settings::seconds(variables, "DATABASE_WAIT_SECONDS", 60)?,
+            max_connections: settings::positive(variables, "DATABASE_MAX_CONNECTIONS", 10)?,
+            acquire: settings::seconds(variables, "DATABASE_ACQUIRE_SECONDS", 3)?,
+        })
+    }
+
+    /// Connects. While PostgreSQL does not answer, tries again until the wait is over.
+    ///
+    /// The pool heals itself: a dead connection is replaced by the next request.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoAnswer`] with PostgreSQL, [`DatabaseError::NoFile`] with SQLite.
+    pub async fn connect(&self) -> Result<DatabaseConnection, DatabaseError> {
+        match &self.kind {
+            Kind::Postgres(options) => {
+                self.wait_for(options).await?;
+                let pool = PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(self.acquire);
+                let pool = pool.connect_lazy_with(options.as_ref().clone());
+                Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
+            }
+            Kind::Sqlite(options) => {
+                // One connection that never ends: requests queue instead of finding the file locked.
+                let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+                let pool = pool.acquire_timeout(self.acquire).connect_with(options.as_ref().clone()).await;
+                let pool = pool.map_err(|source| {
+                    let file = options.get_filename().display().to_string();
+                    DatabaseError::NoFile { file, source }
+                })?;
+                Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+            }
+        }
+    }
+
+    async fn wait_for(&self, options: &PgConnectOptions) -> Result<(), DatabaseError> {
+        let deadline = Instant::now() + self.wait;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let source = match timeout_at(deadline, options.connect()).await {
+                Ok(Ok(connection)) => {
+                    // It answered; how it takes our goodbye does not matter.
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Ok(Err(error)) => error,
+                Err(_) => sqlx::Error::PoolTimedOut,
+            };
+            if Instant::now() + pause >= deadline {
+                return Err(DatabaseError::NoAnswer { place: self.to_string(), waited: self.wait, source });
+            }
+            tracing::warn!(database = %self, error = %source, "waiting for the database");
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Postgres(options) => {
+                let database = options.get_database().unwrap_or(options.get_username());
+                write!(f, "PostgreSQL database {database} of {} at ", options.get_username())?;
+                match options.get_socket() {
+                    Some(socket) => write!(f, "{}", socket.display()),
+                    None => write!(f, "{}:{}", options.get_host(), options.get_port()),
+                }
+            }
+            Kind::Sqlite(options) => write!(f, "SQLite file {}", options.get_filename().display()),
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Database({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn with(settings: &'static [(&'static str, &'static str)]) -> Result<Database, DatabaseError> {
+        let variables =
+            |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        Database::from(&variables, "sqlite:default.sqlite")
+    }
+
+    #[test]
+    fn the_default_applies() {
+        assert_eq!(with(&[]).unwrap().to_string(), "SQLite file default.sqlite");
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let url = "postgres://cloud:s3cret@db.internal:6432/tasks?password=s3cret";
+        let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+        let database = Database::from(&variables, "").unwrap();
+        assert_eq!(database.to_string(), "PostgreSQL database tasks of cloud at db.internal:6432");
+        assert!(!format!("{database:?}").contains("s3cret"));
+
+        for wrong in
+            ["postgres://cloud:s3cret@db:port/x", "mysql://cloud:s3cret@db/x", "s3cret", "sqlite:x?mode=s3cret"]
+        {
+            let error = Database::from(&|_| None, wrong).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_refused() {
+        let error = with(&[("DATABASE_MAX_CONNECTIONS", "lots")]).unwrap_err().to_string();
+        assert!(error.starts_with("DATABASE_MAX_CONNECTIONS=lots is not"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_sqlite_file_says_how_to_create_it() {
+        let error = with(&[("DATABASE_URL", "sqlite:no/such/folder.sqlite")]).unwrap().connect().await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot open the SQLite file no/such/folder.sqlite"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn waiting_is_bounded_and_names_the_reason() {
+        // A port that was just free, so nobody answers there.
+        let address = crate::listen::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let variables = |name: &str| match name {
+            "DATABASE_URL" => Some(format!("postgres://cloud:s3cret@{address}/tasks")),
+            "DATABASE_WAIT_SECONDS" => Some("1".to_owned()),
+            _ => None,
+        };
+        let error = Database::from(&variables, "").unwrap().connect().await.unwrap_err().to_string();
+        let start = format!("PostgreSQL database tasks of cloud at {address} did not answer within 1s: ");
+        assert!(error.starts_with(&start) && error.contains("refused") && !error.contains("s3cret"), "{error}");
+    }
+}

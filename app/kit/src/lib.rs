@@ -1,0 +1,55 @@
+//! What every service needs around its routes.
+//!
+//! A service is its migrations, its routes and one call:
+//!
+//! ```no_run
+//! use actix_web::web::{self, ServiceConfig};
+//! use sea_orm_migration::{MigrationTrait, MigratorTrait};
+//!
+//! struct Migrations;
+//!
+//! impl MigratorTrait for Migrations {
+//!     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+//!         Vec::new()
+//!     }
+//! }
+//!
+//! fn routes(app: &mut ServiceConfig) {
+//!     app.route("/", web::get().to(|| async { "hello" }));
+//! }
+//!
+//! fn main() -> std::process::ExitCode {
+//!     kit::exit("hello", kit::run::<Migrations>("hello", "sqlite:hello.sqlite?mode=rwc", routes))
+//! }
+//! ```
+//!
+//! # Layout
+//!
+//! | module | what it does | environment |
+//! |---|---|---|
+//! | [`listen`] | opens the port | `LISTEN` |
+//! | [`database`] | connects, and waits while the database starts | `DATABASE_*` |
+//! | [`migrate`] | brings the schema up to date, whoever else is starting | |
+//! | [`limits`] | refuses what is too large or too slow | `LIMIT_*` |
+//! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
+//! | [`metrics`] | `GET /metrics` for Prometheus | |
+//! | [`health`] | `GET /healthz` for load balancers | |
+//! | [`reply`] | the answers that all services share | |
+//! | [`settings`] | reads a setting, or says what is wrong with it | |
+//! | [`server`] | puts it all together, and stops gracefully | |
+//! | `testing` | with the feature of that name: services and PostgreSQL servers for tests | |
+
+pub mod database;
+pub mod health;
+pub mod limits;
+pub mod listen;
+pub mod log;
+pub mod metrics;
+pub mod migrate;
+pub mod reply;
+pub mod server;
+pub mod settings;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use server::{Service, StartError, exit, run};

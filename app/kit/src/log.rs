@@ -1,0 +1,106 @@
+//! The log: JSON lines on stderr, one per request, each with the request's id.
+//!
+//! The id is taken from the header `x-request-id` (or made), stands in every line that is logged on the request's
+//! behalf, and goes back in the answer. `RUST_LOG` chooses what is logged; the default is `info`.
+
+use std::time::Instant;
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+    middleware::Next,
+};
+use tracing::Instrument;
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use crate::settings::Variables;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The libraries below us report what we report ourselves; sqlx's warnings may even quote a part of the URL.
+const DEFAULT_FILTER: &str = "info,actix_server=warn,sea_orm_migration=warn,sqlx=error";
+
+/// Starts logging. Later calls in the same process change nothing.
+pub fn start(variables: Variables) {
+    let filter = variables("RUST_LOG").unwrap_or_else(|| DEFAULT_FILTER.to_owned());
+    // The only failure is that a logger is there already, and then it stays.
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_target(false)
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// Middleware that logs a request when it is answered, and gives the answer its id.
+pub(crate) async fn request(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let start = Instant::now();
+    let id = request_id(request.headers());
+    let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
+    let method = request.method().clone();
+    let path = request.path().to_owned();
+    let client = request.connection_info().realip_remote_addr().unwrap_or_default().to_owned();
+    let span = tracing::error_span!("request", request_id = id);
+
+    let mut answer = next.call(request).instrument(span.clone()).await;
+    let status = match &mut answer {
+        Ok(response) => {
+            response.headers_mut().insert(REQUEST_ID, header);
+            response.status()
+        }
+        Err(error) => {
+            error.add_response_mapper(move |mut response| {
+                response.headers_mut().insert(REQUEST_ID, header.clone());
+                response
+            });
+            error.as_response_error().status_code()
+        }
+    };
+    let (status, duration_ms) = (status.as_u16(), start.elapsed().as_secs_f64() * 1000.0);
+    span.in_scope(|| tracing::info!(%method, path, status, duration_ms, client, "request"));
+    answer
+}
+
+/// The client's id, if it is short and plain enough to stand in a log; else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let is_plain = |id: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        (1..=128).contains(&id.len()) && id.bytes().all(plain)
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
+    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn id_for(given: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_str(given).unwrap());
+        request_id(&headers)
+    }
+
+    #[test]
+    fn a_plain_id_is_kept() {
+        assert_eq!(id_for("1-67891233-abcdef012345678912345678"), "1-67891233-abcdef012345678912345678");
+    }
+
+    #[test]
+    fn anything_else_is_replaced() {
+        for wrong in ["", "two words", "{\"a\":1}", &"x".repeat(129)] {
+            let id = id_for(wrong);
+            assert!(Uuid::parse_str(&id).is_ok(), "{wrong} gave {id}");
+        }
+    }
+}

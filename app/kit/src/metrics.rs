@@ -1,0 +1,163 @@
+//! `GET /metrics`: requests and their latency, in Prometheus' text format.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::Method,
+    middleware::Next,
+    web::Data,
+};
+
+/// Upper bounds of the latency histogram, in milliseconds.
+const BUCKETS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
+
+/// All requests so far, by method, route and status.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    series: RwLock<BTreeMap<Labels, Arc<Histogram>>>,
+}
+
+/// The route is the pattern (`/tasks/{id}`), so that the number of series is bounded.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Labels {
+    method: String,
+    route: String,
+    status: u16,
+}
+
+#[derive(Debug, Default)]
+struct Histogram {
+    /// Requests per bucket, each counted once, in the first bucket that fits.
+    buckets: [AtomicU64; BUCKETS_MS.len()],
+    count: AtomicU64,
+    sum_micros: AtomicU64,
+}
+
+impl Metrics {
+    fn record(&self, labels: Labels, latency: Duration) {
+        let known = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&labels).cloned();
+        let histogram = known.unwrap_or_else(|| {
+            Arc::clone(self.series.write().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default())
+        });
+        let bucket = BUCKETS_MS.iter().position(|bound| latency <= Duration::from_millis(*bound));
+        if let Some(bucket) = bucket {
+            histogram.buckets[bucket].fetch_add(1, Relaxed);
+        }
+        histogram.count.fetch_add(1, Relaxed);
+        histogram.sum_micros.fetch_add(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// Renders everything in Prometheus' text format. Latencies are in seconds.
+    pub fn render(&self) -> String {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let mut requests = String::from(
+            "# HELP http_requests_total Requests answered.\n\
+             # TYPE http_requests_total counter\n",
+        );
+        let mut latency = String::from(
+            "# HELP http_request_duration_seconds Time from a request's head to its answer's head.\n\
+             # TYPE http_request_duration_seconds histogram\n",
+        );
+        for (Labels { method, route, status }, histogram) in series.iter() {
+            let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+            // Writing to a String cannot fail.
+            let _ = histogram.render(&labels, &mut requests, &mut latency);
+        }
+        requests + &latency
+    }
+}
+
+impl Histogram {
+    fn render(&self, labels: &str, requests: &mut String, latency: &mut String) -> std::fmt::Result {
+        let name = "http_request_duration_seconds";
+        let mut cumulated = 0;
+        for (bound, bucket) in BUCKETS_MS.iter().zip(&self.buckets) {
+            cumulated += bucket.load(Relaxed);
+            let bound = Duration::from_millis(*bound).as_secs_f64();
+            writeln!(latency, "{name}_bucket{{{labels},le=\"{bound}\"}} {cumulated}")?;
+        }
+        // Read last, so that a request counted meanwhile cannot make a bucket exceed the total.
+        let count = self.count.load(Relaxed).max(cumulated);
+        let sum = Duration::from_micros(self.sum_micros.load(Relaxed)).as_secs_f64();
+        writeln!(latency, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
+        writeln!(latency, "{name}_sum{{{labels}}} {sum}")?;
+        writeln!(latency, "{name}_count{{{labels}}} {count}")?;
+        writeln!(requests, "http_requests_total{{{labels}}} {count}")
+    }
+}
+
+/// Answers with [`Metrics::render`].
+pub async fn show(metrics: Data<Metrics>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
+}
+
+/// Middleware that counts a request and times it.
+pub(crate) async fn count(
+    metrics: Data<Metrics>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let start = Instant::now();
+    let method = method_label(request.method()).to_owned();
+    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let answer = next.call(request).await;
+    let status = match &answer {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    metrics.record(Labels { method, route, status: status.as_u16() }, start.elapsed());
+    answer
+}
+
+/// A client may invent methods; they share one label.
+fn method_label(method: &Method) -> &str {
+    match method.as_str() {
+        known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known,
+        _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn buckets_are_cumulative_and_in_seconds() {
+        let metrics = Metrics::default();
+        for millis in [5, 6, 30_000] {
+            let labels = Labels { method: "GET".into(), route: "/tasks/{id}".into(), status: 200 };
+            metrics.record(labels, Duration::from_millis(millis));
+        }
+        let text = metrics.render();
+        let labels = r#"method="GET",route="/tasks/{id}",status="200""#;
+        for line in [
+            format!("http_requests_total{{{labels}}} 3"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"0.005\"}} 1"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"0.01\"}} 2"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"10\"}} 2"),
+            format!("http_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} 3"),
+            format!("http_request_duration_seconds_sum{{{labels}}} 30.011"),
+            format!("http_request_duration_seconds_count{{{labels}}} 3"),
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn invented_methods_share_a_label() {
+        assert_eq!(method_label(&Method::from_bytes(b"BREW").unwrap()), "OTHER");
+        assert_eq!(method_label(&Method::PATCH), "PATCH");
+    }
+}

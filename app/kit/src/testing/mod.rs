@@ -1,0 +1,135 @@
+//! For tests: a service that runs in this process, a plain HTTP exchange with it, and a real PostgreSQL.
+//!
+//! Everything takes a free port and its own directory, and goes away when it is dropped. What cannot be set up panics.
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod postgres;
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use actix_web::{rt::System, web::ServiceConfig};
+use sea_orm::DatabaseConnection;
+use sea_orm_migration::MigratorTrait;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+pub use postgres::Postgres;
+
+use crate::{Service, database::Database, limits::Limits, listen, migrate};
+
+/// A service on a free port.
+pub struct Served {
+    /// Where it listens.
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// Starts a service on a database. Requests may be sent at once: they queue until it is ready.
+    pub fn start<M: MigratorTrait>(database_url: &str, limits: Limits, routes: fn(&mut ServiceConfig)) -> Self {
+        let listener = listen::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let database_url = database_url.to_owned();
+        let thread = thread::spawn(move || {
+            System::new().block_on(async {
+                let database = connect(&database_url).await;
+                migrate::up::<M>(&database).await.unwrap();
+                let service = Service { listener, database, limits, routes };
+                service.run_until(async { drop(stopped.await) }).await.unwrap();
+            });
+        });
+        Self { address, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Sends a request such as `("GET /tasks/", "")` and waits for the answer.
+    pub fn send(&self, request: &str, body: &str) -> Answer {
+        let length = body.len();
+        let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+        exchange(self.address, &(head + body))
+    }
+
+    /// Asks the service to stop, without waiting for it.
+    pub fn ask_to_stop(&mut self) {
+        self.stop.take();
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+        let ended = self.thread.take().unwrap().join();
+        // A second panic while the test unwinds would only hide the first.
+        assert!(ended.is_ok() || thread::panicking(), "the service panicked");
+    }
+}
+
+/// An answer, taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Header lines, without the status line, in lower case up to the colon.
+    pub headers: Vec<(String, String)>,
+    /// Body as text.
+    pub body: String,
+}
+
+impl Answer {
+    /// Reads an answer until the connection ends.
+    pub fn read(mut stream: &TcpStream) -> Self {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not an answer: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap().parse().unwrap();
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Self { status, headers, body: body.to_owned() }
+    }
+
+    /// The value of a header, by its name in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// Sends bytes as they are and reads the answer. The request should ask for `Connection: close`.
+pub fn exchange(address: SocketAddr, request: &str) -> Answer {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    Answer::read(&stream)
+}
+
+/// Connects to the database behind a URL.
+pub async fn connect(url: &str) -> DatabaseConnection {
+    let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
+    Database::from(&variables, "").unwrap().connect().await.unwrap()
+}
+
+/// The URL of a SQLite file in a directory, created when missing.
+pub fn sqlite_url(directory: &TempDir) -> String {
+    format!("sqlite:{}/test.sqlite?mode=rwc", directory.path().display())
+}
+
+/// Waits until something holds, looking again and again.
+///
+/// # Panics
+/// When it does not come to hold within 30 seconds.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// How long a test waits before it fails.
+const PATIENCE: Duration = Duration::from_secs(30);

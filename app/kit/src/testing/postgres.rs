@@ -1,0 +1,99 @@
+//! A PostgreSQL server of one's own.
+
+use std::{
+    env, fs,
+    io::{Write, stderr},
+    os::unix::{fs::MetadataExt, fs::chown, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+/// A PostgreSQL server with an empty database, in a directory of its own, reached by a socket in it.
+pub struct Postgres {
+    binaries: PathBuf,
+    directory: TempDir,
+    /// Whom it runs as when we are root, which PostgreSQL refuses: user and group.
+    user: Option<(u32, u32)>,
+}
+
+impl Postgres {
+    /// Starts a server; says so and gives `None` when PostgreSQL is not installed.
+    pub fn start() -> Option<Self> {
+        let Some(binaries) = find_binaries() else {
+            // Not eprintln!, which the test harness would swallow.
+            let why = "skipped: no initdb and pg_ctl in PATH or /usr/lib/postgresql/*/bin\n";
+            stderr().write_all(why.as_bytes()).unwrap();
+            return None;
+        };
+        let directory = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        let is_root = fs::metadata(directory.path()).unwrap().uid() == 0;
+        let user = is_root.then(unprivileged_user);
+        if let Some((uid, gid)) = user {
+            chown(directory.path(), Some(uid), Some(gid)).unwrap();
+        }
+        let postgres = Self { binaries, directory, user };
+        postgres.call("initdb", &["-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]);
+        postgres.resume();
+        Some(postgres)
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@localhost/postgres?host={}", self.directory.path().display())
+    }
+
+    /// Stops the server, cutting its connections.
+    pub fn suspend(&self) {
+        self.call("pg_ctl", &["-D", "data", "-w", "-m", "fast", "stop"]);
+    }
+
+    /// Starts the server again.
+    pub fn resume(&self) {
+        let options = format!("-F -c listen_addresses='' -k '{}'", self.directory.path().display());
+        self.call("pg_ctl", &["-D", "data", "-w", "-l", "log", "-o", &options, "start"]);
+    }
+
+    fn call(&self, program: &str, arguments: &[&str]) {
+        let status = self.command(program, arguments).status().unwrap();
+        let log = || fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        assert!(status.success(), "{program} {arguments:?}: {status}\n{}", log());
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.binaries.join(program));
+        command.args(arguments).current_dir(self.directory.path()).stdout(Stdio::null());
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // It may be suspended, and then there is nothing to stop.
+        let mut stop = self.command("pg_ctl", &["-D", "data", "-w", "-m", "immediate", "stop"]);
+        let _ = stop.stderr(Stdio::null()).status();
+    }
+}
+
+fn find_binaries() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let installed = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let installed = installed.map(|version| version.path().join("bin"));
+    let complete = |folder: &PathBuf| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
+    env::split_paths(&path).chain(installed).find(complete)
+}
+
+/// The user `postgres`, or else `nobody`.
+fn unprivileged_user() -> (u32, u32) {
+    let users = fs::read_to_string(Path::new("/etc/passwd")).unwrap();
+    let ids = |name: &str| {
+        let mut fields =
+            users.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(name))?;
+        Some((fields.nth(2)?.parse().ok()?, fields.next()?.parse().ok()?))
+    };
+    ids("postgres").or_else(|| ids("nobody")).expect("a user named postgres or nobody, since PostgreSQL refuses root")
+}

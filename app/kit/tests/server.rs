@@ -1,0 +1,133 @@
+//! What every service answers, whatever its own routes are.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    future::pending,
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use actix_web::web::{self, ServiceConfig};
+use kit::{
+    limits::Limits,
+    testing::{Answer, Served, exchange, wait_until},
+};
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+struct NoMigrations;
+
+impl MigratorTrait for NoMigrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        Vec::new()
+    }
+}
+
+fn routes(app: &mut ServiceConfig) {
+    app.route("/echo/{name}", web::post().to(|body: String| async { body }))
+        .route("/never", web::get().to(pending::<String>));
+}
+
+const LIMITS: Limits = Limits { body_bytes: 1000, head_bytes: 2000, time: Duration::from_secs(20) };
+
+fn serve(limits: Limits) -> Served {
+    Served::start::<NoMigrations>("sqlite::memory:", limits, routes)
+}
+
+#[test]
+fn health() {
+    let answer = serve(LIMITS).send("GET /healthz", "");
+    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
+}
+
+#[test]
+fn metrics_count_by_pattern() {
+    let service = serve(LIMITS);
+    service.send("POST /echo/a", "");
+    service.send("POST /echo/b", "");
+    service.send("GET /no/such/path", "");
+    let metrics = service.send("GET /metrics", "").body;
+    for line in [
+        r#"http_requests_total{method="POST",route="/echo/{name}",status="200"} 2"#,
+        r#"http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+        r#"http_request_duration_seconds_bucket{method="POST",route="/echo/{name}",status="200",le="+Inf"} 2"#,
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line}\nis not in\n{metrics}");
+    }
+}
+
+#[test]
+fn a_request_id_goes_back() {
+    let service = serve(LIMITS);
+    let given = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: abc-1\r\n\r\n";
+    assert_eq!(exchange(service.address, given).header("x-request-id"), Some("abc-1"));
+    let made = service.send("GET /no/such/path", "").header("x-request-id").unwrap().to_owned();
+    assert_eq!(made.len(), 36, "{made}");
+}
+
+#[test]
+fn a_body_up_to_the_limit_arrives() {
+    let body = "x".repeat(LIMITS.body_bytes);
+    assert_eq!(serve(LIMITS).send("POST /echo/a", &body).body, body);
+}
+
+#[test]
+fn a_longer_body_is_413() {
+    let service = serve(LIMITS);
+    let expected = (413, r#"{"detail":"The body is longer than 1000 bytes."}"#);
+    for length in [LIMITS.body_bytes + 1, 1_000_000] {
+        let answer = service.send("POST /echo/a", &"x".repeat(length));
+        assert_eq!((answer.status, answer.body.as_str()), expected, "{length}");
+    }
+    let head = "POST /echo/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunked = format!("{head}3e9\r\n{}\r\n0\r\n\r\n", "x".repeat(0x3e9));
+    let answer = exchange(service.address, &chunked);
+    assert_eq!((answer.status, answer.body.as_str()), expected);
+}
+
+#[test]
+fn a_long_head_is_431() {
+    let service = serve(LIMITS);
+    let answer = service.send(&format!("GET /{}", "x".repeat(LIMITS.head_bytes)), "");
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (431, r#"{"detail":"The request's head is longer than 2000 bytes."}"#)
+    );
+}
+
+#[test]
+fn a_slow_body_is_408() {
+    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
+    let answer = exchange(service.address, "POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel");
+    assert_eq!((answer.status, answer.body.as_str()), (408, r#"{"detail":"The body did not arrive within 1s."}"#));
+}
+
+#[test]
+fn a_slow_answer_is_503_and_counted() {
+    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
+    let answer = service.send("GET /never", "");
+    assert_eq!((answer.status, answer.body.as_str()), (503, r#"{"detail":"No answer within 1s. Try again shortly."}"#));
+    assert!(answer.header("x-request-id").is_some(), "{answer:?}");
+    let metrics = service.send("GET /metrics", "").body;
+    assert!(metrics.contains(r#"http_requests_total{method="GET",route="/never",status="503"} 1"#), "{metrics}");
+}
+
+#[test]
+fn stopping_finishes_what_runs_and_refuses_what_is_new() {
+    let mut service = serve(LIMITS);
+    let address = service.address;
+    let mut running = TcpStream::connect(address).unwrap();
+    let head =
+        "POST /echo/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    running.write_all(head.as_bytes()).unwrap();
+    // Asked for the body: so the request is running.
+    let mut interim = [0; 25];
+    running.read_exact(&mut interim).unwrap();
+    assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    service.ask_to_stop();
+    wait_until("new connections are refused", || TcpStream::connect(address).is_err());
+    running.write_all(b"hello").unwrap();
+    let answer = Answer::read(&running);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
+}

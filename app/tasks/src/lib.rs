@@ -1,0 +1,27 @@
+//! The Tasks service: a table of tasks behind an HTTP interface, the Django application's equal.
+//!
+//! # Layout
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`mod@routes`] | the requests under `/tasks/` and their answers |
+//! | [`input`] | request bodies, parsed into what may be stored, or every fault in them |
+//! | [`timestamp`] | dates and times as clients write and read them |
+//! | [`entity`] | the table `tasks_task` |
+//! | [`migration`] | how that table comes into being, and goes |
+//! | [`auth`] | who may do what: `AUTH` |
+//!
+//! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
+
+pub mod auth;
+pub mod entity;
+pub mod input;
+pub mod migration;
+pub mod routes;
+pub mod timestamp;
+
+pub use migration::Migrations;
+pub use routes::routes;
+
+/// The database when `DATABASE_URL` is not set: a file in the current directory, created when missing.
+pub const DEFAULT_DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";

@@ -1,0 +1,79 @@
+//! Migrations: by many at once, and there and back.
+
+use std::{sync::Barrier, thread};
+
+use kit::{
+    migrate,
+    testing::{Postgres, connect, sqlite_url},
+};
+use sea_orm_migration::{MigratorTrait, SchemaManager};
+use tasks::Migrations;
+
+const INSTANCES: usize = 4;
+
+/// Starts the migrations of four instances at the same moment, each with its own connections.
+fn migrate_at_once(database_url: &str) {
+    let start = Barrier::new(INSTANCES);
+    let instance = || {
+        block_on(async {
+            let database = connect(database_url).await;
+            start.wait();
+            migrate::up::<Migrations>(&database).await
+        })
+    };
+    thread::scope(|scope| {
+        let instances: Vec<_> = (0..INSTANCES).map(|_| scope.spawn(instance)).collect();
+        for instance in instances {
+            instance.join().unwrap().unwrap();
+        }
+    });
+    let applied = block_on(async { Migrations::get_migration_models(&connect(database_url).await).await.unwrap() });
+    assert_eq!(applied.len(), Migrations::migrations().len(), "each is recorded once");
+}
+
+/// Applies everything, takes it back, and applies it again.
+fn there_and_back(database_url: &str) {
+    block_on(async {
+        let database = connect(database_url).await;
+        let manager = SchemaManager::new(&database);
+        for _ in 0..2 {
+            migrate::up::<Migrations>(&database).await.unwrap();
+            assert!(manager.has_table("tasks_task").await.unwrap());
+            Migrations::down(&database, None).await.unwrap();
+            assert!(!manager.has_table("tasks_task").await.unwrap());
+        }
+    });
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+#[test]
+fn at_once_on_sqlite() {
+    // Several times, since chance may line the instances up.
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        migrate_at_once(&sqlite_url(&directory));
+    }
+}
+
+#[test]
+fn at_once_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        migrate_at_once(&postgres.url());
+    }
+}
+
+#[test]
+fn there_and_back_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    there_and_back(&sqlite_url(&directory));
+}
+
+#[test]
+fn there_and_back_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        there_and_back(&postgres.url());
+    }
+}

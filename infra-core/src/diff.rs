@@ -1,0 +1,170 @@
+//! What differs between a recorded and a declared resource.
+
+use crate::{resource::Schema, value::Value};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a plan does with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Nothing: it is as declared.
+    Same,
+    /// Read it: a lookup.
+    Read,
+    /// Create it.
+    Create,
+    /// Change it in place.
+    Update,
+    /// Create another one and delete the old.
+    Replace,
+    /// Delete it.
+    Delete,
+    /// Remove it from the state without touching it.
+    Forget,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Same => "same",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Forget => "forget",
+        })
+    }
+}
+
+/// The properties in which two resources differ.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Diff {
+    /// Every difference, in order of path.
+    pub properties: Vec<PropertyDiff>,
+}
+
+/// One differing property.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PropertyDiff {
+    /// Where: `ingress[0].port`.
+    pub path: String,
+    /// What was, secrets masked; `null` when there was nothing.
+    pub old: serde_json::Value,
+    /// What shall be, secrets masked; `null` when there shall be nothing.
+    pub new: serde_json::Value,
+    /// Whether the resource has to be replaced for it.
+    pub replaces: bool,
+}
+
+impl Diff {
+    /// Compares resolved properties. Untracked inputs are left out.
+    pub fn between(schema: &Schema, old: &Value, new: &Value) -> Self {
+        let mut diff = Self::default();
+        let names: std::collections::BTreeSet<&String> =
+            old.entries().chain(new.entries()).map(|(name, _)| name).collect();
+        for name in names.into_iter().filter(|name| schema.is_tracked(name)) {
+            let null = Value::Null;
+            let (old, new) = (old.field(name).unwrap_or(&null), new.field(name).unwrap_or(&null));
+            diff.compare(name.clone(), schema.replaces(name), old, new);
+        }
+        diff
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.properties.is_empty()
+    }
+
+    /// Whether something differs that needs a new resource.
+    pub fn replaces(&self) -> bool {
+        self.properties.iter().any(|property| property.replaces)
+    }
+
+    fn compare(&mut self, path: String, replaces: bool, old: &Value, new: &Value) {
+        match (old, new) {
+            (old, new) if old == new && !new.has_unknown() => {}
+            (Value::Map(old), Value::Map(new)) => {
+                let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+                for name in names {
+                    let (old, new) = (old.get(name), new.get(name));
+                    let null = Value::Null;
+                    self.compare(format!("{path}.{name}"), replaces, old.unwrap_or(&null), new.unwrap_or(&null));
+                }
+            }
+            (Value::List(old), Value::List(new)) if !old.is_empty() && !new.is_empty() => {
+                for index in 0..old.len().max(new.len()) {
+                    let null = Value::Null;
+                    self.compare(
+                        format!("{path}[{index}]"),
+                        replaces,
+                        old.get(index).unwrap_or(&null),
+                        new.get(index).unwrap_or(&null),
+                    );
+                }
+            }
+            (old, new) => self.properties.push(PropertyDiff { path, old: old.masked(), new: new.masked(), replaces }),
+        }
+    }
+}
+
+impl fmt::Display for PropertyDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, old, new, .. } = self;
+        match (old.is_null(), new.is_null()) {
+            (true, _) => write!(f, "+ {path}: {}", Shown(new))?,
+            (_, true) => write!(f, "- {path}: {}", Shown(old))?,
+            _ => write!(f, "~ {path}: {} => {}", Shown(old), Shown(new))?,
+        }
+        if self.replaces {
+            f.write_str("  (forces replacement)")?;
+        }
+        Ok(())
+    }
+}
+
+/// A masked value as people read it: long texts shortened, markers without quotes.
+pub(crate) struct Shown<'a>(pub(crate) &'a serde_json::Value);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const LONGEST: usize = 100;
+        let text = match self.0.as_str() {
+            Some(marker @ ("[secret]" | "(known after apply)")) => return f.write_str(marker),
+            _ => self.0.to_string(),
+        };
+        let text = text.replace("\"(known after apply)\"", "(known after apply)").replace("\"[secret]\"", "[secret]");
+        if text.chars().count() <= LONGEST {
+            return f.write_str(&text);
+        }
+        let short: String = text.chars().take(LONGEST - 1).collect();
+        write!(f, "{short}…")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn text(old: serde_json::Value, new: serde_json::Value) -> String {
+        let schema = Schema::new().replace_on(["vpc"]).untracked(["source"]);
+        let diff = Diff::between(&schema, &Value::from_json(old), &Value::from_json(new));
+        let lines: Vec<String> = diff.properties.iter().map(ToString::to_string).collect();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn every_difference_has_its_path() {
+        let old = json!({"vpc": "a", "rules": [{"port": 80}], "gone": true, "source": "x"});
+        let new = json!({"vpc": "b", "rules": [{"port": 81}, {"port": 82}], "source": "y"});
+        insta::assert_snapshot!(text(old, new), @r#"
+        - gone: true
+        ~ rules[0].port: 80 => 81
+        + rules[1]: {"port":82}
+        ~ vpc: "a" => "b"  (forces replacement)
+        "#);
+    }
+}

@@ -1,0 +1,326 @@
+//! The engine as other programs embed it.
+
+use crate::{
+    config::Config,
+    diagnostic::Diagnostic,
+    diff::Action,
+    event::{Event, Events},
+    execute::{self, ExecuteOptions, Interrupt, Report},
+    graph::ResourceGraph,
+    plan::{self, Plan, PlanOptions},
+    provider::Providers,
+    stack::{self, Declaration, Stack},
+    state::State,
+    store::{Session, StateStore, StoreError},
+    target::Target,
+    value::Value,
+};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+/// A program as the engine runs it.
+pub type Program<'a> = &'a (dyn Fn(&Stack, &Config) -> stack::Result + Sync);
+
+/// One stack of one program, and how to work on it.
+///
+/// ```
+/// # use infra_core::{Engine, random::Password, store::MemoryStore};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), infra_core::engine::EngineError> {
+/// let engine = Engine::new("demo", "dev", MemoryStore::new());
+/// let report = engine
+///     .up(&|stack, _| {
+///         let password = stack.add("password", Password::of_length(20));
+///         stack.export("password", password.value);
+///         Ok(())
+///     })
+///     .await?;
+/// assert!(report.is_success());
+/// assert_eq!(engine.outputs().await?["password"].as_str().map(str::len), Some(20));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Engine {
+    program: String,
+    stack: String,
+    store: Arc<dyn StateStore>,
+    target: Target,
+    config: BTreeMap<String, String>,
+    events: Events,
+    options: ExecuteOptions,
+    refresh: bool,
+}
+
+/// Why a run could not be made, or not to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The state cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The program, or what it declares, cannot be planned; nothing was changed.
+    #[error("{}", list(.0))]
+    Refused(Vec<Diagnostic>),
+}
+
+fn list(diagnostics: &[Diagnostic]) -> String {
+    let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    texts.join("\n")
+}
+
+impl EngineError {
+    /// What went wrong, one message each.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        match self {
+            Self::Store(error) => vec![Diagnostic::from_error(error)],
+            Self::Refused(diagnostics) => diagnostics.clone(),
+        }
+    }
+}
+
+/// What a program declares, ready to be planned.
+struct Declared {
+    graph: ResourceGraph,
+    providers: Providers,
+}
+
+impl Engine {
+    /// The engine for a stack of a program, whose state is kept in `store`.
+    pub fn new(program: impl Into<String>, stack: impl Into<String>, store: impl StateStore + 'static) -> Self {
+        Self {
+            program: program.into(),
+            stack: stack.into(),
+            store: Arc::new(store),
+            target: Target::aws(),
+            config: BTreeMap::new(),
+            events: Events::ignored(),
+            options: ExecuteOptions::default(),
+            refresh: false,
+        }
+    }
+
+    /// Where to deploy to; the real AWS unless said.
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = target;
+        self
+    }
+
+    /// The configuration that the program reads.
+    pub fn config(mut self, values: BTreeMap<String, String>) -> Self {
+        self.config = values;
+        self
+    }
+
+    /// Who is told what happens.
+    pub fn events(mut self, events: Events) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// How many operations run at once; 16 unless said.
+    pub fn parallel(mut self, parallel: usize) -> Self {
+        self.options.parallel = parallel;
+        self
+    }
+
+    /// Lets branches that do not depend on a failed step go on.
+    pub fn continue_on_error(mut self, go_on: bool) -> Self {
+        self.options.continue_on_error = go_on;
+        self
+    }
+
+    /// Reads everything that exists before planning, and asks every lookup again.
+    pub fn refresh_first(mut self, refresh: bool) -> Self {
+        self.refresh = refresh;
+        self
+    }
+
+    /// What asks a run to begin nothing new.
+    pub fn interrupt(&self) -> Interrupt {
+        self.options.interrupt.clone()
+    }
+
+    /// What `up` would do. Nothing is written and nothing is changed.
+    pub async fn preview(&self, program: Program<'_>) -> Result<Plan, EngineError> {
+        self.started("preview");
+        let state = self.store.peek(&self.program, &self.stack).await?;
+        let mut state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
+        let declared = self.declare(program)?;
+        for open in &state.open {
+            self.events.send(Event::Message(
+                Diagnostic::note("an operation of an earlier run was never confirmed; `up` looks into it first")
+                    .about(&open.request.urn),
+            ));
+        }
+        if self.refresh {
+            let entries = execute::refresh(&state, &declared.providers, self.options.parallel).await;
+            entries.map_err(EngineError::Refused)?.into_iter().for_each(|entry| state.apply(entry));
+        }
+        self.plan(&declared.graph, &declared.providers, &state).await
+    }
+
+    /// Makes everything be as the program says.
+    pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
+        self.started("up");
+        let declared = self.declare(program)?;
+        self.run(&declared.graph, &declared.providers, |_| true).await
+    }
+
+    /// Like [`Engine::up`], but `accept` is shown the plan first and may refuse it.
+    pub async fn up_if(
+        &self,
+        program: Program<'_>,
+        accept: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Report, EngineError> {
+        self.started("up");
+        let declared = self.declare(program)?;
+        self.run(&declared.graph, &declared.providers, accept).await
+    }
+
+    /// Deletes everything. The program is run only for the providers it declares.
+    pub async fn destroy(&self, program: Program<'_>) -> Result<Report, EngineError> {
+        self.destroy_if(program, |_| true).await
+    }
+
+    /// Like [`Engine::destroy`], but `accept` is shown the plan first and may refuse it.
+    pub async fn destroy_if(
+        &self,
+        program: Program<'_>,
+        accept: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Report, EngineError> {
+        self.started("destroy");
+        let providers = self.run_program(program).providers;
+        self.run(&ResourceGraph::default(), &providers, accept).await
+    }
+
+    /// Reads what lives into the state and says what differs from what was recorded.
+    pub async fn refresh(&self, program: Program<'_>) -> Result<Report, EngineError> {
+        self.started("refresh");
+        let begun = Instant::now();
+        let providers = self.run_program(program).providers;
+        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let mut state = session.state.clone();
+        let failures = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
+        let mut report = Report { failures, ..Report::default() };
+        match execute::refresh(&state, &providers, self.options.parallel).await {
+            Ok(entries) => {
+                for entry in entries {
+                    session.journal.note(entry.clone())?;
+                    state.apply(entry);
+                }
+            }
+            Err(problems) => report.failures.extend(problems),
+        }
+        session.fold(&mut state).await?;
+        self.finished(&report, &state, begun);
+        Ok(report)
+    }
+
+    /// What the program exported last; secrets are marked as such.
+    pub async fn outputs(&self) -> Result<BTreeMap<String, Value>, EngineError> {
+        Ok(self.state().await?.map(|state| state.outputs).unwrap_or_default())
+    }
+
+    /// The state as it was last written.
+    pub async fn state(&self) -> Result<Option<State>, EngineError> {
+        Ok(self.store.peek(&self.program, &self.stack).await?)
+    }
+
+    async fn run(
+        &self,
+        graph: &ResourceGraph,
+        providers: &Providers,
+        accept: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Report, EngineError> {
+        let begun = Instant::now();
+        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let mut state = session.state.clone();
+        let outcome = self.run_in(&session, &mut state, graph, providers, accept).await;
+        // Whatever happened is in the journal; now it goes into the snapshot as well.
+        session.fold(&mut state).await?;
+        let report = outcome?;
+        self.finished(&report, &state, begun);
+        Ok(report)
+    }
+
+    async fn run_in(
+        &self,
+        session: &Session,
+        state: &mut State,
+        graph: &ResourceGraph,
+        providers: &Providers,
+        accept: impl FnOnce(&Plan) -> bool + Send,
+    ) -> Result<Report, EngineError> {
+        let journal = &session.journal;
+        let problems = execute::settle(state, providers, journal, &self.events).await?;
+        if !problems.is_empty() {
+            return Err(EngineError::Refused(problems));
+        }
+        if self.refresh {
+            let entries = execute::refresh(state, providers, self.options.parallel).await;
+            for entry in entries.map_err(EngineError::Refused)? {
+                journal.note(entry.clone())?;
+                state.apply(entry);
+            }
+        }
+        let plan = self.plan(graph, providers, state).await?;
+        if !accept(&plan) {
+            let interrupted = true;
+            return Ok(Report { interrupted, ..Report::default() });
+        }
+        Ok(execute::execute(&plan, graph, providers, state, journal, &self.events, &self.options).await?)
+    }
+
+    async fn plan(&self, graph: &ResourceGraph, providers: &Providers, state: &State) -> Result<Plan, EngineError> {
+        let options = PlanOptions { refresh: self.refresh };
+        let plan = plan::plan(graph, state, providers, &options, &self.events).await.map_err(EngineError::Refused)?;
+        for step in plan.steps.iter().filter(|step| step.action != Action::Same) {
+            self.events.send(Event::StepPlanned {
+                urn: step.urn.clone(),
+                action: step.action,
+                region: step.region.clone(),
+                diff: step.diff.clone(),
+            });
+        }
+        for warning in &plan.warnings {
+            self.events.send(Event::Message(warning.clone()));
+        }
+        let counts = plan.counts();
+        self.events.send(Event::Planned { counts });
+        Ok(plan)
+    }
+
+    fn declare(&self, program: Program<'_>) -> Result<Declared, EngineError> {
+        let Declaration { graph, providers, unread_config } = self.run_program(program);
+        for key in unread_config {
+            self.events.send(Event::Message(
+                Diagnostic::warning(format!("nothing reads the configuration value `{key}`"))
+                    .hint("look for a misspelt name"),
+            ));
+        }
+        let graph = graph.map_err(|errors| {
+            EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect())
+        })?;
+        Ok(Declared { graph, providers })
+    }
+
+    fn run_program(&self, program: Program<'_>) -> Declaration {
+        let config = Config::new(self.config.clone());
+        stack::declare(&self.program, &self.stack, self.target.clone(), &config, program)
+    }
+
+    fn started(&self, command: &str) {
+        self.events.send(Event::RunStarted {
+            command: command.to_owned(),
+            program: self.program.clone(),
+            stack: self.stack.clone(),
+        });
+    }
+
+    fn finished(&self, report: &Report, state: &State, begun: Instant) {
+        let outputs = state.outputs.iter().map(|(name, value)| (name.clone(), value.masked()));
+        self.events.send(Event::RunFinished {
+            success: report.is_success(),
+            counts: report.counts.clone(),
+            outputs: outputs.collect(),
+            elapsed_ms: begun.elapsed().as_millis() as u64,
+        });
+    }
+}

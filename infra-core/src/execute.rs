@@ -1,0 +1,461 @@
+//! Doing what a plan says, in parallel, every operation written down before it begins.
+//!
+//! Execution never decides. As unknown values become real it compares again, and may find that a planned step is not
+//! needed or can be done in place; it never does more than the plan says.
+
+mod operation;
+mod recover;
+mod tasks;
+
+pub use recover::{refresh, settle};
+
+use crate::{
+    diagnostic::Diagnostic,
+    diff::Action,
+    event::{Event, Events},
+    graph::{Node, ResourceGraph},
+    plan::{self, Plan, Step},
+    provider::{ErrorKind, Provider, ProviderError},
+    state::{Entry, Live, State, Verb},
+    store::{Journal, StoreError},
+    urn::Urn,
+    value::Value,
+};
+use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use operation::{Attempt, Finished};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+use tasks::{Task, TaskGraph};
+use tokio::time::Instant;
+
+/// How a run executes.
+#[derive(Clone, Debug)]
+pub struct ExecuteOptions {
+    /// How many operations run at once; at least 1.
+    pub parallel: usize,
+    /// Whether branches that do not depend on a failed step go on.
+    pub continue_on_error: bool,
+    /// Asks the run to begin nothing new.
+    pub interrupt: Interrupt,
+}
+
+impl Default for ExecuteOptions {
+    fn default() -> Self {
+        Self { parallel: 16, continue_on_error: false, interrupt: Interrupt::default() }
+    }
+}
+
+/// Asks a run to begin nothing new; what runs is finished.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Asks.
+    pub fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    pub fn is_interrupted(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What an execution came to: partial success is normal.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What went wrong, each failure on its own.
+    pub failures: Vec<Diagnostic>,
+    /// How many resources saw each action.
+    pub counts: BTreeMap<Action, usize>,
+    /// Steps that were not begun.
+    pub skipped: usize,
+    /// Whether it was interrupted.
+    pub interrupted: bool,
+}
+
+impl Report {
+    /// Whether everything was done.
+    pub fn is_success(&self) -> bool {
+        self.failures.is_empty() && self.skipped == 0 && !self.interrupted
+    }
+}
+
+/// Does what `plan` says; `state` follows every step, and so does the journal.
+pub async fn execute(
+    plan: &Plan,
+    graph: &ResourceGraph,
+    provider: &dyn Provider,
+    state: &mut State,
+    journal: &Journal,
+    events: &Events,
+    options: &ExecuteOptions,
+) -> Result<Report, StoreError> {
+    let tasks = match TaskGraph::new(plan, graph, state) {
+        Ok(tasks) => tasks,
+        Err(diagnostic) => {
+            let failures = vec![*diagnostic];
+            return Ok(Report { failures, ..Report::default() });
+        }
+    };
+    let declared = plan.steps.iter().filter(|step| step.generation.is_none());
+    let steps = declared.map(|step| (&step.urn, step)).collect();
+    let mut executor = Executor {
+        graph,
+        provider,
+        journal,
+        events,
+        options,
+        answers: &plan.answers,
+        steps,
+        outputs: HashMap::new(),
+        dropped: HashSet::new(),
+        report: Report::default(),
+        state,
+    };
+    executor.begin(plan)?;
+    executor.run(tasks).await?;
+    executor.export()?;
+    Ok(executor.report)
+}
+
+struct Executor<'a> {
+    graph: &'a ResourceGraph,
+    provider: &'a dyn Provider,
+    journal: &'a Journal,
+    events: &'a Events,
+    options: &'a ExecuteOptions,
+    answers: &'a HashMap<Urn, crate::state::Generation>,
+    steps: HashMap<&'a Urn, &'a Step>,
+    /// What is known of each node's outputs.
+    outputs: HashMap<Urn, Value>,
+    /// Replacements that turned out not to be needed: their old generation stays.
+    dropped: HashSet<Urn>,
+    report: Report,
+    state: &'a mut State,
+}
+
+/// What beginning a task came to.
+enum Begun<'f> {
+    /// It needs nobody else: done.
+    Done,
+    /// It runs.
+    Running(BoxFuture<'f, Finished>),
+}
+
+impl<'a> Executor<'a> {
+    /// What stays the same is known from the start.
+    fn begin(&mut self, plan: &'a Plan) -> Result<(), StoreError> {
+        for node in self.graph.in_order() {
+            let same = self.steps.get(&node.urn).is_none_or(|step| step.action == Action::Same);
+            if !same {
+                continue;
+            }
+            let recorded = self.state.current(&node.urn);
+            let outputs = recorded.map_or_else(Value::empty, |recorded| recorded.outputs.clone());
+            self.outputs.insert(node.urn.clone(), outputs);
+            let dependencies = plan::recorded_dependencies(self.graph, &node.urn);
+            if recorded.is_some_and(|recorded| recorded.dependencies != dependencies) {
+                let urn = node.urn.clone();
+                self.record(Entry::Depends { urn, dependencies })?;
+            }
+        }
+        let same = plan.steps.iter().filter(|step| step.action == Action::Same).count();
+        if same > 0 {
+            self.report.counts.insert(Action::Same, same);
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self, mut tasks: TaskGraph) -> Result<(), StoreError> {
+        let mut ready: VecDeque<usize> = tasks.ready().into();
+        let mut running: FuturesUnordered<BoxFuture<'a, (usize, Finished)>> = FuturesUnordered::new();
+        let mut stopped = false;
+        loop {
+            while running.len() < self.options.parallel.max(1) && !stopped && !self.options.interrupt.is_interrupted() {
+                let Some(at) = ready.pop_front() else {
+                    break;
+                };
+                tasks.begin(at);
+                match self.start(&tasks.tasks[at]) {
+                    Ok(Begun::Done) => ready.extend(tasks.complete(at)),
+                    Ok(Begun::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
+                    Err(diagnostic) => {
+                        self.failed(&tasks.tasks[at], *diagnostic, Duration::ZERO);
+                        stopped |= !self.options.continue_on_error;
+                    }
+                }
+            }
+            let Some((at, finished)) = running.next().await else {
+                break;
+            };
+            if self.finish(&tasks.tasks[at], finished)? {
+                ready.extend(tasks.complete(at));
+            } else {
+                stopped |= !self.options.continue_on_error;
+            }
+        }
+        self.report.interrupted = self.options.interrupt.is_interrupted() && tasks.never_begun().next().is_some();
+        for at in tasks.never_begun() {
+            let task = &tasks.tasks[at];
+            self.report.skipped += 1;
+            let (urn, action) = (task.urn().clone(), task.action());
+            self.events.send(Event::StepSkipped { urn, action });
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, task: &Task) -> Result<Begun<'a>, Box<Diagnostic>> {
+        match task {
+            Task::Apply { urn, action } => {
+                let node = self.graph.node(urn).expect("a step has its node");
+                let inputs = node
+                    .inputs
+                    .evaluate(&|urn| self.outputs.get(urn))
+                    .map_err(|error| plan::evaluation(&error, node))?;
+                if inputs.has_unknown() {
+                    return Err(Box::new(
+                        Diagnostic::error("an input is still unknown when its turn has come")
+                            .about(urn)
+                            .hint("a resource it depends on did not tell an output that it promises"),
+                    ));
+                }
+                if *action == Action::Read {
+                    return Ok(self.read(node, inputs));
+                }
+                self.apply(node, *action, inputs)
+            }
+            Task::Remove { urn, generation, action, goes_first } => {
+                if *goes_first && !self.still_needed(urn)? {
+                    self.dropped.insert(urn.clone());
+                }
+                if self.dropped.contains(urn) && self.is_current(urn, *generation) {
+                    return Ok(Begun::Done);
+                }
+                if *action == Action::Forget {
+                    self.record(Entry::Forgotten(urn.clone()))?;
+                    return Ok(Begun::Done);
+                }
+                Ok(self.remove(urn, *generation))
+            }
+        }
+    }
+
+    /// Creates, updates or leaves alone, whichever the values that are known now ask for.
+    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
+        let urn = &node.urn;
+        let recorded = self.state.current(urn).cloned();
+        let went_first = planned == Action::Replace && recorded.is_none();
+        let (needed, diff) = plan::decide(node, recorded.as_ref(), &inputs);
+        let action = match (planned, needed) {
+            (Action::Replace, Action::Same | Action::Update) => {
+                self.dropped.insert(urn.clone());
+                needed
+            }
+            (Action::Replace, Action::Create) if went_first => Action::Replace,
+            (Action::Update, Action::Same) => Action::Same,
+            (planned, needed) if planned == needed => planned,
+            _ => {
+                let what = format!("the plan says {planned}, but the values that are known now ask for {needed}");
+                let because: Vec<String> = diff.properties.iter().map(ToString::to_string).collect();
+                return Err(Box::new(
+                    Diagnostic::error(what)
+                        .about(urn)
+                        .because(because.join("\n"))
+                        .hint("run it again: the new plan starts from what is known by then"),
+                ));
+            }
+        };
+        if let (Action::Same, Some(recorded)) = (action, &recorded) {
+            *self.report.counts.entry(Action::Same).or_default() += 1;
+            self.outputs.insert(urn.clone(), recorded.outputs.clone());
+            let (urn, id) = (urn.clone(), recorded.id.clone());
+            self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
+            return Ok(Begun::Done);
+        }
+        let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
+        let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
+        attempt.request.region.clone_from(&node.region);
+        attempt.request.dependencies = plan::recorded_dependencies(self.graph, urn);
+        attempt.timeout = node.schema.operation_timeout();
+        match recorded {
+            Some(recorded) if verb == Verb::Update => {
+                attempt.request.generation = recorded.generation;
+                attempt.request.id.clone_from(&recorded.id);
+                attempt.prior = Some(plan::live(&recorded));
+                attempt.read_first = recorded.uncertain;
+            }
+            _ => {
+                attempt.request.generation = self.state.next_generation(urn);
+                attempt.resume(self.state, self.provider);
+            }
+        }
+        Ok(self.launch(attempt, action))
+    }
+
+    fn remove(&mut self, urn: &Urn, generation: u32) -> Begun<'a> {
+        let Some(recorded) = self.state.generation(urn, generation).cloned() else {
+            return Begun::Done;
+        };
+        match Attempt::new(urn.clone(), Verb::Delete, recorded.inputs.clone(), self.state) {
+            Ok(mut attempt) => {
+                attempt.request.region.clone_from(&recorded.region);
+                attempt.request.generation = generation;
+                attempt.request.id.clone_from(&recorded.id);
+                attempt.prior = Some(plan::live(&recorded));
+                self.launch(attempt, Action::Delete)
+            }
+            Err(error) => Begun::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
+        }
+    }
+
+    fn read(&mut self, node: &'a Node, inputs: Value) -> Begun<'a> {
+        let urn = node.urn.clone();
+        self.events.send(Event::StepStarted { urn, action: Action::Read });
+        if let Some(answer) = self.answers.get(&node.urn) {
+            let generation = answer.clone();
+            return Begun::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
+        }
+        let (provider, graph, events) = (self.provider, self.graph, self.events);
+        let state = State { resources: BTreeMap::new(), open: Vec::new(), ..self.state.clone() };
+        let begun = Instant::now();
+        Begun::Running(Box::pin(async move {
+            let answer = plan::ask(provider, graph, &state, node, inputs, events).await;
+            Finished::read(answer, begun.elapsed())
+        }))
+    }
+
+    fn launch(&mut self, attempt: Attempt, action: Action) -> Begun<'a> {
+        let urn = attempt.request.urn.clone();
+        self.events.send(Event::StepStarted { urn, action });
+        if !attempt.resumed {
+            self.state.apply(Entry::Intent(attempt.request.clone()));
+        }
+        Begun::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
+    }
+
+    /// Records what an operation came to; whether it succeeded.
+    fn finish(&mut self, task: &Task, finished: Finished) -> Result<bool, StoreError> {
+        let Finished { action, outcome, elapsed, progress } = finished;
+        let urn = task.urn().clone();
+        for entry in progress {
+            // Already in the journal.
+            self.state.apply(entry);
+        }
+        match outcome {
+            operation::Outcome::Lives(operation, live) => {
+                let id = Some(live.id.clone());
+                self.outputs.insert(urn.clone(), live.outputs.clone());
+                self.record(Entry::Done { operation, live: Some(live) })?;
+                self.succeeded(urn, action, id, elapsed);
+            }
+            operation::Outcome::Gone(operation) => {
+                self.record(Entry::Done { operation, live: None })?;
+                // The deletion of a replaced generation is part of the replacement.
+                if self.graph.node(&urn).is_none() {
+                    self.succeeded(urn, action, None, elapsed);
+                } else {
+                    let elapsed_ms = elapsed.as_millis() as u64;
+                    self.events.send(Event::StepFinished { urn, action, id: None, elapsed_ms });
+                }
+            }
+            operation::Outcome::Read(generation) => {
+                self.outputs.insert(urn.clone(), generation.outputs.clone());
+                self.record(Entry::Read { urn: urn.clone(), generation })?;
+                self.succeeded(urn, action, None, elapsed);
+            }
+            operation::Outcome::Failed(request, error) => {
+                self.record_failure(request, &error)?;
+                self.failed(task, error.diagnostic(&urn), elapsed);
+                return Ok(false);
+            }
+            operation::Outcome::Unwritten(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    fn record_failure(
+        &mut self,
+        request: Option<Box<crate::state::Request>>,
+        error: &ProviderError,
+    ) -> Result<(), StoreError> {
+        let Some(request) = request else {
+            return Ok(());
+        };
+        let live: Option<Live> = error.live.as_deref().cloned();
+        // A create that may have happened stays open and is looked for; updates and deletes are simply repeated.
+        let unsure = error.kind == ErrorKind::Unsure && request.verb == Verb::Create && live.is_none();
+        let distrust = request.verb == Verb::Update && live.is_none();
+        let (operation, urn) = (request.operation, request.urn);
+        self.record(Entry::Failed { operation, live, unsure })?;
+        if distrust {
+            self.record(Entry::Distrusted(urn))?;
+        }
+        Ok(())
+    }
+
+    fn succeeded(&mut self, urn: Urn, action: Action, id: Option<String>, elapsed: Duration) {
+        *self.report.counts.entry(action).or_default() += 1;
+        let elapsed_ms = elapsed.as_millis() as u64;
+        self.events.send(Event::StepFinished { urn, action, id, elapsed_ms });
+    }
+
+    fn failed(&mut self, task: &Task, diagnostic: Diagnostic, elapsed: Duration) {
+        self.report.failures.push(diagnostic.clone());
+        self.events.send(Event::StepFailed {
+            urn: task.urn().clone(),
+            action: task.action(),
+            diagnostic,
+            elapsed_ms: elapsed.as_millis() as u64,
+        });
+    }
+
+    /// Applies an entry to the state and to the journal, where it becomes durable with the next intent or at the end.
+    fn record(&mut self, entry: Entry) -> Result<(), StoreError> {
+        self.journal.note(entry.clone())?;
+        self.state.apply(entry);
+        Ok(())
+    }
+
+    /// Whether a resource that has to go before its replacement comes is really going to be replaced.
+    fn still_needed(&self, urn: &Urn) -> Result<bool, Box<Diagnostic>> {
+        let Some(node) = self.graph.node(urn) else {
+            return Ok(true);
+        };
+        let inputs =
+            node.inputs.evaluate(&|urn| self.outputs.get(urn)).map_err(|error| plan::evaluation(&error, node))?;
+        let (needed, _) = plan::decide(node, self.state.current(urn), &inputs);
+        Ok(inputs.has_unknown() || needed == Action::Replace)
+    }
+
+    fn is_current(&self, urn: &Urn, generation: u32) -> bool {
+        self.state.current(urn).is_some_and(|current| current.generation == generation)
+    }
+
+    fn export(&mut self) -> Result<(), StoreError> {
+        let mut exports = BTreeMap::new();
+        for (name, expression) in self.graph.exports() {
+            match expression.evaluate(&|urn| self.outputs.get(urn)) {
+                Ok(value) if !value.has_unknown() => drop(exports.insert(name.clone(), value)),
+                // What it depends on has failed or was never begun: the last value stays.
+                _ => exports.extend(self.state.outputs.get_key_value(name).map(|(k, v)| (k.clone(), v.clone()))),
+            }
+        }
+        if exports == self.state.outputs {
+            return Ok(());
+        }
+        self.record(Entry::Outputs(exports))
+    }
+}
+
+impl From<StoreError> for Box<Diagnostic> {
+    fn from(error: StoreError) -> Self {
+        Self::new(Diagnostic::from_error(&error))
+    }
+}

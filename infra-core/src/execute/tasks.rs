@@ -1,0 +1,215 @@
+//! In which order the steps of a plan can be done.
+
+use crate::{
+    diagnostic::Diagnostic,
+    diff::Action,
+    graph::ResourceGraph,
+    plan::{Plan, ReplaceOrder},
+    state::State,
+    urn::Urn,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// One thing to do.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Read, create, update, or create the replacement.
+    Apply { urn: Urn, action: Action },
+    /// Delete (or forget) one generation.
+    Remove {
+        urn: Urn,
+        generation: u32,
+        action: Action,
+        /// It is the first half of a replacement.
+        goes_first: bool,
+    },
+}
+
+impl Task {
+    pub(super) fn urn(&self) -> &Urn {
+        match self {
+            Self::Apply { urn, .. } | Self::Remove { urn, .. } => urn,
+        }
+    }
+
+    pub(super) fn action(&self) -> Action {
+        match self {
+            Self::Apply { action, .. } | Self::Remove { action, .. } => *action,
+        }
+    }
+}
+
+/// The tasks of a plan and who waits for whom.
+#[derive(Debug, Default)]
+pub(super) struct TaskGraph {
+    pub(super) tasks: Vec<Task>,
+    waiting: Vec<usize>,
+    followers: Vec<Vec<usize>>,
+    begun: Vec<bool>,
+}
+
+impl TaskGraph {
+    pub(super) fn new(plan: &Plan, graph: &ResourceGraph, state: &State) -> Result<Self, Box<Diagnostic>> {
+        let mut all = Self::default();
+        let mut applies: HashMap<&Urn, usize> = HashMap::new();
+        let mut removes: BTreeMap<&Urn, Vec<usize>> = BTreeMap::new();
+        for step in &plan.steps {
+            let urn = step.urn.clone();
+            match (step.action, step.generation) {
+                (Action::Same, _) => {}
+                (action, Some(generation)) => {
+                    let task = Task::Remove { urn, generation, action, goes_first: false };
+                    removes.entry(&step.urn).or_default().push(all.push(task));
+                }
+                (action, None) => {
+                    applies.insert(&step.urn, all.push(Task::Apply { urn, action }));
+                    let replaced = state.current(&step.urn).filter(|_| action == Action::Replace);
+                    if let Some(old) = replaced {
+                        let task = Task::Remove {
+                            urn: step.urn.clone(),
+                            generation: old.generation,
+                            action: Action::Delete,
+                            goes_first: step.order == Some(ReplaceOrder::DeleteBeforeCreate),
+                        };
+                        removes.entry(&step.urn).or_default().push(all.push(task));
+                    }
+                }
+            }
+        }
+        let mut edges = Vec::new();
+        all.order_applies(graph, &applies, &removes, &mut edges);
+        all.order_removes(state, &applies, &removes, &mut edges);
+        edges.sort_unstable();
+        edges.dedup();
+        for (before, after) in edges {
+            all.followers[before].push(after);
+            all.waiting[after] += 1;
+        }
+        all.refuse_cycles()?;
+        Ok(all)
+    }
+
+    /// The tasks that wait for nothing.
+    pub(super) fn ready(&self) -> Vec<usize> {
+        (0..self.tasks.len()).filter(|&at| self.waiting[at] == 0).collect()
+    }
+
+    /// Marks a task as done and returns those that waited for it alone.
+    pub(super) fn complete(&mut self, at: usize) -> Vec<usize> {
+        let followers = self.followers[at].clone();
+        followers
+            .into_iter()
+            .filter(|&after| {
+                self.waiting[after] -= 1;
+                self.waiting[after] == 0
+            })
+            .collect()
+    }
+
+    /// Marks a task as begun.
+    pub(super) fn begin(&mut self, at: usize) {
+        self.begun[at] = true;
+    }
+
+    /// The tasks that were not begun.
+    pub(super) fn never_begun(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.tasks.len()).filter(|&at| !self.begun[at])
+    }
+
+    fn push(&mut self, task: Task) -> usize {
+        self.tasks.push(task);
+        self.waiting.push(0);
+        self.followers.push(Vec::new());
+        self.begun.push(false);
+        self.tasks.len() - 1
+    }
+
+    /// What is declared waits for what it uses, and for an old generation that has to go first.
+    fn order_applies(
+        &self,
+        graph: &ResourceGraph,
+        applies: &HashMap<&Urn, usize>,
+        removes: &BTreeMap<&Urn, Vec<usize>>,
+        edges: &mut Vec<(usize, usize)>,
+    ) {
+        for (&urn, &at) in applies {
+            for used in graph.dependencies(urn) {
+                edges.extend(applies.get(used).map(|&before| (before, at)));
+            }
+            let first = graph.node(urn).is_some_and(|node| node.schema.deletes_before_replace());
+            for &old in removes.get(urn).into_iter().flatten() {
+                let goes_first = matches!(self.tasks[old], Task::Remove { goes_first: true, .. });
+                if first || goes_first {
+                    edges.push((old, at));
+                } else {
+                    edges.push((at, old));
+                }
+            }
+        }
+    }
+
+    /// What goes waits until nobody uses it any more.
+    fn order_removes(
+        &self,
+        state: &State,
+        applies: &HashMap<&Urn, usize>,
+        removes: &BTreeMap<&Urn, Vec<usize>>,
+        edges: &mut Vec<(usize, usize)>,
+    ) {
+        for (user, resource) in &state.resources {
+            for generation in resource.current.iter().chain(&resource.deposed) {
+                let user_goes = removes.get(user).into_iter().flatten().find(
+                    |&&at| matches!(self.tasks[at], Task::Remove { generation: g, .. } if g == generation.generation),
+                );
+                for used in &generation.dependencies {
+                    for &gone in removes.get(used).into_iter().flatten() {
+                        edges.extend(user_goes.map(|&user| (user, gone)));
+                        let first = matches!(self.tasks[gone], Task::Remove { goes_first: true, .. });
+                        let moves =
+                            applies.get(user).filter(|_| !first && resource.current.as_ref() == Some(generation));
+                        edges.extend(moves.map(|&user| (user, gone)));
+                    }
+                    // Whether the first half of a replacement is needed is known once what it uses is.
+                    if let Some(&at) = user_goes
+                        && matches!(self.tasks[at], Task::Remove { goes_first: true, .. })
+                        && !self.goes_first(removes, used)
+                    {
+                        edges.extend(applies.get(used).map(|&before| (before, at)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn goes_first(&self, removes: &BTreeMap<&Urn, Vec<usize>>, urn: &Urn) -> bool {
+        let mut removes = removes.get(urn).into_iter().flatten();
+        removes.any(|&at| matches!(self.tasks[at], Task::Remove { goes_first: true, .. }))
+    }
+
+    fn refuse_cycles(&self) -> Result<(), Box<Diagnostic>> {
+        let mut waiting = self.waiting.clone();
+        let mut ready = self.ready();
+        let mut done = 0;
+        while let Some(at) = ready.pop() {
+            done += 1;
+            for &after in &self.followers[at] {
+                waiting[after] -= 1;
+                if waiting[after] == 0 {
+                    ready.push(after);
+                }
+            }
+        }
+        if done == self.tasks.len() {
+            return Ok(());
+        }
+        let stuck: Vec<String> = (0..self.tasks.len())
+            .filter(|&at| waiting[at] > 0)
+            .map(|at| format!("{} {}", self.tasks[at].action(), self.tasks[at].urn().short()))
+            .collect();
+        Err(Box::new(
+            Diagnostic::error("these steps of the plan wait for each other")
+                .because(stuck.join("\n"))
+                .hint("make the change in two runs: first remove what is to go, then add what is new"),
+        ))
+    }
+}

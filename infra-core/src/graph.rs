@@ -1,0 +1,257 @@
+//! The declared resources and who uses whom.
+
+use crate::{
+    resource::Schema,
+    urn::{Urn, UrnError},
+    value::{Expression, LowerError, Reference},
+};
+use petgraph::{
+    Direction,
+    algo::kosaraju_scc,
+    graph::{DiGraph, NodeIndex},
+    visit::EdgeRef,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+/// What a node of the graph is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Created, updated and deleted by a provider.
+    Resource,
+    /// Read from a provider, never changed.
+    Lookup,
+    /// A named group of other nodes.
+    Component,
+}
+
+/// One declaration.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its identity.
+    pub urn: Urn,
+    /// What it is.
+    pub kind: NodeKind,
+    /// The region it lives in, when its provider has regions.
+    pub region: Option<String>,
+    /// Its properties.
+    pub inputs: Expression,
+    /// What matters about its properties.
+    pub schema: Arc<Schema>,
+    /// The component it belongs to.
+    pub parent: Option<Urn>,
+    /// Nodes it must come after although it uses none of their outputs.
+    pub depends_on: Vec<Urn>,
+}
+
+/// A declaration that cannot be part of a graph.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GraphError {
+    /// Two declarations have one name.
+    #[error("`{0}` is declared twice: give one of them another name")]
+    Duplicate(Urn),
+    /// A name cannot be used.
+    #[error(transparent)]
+    Name(#[from] UrnError),
+    /// A struct could not be turned into properties.
+    #[error("`{}`: {error}", urn.short())]
+    Lower {
+        /// Whose.
+        urn: Urn,
+        /// Why.
+        error: LowerError,
+    },
+    /// An input refers to something that was never declared.
+    #[error("`{}` uses `{property}` of `{}`, which is not declared in this program", user.short(), used.short())]
+    Undeclared {
+        /// Who refers.
+        user: Urn,
+        /// To whom.
+        used: Urn,
+        /// To which output.
+        property: String,
+    },
+    /// An id is used in a region where it means nothing.
+    #[error(
+        "`{}` in {user_region} uses `{property}` of `{}`, which exists only in {used_region}: declare both in one region, or pass an address instead of an id",
+        user.short(), used.short()
+    )]
+    ForeignRegion {
+        /// Who refers.
+        user: Urn,
+        /// Where it lives.
+        user_region: String,
+        /// To whom.
+        used: Urn,
+        /// Where that lives.
+        used_region: String,
+        /// To which output.
+        property: String,
+    },
+    /// Declarations wait for each other.
+    #[error("these resources wait for each other, so none can be first: {}", Links(.0))]
+    Cycle(Vec<Link>),
+}
+
+/// One step of a cycle: `user` needs `property` of `used`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Who waits.
+    pub user: Urn,
+    /// For whom.
+    pub used: Urn,
+    /// For which output, or `depends_on`.
+    pub property: String,
+}
+
+struct Links<'a>(&'a [Link]);
+
+impl fmt::Display for Links<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|Link { user, used, property }| {
+            write!(f, "\n  {} needs `{property}` of {}", user.name(), used.name())
+        })
+    }
+}
+
+/// The declared resources as a directed acyclic graph: edges go from what is used to its user.
+#[derive(Clone, Debug, Default)]
+pub struct ResourceGraph {
+    graph: DiGraph<Node, String>,
+    order: Vec<NodeIndex>,
+    index: HashMap<Urn, NodeIndex>,
+    exports: BTreeMap<String, Expression>,
+}
+
+impl ResourceGraph {
+    /// The graph of these declarations; everything that is wrong with them is reported at once.
+    pub fn new(nodes: Vec<Node>, exports: BTreeMap<String, Expression>) -> Result<Self, Vec<GraphError>> {
+        let mut graph = DiGraph::new();
+        let mut index = HashMap::new();
+        let mut errors = Vec::new();
+        for node in nodes {
+            let urn = node.urn.clone();
+            let at = graph.add_node(node);
+            if index.insert(urn.clone(), at).is_some() {
+                errors.push(GraphError::Duplicate(urn));
+            }
+        }
+        for at in graph.node_indices() {
+            let node: &Node = &graph[at];
+            let mut edges = Vec::new();
+            for used in node.depends_on.iter().chain(&node.parent) {
+                edges.push((used.clone(), "depends_on".to_owned()));
+            }
+            node.inputs.references(&mut |reference, plain| {
+                errors.extend(foreign_region(node, reference).filter(|_| plain));
+                edges.push((reference.urn.clone(), reference.property.clone()));
+            });
+            let user = node.urn.clone();
+            for (used, property) in edges {
+                match index.get(&used) {
+                    Some(&used) => drop(graph.add_edge(used, at, property)),
+                    None => errors.push(GraphError::Undeclared { user: user.clone(), used, property }),
+                }
+            }
+        }
+        let order = order(&graph);
+        if order.len() < graph.node_count() {
+            errors.extend(cycles(&graph));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self { graph, order, index, exports })
+    }
+
+    /// The nodes, each after everything it depends on.
+    pub fn in_order(&self) -> impl DoubleEndedIterator<Item = &Node> {
+        self.order.iter().map(|&at| &self.graph[at])
+    }
+
+    /// The node of a URN.
+    pub fn node(&self, urn: &Urn) -> Option<&Node> {
+        self.index.get(urn).map(|&at| &self.graph[at])
+    }
+
+    /// What the node depends on directly, each once, in the order of declaration.
+    pub fn dependencies(&self, urn: &Urn) -> Vec<&Urn> {
+        let Some(&at) = self.index.get(urn) else {
+            return Vec::new();
+        };
+        let mut used: Vec<NodeIndex> =
+            self.graph.edges_directed(at, Direction::Incoming).map(|edge| edge.source()).collect();
+        used.sort_unstable();
+        used.dedup();
+        used.into_iter().map(|at| &self.graph[at].urn).collect()
+    }
+
+    /// What the program exports, by name.
+    pub fn exports(&self) -> &BTreeMap<String, Expression> {
+        &self.exports
+    }
+
+    /// How many declarations there are.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nothing is declared.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+}
+
+/// The nodes, each after what it uses, otherwise as they were declared; shorter than the graph when there is a cycle.
+fn order(graph: &DiGraph<Node, String>) -> Vec<NodeIndex> {
+    let mut waiting: Vec<usize> =
+        graph.node_indices().map(|at| graph.edges_directed(at, Direction::Incoming).count()).collect();
+    let mut ready: BinaryHeap<Reverse<NodeIndex>> =
+        graph.node_indices().filter(|at| waiting[at.index()] == 0).map(Reverse).collect();
+    let mut order = Vec::with_capacity(waiting.len());
+    while let Some(Reverse(at)) = ready.pop() {
+        order.push(at);
+        for edge in graph.edges(at) {
+            let user = edge.target();
+            waiting[user.index()] -= 1;
+            if waiting[user.index()] == 0 {
+                ready.push(Reverse(user));
+            }
+        }
+    }
+    order
+}
+
+fn foreign_region(node: &Node, reference: &Reference) -> Option<GraphError> {
+    let (here, there) = (node.region.as_ref()?, reference.region.as_ref()?);
+    (here != there).then(|| GraphError::ForeignRegion {
+        user: node.urn.clone(),
+        user_region: here.clone(),
+        used: reference.urn.clone(),
+        used_region: there.clone(),
+        property: reference.property.clone(),
+    })
+}
+
+fn cycles(graph: &DiGraph<Node, String>) -> Vec<GraphError> {
+    let mut found = Vec::new();
+    for component in kosaraju_scc(graph) {
+        let links: Vec<Link> = graph
+            .edge_references()
+            .filter(|edge| component.contains(&edge.source()) && component.contains(&edge.target()))
+            .map(|edge| Link {
+                user: graph[edge.target()].urn.clone(),
+                used: graph[edge.source()].urn.clone(),
+                property: edge.weight().clone(),
+            })
+            .collect();
+        if !links.is_empty() {
+            found.push(GraphError::Cycle(links));
+        }
+    }
+    found
+}

@@ -1,0 +1,51 @@
+//! The engine: typed resources become a graph, the graph a plan, the plan is executed in parallel, and a run can be
+//! killed at any instant without losing a resource.
+//!
+//! # Layout
+//! Each module knows only those above it:
+//! - [`diagnostic`]: messages for people
+//! - [`urn`], [`names`]: identities and unique names
+//! - [`value`]: values, expressions, [`Input`] and [`Output`]
+//! - [`target`], [`config`]: where to deploy to, and with which settings
+//! - [`resource`]: what a kind of resource is
+//! - [`graph`]: the declared resources and who uses whom
+//! - [`diff`]: what differs
+//! - [`state`]: what was last known, and the journal entries that change it
+//! - [`event`]: what happens in a run
+//! - [`provider`]: who makes resources
+//! - [`stack`]: what a program declares into
+//! - [`store`]: where states are kept
+//! - [`plan`]: what would have to be done
+//! - [`execute`]: doing it
+//! - [`engine`]: all of it behind `preview`, `up`, `refresh` and `destroy`
+//! - [`random`]: passwords, a provider that lives in the state alone
+//! - [`testing`]: providers made of closures, for tests
+
+pub mod config;
+pub mod diagnostic;
+pub mod diff;
+pub mod engine;
+pub mod event;
+pub mod execute;
+pub mod graph;
+pub mod names;
+pub mod plan;
+pub mod provider;
+pub mod random;
+pub mod resource;
+pub mod stack;
+pub mod state;
+pub mod store;
+pub mod target;
+pub mod testing;
+pub mod urn;
+pub mod value;
+
+pub use config::Config;
+pub use engine::Engine;
+
+pub use resource::{Lookup, Resource, Schema};
+pub use stack::{ProgramError, Result, Scope, Stack};
+pub use target::Target;
+pub use urn::Urn;
+pub use value::{Input, Output, all};

@@ -1,0 +1,243 @@
+//! Who makes resources: the typed [`Handler`] of one kind, and the untyped [`Provider`] the engine works with.
+//!
+//! A provider crate implements [`Handler`] on each of its resource structs and puts them into a [`Registry`], which
+//! erases the types once; JSON-like values live only behind that line.
+
+mod handler;
+mod registry;
+
+pub use handler::{Context, Created, Find, Found, Handler, LookupHandler, Prior, Problem, Recovery};
+pub use registry::Registry;
+
+use crate::{
+    diagnostic::Diagnostic,
+    state::{Live, Request},
+    urn::Urn,
+    value::{LowerError, Unresolved, Value},
+};
+use async_trait::async_trait;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+/// What can be asked without changing anything: all that planning is given.
+#[async_trait]
+pub trait Inspect: Send + Sync {
+    /// Refuses inputs that cannot work; unknown ones pass.
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
+
+    /// How a create of this kind is found again; `None` for a kind that is not served.
+    fn recovery(&self, urn: &Urn) -> Option<RecoveryKind>;
+
+    /// How the thing lives now, or that it is gone; `prior` is what is recorded of it.
+    async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError>;
+
+    /// Looks for what a create whose answer was never seen has made.
+    async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError>;
+
+    /// Answers a lookup.
+    async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError>;
+}
+
+/// What changes things: only execution is given it.
+#[async_trait]
+pub trait Provider: Inspect {
+    /// Makes what the request asks for. Asked again with the same operation id, it makes no second one.
+    async fn create(
+        &self,
+        request: &Request,
+        progress: &[Value],
+        reporter: &dyn Reporter,
+    ) -> Result<Live, ProviderError>;
+
+    /// Makes the existing thing be as the request's inputs say.
+    async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError>;
+
+    /// Deletes it; that it is already gone is success.
+    async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError>;
+}
+
+/// What a running operation tells on its way.
+#[async_trait]
+pub trait Reporter: Send + Sync {
+    /// What it is busy with, for whoever watches.
+    fn status(&self, message: String);
+
+    /// A point that recovery needs to know, durable before this returns.
+    async fn progress(&self, value: Value) -> Result<(), ProviderError>;
+}
+
+/// What looking for a lost create came to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// It happened.
+    Found(Live),
+    /// It is not there (now).
+    Absent,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// How a create whose answer was never seen is found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecoveryKind {
+    /// The operation id is the provider's idempotency token, honoured for this long.
+    Token {
+        /// How long.
+        lifetime: Duration,
+    },
+    /// By its unique name.
+    Name,
+    /// By its natural key.
+    Key,
+    /// By a tag that carries the operation id.
+    Tag,
+    /// Doing it twice is the same as doing it once.
+    Idempotent,
+    /// Several calls, each written down as progress.
+    Phased,
+}
+
+/// Why a provider did not do what it was asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct ProviderError {
+    /// What kind of failure, for the engine.
+    pub kind: ErrorKind,
+    /// What happened and why, for people.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// What lives nevertheless.
+    pub live: Option<Box<Live>>,
+}
+
+/// What the engine needs to know of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// There is no such thing.
+    NotFound,
+    /// There is one already that is not ours.
+    AlreadyExists,
+    /// Something else still needs it.
+    Dependency,
+    /// It certainly did not happen.
+    Refused,
+    /// It may have happened: the answer was lost or the time ran out.
+    Unsure,
+}
+
+impl ProviderError {
+    /// A failure after which nothing has changed.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self::of(ErrorKind::Refused, message)
+    }
+
+    /// A failure of which nobody knows whether it happened all the same.
+    pub fn unsure(message: impl Into<String>) -> Self {
+        Self::of(ErrorKind::Unsure, message)
+    }
+
+    /// A failure of this kind.
+    pub fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), hint: None, live: None }
+    }
+
+    /// Says what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The message for the person who runs the stack.
+    pub fn diagnostic(&self, urn: &Urn) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(self.message.clone()).about(urn);
+        diagnostic.hint.clone_from(&self.hint);
+        diagnostic
+    }
+}
+
+impl From<Unresolved> for ProviderError {
+    fn from(error: Unresolved) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
+impl From<LowerError> for ProviderError {
+    fn from(error: LowerError) -> Self {
+        Self::refused(error.to_string())
+    }
+}
+
+/// The providers of a program, by the first segment of the type tokens they serve.
+#[derive(Clone, Default)]
+pub struct Providers(BTreeMap<String, Arc<dyn Provider>>);
+
+impl Providers {
+    /// Adds one; the last one of a name counts.
+    pub fn insert(&mut self, name: impl Into<String>, provider: Arc<dyn Provider>) {
+        self.0.insert(name.into(), provider);
+    }
+
+    /// Whether there is one of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn of(&self, urn: &Urn) -> Result<&dyn Provider, ProviderError> {
+        self.0.get(urn.provider()).map(AsRef::as_ref).ok_or_else(|| {
+            ProviderError::refused(format!("no provider serves `{}`", urn.kind()))
+                .hint(format!("let the program declare the provider `{}` before anything else", urn.provider()))
+        })
+    }
+}
+
+impl fmt::Debug for Providers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+#[async_trait]
+impl Inspect for Providers {
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+        match self.of(urn) {
+            Ok(provider) => provider.check(urn, inputs),
+            Err(error) => vec![error.diagnostic(urn)],
+        }
+    }
+
+    fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
+        self.of(urn).ok()?.recovery(urn)
+    }
+
+    async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+        self.of(&request.urn)?.read(request, prior).await
+    }
+
+    async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
+        self.of(&request.urn)?.find(request, progress).await
+    }
+
+    async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
+        self.of(&request.urn)?.lookup(request, reporter).await
+    }
+}
+
+#[async_trait]
+impl Provider for Providers {
+    async fn create(
+        &self,
+        request: &Request,
+        progress: &[Value],
+        reporter: &dyn Reporter,
+    ) -> Result<Live, ProviderError> {
+        self.of(&request.urn)?.create(request, progress, reporter).await
+    }
+
+    async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError> {
+        self.of(&request.urn)?.update(request, prior, reporter).await
+    }
+
+    async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError> {
+        self.of(&request.urn)?.delete(request, prior, reporter).await
+    }
+}

@@ -1,0 +1,269 @@
+//! The typed side of one resource kind.
+
+use super::{ErrorKind, ProviderError, RecoveryKind, Reporter};
+use crate::{
+    names,
+    resource::{Lookup, Resource},
+    state::{OperationId, Request},
+    value::Value,
+};
+use futures::future::BoxFuture;
+use std::{collections::BTreeMap, future::Future, time::Duration};
+
+/// How one kind of resource is made, read, changed and deleted.
+///
+/// Implemented on the resource struct itself. In `create` and `update` every input is known. `recovery` has no default:
+/// a kind that cannot say how a lost create is found again does not compile.
+pub trait Handler: Resource {
+    /// What the provider's calls go through, such as its API clients.
+    type Client: Send + Sync + 'static;
+
+    /// Refuses inputs that cannot work, before anything is changed. Inputs may still be unknown here.
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// Makes one, and returns once it can be used.
+    fn create(
+        cx: &Context<'_, Self::Client>,
+        inputs: &Self,
+    ) -> impl Future<Output = Result<Created<Self>, ProviderError>> + Send;
+
+    /// How it lives now; `None` when it is gone.
+    fn read(
+        cx: &Context<'_, Self::Client>,
+        prior: &Prior<Self>,
+    ) -> impl Future<Output = Result<Option<Created<Self>>, ProviderError>> + Send;
+
+    /// Makes it be as `inputs` say, whatever of them already holds, and returns its outputs.
+    fn update(
+        cx: &Context<'_, Self::Client>,
+        prior: &Prior<Self>,
+        inputs: &Self,
+    ) -> impl Future<Output = Result<Self::Outputs, ProviderError>> + Send;
+
+    /// Deletes it and returns once it is gone; [`ErrorKind::NotFound`] counts as success.
+    fn delete(
+        cx: &Context<'_, Self::Client>,
+        prior: &Prior<Self>,
+    ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+
+    /// How a create whose answer was never seen is found again.
+    fn recovery() -> Recovery<Self>;
+}
+
+/// How one kind of lookup is answered.
+pub trait LookupHandler: Lookup {
+    /// What the provider's calls go through.
+    type Client: Send + Sync + 'static;
+
+    /// The answer.
+    fn read(
+        cx: &Context<'_, Self::Client>,
+        arguments: &Self,
+    ) -> impl Future<Output = Result<Self::Outputs, ProviderError>> + Send;
+}
+
+/// A thing that exists.
+pub struct Created<R: Resource> {
+    /// The provider's id.
+    pub id: String,
+    /// The inputs as they live, where the provider can tell; the recorded ones count otherwise.
+    pub inputs: Option<R>,
+    /// What it tells.
+    pub outputs: R::Outputs,
+}
+
+impl<R: Resource> Created<R> {
+    /// A thing whose inputs are those it was made with.
+    pub fn new(id: impl Into<String>, outputs: R::Outputs) -> Self {
+        Self { id: id.into(), inputs: None, outputs }
+    }
+
+    /// A failure that leaves this thing alive: it is recorded, and the next run brings it in order.
+    pub fn failed(self, mut error: ProviderError) -> ProviderError {
+        if let Ok(live) = super::registry::live(self) {
+            error.live = Some(Box::new(live));
+        }
+        error
+    }
+}
+
+/// What is recorded of a thing.
+pub struct Prior<R: Resource> {
+    /// The provider's id.
+    pub id: String,
+    /// The inputs it was last known to have.
+    pub inputs: R,
+    /// What it last told.
+    pub outputs: R::Outputs,
+}
+
+/// An input that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Which input.
+    pub property: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    /// What is wrong with an input.
+    pub fn new(property: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { property: property.into(), message: message.into(), hint: None }
+    }
+
+    /// Says what to write instead.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What looking for a lost create came to.
+pub enum Found<R: Resource> {
+    /// It happened.
+    Found(Created<R>),
+    /// It is not there (now).
+    Absent,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl<R: Resource> From<Option<Created<R>>> for Found<R> {
+    fn from(found: Option<Created<R>>) -> Self {
+        found.map_or(Self::Absent, Self::Found)
+    }
+}
+
+/// Looks for what a create has made: given the context of the lost operation and its inputs.
+pub type Find<R> =
+    for<'a> fn(&'a Context<'a, <R as Handler>::Client>, &'a R) -> BoxFuture<'a, Result<Found<R>, ProviderError>>;
+
+/// How a create whose answer was never seen is found again, with the code that does it.
+pub struct Recovery<R: Handler> {
+    pub(super) kind: RecoveryKind,
+    pub(super) find: Option<Find<R>>,
+}
+
+impl<R: Handler> Recovery<R> {
+    /// The operation id is the provider's idempotency token for `lifetime`; `find` looks for the operation's tag.
+    pub fn token(lifetime: Duration, find: Find<R>) -> Self {
+        Self::of(RecoveryKind::Token { lifetime }, Some(find))
+    }
+
+    /// `find` looks for the unique name, and takes the thing only when it bears the operation's tag or nobody else
+    /// can have made it.
+    pub fn name(find: Find<R>) -> Self {
+        Self::of(RecoveryKind::Name, Some(find))
+    }
+
+    /// `find` looks for the natural key, such as balancer and port of a listener.
+    pub fn key(find: Find<R>) -> Self {
+        Self::of(RecoveryKind::Key, Some(find))
+    }
+
+    /// `find` looks for the operation's tag; since reads may lag, absence is no proof.
+    pub fn tag(find: Find<R>) -> Self {
+        Self::of(RecoveryKind::Tag, Some(find))
+    }
+
+    /// Doing it twice is the same as doing it once, and nothing outside the state remains of it.
+    pub fn idempotent() -> Self {
+        Self::of(RecoveryKind::Idempotent, None)
+    }
+
+    /// Several calls, each preceded by [`Context::progress`]; `find` looks at [`Context::earlier`].
+    pub fn phased(find: Find<R>) -> Self {
+        Self::of(RecoveryKind::Phased, Some(find))
+    }
+
+    fn of(kind: RecoveryKind, find: Option<Find<R>>) -> Self {
+        Self { kind, find }
+    }
+}
+
+/// What an operation works with.
+pub struct Context<'a, C> {
+    pub(super) client: &'a C,
+    pub(super) request: &'a Request,
+    pub(super) earlier: &'a [Value],
+    pub(super) reporter: &'a dyn Reporter,
+}
+
+impl<C> Context<'_, C> {
+    /// The provider's client.
+    pub fn client(&self) -> &C {
+        self.client
+    }
+
+    /// The region of the resource.
+    pub fn region(&self) -> Result<&str, ProviderError> {
+        self.request.region.as_deref().ok_or_else(|| {
+            ProviderError::refused(format!("`{}` has no region", self.request.urn.short()))
+                .hint("declare it through a region: `aws::region(stack, \"us-east-1\").add(…)`")
+        })
+    }
+
+    /// The operation's id: the idempotency token.
+    pub fn operation(&self) -> &OperationId {
+        &self.request.operation
+    }
+
+    /// The declaration's identity.
+    pub fn urn(&self) -> &crate::urn::Urn {
+        &self.request.urn
+    }
+
+    /// A name for this generation that no other resource has; see [`names::unique`].
+    pub fn unique_name(&self, longest: usize) -> String {
+        let Request { seed, urn, generation, .. } = self.request;
+        names::unique(seed, urn, *generation, longest)
+    }
+
+    /// What everything made is tagged with: program, stack, URN and operation.
+    pub fn tags(&self) -> BTreeMap<String, String> {
+        let urn = &self.request.urn;
+        [
+            ("infra:program", urn.program()),
+            ("infra:stack", urn.stack()),
+            ("infra:urn", urn.as_str()),
+            (Self::OPERATION_TAG, self.request.operation.as_str()),
+        ]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+    }
+
+    /// The tag that carries the operation id.
+    pub const OPERATION_TAG: &'static str = "infra:operation";
+
+    /// Tells what the operation is busy with.
+    pub fn status(&self, message: impl Into<String>) {
+        self.reporter.status(message.into());
+    }
+
+    /// Writes down a point that recovery needs to know, durably.
+    pub async fn progress<T: serde::Serialize + Sync>(&self, value: &T) -> Result<(), ProviderError> {
+        let json = serde_json::to_value(value).map_err(|error| ProviderError::refused(error.to_string()))?;
+        // What an operation writes down on its way may hold key material, so all of it is kept as secret.
+        self.reporter.progress(Value::from_json(json).into_secret()).await
+    }
+
+    /// What an earlier, interrupted run of the same operation wrote down.
+    pub fn earlier<T: serde::de::DeserializeOwned>(&self) -> Vec<T> {
+        self.earlier.iter().filter_map(|value| serde_json::from_value(value.to_json()).ok()).collect()
+    }
+}
+
+/// Turns "there is no such thing" into `None`.
+pub(super) fn found<T>(answer: Result<T, ProviderError>) -> Result<Option<T>, ProviderError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

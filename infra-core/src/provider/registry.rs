@@ -1,0 +1,247 @@
+//! Where the types of handlers are erased, once.
+
+use super::{
+    Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter,
+    handler::{Context, Created, Found, Handler, LookupHandler, Prior, found},
+};
+use crate::{
+    diagnostic::Diagnostic,
+    resource::{Resource, Schema},
+    state::{Live, Request},
+    urn::Urn,
+    value::{self, LowerError, Value},
+};
+use async_trait::async_trait;
+use serde::Serialize;
+use std::{collections::HashMap, marker::PhantomData};
+
+/// A provider made of typed handlers that share a client.
+pub struct Registry<C> {
+    client: C,
+    resources: HashMap<&'static str, Box<dyn ErasedHandler<C>>>,
+    lookups: HashMap<&'static str, Box<dyn ErasedLookup<C>>>,
+}
+
+impl<C: Send + Sync + 'static> Registry<C> {
+    /// A provider that serves nothing yet.
+    pub fn new(client: C) -> Self {
+        Self { client, resources: HashMap::new(), lookups: HashMap::new() }
+    }
+
+    /// Serves a kind of resource.
+    pub fn resource<R: Handler<Client = C>>(mut self) -> Self {
+        self.resources.insert(R::TYPE, Box::new(Erased::<R>(PhantomData)));
+        self
+    }
+
+    /// Serves a kind of lookup.
+    pub fn lookup<L: LookupHandler<Client = C>>(mut self) -> Self {
+        self.lookups.insert(L::TYPE, Box::new(Erased::<L>(PhantomData)));
+        self
+    }
+
+    /// The type tokens that are served, sorted.
+    pub fn kinds(&self) -> Vec<&'static str> {
+        let mut kinds: Vec<_> = self.resources.keys().chain(self.lookups.keys()).copied().collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    fn handler(&self, urn: &Urn) -> Result<&dyn ErasedHandler<C>, ProviderError> {
+        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unserved(urn))
+    }
+
+    fn context<'a>(&'a self, request: &'a Request, earlier: &'a [Value], reporter: &'a dyn Reporter) -> Context<'a, C> {
+        Context { client: &self.client, request, earlier, reporter }
+    }
+}
+
+fn unserved(urn: &Urn) -> ProviderError {
+    ProviderError::refused(format!("the provider `{}` has no kind `{}`", urn.provider(), urn.kind()))
+        .hint("add the kind to the provider's registry, or use a version that has it")
+}
+
+#[async_trait]
+impl<C: Send + Sync + 'static> Inspect for Registry<C> {
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+        if self.lookups.contains_key(urn.kind()) {
+            return Vec::new();
+        }
+        match self.handler(urn) {
+            Ok(handler) => handler.check(urn, inputs),
+            Err(error) => vec![error.diagnostic(urn)],
+        }
+    }
+
+    fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
+        Some(self.handler(urn).ok()?.recovery())
+    }
+
+    async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+        let cx = self.context(request, &[], &Silent);
+        self.handler(&request.urn)?.read(&cx, prior).await
+    }
+
+    async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
+        let cx = self.context(request, progress, &Silent);
+        self.handler(&request.urn)?.find(&cx).await
+    }
+
+    async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
+        let lookup = self.lookups.get(request.urn.kind());
+        let lookup = lookup.ok_or_else(|| unserved(&request.urn))?;
+        lookup.read(&self.context(request, &[], reporter)).await
+    }
+}
+
+#[async_trait]
+impl<C: Send + Sync + 'static> Provider for Registry<C> {
+    async fn create(
+        &self,
+        request: &Request,
+        progress: &[Value],
+        reporter: &dyn Reporter,
+    ) -> Result<Live, ProviderError> {
+        let cx = self.context(request, progress, reporter);
+        self.handler(&request.urn)?.create(&cx).await
+    }
+
+    async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError> {
+        let cx = self.context(request, &[], reporter);
+        self.handler(&request.urn)?.update(&cx, prior).await
+    }
+
+    async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError> {
+        let cx = self.context(request, &[], reporter);
+        let deleted = self.handler(&request.urn)?.delete(&cx, prior).await;
+        found(deleted).map(|_| ())
+    }
+}
+
+#[async_trait]
+trait ErasedHandler<C>: Send + Sync {
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
+    fn recovery(&self) -> RecoveryKind;
+    async fn create(&self, cx: &Context<'_, C>) -> Result<Live, ProviderError>;
+    async fn read(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Option<Live>, ProviderError>;
+    async fn update(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Live, ProviderError>;
+    async fn delete(&self, cx: &Context<'_, C>, prior: &Live) -> Result<(), ProviderError>;
+    async fn find(&self, cx: &Context<'_, C>) -> Result<Outcome, ProviderError>;
+}
+
+#[async_trait]
+trait ErasedLookup<C>: Send + Sync {
+    async fn read(&self, cx: &Context<'_, C>) -> Result<Value, ProviderError>;
+}
+
+struct Erased<R>(PhantomData<fn() -> R>);
+
+#[async_trait]
+impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+        match value::from_value::<R>(inputs) {
+            Ok(resource) => resource
+                .check()
+                .into_iter()
+                .map(|problem| {
+                    let summary = format!("`{}`: {}", problem.property, problem.message);
+                    let mut diagnostic = Diagnostic::error(summary).about(urn);
+                    diagnostic.hint = problem.hint;
+                    diagnostic
+                })
+                .collect(),
+            Err(error) => vec![Diagnostic::error(error.to_string()).about(urn)],
+        }
+    }
+
+    fn recovery(&self) -> RecoveryKind {
+        R::recovery().kind
+    }
+
+    async fn create(&self, cx: &Context<'_, R::Client>) -> Result<Live, ProviderError> {
+        let inputs: R = value::from_value(&cx.request.inputs)?;
+        Ok(live(R::create(cx, &inputs).await?)?)
+    }
+
+    async fn read(&self, cx: &Context<'_, R::Client>, known: &Live) -> Result<Option<Live>, ProviderError> {
+        match found(R::read(cx, &prior(known)?).await)?.flatten() {
+            Some(created) => Ok(Some(live(created)?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn update(&self, cx: &Context<'_, R::Client>, known: &Live) -> Result<Live, ProviderError> {
+        let inputs: R = value::from_value(&cx.request.inputs)?;
+        let outputs = R::update(cx, &prior(known)?, &inputs).await?;
+        Ok(live(Created::<R>::new(known.id.clone(), outputs))?)
+    }
+
+    async fn delete(&self, cx: &Context<'_, R::Client>, known: &Live) -> Result<(), ProviderError> {
+        R::delete(cx, &prior(known)?).await
+    }
+
+    async fn find(&self, cx: &Context<'_, R::Client>) -> Result<Outcome, ProviderError> {
+        let Some(find) = R::recovery().find else {
+            return Ok(Outcome::Absent);
+        };
+        let inputs: R = value::from_value(&cx.request.inputs)?;
+        Ok(match find(cx, &inputs).await? {
+            Found::Found(created) => Outcome::Found(live(created)?),
+            Found::Absent => Outcome::Absent,
+            Found::Unknown => Outcome::Unknown,
+        })
+    }
+}
+
+#[async_trait]
+impl<L: LookupHandler> ErasedLookup<L::Client> for Erased<L> {
+    async fn read(&self, cx: &Context<'_, L::Client>) -> Result<Value, ProviderError> {
+        let arguments: L = value::from_value(&cx.request.inputs)?;
+        Ok(lower_known(&L::read(cx, &arguments).await?, &L::schema())?)
+    }
+}
+
+fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
+    Ok(Prior {
+        id: live.id.clone(),
+        inputs: value::from_value(live.inputs.as_ref().unwrap_or(&Value::Null))?,
+        outputs: value::from_value(&live.outputs)?,
+    })
+}
+
+pub(super) fn live<R: Resource>(created: Created<R>) -> Result<Live, LowerError> {
+    let schema = R::schema();
+    Ok(Live {
+        id: created.id,
+        inputs: created.inputs.map(|inputs| lower_known(&inputs, &schema)).transpose()?,
+        outputs: lower_known(&created.outputs, &schema)?,
+    })
+}
+
+/// The value of a struct whose outputs are all known, with the schema's secrets marked.
+fn lower_known<T: Serialize>(typed: &T, schema: &Schema) -> Result<Value, LowerError> {
+    let value = value::lower(typed)?.evaluate(&|_| None).unwrap_or(Value::Null);
+    Ok(match value {
+        Value::Map(map) => Value::Map(
+            map.into_iter()
+                .map(|(name, value)| {
+                    let secret = schema.is_secret(&name);
+                    (name, if secret { value.into_secret() } else { value })
+                })
+                .collect(),
+        ),
+        other => other,
+    })
+}
+
+/// For questions that nobody watches.
+struct Silent;
+
+#[async_trait]
+impl Reporter for Silent {
+    fn status(&self, _: String) {}
+
+    async fn progress(&self, _: Value) -> Result<(), ProviderError> {
+        Err(ProviderError::refused("looking must not change anything"))
+    }
+}

@@ -1,0 +1,149 @@
+//! What a kind of resource is: its inputs, its outputs and what matters about its properties.
+
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+
+/// A kind of resource: a serde struct of inputs.
+///
+/// Fields that may come from other resources are [`Input`](crate::Input)s, the others plain values. Field names are the
+/// property names of plans and state. `Outputs` is a struct whose every field is an [`Output`](crate::Output); a
+/// declaration returns it with references in it, a handler with known values.
+pub trait Resource: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The type token, such as `aws:ec2:SecurityGroup`; its first segment names the provider.
+    const TYPE: &'static str;
+    /// What the resource tells once it exists.
+    type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
+    /// What matters about its properties.
+    fn schema() -> Schema;
+}
+
+/// A read-only question to a provider, such as the default VPC.
+///
+/// It is answered while planning when its arguments are known, and the answer is kept in the state until the arguments
+/// change or the run asks for a refresh.
+pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The type token, such as `aws:ec2:DefaultVpc`.
+    const TYPE: &'static str;
+    /// The answer.
+    type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
+    /// What matters about its properties.
+    fn schema() -> Schema {
+        Schema::new()
+    }
+}
+
+/// What matters about a kind's properties, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Schema {
+    replace_on: Vec<&'static str>,
+    secret: Vec<&'static str>,
+    untracked: Vec<&'static str>,
+    changes_on_update: Vec<&'static str>,
+    regional: Vec<&'static str>,
+    delete_before_replace: bool,
+    volatile: bool,
+    timeout: Option<Duration>,
+}
+
+impl Schema {
+    /// A kind whose every property can be updated in place.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Inputs whose change needs a new resource.
+    pub fn replace_on(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.replace_on.extend(inputs);
+        self
+    }
+
+    /// Inputs and outputs that are always secret.
+    pub fn secret(mut self, properties: impl IntoIterator<Item = &'static str>) -> Self {
+        self.secret.extend(properties);
+        self
+    }
+
+    /// Inputs whose change alone is no reason to touch the resource, such as where a file with the same content lies.
+    pub fn untracked(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.untracked.extend(inputs);
+        self
+    }
+
+    /// Outputs that an update may change; all others keep their last values when a plan looks ahead.
+    pub fn changes_on_update(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.changes_on_update.extend(outputs);
+        self
+    }
+
+    /// Outputs that mean nothing outside the resource's region, such as ids.
+    pub fn regional(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
+        self.regional.extend(outputs);
+        self
+    }
+
+    /// The old resource has to go before its replacement can come, because both claim the same thing.
+    pub fn delete_before_replace(mut self) -> Self {
+        self.delete_before_replace = true;
+        self
+    }
+
+    /// A lookup that is answered anew in every run, because the answer is cheap and changes with the files at hand.
+    pub fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// How long one operation may take before it counts as failed; 30 minutes unless said.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether a change of `input` needs a new resource.
+    pub fn replaces(&self, input: &str) -> bool {
+        self.replace_on.contains(&input)
+    }
+
+    /// Whether `property` is always secret.
+    pub fn is_secret(&self, property: &str) -> bool {
+        self.secret.contains(&property)
+    }
+
+    /// Whether a change of `input` matters.
+    pub fn is_tracked(&self, input: &str) -> bool {
+        !self.untracked.contains(&input)
+    }
+
+    /// Whether an update may change `output`.
+    pub fn may_change(&self, output: &str) -> bool {
+        self.changes_on_update.contains(&output)
+    }
+
+    /// Whether `output` means nothing outside the resource's region.
+    pub fn is_regional(&self, output: &str) -> bool {
+        self.regional.contains(&output)
+    }
+
+    /// Whether the old resource has to go first.
+    pub fn deletes_before_replace(&self) -> bool {
+        self.delete_before_replace
+    }
+
+    /// Whether a lookup is answered anew in every run.
+    pub fn is_volatile(&self) -> bool {
+        self.volatile
+    }
+
+    /// How long one operation may take.
+    pub fn operation_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(Duration::from_mins(30))
+    }
+
+    /// Every property name the schema mentions, for tests that compare them with the struct.
+    pub fn mentioned(&self) -> impl Iterator<Item = &'static str> + '_ {
+        [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional]
+            .into_iter()
+            .flatten()
+            .copied()
+    }
+}

@@ -1,0 +1,502 @@
+//! What was last known of a stack, and how each journal entry changes it.
+
+use crate::{urn::Urn, value::Value};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, collections::HashMap, fmt};
+
+/// The format of the state that this version writes.
+pub const VERSION: u32 = 1;
+
+/// Everything that is known of a stack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// The format, [`VERSION`].
+    pub version: u32,
+    /// The program that declared it.
+    pub program: String,
+    /// The stack, such as `dev`.
+    pub stack: String,
+    /// Drawn when the stack was first used; unique names derive from it.
+    pub seed: String,
+    /// Grows by one with every snapshot.
+    pub serial: u64,
+    /// The resources, by identity.
+    pub resources: BTreeMap<Urn, ResourceState>,
+    /// Operations whose answer was never seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenOperation>,
+    /// What the program exported last.
+    #[serde(default)]
+    pub outputs: BTreeMap<String, Value>,
+}
+
+/// What exists of one declaration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResourceState {
+    /// The one in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<Generation>,
+    /// Replaced ones that are still to be deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deposed: Vec<Generation>,
+}
+
+/// One thing that a provider made (or, for lookups, read).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Generation {
+    /// The provider's id; none for lookups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Where it lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// The resolved inputs it was made with.
+    pub inputs: Value,
+    /// What the provider told.
+    pub outputs: Value,
+    /// What its inputs came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Urn>,
+    /// 0, and one more with every replacement.
+    #[serde(default)]
+    pub generation: u32,
+    /// The operation that last changed it; none for lookups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationId>,
+    /// An update of it was left open or failed halfway: the recorded inputs may not be what lives.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncertain: bool,
+}
+
+/// Names one operation for ever: 32 random hexadecimal digits, also sent to the provider as token or tag.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OperationId(String);
+
+impl OperationId {
+    /// A new one, from the operating system's randomness.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(hex::encode(bytes)))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for OperationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Makes a new generation.
+    Create,
+    /// Changes the current one.
+    Update,
+    /// Removes one.
+    Delete,
+}
+
+/// A whole request to a provider: what the journal holds before the provider is called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Its name, token and tag.
+    pub operation: OperationId,
+    /// What it does.
+    pub verb: Verb,
+    /// For whom.
+    pub urn: Urn,
+    /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// Which generation it makes, changes or removes.
+    #[serde(default)]
+    pub generation: u32,
+    /// The provider's id of what is changed or removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The resolved inputs: those wanted, or those of what is removed.
+    pub inputs: Value,
+    /// What the inputs came from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dependencies: Vec<Urn>,
+    /// The stack's seed, for unique names.
+    pub seed: String,
+    /// When it was written down, RFC 3339.
+    pub at: String,
+}
+
+/// An operation that was written down and never confirmed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OpenOperation {
+    /// What was asked for.
+    pub request: Request,
+    /// What the operation wrote down on its way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub progress: Vec<Value>,
+}
+
+/// What a provider says of a thing that exists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The provider's id.
+    pub id: String,
+    /// The inputs as they live, where the provider can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inputs: Option<Value>,
+    /// The outputs.
+    pub outputs: Value,
+}
+
+/// One line of the journal. A state is a snapshot plus its entries, applied in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// The provider is about to be asked.
+    Intent(Request),
+    /// The operation has come to a point that its recovery needs to know.
+    Progress {
+        /// Which operation.
+        operation: OperationId,
+        /// What it wrote down.
+        value: Value,
+    },
+    /// The operation is done; nothing lives after a delete.
+    Done {
+        /// Which operation.
+        operation: OperationId,
+        /// What lives now.
+        live: Option<Live>,
+    },
+    /// The operation failed.
+    Failed {
+        /// Which operation.
+        operation: OperationId,
+        /// What lives nevertheless.
+        live: Option<Live>,
+        /// Whether it can have happened all the same: then it stays open.
+        unsure: bool,
+    },
+    /// A lookup was answered.
+    Read {
+        /// Whose answer.
+        urn: Urn,
+        /// The answer.
+        generation: Generation,
+    },
+    /// The provider says that the thing lives like this, or not at all.
+    Refreshed {
+        /// Whose.
+        urn: Urn,
+        /// How it lives.
+        live: Option<Live>,
+    },
+    /// The inputs are as they were, but come from elsewhere now.
+    Depends {
+        /// Whose.
+        urn: Urn,
+        /// From where.
+        dependencies: Vec<Urn>,
+    },
+    /// The recorded inputs are not to be trusted.
+    Distrusted(Urn),
+    /// The generation in use is to be deleted, whatever the program says.
+    Deposed(Urn),
+    /// The open operation is of no interest any more.
+    Dropped(OperationId),
+    /// The declaration is forgotten.
+    Forgotten(Urn),
+    /// The program's exports.
+    Outputs(BTreeMap<String, Value>),
+}
+
+/// A state that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StateError {
+    /// A newer version wrote it.
+    #[error(
+        "it has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a newer one"
+    )]
+    Newer {
+        /// Its format.
+        found: u32,
+    },
+    /// It belongs to something else.
+    #[error("it belongs to stack `{found}`, not to `{expected}`")]
+    Foreign {
+        /// Whose it is: program/stack.
+        found: String,
+        /// Whose it should be.
+        expected: String,
+    },
+    /// A resource depends on one that is not there.
+    #[error("`{user}` depends on `{used}`, which it does not hold")]
+    Dangling {
+        /// Who depends.
+        user: Urn,
+        /// On whom.
+        used: Urn,
+    },
+    /// A declaration of which nothing exists.
+    #[error("`{0}` has neither a current nor a deposed generation")]
+    Empty(Urn),
+    /// Two generations of one declaration have one number.
+    #[error("`{0}` has two generations with one number")]
+    Generations(Urn),
+    /// Resources depend on each other.
+    #[error("`{0}` depends on itself, through others")]
+    Cycle(Urn),
+    /// Two open operations have one id.
+    #[error("the operation {0} is open twice")]
+    Operations(OperationId),
+}
+
+impl State {
+    /// The state of a stack of which nothing exists yet.
+    pub fn new(program: &str, stack: &str, seed: String) -> Self {
+        Self {
+            version: VERSION,
+            program: program.to_owned(),
+            stack: stack.to_owned(),
+            seed,
+            serial: 0,
+            resources: BTreeMap::new(),
+            open: Vec::new(),
+            outputs: BTreeMap::new(),
+        }
+    }
+
+    /// The generation in use.
+    pub fn current(&self, urn: &Urn) -> Option<&Generation> {
+        self.resources.get(urn)?.current.as_ref()
+    }
+
+    /// The generation with this number.
+    pub fn generation(&self, urn: &Urn, generation: u32) -> Option<&Generation> {
+        let resource = self.resources.get(urn)?;
+        resource.current.iter().chain(&resource.deposed).find(|candidate| candidate.generation == generation)
+    }
+
+    /// The number that a new generation of the declaration gets.
+    pub fn next_generation(&self, urn: &Urn) -> u32 {
+        let Some(resource) = self.resources.get(urn) else {
+            return 0;
+        };
+        let numbers = resource.current.iter().chain(&resource.deposed);
+        numbers.map(|generation| generation.generation + 1).max().unwrap_or(0)
+    }
+
+    /// Every generation there is, current and deposed.
+    pub fn generations(&self) -> impl Iterator<Item = (&Urn, &Generation)> {
+        self.resources.iter().flat_map(|(urn, resource)| {
+            let all = resource.current.iter().chain(&resource.deposed);
+            all.map(move |generation| (urn, generation))
+        })
+    }
+
+    /// How many things exist that a provider would have to delete.
+    pub fn live_count(&self) -> usize {
+        self.generations().filter(|(_, generation)| generation.id.is_some()).count()
+    }
+
+    /// Changes the state as the entry says. Entries about what is not there change nothing.
+    pub fn apply(&mut self, entry: Entry) {
+        match entry {
+            Entry::Intent(request) => {
+                self.open.retain(|open| open.request.operation != request.operation);
+                let progress = Vec::new();
+                self.open.push(OpenOperation { request, progress });
+            }
+            Entry::Progress { operation, value } => {
+                let open = self.open.iter_mut().find(|open| open.request.operation == operation);
+                if let Some(open) = open {
+                    open.progress.push(value);
+                }
+            }
+            Entry::Done { operation, live } => {
+                if let Some(request) = self.close(&operation) {
+                    self.conclude(request, live, false);
+                }
+            }
+            Entry::Failed { operation, live: Some(live), .. } => {
+                if let Some(request) = self.close(&operation) {
+                    self.conclude(request, Some(live), true);
+                }
+            }
+            Entry::Failed { operation, live: None, unsure } => {
+                if !unsure {
+                    self.close(&operation);
+                }
+            }
+            Entry::Read { urn, generation } => {
+                self.resources.entry(urn).or_default().current = Some(generation);
+            }
+            Entry::Refreshed { urn, live } => self.refreshed(&urn, live),
+            Entry::Depends { urn, dependencies } => {
+                if let Some(current) = self.current_mut(&urn) {
+                    current.dependencies = dependencies;
+                }
+            }
+            Entry::Distrusted(urn) => {
+                if let Some(current) = self.current_mut(&urn) {
+                    current.uncertain = true;
+                }
+            }
+            Entry::Deposed(urn) => {
+                if let Some(resource) = self.resources.get_mut(&urn) {
+                    resource.deposed.extend(resource.current.take());
+                }
+            }
+            Entry::Dropped(operation) => drop(self.close(&operation)),
+            Entry::Forgotten(urn) => drop(self.resources.remove(&urn)),
+            Entry::Outputs(outputs) => self.outputs = outputs,
+        }
+    }
+
+    /// Checks every invariant.
+    pub fn verify(&self) -> Result<(), StateError> {
+        if self.version > VERSION {
+            return Err(StateError::Newer { found: self.version });
+        }
+        for (urn, resource) in &self.resources {
+            if (urn.program(), urn.stack()) != (&self.program, &self.stack) {
+                return Err(StateError::Foreign {
+                    found: format!("{}/{}", urn.program(), urn.stack()),
+                    expected: format!("{}/{}", self.program, self.stack),
+                });
+            }
+            if resource.current.is_none() && resource.deposed.is_empty() {
+                return Err(StateError::Empty(urn.clone()));
+            }
+            let mut numbers = std::collections::BTreeSet::new();
+            for generation in resource.current.iter().chain(&resource.deposed) {
+                if !numbers.insert(generation.generation) {
+                    return Err(StateError::Generations(urn.clone()));
+                }
+                for used in &generation.dependencies {
+                    if !self.resources.contains_key(used) {
+                        let (user, used) = (urn.clone(), used.clone());
+                        return Err(StateError::Dangling { user, used });
+                    }
+                }
+            }
+        }
+        let mut operations = std::collections::HashSet::new();
+        for open in &self.open {
+            if !operations.insert(&open.request.operation) {
+                return Err(StateError::Operations(open.request.operation.clone()));
+            }
+        }
+        self.verify_acyclic()
+    }
+
+    fn verify_acyclic(&self) -> Result<(), StateError> {
+        let mut graph = petgraph::graph::DiGraph::<&Urn, ()>::new();
+        let index: HashMap<&Urn, _> = self.resources.keys().map(|urn| (urn, graph.add_node(urn))).collect();
+        for (urn, resource) in &self.resources {
+            for used in resource.current.iter().flat_map(|current| &current.dependencies) {
+                if let Some(&used) = index.get(used) {
+                    graph.add_edge(used, index[urn], ());
+                }
+            }
+        }
+        match petgraph::algo::toposort(&graph, None) {
+            Ok(_) => Ok(()),
+            Err(cycle) => Err(StateError::Cycle(graph[cycle.node_id()].clone())),
+        }
+    }
+
+    fn close(&mut self, operation: &OperationId) -> Option<Request> {
+        let at = self.open.iter().position(|open| open.request.operation == *operation)?;
+        Some(self.open.remove(at).request)
+    }
+
+    fn current_mut(&mut self, urn: &Urn) -> Option<&mut Generation> {
+        self.resources.get_mut(urn)?.current.as_mut()
+    }
+
+    fn conclude(&mut self, request: Request, live: Option<Live>, uncertain: bool) {
+        let Some(live) = live else {
+            if request.verb == Verb::Delete {
+                self.remove(&request.urn, request.generation);
+            }
+            return;
+        };
+        if request.verb == Verb::Delete {
+            return;
+        }
+        let mut generation = Generation {
+            id: Some(live.id),
+            region: request.region,
+            inputs: live.inputs.unwrap_or(request.inputs),
+            outputs: live.outputs,
+            dependencies: request.dependencies,
+            generation: request.generation,
+            operation: Some(request.operation),
+            uncertain,
+        };
+        let next = self.next_generation(&request.urn);
+        let resource = self.resources.entry(request.urn).or_default();
+        match &mut resource.current {
+            Some(current) if request.verb == Verb::Update => *current = generation,
+            // Found late, when another one had already taken its place: it is to be deleted.
+            Some(current) if current.generation >= generation.generation => {
+                generation.generation = next;
+                resource.deposed.push(generation);
+            }
+            current => resource.deposed.extend(current.replace(generation)),
+        }
+    }
+
+    fn refreshed(&mut self, urn: &Urn, live: Option<Live>) {
+        match live {
+            None => {
+                if let Some(current) = self.current(urn) {
+                    let generation = current.generation;
+                    self.remove(urn, generation);
+                    self.forget_dependency(urn);
+                }
+            }
+            Some(live) => {
+                if let Some(current) = self.current_mut(urn) {
+                    current.id = Some(live.id);
+                    current.outputs = live.outputs;
+                    if let Some(inputs) = live.inputs {
+                        current.inputs = inputs;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Nothing can depend on what went away behind our back.
+    fn forget_dependency(&mut self, gone: &Urn) {
+        if self.resources.contains_key(gone) {
+            return;
+        }
+        for resource in self.resources.values_mut() {
+            for generation in resource.current.iter_mut().chain(&mut resource.deposed) {
+                generation.dependencies.retain(|used| used != gone);
+            }
+        }
+    }
+
+    fn remove(&mut self, urn: &Urn, generation: u32) {
+        let Some(resource) = self.resources.get_mut(urn) else {
+            return;
+        };
+        resource.current.take_if(|current| current.generation == generation);
+        resource.deposed.retain(|deposed| deposed.generation != generation);
+        if resource.current.is_none() && resource.deposed.is_empty() {
+            self.resources.remove(urn);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Where states are kept.
+//!
+//! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
+//! journal entries, and folds them into a new snapshot at the end.
+
+mod file;
+mod journal;
+mod memory;
+mod secrets;
+
+pub use file::FileStore;
+pub use journal::Journal;
+pub use memory::MemoryStore;
+pub use secrets::{DataKey, KeyError};
+
+use crate::state::{State, StateError};
+use async_trait::async_trait;
+use std::path::PathBuf;
+
+/// Keeps the states of stacks.
+#[async_trait]
+pub trait StateStore: Send + Sync {
+    /// The state as it was last written, entries of an unfinished run included; `None` when there is none. Takes no
+    /// lock and changes nothing.
+    async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError>;
+
+    /// Takes the stack for writing.
+    async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
+}
+
+/// The right to write one stack's state.
+pub struct Session {
+    /// The state as it was found.
+    pub state: State,
+    /// Takes entries.
+    pub journal: Journal,
+    /// Dropped after the journal and before the lock.
+    _writer: journal::Writer,
+    /// Writes snapshots and holds the lock.
+    keeper: Box<dyn Keeper>,
+}
+
+/// Writes snapshots, and keeps the lock until it is dropped.
+#[async_trait]
+pub(crate) trait Keeper: Send + Sync {
+    async fn fold(&mut self, state: &State) -> Result<(), StoreError>;
+}
+
+impl Session {
+    /// Replaces the snapshot atomically and begins an empty journal. The state's serial grows by one.
+    pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
+        state.verify().map_err(StoreError::Unsound)?;
+        state.serial += 1;
+        self.keeper.fold(state).await
+    }
+}
+
+/// A state that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process writes this stack.
+    #[error("another run holds the stack: {holder}; wait until it has ended, then try again")]
+    Locked {
+        /// Who, as far as it is known.
+        holder: String,
+    },
+    /// The file system refused.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// A file holds something else than it should.
+    #[error("{}: line {line}: {reason}; nothing was changed: restore the file from a copy, or move it away to begin anew", path.display())]
+    Broken {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file holds a state that cannot be.
+    #[error("{}: {error}; nothing was changed", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: StateError,
+    },
+    /// The engine made a state that cannot be: a defect of the engine.
+    #[error("the new state is not sound and was not written, the journal keeps every step: {0}; please report this")]
+    Unsound(#[source] StateError),
+    /// The key of the secrets is not usable.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The journal's writer has ended.
+    #[error("the journal cannot be written: {0}")]
+    Journal(String),
+}
+
+impl StoreError {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |error| Self::Io { path, error }
+    }
+}

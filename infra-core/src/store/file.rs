@@ -1,0 +1,237 @@
+//! States in local files.
+
+use super::{
+    DataKey, Journal, Keeper, Session, StateStore, StoreError,
+    journal::{self, Synced},
+};
+use crate::{
+    state::{Entry, State, StateError},
+    urn,
+    value::{self, Seal},
+};
+use async_trait::async_trait;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Keeps each stack in `DIRECTORY/PROGRAM/STACK/`: `state.json`, `journal`, `lock`; readable by their owner alone.
+///
+/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with `DIRECTORY/secrets.key`.
+#[derive(Clone, Debug)]
+pub struct FileStore {
+    directory: PathBuf,
+}
+
+impl FileStore {
+    /// A store in this directory, which is made when it is first needed.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// Where a stack's files lie.
+    pub fn directory_of(&self, program: &str, stack: &str) -> PathBuf {
+        self.directory.join(program).join(stack)
+    }
+
+    fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+        Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
+    }
+
+    fn read(&self, program: &str, stack: &str) -> Result<Option<Files>, StoreError> {
+        let directory = self.directory_of(program, stack);
+        let path = directory.join("state.json");
+        let Some(snapshot) = read_file(&path)? else {
+            return Ok(None);
+        };
+        let seal = self.seal()?;
+        let mut state = parse_snapshot(&path, &snapshot, &seal)?;
+        if (state.program.as_str(), state.stack.as_str()) != (program, stack) {
+            let error = StateError::Foreign {
+                found: format!("{}/{}", state.program, state.stack),
+                expected: format!("{program}/{stack}"),
+            };
+            return Err(StoreError::Refused { path, error });
+        }
+        verify(&path, &state)?;
+        let journal = directory.join("journal");
+        let mut whole = 0;
+        if let Some(text) = read_file(&journal)? {
+            let (header, lines) = split_header(&text);
+            if header == Some(state.serial) {
+                let (entries, length) = journal::read(&journal, lines, &seal)?;
+                whole = text.len() - lines.len() + length;
+                entries.into_iter().for_each(|entry: Entry| state.apply(entry));
+                verify(&journal, &state)?;
+            } else if header.is_none_or(|base| base > state.serial) && text.contains(&b'\n') {
+                return Err(StoreError::Broken {
+                    path: journal,
+                    line: 1,
+                    reason: format!("the journal does not follow on snapshot {}", state.serial),
+                });
+            }
+        }
+        Ok(Some(Files { state, seal, whole }))
+    }
+}
+
+/// What the files of a stack hold.
+struct Files {
+    state: State,
+    seal: Arc<dyn Seal>,
+    /// How many bytes of the journal are whole lines on top of the snapshot; 0 when it has to begin anew.
+    whole: usize,
+}
+
+#[async_trait]
+impl StateStore for FileStore {
+    async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
+        Ok(self.read(program, stack)?.map(|files| files.state))
+    }
+
+    async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
+        for (part, name) in [("program", program), ("stack", stack)] {
+            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
+        }
+        let directory = self.directory_of(program, stack);
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+        let lock = lock(&directory.join("lock"))?;
+        let mut keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.seal()? };
+        let (state, whole) = match self.read(program, stack)? {
+            Some(files) => {
+                keeper.seal = files.seal;
+                (files.state, files.whole)
+            }
+            None => {
+                let state = State::new(program, stack, new_seed()?);
+                keeper.write_snapshot(&state)?;
+                (state, 0)
+            }
+        };
+        let journal = keeper.journal(state.serial, whole)?;
+        let (journal, writer) = Journal::to(Synced(journal), keeper.seal.clone());
+        Ok(Session { state, journal, _writer: writer, keeper: Box::new(keeper) })
+    }
+}
+
+struct FilesKeeper {
+    _lock: File,
+    directory: PathBuf,
+    seal: Arc<dyn Seal>,
+}
+
+#[async_trait]
+impl Keeper for FilesKeeper {
+    async fn fold(&mut self, state: &State) -> Result<(), StoreError> {
+        self.write_snapshot(state)?;
+        // The journal now names an older serial than the snapshot, so whatever is in it counts no more.
+        let journal = self.directory.join("journal");
+        fs::remove_file(&journal).map_err(StoreError::io(&journal))
+    }
+}
+
+impl FilesKeeper {
+    /// Writes beside, syncs, keeps the previous one, renames, syncs the directory.
+    fn write_snapshot(&self, state: &State) -> Result<(), StoreError> {
+        let path = self.directory.join("state.json");
+        let next = self.directory.join("state.json.next");
+        let mut text = value::sealing(&self.seal, || serde_json::to_vec_pretty(state))
+            .map_err(|error| StoreError::Journal(error.to_string()))?;
+        text.push(b'\n');
+        let written = parse_snapshot(&next, &text, &self.seal)?;
+        verify(&next, &written)?;
+        let mut file = private(&next, true)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(StoreError::io(&next))?;
+        let previous = self.directory.join("state.json.previous");
+        match fs::copy(&path, &previous) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
+            _ => {}
+        }
+        fs::rename(&next, &path).map_err(StoreError::io(&path))?;
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(&self.directory))
+    }
+
+    /// Opens the journal behind its last whole line, or begins one on top of snapshot `serial`.
+    fn journal(&self, serial: u64, whole: usize) -> Result<File, StoreError> {
+        let path = self.directory.join("journal");
+        let io = || StoreError::io(&path);
+        let mut file = private(&path, whole == 0)?;
+        if whole == 0 {
+            file.write_all(format!("infra journal on snapshot {serial}\n").as_bytes()).map_err(io())?;
+        } else {
+            file.set_len(whole as u64).map_err(io())?;
+            file.seek(io::SeekFrom::End(0)).map_err(io())?;
+        }
+        file.sync_all().map_err(io())?;
+        Ok(file)
+    }
+}
+
+fn private(path: &Path, truncate: bool) -> Result<File, StoreError> {
+    OpenOptions::new().write(true).create(true).truncate(truncate).mode(0o600).open(path).map_err(StoreError::io(path))
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(StoreError::io(path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
+            let holder = if known { holder.trim().to_owned() } else { "an unknown process".to_owned() };
+            return Err(StoreError::Locked { holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(StoreError::io(path)(error)),
+    }
+    let note = format!("process {} since {}\n", std::process::id(), chrono::Utc::now().to_rfc3339());
+    file.set_len(0).and_then(|()| file.write_all(note.as_bytes())).map_err(StoreError::io(path))?;
+    Ok(file)
+}
+
+fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StoreError::io(path)(error)),
+    }
+}
+
+fn parse_snapshot(path: &Path, text: &[u8], seal: &Arc<dyn Seal>) -> Result<State, StoreError> {
+    value::sealing(seal, || serde_json::from_slice(text)).map_err(|error| StoreError::Broken {
+        path: path.to_owned(),
+        line: error.line(),
+        reason: error.to_string(),
+    })
+}
+
+fn verify(path: &Path, state: &State) -> Result<(), StoreError> {
+    state.verify().map_err(|error| StoreError::Refused { path: path.to_owned(), error })
+}
+
+/// The snapshot that a journal follows on, and the lines behind its header.
+fn split_header(text: &[u8]) -> (Option<u64>, &[u8]) {
+    let Some(end) = text.iter().position(|&byte| byte == b'\n') else {
+        return (None, text);
+    };
+    let serial = std::str::from_utf8(&text[..end])
+        .ok()
+        .and_then(|header| header.strip_prefix("infra journal on snapshot "))
+        .and_then(|serial| serial.parse().ok());
+    (serial, &text[end + 1..])
+}
+
+fn new_seed() -> Result<String, StoreError> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| StoreError::Journal(error.to_string()))?;
+    Ok(hex::encode(seed))
+}

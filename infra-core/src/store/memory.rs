@@ -1,0 +1,122 @@
+//! States in memory, for tests and dry runs.
+
+use super::{
+    DataKey, Journal, Keeper, Session, StateStore, StoreError,
+    journal::{self, Sink},
+};
+use crate::{
+    state::State,
+    value::{self, Seal},
+};
+use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::OwnedMutexGuard;
+
+/// Keeps states for as long as the process lives, written the way [`FileStore`](super::FileStore) writes them.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    stacks: Arc<Mutex<HashMap<(String, String), Stack>>>,
+    seal: Arc<std::sync::OnceLock<Arc<dyn Seal>>>,
+}
+
+#[derive(Clone, Default)]
+struct Stack {
+    files: Arc<Mutex<Files>>,
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Files {
+    snapshot: Option<Vec<u8>>,
+    journal: Vec<u8>,
+}
+
+impl MemoryStore {
+    /// A store that holds nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+        if let Some(seal) = self.seal.get() {
+            return Ok(seal.clone());
+        }
+        let seal: Arc<dyn Seal> = Arc::new(DataKey::random()?);
+        Ok(self.seal.get_or_init(|| seal).clone())
+    }
+
+    fn stack(&self, program: &str, stack: &str) -> Stack {
+        let mut stacks = self.stacks.lock().unwrap_or_else(PoisonError::into_inner);
+        stacks.entry((program.to_owned(), stack.to_owned())).or_default().clone()
+    }
+
+    fn read(&self, stack: &Stack) -> Result<Option<State>, StoreError> {
+        let seal = self.seal()?;
+        let files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = PathBuf::from("memory");
+        let Some(snapshot) = &files.snapshot else {
+            return Ok(None);
+        };
+        let mut state: State = value::sealing(&seal, || serde_json::from_slice(snapshot))
+            .map_err(|error| StoreError::Journal(error.to_string()))?;
+        for entry in journal::read(&path, &files.journal, &seal)?.0 {
+            state.apply(entry);
+        }
+        state.verify().map_err(|error| StoreError::Refused { path, error })?;
+        Ok(Some(state))
+    }
+}
+
+#[async_trait]
+impl StateStore for MemoryStore {
+    async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
+        self.read(&self.stack(program, stack))
+    }
+
+    async fn open(&self, program: &str, name: &str) -> Result<Session, StoreError> {
+        let stack = self.stack(program, name);
+        let lock =
+            stack.lock.clone().try_lock_owned().map_err(|_| StoreError::Locked { holder: "this process".into() })?;
+        let state = match self.read(&stack)? {
+            Some(state) => state,
+            None => State::new(program, name, "memory".into()),
+        };
+        let seal = self.seal()?;
+        let mut keeper = MemoryKeeper { _lock: lock, files: stack.files.clone(), seal: seal.clone() };
+        keeper.fold(&state).await?;
+        let (journal, writer) = Journal::to(Lines(stack.files), seal);
+        Ok(Session { state, journal, _writer: writer, keeper: Box::new(keeper) })
+    }
+}
+
+struct Lines(Arc<Mutex<Files>>);
+
+impl Sink for Lines {
+    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).journal.extend(lines);
+        Ok(())
+    }
+}
+
+struct MemoryKeeper {
+    _lock: OwnedMutexGuard<()>,
+    files: Arc<Mutex<Files>>,
+    seal: Arc<dyn Seal>,
+}
+
+#[async_trait]
+impl Keeper for MemoryKeeper {
+    async fn fold(&mut self, state: &State) -> Result<(), StoreError> {
+        let text = value::sealing(&self.seal, || serde_json::to_vec(state))
+            .map_err(|error| StoreError::Journal(error.to_string()))?;
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.snapshot = Some(text);
+        files.journal.clear();
+        Ok(())
+    }
+}

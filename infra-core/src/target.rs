@@ -1,0 +1,63 @@
+//! Where a stack is deployed to.
+
+use std::fmt;
+
+/// Where a stack is deployed to, carried by the stack rather than by process-wide environment variables.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// `aws`, `local`, or a name of one's own.
+    pub name: String,
+    /// The endpoint of every service, when it is not the cloud's own.
+    pub endpoint: Option<String>,
+    /// Credentials, when the provider's own chain is not to be asked.
+    pub credentials: Option<Credentials>,
+    /// What a resource counts as ready.
+    pub readiness: Readiness,
+}
+
+/// An access key.
+#[derive(Clone)]
+pub struct Credentials {
+    /// The key's id.
+    pub access_key: String,
+    /// The key itself.
+    pub secret_key: String,
+}
+
+/// What a resource counts as ready.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readiness {
+    /// It does its work: instances run, targets are healthy.
+    #[default]
+    Full,
+    /// The control plane has accepted it: for mock servers behind which nothing lives.
+    ControlPlane,
+}
+
+impl Target {
+    /// The real AWS, with the credentials the AWS SDK finds.
+    pub fn aws() -> Self {
+        Self { name: "aws".into(), ..Self::default() }
+    }
+
+    /// A local cloud at this endpoint, which takes any access key.
+    pub fn local(endpoint: impl Into<String>) -> Self {
+        Self {
+            name: "local".into(),
+            endpoint: Some(endpoint.into()),
+            credentials: Some(Credentials { access_key: "local".into(), secret_key: "local".into() }),
+            readiness: Readiness::Full,
+        }
+    }
+
+    /// Whether it is the local cloud.
+    pub fn is_local(&self) -> bool {
+        self.name == "local"
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials({})", self.access_key)
+    }
+}

@@ -1,0 +1,206 @@
+//! A cloud in memory, for tests of programs and of the engine itself.
+
+use crate::{
+    diagnostic::Diagnostic,
+    provider::{ErrorKind, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
+    state::{Live, Request},
+    urn::Urn,
+    value::Value,
+};
+use async_trait::async_trait;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// A provider that keeps things in memory and serves every type. Clones share the things.
+///
+/// A thing's outputs are its inputs and `id`, unless [`FakeCloud::outputs`] says otherwise. Creates are idempotent by
+/// operation id, as with a provider that takes tokens.
+#[derive(Clone, Default)]
+pub struct FakeCloud(Arc<Mutex<World>>);
+
+type Outputs = dyn Fn(&Request, &str) -> serde_json::Value + Send;
+type Faults = dyn FnMut(&Request) -> Option<Fault> + Send;
+
+#[derive(Default)]
+struct World {
+    things: BTreeMap<String, Request>,
+    calls: Vec<String>,
+    made: u64,
+    outputs: HashMap<String, Box<Outputs>>,
+    faults: Option<Box<Faults>>,
+}
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is refused, and nothing has happened.
+    Before,
+    /// It is done, and the answer is lost.
+    After,
+    /// It is done, and there is never an answer.
+    Hang,
+}
+
+impl FakeCloud {
+    /// A cloud in which nothing exists.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says what things (and lookups) of a type tell, from the request and the id.
+    pub fn outputs(self, kind: &str, outputs: impl Fn(&Request, &str) -> serde_json::Value + Send + 'static) -> Self {
+        self.world().outputs.insert(kind.to_owned(), Box::new(outputs));
+        self
+    }
+
+    /// Decides for each create, update and delete what goes wrong with it.
+    pub fn faults(&self, faults: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
+        self.world().faults = Some(Box::new(faults));
+    }
+
+    /// Nothing goes wrong any more.
+    pub fn heal(&self) {
+        self.world().faults = None;
+    }
+
+    /// Everything that exists: URN → ids.
+    pub fn things(&self) -> BTreeMap<Urn, Vec<String>> {
+        let mut things: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
+        for (id, request) in &self.world().things {
+            things.entry(request.urn.clone()).or_default().push(id.clone());
+        }
+        things
+    }
+
+    /// Deletes a thing behind the engine's back.
+    pub fn vanish(&self, id: &str) {
+        self.world().things.remove(id);
+    }
+
+    /// The calls since the last time this was asked: `create access`, in order.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.world().calls)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(
+        &self,
+        request: &Request,
+        act: impl FnOnce(&mut World) -> Result<Live, ProviderError>,
+    ) -> Result<Live, ProviderError> {
+        // Let others run, so that parallel operations really interleave.
+        tokio::task::yield_now().await;
+        let (answer, fault) = {
+            let mut world = self.world();
+            let verb = format!("{:?}", request.verb).to_lowercase();
+            world.calls.push(format!("{verb} {}", request.urn.name()));
+            let fault = world.faults.as_mut().and_then(|faults| faults(request));
+            if fault == Some(Fault::Before) {
+                return Err(ProviderError::refused("injected: refused"));
+            }
+            (act(&mut world), fault)
+        };
+        tokio::task::yield_now().await;
+        match fault {
+            None | Some(Fault::Before) => answer,
+            Some(Fault::After) => Err(ProviderError::unsure("injected: the answer was lost")),
+            Some(Fault::Hang) => {
+                tokio::time::sleep(Duration::from_hours(24)).await;
+                answer
+            }
+        }
+    }
+}
+
+impl World {
+    fn live(&self, id: &str) -> Option<Live> {
+        let request = self.things.get(id)?;
+        let outputs = match self.outputs.get(request.urn.kind()) {
+            Some(outputs) => Value::from_json(outputs(request, id)),
+            None => with_id(&request.inputs, id),
+        };
+        Some(Live { id: id.to_owned(), inputs: Some(request.inputs.clone()), outputs })
+    }
+
+    fn of_operation(&self, request: &Request) -> Option<Live> {
+        let made = |(_, thing): &(&String, &Request)| thing.operation == request.operation;
+        let (id, _) = self.things.iter().find(made)?;
+        self.live(id)
+    }
+}
+
+fn with_id(inputs: &Value, id: &str) -> Value {
+    let mut outputs: BTreeMap<String, Value> =
+        inputs.entries().map(|(name, value)| (name.clone(), value.clone())).collect();
+    outputs.insert("id".into(), Value::from(id));
+    Value::Map(outputs)
+}
+
+#[async_trait]
+impl Inspect for FakeCloud {
+    fn check(&self, _: &Urn, _: &Value) -> Vec<Diagnostic> {
+        Vec::new()
+    }
+
+    fn recovery(&self, _: &Urn) -> Option<RecoveryKind> {
+        let lifetime = Duration::from_hours(24);
+        Some(RecoveryKind::Token { lifetime })
+    }
+
+    async fn read(&self, _: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+        Ok(self.world().live(&prior.id))
+    }
+
+    async fn find(&self, request: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {
+        Ok(self.world().of_operation(request).map_or(Outcome::Absent, Outcome::Found))
+    }
+
+    async fn lookup(&self, request: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {
+        let world = self.world();
+        Ok(match world.outputs.get(request.urn.kind()) {
+            Some(outputs) => Value::from_json(outputs(request, "")),
+            None => request.inputs.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for FakeCloud {
+    async fn create(&self, request: &Request, _: &[Value], _: &dyn Reporter) -> Result<Live, ProviderError> {
+        self.call(request, |world| {
+            if let Some(live) = world.of_operation(request) {
+                return Ok(live);
+            }
+            world.made += 1;
+            let id = format!("{}-{}", request.urn.name().replace('/', "-"), world.made);
+            world.things.insert(id.clone(), request.clone());
+            world.live(&id).ok_or_else(|| ProviderError::refused("nothing was made"))
+        })
+        .await
+    }
+
+    async fn update(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<Live, ProviderError> {
+        self.call(request, |world| {
+            let gone = || ProviderError::of(ErrorKind::NotFound, format!("{} does not exist", prior.id));
+            world.things.get_mut(&prior.id).ok_or_else(gone)?.inputs = request.inputs.clone();
+            world.live(&prior.id).ok_or_else(gone)
+        })
+        .await
+    }
+
+    async fn delete(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<(), ProviderError> {
+        self.call(request, |world| {
+            let live = world.live(&prior.id).unwrap_or_else(|| prior.clone());
+            world.things.remove(&prior.id);
+            Ok(live)
+        })
+        .await
+        .map(|_| ())
+    }
+}

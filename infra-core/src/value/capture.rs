@@ -1,0 +1,260 @@
+//! Typed structs of inputs and outputs ⇄ expressions and values.
+//!
+//! A resource is an ordinary serde struct with [`Output`](super::Output)s in it. While one is lowered, each output
+//! leaves its expression in a table of this thread and a marker in the JSON; the markers are then replaced by the
+//! expressions. Handles go the other way: deserialising the outputs' struct asks for its field names, and every field
+//! is answered with a marker of a reference.
+
+use super::{
+    expression::{Expression, Reference},
+    value::Value,
+};
+use crate::urn::Urn;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{DeserializeOwned, Error as _, IntoDeserializer, MapAccess, Visitor, value::Error as DeError},
+    forward_to_deserialize_any,
+    ser::{Error as _, SerializeMap},
+};
+use serde_json::Value as Json;
+use std::{cell::RefCell, sync::Arc};
+
+/// No property of a program can be named so: it begins with a NUL.
+const MARKER: &str = "\0expression";
+
+thread_local! {
+    static TABLE: RefCell<Option<Vec<Arc<Expression>>>> = const { RefCell::new(None) };
+}
+
+/// A struct could not be turned into properties.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the declaration cannot be turned into properties: {0}")]
+pub struct LowerError(String);
+
+/// The properties of a struct that may hold outputs.
+pub fn lower<T: Serialize + ?Sized>(value: &T) -> Result<Expression, LowerError> {
+    let outer = TABLE.replace(Some(Vec::new()));
+    let json = serde_json::to_value(value);
+    let table = TABLE.replace(outer).unwrap_or_default();
+    json.map_err(|error| LowerError(error.to_string())).map(|json| substitute(json, &table))
+}
+
+/// The typed outputs of a declared resource: every field a reference.
+pub fn handle<O: DeserializeOwned>(
+    urn: &Urn,
+    describe: impl Fn(&str) -> (bool, Option<String>),
+) -> Result<O, LowerError> {
+    let outer = TABLE.replace(Some(Vec::new()));
+    let outputs = O::deserialize(Handle { urn, describe });
+    TABLE.replace(outer);
+    outputs.map_err(|error| LowerError(error.to_string()))
+}
+
+/// The typed form of resolved properties, secrets in the clear: what a handler is given.
+pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
+    serde_json::from_value(mark_unknown(value)).map_err(|error| LowerError(error.to_string()))
+}
+
+pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
+    let captured = TABLE.with_borrow_mut(|table| {
+        table.as_mut().map(|table| {
+            table.push(expression.clone());
+            table.len() - 1
+        })
+    });
+    match (captured, expression.as_ref()) {
+        (Some(index), _) => {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(MARKER, &index)?;
+            map.end()
+        }
+        (None, Expression::Literal(value)) if !value.has_unknown() => value.to_json().serialize(serializer),
+        (None, other) => Err(S::Error::custom(format!("{other} is not known yet"))),
+    }
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Expression>, D::Error> {
+    let json = Json::deserialize(deserializer)?;
+    match json.get(MARKER) {
+        Some(Json::Number(index)) => {
+            let index = index.as_u64().unwrap_or(u64::MAX) as usize;
+            TABLE
+                .with_borrow(|table| table.as_ref().and_then(|table| table.get(index)).cloned())
+                .ok_or_else(|| D::Error::custom("a marker without its expression"))
+        }
+        _ => Ok(Arc::new(Expression::Literal(unmark(json)))),
+    }
+}
+
+fn substitute(json: Json, table: &[Arc<Expression>]) -> Expression {
+    match json {
+        Json::Array(items) => {
+            let items: Vec<_> = items.into_iter().map(|item| substitute(item, table)).collect();
+            collapse_list(items)
+        }
+        Json::Object(map) => {
+            if let Some(index) = map.get(MARKER).and_then(Json::as_u64)
+                && let Some(expression) = table.get(index as usize)
+            {
+                return expression.as_ref().clone();
+            }
+            let items = map
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key, substitute(value, table)))
+                .collect();
+            Expression::Map(items)
+        }
+        other => Expression::Literal(Value::from_json(other)),
+    }
+}
+
+/// Lists of literals become one literal: cheap to evaluate, and equal to the same list written as data.
+fn collapse_list(items: Vec<Expression>) -> Expression {
+    if items.iter().all(|item| matches!(item, Expression::Literal(_))) {
+        let values = items.into_iter().map(|item| match item {
+            Expression::Literal(value) => value,
+            _ => Value::Null,
+        });
+        return Expression::Literal(Value::List(values.collect()));
+    }
+    Expression::List(items)
+}
+
+fn mark_unknown(value: &Value) -> Json {
+    match value {
+        Value::Unknown => serde_json::json!({ MARKER: "unknown" }),
+        Value::Secret(inner) => mark_unknown(inner),
+        Value::List(items) => items.iter().map(mark_unknown).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), mark_unknown(value))).collect(),
+        other => other.to_json(),
+    }
+}
+
+fn unmark(json: Json) -> Value {
+    match json {
+        Json::Object(map) if map.contains_key(MARKER) => Value::Unknown,
+        Json::Object(map) => Value::Map(
+            map.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key, unmark(value))).collect(),
+        ),
+        Json::Array(items) => Value::List(items.into_iter().map(unmark).collect()),
+        other => Value::from_json(other),
+    }
+}
+
+/// A deserializer that answers every field of a struct with a reference to the output of that name.
+struct Handle<'a, F> {
+    urn: &'a Urn,
+    describe: F,
+}
+
+impl<'de, F: Fn(&str) -> (bool, Option<String>)> Deserializer<'de> for Handle<'_, F> {
+    type Error = DeError;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DeError> {
+        visitor.visit_map(Fields { handle: self, names: fields.iter(), current: "" })
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, DeError> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, DeError> {
+        Err(serde::de::Error::custom("outputs must be a struct of `Output`s"))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit newtype_struct
+        seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct Fields<'a, F> {
+    handle: Handle<'a, F>,
+    names: std::slice::Iter<'static, &'static str>,
+    current: &'static str,
+}
+
+impl<'de, F: Fn(&str) -> (bool, Option<String>)> MapAccess<'de> for Fields<'_, F> {
+    type Error = DeError;
+
+    fn next_key_seed<K: serde::de::DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DeError> {
+        match self.names.next() {
+            None => Ok(None),
+            Some(name) => {
+                self.current = name;
+                seed.deserialize((*name).into_deserializer()).map(Some)
+            }
+        }
+    }
+
+    fn next_value_seed<V: serde::de::DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
+        let (secret, region) = (self.handle.describe)(self.current);
+        let expression = Arc::new(Expression::Reference(Reference {
+            urn: self.handle.urn.clone(),
+            property: self.current.to_owned(),
+            secret,
+            region,
+        }));
+        let index = TABLE.with_borrow_mut(|table| {
+            let table = table.get_or_insert_default();
+            table.push(expression);
+            table.len() - 1
+        });
+        seed.deserialize(serde_json::json!({ MARKER: index }))
+            .map_err(|_| serde::de::Error::custom("every field of the outputs must be an `Output`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::value::Output;
+
+    #[derive(Serialize, Deserialize, Clone)]
+    struct Rule {
+        port: u16,
+        source: Option<Output<String>>,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Group {
+        vpc: Output<String>,
+        rules: Vec<Rule>,
+        note: Option<String>,
+    }
+
+    #[derive(Serialize, Deserialize, Clone)]
+    struct Outputs {
+        id: Output<String>,
+        arn: Output<String>,
+    }
+
+    #[test]
+    fn handles_lower_to_references_and_values_come_back() {
+        let urn = Urn::new("dev", "p", "t:Vpc", "net").unwrap();
+        let vpc: Outputs = handle(&urn, |name| (name == "arn", None)).unwrap();
+        let group = Group {
+            vpc: vpc.id.clone(),
+            rules: vec![Rule { port: 80, source: Some(vpc.arn.clone()) }, Rule { port: 443, source: None }],
+            note: None,
+        };
+        let expression = lower(&group).unwrap();
+        assert!(expression.is_secret());
+        let known = Value::from_json(serde_json::json!({"id": "vpc-1", "arn": "arn:1"}));
+        let value = expression.evaluate(&|_| Some(&known)).unwrap();
+        insta::assert_snapshot!(value, @r#"{"rules":[{"port":80,"source":"arn:1"},{"port":443}],"vpc":"vpc-1"}"#);
+        let back: Group = from_value(&value).unwrap();
+        assert_eq!(back.vpc.known().unwrap(), "vpc-1");
+        let unknown = expression.evaluate(&|_| None).unwrap();
+        let back: Group = from_value(&unknown).unwrap();
+        assert!(back.vpc.known().is_err());
+        assert_eq!(back.rules[0].port, 80);
+    }
+}

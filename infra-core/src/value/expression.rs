@@ -1,0 +1,244 @@
+//! Expressions over the outputs of resources.
+
+use super::value::Value;
+use crate::urn::Urn;
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+/// How a property is computed. Everything but [`Expression::Apply`] is data that can be printed and compared.
+#[derive(Clone)]
+pub enum Expression {
+    /// A value known while declaring.
+    Literal(Value),
+    /// An output of another resource.
+    Reference(Reference),
+    /// A list of expressions.
+    List(Vec<Expression>),
+    /// Named expressions.
+    Map(BTreeMap<String, Expression>),
+    /// Texts and values put one after the other.
+    Format(Vec<Expression>),
+    /// The items of a list, with a separator between them.
+    Join(String, Box<Expression>),
+    /// A part of a value.
+    Part(Box<Expression>, Segment),
+    /// The value marked as secret.
+    Secret(Box<Expression>),
+    /// The answer of a closure: opaque.
+    Apply(Box<Expression>, Opaque),
+}
+
+/// An output of a resource, as an expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Whose output.
+    pub urn: Urn,
+    /// Which output.
+    pub property: String,
+    /// Whether the kind declares that output secret.
+    pub secret: bool,
+    /// The region outside of which the output means nothing, if there is one.
+    pub region: Option<String>,
+}
+
+/// A step into a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// The field of a map.
+    Field(String),
+    /// The item of a list, counted from 0.
+    Index(usize),
+}
+
+/// A closure inside an expression.
+#[derive(Clone)]
+pub struct Opaque(pub(super) Arc<Closure>);
+
+type Closure = dyn Fn(Value) -> Result<Value, String> + Send + Sync;
+
+/// An expression could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvaluateError {
+    /// The resource has no such output.
+    #[error("`{}` has no output `{property}`", urn.short())]
+    NoOutput {
+        /// Whose output.
+        urn: Urn,
+        /// The name that was asked for.
+        property: String,
+    },
+    /// The value has no such part.
+    #[error("{value} has no part `{segment}`")]
+    NoPart {
+        /// The value, masked.
+        value: String,
+        /// The field or index.
+        segment: String,
+    },
+    /// A value that is no text was put into a text, or the like.
+    #[error("expected {expected}, found {found}")]
+    Kind {
+        /// What was needed.
+        expected: &'static str,
+        /// What was there, masked.
+        found: String,
+    },
+    /// A closure given to `map` refused its input.
+    #[error("a mapped value could not be computed: {0}")]
+    Closure(String),
+}
+
+impl Expression {
+    /// Calls `visit` for every reference, with whether it stands as it is (not inside a text or closure).
+    pub fn references<'a>(&'a self, visit: &mut dyn FnMut(&'a Reference, bool)) {
+        self.walk(true, visit);
+    }
+
+    /// Whether the value will be secret, as far as it can be told while declaring.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::Literal(value) => value.has_secret(),
+            _ => {
+                let mut secret = false;
+                self.references(&mut |reference, _| secret |= reference.secret);
+                secret || self.children().any(Self::is_secret)
+            }
+        }
+    }
+
+    /// Computes the value; `outputs` answers with what is known of a resource's outputs, `None` when nothing is.
+    pub fn evaluate<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<Value, EvaluateError> {
+        let evaluate = |inner: &Expression| inner.evaluate(outputs);
+        Ok(match self {
+            Self::Literal(value) => value.clone(),
+            Self::Reference(reference) => resolve(reference, outputs(&reference.urn))?,
+            Self::List(items) => Value::List(items.iter().map(evaluate).collect::<Result<_, _>>()?),
+            Self::Map(map) => Value::Map(
+                map.iter()
+                    .map(|(key, item)| Ok((key.clone(), evaluate(item)?)))
+                    .filter(|entry| !matches!(entry, Ok((_, Value::Null))))
+                    .collect::<Result<_, EvaluateError>>()?,
+            ),
+            Self::Format(items) => {
+                let values = items.iter().map(evaluate).collect::<Result<Vec<_>, _>>()?;
+                concatenate(&values, "")?
+            }
+            Self::Join(separator, items) => match evaluate(items)? {
+                Value::List(values) => concatenate(&values, separator)?,
+                Value::Unknown => Value::Unknown,
+                other => {
+                    return Err(EvaluateError::Kind { expected: "a list", found: other.to_string() });
+                }
+            },
+            Self::Part(inner, segment) => part(evaluate(inner)?, segment)?,
+            Self::Secret(inner) => evaluate(inner)?.into_secret(),
+            Self::Apply(inner, Opaque(closure)) => {
+                let value = evaluate(inner)?;
+                if value.has_unknown() {
+                    return Ok(Value::Unknown);
+                }
+                let secret = value.has_secret();
+                let answer = closure(value.revealed()).map_err(EvaluateError::Closure)?;
+                if secret { answer.into_secret() } else { answer }
+            }
+        })
+    }
+
+    fn walk<'a>(&'a self, plain: bool, visit: &mut dyn FnMut(&'a Reference, bool)) {
+        if let Self::Reference(reference) = self {
+            visit(reference, plain);
+        }
+        let plain = plain && !matches!(self, Self::Format(_) | Self::Join(..) | Self::Apply(..));
+        for child in self.children() {
+            child.walk(plain, visit);
+        }
+    }
+
+    fn children(&self) -> Box<dyn Iterator<Item = &Expression> + '_> {
+        match self {
+            Self::Literal(_) | Self::Reference(_) => Box::new(std::iter::empty()),
+            Self::List(items) | Self::Format(items) => Box::new(items.iter()),
+            Self::Map(map) => Box::new(map.values()),
+            Self::Join(_, inner) | Self::Part(inner, _) | Self::Secret(inner) | Self::Apply(inner, _) => {
+                Box::new(std::iter::once(inner.as_ref()))
+            }
+        }
+    }
+}
+
+fn resolve(reference: &Reference, outputs: Option<&Value>) -> Result<Value, EvaluateError> {
+    match outputs {
+        None | Some(Value::Unknown) => Ok(Value::Unknown),
+        Some(outputs) => outputs.field(&reference.property).cloned().ok_or_else(|| EvaluateError::NoOutput {
+            urn: reference.urn.clone(),
+            property: reference.property.clone(),
+        }),
+    }
+}
+
+fn part(value: Value, segment: &Segment) -> Result<Value, EvaluateError> {
+    let found = match (&value, segment) {
+        (Value::Unknown, _) => return Ok(Value::Unknown),
+        (Value::Secret(inner), _) => {
+            return part((**inner).clone(), segment).map(Value::into_secret);
+        }
+        (Value::Map(map), Segment::Field(name)) => map.get(name),
+        (Value::List(items), Segment::Index(index)) => items.get(*index),
+        _ => None,
+    };
+    found.cloned().ok_or_else(|| EvaluateError::NoPart { value: value.to_string(), segment: segment.to_string() })
+}
+
+fn concatenate(values: &[Value], separator: &str) -> Result<Value, EvaluateError> {
+    if values.iter().any(Value::has_unknown) {
+        return Ok(Value::Unknown);
+    }
+    let texts: Vec<String> = values
+        .iter()
+        .map(|value| match value.revealed() {
+            Value::String(text) => Ok(text),
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(flag) => Ok(flag.to_string()),
+            other => Err(EvaluateError::Kind { expected: "a text, number or flag", found: other.to_string() }),
+        })
+        .collect::<Result<_, _>>()?;
+    let text = Value::String(texts.join(separator));
+    let secret = values.iter().any(Value::has_secret);
+    Ok(if secret { text.into_secret() } else { text })
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) => f.write_str(name),
+            Self::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(value) => write!(f, "{value}"),
+            Self::Reference(Reference { urn, property, .. }) => {
+                write!(f, "${{{}.{property}}}", urn.name())
+            }
+            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::Map(map) => f.debug_map().entries(map).finish(),
+            Self::Format(items) => items.iter().try_for_each(|item| match item {
+                Self::Literal(Value::String(text)) => f.write_str(text),
+                other => write!(f, "{other}"),
+            }),
+            Self::Join(separator, items) => write!(f, "join({separator:?}, {items})"),
+            Self::Part(inner, segment) => write!(f, "{inner}.{segment}"),
+            Self::Secret(_) => f.write_str("[secret]"),
+            Self::Apply(inner, _) => write!(f, "map({inner})"),
+        }
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,20 @@
+//! Values, and expressions that become values.
+//!
+//! - [`Value`]: what a property resolved to; it can be unknown in a preview, and secret.
+//! - [`Expression`]: how a property is computed from other resources' outputs.
+//! - [`Output`] and [`Input`]: the typed edge over an expression, what programs hold.
+//! - [`sealing`]: values on disk, secrets encrypted.
+//! - `capture`: how typed structs of inputs and outputs become expressions and back.
+
+mod capture;
+mod expression;
+mod output;
+mod sealed;
+#[expect(clippy::module_inception, reason = "the noun itself")]
+mod value;
+
+pub use capture::{LowerError, from_value, handle, lower};
+pub use expression::{EvaluateError, Expression, Reference, Segment};
+pub use output::{Input, Output, Piece, Tuple, Unresolved, all};
+pub use sealed::sealing;
+pub use value::{Seal, SealError, Value};

@@ -1,0 +1,328 @@
+//! The typed edge over expressions.
+
+use super::{
+    capture,
+    expression::{Expression, Opaque, Segment},
+    value::Value,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use std::{fmt, marker::PhantomData, sync::Arc};
+
+/// A `T` that is known, or will be once the resource it comes from exists.
+///
+/// An output carries the resources it was computed from, so a program never declares an edge: using an output is the
+/// edge. It can be unknown in a preview, and secret. [`output_format!`](crate::output_format), [`Output::field`],
+/// [`Output::index`], [`Output::join`] and [`all`] are data that plans can show; [`Output::map`] takes a closure.
+pub struct Output<T> {
+    expression: Arc<Expression>,
+    kind: PhantomData<fn() -> T>,
+}
+
+/// What a property takes: a value, or another resource's output. An input is an output seen from the consuming side,
+/// so handing one on needs no conversion; a plain value becomes one with `.into()`.
+pub type Input<T> = Output<T>;
+
+/// A value was asked for before it is known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unresolved {
+    /// It is known only after something else has been applied.
+    #[error("the value of {0} is not known yet")]
+    Unknown(String),
+    /// It is known, but is no `T`.
+    #[error("the value does not have the expected shape: {0}")]
+    Shape(String),
+}
+
+impl<T> Output<T> {
+    /// An output that is computed by `expression`, whose value must have `T`'s JSON shape.
+    pub fn from_expression(expression: Expression) -> Self {
+        Self { expression: Arc::new(expression), kind: PhantomData }
+    }
+
+    /// How it is computed.
+    pub fn expression(&self) -> &Expression {
+        &self.expression
+    }
+
+    /// Marks it secret: encrypted in the state, masked everywhere else.
+    pub fn secret(&self) -> Self {
+        Self::from_expression(Expression::Secret(Box::new(self.expression().clone())))
+    }
+
+    /// The named field of a map or struct.
+    pub fn field<U>(&self, name: &str) -> Output<U> {
+        self.part(Segment::Field(name.to_owned()))
+    }
+
+    /// The same value under another type with the same JSON shape.
+    pub fn cast<U>(&self) -> Output<U> {
+        Output { expression: self.expression.clone(), kind: PhantomData }
+    }
+
+    /// The value computed by a closure once this one is known. The closure cannot be shown in plans or compared, only
+    /// its answer can.
+    pub fn map<U>(&self, closure: impl Fn(T) -> U + Send + Sync + 'static) -> Output<U>
+    where
+        T: DeserializeOwned,
+        U: Serialize,
+    {
+        let apply = move |value: Value| {
+            let typed = serde_json::from_value(value.to_json()).map_err(|e| e.to_string())?;
+            let answer = serde_json::to_value(closure(typed)).map_err(|e| e.to_string())?;
+            Ok(Value::from_json(answer))
+        };
+        Output::from_expression(Expression::Apply(Box::new(self.expression().clone()), Opaque(Arc::new(apply))))
+    }
+
+    /// The value, when it is known: always so inside a handler's create and update.
+    pub fn known(&self) -> Result<T, Unresolved>
+    where
+        T: DeserializeOwned,
+    {
+        match self.expression() {
+            Expression::Literal(Value::Unknown) => Err(Unresolved::Unknown("an input".into())),
+            Expression::Literal(value) if value.has_unknown() => Err(Unresolved::Unknown(value.to_string())),
+            Expression::Literal(value) => {
+                serde_json::from_value(value.to_json()).map_err(|error| Unresolved::Shape(error.to_string()))
+            }
+            other => Err(Unresolved::Unknown(other.to_string())),
+        }
+    }
+
+    fn part<U>(&self, segment: Segment) -> Output<U> {
+        Output::from_expression(Expression::Part(Box::new(self.expression().clone()), segment))
+    }
+}
+
+impl<T> Output<Vec<T>> {
+    /// The item at `index`, counted from 0.
+    pub fn index(&self, index: usize) -> Output<T> {
+        self.part(Segment::Index(index))
+    }
+
+    /// The items as one text.
+    pub fn join(&self, separator: &str) -> Output<String> {
+        Output::from_expression(Expression::Join(separator.to_owned(), Box::new(self.expression().clone())))
+    }
+
+    /// A list from items that may each come from elsewhere.
+    pub fn list(items: impl IntoIterator<Item = Output<T>>) -> Self {
+        let items = items.into_iter().map(|item| item.expression().clone());
+        Self::from_expression(Expression::List(items.collect()))
+    }
+}
+
+/// Several outputs as one, to be taken apart again by [`Output::map`].
+pub fn all<L: Tuple>(outputs: L) -> Output<L::Values> {
+    Output::from_expression(Expression::List(outputs.expressions()))
+}
+
+/// A tuple of outputs.
+pub trait Tuple {
+    /// The tuple of their values.
+    type Values;
+    /// Their expressions, in order.
+    fn expressions(&self) -> Vec<Expression>;
+}
+
+macro_rules! tuple {
+    ($($name:ident)+) => {
+        impl<$($name),+> Tuple for ($(Output<$name>,)+) {
+            type Values = ($($name,)+);
+            #[allow(non_snake_case)]
+            fn expressions(&self) -> Vec<Expression> {
+                let ($($name,)+) = self;
+                vec![$($name.expression().clone()),+]
+            }
+        }
+    };
+}
+tuple!(A B);
+tuple!(A B C);
+tuple!(A B C D);
+
+impl<T: Serialize> From<T> for Output<T> {
+    fn from(value: T) -> Self {
+        // A `T` whose own serialisation fails cannot be a property; it resolves to nothing, which the provider's
+        // check refuses by name.
+        let expression = capture::lower(&value).unwrap_or(Expression::Literal(Value::Null));
+        Self::from_expression(expression)
+    }
+}
+
+impl From<&str> for Output<String> {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
+impl<T> From<&Output<T>> for Output<T> {
+    fn from(output: &Output<T>) -> Self {
+        output.clone()
+    }
+}
+
+impl<T> Clone for Output<T> {
+    fn clone(&self) -> Self {
+        self.cast()
+    }
+}
+
+impl<T> fmt::Debug for Output<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.expression, f)
+    }
+}
+
+impl<T> Serialize for Output<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        capture::serialize(&self.expression, serializer)
+    }
+}
+
+impl<'de, T> Deserialize<'de> for Output<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        capture::deserialize(deserializer).map(|expression| Self { expression, kind: PhantomData })
+    }
+}
+
+/// Puts outputs and values into a text: `output_format!("http://{}:{}", balancer.dns_name, port)`.
+///
+/// Every `{}` takes the next argument, which is any [`Piece`]; `{{` and `}}` stand for braces. A number of arguments that does not fit the text is an error where the resource is declared.
+#[macro_export]
+macro_rules! output_format {
+    ($text:literal $(, $argument:expr)* $(,)?) => {
+        $crate::value::Output::<String>::interpolate($text, [
+            $($crate::value::Piece::piece($argument)),*
+        ])
+    };
+}
+
+/// What [`output_format!`](crate::output_format) takes: outputs, texts, numbers.
+pub trait Piece {
+    /// The expression that stands in the text.
+    fn piece(self) -> Expression;
+}
+
+impl<T> Piece for Output<T> {
+    fn piece(self) -> Expression {
+        self.expression().clone()
+    }
+}
+
+impl<T> Piece for &Output<T> {
+    fn piece(self) -> Expression {
+        self.expression().clone()
+    }
+}
+
+macro_rules! piece {
+    ($($kind:ty)+) => {$(
+        impl Piece for $kind {
+            fn piece(self) -> Expression {
+                Expression::Literal(Value::String(self.to_string()))
+            }
+        }
+    )+};
+}
+piece!(&str String &String u8 u16 u32 u64 usize i32 i64 bool);
+
+impl Output<String> {
+    /// What [`output_format!`](crate::output_format) expands to.
+    #[doc(hidden)]
+    pub fn interpolate(text: &str, arguments: impl IntoIterator<Item = Expression>) -> Self {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut arguments = arguments.into_iter();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let brace = &rest[at..];
+            let taken = if brace.starts_with("{}") {
+                pieces.push(Expression::Literal(std::mem::take(&mut literal).into()));
+                pieces.push(arguments.next().unwrap_or_else(|| missing(text)));
+                2
+            } else if brace.starts_with("{{") || brace.starts_with("}}") {
+                literal.push_str(&brace[..1]);
+                2
+            } else {
+                literal.push_str(&brace[..1]);
+                1
+            };
+            rest = &brace[taken..];
+        }
+        literal.push_str(rest);
+        pieces.push(Expression::Literal(literal.into()));
+        if arguments.next().is_some() {
+            pieces.push(missing(text));
+        }
+        pieces.retain(|piece| !matches!(piece, Expression::Literal(Value::String(s)) if s.is_empty()));
+        Self::from_expression(Expression::Format(pieces))
+    }
+}
+
+/// An expression that fails by name when it is evaluated.
+fn missing(text: &str) -> Expression {
+    let message = format!("the text {text:?} does not have as many `{{}}` as arguments");
+    Expression::Apply(Box::new(Expression::Literal(Value::Null)), Opaque(Arc::new(move |_| Err(message.clone()))))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{urn::Urn, value::Reference};
+    use serde_json::json;
+
+    fn reference<T>(property: &str) -> Output<T> {
+        Output::from_expression(Expression::Reference(Reference {
+            urn: Urn::new("dev", "p", "t:T", "a").unwrap(),
+            property: property.into(),
+            secret: property == "password",
+            region: None,
+        }))
+    }
+
+    fn evaluate<T>(output: &Output<T>, outputs: Option<serde_json::Value>) -> Value {
+        let outputs = outputs.map(|json| {
+            let mut value = Value::from_json(json);
+            if let Value::Map(map) = &mut value
+                && let Some(password) = map.remove("password")
+            {
+                map.insert("password".into(), password.into_secret());
+            }
+            value
+        });
+        output.expression().evaluate(&|_| outputs.as_ref()).unwrap()
+    }
+
+    #[test]
+    fn formats_know_unknown_and_secret() {
+        let host: Output<String> = reference("host");
+        let password: Output<String> = reference("password");
+        let url = output_format!("postgres://cloud:{}@{}:{}/{{x}}", password, host, 5432);
+        assert!(url.expression().is_secret());
+        assert_eq!(evaluate(&url, None), Value::Unknown);
+        let value = evaluate(&url, Some(json!({"host": "h", "password": "pw"})));
+        assert_eq!(value.as_str(), Some("postgres://cloud:pw@h:5432/{x}"));
+        assert_eq!(value.to_string(), "[secret]");
+        insta::assert_snapshot!(url.expression(), @"postgres://cloud:${a.password}@${a.host}:5432/{x}");
+    }
+
+    #[test]
+    fn parts_lists_and_closures() {
+        let list: Output<Vec<String>> = reference("list");
+        let both = all((list.index(1), list.join("+"))).map(|(a, b)| format!("{a}={b}"));
+        assert_eq!(evaluate(&both, Some(json!({"list": ["x", "y"]}))).as_str(), Some("y=x+y"));
+        assert_eq!(evaluate(&both, None), Value::Unknown);
+        let inner: Output<u16> = reference::<serde_json::Value>("map").field("port");
+        assert_eq!(evaluate(&inner, Some(json!({"map": {"port": 80}}))), Value::from_json(json!(80)));
+    }
+
+    #[test]
+    fn wrong_number_of_arguments_is_an_error() {
+        let text = output_format!("{} {}", "a");
+        let error = text.expression().evaluate(&|_| None).unwrap_err();
+        assert!(error.to_string().contains("as many"), "{error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Values on disk: serde for [`Value`], with secrets encrypted by the key of the store that writes them.
+
+use super::value::{Seal, SealError, Value};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::Error as _,
+    ser::{Error as _, SerializeMap},
+};
+use std::{cell::RefCell, sync::Arc};
+
+const SECRET: &str = "$secret";
+
+thread_local! {
+    static SEAL: RefCell<Option<Arc<dyn Seal>>> = const { RefCell::new(None) };
+}
+
+/// Runs `work` with a key at hand: inside, values can be serialised and deserialised with their secrets, which stand
+/// encrypted one by one as `{"$secret": …}`. Outside, a value that holds a secret refuses to be serialised.
+pub fn sealing<T>(seal: &Arc<dyn Seal>, work: impl FnOnce() -> T) -> T {
+    let outer = SEAL.replace(Some(seal.clone()));
+    let answer = work();
+    SEAL.replace(outer);
+    answer
+}
+
+fn seal() -> Option<Arc<dyn Seal>> {
+    SEAL.with_borrow(Clone::clone)
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(flag) => serializer.serialize_bool(*flag),
+            Self::Number(number) => number.serialize(serializer),
+            Self::String(text) => serializer.serialize_str(text),
+            Self::List(items) => items.serialize(serializer),
+            Self::Map(map) => {
+                let mut out = serializer.serialize_map(Some(map.len()))?;
+                for (key, value) in map {
+                    if key.starts_with('$') {
+                        out.serialize_entry(&format!("${key}"), value)?;
+                    } else {
+                        out.serialize_entry(key, value)?;
+                    }
+                }
+                out.end()
+            }
+            Self::Secret(inner) => {
+                let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+                let mut out = serializer.serialize_map(Some(1))?;
+                let sealed = seal.seal(&inner.to_json().to_string()).map_err(S::Error::custom)?;
+                out.serialize_entry(SECRET, &sealed)?;
+                out.end()
+            }
+            Self::Unknown => Err(S::Error::custom("an unknown value cannot be written down")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        unsealed(serde_json::Value::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
+fn unsealed(json: serde_json::Value) -> Result<Value, SealError> {
+    use serde_json::Value as Json;
+    Ok(match json {
+        Json::Array(items) => Value::List(items.into_iter().map(unsealed).collect::<Result<_, _>>()?),
+        Json::Object(map) => {
+            if let Some(Json::String(sealed)) = map.get(SECRET) {
+                let plain = seal().ok_or(SealError)?.unseal(sealed)?;
+                let json = serde_json::from_str(&plain).map_err(|_| SealError)?;
+                return Ok(Value::from_json(json).into_secret());
+            }
+            Value::Map(
+                map.into_iter()
+                    .map(|(key, value)| {
+                        let key = match key.strip_prefix("$$") {
+                            Some(rest) => format!("${rest}"),
+                            None => key,
+                        };
+                        Ok((key, unsealed(value)?))
+                    })
+                    .collect::<Result<_, SealError>>()?,
+            )
+        }
+        other => Value::from_json(other),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    struct Reverse;
+    impl Seal for Reverse {
+        fn seal(&self, plain: &str) -> Result<String, SealError> {
+            Ok(plain.chars().rev().collect())
+        }
+        fn unseal(&self, sealed: &str) -> Result<String, SealError> {
+            Ok(sealed.chars().rev().collect())
+        }
+    }
+
+    #[test]
+    fn secrets_survive_sealing_and_stay_masked() {
+        let mut value = Value::from_json(json!({"a": [1, "x"], "$secret": "a user's own key"}));
+        if let Value::Map(map) = &mut value {
+            map.insert("p".into(), Value::from("hunter2").into_secret());
+        }
+        assert!(serde_json::to_string(&value).is_err(), "no key, no secret");
+        let key: Arc<dyn Seal> = Arc::new(Reverse);
+        let sealed = sealing(&key, || serde_json::to_string(&value)).unwrap();
+        assert!(!sealed.contains("hunter2"));
+        let back: Value = sealing(&key, || serde_json::from_str(&sealed)).unwrap();
+        assert_eq!(back, value);
+        assert!(back.field("p").is_some_and(Value::has_secret));
+        assert!(!format!("{back} {back:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,212 @@
+//! Resolved property values.
+
+use serde_json::{Number, Value as Json};
+use std::{collections::BTreeMap, fmt};
+
+/// What a property resolved to.
+///
+/// Unlike JSON it can say that a value is not known yet, and that it must not be shown. Its `Debug` and `Display`
+/// never reveal a secret.
+#[derive(Clone, Default)]
+pub enum Value {
+    /// Absent.
+    #[default]
+    Null,
+    /// True or false.
+    Bool(bool),
+    /// A number.
+    Number(Number),
+    /// A text.
+    String(String),
+    /// A list.
+    List(Vec<Value>),
+    /// Named values.
+    Map(BTreeMap<String, Value>),
+    /// A value that is kept encrypted and shown masked.
+    Secret(Box<Value>),
+    /// Known only after another resource has been created or changed.
+    Unknown,
+}
+
+/// Encrypts and decrypts secrets where values are written down.
+pub trait Seal: Send + Sync {
+    /// Encrypts a text; the answer is printable.
+    fn seal(&self, plain: &str) -> Result<String, SealError>;
+    /// Decrypts what [`Seal::seal`] made.
+    fn unseal(&self, sealed: &str) -> Result<String, SealError>;
+}
+
+/// A secret could not be decrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed")]
+pub struct SealError;
+
+impl Value {
+    /// An empty map.
+    pub fn empty() -> Self {
+        Self::Map(BTreeMap::new())
+    }
+
+    /// The value marked as secret; marking twice changes nothing.
+    pub fn into_secret(self) -> Self {
+        match self {
+            Self::Secret(_) | Self::Null => self,
+            plain => Self::Secret(Box::new(plain)),
+        }
+    }
+
+    /// The value without the marks of secrecy at any depth.
+    pub fn revealed(&self) -> Self {
+        match self {
+            Self::Secret(inner) => inner.revealed(),
+            Self::List(items) => Self::List(items.iter().map(Self::revealed).collect()),
+            Self::Map(map) => Self::Map(map.iter().map(|(k, v)| (k.clone(), v.revealed())).collect()),
+            other => other.clone(),
+        }
+    }
+
+    /// Whether the value or any part of it is unknown.
+    pub fn has_unknown(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::Secret(inner) => inner.has_unknown(),
+            Self::List(items) => items.iter().any(Self::has_unknown),
+            Self::Map(map) => map.values().any(Self::has_unknown),
+            _ => false,
+        }
+    }
+
+    /// Whether the value or any part of it is secret.
+    pub fn has_secret(&self) -> bool {
+        match self {
+            Self::Secret(_) => true,
+            Self::List(items) => items.iter().any(Self::has_secret),
+            Self::Map(map) => map.values().any(Self::has_secret),
+            _ => false,
+        }
+    }
+
+    /// The text, if it is one (secret or not).
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            Self::Secret(inner) => inner.as_str(),
+            _ => None,
+        }
+    }
+
+    /// The named part of a map (secret or not).
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        match self {
+            Self::Map(map) => map.get(name),
+            Self::Secret(inner) => inner.field(name),
+            _ => None,
+        }
+    }
+
+    /// The entries of a map; none for anything else.
+    pub fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+        let map = match self {
+            Self::Map(map) => Some(map),
+            _ => None,
+        };
+        map.into_iter().flatten()
+    }
+
+    /// A value from JSON; nulls inside maps are dropped, so that "absent" has one form.
+    pub fn from_json(json: Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(flag) => Self::Bool(flag),
+            Json::Number(number) => Self::Number(number),
+            Json::String(text) => Self::String(text),
+            Json::Array(items) => Self::List(items.into_iter().map(Self::from_json).collect()),
+            Json::Object(map) => Self::Map(
+                map.into_iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(key, value)| (key, Self::from_json(value)))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// JSON with secrets in the clear and unknowns as `null`: for providers, never for display.
+    pub fn to_json(&self) -> Json {
+        self.render(&|secret| secret.to_json(), &|| Json::Null)
+    }
+
+    /// JSON for people and event readers: secrets as `"[secret]"`, unknowns as `"(known after apply)"`.
+    pub fn masked(&self) -> Json {
+        self.render(&|_| Json::from("[secret]"), &|| Json::from("(known after apply)"))
+    }
+
+    fn render(&self, secret: &dyn Fn(&Value) -> Json, unknown: &dyn Fn() -> Json) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(flag) => Json::Bool(*flag),
+            Self::Number(number) => Json::Number(number.clone()),
+            Self::String(text) => Json::String(text.clone()),
+            Self::List(items) => items.iter().map(|v| v.render(secret, unknown)).collect(),
+            Self::Map(map) => map.iter().map(|(key, value)| (key.clone(), value.render(secret, unknown))).collect(),
+            Self::Secret(inner) => secret(inner),
+            Self::Unknown => unknown(),
+        }
+    }
+}
+
+/// Secrecy is not part of a value: a secret equals the same value in the clear. Unknown equals nothing but unknown.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Secret(a), b) => **a == *b,
+            (a, Self::Secret(b)) => *a == **b,
+            (Self::Null, Self::Null) | (Self::Unknown, Self::Unknown) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+            (Self::String(a), Self::String(b)) => a == b,
+            (Self::List(a), Self::List(b)) => a == b,
+            (Self::Map(a), Self::Map(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret(_) => f.write_str("[secret]"),
+            Self::Unknown => f.write_str("(known after apply)"),
+            other => write!(f, "{}", other.masked()),
+        }
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn numbers_compare_by_value() {
+        assert_eq!(Value::from_json(json!(50)), Value::from_json(json!(50.0)));
+        assert_ne!(Value::Unknown, Value::Null);
+    }
+}

@@ -1,0 +1,526 @@
+//! The life of a stack, on a cloud in memory: every plan is a snapshot, every preview leaves the state as it was.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use infra_core::{
+    Config, Engine, Input, Output, ProgramError, Resource, Result, Schema, Stack,
+    engine::EngineError,
+    event::{Event, Events},
+    execute::Report,
+    random::Password,
+    store::MemoryStore,
+    testing::{FakeCloud, Fault},
+};
+use insta::assert_snapshot;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Thing {
+    /// Changed in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size: Option<u32>,
+    /// Forces replacement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<Input<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uses: Option<Input<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Input<String>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct ThingOutputs {
+    id: Output<String>,
+    size: Output<u32>,
+}
+
+impl Resource for Thing {
+    const TYPE: &'static str = "fake:Thing";
+    type Outputs = ThingOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["place"]).changes_on_update(["size"]).regional(["id"])
+    }
+}
+
+/// The same, but two of them cannot exist at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Port {
+    number: Input<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uses: Option<Input<String>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct PortOutputs {
+    id: Output<String>,
+}
+
+impl Resource for Port {
+    const TYPE: &'static str = "fake:Port";
+    type Outputs = PortOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["number"]).delete_before_replace()
+    }
+}
+
+fn sized(size: u32) -> Thing {
+    Thing { size: Some(size), ..Thing::default() }
+}
+
+fn placed(place: &str) -> Thing {
+    Thing { place: Some(place.into()), ..Thing::default() }
+}
+
+fn using(id: &Output<String>) -> Thing {
+    Thing { uses: Some(id.clone()), ..Thing::default() }
+}
+
+type Program = dyn Fn(&Stack, &Config) -> Result + Sync;
+
+#[derive(Clone)]
+struct Lifecycle {
+    cloud: FakeCloud,
+    store: MemoryStore,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lifecycle {
+    fn new() -> Self {
+        let cloud = FakeCloud::new();
+        Self { cloud, store: MemoryStore::new(), log: Arc::default() }
+    }
+
+    fn engine(&self) -> Engine {
+        let log = self.log.clone();
+        let events = Events::to(move |event| {
+            let line = match event {
+                Event::StepFinished { urn, action, .. } => format!("{action} {}", urn.name()),
+                Event::StepFailed { urn, action, diagnostic, .. } => {
+                    format!("{action} {} failed: {}", urn.name(), diagnostic.summary)
+                }
+                Event::StepSkipped { urn, action } => format!("{action} {} skipped", urn.name()),
+                Event::Settled { urn, outcome } => format!("{}: {outcome}", urn.name()),
+                _ => return,
+            };
+            log.lock().unwrap().push(line);
+        });
+        Engine::new("program", "dev", self.store.clone()).events(events).parallel(1)
+    }
+
+    fn wrap<'a>(&self, program: &'a Program) -> impl Fn(&Stack, &Config) -> Result + Sync + use<'a> {
+        let cloud = Mutex::new(self.cloud.clone());
+        move |stack, config| {
+            stack.provide("fake", || Arc::new(cloud.lock().unwrap().clone()));
+            program(stack, config)
+        }
+    }
+
+    async fn preview(&self, program: &Program) -> String {
+        let before = self.engine().state().await.unwrap();
+        let plan = self.engine().preview(&self.wrap(program)).await;
+        assert_eq!(self.engine().state().await.unwrap(), before, "a preview must not write");
+        match plan {
+            Ok(plan) => plan.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// A preview, always, then an `up`, then the state's invariants and that it is what the cloud holds.
+    async fn up(&self, program: &Program) -> std::result::Result<Report, EngineError> {
+        self.preview(program).await;
+        self.log.lock().unwrap().clear();
+        let report = self.engine().up(&self.wrap(program)).await;
+        self.check().await;
+        report
+    }
+
+    async fn done(&self, program: &Program) -> String {
+        let report = self.up(program).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        self.log()
+    }
+
+    async fn destroy(&self) -> String {
+        self.log.lock().unwrap().clear();
+        let report = self.engine().destroy(&self.wrap(&|_, _| Ok(()))).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        assert!(self.cloud.things().is_empty());
+        self.check().await;
+        self.log()
+    }
+
+    fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    async fn check(&self) {
+        let Some(state) = self.engine().state().await.unwrap() else {
+            return;
+        };
+        state.verify().unwrap();
+        for (urn, ids) in self.cloud.things() {
+            for id in ids {
+                let known = state.generations().any(|(u, g)| *u == urn && g.id.as_ref() == Some(&id));
+                let open = state.open.iter().any(|open| open.request.urn == urn);
+                assert!(known || open, "{id} is an orphan");
+            }
+        }
+    }
+}
+
+fn network(stack: &Stack, _: &Config) -> Result {
+    let net = stack.add("net", placed("a"));
+    let host = stack.add("host", using(&net.id));
+    stack.add("disk", sized(1));
+    stack.export("host", host.id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn from_nothing_to_nothing() {
+    let life = Lifecycle::new();
+    assert_snapshot!(life.preview(&network).await, @r#"
+    + create Thing net
+          place: "a"
+    + create Thing host
+          uses: (known after apply)
+    + create Thing disk
+          size: 1
+    3 create
+    host = (known after apply)
+    "#);
+    assert_snapshot!(life.done(&network).await, @r"
+    create net
+    create disk
+    create host
+    ");
+    assert_snapshot!(life.preview(&network).await, @r#"
+    3 same
+    host = "host-3"
+    "#);
+    assert_snapshot!(life.done(&network).await, @"");
+    assert_snapshot!(life.destroy().await, @r"
+    delete host
+    delete disk
+    delete net
+    ");
+}
+
+#[tokio::test]
+async fn an_update_touches_nothing_below_it() {
+    let life = Lifecycle::new();
+    let program = |size: u32| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let net = stack.add("net", sized(size));
+            stack.add("host", using(&net.id));
+            let text = infra_core::output_format!("{} wide", net.size);
+            stack.add("sign", Thing { uses: Some(text), ..Thing::default() });
+            Ok(())
+        }
+    };
+    life.done(&program(1)).await;
+    assert_snapshot!(life.preview(&program(2)).await, @r#"
+    ~ update Thing net
+        ~ size: 1 => 2
+    ~ update Thing sign
+        ~ uses: "1 wide" => (known after apply)
+    1 same, 2 update
+    "#);
+    assert_snapshot!(life.done(&program(2)).await, @r"
+    update net
+    update sign
+    ");
+}
+
+#[tokio::test]
+async fn a_replacement_comes_before_its_users_and_goes_after_them() {
+    let life = Lifecycle::new();
+    let program = |place: &'static str| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let net = stack.add("net", placed(place));
+            let host = stack.add("host", using(&net.id));
+            stack.add("tower", Thing { place: Some(host.id), ..Thing::default() });
+            Ok(())
+        }
+    };
+    life.done(&program("a")).await;
+    assert_snapshot!(life.preview(&program("b")).await, @r#"
+    +/- replace Thing net
+        ~ place: "a" => "b"  (forces replacement)
+    ~ update Thing host
+        ~ uses: "net-1" => (known after apply)
+    1 same, 1 update, 1 replace
+    "#);
+    assert_snapshot!(life.done(&program("b")).await, @r"
+    replace net
+    update host
+    delete net
+    ");
+}
+
+#[tokio::test]
+async fn a_planned_step_is_weakened_when_nothing_changed_after_all() {
+    let life = Lifecycle::new();
+    let program = |size: u32| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let net = stack.add("net", sized(size));
+            let even: Output<String> = net.size.map(|size| if size % 2 == 0 { "even" } else { "odd" }.to_owned());
+            stack.add("host", Thing { place: Some(even), ..Thing::default() });
+            Ok(())
+        }
+    };
+    life.done(&program(2)).await;
+    assert_snapshot!(life.preview(&program(4)).await, @r#"
+    ~ update Thing net
+        ~ size: 2 => 4
+    +/- replace Thing host
+        ~ place: "even" => (known after apply)  (forces replacement)
+    1 update, 1 replace
+    "#);
+    assert_snapshot!(life.done(&program(4)).await, @r"
+    update net
+    same host
+    ");
+    assert_snapshot!(life.done(&program(5)).await, @r"
+    update net
+    replace host
+    delete host
+    ");
+}
+
+#[tokio::test]
+async fn what_claims_the_same_goes_first_and_its_users_before_it() {
+    let life = Lifecycle::new();
+    let program = |number: u32| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let port = stack.add("port", Port { number: number.into(), uses: None });
+            stack.add("rule", Thing { place: Some(port.id.clone()), ..Thing::default() });
+            stack.add("user", using(&port.id));
+            Ok(())
+        }
+    };
+    life.done(&program(80)).await;
+    assert_snapshot!(life.preview(&program(81)).await, @r#"
+    -/+ replace Port port
+        ~ number: 80 => 81  (forces replacement)
+    -/+ replace Thing rule
+        ~ place: "port-1" => (known after apply)  (forces replacement)
+    ~ update Thing user
+        ~ uses: "port-1" => (known after apply)
+    1 update, 2 replace
+    "#);
+    assert_snapshot!(life.done(&program(81)).await, @r"
+    delete rule
+    delete port
+    replace port
+    replace rule
+    update user
+    ");
+}
+
+#[tokio::test]
+async fn what_is_no_longer_declared_goes_once_its_users_moved_away() {
+    let life = Lifecycle::new();
+    life.done(&|stack, _| {
+        let old = stack.add("old", sized(1));
+        stack.add("host", using(&old.id));
+        Ok(())
+    })
+    .await;
+    let program = |stack: &Stack, _: &Config| -> Result {
+        let new = stack.add("new", sized(1));
+        stack.add("host", using(&new.id));
+        Ok(())
+    };
+    assert_snapshot!(life.preview(&program).await, @r#"
+    + create Thing new
+          size: 1
+    ~ update Thing host
+        ~ uses: "old-1" => (known after apply)
+    - delete Thing old
+    1 create, 1 update, 1 delete
+    "#);
+    assert_snapshot!(life.done(&program).await, @r"
+    create new
+    update host
+    delete old
+    ");
+}
+
+#[tokio::test]
+async fn a_failure_stops_what_depends_on_it_and_the_next_run_finishes() {
+    let life = Lifecycle::new();
+    life.cloud.faults(|request| (request.urn.name() == "net").then_some(Fault::Before));
+    let report = life.up(&network).await.unwrap();
+    assert_snapshot!(report.failures[0], @r"
+    error: injected: refused
+      at: urn:infra:dev::program::fake:Thing::net
+    ");
+    assert_snapshot!(life.log(), @r"
+    create net failed: injected: refused
+    create host skipped
+    create disk skipped
+    ");
+    life.log.lock().unwrap().clear();
+    let report = life.engine().continue_on_error(true).up(&life.wrap(&network)).await.unwrap();
+    assert!(!report.is_success());
+    assert_snapshot!(life.log(), @r"
+    create net failed: injected: refused
+    create disk
+    create host skipped
+    ");
+    life.cloud.heal();
+    assert_snapshot!(life.done(&network).await, @r"
+    create net
+    create host
+    ");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_found_and_makes_no_second_one() {
+    let life = Lifecycle::new();
+    life.cloud.faults(|request| (request.urn.name() == "net").then_some(Fault::After));
+    assert!(!life.up(&network).await.unwrap().is_success());
+    life.cloud.heal();
+    assert_snapshot!(life.done(&network).await, @r"
+    net: an interrupted create did happen: net-1 is taken over
+    create host
+    create disk
+    ");
+    assert!(life.cloud.things().values().all(|ids| ids.len() == 1));
+}
+
+#[tokio::test]
+async fn what_was_asked_for_and_is_no_longer_declared_is_deleted() {
+    let life = Lifecycle::new();
+    life.cloud.faults(|_| Some(Fault::After));
+    assert!(!life.up(&network).await.unwrap().is_success());
+    life.cloud.heal();
+    assert_snapshot!(life.destroy().await, @r"
+    net: an interrupted create did happen: net-1 is taken over
+    delete net
+    ");
+}
+
+#[tokio::test]
+async fn secrets_stand_nowhere_in_the_clear() {
+    let life = Lifecycle::new();
+    let program = |stack: &Stack, _: &Config| -> Result {
+        let password = stack.add("password", Password::of_length(20));
+        let url = infra_core::output_format!("postgres://{}@host", password.value);
+        stack.add("host", Thing { password: Some(url.clone()), ..Thing::default() });
+        stack.export("url", url);
+        Ok(())
+    };
+    life.done(&program).await;
+    let outputs = life.engine().outputs().await.unwrap();
+    let url = outputs["url"].as_str().unwrap().to_owned();
+    assert!(url.starts_with("postgres://"));
+    let state = life.engine().state().await.unwrap().unwrap();
+    assert!(!format!("{state:?} {outputs:?}").contains(&url));
+    assert_snapshot!(life.preview(&program).await, @r"
+    2 same
+    url = [secret]
+    ");
+}
+
+#[tokio::test]
+async fn bad_programs_are_refused_whole() {
+    let life = Lifecycle::new();
+    let program = |stack: &Stack, _: &Config| -> Result {
+        stack.add("twin", sized(1));
+        stack.add("twin", sized(2));
+        let a = stack.declared::<Thing>("a");
+        let b = stack.add("b", using(&a.id));
+        stack.add("a", using(&b.id));
+        let ohio = stack.in_region("us-east-2").add("ohio", sized(1));
+        stack.in_region("us-east-1").add("virginia", using(&ohio.id));
+        let missing = stack.declared::<Thing>("missing");
+        stack.add("user", using(&missing.id));
+        Ok(())
+    };
+    assert_snapshot!(life.preview(&program).await, @r"
+    error: `urn:infra:dev::program::fake:Thing::twin` is declared twice: give one of them another name
+    error: `Thing virginia` in us-east-1 uses `id` of `Thing ohio`, which exists only in us-east-2: declare both in one region, or pass an address instead of an id
+    error: `Thing user` uses `id` of `Thing missing`, which is not declared in this program
+    error: these resources wait for each other, so none can be first: 
+      b needs `id` of a
+      a needs `id` of b
+    ");
+    let bad_name = |stack: &Stack, _: &Config| -> Result {
+        stack.add("a name", sized(1));
+        Err(ProgramError::from("the program's own error"))
+    };
+    assert_snapshot!(life.preview(&bad_name).await, @r"
+    error: the name `a name` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.` (and its separator)
+    error: the program ended with an error: the program's own error
+    ");
+}
+
+#[tokio::test]
+async fn a_thing_that_vanished_is_made_again_after_a_refresh() {
+    let life = Lifecycle::new();
+    life.done(&network).await;
+    life.cloud.vanish("net-1");
+    assert_snapshot!(life.preview(&network).await, @r#"
+    3 same
+    host = "host-3"
+    "#);
+    let report = life.engine().refresh(&life.wrap(&network)).await.unwrap();
+    assert!(report.is_success());
+    assert_snapshot!(life.done(&network).await, @r"
+    create net
+    update host
+    ");
+}
+
+/// Drops the run after so many polls, as if the process had died there, then lets the next run finish.
+#[tokio::test]
+async fn a_run_can_die_at_any_moment() {
+    let program_a = |stack: &Stack, _: &Config| -> Result {
+        let net = stack.add("net", placed("a"));
+        let host = stack.add("host", using(&net.id));
+        let port = stack.add("port", Port { number: 80.into(), uses: Some(host.id) });
+        stack.add("gone", using(&port.id));
+        Ok(())
+    };
+    let program_b = |stack: &Stack, _: &Config| -> Result {
+        let net = stack.add("net", placed("b"));
+        let host = stack.add("host", Thing { size: Some(3), ..using(&net.id) });
+        stack.add("port", Port { number: 81.into(), uses: Some(host.id) });
+        stack.add("new", using(&net.id));
+        Ok(())
+    };
+    for begun in [false, true] {
+        for polls in 0..60 {
+            let life = Lifecycle::new();
+            if begun {
+                life.done(&program_a).await;
+            }
+            let dying: &Program = if begun { &program_b } else { &program_a };
+            let engine = life.engine().parallel(4);
+            let wrapped = life.wrap(dying);
+            {
+                let mut run = Box::pin(engine.up(&wrapped));
+                for _ in 0..polls {
+                    if futures::poll!(&mut run).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            life.check().await;
+            life.done(dying).await;
+            let plan = life.engine().preview(&life.wrap(dying)).await.unwrap();
+            assert!(!plan.has_changes(), "after {polls} polls: {plan}");
+            assert!(
+                life.cloud.things().values().all(|ids| ids.len() == 1),
+                "after {polls} polls: {:?}",
+                life.cloud.things()
+            );
+            life.destroy().await;
+        }
+    }
+}
