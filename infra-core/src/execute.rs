@@ -16,7 +16,7 @@ use crate::{
     graph::{Node, ResourceGraph},
     plan::{self, Plan, Step},
     provider::{ErrorKind, Provider, ProviderError},
-    state::{Entry, Live, State, Verb},
+    state::{Entry, Generation, Live, Request, State, Verb},
     store::{Journal, StoreError},
     urn::Urn,
     value::Value,
@@ -131,7 +131,7 @@ struct Executor<'a> {
     journal: &'a Journal,
     events: &'a Events,
     options: &'a ExecuteOptions,
-    answers: &'a HashMap<Urn, crate::state::Generation>,
+    answers: &'a HashMap<Urn, Generation>,
     steps: HashMap<&'a Urn, &'a Step>,
     /// What is known of each node's outputs.
     outputs: HashMap<Urn, Value>,
@@ -356,6 +356,7 @@ impl<'a> Executor<'a> {
                 self.succeeded(urn, action, id, elapsed);
             }
             operation::Outcome::Gone(operation) => {
+                self.detach_users(&urn)?;
                 self.record(Entry::Done { operation, live: None })?;
                 // The deletion of a replaced generation is part of the replacement.
                 if self.graph.node(&urn).is_none() {
@@ -380,22 +381,40 @@ impl<'a> Executor<'a> {
         Ok(true)
     }
 
-    fn record_failure(
-        &mut self,
-        request: Option<Box<crate::state::Request>>,
-        error: &ProviderError,
-    ) -> Result<(), StoreError> {
+    /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
+    fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
+        if self.graph.node(gone).is_none() {
+            return Ok(());
+        }
+        let users = self.state.resources.iter().filter_map(|(urn, resource)| {
+            let dependencies = &resource.current.as_ref()?.dependencies;
+            let left = || dependencies.iter().filter(|used| *used != gone).cloned().collect();
+            dependencies.contains(gone).then(|| (urn.clone(), left()))
+        });
+        let users: Vec<(Urn, Vec<Urn>)> = users.collect();
+        let last = self.state.resources.get(gone).is_some_and(|resource| resource.generations() == 1);
+        for (urn, dependencies) in users.into_iter().filter(|_| last) {
+            self.record(Entry::Depends { urn, dependencies })?;
+        }
+        Ok(())
+    }
+
+    fn record_failure(&mut self, request: Option<Box<Request>>, error: &ProviderError) -> Result<(), StoreError> {
         let Some(request) = request else {
             return Ok(());
         };
         let live: Option<Live> = error.live.as_deref().cloned();
-        // A create that may have happened stays open and is looked for; updates and deletes are simply repeated.
-        let unsure = error.kind == ErrorKind::Unsure && request.verb == Verb::Create && live.is_none();
-        let distrust = request.verb == Verb::Update && live.is_none();
-        let (operation, urn) = (request.operation, request.urn);
+        // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
+        // is done again, whatever the program says by then.
+        let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
+        let Request { operation, urn, verb, generation, .. } = *request;
+        let unsure = perhaps && verb == Verb::Create;
+        let distrust = verb == Verb::Update && live.is_none();
         self.record(Entry::Failed { operation, live, unsure })?;
         if distrust {
             self.record(Entry::Distrusted(urn))?;
+        } else if perhaps && verb == Verb::Delete && self.is_current(&urn, generation) {
+            self.record(Entry::Deposed(urn))?;
         }
         Ok(())
     }

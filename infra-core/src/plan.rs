@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use serde::Serialize;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
 };
 
@@ -112,6 +112,7 @@ pub async fn plan(
         outputs: HashMap::new(),
         answers: HashMap::new(),
         steps: Vec::new(),
+        going_first: HashSet::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -138,6 +139,8 @@ struct Planner<'a> {
     outputs: HashMap<&'a Urn, Value>,
     answers: HashMap<Urn, Generation>,
     steps: Vec<Step>,
+    /// What is deleted before its replacement is created.
+    going_first: HashSet<&'a Urn>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -235,17 +238,23 @@ impl<'a> Planner<'a> {
         !node.schema.is_volatile() && !self.options.refresh && recorded.inputs == *inputs
     }
 
-    /// What depends on something that has to go first, and is replaced itself, has to go before it.
-    fn order(&self, node: &Node, recorded: Option<&Generation>) -> ReplaceOrder {
-        let goes_first = |urn: &Urn| {
-            self.steps.iter().any(|step| step.urn == *urn && step.order == Some(ReplaceOrder::DeleteBeforeCreate))
-        };
-        let used = recorded.iter().flat_map(|recorded| &recorded.dependencies);
-        if node.schema.deletes_before_replace() || used.into_iter().any(goes_first) {
-            ReplaceOrder::DeleteBeforeCreate
-        } else {
-            ReplaceOrder::CreateBeforeDelete
+    /// What is replaced, and used something that has to go first, has to go before it; also when it used that through
+    /// others which go altogether.
+    fn order(&mut self, node: &'a Node, recorded: Option<&'a Generation>) -> ReplaceOrder {
+        let mut first = node.schema.deletes_before_replace();
+        let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
+        let mut seen = HashSet::new();
+        while let Some(urn) = used.pop().filter(|_| !first) {
+            first = self.going_first.contains(urn);
+            if seen.insert(urn) && self.graph.node(urn).is_none() {
+                used.extend(self.state.current(urn).iter().flat_map(|current| &current.dependencies));
+            }
         }
+        if !first {
+            return ReplaceOrder::CreateBeforeDelete;
+        }
+        self.going_first.insert(&node.urn);
+        ReplaceOrder::DeleteBeforeCreate
     }
 
     fn exports(&mut self) -> BTreeMap<String, serde_json::Value> {

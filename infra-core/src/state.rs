@@ -73,6 +73,13 @@ pub struct Generation {
 #[serde(transparent)]
 pub struct OperationId(String);
 
+impl ResourceState {
+    /// How many generations exist.
+    pub fn generations(&self) -> usize {
+        usize::from(self.current.is_some()) + self.deposed.len()
+    }
+}
+
 impl OperationId {
     /// A new one, from the operating system's randomness.
     pub fn random() -> Result<Self, getrandom::Error> {

@@ -1,0 +1,175 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Declares infrastructure in Rust, and runs it on AWS or on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "stack", version, propagate_version = true, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The program to run; `programs` lists them [default: the first one].
+    #[arg(long, short, global = true, value_name = "NAME", env = "INFRA_PROGRAM")]
+    pub(crate) program: Option<String>,
+    /// The stack: one deployment of the program.
+    #[arg(long, short, global = true, value_name = "NAME", default_value = "dev", env = "INFRA_STACK")]
+    pub(crate) stack: String,
+    /// Where to deploy to.
+    #[arg(long, short, global = true, value_enum, default_value = "local", env = "INFRA_TARGET")]
+    pub(crate) target: TargetName,
+    /// Where states are kept: a directory, or a `file://` URL [default: DIRECTORY/state].
+    #[arg(long, global = true, value_name = "URL", env = "INFRA_BACKEND")]
+    pub(crate) backend: Option<String>,
+    /// Where everything on this machine is kept [default: the nearest `.infra` at or above the current directory].
+    #[arg(long, global = true, value_name = "PATH", env = "INFRA_DIRECTORY")]
+    pub(crate) directory: Option<PathBuf>,
+    /// Print JSON: one event per line, or the answer as one document.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How many operations run at once.
+    #[arg(long, global = true, value_name = "N", default_value_t = 16, value_parser = parallel)]
+    pub(crate) parallel: usize,
+}
+
+fn parallel(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1024) => Ok(number),
+        _ => Err("write a number from 1 to 1024".into()),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetName {
+    /// This machine: the local cloud, started when it is needed.
+    Local,
+    /// The real AWS, with the credentials the AWS SDK finds.
+    Aws,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows what `up` would do, and changes nothing.
+    Preview(Preview),
+    /// Makes everything be as the program says.
+    Up(Up),
+    /// Deletes everything that the stack has.
+    Destroy(Destroy),
+    /// Shows what the program exports.
+    Output(Output),
+    /// Looks at the recorded state.
+    #[command(subcommand)]
+    State(State),
+    /// Lists the programs.
+    Programs,
+    /// The local cloud of this directory.
+    #[command(subcommand)]
+    Local(Local),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Planning {
+    /// Sets a configuration value and remembers it for this stack.
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) config: Vec<(String, String)>,
+    /// Read everything that exists first, and ask every lookup again.
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// Show every property, also of what is created.
+    #[arg(long)]
+    pub(crate) diff: bool,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not KEY=VALUE")),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Preview {
+    #[command(flatten)]
+    pub(crate) planning: Planning,
+    /// End with exit code 3 when there is something to change.
+    #[arg(long)]
+    pub(crate) expect_no_changes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) planning: Planning,
+    /// Do not ask (on AWS).
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(long)]
+    pub(crate) continue_on_error: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Destroy {
+    /// Do not ask (on AWS).
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// After a failure, go on with what does not depend on it.
+    #[arg(long)]
+    pub(crate) continue_on_error: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// Only this one, and nothing around it.
+    pub(crate) name: Option<String>,
+    /// Show secrets in the clear.
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
+    /// Write the value to a new file that only its owner may read.
+    #[arg(long, value_name = "PATH", requires = "name")]
+    pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum State {
+    /// Lists everything that the stack has.
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Local {
+    /// Starts it, unless it runs.
+    Start,
+    /// Shows what runs in it.
+    Status,
+    /// Shows the log of the cloud, or of an instance.
+    Logs {
+        /// The instance: its id, or the name of its declaration.
+        instance: Option<String>,
+        /// How many lines of each log.
+        #[arg(long, short = 'n', default_value_t = 50)]
+        lines: usize,
+    },
+    /// Stops it and everything in it; the next start runs it again.
+    Stop,
+    /// What the background process runs.
+    #[command(hide = true)]
+    Serve,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,96 @@
+//! The commands, one file each.
+
+mod destroy;
+mod local;
+mod output;
+mod preview;
+mod programs;
+mod state;
+mod up;
+
+use crate::{
+    Program,
+    arguments::{Arguments, Command, Local, TargetName},
+    failure::Failure,
+    render::style,
+    session::Session,
+};
+use infra_core::{
+    diagnostic::Diagnostic,
+    execute::{Interrupt, Report},
+    plan::Plan,
+};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
+use tracing_subscriber::EnvFilter;
+
+pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<ExitCode, Failure> {
+    let serving = matches!(arguments.command, Command::Local(Local::Serve));
+    log(if serving { "info" } else { "error" });
+    let session = Session::new(&arguments.global, programs)?;
+    match arguments.command {
+        Command::Preview(preview) => preview::run(&session, &preview).await,
+        Command::Up(up) => up::run(&session, &up).await,
+        Command::Destroy(destroy) => destroy::run(&session, &destroy).await,
+        Command::Output(output) => output::run(&session, &output).await,
+        Command::State(state) => state::run(&session, &state).await,
+        Command::Programs => programs::run(&session, programs),
+        Command::Local(local) => local::run(&session, local).await,
+    }
+}
+
+fn log(default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // A program that embeds the command may have its own subscriber.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).try_init();
+}
+
+/// Ctrl-C once: nothing new begins. Twice: the process ends at once, which the journal makes safe.
+fn watch_ctrl_c(interrupt: Interrupt) {
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if interrupt.is_interrupted() {
+                eprintln!("stopped; the next run settles what was under way");
+                std::process::exit(130);
+            }
+            eprintln!("finishing what runs, beginning nothing new; press Ctrl-C again to stop at once");
+            interrupt.interrupt();
+        }
+    });
+}
+
+/// Whether changes may be made: on the local target without a question, on AWS after one.
+fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
+    let asks = session.target == TargetName::Aws && !yes;
+    let answers = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !session.json;
+    if asks && !answers {
+        let nobody = Diagnostic::error("changes on AWS need a yes, and there is no terminal to ask on");
+        return Err(Failure::wrong_use(nobody.hint("look at `preview`, then add `--yes`")));
+    }
+    Ok(())
+}
+
+fn accept(session: &Session<'_>, yes: bool, plan: &Plan) -> bool {
+    if session.target == TargetName::Local || yes || !plan.has_changes() {
+        return true;
+    }
+    print!("\nMake these changes? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// Failures were shown as they came; here they are again, together, below everything else.
+fn conclude(session: &Session<'_>, report: &Report) -> ExitCode {
+    if report.is_success() {
+        return ExitCode::SUCCESS;
+    }
+    if !session.json {
+        for failure in &report.failures {
+            eprintln!("{}", style::diagnostic(failure));
+        }
+    }
+    ExitCode::from(1)
+}

@@ -1,0 +1,64 @@
+//! `stack output`
+
+use crate::{arguments::Output, failure::Failure, session::Session};
+use infra_core::{diagnostic::Diagnostic, value::Value};
+use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
+
+pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<ExitCode, Failure> {
+    let outputs = session.offline().outputs().await?;
+    if outputs.is_empty() {
+        let nothing = Failure::failed(format!("the stack `{}` has no outputs", session.stack));
+        return Err(nothing.hint("run `up` first"));
+    }
+    let Some(name) = &arguments.name else {
+        show_all(session, arguments, &outputs)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let value = outputs.get(name).ok_or_else(|| {
+        let names = outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let unknown = Diagnostic::error(format!("there is no output `{name}`"));
+        Failure::wrong_use(unknown.hint(format!("the outputs are: {names}")))
+    })?;
+    match &arguments.key_file {
+        Some(path) => write_new(path, &plain(value))?,
+        None if value.has_secret() && !arguments.show_secrets => {
+            let secret = Failure::failed(format!("the output `{name}` is secret"));
+            return Err(secret.hint("add `--show-secrets`, or write it to a file with `--key-file PATH`"));
+        }
+        None if session.json => println!("{}", value.to_json()),
+        None => println!("{}", plain(value).trim_end_matches('\n')),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_all(session: &Session<'_>, arguments: &Output, outputs: &BTreeMap<String, Value>) -> Result<(), Failure> {
+    let shown = |value: &Value| if arguments.show_secrets { value.to_json() } else { value.masked() };
+    if session.json {
+        let document: serde_json::Map<_, _> =
+            outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
+        println!("{}", serde_json::to_string_pretty(&document).map_err(std::io::Error::from)?);
+        return Ok(());
+    }
+    let width = outputs.keys().map(String::len).max().unwrap_or_default();
+    for (name, value) in outputs {
+        let text = match shown(value) {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        println!("{name:width$}  {}", text.trim_end_matches('\n').replace('\n', &format!("\n{:width$}  ", "")));
+    }
+    Ok(())
+}
+
+/// Texts as they are, everything else as JSON.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned)
+}
+
+fn write_new(path: &Path, content: &str) -> Result<(), Failure> {
+    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    file.and_then(|mut file| file.write_all(content.as_bytes())).map_err(|error| {
+        let refused = Diagnostic::error(format!("cannot write: {error}")).about(path.display());
+        Failure::wrong_use(refused.hint("name a file that does not exist yet, in a directory that does"))
+    })
+}

@@ -1,0 +1,72 @@
+//! What ends a command early, and with which exit code.
+
+use crate::render::style;
+use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
+use std::process::ExitCode;
+
+/// The exit code of a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// 1: it failed.
+    Failed,
+    /// 2: it was asked for in a wrong way.
+    WrongUse,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) kind: Kind,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+impl Failure {
+    pub(crate) fn failed(summary: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, diagnostics: vec![Diagnostic::error(summary)] }
+    }
+
+    pub(crate) fn wrong_use(diagnostic: Diagnostic) -> Self {
+        Self { kind: Kind::WrongUse, diagnostics: vec![diagnostic] }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Some(last) = self.diagnostics.last_mut() {
+            last.hint = Some(hint.into());
+        }
+        self
+    }
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        Self { kind: Kind::Failed, diagnostics: error.diagnostics() }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        EngineError::from(error).into()
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+/// Tells what went wrong: on standard error, or as JSON lines on standard output.
+pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
+    for diagnostic in &failure.diagnostics {
+        if json {
+            let event = infra_core::event::Event::Message(diagnostic.clone());
+            println!("{}", serde_json::to_string(&event).unwrap_or_default());
+        } else {
+            eprintln!("{}", style::diagnostic(diagnostic));
+        }
+    }
+    match failure.kind {
+        Kind::Failed => ExitCode::from(1),
+        Kind::WrongUse => ExitCode::from(2),
+    }
+}

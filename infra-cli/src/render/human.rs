@@ -1,0 +1,223 @@
+//! Text for people: running steps in place on a terminal, otherwise a line when something has happened.
+
+use super::{Renderer, style};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use infra_core::{
+    diff::{Action, Diff},
+    event::{Event, Events},
+    urn::Urn,
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::{IsTerminal, Write},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub(super) struct Human {
+    diff: bool,
+    progress: Option<MultiProgress>,
+    shown: Mutex<Shown>,
+}
+
+#[derive(Default)]
+struct Shown {
+    running: HashMap<Urn, Running>,
+    regions: HashMap<Urn, String>,
+    preview: bool,
+}
+
+struct Running {
+    bar: Option<ProgressBar>,
+    status: String,
+}
+
+impl Human {
+    pub(super) fn new(diff: bool) -> Self {
+        let in_place = std::io::stdout().is_terminal();
+        Self { diff, progress: in_place.then(MultiProgress::new), shown: Mutex::default() }
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn line(&self, text: impl AsRef<str>) {
+        let text = text.as_ref();
+        let written = match &self.progress {
+            Some(progress) => progress.println(text),
+            None => writeln!(std::io::stdout(), "{text}"),
+        };
+        // A reader that went away does not stop a run.
+        let _ = written;
+    }
+
+    fn planned(&self, urn: &Urn, action: Action, region: Option<&String>, diff: &Diff) {
+        if let Some(region) = region {
+            self.shown().regions.insert(urn.clone(), region.clone());
+        }
+        if matches!(action, Action::Read | Action::Forget) && !self.diff {
+            return;
+        }
+        let region = region.map(|region| style::dim(format!("  {region}"))).unwrap_or_default();
+        let kind = urn.kind().rsplit(':').next().unwrap_or_default();
+        self.line(format!("  {} {kind} {}{region}", style::sign(action), style::bold(urn.name())));
+        if action == Action::Create && !self.diff {
+            return;
+        }
+        for property in &diff.properties {
+            let text = property.to_string();
+            let text = if action == Action::Create { text.trim_start_matches("+ ") } else { &text };
+            self.line(format!("      {}", style::colour(action).apply_to(text)));
+        }
+    }
+
+    fn started(&self, urn: &Urn, action: Action) {
+        let bar = self.progress.as_ref().map(|progress| {
+            let bar = progress.add(ProgressBar::new_spinner().with_style(spinner()));
+            bar.set_prefix(format!("{} {}", style::doing(action), urn.short()));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        });
+        self.shown().running.insert(urn.clone(), Running { bar, status: String::new() });
+    }
+
+    fn status(&self, urn: &Urn, message: &str) {
+        let mut shown = self.shown();
+        let Some(running) = shown.running.get_mut(urn) else {
+            // A lookup: it has no step of its own.
+            drop(shown);
+            if self.progress.is_none() {
+                self.line(style::dim(format!("    {}: {message}", urn.short())));
+            }
+            return;
+        };
+        if running.status == message {
+            return;
+        }
+        message.clone_into(&mut running.status);
+        match &running.bar {
+            Some(bar) => bar.set_message(message.to_owned()),
+            None => {
+                drop(shown);
+                self.line(style::dim(format!("    {}: {message}", urn.short())));
+            }
+        }
+    }
+
+    fn ended(&self, urn: &Urn) -> String {
+        let mut shown = self.shown();
+        if let Some(bar) = shown.running.remove(urn).and_then(|running| running.bar) {
+            bar.finish_and_clear();
+        }
+        shown.regions.get(urn).map(|region| format!("  {region}")).unwrap_or_default()
+    }
+
+    fn finished(&self, urn: &Urn, action: Action, id: Option<&String>, elapsed_ms: u64) {
+        let region = self.ended(urn);
+        let id = id.map(|id| format!("  {}", short_id(id))).unwrap_or_default();
+        let more = style::dim(format!("{region}{id}  {}", style::duration(elapsed_ms)));
+        self.line(format!("  {} {} {}{more}", style::sign(action), style::done(action), urn.short()));
+    }
+
+    fn summary(&self, success: bool, counts: &BTreeMap<Action, usize>, elapsed_ms: u64) {
+        let parts: Vec<String> = counts
+            .iter()
+            .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
+            .map(|(action, count)| format!("{count} {}", style::colour(*action).apply_to(style::done(*action))))
+            .collect();
+        let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        let outcome = if success { "" } else { ", not all of it" };
+        self.line(format!("\n{parts}{outcome} in {}", style::duration(elapsed_ms)));
+    }
+
+    fn outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
+        if outputs.is_empty() {
+            return;
+        }
+        self.line(format!("\n{}", style::bold("Outputs")));
+        let width = outputs.keys().map(String::len).max().unwrap_or_default();
+        for (name, value) in outputs {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.line(format!("  {name:width$}  {value}"));
+        }
+    }
+}
+
+impl Renderer for Human {
+    fn show(&self, event: &Event) {
+        match event {
+            Event::RunStarted { command, program, stack } => {
+                self.shown().preview = command == "preview";
+                self.line(format!("{} {program} {}", style::bold(command), style::dim(format!("stack {stack}"))));
+            }
+            Event::Settled { urn, outcome } => self.line(format!("  ! {}: {outcome}", urn.short())),
+            Event::StepPlanned { urn, action, region, diff } => self.planned(urn, *action, region.as_ref(), diff),
+            Event::Planned { counts } => {
+                let changes: Vec<String> = counts
+                    .iter()
+                    .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
+                    .map(|(action, count)| match action {
+                        Action::Same => format!("{count} unchanged"),
+                        action => format!("{count} to {}", style::colour(*action).apply_to(action)),
+                    })
+                    .collect();
+                let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join(", ") };
+                self.line(format!("{}{changes}\n", if self.shown().preview { "\n" } else { "  " }));
+            }
+            Event::StepStarted { urn, action } => self.started(urn, *action),
+            Event::StepStatus { urn, message } => self.status(urn, message),
+            Event::StepFinished { urn, action, id, elapsed_ms } => {
+                self.finished(urn, *action, id.as_ref(), *elapsed_ms)
+            }
+            Event::StepFailed { urn, action, diagnostic, elapsed_ms } => {
+                self.ended(urn);
+                let what = format!("{} {} failed", style::doing(*action), urn.short());
+                let failed = console::Style::new().red().apply_to(format!("✗ {what}"));
+                self.line(format!(
+                    "  {failed}: {}{}",
+                    diagnostic.summary,
+                    style::dim(format!("  {}", style::duration(*elapsed_ms)))
+                ));
+            }
+            Event::StepSkipped { urn, action } => {
+                self.line(style::dim(format!("    not begun: {action} {}", urn.short())));
+            }
+            Event::Message(diagnostic) => self.line(style::diagnostic(diagnostic)),
+            Event::RunFinished { success, counts, outputs, elapsed_ms } => {
+                self.outputs(outputs);
+                self.summary(*success, counts, *elapsed_ms);
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(&self) {
+        for (_, running) in self.shown().running.drain() {
+            if let Some(bar) = running.bar {
+                bar.finish_and_clear();
+            }
+        }
+    }
+
+    fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
+        self.outputs(outputs);
+    }
+
+    fn events(self: Arc<Self>) -> Events {
+        Events::to(move |event| self.show(&event))
+    }
+}
+
+/// The telling end of a long id: of an ARN what stands behind the account.
+fn short_id(id: &str) -> String {
+    match id.strip_prefix("arn:") {
+        Some(rest) => rest.splitn(5, ':').last().unwrap_or(rest).to_owned(),
+        None => id.to_owned(),
+    }
+}
+
+fn spinner() -> ProgressStyle {
+    ProgressStyle::with_template("  {spinner} {prefix} {elapsed:.dim} {wide_msg:.dim}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

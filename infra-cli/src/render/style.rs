@@ -1,0 +1,128 @@
+//! Colours, durations and tables.
+
+use console::Style;
+use infra_core::{
+    diagnostic::{Diagnostic, Severity},
+    diff::Action,
+};
+
+/// The sign of an action, in its colour.
+pub(crate) fn sign(action: Action) -> String {
+    let sign = match action {
+        Action::Same => " ",
+        Action::Read => ">",
+        Action::Create => "+",
+        Action::Update => "~",
+        Action::Replace => "±",
+        Action::Delete => "-",
+        Action::Forget => "<",
+    };
+    colour(action).apply_to(sign).to_string()
+}
+
+pub(crate) fn colour(action: Action) -> Style {
+    match action {
+        Action::Same | Action::Read | Action::Forget => Style::new().dim(),
+        Action::Create => Style::new().green(),
+        Action::Update => Style::new().yellow(),
+        Action::Replace => Style::new().magenta(),
+        Action::Delete => Style::new().red(),
+    }
+}
+
+/// `created`, for summaries.
+pub(crate) fn done(action: Action) -> &'static str {
+    match action {
+        Action::Same => "unchanged",
+        Action::Read => "read",
+        Action::Create => "created",
+        Action::Update => "updated",
+        Action::Replace => "replaced",
+        Action::Delete => "deleted",
+        Action::Forget => "forgotten",
+    }
+}
+
+/// `creating`, while it runs.
+pub(crate) fn doing(action: Action) -> &'static str {
+    match action {
+        Action::Same => "comparing",
+        Action::Read => "reading",
+        Action::Create => "creating",
+        Action::Update => "updating",
+        Action::Replace => "replacing",
+        Action::Delete => "deleting",
+        Action::Forget => "forgetting",
+    }
+}
+
+pub(crate) fn dim(text: impl std::fmt::Display) -> String {
+    Style::new().dim().apply_to(text).to_string()
+}
+
+pub(crate) fn bold(text: impl std::fmt::Display) -> String {
+    Style::new().bold().apply_to(text).to_string()
+}
+
+/// `340 ms`, `2.4 s`, `3 m 05 s`.
+pub(crate) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1000 => format!("{milliseconds} ms"),
+        1000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+        _ => format!("{} m {:02} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+    }
+}
+
+pub(crate) fn diagnostic(diagnostic: &Diagnostic) -> String {
+    let style = match diagnostic.severity {
+        Severity::Error => Style::new().red().bold(),
+        Severity::Warning => Style::new().yellow().bold(),
+        Severity::Note => Style::new().cyan(),
+    };
+    let text = diagnostic.to_string();
+    match text.split_once(':') {
+        Some((severity, rest)) => format!("{}:{rest}", style.for_stderr().apply_to(severity)),
+        None => text,
+    }
+}
+
+/// Columns as wide as their widest cell; nothing at all for no rows.
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let mut widths = head.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[String; N]| {
+        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", padded.join("  ").trim_end())
+    };
+    let mut text = dim(line(&head.map(str::to_owned)).trim_end()) + "\n";
+    text.extend(rows.iter().map(line));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!([0, 999, 1000, 59_999, 65_000].map(duration), ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 m 05 s"]);
+    }
+
+    #[test]
+    fn tables_align() {
+        let rows = [["a".to_owned(), "b".to_owned()], ["longer".to_owned(), String::new()]];
+        insta::assert_snapshot!(console::strip_ansi_codes(&table(["X", "Y"], rows.into_iter())), @r"
+        X       Y
+        a       b
+        longer
+        ");
+    }
+}

@@ -1,0 +1,198 @@
+//! What a command works with.
+
+use crate::{
+    Program,
+    arguments::{Global, Planning, TargetName},
+    failure::Failure,
+    local_cloud,
+    render::Renderer,
+};
+use infra_core::{Engine, Target, diagnostic::Diagnostic, store::FileStore, urn};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+/// Program, stack, target and directory, as the command line and the environment name them.
+pub(crate) struct Session<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) stack: String,
+    pub(crate) target: TargetName,
+    pub(crate) directory: PathBuf,
+    pub(crate) json: bool,
+    parallel: usize,
+    backend: PathBuf,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(global: &Global, programs: &'a [Program]) -> Result<Self, Failure> {
+        let program = choose(global.program.as_deref(), programs)?;
+        for (part, name) in [("program", &program.name), ("stack", &global.stack)] {
+            urn::check_name(part, name).map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
+        }
+        let directory = directory(global)?;
+        let backend = match &global.backend {
+            None => directory.join("state"),
+            Some(url) => backend(url)?,
+        };
+        Ok(Self {
+            program,
+            stack: global.stack.clone(),
+            target: global.target,
+            directory,
+            json: global.json,
+            parallel: global.parallel,
+            backend,
+        })
+    }
+
+    /// Where the local cloud keeps everything.
+    pub(crate) fn cloud_directory(&self) -> PathBuf {
+        self.directory.join("local")
+    }
+
+    /// The engine for reading the recorded state: no cloud is needed.
+    pub(crate) fn offline(&self) -> Engine {
+        Engine::new(&self.program.name, &self.stack, FileStore::new(&self.backend))
+    }
+
+    /// The engine for planning and doing; starts the local cloud when it is the target.
+    pub(crate) async fn engine(
+        &self,
+        planning: Option<&Planning>,
+        renderer: &Arc<dyn Renderer>,
+    ) -> Result<Engine, Failure> {
+        self.refuse_other_target()?;
+        let config = self.configure(planning.map(|planning| &planning.config[..]).unwrap_or_default())?;
+        let target = match self.target {
+            TargetName::Aws => Target::aws(),
+            TargetName::Local => Target::local(local_cloud::ensure(&self.cloud_directory()).await?.endpoint),
+        };
+        Ok(self
+            .offline()
+            .target(target)
+            .config(config)
+            .parallel(self.parallel)
+            .refresh_first(planning.is_some_and(|planning| planning.refresh))
+            .events(renderer.clone().events()))
+    }
+
+    /// The local cloud is of no use any more once nothing is in it.
+    pub(crate) async fn stop_empty_cloud(&self) {
+        if self.target == TargetName::Local {
+            local_cloud::stop_if_empty(&self.cloud_directory()).await;
+        }
+    }
+
+    /// A stack lives in one place: what was made on AWS must not be looked for on this machine.
+    fn refuse_other_target(&self) -> Result<(), Failure> {
+        let (path, name) = (self.target_file(), self.target_name());
+        match fs::read_to_string(&path) {
+            Ok(recorded) if recorded.trim() == name => Ok(()),
+            Ok(recorded) => {
+                let recorded = recorded.trim();
+                let stack = &self.stack;
+                let summary = format!("the stack `{stack}` lives on the target `{recorded}`, not on `{name}`");
+                let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
+                Err(Failure::wrong_use(Diagnostic::error(summary).about(path.display()).hint(hint)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes where the stack lives from now on.
+    pub(crate) fn record_target(&self) -> Result<(), Failure> {
+        self.refuse_other_target()?;
+        write_private(&self.target_file(), self.target_name().as_bytes())
+    }
+
+    /// A stack that has nothing may live elsewhere next time.
+    pub(crate) fn forget_target(&self) -> Result<(), Failure> {
+        match fs::remove_file(self.target_file()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn target_file(&self) -> PathBuf {
+        self.stack_directory().join("target")
+    }
+
+    fn target_name(&self) -> &'static str {
+        match self.target {
+            TargetName::Local => "local",
+            TargetName::Aws => "aws",
+        }
+    }
+
+    fn stack_directory(&self) -> PathBuf {
+        self.backend.join(&self.program.name).join(&self.stack)
+    }
+
+    /// The stack's configuration, with these values set and remembered.
+    fn configure(&self, changes: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
+        let path = self.stack_directory().join("config.json");
+        let mut values: BTreeMap<String, String> = match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
+                let reason = format!("it is not a JSON object of texts: {error}");
+                Failure::wrong_use(Diagnostic::error(reason).about(path.display()).hint("mend or remove the file"))
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error.into()),
+        };
+        if !changes.is_empty() {
+            values.extend(changes.iter().cloned());
+            let text = serde_json::to_vec_pretty(&values).map_err(io::Error::from)?;
+            write_private(&path, &text)?;
+        }
+        Ok(values)
+    }
+}
+
+fn choose<'a>(name: Option<&str>, programs: &'a [Program]) -> Result<&'a Program, Failure> {
+    let known = || programs.iter().map(|program| program.name.as_str()).collect::<Vec<_>>().join(", ");
+    let Some(name) = name else {
+        return programs.first().ok_or_else(|| Failure::failed("this binary has no programs"));
+    };
+    programs.iter().find(|program| program.name == name).ok_or_else(|| {
+        let unknown = Diagnostic::error(format!("there is no program `{name}`"));
+        Failure::wrong_use(unknown.hint(format!("the programs are: {}", known())))
+    })
+}
+
+fn directory(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(directory) = &global.directory {
+        return Ok(std::path::absolute(directory)?);
+    }
+    let current = std::env::current_dir()?;
+    let existing = current.ancestors().map(|ancestor| ancestor.join(".infra")).find(|path| path.is_dir());
+    Ok(existing.unwrap_or_else(|| current.join(".infra")))
+}
+
+fn backend(url: &str) -> Result<PathBuf, Failure> {
+    match url.split_once("://") {
+        None => Ok(std::path::absolute(url)?),
+        Some(("file", path)) => Ok(std::path::absolute(path)?),
+        Some((scheme, _)) => Err(Failure::wrong_use(
+            Diagnostic::error(format!("states cannot be kept in `{scheme}://…`"))
+                .hint("name a directory, such as `--backend file:///var/lib/infra`"),
+        )),
+    }
+}
+
+/// Replaces a file that only its owner may read, and makes its directory.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
+    if let Some(directory) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let next = path.with_extension("next");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    Ok(fs::rename(&next, path)?)
+}

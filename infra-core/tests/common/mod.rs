@@ -1,0 +1,169 @@
+//! What the lifecycle tests share: kinds of resources, and a stack on a cloud in memory.
+#![allow(dead_code)]
+
+use infra_core::{
+    Config, Engine, Input, Output, Resource, Result, Schema, Stack,
+    engine::EngineError,
+    event::{Event, Events},
+    execute::Report,
+    store::MemoryStore,
+    testing::FakeCloud,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Thing {
+    /// Changed in place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u32>,
+    /// Forces replacement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<Input<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uses: Option<Input<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<Input<String>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct ThingOutputs {
+    pub(crate) id: Output<String>,
+    pub(crate) size: Output<u32>,
+}
+
+impl Resource for Thing {
+    const TYPE: &'static str = "fake:Thing";
+    type Outputs = ThingOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["place"]).changes_on_update(["size"]).regional(["id"])
+    }
+}
+
+/// The same, but two of them cannot exist at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Port {
+    pub(crate) number: Input<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) uses: Option<Input<String>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct PortOutputs {
+    pub(crate) id: Output<String>,
+}
+
+impl Resource for Port {
+    const TYPE: &'static str = "fake:Port";
+    type Outputs = PortOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["number"]).delete_before_replace()
+    }
+}
+
+pub(crate) fn sized(size: u32) -> Thing {
+    Thing { size: Some(size), ..Thing::default() }
+}
+
+pub(crate) fn placed(place: &str) -> Thing {
+    Thing { place: Some(place.into()), ..Thing::default() }
+}
+
+pub(crate) fn using(id: &Output<String>) -> Thing {
+    Thing { uses: Some(id.clone()), ..Thing::default() }
+}
+
+pub(crate) type Program = dyn Fn(&Stack, &Config) -> Result + Sync;
+
+#[derive(Clone)]
+pub(crate) struct Lifecycle {
+    pub(crate) cloud: FakeCloud,
+    pub(crate) store: MemoryStore,
+    pub(crate) log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Lifecycle {
+    pub(crate) fn new() -> Self {
+        let cloud = FakeCloud::new();
+        Self { cloud, store: MemoryStore::new(), log: Arc::default() }
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        let log = self.log.clone();
+        let events = Events::to(move |event| {
+            let line = match event {
+                Event::StepFinished { urn, action, .. } => format!("{action} {}", urn.name()),
+                Event::StepFailed { urn, action, diagnostic, .. } => {
+                    format!("{action} {} failed: {}", urn.name(), diagnostic.summary)
+                }
+                Event::StepSkipped { urn, action } => format!("{action} {} skipped", urn.name()),
+                Event::Settled { urn, outcome } => format!("{}: {outcome}", urn.name()),
+                _ => return,
+            };
+            log.lock().unwrap().push(line);
+        });
+        Engine::new("program", "dev", self.store.clone()).events(events).parallel(1)
+    }
+
+    pub(crate) fn wrap<'a>(&self, program: &'a Program) -> impl Fn(&Stack, &Config) -> Result + Sync + use<'a> {
+        let cloud = Mutex::new(self.cloud.clone());
+        move |stack, config| {
+            stack.provide("fake", || Arc::new(cloud.lock().unwrap().clone()));
+            program(stack, config)
+        }
+    }
+
+    pub(crate) async fn preview(&self, program: &Program) -> String {
+        let before = self.engine().state().await.unwrap();
+        let plan = self.engine().preview(&self.wrap(program)).await;
+        assert_eq!(self.engine().state().await.unwrap(), before, "a preview must not write");
+        match plan {
+            Ok(plan) => plan.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// A preview, always, then an `up`, then the state's invariants and that it is what the cloud holds.
+    pub(crate) async fn up(&self, program: &Program) -> std::result::Result<Report, EngineError> {
+        self.preview(program).await;
+        self.log.lock().unwrap().clear();
+        let report = self.engine().up(&self.wrap(program)).await;
+        self.check().await;
+        report
+    }
+
+    pub(crate) async fn done(&self, program: &Program) -> String {
+        let report = self.up(program).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        self.log()
+    }
+
+    pub(crate) async fn destroy(&self) -> String {
+        self.log.lock().unwrap().clear();
+        let report = self.engine().destroy(&self.wrap(&|_, _| Ok(()))).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        assert!(self.cloud.things().is_empty());
+        self.check().await;
+        self.log()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    pub(crate) async fn check(&self) {
+        let Some(state) = self.engine().state().await.unwrap() else {
+            return;
+        };
+        state.verify().unwrap();
+        for (urn, ids) in self.cloud.things() {
+            for id in ids {
+                let known = state.generations().any(|(u, g)| *u == urn && g.id.as_ref() == Some(&id));
+                let open = state.open.iter().any(|open| open.request.urn == urn);
+                assert!(known || open, "{id} is an orphan");
+            }
+        }
+    }
+}

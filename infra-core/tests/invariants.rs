@@ -1,0 +1,114 @@
+//! Random programs, random failures, random moments of death: the invariants hold, and once the faults stop one run
+//! brings everything to what the program says.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{Lifecycle, Port, Thing};
+use infra_core::{Config, Output, Result, Stack, testing::Fault};
+use proptest::prelude::*;
+
+/// One declaration of a random program.
+#[derive(Clone, Debug)]
+struct Declared {
+    name: u8,
+    port: bool,
+    place: u8,
+    size: u32,
+    /// Which earlier declaration it uses, and whether that forces its replacement.
+    uses: Option<(u8, bool)>,
+}
+
+fn declared() -> impl Strategy<Value = Declared> {
+    (0..6_u8, any::<bool>(), 0..2_u8, 0..3_u32, proptest::option::of((any::<u8>(), any::<bool>())))
+        .prop_map(|(name, port, place, size, uses)| Declared { name, port, place, size, uses })
+}
+
+fn program(declarations: Vec<Declared>) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let mut ids: Vec<(String, Output<String>)> = Vec::new();
+        for Declared { name, port, place, size, uses } in &declarations {
+            let name = format!("t{name}");
+            if ids.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            let used = uses.filter(|_| !ids.is_empty());
+            let used = used.map(|(at, forces)| (ids[usize::from(at) % ids.len()].1.clone(), forces));
+            let id = if *port {
+                stack.add(&name, Port { number: u32::from(*place).into(), uses: used.map(|(id, _)| id) }).id
+            } else {
+                let (place, uses) = match used {
+                    Some((id, true)) => (Some(id), None),
+                    other => (Some(format!("place {place}").into()), other.map(|(id, _)| id)),
+                };
+                stack.add(&name, Thing { size: Some(*size), place, uses, password: None }).id
+            };
+            ids.push((name, id));
+        }
+        Ok(())
+    }
+}
+
+/// How one run goes wrong: what happens to which call, and after how many polls it dies.
+#[derive(Clone, Debug)]
+struct Mishap {
+    faults: Vec<u8>,
+    polls: Option<u8>,
+    parallel: usize,
+}
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    (proptest::collection::vec(0..6_u8, 0..12), proptest::option::of(0..80_u8), 1..5_usize)
+        .prop_map(|(faults, polls, parallel)| Mishap { faults, polls, parallel })
+}
+
+async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
+    let life = Lifecycle::new();
+    for (declarations, Mishap { mut faults, polls, parallel }) in runs.clone() {
+        life.cloud.faults(move |_| match faults.pop() {
+            Some(0) => Some(Fault::Before),
+            Some(1) => Some(Fault::After),
+            _ => None,
+        });
+        let program = program(declarations);
+        let wrapped = life.wrap(&program);
+        let engine = life.engine().parallel(parallel).continue_on_error(parallel % 2 == 0);
+        let mut run = Box::pin(engine.up(&wrapped));
+        for _ in 0..polls.map_or(usize::MAX, usize::from) {
+            if futures::poll!(&mut run).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(run);
+        life.check().await;
+    }
+    life.cloud.heal();
+    let last = program(runs.last().unwrap().0.clone());
+    let report = life.up(&last).await.unwrap();
+    if report.failures.iter().any(|failure| failure.summary.contains("wait for each other")) {
+        // What moves away from something that has to go before what it moves to can be made: no order does that in one
+        // run, and the message says so.
+        life.done(&|_, _| Ok(())).await;
+        life.done(&last).await;
+    } else {
+        assert!(report.is_success(), "{:?}", report.failures);
+    }
+    let plan = life.engine().preview(&life.wrap(&last)).await.unwrap();
+    assert!(!plan.has_changes(), "{plan}");
+    let state = life.engine().state().await.unwrap().unwrap();
+    assert_eq!(state.live_count(), life.cloud.things().values().map(Vec::len).sum::<usize>());
+    assert!(life.cloud.things().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.things());
+    life.destroy().await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_goes_wrong_everything_is_accounted_for(
+        runs in proptest::collection::vec((proptest::collection::vec(declared(), 0..8), mishap()), 1..5)
+    ) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(live_through(runs));
+    }
+}

@@ -1,0 +1,17 @@
+//! Runs a local cloud in the foreground: `cargo run -p infra-local --example serve -- DIRECTORY [PORT [TIME_SCALE]]`.
+
+use infra_local::{Options, daemon};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_writer(std::io::stderr)
+        .init();
+    let mut arguments = std::env::args().skip(1);
+    let directory = arguments.next().ok_or("usage: serve DIRECTORY [PORT [TIME_SCALE]]")?;
+    let port = arguments.next().map(|port| port.parse()).transpose()?;
+    let time_scale = arguments.next().map_or(Ok(1.0), |scale| scale.parse())?;
+    daemon::run(Options { port, time_scale, ..Options::new(directory) }).await?;
+    Ok(())
+}

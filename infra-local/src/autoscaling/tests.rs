@@ -1,0 +1,203 @@
+//! What the operations refuse and remember, without anything that runs.
+#![allow(clippy::unwrap_used)]
+
+use chrono::Utc;
+
+use super::*;
+use crate::cloud::Cloud;
+use crate::data::address::AddressBlock;
+use crate::model::image::images;
+use crate::model::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
+use crate::model::scaling::RefreshStatus;
+use crate::wire::Call;
+use crate::wire::operation::Run;
+use crate::wire::xml;
+
+struct World {
+    cloud: Cloud,
+    addresses: AddressBlock,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    /// With the launch template `template`, versions 1 and 2, and the empty group `g`.
+    fn new() -> Self {
+        let mut cloud = Cloud::default();
+        cloud.add_missing_regions();
+        let region = cloud.regions.get_mut("us-east-1").unwrap();
+        let data = LaunchData {
+            image_id: Some(images("us-east-1")[0].id.clone()),
+            instance_type: Some("t3.micro".to_owned()),
+            ..LaunchData::default()
+        };
+        let version = TemplateVersion { description: None, created: Utc::now(), data };
+        let template = LaunchTemplate {
+            id: "lt-0123456789abcdef0".to_owned(),
+            name: "template".to_owned(),
+            created: Utc::now(),
+            default_version: 1,
+            latest_version: 2,
+            versions: [(1, version.clone()), (2, version)].into(),
+            tags: std::collections::BTreeMap::new(),
+        };
+        region.launch_templates.insert(template.id.clone(), template);
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        let mut world = Self { cloud, addresses, directory };
+        world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
+        world
+    }
+
+    fn creation(&self, name: &str, min: u32, max: u32) -> String {
+        let subnet = self.cloud.regions["us-east-1"].subnets.keys().next().unwrap();
+        format!(
+            "AutoScalingGroupName={name}&MinSize={min}&MaxSize={max}&VPCZoneIdentifier={subnet}\
+             &LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=1"
+        )
+    }
+
+    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+        let params = Params::parse(form.as_bytes());
+        let operation =
+            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
+        let call = Call {
+            input: params.clone(),
+            region: "us-east-1",
+            access_key: "key",
+            now: Utc::now(),
+            addresses: &self.addresses,
+            directory: self.directory.path(),
+        };
+        let checked = operation.check(&params, &[]);
+        let answer = checked.and_then(|()| match operation.run {
+            Run::Reads(run) => run(&self.cloud, &call),
+            Run::Writes(run) => {
+                let mut draft = self.cloud.clone();
+                let answer = run(&mut draft, &call)?;
+                self.cloud = draft;
+                Ok(answer)
+            }
+        });
+        let answer = answer.map_err(|error| format!("{}: {}", error.code, error.message))?;
+        Ok(xml::query_answer("urn:n", name, "r", &answer))
+    }
+
+    fn group(&mut self) -> &mut Group {
+        self.cloud.regions.get_mut("us-east-1").unwrap().scaling.get_mut("g").unwrap()
+    }
+}
+
+fn code(answer: Result<String, String>) -> String {
+    answer.unwrap_err().split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_capacity_stays_within_its_bounds() {
+    let mut world = World::new();
+    let set = |desired: u32| format!("AutoScalingGroupName=g&DesiredCapacity={desired}");
+    world.ask("SetDesiredCapacity", &set(3)).unwrap();
+    assert_eq!(code(world.ask("SetDesiredCapacity", &set(4))), "ValidationError");
+    world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MaxSize=2").unwrap();
+    assert_eq!(world.group().desired, 2, "a smaller maximum takes the capacity with it");
+    assert_eq!(code(world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MinSize=5")), "ValidationError");
+    let honouring = format!("{}&HonorCooldown=true", set(1));
+    assert_eq!(code(world.ask("SetDesiredCapacity", &honouring)), "ScalingActivityInProgress");
+    assert_eq!(code(world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g")), "ResourceInUse");
+    world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g&ForceDelete=true").unwrap();
+    assert_eq!(code(world.ask("SetDesiredCapacity", &set(1))), "ValidationError");
+}
+
+#[test]
+fn what_does_not_exist_or_is_not_honoured_is_refused() {
+    let mut world = World::new();
+    assert_eq!(code(world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
+    let refusals = [
+        ("TargetGroupARNs.member.1=arn:none", "ValidationError"),
+        ("TerminationPolicies.member.1=ClosestToNextInstanceHour", "ValidationError"),
+        ("HealthCheckType=VPC_LATTICE", "ValidationError"),
+        ("AvailabilityZones.member.1=us-east-1z", "ValidationError"),
+        ("LaunchTemplate.Version=7", "ValidationError"),
+        ("CapacityRebalance=true", "UnsupportedParameter"),
+    ];
+    for (more, expected) in refusals {
+        let form = world.creation("other", 0, 1);
+        let form = if more.starts_with("LaunchTemplate") {
+            form.replace("LaunchTemplate.Version=1", more)
+        } else {
+            format!("{form}&{more}")
+        };
+        assert_eq!(code(world.ask("CreateAutoScalingGroup", &form)), expected, "{more}");
+    }
+}
+
+#[test]
+fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
+    let mut world = World::new();
+    let desired = "DesiredConfiguration.LaunchTemplate.LaunchTemplateName=template\
+                   &DesiredConfiguration.LaunchTemplate.Version";
+    let start = |more: &str| format!("AutoScalingGroupName=g&{more}");
+    for refused in
+        ["Preferences.AutoRollback=true".to_owned(), format!("{desired}=$Latest&Preferences.AutoRollback=true")]
+    {
+        assert_eq!(code(world.ask("StartInstanceRefresh", &start(&refused))), "ValidationError", "{refused}");
+    }
+    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "ActiveInstanceRefreshNotFound");
+    world.ask("StartInstanceRefresh", &start("Strategy=Rolling")).unwrap();
+    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "IrreversibleInstanceRefresh");
+    assert_eq!(code(world.ask("StartInstanceRefresh", &start(""))), "InstanceRefreshInProgress");
+    world.ask("CancelInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+
+    world.ask("StartInstanceRefresh", &start(&format!("{desired}=2&Preferences.AutoRollback=true"))).unwrap();
+    let other = "AutoScalingGroupName=g&LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=2";
+    assert_eq!(code(world.ask("UpdateAutoScalingGroup", other)), "InstanceRefreshInProgress");
+    world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+    let statuses: Vec<RefreshStatus> = world.group().refreshes.iter().map(|refresh| refresh.status).collect();
+    assert_eq!(statuses, [RefreshStatus::Cancelled, RefreshStatus::RollbackInProgress]);
+    let shown = world.ask("DescribeInstanceRefreshes", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<Status>RollbackInProgress</Status>") && shown.contains("<RollbackReason>"), "{shown}");
+}
+
+#[test]
+fn policies_are_checked_kept_and_shown() {
+    let mut world = World::new();
+    let put = |more: &str| format!("AutoScalingGroupName=g&PolicyName=p&{more}");
+    let tracking = "PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=50\
+                    &TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType";
+    for refused in [
+        "PolicyType=PredictiveScaling".to_owned(),
+        "PolicyType=TargetTrackingScaling".to_owned(),
+        format!("{tracking}=ASGAverageNetworkIn"),
+        format!("{tracking}=ALBRequestCountPerTarget"),
+        "PolicyType=StepScaling&AdjustmentType=ChangeInCapacity".to_owned(),
+    ] {
+        assert_eq!(code(world.ask("PutScalingPolicy", &put(&refused))), "ValidationError", "{refused}");
+    }
+    let first = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    let again = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    assert_eq!(first, again, "an update keeps the policy's and its alarms' names");
+    assert_eq!(first.matches("<AlarmName>").count(), 2);
+    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
+    world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
+    assert_eq!(code(world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
+}
+
+#[test]
+fn groups_are_found_by_tag_and_come_in_pages() {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        let form = format!("{}&Tags.member.1.Key=team&Tags.member.1.Value={name}", world.creation(name, 0, 1));
+        world.ask("CreateAutoScalingGroup", &form).unwrap();
+    }
+    let filter = "Filters.member.1.Name=tag:team&Filters.member.1.Values.member.1=b";
+    let shown = world.ask("DescribeAutoScalingGroups", filter).unwrap();
+    assert_eq!(shown.matches("<AutoScalingGroupARN>").count(), 1);
+    let unknown = "Filters.member.1.Name=nonsense&Filters.member.1.Values.member.1=b";
+    assert_eq!(code(world.ask("DescribeAutoScalingGroups", unknown)), "ValidationError");
+    let first = world.ask("DescribeAutoScalingGroups", "MaxRecords=3").unwrap();
+    let (_, token) = first.split_once("<NextToken>").unwrap();
+    let token = token.split_once('<').unwrap().0;
+    let rest = world.ask("DescribeAutoScalingGroups", &format!("MaxRecords=3&NextToken={token}")).unwrap();
+    assert_eq!(rest.matches("<AutoScalingGroupARN>").count(), 1);
+    assert!(!rest.contains("<NextToken>"));
+}

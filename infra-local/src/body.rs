@@ -1,0 +1,78 @@
+//! Bodies of requests, which can be read to their end even by somebody who did not want them.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, EXPECT, HeaderValue};
+use hyper::{Request, Response};
+
+/// How much of an unwanted body is read so that the connection can be used on.
+const DRAIN_LIMIT_BYTES: usize = 64 * 1024 * 1024;
+/// For how long.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The body of a request. Clones are the same body.
+#[derive(Clone)]
+pub(crate) struct RequestBody(Arc<Mutex<Incoming>>);
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
+    }
+}
+
+/// What is left to do with a request's body when the answer is ready.
+pub(crate) struct Remains {
+    body: RequestBody,
+    /// The client sends its body only when it is asked to.
+    waits: bool,
+}
+
+/// Wraps the body of a request.
+pub(crate) fn share(request: Request<Incoming>) -> (Request<RequestBody>, Remains) {
+    let waits = request.headers().contains_key(EXPECT);
+    let request = request.map(|body| RequestBody(Arc::new(Mutex::new(body))));
+    let remains = Remains { body: request.body().clone(), waits };
+    (request, remains)
+}
+
+impl Remains {
+    /// Reads what nobody read, or tells the client that the connection ends: a server that answers early and closes
+    /// without a word makes the client's next request fail.
+    pub(crate) async fn settle<B>(mut self, answer: &mut Response<B>) {
+        if self.body.is_end_stream() {
+            return;
+        }
+        let drained = !self.waits && tokio::time::timeout(DRAIN_LIMIT, self.drain()).await == Ok(true);
+        if !drained {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    async fn drain(&mut self) -> bool {
+        let mut read = 0;
+        while let Some(frame) = self.body.frame().await {
+            let Ok(frame) = frame else { return false };
+            read += frame.data_ref().map_or(0, Bytes::len);
+            if read > DRAIN_LIMIT_BYTES {
+                return false;
+            }
+        }
+        true
+    }
+}

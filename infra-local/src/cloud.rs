@@ -1,0 +1,154 @@
+//! The state that everything shares: read it, change it in one step, hear of changes.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::data::address::AddressBlock;
+use crate::data::balancers::Traffic;
+pub(crate) use crate::model::Cloud;
+use crate::s3::Objects;
+
+/// A handle on the cloud's state. Clones are cheap and mean the same state.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Inner>);
+
+struct Inner {
+    cloud: Mutex<Cloud>,
+    revision: watch::Sender<u64>,
+    directory: PathBuf,
+    addresses: AddressBlock,
+    objects: Objects,
+    endpoint: OnceLock<SocketAddr>,
+    traffic: Traffic,
+}
+
+const STATE_FILE: &str = "cloud.json";
+
+impl Shared {
+    /// Loads `<directory>/cloud.json`, or begins an empty cloud.
+    pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
+        let path = directory.join(STATE_FILE);
+        let mut cloud = match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!(
+                        "{} is not a state of this version: {error}; `local reset` begins a new one",
+                        path.display()
+                    ),
+                )
+            })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Cloud::default(),
+            Err(error) => return Err(error),
+        };
+        cloud.add_missing_regions();
+        Ok(Shared(Arc::new(Inner {
+            cloud: Mutex::new(cloud),
+            revision: watch::Sender::new(0),
+            directory: directory.to_owned(),
+            addresses,
+            objects: Objects::load(directory.join("s3"))?,
+            endpoint: OnceLock::new(),
+            traffic: Traffic::default(),
+        })))
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Changes the state as a whole or, when `change` fails, not at all. A change is on disk before this returns.
+    pub(crate) fn write<T, E: From<io::Error>>(&self, change: impl FnOnce(&mut Cloud) -> Result<T, E>) -> Result<T, E> {
+        let mut cloud = self.lock();
+        let mut draft = cloud.clone();
+        let value = change(&mut draft)?;
+        if draft != *cloud {
+            self.save(&draft)?;
+            *cloud = draft;
+            drop(cloud);
+            self.0.revision.send_modify(|revision| *revision += 1);
+        }
+        Ok(value)
+    }
+
+    /// Changes the state from a reconciler, which has nobody to tell when the disk is full: that is logged, and the
+    /// change holds in memory.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut cloud = self.lock();
+        let before = cloud.clone();
+        let value = change(&mut cloud);
+        if *cloud != before {
+            if let Err(error) = self.save(&cloud) {
+                tracing::error!(%error, "the state could not be written to disk");
+            }
+            drop(cloud);
+            self.0.revision.send_modify(|revision| *revision += 1);
+        }
+        value
+    }
+
+    /// Runs `change` on a copy and throws the copy away.
+    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut draft = self.lock().clone();
+        change(&mut draft)
+    }
+
+    /// Becomes ready after every change of the state; reconcilers wait on it.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.revision.subscribe()
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    pub(crate) fn addresses(&self) -> &AddressBlock {
+        &self.0.addresses
+    }
+
+    /// The buckets and what is in them.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// What went through the balancers since the cloud was started.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Where the cloud answers; unspecified until the server is bound.
+    pub(crate) fn endpoint(&self) -> SocketAddr {
+        self.0.endpoint.get().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    pub(crate) fn bound(&self, endpoint: SocketAddr) {
+        self.0.endpoint.get_or_init(|| endpoint);
+    }
+
+    fn save(&self, cloud: &Cloud) -> io::Result<()> {
+        let bytes = serde_json::to_vec_pretty(cloud).map_err(io::Error::other)?;
+        write_private(&self.0.directory.join(STATE_FILE), &bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cloud> {
+        // Writers work on drafts and reconcilers make small changes: a panic leaves nothing half done.
+        self.0.cloud.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Replaces a file in one step; only its owner can read it.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let temporary = path.with_extension(format!("tmp-{}", uuid::Uuid::new_v4().simple()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    let written = file.write_all(bytes).and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}

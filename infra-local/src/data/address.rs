@@ -1,0 +1,186 @@
+//! A range of loopback addresses that belongs to one local cloud on this machine.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// Whoever listens on this port of `127.N.0.1` owns `127.N.0.0/16`. Below the ephemeral range, above the privileged one.
+const CLAIM_PORT: u16 = 17016;
+
+const FIRST: u8 = 16;
+const LAST: u8 = 250;
+
+/// File that remembers the range over restarts.
+const FILE: &str = "addresses.json";
+
+/// A claimed range `127.N.0.0/16`; freed when dropped, or when the process dies.
+#[derive(Debug)]
+pub(crate) struct AddressBlock {
+    block: u8,
+    _claim: TcpListener,
+}
+
+/// Why no range could be claimed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AddressError {
+    /// All ranges are taken.
+    #[error(
+        "every range 127.{FIRST}.0.0/16 to 127.{LAST}.0.0/16 is in use (port {CLAIM_PORT} of its first address is taken): \
+         stop another local cloud, or whatever listens on 0.0.0.0:{CLAIM_PORT}"
+    )]
+    Exhausted,
+    /// The system has only 127.0.0.1, as macOS.
+    #[error(
+        "this system does not answer on 127.{block}.0.1: add the loopback aliases the local cloud uses, e.g. \
+         `for host in $(seq 1 40); do for subnet in 0 1 2 3 4 5; do sudo ifconfig lo0 alias 127.{block}.$subnet.$host up; done; done`"
+    )]
+    NoAliases {
+        /// The range that was tried.
+        block: u8,
+    },
+    /// The first address cannot be bound for another reason.
+    #[error("127.{block}.0.1:{CLAIM_PORT} cannot be bound: {source}")]
+    Bind {
+        /// The range that was tried.
+        block: u8,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The choice cannot be remembered.
+    #[error("{} cannot be written: {source}", path.display())]
+    Remember {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl AddressBlock {
+    /// Claims the range this cloud had before, else a free one, and remembers it in `directory`.
+    pub(crate) fn claim(directory: &Path) -> Result<Self, AddressError> {
+        let path = directory.join(FILE);
+        let remembered = remembered(&path);
+        // Clouds that start at the same moment look in different places first.
+        let mut hasher = DefaultHasher::new();
+        directory.hash(&mut hasher);
+        let count = u64::from(LAST - FIRST) + 1;
+        let start = hasher.finish() % count;
+        let others = (0..count).filter_map(|step| u8::try_from(u64::from(FIRST) + (start + step) % count).ok());
+        for block in remembered.into_iter().chain(others) {
+            let Some(claim) = try_claim(block)? else {
+                continue;
+            };
+            if let Some(before) = remembered.filter(|before| *before != block) {
+                tracing::warn!(
+                    "addresses 127.{before}.0.0/16 belong to another local cloud now; using 127.{block}.0.0/16"
+                );
+            }
+            if remembered != Some(block) {
+                remember(&path, block)?;
+            }
+            return Ok(Self { block, _claim: claim });
+        }
+        Err(AddressError::Exhausted)
+    }
+
+    /// The second number of every address in this range.
+    pub(crate) fn number(&self) -> u8 {
+        self.block
+    }
+
+    /// An address of one subnet.
+    pub(crate) fn address(&self, subnet_index: u8, host: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.block, subnet_index, host)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    block: u8,
+}
+
+fn remembered(path: &Path) -> Option<u8> {
+    let text = fs::read_to_string(path).ok()?;
+    match serde_json::from_str::<Remembered>(&text) {
+        Ok(Remembered { block }) if (FIRST..=LAST).contains(&block) => Some(block),
+        Ok(Remembered { block }) => {
+            tracing::warn!("{} names block {block}, which is out of range; choosing another", path.display());
+            None
+        }
+        Err(error) => {
+            tracing::warn!("{} cannot be read and is written anew: {error}", path.display());
+            None
+        }
+    }
+}
+
+fn remember(path: &Path, block: u8) -> Result<(), AddressError> {
+    let failed = |source| AddressError::Remember { path: path.to_owned(), source };
+    let text = serde_json::to_vec(&Remembered { block }).map_err(|error| failed(error.into()))?;
+    let temporary = path.with_extension("json.new");
+    fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, path)).map_err(failed)
+}
+
+/// `None` when another process holds the range.
+fn try_claim(block: u8) -> Result<Option<TcpListener>, AddressError> {
+    match TcpListener::bind((Ipv4Addr::new(127, block, 0, 1), CLAIM_PORT)) {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::AddrInUse => Ok(None),
+            io::ErrorKind::AddrNotAvailable => Err(AddressError::NoAliases { block }),
+            _ => Err(AddressError::Bind { block, source: error }),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_inside_the_block() {
+        let directory = tempfile::tempdir().unwrap();
+        let block = AddressBlock::claim(directory.path()).unwrap();
+        assert_eq!(block.address(3, 17), Ipv4Addr::new(127, block.number(), 3, 17));
+        assert!((FIRST..=LAST).contains(&block.number()));
+    }
+
+    #[test]
+    fn two_clouds_never_share_a_block() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = AddressBlock::claim(one.path()).unwrap();
+        fs::copy(one.path().join(FILE), two.path().join(FILE)).unwrap();
+        let second = AddressBlock::claim(two.path()).unwrap();
+        assert_ne!(first.number(), second.number());
+        let moved = remembered(&two.path().join(FILE));
+        assert_eq!(moved, Some(second.number()), "the new choice is remembered");
+    }
+
+    #[test]
+    fn the_remembered_block_is_preferred() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        // A block of a cloud elsewhere, so that the preference and not the directory's own order decides.
+        let number = AddressBlock::claim(one.path()).unwrap().number();
+        remember(&two.path().join(FILE), number).unwrap();
+        let again = AddressBlock::claim(two.path()).unwrap();
+        // Another test may take the freed block in between; then it must have been replaced in the file.
+        assert_eq!(remembered(&two.path().join(FILE)), Some(again.number()));
+    }
+
+    #[test]
+    fn a_broken_memory_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(FILE), "{\"block\":3}").unwrap();
+        let block = AddressBlock::claim(directory.path()).unwrap();
+        assert_eq!(remembered(&directory.path().join(FILE)), Some(block.number()));
+    }
+}

@@ -1,0 +1,115 @@
+//! Programs from the object store, verified once and then shared by all instances that run them.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::machine::Artifact;
+use crate::cloud::Shared;
+
+/// Why an artifact cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArtifactError {
+    /// There is no such object (yet).
+    #[error("the artifact s3://{bucket}/{key} does not exist: upload it, or correct the Machine")]
+    Missing {
+        /// Bucket.
+        bucket: String,
+        /// Key.
+        key: String,
+    },
+    /// The object is not what the Machine wants.
+    #[error(
+        "the artifact s3://{bucket}/{key} has SHA-256 {found}, and the Machine wants {wanted}: upload the right file"
+    )]
+    WrongContent {
+        /// Bucket.
+        bucket: String,
+        /// Key.
+        key: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        wanted: String,
+    },
+    /// The disk failed.
+    #[error("the artifact cannot be put in place at {}: {source}", path.display())]
+    Disk {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Puts the program at `target`, executable by its owner only.
+pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Result<(), ArtifactError> {
+    let disk = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ArtifactError::Disk { path, source }
+    };
+    // The name of a file in the cache is a hash that was verified; the Machine's word for it must not lead elsewhere.
+    let wanted = artifact.sha256.to_ascii_lowercase();
+    if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(wrong(artifact, "(not looked at)".to_owned()));
+    }
+    let cached = shared.directory().join("artifacts").join(&wanted);
+    if !cached.exists() {
+        fetch(shared, artifact, &wanted, &cached)?;
+    }
+    if let Some(parent) = target.parent() {
+        fs::create_dir_all(parent).map_err(disk(parent))?;
+    }
+    match fs::remove_file(target) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk(target)(error)),
+        _ => {}
+    }
+    fs::hard_link(&cached, target).or_else(|_| fs::copy(&cached, target).map(|_| ())).map_err(disk(target))
+}
+
+fn fetch(shared: &Shared, artifact: &Artifact, wanted: &str, cached: &Path) -> Result<(), ArtifactError> {
+    let source = shared.objects().file(&artifact.bucket, &artifact.key);
+    let source =
+        source.ok_or_else(|| ArtifactError::Missing { bucket: artifact.bucket.clone(), key: artifact.key.clone() })?;
+    let disk = |source| ArtifactError::Disk { path: cached.to_owned(), source };
+    if let Some(parent) = cached.parent() {
+        fs::create_dir_all(parent).map_err(disk)?;
+    }
+    let temporary = cached.with_extension(format!("tmp-{}", uuid::Uuid::new_v4().simple()));
+    let result = copy_hashed(&source, &temporary).map_err(disk).and_then(|found| {
+        if found == wanted { fs::rename(&temporary, cached).map_err(disk) } else { Err(wrong(artifact, found)) }
+    });
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+fn wrong(artifact: &Artifact, found: String) -> ArtifactError {
+    ArtifactError::WrongContent {
+        bucket: artifact.bucket.clone(),
+        key: artifact.key.clone(),
+        found,
+        wanted: artifact.sha256.clone(),
+    }
+}
+
+fn copy_hashed(source: &Path, target: &Path) -> io::Result<String> {
+    let mut input = fs::File::open(source)?;
+    let mut output = fs::File::options().write(true).create_new(true).open(target)?;
+    output.set_permissions(fs::Permissions::from_mode(0o700))?;
+    let mut hasher = Sha256::new();
+    let mut piece = vec![0; 256 * 1024];
+    loop {
+        let read = input.read(&mut piece)?;
+        if read == 0 {
+            return Ok(hex::encode(hasher.finalize()));
+        }
+        hasher.update(&piece[..read]);
+        io::Write::write_all(&mut output, &piece[..read])?;
+    }
+}

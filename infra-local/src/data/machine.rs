@@ -1,0 +1,300 @@
+//! The Machine document: what an instance runs, as it travels inside its user data.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+
+/// Where a cloud-config puts the document on the host.
+const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
+
+/// The newest format this local cloud runs.
+const SUPPORTED_VERSION: u64 = 1;
+
+/// A whole host, format version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineDocument {
+    /// The format's version.
+    #[serde(rename = "machine")]
+    pub(crate) version: u64,
+    /// The distribution the host starts from, e.g. `debian-12`.
+    pub(crate) image: String,
+    /// Distribution packages.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// Files written at boot.
+    #[serde(default)]
+    pub(crate) files: Vec<MachineFile>,
+    /// Programs kept running.
+    #[serde(default)]
+    pub(crate) services: Vec<MachineService>,
+    /// A PostgreSQL server on this host.
+    #[serde(default)]
+    pub(crate) postgres: Option<MachinePostgres>,
+}
+
+/// One file on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineFile {
+    /// Absolute path on the host.
+    pub(crate) path: String,
+    /// Text.
+    pub(crate) content: String,
+    /// Octal permissions, e.g. `0644`.
+    #[serde(default = "default_mode")]
+    pub(crate) mode: String,
+}
+
+/// One supervised program.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineService {
+    /// Unique on its host.
+    pub(crate) name: String,
+    /// Where the program is fetched from.
+    pub(crate) artifact: Artifact,
+    /// Command line after the program's name.
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// Plain environment.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Environment whose values are parameters read at boot.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, ParameterReference>,
+    /// TCP port; told to the program as `LISTEN=<address>:<port>`.
+    #[serde(default)]
+    pub(crate) listen: Option<u16>,
+    /// HTTP path that answers 2xx when the service works.
+    #[serde(default)]
+    pub(crate) health: Option<String>,
+}
+
+/// A program in object storage.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Artifact {
+    /// Bucket.
+    pub(crate) bucket: String,
+    /// Key in the bucket.
+    pub(crate) key: String,
+    /// Hex digest of the content; anything else is refused.
+    pub(crate) sha256: String,
+}
+
+/// One version of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParameterReference {
+    /// Name of the parameter.
+    pub(crate) parameter: String,
+    /// Version; the latest when absent.
+    #[serde(default)]
+    pub(crate) version: Option<u64>,
+}
+
+/// A PostgreSQL server with one database.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachinePostgres {
+    /// TCP port.
+    #[serde(default = "default_postgres_port")]
+    pub(crate) port: u16,
+    /// Database owned by `user`.
+    pub(crate) database: String,
+    /// Role that logs in with the password.
+    pub(crate) user: String,
+    /// The role's password.
+    pub(crate) password: ParameterReference,
+}
+
+/// Why user data that carries a Machine cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MachineError {
+    /// Written by a newer library.
+    #[error(
+        "the Machine document has format version {found}, this local cloud runs version {SUPPORTED_VERSION}: \
+         restart the local cloud with the program that wrote the document"
+    )]
+    UnsupportedVersion {
+        /// Version in the document.
+        found: u64,
+    },
+    /// The file is there, and is not a document.
+    #[error("the file {DOCUMENT_PATH} in the user data is not a Machine document: {source}")]
+    Malformed {
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file's content is encoded in a way cloud-init knows and this cloud does not.
+    #[error("the file {DOCUMENT_PATH} in the user data has encoding {encoding:?}: write it as plain text or `b64`")]
+    Encoding {
+        /// What `encoding` says.
+        encoding: String,
+    },
+}
+
+impl MachineDocument {
+    /// Reads the document out of decoded user data; `None` when there is none, so that the host boots idle.
+    pub(crate) fn from_user_data(user_data: &[u8]) -> Result<Option<Self>, MachineError> {
+        let Some(file) = document_file(user_data) else {
+            return Ok(None);
+        };
+        let text = file.text()?;
+        let malformed = |source| MachineError::Malformed { source };
+        let Version { machine } = serde_json::from_str(&text).map_err(malformed)?;
+        if machine != SUPPORTED_VERSION {
+            return Err(MachineError::UnsupportedVersion { found: machine });
+        }
+        serde_json::from_str(&text).map(Some).map_err(malformed)
+    }
+}
+
+#[derive(Deserialize)]
+struct Version {
+    machine: u64,
+}
+
+/// The part of a cloud-config that matters here; everything else in it is cloud-init's business.
+#[derive(Deserialize)]
+struct CloudConfig {
+    #[serde(default)]
+    write_files: Vec<CloudConfigFile>,
+}
+
+#[derive(Deserialize)]
+struct CloudConfigFile {
+    path: String,
+    #[serde(default)]
+    content: String,
+    #[serde(default)]
+    encoding: Option<String>,
+}
+
+impl CloudConfigFile {
+    fn text(self) -> Result<String, MachineError> {
+        match self.encoding.as_deref() {
+            None | Some("" | "text/plain") => Ok(self.content),
+            Some("b64" | "base64") => STANDARD
+                .decode(self.content.trim())
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| MachineError::Encoding { encoding: "b64 (but the content is not)".to_owned() }),
+            Some(other) => Err(MachineError::Encoding { encoding: other.to_owned() }),
+        }
+    }
+}
+
+/// The last entry wins, as the last write does on a host.
+fn document_file(user_data: &[u8]) -> Option<CloudConfigFile> {
+    let (first, rest) = std::str::from_utf8(user_data).ok()?.split_once('\n')?;
+    if first.trim_end() != "#cloud-config" {
+        return None;
+    }
+    let config: CloudConfig = serde_json::from_str(rest).ok()?;
+    config.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
+}
+
+fn default_mode() -> String {
+    "0644".to_owned()
+}
+
+fn default_postgres_port() -> u16 {
+    5432
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn user_data(document: &Value) -> Vec<u8> {
+        let config = json!({
+            "package_update": true,
+            "write_files": [
+                {"path": "/etc/motd", "content": "hello"},
+                {"path": DOCUMENT_PATH, "content": document.to_string(), "permissions": "0600"},
+            ],
+            "runcmd": [["systemctl", "start", "tasks"]],
+        });
+        format!("#cloud-config\n{config}").into_bytes()
+    }
+
+    fn whole() -> Value {
+        json!({
+            "machine": 1, "image": "debian-12", "packages": ["postgresql"],
+            "files": [{"path": "/etc/x", "content": "y", "mode": "0600"}],
+            "services": [{
+                "name": "tasks", "artifact": {"bucket": "b", "key": "artifacts/00/tasks", "sha256": "00"},
+                "arguments": ["--serve"], "environment": {"K": "V"},
+                "secrets": {"DATABASE_URL": {"parameter": "/p/url", "version": 3}},
+                "listen": 8080, "health": "/healthz",
+            }],
+            "postgres": {
+                "port": 5433, "database": "tasks", "user": "cloud",
+                "password": {"parameter": "/p/password", "version": 1},
+            },
+        })
+    }
+
+    #[test]
+    fn reads_every_field() {
+        let machine = MachineDocument::from_user_data(&user_data(&whole())).unwrap().unwrap();
+        assert_eq!(machine.image, "debian-12");
+        assert_eq!(machine.packages, ["postgresql"]);
+        assert_eq!(machine.files[0].mode, "0600");
+        let service = &machine.services[0];
+        assert_eq!((service.listen, service.health.as_deref()), (Some(8080), Some("/healthz")));
+        assert_eq!(service.secrets["DATABASE_URL"].version, Some(3));
+        assert_eq!(service.artifact.key, "artifacts/00/tasks");
+        let postgres = machine.postgres.unwrap();
+        assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+    }
+
+    #[test]
+    fn anything_else_boots_idle() {
+        for data in [
+            &b""[..],
+            b"#!/bin/sh\necho hi",
+            b"#cloud-config\npackages: [vim]\n",
+            b"#cloud-config\n{}",
+            b"\x1f\x8b\x00",
+        ] {
+            assert_eq!(MachineDocument::from_user_data(data).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let data = user_data(&json!({"machine": 7, "image": "debian-19", "orbit": "low"}));
+        let error = MachineDocument::from_user_data(&data).unwrap_err();
+        assert!(matches!(error, MachineError::UnsupportedVersion { found: 7 }));
+        assert!(error.to_string().contains("version 7"), "{error}");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_by_name() {
+        let mut document = whole();
+        document["services"][0]["restart"] = json!("never");
+        let error = MachineDocument::from_user_data(&user_data(&document)).unwrap_err();
+        assert!(error.to_string().contains("unknown field `restart`"), "{error}");
+    }
+
+    #[test]
+    fn base64_content_is_decoded_and_other_encodings_refused() {
+        let entry = |encoding: &str, content: String| {
+            let config = json!({"write_files": [{"path": DOCUMENT_PATH, "encoding": encoding, "content": content}]});
+            MachineDocument::from_user_data(format!("#cloud-config\n{config}").as_bytes())
+        };
+        assert!(entry("b64", STANDARD.encode(whole().to_string())).unwrap().is_some());
+        let error = entry("gz+b64", String::new()).unwrap_err();
+        assert!(error.to_string().contains("gz+b64"), "{error}");
+    }
+}

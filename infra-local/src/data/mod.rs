@@ -1,0 +1,16 @@
+//! The data plane: really runs what the control plane holds.
+
+pub(crate) mod address;
+pub(crate) mod artifact;
+pub(crate) mod background;
+pub(crate) mod balancers;
+pub(crate) mod console;
+pub(crate) mod groups;
+pub(crate) mod host;
+pub(crate) mod instances;
+pub(crate) mod machine;
+pub(crate) mod network;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod service;

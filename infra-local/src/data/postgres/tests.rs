@@ -1,0 +1,103 @@
+//! Against the real server.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use tokio::process::Command;
+
+use super::*;
+
+#[test]
+fn names_and_texts_are_quoted() {
+    assert_eq!(identifier("a\"b"), "\"a\"\"b\"");
+    assert_eq!(literal("it's \\ here"), "'it''s \\ here'");
+}
+
+#[tokio::test]
+async fn a_password_that_would_end_the_statement_is_refused() {
+    let directory = open_directory();
+    let spec = spec(directory.path(), "a\nb");
+    assert!(matches!(start(&spec).await, Err(PostgresError::Unusable { what: "password" })));
+}
+
+/// A directory that the server's user may enter, so that the data is kept there and goes with it.
+fn open_directory() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+fn spec(directory: &Path, password: &str) -> PostgresSpec {
+    let address = Ipv4Addr::new(127, 251, 7, 9);
+    let port = std::net::TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+    PostgresSpec {
+        directory: directory.join("postgres"),
+        address,
+        port,
+        database: "tasks".to_owned(),
+        user: "it's \"me".to_owned(),
+        password: password.to_owned(),
+    }
+}
+
+/// Runs a query with the client that comes with the server, over TCP and with the password.
+async fn query(spec: &PostgresSpec, password: &str, sql: &str) -> Result<String, String> {
+    let psql = find_binaries().unwrap().postgres.with_file_name("psql");
+    let output = Command::new(psql)
+        .args([
+            "-h",
+            &spec.address.to_string(),
+            "-p",
+            &spec.port.to_string(),
+            "-U",
+            &spec.user,
+            "-d",
+            &spec.database,
+            "-Atc",
+            sql,
+        ])
+        .env("PGPASSWORD", password)
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[tokio::test]
+async fn data_survives_a_restart_and_the_password_changes() {
+    let directory = open_directory();
+    let first = spec(directory.path(), "o'ne \\ \"x\"");
+    let identity = start(&first).await.unwrap();
+    query(&first, &first.password, "CREATE TABLE t AS SELECT 42 AS answer").await.unwrap();
+    let owner = "SELECT rolname FROM pg_database JOIN pg_roles r ON r.oid = datdba WHERE datname = 'tasks'";
+    assert_eq!(query(&first, &first.password, owner).await.unwrap(), first.user);
+    assert!(query(&first, "wrong", "SELECT 1").await.unwrap_err().contains("password authentication failed"));
+    stop(identity).await;
+    assert!(!identity.is_alive());
+
+    let second = PostgresSpec { password: "two".to_owned(), ..first.clone() };
+    let identity = start(&second).await.unwrap();
+    assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
+    assert!(query(&second, &first.password, "SELECT 1").await.is_err());
+    let log = fs::read_to_string(first.directory.join("postgres.log")).unwrap();
+    assert!(!log.contains("o'ne") && !log.contains("PASSWORD"), "{log}");
+
+    // As after a crash of the cloud: the server still runs, and nobody remembers it.
+    let again = start(&second).await.unwrap();
+    assert!(!identity.is_alive());
+    assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");
+    stop(again).await;
+}
+
+#[tokio::test]
+async fn a_used_port_is_named() {
+    let directory = open_directory();
+    let spec = spec(directory.path(), "secret");
+    let _taken = std::net::TcpListener::bind((spec.address, spec.port)).unwrap();
+    let error = start(&spec).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("{}:{}", spec.address, spec.port)), "{error}");
+}

@@ -1,0 +1,393 @@
+//! Real processes: started in a group of their own, known by pid *and* start time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+/// How often a process that is going away is looked at.
+const POLL: Duration = Duration::from_millis(10);
+
+/// What to run and as whom.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessSpec {
+    /// Path of the executable.
+    pub(crate) program: PathBuf,
+    /// Command line after the program's name.
+    pub(crate) arguments: Vec<String>,
+    /// The child's whole environment: nothing is inherited.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Working directory.
+    pub(crate) directory: PathBuf,
+    /// Where standard output and error are appended; created with mode 0600.
+    pub(crate) log: PathBuf,
+    /// Runs as this user; as ours when absent.
+    pub(crate) user: Option<User>,
+}
+
+/// A user by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct User {
+    /// User id.
+    pub(crate) uid: u32,
+    /// Primary group.
+    pub(crate) gid: u32,
+}
+
+/// A process that is never mistaken for a later one with the same pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct ProcessIdentity {
+    /// Process id, and the id of its group.
+    pub(crate) pid: u32,
+    /// When it started, in the system's own unit.
+    pub(crate) started: u64,
+}
+
+/// Starts a process in its own group; a background task reaps it.
+///
+/// Must be called on a tokio runtime.
+pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
+    let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log)?;
+    let mut command = tokio::process::Command::new(&spec.program);
+    command
+        .args(&spec.arguments)
+        .env_clear()
+        .envs(&spec.environment)
+        .current_dir(&spec.directory)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0);
+    if let Some(user) = spec.user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    let mut child = command.spawn()?;
+    // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
+    let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
+    let identity = system::look(pid)
+        .map(|seen| ProcessIdentity { pid, started: seen.started })
+        .ok_or_else(|| io::Error::other(format!("process {pid} cannot be looked at: is /proc mounted?")));
+    tokio::spawn(async move {
+        if let Err(error) = child.wait().await {
+            tracing::warn!(pid, %error, "a child could not be waited for");
+        }
+    });
+    identity
+}
+
+/// The user that services run as when the cloud itself is root: `postgres`, else `nobody`; `None` when we are not root.
+pub(crate) fn unprivileged_user() -> Option<User> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name)).or(Some(User { uid: 65534, gid: 65534 }))
+}
+
+/// CPU time used so far by these processes, each with its descendants and the children it has reaped.
+///
+/// Descendants count wherever they are grouped: a database server puts each of its processes into a session of its own.
+pub(crate) fn cpu_time(roots: &BTreeSet<u32>) -> BTreeMap<u32, Duration> {
+    let all = system::usage();
+    let mut used = BTreeMap::<u32, Duration>::new();
+    for (pid, usage) in &all {
+        // Parents change while the list is read: a chain of more steps than there are processes is a circle.
+        let mut ancestor = *pid;
+        for _ in 0..all.len() {
+            if roots.contains(&ancestor) {
+                *used.entry(ancestor).or_default() += usage.time;
+                break;
+            }
+            match all.get(&ancestor) {
+                Some(usage) => ancestor = usage.parent,
+                None => break,
+            }
+        }
+    }
+    used
+}
+
+impl ProcessIdentity {
+    /// The live process with this pid, if there is one.
+    pub(crate) fn of(pid: u32) -> Option<Self> {
+        system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
+    }
+
+    /// Whether this very process still runs; a zombie does not.
+    pub(crate) fn is_alive(&self) -> bool {
+        system::look(self.pid).is_some_and(|seen| seen.started == self.started && !seen.zombie)
+    }
+
+    /// Asks the whole group to end, kills what is left after `grace`, and returns when the process is gone.
+    pub(crate) async fn terminate(&self, grace: Duration) {
+        if !self.signal_group(Signal::TERM) {
+            return;
+        }
+        if !self.group_gone_within(grace).await {
+            self.signal_remains();
+        }
+        while self.is_alive() {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Kills the whole group at once.
+    pub(crate) fn kill(&self) {
+        self.signal_group(Signal::KILL);
+    }
+
+    /// Sends a signal to the process alone; false when it is gone.
+    pub(crate) fn signal(&self, signal: Signal) -> bool {
+        self.is_alive() && self.raw().is_some_and(|pid| rustix::process::kill_process(pid, signal).is_ok())
+    }
+
+    /// Waits until the process is gone; false when it outlives `limit`.
+    pub(crate) async fn gone_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while self.is_alive() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        true
+    }
+
+    /// While the leader exists, even as a zombie, its pid names this group and no other.
+    fn signal_group(&self, signal: Signal) -> bool {
+        let ours = system::look(self.pid).is_some_and(|seen| seen.started == self.started);
+        ours && self.raw().is_some_and(|pid| rustix::process::kill_process_group(pid, signal).is_ok())
+    }
+
+    async fn group_gone_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while self.raw().is_some_and(|pid| rustix::process::test_kill_process_group(pid).is_ok()) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        true
+    }
+
+    /// A pid is not given out again while a group bears its number, and the group was there a moment ago.
+    fn signal_remains(&self) {
+        if system::look(self.pid).is_none_or(|seen| seen.started == self.started)
+            && let Some(pid) = self.raw()
+        {
+            let _gone_meanwhile = rustix::process::kill_process_group(pid, Signal::KILL);
+        }
+    }
+
+    fn raw(&self) -> Option<Pid> {
+        i32::try_from(self.pid).ok().and_then(Pid::from_raw)
+    }
+}
+
+fn user_in(passwd: &str, name: &str) -> Option<User> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        if fields.next()? != name {
+            return None;
+        }
+        Some(User { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+    })
+}
+
+/// What the system says about one pid.
+struct Seen {
+    started: u64,
+    zombie: bool,
+}
+
+/// What one process has used.
+struct Usage {
+    parent: u32,
+    time: Duration,
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::time::Duration;
+
+    use super::{Seen, Usage};
+
+    /// The unit of times in `/proc`, part of the kernel's interface on every architecture we run on.
+    const TICKS_PER_SECOND: u64 = 100;
+
+    pub(super) fn look(pid: u32) -> Option<Seen> {
+        let fields = stat(&pid.to_string())?;
+        Some(Seen {
+            started: fields.get(19)?.parse().ok()?,
+            zombie: matches!(fields.first()?.as_str(), "Z" | "X" | "x"),
+        })
+    }
+
+    pub(super) fn usage() -> BTreeMap<u32, Usage> {
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let processes = entries.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            let pid = name.parse().ok()?;
+            let fields = stat(&name)?;
+            let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+            let ticks: u64 = (11..=14).filter_map(number).sum();
+            let time = Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND);
+            Some((pid, Usage { parent: u32::try_from(number(1)?).ok()?, time }))
+        });
+        processes.collect()
+    }
+
+    /// The fields of `/proc/<pid>/stat` after the command's name, which may contain anything; the first is the state.
+    fn stat(pid: &str) -> Option<Vec<String>> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = text.rsplit_once(')')?;
+        Some(rest.split_whitespace().map(str::to_owned).collect())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::collections::BTreeMap;
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{Seen, Usage};
+
+    pub(super) fn look(pid: u32) -> Option<Seen> {
+        let output = ps(&["-o", "state=,lstart=", "-p", &pid.to_string()])?;
+        let (state, started) = output.trim().split_once(char::is_whitespace)?;
+        let mut hasher = DefaultHasher::new();
+        started.trim().hash(&mut hasher);
+        Some(Seen { started: hasher.finish(), zombie: state.starts_with('Z') })
+    }
+
+    pub(super) fn usage() -> BTreeMap<u32, Usage> {
+        let listing = ps(&["-A", "-o", "pid=,ppid=,time="]).unwrap_or_default();
+        let processes = listing.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let (pid, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+            let parts = fields.next()?.split(':');
+            let seconds = parts.fold(0.0, |total, part| total * 60.0 + part.parse::<f64>().unwrap_or(0.0));
+            Some((pid, Usage { parent, time: Duration::from_secs_f64(seconds) }))
+        });
+        processes.collect()
+    }
+
+    fn ps(arguments: &[&str]) -> Option<String> {
+        let output = Command::new("ps").args(arguments).env("LC_ALL", "C").output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use super::*;
+
+    fn shell(directory: &Path, script: &str) -> ProcessSpec {
+        ProcessSpec {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+            directory: directory.to_owned(),
+            log: directory.join("log"),
+            user: None,
+        }
+    }
+
+    async fn until(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_has_only_the_given_environment_and_a_private_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = spawn(&shell(directory.path(), "echo $GREETING-$HOME-; pwd >&2")).unwrap();
+        until("the child has ended", || !identity.is_alive()).await;
+        let log = directory.path().join("log");
+        until("it is in the log", || fs::read_to_string(&log).unwrap().lines().count() == 2).await;
+        assert!(fs::read_to_string(&log).unwrap().starts_with("hello--\n"));
+        assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[tokio::test]
+    async fn a_dead_child_is_reaped_and_not_alive() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = spawn(&shell(directory.path(), "exit 3")).unwrap();
+        until("the child is gone", || system::look(identity.pid).is_none_or(|seen| seen.started != identity.started))
+            .await;
+        assert!(!identity.is_alive());
+        identity.terminate(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn another_start_time_is_another_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let identity = spawn(&shell(directory.path(), "exec sleep 60")).unwrap();
+        let stranger = ProcessIdentity { started: identity.started + 1, ..identity };
+        assert!(!stranger.is_alive());
+        stranger.kill();
+        stranger.terminate(Duration::ZERO).await;
+        assert!(identity.is_alive());
+        assert_eq!(ProcessIdentity::of(identity.pid), Some(identity));
+        identity.terminate(Duration::from_secs(10)).await;
+        assert!(!identity.is_alive());
+    }
+
+    #[tokio::test]
+    async fn what_ignores_the_request_is_killed_with_its_children() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "trap '' TERM; sleep 60 & echo $! > child; while :; do sleep 0.01; done";
+        let identity = spawn(&shell(directory.path(), script)).unwrap();
+        let file = directory.path().join("child");
+        until("the child wrote its pid", || fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))).await;
+        let child = fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        identity.terminate(Duration::from_millis(50)).await;
+        assert!(!identity.is_alive());
+        until("the grandchild is gone", || ProcessIdentity::of(child).is_none()).await;
+    }
+
+    #[tokio::test]
+    async fn cpu_time_counts_descendants_in_other_groups() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "setsid sh -c 'while :; do :; done' & wait";
+        let identity = spawn(&shell(directory.path(), script)).unwrap();
+        let roots = BTreeSet::from([identity.pid]);
+        let busy = Duration::from_millis(50);
+        until("time was used", || cpu_time(&roots).get(&identity.pid).is_some_and(|used| *used >= busy)).await;
+        let other = process_with_parent(identity.pid);
+        identity.kill();
+        assert!(identity.gone_within(Duration::from_secs(10)).await);
+        ProcessIdentity::of(other).unwrap().kill();
+    }
+
+    fn process_with_parent(parent: u32) -> u32 {
+        let all = system::usage();
+        all.iter().find(|(_, usage)| usage.parent == parent).map(|(pid, _)| *pid).unwrap()
+    }
+
+    #[test]
+    fn users_are_read_from_passwd() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
+        assert_eq!(user_in(passwd, "postgres"), Some(User { uid: 101, gid: 104 }));
+        assert_eq!(user_in(passwd, "nobody"), None);
+    }
+}

@@ -1,0 +1,303 @@
+//! Health checks: what is asked of a target, and what the answers make of it.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::pin::pin;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// How the targets of a group are checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HealthCheck {
+    /// Where.
+    pub(crate) port: CheckPort,
+    /// Path and query of the GET.
+    pub(crate) path: String,
+    /// Time between checks, before the time scale.
+    pub(crate) interval: Duration,
+    /// How long one check may take; never scaled.
+    pub(crate) timeout: Duration,
+    /// Successes in a row that make an unhealthy target healthy.
+    pub(crate) healthy_threshold: u32,
+    /// Failures in a row that make a healthy target unhealthy.
+    pub(crate) unhealthy_threshold: u32,
+    /// Status codes that count as success.
+    pub(crate) matcher: Matcher,
+}
+
+/// Which port a check asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckPort {
+    /// The one the target takes traffic on.
+    Traffic,
+    /// This one.
+    Fixed(u16),
+}
+
+/// Status codes as AWS writes them: `200`, `200,302` or `200-399`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Matcher(Vec<RangeInclusive<u16>>);
+
+/// A matcher that is not one.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' is not a list of status codes between 200 and 499 like 200, 200,302 or 200-399")]
+pub(crate) struct MatcherError(String);
+
+/// What a target group says about one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TargetHealth {
+    /// Where the target is in its life.
+    pub(crate) state: HealthState,
+    /// AWS's reason code; absent when healthy.
+    pub(crate) reason: Option<&'static str>,
+    /// The same for people.
+    pub(crate) description: Option<String>,
+}
+
+/// The states of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HealthState {
+    /// Registered, not yet found healthy.
+    Initial,
+    /// Takes requests.
+    Healthy,
+    /// Takes requests only when no target is healthy.
+    Unhealthy,
+    /// Finishes what it has and takes nothing new.
+    Draining,
+    /// No listener leads here, so nothing is asked.
+    Unused,
+}
+
+impl HealthState {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Draining => "draining",
+            Self::Unused => "unused",
+        }
+    }
+}
+
+impl Default for Matcher {
+    fn default() -> Self {
+        Self(vec![200..=200])
+    }
+}
+
+impl Matcher {
+    fn admits(&self, status: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&status))
+    }
+}
+
+impl FromStr for Matcher {
+    type Err = MatcherError;
+
+    fn from_str(text: &str) -> Result<Self, MatcherError> {
+        let code = |text: &str| {
+            let code = text.parse().ok();
+            code.filter(|code| (200..=499).contains(code))
+        };
+        let ranges = text.split(',').map(|part| {
+            let (low, high) = part.split_once('-').unwrap_or((part, part));
+            let (low, high) = (code(low)?, code(high)?);
+            (low <= high).then_some(low..=high)
+        });
+        ranges.collect::<Option<_>>().map(Self).ok_or_else(|| MatcherError(text.to_owned()))
+    }
+}
+
+impl TargetHealth {
+    pub(super) fn healthy() -> Self {
+        Self { state: HealthState::Healthy, reason: None, description: None }
+    }
+
+    pub(super) fn initial() -> Self {
+        Self::because(HealthState::Initial, "Elb.RegistrationInProgress", "Target registration is in progress")
+    }
+
+    pub(super) fn draining() -> Self {
+        Self::because(HealthState::Draining, "Target.DeregistrationInProgress", "Target deregistration is in progress")
+    }
+
+    pub(super) fn unused() -> Self {
+        Self::because(
+            HealthState::Unused,
+            "Target.NotInUse",
+            "Target group is not configured to receive traffic from the load balancer",
+        )
+    }
+
+    /// A state with AWS's reason code and text.
+    pub(crate) fn because(state: HealthState, reason: &'static str, description: impl Into<String>) -> Self {
+        Self { state, reason: Some(reason), description: Some(description.into()) }
+    }
+}
+
+/// Why one check failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    Refused,
+    Timeout,
+    Status(u16),
+}
+
+impl Failure {
+    fn health(&self) -> TargetHealth {
+        let state = HealthState::Unhealthy;
+        match self {
+            Self::Refused => TargetHealth::because(state, "Target.FailedHealthChecks", "Health checks failed"),
+            Self::Timeout => TargetHealth::because(state, "Target.Timeout", "Request timed out"),
+            Self::Status(code) => TargetHealth::because(
+                state,
+                "Target.ResponseCodeMismatch",
+                format!("Health checks failed with these codes: [{code}]"),
+            ),
+        }
+    }
+}
+
+/// Asks a target once.
+pub(super) async fn check(target: SocketAddr, check: &HealthCheck) -> Result<(), Failure> {
+    let port = match check.port {
+        CheckPort::Traffic => target.port(),
+        CheckPort::Fixed(port) => port,
+    };
+    let address = SocketAddr::new(target.ip(), port);
+    let asked = async {
+        let stream = TcpStream::connect(address).await.map_err(|_| Failure::Refused)?;
+        let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
+        if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }
+    };
+    tokio::time::timeout(check.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
+}
+
+async fn status(stream: TcpStream, address: SocketAddr, path: &str) -> Option<u16> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let request = Request::get(path)
+        .header(HOST, address.to_string())
+        .header(USER_AGENT, "ELB-HealthChecker/2.0")
+        .header(CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .ok()?;
+    let mut answer = pin!(sender.send_request(request));
+    let response = tokio::select! {
+        response = answer.as_mut() => response,
+        // The connection may be through before the answer it brought is looked at.
+        _closed = connection => answer.await,
+    };
+    response.ok().map(|response| response.status().as_u16())
+}
+
+/// Counts answers in a row and says which state they make.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    registered: Instant,
+    successes: u32,
+    failures: u32,
+}
+
+impl Verdict {
+    pub(super) fn new() -> Self {
+        Self { registered: Instant::now(), successes: 0, failures: 0 }
+    }
+
+    /// The health after one more answer; `None` when it stays as it is.
+    ///
+    /// A new target becomes healthy with its first success. It is asked more often than AWS would, so that it turns
+    /// unhealthy not by count but once AWS would have counted enough: after `patience`, which no time scale shortens,
+    /// because a real process needs it to start.
+    pub(super) fn after(
+        &mut self,
+        current: HealthState,
+        answer: &Result<(), Failure>,
+        check: &HealthCheck,
+        patience: Duration,
+    ) -> Option<TargetHealth> {
+        if answer.is_ok() {
+            self.successes += 1;
+            self.failures = 0;
+        } else {
+            self.failures += 1;
+            self.successes = 0;
+        }
+        match (current, answer) {
+            (HealthState::Initial, Ok(())) => Some(TargetHealth::healthy()),
+            (HealthState::Initial, Err(failure)) if self.registered.elapsed() >= patience => Some(failure.health()),
+            (HealthState::Unhealthy, Ok(())) if self.successes >= check.healthy_threshold => {
+                Some(TargetHealth::healthy())
+            }
+            (HealthState::Unhealthy, Err(failure)) => Some(failure.health()),
+            (HealthState::Healthy, Err(failure)) if self.failures >= check.unhealthy_threshold => {
+                Some(failure.health())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn settings() -> HealthCheck {
+        HealthCheck {
+            port: CheckPort::Traffic,
+            path: "/".to_owned(),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            healthy_threshold: 2,
+            unhealthy_threshold: 3,
+            matcher: "200".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn matchers_read_as_aws_writes_them() {
+        let matcher: Matcher = "200,301-302".parse().unwrap();
+        assert!(matcher.admits(200) && matcher.admits(302) && !matcher.admits(303));
+        for wrong in ["", "abc", "399-200", "100", "200-599", "200,"] {
+            assert!(wrong.parse::<Matcher>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_first_success_is_enough_and_failures_need_patience() {
+        let check = settings();
+        let after = |answer, patience| Verdict::new().after(HealthState::Initial, &answer, &check, patience);
+        assert_eq!(after(Err(Failure::Refused), Duration::from_hours(1)), None);
+        let impatient = after(Err(Failure::Timeout), Duration::ZERO);
+        assert_eq!(impatient.unwrap().reason, Some("Target.Timeout"));
+        assert_eq!(after(Ok(()), Duration::ZERO), Some(TargetHealth::healthy()));
+    }
+
+    #[test]
+    fn thresholds_count_answers_in_a_row() {
+        let check = settings();
+        let mut verdict = Verdict::new();
+        let mut state = HealthState::Healthy;
+        let mut seen = Vec::new();
+        for good in [false, false, true, false, false, false, true, false, true, true] {
+            let answer = if good { Ok(()) } else { Err(Failure::Status(500)) };
+            if let Some(health) = verdict.after(state, &answer, &check, Duration::ZERO) {
+                state = health.state;
+            }
+            seen.push(state == HealthState::Healthy);
+        }
+        assert_eq!(seen, [true, true, true, true, true, false, false, false, false, true]);
+    }
+}

@@ -1,0 +1,335 @@
+//! Instances: what they show, and asking them to end, stop and start.
+
+use std::collections::BTreeMap;
+
+use super::{Ec2Operation, check_id, image};
+use crate::cloud::Cloud;
+use crate::model::instance::{BlockDevice, Instance, InstanceState};
+use crate::model::{ACCOUNT, Region, tags, zone_id};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES]),
+    Operation::reads(
+        "DescribeInstanceStatus",
+        describe_status,
+        &[&["InstanceId.N", "IncludeAllInstances"], FILTERS, PAGES],
+    ),
+    Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
+    Operation::writes("StopInstances", stop, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
+    Operation::writes("StartInstances", start, &[&["InstanceId.N"]]),
+    Operation::writes("RebootInstances", reboot, &[&["InstanceId.N"]]),
+];
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let instances = by_ids(region, &params.texts("InstanceId"))?;
+    let instances = Filters::parse(params)?.apply(instances.into_iter(), FIELDS, |instance| &instance.tags)?;
+    let page = Page::of(instances, params, |instance| &instance.id)?;
+    let mut reservations: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for instance in page.items {
+        reservations.entry(&instance.reservation_id).or_default().push(instance);
+    }
+    Ok(Node::new()
+        .list("reservationSet", reservations.into_values().map(|instances| render_reservation(region, &instances)))
+        .maybe("nextToken", page.next))
+}
+
+const FIELDS: &[Field<Instance>] = &[
+    ("instance-id", |instance| vec![instance.id.clone()]),
+    ("reservation-id", |instance| vec![instance.reservation_id.clone()]),
+    ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
+    ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
+    ("instance-type", |instance| vec![instance.instance_type.clone()]),
+    ("image-id", |instance| vec![instance.image_id.clone()]),
+    ("key-name", |instance| instance.key_name.iter().cloned().collect()),
+    ("client-token", |instance| instance.client_token.iter().cloned().collect()),
+    ("vpc-id", |instance| vec![instance.vpc_id.clone()]),
+    ("subnet-id", |instance| vec![instance.subnet_id.clone()]),
+    ("availability-zone", |instance| vec![instance.zone.clone()]),
+    ("private-ip-address", |instance| vec![instance.address.to_string()]),
+    ("ip-address", |instance| vec![instance.address.to_string()]),
+    ("private-dns-name", |instance| vec![instance.address.to_string()]),
+    ("dns-name", |instance| vec![instance.address.to_string()]),
+    ("instance.group-id", |instance| instance.security_groups.clone()),
+    ("network-interface.group-id", |instance| instance.security_groups.clone()),
+    ("network-interface.network-interface-id", |instance| vec![instance.network_interface_id.clone()]),
+    ("iam-instance-profile.arn", |instance| {
+        instance.instance_profile.iter().map(|profile| profile.arn.clone()).collect()
+    }),
+    ("iam-instance-profile.name", |instance| {
+        instance.instance_profile.iter().map(|profile| profile.name.clone()).collect()
+    }),
+    ("architecture", |_| vec!["x86_64".to_owned()]),
+    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+    ("launch-time", |instance| vec![instance.launch_time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
+];
+
+fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let ids = params.texts("InstanceId");
+    let mut instances = by_ids(cloud.region(call.region)?, &ids)?;
+    if !params.flag("IncludeAllInstances")? {
+        instances.retain(|instance| instance.state == InstanceState::Running);
+    }
+    let fields: &[Field<Instance>] = &[
+        ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
+        ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
+        ("availability-zone", |instance| vec![instance.zone.clone()]),
+        ("instance-status.status", |instance| vec![check(instance).to_owned()]),
+        ("system-status.status", |instance| vec![check(instance).to_owned()]),
+    ];
+    let instances = Filters::parse(params)?.apply(instances.into_iter(), fields, |instance| &instance.tags)?;
+    let page = Page::of(instances, params, |instance| &instance.id)?;
+    let nodes = page.items.into_iter().map(|instance| {
+        let status = Node::new().with("status", check(instance));
+        let status = if instance.state == InstanceState::Running {
+            status.list("details", [Node::new().with("name", "reachability").with("status", "passed")])
+        } else {
+            status
+        };
+        Node::new()
+            .with("instanceId", &instance.id)
+            .with("availabilityZone", &instance.zone)
+            .with("availabilityZoneId", zone_id(&instance.zone))
+            .with("instanceState", render_state(instance.state))
+            .with("instanceStatus", status.clone())
+            .with("systemStatus", status)
+    });
+    Ok(Node::new().list("instanceStatusSet", nodes).maybe("nextToken", page.next))
+}
+
+fn check(instance: &Instance) -> &'static str {
+    match instance.state {
+        InstanceState::Running => "ok",
+        _ => "not-applicable",
+    }
+}
+
+fn terminate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| {
+        if instance.disable_api_termination {
+            return Err(ApiError::new(
+                "OperationNotPermitted",
+                format!(
+                    "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+                    instance.id
+                ),
+            ));
+        }
+        instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
+        Ok(())
+    })
+}
+
+fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Pending | InstanceState::Running => {
+            instance.state = InstanceState::Stopping;
+            Ok(())
+        }
+        InstanceState::Stopping | InstanceState::Stopped => Ok(()),
+        InstanceState::ShuttingDown | InstanceState::Terminated => Err(wrong_state(instance, "stopped")),
+    })
+}
+
+fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let now = call.now;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Stopped => {
+            instance.state = InstanceState::Pending;
+            instance.reason = None;
+            instance.launch_time = now;
+            Ok(())
+        }
+        InstanceState::Pending | InstanceState::Running => Ok(()),
+        _ => Err(wrong_state(instance, "started")),
+    })
+}
+
+fn reboot(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Pending | InstanceState::Running => {
+            instance.runtime.reboots += 1;
+            Ok(())
+        }
+        _ => Err(wrong_state(instance, "rebooted")),
+    })?;
+    Ok(Node::success())
+}
+
+fn wrong_state(instance: &Instance, verb: &str) -> ApiError {
+    ApiError::new(
+        "IncorrectInstanceState",
+        format!(
+            "The instance '{}' is not in a state from which it can be {verb}: it is {}.",
+            instance.id,
+            instance.state.name()
+        ),
+    )
+}
+
+/// Changes the instances of a request and answers their states before and after.
+fn change(region: &mut Region, params: &Params, mut change: impl FnMut(&mut Instance) -> Outcome<()>) -> Outcome<Node> {
+    let ids = params.texts("InstanceId");
+    if ids.is_empty() {
+        return Err(ApiError::missing("InstanceId"));
+    }
+    by_ids(region, &ids)?;
+    let mut nodes = Vec::new();
+    for id in ids {
+        let instance = find_mut(region, &id)?;
+        let before = instance.state;
+        change(instance)?;
+        nodes.push(
+            Node::new()
+                .with("instanceId", &instance.id)
+                .with("currentState", render_state(instance.state))
+                .with("previousState", render_state(before)),
+        );
+    }
+    Ok(Node::new().list("instancesSet", nodes))
+}
+
+fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a Instance>> {
+    for id in ids {
+        check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    }
+    let missing: Vec<&str> = ids.iter().filter(|id| !region.instances.contains_key(*id)).map(String::as_str).collect();
+    match missing.as_slice() {
+        [] => Ok(region.instances.values().filter(|instance| ids.is_empty() || ids.contains(&instance.id)).collect()),
+        [one] => Err(not_found(one)),
+        many => Err(ApiError::new(
+            "InvalidInstanceID.NotFound",
+            format!("The instance IDs '{}' do not exist", many.join(", ")),
+        )),
+    }
+}
+
+/// AWS's error for an instance that is not there.
+fn not_found(id: &str) -> ApiError {
+    ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
+}
+
+pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Instance> {
+    check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    region.instances.get(id).ok_or_else(|| not_found(id))
+}
+
+pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Instance> {
+    check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    region.instances.get_mut(id).ok_or_else(|| not_found(id))
+}
+
+/// Writes instances of one reservation.
+pub(super) fn render_reservation(region: &Region, instances: &[&Instance]) -> Node {
+    Node::new()
+        .with("reservationId", instances.first().map_or("", |instance| &instance.reservation_id))
+        .with("ownerId", ACCOUNT)
+        .list("groupSet", Vec::<Node>::new())
+        .list("instancesSet", instances.iter().map(|instance| render(region, instance)))
+}
+
+fn render_state(state: InstanceState) -> Node {
+    Node::new().with("code", state.code()).with("name", state.name())
+}
+
+/// The groups of an instance with their names.
+pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
+    Node::items(instance.security_groups.iter().map(|id| {
+        let name = region.security_groups.get(id).map(|group| group.name.as_str());
+        Node::new().with("groupId", id).maybe("groupName", name)
+    }))
+}
+
+fn render(region: &Region, instance: &Instance) -> Node {
+    // A terminated instance has given its address back.
+    let has_address = instance.state != InstanceState::Terminated;
+    let has_public_address = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+    let private = has_address.then_some(instance.address);
+    let public = has_public_address.then_some(instance.address);
+    let name = |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+    let reason = instance.reason.as_ref();
+    let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
+    let options = &instance.metadata_options;
+    let monitoring = if instance.monitoring { "enabled" } else { "disabled" };
+    Node::new()
+        .with("instanceId", &instance.id)
+        .with("imageId", &instance.image_id)
+        .with("instanceState", render_state(instance.state))
+        .with("privateDnsName", name(private))
+        .with("dnsName", name(public))
+        .with("reason", reason.map_or("", |reason| &reason.message))
+        .maybe("keyName", instance.key_name.as_ref())
+        .with("amiLaunchIndex", instance.launch_index)
+        .list("productCodes", Vec::<Node>::new())
+        .with("instanceType", &instance.instance_type)
+        .with("launchTime", instance.launch_time)
+        .with(
+            "placement",
+            Node::new()
+                .with("availabilityZone", &instance.zone)
+                .with("availabilityZoneId", zone_id(&instance.zone))
+                .with("groupName", "")
+                .with("tenancy", "default"),
+        )
+        .with("monitoring", Node::new().with("state", monitoring))
+        .maybe("subnetId", has_address.then_some(&instance.subnet_id))
+        .maybe("vpcId", has_address.then_some(&instance.vpc_id))
+        .maybe("privateIpAddress", private)
+        .maybe("ipAddress", public)
+        .with("sourceDestCheck", true)
+        .with("groupSet", if has_address { render_groups(region, instance) } else { Node::Items(Vec::new()) })
+        .maybe(
+            "stateReason",
+            reason.map(|reason| Node::new().with("code", &reason.code).with("message", &reason.message)),
+        )
+        .with("architecture", "x86_64")
+        .with("rootDeviceType", "ebs")
+        .with("rootDeviceName", image::ROOT_DEVICE)
+        .list("blockDeviceMapping", devices)
+        .with("virtualizationType", "hvm")
+        .with("clientToken", instance.client_token.as_deref().unwrap_or(""))
+        .with("tagSet", tags::set(&instance.tags))
+        .with("hypervisor", "xen")
+        .list("networkInterfaceSet", has_address.then(|| super::network_interface::render_attached(region, instance)))
+        .maybe(
+            "iamInstanceProfile",
+            instance
+                .instance_profile
+                .as_ref()
+                .map(|profile| Node::new().with("arn", &profile.arn).with("id", &profile.id)),
+        )
+        .with("ebsOptimized", instance.ebs_optimized)
+        .with("enaSupport", true)
+        .with(
+            "metadataOptions",
+            Node::new()
+                .with("state", "applied")
+                .with("httpTokens", &options.http_tokens)
+                .with("httpPutResponseHopLimit", options.hop_limit)
+                .with("httpEndpoint", &options.http_endpoint)
+                .with("httpProtocolIpv6", "disabled")
+                .with("instanceMetadataTags", &options.instance_metadata_tags),
+        )
+        .with("platformDetails", "Linux/UNIX")
+        .with("usageOperation", "RunInstances")
+        .with("currentInstanceBootMode", "uefi")
+}
+
+fn render_device(instance: &Instance, device: &BlockDevice) -> Node {
+    Node::new().with("deviceName", &device.device_name).with(
+        "ebs",
+        Node::new()
+            .with("volumeId", &device.volume_id)
+            .with("status", "attached")
+            .with("attachTime", instance.launch_time)
+            .with("deleteOnTermination", device.delete_on_termination.unwrap_or(true)),
+    )
+}

@@ -1,0 +1,94 @@
+//! Amazon EC2, one file per resource kind.
+
+mod image;
+mod instance;
+mod instance_attribute;
+pub(crate) mod instance_type;
+mod key_pair;
+pub(crate) mod launch;
+mod launch_data;
+pub(crate) mod launch_template;
+mod network_interface;
+mod permission;
+mod security_group;
+mod security_group_rule;
+mod subnet;
+mod tag;
+mod vpc;
+mod zone;
+
+use crate::model::vpc::Vpc;
+use crate::model::{Region, Tags, tags};
+use crate::wire::{ApiError, Node, Operation, Outcome, Params};
+
+/// An entry of EC2's tables.
+pub(crate) type Ec2Operation = Operation<Params, Node>;
+
+/// EC2's operations, by kind.
+pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
+    image::OPERATIONS,
+    instance::OPERATIONS,
+    instance_attribute::OPERATIONS,
+    instance_type::OPERATIONS,
+    key_pair::OPERATIONS,
+    launch::OPERATIONS,
+    launch_template::OPERATIONS,
+    network_interface::OPERATIONS,
+    security_group::OPERATIONS,
+    security_group_rule::OPERATIONS,
+    subnet::OPERATIONS,
+    tag::OPERATIONS,
+    vpc::OPERATIONS,
+    zone::OPERATIONS,
+];
+
+/// Parameters every EC2 request may carry.
+pub(crate) const ALWAYS: &[&str] = &["Action", "Version", "DryRun"];
+
+/// The parameters of tags at creation, for operation tables.
+const TAG_SPECIFICATIONS: &[&str] =
+    &["TagSpecification.N.ResourceType", "TagSpecification.N.Tag.N.Key", "TagSpecification.N.Tag.N.Value"];
+
+/// The tags that `TagSpecification.N` gives to things of this type; other types are refused.
+fn tags_for(params: &Params, resource_type: &str) -> Outcome<Tags> {
+    let mut all = Tags::new();
+    for specification in params.structures("TagSpecification") {
+        let given = specification.required("ResourceType")?;
+        if given != resource_type {
+            return Err(ApiError::invalid(format!(
+                "'{given}' is not a valid taggable resource type for this operation; it creates a {resource_type}"
+            )));
+        }
+        all.extend(tags::parse(&specification, "Tag")?);
+    }
+    Ok(all)
+}
+
+/// The VPC that is meant when a request names none.
+fn default_vpc(region: &Region) -> Outcome<&Vpc> {
+    let vpc = region.vpcs.values().find(|vpc| vpc.default);
+    vpc.ok_or_else(|| ApiError::new("VPCIdNotSpecified", "No default VPC for this user"))
+}
+
+/// Refuses an identifier that does not look like one of its kind.
+fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a str> {
+    let digits = id.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('-'));
+    match digits {
+        Some(digits) if matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(id),
+        _ => Err(ApiError::new(code, format!("Invalid id: \"{id}\" (expecting \"{prefix}-...\")"))),
+    }
+}
+
+/// The things of a request's id list, in the state's order; an unknown id is an error with this code.
+fn select<'a, T>(
+    all: &'a std::collections::BTreeMap<String, T>,
+    ids: &[String],
+    code: &'static str,
+    what: &str,
+) -> Outcome<Vec<&'a T>> {
+    let missing: Vec<&str> = ids.iter().filter(|id| !all.contains_key(*id)).map(String::as_str).collect();
+    if !missing.is_empty() {
+        return Err(ApiError::new(code, format!("The {what} '{}' does not exist", missing.join(", "))));
+    }
+    Ok(all.iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)).map(|(_, item)| item).collect())
+}

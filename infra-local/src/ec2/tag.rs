@@ -1,0 +1,119 @@
+//! Tags of everything in EC2 that has an id.
+
+use super::Ec2Operation;
+use crate::cloud::Cloud;
+use crate::model::{Region, Tags, tags};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateTags", create, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
+    Operation::writes("DeleteTags", delete, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
+    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]),
+];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let added = tags::parse(&call.input, "Tag")?;
+    change(cloud, call, |tags| {
+        tags.extend(added.clone());
+        tags::check(tags)
+    })
+}
+
+/// A tag with a value is deleted only when it has that value; without any tag given, all are deleted.
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let unwanted = call.input.structures("Tag");
+    change(cloud, call, |tags| {
+        if unwanted.is_empty() {
+            tags.clear();
+        }
+        for tag in &unwanted {
+            let key = tag.required("Key")?;
+            let value = tag.optional("Value");
+            if tags.get(key).is_some_and(|held| value.is_none_or(|value| value == held)) {
+                tags.remove(key);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn change(
+    cloud: &mut Cloud,
+    call: &Call<'_, Params>,
+    mut change: impl FnMut(&mut Tags) -> Outcome<()>,
+) -> Outcome<Node> {
+    let ids = call.input.texts("ResourceId");
+    if ids.is_empty() {
+        return Err(ApiError::missing("ResourceId"));
+    }
+    let region = cloud.region_mut(call.region)?;
+    for id in ids {
+        change(tags_mut(region, &id)?)?;
+    }
+    Ok(Node::success())
+}
+
+fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
+    let prefix = id.split_once('-').map_or("", |(prefix, _)| prefix);
+    let (found, code) = match prefix {
+        "i" => (region.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
+        "sg" => (region.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
+        "sgr" => (
+            region.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
+            "InvalidSecurityGroupRuleId.NotFound",
+        ),
+        "lt" => (region.launch_templates.get_mut(id).map(|it| &mut it.tags), "InvalidLaunchTemplateId.NotFound"),
+        "key" => (region.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
+        "vpc" => (region.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
+        "subnet" => (region.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
+        _ => (None, "InvalidID"),
+    };
+    found.ok_or_else(|| ApiError::new(code, format!("The ID '{id}' is not valid or does not exist")))
+}
+
+struct Tagged<'a> {
+    id: &'a str,
+    kind: &'static str,
+    key: &'a str,
+    value: &'a str,
+    /// Where it stands in the list; pages need one key per entry.
+    position: String,
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region(call.region)?;
+    let fields: &[Field<Tagged<'_>>] = &[
+        ("resource-id", |tag| vec![tag.id.to_owned()]),
+        ("resource-type", |tag| vec![tag.kind.to_owned()]),
+        ("key", |tag| vec![tag.key.to_owned()]),
+        ("value", |tag| vec![tag.value.to_owned()]),
+    ];
+    let found = Filters::parse(&call.input)?.apply_untagged(all_tags(region).into_iter(), fields)?;
+    let page = Page::of(found, &call.input, |tag| &tag.position)?;
+    let nodes = page.items.into_iter().map(|tag| {
+        Node::new()
+            .with("resourceId", tag.id)
+            .with("resourceType", tag.kind)
+            .with("key", tag.key)
+            .with("value", tag.value)
+    });
+    Ok(Node::new().list("tagSet", nodes).maybe("nextToken", page.next))
+}
+
+fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
+    let mut owners: Vec<(&str, &'static str, &Tags)> = Vec::new();
+    owners.extend(region.instances.values().map(|it| (it.id.as_str(), "instance", &it.tags)));
+    owners.extend(region.security_groups.values().map(|it| (it.id.as_str(), "security-group", &it.tags)));
+    for group in region.security_groups.values() {
+        owners.extend(group.rules.iter().map(|(id, rule)| (id.as_str(), "security-group-rule", &rule.tags)));
+    }
+    owners.extend(region.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
+    owners.extend(region.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
+    owners.extend(region.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
+    owners.extend(region.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
+    let all = owners.into_iter().flat_map(|(id, kind, tags)| {
+        tags.iter().map(move |(key, value)| Tagged { id, kind, key, value, position: format!("{id}/{key}") })
+    });
+    all.collect()
+}

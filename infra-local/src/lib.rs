@@ -1,0 +1,184 @@
+//! A local AWS in one process: it speaks AWS's wire protocols and really runs what is declared.
+//!
+//! Start one with [`LocalCloud::start`] and point any AWS client (SDK, CLI, boto3, Terraform) at [`LocalCloud::endpoint`].
+//!
+//! # Layout
+//! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
+//! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
+//! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
+//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
+//! - `data`: the data plane: runs instances as processes, and reconciles
+//! - [`daemon`]: the same cloud as a background process
+//! - `status`: what runs, for people and tests
+
+mod autoscaling;
+mod body;
+mod cloud;
+pub mod daemon;
+mod data;
+mod ec2;
+mod elasticloadbalancing;
+mod iam;
+mod model;
+mod remote;
+mod s3;
+mod server;
+mod ssm;
+mod status;
+mod sts;
+mod wire;
+
+use std::fs::File;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+pub use status::{BalancerStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus};
+
+use cloud::Shared;
+use data::address::AddressBlock;
+use data::background::{Background, Phase};
+
+/// How a local cloud is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where everything is kept: state, objects, the directories and logs of instances.
+    pub directory: PathBuf,
+    /// The port of the endpoint. By default the one it had before, else a free one.
+    pub port: Option<u16>,
+    /// Divides AWS's waiting periods (health intervals, deregistration delays, warm-ups, cooldowns); never the time that
+    /// real processes have. 1 is AWS's own time.
+    pub time_scale: f64,
+}
+
+impl Options {
+    /// The usual options for a cloud in this directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Options {
+        Options { directory: directory.into(), port: None, time_scale: 1.0 }
+    }
+}
+
+/// Why a local cloud did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory cannot be used.
+    #[error("the local cloud cannot use {}: {source}", path.display())]
+    Directory {
+        /// The directory or a file in it.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process runs the cloud of this directory.
+    #[error("a local cloud already runs in {}: stop it first, or use another directory", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// No loopback addresses could be had.
+    #[error("the local cloud cannot get addresses for its instances: {message}")]
+    Addresses {
+        /// Why not, and what to do.
+        message: String,
+    },
+    /// The endpoint's port cannot be listened on.
+    #[error("the local cloud cannot listen on 127.0.0.1 port {}: {source}; choose another port, or none for a free one", port.unwrap_or(0))]
+    Listen {
+        /// The port that was asked for.
+        port: Option<u16>,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A running local cloud. Dropping it without [`LocalCloud::shutdown`] leaves its instances running, like
+/// [`LocalCloud::detach`]; the next start in the same directory finds them.
+pub struct LocalCloud {
+    shared: Shared,
+    background: Background,
+    stop_requested: Arc<Notify>,
+    /// Held as long as the cloud runs.
+    _lock: File,
+}
+
+impl LocalCloud {
+    /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
+    pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
+        let directory = prepare_directory(&options.directory)?;
+        let lock = lock(&directory)?;
+        let addresses =
+            AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
+        let unusable = |source| StartError::Directory { path: directory.clone(), source };
+        let shared = Shared::load(&directory, addresses).map_err(unusable)?;
+        let listener = listen(&shared, options.port).await?;
+
+        let stop_requested = Arc::new(Notify::new());
+        let server = server::Server::new(shared.clone(), Arc::clone(&stop_requested));
+        let mut background = Background::new();
+        background.spawn(|phase| server.run(listener, phase));
+        background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
+        tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
+        Ok(LocalCloud { shared, background, stop_requested, _lock: lock })
+    }
+
+    /// The URL any AWS client takes as its endpoint.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.shared.endpoint())
+    }
+
+    /// What runs now.
+    #[allow(clippy::unused_async)]
+    pub async fn status(&self) -> Status {
+        Status::of(&self.shared)
+    }
+
+    /// Returns when somebody asked the cloud to stop (`POST /_infra/shutdown`).
+    pub async fn stop_requested(&self) {
+        self.stop_requested.notified().await;
+    }
+
+    /// Stops everything that runs and keeps the state: the next start in this directory runs it again.
+    pub async fn shutdown(self) {
+        self.background.end(Phase::Stopping).await;
+    }
+
+    /// Stops serving and leaves instances running: the next start in this directory adopts them.
+    pub async fn detach(self) {
+        self.background.end(Phase::Detaching).await;
+    }
+}
+
+/// Creates the directory, only for its owner, and makes its path absolute: processes run elsewhere.
+fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
+    let unusable = |source| StartError::Directory { path: path.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    path.canonicalize().map_err(unusable)
+}
+
+/// Takes the lock that keeps two processes from running one directory. It dies with its holder.
+fn lock(directory: &Path) -> Result<File, StartError> {
+    let path = directory.join("lock");
+    let unusable = |source| StartError::Directory { path: path.clone(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::InUse { path: directory.to_owned() }),
+        Err(error) => Err(unusable(error.into())),
+    }
+}
+
+async fn listen(shared: &Shared, port: Option<u16>) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Listen { port, source };
+    let listener = server::bind(port, shared.read(|cloud| cloud.port)).await.map_err(failed)?;
+    let endpoint = listener.local_addr().map_err(failed)?;
+    shared.bound(endpoint);
+    shared.update(|cloud| cloud.port = Some(endpoint.port()));
+    Ok(listener)
+}

@@ -1,0 +1,28 @@
+//! Identifiers as AWS writes them.
+
+use uuid::Uuid;
+
+/// A new identifier like `sg-0d5a1c0e9b7f3a2c4`.
+pub(crate) fn new_id(prefix: &str) -> String {
+    format!("{prefix}-0{}", random_hex(16))
+}
+
+/// The first `digits` (at most 32) of a random number in hexadecimal.
+pub(crate) fn random_hex(digits: usize) -> String {
+    let mut text = Uuid::new_v4().simple().to_string();
+    // The version and variant of a UUID are fixed bits; taking the end of it leaves them out for up to 15 digits, and
+    // one fixed bit of 64 does no harm to uniqueness.
+    text.split_off(32 - digits.min(32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_seventeen_digits() {
+        let id = new_id("sg");
+        assert_eq!(id.len(), "sg-".len() + 17);
+        assert_ne!(id, new_id("sg"));
+    }
+}

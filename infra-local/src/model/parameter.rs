@@ -1,0 +1,51 @@
+//! Systems Manager parameters.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Tags;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) kind: ParameterKind,
+    pub(crate) description: Option<String>,
+    pub(crate) tier: String,
+    pub(crate) data_type: String,
+    pub(crate) key_id: Option<String>,
+    /// The last hundred versions.
+    pub(crate) versions: BTreeMap<u64, ParameterVersion>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ParameterKind {
+    String,
+    StringList,
+    SecureString,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ParameterVersion {
+    pub(crate) value: String,
+    pub(crate) modified: DateTime<Utc>,
+}
+
+/// Values can be secrets; they are not for logs.
+impl std::fmt::Debug for ParameterVersion {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ParameterVersion").field("modified", &self.modified).finish_non_exhaustive()
+    }
+}
+
+impl Parameter {
+    /// A version, or the latest, and its number.
+    pub(crate) fn version(&self, number: Option<u64>) -> Option<(u64, &ParameterVersion)> {
+        match number {
+            Some(number) => self.versions.get(&number).map(|version| (number, version)),
+            None => self.versions.iter().next_back().map(|(number, version)| (*number, version)),
+        }
+    }
+}

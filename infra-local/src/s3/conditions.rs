@@ -1,0 +1,59 @@
+//! Conditions of reads and writes: ETags and dates.
+
+use s3s::dto::{ETagCondition, Timestamp};
+use s3s::{S3Result, s3_error};
+
+use super::objects;
+use super::service::timestamp;
+
+/// `If-Match` and `If-None-Match` of writes.
+pub(super) fn write_conditions(
+    held: Option<&objects::Object>,
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+) -> S3Result<()> {
+    let failed = || Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
+    match (if_match, held) {
+        (Some(_), None) => return Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
+        (Some(condition), Some(held)) if !matches(condition, held) => return failed(),
+        _ => {}
+    }
+    match (if_none_match, held) {
+        (Some(condition), Some(held)) if matches(condition, held) => failed(),
+        _ => Ok(()),
+    }
+}
+
+/// The conditions of reads, with HTTP's precedence: ETags before dates.
+pub(super) fn read_conditions(
+    object: &objects::Object,
+    if_match: Option<&ETagCondition>,
+    if_none_match: Option<&ETagCondition>,
+    if_modified_since: Option<&Timestamp>,
+    if_unmodified_since: Option<&Timestamp>,
+) -> S3Result<()> {
+    // HTTP dates have whole seconds.
+    let modified =
+        timestamp(chrono::DateTime::from_timestamp(object.modified.timestamp(), 0).unwrap_or(object.modified));
+    let holds = match (if_match, if_unmodified_since) {
+        (Some(condition), _) => matches(condition, object),
+        (None, Some(since)) => modified <= *since,
+        (None, None) => true,
+    };
+    if !holds {
+        return Err(s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold"));
+    }
+    let unchanged = match (if_none_match, if_modified_since) {
+        (Some(condition), _) => matches(condition, object),
+        (None, Some(since)) => modified <= *since,
+        (None, None) => false,
+    };
+    if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
+}
+
+fn matches(condition: &ETagCondition, object: &objects::Object) -> bool {
+    match condition {
+        ETagCondition::Any => true,
+        ETagCondition::ETag(e_tag) => e_tag.value() == object.blob.e_tag,
+    }
+}

@@ -1,0 +1,133 @@
+//! Amazon S3 on files. s3s speaks the protocol; what it does not do for requests without a verified signature, decoding
+//! `aws-chunked` bodies, is done here.
+
+// s3s's inputs and outputs are many, and named after their operations.
+#![allow(clippy::wildcard_imports)]
+
+mod bucket;
+mod chunked;
+mod conditions;
+mod listing;
+mod multipart;
+mod object;
+mod objects;
+mod service;
+mod upload;
+
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::body::RequestBody;
+use crate::cloud::Shared;
+use crate::wire::sigv4::Scope;
+use crate::wire::{ApiError, Protocol};
+
+use chunked::Trailers;
+pub(crate) use objects::Objects;
+
+/// What operations need to know of a request beyond their input.
+#[derive(Clone)]
+struct Context {
+    /// The region the request was signed for.
+    region: String,
+    /// Checksums that stand behind the body; complete when the body was read to its end.
+    trailers: Trailers,
+}
+
+/// The object store's HTTP side.
+pub(crate) struct Store {
+    service: S3Service,
+}
+
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+
+impl Store {
+    pub(crate) fn new(shared: &Shared) -> Store {
+        Store { service: S3ServiceBuilder::new(service::Service::new(shared.clone())).build() }
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        scope: &Scope,
+        request_id: &str,
+    ) -> Response<s3s::Body> {
+        let (mut head, body) = request.into_parts();
+        // Any key is accepted: to s3s the request looks unsigned.
+        head.headers.remove(AUTHORIZATION);
+        let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
+        if presigned && let Some(stripped) = without_signature(&head.uri) {
+            head.uri = stripped;
+        }
+        let trailers = Trailers::default();
+        let streaming =
+            head.headers.get(CONTENT_SHA256).is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+        let body = if streaming {
+            match undo_chunking(&mut head.headers) {
+                Ok(()) => chunked::decode(body, trailers.clone()),
+                Err(error) => return failure(&error, request_id),
+            }
+        } else {
+            s3s::Body::http_body(body)
+        };
+        head.headers.remove(CONTENT_SHA256);
+        head.extensions.insert(Context { region: scope.region.clone(), trailers });
+        let mut answer = match self.service.call(Request::from_parts(head, body)).await {
+            Ok(answer) => answer,
+            Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),
+        };
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            answer.headers_mut().insert("x-amz-request-id", id);
+        }
+        answer
+    }
+}
+
+/// Makes the headers say what the body is once it is decoded.
+fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
+    let length = headers.remove(DECODED_LENGTH).ok_or_else(|| {
+        ApiError::new("MissingContentLength", "a streamed body needs the header x-amz-decoded-content-length")
+            .with_status(411)
+    })?;
+    headers.insert(CONTENT_LENGTH, length);
+    let encoding = headers.remove(CONTENT_ENCODING);
+    let rest: Vec<String> = encoding
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .split(',')
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty() && part != "aws-chunked")
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&rest.join(","))
+        && !rest.is_empty()
+    {
+        headers.insert(CONTENT_ENCODING, value);
+    }
+    Ok(())
+}
+
+/// A presigned URL without what belongs to the signature.
+fn without_signature(uri: &hyper::Uri) -> Option<hyper::Uri> {
+    let signing = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+        "X-Amz-Security-Token",
+    ];
+    let kept: Vec<&str> =
+        uri.query()?.split('&').filter(|pair| !signing.contains(&pair.split('=').next().unwrap_or_default())).collect();
+    let path = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
+    path.parse().ok()
+}
+
+fn failure(error: &ApiError, request_id: &str) -> Response<s3s::Body> {
+    let mut answer = Response::new(s3s::Body::from(Protocol::RestXml.error(error, request_id)));
+    *answer.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer
+}

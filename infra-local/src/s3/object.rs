@@ -1,0 +1,454 @@
+//! Single objects: put, get, head, delete, copy, tags.
+
+use std::io::SeekFrom;
+
+use bytes::Bytes;
+use chrono::Utc;
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use s3s::dto::*;
+use s3s::{S3Request, S3Response, S3Result, s3_error};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+use super::bucket::{read_tags, tag_set};
+use super::conditions::{read_conditions, write_conditions};
+use super::objects::{self, Encryption, Headers, internal};
+use super::service::{Service, refuse, timestamp};
+use super::upload::{Claims, claimed, receive};
+use crate::model::Tags;
+
+/// Bytes read from disk at once.
+const PIECE: usize = 128 * 1024;
+
+impl Service {
+    pub(super) async fn put(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        let context = Service::context(&request)?;
+        let settings = self.settings(&request, &request.input.bucket)?;
+        let announced = request.headers.get("x-amz-trailer").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let input = request.input;
+        let grants = input.grant_full_control.is_some()
+            || input.grant_read.is_some()
+            || input.grant_read_acp.is_some()
+            || input.grant_write_acp.is_some();
+        let locks = input.object_lock_mode.is_some()
+            || input.object_lock_legal_hold_status.is_some()
+            || input.object_lock_retain_until_date.is_some();
+        refuse(
+            "PutObject",
+            &[
+                (grants, "x-amz-grant-*"),
+                (input.acl.as_ref().is_some_and(|acl| acl.as_str() != "private"), "x-amz-acl other than private"),
+                (locks, "x-amz-object-lock-*"),
+                (input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*"),
+                (input.website_redirect_location.is_some(), "x-amz-website-redirect-location"),
+                (input.write_offset_bytes.is_some(), "x-amz-write-offset-bytes"),
+                (input.expires.is_some(), "Expires"),
+            ],
+        )?;
+        note_storage_class("PutObject", input.storage_class.as_ref());
+        let claims = Claims {
+            length: input.content_length,
+            md5: input.content_md5,
+            checksums: claimed(Checksum {
+                checksum_crc32: input.checksum_crc32,
+                checksum_crc32c: input.checksum_crc32c,
+                checksum_crc64nvme: input.checksum_crc64nvme,
+                checksum_sha1: input.checksum_sha1,
+                checksum_sha256: input.checksum_sha256,
+                ..Default::default()
+            }),
+            trailers: Some(context.trailers),
+            announced,
+            algorithm: input.checksum_algorithm.map(|algorithm| algorithm.as_str().to_owned()),
+        };
+        let tags = parse_tagging(input.tagging.as_deref())?;
+        let encryption = encryption(
+            input.server_side_encryption,
+            input.ssekms_key_id,
+            input.bucket_key_enabled,
+            settings.encryption,
+        );
+        let headers = Headers {
+            content_type: input.content_type,
+            content_encoding: input.content_encoding,
+            content_language: input.content_language,
+            content_disposition: input.content_disposition,
+            cache_control: input.cache_control,
+            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+        };
+        // A refusal that is certain already need not wait for the content.
+        let (if_match, if_none_match) = (input.if_match, input.if_none_match);
+        self.objects().bucket(&input.bucket, |bucket| {
+            write_conditions(bucket.objects.get(&input.key), if_match.as_ref(), if_none_match.as_ref())
+        })?;
+        let new = receive(self.objects(), &input.bucket, input.body, claims).await?;
+        let Some(blob) = new.blob().cloned() else { return Err(s3_error!(InternalError)) };
+        let object = objects::Object { key: input.key, blob, modified: Utc::now(), headers, encryption, tags };
+        let answer = PutObjectOutput {
+            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
+            checksum_crc32: object.blob.checksums.get("crc32").cloned(),
+            checksum_crc32c: object.blob.checksums.get("crc32c").cloned(),
+            checksum_crc64nvme: object.blob.checksums.get("crc64nvme").cloned(),
+            checksum_sha1: object.blob.checksums.get("sha1").cloned(),
+            checksum_sha256: object.blob.checksums.get("sha256").cloned(),
+            checksum_type: Some(ChecksumType::from_static(ChecksumType::FULL_OBJECT)),
+            server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm.clone())),
+            ssekms_key_id: object.encryption.key_id.clone(),
+            size: i64::try_from(object.blob.size).ok(),
+            ..Default::default()
+        };
+        self.objects()
+            .commit(&input.bucket, object, |held| write_conditions(held, if_match.as_ref(), if_none_match.as_ref()))?;
+        new.keep();
+        Ok(S3Response::new(answer))
+    }
+
+    pub(super) async fn get(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        refuse(
+            "GetObject",
+            &[
+                (input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*"),
+                (input.version_id.as_ref().is_some_and(|version| version != "null"), "versionId"),
+                (input.part_number.is_some_and(|part| part != 1), "partNumber other than 1"),
+            ],
+        )?;
+        let object = self.object(&input.bucket, &input.key)?;
+        read_conditions(
+            &object,
+            input.if_match.as_ref(),
+            input.if_none_match.as_ref(),
+            input.if_modified_since.as_ref(),
+            input.if_unmodified_since.as_ref(),
+        )?;
+        let range = input.range.map(|range| range.check(object.blob.size)).transpose()?;
+        let content_range =
+            range.as_ref().map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.blob.size));
+        let span = range.unwrap_or(0..object.blob.size);
+        let length = span.end - span.start;
+        // An open file stays readable when the object is replaced meanwhile.
+        let mut file =
+            tokio::fs::File::open(self.objects().blob_path(&input.bucket, &object.blob)).await.map_err(internal)?;
+        file.seek(SeekFrom::Start(span.start)).await.map_err(internal)?;
+        let whole = content_range.is_none();
+        let checksum =
+            |name: &str| object.blob.checksums.get(name).filter(|_| whole && input.checksum_mode.is_some()).cloned();
+        let answer = GetObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            body: Some(file_body(file, length)),
+            content_length: i64::try_from(length).ok(),
+            content_range,
+            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
+            last_modified: Some(timestamp(object.modified)),
+            checksum_crc32: checksum("crc32"),
+            checksum_crc32c: checksum("crc32c"),
+            checksum_crc64nvme: checksum("crc64nvme"),
+            checksum_sha1: checksum("sha1"),
+            checksum_sha256: checksum("sha256"),
+            checksum_type: checksum_type(&object).filter(|_| whole && input.checksum_mode.is_some()),
+            content_type: input.response_content_type.or_else(|| content_type(&object)),
+            content_encoding: input.response_content_encoding.or_else(|| object.headers.content_encoding.clone()),
+            content_language: input.response_content_language.or_else(|| object.headers.content_language.clone()),
+            content_disposition: input
+                .response_content_disposition
+                .or_else(|| object.headers.content_disposition.clone()),
+            cache_control: input.response_cache_control.or_else(|| object.headers.cache_control.clone()),
+            metadata: Some(object.headers.metadata.clone().into_iter().collect()),
+            server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm.clone())),
+            ssekms_key_id: object.encryption.key_id.clone(),
+            tag_count: i32::try_from(object.tags.len()).ok().filter(|count| *count > 0),
+            ..Default::default()
+        };
+        Ok(S3Response::new(answer))
+    }
+
+    pub(super) fn head(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        refuse(
+            "HeadObject",
+            &[
+                (input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*"),
+                (input.version_id.as_ref().is_some_and(|version| version != "null"), "versionId"),
+            ],
+        )?;
+        let object = self.object(&input.bucket, &input.key)?;
+        read_conditions(
+            &object,
+            input.if_match.as_ref(),
+            input.if_none_match.as_ref(),
+            input.if_modified_since.as_ref(),
+            input.if_unmodified_since.as_ref(),
+        )?;
+        let range = input.range.map(|range| range.check(object.blob.size)).transpose()?;
+        let length = range.as_ref().map_or(object.blob.size, |range| range.end - range.start);
+        let whole = range.is_none();
+        let checksum =
+            |name: &str| object.blob.checksums.get(name).filter(|_| whole && input.checksum_mode.is_some()).cloned();
+        Ok(S3Response::new(HeadObjectOutput {
+            accept_ranges: Some("bytes".to_owned()),
+            content_length: i64::try_from(length).ok(),
+            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.blob.size)),
+            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
+            last_modified: Some(timestamp(object.modified)),
+            checksum_crc32: checksum("crc32"),
+            checksum_crc32c: checksum("crc32c"),
+            checksum_crc64nvme: checksum("crc64nvme"),
+            checksum_sha1: checksum("sha1"),
+            checksum_sha256: checksum("sha256"),
+            checksum_type: checksum_type(&object).filter(|_| whole && input.checksum_mode.is_some()),
+            content_type: input.response_content_type.or_else(|| content_type(&object)),
+            content_encoding: input.response_content_encoding.or_else(|| object.headers.content_encoding.clone()),
+            content_language: input.response_content_language.or_else(|| object.headers.content_language.clone()),
+            content_disposition: input
+                .response_content_disposition
+                .or_else(|| object.headers.content_disposition.clone()),
+            cache_control: input.response_cache_control.or_else(|| object.headers.cache_control.clone()),
+            metadata: Some(object.headers.metadata.clone().into_iter().collect()),
+            server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm.clone())),
+            ssekms_key_id: object.encryption.key_id.clone(),
+            ..Default::default()
+        }))
+    }
+
+    pub(super) fn delete(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        refuse(
+            "DeleteObject",
+            &[
+                (input.mfa.is_some(), "x-amz-mfa"),
+                (input.bypass_governance_retention == Some(true), "x-amz-bypass-governance-retention"),
+                (input.version_id.as_ref().is_some_and(|version| version != "null"), "versionId"),
+                (input.if_match_size.is_some() || input.if_match_last_modified_time.is_some(), "x-amz-if-match-*"),
+            ],
+        )?;
+        self.objects()
+            .remove(&input.bucket, &input.key, |held| write_conditions(held, input.if_match.as_ref(), None))?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    pub(super) fn delete_several(
+        &self,
+        request: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        refuse("DeleteObjects", &[(input.mfa.is_some(), "x-amz-mfa")])?;
+        if !(1..=1000).contains(&input.delete.objects.len()) {
+            return Err(s3_error!(MalformedXML, "1 to 1000 objects are deleted at once"));
+        }
+        let quiet = input.delete.quiet == Some(true);
+        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
+        for identifier in input.delete.objects {
+            let condition = identifier.e_tag.map(ETagCondition::ETag);
+            match self
+                .objects()
+                .remove(&input.bucket, &identifier.key, |held| write_conditions(held, condition.as_ref(), None))
+            {
+                Ok(()) if quiet => {}
+                Ok(()) => deleted.push(DeletedObject { key: Some(identifier.key), ..Default::default() }),
+                Err(error) => errors.push(Error {
+                    key: Some(identifier.key),
+                    code: Some(error.code().as_str().to_owned()),
+                    message: error.message().map(str::to_owned),
+                    ..Default::default()
+                }),
+            }
+        }
+        Ok(S3Response::new(DeleteObjectsOutput { deleted: Some(deleted), errors: Some(errors), ..Default::default() }))
+    }
+
+    pub(super) async fn copy(&self, request: S3Request<CopyObjectInput>) -> S3Result<S3Response<CopyObjectOutput>> {
+        let settings = self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        let CopySource::Bucket { bucket: source_bucket, key: source_key, version_id } = &input.copy_source else {
+            return Err(s3_error!(NotImplemented, "the local cloud copies from buckets only"));
+        };
+        refuse(
+            "CopyObject",
+            &[
+                (version_id.as_ref().is_some_and(|version| &**version != "null"), "versionId of the source"),
+                (input.acl.as_ref().is_some_and(|acl| acl.as_str() != "private"), "x-amz-acl other than private"),
+                (
+                    input.sse_customer_algorithm.is_some() || input.copy_source_sse_customer_algorithm.is_some(),
+                    "customer-provided keys",
+                ),
+                (
+                    input.object_lock_mode.is_some() || input.object_lock_legal_hold_status.is_some(),
+                    "x-amz-object-lock-*",
+                ),
+                (input.website_redirect_location.is_some(), "x-amz-website-redirect-location"),
+                (input.expires.is_some(), "Expires"),
+            ],
+        )?;
+        note_storage_class("CopyObject", input.storage_class.as_ref());
+        let source = self.object(source_bucket, source_key)?;
+        read_conditions(
+            &source,
+            input.copy_source_if_match.as_ref(),
+            input.copy_source_if_none_match.as_ref(),
+            input.copy_source_if_modified_since.as_ref(),
+            input.copy_source_if_unmodified_since.as_ref(),
+        )
+        .map_err(|error| match error.code() {
+            s3s::S3ErrorCode::NotModified => s3_error!(PreconditionFailed),
+            _ => error,
+        })?;
+        let replace_headers =
+            input.metadata_directive.as_ref().is_some_and(|directive| directive.as_str() == MetadataDirective::REPLACE);
+        let replace_tags =
+            input.tagging_directive.as_ref().is_some_and(|directive| directive.as_str() == TaggingDirective::REPLACE);
+        if source_bucket.as_ref() == input.bucket
+            && source_key.as_ref() == input.key
+            && !replace_headers
+            && !replace_tags
+        {
+            return Err(s3_error!(
+                InvalidRequest,
+                "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+            ));
+        }
+        let headers = if replace_headers {
+            Headers {
+                content_type: input.content_type,
+                content_encoding: input.content_encoding,
+                content_language: input.content_language,
+                content_disposition: input.content_disposition,
+                cache_control: input.cache_control,
+                metadata: input.metadata.unwrap_or_default().into_iter().collect(),
+            }
+        } else {
+            source.headers.clone()
+        };
+        let tags = if replace_tags { parse_tagging(input.tagging.as_deref())? } else { source.tags.clone() };
+        let path = self.objects().new_blob_path(&input.bucket);
+        tokio::fs::copy(self.objects().blob_path(source_bucket, &source.blob), &path).await.map_err(internal)?;
+        let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let object = objects::Object {
+            key: input.key,
+            blob: objects::Blob { file, ..source.blob },
+            modified: Utc::now(),
+            headers,
+            encryption: encryption(
+                input.server_side_encryption,
+                input.ssekms_key_id,
+                input.bucket_key_enabled,
+                settings.encryption,
+            ),
+            tags,
+        };
+        let result = CopyObjectResult {
+            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
+            last_modified: Some(timestamp(object.modified)),
+            ..Default::default()
+        };
+        if let Err(error) = self.objects().commit(&input.bucket, object, |_| Ok(())) {
+            let _ = std::fs::remove_file(&path);
+            return Err(error);
+        }
+        Ok(S3Response::new(CopyObjectOutput { copy_object_result: Some(result), ..Default::default() }))
+    }
+
+    pub(super) fn tags(
+        &self,
+        request: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        refuse("GetObjectTagging", &[(input.version_id.is_some_and(|version| version != "null"), "versionId")])?;
+        let object = self.object(&input.bucket, &input.key)?;
+        Ok(S3Response::new(GetObjectTaggingOutput { tag_set: tag_set(&object.tags), ..Default::default() }))
+    }
+
+    pub(super) fn set_tags<T>(
+        &self,
+        request: &S3Request<T>,
+        bucket: &str,
+        key: &str,
+        version: Option<&String>,
+        tags: Tags,
+    ) -> S3Result<()> {
+        self.settings(request, bucket)?;
+        refuse("PutObjectTagging", &[(version.is_some_and(|version| version != "null"), "versionId")])?;
+        let object = self.object(bucket, key)?;
+        let e_tag = object.blob.file.clone();
+        self.objects().commit(bucket, objects::Object { tags, ..object }, |held| match held {
+            Some(held) if held.blob.file == e_tag => Ok(()),
+            _ => Err(s3_error!(OperationAborted, "the object was changed meanwhile; try again")),
+        })
+    }
+
+    /// What is known of an object.
+    fn object(&self, bucket: &str, key: &str) -> S3Result<objects::Object> {
+        self.objects().bucket(bucket, |bucket| {
+            bucket.objects.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
+        })
+    }
+}
+
+/// What the request says about encryption, else the bucket's default.
+pub(super) fn encryption(
+    algorithm: Option<ServerSideEncryption>,
+    key_id: Option<String>,
+    bucket_key: Option<bool>,
+    default: Encryption,
+) -> Encryption {
+    match algorithm {
+        Some(algorithm) => {
+            Encryption { algorithm: algorithm.as_str().to_owned(), key_id, bucket_key: bucket_key.unwrap_or(false) }
+        }
+        None => default,
+    }
+}
+
+/// Reads tags as a query string: `a=1&b=2`.
+pub(super) fn parse_tagging(header: Option<&str>) -> S3Result<Tags> {
+    let pairs = form_urlencoded::parse(header.unwrap_or_default().as_bytes());
+    read_tags(
+        pairs.map(|(key, value)| Tag { key: Some(key.into_owned()), value: Some(value.into_owned()) }).collect(),
+        10,
+    )
+}
+
+/// Everything is stored alike; that another class was asked for is logged.
+pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) {
+    if let Some(class) = class
+        && class.as_str() != StorageClass::STANDARD
+    {
+        tracing::info!(
+            operation,
+            parameters = "x-amz-storage-class",
+            class = class.as_str(),
+            "accepted parameters without effect"
+        );
+    }
+}
+
+fn content_type(object: &objects::Object) -> Option<String> {
+    Some(object.headers.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned()))
+}
+
+fn checksum_type(object: &objects::Object) -> Option<ChecksumType> {
+    let name = if object.blob.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
+    Some(ChecksumType::from_static(name))
+}
+
+/// So many bytes of a file as a body.
+fn file_body(file: tokio::fs::File, length: u64) -> StreamingBlob {
+    let frames = stream::try_unfold((file, length), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok(None);
+        }
+        let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
+        let read = file.read(&mut piece).await?;
+        if read == 0 {
+            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
+        }
+        piece.truncate(read);
+        Ok(Some((Frame::data(Bytes::from(piece)), (file, left - read as u64))))
+    });
+    StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames)))
+}

@@ -1,0 +1,158 @@
+//! Receiving content: to disk, hashed on the way, and checked against every checksum that came with it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt as _;
+use s3s::checksum::ChecksumHasher;
+use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
+use s3s::dto::{Checksum, StreamingBlob};
+use s3s::{S3Result, s3_error};
+use tokio::io::AsyncWriteExt as _;
+
+use super::chunked::Trailers;
+use super::objects::{Blob, Objects, internal};
+
+/// The algorithms, as the ends of their headers' names.
+const ALGORITHMS: &[&str] = &["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];
+
+/// What the client says about the content.
+#[derive(Default)]
+pub(super) struct Claims {
+    pub(super) length: Option<i64>,
+    /// Base64, as in `Content-MD5`.
+    pub(super) md5: Option<String>,
+    /// Checksums by algorithm, from headers.
+    pub(super) checksums: BTreeMap<&'static str, String>,
+    /// Checksums that come behind the body, and the header that announces them.
+    pub(super) trailers: Option<Trailers>,
+    pub(super) announced: Option<String>,
+    /// An algorithm that is wanted without a checksum given.
+    pub(super) algorithm: Option<String>,
+}
+
+/// New content that is not an object's yet; it is deleted unless it is kept.
+pub(super) struct NewBlob {
+    path: PathBuf,
+    blob: Option<Blob>,
+}
+
+impl NewBlob {
+    /// The content, from now on the caller's to delete.
+    pub(super) fn keep(mut self) -> Blob {
+        self.blob.take().unwrap_or_default()
+    }
+
+    pub(super) fn blob(&self) -> Option<&Blob> {
+        self.blob.as_ref()
+    }
+}
+
+impl Drop for NewBlob {
+    fn drop(&mut self) {
+        if self.blob.is_some() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Writes a body to disk.
+pub(super) async fn receive(
+    objects: &Objects,
+    bucket: &str,
+    body: Option<StreamingBlob>,
+    claims: Claims,
+) -> S3Result<NewBlob> {
+    let path = objects.new_blob_path(bucket);
+    let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    // From here on an early return deletes the file.
+    let mut new = NewBlob { path, blob: Some(Blob { file, ..Blob::default() }) };
+    let mut file =
+        tokio::fs::File::options().create_new(true).write(true).mode(0o600).open(&new.path).await.map_err(internal)?;
+    let (mut md5, mut hashers) = (Md5::new(), claims.hashers());
+    let mut size = 0_u64;
+    if let Some(mut body) = body {
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|error| s3_error!(IncompleteBody, "the body could not be read: {error}"))?;
+            md5.update(&piece);
+            hashers.update(&piece);
+            file.write_all(&piece).await.map_err(internal)?;
+            size += piece.len() as u64;
+        }
+    }
+    file.flush().await.map_err(internal)?;
+    let md5 = md5.finalize();
+    let computed = by_name(hashers.finalize());
+    claims.verify(size, md5, &computed)?;
+    if let Some(blob) = &mut new.blob {
+        blob.size = size;
+        blob.e_tag = hex::encode(md5);
+        blob.checksums = computed;
+    }
+    Ok(new)
+}
+
+impl Claims {
+    /// The algorithms to compute: those that are claimed, or what S3 computes on its own.
+    fn hashers(&self) -> ChecksumHasher {
+        let announced = self.announced.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let wanted = |name: &str| {
+            self.checksums.contains_key(name)
+                || announced.split(',').any(|header| header.trim().strip_prefix("x-amz-checksum-") == Some(name))
+                || self.algorithm.as_ref().is_some_and(|algorithm| algorithm.eq_ignore_ascii_case(name))
+        };
+        let any = ALGORITHMS.iter().any(|name| wanted(name));
+        ChecksumHasher {
+            crc32: wanted("crc32").then(Crc32::new),
+            crc32c: wanted("crc32c").then(Crc32c::new),
+            sha1: wanted("sha1").then(Sha1::new),
+            sha256: wanted("sha256").then(Sha256::new),
+            crc64nvme: (wanted("crc64nvme") || !any).then(Crc64Nvme::new),
+        }
+    }
+
+    fn verify(&self, size: u64, md5: [u8; 16], computed: &BTreeMap<String, String>) -> S3Result<()> {
+        if self.length.is_some_and(|length| u64::try_from(length) != Ok(size)) {
+            return Err(s3_error!(
+                IncompleteBody,
+                "You did not provide the number of bytes specified by the Content-Length HTTP header: {size} came"
+            ));
+        }
+        if let Some(claimed) = &self.md5
+            && *claimed != STANDARD.encode(md5)
+        {
+            return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
+        }
+        for name in ALGORITHMS {
+            let trailer = self.trailers.as_ref().and_then(|trailers| trailers.get(&format!("x-amz-checksum-{name}")));
+            for claimed in self.checksums.get(name).cloned().into_iter().chain(trailer) {
+                if computed.get(*name) != Some(&claimed) {
+                    return Err(s3_error!(
+                        BadDigest,
+                        "The {} you specified did not match the calculated checksum.",
+                        name.to_uppercase()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The checksums of a request's headers by algorithm.
+pub(super) fn claimed(checksum: Checksum) -> BTreeMap<&'static str, String> {
+    let all = [
+        ("crc32", checksum.checksum_crc32),
+        ("crc32c", checksum.checksum_crc32c),
+        ("crc64nvme", checksum.checksum_crc64nvme),
+        ("sha1", checksum.checksum_sha1),
+        ("sha256", checksum.checksum_sha256),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn by_name(checksum: Checksum) -> BTreeMap<String, String> {
+    claimed(checksum).into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,243 @@
+//! What runs, for `local status` and for tests.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::Shared;
+use crate::data::balancers::Traffic;
+use crate::data::process::ProcessIdentity;
+use crate::model::Region;
+use crate::model::balancing::{BalancerState, LoadBalancer};
+use crate::model::instance::Instance;
+use crate::model::scaling::{Group, Lifecycle};
+
+/// The cloud at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The endpoint's URL.
+    pub endpoint: String,
+    /// The version of this crate that runs.
+    pub version: String,
+    /// The process that runs the cloud.
+    pub pid: u32,
+    /// Every region by name.
+    pub regions: BTreeMap<String, RegionStatus>,
+    /// How many there are of each global kind: `roles`, `buckets`.
+    pub counts: BTreeMap<String, usize>,
+}
+
+/// One region.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RegionStatus {
+    /// Instances, terminated ones included as long as they are shown.
+    pub instances: Vec<InstanceStatus>,
+    /// Balancers.
+    pub balancers: Vec<BalancerStatus>,
+    /// Auto Scaling groups.
+    pub groups: Vec<GroupStatus>,
+    /// How many there are of each kind: `security_groups`, `launch_templates`, `parameters`.
+    pub counts: BTreeMap<String, usize>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// `i-…`
+    pub id: String,
+    /// The tag `Name`.
+    pub name: Option<String>,
+    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`.
+    pub state: String,
+    /// Its loopback address, private and public at once.
+    pub address: Ipv4Addr,
+    /// `us-east-1a`
+    pub zone: String,
+    /// The processes it runs.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// One process of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name in the Machine document, or `postgres`.
+    pub name: String,
+    /// The process, when it runs.
+    pub pid: Option<u32>,
+    /// `starting`, `running`, `restarting`, `failed` or `stopped`.
+    pub state: String,
+    /// The port it listens on, at the instance's address.
+    pub port: Option<u16>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+/// One balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BalancerStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it listens; also its DNS name.
+    pub address: Ipv4Addr,
+    /// `provisioning`, `active` or `failed`.
+    pub state: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The ports it listens on.
+    pub ports: Vec<u16>,
+    /// Where its requests go.
+    pub target_groups: Vec<TargetGroupStatus>,
+}
+
+/// One target group behind a balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetGroupStatus {
+    /// Its name.
+    pub name: String,
+    /// The health of its targets by `<instance>:<port>`.
+    pub targets: BTreeMap<String, String>,
+    /// Requests sent to its targets since the cloud was started.
+    pub requests: u64,
+    /// Connections to its targets that could not be opened since the cloud was started.
+    pub connection_errors: u64,
+}
+
+/// One Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// The fewest instances it may have.
+    pub min: u32,
+    /// The most instances it may have.
+    pub max: u32,
+    /// How many it should have.
+    pub desired: u32,
+    /// How many are in service.
+    pub in_service: u32,
+    /// The state of its latest instance refresh.
+    pub refresh: Option<String>,
+}
+
+impl Status {
+    pub(crate) fn of(shared: &Shared) -> Status {
+        shared.read(|cloud| Status {
+            endpoint: format!("http://{}", shared.endpoint()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            regions: cloud
+                .regions
+                .iter()
+                .map(|(name, region)| (name.clone(), RegionStatus::of(region, shared.traffic())))
+                .collect(),
+            counts: counts([
+                ("roles", cloud.iam.roles.len()),
+                ("instance_profiles", cloud.iam.instance_profiles.len()),
+                ("buckets", shared.objects().count()),
+            ]),
+        })
+    }
+}
+
+impl RegionStatus {
+    fn of(region: &Region, traffic: &Traffic) -> RegionStatus {
+        RegionStatus {
+            instances: region.instances.values().map(InstanceStatus::of).collect(),
+            balancers: region
+                .balancing
+                .load_balancers
+                .values()
+                .map(|balancer| BalancerStatus::of(balancer, region, traffic))
+                .collect(),
+            groups: region.scaling.values().map(GroupStatus::of).collect(),
+            counts: counts([
+                ("vpcs", region.vpcs.len()),
+                ("subnets", region.subnets.len()),
+                ("security_groups", region.security_groups.len()),
+                ("key_pairs", region.key_pairs.len()),
+                ("launch_templates", region.launch_templates.len()),
+                ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),
+                ("parameters", region.parameters.len()),
+            ]),
+        }
+    }
+}
+
+impl InstanceStatus {
+    fn of(instance: &Instance) -> InstanceStatus {
+        let services = instance.runtime.services.iter().map(|(name, service)| ServiceStatus {
+            name: name.clone(),
+            pid: service.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
+            state: service.state.name().to_owned(),
+            port: service.port,
+            restarts: service.restarts,
+            log: service.log.clone(),
+        });
+        InstanceStatus {
+            id: instance.id.clone(),
+            name: instance.tags.get("Name").cloned(),
+            state: instance.state.name().to_owned(),
+            address: instance.address,
+            zone: instance.zone.clone(),
+            services: services.collect(),
+        }
+    }
+}
+
+impl BalancerStatus {
+    fn of(balancer: &LoadBalancer, region: &Region, traffic: &Traffic) -> BalancerStatus {
+        let (state, reason) = match &balancer.state {
+            BalancerState::Provisioning => ("provisioning", None),
+            BalancerState::Active => ("active", None),
+            BalancerState::Failed(reason) => ("failed", Some(reason.clone())),
+        };
+        let listeners = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer.arn);
+        let behind = region
+            .balancing
+            .target_groups
+            .values()
+            .filter(|group| region.balancers_of(&group.arn).iter().any(|leading| leading.arn == balancer.arn));
+        let target_groups = behind.map(|group| {
+            let counts = traffic.of(&group.arn);
+            let targets = group.targets.iter();
+            TargetGroupStatus {
+                name: group.name.clone(),
+                targets: targets
+                    .map(|target| (format!("{}:{}", target.id, target.port), target.health.state.clone()))
+                    .collect(),
+                requests: counts.requests,
+                connection_errors: counts.connection_errors,
+            }
+        });
+        BalancerStatus {
+            name: balancer.name.clone(),
+            address: balancer.address,
+            state: state.to_owned(),
+            reason,
+            ports: listeners.map(|listener| listener.port).collect(),
+            target_groups: target_groups.collect(),
+        }
+    }
+}
+
+impl GroupStatus {
+    fn of(group: &Group) -> GroupStatus {
+        let in_service = group.members.iter().filter(|member| member.lifecycle == Lifecycle::InService);
+        GroupStatus {
+            name: group.name.clone(),
+            min: group.min,
+            max: group.max,
+            desired: group.desired,
+            in_service: in_service.count() as u32,
+            refresh: group.refreshes.last().map(|refresh| refresh.status.name().to_owned()),
+        }
+    }
+}
+
+fn counts<const N: usize>(counts: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    counts.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
+}

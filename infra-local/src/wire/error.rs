@@ -1,0 +1,50 @@
+//! The one error type of the control plane.
+
+use std::borrow::Cow;
+
+/// An error as AWS's clients see it: a status, a code programs match on and a message people read.
+///
+/// Each protocol renders it in its own envelope, see [`super::Protocol`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(crate) struct ApiError {
+    pub(crate) status: u16,
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: String,
+}
+
+/// What operations return.
+pub(crate) type Outcome<T> = Result<T, ApiError>;
+
+impl ApiError {
+    /// A client's fault with the usual status 400.
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        ApiError { status: 400, code: code.into(), message: message.into() }
+    }
+
+    pub(crate) fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// A required parameter is not there.
+    pub(crate) fn missing(name: &str) -> Self {
+        ApiError::new("MissingParameter", format!("The request must contain the parameter {name}"))
+    }
+
+    /// A parameter's value is wrong.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        ApiError::new("InvalidParameterValue", message)
+    }
+
+    /// Our own fault: AWS answers 500 and clients try again.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        ApiError::new("InternalError", message).with_status(500)
+    }
+}
+
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        ApiError::internal(format!("the local cloud could not use its directory: {error}"))
+    }
+}

@@ -1,0 +1,281 @@
+//! A local cloud in this process, driven over HTTP the way an AWS client would.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use infra_local::{InstanceStatus, LocalCloud, Options, ServiceStatus, StartError, daemon};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+/// Sends one signed request and returns status and body.
+async fn send(
+    cloud: &LocalCloud,
+    service: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String) {
+    let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
+    let mut request = Request::builder().method(method).uri(format!("{}{path}", cloud.endpoint())).header(
+        "authorization",
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64)),
+    );
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Full::new(Bytes::copy_from_slice(body))).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, String) {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    send(cloud, "ec2", Method::POST, "/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes())
+        .await
+}
+
+/// The text of the first element with this name.
+fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
+}
+
+async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it did not happen within 30 s");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn instance(cloud: &LocalCloud, id: &str) -> InstanceStatus {
+    let status = cloud.status().await;
+    status.regions["us-east-1"].instances.iter().find(|instance| instance.id == id).unwrap().clone()
+}
+
+async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u32>) -> ServiceStatus {
+    eventually(async || {
+        let service = instance(cloud, id).await.services.first().cloned()?;
+        (service.pid.is_some() && service.pid != not).then_some(service)
+    })
+    .await
+}
+
+/// Launches an instance with one service that is this shell script.
+async fn launch(cloud: &LocalCloud, script: &str) -> String {
+    send(cloud, "s3", Method::PUT, "/programs", &[], b"").await;
+    let (status, text) = send(cloud, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
+    assert_eq!(status, 200, "{text}");
+    let machine = serde_json::json!({
+        "machine": 1, "image": "debian-12",
+        "services": [{
+            "name": "service",
+            "artifact": {"bucket": "programs", "key": "service", "sha256": hex::encode(Sha256::digest(script))},
+        }],
+    });
+    let file = serde_json::json!({"path": "/etc/infra/machine.json", "content": machine.to_string()});
+    let user_data = format!("#cloud-config\n{}", serde_json::json!({"write_files": [file]}));
+    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
+    let (status, answer) = ec2(
+        cloud,
+        &[
+            ("Action", "RunInstances"),
+            ("ImageId", &element(&images, "imageId")),
+            ("InstanceType", "t3.micro"),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
+            ("UserData", &STANDARD.encode(user_data)),
+        ],
+    )
+    .await;
+    assert_eq!(status, 200, "{answer}");
+    element(&answer, "instanceId")
+}
+
+fn lives(pid: u32) -> bool {
+    // A zombie of ours is no longer alive.
+    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+const WAITS: &str = "#!/bin/sh\nexec sleep 600\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_survives_a_restart_and_so_does_the_endpoint() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let endpoint = cloud.endpoint();
+    let create = [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d")];
+    let (status, answer) = ec2(&cloud, &create).await;
+    assert_eq!(status, 200, "{answer}");
+    let group = element(&answer, "groupId");
+    let (status, answer) = ec2(&cloud, &create).await;
+    assert_eq!((status, element(&answer, "Code").as_str()), (400, "InvalidGroup.Duplicate"));
+    assert!(matches!(LocalCloud::start(Options::new(directory.path())).await, Err(StartError::InUse { .. })));
+    cloud.shutdown().await;
+
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    assert_eq!(cloud.endpoint(), endpoint);
+    let (_, answer) = ec2(&cloud, &[("Action", "DescribeSecurityGroups"), ("GroupId.1", &group)]).await;
+    assert_eq!(element(&answer, "groupName"), "web");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_silently_dropped() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let (status, answer) = ec2(&cloud, &[("Action", "DescribeVpcs"), ("Colour", "green")]).await;
+    assert_eq!((status, element(&answer, "Code").as_str()), (400, "UnsupportedParameter"));
+    assert!(answer.contains("Colour"), "{answer}");
+    let (_, answer) = ec2(&cloud, &[("Action", "FlyToTheMoon")]).await;
+    assert_eq!(element(&answer, "Code"), "InvalidAction");
+    let headers = [("x-amz-target", "AmazonSSM.GetParameter"), ("content-type", "application/x-amz-json-1.1")];
+    let (status, answer) =
+        send(&cloud, "ssm", Method::POST, "/", &headers, br#"{"Name": "/a", "Colour": "green"}"#).await;
+    assert_eq!(status, 400);
+    assert!(answer.contains("UnsupportedParameter") && answer.contains("Colour"), "{answer}");
+    let (status, answer) = send(&cloud, "nosuchservice", Method::POST, "/", &[], b"").await;
+    assert_eq!(status, 400);
+    assert!(answer.contains("nosuchservice"), "{answer}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_and_a_failed_request_change_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let before = std::fs::read(directory.path().join("cloud.json")).unwrap();
+    let create =
+        [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d"), ("DryRun", "true")];
+    let (status, answer) = ec2(&cloud, &create).await;
+    assert_eq!((status, element(&answer, "Code").as_str()), (412, "DryRunOperation"));
+    // The first rule is good, the second is not: neither is added.
+    let (_, answer) = ec2(&cloud, &[("Action", "DescribeSecurityGroups")]).await;
+    let group = element(&answer, "groupId");
+    let authorize = [
+        ("Action", "AuthorizeSecurityGroupIngress"),
+        ("GroupId", group.as_str()),
+        ("IpPermissions.1.IpProtocol", "tcp"),
+        ("IpPermissions.1.FromPort", "80"),
+        ("IpPermissions.1.ToPort", "80"),
+        ("IpPermissions.1.IpRanges.1.CidrIp", "0.0.0.0/0"),
+        ("IpPermissions.2.IpProtocol", "-1"),
+        ("IpPermissions.2.Groups.1.GroupId", group.as_str()),
+    ];
+    let (_, answer) = ec2(&cloud, &authorize).await;
+    assert_eq!(element(&answer, "Code"), "InvalidPermission.Duplicate");
+    assert_eq!(std::fs::read(directory.path().join("cloud.json")).unwrap(), before);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_cloud_adopts_what_a_detached_one_left_running() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let id = launch(&cloud, WAITS).await;
+    let pid = running_service(&cloud, &id, None).await.pid.unwrap();
+    eventually(async || (instance(&cloud, &id).await.state == "running").then_some(())).await;
+    cloud.detach().await;
+    assert!(lives(pid));
+
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    assert_eq!(running_service(&cloud, &id, None).await.pid, Some(pid));
+    cloud.shutdown().await;
+    assert!(!lives(pid));
+
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let again = running_service(&cloud, &id, None).await.pid.unwrap();
+    assert_ne!(again, pid);
+    let (status, _) = ec2(&cloud, &[("Action", "TerminateInstances"), ("InstanceId.1", &id)]).await;
+    assert_eq!(status, 200);
+    eventually(async || (instance(&cloud, &id).await.state == "terminated").then_some(())).await;
+    assert!(!lives(again));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_dies_is_started_again_until_it_dies_too_often() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let id = launch(&cloud, "#!/bin/sh\necho last words\nexit 7\n").await;
+    let service = eventually(async || {
+        let service = instance(&cloud, &id).await.services.first().cloned()?;
+        (service.state == "failed").then_some(service)
+    })
+    .await;
+    assert_eq!((service.restarts, service.pid), (4, None));
+    assert_eq!(instance(&cloud, &id).await.state, "running");
+    let (_, answer) = ec2(&cloud, &[("Action", "GetConsoleOutput"), ("InstanceId", &id)]).await;
+    let console = String::from_utf8(STANDARD.decode(element(&answer, "output")).unwrap()).unwrap();
+    assert!(console.contains("last words") && console.contains("too often"), "{console}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_service_comes_back_as_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let id = launch(&cloud, WAITS).await;
+    let pid = running_service(&cloud, &id, None).await.pid.unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    let again = running_service(&cloud, &id, Some(pid)).await;
+    assert_eq!(again.restarts, 1);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_survive_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    send(&cloud, "s3", Method::PUT, "/bucket", &[], b"").await;
+    assert_eq!(send(&cloud, "s3", Method::PUT, "/bucket/a/b", &[], b"content").await.0, 200);
+    assert_eq!(send(&cloud, "s3", Method::PUT, "/bucket/a/b", &[("if-none-match", "*")], b"other").await.0, 412);
+    cloud.shutdown().await;
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    assert_eq!(send(&cloud, "s3", Method::GET, "/bucket/a/b", &[], b"").await, (200, "content".to_owned()));
+    assert_eq!(send(&cloud, "s3", Method::DELETE, "/bucket", &[], b"").await.0, 409);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_says_where_it_is_and_stops_when_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    assert_eq!(daemon::find(directory.path()).await, None);
+    let options = Options::new(directory.path());
+    let running = tokio::spawn(async move { daemon::run(options).await });
+    let found = eventually(async || daemon::find(directory.path()).await).await;
+    assert_eq!(found.pid, std::process::id());
+    let file = directory.path().join("daemon.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    // A file left behind by another process does not count.
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace(&found.start_time.to_string(), "1")).unwrap();
+    assert_eq!(daemon::find(directory.path()).await, None);
+    std::fs::write(&file, text).unwrap();
+
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let stop = Request::builder().method(Method::POST).uri(format!("{}/_infra/shutdown", found.endpoint));
+    client.request(stop.body(Full::new(Bytes::new())).unwrap()).await.unwrap();
+    running.await.unwrap().unwrap();
+    assert!(!file.exists());
+    assert_eq!(daemon::find(directory.path()).await, None);
+}
