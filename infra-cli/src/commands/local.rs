@@ -8,7 +8,7 @@ use crate::{
     session::Session,
 };
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{Status, daemon};
+use infra_local::{RegionStatus, Status, daemon};
 use std::{path::Path, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, command: Local) -> Result<ExitCode, Failure> {
@@ -78,8 +78,22 @@ fn describe(status: &Status) -> String {
     text.trim_end().to_owned()
 }
 
-fn more(_region: &infra_local::RegionStatus) -> String {
-    String::new()
+fn more(region: &RegionStatus) -> String {
+    let groups = region.groups.iter().map(|group| {
+        let size = format!("{} of {} ({} to {})", group.in_service, group.desired, group.min, group.max);
+        [group.name.clone(), size, group.refresh.clone().unwrap_or_default()]
+    });
+    let balancers = region.balancers.iter().map(|balancer| {
+        let ports = balancer.ports.iter().map(|port| format!("{}:{port}", balancer.address)).collect::<Vec<_>>();
+        let targets = balancer.target_groups.iter().map(|group| {
+            let healthy = group.targets.values().filter(|health| *health == "healthy").count();
+            format!("{healthy} of {} healthy, {} requests", group.targets.len(), group.requests)
+        });
+        let state = balancer.reason.as_ref().unwrap_or(&balancer.state);
+        [balancer.name.clone(), state.clone(), ports.join(" "), targets.collect::<Vec<_>>().join("; ")]
+    });
+    let groups = style::table(["GROUP", "IN SERVICE", "REFRESH"], groups);
+    groups + &style::table(["BALANCER", "STATE", "LISTENS", "TARGETS"], balancers)
 }
 
 async fn logs(directory: &Path, instance: Option<&str>, lines: usize) -> Result<(), Failure> {

@@ -28,7 +28,8 @@ use tracing_subscriber::EnvFilter;
 
 pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<ExitCode, Failure> {
     let serving = matches!(arguments.command, Command::Local(Local::Serve));
-    log(if serving { "info" } else { "error" });
+    // s3s calls it an error when a client does something wrong.
+    log(if serving { "info,s3s=off" } else { "error" });
     let session = Session::new(&arguments.global, programs)?;
     match arguments.command {
         Command::Preview(preview) => preview::run(&session, &preview).await,

@@ -193,7 +193,7 @@ impl<'de, T> Deserialize<'de> for Output<T> {
 macro_rules! output_format {
     ($text:literal $(, $argument:expr)* $(,)?) => {
         $crate::value::Output::<String>::interpolate($text, [
-            $($crate::value::Piece::piece($argument)),*
+            $($crate::value::Piece::piece(&$argument)),*
         ])
     };
 }
@@ -201,31 +201,31 @@ macro_rules! output_format {
 /// What [`output_format!`](crate::output_format) takes: outputs, texts, numbers.
 pub trait Piece {
     /// The expression that stands in the text.
-    fn piece(self) -> Expression;
+    fn piece(&self) -> Expression;
 }
 
 impl<T> Piece for Output<T> {
-    fn piece(self) -> Expression {
+    fn piece(&self) -> Expression {
         self.expression().clone()
     }
 }
 
-impl<T> Piece for &Output<T> {
-    fn piece(self) -> Expression {
-        self.expression().clone()
+impl<P: Piece + ?Sized> Piece for &P {
+    fn piece(&self) -> Expression {
+        (**self).piece()
     }
 }
 
 macro_rules! piece {
     ($($kind:ty)+) => {$(
         impl Piece for $kind {
-            fn piece(self) -> Expression {
+            fn piece(&self) -> Expression {
                 Expression::Literal(Value::String(self.to_string()))
             }
         }
     )+};
 }
-piece!(&str String &String u8 u16 u32 u64 usize i32 i64 bool);
+piece!(str String u8 u16 u32 u64 usize i32 i64 bool);
 
 impl Output<String> {
     /// What [`output_format!`](crate::output_format) expands to.

@@ -65,7 +65,7 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let outdated = outdated(group, region, &refresh);
     let remaining = outdated.len() as u32;
     let begins = refresh.status == RefreshStatus::Pending;
-    let waits = group.is_suspended("Launch") || group.is_suspended("Terminate");
+    let waits = ["InstanceRefresh", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
     if let Some(active) = group.active_refresh_mut() {
         if begins {
             active.status = RefreshStatus::InProgress;

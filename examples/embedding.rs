@@ -1,0 +1,58 @@
+//! The engine and infra-aws inside another program: preview, up, outputs and events by API.
+//!
+//! `cargo run --example embedding -- ENDPOINT` works on a local cloud (`stack local start` prints the endpoint);
+//! without an argument it works on AWS, with the credentials the AWS SDK finds.
+
+use infra_aws::{self as aws, DefaultVpc, Rule, SecurityGroup};
+use infra_core::{
+    Config, Engine, Result, Stack, Target,
+    event::{Event, Events},
+    store::FileStore,
+};
+
+/// What this program wants to exist.
+fn firewall(stack: &Stack, config: &Config) -> Result {
+    let virginia = aws::region(stack, "us-east-1");
+    let network = virginia.lookup(DefaultVpc);
+    let web = virginia.add(
+        "web",
+        SecurityGroup {
+            description: "The world may reach the web servers".into(),
+            ingress: vec![Rule::tcp(config.get_or("port", 443_u16)?).from_anywhere()],
+            ..SecurityGroup::in_vpc(network.vpc_id)
+        },
+    );
+    stack.export("security_group", web.id);
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let target = std::env::args().nth(1).map_or_else(Target::aws, Target::local);
+    let (events, mut happenings) = Events::channel();
+    let engine = Engine::new("firewall", "dev", FileStore::new(".infra/embedding"))
+        .target(target)
+        .config([("port".to_owned(), "8443".to_owned())].into())
+        .events(events);
+
+    let watching = tokio::spawn(async move {
+        while let Some(event) = happenings.recv().await {
+            match event {
+                Event::StepStarted { urn, action } => println!("{action} {}", urn.short()),
+                Event::StepFinished { urn, elapsed_ms, .. } => println!("done {} in {elapsed_ms} ms", urn.short()),
+                Event::StepFailed { diagnostic, .. } => println!("{diagnostic}"),
+                _ => {}
+            }
+        }
+    });
+
+    print!("{}", engine.preview(&firewall).await?);
+    let report = engine.up(&firewall).await?;
+    for (name, value) in engine.outputs().await? {
+        println!("{name} = {value}");
+    }
+    let destroyed = engine.destroy(&firewall).await?;
+    drop(engine);
+    watching.await?;
+    if report.is_success() && destroyed.is_success() { Ok(()) } else { Err("not everything could be done".into()) }
+}

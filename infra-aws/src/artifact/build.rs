@@ -1,0 +1,152 @@
+//! Building programs with cargo.
+
+use infra_core::provider::ProviderError;
+use serde::Deserialize;
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader},
+    process::Command,
+    sync::Mutex,
+};
+
+/// How many lines of a failed build are shown.
+const SHOWN_LINES: usize = 40;
+
+/// Builds wait for each other anyway, by cargo's own lock; this keeps them from saying so.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Builds a binary of the workspace, and tells what cargo is busy with. Returns where the binary lies.
+pub(super) async fn cargo_build(name: &str, status: &(dyn Fn(String) + Sync)) -> Result<PathBuf, ProviderError> {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let root = workspace(name).await?;
+    let mut command = cargo();
+    command
+        .args(["build", "--workspace", "--bin", name, "--message-format", "json-render-diagnostics"])
+        .current_dir(&root);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(no_cargo)?;
+    let said = follow(child.stderr.take(), status);
+    let told = everything(child.stdout.take());
+    let (last_lines, messages) = tokio::join!(said, told);
+    let ended = child.wait().await.map_err(no_cargo)?;
+    if !ended.success() {
+        let last_lines = last_lines.into_iter().collect::<Vec<_>>().join("\n");
+        return Err(ProviderError::refused(format!(
+            "`cargo build --bin {name}` failed in {}:\n{last_lines}",
+            root.display()
+        ))
+        .hint("pass a program that is built already as INFRA_ARTIFACT_<NAME>=/path, or mend the build"));
+    }
+    executable(&messages, name)
+        .ok_or_else(|| ProviderError::refused(format!("cargo did not say where it put the binary `{name}`")))
+}
+
+/// The root of the workspace that the running program belongs to.
+async fn workspace(name: &str) -> Result<PathBuf, ProviderError> {
+    let start = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
+    let answer = cargo()
+        .args(["locate-project", "--workspace", "--message-format", "plain"])
+        .current_dir(&start)
+        .output()
+        .await
+        .map_err(no_cargo)?;
+    let manifest = String::from_utf8_lossy(&answer.stdout);
+    match Path::new(manifest.trim()).parent() {
+        Some(root) if answer.status.success() => Ok(root.to_owned()),
+        _ => {
+            let why = String::from_utf8_lossy(&answer.stderr);
+            let message = format!("no workspace to build `{name}` in: {}", why.trim());
+            Err(ProviderError::refused(message)
+                .hint("run the program in its workspace, or pass what is built already as INFRA_ARTIFACT_<NAME>=/path"))
+        }
+    }
+}
+
+fn cargo() -> Command {
+    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+}
+
+fn no_cargo(error: std::io::Error) -> ProviderError {
+    ProviderError::refused(format!("cargo cannot be run: {error}"))
+        .hint("install Rust, or pass programs that are built already as INFRA_ARTIFACT_<NAME>=/path")
+}
+
+/// Shows every line while it comes, and returns the last ones.
+async fn follow(stream: Option<impl AsyncRead + Unpin>, status: &(dyn Fn(String) + Sync)) -> VecDeque<String> {
+    let mut last = VecDeque::new();
+    let Some(stream) = stream else { return last };
+    let mut lines = BufReader::new(stream).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        if !line.trim().is_empty() {
+            status(line.trim().to_owned());
+        }
+        if last.len() == SHOWN_LINES {
+            last.pop_front();
+        }
+        last.push_back(line);
+    }
+    last
+}
+
+async fn everything(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        // What was read before an error still counts; a missing message is noticed later.
+        let _ = stream.read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[derive(Deserialize)]
+struct Message {
+    target: Target,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// Where cargo's messages say that the binary lies.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter(|message| message.target.name == name && message.target.kind.iter().any(|kind| kind == "bin"))
+        .find_map(|message| message.executable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_tell_the_executable() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"tasks","kind":["lib"]},"executable":null}"#,
+            "\n",
+            r#"{"reason":"build-script-executed","out_dir":"/o"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"tasks","kind":["bin"]},"executable":"/t/debug/tasks"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+        );
+        assert_eq!(executable(messages, "tasks"), Some(PathBuf::from("/t/debug/tasks")));
+        assert_eq!(executable(messages, "other"), None);
+    }
+}

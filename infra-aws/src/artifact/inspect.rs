@@ -1,0 +1,91 @@
+//! What a program needs of the host it runs on.
+
+use crate::machine::Architecture;
+use object::{Object, read::elf::ElfFile64};
+
+pub(super) const HINT: &str =
+    "give a 64-bit Linux program for x86-64 or ARM; INFRA_ARTIFACT_<NAME>=/path takes one that was built elsewhere";
+
+/// What a program needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Needs {
+    pub(super) architecture: Architecture,
+    /// The oldest GNU C library; none for programs that bring their own.
+    pub(super) glibc: Option<String>,
+}
+
+/// What a Linux program needs.
+pub(super) fn needs(program: &[u8]) -> Result<Needs, String> {
+    let file: ElfFile64<'_> =
+        ElfFile64::parse(program).map_err(|error| format!("this is no Linux program: {error}"))?;
+    let architecture = match file.architecture() {
+        object::Architecture::X86_64 => Architecture::X86_64,
+        object::Architecture::Aarch64 => Architecture::Arm64,
+        other => return Err(format!("EC2 has nothing that runs programs for {other:?}")),
+    };
+    let versions = glibc_versions(&file).map_err(|error| format!("its needs cannot be read: {error}"))?;
+    let newest = versions.into_iter().max();
+    Ok(Needs { architecture, glibc: newest.map(|(major, minor)| format!("{major}.{minor}")) })
+}
+
+/// What a program for this very machine needs, which may be no Linux.
+pub(super) fn needs_here(program: &[u8]) -> Result<Needs, String> {
+    let here = Architecture::here().ok_or("this machine's architecture is not supported")?;
+    if !cfg!(target_os = "linux") {
+        return Ok(Needs { architecture: here, glibc: None });
+    }
+    match needs(program)? {
+        needs if needs.architecture == here => Ok(needs),
+        Needs { architecture, .. } => Err(format!("it is built for {architecture}, and this machine is {here}")),
+    }
+}
+
+/// The versions of the GNU C library that the program asks the loader for.
+fn glibc_versions(file: &ElfFile64<'_>) -> object::Result<Vec<(u32, u32)>> {
+    let (endian, data, sections) = (file.endian(), file.data(), file.elf_section_table());
+    let mut versions = Vec::new();
+    if let Some((libraries, link)) = sections.gnu_verneed(endian, data)? {
+        let strings = sections.strings(endian, data, link)?;
+        for library in libraries {
+            for version in library?.1 {
+                let name = version?.name(endian, strings)?;
+                versions.extend(std::str::from_utf8(name).ok().and_then(glibc_version));
+            }
+        }
+    }
+    Ok(versions)
+}
+
+/// `GLIBC_2.2.5` as 2.2.
+fn glibc_version(name: &str) -> Option<(u32, u32)> {
+    let mut numbers = name.strip_prefix("GLIBC_")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn versions_are_numbers() {
+        assert_eq!(glibc_version("GLIBC_2.2.5"), Some((2, 2)));
+        assert_eq!(glibc_version("GLIBC_2.34"), Some((2, 34)));
+        assert_eq!(glibc_version("GLIBC_PRIVATE"), None);
+        assert_eq!(glibc_version("GCC_3.0"), None);
+    }
+
+    #[test]
+    fn scripts_are_no_programs() {
+        assert!(needs(b"#!/bin/sh\n").unwrap_err().contains("no Linux program"));
+    }
+
+    #[test]
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    fn this_test_needs_a_glibc() {
+        let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        let needs = needs(&program).unwrap();
+        assert_eq!(Some(needs.architecture), Architecture::here());
+        assert!(needs.glibc.unwrap().starts_with("2."));
+    }
+}

@@ -1,0 +1,276 @@
+//! Whether a group's instances do their work, and why not.
+
+use super::describe;
+use crate::{
+    client::Aws,
+    error::{AwsError, SdkContext, found},
+    wait,
+};
+use aws_sdk_autoscaling::types::{AutoScalingGroup as Described, LifecycleState, ScalingActivityStatusCode};
+use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use infra_core::provider::{Context, ErrorKind, ProviderError};
+use std::{collections::BTreeMap, fmt, time::Duration};
+use tokio::time::Instant;
+
+/// Lines of an instance's console that an error quotes.
+const LINES: usize = 15;
+
+/// Waits until all instances are in service and, with targets, healthy. Without patience it does not wait.
+pub(super) async fn wait(cx: &Context<'_, Aws>, name: &str, patience: Option<Duration>) -> Result<(), ProviderError> {
+    let Some(patience) = patience else {
+        return Ok(());
+    };
+    let end = Instant::now() + patience;
+    let mut status = format!("waiting for the instances of {name}");
+    loop {
+        // An answer comes when something has changed, or when it is too late.
+        let health = wait::until(cx, &status, patience + wait::PATIENCE, async || {
+            let health = look(cx, name).await?;
+            let answers = health.is_full() || health.to_string() != status || Instant::now() >= end;
+            Ok(answers.then_some(health))
+        })
+        .await?;
+        if health.is_full() {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            return Err(explain(cx, name, &health, patience).await);
+        }
+        status = health.to_string();
+        cx.status(&status);
+    }
+}
+
+/// How a group is.
+#[derive(Debug, Default)]
+struct Health {
+    desired: usize,
+    in_service: usize,
+    /// How many are healthy to every target group; none when there are no target groups.
+    healthy: Option<usize>,
+    /// Instance → what is wrong with it.
+    complaints: BTreeMap<String, String>,
+}
+
+impl Health {
+    fn is_full(&self) -> bool {
+        self.in_service >= self.desired && self.healthy.is_none_or(|healthy| healthy >= self.desired)
+    }
+
+    /// Whether `group` is, with what its target groups say: by target group, instance → health.
+    fn of(group: &Described, targets: &[BTreeMap<String, TargetHealth>]) -> Self {
+        let mut health = Self {
+            desired: group.desired_capacity().unwrap_or_default().try_into().unwrap_or_default(),
+            healthy: (!targets.is_empty()).then_some(0),
+            ..Self::default()
+        };
+        for instance in group.instances() {
+            let id = instance.instance_id().unwrap_or_default();
+            if instance.lifecycle_state() != Some(&LifecycleState::InService) {
+                let state = instance.lifecycle_state().map_or("in no state", LifecycleState::as_str);
+                health.complaints.insert(id.to_owned(), state.to_owned());
+                continue;
+            }
+            if instance.health_status().is_some_and(|status| !status.eq_ignore_ascii_case("healthy")) {
+                health.complaints.insert(id.to_owned(), "in service, but found unhealthy".to_owned());
+                continue;
+            }
+            health.in_service += 1;
+            let complaint = targets.iter().find_map(|targets| complaint(targets.get(id)));
+            match (complaint, &mut health.healthy) {
+                (Some(complaint), _) => drop(health.complaints.insert(id.to_owned(), complaint)),
+                (None, Some(healthy)) => *healthy += 1,
+                (None, None) => {}
+            }
+        }
+        health
+    }
+}
+
+/// `2 of 2 instances in service, 1 of 2 targets healthy`.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} instances in service", self.in_service, self.desired)?;
+        match self.healthy {
+            Some(healthy) => write!(f, ", {healthy} of {} targets healthy", self.desired),
+            None => Ok(()),
+        }
+    }
+}
+
+async fn look(cx: &Context<'_, Aws>, name: &str) -> Result<Health, ProviderError> {
+    let region = cx.region()?;
+    let group = describe(&cx.client().autoscaling(region).await, name).await?;
+    let group = group.ok_or_else(|| {
+        ProviderError::of(ErrorKind::NotFound, format!("the Auto Scaling group {name} went away meanwhile"))
+    })?;
+    let elb = cx.client().balancing(region).await;
+    let mut targets = Vec::new();
+    for arn in group.target_group_arns() {
+        let answer = elb.describe_target_health().target_group_arn(arn).send().await.context("DescribeTargetHealth")?;
+        let descriptions = answer.target_health_descriptions.unwrap_or_default().into_iter();
+        let health = descriptions.filter_map(|description| Some((description.target?.id?, description.target_health?)));
+        targets.push(health.collect());
+    }
+    Ok(Health::of(&group, &targets))
+}
+
+/// What a target group has against an instance.
+fn complaint(health: Option<&TargetHealth>) -> Option<String> {
+    let Some(health) = health else {
+        return Some("not registered with its target group yet".to_owned());
+    };
+    match (health.state(), health.reason()) {
+        (Some(TargetHealthStateEnum::Healthy), _) => None,
+        (_, Some(TargetHealthReasonEnum::NotInUse)) => {
+            Some("not checked, because no listener forwards to its target group".to_owned())
+        }
+        (state, reason) => {
+            let mut text = state.map_or("unknown", TargetHealthStateEnum::as_str).to_owned();
+            if let Some(reason) = reason {
+                text = format!("{text} ({})", reason.as_str());
+            }
+            if let Some(description) = health.description() {
+                text = format!("{text}: {description}");
+            }
+            Some(text)
+        }
+    }
+}
+
+/// Why the group is not what it should be: the reasons of target groups and failed launches, and what an instance
+/// said last.
+async fn explain(cx: &Context<'_, Aws>, name: &str, health: &Health, waited: Duration) -> ProviderError {
+    let mut text = format!("the Auto Scaling group {name} is not healthy after {} seconds: {health}", waited.as_secs());
+    for (instance, complaint) in &health.complaints {
+        text = format!("{text}\n- {instance}: {complaint}");
+    }
+    for failure in failed_activities(cx, name).await.unwrap_or_default() {
+        text = format!("{text}\n- {failure}");
+    }
+    if let Some(quote) = last_words(cx, health.complaints.keys()).await {
+        text = format!("{text}\n{quote}");
+    }
+    ProviderError::refused(text).hint(
+        "the group is kept as it is. Put right what the reasons name and run `up` again; for instances that take longer, raise `wait_for_healthy`",
+    )
+}
+
+/// The latest launches and terminations that failed, each reason once.
+async fn failed_activities(cx: &Context<'_, Aws>, name: &str) -> Result<Vec<String>, ProviderError> {
+    const SHOWN: usize = 3;
+    let client = cx.client().autoscaling(cx.region()?).await;
+    let call = client.describe_scaling_activities().auto_scaling_group_name(name);
+    let answer = call.send().await.context("DescribeScalingActivities")?;
+    let mut failures = Vec::new();
+    for activity in answer.activities() {
+        let failed = matches!(
+            activity.status_code(),
+            Some(ScalingActivityStatusCode::Failed | ScalingActivityStatusCode::Cancelled)
+        );
+        let message = activity.status_message().or(activity.description()).unwrap_or_default().to_owned();
+        if failed && !failures.contains(&message) {
+            failures.push(message);
+        }
+    }
+    failures.truncate(SHOWN);
+    Ok(failures)
+}
+
+/// The end of the console of the first of these instances that has one.
+pub(super) async fn last_words<'a>(
+    cx: &Context<'_, Aws>,
+    instances: impl Iterator<Item = &'a String>,
+) -> Option<String> {
+    for instance in instances {
+        let console = console(cx, instance).await.ok().flatten().unwrap_or_default();
+        let lines = last_lines(&console);
+        if !lines.is_empty() {
+            return Some(format!("The console of {instance} ends with:\n{lines}"));
+        }
+    }
+    None
+}
+
+async fn console(cx: &Context<'_, Aws>, instance: &str) -> Result<Option<String>, ProviderError> {
+    let ec2 = cx.client().ec2(cx.region()?).await;
+    let call = || ec2.get_console_output().instance_id(instance);
+    // Only Nitro instances can tell the latest; of others AWS keeps what they said while booting.
+    let latest: Result<_, AwsError> = call().latest(true).send().await.context("GetConsoleOutput");
+    let answer = match latest {
+        Ok(answer) => Some(answer),
+        Err(_) => found(call().send().await.context("GetConsoleOutput"))?,
+    };
+    let output = answer.and_then(|answer| answer.output);
+    let bytes = output.and_then(|output| STANDARD.decode(output.replace(['\r', '\n'], "")).ok());
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// The last lines that say something, without terminal control characters.
+fn last_lines(console: &str) -> String {
+    let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let tail = &lines[lines.len().saturating_sub(LINES)..];
+    let printable = |line: &&str| -> String {
+        let text = line.chars().filter(|c| !c.is_control() || *c == '\t');
+        "  ".chars().chain(text).collect()
+    };
+    tail.iter().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_autoscaling::types::Instance;
+
+    fn group(states: &[(&str, LifecycleState)]) -> Described {
+        let instance = |(id, state): &(&str, LifecycleState)| {
+            Instance::builder().instance_id(*id).lifecycle_state(state.clone()).health_status("Healthy").build()
+        };
+        Described::builder().desired_capacity(2).set_instances(Some(states.iter().map(instance).collect())).build()
+    }
+
+    fn target(state: TargetHealthStateEnum) -> TargetHealth {
+        TargetHealth::builder().state(state).build()
+    }
+
+    #[test]
+    fn instances_without_targets_count_when_in_service() {
+        let health = Health::of(&group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::Pending)]), &[]);
+        assert_eq!(health.to_string(), "1 of 2 instances in service");
+        assert!(!health.is_full());
+        assert_eq!(health.complaints.get("i-2").map(String::as_str), Some("Pending"));
+        let group = group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::InService)]);
+        assert!(Health::of(&group, &[]).is_full());
+    }
+
+    #[test]
+    fn targets_must_be_healthy_everywhere() {
+        let group = group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::InService)]);
+        let healthy = || target(TargetHealthStateEnum::Healthy);
+        let all = BTreeMap::from([("i-1".to_owned(), healthy()), ("i-2".to_owned(), healthy())]);
+        assert!(Health::of(&group, std::slice::from_ref(&all)).is_full());
+        let failing = TargetHealth::builder()
+            .state(TargetHealthStateEnum::Unhealthy)
+            .reason(TargetHealthReasonEnum::FailedHealthChecks)
+            .description("Health checks failed with these codes: [502]")
+            .build();
+        let some = BTreeMap::from([("i-1".to_owned(), healthy()), ("i-2".to_owned(), failing)]);
+        let health = Health::of(&group, &[all, some]);
+        assert_eq!(health.to_string(), "2 of 2 instances in service, 1 of 2 targets healthy");
+        assert_eq!(
+            health.complaints.get("i-2").map(String::as_str),
+            Some("unhealthy (Target.FailedHealthChecks): Health checks failed with these codes: [502]")
+        );
+        assert!(!health.is_full());
+    }
+
+    #[test]
+    fn the_end_of_a_console() {
+        let console: Vec<String> = (1..=20).map(|number| format!("line {number}\r\n")).collect();
+        let end = last_lines(&format!("{}\n\u{1b}[31mfailed\n", console.join("\n")));
+        assert_eq!(end.lines().count(), LINES);
+        assert!(end.starts_with("  line 7\n") && end.ends_with("\n  [31mfailed"), "{end:?}");
+        assert_eq!(last_lines(""), "");
+    }
+}

@@ -1,0 +1,159 @@
+//! The clients of AWS's services: one set per region, made when first used and shared by every handler.
+
+mod attempts;
+
+pub(crate) use attempts::earlier_attempt_may_have_arrived;
+
+use attempts::Attempts;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::{
+    Builder as HttpClient,
+    tls::{Provider as Tls, rustls_provider::CryptoMode},
+};
+use infra_core::{
+    Target,
+    target::{Credentials, Readiness},
+};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::OnceCell;
+
+/// What every handler is given: AWS, as seen from one target.
+///
+/// Requests are signed with the target's credentials when it has some, else with what the SDK's standard chain finds.
+/// Lost and throttled requests are retried by the SDK.
+pub struct Aws {
+    target: Target,
+    base: OnceCell<SdkConfig>,
+    regions: Mutex<HashMap<String, Clients>>,
+}
+
+#[derive(Clone)]
+struct Clients {
+    ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
+    balancing: aws_sdk_elasticloadbalancingv2::Client,
+    iam: aws_sdk_iam::Client,
+    s3: aws_sdk_s3::Client,
+    ssm: aws_sdk_ssm::Client,
+}
+
+impl Aws {
+    /// Connects to nothing yet.
+    pub fn new(target: &Target) -> Self {
+        Self { target: target.clone(), base: OnceCell::new(), regions: Mutex::default() }
+    }
+
+    /// The EC2 client of a region.
+    pub async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
+        self.clients(region).await.ec2
+    }
+
+    /// The Auto Scaling client of a region.
+    pub async fn autoscaling(&self, region: &str) -> aws_sdk_autoscaling::Client {
+        self.clients(region).await.autoscaling
+    }
+
+    /// The Elastic Load Balancing (v2) client of a region.
+    pub async fn balancing(&self, region: &str) -> aws_sdk_elasticloadbalancingv2::Client {
+        self.clients(region).await.balancing
+    }
+
+    /// The IAM client; IAM is one for all regions of a partition, which the region tells.
+    pub async fn iam(&self, region: &str) -> aws_sdk_iam::Client {
+        self.clients(region).await.iam
+    }
+
+    /// The S3 client of a region.
+    pub async fn s3(&self, region: &str) -> aws_sdk_s3::Client {
+        self.clients(region).await.s3
+    }
+
+    /// The Systems Manager client of a region.
+    pub async fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
+        self.clients(region).await.ssm
+    }
+
+    /// What counts as ready: behind a plain mock server nothing ever comes to life.
+    pub fn readiness(&self) -> Readiness {
+        self.target.readiness
+    }
+
+    /// Whether the stack lives somewhere else than on AWS.
+    pub fn is_elsewhere(&self) -> bool {
+        self.target.endpoint.is_some()
+    }
+
+    /// Whether the stack lives in the local cloud.
+    pub fn is_local(&self) -> bool {
+        self.target.is_local()
+    }
+
+    async fn clients(&self, region: &str) -> Clients {
+        let base = self.base.get_or_init(|| configure(&self.target)).await;
+        // Nothing that holds the lock can panic halfway through a change.
+        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        regions.entry(region.to_owned()).or_insert_with(|| Clients::new(base, region)).clone()
+    }
+}
+
+impl Clients {
+    fn new(base: &SdkConfig, region: &str) -> Self {
+        let config = base.to_builder().region(Region::new(region.to_owned())).build();
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(Attempts).build())
+            };
+        }
+        // Buckets in the host name need wildcard DNS, which only AWS has. A large upload may take its time.
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(config.endpoint_url().is_some())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build())
+            .interceptor(Attempts)
+            .build();
+        Self {
+            ec2: client!(aws_sdk_ec2),
+            autoscaling: client!(aws_sdk_autoscaling),
+            balancing: client!(aws_sdk_elasticloadbalancingv2),
+            iam: client!(aws_sdk_iam),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            ssm: client!(aws_sdk_ssm),
+        }
+    }
+}
+
+const CONNECT: Duration = Duration::from_secs(4);
+const ATTEMPT: Duration = Duration::from_secs(15);
+/// Shorter than the lease on a shared state lives, so that a writer that lost it has no call under way any more.
+const OPERATION: Duration = Duration::from_secs(25);
+
+async fn configure(target: &Target) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT)
+        .operation_attempt_timeout(ATTEMPT)
+        .operation_timeout(OPERATION)
+        .build();
+    let backoff = if target.endpoint.is_some() { 50 } else { 500 };
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(backoff));
+    let http = HttpClient::new().tls_provider(Tls::Rustls(CryptoMode::Ring)).build_https();
+    // The region of the moment only serves the credential chain; every client is given its own.
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .region(Region::from_static("us-east-1"))
+        .timeout_config(timeouts)
+        .retry_config(retries);
+    if let Ok(name) = AppName::new("infra") {
+        loader = loader.app_name(name);
+    }
+    if let Some(endpoint) = &target.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(Credentials { access_key, secret_key }) = &target.credentials {
+        loader = loader
+            .credentials_provider(aws_credential_types::Credentials::new(access_key, secret_key, None, None, "target"));
+    }
+    loader.load().await
+}

@@ -1,0 +1,356 @@
+//! `aws:ec2:Instance`: a virtual server.
+
+use super::{encode, filter};
+use crate::{
+    client::Aws,
+    error::{AwsError, SdkContext, found},
+    ids::{ImageId, InstanceId, InstanceProfileName, KeyName, SecurityGroupId, SubnetId},
+    machine::{self, Host, Machine},
+    region::{AwsResource, Region},
+    tags, wait,
+};
+use aws_sdk_ec2::{
+    Client,
+    operation::run_instances::builders::RunInstancesFluentBuilder,
+    types::{
+        HttpTokensState, IamInstanceProfileSpecification, Instance as Described, InstanceMetadataOptionsRequest,
+        InstanceStateName, InstanceType, Reservation, ResourceType, Tag,
+    },
+};
+use infra_core::{
+    Input, Output, Resource, Schema,
+    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
+    target::Readiness,
+    value::Unresolved,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+/// AWS keeps a client token for at least 24 hours after the instance has ended.
+const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
+
+/// A virtual server.
+///
+/// Made by `RunInstances`. Security groups are changed by `ModifyInstanceAttribute` and tags by `CreateTags` and
+/// `DeleteTags`; everything else needs another instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// Its type, such as `t3.micro`.
+    pub instance_type: String,
+    /// Its image; the newest of the machine's Debian when none is given.
+    pub image: Option<Input<ImageId>>,
+    /// Its subnet; one of the default VPC's when none is given.
+    pub subnet: Option<Input<SubnetId>>,
+    /// Its firewalls; the VPC's default group when empty.
+    pub security_groups: Vec<Input<SecurityGroupId>>,
+    /// The key to log in with, as user `admin`.
+    pub key_name: Option<Input<KeyName>>,
+    /// What it may do; when none is given, it may read the parts of its machine.
+    pub instance_profile: Option<Input<InstanceProfileName>>,
+    /// What it runs.
+    pub machine: Machine,
+    /// Tags of one's own.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What an [`Instance`] tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct InstanceOutputs {
+    /// Its id, `i-…`.
+    pub id: Output<InstanceId>,
+    /// Its address in the VPC.
+    pub private_ip: Output<String>,
+    /// Its address on the internet; empty when it has none.
+    pub public_ip: Output<String>,
+    /// Its name on the internet; empty when it has none.
+    pub public_dns: Output<String>,
+    /// Its zone, such as `us-east-1a`.
+    pub availability_zone: Output<String>,
+}
+
+impl Instance {
+    /// A stock Debian in the default VPC that runs nothing yet.
+    pub fn new(instance_type: impl Into<String>) -> Self {
+        Self {
+            instance_type: instance_type.into(),
+            image: None,
+            subnet: None,
+            security_groups: Vec::new(),
+            key_name: None,
+            instance_profile: None,
+            machine: Machine::debian(),
+            tags: BTreeMap::new(),
+        }
+    }
+
+    fn group_ids(&self) -> Result<Vec<String>, Unresolved> {
+        self.security_groups.iter().map(|group| Ok(group.known()?.to_string())).collect()
+    }
+
+    /// The whole request: the same whenever it is asked for, as the client token demands.
+    fn request(&self, cx: &Context<'_, Aws>, ec2: &Client) -> Result<RunInstancesFluentBuilder, ProviderError> {
+        let known = |input: &Option<Input<_>>| input.as_ref().map(Input::known).transpose();
+        let image = known(&self.image)?.ok_or_else(|| {
+            ProviderError::refused("the instance has no image").hint("declare it through its region: `region.add(…)`")
+        })?;
+        let profile = self.instance_profile.as_ref().map(Input::known).transpose()?;
+        let profile = profile.map(|name| IamInstanceProfileSpecification::builder().name(name.as_str()).build());
+        let own = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+        let mut tags = tags::ec2(cx, ResourceType::Instance);
+        tags.tags.get_or_insert_default().extend(self.tags.iter().map(own));
+        Ok(ec2
+            .run_instances()
+            .client_token(cx.operation().as_str())
+            .min_count(1)
+            .max_count(1)
+            .instance_type(InstanceType::from(self.instance_type.as_str()))
+            .image_id(image.as_str())
+            .set_subnet_id(self.subnet.as_ref().map(Input::known).transpose()?.map(String::from))
+            .set_security_group_ids(Some(self.group_ids()?).filter(|ids| !ids.is_empty()))
+            .set_key_name(self.key_name.as_ref().map(Input::known).transpose()?.map(String::from))
+            .set_iam_instance_profile(profile)
+            .user_data(encode(&self.machine.user_data(cx.region()?)?))
+            .metadata_options(InstanceMetadataOptionsRequest::builder().http_tokens(HttpTokensState::Required).build())
+            .tag_specifications(tags)
+            .tag_specifications(tags::ec2(cx, ResourceType::Volume)))
+    }
+}
+
+impl Resource for Instance {
+    const TYPE: &'static str = "aws:ec2:Instance";
+    type Outputs = InstanceOutputs;
+
+    fn schema() -> Schema {
+        Schema::new()
+            .replace_on(["instance_type", "image", "subnet", "key_name", "instance_profile", "machine"])
+            .regional(["id"])
+    }
+}
+
+impl AwsResource for Instance {
+    fn prepare(self, region: &Region, name: &str) -> Self {
+        let host = Host { image: self.image, instance_profile: self.instance_profile, machine: self.machine };
+        let Host { image, instance_profile, machine } = machine::prepare(region, name, &self.instance_type, host);
+        Self { image, instance_profile, machine, ..self }
+    }
+}
+
+impl Handler for Instance {
+    type Client = Aws;
+
+    fn check(&self) -> Vec<Problem> {
+        machine::problems(&self.machine, &self.instance_type)
+    }
+
+    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let request = inputs.request(cx, &ec2)?;
+        let answer = wait::retry(
+            cx,
+            "waiting until EC2 knows the new instance profile",
+            wait::CONSISTENCY,
+            |error| error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"),
+            async || request.clone().send().await.context("RunInstances"),
+        )
+        .await?;
+        let launched = answer.instances.unwrap_or_default().pop();
+        let launched = launched.ok_or_else(|| ProviderError::unsure("RunInstances: the answer has no instance"))?;
+        match settled(cx, &ec2, launched.instance_id().unwrap_or_default()).await {
+            Ok(instance) => Ok(Created { inputs: None, ..created(&instance, inputs) }),
+            Err(error) => Err(created(&launched, inputs).failed(error)),
+        }
+    }
+
+    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let instance = describe(&ec2, &prior.id).await?.filter(|instance| !is_over(instance));
+        Ok(instance.map(|instance| created(&instance, &prior.inputs)))
+    }
+
+    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let instance = describe(&ec2, &prior.id).await?.filter(|instance| !is_over(instance));
+        let instance = instance.ok_or_else(|| gone(&prior.id))?;
+        let mut groups = inputs.group_ids()?;
+        if groups.is_empty() {
+            groups = default_group(&ec2, instance.vpc_id().unwrap_or_default()).await?;
+        }
+        if !is_same_set(&living_groups(&instance), &groups) {
+            let call = ec2.modify_instance_attribute().instance_id(&prior.id).set_groups(Some(groups));
+            call.send().await.context("ModifyInstanceAttribute")?;
+        }
+        retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        Ok(created(&instance, inputs).outputs)
+    }
+
+    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances")?;
+        if cx.client().readiness() == Readiness::ControlPlane {
+            return Ok(());
+        }
+        wait::until(cx, "waiting until the instance has ended", wait::PATIENCE, async || {
+            let instance = describe(&ec2, &prior.id).await?;
+            Ok(instance.is_none_or(|instance| state(&instance) == InstanceStateName::Terminated).then_some(()))
+        })
+        .await
+    }
+
+    fn recovery() -> Recovery<Self> {
+        Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
+            Box::pin(async move {
+                let ec2 = cx.client().ec2(cx.region()?).await;
+                let call = ec2.describe_instances().filters(tags::ec2_filter(cx));
+                let answer = call.send().await.context("DescribeInstances")?;
+                let mut instances = answer.reservations().iter().flat_map(Reservation::instances);
+                let Some(instance) = instances.find(|instance| !is_over(instance)) else {
+                    return Ok(Found::Absent);
+                };
+                let instance = settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await?;
+                Ok(Found::Found(created(&instance, inputs)))
+            })
+        })
+    }
+}
+
+/// The instance once it runs, with the addresses it then has.
+async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Described, ProviderError> {
+    let patient = cx.client().readiness() == Readiness::Full;
+    wait::until(cx, "waiting until the instance runs", wait::PATIENCE, async || {
+        // A new instance is not seen everywhere at once.
+        let Some(instance) = describe(ec2, id).await? else { return Ok(None) };
+        if is_over(&instance) {
+            let why = instance.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason was given");
+            return Err(ProviderError::refused(format!("the instance {id} ended before it ran: {why}")));
+        }
+        Ok((!patient || state(&instance) == InstanceStateName::Running).then_some(instance))
+    })
+    .await
+}
+
+async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
+    let answer = ec2.describe_instances().instance_ids(id).send().await.context("DescribeInstances");
+    let reservations = found(answer)?.and_then(|answer| answer.reservations).unwrap_or_default();
+    Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).next())
+}
+
+async fn default_group(ec2: &Client, vpc: &str) -> Result<Vec<String>, AwsError> {
+    let call = ec2.describe_security_groups().filters(filter("group-name", "default")).filters(filter("vpc-id", vpc));
+    let answer = call.send().await.context("DescribeSecurityGroups")?;
+    Ok(answer.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect())
+}
+
+async fn retag(
+    ec2: &Client,
+    id: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Result<(), AwsError> {
+    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    let set: Vec<Tag> = new.iter().map(tag).collect();
+    let removed = old.keys().filter(|key| !new.contains_key(*key));
+    let removed: Vec<Tag> = removed.map(|key| Tag::builder().key(key).build()).collect();
+    if !set.is_empty() {
+        ec2.create_tags().resources(id).set_tags(Some(set)).send().await.context("CreateTags")?;
+    }
+    if !removed.is_empty() {
+        ec2.delete_tags().resources(id).set_tags(Some(removed)).send().await.context("DeleteTags")?;
+    }
+    Ok(())
+}
+
+fn gone(id: &str) -> ProviderError {
+    ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone"))
+}
+
+fn state(instance: &Described) -> InstanceStateName {
+    let state = instance.state().and_then(|state| state.name());
+    state.cloned().unwrap_or(InstanceStateName::Pending)
+}
+
+fn is_over(instance: &Described) -> bool {
+    matches!(state(instance), InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
+}
+
+fn living_groups(instance: &Described) -> Vec<String> {
+    instance.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect()
+}
+
+fn is_same_set(one: &[String], other: &[String]) -> bool {
+    one.iter().collect::<BTreeSet<_>>() == other.iter().collect()
+}
+
+/// The instance as it lives, in the words of the recorded inputs where they say the same.
+fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let id = text(instance.instance_id());
+    let groups = living_groups(instance);
+    let as_recorded = recorded.security_groups.is_empty()
+        || recorded.group_ids().is_ok_and(|recorded| is_same_set(&recorded, &groups));
+    let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()?.rsplit('/').next());
+    let kept = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
+    let tags = instance.tags().iter().filter_map(kept).filter(|(key, _)| recorded.tags.contains_key(key));
+    let inputs = Instance {
+        instance_type: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
+        image: recorded.image.as_ref().map(|_| ImageId::from(text(instance.image_id())).into()),
+        subnet: recorded.subnet.as_ref().map(|_| SubnetId::from(text(instance.subnet_id())).into()),
+        security_groups: if as_recorded {
+            recorded.security_groups.clone()
+        } else {
+            groups.into_iter().map(|id| SecurityGroupId::from(id).into()).collect()
+        },
+        key_name: instance.key_name().map(|name| KeyName::from(name).into()),
+        instance_profile: profile.map(|name| InstanceProfileName::from(name).into()),
+        machine: recorded.machine.clone(),
+        tags: tags.collect(),
+    };
+    let zone = instance.placement().and_then(|placement| placement.availability_zone());
+    let outputs = InstanceOutputs {
+        id: InstanceId::from(id.as_str()).into(),
+        private_ip: text(instance.private_ip_address()).into(),
+        public_ip: text(instance.public_ip_address()).into(),
+        public_dns: text(instance.public_dns_name()).into(),
+        availability_zone: text(zone).into(),
+    };
+    Created { id, inputs: Some(inputs), outputs }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use aws_sdk_ec2::types::{GroupIdentifier, IamInstanceProfile};
+
+    #[test]
+    fn what_lives_as_declared_shows_no_drift() {
+        let recorded = Instance {
+            image: Some(ImageId::from("ami-1").into()),
+            security_groups: vec![SecurityGroupId::from("sg-2").into(), SecurityGroupId::from("sg-1").into()],
+            instance_profile: Some(InstanceProfileName::from("web").into()),
+            tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
+            ..Instance::new("t3.micro")
+        };
+        let group = |id: &str| GroupIdentifier::builder().group_id(id).build();
+        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
+        let lives = Described::builder()
+            .instance_id("i-1")
+            .instance_type(InstanceType::T3Micro)
+            .image_id("ami-1")
+            .subnet_id("subnet-1")
+            .security_groups(group("sg-1"))
+            .security_groups(group("sg-2"))
+            .iam_instance_profile(IamInstanceProfile::builder().arn("arn:aws:iam::1:instance-profile/web").build())
+            .tags(tag("infra:operation", "x"))
+            .tags(tag("team", "a"));
+        let json = |instance: &Instance| serde_json::to_value(instance).unwrap();
+        let read = created(&lives.clone().build(), &recorded);
+        assert_eq!(json(&read.inputs.unwrap()), json(&recorded));
+        assert_eq!(read.outputs.public_ip.known().unwrap(), "");
+        let drifted = created(&lives.security_groups(group("sg-3")).build(), &recorded);
+        assert_eq!(drifted.inputs.unwrap().security_groups.len(), 3);
+    }
+}

@@ -1,0 +1,363 @@
+//! Rules of security groups.
+
+use crate::ids::SecurityGroupId;
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, UserIdGroupPair};
+use infra_core::{Input, provider::Problem, value::Unresolved};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
+
+/// One rule of a security group: which traffic, and from whom (ingress) or to whom (egress).
+///
+/// `Rule::tcp(443).from_anywhere()`, `Rule::tcp(8000..=8010).from_cidr("10.0.0.0/8")`,
+/// `Rule::tcp(5432).from_group(&application.id).describe("the application")`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Rule {
+    /// `tcp`, `udp`, `icmp`, or `-1` for everything.
+    pub protocol: String,
+    /// The first port; none for protocols that have none.
+    pub from_port: Option<u16>,
+    /// The last port.
+    pub to_port: Option<u16>,
+    /// The other side is these addresses, IPv4 or IPv6: `10.0.0.0/8`.
+    pub cidr: Option<Input<String>>,
+    /// The other side is the members of this group.
+    pub group: Option<Input<SecurityGroupId>>,
+    /// The other side is the members of the group itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub itself: bool,
+    /// What it is for, up to 255 characters.
+    pub description: Option<String>,
+}
+
+/// The traffic of a [`Rule`] whose other side is still to be named.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    protocol: &'static str,
+    range: Option<(u16, u16)>,
+}
+
+/// One port or a range of them.
+pub trait PortRange {
+    /// The first and the last.
+    fn bounds(self) -> (u16, u16);
+}
+
+impl PortRange for u16 {
+    fn bounds(self) -> (u16, u16) {
+        (self, self)
+    }
+}
+
+impl PortRange for RangeInclusive<u16> {
+    fn bounds(self) -> (u16, u16) {
+        (*self.start(), *self.end())
+    }
+}
+
+impl Rule {
+    /// TCP to this port, or these: `443`, `8000..=8010`.
+    pub fn tcp(ports: impl PortRange) -> Ports {
+        Ports { protocol: "tcp", range: Some(ports.bounds()) }
+    }
+
+    /// UDP to this port, or these.
+    pub fn udp(ports: impl PortRange) -> Ports {
+        Ports { protocol: "udp", range: Some(ports.bounds()) }
+    }
+
+    /// ICMP of every type, such as ping.
+    pub fn icmp() -> Ports {
+        Ports { protocol: "icmp", range: None }
+    }
+
+    /// Everything.
+    pub fn all() -> Ports {
+        Ports { protocol: "-1", range: None }
+    }
+
+    /// Says what it is for.
+    pub fn describe(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    pub(super) fn problems(&self, property: &str) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |message: String, hint: &str| problems.push(Problem::new(property, message).hint(hint));
+        match (self.from_port, self.to_port) {
+            (Some(from), Some(to)) if from > to => {
+                problem(format!("the ports {from} to {to} are no range"), "write the lower port first");
+            }
+            (Some(_), None) | (None, Some(_)) => {
+                problem("one end of the ports is missing".into(), "give both ends");
+            }
+            (None, None) if matches!(self.protocol.as_str(), "tcp" | "udp") => {
+                problem(format!("{} needs ports", self.protocol), "for all of them write 0..=65535");
+            }
+            _ => {}
+        }
+        let sides = [self.cidr.is_some(), self.group.is_some(), self.itself];
+        if sides.into_iter().filter(|side| *side).count() != 1 {
+            problem("a rule has exactly one other side".into(), "give either a CIDR or a group");
+        }
+        if let Some(Ok(cidr)) = self.cidr.as_ref().map(Input::known)
+            && canonical_cidr(&cidr).is_none()
+        {
+            problem(
+                format!("`{cidr}` is no address range"),
+                "write an address and a prefix length: `10.0.0.0/8`; one address is `203.0.113.7/32`",
+            );
+        }
+        problems
+    }
+}
+
+/// `from_…` is said of ingress and `to_…` of egress; they make the same rule.
+impl Ports {
+    /// Every IPv4 address.
+    pub fn from_anywhere(self) -> Rule {
+        self.from_cidr("0.0.0.0/0")
+    }
+
+    /// These addresses.
+    pub fn from_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
+        Rule { cidr: Some(cidr.into()), ..self.rule() }
+    }
+
+    /// The members of another group.
+    pub fn from_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
+        Rule { group: Some(group.into()), ..self.rule() }
+    }
+
+    /// The members of the group that the rule stands in.
+    pub fn from_itself(self) -> Rule {
+        Rule { itself: true, ..self.rule() }
+    }
+
+    /// Every IPv4 address.
+    pub fn to_anywhere(self) -> Rule {
+        self.from_anywhere()
+    }
+
+    /// These addresses.
+    pub fn to_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
+        self.from_cidr(cidr)
+    }
+
+    /// The members of another group.
+    pub fn to_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
+        self.from_group(group)
+    }
+
+    fn rule(self) -> Rule {
+        Rule {
+            protocol: self.protocol.to_owned(),
+            from_port: self.range.map(|range| range.0),
+            to_port: self.range.map(|range| range.1),
+            cidr: None,
+            group: None,
+            itself: false,
+            description: None,
+        }
+    }
+}
+
+/// What makes a rule the same rule for AWS; descriptions do not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    protocol: String,
+    ports: Option<(u16, u16)>,
+    peer: Peer,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Peer {
+    Cidr(String),
+    Group(String),
+}
+
+/// Rules as a set, with their descriptions.
+pub(super) type RuleSet = BTreeMap<Key, Option<String>>;
+
+/// The rules that a group shall have; `own` is its id.
+pub(super) fn wanted(rules: &[Rule], own: &str) -> Result<RuleSet, Unresolved> {
+    rules.iter().map(|rule| Ok((rule.key(own)?, rule.description.clone()))).collect()
+}
+
+/// What AWS gives every group as egress: everything to every IPv4 address.
+pub(super) fn default_egress() -> RuleSet {
+    wanted(&[Rule::all().to_anywhere()], "").unwrap_or_default()
+}
+
+/// The rules that a group has.
+pub(super) fn living(permissions: &[IpPermission]) -> RuleSet {
+    let mut set = RuleSet::new();
+    for permission in permissions {
+        let protocol = match permission.ip_protocol().unwrap_or("-1") {
+            "6" => "tcp",
+            "17" => "udp",
+            "1" => "icmp",
+            other => other,
+        };
+        let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
+        let ports = port(permission.from_port()).zip(port(permission.to_port())).filter(|_| protocol != "-1");
+        let mut add = |peer, description: Option<&str>| {
+            let key = Key { protocol: protocol.to_owned(), ports, peer };
+            set.insert(key, description.filter(|text| !text.is_empty()).map(str::to_owned));
+        };
+        for range in permission.ip_ranges() {
+            add(Peer::Cidr(range.cidr_ip().unwrap_or_default().to_owned()), range.description());
+        }
+        for range in permission.ipv6_ranges() {
+            add(Peer::Cidr(range.cidr_ipv6().unwrap_or_default().to_owned()), range.description());
+        }
+        for pair in permission.user_id_group_pairs() {
+            add(Peer::Group(pair.group_id().unwrap_or_default().to_owned()), pair.description());
+        }
+    }
+    set
+}
+
+/// The living rules in the order, and with the words, of the recorded ones; others after them.
+pub(super) fn as_recorded(living: &RuleSet, recorded: &[Rule], own: &str) -> Vec<Rule> {
+    let mut rest = living.clone();
+    let mut rules = Vec::new();
+    for rule in recorded {
+        let Ok(key) = rule.key(own) else { continue };
+        if let Some(description) = rest.remove(&key) {
+            rules.push(Rule { description, ..rule.clone() });
+        }
+    }
+    rules.extend(rest.into_iter().map(|(key, description)| key.rule(own, description)));
+    rules
+}
+
+/// The permissions of AWS's authorize and revoke calls.
+pub(super) fn permissions<'a>(rules: impl IntoIterator<Item = (&'a Key, &'a Option<String>)>) -> Vec<IpPermission> {
+    rules.into_iter().map(|(key, description)| key.permission(description.as_deref())).collect()
+}
+
+impl Rule {
+    fn key(&self, own: &str) -> Result<Key, Unresolved> {
+        let peer = match (&self.cidr, &self.group) {
+            (Some(cidr), _) => {
+                let cidr = cidr.known()?;
+                Peer::Cidr(canonical_cidr(&cidr).unwrap_or(cidr))
+            }
+            (None, Some(group)) => Peer::Group(group.known()?.to_string()),
+            (None, None) => Peer::Group(own.to_owned()),
+        };
+        let ports = self.from_port.zip(self.to_port);
+        Ok(Key { protocol: self.protocol.clone(), ports, peer })
+    }
+}
+
+impl Key {
+    fn rule(self, own: &str, description: Option<String>) -> Rule {
+        let (cidr, group, itself) = match self.peer {
+            Peer::Cidr(cidr) => (Some(cidr.into()), None, false),
+            Peer::Group(group) if group == own => (None, None, true),
+            Peer::Group(group) => (None, Some(SecurityGroupId::from(group).into()), false),
+        };
+        Rule {
+            protocol: self.protocol,
+            from_port: self.ports.map(|ports| ports.0),
+            to_port: self.ports.map(|ports| ports.1),
+            cidr,
+            group,
+            itself,
+            description,
+        }
+    }
+
+    fn permission(&self, description: Option<&str>) -> IpPermission {
+        let (from, to) = match self.ports {
+            Some((from, to)) => (Some(from.into()), Some(to.into())),
+            None if self.protocol.starts_with("icmp") => (Some(-1), Some(-1)),
+            None => (None, None),
+        };
+        let permission = IpPermission::builder().ip_protocol(&self.protocol).set_from_port(from).set_to_port(to);
+        let description = description.map(str::to_owned);
+        match &self.peer {
+            Peer::Cidr(cidr) if cidr.contains(':') => {
+                permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).set_description(description).build())
+            }
+            Peer::Cidr(cidr) => {
+                permission.ip_ranges(IpRange::builder().cidr_ip(cidr).set_description(description).build())
+            }
+            Peer::Group(id) => permission
+                .user_id_group_pairs(UserIdGroupPair::builder().group_id(id).set_description(description).build()),
+        }
+        .build()
+    }
+}
+
+/// The range as AWS keeps it, host bits cleared; `None` for what is no range.
+fn canonical_cidr(cidr: &str) -> Option<String> {
+    let (address, length) = cidr.split_once('/')?;
+    let length: u32 = length.parse().ok()?;
+    match address.parse().ok()? {
+        IpAddr::V4(address) if length <= 32 => {
+            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+            Some(format!("{}/{length}", std::net::Ipv4Addr::from(u32::from(address) & mask)))
+        }
+        IpAddr::V6(address) if length <= 128 => {
+            let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+            Some(format!("{}/{length}", std::net::Ipv6Addr::from(u128::from(address) & mask)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn ranges_are_canonical() {
+        for (given, kept) in [
+            ("10.1.2.3/16", Some("10.1.0.0/16")),
+            ("0.0.0.0/0", Some("0.0.0.0/0")),
+            ("1.2.3.4/32", Some("1.2.3.4/32")),
+            ("2001:DB8::1/32", Some("2001:db8::/32")),
+            ("10.0.0.0", None),
+            ("10.0.0.0/33", None),
+            ("example.com/8", None),
+        ] {
+            assert_eq!(canonical_cidr(given).as_deref(), kept, "{given}");
+        }
+    }
+
+    #[test]
+    fn rules_survive_the_way_to_aws_and_back() {
+        let rules = vec![
+            Rule::tcp(8080).from_anywhere().describe("users"),
+            Rule::udp(5000..=5010).from_cidr("10.1.2.3/16"),
+            Rule::icmp().from_cidr("2001:db8::/32"),
+            Rule::tcp(22).from_itself(),
+            Rule::all().from_group(SecurityGroupId::from("sg-2")),
+        ];
+        let set = wanted(&rules, "sg-1").unwrap();
+        let living = living(&permissions(&set));
+        assert_eq!(living, set);
+        let back = as_recorded(&living, &rules, "sg-1");
+        assert_eq!(serde_json::to_value(&back).unwrap(), serde_json::to_value(&rules).unwrap());
+    }
+
+    #[test]
+    fn drift_is_seen_behind_what_is_recorded() {
+        let recorded = vec![Rule::tcp(80).from_anywhere(), Rule::tcp(443).from_anywhere()];
+        let lives = wanted(&[Rule::tcp(22).from_anywhere(), Rule::tcp(443).from_anywhere()], "sg-1").unwrap();
+        let ports: Vec<_> = as_recorded(&lives, &recorded, "sg-1").iter().map(|rule| rule.from_port).collect();
+        assert_eq!(ports, [Some(443), Some(22)]);
+    }
+
+    #[test]
+    fn impossible_rules_are_named() {
+        let bad = Rule { to_port: Some(70), ..Rule::tcp(80).from_cidr("10.0.0.0") };
+        let problems = bad.problems("ingress[0]");
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(Rule::tcp(80).from_anywhere().problems("ingress[0]").is_empty());
+    }
+}

@@ -1,0 +1,375 @@
+//! `aws:elb:LoadBalancer`: an application load balancer.
+
+use super::{derived_name, is_ours, name_problem};
+use crate::{
+    client::Aws,
+    error::{AwsError, SdkContext, found},
+    ids::{Arn, SecurityGroupId, SubnetId},
+    region::AwsResource,
+    tags, wait,
+};
+use aws_sdk_elasticloadbalancingv2::{
+    Client,
+    types::{
+        LoadBalancer as Described, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerStateEnum,
+        LoadBalancerTypeEnum,
+    },
+};
+use infra_core::{
+    Input, Output, Resource, Schema,
+    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
+    target::Readiness,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// An application load balancer: it takes HTTP requests and hands them to targets.
+///
+/// Made by `CreateLoadBalancer`; changed in place by `SetSecurityGroups`, `SetSubnets` and
+/// `ModifyLoadBalancerAttributes`. It is ready when AWS calls it active, which takes some minutes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoadBalancer {
+    /// Its name, unique in account and region; derived from the declaration's when none is given.
+    pub name: Option<String>,
+    /// From where it can be reached.
+    pub scheme: Scheme,
+    /// Where it lives: at least two subnets, each in another zone.
+    pub subnets: Input<Vec<SubnetId>>,
+    /// Who may reach it. Empty means the VPC's default group.
+    pub security_groups: Vec<Input<SecurityGroupId>>,
+    /// After how many seconds without traffic a connection is closed, 1 to 4000; AWS's 60 when not given.
+    pub idle_timeout: Option<u32>,
+}
+
+/// From where a balancer can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// From anywhere: it has public addresses.
+    #[default]
+    InternetFacing,
+    /// From inside the VPC.
+    Internal,
+}
+
+/// What a [`LoadBalancer`] tells.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoadBalancerOutputs {
+    /// Its Amazon Resource Name.
+    pub arn: Output<Arn<LoadBalancer>>,
+    /// The host name that leads to it.
+    pub dns_name: Output<String>,
+    /// The hosted zone of that name, for alias records of Route 53.
+    pub zone_id: Output<String>,
+    /// Its name.
+    pub name: Output<String>,
+}
+
+const IDLE_TIMEOUT: &str = "idle_timeout.timeout_seconds";
+const DEFAULT_IDLE_TIMEOUT: u32 = 60;
+
+impl LoadBalancer {
+    /// An internet-facing application load balancer in these subnets, reachable as these groups say.
+    pub fn application(
+        subnets: impl Into<Input<Vec<SubnetId>>>,
+        security_groups: impl IntoIterator<Item = Input<SecurityGroupId>>,
+    ) -> Self {
+        Self {
+            name: None,
+            scheme: Scheme::InternetFacing,
+            subnets: subnets.into(),
+            security_groups: security_groups.into_iter().collect(),
+            idle_timeout: None,
+        }
+    }
+
+    fn balancer_name(&self, cx: &Context<'_, Aws>) -> String {
+        self.name.clone().unwrap_or_else(|| derived_name(cx))
+    }
+
+    fn subnet_ids(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(self.subnets.known()?.into_iter().map(String::from).collect())
+    }
+
+    fn group_ids(&self) -> Result<Vec<String>, ProviderError> {
+        self.security_groups.iter().map(|group| Ok(group.known()?.into())).collect()
+    }
+}
+
+impl Resource for LoadBalancer {
+    const TYPE: &'static str = "aws:elb:LoadBalancer";
+    type Outputs = LoadBalancerOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["name", "scheme"]).regional(["arn"])
+    }
+}
+
+impl AwsResource for LoadBalancer {}
+
+impl Handler for LoadBalancer {
+    type Client = Aws;
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems: Vec<Problem> = self.name.as_deref().and_then(name_problem).into_iter().collect();
+        if self.subnets.known().is_ok_and(|subnets| subnets.len() < 2) {
+            problems.push(
+                Problem::new("subnets", "a load balancer needs at least two subnets")
+                    .hint("give it subnets in two zones, such as those of the default VPC"),
+            );
+        }
+        if self.idle_timeout.is_some_and(|seconds| !(1..=4000).contains(&seconds)) {
+            problems.push(Problem::new("idle_timeout", "it takes 1 to 4000 seconds"));
+        }
+        problems
+    }
+
+    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        let name = inputs.balancer_name(cx);
+        // CreateLoadBalancer succeeds when somebody else has already made one of this name with the same settings.
+        if inputs.name.is_some() && by_name(&elb, &name).await?.is_some() && ours(cx, &elb, &name).await?.is_none() {
+            return Err(taken(&name));
+        }
+        let groups = inputs.group_ids()?;
+        let answer = elb
+            .create_load_balancer()
+            .name(&name)
+            .r#type(LoadBalancerTypeEnum::Application)
+            .scheme(inputs.scheme.into())
+            .set_subnets(Some(inputs.subnet_ids()?))
+            .set_security_groups((!groups.is_empty()).then_some(groups))
+            .set_tags(Some(tags::balancing(cx)))
+            .send()
+            .await
+            .context("CreateLoadBalancer");
+        let balancer = match answer {
+            Ok(answer) => answer.load_balancers.unwrap_or_default().pop().ok_or_else(|| lost(&name))?,
+            // The SDK repeats a request whose answer was lost.
+            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &elb, &name).await?.ok_or(error)?,
+            Err(error) => return Err(error.into()),
+        };
+        let created = Created::new(balancer.load_balancer_arn().unwrap_or_default(), outputs(&balancer));
+        match converge(cx, &elb, &created.id, inputs).await {
+            Ok(()) => Ok(created),
+            Err(error) => Err(created.failed(error)),
+        }
+    }
+
+    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        match describe(&elb, &prior.id).await? {
+            Some(balancer) => {
+                let idle = idle_timeout(&elb, &prior.id).await?;
+                Ok(Some(live(&balancer, idle, &prior.inputs)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        converge(cx, &elb, &prior.id, inputs).await?;
+        Ok(prior.outputs.clone())
+    }
+
+    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        let call = elb.delete_load_balancer().load_balancer_arn(&prior.id);
+        found(call.send().await.context("DeleteLoadBalancer"))?;
+        wait::until(cx, "waiting until the balancer is gone", wait::PATIENCE, async || {
+            Ok(describe(&elb, &prior.id).await?.is_none().then_some(()))
+        })
+        .await
+    }
+
+    fn recovery() -> Recovery<Self> {
+        Recovery::name(|cx: &Context<'_, Aws>, inputs| {
+            Box::pin(async move {
+                let elb = cx.client().balancing(cx.region()?).await;
+                let Some(balancer) = ours(cx, &elb, &inputs.balancer_name(cx)).await? else {
+                    return Ok(Found::Absent);
+                };
+                let idle = idle_timeout(&elb, balancer.load_balancer_arn().unwrap_or_default()).await?;
+                Ok(Found::Found(live(&balancer, idle, inputs)))
+            })
+        })
+    }
+}
+
+/// Brings groups, subnets and attributes in order, whatever they are now, and waits until the balancer is active.
+async fn converge(cx: &Context<'_, Aws>, elb: &Client, arn: &str, inputs: &LoadBalancer) -> Result<(), ProviderError> {
+    let balancer = describe(elb, arn).await?.ok_or_else(|| lost(arn))?;
+    let groups = inputs.group_ids()?;
+    if !groups.is_empty() && !same(balancer.security_groups(), &groups) {
+        let call = elb.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups));
+        call.send().await.context("SetSecurityGroups")?;
+    }
+    let subnets = inputs.subnet_ids()?;
+    if !same(&subnets_of(&balancer), &subnets) {
+        let call = elb.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets));
+        call.send().await.context("SetSubnets")?;
+    }
+    let idle = inputs.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT);
+    if idle_timeout(elb, arn).await? != idle {
+        let attribute = LoadBalancerAttribute::builder().key(IDLE_TIMEOUT).value(idle.to_string()).build();
+        let call = elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
+        call.send().await.context("ModifyLoadBalancerAttributes")?;
+    }
+    if cx.client().readiness() == Readiness::ControlPlane {
+        return Ok(());
+    }
+    wait::until(cx, "waiting until the balancer is active", wait::PATIENCE, async || {
+        let balancer = describe(elb, arn).await?.ok_or_else(|| lost(arn))?;
+        let state = balancer.state();
+        match state.and_then(|state| state.code()) {
+            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Ok(Some(())),
+            Some(LoadBalancerStateEnum::Failed) => Err(ProviderError::refused(format!(
+                "the load balancer could not be set up: {}",
+                state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason")
+            ))
+            .hint("remove what the reason names, then replace the balancer: `up --replace` with its URN")),
+            _ => Ok(None),
+        }
+    })
+    .await
+}
+
+async fn describe(elb: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elb.describe_load_balancers().load_balancer_arns(arn).send().await.context("DescribeLoadBalancers");
+    Ok(found(answer)?.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()))
+}
+
+async fn by_name(elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elb.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
+    Ok(found(answer)?.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()))
+}
+
+/// The balancer of this name, if this very operation made it.
+async fn ours(cx: &Context<'_, Aws>, elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    match by_name(elb, name).await? {
+        Some(balancer) if is_ours(cx, elb, balancer.load_balancer_arn().unwrap_or_default()).await? => {
+            Ok(Some(balancer))
+        }
+        _ => Ok(None),
+    }
+}
+
+async fn idle_timeout(elb: &Client, arn: &str) -> Result<u32, AwsError> {
+    let call = elb.describe_load_balancer_attributes().load_balancer_arn(arn);
+    let answer = call.send().await.context("DescribeLoadBalancerAttributes")?;
+    let attribute = answer.attributes().iter().find(|attribute| attribute.key() == Some(IDLE_TIMEOUT));
+    Ok(attribute.and_then(|attribute| attribute.value()?.parse().ok()).unwrap_or(DEFAULT_IDLE_TIMEOUT))
+}
+
+fn lost(balancer: &str) -> ProviderError {
+    ProviderError::of(ErrorKind::NotFound, format!("the load balancer {balancer} is gone"))
+}
+
+fn taken(name: &str) -> ProviderError {
+    ProviderError::of(ErrorKind::AlreadyExists, format!("there is already a load balancer `{name}`"))
+        .hint("choose another name, or bring the balancer under management with `stack import`")
+}
+
+/// The balancer as it lives, in the words of the recorded inputs where they say the same.
+fn live(balancer: &Described, idle_timeout: u32, recorded: &LoadBalancer) -> Created<LoadBalancer> {
+    let subnets = subnets_of(balancer);
+    let groups = balancer.security_groups();
+    let recorded_groups = recorded.group_ids().unwrap_or_default();
+    let same_subnets = recorded.subnet_ids().is_ok_and(|recorded| same(&recorded, &subnets));
+    let inputs = LoadBalancer {
+        name: recorded.name.as_ref().and(balancer.load_balancer_name.clone()),
+        scheme: balancer.scheme().map_or(recorded.scheme, Scheme::from),
+        subnets: if same_subnets {
+            recorded.subnets.clone()
+        } else {
+            subnets.into_iter().map(SubnetId::from).collect::<Vec<_>>().into()
+        },
+        security_groups: if recorded_groups.is_empty() || same(groups, &recorded_groups) {
+            recorded.security_groups.clone()
+        } else {
+            groups.iter().map(|id| SecurityGroupId::from(id.as_str()).into()).collect()
+        },
+        idle_timeout: match recorded.idle_timeout {
+            None if idle_timeout == DEFAULT_IDLE_TIMEOUT => None,
+            _ => Some(idle_timeout),
+        },
+    };
+    Created {
+        id: balancer.load_balancer_arn().unwrap_or_default().to_owned(),
+        inputs: Some(inputs),
+        outputs: outputs(balancer),
+    }
+}
+
+fn outputs(balancer: &Described) -> LoadBalancerOutputs {
+    LoadBalancerOutputs {
+        arn: Arn::from(balancer.load_balancer_arn().unwrap_or_default()).into(),
+        dns_name: balancer.dns_name().unwrap_or_default().into(),
+        zone_id: balancer.canonical_hosted_zone_id().unwrap_or_default().into(),
+        name: balancer.load_balancer_name().unwrap_or_default().into(),
+    }
+}
+
+fn subnets_of(balancer: &Described) -> Vec<String> {
+    balancer.availability_zones().iter().filter_map(|zone| zone.subnet_id.clone()).collect()
+}
+
+fn same(left: &[String], right: &[String]) -> bool {
+    left.iter().collect::<BTreeSet<_>>() == right.iter().collect()
+}
+
+impl From<Scheme> for LoadBalancerSchemeEnum {
+    fn from(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::InternetFacing => Self::InternetFacing,
+            Scheme::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<&LoadBalancerSchemeEnum> for Scheme {
+    fn from(scheme: &LoadBalancerSchemeEnum) -> Self {
+        match scheme {
+            LoadBalancerSchemeEnum::Internal => Self::Internal,
+            _ => Self::InternetFacing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_elasticloadbalancingv2::types::AvailabilityZone;
+
+    fn subnets(ids: &[&str]) -> Vec<SubnetId> {
+        ids.iter().map(|id| SubnetId::from(*id)).collect()
+    }
+
+    #[test]
+    fn one_subnet_is_too_few() {
+        let balancer = LoadBalancer::application(subnets(&["subnet-1"]), []);
+        assert_eq!(balancer.check()[0].property, "subnets");
+        let balancer = LoadBalancer { idle_timeout: Some(0), ..LoadBalancer::application(subnets(&["a", "b"]), []) };
+        assert_eq!(balancer.check()[0].property, "idle_timeout");
+    }
+
+    #[test]
+    fn what_lives_as_declared_shows_no_drift() {
+        let recorded = LoadBalancer::application(subnets(&["b", "a"]), [SecurityGroupId::from("sg-1").into()]);
+        let zone = |id: &str| AvailabilityZone::builder().subnet_id(id).build();
+        let lives = Described::builder()
+            .load_balancer_name("web-abc")
+            .load_balancer_arn("arn:balancer")
+            .scheme(LoadBalancerSchemeEnum::InternetFacing)
+            .availability_zones(zone("a"))
+            .availability_zones(zone("b"))
+            .security_groups("sg-1");
+        let json = |inputs: &LoadBalancer| serde_json::to_value(inputs).ok();
+        let read = live(&lives.clone().build(), 60, &recorded).inputs;
+        assert_eq!(read.as_ref().and_then(json), json(&recorded));
+        let read = live(&lives.security_groups("sg-2").build(), 30, &recorded).inputs;
+        assert_eq!(read.as_ref().map(|inputs| inputs.security_groups.len()), Some(2));
+        assert_eq!(read.and_then(|inputs| inputs.idle_timeout), Some(30));
+    }
+}

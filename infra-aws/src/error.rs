@@ -1,0 +1,341 @@
+//! What AWS's errors mean, in one place.
+
+use crate::client::earlier_attempt_may_have_arrived;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::{
+    client::{orchestrator::HttpResponse, result::SdkError},
+    http::Headers,
+};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use infra_core::provider::{ErrorKind, ProviderError};
+use std::{error::Error, fmt, io};
+
+/// A call that failed. `?` makes it a [`ProviderError`]; before that, its code can be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsError {
+    /// What the failure means.
+    pub kind: ErrorKind,
+    /// The API operation, such as `CreateSecurityGroup`.
+    pub operation: &'static str,
+    /// The service's error code, such as `InvalidGroup.NotFound`; none when no service answered.
+    pub code: Option<String>,
+    /// What the service said.
+    pub message: String,
+    /// What AWS support asks for.
+    pub request_id: Option<String>,
+    hint: Option<String>,
+}
+
+/// Names the operation that an SDK call performs, and says what its failure means.
+pub(crate) trait SdkContext<T> {
+    /// `ec2.create_vpc().send().await.context("CreateVpc")?`
+    fn context(self, operation: &'static str) -> Result<T, AwsError>;
+}
+
+impl<T, E> SdkContext<T> for Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    fn context(self, operation: &'static str) -> Result<T, AwsError> {
+        self.map_err(aws_error(operation))
+    }
+}
+
+/// The same for `map_err`.
+pub(crate) fn aws_error<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> AwsError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+{
+    move |error| match &error {
+        SdkError::ServiceError(service) => {
+            let response = service.raw();
+            refusal(operation, service.err().meta(), response.status().as_u16(), response.headers())
+        }
+        other => transport(operation, other, other.raw_response().map(HttpResponse::headers)),
+    }
+}
+
+impl AwsError {
+    /// Whether the service answered with one of these codes.
+    pub fn is(&self, codes: &[&str]) -> bool {
+        self.code.as_deref().is_some_and(|code| codes.contains(&code))
+    }
+
+    /// Says what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.operation)?;
+        if let Some(code) = &self.code {
+            write!(f, "{code}: ")?;
+        }
+        f.write_str(&self.message)?;
+        match &self.request_id {
+            Some(id) => write!(f, " (request {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for AwsError {}
+
+impl From<AwsError> for ProviderError {
+    fn from(error: AwsError) -> Self {
+        let provider = Self::of(error.kind, error.to_string());
+        match error.hint {
+            Some(hint) => provider.hint(hint),
+            None => provider,
+        }
+    }
+}
+
+/// `None` for "there is no such thing".
+pub(crate) fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the request can have reached nobody: no credentials to sign it with, or nobody to connect to.
+pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    unsent(error).is_some()
+}
+
+enum Unsent {
+    Credentials(String),
+    Connection(String),
+}
+
+fn unsent(error: &(dyn Error + 'static)) -> Option<Unsent> {
+    chain(error).find_map(|cause| {
+        if let Some(credentials) = cause.downcast_ref::<CredentialsError>() {
+            return Some(Unsent::Credentials(deepest(credentials)));
+        }
+        let refused =
+            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
+        (refused || cause.to_string() == "dns error").then(|| Unsent::Connection(deepest(cause)))
+    })
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
+}
+
+fn deepest(error: &(dyn Error + 'static)) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The service answered, with an error.
+fn refusal(
+    operation: &'static str,
+    meta: &aws_smithy_types::error::ErrorMetadata,
+    status: u16,
+    headers: &Headers,
+) -> AwsError {
+    let code = meta.code().map(str::to_owned);
+    let named = code.as_deref().unwrap_or_default();
+    let mut kind = classify(named, status);
+    if kind == ErrorKind::Refused && earlier_attempt_may_have_arrived(headers) {
+        kind = ErrorKind::Unsure;
+    }
+    let header = |name| headers.get(name).map(str::to_owned);
+    let request_id = meta.extra("aws_request_id").map(str::to_owned);
+    AwsError {
+        kind,
+        operation,
+        message: meta.message().map_or_else(|| format!("HTTP status {status}"), str::to_owned),
+        request_id: request_id.or_else(|| header("x-amzn-requestid")).or_else(|| header("x-amz-request-id")),
+        hint: advice(operation, named),
+        code,
+    }
+}
+
+/// No service answered, or not so that it could be understood.
+fn transport<E>(operation: &'static str, error: &SdkError<E, HttpResponse>, headers: Option<&Headers>) -> AwsError
+where
+    E: Error + Send + Sync + 'static,
+{
+    let (kind, message, hint) = match (unsent(error), error) {
+        (Some(Unsent::Credentials(why)), _) => (
+            ErrorKind::Refused,
+            format!("no AWS credentials were found, or they cannot be used: {why}"),
+            Some(
+                "run `aws configure` or `aws sso login`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ),
+        ),
+        (Some(Unsent::Connection(why)), _) => (
+            ErrorKind::Refused,
+            format!("the endpoint does not answer: {why}"),
+            Some("for the local cloud see `stack local status`; for AWS check the network and the region's name"),
+        ),
+        (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Refused, words(error), None),
+        (None, SdkError::TimeoutError(_)) => (ErrorKind::Unsure, "there was no answer in time".to_owned(), None),
+        (None, _) => (ErrorKind::Unsure, words(error), None),
+    };
+    AwsError {
+        kind,
+        operation,
+        code: None,
+        message,
+        request_id: headers.and_then(|headers| headers.get("x-amzn-requestid")).map(str::to_owned),
+        hint: hint.map(str::to_owned),
+    }
+}
+
+/// The whole chain of causes in one line.
+fn words(error: &(dyn Error + 'static)) -> String {
+    let mut words: Vec<String> = chain(error).map(ToString::to_string).collect();
+    words.dedup();
+    words.join(": ")
+}
+
+/// What a code means. Codes are each service's own; the suffixes are common to most.
+fn classify(code: &str, status: u16) -> ErrorKind {
+    const MISSING: &[&str] = &[
+        "NotFound",
+        "NotFoundException",
+        "NotFoundFault",
+        "NoSuchEntity",
+        "NoSuchBucket",
+        "NoSuchKey",
+        "NoSuchTagSet",
+        "NoSuchVersion",
+        "NoSuchBucketPolicy",
+        "ParameterNotFound",
+        "ParameterVersionNotFound",
+    ];
+    const EXISTING: &[&str] = &[
+        "AlreadyExists",
+        "AlreadyExistsException",
+        "AlreadyExistsFault",
+        "Duplicate",
+        "EntityAlreadyExists",
+        "BucketAlreadyExists",
+        "BucketAlreadyOwnedByYou",
+        "DuplicateListener",
+        "DuplicateLoadBalancerName",
+        "DuplicateTargetGroupName",
+        "ParameterAlreadyExists",
+    ];
+    const NEEDED: &[&str] = &[
+        "DependencyViolation",
+        "ResourceInUse",
+        "ResourceInUseFault",
+        "DeleteConflict",
+        "BucketNotEmpty",
+        "InUse",
+        "ScalingActivityInProgress",
+    ];
+    let whole = code.trim_end_matches("Exception");
+    let last = code.rsplit('.').next().unwrap_or_default();
+    let means = |codes: &[&str], suffixes: &[&str]| {
+        [code, whole, last].iter().any(|code| codes.contains(code))
+            || suffixes.iter().any(|suffix| whole.ends_with(suffix))
+    };
+    if means(MISSING, &["NotFound", ".Malformed.NotFound"]) || (status == 404 && code.is_empty()) {
+        ErrorKind::NotFound
+    } else if means(EXISTING, &["AlreadyExists"]) {
+        ErrorKind::AlreadyExists
+    } else if means(NEEDED, &[]) {
+        ErrorKind::Dependency
+    } else if status >= 500 && !is_throttling(code) {
+        ErrorKind::Unsure
+    } else {
+        ErrorKind::Refused
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    ["Throttl", "LimitExceeded", "TooManyRequests", "SlowDown", "InsufficientInstanceCapacity", "InsufficientCapacity"]
+        .iter()
+        .any(|part| code.contains(part))
+}
+
+fn advice(operation: &str, code: &str) -> Option<String> {
+    let hint = match code {
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
+            format!("let the user or role that runs this program perform the action `{operation}`")
+        }
+        "AuthFailure"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch" => "check the access key: `aws sts get-caller-identity` should answer".to_owned(),
+        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+            "the session has expired: sign in again, such as with `aws sso login`".to_owned()
+        }
+        "OptInRequired" => "subscribe to the service, or enable the region, in the AWS console".to_owned(),
+        _ if code.contains("LimitExceeded") && code != "RequestLimitExceeded" => {
+            "the account's quota is used up: delete something, or ask for more in Service Quotas".to_owned()
+        }
+        _ if is_throttling(code) => "AWS has no capacity for it now: try again later".to_owned(),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_understood() {
+        for (code, status, kind) in [
+            ("InvalidGroup.NotFound", 400, ErrorKind::NotFound),
+            ("InvalidLaunchTemplateId.NotFound", 400, ErrorKind::NotFound),
+            ("InvalidInstanceID.NotFound", 400, ErrorKind::NotFound),
+            ("InvalidSecurityGroupRuleId.NotFound", 400, ErrorKind::NotFound),
+            ("LoadBalancerNotFound", 400, ErrorKind::NotFound),
+            ("LoadBalancerNotFoundException", 400, ErrorKind::NotFound),
+            ("TargetGroupNotFound", 400, ErrorKind::NotFound),
+            ("NoSuchEntity", 404, ErrorKind::NotFound),
+            ("NoSuchEntityException", 404, ErrorKind::NotFound),
+            ("NoSuchBucket", 404, ErrorKind::NotFound),
+            ("NotFound", 404, ErrorKind::NotFound),
+            ("", 404, ErrorKind::NotFound),
+            ("ParameterNotFound", 400, ErrorKind::NotFound),
+            ("InvalidGroup.Duplicate", 400, ErrorKind::AlreadyExists),
+            ("InvalidKeyPair.Duplicate", 400, ErrorKind::AlreadyExists),
+            ("InvalidPermission.Duplicate", 400, ErrorKind::AlreadyExists),
+            ("InvalidLaunchTemplateName.AlreadyExistsException", 400, ErrorKind::AlreadyExists),
+            ("EntityAlreadyExists", 409, ErrorKind::AlreadyExists),
+            ("AlreadyExists", 400, ErrorKind::AlreadyExists),
+            ("DuplicateTargetGroupName", 400, ErrorKind::AlreadyExists),
+            ("BucketAlreadyOwnedByYou", 409, ErrorKind::AlreadyExists),
+            ("DependencyViolation", 400, ErrorKind::Dependency),
+            ("ResourceInUse", 400, ErrorKind::Dependency),
+            ("ResourceInUseException", 400, ErrorKind::Dependency),
+            ("DeleteConflict", 409, ErrorKind::Dependency),
+            ("BucketNotEmpty", 409, ErrorKind::Dependency),
+            ("InvalidParameterValue", 400, ErrorKind::Refused),
+            ("UnauthorizedOperation", 403, ErrorKind::Refused),
+            ("RequestLimitExceeded", 503, ErrorKind::Refused),
+            ("InternalError", 500, ErrorKind::Unsure),
+            ("", 503, ErrorKind::Unsure),
+        ] {
+            assert_eq!(classify(code, status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn text_names_operation_code_and_request() {
+        let error = AwsError {
+            kind: ErrorKind::Refused,
+            operation: "CreateVpc",
+            code: Some("UnauthorizedOperation".into()),
+            message: "You are not authorized.".into(),
+            request_id: Some("r-1".into()),
+            hint: advice("CreateVpc", "UnauthorizedOperation"),
+        };
+        let error = ProviderError::from(error);
+        assert_eq!(error.message, "CreateVpc: UnauthorizedOperation: You are not authorized. (request r-1)");
+        assert!(error.hint.is_some_and(|hint| hint.contains("`CreateVpc`")));
+    }
+}

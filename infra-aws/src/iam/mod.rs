@@ -1,0 +1,4 @@
+//! Identity and Access Management.
+
+pub mod instance_profile;
+pub mod role;

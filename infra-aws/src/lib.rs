@@ -1,0 +1,245 @@
+//! AWS resources for infra programs, through the official SDK.
+//!
+//! ```
+//! use infra_aws::{self as aws, *};
+//! use infra_core::{Config, Result, Stack, output_format, random::Password};
+//!
+//! /// A web application behind a load balancer, and its database in another region.
+//! fn web(stack: &Stack, config: &Config) -> Result {
+//!     let virginia = aws::region(stack, "us-east-1");
+//!     let ohio = aws::region(stack, "us-east-2");
+//!
+//!     let password = stack.add("database-password", Password::of_length(32));
+//!     let database = PostgresHost::new(&ohio, "database")
+//!         .instance_type("t3.micro")
+//!         .database("web", "cloud", password.value)
+//!         .reachable_from(&virginia)
+//!         .declare()?;
+//!
+//!     let network = virginia.lookup(DefaultVpc);
+//!     let access = virginia.add("access", SecurityGroup {
+//!         ingress: vec![Rule::tcp(8080).from_anywhere()],
+//!         ..SecurityGroup::in_vpc(network.vpc_id.clone())
+//!     });
+//!     let machine = Machine::debian().service(
+//!         Service::cargo_bin("web").env("DATABASE_URL", database.url).listen(8080).health("/healthz"),
+//!     );
+//!     let template = virginia.add("application", LaunchTemplate {
+//!         security_groups: vec![access.id.clone()],
+//!         machine,
+//!         ..LaunchTemplate::new(config.get_or("instanceType", "t3.micro")?)
+//!     });
+//!     let balancer = virginia.add("balancer", LoadBalancer::application(network.subnets.clone(), [access.id]));
+//!     let targets = virginia.add("targets", TargetGroup::http(8080, network.vpc_id).health_path("/healthz"));
+//!     virginia.add("listener", Listener::http(8080, balancer.arn).forward(targets.arn.clone()));
+//!     let group = virginia.add("group", AutoScalingGroup {
+//!         min: 1,
+//!         max: 4,
+//!         desired: Some(2),
+//!         targets: vec![targets.arn],
+//!         ..AutoScalingGroup::from(template.version(), network.subnets)
+//!     });
+//!     virginia.add("scale-on-cpu", ScalingPolicy::target_cpu(group.name, 50.0));
+//!
+//!     stack.export("url", output_format!("http://{}:8080", balancer.dns_name));
+//!     Ok(())
+//! }
+//! # let target = infra_core::Target::aws();
+//! # let declared = infra_core::stack::declare("web", "dev", target, &Config::default(), &web);
+//! # assert!(declared.graph.is_ok(), "{:?}", declared.graph);
+//! ```
+//!
+//! # Layout
+//! - [`region`], [`Region`]: where a program declares
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
+//! - [`machine`]: what a host runs; [`artifact`]: the programs for it
+//! - [`PostgresHost`]: a database server, as a component
+//! - [`ids`]: typed identifiers
+//! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
+//! - `error`, `wait`, `tags`: what every kind uses
+
+pub mod artifact;
+pub mod autoscaling;
+mod client;
+pub mod ec2;
+pub mod elb;
+mod error;
+pub mod iam;
+pub mod ids;
+pub mod machine;
+mod postgres_host;
+mod region;
+pub mod s3;
+pub mod ssm;
+mod tags;
+mod wait;
+
+pub use artifact::{CargoBin, CargoBinOutputs};
+pub use autoscaling::{
+    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck, Refresh},
+    scaling_policy::{Metric, ScalingPolicy, ScalingPolicyOutputs},
+};
+pub use client::Aws;
+pub use ec2::{
+    default_vpc::{DefaultVpc, DefaultVpcOutputs},
+    image::{Image, ImageOutputs},
+    instance::{Instance, InstanceOutputs},
+    key_pair::{KeyPair, KeyPairOutputs},
+    launch_template::{LaunchTemplate, LaunchTemplateOutputs},
+    rule::{PortRange, Ports, Rule},
+    security_group::{SecurityGroup, SecurityGroupOutputs},
+    subnets::{Subnets, SubnetsOutputs},
+};
+pub use elb::{
+    listener::{Listener, ListenerOutputs, ListenerPort},
+    load_balancer::{LoadBalancer, LoadBalancerOutputs, Scheme},
+    target_group::{Protocol, TargetGroup, TargetGroupOutputs},
+};
+pub use error::AwsError;
+pub use iam::{
+    instance_profile::{InstanceProfile, InstanceProfileOutputs},
+    role::{Role, RoleOutputs},
+};
+pub use ids::{
+    Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
+    LaunchTemplateVersion, SecurityGroupId, SubnetId, VpcId,
+};
+pub use machine::{Architecture, Machine, Postgres, Service};
+pub use postgres_host::{PostgresHost, PostgresHostOutputs};
+pub use region::{AwsResource, Region, region};
+pub use s3::{
+    bucket::{Bucket, BucketOutputs},
+    object::{BucketObject, BucketObjectOutputs},
+};
+pub use ssm::parameter::{Parameter, ParameterOutputs};
+
+use infra_core::{
+    Target,
+    provider::{Provider, Registry},
+};
+use std::sync::Arc;
+
+/// What serves every kind of AWS resource of a stack with this target.
+pub fn provider(target: &Target) -> Arc<dyn Provider> {
+    Arc::new(registry(target))
+}
+
+/// Every kind that is served, in one list.
+macro_rules! kinds {
+    (resources: $($resource:ty,)+; lookups: $($lookup:ty,)*) => {
+        fn registry(target: &Target) -> Registry<Aws> {
+            Registry::new(Aws::new(target))
+                $(.resource::<$resource>())+
+                $(.lookup::<$lookup>())*
+        }
+
+        #[cfg(test)]
+        fn shapes() -> Vec<tests::Shape> {
+            vec![
+                $(tests::Shape::resource::<$resource>(),)+
+                $(tests::Shape::lookup::<$lookup>(),)*
+            ]
+        }
+    };
+}
+
+kinds! {
+    resources:
+        // ec2
+        Instance,
+        KeyPair,
+        LaunchTemplate,
+        SecurityGroup,
+        // elb
+        LoadBalancer,
+        TargetGroup,
+        Listener,
+        // autoscaling
+        AutoScalingGroup,
+        ScalingPolicy,
+        // s3
+        Bucket,
+        BucketObject,
+        // ssm
+        Parameter,
+        // iam
+        Role,
+        InstanceProfile,
+    ;
+    lookups:
+        CargoBin,
+        DefaultVpc,
+        Image,
+        Subnets,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use infra_core::{Lookup, Schema};
+    use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+
+    /// What the structs of a kind say of it, and what its schema says.
+    pub(super) struct Shape {
+        kind: &'static str,
+        fields: Vec<&'static str>,
+        schema: Schema,
+    }
+
+    impl Shape {
+        pub(super) fn resource<R: AwsResource>() -> Self {
+            let fields = [fields::<R>(), fields::<R::Outputs>()].concat();
+            Self { kind: R::TYPE, fields, schema: R::schema() }
+        }
+
+        pub(super) fn lookup<L: Lookup>() -> Self {
+            let fields = [fields::<L>(), fields::<L::Outputs>()].concat();
+            Self { kind: L::TYPE, fields, schema: L::schema() }
+        }
+    }
+
+    fn fields<T: DeserializeOwned>() -> Vec<&'static str> {
+        let mut names = Vec::new();
+        let _ = T::deserialize(Names(&mut names));
+        names
+    }
+
+    /// Deserialises nothing, but notes the fields that a struct asks for.
+    struct Names<'a>(&'a mut Vec<&'static str>);
+
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = serde::de::value::Error;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Self::Error> {
+            self.0.extend(fields);
+            Err(Error::custom("noted"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+            Err(Error::custom("not a struct"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit newtype_struct
+            unit_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    #[test]
+    fn schemas_speak_of_properties_that_exist() {
+        let shapes = shapes();
+        assert_eq!(shapes.len(), registry(&Target::aws()).kinds().len(), "two kinds have one type token");
+        for Shape { kind, fields, schema } in shapes {
+            assert!(kind.starts_with("aws:"), "{kind}");
+            for name in schema.mentioned() {
+                assert!(fields.contains(&name), "{kind} has no property `{name}`, only {fields:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The Machine document: what a host runs, as JSON with a version. `ARCHITECTURE.md` describes the format, and the
+//! local cloud reads it with code of its own.
+
+use super::{Artifact, File, Machine, ParameterReference, Postgres, Service};
+use infra_core::value::Unresolved;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version that this library writes.
+const VERSION: u32 = 1;
+
+/// A Machine whose every value is known.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Document {
+    pub(super) machine: u32,
+    pub(super) image: String,
+    pub(super) packages: Vec<String>,
+    pub(super) files: Vec<DocumentFile>,
+    pub(super) services: Vec<DocumentService>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) postgres: Option<DocumentPostgres>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentFile {
+    pub(super) path: String,
+    pub(super) content: String,
+    pub(super) mode: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentService {
+    pub(super) name: String,
+    pub(super) artifact: DocumentArtifact,
+    pub(super) arguments: Vec<String>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) secrets: BTreeMap<String, DocumentParameter>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) listen: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) health: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentArtifact {
+    pub(super) bucket: String,
+    pub(super) key: String,
+    pub(super) sha256: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentParameter {
+    pub(super) parameter: String,
+    pub(super) version: u64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct DocumentPostgres {
+    pub(super) port: u16,
+    pub(super) database: String,
+    pub(super) user: String,
+    pub(super) password: DocumentParameter,
+}
+
+impl Machine {
+    pub(super) fn document(&self) -> Result<Document, Unresolved> {
+        let file = |file: &File| {
+            let File { path, content, mode } = file;
+            Ok(DocumentFile { path: path.clone(), content: content.known()?, mode: mode.clone() })
+        };
+        Ok(Document {
+            machine: VERSION,
+            image: self.image.clone(),
+            packages: self.packages.clone(),
+            files: self.files.iter().map(file).collect::<Result<_, _>>()?,
+            services: self.services.iter().map(Service::document).collect::<Result<_, _>>()?,
+            postgres: self.postgres.as_ref().map(Postgres::document).transpose()?,
+        })
+    }
+}
+
+impl Service {
+    fn document(&self) -> Result<DocumentService, Unresolved> {
+        let artifact = self.artifact.as_ref().ok_or_else(|| unprepared(&self.name))?;
+        let environment = self.environment.iter().map(|(name, value)| Ok((name.clone(), value.known()?)));
+        let secrets = self.secrets.iter().map(|(name, secret)| Ok((name.clone(), secret.document()?)));
+        Ok(DocumentService {
+            name: self.name.clone(),
+            artifact: DocumentArtifact {
+                bucket: artifact.bucket.known()?,
+                key: artifact.key.known()?,
+                sha256: artifact.sha256.known()?,
+            },
+            arguments: self.arguments.clone(),
+            environment: environment.collect::<Result<_, Unresolved>>()?,
+            secrets: secrets.collect::<Result<_, Unresolved>>()?,
+            listen: self.listen,
+            health: self.health.clone(),
+        })
+    }
+}
+
+impl Postgres {
+    fn document(&self) -> Result<DocumentPostgres, Unresolved> {
+        let password = self.password.as_ref().ok_or_else(|| unprepared("postgres"))?;
+        Ok(DocumentPostgres {
+            port: self.port,
+            database: self.database.clone(),
+            user: self.user.clone(),
+            password: password.document()?,
+        })
+    }
+}
+
+impl ParameterReference {
+    fn document(&self) -> Result<DocumentParameter, Unresolved> {
+        Ok(DocumentParameter { parameter: self.parameter.known()?, version: self.version.known()? })
+    }
+}
+
+fn unprepared(what: &str) -> Unresolved {
+    Unresolved::Unknown(format!("what `{what}` is fetched from"))
+}
+
+impl From<Document> for Machine {
+    fn from(document: Document) -> Self {
+        let file = |file: DocumentFile| File { path: file.path, content: file.content.into(), mode: file.mode };
+        Self {
+            image: document.image,
+            packages: document.packages,
+            files: document.files.into_iter().map(file).collect(),
+            services: document.services.into_iter().map(Service::from).collect(),
+            postgres: document.postgres.map(Postgres::from),
+            refused: Vec::new(),
+        }
+    }
+}
+
+impl From<DocumentService> for Service {
+    fn from(service: DocumentService) -> Self {
+        let DocumentArtifact { bucket, key, sha256 } = service.artifact;
+        Self {
+            artifact: Some(Artifact {
+                bucket: bucket.into(),
+                key: key.into(),
+                sha256: sha256.into(),
+                architecture: None,
+                glibc: None,
+            }),
+            arguments: service.arguments,
+            environment: service.environment.into_iter().map(|(name, value)| (name, value.into())).collect(),
+            secrets: service.secrets.into_iter().map(|(name, secret)| (name, secret.into())).collect(),
+            listen: service.listen,
+            health: service.health,
+            ..Self::named(service.name)
+        }
+    }
+}
+
+impl From<DocumentPostgres> for Postgres {
+    fn from(postgres: DocumentPostgres) -> Self {
+        Self {
+            port: postgres.port,
+            database: postgres.database,
+            user: postgres.user,
+            password: Some(postgres.password.into()),
+            secret: None,
+        }
+    }
+}
+
+impl From<DocumentParameter> for ParameterReference {
+    fn from(reference: DocumentParameter) -> Self {
+        Self { parameter: reference.parameter.into(), version: reference.version.into() }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    /// A document with everything in it, as ARCHITECTURE.md has it.
+    pub(in crate::machine) fn whole() -> Json {
+        json!({
+            "machine": 1, "image": "debian-12", "packages": ["postgresql"],
+            "files": [{"path": "/etc/x", "content": "it's \"y\"\n", "mode": "0644"}],
+            "services": [{
+                "name": "tasks",
+                "artifact": {"bucket": "b", "key": "artifacts/00ff/tasks", "sha256": "00ff"},
+                "arguments": ["--greeting", "50% of $HOME"],
+                "environment": {"K": "a \"quoted\" $value"},
+                "secrets": {"DATABASE_URL": {"parameter": "/p/name", "version": 3}},
+                "listen": 8080, "health": "/healthz",
+            }],
+            "postgres": {
+                "port": 5432, "database": "tasks", "user": "cloud",
+                "password": {"parameter": "/p/password", "version": 1},
+            },
+        })
+    }
+
+    #[test]
+    fn machines_and_documents_are_the_same() {
+        let document: Document = serde_json::from_value(whole()).unwrap();
+        let machine = Machine::from(document);
+        assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole());
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let document = Machine::debian().package("vim").document().unwrap();
+        let expected = json!({"machine": 1, "image": "debian-12", "packages": ["vim"], "files": [], "services": []});
+        assert_eq!(serde_json::to_value(document).unwrap(), expected);
+    }
+}

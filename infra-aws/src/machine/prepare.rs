@@ -1,0 +1,233 @@
+//! The resources that a host needs for what it runs, declared so that a plan shows them.
+
+use super::{Artifact, Machine, ParameterReference, Service, Source, check::architecture_of};
+use crate::{
+    Image, Region,
+    artifact::CargoBin,
+    iam::{
+        instance_profile::InstanceProfile,
+        role::{Role, RoleOutputs},
+    },
+    ids::{ImageId, InstanceProfileName},
+    s3::{
+        bucket::{Bucket, BucketOutputs},
+        object::BucketObject,
+    },
+    ssm::parameter::Parameter,
+};
+use infra_core::{Input, Output, output_format};
+
+/// The part of a host's inputs that its machine bears upon.
+pub(crate) struct Host {
+    pub(crate) image: Option<Input<ImageId>>,
+    pub(crate) instance_profile: Option<Input<InstanceProfileName>>,
+    pub(crate) machine: Machine,
+}
+
+/// Declares what the host `name` needs: the Debian image, unless it has one; the programs in the region's bucket of
+/// artifacts; a parameter for every secret; and a role that may read just these, unless the host has a profile.
+pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Host) -> Host {
+    let Host { image, instance_profile, mut machine } = host;
+    let image = image.or_else(|| {
+        let stock = Image::debian(machine.release()?).on(architecture_of(instance_type));
+        Some(region.outermost().lookup(stock).id)
+    });
+    let mut needs = Needs { region, name, parts: None, bucket: None, parameters: Vec::new() };
+    for service in &mut machine.services {
+        needs.program(service);
+        needs.secrets(service);
+    }
+    if let Some(postgres) = &mut machine.postgres
+        && let Some(password) = postgres.secret.take()
+    {
+        postgres.password = Some(needs.parameter("postgres-password", password));
+    }
+    for file in machine.files.iter().filter(|file| file.content.expression().is_secret()) {
+        machine.refused.push(format!(
+            "the file {} holds a secret, which would stand in the user data: pass it to a service by `env` instead",
+            file.path
+        ));
+    }
+    let instance_profile = instance_profile.or_else(|| needs.profile());
+    Host { image, instance_profile, machine }
+}
+
+/// What has been found to be needed so far.
+struct Needs<'a> {
+    region: &'a Region,
+    name: &'a str,
+    /// The component with the host's parts.
+    parts: Option<Region>,
+    bucket: Option<BucketOutputs>,
+    /// The names of the parameters' resources.
+    parameters: Vec<Output<String>>,
+}
+
+impl Needs<'_> {
+    fn parts(&mut self) -> &Region {
+        self.parts.get_or_insert_with(|| self.region.component(self.name))
+    }
+
+    /// Lets the service's program be built and uploaded. Hosts of a region share what they have in common.
+    fn program(&mut self, service: &mut Service) {
+        let Some(source) = service.source.take() else { return };
+        let (name, program) = match source {
+            Source::Cargo(bin) => (bin.clone(), CargoBin::of_workspace(bin)),
+            Source::Prebuilt(path) => (service.name.clone(), CargoBin::prebuilt(&service.name, path)),
+        };
+        let region = self.region.name();
+        let bucket = self.region.shared(&format!("artifacts-{region}"), || Bucket {
+            name: None,
+            // Programs can be built again, so they are nothing to hold a bucket back for.
+            force_delete: true,
+        });
+        let distinct = program.distinct_name();
+        let built = self.region.anywhere().lookup(program);
+        let object = self.region.shared(&format!("artifact-{distinct}-{region}"), || BucketObject {
+            bucket: bucket.name.clone(),
+            key: output_format!("artifacts/{}/{}", &built.sha256, &name),
+            source: built.path.clone(),
+            sha256: built.sha256.clone(),
+        });
+        // The local cloud runs programs where they were built.
+        let (architecture, glibc) =
+            if self.region.target().is_local() { (None, None) } else { (Some(built.architecture), Some(built.glibc)) };
+        // The sum is taken from the build, so that a preview shows it before the object exists.
+        let sha256 = built.sha256;
+        service.artifact =
+            Some(Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc });
+        self.bucket = Some(bucket);
+    }
+
+    /// Moves what is secret in the service's environment into parameters.
+    fn secrets(&mut self, service: &mut Service) {
+        let environment = std::mem::take(&mut service.environment);
+        for (variable, value) in environment {
+            if value.expression().is_secret() {
+                let name = format!("{}-{}", service.name, variable.to_ascii_lowercase().replace('_', "-"));
+                service.secrets.insert(variable, self.parameter(&name, value));
+            } else {
+                service.environment.insert(variable, value);
+            }
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: Input<String>) -> ParameterReference {
+        let parameter = self.parts().add(name, Parameter::secure(value));
+        self.parameters.push(parameter.arn);
+        ParameterReference { parameter: parameter.name, version: parameter.version }
+    }
+
+    /// A profile with a role that may read what was needed; `None` when nothing was.
+    fn profile(&mut self) -> Option<Output<InstanceProfileName>> {
+        let mut statements = Vec::new();
+        if let Some(bucket) = &self.bucket {
+            statements.push(statement("s3:GetObject", &output_format!("\"{}/artifacts/*\"", &bucket.arn)));
+        }
+        if !self.parameters.is_empty() {
+            let quoted = self.parameters.iter().map(|arn| output_format!("\"{}\"", arn));
+            statements.push(statement("ssm:GetParameter", &Output::list(quoted).join(",")));
+        }
+        if statements.is_empty() {
+            return None;
+        }
+        let policy =
+            output_format!(r#"{{"Version":"2012-10-17","Statement":[{}]}}"#, Output::list(statements).join(","));
+        let parts = self.parts();
+        let RoleOutputs { name, .. } =
+            parts.add("role", Role::for_service("ec2.amazonaws.com").policy("read-own-parts", policy));
+        Some(parts.add("profile", InstanceProfile::for_role(name)).name)
+    }
+}
+
+fn statement(action: &str, resources: &Output<String>) -> Output<String> {
+    output_format!(r#"{{"Effect":"Allow","Action":"{}","Resource":[{}]}}"#, action, resources)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::{Instance, LaunchTemplate, Machine, Postgres, Service, region};
+    use infra_core::{
+        Config, Result, Stack, Target,
+        graph::ResourceGraph,
+        random::Password,
+        stack::{DeclareError, declare},
+    };
+
+    fn graph(target: Target, run: impl Fn(&Stack) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
+        declare("web", "dev", target, &Config::default(), &|stack, _| run(stack)).graph
+    }
+
+    /// Every declaration with its inputs, in the order of creation.
+    fn shown(graph: &ResourceGraph) -> String {
+        let nodes = graph.in_order().filter(|node| !node.urn.kind().starts_with("random"));
+        nodes.map(|node| format!("{}: {}", node.urn.short(), node.inputs)).collect::<Vec<_>>().join("\n")
+    }
+
+    fn tasks() -> Machine {
+        Machine::debian().service(Service::cargo_bin("tasks").listen(8080).health("/healthz"))
+    }
+
+    #[test]
+    fn a_host_gets_what_it_needs() {
+        let graph = graph(Target::aws(), |stack| {
+            let password = stack.add("password", Password::of_length(20)).value;
+            let virginia = region(stack, "us-east-1");
+            let service = Service::cargo_bin("tasks").env("DATABASE_URL", password).env("RUST_LOG", "info");
+            let machine = Machine::debian().service(service.listen(8080).health("/healthz"));
+            virginia.add("application", LaunchTemplate { machine, ..LaunchTemplate::new("t4g.micro") });
+            Ok(())
+        });
+        insta::assert_snapshot!(shown(&graph.unwrap()), @r#"
+        Image image-us-east-1-678c0d: {"architecture": "arm64", "name": "debian-12-{arch}-*", "owner": "136693071363"}
+        Bucket artifacts-us-east-1: {"force_delete": true}
+        CargoBin cargo-bin-6e35f2: {"name": "tasks"}
+        BucketObject artifact-tasks-us-east-1: {"bucket": ${artifacts-us-east-1.name}, "key": artifacts/${cargo-bin-6e35f2.sha256}/tasks, "sha256": ${cargo-bin-6e35f2.sha256}, "source": ${cargo-bin-6e35f2.path}}
+        Component application: {}
+        Parameter application/tasks-database-url: {"secure": true, "value": [secret]}
+        Role application/role: {"policies": {"read-own-parts": {"Version":"2012-10-17","Statement":[join(",", [{"Effect":"Allow","Action":"s3:GetObject","Resource":["${artifacts-us-east-1.arn}/artifacts/*"]}, {"Effect":"Allow","Action":"ssm:GetParameter","Resource":[join(",", ["${application/tasks-database-url.arn}"])]}])]}}, "trusted_service": "ec2.amazonaws.com"}
+        InstanceProfile application/profile: {"role": ${application/role.name}}
+        LaunchTemplate application: {"image": ${image-us-east-1-678c0d.id}, "instance_profile": ${application/profile.name}, "instance_type": "t4g.micro", "machine": {"files": [], "image": "debian-12", "packages": [], "services": [{"arguments": [], "artifact": {"architecture": ${cargo-bin-6e35f2.architecture}, "bucket": ${artifact-tasks-us-east-1.bucket}, "glibc": ${cargo-bin-6e35f2.glibc}, "key": ${artifact-tasks-us-east-1.key}, "sha256": ${cargo-bin-6e35f2.sha256}}, "environment": {"RUST_LOG": "info"}, "health": "/healthz", "listen": 8080, "name": "tasks", "secrets": {"DATABASE_URL": {"parameter": ${application/tasks-database-url.name}, "version": ${application/tasks-database-url.version}}}}]}, "security_groups": []}
+        "#);
+    }
+
+    #[test]
+    fn hosts_of_a_region_share_programs() {
+        let graph = graph(Target::local("http://127.0.0.1:1"), |stack| {
+            for name in ["one", "two"] {
+                region(stack, "us-east-1").add(name, Instance { machine: tasks(), ..Instance::new("t3.micro") });
+            }
+            region(stack, "us-east-2").add("three", Instance { machine: tasks(), ..Instance::new("t3.micro") });
+            Ok(())
+        });
+        let graph = graph.unwrap();
+        let mut names: Vec<_> = graph.in_order().map(|node| node.urn.short()).collect();
+        names.sort();
+        names.retain(|name| name.starts_with("Bucket") || name.starts_with("CargoBin"));
+        insta::assert_snapshot!(names.join("\n"), @r"
+        Bucket artifacts-us-east-1
+        Bucket artifacts-us-east-2
+        BucketObject artifact-tasks-us-east-1
+        BucketObject artifact-tasks-us-east-2
+        CargoBin cargo-bin-6e35f2
+        ");
+    }
+
+    #[test]
+    fn secrets_stand_in_no_user_data() {
+        let graph = graph(Target::aws(), |stack| {
+            let password = stack.add("password", Password::of_length(20)).value;
+            let machine = Machine::debian().postgres(Postgres::new("tasks", "cloud", password.clone())).file(
+                "/etc/password",
+                password,
+                "0600",
+            );
+            region(stack, "us-east-1").add("database", Instance { machine, ..Instance::new("t3.micro") });
+            Ok(())
+        });
+        let text = shown(&graph.unwrap());
+        assert!(text.contains("the file /etc/password holds a secret"), "{text}");
+        assert!(text.contains("${database/postgres-password.version}"), "{text}");
+    }
+}

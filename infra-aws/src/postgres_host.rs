@@ -1,0 +1,171 @@
+//! A PostgreSQL server on an instance of its own, as a component.
+
+use crate::{
+    DefaultVpc, Instance, InstanceId, KeyName, Machine, Postgres, Region, Rule, SecurityGroup, SecurityGroupId,
+    SubnetId, VpcId,
+};
+use infra_core::{Input, Output, ProgramError, Result, output_format};
+use std::fmt::Write;
+
+/// A PostgreSQL server on an instance of its own: a component with a security group and the instance.
+///
+/// # Who reaches it, and how
+/// From its own region it is reached over its private address, and only the default VPC's addresses are let in. From
+/// another region it is reached over its **public** address: VPCs of two regions do not know each other's private
+/// addresses as long as nothing peers them, and the public addresses of the applications are not known beforehand, so
+/// the port is open to the internet. What protects the data then is the password (SCRAM-SHA-256; take a long random
+/// one), and TLS, which Debian's PostgreSQL offers and clients take up when asked to (`sslmode=prefer`, the default of
+/// most).
+///
+/// # What lasts
+/// The data lies on the instance's own disk, and a change of the instance's machine, type or image replaces the
+/// instance. Keep what must not be lost elsewhere, or protect the instance.
+#[must_use = "a component is declared by `declare`"]
+#[derive(Clone)]
+pub struct PostgresHost {
+    region: Region,
+    name: String,
+    instance_type: String,
+    database: Option<Postgres>,
+    key_name: Option<Input<KeyName>>,
+    network: Option<(Input<VpcId>, Input<SubnetId>, Input<String>)>,
+    readers: Vec<Region>,
+}
+
+/// What a [`PostgresHost`] tells.
+#[derive(Clone, Debug)]
+pub struct PostgresHostOutputs {
+    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, secret.
+    pub url: Output<String>,
+    /// `HOST:PORT`.
+    pub endpoint: Output<String>,
+    /// The instance.
+    pub instance_id: Output<InstanceId>,
+    /// The instance's address in its VPC.
+    pub private_ip: Output<String>,
+    /// The instance's address on the internet; empty when it has none.
+    pub public_ip: Output<String>,
+    /// The firewall around it.
+    pub security_group_id: Output<SecurityGroupId>,
+}
+
+/// The component lacks something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the PostgreSQL host `{0}` has no database: say `.database(name, user, password)`")]
+struct NoDatabase(String);
+
+impl PostgresHost {
+    /// A server in this region, on a `t3.micro` in the default VPC.
+    pub fn new(region: &Region, name: impl Into<String>) -> Self {
+        Self {
+            region: region.clone(),
+            name: name.into(),
+            instance_type: "t3.micro".to_owned(),
+            database: None,
+            key_name: None,
+            network: None,
+            readers: Vec::new(),
+        }
+    }
+
+    /// The instance's type.
+    pub fn instance_type(mut self, instance_type: impl Into<String>) -> Self {
+        self.instance_type = instance_type.into();
+        self
+    }
+
+    /// The database, and the role that owns it with its password.
+    pub fn database(
+        mut self,
+        name: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<Input<String>>,
+    ) -> Self {
+        self.database = Some(Postgres::new(name, user, password));
+        self
+    }
+
+    /// The key to log in to the instance with.
+    pub fn key_name(mut self, key_name: impl Into<Input<KeyName>>) -> Self {
+        self.key_name = Some(key_name.into());
+        self
+    }
+
+    /// Another network than the default VPC: the VPC, the subnet for the instance, and the addresses of those who
+    /// reach it from the same region.
+    pub fn network(
+        mut self,
+        vpc_id: impl Into<Input<VpcId>>,
+        subnet: impl Into<Input<SubnetId>>,
+        clients: impl Into<Input<String>>,
+    ) -> Self {
+        self.network = Some((vpc_id.into(), subnet.into(), clients.into()));
+        self
+    }
+
+    /// Lets the hosts of a region in; said again, also those of that one.
+    pub fn reachable_from(mut self, region: &Region) -> Self {
+        self.readers.push(region.clone());
+        self
+    }
+
+    /// Declares it.
+    pub fn declare(self) -> Result<PostgresHostOutputs> {
+        let database = self.database.ok_or_else(|| ProgramError::from(NoDatabase(self.name.clone())))?;
+        let (vpc_id, subnet, clients) = match self.network {
+            Some((vpc_id, subnet, clients)) => (vpc_id, Some(subnet), clients),
+            None => {
+                let network = self.region.lookup(DefaultVpc);
+                (network.vpc_id, None, network.cidr)
+            }
+        };
+        let (near, far): (Vec<_>, Vec<_>) =
+            self.readers.into_iter().partition(|reader| reader.name() == self.region.name());
+        let mut ingress = Vec::new();
+        if !near.is_empty() {
+            ingress.push(Rule::tcp(database.port).from_cidr(clients).describe("the same region"));
+        }
+        if !far.is_empty() {
+            ingress.push(Rule::tcp(database.port).from_anywhere().describe("other regions, by public address"));
+        }
+        let parts = self.region.component(&self.name);
+        let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
+        let (port, user, name) = (database.port, database.user.clone(), database.database.clone());
+        let password = database.secret().map(|password| percent_encoded(&password)).secret();
+        let instance = parts.add(
+            "instance",
+            Instance {
+                security_groups: vec![access.id.clone()],
+                subnet,
+                key_name: self.key_name,
+                machine: Machine::debian().postgres(database),
+                ..Instance::new(self.instance_type)
+            },
+        );
+        let host = if far.is_empty() { &instance.private_ip } else { &instance.public_ip };
+        let endpoint = output_format!("{}:{}", host, port);
+        let (user, name) = (percent_encoded(&user), percent_encoded(&name));
+        Ok(PostgresHostOutputs {
+            url: output_format!("postgres://{}:{}@{}/{}", user, password, &endpoint, name),
+            endpoint,
+            instance_id: instance.id,
+            private_ip: instance.private_ip,
+            public_ip: instance.public_ip,
+            security_group_id: access.id,
+        })
+    }
+}
+
+/// The text as a part of a URL.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
+            other => {
+                let _ = write!(encoded, "%{other:02X}");
+            }
+        }
+    }
+    encoded
+}

@@ -1,0 +1,95 @@
+//! A region of a stack: where AWS resources are declared.
+
+use crate::{client::Aws, provider};
+use infra_core::{
+    Scope, Target,
+    provider::{Handler, LookupHandler},
+    value,
+};
+
+/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`.
+pub fn region(scope: &Scope, name: &str) -> Region {
+    scope.provide("aws", || provider(scope.target()));
+    let inside = scope.in_region(name);
+    Region { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
+}
+
+/// Where AWS resources are declared: a region of a stack, or a component in one.
+#[derive(Clone)]
+pub struct Region {
+    name: String,
+    anywhere: Scope,
+    outermost: Scope,
+    scope: Scope,
+}
+
+/// A kind of AWS resource.
+///
+/// `prepare` is the place where a kind declares what it needs besides itself, such as the bucket that an instance's
+/// programs are fetched from; most kinds need nothing.
+pub trait AwsResource: Handler<Client = Aws> {
+    /// Declares what the resource needs and puts references to it into the inputs.
+    fn prepare(self, region: &Region, name: &str) -> Self {
+        let _ = (region, name);
+        self
+    }
+}
+
+impl Region {
+    /// The region's name, such as `us-east-1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the stack is deployed to.
+    pub fn target(&self) -> &Target {
+        self.scope.target()
+    }
+
+    /// The scope that the region's declarations go into.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Declares a resource and returns its outputs.
+    pub fn add<R: AwsResource>(&self, name: &str, resource: R) -> R::Outputs {
+        let prepared = resource.prepare(self, name);
+        self.scope.add(name, prepared)
+    }
+
+    /// Asks AWS a question; the same question in the same place is asked once.
+    pub fn lookup<L: LookupHandler<Client = Aws>>(&self, lookup: L) -> L::Outputs {
+        self.scope.lookup(lookup)
+    }
+
+    /// Declares a component: what is declared in the region it returns carries its name and is shown below it.
+    pub fn component(&self, name: &str) -> Self {
+        Self { scope: self.scope.component(name), ..self.clone() }
+    }
+
+    /// The same region outside of all components, for what its hosts share.
+    pub(crate) fn outermost(&self) -> Self {
+        Self { scope: self.outermost.clone(), ..self.clone() }
+    }
+
+    /// What the region was declared in, for what is the same in all regions.
+    pub(crate) fn anywhere(&self) -> &Scope {
+        &self.anywhere
+    }
+
+    /// Declares what the hosts of the region share, when the first of them asks for it.
+    pub(crate) fn shared<R: AwsResource>(&self, name: &str, make: impl FnOnce() -> R) -> R::Outputs {
+        let handle = self.outermost.declared::<R>(name);
+        let mut identity = String::new();
+        if let Ok(expression) = value::lower(&handle) {
+            expression.references(&mut |reference, _| identity = reference.urn.to_string());
+        }
+        // A provider is asked for only once in a whole stack, through whichever `Region` that is.
+        let mut first = false;
+        self.outermost.provide(&identity, || {
+            first = true;
+            provider(self.target())
+        });
+        if first { self.outermost().add(name, make()) } else { handle }
+    }
+}

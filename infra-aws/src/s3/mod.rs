@@ -1,0 +1,4 @@
+//! Simple Storage Service.
+
+pub mod bucket;
+pub mod object;

@@ -1,0 +1,84 @@
+//! What everything made is tagged with, in each service's own type.
+
+use crate::client::Aws;
+use infra_core::provider::{Context, ProviderError};
+use std::collections::BTreeMap;
+
+/// Program, stack, URN and operation as `infra:…`, and the declaration's name as `Name`.
+pub(crate) fn all(cx: &Context<'_, Aws>) -> BTreeMap<String, String> {
+    let mut tags = cx.tags();
+    tags.insert("Name".to_owned(), cx.urn().name().to_owned());
+    tags
+}
+
+/// Whether tags say that this very operation made the thing.
+pub(crate) fn are_ours<'a>(
+    cx: &Context<'_, Aws>,
+    tags: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>,
+) -> bool {
+    tags.into_iter()
+        .any(|(key, value)| key == Some(Context::<Aws>::OPERATION_TAG) && value == Some(cx.operation().as_str()))
+}
+
+/// For EC2's Create calls.
+pub(crate) fn ec2(
+    cx: &Context<'_, Aws>,
+    kind: aws_sdk_ec2::types::ResourceType,
+) -> aws_sdk_ec2::types::TagSpecification {
+    use aws_sdk_ec2::types::{Tag, TagSpecification};
+    let tags = all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    TagSpecification::builder().resource_type(kind).set_tags(Some(tags.collect())).build()
+}
+
+/// Finds in EC2's Describe calls what this operation made.
+pub(crate) fn ec2_filter(cx: &Context<'_, Aws>) -> aws_sdk_ec2::types::Filter {
+    let name = format!("tag:{}", Context::<Aws>::OPERATION_TAG);
+    aws_sdk_ec2::types::Filter::builder().name(name).values(cx.operation().as_str()).build()
+}
+
+/// Whether tags say that this very operation made the thing.
+pub(crate) fn ec2_are_ours(cx: &Context<'_, Aws>, tags: &[aws_sdk_ec2::types::Tag]) -> bool {
+    are_ours(cx, tags.iter().map(|tag| (tag.key(), tag.value())))
+}
+
+macro_rules! key_and_value {
+    ($($(#[$doc:meta])* $name:ident: $sdk:ident)+) => {$(
+        $(#[$doc])*
+        pub(crate) fn $name(cx: &Context<'_, Aws>) -> Result<Vec<$sdk::types::Tag>, ProviderError> {
+            all(cx)
+                .into_iter()
+                .map(|(key, value)| $sdk::types::Tag::builder().key(key).value(value).build())
+                .collect::<Result<_, _>>()
+                .map_err(|error| ProviderError::refused(error.to_string()))
+        }
+    )+};
+}
+key_and_value! {
+    /// For IAM's Create calls.
+    iam: aws_sdk_iam
+    /// For S3.
+    s3: aws_sdk_s3
+    /// For Systems Manager.
+    ssm: aws_sdk_ssm
+}
+
+/// For Elastic Load Balancing's Create calls.
+pub(crate) fn balancing(cx: &Context<'_, Aws>) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+    use aws_sdk_elasticloadbalancingv2::types::Tag;
+    all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// For an Auto Scaling group, and every instance it launches.
+pub(crate) fn autoscaling(cx: &Context<'_, Aws>, group: &str) -> Vec<aws_sdk_autoscaling::types::Tag> {
+    use aws_sdk_autoscaling::types::Tag;
+    let tag = |(key, value): (String, String)| {
+        Tag::builder()
+            .resource_type("auto-scaling-group")
+            .resource_id(group)
+            .key(key)
+            .value(value)
+            .propagate_at_launch(true)
+            .build()
+    };
+    all(cx).into_iter().map(tag).collect()
+}

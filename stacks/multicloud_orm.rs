@@ -1,0 +1,103 @@
+//! The Tasks application behind a load balancer in us-east-1, its PostgreSQL host in us-east-2.
+//!
+//! | configuration | default | what it sets |
+//! |---|---|---|
+//! | `instanceType` | `t3.micro` | the type of every instance |
+//! | `listenerPort` | 80 on AWS, 8080 on the local cloud | where the balancer listens |
+//! | `applicationPort` | 8080 | where the application listens |
+//! | `logLevel` | `info` | how much the application logs |
+//! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
+//! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
+
+use infra_aws::{
+    self as aws, AutoScalingGroup, DefaultVpc, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, PostgresHost,
+    Rule, ScalingPolicy, SecurityGroup, Service, TargetGroup,
+};
+use infra_core::{Config, Result, Stack, output_format, random::Password};
+
+/// Declares the system.
+pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
+    let virginia = aws::region(stack, "us-east-1");
+    let ohio = aws::region(stack, "us-east-2");
+
+    let instance_type = config.get_or("instanceType", "t3.micro")?;
+    let application_port = config.get_or("applicationPort", 8080_u16)?;
+    // Ports below 1024 belong to the administrator of this machine.
+    let default_port: u16 = if stack.target().is_local() { 8080 } else { 80 };
+    let listener_port = config.get_or("listenerPort", default_port)?;
+
+    // The database, in Ohio.
+    let database_key = ohio.add("database-key", KeyPair::generated());
+    let password = stack.add("database-password", Password::of_length(32));
+    let database = PostgresHost::new(&ohio, "database")
+        .instance_type(instance_type.clone())
+        .database("tasks", "cloud", password.value)
+        .key_name(database_key.name)
+        .reachable_from(&virginia)
+        .declare()?;
+
+    // What the application may be reached by, in Virginia.
+    let network = virginia.lookup(DefaultVpc);
+    let application_key = virginia.add("application-key", KeyPair::generated());
+    let balancer_access = virginia.add(
+        "balancer-access",
+        SecurityGroup {
+            description: "The world may use the Tasks application".into(),
+            ingress: vec![Rule::tcp(listener_port).from_anywhere()],
+            ..SecurityGroup::in_vpc(network.vpc_id.clone())
+        },
+    );
+    let application_access = virginia.add(
+        "application-access",
+        SecurityGroup {
+            description: "The balancer may use the instances".into(),
+            ingress: vec![Rule::tcp(application_port).from_group(&balancer_access.id)],
+            ..SecurityGroup::in_vpc(network.vpc_id.clone())
+        },
+    );
+
+    // The application: what a host runs, and how to launch one.
+    let tasks = Machine::debian().service(
+        Service::cargo_bin("tasks")
+            .env("DATABASE_URL", database.url)
+            .env("RUST_LOG", config.get_or("logLevel", "info")?)
+            .listen(application_port)
+            .health("/healthz"),
+    );
+    let template = virginia.add(
+        "application",
+        LaunchTemplate {
+            key_name: Some(application_key.name.clone()),
+            security_groups: vec![application_access.id.clone()],
+            machine: tasks,
+            ..LaunchTemplate::new(instance_type)
+        },
+    );
+
+    // The balancer, and the group of instances behind it.
+    let balancer =
+        virginia.add("balancer", LoadBalancer::application(network.subnets.clone(), [balancer_access.id.clone()]));
+    let targets =
+        virginia.add("targets", TargetGroup::http(application_port, network.vpc_id.clone()).health_path("/healthz"));
+    virginia.add("listener", Listener::http(listener_port, balancer.arn.clone()).forward(targets.arn.clone()));
+    let group = virginia.add(
+        "group",
+        AutoScalingGroup {
+            min: config.get_or("minimum", 1_u32)?,
+            desired: Some(config.get_or("desired", 2_u32)?),
+            max: config.get_or("maximum", 4_u32)?,
+            targets: vec![targets.arn.clone()],
+            ..AutoScalingGroup::from(template.version(), network.subnets.clone())
+        },
+    );
+    virginia.add("scale-on-cpu", ScalingPolicy::target_cpu(group.name.clone(), config.get_or("targetCpu", 50.0)?));
+
+    let url = output_format!("http://{}:{}", balancer.dns_name, listener_port);
+    stack.export("url", url.clone());
+    stack.export("curl", output_format!("curl {}/tasks/", url));
+    stack.export("client", output_format!("cargo run --quiet --bin client -- GET --url {}", url));
+    stack.export("database_endpoint", database.endpoint);
+    stack.export("database_private_key", database_key.private_key);
+    stack.export("application_private_key", application_key.private_key);
+    Ok(())
+}

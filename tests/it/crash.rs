@@ -1,0 +1,76 @@
+//! SIGKILL during `up`, at ten moments: the next `up` and `destroy` account for everything.
+
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use tests::Place;
+
+/// How many events of the run are seen before it is killed. A whole run has about twice as many as the last one.
+const EARLY: [usize; 5] = [24, 28, 34, 40, 46];
+const LATE: [usize; 5] = [52, 58, 64, 70, 76];
+
+#[test]
+fn a_run_killed_early_loses_nothing() {
+    kill_at(&EARLY);
+}
+
+#[test]
+fn a_run_killed_late_loses_nothing() {
+    kill_at(&LATE);
+}
+
+fn kill_at(moments: &[usize]) {
+    for &moment in moments {
+        let place = Place::new();
+        let mut run = place.begin(&["up"]);
+        for _ in 0..moment {
+            assert!(run.next_event().is_some(), "the run ended before event {moment}");
+        }
+        run.kill();
+
+        place.run(&["up"]).expect(0);
+        place.run(&["preview", "--expect-no-changes"]).expect(0);
+        let (recorded, live) = (recorded(&place), live(&place));
+        for kind in ["LaunchTemplate", "KeyPair", "Parameter", "Bucket", "Role", "InstanceProfile"] {
+            assert_eq!(recorded.get(kind), live.get(kind), "{kind} after a kill at event {moment}: {live:?}");
+        }
+        // The state holds the database's host; the group holds two more.
+        assert_eq!(recorded.get("Instance"), Some(&1));
+        assert_eq!(live.get("Instance"), Some(&3), "after a kill at event {moment}");
+
+        place.run(&["destroy"]).expect(0);
+        assert_eq!(place.status(), None, "something is left in the cloud after a kill at event {moment}");
+        assert_eq!(place.json(&["state", "list"]), Json::Array(Vec::new()));
+    }
+}
+
+/// How many of each kind the state holds.
+fn recorded(place: &Place) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for thing in place.json(&["state", "list"]).as_array().unwrap() {
+        let kind = thing["urn"].as_str().unwrap().split("::").nth(2).unwrap().rsplit(':').next().unwrap();
+        *counts.entry(kind.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// How many of each kind the cloud holds.
+fn live(place: &Place) -> BTreeMap<String, u64> {
+    let names = [
+        ("launch_templates", "LaunchTemplate"),
+        ("key_pairs", "KeyPair"),
+        ("parameters", "Parameter"),
+        ("buckets", "Bucket"),
+        ("roles", "Role"),
+        ("instance_profiles", "InstanceProfile"),
+        ("instances", "Instance"),
+    ];
+    let status = place.status().expect("the cloud runs");
+    let regions = status["regions"].as_object().unwrap().values().map(|region| &region["counts"]);
+    let mut counts = BTreeMap::new();
+    for place in regions.chain([&status["counts"]]) {
+        for (live, kind) in names {
+            *counts.entry(kind.to_owned()).or_default() += place[live].as_u64().unwrap_or(0);
+        }
+    }
+    counts
+}

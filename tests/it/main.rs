@@ -1,0 +1,10 @@
+//! Tests of the whole.
+#![allow(clippy::unwrap_used)]
+
+mod architecture;
+mod bad_input;
+mod crash;
+mod end_to_end;
+mod outside;
+mod plans;
+mod security_group;

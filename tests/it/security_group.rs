@@ -1,0 +1,76 @@
+//! One security group through every layer: program, engine, the AWS SDK, the local cloud, state, and back.
+
+use infra_aws::{self as aws, DefaultVpc, Rule, SecurityGroup};
+use infra_core::{Config, Engine, Result, Stack, Target, store::FileStore};
+use infra_local::{LocalCloud, Options};
+use insta::assert_snapshot;
+use tempfile::TempDir;
+use tests::stable;
+
+/// One group for the web, and perhaps another one that uses it.
+fn access(port: u16, description: &'static str, admin: bool) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let virginia = aws::region(stack, "us-east-1");
+        let network = virginia.lookup(DefaultVpc);
+        let web = virginia.add(
+            "web",
+            SecurityGroup {
+                description: description.into(),
+                ingress: vec![Rule::tcp(port).from_anywhere()],
+                ..SecurityGroup::in_vpc(network.vpc_id.clone())
+            },
+        );
+        if admin {
+            virginia.add(
+                "admin",
+                SecurityGroup {
+                    ingress: vec![Rule::tcp(22).from_group(&web.id)],
+                    ..SecurityGroup::in_vpc(network.vpc_id)
+                },
+            );
+        }
+        stack.export("web", web.id);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_security_group_lives_and_goes() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
+    let store = FileStore::new(directory.path().join("state"));
+    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let plan =
+        async |port, description, admin| stable(&engine.preview(&access(port, description, admin)).await.unwrap().to_string());
+    let up = async |port, description, admin| {
+        let report = engine.up(&access(port, description, admin)).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        assert!(!engine.preview(&access(port, description, admin)).await.unwrap().has_changes());
+        engine.outputs().await.unwrap()["web"].as_str().unwrap().to_owned()
+    };
+
+    let first = plan(80, "web", true).await;
+    assert_snapshot!(first, @"");
+    let id = up(80, "web", true).await;
+    assert!(id.starts_with("sg-"), "{id}");
+
+    let changed = plan(443, "web", true).await;
+    assert_snapshot!(changed, @"");
+    assert_eq!(up(443, "web", true).await, id, "a rule is changed in place");
+
+    assert!(engine.refresh(&access(443, "web", true)).await.unwrap().is_success());
+    assert!(!engine.preview(&access(443, "web", true)).await.unwrap().has_changes(), "what lives is what was recorded");
+
+    let replaced = plan(443, "shop", true).await;
+    assert_snapshot!(replaced, @"");
+    assert_ne!(up(443, "shop", true).await, id, "a description cannot be changed");
+
+    let removed = plan(443, "shop", false).await;
+    assert_snapshot!(removed, @"");
+    up(443, "shop", false).await;
+
+    assert!(engine.destroy(&access(443, "shop", true)).await.unwrap().is_success());
+    assert_eq!(engine.state().await.unwrap().unwrap().live_count(), 0);
+    assert_eq!(cloud.status().await.regions["us-east-1"].counts["security_groups"], 1, "the default one alone is left");
+    cloud.shutdown().await;
+}
