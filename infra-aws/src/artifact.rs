@@ -70,20 +70,28 @@ impl Lookup for CargoBin {
     fn schema() -> Schema {
         Schema::new().volatile()
     }
+
+    fn label(&self) -> Option<String> {
+        Some(self.distinct_name())
+    }
 }
 
 impl LookupHandler for CargoBin {
     type Client = Aws;
 
     async fn read(cx: &Context<'_, Aws>, arguments: &Self) -> Result<CargoBinOutputs, ProviderError> {
-        let variable = format!("INFRA_ARTIFACT_{}", arguments.name.to_ascii_uppercase().replace('-', "_"));
-        let path = match (std::env::var_os(&variable), &arguments.path) {
+        let path = match (std::env::var_os(variable(&arguments.name)), &arguments.path) {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(path)) => path.clone(),
             (None, None) => build::cargo_build(&arguments.name, &|line| cx.status(line)).await?,
         };
         outputs(path, cx.client().is_local()).await
     }
+}
+
+/// The environment variable that says where a program lies.
+fn variable(name: &str) -> String {
+    format!("INFRA_ARTIFACT_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
 async fn outputs(path: PathBuf, here: bool) -> Result<CargoBinOutputs, ProviderError> {

@@ -176,8 +176,8 @@ where
             Some("for the local cloud see `stack local status`; for AWS check the network and the region's name"),
         ),
         (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Refused, words(error), None),
-        (None, SdkError::TimeoutError(_)) => (ErrorKind::Unsure, "there was no answer in time".to_owned(), None),
-        (None, _) => (ErrorKind::Unsure, words(error), None),
+        (None, SdkError::TimeoutError(_)) => (ErrorKind::Unsure, "there was no answer in time".to_owned(), Some(AGAIN)),
+        (None, _) => (ErrorKind::Unsure, format!("the answer was lost: {}", deepest(error)), Some(AGAIN)),
     };
     AwsError {
         kind,
@@ -188,6 +188,8 @@ where
         hint: hint.map(str::to_owned),
     }
 }
+
+const AGAIN: &str = "run the same command again: it finds out whether this has happened";
 
 /// The whole chain of causes in one line.
 fn words(error: &(dyn Error + 'static)) -> String {

@@ -14,8 +14,8 @@ use std::fmt::Write;
 /// another region it is reached over its **public** address: VPCs of two regions do not know each other's private
 /// addresses as long as nothing peers them, and the public addresses of the applications are not known beforehand, so
 /// the port is open to the internet. What protects the data then is the password (SCRAM-SHA-256; take a long random
-/// one), and TLS, which Debian's PostgreSQL offers and clients take up when asked to (`sslmode=prefer`, the default of
-/// most).
+/// one) and TLS, which Debian's PostgreSQL offers and the URL demands (`sslmode=require`; the local cloud, where nothing
+/// leaves the machine, has none).
 ///
 /// # What lasts
 /// The data lies on the instance's own disk, and a change of the instance's machine, type or image replaces the
@@ -145,8 +145,10 @@ impl PostgresHost {
         let host = if far.is_empty() { &instance.private_ip } else { &instance.public_ip };
         let endpoint = output_format!("{}:{}", host, port);
         let (user, name) = (percent_encoded(&user), percent_encoded(&name));
+        // Debian's PostgreSQL offers TLS; what never leaves this machine needs none.
+        let tls = if self.region.target().is_local() { "" } else { "?sslmode=require" };
         Ok(PostgresHostOutputs {
-            url: output_format!("postgres://{}:{}@{}/{}", user, password, &endpoint, name),
+            url: output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, name, tls),
             endpoint,
             instance_id: instance.id,
             private_ip: instance.private_ip,
@@ -168,4 +170,60 @@ fn percent_encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use infra_core::{
+        Config, Stack, Target,
+        graph::ResourceGraph,
+        random::Password,
+        stack::{DeclareError, declare},
+    };
+
+    fn graph(run: impl Fn(&Stack) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
+        declare("web", "dev", Target::aws(), &Config::default(), &|stack, _| run(stack)).graph
+    }
+
+    /// A host in us-east-2 that is reached from this region: its access, and what the stack exports.
+    fn reached_from(name: &'static str) -> String {
+        let graph = graph(|stack| {
+            let password = stack.add("password", Password::of_length(20)).value;
+            let ohio = crate::region(stack, "us-east-2");
+            let host = PostgresHost::new(&ohio, "database").database("tasks", "cloud", password);
+            let host = host.reachable_from(&crate::region(stack, name)).declare()?;
+            assert!(host.url.expression().is_secret());
+            stack.export("endpoint", host.endpoint);
+            Ok(())
+        });
+        let graph = graph.unwrap();
+        let access = graph.in_order().find(|node| node.urn.name() == "database/access").unwrap();
+        format!("{}\n{}", access.inputs, graph.exports()["endpoint"])
+    }
+
+    #[test]
+    fn other_regions_come_over_the_internet() {
+        insta::assert_snapshot!(reached_from("us-east-1"), @"");
+    }
+
+    #[test]
+    fn the_own_region_comes_over_the_private_network() {
+        insta::assert_snapshot!(reached_from("us-east-2"), @"");
+    }
+
+    #[test]
+    fn a_host_without_a_database_is_an_error() {
+        let errors = graph(|stack| {
+            PostgresHost::new(&crate::region(stack, "us-east-2"), "database").declare()?;
+            Ok(())
+        });
+        assert!(errors.unwrap_err()[0].to_string().contains("say `.database(name, user, password)`"));
+    }
+
+    #[test]
+    fn urls_take_any_password() {
+        assert_eq!(percent_encoded("aZ9-._~ p@ss/ü"), "aZ9-._~%20p%40ss%2F%C3%BC");
+    }
 }

@@ -23,11 +23,14 @@ where
     F: Future<Output = Result<Option<T>, ProviderError>>,
 {
     let mut pace = Pace::new(cx.client(), deadline);
+    let mut told = false;
     loop {
         if let Some(answer) = question().await? {
             return Ok(answer);
         }
-        cx.status(status);
+        if !std::mem::replace(&mut told, true) {
+            cx.status(status);
+        }
         if !pace.next().await {
             let waited = deadline.as_secs();
             return Err(ProviderError::unsure(format!("gave up {status} after {waited} seconds"))
@@ -75,10 +78,13 @@ where
     F: Future<Output = Result<T, AwsError>>,
 {
     let mut pace = Pace::new(cx.client(), deadline);
+    let mut told = false;
     loop {
         match call().await {
             Err(error) if again(&error) => {
-                cx.status(status);
+                if !std::mem::replace(&mut told, true) {
+                    cx.status(status);
+                }
                 if !pace.next().await {
                     return Err(error);
                 }

@@ -9,7 +9,10 @@ use infra_local::{
 use std::{
     fs,
     io::{self, BufRead},
-    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    os::unix::{
+        fs::{DirBuilderExt, OpenOptionsExt},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -29,7 +32,7 @@ pub(crate) async fn ensure(directory: &Path) -> Result<Running, Failure> {
     if let Some(running) = daemon::find(directory).await {
         return Ok(running);
     }
-    fs::create_dir_all(directory)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let log = log(directory);
     let output = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
     let mut child = Command::new(std::env::current_exe()?)

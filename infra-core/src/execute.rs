@@ -166,7 +166,7 @@ impl<'a> Executor<'a> {
                 self.record(Entry::Depends { urn, dependencies })?;
             }
         }
-        let same = plan.steps.iter().filter(|step| step.action == Action::Same).count();
+        let same = plan.counts().remove(&Action::Same).unwrap_or_default();
         if same > 0 {
             self.report.counts.insert(Action::Same, same);
         }

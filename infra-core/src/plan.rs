@@ -41,6 +41,9 @@ pub struct Step {
     pub urn: Urn,
     /// What.
     pub action: Action,
+    /// Whether it is a lookup.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lookup: bool,
     /// Where it lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
@@ -73,10 +76,10 @@ pub struct PlanOptions {
 }
 
 impl Plan {
-    /// How many steps of each action there are.
+    /// How many steps of each action there are; lookups whose answer is known do not count.
     pub fn counts(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
-        for step in &self.steps {
+        for step in self.steps.iter().filter(|step| !step.lookup || step.action != Action::Same) {
             *counts.entry(step.action).or_default() += 1;
         }
         counts
@@ -172,6 +175,7 @@ impl<'a> Planner<'a> {
         self.steps.push(Step {
             urn: node.urn.clone(),
             action,
+            lookup: node.kind == NodeKind::Lookup,
             region: node.region.clone(),
             diff,
             order,
@@ -184,6 +188,7 @@ impl<'a> Planner<'a> {
         let step = |action| Step {
             urn: node.urn.clone(),
             action,
+            lookup: node.kind == NodeKind::Lookup,
             region: node.region.clone(),
             diff: Diff::default(),
             order: None,
@@ -326,6 +331,7 @@ fn deletions(graph: &ResourceGraph, state: &State) -> Vec<Step> {
                 steps.push(Step {
                     urn: urn.clone(),
                     action,
+                    lookup: generation.id.is_none(),
                     region: generation.region.clone(),
                     diff: Diff::default(),
                     order: None,

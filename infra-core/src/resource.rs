@@ -30,6 +30,10 @@ pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn schema() -> Schema {
         Schema::new()
     }
+    /// A word that tells this question from others of its kind in plans; letters, digits and `-`.
+    fn label(&self) -> Option<String> {
+        None
+    }
 }
 
 /// What matters about a kind's properties, by name.

@@ -8,7 +8,7 @@ use crate::{
     resource::{Lookup, Resource, Schema},
     target::Target,
     urn::Urn,
-    value::{self, Expression, Output},
+    value::{self, Expression, Output, Value},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::{cell::RefCell, collections::BTreeMap, error::Error, fmt, ops::Deref, rc::Rc, sync::Arc};
@@ -172,7 +172,7 @@ impl Scope {
             "component:Component",
             name,
             NodeKind::Component,
-            Ok(Expression::Literal(value::Value::empty())),
+            Ok(Expression::Literal(Value::empty())),
             Schema::new(),
         );
         Self { path: format!("{}{name}/", self.path), parent: Some(urn), ..self.clone() }
@@ -196,7 +196,7 @@ impl Scope {
     /// Declares a lookup and returns its answer; the same question in the same place is asked once.
     pub fn lookup<L: Lookup>(&self, lookup: L) -> L::Outputs {
         let arguments = value::lower(&lookup);
-        let name = lookup_name::<L>(self.region(), arguments.as_ref().ok());
+        let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
         let schema = L::schema();
         if let Ok(urn) = self.urn(L::TYPE, &name)
             && self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn)
@@ -273,12 +273,20 @@ fn mark_secrets(inputs: Expression, schema: &Schema) -> Expression {
                 })
                 .collect(),
         ),
+        Expression::Literal(Value::Map(map)) => Expression::Literal(Value::Map(
+            map.into_iter()
+                .map(|(name, input)| {
+                    let secret = schema.is_secret(&name);
+                    (name, if secret { input.into_secret() } else { input })
+                })
+                .collect(),
+        )),
         other => other,
     }
 }
 
-/// `DefaultVpc` in us-east-1 is named `default-vpc-us-east-1`; arguments add a suffix of their own.
-fn lookup_name<L: Lookup>(region: Option<&str>, arguments: Option<&Expression>) -> String {
+/// `DefaultVpc` in us-east-1 is named `default-vpc-us-east-1`; arguments add the lookup's label, or a suffix.
+fn lookup_name<L: Lookup>(lookup: &L, region: Option<&str>, arguments: Option<&Expression>) -> String {
     let kind = L::TYPE.rsplit(':').next().unwrap_or_default();
     let mut name = String::new();
     for (at, c) in kind.chars().enumerate() {
@@ -288,8 +296,9 @@ fn lookup_name<L: Lookup>(region: Option<&str>, arguments: Option<&Expression>) 
         name.extend(c.to_lowercase());
     }
     let arguments = arguments.map(ToString::to_string).filter(|text| text != "null" && text != "{}");
-    let arguments = arguments.map(|text| hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text)[..3]));
-    for part in region.map(str::to_owned).into_iter().chain(arguments) {
+    let suffix = |text: String| hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text)[..3]);
+    let told = lookup.label().or_else(|| arguments.map(suffix));
+    for part in region.map(str::to_owned).into_iter().chain(told) {
         name.push('-');
         name.push_str(&part);
     }

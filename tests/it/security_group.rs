@@ -40,8 +40,9 @@ async fn a_security_group_lives_and_goes() {
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
     let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
-    let plan =
-        async |port, description, admin| stable(&engine.preview(&access(port, description, admin)).await.unwrap().to_string());
+    let plan = async |port, description, admin| {
+        stable(&engine.preview(&access(port, description, admin)).await.unwrap().to_string())
+    };
     let up = async |port, description, admin| {
         let report = engine.up(&access(port, description, admin)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);

@@ -48,7 +48,7 @@ pub(super) async fn cargo_build(name: &str, status: &(dyn Fn(String) + Sync)) ->
             "`cargo build --bin {name}` failed in {}:\n{last_lines}",
             root.display()
         ))
-        .hint("pass a program that is built already as INFRA_ARTIFACT_<NAME>=/path, or mend the build"));
+        .hint(format!("mend the build, or pass a program that is built already as {}=/path", super::variable(name))));
     }
     executable(&messages, name)
         .ok_or_else(|| ProviderError::refused(format!("cargo did not say where it put the binary `{name}`")))
@@ -69,8 +69,10 @@ async fn workspace(name: &str) -> Result<PathBuf, ProviderError> {
         _ => {
             let why = String::from_utf8_lossy(&answer.stderr);
             let message = format!("no workspace to build `{name}` in: {}", why.trim());
-            Err(ProviderError::refused(message)
-                .hint("run the program in its workspace, or pass what is built already as INFRA_ARTIFACT_<NAME>=/path"))
+            let variable = super::variable(name);
+            Err(ProviderError::refused(message).hint(format!(
+                "run this in the workspace, or pass a program that is built already as {variable}=/path"
+            )))
         }
     }
 }

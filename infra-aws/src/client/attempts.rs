@@ -43,7 +43,7 @@ impl Storable for Ambiguous {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the answer was lost, and the endpoint could not be asked again")]
+#[error("the endpoint went away before it could be asked again")]
 struct AnswerLost;
 
 #[dyn_dispatch_hint]
@@ -97,5 +97,64 @@ impl Intercept for Attempts {
             *error = OrchestratorError::connector(ConnectorError::other(AnswerLost.into(), None));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::{
+        client::Aws,
+        error::{AwsError, SdkContext},
+    };
+    use infra_core::{Target, provider::ErrorKind};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    async fn ask(endpoint: &str) -> AwsError {
+        let ec2 = Aws::new(&Target::local(endpoint)).ec2("us-east-1").await;
+        ec2.create_vpc().send().await.context("CreateVpc").unwrap_err()
+    }
+
+    /// Answers the first request with this text, and is not there for the second.
+    async fn once(answer: String) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            drop(listener);
+            let mut request = [0; 16 * 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+        endpoint
+    }
+
+    fn response(status: &str, code: &str) -> String {
+        let body = format!("<Response><Errors><Error><Code>{code}</Code></Error></Errors></Response>");
+        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_certain() {
+        let error = ask("http://127.0.0.1:1").await;
+        assert_eq!(error.kind, ErrorKind::Refused, "{error}");
+        assert!(error.message.starts_with("the endpoint does not answer"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_any_more_is_not() {
+        let lost = ask(&once(String::new()).await).await;
+        assert_eq!(lost.kind, ErrorKind::Unsure, "{lost}");
+        let failed = ask(&once(response("500 Internal Server Error", "InternalError")).await).await;
+        assert_eq!(failed.kind, ErrorKind::Unsure, "{failed}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_certain() {
+        let error = ask(&once(response("400 Bad Request", "VpcLimitExceeded")).await).await;
+        assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Refused, Some("VpcLimitExceeded")), "{error}");
     }
 }

@@ -69,6 +69,11 @@ impl Lookup for Image {
     fn schema() -> Schema {
         Schema::new().regional(["id"])
     }
+
+    fn label(&self) -> Option<String> {
+        let plain = self.pattern().trim_end_matches("-*").to_owned();
+        (self.owner == DEBIAN && !plain.contains(['*', '?'])).then_some(plain)
+    }
 }
 
 impl LookupHandler for Image {

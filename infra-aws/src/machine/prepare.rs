@@ -94,8 +94,7 @@ impl Needs<'_> {
             if self.region.target().is_local() { (None, None) } else { (Some(built.architecture), Some(built.glibc)) };
         // The sum is taken from the build, so that a preview shows it before the object exists.
         let sha256 = built.sha256;
-        service.artifact =
-            Some(Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc });
+        service.artifact = Some(Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc });
         self.bucket = Some(bucket);
     }
 
@@ -180,15 +179,15 @@ mod tests {
             Ok(())
         });
         insta::assert_snapshot!(shown(&graph.unwrap()), @r#"
-        Image image-us-east-1-678c0d: {"architecture": "arm64", "name": "debian-12-{arch}-*", "owner": "136693071363"}
+        Image image-us-east-1-debian-12-arm64: {"architecture": "arm64", "name": "debian-12-{arch}-*", "owner": "136693071363"}
         Bucket artifacts-us-east-1: {"force_delete": true}
-        CargoBin cargo-bin-6e35f2: {"name": "tasks"}
-        BucketObject artifact-tasks-us-east-1: {"bucket": ${artifacts-us-east-1.name}, "key": artifacts/${cargo-bin-6e35f2.sha256}/tasks, "sha256": ${cargo-bin-6e35f2.sha256}, "source": ${cargo-bin-6e35f2.path}}
+        CargoBin cargo-bin-tasks: {"name": "tasks"}
+        BucketObject artifact-tasks-us-east-1: {"bucket": ${artifacts-us-east-1.name}, "key": artifacts/${cargo-bin-tasks.sha256}/tasks, "sha256": ${cargo-bin-tasks.sha256}, "source": ${cargo-bin-tasks.path}}
         Component application: {}
         Parameter application/tasks-database-url: {"secure": true, "value": [secret]}
         Role application/role: {"policies": {"read-own-parts": {"Version":"2012-10-17","Statement":[join(",", [{"Effect":"Allow","Action":"s3:GetObject","Resource":["${artifacts-us-east-1.arn}/artifacts/*"]}, {"Effect":"Allow","Action":"ssm:GetParameter","Resource":[join(",", ["${application/tasks-database-url.arn}"])]}])]}}, "trusted_service": "ec2.amazonaws.com"}
         InstanceProfile application/profile: {"role": ${application/role.name}}
-        LaunchTemplate application: {"image": ${image-us-east-1-678c0d.id}, "instance_profile": ${application/profile.name}, "instance_type": "t4g.micro", "machine": {"files": [], "image": "debian-12", "packages": [], "services": [{"arguments": [], "artifact": {"architecture": ${cargo-bin-6e35f2.architecture}, "bucket": ${artifact-tasks-us-east-1.bucket}, "glibc": ${cargo-bin-6e35f2.glibc}, "key": ${artifact-tasks-us-east-1.key}, "sha256": ${cargo-bin-6e35f2.sha256}}, "environment": {"RUST_LOG": "info"}, "health": "/healthz", "listen": 8080, "name": "tasks", "secrets": {"DATABASE_URL": {"parameter": ${application/tasks-database-url.name}, "version": ${application/tasks-database-url.version}}}}]}, "security_groups": []}
+        LaunchTemplate application: {"image": ${image-us-east-1-debian-12-arm64.id}, "instance_profile": ${application/profile.name}, "instance_type": "t4g.micro", "machine": {"files": [], "image": "debian-12", "packages": [], "services": [{"arguments": [], "artifact": {"architecture": ${cargo-bin-tasks.architecture}, "bucket": ${artifact-tasks-us-east-1.bucket}, "glibc": ${cargo-bin-tasks.glibc}, "key": ${artifact-tasks-us-east-1.key}, "sha256": ${cargo-bin-tasks.sha256}}, "environment": {"RUST_LOG": "info"}, "health": "/healthz", "listen": 8080, "name": "tasks", "secrets": {"DATABASE_URL": {"parameter": ${application/tasks-database-url.name}, "version": ${application/tasks-database-url.version}}}}]}, "security_groups": []}
         "#);
     }
 
@@ -210,7 +209,7 @@ mod tests {
         Bucket artifacts-us-east-2
         BucketObject artifact-tasks-us-east-1
         BucketObject artifact-tasks-us-east-2
-        CargoBin cargo-bin-6e35f2
+        CargoBin cargo-bin-tasks
         ");
     }
 

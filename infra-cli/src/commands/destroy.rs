@@ -1,12 +1,12 @@
 //! `stack destroy`
 
-use super::{accept, conclude, ensure_may_ask, watch_ctrl_c};
+use super::{accept, conclude, detail, ensure_may_ask, watch_ctrl_c};
 use crate::{arguments::Destroy, failure::Failure, render, session::Session};
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<ExitCode, Failure> {
     ensure_may_ask(session, arguments.yes)?;
-    let renderer = render::to_terminal(session.json, false);
+    let renderer = render::to_terminal(session.json, detail(session, arguments.yes), false);
     let engine = session.engine(None, &renderer).await?;
     let engine = engine.continue_on_error(arguments.continue_on_error);
     watch_ctrl_c(engine.interrupt());

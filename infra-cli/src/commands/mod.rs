@@ -12,7 +12,7 @@ use crate::{
     Program,
     arguments::{Arguments, Command, Local, TargetName},
     failure::Failure,
-    render::style,
+    render::{Detail, style},
     session::Session,
 };
 use infra_core::{
@@ -71,6 +71,11 @@ fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         return Err(Failure::wrong_use(nobody.hint("look at `preview`, then add `--yes`")));
     }
     Ok(())
+}
+
+/// Who is asked is shown everything first.
+fn detail(session: &Session<'_>, yes: bool) -> Detail {
+    if session.target == TargetName::Aws && !yes { Detail::Everything } else { Detail::Changes }
 }
 
 fn accept(session: &Session<'_>, yes: bool, plan: &Plan) -> bool {

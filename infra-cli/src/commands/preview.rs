@@ -1,13 +1,18 @@
 //! `stack preview`
 
-use crate::{arguments::Preview, failure::Failure, render, session::Session};
+use crate::{
+    arguments::Preview,
+    failure::Failure,
+    render::{self, Detail},
+    session::Session,
+};
 use std::process::ExitCode;
 
 /// The exit code of `--expect-no-changes` when there are some.
 const CHANGES_PENDING: u8 = 3;
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Preview) -> Result<ExitCode, Failure> {
-    let renderer = render::to_terminal(session.json, arguments.planning.diff);
+    let renderer = render::to_terminal(session.json, Detail::Everything, arguments.planning.diff);
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
     let plan = engine.preview(&session.program.run).await;
     renderer.finish();

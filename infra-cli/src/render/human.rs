@@ -1,6 +1,6 @@
 //! Text for people: running steps in place on a terminal, otherwise a line when something has happened.
 
-use super::{Renderer, style};
+use super::{Detail, Renderer, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use infra_core::{
     diff::{Action, Diff},
@@ -16,6 +16,7 @@ use std::{
 
 pub(super) struct Human {
     diff: bool,
+    detail: Detail,
     progress: Option<MultiProgress>,
     shown: Mutex<Shown>,
 }
@@ -33,9 +34,9 @@ struct Running {
 }
 
 impl Human {
-    pub(super) fn new(diff: bool) -> Self {
+    pub(super) fn new(detail: Detail, diff: bool) -> Self {
         let in_place = std::io::stdout().is_terminal();
-        Self { diff, progress: in_place.then(MultiProgress::new), shown: Mutex::default() }
+        Self { diff, detail, progress: in_place.then(MultiProgress::new), shown: Mutex::default() }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -56,7 +57,9 @@ impl Human {
         if let Some(region) = region {
             self.shown().regions.insert(urn.clone(), region.clone());
         }
-        if matches!(action, Action::Read | Action::Forget) && !self.diff {
+        // What is created or deleted is shown again when it is done; a change is shown once, with its reasons.
+        let told_later = self.detail == Detail::Changes && matches!(action, Action::Create | Action::Delete);
+        if (told_later || matches!(action, Action::Read | Action::Forget)) && !self.diff {
             return;
         }
         let region = region.map(|region| style::dim(format!("  {region}"))).unwrap_or_default();
@@ -73,25 +76,26 @@ impl Human {
     }
 
     fn started(&self, urn: &Urn, action: Action) {
-        let bar = self.progress.as_ref().map(|progress| {
+        let bar = self.bar(format!("{} {}", style::doing(action), urn.short()));
+        self.shown().running.insert(urn.clone(), Running { bar, status: String::new() });
+    }
+
+    fn bar(&self, what: String) -> Option<ProgressBar> {
+        self.progress.as_ref().map(|progress| {
             let bar = progress.add(ProgressBar::new_spinner().with_style(spinner()));
-            bar.set_prefix(format!("{} {}", style::doing(action), urn.short()));
+            bar.set_prefix(what);
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
-        });
-        self.shown().running.insert(urn.clone(), Running { bar, status: String::new() });
+        })
     }
 
     fn status(&self, urn: &Urn, message: &str) {
         let mut shown = self.shown();
-        let Some(running) = shown.running.get_mut(urn) else {
-            // A lookup: it has no step of its own.
-            drop(shown);
-            if self.progress.is_none() {
-                self.line(style::dim(format!("    {}: {message}", urn.short())));
-            }
-            return;
-        };
+        // A lookup while planning has no step of its own.
+        let running = shown
+            .running
+            .entry(urn.clone())
+            .or_insert_with(|| Running { bar: self.bar(format!("reading {}", urn.short())), status: String::new() });
         if running.status == message {
             return;
         }
@@ -115,6 +119,9 @@ impl Human {
 
     fn finished(&self, urn: &Urn, action: Action, id: Option<&String>, elapsed_ms: u64) {
         let region = self.ended(urn);
+        if matches!(action, Action::Read | Action::Forget) && !self.diff {
+            return;
+        }
         let id = id.map(|id| format!("  {}", short_id(id))).unwrap_or_default();
         let more = style::dim(format!("{region}{id}  {}", style::duration(elapsed_ms)));
         self.line(format!("  {} {} {}{more}", style::sign(action), style::done(action), urn.short()));
@@ -154,6 +161,7 @@ impl Renderer for Human {
             Event::Settled { urn, outcome } => self.line(format!("  ! {}: {outcome}", urn.short())),
             Event::StepPlanned { urn, action, region, diff } => self.planned(urn, *action, region.as_ref(), diff),
             Event::Planned { counts } => {
+                self.finish();
                 let changes: Vec<String> = counts
                     .iter()
                     .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
@@ -163,7 +171,8 @@ impl Renderer for Human {
                     })
                     .collect();
                 let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join(", ") };
-                self.line(format!("{}{changes}\n", if self.shown().preview { "\n" } else { "  " }));
+                let preview = self.shown().preview;
+                self.line(if preview { format!("\n{changes}") } else { format!("  {changes}") });
             }
             Event::StepStarted { urn, action } => self.started(urn, *action),
             Event::StepStatus { urn, message } => self.status(urn, message),
@@ -209,12 +218,17 @@ impl Renderer for Human {
     }
 }
 
-/// The telling end of a long id: of an ARN what stands behind the account.
+/// The telling part of a long id: of an ARN what stands behind the account, of anything its beginning and end.
 fn short_id(id: &str) -> String {
-    match id.strip_prefix("arn:") {
-        Some(rest) => rest.splitn(5, ':').last().unwrap_or(rest).to_owned(),
-        None => id.to_owned(),
+    const LONGEST: usize = 56;
+    let id = id.strip_prefix("arn:").map_or(id, |rest| rest.splitn(5, ':').last().unwrap_or(rest));
+    let characters: Vec<char> = id.chars().collect();
+    if characters.len() <= LONGEST {
+        return id.to_owned();
     }
+    let half = LONGEST / 2 - 1;
+    let (start, end) = (&characters[..half], &characters[characters.len() - half..]);
+    start.iter().chain(['…'].iter()).chain(end).collect()
 }
 
 fn spinner() -> ProgressStyle {

@@ -22,7 +22,16 @@ pub(crate) trait Renderer: Send + Sync {
         Self: 'static;
 }
 
+/// How much of a plan is shown before it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Every step: somebody is to judge them.
+    Everything,
+    /// What is changed in place or replaced, and why; the rest is seen when it is done.
+    Changes,
+}
+
 /// A reader for what standard output is.
-pub(crate) fn to_terminal(json: bool, diff: bool) -> Arc<dyn Renderer> {
-    if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(diff)) }
+pub(crate) fn to_terminal(json: bool, detail: Detail, diff: bool) -> Arc<dyn Renderer> {
+    if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(detail, diff)) }
 }

@@ -17,7 +17,7 @@ use serde::{
     ser::{Error as _, SerializeMap},
 };
 use serde_json::Value as Json;
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 /// No property of a program can be named so: it begins with a NUL.
 const MARKER: &str = "\0expression";
@@ -103,13 +103,13 @@ fn substitute(json: Json, table: &[Arc<Expression>]) -> Expression {
                 .filter(|(_, value)| !value.is_null())
                 .map(|(key, value)| (key, substitute(value, table)))
                 .collect();
-            Expression::Map(items)
+            collapse_map(items)
         }
         other => Expression::Literal(Value::from_json(other)),
     }
 }
 
-/// Lists of literals become one literal: cheap to evaluate, and equal to the same list written as data.
+/// Literals together become one literal: cheap to evaluate, and equal to the same written as data.
 fn collapse_list(items: Vec<Expression>) -> Expression {
     if items.iter().all(|item| matches!(item, Expression::Literal(_))) {
         let values = items.into_iter().map(|item| match item {
@@ -119,6 +119,17 @@ fn collapse_list(items: Vec<Expression>) -> Expression {
         return Expression::Literal(Value::List(values.collect()));
     }
     Expression::List(items)
+}
+
+fn collapse_map(items: BTreeMap<String, Expression>) -> Expression {
+    if items.values().all(|item| matches!(item, Expression::Literal(_))) {
+        let values = items.into_iter().map(|(key, item)| match item {
+            Expression::Literal(value) => (key, value),
+            _ => (key, Value::Null),
+        });
+        return Expression::Literal(Value::Map(values.collect()));
+    }
+    Expression::Map(items)
 }
 
 fn mark_unknown(value: &Value) -> Json {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::task::JoinSet;
 
-use super::background::PhaseWatch;
+use super::background::{Phase, PhaseWatch};
 use super::{console, host, postgres};
 use crate::cloud::Shared;
 use crate::model::instance::InstanceState;
@@ -48,6 +48,9 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
         }
     }
     while hosts.join_next().await.is_some() {}
+    if phase.now() == Phase::Stopping {
+        forget_ended(&shared, Duration::ZERO);
+    }
 }
 
 /// The instances that have, or are about to have, something running.
