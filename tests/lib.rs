@@ -34,7 +34,7 @@ pub fn binary(name: &str) -> PathBuf {
         let executable =
             |line: &str| serde_json::from_str::<Json>(line).ok()?["executable"].as_str().map(PathBuf::from);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let any = text.lines().filter_map(executable).next().expect("cargo tells where it puts programs");
+        let any = text.lines().find_map(executable).expect("cargo tells where it puts programs");
         any.parent().map(Path::to_owned).unwrap_or_default()
     });
     directory.join(name)
@@ -230,8 +230,10 @@ pub fn stable(text: &str) -> String {
 fn stable_word(word: &str) -> String {
     let hexadecimal = |text: &str| text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
     let suffix = |text: &str| text.len() == 7 && text.chars().all(|c| matches!(c, 'a'..='z' | '2'..='7'));
-    if word.len() == 64 && hexadecimal(word) {
-        return "<sha256>".to_owned();
+    match word.len() {
+        64 if hexadecimal(word) => return "<sha256>".to_owned(),
+        16 if hexadecimal(word) => return "<id>".to_owned(),
+        _ => {}
     }
     if word.starts_with("127.") && word.split('.').count() == 4 {
         return "127.x.x.x".to_owned();

@@ -61,6 +61,13 @@ impl AwsError {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
+    /// Says that nobody knows whether what it is about has happened: such as when a thing of the name exists, and
+    /// whose it is cannot be asked.
+    pub fn unsure(mut self) -> Self {
+        self.kind = ErrorKind::Unsure;
+        self
+    }
+
     /// Says what to do.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

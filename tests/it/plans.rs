@@ -11,10 +11,96 @@ fn the_plans_of_a_stack() {
         ran.expect(0);
         stable(&ran.out)
     };
-    assert_snapshot!(preview(&[]), @"");
+    assert_snapshot!(preview(&[]), @"
+    preview multicloud-orm stack dev
+      + KeyPair database-key  us-east-2
+      + Password database-password
+      + SecurityGroup database/access  us-east-2
+      + Parameter database/instance/postgres-password  us-east-2
+      + Role database/instance/role  us-east-2
+      + InstanceProfile database/instance/profile  us-east-2
+      + Instance database/instance  us-east-2
+      + KeyPair application-key  us-east-1
+      + SecurityGroup balancer-access  us-east-1
+      + SecurityGroup application-access  us-east-1
+      + Bucket artifacts-us-east-1  us-east-1
+      + BucketObject artifact-tasks-us-east-1  us-east-1
+      + Parameter application/tasks-database-url  us-east-1
+      + Role application/role  us-east-1
+      + InstanceProfile application/profile  us-east-1
+      + LaunchTemplate application  us-east-1
+      + LoadBalancer balancer  us-east-1
+      + TargetGroup targets  us-east-1
+      + Listener listener  us-east-1
+      + AutoScalingGroup group  us-east-1
+      + ScalingPolicy scale-on-cpu  us-east-1
+
+    21 to create
+
+    Outputs
+      application_private_key  (known after apply)
+      client                   (known after apply)
+      curl                     (known after apply)
+      database_endpoint        (known after apply)
+      database_private_key     (known after apply)
+      url                      (known after apply)
+    ");
     place.run(&["up"]).expect(0);
-    assert_snapshot!(preview(&[]), @"");
-    assert_snapshot!(preview(&["-c", "listenerPort=8088"]), @"");
-    assert_snapshot!(preview(&["-c", "listenerPort=8080", "-c", "applicationPort=8081"]), @"");
+    assert_snapshot!(preview(&[]), @"
+    preview multicloud-orm stack dev
+
+    21 unchanged
+
+    Outputs
+      application_private_key  [secret]
+      client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8080
+      curl                     curl http://127.x.x.x:8080/tasks/
+      database_endpoint        127.x.x.x:5432
+      database_private_key     [secret]
+      url                      http://127.x.x.x:8080
+    ");
+    assert_snapshot!(preview(&["-c", "listenerPort=8088"]), @"
+    preview multicloud-orm stack dev
+      ~ SecurityGroup balancer-access  us-east-1
+          ~ ingress[0].from_port: 8080 => 8088
+          ~ ingress[0].to_port: 8080 => 8088
+      ~ Listener listener  us-east-1
+          ~ port: 8080 => 8088
+
+    19 unchanged, 2 to update
+
+    Outputs
+      application_private_key  [secret]
+      client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8088
+      curl                     curl http://127.x.x.x:8088/tasks/
+      database_endpoint        127.x.x.x:5432
+      database_private_key     [secret]
+      url                      http://127.x.x.x:8088
+    ");
+    assert_snapshot!(preview(&["-c", "listenerPort=8080", "-c", "applicationPort=8081"]), @r#"
+    preview multicloud-orm stack dev
+      ~ SecurityGroup application-access  us-east-1
+          ~ ingress[0].from_port: 8080 => 8081
+          ~ ingress[0].to_port: 8080 => 8081
+      ~ LaunchTemplate application  us-east-1
+          ~ machine.services[0].listen: 8080 => 8081
+      ± TargetGroup targets  us-east-1
+          ~ port: 8080 => 8081  (forces replacement)
+      ~ Listener listener  us-east-1
+          ~ forward: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
+      ~ AutoScalingGroup group  us-east-1
+          ~ targets[0]: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
+          ~ template.version: 1 => (known after apply)
+
+    16 unchanged, 4 to update, 1 to replace
+
+    Outputs
+      application_private_key  [secret]
+      client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8080
+      curl                     curl http://127.x.x.x:8080/tasks/
+      database_endpoint        127.x.x.x:5432
+      database_private_key     [secret]
+      url                      http://127.x.x.x:8080
+    "#);
     place.run(&["destroy"]).expect(0);
 }

@@ -51,23 +51,54 @@ async fn a_security_group_lives_and_goes() {
     };
 
     let first = plan(80, "web", true).await;
-    assert_snapshot!(first, @"");
+    assert_snapshot!(first, @r#"
+    > read DefaultVpc default-vpc-us-east-1 [us-east-1]
+    + create SecurityGroup web [us-east-1]
+          description: "web"
+          egress: []
+          ingress: [{"cidr":"0.0.0.0/0","from_port":80,"protocol":"tcp","to_port":80}]
+          vpc_id: "vpc-<id>"
+    + create SecurityGroup admin [us-east-1]
+          description: "Managed by infra"
+          egress: []
+          ingress: [{"from_port":22,"group":(known after apply),"protocol":"tcp","to_port":22}]
+          vpc_id: "vpc-<id>"
+    1 read, 2 create
+    web = (known after apply)
+    "#);
     let id = up(80, "web", true).await;
     assert!(id.starts_with("sg-"), "{id}");
 
     let changed = plan(443, "web", true).await;
-    assert_snapshot!(changed, @"");
+    assert_snapshot!(changed, @r#"
+    ~ update SecurityGroup web [us-east-1]
+        ~ ingress[0].from_port: 80 => 443
+        ~ ingress[0].to_port: 80 => 443
+    1 same, 1 update
+    web = "sg-<id>"
+    "#);
     assert_eq!(up(443, "web", true).await, id, "a rule is changed in place");
 
     assert!(engine.refresh(&access(443, "web", true)).await.unwrap().is_success());
     assert!(!engine.preview(&access(443, "web", true)).await.unwrap().has_changes(), "what lives is what was recorded");
 
     let replaced = plan(443, "shop", true).await;
-    assert_snapshot!(replaced, @"");
+    assert_snapshot!(replaced, @r#"
+    +/- replace SecurityGroup web [us-east-1]
+        ~ description: "web" => "shop"  (forces replacement)
+    ~ update SecurityGroup admin [us-east-1]
+        ~ ingress[0].group: "sg-<id>" => (known after apply)
+    1 update, 1 replace
+    web = (known after apply)
+    "#);
     assert_ne!(up(443, "shop", true).await, id, "a description cannot be changed");
 
     let removed = plan(443, "shop", false).await;
-    assert_snapshot!(removed, @"");
+    assert_snapshot!(removed, @r#"
+    - delete SecurityGroup admin [us-east-1]
+    1 same, 1 delete
+    web = "sg-<id>"
+    "#);
     up(443, "shop", false).await;
 
     assert!(engine.destroy(&access(443, "shop", true)).await.unwrap().is_success());

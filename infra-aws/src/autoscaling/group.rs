@@ -55,7 +55,7 @@ pub struct AutoScalingGroup {
     #[serde(default)]
     pub refresh: Refresh,
     /// How many seconds to wait until all instances are in service and healthy; 0 does not wait. 600 when not given,
-    /// 120 in the local cloud.
+    /// 60 in the local cloud.
     pub wait_for_healthy: Option<u32>,
 }
 
@@ -129,7 +129,7 @@ impl AutoScalingGroup {
 
     /// How long to wait for health, if at all.
     pub(super) fn patience(&self, cx: &Context<'_, Aws>) -> Option<Duration> {
-        let implied = if cx.client().is_local() { 120 } else { 600 };
+        let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
     }

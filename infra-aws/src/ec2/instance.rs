@@ -149,18 +149,16 @@ impl Handler for Instance {
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let request = inputs.request(cx, &ec2)?;
-        let answer = wait::retry(
-            cx,
-            "waiting until EC2 knows the new instance profile",
-            wait::CONSISTENCY,
-            |error| error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"),
-            async || request.clone().send().await.context("RunInstances"),
-        )
+        let status = "waiting until EC2 knows what the instance refers to";
+        let answer = wait::retry(cx, status, wait::CONSISTENCY, too_new, async || {
+            request.clone().send().await.context("RunInstances")
+        })
         .await?;
         let launched = answer.instances.unwrap_or_default().pop();
         let launched = launched.ok_or_else(|| ProviderError::unsure("RunInstances: the answer has no instance"))?;
         match settled(cx, &ec2, launched.instance_id().unwrap_or_default()).await {
             Ok(instance) => Ok(Created { inputs: None, ..created(&instance, inputs) }),
+            Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
             Err(error) => Err(created(&launched, inputs).failed(error)),
         }
     }
@@ -210,14 +208,23 @@ impl Handler for Instance {
                 let Some(instance) = instances.find(|instance| !is_over(instance)) else {
                     return Ok(Found::Absent);
                 };
-                let instance = settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await?;
-                Ok(Found::Found(created(&instance, inputs)))
+                match settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
+                    Ok(instance) => Ok(Found::Found(created(&instance, inputs))),
+                    Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::Absent),
+                    Err(error) => Err(error),
+                }
             })
         })
     }
 }
 
-/// The instance once it runs, with the addresses it then has.
+/// Whether EC2 may not have heard yet of something that was made just before.
+fn too_new(error: &AwsError) -> bool {
+    error.is(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
+        || (error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
+}
+
+/// The instance once it runs, with the addresses it then has; [`ErrorKind::NotFound`] when it ended before that.
 async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Described, ProviderError> {
     let patient = cx.client().readiness() == Readiness::Full;
     wait::until(cx, "waiting until the instance runs", wait::PATIENCE, async || {
@@ -225,7 +232,8 @@ async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Descri
         let Some(instance) = describe(ec2, id).await? else { return Ok(None) };
         if is_over(&instance) {
             let why = instance.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason was given");
-            return Err(ProviderError::refused(format!("the instance {id} ended before it ran: {why}")));
+            let message = format!("the instance {id} ended before it ran: {why}");
+            return Err(ProviderError::of(ErrorKind::NotFound, message));
         }
         Ok((!patient || state(&instance) == InstanceStateName::Running).then_some(instance))
     })

@@ -126,10 +126,12 @@ impl Handler for KeyPair {
                 Ok(created(&name, id.unwrap_or_default(), fingerprint.unwrap_or_default(), &material))
             }
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => match ours(cx, &ec2, &name).await? {
-                Some(pair) => Ok(as_made(&pair, &material)),
-                None => Err(error.hint("choose another name, or delete the key pair that has it").into()),
-            },
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                match ours(cx, &ec2, &name).await.map_err(AwsError::unsure)? {
+                    Some(pair) => Ok(as_made(&pair, &material)),
+                    None => Err(error.hint("choose another name, or delete the key pair that has it").into()),
+                }
+            }
             Err(error) => Err(error.into()),
         }
     }

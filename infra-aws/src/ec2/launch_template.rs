@@ -154,7 +154,9 @@ impl Handler for LaunchTemplate {
             .send()
             .await
             .context("CreateLaunchTemplate")?;
-        let template = answer.launch_template.unwrap_or_else(|| Described::builder().build());
+        let template = answer
+            .launch_template
+            .ok_or_else(|| ProviderError::unsure("CreateLaunchTemplate: the answer has no template"))?;
         Ok(Created::new(template.launch_template_id().unwrap_or_default(), outputs(&template)))
     }
 

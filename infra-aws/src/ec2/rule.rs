@@ -189,6 +189,14 @@ pub(super) fn default_egress() -> RuleSet {
     wanted(&[Rule::all().to_anywhere()], "").unwrap_or_default()
 }
 
+/// Whether these are AWS's default egress rules. In a VPC with IPv6 they also allow everything to every IPv6 address.
+pub(super) fn is_default_egress(rules: &RuleSet) -> bool {
+    let ipv6 = Key { protocol: "-1".to_owned(), ports: None, peer: Peer::Cidr("::/0".to_owned()) };
+    let mut rules = rules.clone();
+    rules.remove(&ipv6);
+    rules == default_egress()
+}
+
 /// The rules that a group has.
 pub(super) fn living(permissions: &[IpPermission]) -> RuleSet {
     let mut set = RuleSet::new();
@@ -343,6 +351,16 @@ mod tests {
         assert_eq!(living, set);
         let back = as_recorded(&living, &rules, "sg-1");
         assert_eq!(serde_json::to_value(&back).unwrap(), serde_json::to_value(&rules).unwrap());
+    }
+
+    #[test]
+    fn default_egress_is_known_with_and_without_ipv6() {
+        let mut rules = default_egress();
+        assert!(is_default_egress(&rules));
+        rules.extend(wanted(&[Rule::all().to_cidr("::/0")], "sg-1").unwrap());
+        assert!(is_default_egress(&rules));
+        rules.extend(wanted(&[Rule::tcp(25).to_anywhere()], "sg-1").unwrap());
+        assert!(!is_default_egress(&rules) && !is_default_egress(&RuleSet::new()));
     }
 
     #[test]

@@ -108,13 +108,22 @@ impl Handler for SecurityGroup {
             .await
             .context("CreateSecurityGroup");
         let group = match answer {
-            Ok(answer) => describe(&ec2, answer.group_id().unwrap_or_default()).await?.ok_or_else(|| lost(&name))?,
+            Ok(answer) => Described::builder()
+                .group_id(answer.group_id().unwrap_or_default())
+                .set_security_group_arn(answer.security_group_arn)
+                .group_name(&name)
+                .vpc_id(vpc)
+                .description(&inputs.description)
+                .build(),
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &ec2, &name, &vpc).await?.ok_or(error)?,
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                let ours = ours(cx, &ec2, &name, &vpc).await.map_err(AwsError::unsure)?;
+                ours.ok_or_else(|| error.hint("choose another name, or delete the group that has it"))?
+            }
             Err(error) => return Err(error.into()),
         };
         let created = created(&group, inputs);
-        match converge(&ec2, group, inputs).await {
+        match fill(cx, &ec2, &created.id, inputs).await {
             Ok(()) => Ok(Created { inputs: None, ..created }),
             Err(error) => Err(created.failed(error)),
         }
@@ -155,19 +164,28 @@ impl Handler for SecurityGroup {
     }
 }
 
+/// Gives a new group its rules, once it is seen.
+async fn fill(cx: &Context<'_, Aws>, ec2: &Client, id: &str, inputs: &SecurityGroup) -> Result<(), ProviderError> {
+    let status = "waiting until the new group is seen";
+    let group = wait::until(cx, status, wait::CONSISTENCY, async || Ok(describe(ec2, id).await?)).await?;
+    converge(ec2, group, inputs).await
+}
+
 /// Brings the rules in order, whatever they are now.
 async fn converge(ec2: &Client, mut group: Described, inputs: &SecurityGroup) -> Result<(), ProviderError> {
     const ROUNDS: usize = 3;
     let id = group.group_id().unwrap_or_default().to_owned();
     let ingress = rule::wanted(&inputs.ingress, &id)?;
-    let egress = match inputs.egress.as_slice() {
-        [] => rule::default_egress(),
-        rules => rule::wanted(rules, &id)?,
-    };
     for round in 1.. {
+        let living = rule::living(group.ip_permissions_egress());
+        let egress = match inputs.egress.as_slice() {
+            [] if rule::is_default_egress(&living) => living.clone(),
+            [] => rule::default_egress(),
+            rules => rule::wanted(rules, &id)?,
+        };
         let inward = change(ec2, &id, Direction::Ingress, &rule::living(group.ip_permissions()), &ingress).await;
         let outward = match inward {
-            Ok(()) => change(ec2, &id, Direction::Egress, &rule::living(group.ip_permissions_egress()), &egress).await,
+            Ok(()) => change(ec2, &id, Direction::Egress, &living, &egress).await,
             Err(error) => Err(error),
         };
         match outward {
@@ -266,7 +284,7 @@ fn created(group: &Described, recorded: &SecurityGroup) -> Created<SecurityGroup
         description: group.description().unwrap_or_default().to_owned(),
         vpc_id: VpcId::from(group.vpc_id().unwrap_or_default()).into(),
         ingress: rule::as_recorded(&rule::living(group.ip_permissions()), &recorded.ingress, id),
-        egress: if recorded.egress.is_empty() && egress == rule::default_egress() {
+        egress: if recorded.egress.is_empty() && rule::is_default_egress(&egress) {
             Vec::new()
         } else {
             rule::as_recorded(&egress, &recorded.egress, id)
