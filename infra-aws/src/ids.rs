@@ -1,4 +1,38 @@
 //! Typed identifiers: the wrong kind does not compile.
+//!
+//! Each kind of thing has a type of its own, so that one cannot stand where another belongs:
+//!
+//! ```
+//! use infra_aws::{SecurityGroup, VpcId};
+//!
+//! SecurityGroup::in_vpc(VpcId::from("vpc-0123456789abcdef0"));
+//! ```
+//!
+//! ```compile_fail
+//! use infra_aws::{SecurityGroup, SubnetId};
+//!
+//! SecurityGroup::in_vpc(SubnetId::from("subnet-0123456789abcdef0"));
+//! ```
+//!
+//! The same holds for what other resources tell:
+//!
+//! ```
+//! use infra_aws::{SecurityGroupId, SecurityGroupOutputs};
+//! use infra_core::Input;
+//!
+//! fn same_kind(group: SecurityGroupOutputs) -> Input<SecurityGroupId> {
+//!     group.id
+//! }
+//! ```
+//!
+//! ```compile_fail
+//! use infra_aws::{KeyPairOutputs, SecurityGroupId};
+//! use infra_core::Input;
+//!
+//! fn other_kind(key: KeyPairOutputs) -> Input<SecurityGroupId> {
+//!     key.id
+//! }
+//! ```
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{cmp, convert::Infallible, fmt, hash, marker::PhantomData, str::FromStr};
