@@ -1,7 +1,7 @@
 //! Who may know whom: between crates, and between the modules of the engine.
 
 use serde_json::Value as Json;
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// Every crate of ours, and those of ours it may use.
 const CRATES: &[(&str, &[&str])] = &[
@@ -41,8 +41,7 @@ const MODULES: &[&str] = &[
 
 #[test]
 fn crates_know_only_whom_they_may() {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut metadata = Command::new(cargo);
+    let mut metadata = tests::cargo();
     metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(tests::workspace());
     let metadata: Json = serde_json::from_slice(&metadata.output().unwrap().stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();

@@ -1,6 +1,6 @@
 //! A crate outside of the workspace embeds infra-aws.
 
-use std::{fs, process::Command};
+use std::fs;
 use tempfile::TempDir;
 
 #[test]
@@ -18,8 +18,7 @@ fn a_crate_outside_of_the_workspace_builds_against_infra_aws() {
     fs::copy(workspace.join("examples/embedding.rs"), directory.path().join("src/main.rs")).unwrap();
     // The same versions, so that what is built already serves.
     fs::copy(workspace.join("Cargo.lock"), directory.path().join("Cargo.lock")).unwrap();
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = tests::cargo()
         .args(["check", "--offline", "--quiet"])
         .current_dir(directory.path())
         .env("CARGO_TARGET_DIR", workspace.join("target"))

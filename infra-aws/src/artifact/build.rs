@@ -77,8 +77,30 @@ async fn workspace(name: &str) -> Result<PathBuf, ProviderError> {
     }
 }
 
+/// Cargo, as if called from a shell: what `cargo run` told this program about its own package would make build scripts
+/// that watch such variables run again, and everything behind them be built again, in turn with the next `cargo run`.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_of_a_package) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Whether `cargo run` sets the variable, for the package whose program it runs.
+fn is_of_a_package(variable: &str) -> bool {
+    const SET: [&str; 7] = [
+        "CARGO",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_PRIMARY_PACKAGE",
+        "OUT_DIR",
+    ];
+    SET.contains(&variable) || variable.starts_with("CARGO_PKG_")
 }
 
 fn no_cargo(error: std::io::Error) -> ProviderError {
@@ -136,6 +158,12 @@ fn executable(messages: &str, name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargo_is_called_as_from_a_shell() {
+        assert!(["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "CARGO"].into_iter().all(is_of_a_package));
+        assert!(!["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL", "PATH"].into_iter().any(is_of_a_package));
+    }
 
     #[test]
     fn messages_tell_the_executable() {

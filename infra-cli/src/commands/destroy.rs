@@ -9,7 +9,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<Ex
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), false);
     let engine = session.engine(None, &renderer).await?;
     let engine = engine.continue_on_error(arguments.continue_on_error);
-    watch_ctrl_c(engine.interrupt());
+    watch_ctrl_c(engine.interrupt(), renderer.clone());
     let report = engine.destroy_if(&session.program.run, |plan| accept(session, arguments.yes, plan)).await;
     renderer.finish();
     session.stop_empty_cloud().await;

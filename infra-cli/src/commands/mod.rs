@@ -12,17 +12,19 @@ use crate::{
     Program,
     arguments::{Arguments, Command, Local, TargetName},
     failure::Failure,
-    render::{Detail, style},
+    render::{Detail, Renderer, style},
     session::Session,
 };
 use infra_core::{
     diagnostic::Diagnostic,
+    event::Event,
     execute::{Interrupt, Report},
     plan::Plan,
 };
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
+    sync::Arc,
 };
 use tracing_subscriber::EnvFilter;
 
@@ -49,14 +51,15 @@ fn log(default: &str) {
 }
 
 /// Ctrl-C once: nothing new begins. Twice: the process ends at once, which the journal makes safe.
-fn watch_ctrl_c(interrupt: Interrupt) {
+fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
+    let say = move |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
     tokio::spawn(async move {
         while tokio::signal::ctrl_c().await.is_ok() {
             if interrupt.is_interrupted() {
-                eprintln!("stopped; the next run settles what was under way");
+                say("stopped; the next run settles what was under way");
                 std::process::exit(130);
             }
-            eprintln!("finishing what runs, beginning nothing new; press Ctrl-C again to stop at once");
+            say("finishing what runs, beginning nothing new; press Ctrl-C again to stop at once");
             interrupt.interrupt();
         }
     });

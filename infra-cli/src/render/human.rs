@@ -25,6 +25,8 @@ pub(super) struct Human {
 struct Shown {
     running: HashMap<Urn, Running>,
     regions: HashMap<Urn, String>,
+    /// How wide the widest planned name is, and the widest region.
+    widths: (usize, usize),
     preview: bool,
 }
 
@@ -54,8 +56,13 @@ impl Human {
     }
 
     fn planned(&self, urn: &Urn, action: Action, region: Option<&String>, diff: &Diff) {
-        if let Some(region) = region {
-            self.shown().regions.insert(urn.clone(), region.clone());
+        {
+            let mut shown = self.shown();
+            let (name, place) = shown.widths;
+            shown.widths = (name.max(urn.short().len()), place.max(region.map_or(0, String::len)));
+            if let Some(region) = region {
+                shown.regions.insert(urn.clone(), region.clone());
+            }
         }
         // What is created or deleted is shown again when it is done; a change is shown once, with its reasons.
         let told_later = self.detail == Detail::Changes && matches!(action, Action::Create | Action::Delete);
@@ -114,7 +121,7 @@ impl Human {
         if let Some(bar) = shown.running.remove(urn).and_then(|running| running.bar) {
             bar.finish_and_clear();
         }
-        shown.regions.get(urn).map(|region| format!("  {region}")).unwrap_or_default()
+        shown.regions.get(urn).cloned().unwrap_or_default()
     }
 
     fn finished(&self, urn: &Urn, action: Action, id: Option<&String>, elapsed_ms: u64) {
@@ -122,9 +129,10 @@ impl Human {
         if matches!(action, Action::Read | Action::Forget) && !self.diff {
             return;
         }
-        let id = id.map(|id| format!("  {}", short_id(id))).unwrap_or_default();
-        let more = style::dim(format!("{region}{id}  {}", style::duration(elapsed_ms)));
-        self.line(format!("  {} {} {}{more}", style::sign(action), style::done(action), urn.short()));
+        let (name, place) = self.shown().widths;
+        let id = id.map(|id| short_id(id)).unwrap_or_default();
+        let more = style::dim(format!("  {region:place$}  {id}  {}", style::duration(elapsed_ms)));
+        self.line(format!("  {} {} {:name$}{more}", style::sign(action), style::done(action), urn.short()));
     }
 
     fn summary(&self, success: bool, counts: &BTreeMap<Action, usize>, elapsed_ms: u64) {
@@ -220,7 +228,7 @@ impl Renderer for Human {
 
 /// The telling part of a long id: of an ARN what stands behind the account, of anything its beginning and end.
 fn short_id(id: &str) -> String {
-    const LONGEST: usize = 56;
+    const LONGEST: usize = 36;
     let id = id.strip_prefix("arn:").map_or(id, |rest| rest.splitn(5, ':').last().unwrap_or(rest));
     let characters: Vec<char> = id.chars().collect();
     if characters.len() <= LONGEST {

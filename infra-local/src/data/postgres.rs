@@ -17,7 +17,8 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
-use binaries::{Binaries, find_binaries};
+use binaries::Binaries;
+pub(crate) use binaries::find_binaries;
 
 use super::process::{self, ProcessIdentity, ProcessSpec, User};
 

@@ -9,6 +9,8 @@ use super::instance_type::InstanceType;
 use super::{Ec2Operation, image, launch_data, launch_template, security_group};
 use crate::cloud::Cloud;
 use crate::data::address::AddressBlock;
+use crate::data::machine::MachineDocument;
+use crate::data::postgres;
 use crate::model::image::images;
 use crate::model::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::launch_template::{LaunchData, TemplateReference};
@@ -153,6 +155,19 @@ struct Checked {
     security_groups: Vec<String>,
 }
 
+/// What this computer cannot run is refused at once, not found out when something else waits for it.
+fn check_machine(data: &LaunchData) -> Outcome<()> {
+    let Some(encoded) = &data.user_data else {
+        return Ok(());
+    };
+    let machine = MachineDocument::from_user_data(&launch_data::check_user_data(encoded)?)
+        .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?;
+    if machine.is_some_and(|machine| machine.postgres.is_some()) {
+        postgres::find_binaries().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+    }
+    Ok(())
+}
+
 impl Checked {
     fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
         let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
@@ -183,6 +198,7 @@ impl Checked {
         let mut security_groups = data.security_group_ids.clone();
         security_groups.extend(interface.security_group_ids);
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
+        check_machine(data)?;
         Ok(Checked {
             image_id,
             instance_type,
