@@ -235,3 +235,59 @@ fn new_seed() -> Result<String, StoreError> {
     getrandom::fill(&mut seed).map_err(|error| StoreError::Journal(error.to_string()))?;
     Ok(hex::encode(seed))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::value::Value;
+    use std::collections::BTreeMap;
+
+    fn outputs(value: &str) -> Entry {
+        Entry::Outputs(BTreeMap::from([("secret".to_owned(), Value::from(value).into_secret())]))
+    }
+
+    #[tokio::test]
+    async fn entries_of_a_run_that_died_are_found_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path());
+        assert!(store.peek("p", "dev").await.unwrap().is_none());
+        let session = store.open("p", "dev").await.unwrap();
+        assert!(matches!(store.open("p", "dev").await, Err(StoreError::Locked { .. })));
+        session.journal.append(outputs("one")).await.unwrap();
+        drop(session);
+
+        let journal = directory.path().join("p/dev/journal");
+        let mut text = fs::read(&journal).unwrap();
+        assert!(!String::from_utf8_lossy(&text).contains("one"), "a secret in the clear");
+        text.extend(b"0000 half a li");
+        fs::write(&journal, text).unwrap();
+        let state = store.peek("p", "dev").await.unwrap().unwrap();
+        assert_eq!(state.outputs["secret"].as_str(), Some("one"));
+
+        // What is written next stands behind the last whole line.
+        let session = store.open("p", "dev").await.unwrap();
+        session.journal.append(outputs("two")).await.unwrap();
+        drop(session);
+        let state = store.peek("p", "dev").await.unwrap().unwrap();
+        assert_eq!(state.outputs["secret"].as_str(), Some("two"));
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_outlived_its_folding_counts_no_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path());
+        let mut session = store.open("p", "dev").await.unwrap();
+        session.journal.append(outputs("old")).await.unwrap();
+        let journal = directory.path().join("p/dev/journal");
+        let old = fs::read(&journal).unwrap();
+        let mut state = session.state.clone();
+        state.apply(outputs("new"));
+        session.fold(&mut state).await.unwrap();
+        drop(session);
+        fs::write(&journal, old).unwrap();
+        let state = store.peek("p", "dev").await.unwrap().unwrap();
+        assert_eq!((state.serial, state.outputs["secret"].as_str()), (1, Some("new")));
+        assert!(directory.path().join("p/dev/state.json.previous").exists());
+    }
+}

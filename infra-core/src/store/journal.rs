@@ -48,12 +48,15 @@ impl Journal {
     pub(super) fn to(mut sink: impl Sink, seal: Arc<dyn Seal>) -> (Self, Writer) {
         let (sender, receiver) = mpsc::channel::<Message>();
         let writer = thread::spawn(move || {
+            // After a failed write the file may end in half a line, which must stay its end.
+            let mut failed: Option<String> = None;
             while let Ok(first) = receiver.recv() {
                 let batch: Vec<Message> = std::iter::once(first).chain(receiver.try_iter()).collect();
-                let mut lines = Vec::new();
-                let encoded =
-                    batch.iter().try_for_each(|message| line(&message.entry, &seal).map(|line| lines.extend(line)));
-                let outcome = encoded.and_then(|()| sink.append(&lines).map_err(|error| error.to_string()));
+                let outcome = match &failed {
+                    Some(error) => Err(error.clone()),
+                    None => write(&batch, &mut sink, &seal),
+                };
+                failed = outcome.as_ref().err().cloned();
                 for durable in batch.into_iter().filter_map(|message| message.durable) {
                     // A caller that stopped waiting needs no answer.
                     let _ = durable.send(outcome.clone());
@@ -79,6 +82,14 @@ impl Journal {
     fn send(&self, entry: Entry, durable: Option<oneshot::Sender<Result<(), String>>>) -> Result<(), StoreError> {
         self.sender.send(Message { entry, durable }).map_err(|_| StoreError::Journal("its writer has ended".into()))
     }
+}
+
+fn write(batch: &[Message], sink: &mut impl Sink, seal: &Arc<dyn Seal>) -> Result<(), String> {
+    let mut lines = Vec::new();
+    for message in batch {
+        lines.extend(line(&message.entry, seal)?);
+    }
+    sink.append(&lines).map_err(|error| error.to_string())
 }
 
 /// One line: CRC-32 of the JSON in eight hexadecimal digits, a space, the JSON.
@@ -123,5 +134,63 @@ impl Sink for Synced {
     fn append(&mut self, lines: &[u8]) -> std::io::Result<()> {
         self.0.write_all(lines)?;
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{store::DataKey, urn::Urn};
+    use std::{
+        io,
+        sync::{Mutex, PoisonError},
+    };
+
+    /// A disk that is full after so many bytes, which it still takes.
+    #[derive(Clone)]
+    struct Disk {
+        written: Arc<Mutex<Vec<u8>>>,
+        room: usize,
+    }
+
+    impl Sink for Disk {
+        fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = self.room.saturating_sub(written.len()).min(lines.len());
+            written.extend(&lines[..room]);
+            if room < lines.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    fn entry(name: &str) -> Entry {
+        Entry::Forgotten(Urn::new("dev", "p", "t:T", name).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_leaves_whole_lines_and_half_a_line_at_the_end() {
+        let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
+        let disk = Disk { written: Arc::default(), room: 100 };
+        let (journal, writer) = Journal::to(disk.clone(), seal.clone());
+        journal.append(entry("first")).await.unwrap();
+        journal.append(entry("second")).await.unwrap_err();
+        let error = journal.append(entry("third")).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be written"), "{error}");
+        drop(journal);
+        drop(writer);
+        let written = disk.written.lock().unwrap().clone();
+        let (entries, whole) = read(Path::new("journal"), &written, &seal).unwrap();
+        assert_eq!(entries, [entry("first")]);
+        assert!(whole < written.len());
+    }
+
+    #[test]
+    fn a_changed_line_is_refused_by_its_number() {
+        let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
+        let mut text = [line(&entry("first"), &seal).unwrap(), line(&entry("second"), &seal).unwrap()].concat();
+        let at = text.len() - 10;
+        text[at] ^= 1;
+        let error = read(Path::new("journal"), &text, &seal).unwrap_err();
+        assert!(matches!(error, StoreError::Broken { line: 2, .. }), "{error}");
     }
 }
