@@ -66,7 +66,7 @@ impl<'a> Session<'a> {
         planning: Option<&Planning>,
         renderer: &Arc<dyn Renderer>,
     ) -> Result<Engine, Failure> {
-        self.refuse_other_target()?;
+        self.refuse_other_target().await?;
         let config = self.configure(planning.map(|planning| &planning.config[..]).unwrap_or_default())?;
         let target = match self.target {
             TargetName::Aws => Target::aws(),
@@ -88,35 +88,32 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A stack lives in one place: what was made on AWS must not be looked for on this machine.
-    fn refuse_other_target(&self) -> Result<(), Failure> {
+    /// A stack lives in one place: what was made on AWS must not be looked for on this machine. One that has nothing
+    /// may move.
+    async fn refuse_other_target(&self) -> Result<(), Failure> {
         let (path, name) = (self.target_file(), self.target_name());
-        match fs::read_to_string(&path) {
-            Ok(recorded) if recorded.trim() == name => Ok(()),
-            Ok(recorded) => {
-                let recorded = recorded.trim();
-                let stack = &self.stack;
-                let summary = format!("the stack `{stack}` lives on the target `{recorded}`, not on `{name}`");
-                let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
-                Err(Failure::wrong_use(Diagnostic::error(summary).about(path.display()).hint(hint)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error.into()),
+        let recorded = match fs::read_to_string(&path) {
+            Ok(recorded) => recorded.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        if recorded == name {
+            return Ok(());
         }
+        let state = self.offline().state().await?;
+        if state.is_none_or(|state| state.resources.is_empty() && state.open.is_empty()) {
+            return Ok(());
+        }
+        let stack = &self.stack;
+        let summary = format!("the stack `{stack}` lives on the target `{recorded}`, not on `{name}`");
+        let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
+        Err(Failure::wrong_use(Diagnostic::error(summary).about(path.display()).hint(hint)))
     }
 
     /// Notes where the stack lives from now on.
-    pub(crate) fn record_target(&self) -> Result<(), Failure> {
-        self.refuse_other_target()?;
+    pub(crate) async fn record_target(&self) -> Result<(), Failure> {
+        self.refuse_other_target().await?;
         write_private(&self.target_file(), self.target_name().as_bytes())
-    }
-
-    /// A stack that has nothing may live elsewhere next time.
-    pub(crate) fn forget_target(&self) -> Result<(), Failure> {
-        match fs::remove_file(self.target_file()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-            _ => Ok(()),
-        }
     }
 
     fn target_file(&self) -> PathBuf {

@@ -47,7 +47,10 @@ pub struct Engine {
     events: Events,
     options: ExecuteOptions,
     refresh: bool,
+    approve: Arc<Approve>,
 }
+
+type Approve = dyn Fn(&Plan) -> bool + Send + Sync;
 
 /// Why a run could not be made, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +96,7 @@ impl Engine {
             events: Events::ignored(),
             options: ExecuteOptions::default(),
             refresh: false,
+            approve: Arc::new(|_| true),
         }
     }
 
@@ -132,6 +136,12 @@ impl Engine {
         self
     }
 
+    /// Who is shown each plan before it is done, and may refuse it; everything is approved unless said.
+    pub fn approve(mut self, approve: impl Fn(&Plan) -> bool + Send + Sync + 'static) -> Self {
+        self.approve = Arc::new(approve);
+        self
+    }
+
     /// What asks a run to begin nothing new.
     pub fn interrupt(&self) -> Interrupt {
         self.options.interrupt.clone()
@@ -160,34 +170,14 @@ impl Engine {
     pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
         let declared = self.declare(program)?;
-        self.run(&declared.graph, &declared.providers, |_| true).await
-    }
-
-    /// Like [`Engine::up`], but `accept` is shown the plan first and may refuse it.
-    pub async fn up_if(
-        &self,
-        program: Program<'_>,
-        accept: impl FnOnce(&Plan) -> bool + Send,
-    ) -> Result<Report, EngineError> {
-        self.started("up");
-        let declared = self.declare(program)?;
-        self.run(&declared.graph, &declared.providers, accept).await
+        self.run(&declared.graph, &declared.providers).await
     }
 
     /// Deletes everything. The program is run only for the providers it declares.
     pub async fn destroy(&self, program: Program<'_>) -> Result<Report, EngineError> {
-        self.destroy_if(program, |_| true).await
-    }
-
-    /// Like [`Engine::destroy`], but `accept` is shown the plan first and may refuse it.
-    pub async fn destroy_if(
-        &self,
-        program: Program<'_>,
-        accept: impl FnOnce(&Plan) -> bool + Send,
-    ) -> Result<Report, EngineError> {
         self.started("destroy");
         let providers = self.run_program(program).providers;
-        self.run(&ResourceGraph::default(), &providers, accept).await
+        self.run(&ResourceGraph::default(), &providers).await
     }
 
     /// Reads what lives into the state and says what differs from what was recorded.
@@ -223,16 +213,11 @@ impl Engine {
         Ok(self.store.peek(&self.program, &self.stack).await?)
     }
 
-    async fn run(
-        &self,
-        graph: &ResourceGraph,
-        providers: &Providers,
-        accept: impl FnOnce(&Plan) -> bool + Send,
-    ) -> Result<Report, EngineError> {
+    async fn run(&self, graph: &ResourceGraph, providers: &Providers) -> Result<Report, EngineError> {
         let begun = Instant::now();
         let mut session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let outcome = self.run_in(&session, &mut state, graph, providers, accept).await;
+        let outcome = self.run_in(&session, &mut state, graph, providers).await;
         // Whatever happened is in the journal; now it goes into the snapshot as well.
         session.fold(&mut state).await?;
         let report = outcome?;
@@ -246,7 +231,6 @@ impl Engine {
         state: &mut State,
         graph: &ResourceGraph,
         providers: &Providers,
-        accept: impl FnOnce(&Plan) -> bool + Send,
     ) -> Result<Report, EngineError> {
         let journal = &session.journal;
         let problems = execute::settle(state, providers, journal, &self.events).await?;
@@ -261,7 +245,7 @@ impl Engine {
             }
         }
         let plan = self.plan(graph, providers, state).await?;
-        if !accept(&plan) {
+        if !(self.approve)(&plan) {
             let interrupted = true;
             return Ok(Report { interrupted, ..Report::default() });
         }

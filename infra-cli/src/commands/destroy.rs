@@ -1,6 +1,6 @@
 //! `stack destroy`
 
-use super::{accept, conclude, detail, ensure_may_ask, watch_ctrl_c};
+use super::{ask, conclude, detail, ensure_may_ask, watch_ctrl_c};
 use crate::{arguments::Destroy, failure::Failure, render, session::Session};
 use std::process::ExitCode;
 
@@ -8,14 +8,10 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<Ex
     ensure_may_ask(session, arguments.yes)?;
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), false);
     let engine = session.engine(None, &renderer).await?;
-    let engine = engine.continue_on_error(arguments.continue_on_error);
+    let engine = engine.continue_on_error(arguments.continue_on_error).approve(ask(session, arguments.yes));
     watch_ctrl_c(engine.interrupt(), renderer.clone());
-    let report = engine.destroy_if(&session.program.run, |plan| accept(session, arguments.yes, plan)).await;
+    let report = engine.destroy(&session.program.run).await;
     renderer.finish();
     session.stop_empty_cloud().await;
-    let report = report?;
-    if report.is_success() {
-        session.forget_target()?;
-    }
-    Ok(conclude(session, &report))
+    Ok(conclude(session, &report?))
 }

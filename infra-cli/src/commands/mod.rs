@@ -81,14 +81,18 @@ fn detail(session: &Session<'_>, yes: bool) -> Detail {
     if session.target == TargetName::Aws && !yes { Detail::Everything } else { Detail::Changes }
 }
 
-fn accept(session: &Session<'_>, yes: bool, plan: &Plan) -> bool {
-    if session.target == TargetName::Local || yes || !plan.has_changes() {
-        return true;
+/// Asks on the terminal, on AWS and unless told not to.
+fn ask(session: &Session<'_>, yes: bool) -> impl Fn(&Plan) -> bool + Send + Sync + use<> {
+    let asks = session.target == TargetName::Aws && !yes;
+    move |plan| {
+        if !asks || !plan.has_changes() {
+            return true;
+        }
+        print!("\nMake these changes? [y/N] ");
+        let mut answer = String::new();
+        let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
     }
-    print!("\nMake these changes? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Failures were shown as they came; here they are again, together, below everything else.
