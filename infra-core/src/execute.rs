@@ -323,10 +323,10 @@ impl<'a> Executor<'a> {
             return Begun::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
         }
         let (provider, graph, events) = (self.provider, self.graph, self.events);
-        let state = State { resources: BTreeMap::new(), open: Vec::new(), ..self.state.clone() };
+        let seed = self.state.seed.clone();
         let begun = Instant::now();
         Begun::Running(Box::pin(async move {
-            let answer = plan::ask(provider, graph, &state, node, inputs, events).await;
+            let answer = plan::ask(provider, graph, &seed, node, inputs, events).await;
             Finished::read(answer, begun.elapsed())
         }))
     }

@@ -205,7 +205,7 @@ impl<'a> Planner<'a> {
             return;
         }
         if !self.answers.contains_key(&node.urn) {
-            match ask(self.inspect, self.graph, self.state, node, inputs, self.events).await {
+            match ask(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
                 Ok(answer) => drop(self.answers.insert(node.urn.clone(), answer)),
                 Err(error) => return self.fail(node, error.diagnostic(&node.urn)),
             }
@@ -226,7 +226,7 @@ impl<'a> Planner<'a> {
             let recorded = this.state.current(&node.urn);
             let known = recorded.is_some_and(|recorded| this.still_answers(node, recorded, &inputs));
             (!known).then_some(async move {
-                let answer = ask(this.inspect, this.graph, this.state, node, inputs, this.events).await;
+                let answer = ask(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
                 (node.urn.clone(), answer)
             })
         });
@@ -367,7 +367,7 @@ fn used_first<'a>(state: &'a State, urn: &'a Urn, seen: &mut BTreeSet<&'a Urn>, 
 pub(crate) async fn ask(
     inspect: &dyn Inspect,
     graph: &ResourceGraph,
-    state: &State,
+    seed: &str,
     node: &Node,
     inputs: Value,
     events: &Events,
@@ -382,7 +382,7 @@ pub(crate) async fn ask(
         id: None,
         inputs,
         dependencies: recorded_dependencies(graph, &node.urn),
-        seed: state.seed.clone(),
+        seed: seed.to_owned(),
         at: String::new(),
     };
     let watcher = Watcher { urn: &node.urn, events };

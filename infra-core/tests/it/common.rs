@@ -1,5 +1,4 @@
 //! What the lifecycle tests share: kinds of resources, and a stack on a cloud in memory.
-#![allow(dead_code)]
 
 use infra_core::{
     Config, Engine, Input, Output, Resource, Result, Schema, Stack,

@@ -1,9 +1,6 @@
 //! The life of a stack, on a cloud in memory: every plan is a snapshot, every preview leaves the state as it was.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::{Lifecycle, Port, Program, Thing, placed, sized, using};
+use crate::common::{Lifecycle, Port, Program, Thing, placed, sized, using};
 use infra_core::{Config, Output, ProgramError, Result, Stack, random::Password, testing::Fault};
 use insta::assert_snapshot;
 

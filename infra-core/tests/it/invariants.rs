@@ -1,10 +1,7 @@
 //! Random programs, random failures, random moments of death: the invariants hold, and once the faults stop one run
 //! brings everything to what the program says.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod common;
-
-use common::{Lifecycle, Port, Thing};
+use crate::common::{Lifecycle, Port, Thing};
 use infra_core::{Config, Output, Result, Stack, testing::Fault};
 use proptest::prelude::*;
 

@@ -1,0 +1,6 @@
+//! The engine as a whole, on a cloud in memory.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod invariants;
+mod lifecycle;
