@@ -4,6 +4,7 @@
 //! # Layout
 //! Each module knows only those above it:
 //! - [`diagnostic`]: messages for people
+//! - [`boundary`]: the moments at which a crash could tear something apart
 //! - [`urn`], [`names`]: identities and unique names
 //! - [`value`]: values, expressions, [`Input`] and [`Output`]
 //! - [`target`], [`config`]: where to deploy to, and with which settings
@@ -21,6 +22,7 @@
 //! - [`random`]: passwords, a provider that lives in the state alone
 //! - [`testing`]: providers made of closures, for tests
 
+pub mod boundary;
 pub mod config;
 pub mod diagnostic;
 pub mod diff;

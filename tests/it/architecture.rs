@@ -19,6 +19,7 @@ const CRATES: &[(&str, &[&str])] = &[
 /// The modules of the engine: none uses one behind it.
 const MODULES: &[&str] = &[
     "diagnostic",
+    "boundary",
     "urn",
     "names",
     "value",

@@ -1,6 +1,7 @@
 //! One operation: written down, called, and what it came to.
 
 use crate::{
+    boundary::{self, Boundary},
     diff::Action,
     event::{Event, Events},
     provider::{Provider, ProviderError, RecoveryKind, Reporter},
@@ -127,7 +128,9 @@ impl Attempt {
             return Finished::of(action, Outcome::Unwritten(error), begun.elapsed());
         }
         let watch = Watch { request: &self.request, journal, events, written: Mutex::default() };
+        boundary::reached(Boundary::ProviderCall);
         let answer = tokio::time::timeout(self.timeout, self.call(provider, &watch)).await;
+        boundary::reached(Boundary::ProviderAnswer);
         let answer = answer.unwrap_or_else(|_| {
             let limit = self.timeout.as_secs();
             Err(ProviderError::unsure(format!("it was not done within {limit} s"))

@@ -5,6 +5,7 @@ use super::{
     journal::{self, Synced},
 };
 use crate::{
+    boundary::{self, Boundary},
     state::{Entry, State, StateError},
     urn,
     value::{self, Seal},
@@ -129,6 +130,7 @@ impl Keeper for FilesKeeper {
         self.write_snapshot(state)?;
         // The journal now names an older serial than the snapshot, so whatever is in it counts no more.
         let journal = self.directory.join("journal");
+        boundary::reached(Boundary::JournalRemove);
         fs::remove_file(&journal).map_err(StoreError::io(&journal))
     }
 }
@@ -143,14 +145,19 @@ impl FilesKeeper {
         text.push(b'\n');
         let written = parse_snapshot(&next, &text, &self.seal)?;
         verify(&next, &written)?;
+        boundary::reached(Boundary::SnapshotWrite);
         let mut file = private(&next, true)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(StoreError::io(&next))?;
+        file.write_all(&text).map_err(StoreError::io(&next))?;
+        boundary::reached(Boundary::SnapshotSync);
+        file.sync_all().map_err(StoreError::io(&next))?;
         let previous = self.directory.join("state.json.previous");
         match fs::copy(&path, &previous) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
             _ => {}
         }
+        boundary::reached(Boundary::SnapshotRename);
         fs::rename(&next, &path).map_err(StoreError::io(&path))?;
+        boundary::reached(Boundary::DirectorySync);
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(&self.directory))
     }
 
@@ -158,6 +165,7 @@ impl FilesKeeper {
     fn journal(&self, serial: u64, whole: usize) -> Result<File, StoreError> {
         let path = self.directory.join("journal");
         let io = || StoreError::io(&path);
+        boundary::reached(Boundary::JournalBegin);
         let mut file = private(&path, whole == 0)?;
         if whole == 0 {
             file.write_all(format!("infra journal on snapshot {serial}\n").as_bytes()).map_err(io())?;

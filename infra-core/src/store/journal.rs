@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use crate::{
+    boundary::{self, Boundary},
     state::Entry,
     value::{self, Seal},
 };
@@ -132,8 +133,12 @@ pub(super) struct Synced(pub(super) File);
 
 impl Sink for Synced {
     fn append(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        boundary::reached(Boundary::JournalWrite);
         self.0.write_all(lines)?;
-        self.0.sync_data()
+        boundary::reached(Boundary::JournalSync);
+        self.0.sync_data()?;
+        boundary::reached(Boundary::JournalSynced);
+        Ok(())
     }
 }
 
