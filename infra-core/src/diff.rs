@@ -1,5 +1,9 @@
 //! What differs between a recorded and a declared resource.
 
+mod path;
+
+pub use path::PropertyPath;
+
 use crate::{resource::Schema, value::Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -20,6 +24,8 @@ pub enum Action {
     Replace,
     /// Delete it.
     Delete,
+    /// Take over a thing that exists already.
+    Import,
     /// Remove it from the state without touching it.
     Forget,
 }
@@ -33,6 +39,7 @@ impl fmt::Display for Action {
             Self::Update => "update",
             Self::Replace => "replace",
             Self::Delete => "delete",
+            Self::Import => "import",
             Self::Forget => "forget",
         })
     }
@@ -71,6 +78,14 @@ impl Diff {
             diff.compare(name.clone(), schema.replaces(name), old, new);
         }
         diff
+    }
+
+    /// Says that differences at these paths need a new resource.
+    pub fn replace_on(&mut self, paths: &[PropertyPath]) {
+        for property in &mut self.properties {
+            let path = PropertyPath::from(property.path.as_str());
+            property.replaces |= paths.iter().any(|replacing| replacing.overlaps(&path));
+        }
     }
 
     /// Whether nothing differs.

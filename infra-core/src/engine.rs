@@ -1,16 +1,20 @@
 //! The engine as other programs embed it.
 
+mod import;
+mod surgery;
+
+pub use import::{Adopted, ImportRequest};
+
 use crate::{
     config::Config,
     diagnostic::Diagnostic,
-    diff::Action,
-    event::{Event, Events},
-    execute::{self, ExecuteOptions, Interrupt, Report},
+    event::{Event, Events, PlannedSet},
+    execute::{self, ExecuteOptions, Interrupt, Refreshed, Report},
     graph::ResourceGraph,
-    plan::{self, Plan, PlanOptions},
+    plan::{self, Plan, PlanFileError, PlanOptions, SavedPlan, Selection},
     provider::Providers,
     stack::{self, Declaration, Stack},
-    state::State,
+    state::{Entry, State},
     store::{Session, StateStore, StoreError},
     target::Target,
     value::Value,
@@ -47,6 +51,9 @@ pub struct Engine {
     events: Events,
     options: ExecuteOptions,
     refresh: bool,
+    selection: Selection,
+    /// The text of a plan that was kept: nothing else is done.
+    planned: Option<Arc<str>>,
     approve: Arc<Approve>,
 }
 
@@ -61,6 +68,9 @@ pub enum EngineError {
     /// The program, or what it declares, cannot be planned; nothing was changed.
     #[error("{}", list(.0))]
     Refused(Vec<Diagnostic>),
+    /// A plan that was kept does not fit; nothing was changed.
+    #[error(transparent)]
+    PlanFile(#[from] PlanFileError),
 }
 
 fn list(diagnostics: &[Diagnostic]) -> String {
@@ -73,7 +83,11 @@ impl EngineError {
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
             Self::Store(error) => vec![Diagnostic::from_error(error)],
-            Self::Refused(diagnostics) => diagnostics.clone(),
+            Self::Refused(diagnostics) | Self::PlanFile(PlanFileError::Exceeded(diagnostics)) => diagnostics.clone(),
+            Self::PlanFile(error) => {
+                let hint = "make a new one with `preview --save-plan`, look at it, then use that";
+                vec![Diagnostic::from_error(error).about("the plan").hint(hint)]
+            }
         }
     }
 }
@@ -96,6 +110,8 @@ impl Engine {
             events: Events::ignored(),
             options: ExecuteOptions::default(),
             refresh: false,
+            selection: Selection::default(),
+            planned: None,
             approve: Arc::new(|_| true),
         }
     }
@@ -136,6 +152,19 @@ impl Engine {
         self
     }
 
+    /// Leaves parts out of a run, or has them replaced.
+    pub fn select(mut self, selection: Selection) -> Self {
+        self.selection = selection;
+        self
+    }
+
+    /// The text of a plan that [`Engine::preview_to_keep`] gave: a run that would do anything it does not say is
+    /// refused.
+    pub fn planned(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.planned = Some(text.into());
+        self
+    }
+
     /// Who is shown each plan before it is done, and may refuse it; everything is approved unless said.
     pub fn approve(mut self, approve: impl Fn(&Plan) -> bool + Send + Sync + 'static) -> Self {
         self.approve = Arc::new(approve);
@@ -149,21 +178,14 @@ impl Engine {
 
     /// What `up` would do. Nothing is written and nothing is changed.
     pub async fn preview(&self, program: Program<'_>) -> Result<Plan, EngineError> {
-        self.started("preview");
-        let state = self.store.peek(&self.program, &self.stack).await?;
-        let mut state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
-        let declared = self.declare(program)?;
-        for open in &state.open {
-            self.events.send(Event::Message(
-                Diagnostic::note("an operation of an earlier run was never confirmed; `up` looks into it first")
-                    .about(&open.request.urn),
-            ));
-        }
-        if self.refresh {
-            let entries = execute::refresh(&state, &declared.providers, self.options.parallel).await;
-            entries.map_err(EngineError::Refused)?.into_iter().for_each(|entry| state.apply(entry));
-        }
-        self.plan(&declared.graph, &declared.providers, &state).await
+        Ok(self.look_ahead(program, false).await?.0)
+    }
+
+    /// The same, and the plan as a text for [`Engine::planned`]: JSON with every secret encrypted by the store's key.
+    pub async fn preview_to_keep(&self, program: Program<'_>) -> Result<(Plan, String), EngineError> {
+        let (plan, state) = self.look_ahead(program, true).await?;
+        let text = SavedPlan::new(&plan, &state, &self.target.name).to_text(&self.store.seal().await?)?;
+        Ok((plan, text))
     }
 
     /// Makes everything be as the program says.
@@ -176,8 +198,11 @@ impl Engine {
     /// Deletes everything. The program is run only for the providers it declares.
     pub async fn destroy(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("destroy");
-        let providers = self.run_program(program).providers;
-        self.run(&ResourceGraph::default(), &providers).await
+        let Declaration { graph, providers, .. } = self.run_program(program);
+        let mut destroying = self.clone();
+        // A program that cannot be declared any more can still be destroyed.
+        destroying.options.destroyed = Arc::new(graph.unwrap_or_default());
+        destroying.run(&ResourceGraph::default(), &providers).await
     }
 
     /// Reads what lives into the state and says what differs from what was recorded.
@@ -190,7 +215,8 @@ impl Engine {
         let failures = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
         let mut report = Report { failures, ..Report::default() };
         match execute::refresh(&state, &providers, self.options.parallel).await {
-            Ok(entries) => {
+            Ok(found) => {
+                let entries = self.drifted(found, &mut report);
                 for entry in entries {
                     session.journal.note(entry.clone())?;
                     state.apply(entry);
@@ -237,37 +263,95 @@ impl Engine {
         if !problems.is_empty() {
             return Err(EngineError::Refused(problems));
         }
+        let mut refreshed = Report::default();
         if self.refresh {
-            let entries = execute::refresh(state, providers, self.options.parallel).await;
-            for entry in entries.map_err(EngineError::Refused)? {
+            let found =
+                execute::refresh(state, providers, self.options.parallel).await.map_err(EngineError::Refused)?;
+            for entry in self.drifted(found, &mut refreshed) {
                 journal.note(entry.clone())?;
                 state.apply(entry);
             }
         }
-        let plan = self.plan(graph, providers, state).await?;
-        if !(self.approve)(&plan) {
-            let interrupted = true;
-            return Ok(Report { interrupted, ..Report::default() });
+        let planned = self.planned_by(state).await?;
+        let plan = self.plan(graph, providers, state, planned.is_some()).await?;
+        if let Some(planned) = planned {
+            planned.check_plan(&plan)?;
         }
-        Ok(execute::execute(&plan, graph, providers, state, journal, &self.events, &self.options).await?)
+        if !(self.approve)(&plan) {
+            return Ok(Report { interrupted: true, ..refreshed });
+        }
+        let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &self.options).await?;
+        Ok(Report { drift: refreshed.drift, ..report })
     }
 
-    async fn plan(&self, graph: &ResourceGraph, providers: &Providers, state: &State) -> Result<Plan, EngineError> {
-        let options = PlanOptions { refresh: self.refresh };
+    async fn look_ahead(&self, program: Program<'_>, tell_inputs: bool) -> Result<(Plan, State), EngineError> {
+        self.started("preview");
+        let state = self.store.peek(&self.program, &self.stack).await?;
+        let mut state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
+        let declared = self.declare(program)?;
+        for open in &state.open {
+            self.events.send(Event::Message(
+                Diagnostic::note("an operation of an earlier run was never confirmed; `up` looks into it first")
+                    .about(&open.request.urn),
+            ));
+        }
+        if self.refresh {
+            let found = execute::refresh(&state, &declared.providers, self.options.parallel).await;
+            let found = found.map_err(EngineError::Refused)?;
+            self.drifted(found, &mut Report::default()).into_iter().for_each(|entry| state.apply(entry));
+        }
+        let plan = self.plan(&declared.graph, &declared.providers, &state, tell_inputs).await?;
+        Ok((plan, state))
+    }
+
+    /// The kept plan that the run is bound to, if it fits the state.
+    async fn planned_by(&self, state: &State) -> Result<Option<SavedPlan>, EngineError> {
+        let Some(text) = &self.planned else {
+            return Ok(None);
+        };
+        let planned = SavedPlan::from_text(text, &self.store.seal().await?)?;
+        planned.check_state(state, &self.target.name)?;
+        Ok(Some(planned))
+    }
+
+    /// Tells what drifted, and returns what has to be recorded.
+    fn drifted(&self, found: Vec<Refreshed>, report: &mut Report) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for Refreshed { entry, drift } in found {
+            entries.push(entry);
+            if let Some(drift) = drift {
+                let (urn, gone, diff) = (drift.urn.clone(), drift.gone, drift.diff.clone());
+                self.events.send(Event::Drifted { urn, gone, diff });
+                report.drift.push(drift);
+            }
+        }
+        entries
+    }
+
+    async fn plan(
+        &self,
+        graph: &ResourceGraph,
+        providers: &Providers,
+        state: &State,
+        tell_inputs: bool,
+    ) -> Result<Plan, EngineError> {
+        let options = PlanOptions { refresh: self.refresh, selection: self.selection.clone(), tell_inputs };
         let plan = plan::plan(graph, state, providers, &options, &self.events).await.map_err(EngineError::Refused)?;
-        for step in plan.steps.iter().filter(|step| step.action != Action::Same) {
+        for step in plan.steps.iter().filter(|step| !step.is_silent() && step.perhaps.is_none()) {
             self.events.send(Event::StepPlanned {
                 urn: step.urn.clone(),
                 action: step.action,
                 region: step.region.clone(),
                 diff: step.diff.clone(),
+                renamed_from: step.renamed_from.clone(),
+                note: step.note.clone(),
             });
         }
         for warning in &plan.warnings {
             self.events.send(Event::Message(warning.clone()));
         }
-        let counts = plan.counts();
-        self.events.send(Event::Planned { counts });
+        let sets = plan.sets().into_iter().map(|((name, kind), most)| PlannedSet { name, kind, most });
+        self.events.send(Event::Planned { counts: plan.counts(), sets: sets.collect() });
         Ok(plan)
     }
 

@@ -30,6 +30,17 @@ pub enum Event {
         /// What was found, in words.
         outcome: String,
     },
+    /// Something is not as it was recorded.
+    Drifted {
+        /// What.
+        urn: Urn,
+        /// Whether it is gone.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        gone: bool,
+        /// Property by property; `old` is what was recorded.
+        #[serde(skip_serializing_if = "Diff::is_empty")]
+        diff: Diff,
+    },
     /// The plan has a step.
     StepPlanned {
         /// For whom.
@@ -42,11 +53,20 @@ pub enum Event {
         /// Why.
         #[serde(skip_serializing_if = "Diff::is_empty")]
         diff: Diff,
+        /// The name it had before.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        renamed_from: Option<Urn>,
+        /// Why it is done this way, when that does not follow from what differs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
     },
     /// The plan is complete.
     Planned {
         /// How many steps of each action there are.
         counts: BTreeMap<Action, usize>,
+        /// Of what only applying tells how many there are.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        sets: Vec<PlannedSet>,
     },
     /// A step begins.
     StepStarted {
@@ -105,6 +125,17 @@ pub enum Event {
         /// How long it took, in milliseconds.
         elapsed_ms: u64,
     },
+}
+
+/// Declarations of which only applying tells how many there are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedSet {
+    /// The set's name.
+    pub name: String,
+    /// The type token of its members.
+    pub kind: String,
+    /// How many there can be.
+    pub most: usize,
 }
 
 /// Where events go.

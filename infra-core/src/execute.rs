@@ -7,13 +7,14 @@ mod operation;
 mod recover;
 mod tasks;
 
-pub use recover::{refresh, settle};
+pub use recover::{Drift, Refreshed, refresh, settle};
 
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
     event::{Event, Events},
     graph::{Node, ResourceGraph},
+    options::{Condition, HookContext, HookMoment, Options},
     plan::{self, Plan, Step},
     provider::{ErrorKind, Provider, ProviderError},
     state::{Entry, Generation, Live, Request, State, Verb},
@@ -43,11 +44,14 @@ pub struct ExecuteOptions {
     pub continue_on_error: bool,
     /// Asks the run to begin nothing new.
     pub interrupt: Interrupt,
+    /// What the program asks for beyond the properties of what is deleted without being declared any more: a program
+    /// that is destroyed still has its hooks.
+    pub destroyed: Arc<ResourceGraph>,
 }
 
 impl Default for ExecuteOptions {
     fn default() -> Self {
-        Self { parallel: 16, continue_on_error: false, interrupt: Interrupt::default() }
+        Self { parallel: 16, continue_on_error: false, interrupt: Interrupt::default(), destroyed: Arc::default() }
     }
 }
 
@@ -78,6 +82,8 @@ pub struct Report {
     pub skipped: usize,
     /// Whether it was interrupted.
     pub interrupted: bool,
+    /// What was found to differ from what was recorded, when the run read what lives.
+    pub drift: Vec<Drift>,
 }
 
 impl Report {
@@ -116,6 +122,8 @@ pub async fn execute(
         steps,
         outputs: HashMap::new(),
         dropped: HashSet::new(),
+        absent: plan.absent.clone(),
+        contents: contents(plan, state),
         report: Report::default(),
         state,
     };
@@ -137,6 +145,10 @@ struct Executor<'a> {
     outputs: HashMap<Urn, Value>,
     /// Replacements that turned out not to be needed: their old generation stays.
     dropped: HashSet<Urn>,
+    /// Declarations that their set turned out not to have.
+    absent: HashSet<Urn>,
+    /// What vanishes by itself with something that is deleted.
+    contents: HashMap<Urn, Vec<(Urn, u32)>>,
     report: Report,
     state: &'a mut State,
 }
@@ -149,21 +161,46 @@ enum Begun<'f> {
     Running(BoxFuture<'f, Finished>),
 }
 
+/// What follows when something has ended.
+enum Next<'f> {
+    /// What waited for it can begin.
+    Done,
+    /// Something has to be done first.
+    Follow(BoxFuture<'f, Finished>),
+    /// What waited for it cannot begin.
+    Failed,
+}
+
 impl<'a> Executor<'a> {
     /// What stays the same is known from the start.
     fn begin(&mut self, plan: &'a Plan) -> Result<(), StoreError> {
+        for entry in plan::renames(self.graph, self.state) {
+            self.record(entry)?;
+        }
         for node in self.graph.in_order() {
-            let same = self.steps.get(&node.urn).is_none_or(|step| step.action == Action::Same);
-            if !same {
+            let step = self.steps.get(&node.urn);
+            if step.is_some_and(|step| step.action != Action::Same || step.perhaps.is_some()) {
                 continue;
             }
             let recorded = self.state.current(&node.urn);
-            let outputs = recorded.map_or_else(Value::empty, |recorded| recorded.outputs.clone());
+            let outputs = match recorded {
+                _ if self.absent.contains(&node.urn) => Value::Null,
+                Some(recorded) => recorded.outputs.clone(),
+                None if plan.unselected.contains(&node.urn) => Value::Unknown,
+                None => Value::empty(),
+            };
             self.outputs.insert(node.urn.clone(), outputs);
-            let dependencies = plan::recorded_dependencies(self.graph, &node.urn);
-            if recorded.is_some_and(|recorded| recorded.dependencies != dependencies) {
-                let urn = node.urn.clone();
-                self.record(Entry::Depends { urn, dependencies })?;
+            let Some(recorded) = recorded.filter(|_| step.is_some()) else {
+                continue;
+            };
+            let (dependencies, marks) = (self.dependencies(&node.urn), plan::marks(node, Some(recorded)));
+            let (moved, marked) = (recorded.dependencies != dependencies, recorded.marks != marks);
+            let urn = &node.urn;
+            if moved {
+                self.record(Entry::Depends { urn: urn.clone(), dependencies })?;
+            }
+            if marked {
+                self.record(Entry::Marked { urn: urn.clone(), marks })?;
             }
         }
         let same = plan.counts().remove(&Action::Same).unwrap_or_default();
@@ -195,10 +232,10 @@ impl<'a> Executor<'a> {
             let Some((at, finished)) = running.next().await else {
                 break;
             };
-            if self.finish(&tasks.tasks[at], finished)? {
-                ready.extend(tasks.complete(at));
-            } else {
-                stopped |= !self.options.continue_on_error;
+            match self.finish(&tasks.tasks[at], finished)? {
+                Next::Done => ready.extend(tasks.complete(at)),
+                Next::Follow(hooks) => running.push(Box::pin(async move { (at, hooks.await) })),
+                Next::Failed => stopped |= !self.options.continue_on_error,
             }
         }
         self.report.interrupted = self.options.interrupt.is_interrupted() && tasks.never_begun().next().is_some();
@@ -215,6 +252,12 @@ impl<'a> Executor<'a> {
         match task {
             Task::Apply { urn, action } => {
                 let node = self.graph.node(urn).expect("a step has its node");
+                let present = plan::presence(node, &|urn| self.outputs.get(urn));
+                if present.map_err(|error| plan::evaluation(&error, node))? == Some(false) {
+                    self.absent.insert(urn.clone());
+                    self.outputs.insert(urn.clone(), Value::Null);
+                    return Ok(Begun::Done);
+                }
                 let inputs = node
                     .inputs
                     .evaluate(&|urn| self.outputs.get(urn))
@@ -231,7 +274,10 @@ impl<'a> Executor<'a> {
                 }
                 self.apply(node, *action, inputs)
             }
-            Task::Remove { urn, generation, action, goes_first } => {
+            Task::Remove { urn, generation, action, goes_first, perhaps } => {
+                if *perhaps && !self.absent.contains(urn) {
+                    return Ok(Begun::Done);
+                }
                 if *goes_first && !self.still_needed(urn)? {
                     self.dropped.insert(urn.clone());
                 }
@@ -239,7 +285,11 @@ impl<'a> Executor<'a> {
                     return Ok(Begun::Done);
                 }
                 if *action == Action::Forget {
-                    self.record(Entry::Forgotten(urn.clone()))?;
+                    let lookup = self.state.generation(urn, *generation).is_none_or(|thing| thing.id.is_none());
+                    self.record(Entry::Released { urn: urn.clone(), generation: *generation })?;
+                    if !lookup && !self.is_declared(urn) {
+                        self.succeeded(urn.clone(), Action::Forget, None, Duration::ZERO);
+                    }
                     return Ok(Begun::Done);
                 }
                 Ok(self.remove(urn, *generation))
@@ -252,7 +302,10 @@ impl<'a> Executor<'a> {
         let urn = &node.urn;
         let recorded = self.state.current(urn).cloned();
         let went_first = planned == Action::Replace && recorded.is_none();
-        let (needed, diff) = plan::decide(node, recorded.as_ref(), &inputs);
+        let step = self.steps.get(urn);
+        let inputs = plan::wanted(node, recorded.as_ref(), inputs);
+        let forced = recorded.is_some() && step.is_some_and(|step| step.forced);
+        let (needed, diff) = plan::decide(node, recorded.as_ref(), &inputs, forced);
         let action = match (planned, needed) {
             (Action::Replace, Action::Same | Action::Update) => {
                 self.dropped.insert(urn.clone());
@@ -276,22 +329,33 @@ impl<'a> Executor<'a> {
             *self.report.counts.entry(Action::Same).or_default() += 1;
             self.outputs.insert(urn.clone(), recorded.outputs.clone());
             let (urn, id) = (urn.clone(), recorded.id.clone());
+            let (dependencies, marks) = (self.dependencies(&urn), plan::marks(node, Some(recorded)));
+            if recorded.dependencies != dependencies {
+                self.record(Entry::Depends { urn: urn.clone(), dependencies })?;
+            }
+            if recorded.marks != marks {
+                self.record(Entry::Marked { urn: urn.clone(), marks })?;
+            }
             self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
             return Ok(Begun::Done);
         }
         let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
         let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
-        attempt.request.region.clone_from(&node.region);
-        attempt.request.dependencies = plan::recorded_dependencies(self.graph, urn);
-        attempt.timeout = node.schema.operation_timeout();
+        let options = &node.options;
+        attempt.request.dependencies = self.dependencies(urn);
+        attempt.request.marks = plan::marks(node, recorded.as_ref());
+        attempt.options = options.clone();
+        attempt.conditions = self.conditions(node)?;
+        let own_timeout = if verb == Verb::Update { options.update_timeout } else { options.create_timeout };
+        attempt.timeout = own_timeout.unwrap_or_else(|| node.schema.operation_timeout());
         match recorded {
             Some(recorded) if verb == Verb::Update => {
-                attempt.request.generation = recorded.generation;
-                attempt.request.id.clone_from(&recorded.id);
+                attempt.request = attempt.request.about(&recorded);
                 attempt.prior = Some(plan::live(&recorded));
                 attempt.read_first = recorded.uncertain;
             }
             _ => {
+                attempt.request.region.clone_from(&node.region);
                 attempt.request.generation = self.state.next_generation(urn);
                 attempt.resume(self.state, self.provider);
             }
@@ -305,10 +369,12 @@ impl<'a> Executor<'a> {
         };
         match Attempt::new(urn.clone(), Verb::Delete, recorded.inputs.clone(), self.state) {
             Ok(mut attempt) => {
-                attempt.request.region.clone_from(&recorded.region);
-                attempt.request.generation = generation;
-                attempt.request.id.clone_from(&recorded.id);
+                attempt.request = attempt.request.about(&recorded);
                 attempt.prior = Some(plan::live(&recorded));
+                attempt.options = self.options_of(urn);
+                if let Some(seconds) = recorded.marks.delete_timeout_seconds {
+                    attempt.timeout = Duration::from_secs(seconds);
+                }
                 self.launch(attempt, Action::Delete)
             }
             Err(error) => Begun::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
@@ -341,7 +407,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Records what an operation came to; whether it succeeded.
-    fn finish(&mut self, task: &Task, finished: Finished) -> Result<bool, StoreError> {
+    fn finish(&mut self, task: &Task, finished: Finished) -> Result<Next<'a>, StoreError> {
         let Finished { action, outcome, elapsed, progress } = finished;
         let urn = task.urn().clone();
         for entry in progress {
@@ -351,20 +417,35 @@ impl<'a> Executor<'a> {
         match outcome {
             operation::Outcome::Lives(operation, live) => {
                 let id = Some(live.id.clone());
-                self.outputs.insert(urn.clone(), live.outputs.clone());
+                let outputs = live.outputs.clone();
+                self.outputs.insert(urn.clone(), outputs.clone());
                 self.record(Entry::Done { operation, live: Some(live) })?;
-                self.succeeded(urn, action, id, elapsed);
+                self.succeeded(urn.clone(), action, id.clone(), elapsed);
+                let done = if action == Action::Update { Action::Update } else { Action::Create };
+                let inputs = self.state.current(&urn).map_or(Value::Null, |current| current.inputs.clone());
+                return Ok(self.follow(HookContext { urn, action: done, inputs, id, outputs: Some(outputs) }));
             }
             operation::Outcome::Gone(operation) => {
                 self.detach_users(&urn)?;
+                for (urn, generation) in self.contents.remove(&urn).unwrap_or_default() {
+                    self.record(Entry::Released { urn, generation })?;
+                }
+                let inputs = self.state.open_inputs(&operation).cloned().unwrap_or_default();
                 self.record(Entry::Done { operation, live: None })?;
                 // The deletion of a replaced generation is part of the replacement.
-                if self.graph.node(&urn).is_none() {
-                    self.succeeded(urn, action, None, elapsed);
-                } else {
-                    let elapsed_ms = elapsed.as_millis() as u64;
+                if self.is_declared(&urn) {
+                    let (urn, elapsed_ms) = (urn.clone(), elapsed.as_millis() as u64);
                     self.events.send(Event::StepFinished { urn, action, id: None, elapsed_ms });
+                } else {
+                    self.succeeded(urn.clone(), action, None, elapsed);
                 }
+                return Ok(self.follow(HookContext { urn, action, inputs, id: None, outputs: None }));
+            }
+            operation::Outcome::Followed(Ok(())) => {}
+            operation::Outcome::Followed(Err(reason)) => {
+                let hint = "the resource itself is done and recorded; the hook is not called again";
+                self.failed(task, Diagnostic::error(reason).about(&urn).hint(hint), elapsed);
+                return Ok(Next::Failed);
             }
             operation::Outcome::Read(generation) => {
                 self.outputs.insert(urn.clone(), generation.outputs.clone());
@@ -374,16 +455,55 @@ impl<'a> Executor<'a> {
             operation::Outcome::Failed(request, error) => {
                 self.record_failure(request, &error)?;
                 self.failed(task, error.diagnostic(&urn), elapsed);
-                return Ok(false);
+                return Ok(Next::Failed);
             }
             operation::Outcome::Unwritten(error) => return Err(error),
         }
-        Ok(true)
+        Ok(Next::Done)
+    }
+
+    /// What the program wants done after a step.
+    fn follow(&self, context: HookContext) -> Next<'a> {
+        let options = self.options_of(&context.urn);
+        if !options.hooks.iter().any(|hook| hook.is_for(HookMoment::After, context.action)) {
+            return Next::Done;
+        }
+        Next::Follow(Box::pin(async move {
+            let begun = Instant::now();
+            let answer = operation::follow(&options, HookMoment::After, &context).await;
+            Finished::of(context.action, operation::Outcome::Followed(answer), begun.elapsed())
+        }))
+    }
+
+    fn options_of(&self, urn: &Urn) -> Arc<Options> {
+        let node = self.graph.node(urn).or_else(|| self.options.destroyed.node(urn));
+        node.map(|node| node.options.clone()).unwrap_or_default()
+    }
+
+    fn conditions(&self, node: &Node) -> Result<Vec<(Condition, Value)>, Box<Diagnostic>> {
+        let valued = node.options.conditions.iter().map(|condition| {
+            let value = condition.value.evaluate(&|urn| self.outputs.get(urn));
+            value.map(|value| (condition.clone(), value)).map_err(|error| Box::new(plan::evaluation(&error, node)))
+        });
+        valued.collect()
+    }
+
+    /// What the state records as dependencies: what is there.
+    fn dependencies(&self, urn: &Urn) -> Vec<Urn> {
+        let mut dependencies = plan::recorded_dependencies(self.graph, urn);
+        if !self.absent.is_empty() {
+            dependencies.retain(|used| !self.absent.contains(used));
+        }
+        dependencies
+    }
+
+    fn is_declared(&self, urn: &Urn) -> bool {
+        self.graph.node(urn).is_some() && !self.absent.contains(urn)
     }
 
     /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
     fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
-        if self.graph.node(gone).is_none() {
+        if !self.is_declared(gone) {
             return Ok(());
         }
         let users = self.state.resources.iter().filter_map(|(urn, resource)| {
@@ -449,7 +569,10 @@ impl<'a> Executor<'a> {
         };
         let inputs =
             node.inputs.evaluate(&|urn| self.outputs.get(urn)).map_err(|error| plan::evaluation(&error, node))?;
-        let (needed, _) = plan::decide(node, self.state.current(urn), &inputs);
+        let recorded = self.state.current(urn);
+        let inputs = plan::wanted(node, recorded, inputs);
+        let forced = self.steps.get(urn).is_some_and(|step| step.forced);
+        let (needed, _) = plan::decide(node, recorded, &inputs, forced);
         Ok(inputs.has_unknown() || needed == Action::Replace)
     }
 
@@ -471,6 +594,21 @@ impl<'a> Executor<'a> {
         }
         self.record(Entry::Outputs(exports))
     }
+}
+
+/// What vanishes by itself with something that the plan deletes.
+fn contents(plan: &Plan, state: &State) -> HashMap<Urn, Vec<(Urn, u32)>> {
+    let mut contents: HashMap<Urn, Vec<(Urn, u32)>> = HashMap::new();
+    for step in plan.steps.iter().filter(|step| step.action == Action::Forget) {
+        let generation = step.generation.and_then(|number| state.generation(&step.urn, number));
+        if let Some(generation) = generation
+            && let Some(container) = &generation.marks.deleted_with
+            && !generation.marks.retain_on_delete
+        {
+            contents.entry(container.clone()).or_default().push((step.urn.clone(), generation.generation));
+        }
+    }
+    contents
 }
 
 impl From<StoreError> for Box<Diagnostic> {

@@ -1,6 +1,7 @@
 //! The declared resources and who uses whom.
 
 use crate::{
+    options::Options,
     resource::Schema,
     urn::{Urn, UrnError},
     value::{Expression, LowerError, Reference},
@@ -44,8 +45,26 @@ pub struct Node {
     pub schema: Arc<Schema>,
     /// The component it belongs to.
     pub parent: Option<Urn>,
-    /// Nodes it must come after although it uses none of their outputs.
-    pub depends_on: Vec<Urn>,
+    /// What the program asks for beyond properties.
+    pub options: Arc<Options>,
+    /// The set it is one of, when only applying tells how many there are.
+    pub set: Option<Set>,
+}
+
+/// Declarations of which only applying tells how many there are.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Set {
+    /// The component that holds them.
+    pub name: String,
+    /// How many there can be at most.
+    pub most: usize,
+}
+
+impl Node {
+    /// Whether the old one has to go before its replacement comes.
+    pub fn deletes_before_replace(&self) -> bool {
+        self.options.delete_before_replace.unwrap_or_else(|| self.schema.deletes_before_replace())
+    }
 }
 
 /// A declaration that cannot be part of a graph.
@@ -140,11 +159,22 @@ impl ResourceGraph {
                 errors.push(GraphError::Duplicate(urn));
             }
         }
+        let contents = contents(&graph);
         for at in graph.node_indices() {
             let node: &Node = &graph[at];
             let mut edges = Vec::new();
-            for used in node.depends_on.iter().chain(&node.parent) {
+            for used in &node.options.depends_on {
+                for content in contents.get(used).into_iter().flatten() {
+                    edges.push((content.clone(), "depends_on".to_owned()));
+                }
                 edges.push((used.clone(), "depends_on".to_owned()));
+            }
+            edges.extend(node.parent.iter().map(|parent| (parent.clone(), "depends_on".to_owned())));
+            let conditions = node.options.conditions.iter().map(|condition| &condition.value);
+            for expression in conditions.chain(&node.options.present) {
+                expression.references(&mut |reference, _| {
+                    edges.push((reference.urn.clone(), reference.property.clone()));
+                });
             }
             node.inputs.references(&mut |reference, plain| {
                 errors.extend(foreign_region(node, reference).filter(|_| plain));
@@ -204,6 +234,26 @@ impl ResourceGraph {
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
+}
+
+/// What lies in each component that something depends on, at any depth.
+fn contents(graph: &DiGraph<Node, String>) -> HashMap<Urn, Vec<Urn>> {
+    let wanted = graph.node_weights().flat_map(|node| &node.options.depends_on);
+    let mut contents: HashMap<Urn, Vec<Urn>> = wanted.map(|urn| (urn.clone(), Vec::new())).collect();
+    if contents.is_empty() {
+        return contents;
+    }
+    let parents: HashMap<&Urn, &Urn> =
+        graph.node_weights().filter_map(|node| Some((&node.urn, node.parent.as_ref()?))).collect();
+    for node in graph.node_weights().filter(|node| node.kind != NodeKind::Component) {
+        let around = std::iter::successors(node.parent.as_ref(), |parent| parents.get(parent).copied());
+        for component in around {
+            if let Some(contents) = contents.get_mut(component) {
+                contents.push(node.urn.clone());
+            }
+        }
+    }
+    contents
 }
 
 /// The nodes, each after what it uses, otherwise as they were declared; shorter than the graph when there is a cycle.

@@ -9,8 +9,9 @@
 //! - [`value`]: values, expressions, [`Input`] and [`Output`]
 //! - [`target`], [`config`]: where to deploy to, and with which settings
 //! - [`resource`]: what a kind of resource is
-//! - [`graph`]: the declared resources and who uses whom
 //! - [`diff`]: what differs
+//! - [`options`]: what a program asks for beyond properties
+//! - [`graph`]: the declared resources and who uses whom
 //! - [`state`]: what was last known, and the journal entries that change it
 //! - [`event`]: what happens in a run
 //! - [`provider`]: who makes resources
@@ -31,6 +32,7 @@ pub mod event;
 pub mod execute;
 pub mod graph;
 pub mod names;
+pub mod options;
 pub mod plan;
 pub mod provider;
 pub mod random;
@@ -46,6 +48,7 @@ pub mod value;
 pub use config::Config;
 pub use engine::Engine;
 
+pub use options::Options;
 pub use resource::{Lookup, Resource, Schema};
 pub use stack::{ProgramError, Result, Scope, Stack};
 pub use target::Target;

@@ -30,6 +30,9 @@ pub trait Inspect: Send + Sync {
     /// How the thing lives now, or that it is gone; `prior` is what is recorded of it.
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError>;
 
+    /// The thing with the request's id, to be taken over; `None` when there is none.
+    async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError>;
+
     /// Looks for what a create whose answer was never seen has made.
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError>;
 
@@ -63,6 +66,15 @@ pub trait Reporter: Send + Sync {
 
     /// A point that recovery needs to know, durable before this returns.
     async fn progress(&self, value: Value) -> Result<(), ProviderError>;
+}
+
+/// A thing that can be taken over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// The thing, inputs included.
+    pub live: Live,
+    /// The Rust expression that declares it.
+    pub declaration: String,
 }
 
 /// What looking for a lost create came to.
@@ -211,6 +223,10 @@ impl Inspect for Providers {
 
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
         self.of(&request.urn)?.read(request, prior).await
+    }
+
+    async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
+        self.of(&request.urn)?.import(request).await
     }
 
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {

@@ -2,11 +2,12 @@
 
 use crate::{
     config::{Config, ConfigError},
-    graph::{GraphError, Node, NodeKind, ResourceGraph},
+    graph::{GraphError, Node, NodeKind, ResourceGraph, Set},
+    options::{Declaring, Dependency, Options},
     provider::{Provider, Providers},
     random,
     resource::{Lookup, Resource, Schema},
-    target::Target,
+    target::{Readiness, Target},
     urn::Urn,
     value::{self, Expression, Output, Value},
 };
@@ -58,6 +59,10 @@ pub struct Scope {
     path: String,
     region: Option<String>,
     parent: Option<Urn>,
+    options: Arc<Options>,
+    /// What the components around were called before.
+    earlier_paths: Vec<String>,
+    set: Option<Set>,
 }
 
 struct Inner {
@@ -115,6 +120,9 @@ pub fn declare(
         path: String::new(),
         region: None,
         parent: None,
+        options: Arc::default(),
+        earlier_paths: Vec::new(),
+        set: None,
     };
     let stack = Stack { root };
     stack.provide("random", random::provider);
@@ -166,6 +174,11 @@ impl Scope {
         Self { region: Some(region.into()), ..self.clone() }
     }
 
+    /// The same scope with options, which hold for everything that is declared through it.
+    pub fn with(&self, options: Options) -> Self {
+        Self { options: Arc::new(options.within(&self.options)), ..self.clone() }
+    }
+
     /// Declares a component: what is declared in the scope it returns carries its name and is shown below it.
     pub fn component(&self, name: &str) -> Self {
         let urn = self.declare(
@@ -174,16 +187,63 @@ impl Scope {
             NodeKind::Component,
             Ok(Expression::Literal(Value::empty())),
             Schema::new(),
+            self.options.clone(),
         );
-        Self { path: format!("{}{name}/", self.path), parent: Some(urn), ..self.clone() }
+        let earlier = self.earlier_names(name).into_iter().map(|earlier| format!("{earlier}/"));
+        let options = Options { aliases: Vec::new(), ..self.options.as_ref().clone() };
+        Self {
+            path: format!("{}{name}/", self.path),
+            parent: Some(urn),
+            earlier_paths: earlier.collect(),
+            options: Arc::new(options),
+            ..self.clone()
+        }
+    }
+
+    /// Declares something for each item of a list whose length may be known only while applying: at most `most`, and a
+    /// plan that does not know yet says "0 to `most`". `declare` is given a component `NAME/INDEX`, the item, and
+    /// returns what the set tells of it. An item beyond `most` is an error.
+    ///
+    /// ```
+    /// # use infra_core::{Config, Output, Result, Stack, random::Password};
+    /// fn accounts(stack: &Stack, names: &Output<Vec<String>>) -> Output<Vec<String>> {
+    ///     stack.each("accounts", names, 10, |scope, _name| scope.add("password", Password::of_length(20)).value)
+    /// }
+    /// ```
+    pub fn each<T, U>(
+        &self,
+        name: &str,
+        list: &Output<Vec<T>>,
+        most: usize,
+        declare: impl Fn(&Self, Output<T>) -> Output<U>,
+    ) -> Output<Vec<U>> {
+        let all = self.component(name);
+        let set = Set { name: format!("{}{name}", self.path), most };
+        let items = (0..most).map(|index| {
+            let present = Options { present: Some(list.longer(index, most)), ..Options::default() };
+            let scope = Self { set: Some(set.clone()), ..all.with(present).component(&index.to_string()) };
+            declare(&scope, list.index(index))
+        });
+        Output::present(items.collect::<Vec<_>>())
     }
 
     /// Declares a resource and returns its outputs. What is wrong with the declaration is reported when the program
     /// has ended.
     pub fn add<R: Resource>(&self, name: &str, resource: R) -> R::Outputs {
         let schema = R::schema();
+        let mut resource = resource;
+        let mut options = self.options.clone();
+        if !options.transforms.is_empty()
+            && let Ok(urn) = self.urn(R::TYPE, name)
+        {
+            let mut own = options.as_ref().clone();
+            for transform in &self.options.transforms {
+                transform.apply(&mut Declaring { urn: &urn, resource: &mut resource, options: &mut own });
+            }
+            options = Arc::new(own);
+        }
         let inputs = value::lower(&resource).map(|inputs| mark_secrets(inputs, &schema));
-        let urn = self.declare(R::TYPE, name, NodeKind::Resource, inputs, schema.clone());
+        let urn = self.declare(R::TYPE, name, NodeKind::Resource, inputs, schema.clone(), options);
         self.handle(&urn, &schema)
     }
 
@@ -203,7 +263,7 @@ impl Scope {
         {
             return self.handle(&urn, &schema);
         }
-        let urn = self.declare(L::TYPE, &name, NodeKind::Lookup, arguments, schema.clone());
+        let urn = self.declare(L::TYPE, &name, NodeKind::Lookup, arguments, schema.clone(), self.options.clone());
         self.handle(&urn, &schema)
     }
 
@@ -224,7 +284,9 @@ impl Scope {
         node: NodeKind,
         inputs: std::result::Result<Expression, value::LowerError>,
         schema: Schema,
+        options: Arc<Options>,
     ) -> Urn {
+        let options = self.finished(options, name);
         let mut declared = self.inner.declared.borrow_mut();
         let urn = match self.urn(kind, name) {
             Ok(urn) => urn,
@@ -241,11 +303,32 @@ impl Scope {
                 inputs,
                 schema: Arc::new(schema),
                 parent: self.parent.clone(),
-                depends_on: Vec::new(),
+                options,
+                set: self.set.clone(),
             }),
             Err(error) => declared.errors.push(GraphError::Lower { urn: urn.clone(), error }),
         }
         urn
+    }
+
+    /// The options with what follows from the scope: names from before, and no waiting where nothing lives.
+    fn finished(&self, options: Arc<Options>, name: &str) -> Arc<Options> {
+        let nothing_lives = self.target().readiness == Readiness::ControlPlane && !options.conditions.is_empty();
+        if self.earlier_paths.is_empty() && !nothing_lives {
+            return options;
+        }
+        let mut own = options.as_ref().clone();
+        own.aliases.extend(self.earlier_paths.iter().map(|path| format!("{path}{name}")));
+        if nothing_lives {
+            own.conditions.clear();
+        }
+        Arc::new(own)
+    }
+
+    /// What something declared here was called before, as far as the scope says.
+    fn earlier_names(&self, name: &str) -> Vec<String> {
+        let moved = self.earlier_paths.iter().map(|path| format!("{path}{name}"));
+        self.options.aliases.iter().cloned().chain(moved).collect()
     }
 
     fn handle<O: Serialize + DeserializeOwned>(&self, urn: &Urn, schema: &Schema) -> O {
@@ -259,6 +342,12 @@ impl Scope {
     /// Stands for a declaration whose name was refused; that is reported, so nobody ever sees it.
     fn nowhere() -> Urn {
         Urn::new("invalid", "invalid", "invalid:Invalid", "invalid").expect("a well-formed URN")
+    }
+}
+
+impl Dependency for Scope {
+    fn urns(&self) -> Vec<Urn> {
+        self.parent.clone().into_iter().collect()
     }
 }
 

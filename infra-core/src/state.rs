@@ -66,6 +66,37 @@ pub struct Generation {
     /// An update of it was left open or failed halfway: the recorded inputs may not be what lives.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncertain: bool,
+    /// What its declaration asks for when it is to go.
+    #[serde(default, skip_serializing_if = "Marks::is_none")]
+    pub marks: Marks,
+    /// The name under which it was made, when its declaration has been renamed since: unique names derive from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Urn>,
+}
+
+/// What a declaration asks for when its resource is to go. It is recorded, because by then the declaration is gone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Marks {
+    /// It must not be deleted or replaced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub protect: bool,
+    /// It is forgotten instead of deleted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub retain_on_delete: bool,
+    /// It vanishes by itself together with this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted_with: Option<Urn>,
+    /// How long its deletion may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_timeout_seconds: Option<u64>,
+}
+
+impl Marks {
+    /// Whether nothing is asked for.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Names one operation for ever: 32 random hexadecimal digits, also sent to the provider as token or tag.
@@ -139,6 +170,41 @@ pub struct Request {
     pub seed: String,
     /// When it was written down, RFC 3339.
     pub at: String,
+    /// What the declaration asks for when it is to go.
+    #[serde(default, skip_serializing_if = "Marks::is_none")]
+    pub marks: Marks,
+    /// The name under which it was made, when that is another than the declaration has now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Urn>,
+}
+
+impl Request {
+    /// A request about a declaration, in the stack of this seed.
+    pub fn new(operation: OperationId, verb: Verb, urn: Urn, inputs: Value, seed: &str) -> Self {
+        Self {
+            operation,
+            verb,
+            urn,
+            region: None,
+            generation: 0,
+            id: None,
+            inputs,
+            dependencies: Vec::new(),
+            seed: seed.to_owned(),
+            at: String::new(),
+            marks: Marks::default(),
+            origin: None,
+        }
+    }
+
+    /// The same about a thing that exists.
+    pub fn about(mut self, recorded: &Generation) -> Self {
+        self.region.clone_from(&recorded.region);
+        self.generation = recorded.generation;
+        self.id.clone_from(&recorded.id);
+        self.origin.clone_from(&recorded.origin);
+        self
+    }
 }
 
 /// An operation that was written down and never confirmed.
@@ -212,6 +278,34 @@ pub enum Entry {
         urn: Urn,
         /// From where.
         dependencies: Vec<Urn>,
+    },
+    /// The declaration asks for something else when its resource is to go.
+    Marked {
+        /// Whose.
+        urn: Urn,
+        /// What it asks for.
+        marks: Marks,
+    },
+    /// The declaration has another name now.
+    Renamed {
+        /// The name it had.
+        from: Urn,
+        /// The name it has.
+        to: Urn,
+    },
+    /// A thing that existed already was taken over.
+    Imported {
+        /// By which declaration.
+        urn: Urn,
+        /// The thing.
+        generation: Generation,
+    },
+    /// One generation is not kept track of any more; it lives on, or went with something else.
+    Released {
+        /// Whose.
+        urn: Urn,
+        /// Which.
+        generation: u32,
     },
     /// The recorded inputs are not to be trusted.
     Distrusted(Urn),
@@ -301,6 +395,12 @@ impl State {
         numbers.map(|generation| generation.generation + 1).max().unwrap_or(0)
     }
 
+    /// The inputs that an open operation was begun with.
+    pub fn open_inputs(&self, operation: &OperationId) -> Option<&Value> {
+        let open = self.open.iter().find(|open| open.request.operation == *operation)?;
+        Some(&open.request.inputs)
+    }
+
     /// Every generation there is, current and deposed.
     pub fn generations(&self) -> impl Iterator<Item = (&Urn, &Generation)> {
         self.resources.iter().flat_map(|(urn, resource)| {
@@ -352,6 +452,18 @@ impl State {
                     current.dependencies = dependencies;
                 }
             }
+            Entry::Marked { urn, marks } => {
+                if let Some(current) = self.current_mut(&urn) {
+                    current.marks = marks;
+                }
+            }
+            Entry::Renamed { from, to } => self.rename(&from, to),
+            Entry::Imported { urn, generation } => {
+                let resource = self.resources.entry(urn).or_default();
+                let old = resource.current.replace(generation);
+                resource.deposed.extend(old);
+            }
+            Entry::Released { urn, generation } => self.remove(&urn, generation),
             Entry::Distrusted(urn) => {
                 if let Some(current) = self.current_mut(&urn) {
                     current.uncertain = true;
@@ -363,7 +475,10 @@ impl State {
                 }
             }
             Entry::Dropped(operation) => drop(self.close(&operation)),
-            Entry::Forgotten(urn) => drop(self.resources.remove(&urn)),
+            Entry::Forgotten(urn) => {
+                self.resources.remove(&urn);
+                self.forget_dependency(&urn);
+            }
             Entry::Outputs(outputs) => self.outputs = outputs,
         }
     }
@@ -449,6 +564,8 @@ impl State {
             generation: request.generation,
             operation: Some(request.operation),
             uncertain,
+            marks: request.marks,
+            origin: request.origin,
         };
         let next = self.next_generation(&request.urn);
         let resource = self.resources.entry(request.urn).or_default();
@@ -478,6 +595,30 @@ impl State {
                     current.outputs = live.outputs;
                     if let Some(inputs) = live.inputs {
                         current.inputs = inputs;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Everything that is recorded of `from` is recorded of `to`; what is recorded of `to` already stays.
+    fn rename(&mut self, from: &Urn, to: Urn) {
+        if self.resources.contains_key(&to) {
+            return;
+        }
+        let Some(mut resource) = self.resources.remove(from) else {
+            return;
+        };
+        for generation in resource.current.iter_mut().chain(&mut resource.deposed) {
+            generation.origin.get_or_insert_with(|| from.clone());
+        }
+        self.resources.insert(to.clone(), resource);
+        for resource in self.resources.values_mut() {
+            for generation in resource.current.iter_mut().chain(&mut resource.deposed) {
+                let with = generation.marks.deleted_with.iter_mut();
+                for used in generation.dependencies.iter_mut().chain(with) {
+                    if used == from {
+                        used.clone_from(&to);
                     }
                 }
             }

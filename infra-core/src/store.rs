@@ -13,9 +13,12 @@ pub use journal::Journal;
 pub use memory::MemoryStore;
 pub use secrets::{DataKey, KeyError};
 
-use crate::state::{State, StateError};
+use crate::{
+    state::{State, StateError},
+    value::Seal,
+};
 use async_trait::async_trait;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// Keeps the states of stacks.
 #[async_trait]
@@ -23,6 +26,9 @@ pub trait StateStore: Send + Sync {
     /// The state as it was last written, entries of an unfinished run included; `None` when there is none. Takes no
     /// lock and changes nothing.
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError>;
+
+    /// The key that secrets in this store are encrypted with.
+    async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError>;
 
     /// Takes the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
@@ -34,6 +40,8 @@ pub struct Session {
     pub state: State,
     /// Takes entries.
     pub journal: Journal,
+    /// The state was put together from entries of a run that did not come to its end.
+    unfolded: bool,
     /// Dropped after the journal and before the lock.
     _writer: journal::Writer,
     /// Writes snapshots and holds the lock.
@@ -47,9 +55,15 @@ pub(crate) trait Keeper: Send + Sync {
 }
 
 impl Session {
-    /// Replaces the snapshot atomically and begins an empty journal. The state's serial grows by one.
+    /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows by one. When nothing was
+    /// recorded nothing is written.
     pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
+        if !self.unfolded && !self.journal.is_used() {
+            return Ok(());
+        }
         state.verify().map_err(StoreError::Unsound)?;
+        // What is still on its way to the journal must not follow on the new snapshot.
+        self.journal.drain().await?;
         state.serial += 1;
         self.keeper.fold(state).await
     }

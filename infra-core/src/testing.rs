@@ -2,7 +2,7 @@
 
 use crate::{
     diagnostic::Diagnostic,
-    provider::{ErrorKind, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
+    provider::{ErrorKind, Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
     state::{Live, Request},
     urn::Urn,
     value::Value,
@@ -80,6 +80,15 @@ impl FakeCloud {
         self.world().things.remove(id);
     }
 
+    /// Changes the inputs of a thing behind the engine's back.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut serde_json::Value)) {
+        if let Some(thing) = self.world().things.get_mut(id) {
+            let mut inputs = thing.inputs.to_json();
+            change(&mut inputs);
+            thing.inputs = Value::from_json(inputs);
+        }
+    }
+
     /// The calls since the last time this was asked: `create access`, in order.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.world().calls)
@@ -155,6 +164,16 @@ impl Inspect for FakeCloud {
 
     async fn read(&self, _: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
         Ok(self.world().live(&prior.id))
+    }
+
+    async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
+        let world = self.world();
+        let id = request.id.as_deref().unwrap_or_default();
+        let thing = world.things.get(id).filter(|thing| thing.urn.kind() == request.urn.kind());
+        let Some((thing, live)) = thing.zip(world.live(id)) else {
+            return Ok(None);
+        };
+        Ok(Some(Imported { live, declaration: thing.inputs.to_string() }))
     }
 
     async fn find(&self, request: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {

@@ -1,5 +1,9 @@
 //! Stable identities of declared resources.
 
+mod pattern;
+
+pub use pattern::Pattern;
+
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, sync::Arc};
 

@@ -4,7 +4,8 @@ use crate::{
     boundary::{self, Boundary},
     diff::Action,
     event::{Event, Events},
-    provider::{Provider, ProviderError, RecoveryKind, Reporter},
+    options::{Condition, HookContext, HookMoment, Options},
+    provider::{ErrorKind, Provider, ProviderError, RecoveryKind, Reporter},
     state::{Entry, Generation, Live, OperationId, Request, State, Verb},
     store::{Journal, StoreError},
     urn::Urn,
@@ -12,7 +13,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -24,6 +25,10 @@ pub(super) struct Attempt {
     /// The recorded inputs are not to be trusted: look first.
     pub(super) read_first: bool,
     pub(super) timeout: Duration,
+    /// What the program asks for beyond properties.
+    pub(super) options: Arc<Options>,
+    /// What has to hold before it is begun, with the values that are asked about.
+    pub(super) conditions: Vec<(Condition, Value)>,
     /// It is in the journal already: an earlier run began it.
     pub(super) resumed: bool,
     progress: Vec<Value>,
@@ -43,6 +48,8 @@ pub(super) enum Outcome {
     Gone(OperationId),
     Read(Generation),
     Failed(Option<Box<Request>>, ProviderError),
+    /// The hooks behind a step that is done and recorded.
+    Followed(Result<(), String>),
     /// The journal did not take the intent, so nothing was begun.
     Unwritten(StoreError),
 }
@@ -57,7 +64,7 @@ impl Finished {
         Self::of(Action::Read, outcome, elapsed)
     }
 
-    fn of(action: Action, outcome: Outcome, elapsed: Duration) -> Self {
+    pub(super) fn of(action: Action, outcome: Outcome, elapsed: Duration) -> Self {
         let progress = Vec::new();
         Self { action, outcome, elapsed, progress }
     }
@@ -69,20 +76,14 @@ impl Attempt {
             OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
         Ok(Self {
             request: Request {
-                operation,
-                verb,
-                urn,
-                region: None,
-                generation: 0,
-                id: None,
-                inputs,
-                dependencies: Vec::new(),
-                seed: state.seed.clone(),
                 at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+                ..Request::new(operation, verb, urn, inputs, &state.seed)
             },
             prior: None,
             read_first: false,
             timeout: Duration::from_mins(30),
+            options: Arc::default(),
+            conditions: Vec::new(),
             resumed: false,
             progress: Vec::new(),
         })
@@ -122,20 +123,37 @@ impl Attempt {
         events: Events,
     ) -> Finished {
         let begun = Instant::now();
+        let watch = Watch { request: &self.request, journal, events, written: Mutex::default() };
+        if let Err(error) = self.prepare(&watch).await {
+            let outcome = Outcome::Failed(Some(Box::new(self.request)), error);
+            return Finished::of(action, outcome, begun.elapsed());
+        }
         if !self.resumed
-            && let Err(error) = journal.append(Entry::Intent(self.request.clone())).await
+            && let Err(error) = watch.journal.append(Entry::Intent(self.request.clone())).await
         {
             return Finished::of(action, Outcome::Unwritten(error), begun.elapsed());
         }
-        let watch = Watch { request: &self.request, journal, events, written: Mutex::default() };
-        boundary::reached(Boundary::ProviderCall);
-        let answer = tokio::time::timeout(self.timeout, self.call(provider, &watch)).await;
-        boundary::reached(Boundary::ProviderAnswer);
-        let answer = answer.unwrap_or_else(|_| {
-            let limit = self.timeout.as_secs();
-            Err(ProviderError::unsure(format!("it was not done within {limit} s"))
-                .hint("run it again: what it may have made is found and taken over"))
-        });
+        let mut answer = self.attempt(provider, &watch).await;
+        let retries = self.options.retries;
+        let mut pause = retries.map_or(Duration::ZERO, |retries| retries.pause);
+        for attempt in 1..retries.map_or(1, |retries| retries.attempts) {
+            let Err(error) = &answer else {
+                break;
+            };
+            if error.kind == ErrorKind::Unsure || error.live.is_some() {
+                break;
+            }
+            watch.status(format!("attempt {attempt} failed, trying again: {error}"));
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            answer = self.attempt(provider, &watch).await;
+        }
+        if self.resumed
+            && let Err(error) = &mut answer
+        {
+            // Whether the earlier attempt got through is not known for that.
+            error.kind = ErrorKind::Unsure;
+        }
         let progress = watch.written.into_inner().unwrap_or_else(PoisonError::into_inner);
         let outcome = match answer {
             Ok(Some(live)) => Outcome::Lives(self.request.operation, live),
@@ -143,6 +161,41 @@ impl Attempt {
             Err(error) => Outcome::Failed(Some(Box::new(self.request)), error),
         };
         Finished { action, outcome, elapsed: begun.elapsed(), progress }
+    }
+
+    /// Waits for what has to hold, and does what the program wants done before.
+    async fn prepare(&self, watch: &Watch<'_>) -> Result<(), ProviderError> {
+        let failed = |reason: String| {
+            let error = ProviderError::refused(reason);
+            // An operation that an earlier run began may have happened all the same.
+            if self.resumed { ProviderError { kind: ErrorKind::Unsure, ..error } } else { error }
+        };
+        for (condition, value) in &self.conditions {
+            let waiting = |message| watch.status(message);
+            condition.hold(value.clone(), &self.request.urn, waiting).await.map_err(failed)?;
+        }
+        follow(&self.options, HookMoment::Before, &self.hook_context()).await.map_err(failed)
+    }
+
+    async fn attempt(&self, provider: &dyn Provider, watch: &Watch<'_>) -> Result<Option<Live>, ProviderError> {
+        boundary::reached(Boundary::ProviderCall);
+        let answer = tokio::time::timeout(self.timeout, self.call(provider, watch)).await;
+        boundary::reached(Boundary::ProviderAnswer);
+        answer.unwrap_or_else(|_| {
+            Err(ProviderError::unsure(format!("it was not done within {:?}", self.timeout))
+                .hint("run it again: what it may have made is found and taken over"))
+        })
+    }
+
+    fn hook_context(&self) -> HookContext {
+        let prior = self.prior.as_ref();
+        HookContext {
+            urn: self.request.urn.clone(),
+            action: hook_action(self.request.verb),
+            inputs: self.request.inputs.clone(),
+            id: self.request.id.clone(),
+            outputs: prior.map(|prior| prior.outputs.clone()),
+        }
     }
 
     async fn call(&self, provider: &dyn Provider, watch: &Watch<'_>) -> Result<Option<Live>, ProviderError> {
@@ -161,6 +214,22 @@ impl Attempt {
                 provider.update(&self.request, &prior, watch).await.map(Some)
             }
         }
+    }
+}
+
+/// Calls the hooks of this moment and action, in the order of declaration.
+pub(super) async fn follow(options: &Options, moment: HookMoment, context: &HookContext) -> Result<(), String> {
+    for hook in options.hooks.iter().filter(|hook| hook.is_for(moment, context.action)) {
+        hook.call(context).await?;
+    }
+    Ok(())
+}
+
+pub(super) fn hook_action(verb: Verb) -> Action {
+    match verb {
+        Verb::Create => Action::Create,
+        Verb::Update => Action::Update,
+        Verb::Delete => Action::Delete,
     }
 }
 

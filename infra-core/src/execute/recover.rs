@@ -3,14 +3,17 @@
 use super::operation::age;
 use crate::{
     diagnostic::Diagnostic,
+    diff::{Diff, PropertyDiff},
     event::{Event, Events},
     plan,
     provider::{Inspect, Outcome},
-    state::{Entry, OpenOperation, OperationId, Request, State, Verb},
+    resource::Schema,
+    state::{Entry, Generation, Live, OpenOperation, OperationId, Request, State, Verb},
     store::{Journal, StoreError},
     urn::Urn,
 };
 use futures::{StreamExt, stream};
+use serde::Serialize;
 use std::time::Duration;
 
 /// After this long, an operation that still cannot be found is taken never to have happened.
@@ -74,8 +77,29 @@ fn delete_entries(state: &State, request: &Request) -> Vec<Entry> {
     deposed.into_iter().chain([Entry::Dropped(request.operation.clone())]).collect()
 }
 
+/// What refreshing found out about one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refreshed {
+    /// What has to be recorded.
+    pub entry: Entry,
+    /// What differs from what was recorded, if anything does.
+    pub drift: Option<Drift>,
+}
+
+/// How a resource differs from what was recorded of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    /// Which.
+    pub urn: Urn,
+    /// Whether it is gone.
+    pub gone: bool,
+    /// Property by property, old is what was recorded; outputs are named `outputs.NAME`.
+    #[serde(skip_serializing_if = "Diff::is_empty")]
+    pub diff: Diff,
+}
+
 /// Reads everything that exists and returns what has to be recorded; nothing is recorded yet.
-pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> Result<Vec<Entry>, Vec<Diagnostic>> {
+pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> Result<Vec<Refreshed>, Vec<Diagnostic>> {
     let current = state.resources.iter().filter_map(|(urn, resource)| {
         let current = resource.current.as_ref()?;
         current.id.as_ref().map(|_| (urn, current))
@@ -83,34 +107,38 @@ pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> R
     let reads = current.map(|(urn, current)| async move {
         let operation =
             OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
-        let request = Request {
-            operation,
-            verb: Verb::Update,
-            urn: urn.clone(),
-            region: current.region.clone(),
-            generation: current.generation,
-            id: current.id.clone(),
-            inputs: current.inputs.clone(),
-            dependencies: Vec::new(),
-            seed: state.seed.clone(),
-            at: String::new(),
-        };
-        let live = inspect.read(&request, &plan::live(current)).await;
+        let request = Request::new(operation, Verb::Update, urn.clone(), current.inputs.clone(), &state.seed);
+        let live = inspect.read(&request.about(current), &plan::live(current)).await;
         let live = live.map_err(|error| error.diagnostic(urn))?;
-        Ok(live_entry(urn, live))
+        let drift = drift(urn, current, live.as_ref());
+        Ok(Refreshed { entry: Entry::Refreshed { urn: urn.clone(), live }, drift })
     });
-    let answers: Vec<Result<Entry, Diagnostic>> = stream::iter(reads).buffered(parallel.max(1)).collect().await;
-    let mut entries = Vec::new();
+    let answers: Vec<Result<Refreshed, Diagnostic>> = stream::iter(reads).buffered(parallel.max(1)).collect().await;
+    let mut found = Vec::new();
     let mut problems = Vec::new();
     for answer in answers {
         match answer {
-            Ok(entry) => entries.push(entry),
+            Ok(refreshed) => found.push(refreshed),
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(entries) } else { Err(problems) }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-fn live_entry(urn: &Urn, live: Option<crate::state::Live>) -> Entry {
-    Entry::Refreshed { urn: urn.clone(), live }
+fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift> {
+    let Some(live) = live else {
+        return Some(Drift { urn: urn.clone(), gone: true, diff: Diff::default() });
+    };
+    let everything = Schema::new();
+    let mut diff = match &live.inputs {
+        Some(inputs) => Diff::between(&everything, &recorded.inputs, inputs),
+        None => Diff::default(),
+    };
+    // What an output repeats of an input is told once.
+    let told: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
+    let outputs = Diff::between(&everything, &recorded.outputs, &live.outputs);
+    let outputs = outputs.properties.into_iter().filter(|property| !told.contains(&property.path));
+    diff.properties
+        .extend(outputs.map(|property| PropertyDiff { path: format!("outputs.{}", property.path), ..property }));
+    (!diff.is_empty()).then(|| Drift { urn: urn.clone(), gone: false, diff })
 }

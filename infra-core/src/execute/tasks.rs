@@ -3,7 +3,7 @@
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
-    graph::ResourceGraph,
+    graph::{Node, ResourceGraph},
     plan::{Plan, ReplaceOrder},
     state::State,
     urn::Urn,
@@ -22,6 +22,8 @@ pub(super) enum Task {
         action: Action,
         /// It is the first half of a replacement.
         goes_first: bool,
+        /// Only if its set turns out not to have it.
+        perhaps: bool,
     },
 }
 
@@ -56,20 +58,23 @@ impl TaskGraph {
         for step in &plan.steps {
             let urn = step.urn.clone();
             match (step.action, step.generation) {
-                (Action::Same, _) => {}
+                (Action::Same, _) if step.perhaps.is_none() => {}
                 (action, Some(generation)) => {
-                    let task = Task::Remove { urn, generation, action, goes_first: false };
+                    let task = Task::Remove { urn, generation, action, goes_first: false, perhaps: false };
                     removes.entry(&step.urn).or_default().push(all.push(task));
                 }
                 (action, None) => {
                     applies.insert(&step.urn, all.push(Task::Apply { urn, action }));
-                    let replaced = state.current(&step.urn).filter(|_| action == Action::Replace);
-                    if let Some(old) = replaced {
+                    let replaced = action == Action::Replace;
+                    let old = state.current(&step.urn).filter(|_| replaced || step.perhaps.is_some());
+                    if let Some(old) = old {
+                        let retained = old.marks.retain_on_delete;
                         let task = Task::Remove {
                             urn: step.urn.clone(),
                             generation: old.generation,
-                            action: Action::Delete,
+                            action: if retained || old.id.is_none() { Action::Forget } else { Action::Delete },
                             goes_first: step.order == Some(ReplaceOrder::DeleteBeforeCreate),
+                            perhaps: !replaced,
                         };
                         removes.entry(&step.urn).or_default().push(all.push(task));
                     }
@@ -136,7 +141,7 @@ impl TaskGraph {
             for used in graph.dependencies(urn) {
                 edges.extend(applies.get(used).map(|&before| (before, at)));
             }
-            let first = graph.node(urn).is_some_and(|node| node.schema.deletes_before_replace());
+            let first = graph.node(urn).is_some_and(Node::deletes_before_replace);
             for &old in removes.get(urn).into_iter().flatten() {
                 let goes_first = matches!(self.tasks[old], Task::Remove { goes_first: true, .. });
                 if first || goes_first {
@@ -161,8 +166,16 @@ impl TaskGraph {
                 let user_goes = removes.get(user).into_iter().flatten().find(
                     |&&at| matches!(self.tasks[at], Task::Remove { generation: g, .. } if g == generation.generation),
                 );
+                let container = generation.marks.deleted_with.as_ref();
+                let follows = user_goes.is_some_and(|&at| self.tasks[at].action() == Action::Forget);
                 for used in &generation.dependencies {
-                    for &gone in removes.get(used).into_iter().flatten() {
+                    let with = self.vanishes_with(state, removes, used);
+                    for &gone in removes.get(used).into_iter().chain(with.and_then(|with| removes.get(with))).flatten()
+                    {
+                        if follows && container == Some(self.tasks[gone].urn()) {
+                            edges.extend(user_goes.map(|&user| (gone, user)));
+                            continue;
+                        }
                         edges.extend(user_goes.map(|&user| (user, gone)));
                         let first = matches!(self.tasks[gone], Task::Remove { goes_first: true, .. });
                         let moves =
@@ -179,6 +192,13 @@ impl TaskGraph {
                 }
             }
         }
+    }
+
+    /// What `urn` goes with, when it is not deleted by itself.
+    fn vanishes_with<'s>(&self, state: &'s State, removes: &BTreeMap<&Urn, Vec<usize>>, urn: &Urn) -> Option<&'s Urn> {
+        let container = state.current(urn)?.marks.deleted_with.as_ref()?;
+        let mut removes = removes.get(urn)?.iter();
+        removes.any(|&at| self.tasks[at].action() == Action::Forget).then_some(container)
     }
 
     fn goes_first(&self, removes: &BTreeMap<&Urn, Vec<usize>>, urn: &Urn) -> bool {

@@ -48,6 +48,18 @@ pub trait Handler: Resource {
         prior: &Prior<Self>,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 
+    /// The thing with this id, inputs and outputs, to be taken over; `None` when there is none. A kind that does not
+    /// say how is refused by `import`.
+    fn import(
+        cx: &Context<'_, Self::Client>,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Created<Self>>, ProviderError>> + Send {
+        let refused =
+            ProviderError::refused(format!("{} `{id}` cannot be taken over: its kind has no import", Self::TYPE));
+        let _ = cx;
+        async move { Err(refused.hint("declare a new one, or write `Handler::import` for the kind")) }
+    }
+
     /// How a create whose answer was never seen is found again.
     fn recovery() -> Recovery<Self>;
 }
@@ -220,8 +232,8 @@ impl<C> Context<'_, C> {
 
     /// A name for this generation that no other resource has; see [`names::unique`].
     pub fn unique_name(&self, longest: usize) -> String {
-        let Request { seed, urn, generation, .. } = self.request;
-        names::unique(seed, urn, *generation, longest)
+        let Request { seed, urn, origin, generation, .. } = self.request;
+        names::unique(seed, origin.as_ref().unwrap_or(urn), *generation, longest)
     }
 
     /// What everything made is tagged with: program, stack, URN and operation.

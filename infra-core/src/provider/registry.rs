@@ -1,7 +1,7 @@
 //! Where the types of handlers are erased, once.
 
 use super::{
-    Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter,
+    Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter,
     handler::{Context, Created, Found, Handler, LookupHandler, Prior, found},
 };
 use crate::{
@@ -82,6 +82,11 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
         self.handler(&request.urn)?.read(&cx, prior).await
     }
 
+    async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
+        let cx = self.context(request, &[], &Silent);
+        self.handler(&request.urn)?.import(&cx).await
+    }
+
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
         let cx = self.context(request, progress, &Silent);
         self.handler(&request.urn)?.find(&cx).await
@@ -126,6 +131,7 @@ trait ErasedHandler<C>: Send + Sync {
     async fn read(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Option<Live>, ProviderError>;
     async fn update(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Live, ProviderError>;
     async fn delete(&self, cx: &Context<'_, C>, prior: &Live) -> Result<(), ProviderError>;
+    async fn import(&self, cx: &Context<'_, C>) -> Result<Option<Imported>, ProviderError>;
     async fn find(&self, cx: &Context<'_, C>) -> Result<Outcome, ProviderError>;
 }
 
@@ -178,6 +184,18 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
 
     async fn delete(&self, cx: &Context<'_, R::Client>, known: &Live) -> Result<(), ProviderError> {
         R::delete(cx, &prior(known)?).await
+    }
+
+    async fn import(&self, cx: &Context<'_, R::Client>) -> Result<Option<Imported>, ProviderError> {
+        let id = cx.request.id.as_deref().unwrap_or_default();
+        let Some(created) = found(R::import(cx, id).await)?.flatten() else {
+            return Ok(None);
+        };
+        let Some(inputs) = &created.inputs else {
+            return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
+        };
+        let declaration = value::source(inputs)?;
+        Ok(Some(Imported { live: live(created)?, declaration }))
     }
 
     async fn find(&self, cx: &Context<'_, R::Client>) -> Result<Outcome, ProviderError> {

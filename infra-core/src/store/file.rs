@@ -38,7 +38,7 @@ impl FileStore {
         self.directory.join(program).join(stack)
     }
 
-    fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+    fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
         Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
     }
 
@@ -48,7 +48,7 @@ impl FileStore {
         let Some(snapshot) = read_file(&path)? else {
             return Ok(None);
         };
-        let seal = self.seal()?;
+        let seal = self.data_key()?;
         let mut state = parse_snapshot(&path, &snapshot, &seal)?;
         if (state.program.as_str(), state.stack.as_str()) != (program, stack) {
             let error = StateError::Foreign {
@@ -93,6 +93,12 @@ impl StateStore for FileStore {
         Ok(self.read(program, stack)?.map(|files| files.state))
     }
 
+    async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+        let directory = &self.directory;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        self.data_key()
+    }
+
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
         for (part, name) in [("program", program), ("stack", stack)] {
             urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
@@ -100,7 +106,7 @@ impl StateStore for FileStore {
         let directory = self.directory_of(program, stack);
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
         let lock = lock(&directory.join("lock"))?;
-        let mut keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.seal()? };
+        let mut keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.data_key()? };
         let (state, whole) = match self.read(program, stack)? {
             Some(files) => {
                 keeper.seal = files.seal;
@@ -114,7 +120,7 @@ impl StateStore for FileStore {
         };
         let journal = keeper.journal(state.serial, whole)?;
         let (journal, writer) = Journal::to(Synced(journal), keeper.seal.clone());
-        Ok(Session { state, journal, _writer: writer, keeper: Box::new(keeper) })
+        Ok(Session { state, journal, unfolded: whole > 0, _writer: writer, keeper: Box::new(keeper) })
     }
 }
 

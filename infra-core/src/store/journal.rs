@@ -10,7 +10,11 @@ use std::{
     fs::File,
     io::Write,
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 use tokio::sync::oneshot;
@@ -19,6 +23,7 @@ use tokio::sync::oneshot;
 #[derive(Clone)]
 pub struct Journal {
     sender: mpsc::Sender<Message>,
+    used: Arc<AtomicBool>,
 }
 
 /// The thread that writes; dropping it waits until everything that was handed over has been written, so that the
@@ -35,7 +40,8 @@ impl Drop for Writer {
 }
 
 struct Message {
-    entry: Entry,
+    /// None when somebody only wants to know that everything before is written.
+    entry: Option<Entry>,
     durable: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -64,31 +70,51 @@ impl Journal {
                 }
             }
         });
-        (Self { sender }, Writer(Some(writer)))
+        (Self { sender, used: Arc::default() }, Writer(Some(writer)))
     }
 
     /// Appends an entry and returns once it is durable.
     pub async fn append(&self, entry: Entry) -> Result<(), StoreError> {
         let (durable, answer) = oneshot::channel();
-        self.send(entry, Some(durable))?;
+        self.send(Some(entry), Some(durable))?;
         answer.await.map_err(|_| StoreError::Journal("its writer has ended".into()))?.map_err(StoreError::Journal)
     }
 
     /// Appends an entry that becomes durable with the next one that is waited for; losing it costs a look at the
     /// provider, nothing more.
     pub fn note(&self, entry: Entry) -> Result<(), StoreError> {
-        self.send(entry, None)
+        self.send(Some(entry), None)
     }
 
-    fn send(&self, entry: Entry, durable: Option<oneshot::Sender<Result<(), String>>>) -> Result<(), StoreError> {
+    /// Returns once everything that was handed over is durable.
+    pub(super) async fn drain(&self) -> Result<(), StoreError> {
+        let (durable, answer) = oneshot::channel();
+        self.send(None, Some(durable))?;
+        answer.await.map_err(|_| StoreError::Journal("its writer has ended".into()))?.map_err(StoreError::Journal)
+    }
+
+    /// Whether any entry was handed over.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn send(
+        &self,
+        entry: Option<Entry>,
+        durable: Option<oneshot::Sender<Result<(), String>>>,
+    ) -> Result<(), StoreError> {
+        self.used.fetch_or(entry.is_some(), Ordering::Relaxed);
         self.sender.send(Message { entry, durable }).map_err(|_| StoreError::Journal("its writer has ended".into()))
     }
 }
 
 fn write(batch: &[Message], sink: &mut impl Sink, seal: &Arc<dyn Seal>) -> Result<(), String> {
     let mut lines = Vec::new();
-    for message in batch {
-        lines.extend(line(&message.entry, seal)?);
+    for entry in batch.iter().filter_map(|message| message.entry.as_ref()) {
+        lines.extend(line(entry, seal)?);
+    }
+    if lines.is_empty() {
+        return Ok(());
     }
     sink.append(&lines).map_err(|error| error.to_string())
 }

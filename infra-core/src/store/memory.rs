@@ -42,7 +42,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+    fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
         if let Some(seal) = self.seal.get() {
             return Ok(seal.clone());
         }
@@ -56,7 +56,7 @@ impl MemoryStore {
     }
 
     fn read(&self, stack: &Stack) -> Result<Option<State>, StoreError> {
-        let seal = self.seal()?;
+        let seal = self.data_key()?;
         let files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
         let path = PathBuf::from("memory");
         let Some(snapshot) = &files.snapshot else {
@@ -78,6 +78,10 @@ impl StateStore for MemoryStore {
         self.read(&self.stack(program, stack))
     }
 
+    async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
+        self.data_key()
+    }
+
     async fn open(&self, program: &str, name: &str) -> Result<Session, StoreError> {
         let stack = self.stack(program, name);
         let lock =
@@ -86,11 +90,11 @@ impl StateStore for MemoryStore {
             Some(state) => state,
             None => State::new(program, name, "memory".into()),
         };
-        let seal = self.seal()?;
+        let seal = self.data_key()?;
         let mut keeper = MemoryKeeper { _lock: lock, files: stack.files.clone(), seal: seal.clone() };
         keeper.fold(&state).await?;
         let (journal, writer) = Journal::to(Lines(stack.files), seal);
-        Ok(Session { state, journal, _writer: writer, keeper: Box::new(keeper) })
+        Ok(Session { state, journal, unfolded: false, _writer: writer, keeper: Box::new(keeper) })
     }
 }
 

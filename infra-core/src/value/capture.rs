@@ -7,6 +7,7 @@
 
 use super::{
     expression::{Expression, Reference},
+    source,
     value::Value,
 };
 use crate::urn::Urn;
@@ -30,6 +31,12 @@ thread_local! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the declaration cannot be turned into properties: {0}")]
 pub struct LowerError(String);
+
+impl LowerError {
+    pub(super) fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
 
 /// The properties of a struct that may hold outputs.
 pub fn lower<T: Serialize + ?Sized>(value: &T) -> Result<Expression, LowerError> {
@@ -56,6 +63,13 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
 }
 
 pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
+    if source::is_writing()
+        && let Expression::Literal(value) = expression.as_ref()
+    {
+        // A secret that was read from a provider must not stand in a program.
+        let shown = if value.has_secret() { value.masked() } else { value.to_json() };
+        return serializer.serialize_newtype_struct(source::OUTPUT, &shown);
+    }
     let captured = TABLE.with_borrow_mut(|table| {
         table.as_mut().map(|table| {
             table.push(expression.clone());

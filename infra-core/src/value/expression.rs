@@ -21,6 +21,17 @@ pub enum Expression {
     Join(String, Box<Expression>),
     /// A part of a value.
     Part(Box<Expression>, Segment),
+    /// Whether a list has more than `count` items; more than `most` are an error.
+    Longer {
+        /// The list.
+        list: Box<Expression>,
+        /// How many it should have more than.
+        count: usize,
+        /// How many it may have.
+        most: usize,
+    },
+    /// Those items of a list that are there: what comes from declarations that are absent is left out.
+    Present(Vec<Expression>),
     /// The value marked as secret.
     Secret(Box<Expression>),
     /// The answer of a closure: opaque.
@@ -82,6 +93,14 @@ pub enum EvaluateError {
         /// What was there, masked.
         found: String,
     },
+    /// A set has more items than the program allows.
+    #[error("there are {found} items, and the program allows {most}: raise the bound given to `each`")]
+    TooMany {
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// A closure given to `map` refused its input.
     #[error("a mapped value could not be computed: {0}")]
     Closure(String),
@@ -131,6 +150,15 @@ impl Expression {
                 }
             },
             Self::Part(inner, segment) => part(evaluate(inner)?, segment)?,
+            Self::Longer { list, count, most } => longer(&evaluate(list)?, *count, *most)?,
+            Self::Present(items) => {
+                let values = items.iter().map(evaluate).collect::<Result<Vec<_>, _>>()?;
+                if values.iter().any(|value| matches!(value, Value::Unknown)) {
+                    // How many there are is not known either.
+                    return Ok(Value::Unknown);
+                }
+                Value::List(values.into_iter().filter(|value| !matches!(value, Value::Null)).collect())
+            }
             Self::Secret(inner) => evaluate(inner)?.into_secret(),
             Self::Apply(inner, Opaque(closure)) => {
                 let value = evaluate(inner)?;
@@ -148,7 +176,7 @@ impl Expression {
         if let Self::Reference(reference) = self {
             visit(reference, plain);
         }
-        let plain = plain && !matches!(self, Self::Format(_) | Self::Join(..) | Self::Apply(..));
+        let plain = plain && !matches!(self, Self::Format(_) | Self::Join(..) | Self::Longer { .. } | Self::Apply(..));
         for child in self.children() {
             child.walk(plain, visit);
         }
@@ -157,11 +185,13 @@ impl Expression {
     fn children(&self) -> Box<dyn Iterator<Item = &Expression> + '_> {
         match self {
             Self::Literal(_) | Self::Reference(_) => Box::new(std::iter::empty()),
-            Self::List(items) | Self::Format(items) => Box::new(items.iter()),
+            Self::List(items) | Self::Format(items) | Self::Present(items) => Box::new(items.iter()),
             Self::Map(map) => Box::new(map.values()),
-            Self::Join(_, inner) | Self::Part(inner, _) | Self::Secret(inner) | Self::Apply(inner, _) => {
-                Box::new(std::iter::once(inner.as_ref()))
-            }
+            Self::Join(_, inner)
+            | Self::Part(inner, _)
+            | Self::Longer { list: inner, .. }
+            | Self::Secret(inner)
+            | Self::Apply(inner, _) => Box::new(std::iter::once(inner.as_ref())),
         }
     }
 }
@@ -169,6 +199,8 @@ impl Expression {
 fn resolve(reference: &Reference, outputs: Option<&Value>) -> Result<Value, EvaluateError> {
     match outputs {
         None | Some(Value::Unknown) => Ok(Value::Unknown),
+        // It is not there.
+        Some(Value::Null) => Ok(Value::Null),
         Some(outputs) => outputs.field(&reference.property).cloned().ok_or_else(|| EvaluateError::NoOutput {
             urn: reference.urn.clone(),
             property: reference.property.clone(),
@@ -187,6 +219,17 @@ fn part(value: Value, segment: &Segment) -> Result<Value, EvaluateError> {
         _ => None,
     };
     found.cloned().ok_or_else(|| EvaluateError::NoPart { value: value.to_string(), segment: segment.to_string() })
+}
+
+fn longer(value: &Value, count: usize, most: usize) -> Result<Value, EvaluateError> {
+    match value {
+        Value::Unknown => Ok(Value::Unknown),
+        Value::Secret(inner) => longer(inner, count, most),
+        Value::Null => Ok(Value::Bool(false)),
+        Value::List(items) if items.len() > most => Err(EvaluateError::TooMany { found: items.len(), most }),
+        Value::List(items) => Ok(Value::Bool(items.len() > count)),
+        other => Err(EvaluateError::Kind { expected: "a list", found: other.to_string() }),
+    }
 }
 
 fn concatenate(values: &[Value], separator: &str) -> Result<Value, EvaluateError> {
@@ -223,7 +266,7 @@ impl fmt::Display for Expression {
             Self::Reference(Reference { urn, property, .. }) => {
                 write!(f, "${{{}.{property}}}", urn.name())
             }
-            Self::List(items) => f.debug_list().entries(items).finish(),
+            Self::List(items) | Self::Present(items) => f.debug_list().entries(items).finish(),
             Self::Map(map) => f.debug_map().entries(map).finish(),
             Self::Format(items) => items.iter().try_for_each(|item| match item {
                 Self::Literal(Value::String(text)) => f.write_str(text),
@@ -231,6 +274,7 @@ impl fmt::Display for Expression {
             }),
             Self::Join(separator, items) => write!(f, "join({separator:?}, {items})"),
             Self::Part(inner, segment) => write!(f, "{inner}.{segment}"),
+            Self::Longer { list, count, .. } => write!(f, "{list} has more than {count}"),
             Self::Secret(_) => f.write_str("[secret]"),
             Self::Apply(inner, _) => write!(f, "map({inner})"),
         }

@@ -4,12 +4,14 @@
 //! - [`Expression`]: how a property is computed from other resources' outputs.
 //! - [`Output`] and [`Input`]: the typed edge over an expression, what programs hold.
 //! - [`sealing`]: values on disk, secrets encrypted.
+//! - [`source`]: values as the Rust that makes them.
 //! - `capture`: how typed structs of inputs and outputs become expressions and back.
 
 mod capture;
 mod expression;
 mod output;
 mod sealed;
+mod source;
 #[expect(clippy::module_inception, reason = "the noun itself")]
 mod value;
 
@@ -17,4 +19,5 @@ pub use capture::{LowerError, from_value, handle, lower};
 pub use expression::{EvaluateError, Expression, Reference, Segment};
 pub use output::{Input, Output, Piece, Tuple, Unresolved, all};
 pub use sealed::sealing;
+pub use source::source;
 pub use value::{Seal, SealError, Value};

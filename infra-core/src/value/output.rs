@@ -100,6 +100,17 @@ impl<T> Output<Vec<T>> {
         self.part(Segment::Index(index))
     }
 
+    /// Those of the items that are there; see [`Scope::each`](crate::Scope::each).
+    pub(crate) fn present(items: impl IntoIterator<Item = Output<T>>) -> Self {
+        let items = items.into_iter().map(|item| item.expression().clone());
+        Self::from_expression(Expression::Present(items.collect()))
+    }
+
+    /// Whether there are more than `count` items; it is an error when there are more than `most`.
+    pub(crate) fn longer(&self, count: usize, most: usize) -> Expression {
+        Expression::Longer { list: Box::new(self.expression().clone()), count, most }
+    }
+
     /// The items as one text.
     pub fn join(&self, separator: &str) -> Output<String> {
         Output::from_expression(Expression::Join(separator.to_owned(), Box::new(self.expression().clone())))

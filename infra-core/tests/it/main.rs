@@ -3,4 +3,7 @@
 
 mod common;
 mod invariants;
+mod kept;
 mod lifecycle;
+mod options;
+mod selection;

@@ -1,0 +1,128 @@
+//! Taking over what exists already.
+
+use super::{Engine, EngineError, Program};
+use crate::{
+    diagnostic::Diagnostic,
+    execute,
+    provider::Inspect,
+    state::{Entry, Generation, Marks, OperationId, Request, Verb},
+    urn::Urn,
+    value::Value,
+};
+use serde::{Deserialize, Serialize};
+
+/// A thing to take over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// The type token, such as `aws:ec2:SecurityGroup`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The name it gets in the program, with the components it lies in.
+    pub name: String,
+    /// The provider's id.
+    pub id: String,
+    /// Where it lives, when its provider has regions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+}
+
+/// A thing that was taken over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Adopted {
+    /// Under which identity.
+    pub urn: Urn,
+    /// The provider's id.
+    pub id: String,
+    /// The Rust that declares it.
+    pub declaration: String,
+}
+
+impl Engine {
+    /// Takes over things that exist already: all of them, or none. Nothing about them is changed. They are protected
+    /// until the program declares them and says otherwise, for a run of a program without them would delete them.
+    pub async fn import(&self, program: Program<'_>, requests: &[ImportRequest]) -> Result<Vec<Adopted>, EngineError> {
+        self.started("import");
+        let providers = self.run_program(program).providers;
+        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let mut state = session.state.clone();
+        let mut problems = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
+        let mut entries = Vec::new();
+        let mut adopted: Vec<Adopted> = Vec::new();
+        for request in requests {
+            let urn = match Urn::new(&self.stack, &self.program, &request.kind, &request.name) {
+                Ok(urn) => urn,
+                Err(error) => {
+                    problems.push(Diagnostic::error(error.to_string()).about(&request.name));
+                    continue;
+                }
+            };
+            let other = state
+                .generations()
+                .find(|(other, thing)| (other.kind(), thing.id.as_ref()) == (request.kind.as_str(), Some(&request.id)));
+            let twice = adopted.iter().any(|adopted| adopted.urn == urn || adopted.id == request.id);
+            if let Some((other, _)) = other {
+                let summary = format!("{} is {} of this stack already", request.id, other.short());
+                problems.push(Diagnostic::error(summary).about(&urn));
+            } else if twice || state.resources.contains_key(&urn) {
+                let taken = Diagnostic::error("the stack has this already").about(&urn);
+                problems.push(taken.hint("choose another name, or `state rm` the other one first"));
+            } else {
+                match self.adopt(&providers, &urn, request, &state.seed).await {
+                    Ok((entry, taken)) => {
+                        entries.push(entry);
+                        adopted.push(taken);
+                    }
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        }
+        if problems.is_empty() {
+            for entry in entries {
+                session.journal.note(entry.clone())?;
+                state.apply(entry);
+            }
+        }
+        session.fold(&mut state).await?;
+        if problems.is_empty() { Ok(adopted) } else { Err(EngineError::Refused(problems)) }
+    }
+
+    async fn adopt(
+        &self,
+        inspect: &dyn Inspect,
+        urn: &Urn,
+        request: &ImportRequest,
+        seed: &str,
+    ) -> Result<(Entry, Adopted), Diagnostic> {
+        let operation =
+            OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+        let asked = Request {
+            id: Some(request.id.clone()),
+            region: request.region.clone(),
+            ..Request::new(operation, Verb::Update, urn.clone(), Value::empty(), seed)
+        };
+        let found = inspect.import(&asked).await.map_err(|error| error.diagnostic(urn))?;
+        let found = found.ok_or_else(|| {
+            let place = request.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+            Diagnostic::error(format!("there is no {} with the id `{}`{place}", request.kind, request.id))
+                .about(urn)
+                .hint("look the id and the region up at the provider")
+        })?;
+        let generation = Generation {
+            id: Some(found.live.id.clone()),
+            region: request.region.clone(),
+            inputs: found.live.inputs.clone().unwrap_or_else(Value::empty),
+            outputs: found.live.outputs.clone(),
+            dependencies: Vec::new(),
+            generation: 0,
+            operation: Some(asked.operation),
+            uncertain: false,
+            marks: Marks { protect: true, ..Marks::default() },
+            origin: None,
+        };
+        let name = request.name.rsplit('/').next().unwrap_or_default();
+        let declaration = format!("scope.add({name:?}, {});", found.declaration);
+        let taken = Adopted { urn: urn.clone(), id: found.live.id, declaration };
+        Ok((Entry::Imported { urn: urn.clone(), generation }, taken))
+    }
+}

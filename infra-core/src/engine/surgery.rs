@@ -1,0 +1,107 @@
+//! Changing what is recorded, without touching what lives.
+
+use super::{Engine, EngineError};
+use crate::{
+    diagnostic::Diagnostic,
+    state::{Entry, Marks, State},
+    urn::{Pattern, Urn},
+};
+
+impl Engine {
+    /// Forgets resources: they live on, and the stack knows nothing of them. What others depend on is not forgotten
+    /// without them. Returns what was forgotten.
+    pub async fn forget(&self, patterns: &[Pattern]) -> Result<Vec<Urn>, EngineError> {
+        self.operate(|state| {
+            let urns = named(state, patterns)?;
+            let used = state.generations().filter(|(user, _)| !urns.contains(user));
+            let used = used.flat_map(|(user, thing)| thing.dependencies.iter().map(move |used| (user, used)));
+            let problems: Vec<Diagnostic> = used
+                .filter(|(_, used)| urns.contains(used))
+                .map(|(user, used)| {
+                    Diagnostic::error(format!("{} depends on it", user.short()))
+                        .about(used)
+                        .hint("forget that one as well")
+                })
+                .collect();
+            if !problems.is_empty() {
+                return Err(problems);
+            }
+            let entries = urns.iter().map(|urn| Entry::Forgotten(urn.clone())).collect();
+            Ok((entries, urns))
+        })
+        .await
+    }
+
+    /// Records a resource under another name, as if the program had always called it so.
+    pub async fn rename(&self, from: &Pattern, to: &str) -> Result<(Urn, Urn), EngineError> {
+        self.operate(|state| {
+            let urns = named(state, std::slice::from_ref(from))?;
+            let [from] = &urns[..] else {
+                let names: Vec<String> = urns.iter().map(ToString::to_string).collect();
+                let several = Diagnostic::error(format!("`{from}` names {} resources", urns.len()));
+                return Err(vec![several.because(names.join("\n")).hint("write the whole URN of one of them")]);
+            };
+            let to = to.parse().or_else(|_| Urn::new(from.stack(), from.program(), from.kind(), to));
+            let to = to.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
+            if (to.stack(), to.program(), to.kind()) != (from.stack(), from.program(), from.kind()) {
+                let other = Diagnostic::error("a resource keeps its stack, its program and its type").about(&to);
+                return Err(vec![other.hint("write the new name alone")]);
+            }
+            if state.resources.contains_key(&to) {
+                return Err(vec![Diagnostic::error("the stack has one of this name already").about(&to)]);
+            }
+            let renamed = Entry::Renamed { from: from.clone(), to: to.clone() };
+            Ok((vec![renamed], (from.clone(), to)))
+        })
+        .await
+    }
+
+    /// Protects resources from being deleted or replaced, or stops doing so, until the program says otherwise. Returns
+    /// those for which that is new.
+    pub async fn protect(&self, patterns: &[Pattern], protect: bool) -> Result<Vec<Urn>, EngineError> {
+        self.operate(|state| {
+            let mut urns = named(state, patterns)?;
+            urns.retain(|urn| {
+                state.current(urn).is_some_and(|thing| thing.id.is_some() && thing.marks.protect != protect)
+            });
+            let marked = urns.iter().map(|urn| {
+                let marks = state.current(urn).map(|thing| thing.marks.clone()).unwrap_or_default();
+                Entry::Marked { urn: urn.clone(), marks: Marks { protect, ..marks } }
+            });
+            Ok((marked.collect(), urns))
+        })
+        .await
+    }
+
+    async fn operate<T>(
+        &self,
+        decide: impl FnOnce(&State) -> Result<(Vec<Entry>, T), Vec<Diagnostic>>,
+    ) -> Result<T, EngineError> {
+        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let mut state = session.state.clone();
+        let (entries, answer) = decide(&state).map_err(EngineError::Refused)?;
+        for entry in entries {
+            session.journal.note(entry.clone())?;
+            state.apply(entry);
+        }
+        session.fold(&mut state).await?;
+        Ok(answer)
+    }
+}
+
+/// The recorded resources that the patterns name.
+fn named(state: &State, patterns: &[Pattern]) -> Result<Vec<Urn>, Vec<Diagnostic>> {
+    let matching = |pattern: &Pattern| state.resources.keys().any(|urn| pattern.matches(urn));
+    let unknown = patterns.iter().filter(|pattern| !matching(pattern));
+    let problems: Vec<Diagnostic> = unknown
+        .map(|pattern| {
+            Diagnostic::error(format!("the stack has nothing that is called `{pattern}`"))
+                .hint("`state list` shows what there is")
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let named = state.resources.keys().filter(|urn| patterns.iter().any(|pattern| pattern.matches(urn)));
+    Ok(named.cloned().collect())
+}

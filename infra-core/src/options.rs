@@ -1,0 +1,235 @@
+//! What a program asks for beyond a resource's properties.
+//!
+//! Options belong to a scope: whatever is declared through it has them, the content of components included.
+//!
+//! ```
+//! # use infra_core::{Config, Options, Result, Stack, random::Password};
+//! fn program(stack: &Stack, _: &Config) -> Result {
+//!     let first = stack.with(Options::new().protect(true)).add("first", Password::of_length(20));
+//!     let later = stack.with(Options::new().depends_on(&first.value).alias("second"));
+//!     later.add("renamed", Password::of_length(30));
+//!     Ok(())
+//! }
+//! ```
+
+mod condition;
+mod hook;
+
+pub use condition::Condition;
+pub use hook::{Hook, HookContext, HookMoment};
+
+use crate::{
+    diff::PropertyPath,
+    urn::Urn,
+    value::{Expression, Output},
+};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
+
+/// What a program asks for beyond a resource's properties.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    pub(crate) depends_on: Vec<Urn>,
+    pub(crate) protect: Option<bool>,
+    pub(crate) retain_on_delete: Option<bool>,
+    pub(crate) delete_before_replace: Option<bool>,
+    pub(crate) replace_on_changes: Vec<PropertyPath>,
+    pub(crate) ignore_changes: Vec<PropertyPath>,
+    pub(crate) aliases: Vec<String>,
+    pub(crate) deleted_with: Option<Urn>,
+    pub(crate) create_timeout: Option<Duration>,
+    pub(crate) update_timeout: Option<Duration>,
+    pub(crate) delete_timeout: Option<Duration>,
+    pub(crate) retries: Option<Retries>,
+    pub(crate) hooks: Vec<Hook>,
+    pub(crate) conditions: Vec<Condition>,
+    pub(crate) transforms: Vec<Transform>,
+    /// Whether it is there at all, when only applying tells.
+    pub(crate) present: Option<Expression>,
+}
+
+/// How often something that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Retries {
+    pub(crate) attempts: u32,
+    pub(crate) pause: Duration,
+}
+
+impl Options {
+    /// Nothing beyond the properties.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// It comes after `other` (an output of a resource, or a component with everything in it) and goes before it,
+    /// although it uses none of its outputs.
+    pub fn depends_on(mut self, other: &impl Dependency) -> Self {
+        self.depends_on.extend(other.urns());
+        self
+    }
+
+    /// Plans that would delete or replace it are refused, `destroy` included, until the program says `protect(false)`.
+    pub fn protect(mut self, protect: bool) -> Self {
+        self.protect = Some(protect);
+        self
+    }
+
+    /// When it is to be deleted, it is only forgotten, and lives on.
+    pub fn retain_on_delete(mut self, retain: bool) -> Self {
+        self.retain_on_delete = Some(retain);
+        self
+    }
+
+    /// Whether the old one goes before its replacement comes, whatever the kind says.
+    pub fn delete_before_replace(mut self, first: bool) -> Self {
+        self.delete_before_replace = Some(first);
+        self
+    }
+
+    /// A change of one of these properties replaces it, although the kind could change them in place. Paths are
+    /// written as plans show them, `rules[0].port`; what lies below a path counts too, and `[*]` stands for every item.
+    pub fn replace_on_changes<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        self.replace_on_changes.extend(paths.into_iter().map(PropertyPath::from));
+        self
+    }
+
+    /// These properties are set when it is created and left alone from then on, whatever the program or somebody else
+    /// makes of them. Paths as in [`Options::replace_on_changes`].
+    pub fn ignore_changes<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
+        self.ignore_changes.extend(paths.into_iter().map(PropertyPath::from));
+        self
+    }
+
+    /// What it was called before: its name in the program, with the components it lay in (`database/instance`), or a
+    /// whole URN. What is recorded under that name is taken over; of a component, all of its content is.
+    pub fn alias(mut self, earlier: impl Into<String>) -> Self {
+        self.aliases.push(earlier.into());
+        self
+    }
+
+    /// It vanishes by itself when `container` is deleted, so it is not deleted one by one then.
+    pub fn deleted_with(mut self, container: &impl Dependency) -> Self {
+        self.deleted_with = container.urns().into_iter().next();
+        self
+    }
+
+    /// How long a create may take, instead of what the kind says.
+    pub fn create_timeout(mut self, timeout: Duration) -> Self {
+        self.create_timeout = Some(timeout);
+        self
+    }
+
+    /// How long an update may take, instead of what the kind says.
+    pub fn update_timeout(mut self, timeout: Duration) -> Self {
+        self.update_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a deletion may take.
+    pub fn delete_timeout(mut self, timeout: Duration) -> Self {
+        self.delete_timeout = Some(timeout);
+        self
+    }
+
+    /// An operation that was refused is tried again, up to `attempts` times in all, after `pause`, then twice as long,
+    /// and so on. One that may have happened is not: the next run finds out first.
+    pub fn retry(mut self, attempts: u32, pause: Duration) -> Self {
+        self.retries = Some(Retries { attempts, pause });
+        self
+    }
+
+    /// Something to do before or after an action.
+    pub fn hook(mut self, hook: Hook) -> Self {
+        self.hooks.push(hook);
+        self
+    }
+
+    /// It is created or changed only once the condition holds.
+    pub fn ready_when(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    /// Changes what is declared, just before it is: `transform` sees every resource of the scope.
+    pub fn transform(mut self, transform: impl Fn(&mut Declaring<'_>) + Send + Sync + 'static) -> Self {
+        self.transforms.push(Transform(Arc::new(transform)));
+        self
+    }
+
+    /// These options, on top of those of the scope around.
+    pub(crate) fn within(self, outer: &Self) -> Self {
+        fn chain<T: Clone>(outer: &[T], inner: Vec<T>) -> Vec<T> {
+            outer.iter().cloned().chain(inner).collect()
+        }
+        Self {
+            depends_on: chain(&outer.depends_on, self.depends_on),
+            protect: self.protect.or(outer.protect),
+            retain_on_delete: self.retain_on_delete.or(outer.retain_on_delete),
+            delete_before_replace: self.delete_before_replace.or(outer.delete_before_replace),
+            replace_on_changes: chain(&outer.replace_on_changes, self.replace_on_changes),
+            ignore_changes: chain(&outer.ignore_changes, self.ignore_changes),
+            aliases: chain(&outer.aliases, self.aliases),
+            deleted_with: self.deleted_with.or_else(|| outer.deleted_with.clone()),
+            create_timeout: self.create_timeout.or(outer.create_timeout),
+            update_timeout: self.update_timeout.or(outer.update_timeout),
+            delete_timeout: self.delete_timeout.or(outer.delete_timeout),
+            retries: self.retries.or(outer.retries),
+            hooks: chain(&outer.hooks, self.hooks),
+            conditions: chain(&outer.conditions, self.conditions),
+            transforms: chain(&outer.transforms, self.transforms),
+            present: self.present.or_else(|| outer.present.clone()),
+        }
+    }
+}
+
+/// What something else can be declared to depend on.
+pub trait Dependency {
+    /// The resources it stands for.
+    fn urns(&self) -> Vec<Urn>;
+}
+
+impl<T> Dependency for Output<T> {
+    fn urns(&self) -> Vec<Urn> {
+        let mut urns = Vec::new();
+        self.expression().references(&mut |reference, _| urns.push(reference.urn.clone()));
+        urns
+    }
+}
+
+/// A resource that is about to be declared, as a transform sees it.
+pub struct Declaring<'a> {
+    pub(crate) urn: &'a Urn,
+    pub(crate) resource: &'a mut dyn Any,
+    pub(crate) options: &'a mut Options,
+}
+
+impl Declaring<'_> {
+    /// Its identity.
+    pub fn urn(&self) -> &Urn {
+        self.urn
+    }
+
+    /// The resource, when it is an `R`.
+    pub fn resource<R: 'static>(&mut self) -> Option<&mut R> {
+        self.resource.downcast_mut()
+    }
+
+    /// Its options.
+    pub fn options(&mut self) -> &mut Options {
+        self.options
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Transform(Arc<dyn Fn(&mut Declaring<'_>) + Send + Sync>);
+
+impl Transform {
+    pub(crate) fn apply(&self, declaring: &mut Declaring<'_>) {
+        (self.0)(declaring);
+    }
+}
+
+impl fmt::Debug for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Transform")
+    }
+}

@@ -1,0 +1,47 @@
+//! What has to be done with one declared resource.
+
+use crate::{
+    diff::{Action, Diff},
+    graph::Node,
+    state::{Generation, Marks},
+    value::Value,
+};
+
+/// The inputs a declaration asks for: its own, but what it ignores stays as it is recorded.
+pub(crate) fn wanted(node: &Node, recorded: Option<&Generation>, mut inputs: Value) -> Value {
+    if let Some(recorded) = recorded {
+        for path in &node.options.ignore_changes {
+            path.restore(&recorded.inputs, &mut inputs);
+        }
+    }
+    inputs
+}
+
+/// What has to be done with a declared resource, and why.
+pub(crate) fn decide(node: &Node, recorded: Option<&Generation>, wanted: &Value, forced: bool) -> (Action, Diff) {
+    let Some(recorded) = recorded else {
+        return (Action::Create, Diff::between(&node.schema, &Value::empty(), wanted));
+    };
+    let mut diff = Diff::between(&node.schema, &recorded.inputs, wanted);
+    diff.replace_on(&node.options.replace_on_changes);
+    let moved = recorded.region != node.region;
+    let action = if moved || forced || diff.replaces() {
+        Action::Replace
+    } else if recorded.uncertain || !diff.is_empty() {
+        Action::Update
+    } else {
+        Action::Same
+    };
+    (action, diff)
+}
+
+/// What is recorded for the time when the resource is to go; a protection that the program says nothing about stays.
+pub(crate) fn marks(node: &Node, recorded: Option<&Generation>) -> Marks {
+    let options = &node.options;
+    Marks {
+        protect: options.protect.unwrap_or_else(|| recorded.is_some_and(|recorded| recorded.marks.protect)),
+        retain_on_delete: options.retain_on_delete.unwrap_or_default(),
+        deleted_with: options.deleted_with.clone(),
+        delete_timeout_seconds: options.delete_timeout.map(|timeout| timeout.as_secs()),
+    }
+}

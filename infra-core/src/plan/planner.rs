@@ -1,0 +1,475 @@
+//! Visiting the declarations, each after what it uses.
+
+use super::{Plan, PlanOptions, ReplaceOrder, Step, decide, deletions, marks, selection::Selected, wanted};
+use crate::{
+    diagnostic::{Diagnostic, Severity},
+    diff::Action,
+    event::{Event, Events},
+    graph::{Node, NodeKind, ResourceGraph},
+    provider::{Inspect, ProviderError, Reporter},
+    state::{Entry, Generation, Live, Marks, OperationId, Request, State, Verb},
+    urn::Urn,
+    value::{EvaluateError, Value},
+};
+use async_trait::async_trait;
+use futures::future::join_all;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
+
+/// Plans the way from `state` to `graph`.
+pub async fn plan(
+    graph: &ResourceGraph,
+    state: &State,
+    inspect: &dyn Inspect,
+    options: &PlanOptions,
+    events: &Events,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let renamed = renames(graph, state);
+    let mut names = HashMap::new();
+    let mut state = Cow::Borrowed(state);
+    for entry in renamed {
+        if let Entry::Renamed { from, to } = &entry {
+            names.insert(to.clone(), from.clone());
+        }
+        state.to_mut().apply(entry);
+    }
+    let state = state.as_ref();
+    let selected = options.selection.resolve(graph, state)?;
+    let mut planner = Planner {
+        graph,
+        state,
+        inspect,
+        options,
+        events,
+        selected,
+        names,
+        outputs: HashMap::new(),
+        answers: HashMap::new(),
+        steps: Vec::new(),
+        changing: HashMap::new(),
+        going_first: HashSet::new(),
+        absent: HashSet::new(),
+        unselected: HashSet::new(),
+        problems: Vec::new(),
+        warnings: Vec::new(),
+    };
+    planner.ask_independent_lookups().await;
+    for node in graph.in_order() {
+        planner.visit(node).await;
+    }
+    planner.delete();
+    let outputs = planner.exports();
+    if !planner.problems.is_empty() {
+        return Err(planner.problems);
+    }
+    Ok(Plan {
+        steps: planner.steps,
+        outputs,
+        answers: planner.answers,
+        warnings: planner.warnings,
+        absent: planner.absent.into_iter().cloned().collect(),
+        unselected: planner.unselected.into_iter().cloned().collect(),
+    })
+}
+
+/// The declarations that are recorded under a name they had before, as the entries that rename them.
+pub fn renames(graph: &ResourceGraph, state: &State) -> Vec<Entry> {
+    let mut taken: HashSet<Urn> = HashSet::new();
+    let mut entries = Vec::new();
+    for node in graph.in_order().filter(|node| !node.options.aliases.is_empty()) {
+        if state.resources.contains_key(&node.urn) {
+            continue;
+        }
+        let earlier = node.options.aliases.iter().filter_map(|alias| {
+            let named = Urn::new(node.urn.stack(), node.urn.program(), node.urn.kind(), alias);
+            alias.parse().or(named).ok()
+        });
+        let from = earlier.filter(|from| graph.node(from).is_none() && !taken.contains(from));
+        if let Some(from) = from.into_iter().find(|from| state.resources.contains_key(from)) {
+            taken.insert(from.clone());
+            entries.push(Entry::Renamed { from, to: node.urn.clone() });
+        }
+    }
+    entries
+}
+
+struct Planner<'a> {
+    graph: &'a ResourceGraph,
+    state: &'a State,
+    inspect: &'a dyn Inspect,
+    options: &'a PlanOptions,
+    events: &'a Events,
+    selected: Selected,
+    /// What renamed declarations were called.
+    names: HashMap<Urn, Urn>,
+    /// What will be known of each node's outputs.
+    outputs: HashMap<&'a Urn, Value>,
+    answers: HashMap<Urn, Generation>,
+    steps: Vec<Step>,
+    /// What is replaced or deleted.
+    changing: HashMap<&'a Urn, Action>,
+    /// What is deleted before its replacement is created.
+    going_first: HashSet<&'a Urn>,
+    absent: HashSet<&'a Urn>,
+    unselected: HashSet<&'a Urn>,
+    problems: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
+}
+
+impl<'a> Planner<'a> {
+    async fn visit(&mut self, node: &'a Node) {
+        if node.kind == NodeKind::Component {
+            self.outputs.insert(&node.urn, Value::empty());
+            return;
+        }
+        let present = match presence(node, &|urn| self.outputs.get(urn)) {
+            Ok(present) => present,
+            Err(error) => return self.fail(node, evaluation(&error, node)),
+        };
+        if present == Some(false) {
+            self.absent.insert(&node.urn);
+            self.outputs.insert(&node.urn, Value::Null);
+            return;
+        }
+        if !self.selected.contains(&node.urn) {
+            return self.leave(node);
+        }
+        let inputs = match node.inputs.evaluate(&|urn| self.outputs.get(urn)) {
+            Ok(inputs) => inputs,
+            // What it refers to is not there either, perhaps.
+            Err(_) if present.is_none() => Value::Unknown,
+            Err(error) => return self.fail(node, evaluation(&error, node)),
+        };
+        self.refuse_missing(node);
+        match node.kind {
+            NodeKind::Lookup => self.visit_lookup(node, inputs, present).await,
+            _ => self.visit_resource(node, inputs, present),
+        }
+    }
+
+    fn visit_resource(&mut self, node: &'a Node, inputs: Value, present: Option<bool>) {
+        let recorded = self.state.current(&node.urn);
+        let inputs = wanted(node, recorded, inputs);
+        let forced = recorded.is_some() && self.selected.replaces(&node.urn);
+        let (action, diff) = decide(node, recorded, &inputs, forced);
+        if action != Action::Same {
+            self.check(node, &inputs);
+        }
+        let marks = marks(node, recorded);
+        if action == Action::Replace && marks.protect {
+            let why: Vec<String> = diff.properties.iter().filter(|p| p.replaces).map(ToString::to_string).collect();
+            self.problems.push(protected(&node.urn, "replaced").because(why.join("\n")));
+        }
+        let order = (action == Action::Replace).then(|| self.order(node, recorded));
+        if action == Action::Replace {
+            self.changing.insert(&node.urn, action);
+        }
+        self.outputs.insert(&node.urn, outlook(node, action, recorded));
+        let retained = action == Action::Replace && marks.retain_on_delete;
+        let note = match (retained, forced) {
+            (true, _) => Some("the old one lives on: retain_on_delete".to_owned()),
+            (_, true) if !diff.replaces() => Some("asked for".to_owned()),
+            _ => None,
+        };
+        self.steps.push(Step {
+            region: node.region.clone(),
+            diff,
+            order,
+            renamed_from: self.names.get(&node.urn).cloned(),
+            perhaps: node.set.clone().filter(|_| present.is_none()),
+            forced,
+            note,
+            inputs: (self.options.tell_inputs && action != Action::Same).then(|| pinned(&inputs)),
+            ..Step::new(node.urn.clone(), action)
+        });
+    }
+
+    async fn visit_lookup(&mut self, node: &'a Node, inputs: Value, present: Option<bool>) {
+        let recorded = self.state.current(&node.urn);
+        let step = |action| Step {
+            lookup: true,
+            region: node.region.clone(),
+            perhaps: node.set.clone().filter(|_| present.is_none()),
+            ..Step::new(node.urn.clone(), action)
+        };
+        if inputs.has_unknown() || present.is_none() {
+            self.outputs.insert(&node.urn, Value::Unknown);
+            self.steps.push(step(Action::Read));
+            return;
+        }
+        if let Some(recorded) = recorded.filter(|recorded| self.still_answers(node, recorded, &inputs)) {
+            self.outputs.insert(&node.urn, recorded.outputs.clone());
+            self.steps.push(step(Action::Same));
+            return;
+        }
+        if !self.answers.contains_key(&node.urn) {
+            match ask(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
+                Ok(answer) => drop(self.answers.insert(node.urn.clone(), answer)),
+                Err(error) => return self.fail(node, error.diagnostic(&node.urn)),
+            }
+        }
+        let answer = &self.answers[&node.urn];
+        let same =
+            recorded.is_some_and(|recorded| recorded.inputs == answer.inputs && recorded.outputs == answer.outputs);
+        self.outputs.insert(&node.urn, answer.outputs.clone());
+        self.steps.push(step(if same { Action::Same } else { Action::Read }));
+    }
+
+    /// What is not selected stays as it is recorded.
+    fn leave(&mut self, node: &'a Node) {
+        self.unselected.insert(&node.urn);
+        let recorded = self.state.current(&node.urn);
+        self.outputs.insert(&node.urn, recorded.map_or(Value::Unknown, |recorded| recorded.outputs.clone()));
+        let Some(recorded) = recorded else {
+            return;
+        };
+        for used in &recorded.dependencies {
+            if let Some((used, action)) = self.changing.get_key_value(used) {
+                let summary =
+                    format!("it uses {}, which the plan is to {action}, and is not selected itself", used.short());
+                self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
+            }
+        }
+    }
+
+    /// What is selected needs what is excluded to exist.
+    fn refuse_missing(&mut self, node: &'a Node) {
+        if self.unselected.is_empty() {
+            return;
+        }
+        for used in self.graph.dependencies(&node.urn) {
+            if self.unselected.contains(used) && self.state.current(used).is_none() {
+                let summary = format!("it needs {}, which is excluded and does not exist yet", used.short());
+                self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
+            }
+        }
+    }
+
+    fn check(&mut self, node: &Node, inputs: &Value) {
+        for diagnostic in self.inspect.check(&node.urn, inputs) {
+            match diagnostic.severity {
+                Severity::Error => self.problems.push(diagnostic),
+                _ => self.warnings.push(diagnostic),
+            }
+        }
+    }
+
+    fn delete(&mut self) {
+        let is_declared = |urn: &Urn| self.graph.node(urn).is_some() && !self.absent.contains(urn);
+        let steps = deletions::deletions(self.state, is_declared, |urn| self.selected.contains(urn));
+        let mut going: HashSet<&Urn> = HashSet::new();
+        for step in &steps {
+            let generation = step.generation.and_then(|number| self.state.generation(&step.urn, number));
+            let is_current =
+                self.state.current(&step.urn).is_some_and(|current| Some(current.generation) == step.generation);
+            if is_current {
+                going.insert(&step.urn);
+            }
+            let protect = is_current && generation.is_some_and(|generation| generation.marks.protect);
+            if protect && step.action == Action::Delete {
+                self.problems.push(protected(&step.urn, "deleted"));
+            }
+        }
+        let left = |urn: &Urn| !self.selected.contains(urn) && !going.contains(urn);
+        for (user, generation) in self.state.generations().filter(|(urn, _)| left(urn)) {
+            for used in generation.dependencies.iter().filter(|used| going.contains(used)) {
+                let summary =
+                    format!("it uses {}, which the plan is to delete, and is not selected itself", used.short());
+                self.problems.push(Diagnostic::error(summary).about(user).hint(DEPENDENTS));
+            }
+        }
+        self.steps.extend(steps);
+    }
+
+    /// Lookups that wait for nothing are asked all at once.
+    async fn ask_independent_lookups(&mut self) {
+        let this = &*self;
+        let independent = this
+            .graph
+            .in_order()
+            .filter(|node| node.kind == NodeKind::Lookup && node.set.is_none() && this.selected.contains(&node.urn));
+        let questions = independent.filter_map(|node| {
+            let inputs = node.inputs.evaluate(&|_| None).ok().filter(|inputs| !inputs.has_unknown())?;
+            let recorded = this.state.current(&node.urn);
+            let known = recorded.is_some_and(|recorded| this.still_answers(node, recorded, &inputs));
+            (!known).then_some(async move {
+                let answer = ask(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
+                (node.urn.clone(), answer)
+            })
+        });
+        let answers = join_all(questions).await;
+        for (urn, answer) in answers {
+            // A failure comes up again, and is reported, when the node is visited.
+            if let Ok(answer) = answer {
+                self.answers.insert(urn, answer);
+            }
+        }
+    }
+
+    fn still_answers(&self, node: &Node, recorded: &Generation, inputs: &Value) -> bool {
+        !node.schema.is_volatile() && !self.options.refresh && recorded.inputs == *inputs
+    }
+
+    /// What is replaced, and used something that has to go first, has to go before it; also when it used that through
+    /// others which go altogether.
+    fn order(&mut self, node: &'a Node, recorded: Option<&'a Generation>) -> ReplaceOrder {
+        let mut first = node.deletes_before_replace();
+        let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
+        let mut seen = HashSet::new();
+        while let Some(urn) = used.pop().filter(|_| !first) {
+            first = self.going_first.contains(urn);
+            if seen.insert(urn) && self.graph.node(urn).is_none() {
+                used.extend(self.state.current(urn).iter().flat_map(|current| &current.dependencies));
+            }
+        }
+        if !first {
+            return ReplaceOrder::CreateBeforeDelete;
+        }
+        self.going_first.insert(&node.urn);
+        ReplaceOrder::DeleteBeforeCreate
+    }
+
+    fn exports(&mut self) -> BTreeMap<String, serde_json::Value> {
+        let mut exports = BTreeMap::new();
+        for (name, expression) in self.graph.exports() {
+            match expression.evaluate(&|urn| self.outputs.get(urn)) {
+                Ok(value) => drop(exports.insert(name.clone(), value.masked())),
+                Err(error) => {
+                    self.problems.push(Diagnostic::error(error.to_string()).about(format!("the output `{name}`")));
+                }
+            }
+        }
+        exports
+    }
+
+    fn fail(&mut self, node: &'a Node, diagnostic: Diagnostic) {
+        // Every member of a set says the same.
+        let told = node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
+        if !told {
+            self.problems.push(diagnostic);
+        }
+        self.outputs.insert(&node.urn, Value::Unknown);
+    }
+}
+
+const DEPENDENTS: &str = "add `--dependents`, or name it too";
+
+fn protected(urn: &Urn, what: &str) -> Diagnostic {
+    Diagnostic::error(format!("it is protected and would be {what}")).about(urn).hint(format!(
+        "if that is meant, run `state unprotect {}`, or let the program say `protect(false)`",
+        urn.name()
+    ))
+}
+
+/// Whether a declaration is there; `None` when only applying tells.
+pub(crate) fn presence<'v>(
+    node: &Node,
+    outputs: &dyn Fn(&Urn) -> Option<&'v Value>,
+) -> Result<Option<bool>, EvaluateError> {
+    let Some(present) = &node.options.present else {
+        return Ok(Some(true));
+    };
+    Ok(match present.evaluate(outputs)?.revealed() {
+        Value::Bool(present) => Some(present),
+        _ => None,
+    })
+}
+
+/// What will be known of the outputs once the action is done.
+fn outlook(node: &Node, action: Action, recorded: Option<&Generation>) -> Value {
+    match (action, recorded) {
+        (Action::Same, Some(recorded)) => recorded.outputs.clone(),
+        (Action::Update, Some(recorded)) => Value::Map(
+            recorded
+                .outputs
+                .entries()
+                .map(|(name, value)| {
+                    let changes = node.schema.may_change(name);
+                    (name.clone(), if changes { Value::Unknown } else { value.clone() })
+                })
+                .collect(),
+        ),
+        _ => Value::Unknown,
+    }
+}
+
+/// Inputs as a kept plan tells them: what is not known yet is a text that says so.
+fn pinned(inputs: &Value) -> Value {
+    match inputs {
+        Value::Unknown => Value::from("(known after apply)"),
+        Value::Secret(inner) => pinned(inner).into_secret(),
+        Value::List(items) => Value::List(items.iter().map(pinned).collect()),
+        Value::Map(map) => Value::Map(map.iter().map(|(name, value)| (name.clone(), pinned(value))).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Asks a lookup whose arguments are known.
+pub(crate) async fn ask(
+    inspect: &dyn Inspect,
+    graph: &ResourceGraph,
+    seed: &str,
+    node: &Node,
+    inputs: Value,
+    events: &Events,
+) -> Result<Generation, ProviderError> {
+    let operation = OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+    let request = Request {
+        region: node.region.clone(),
+        dependencies: recorded_dependencies(graph, &node.urn),
+        ..Request::new(operation, Verb::Create, node.urn.clone(), inputs, seed)
+    };
+    let watcher = Watcher { urn: &node.urn, events };
+    let outputs = inspect.lookup(&request, &watcher).await?;
+    Ok(Generation {
+        id: None,
+        region: request.region,
+        inputs: request.inputs,
+        outputs,
+        dependencies: request.dependencies,
+        generation: 0,
+        operation: None,
+        uncertain: false,
+        marks: Marks::default(),
+        origin: None,
+    })
+}
+
+/// What the state records as dependencies: everything but components, which exist only in the program.
+pub(crate) fn recorded_dependencies(graph: &ResourceGraph, urn: &Urn) -> Vec<Urn> {
+    let used = graph.dependencies(urn).into_iter();
+    used.filter(|used| graph.node(used).is_some_and(|node| node.kind != NodeKind::Component)).cloned().collect()
+}
+
+/// What a recorded generation says of the thing that lives.
+pub(crate) fn live(generation: &Generation) -> Live {
+    Live {
+        id: generation.id.clone().unwrap_or_default(),
+        inputs: Some(generation.inputs.clone()),
+        outputs: generation.outputs.clone(),
+    }
+}
+
+pub(crate) fn evaluation(error: &EvaluateError, node: &Node) -> Diagnostic {
+    Diagnostic::error(error.to_string()).about(&node.urn).hint("look at the inputs of this resource in the program")
+}
+
+/// Passes on what a lookup is busy with.
+struct Watcher<'a> {
+    urn: &'a Urn,
+    events: &'a Events,
+}
+
+#[async_trait]
+impl Reporter for Watcher<'_> {
+    fn status(&self, message: String) {
+        let urn = self.urn.clone();
+        self.events.send(Event::StepStatus { urn, message });
+    }
+
+    async fn progress(&self, _: Value) -> Result<(), ProviderError> {
+        Err(ProviderError::refused("a lookup must not change anything"))
+    }
+}

@@ -1,0 +1,122 @@
+//! Plans that are kept, looked at, and done later.
+
+use super::{Plan, Step};
+use crate::{
+    diagnostic::Diagnostic,
+    state::State,
+    value::{self, Seal},
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The format of kept plans that this version writes.
+const VERSION: u32 = 1;
+
+/// A plan that was kept: what a later run may do, and nothing else. As text it is JSON with every secret encrypted by
+/// the key of the store that the stack lies in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SavedPlan {
+    plan: u32,
+    program: String,
+    stack: String,
+    target: String,
+    serial: u64,
+    steps: Vec<Step>,
+}
+
+/// Why a kept plan cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanFileError {
+    /// It is no plan.
+    #[error("it is no plan that this version can read: {0}")]
+    Malformed(String),
+    /// It is about something else.
+    #[error("it is a plan of {found}, not of {expected}")]
+    Foreign {
+        /// What it is about.
+        found: String,
+        /// What it should be about.
+        expected: String,
+    },
+    /// The stack has changed since.
+    #[error("it was made when the state had serial {planned}, and now it has {current}: the stack has changed since")]
+    Stale {
+        /// The serial then.
+        planned: u64,
+        /// The serial now.
+        current: u64,
+    },
+    /// The run would do what the plan does not say.
+    #[error("the program now asks for more than the plan says")]
+    Exceeded(Vec<Diagnostic>),
+}
+
+impl SavedPlan {
+    /// Keeps a plan that was made on this state.
+    pub fn new(plan: &Plan, state: &State, target: &str) -> Self {
+        let steps = plan.steps.iter().filter(|step| !step.is_silent()).cloned();
+        Self {
+            plan: VERSION,
+            program: state.program.clone(),
+            stack: state.stack.clone(),
+            target: target.to_owned(),
+            serial: state.serial,
+            steps: steps.collect(),
+        }
+    }
+
+    /// The plan as text.
+    pub fn to_text(&self, seal: &Arc<dyn Seal>) -> Result<String, PlanFileError> {
+        let text = value::sealing(seal, || serde_json::to_string_pretty(self));
+        text.map_err(|error| PlanFileError::Malformed(error.to_string()))
+    }
+
+    /// A plan from its text.
+    pub fn from_text(text: &str, seal: &Arc<dyn Seal>) -> Result<Self, PlanFileError> {
+        let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
+        let head: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
+        if head["plan"] != VERSION {
+            return Err(PlanFileError::Malformed(format!("`plan` is {}, and should be {VERSION}", head["plan"])));
+        }
+        value::sealing(seal, || serde_json::from_str(text)).map_err(malformed)
+    }
+
+    /// Whether it was made for this stack as it is now.
+    pub fn check_state(&self, state: &State, target: &str) -> Result<(), PlanFileError> {
+        let (found, expected) = (
+            format!("{}/{} on {}", self.program, self.stack, self.target),
+            format!("{}/{} on {target}", state.program, state.stack),
+        );
+        if found != expected {
+            return Err(PlanFileError::Foreign { found, expected });
+        }
+        if self.serial != state.serial {
+            return Err(PlanFileError::Stale { planned: self.serial, current: state.serial });
+        }
+        Ok(())
+    }
+
+    /// Whether `plan` does nothing that this one does not say; doing less is allowed.
+    pub fn check_plan(&self, plan: &Plan) -> Result<(), PlanFileError> {
+        let says = |step: &&Step| !self.steps.contains(step);
+        let exceeding: Vec<Diagnostic> =
+            plan.steps.iter().filter(|step| !step.is_silent()).filter(says).map(|step| self.exceeded(step)).collect();
+        if exceeding.is_empty() { Ok(()) } else { Err(PlanFileError::Exceeded(exceeding)) }
+    }
+
+    fn exceeded(&self, step: &Step) -> Diagnostic {
+        let planned =
+            self.steps.iter().find(|planned| (&planned.urn, planned.generation) == (&step.urn, step.generation));
+        let summary = match planned {
+            None => format!("the plan does not say {}", step.action),
+            Some(planned) if planned.action != step.action => {
+                format!("the plan says {}, and now it would be {}", planned.action, step.action)
+            }
+            Some(_) => format!("the plan says {}, but with other values", step.action),
+        };
+        let why: Vec<String> = step.diff.properties.iter().map(ToString::to_string).collect();
+        let diagnostic = Diagnostic::error(summary).about(&step.urn);
+        let diagnostic = if why.is_empty() { diagnostic } else { diagnostic.because(why.join("\n")) };
+        diagnostic.hint("look at a new `preview --save-plan`")
+    }
+}

@@ -1,0 +1,147 @@
+//! Which part of a program a run is about.
+
+use crate::{
+    diagnostic::Diagnostic,
+    graph::{NodeKind, ResourceGraph},
+    state::State,
+    urn::{Pattern, Urn},
+};
+use std::collections::{HashMap, HashSet};
+
+/// Which part of a program a run is about; everything unless said.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Only these, and what they need.
+    pub targets: Vec<Pattern>,
+    /// Not these.
+    pub exclude: Vec<Pattern>,
+    /// These are replaced, whatever differs.
+    pub replace: Vec<Pattern>,
+    /// With `targets` also everything that uses them; with `exclude` neither anything that uses those.
+    pub dependents: bool,
+}
+
+/// The patterns of a [`Selection`], resolved.
+#[derive(Debug, Default)]
+pub(super) struct Selected {
+    /// `None`: everything.
+    only: Option<HashSet<Urn>>,
+    replace: HashSet<Urn>,
+}
+
+impl Selected {
+    pub(super) fn contains(&self, urn: &Urn) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(urn))
+    }
+
+    pub(super) fn replaces(&self, urn: &Urn) -> bool {
+        self.replace.contains(urn)
+    }
+}
+
+impl Selection {
+    /// Whether there is nothing that it leaves out or forces.
+    pub fn is_everything(&self) -> bool {
+        self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
+    }
+
+    /// Resolves the patterns; one that names nothing is an error.
+    pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
+        if self.is_everything() {
+            return Ok(Selected::default());
+        }
+        let declared = graph.in_order().filter(|node| node.kind != NodeKind::Component).map(|node| &node.urn);
+        let undeclared = state.resources.keys().filter(|urn| graph.node(urn).is_none());
+        let all: Vec<&Urn> = declared.chain(undeclared).collect();
+        let mut problems = Vec::new();
+        let mut named = |patterns: &[Pattern]| -> HashSet<Urn> {
+            let mut named = HashSet::new();
+            for pattern in patterns {
+                let before = named.len();
+                named.extend(all.iter().filter(|urn| pattern.matches(urn)).map(|&urn| urn.clone()));
+                if named.len() == before && !all.iter().any(|urn| pattern.matches(urn)) {
+                    problems.push(unknown(pattern, &all));
+                }
+            }
+            named
+        };
+        let (targets, exclude, replace) = (named(&self.targets), named(&self.exclude), named(&self.replace));
+        if let Some(both) = replace.iter().find(|urn| exclude.contains(urn)) {
+            problems.push(Diagnostic::error("it is to be replaced and excluded at once").about(both));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let only = (!self.targets.is_empty() || !self.exclude.is_empty())
+            .then(|| self.closure(targets, exclude, &replace, graph, state));
+        Ok(Selected { only, replace })
+    }
+
+    fn closure(
+        &self,
+        targets: HashSet<Urn>,
+        exclude: HashSet<Urn>,
+        replace: &HashSet<Urn>,
+        graph: &ResourceGraph,
+        state: &State,
+    ) -> HashSet<Urn> {
+        let needs = |urn: &Urn| -> Vec<Urn> { graph.dependencies(urn).into_iter().cloned().collect() };
+        let users = if self.dependents { users(graph, state) } else { HashMap::new() };
+        let using = |urn: &Urn| -> Vec<Urn> { users.get(urn).cloned().unwrap_or_default() };
+        let mut only = if self.targets.is_empty() {
+            graph.in_order().map(|node| &node.urn).chain(state.resources.keys()).cloned().collect()
+        } else {
+            let aimed = targets.into_iter().chain(replace.iter().cloned()).collect();
+            reach(reach(aimed, using), needs)
+        };
+        for excluded in reach(exclude, using) {
+            only.remove(&excluded);
+        }
+        only
+    }
+}
+
+/// Everything that can be reached from `start`.
+fn reach(start: HashSet<Urn>, next: impl Fn(&Urn) -> Vec<Urn>) -> HashSet<Urn> {
+    let mut waiting: Vec<Urn> = start.iter().cloned().collect();
+    let mut reached = start;
+    while let Some(urn) = waiting.pop() {
+        for urn in next(&urn) {
+            if reached.insert(urn.clone()) {
+                waiting.push(urn);
+            }
+        }
+    }
+    reached
+}
+
+/// Who uses whom, as declared and as recorded.
+fn users(graph: &ResourceGraph, state: &State) -> HashMap<Urn, Vec<Urn>> {
+    let mut users: HashMap<Urn, Vec<Urn>> = HashMap::new();
+    for node in graph.in_order() {
+        for used in graph.dependencies(&node.urn) {
+            users.entry(used.clone()).or_default().push(node.urn.clone());
+        }
+    }
+    for (urn, generation) in state.generations() {
+        for used in &generation.dependencies {
+            users.entry(used.clone()).or_default().push(urn.clone());
+        }
+    }
+    users
+}
+
+fn unknown(pattern: &Pattern, all: &[&Urn]) -> Diagnostic {
+    let likeness = |urn: &&&Urn| {
+        let name = urn.name();
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let likeness = |text| (strsim::normalized_levenshtein(text, pattern.as_str()) * 1000.0) as u32;
+        likeness(name).max(likeness(last))
+    };
+    let near = all.iter().max_by_key(likeness).filter(|urn| likeness(urn) > 500);
+    let hint = match near {
+        Some(urn) => format!("did you mean `{}`?", urn.name()),
+        None => "`state list` and `preview --diff` show the names; `*` stands for any characters".to_owned(),
+    };
+    Diagnostic::error(format!("nothing is called `{pattern}`")).hint(hint)
+}

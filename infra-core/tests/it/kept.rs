@@ -1,0 +1,156 @@
+//! Plans that are kept, imports, drift, and changing what is recorded.
+
+use crate::common::{Lifecycle, placed, sized, using};
+use infra_core::{Config, Output, Result, Stack, engine::ImportRequest, urn::Pattern};
+use insta::assert_snapshot;
+
+fn program(size: u32, password: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let net = stack.add("net", placed("a"));
+        let secret = Output::from(password).secret();
+        stack.add("host", crate::common::Thing { password: Some(secret), size: Some(size), ..using(&net.id) });
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
+    let life = Lifecycle::new();
+    let (_, text) = life.engine().preview_to_keep(&life.wrap(&program(1, "hunter2"))).await.unwrap();
+    assert!(!text.contains("hunter2"));
+    let other = life.engine().planned(text.as_str()).up(&life.wrap(&program(2, "hunter2"))).await.unwrap_err();
+    assert_snapshot!(other.diagnostics()[0], @"
+    error: the plan says create, but with other values
+      at: urn:infra:dev::program::fake:Thing::host
+      why: + password: [secret]
+           + size: 2
+           + uses: (known after apply)
+      hint: look at a new `preview --save-plan`
+    ");
+    let secret = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter3"))).await.unwrap_err();
+    assert_snapshot!(secret.diagnostics()[0], @"
+    error: the plan says create, but with other values
+      at: urn:infra:dev::program::fake:Thing::host
+      why: + password: [secret]
+           + size: 1
+           + uses: (known after apply)
+      hint: look at a new `preview --save-plan`
+    ");
+    assert!(life.cloud.things().is_empty());
+    let done = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter2"))).await.unwrap();
+    assert!(done.is_success());
+    let stale = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter2"))).await.unwrap_err();
+    assert!(stale.to_string().contains("the stack has changed since"), "{stale}");
+    let garbage = life.engine().planned("{}").up(&life.wrap(&program(1, "hunter2"))).await.unwrap_err();
+    assert_snapshot!(garbage.diagnostics()[0], @"
+    error: it is no plan that this version can read: `plan` is null, and should be 1
+      at: the plan
+      hint: make a new one with `preview --save-plan`, look at it, then use that
+    ");
+}
+
+#[tokio::test]
+async fn drift_is_told_property_by_property() {
+    let life = Lifecycle::new();
+    life.done(&program(1, "x")).await;
+    life.cloud.change("net-1", |inputs| inputs["place"] = "b".into());
+    life.cloud.vanish("host-2");
+    let report = life.engine().refresh(&life.wrap(&program(1, "x"))).await.unwrap();
+    let drift: Vec<String> = report
+        .drift
+        .iter()
+        .map(|drift| {
+            let lines: Vec<String> = drift.diff.properties.iter().map(ToString::to_string).collect();
+            format!("{} gone: {} {}", drift.urn.name(), drift.gone, lines.join(", "))
+        })
+        .collect();
+    assert_snapshot!(drift.join("\n"), @r#"
+    host gone: true 
+    net gone: false ~ place: "a" => "b"
+    "#);
+    assert_snapshot!(life.preview(&program(1, "x")).await, @r#"
+    +/- replace Thing net
+        ~ place: "b" => "a"  (forces replacement)
+    + create Thing host
+          password: [secret]
+          size: 1
+          uses: (known after apply)
+    1 create, 1 replace
+    "#);
+}
+
+#[tokio::test]
+async fn what_exists_is_taken_over_and_protected() {
+    let life = Lifecycle::new();
+    let other = Lifecycle { store: infra_core::store::MemoryStore::new(), ..life.clone() };
+    other.done(&program(1, "x")).await;
+    let request = |name: &str, id: &str| ImportRequest {
+        kind: "fake:Thing".into(),
+        name: name.into(),
+        id: id.into(),
+        region: None,
+    };
+    let none = |_: &Stack, _: &Config| -> Result { Ok(()) };
+    let missing = [request("network", "net-1"), request("ghost", "nothing"), request("again", "net-1")];
+    let refused = life.engine().import(&life.wrap(&none), &missing).await.unwrap_err();
+    assert_snapshot!(refused, @"
+    error: there is no fake:Thing with the id `nothing`
+      at: urn:infra:dev::program::fake:Thing::ghost
+      hint: look the id and the region up at the provider
+    error: the stack has this already
+      at: urn:infra:dev::program::fake:Thing::again
+      hint: choose another name, or `state rm` the other one first
+    ");
+    let adopted = life.engine().import(&life.wrap(&none), &missing[..1]).await.unwrap();
+    assert_snapshot!(adopted[0].declaration, @r#"scope.add("network", {"place":"a"});"#);
+    let plan = |place: &'static str| {
+        move |stack: &Stack, _: &Config| -> Result {
+            stack.add("network", placed(place));
+            Ok(())
+        }
+    };
+    assert_snapshot!(life.preview(&plan("a")).await, @"1 same");
+    assert_snapshot!(life.preview(&none).await, @"
+    error: it is protected and would be deleted
+      at: urn:infra:dev::program::fake:Thing::network
+      hint: if that is meant, run `state unprotect network`, or let the program say `protect(false)`
+    ");
+}
+
+#[tokio::test]
+async fn what_is_recorded_can_be_renamed_protected_and_forgotten() {
+    let life = Lifecycle::new();
+    life.done(&program(1, "x")).await;
+    let pattern = |text: &str| text.parse::<Pattern>().unwrap();
+    let engine = life.engine();
+    engine.rename(&pattern("net"), "network").await.unwrap();
+    engine.rename(&pattern("zebra"), "x").await.unwrap_err();
+    engine.rename(&pattern("*"), "x").await.unwrap_err();
+    engine.rename(&pattern("host"), "network").await.unwrap_err();
+    assert_eq!(engine.protect(&[pattern("network")], true).await.unwrap().len(), 1);
+    assert_eq!(engine.protect(&[pattern("network")], true).await.unwrap().len(), 0);
+    assert_snapshot!(engine.forget(&[pattern("network")]).await.unwrap_err(), @"
+    error: Thing host depends on it
+      at: urn:infra:dev::program::fake:Thing::network
+      hint: forget that one as well
+    ");
+    assert_eq!(engine.forget(&[pattern("*")]).await.unwrap().len(), 2);
+    assert!(engine.state().await.unwrap().unwrap().resources.is_empty());
+    assert_eq!(life.cloud.things().len(), 2);
+}
+
+#[tokio::test]
+async fn a_plan_of_another_stack_is_refused() {
+    let life = Lifecycle::new();
+    let (_, text) = life
+        .engine()
+        .preview_to_keep(&life.wrap(&|stack, _| {
+            stack.add("net", sized(1));
+            Ok(())
+        }))
+        .await
+        .unwrap();
+    let other = infra_core::Engine::new("program", "prod", life.store.clone()).planned(text);
+    let refused = other.up(&life.wrap(&|_, _| Ok(()))).await.unwrap_err();
+    assert_snapshot!(refused, @"it is a plan of program/dev on aws, not of program/prod on aws");
+}

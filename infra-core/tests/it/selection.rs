@@ -1,0 +1,150 @@
+//! Runs that are about a part of a program.
+
+use crate::common::{Lifecycle, Program, placed, sized, using};
+use infra_core::{Config, Result, Stack, plan::Selection};
+use insta::assert_snapshot;
+
+fn program(place: &'static str, size: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let net = stack.add("net", placed(place));
+        let web = stack.component("web");
+        let host = web.add("host", using(&net.id));
+        web.add("disk", sized(size));
+        stack.add("monitor", using(&host.id));
+        stack.add("log", sized(size));
+        Ok(())
+    }
+}
+
+fn patterns(texts: &[&str]) -> Vec<infra_core::urn::Pattern> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn only(targets: &[&str]) -> Selection {
+    Selection { targets: patterns(targets), ..Selection::default() }
+}
+
+fn without(exclude: &[&str]) -> Selection {
+    Selection { exclude: patterns(exclude), ..Selection::default() }
+}
+
+async fn preview(life: &Lifecycle, selection: Selection, program: &Program) -> String {
+    match life.engine().select(selection).preview(&life.wrap(program)).await {
+        Ok(plan) => plan.to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+async fn up(life: &Lifecycle, selection: Selection, program: &Program) -> String {
+    life.log.lock().unwrap().clear();
+    let report = life.engine().select(selection).up(&life.wrap(program)).await.unwrap();
+    assert!(report.is_success(), "{:?}", report.failures);
+    life.check().await;
+    life.log()
+}
+
+#[tokio::test]
+async fn a_target_brings_what_it_needs() {
+    let life = Lifecycle::new();
+    assert_snapshot!(up(&life, only(&["web/host"]), &program("a", 1)).await, @"
+    create net
+    create web/host
+    ");
+    assert_snapshot!(up(&life, only(&["web"]), &program("a", 1)).await, @"create web/disk");
+    assert_snapshot!(preview(&life, only(&["lo*"]), &program("a", 2)).await, @"
+    + create Thing log
+          size: 2
+    1 create
+    ");
+    let dependents = Selection { dependents: true, ..only(&["web/host"]) };
+    assert_snapshot!(up(&life, dependents, &program("a", 1)).await, @"create monitor");
+    assert_snapshot!(preview(&life, Selection::default(), &program("a", 1)).await, @"
+    + create Thing log
+          size: 1
+    4 same, 1 create
+    ");
+}
+
+#[tokio::test]
+async fn what_would_break_is_refused() {
+    let life = Lifecycle::new();
+    life.done(&program("a", 1)).await;
+    assert_snapshot!(preview(&life, only(&["net"]), &program("b", 1)).await, @"
+    error: it uses Thing net, which the plan is to replace, and is not selected itself
+      at: urn:infra:dev::program::fake:Thing::web/host
+      hint: add `--dependents`, or name it too
+    ");
+    let dependents = Selection { dependents: true, ..only(&["net"]) };
+    assert_snapshot!(preview(&life, dependents, &program("b", 2)).await, @r#"
+    +/- replace Thing net
+        ~ place: "a" => "b"  (forces replacement)
+    ~ update Thing web/host
+        ~ uses: "net-1" => (known after apply)
+    1 same, 1 update, 1 replace
+    "#);
+    assert_snapshot!(preview(&life, without(&["net"]), &program("b", 2)).await, @"
+    ~ update Thing web/disk
+        ~ size: 1 => 2
+    ~ update Thing log
+        ~ size: 1 => 2
+    2 same, 2 update
+    ");
+    assert_snapshot!(preview(&life, only(&["net"]), &|_, _| Ok(())).await, @"
+    error: it uses Thing net, which the plan is to delete, and is not selected itself
+      at: urn:infra:dev::program::fake:Thing::web/host
+      hint: add `--dependents`, or name it too
+    ");
+    assert_snapshot!(preview(&life, only(&["log"]), &|_, _| Ok(())).await, @"
+    - delete Thing log
+    1 delete
+    ");
+    let empty = Lifecycle::new();
+    assert_snapshot!(preview(&empty, without(&["net"]), &program("a", 1)).await, @"
+    error: it needs Thing net, which is excluded and does not exist yet
+      at: urn:infra:dev::program::fake:Thing::web/host
+      hint: add `--dependents`, or name it too
+    ");
+    let excluded = Selection { dependents: true, ..without(&["net"]) };
+    assert_snapshot!(up(&empty, excluded, &program("a", 1)).await, @"
+    create web/disk
+    create log
+    ");
+}
+
+#[tokio::test]
+async fn a_replacement_can_be_asked_for() {
+    let life = Lifecycle::new();
+    life.done(&program("a", 1)).await;
+    let replace = |names: &[&str]| Selection { replace: patterns(names), ..Selection::default() };
+    assert_snapshot!(preview(&life, replace(&["web"]), &program("a", 1)).await, @r#"
+    +/- replace Thing web/host  (asked for)
+    +/- replace Thing web/disk  (asked for)
+    ~ update Thing monitor
+        ~ uses: "web-host-4" => (known after apply)
+    2 same, 1 update, 2 replace
+    "#);
+    assert_snapshot!(up(&life, replace(&["web"]), &program("a", 1)).await, @"
+    replace web/host
+    replace web/disk
+    update monitor
+    delete web/disk
+    delete web/host
+    ");
+    assert_snapshot!(preview(&life, Selection::default(), &program("a", 1)).await, @"5 same");
+}
+
+#[tokio::test]
+async fn a_name_that_nothing_has_is_refused() {
+    let life = Lifecycle::new();
+    assert_snapshot!(preview(&life, only(&["web/hosst", "zebra"]), &program("a", 1)).await, @"
+    error: nothing is called `web/hosst`
+      hint: did you mean `web/host`?
+    error: nothing is called `zebra`
+      hint: `state list` and `preview --diff` show the names; `*` stands for any characters
+    ");
+    let both = Selection { replace: patterns(&["net"]), ..without(&["net"]) };
+    assert_snapshot!(preview(&life, both, &program("a", 1)).await, @"
+    error: it is to be replaced and excluded at once
+      at: urn:infra:dev::program::fake:Thing::net
+    ");
+}
