@@ -2,7 +2,7 @@
 
 use crate::{client::Aws, provider};
 use infra_core::{
-    Scope, Target,
+    Options, Output, Scope, Target,
     provider::{Handler, LookupHandler},
     value,
 };
@@ -65,6 +65,22 @@ impl Region {
     /// Declares a component: what is declared in the region it returns carries its name and is shown below it.
     pub fn component(&self, name: &str) -> Self {
         Self { scope: self.scope.component(name), ..self.clone() }
+    }
+
+    /// The same region with options, which hold for everything that is declared through it.
+    pub fn with(&self, options: Options) -> Self {
+        Self { scope: self.scope.with(options), ..self.clone() }
+    }
+
+    /// Declares something for each item of a list whose length may be known only while applying; see [`Scope::each`].
+    pub fn each<T, U>(
+        &self,
+        name: &str,
+        list: &Output<Vec<T>>,
+        most: usize,
+        declare: impl Fn(&Self, Output<T>) -> Output<U>,
+    ) -> Output<Vec<U>> {
+        self.scope.each(name, list, most, |scope, item| declare(&Self { scope: scope.clone(), ..self.clone() }, item))
     }
 
     /// The same region outside of all components, for what its hosts share.

@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use infra_core::urn::Pattern;
 use std::path::PathBuf;
 
 /// Declares infrastructure in Rust, and runs it on AWS or on this machine.
@@ -61,9 +62,15 @@ pub(crate) enum Command {
     Up(Up),
     /// Deletes everything that the stack has.
     Destroy(Destroy),
+    /// Reads what lives into the recorded state, and says what differs.
+    Refresh(Refresh),
+    /// Takes over what exists already, and prints the Rust that declares it.
+    Import(Import),
     /// Shows what the program exports.
     Output(Output),
-    /// Looks at the recorded state.
+    /// Draws the program: what it declares, and what uses what.
+    Graph(Graph),
+    /// Looks at the recorded state, and changes it without touching what lives.
     #[command(subcommand)]
     State(State),
     /// Lists the programs.
@@ -71,6 +78,35 @@ pub(crate) enum Command {
     /// The local cloud of this directory.
     #[command(subcommand)]
     Local(Local),
+    /// Prints the completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Selecting {
+    /// Only this and what it needs: a URN, a name, or a component; `*` stands for any characters.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) target_urn: Vec<Pattern>,
+    /// Not this.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<Pattern>,
+    /// Also what uses a `--target-urn`; neither what uses an `--exclude`.
+    #[arg(long)]
+    pub(crate) dependents: bool,
+}
+
+impl Selecting {
+    pub(crate) fn selection(&self, replace: &[Pattern]) -> infra_core::plan::Selection {
+        infra_core::plan::Selection {
+            targets: self.target_urn.clone(),
+            exclude: self.exclude.clone(),
+            replace: replace.to_vec(),
+            dependents: self.dependents,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -84,6 +120,11 @@ pub(crate) struct Planning {
     /// Show every property, also of what is created.
     #[arg(long)]
     pub(crate) diff: bool,
+    /// Replace this, whatever differs.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) replace: Vec<Pattern>,
+    #[command(flatten)]
+    pub(crate) selecting: Selecting,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -100,12 +141,18 @@ pub(crate) struct Preview {
     /// End with exit code 3 when there is something to change.
     #[arg(long)]
     pub(crate) expect_no_changes: bool,
+    /// Keep the plan in a new file, for `up --plan`. Secrets in it are encrypted.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save_plan: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Up {
     #[command(flatten)]
     pub(crate) planning: Planning,
+    /// Do what this plan says, and nothing else. Give the same selection as for its preview.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
     /// Do not ask (on AWS).
     #[arg(long, short)]
     pub(crate) yes: bool,
@@ -115,7 +162,51 @@ pub(crate) struct Up {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Refresh {
+    /// End with exit code 3 when something differs.
+    #[arg(long)]
+    pub(crate) expect_no_changes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The type token, such as `aws:ec2:SecurityGroup`.
+    #[arg(value_name = "TYPE", required_unless_present = "file", requires = "name")]
+    pub(crate) kind: Option<String>,
+    /// The name it gets in the program, with the components it lies in.
+    #[arg(requires = "id")]
+    pub(crate) name: Option<String>,
+    /// The provider's id.
+    pub(crate) id: Option<String>,
+    /// Where it lives, when its provider has regions.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// Many at once: a JSON list of objects with `type`, `name`, `id` and `region`.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["kind", "region"])]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Graph {
+    /// As what.
+    #[arg(long, value_enum, default_value = "svg")]
+    pub(crate) format: GraphFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// A picture.
+    Svg,
+    /// The language of Graphviz.
+    Dot,
+    /// Nodes and edges.
+    Json,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Destroy {
+    #[command(flatten)]
+    pub(crate) selecting: Selecting,
     /// Do not ask (on AWS).
     #[arg(long, short)]
     pub(crate) yes: bool,
@@ -140,6 +231,38 @@ pub(crate) struct Output {
 pub(crate) enum State {
     /// Lists everything that the stack has.
     List,
+    /// Shows all that is recorded of one resource.
+    Show {
+        /// Its URN or name.
+        resource: Pattern,
+    },
+    /// Forgets resources; they live on.
+    Rm {
+        /// URNs, names or components; `*` stands for any characters.
+        #[arg(required = true)]
+        resources: Vec<Pattern>,
+    },
+    /// Records a resource under another name.
+    Mv {
+        /// Its URN or name.
+        from: Pattern,
+        /// The name it gets, with the components it lies in.
+        to: String,
+    },
+    /// Refuses to delete or replace resources from now on.
+    Protect {
+        /// URNs, names or components; `*` stands for any characters.
+        #[arg(required = true)]
+        resources: Vec<Pattern>,
+    },
+    /// Lets resources be deleted and replaced again.
+    Unprotect {
+        /// URNs, names or components; `*` stands for any characters.
+        #[arg(required = true)]
+        resources: Vec<Pattern>,
+    },
+    /// Checks that the recorded state is sound.
+    Verify,
 }
 
 #[derive(Debug, Subcommand)]

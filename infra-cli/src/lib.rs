@@ -18,6 +18,7 @@
 //! # Layout
 //! - `arguments`: the command line
 //! - `session`: what a command works with: program, stack, target, directory
+//! - `files`: files that only their owner may read
 //! - `local_cloud`: starting and finding the local cloud
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
@@ -26,6 +27,7 @@
 mod arguments;
 mod commands;
 mod failure;
+mod files;
 mod local_cloud;
 mod render;
 mod session;

@@ -4,18 +4,12 @@ use crate::{
     Program,
     arguments::{Global, Planning, TargetName},
     failure::Failure,
+    files::write_private,
     local_cloud,
     render::Renderer,
 };
-use infra_core::{Engine, Target, diagnostic::Diagnostic, store::FileStore, urn};
-use std::{
-    collections::BTreeMap,
-    fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use infra_core::{Engine, Target, diagnostic::Diagnostic, graph::ResourceGraph, store::FileStore, urn};
+use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
 
 /// Program, stack, target and directory, as the command line and the environment name them.
 pub(crate) struct Session<'a> {
@@ -60,6 +54,16 @@ impl<'a> Session<'a> {
         Engine::new(&self.program.name, &self.stack, FileStore::new(&self.backend))
     }
 
+    /// What the program declares. No cloud is needed: declaring asks nobody.
+    pub(crate) fn declared(&self) -> Result<ResourceGraph, Failure> {
+        let target = match self.target {
+            TargetName::Aws => Target::aws(),
+            TargetName::Local => Target::local("http://127.0.0.1:0"),
+        };
+        let engine = self.offline().target(target).config(self.configure(&[])?);
+        Ok(engine.declared(&self.program.run)?)
+    }
+
     /// The engine for planning and doing; starts the local cloud when it is the target.
     pub(crate) async fn engine(
         &self,
@@ -78,6 +82,7 @@ impl<'a> Session<'a> {
             .config(config)
             .parallel(self.parallel)
             .refresh_first(planning.is_some_and(|planning| planning.refresh))
+            .select(planning.map(|planning| planning.selecting.selection(&planning.replace)).unwrap_or_default())
             .events(renderer.clone().events()))
     }
 
@@ -180,16 +185,4 @@ fn backend(url: &str) -> Result<PathBuf, Failure> {
                 .hint("name a directory, such as `--backend file:///var/lib/infra`"),
         )),
     }
-}
-
-/// Replaces a file that only its owner may read, and makes its directory.
-pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<(), Failure> {
-    if let Some(directory) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
-    let next = path.with_extension("next");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    Ok(fs::rename(&next, path)?)
 }

@@ -229,6 +229,11 @@ impl Engine {
         Ok(report)
     }
 
+    /// What the program declares. Nobody is asked, neither the cloud nor the store.
+    pub fn declared(&self, program: Program<'_>) -> Result<ResourceGraph, EngineError> {
+        Ok(self.declare(program)?.graph)
+    }
+
     /// What the program exported last; secrets are marked as such.
     pub async fn outputs(&self) -> Result<BTreeMap<String, Value>, EngineError> {
         Ok(self.state().await?.map(|state| state.outputs).unwrap_or_default())

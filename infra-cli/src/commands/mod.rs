@@ -1,10 +1,14 @@
 //! The commands, one file each.
 
+mod completions;
 mod destroy;
+mod graph;
+mod import;
 mod local;
 mod output;
 mod preview;
 mod programs;
+mod refresh;
 mod state;
 mod up;
 
@@ -28,6 +32,9 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 
+/// The exit code of `--expect-no-changes` when there are some.
+const CHANGES_PENDING: u8 = 3;
+
 pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<ExitCode, Failure> {
     let serving = matches!(arguments.command, Command::Local(Local::Serve));
     // s3s calls it an error when a client does something wrong.
@@ -37,6 +44,10 @@ pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<Ex
         Command::Preview(preview) => preview::run(&session, &preview).await,
         Command::Up(up) => up::run(&session, &up).await,
         Command::Destroy(destroy) => destroy::run(&session, &destroy).await,
+        Command::Refresh(refresh) => refresh::run(&session, &refresh).await,
+        Command::Import(import) => import::run(&session, &import).await,
+        Command::Graph(graph) => graph::run(&session, &graph),
+        Command::Completions { shell } => completions::run(shell),
         Command::Output(output) => output::run(&session, &output).await,
         Command::State(state) => state::run(&session, &state).await,
         Command::Programs => programs::run(&session, programs),

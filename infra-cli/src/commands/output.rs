@@ -1,8 +1,8 @@
 //! `stack output`
 
-use crate::{arguments::Output, failure::Failure, session::Session};
+use crate::{arguments::Output, failure::Failure, files::write_new, session::Session};
 use infra_core::{diagnostic::Diagnostic, value::Value};
-use std::{collections::BTreeMap, fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<ExitCode, Failure> {
     let outputs = session.offline().outputs().await?;
@@ -53,12 +53,4 @@ fn show_all(session: &Session<'_>, arguments: &Output, outputs: &BTreeMap<String
 /// Texts as they are, everything else as JSON.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_json().to_string(), str::to_owned)
-}
-
-fn write_new(path: &Path, content: &str) -> Result<(), Failure> {
-    let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(content.as_bytes())).map_err(|error| {
-        let refused = Diagnostic::error(format!("cannot write: {error}")).about(path.display());
-        Failure::wrong_use(refused.hint("name a file that does not exist yet, in a directory that does"))
-    })
 }

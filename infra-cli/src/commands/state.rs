@@ -1,15 +1,104 @@
 //! `stack state`
 
-use crate::{arguments, failure::Failure, render::style, session::Session};
+use crate::{
+    arguments,
+    failure::{Failure, Kind},
+    render::style,
+    session::Session,
+};
 use infra_core::{
-    state::{Generation, State},
-    urn::Urn,
+    diagnostic::Diagnostic,
+    engine::EngineError,
+    state::{Generation, ResourceState, State},
+    urn::{Pattern, Urn},
 };
 use serde_json::json;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Result<ExitCode, Failure> {
-    let arguments::State::List = command;
+    use arguments::State as Command;
+    let engine = session.offline();
+    match command {
+        Command::List => list(session).await?,
+        Command::Show { resource } => show(session, resource).await?,
+        Command::Verify => verify(session).await?,
+        Command::Rm { resources } => {
+            tell(session, "forgotten; it lives on", &engine.forget(resources).await.map_err(wrong_use)?);
+        }
+        Command::Mv { from, to } => {
+            let (from, to) = engine.rename(from, to).await.map_err(wrong_use)?;
+            tell(session, &format!("was {}", from.short()), &[to]);
+        }
+        Command::Protect { resources } => {
+            tell(session, "protected", &engine.protect(resources, true).await.map_err(wrong_use)?);
+        }
+        Command::Unprotect { resources } => {
+            tell(session, "not protected any more", &engine.protect(resources, false).await.map_err(wrong_use)?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A name that nothing has is wrong use; everything else is as it is elsewhere.
+fn wrong_use(error: EngineError) -> Failure {
+    let refused = matches!(error, EngineError::Refused(_));
+    let failure = Failure::from(error);
+    if refused { Failure { kind: Kind::WrongUse, ..failure } } else { failure }
+}
+
+fn tell(session: &Session<'_>, what: &str, urns: &[Urn]) {
+    if session.json {
+        println!("{}", json!(urns));
+        return;
+    }
+    if urns.is_empty() {
+        println!("nothing to do");
+    }
+    for urn in urns {
+        println!("{}  {what}", urn.short());
+    }
+}
+
+async fn show(session: &Session<'_>, pattern: &Pattern) -> Result<(), Failure> {
+    let state = session.offline().state().await?;
+    let found: Vec<(&Urn, &ResourceState)> =
+        state.iter().flat_map(|state| &state.resources).filter(|(urn, _)| pattern.matches(urn)).collect();
+    if found.is_empty() {
+        let nothing = Diagnostic::error(format!("the stack has nothing that is called `{pattern}`"));
+        return Err(Failure::wrong_use(nothing.hint("`state list` shows what there is")));
+    }
+    let described = |thing: &Generation| {
+        json!({
+            "id": thing.id, "region": thing.region, "generation": thing.generation,
+            "inputs": thing.inputs.masked(), "outputs": thing.outputs.masked(),
+            "dependencies": thing.dependencies, "protect": thing.marks.protect,
+            "retain_on_delete": thing.marks.retain_on_delete, "deleted_with": thing.marks.deleted_with,
+            "uncertain": thing.uncertain,
+        })
+    };
+    let documents = found.into_iter().map(|(urn, resource)| {
+        let deposed: Vec<_> = resource.deposed.iter().map(described).collect();
+        json!({"urn": urn, "current": resource.current.as_ref().map(described), "deposed": deposed})
+    });
+    for document in documents {
+        println!("{document:#}");
+    }
+    Ok(())
+}
+
+async fn verify(session: &Session<'_>) -> Result<(), Failure> {
+    // Reading checks everything; what is wrong with the files is an error by then.
+    let state = session.offline().state().await?;
+    let (resources, open) = state.map_or((0, 0), |state| (state.live_count(), state.open.len()));
+    if session.json {
+        println!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
+    } else {
+        println!("sound: {resources} resources, {open} open operations");
+    }
+    Ok(())
+}
+
+async fn list(session: &Session<'_>) -> Result<(), Failure> {
     let state = session.offline().state().await?;
     let things: Vec<(&Urn, &Generation)> = state.iter().flat_map(State::generations).collect();
     if session.json {
@@ -18,7 +107,7 @@ pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Re
             .map(|(urn, thing)| json!({"urn": urn, "id": thing.id, "region": thing.region, "dependencies": thing.dependencies}))
             .collect();
         println!("{}", serde_json::to_string_pretty(&lines).map_err(std::io::Error::from)?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     if things.is_empty() {
         println!("the stack `{}` of `{}` has nothing", session.stack, session.program.name);
@@ -28,5 +117,5 @@ pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Re
         [kind, name, thing.region.clone().unwrap_or_default(), thing.id.clone().unwrap_or_default()]
     });
     print!("{}", style::table(["TYPE", "NAME", "REGION", "ID"], rows));
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use super::{Detail, Renderer, style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use infra_core::{
     diff::{Action, Diff},
-    event::{Event, Events},
+    event::{Event, Events, PlannedSet},
     urn::Urn,
 };
 use std::{
@@ -28,6 +28,16 @@ struct Shown {
     /// How wide the widest planned name is, and the widest region.
     widths: (usize, usize),
     preview: bool,
+}
+
+/// A step of the plan, as the event tells it.
+struct Planned<'a> {
+    urn: &'a Urn,
+    action: Action,
+    region: Option<&'a String>,
+    diff: &'a Diff,
+    renamed_from: Option<&'a Urn>,
+    note: Option<&'a str>,
 }
 
 struct Running {
@@ -55,7 +65,16 @@ impl Human {
         let _ = written;
     }
 
-    fn planned(&self, urn: &Urn, action: Action, region: Option<&String>, diff: &Diff) {
+    fn drifted(&self, urn: &Urn, gone: bool, diff: &Diff) {
+        let what = if gone { "is gone" } else { "is not as recorded" };
+        self.line(format!("  ! {} {what}", urn.short()));
+        for property in &diff.properties {
+            self.line(format!("      {}", console::Style::new().yellow().apply_to(property)));
+        }
+    }
+
+    fn planned(&self, step: &Planned<'_>) {
+        let Planned { urn, action, region, diff, .. } = *step;
         {
             let mut shown = self.shown();
             let (name, place) = shown.widths;
@@ -66,12 +85,16 @@ impl Human {
         }
         // What is created or deleted is shown again when it is done; a change is shown once, with its reasons.
         let told_later = self.detail == Detail::Changes && matches!(action, Action::Create | Action::Delete);
-        if (told_later || matches!(action, Action::Read | Action::Forget)) && !self.diff {
+        let quiet = action == Action::Read || (action == Action::Forget && step.note.is_none());
+        if (told_later || quiet) && !self.diff {
             return;
         }
+        let renamed = step.renamed_from.map(|from| format!("was {}", from.name()));
+        let notes = renamed.iter().map(String::as_str).chain(step.note).map(|note| format!("  ({note})"));
+        let notes: String = notes.collect();
         let region = region.map(|region| style::dim(format!("  {region}"))).unwrap_or_default();
         let kind = urn.kind().rsplit(':').next().unwrap_or_default();
-        self.line(format!("  {} {kind} {}{region}", style::sign(action), style::bold(urn.name())));
+        self.line(format!("  {} {kind} {}{region}{}", style::sign(action), style::bold(urn.name()), style::dim(notes)));
         if action == Action::Create && !self.diff {
             return;
         }
@@ -167,8 +190,20 @@ impl Renderer for Human {
                 self.line(format!("{} {program} {}", style::bold(command), style::dim(format!("stack {stack}"))));
             }
             Event::Settled { urn, outcome } => self.line(format!("  ! {}: {outcome}", urn.short())),
-            Event::StepPlanned { urn, action, region, diff } => self.planned(urn, *action, region.as_ref(), diff),
-            Event::Planned { counts } => {
+            Event::Drifted { urn, gone, diff } => self.drifted(urn, *gone, diff),
+            Event::StepPlanned { urn, action, region, diff, renamed_from, note } => self.planned(&Planned {
+                urn,
+                action: *action,
+                region: region.as_ref(),
+                diff,
+                renamed_from: renamed_from.as_ref(),
+                note: note.as_deref(),
+            }),
+            Event::Planned { counts, sets } => {
+                for PlannedSet { name, kind, most } in sets {
+                    let kind = kind.rsplit(':').next().unwrap_or_default();
+                    self.line(format!("  ? 0 to {most} {kind} {}", style::bold(name)));
+                }
                 self.finish();
                 let changes: Vec<String> = counts
                     .iter()

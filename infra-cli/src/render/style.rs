@@ -15,6 +15,7 @@ pub(crate) fn sign(action: Action) -> String {
         Action::Update => "~",
         Action::Replace => "±",
         Action::Delete => "-",
+        Action::Import => "=",
         Action::Forget => "<",
     };
     colour(action).apply_to(sign).to_string()
@@ -23,7 +24,7 @@ pub(crate) fn sign(action: Action) -> String {
 pub(crate) fn colour(action: Action) -> Style {
     match action {
         Action::Same | Action::Read | Action::Forget => Style::new().dim(),
-        Action::Create => Style::new().green(),
+        Action::Create | Action::Import => Style::new().green(),
         Action::Update => Style::new().yellow(),
         Action::Replace => Style::new().magenta(),
         Action::Delete => Style::new().red(),
@@ -39,6 +40,7 @@ pub(crate) fn done(action: Action) -> &'static str {
         Action::Update => "updated",
         Action::Replace => "replaced",
         Action::Delete => "deleted",
+        Action::Import => "imported",
         Action::Forget => "forgotten",
     }
 }
@@ -52,6 +54,7 @@ pub(crate) fn doing(action: Action) -> &'static str {
         Action::Update => "updating",
         Action::Replace => "replacing",
         Action::Delete => "deleting",
+        Action::Import => "importing",
         Action::Forget => "forgetting",
     }
 }

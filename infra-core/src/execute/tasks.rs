@@ -41,6 +41,16 @@ impl Task {
     }
 }
 
+/// What is known of who uses which generation: the state records only which declaration is used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Users {
+    /// Every generation of the user may use every generation of the used.
+    All,
+    /// Replaced generations use generations of their own time: enough when nothing else can be ordered, as with two
+    /// things that have swapped who uses whom while both old ones are still there.
+    OfTheirTime,
+}
+
 /// The tasks of a plan and who waits for whom.
 #[derive(Debug, Default)]
 pub(super) struct TaskGraph {
@@ -81,17 +91,40 @@ impl TaskGraph {
                 }
             }
         }
+        let stuck = all.order(state, graph, &applies, &removes, Users::All);
+        if stuck.is_empty() || all.order(state, graph, &applies, &removes, Users::OfTheirTime).is_empty() {
+            return Ok(all);
+        }
+        let steps: Vec<String> =
+            stuck.into_iter().map(|at| format!("{} {}", all.tasks[at].action(), all.tasks[at].urn().short())).collect();
+        Err(Box::new(
+            Diagnostic::error("these steps of the plan wait for each other")
+                .because(steps.join("\n"))
+                .hint("make the change in two runs: first remove what is to go, then add what is new"),
+        ))
+    }
+
+    /// Lets tasks wait for each other; the answer is those that can never begin.
+    fn order(
+        &mut self,
+        state: &State,
+        graph: &ResourceGraph,
+        applies: &HashMap<&Urn, usize>,
+        removes: &BTreeMap<&Urn, Vec<usize>>,
+        users: Users,
+    ) -> Vec<usize> {
         let mut edges = Vec::new();
-        all.order_applies(graph, &applies, &removes, &mut edges);
-        all.order_removes(state, &applies, &removes, &mut edges);
+        self.order_applies(graph, applies, removes, &mut edges);
+        self.order_removes(state, applies, removes, users, &mut edges);
         edges.sort_unstable();
         edges.dedup();
+        self.waiting.fill(0);
+        self.followers.iter_mut().for_each(Vec::clear);
         for (before, after) in edges {
-            all.followers[before].push(after);
-            all.waiting[after] += 1;
+            self.followers[before].push(after);
+            self.waiting[after] += 1;
         }
-        all.refuse_cycles()?;
-        Ok(all)
+        self.stuck()
     }
 
     /// The tasks that wait for nothing.
@@ -159,6 +192,7 @@ impl TaskGraph {
         state: &State,
         applies: &HashMap<&Urn, usize>,
         removes: &BTreeMap<&Urn, Vec<usize>>,
+        users: Users,
         edges: &mut Vec<(usize, usize)>,
     ) {
         for (user, resource) in &state.resources {
@@ -176,7 +210,10 @@ impl TaskGraph {
                             edges.extend(user_goes.map(|&user| (gone, user)));
                             continue;
                         }
-                        edges.extend(user_goes.map(|&user| (user, gone)));
+                        let later = users == Users::OfTheirTime
+                            && resource.current.as_ref() != Some(generation)
+                            && self.is_later(state, gone);
+                        edges.extend(user_goes.filter(|_| !later).map(|&user| (user, gone)));
                         let first = matches!(self.tasks[gone], Task::Remove { goes_first: true, .. });
                         let moves =
                             applies.get(user).filter(|_| !first && resource.current.as_ref() == Some(generation));
@@ -194,6 +231,18 @@ impl TaskGraph {
         }
     }
 
+    /// Whether the task removes the newest of several generations.
+    fn is_later(&self, state: &State, at: usize) -> bool {
+        let Task::Remove { urn, generation, .. } = &self.tasks[at] else {
+            return false;
+        };
+        let resource = state.resources.get(urn);
+        resource.is_some_and(|resource| {
+            let current = resource.current.as_ref().map(|current| current.generation);
+            current == Some(*generation) && !resource.deposed.is_empty()
+        })
+    }
+
     /// What `urn` goes with, when it is not deleted by itself.
     fn vanishes_with<'s>(&self, state: &'s State, removes: &BTreeMap<&Urn, Vec<usize>>, urn: &Urn) -> Option<&'s Urn> {
         let container = state.current(urn)?.marks.deleted_with.as_ref()?;
@@ -206,12 +255,11 @@ impl TaskGraph {
         removes.any(|&at| matches!(self.tasks[at], Task::Remove { goes_first: true, .. }))
     }
 
-    fn refuse_cycles(&self) -> Result<(), Box<Diagnostic>> {
+    /// The tasks that wait for each other, or for such.
+    fn stuck(&self) -> Vec<usize> {
         let mut waiting = self.waiting.clone();
         let mut ready = self.ready();
-        let mut done = 0;
         while let Some(at) = ready.pop() {
-            done += 1;
             for &after in &self.followers[at] {
                 waiting[after] -= 1;
                 if waiting[after] == 0 {
@@ -219,17 +267,36 @@ impl TaskGraph {
                 }
             }
         }
-        if done == self.tasks.len() {
-            return Ok(());
-        }
-        let stuck: Vec<String> = (0..self.tasks.len())
-            .filter(|&at| waiting[at] > 0)
-            .map(|at| format!("{} {}", self.tasks[at].action(), self.tasks[at].urn().short()))
-            .collect();
-        Err(Box::new(
-            Diagnostic::error("these steps of the plan wait for each other")
-                .because(stuck.join("\n"))
-                .hint("make the change in two runs: first remove what is to go, then add what is new"),
-        ))
+        (0..self.tasks.len()).filter(|&at| waiting[at] > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::plan::Step;
+    use serde_json::json;
+
+    /// The old `a` was used by the old `b`; the new `a` uses the old `b`, which is to be deleted.
+    #[test]
+    fn generations_that_swapped_sides_can_still_go() {
+        let (a, b) = ("urn:infra:s::p::t:T::a", "urn:infra:s::p::t:T::b");
+        let thing = |generation: u32, uses: &[&str]| json!({"id": format!("i{generation}"), "inputs": {}, "outputs": {}, "generation": generation, "dependencies": uses});
+        let state: State = serde_json::from_value(json!({
+            "version": 1, "program": "p", "stack": "s", "seed": "", "serial": 0,
+            "resources": {a: {"current": thing(1, &[b]), "deposed": [thing(0, &[])]}, b: {"deposed": [thing(0, &[a])]}},
+        }))
+        .unwrap();
+        state.verify().unwrap();
+        let remove = |urn: &str, generation| Step {
+            generation: Some(generation),
+            ..Step::new(urn.parse().unwrap(), Action::Delete)
+        };
+        let plan = Plan { steps: vec![remove(a, 1), remove(a, 0), remove(b, 0)], ..Plan::default() };
+        let mut tasks = TaskGraph::new(&plan, &ResourceGraph::default(), &state).unwrap();
+        assert_eq!(tasks.ready(), [0]);
+        assert_eq!(tasks.complete(0), [2]);
+        assert_eq!(tasks.complete(2), [1]);
     }
 }

@@ -1,0 +1,47 @@
+//! `stack import`
+
+use crate::{
+    arguments::Import,
+    failure::Failure,
+    render::{self, Detail},
+    session::Session,
+};
+use infra_core::{diagnostic::Diagnostic, engine::ImportRequest};
+use std::{fs, path::Path, process::ExitCode};
+
+pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<ExitCode, Failure> {
+    let requests = match (&arguments.file, &arguments.kind, &arguments.name, &arguments.id) {
+        (Some(path), ..) => from_file(path)?,
+        (None, Some(kind), Some(name), Some(id)) => {
+            let region = arguments.region.clone();
+            vec![ImportRequest { kind: kind.clone(), name: name.clone(), id: id.clone(), region }]
+        }
+        _ => return Err(Failure::wrong_use(Diagnostic::error("write TYPE, NAME and ID, or `--file PATH`"))),
+    };
+    session.record_target().await?;
+    let renderer = render::to_terminal(session.json, Detail::Everything, false);
+    let engine = session.engine(None, &renderer).await?;
+    let adopted = engine.import(&session.program.run, &requests).await;
+    renderer.finish();
+    session.stop_empty_cloud().await;
+    let adopted = adopted?;
+    if session.json {
+        println!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for adopted in &adopted {
+        println!("// {} is {} now\n{}\n", adopted.id, adopted.urn.short(), adopted.declaration);
+    }
+    println!("Put this into the program; what is imported is protected until then (`state unprotect`).");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_file(path: &Path) -> Result<Vec<ImportRequest>, Failure> {
+    let wrong = |reason: String| {
+        let hint = r#"write a JSON list such as [{"type": "aws:ec2:SecurityGroup", "name": "web", "id": "sg-1", "region": "us-east-1"}]"#;
+        Failure::wrong_use(Diagnostic::error(reason).about(path.display()).hint(hint))
+    };
+    let text = fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    let requests: Vec<ImportRequest> = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    if requests.is_empty() { Err(wrong("the list is empty".into())) } else { Ok(requests) }
+}

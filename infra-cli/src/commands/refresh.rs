@@ -1,0 +1,21 @@
+//! `stack refresh`
+
+use super::{CHANGES_PENDING, conclude};
+use crate::{
+    arguments::Refresh,
+    failure::Failure,
+    render::{self, Detail},
+    session::Session,
+};
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<ExitCode, Failure> {
+    let renderer = render::to_terminal(session.json, Detail::Everything, false);
+    let engine = session.engine(None, &renderer).await?;
+    let report = engine.refresh(&session.program.run).await;
+    renderer.finish();
+    session.stop_empty_cloud().await;
+    let report = report?;
+    let pending = arguments.expect_no_changes && !report.drift.is_empty();
+    Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { conclude(session, &report) })
+}
