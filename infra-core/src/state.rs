@@ -569,6 +569,7 @@ impl State {
         };
         let next = self.next_generation(&request.urn);
         let resource = self.resources.entry(request.urn).or_default();
+        let taken = resource.deposed.iter().any(|deposed| deposed.generation == generation.generation);
         match &mut resource.current {
             Some(current) if request.verb == Verb::Update => *current = generation,
             // Found late, when another one had already taken its place: it is to be deleted.
@@ -576,7 +577,12 @@ impl State {
                 generation.generation = next;
                 resource.deposed.push(generation);
             }
-            current => resource.deposed.extend(current.replace(generation)),
+            current => {
+                if taken {
+                    generation.generation = next;
+                }
+                resource.deposed.extend(current.replace(generation));
+            }
         }
     }
 

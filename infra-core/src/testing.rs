@@ -40,6 +40,8 @@ pub enum Fault {
     Before,
     /// It is done, and the answer is lost.
     After,
+    /// It never gets through, and there is no answer.
+    Lost,
     /// It is done, and there is never an answer.
     Hang,
 }
@@ -113,11 +115,14 @@ impl FakeCloud {
             if fault == Some(Fault::Before) {
                 return Err(ProviderError::refused("injected: refused"));
             }
+            if fault == Some(Fault::Lost) {
+                return Err(ProviderError::unsure("injected: it got lost on its way"));
+            }
             (act(&mut world), fault)
         };
         tokio::task::yield_now().await;
         match fault {
-            None | Some(Fault::Before) => answer,
+            None | Some(Fault::Before | Fault::Lost) => answer,
             Some(Fault::After) => Err(ProviderError::unsure("injected: the answer was lost")),
             Some(Fault::Hang) => {
                 tokio::time::sleep(Duration::from_hours(24)).await;

@@ -41,7 +41,8 @@ fn dot(graph: &ResourceGraph) -> String {
         let place = region.map(|region| format!("\\n{region}")).unwrap_or_default();
         let colour = if kind == NodeKind::Lookup { "lightgrey" } else { "white" };
         // Names are letters, digits and separators, so nothing has to be escaped.
-        let label = format!("{}{place}", urn.short());
+        let kind = urn.kind().rsplit(':').next().unwrap_or_default();
+        let label = format!("{kind}\\n{}{place}", urn.name());
         let _ = writeln!(text, "  {} [label=\"{label}\", style=filled, fillcolor={colour}];", quoted(urn));
     }
     for (urn, _) in drawn(graph) {

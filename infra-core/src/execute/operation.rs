@@ -94,8 +94,10 @@ impl Attempt {
     pub(super) fn resume(&mut self, state: &State, provider: &dyn Provider) {
         let wanted = &self.request;
         let open = state.open.iter().find(|open| {
-            let Request { verb, urn, region, inputs, .. } = &open.request;
-            (verb, urn, region, inputs) == (&Verb::Create, &wanted.urn, &wanted.region, &wanted.inputs)
+            let Request { verb, urn, region, generation, inputs, .. } = &open.request;
+            // Of another generation it would have another name.
+            (verb, urn, region, generation, inputs)
+                == (&Verb::Create, &wanted.urn, &wanted.region, &wanted.generation, &wanted.inputs)
         });
         let Some(open) = open else {
             return;

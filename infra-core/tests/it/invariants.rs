@@ -65,6 +65,7 @@ async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
         life.cloud.faults(move |_| match faults.pop() {
             Some(0) => Some(Fault::Before),
             Some(1) => Some(Fault::After),
+            Some(2) => Some(Fault::Lost),
             _ => None,
         });
         let program = program(declarations);

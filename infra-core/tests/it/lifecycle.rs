@@ -358,3 +358,26 @@ async fn a_run_can_die_at_any_moment() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_create_that_never_happened_is_not_taken_up_in_the_place_of_another_generation() {
+    let life = Lifecycle::new();
+    let program = |place: &'static str| {
+        move |stack: &Stack, _: &Config| -> Result {
+            stack.add("net", placed(place));
+            Ok(())
+        }
+    };
+    // The first run dies when its create is written down; the second wants something else.
+    life.cloud.faults(|_| Some(Fault::Lost));
+    life.up(&program("a")).await.unwrap();
+    life.cloud.heal();
+    life.done(&program("b")).await;
+    // The deletion gets through and its answer is lost; then the first one is wanted again.
+    life.cloud.faults(|_| Some(Fault::Lost));
+    life.up(&|_, _| Ok(())).await.unwrap();
+    life.cloud.heal();
+    life.done(&program("a")).await;
+    assert_snapshot!(life.preview(&program("a")).await, @"1 same");
+    life.destroy().await;
+}
