@@ -68,6 +68,14 @@ pub(crate) enum Command {
     Import(Import),
     /// Shows what the program exports.
     Output(Output),
+    /// Shows what was done to the stack, by whom and when.
+    History {
+        /// How many entries, the newest last.
+        #[arg(long, short = 'n', default_value_t = 20)]
+        lines: usize,
+    },
+    /// Makes everything be as it was declared at an earlier entry of the history.
+    Rollback(Rollback),
     /// Draws the program: what it declares, and what uses what.
     Graph(Graph),
     /// Looks at the recorded state, and changes it without touching what lives.
@@ -184,6 +192,18 @@ pub(crate) struct Import {
     /// Many at once: a JSON list of objects with `type`, `name`, `id` and `region`.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["kind", "region"])]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    /// The serial that the history shows.
+    pub(crate) serial: u64,
+    /// Only show what would be done, and what cannot be undone.
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// Do not ask (on AWS).
+    #[arg(long, short)]
+    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! What ends a command early, and with which exit code.
 
 use crate::render::style;
-use infra_core::{diagnostic::Diagnostic, engine::EngineError, store::StoreError};
+use infra_core::{diagnostic::Diagnostic, engine::EngineError, plan::PlanFileError, store::StoreError};
 use std::process::ExitCode;
 
 /// The exit code of a failure.
@@ -39,7 +39,12 @@ impl Failure {
 
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
-        Self { kind: Kind::Failed, diagnostics: error.diagnostics() }
+        let kind = match &error {
+            EngineError::WrongUse(_) => Kind::WrongUse,
+            EngineError::PlanFile(error) if !matches!(error, PlanFileError::Exceeded(_)) => Kind::WrongUse,
+            _ => Kind::Failed,
+        };
+        Self { kind, diagnostics: error.diagnostics() }
     }
 }
 

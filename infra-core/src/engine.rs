@@ -1,8 +1,10 @@
 //! The engine as other programs embed it.
 
+mod history;
 mod import;
 mod surgery;
 
+pub use history::HistoryEntry;
 pub use import::{Adopted, ImportRequest};
 
 use crate::{
@@ -54,8 +56,12 @@ pub struct Engine {
     selection: Selection,
     /// The text of a plan that was kept: nothing else is done.
     planned: Option<Arc<str>>,
+    /// What is said about a plan on top of its own warnings.
+    warn: Option<Arc<Warn>>,
     approve: Arc<Approve>,
 }
+
+type Warn = dyn Fn(&Plan) -> Vec<Diagnostic> + Send + Sync;
 
 type Approve = dyn Fn(&Plan) -> bool + Send + Sync;
 
@@ -68,6 +74,9 @@ pub enum EngineError {
     /// The program, or what it declares, cannot be planned; nothing was changed.
     #[error("{}", list(.0))]
     Refused(Vec<Diagnostic>),
+    /// It was asked for in a way that cannot be meant; nothing was changed.
+    #[error("{}", list(.0))]
+    WrongUse(Vec<Diagnostic>),
     /// A plan that was kept does not fit; nothing was changed.
     #[error(transparent)]
     PlanFile(#[from] PlanFileError),
@@ -83,7 +92,9 @@ impl EngineError {
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
             Self::Store(error) => vec![Diagnostic::from_error(error)],
-            Self::Refused(diagnostics) | Self::PlanFile(PlanFileError::Exceeded(diagnostics)) => diagnostics.clone(),
+            Self::Refused(diagnostics)
+            | Self::WrongUse(diagnostics)
+            | Self::PlanFile(PlanFileError::Exceeded(diagnostics)) => diagnostics.clone(),
             Self::PlanFile(error) => {
                 let hint = "make a new one with `preview --save-plan`, look at it, then use that";
                 vec![Diagnostic::from_error(error).about("the plan").hint(hint)]
@@ -112,6 +123,7 @@ impl Engine {
             refresh: false,
             selection: Selection::default(),
             planned: None,
+            warn: None,
             approve: Arc::new(|_| true),
         }
     }
@@ -192,7 +204,7 @@ impl Engine {
     pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
         let declared = self.declare(program)?;
-        self.run(&declared.graph, &declared.providers).await
+        self.run("up", Some(&declared.graph), &declared.graph, &declared.providers).await
     }
 
     /// Deletes everything. The program is run only for the providers it declares.
@@ -202,7 +214,7 @@ impl Engine {
         let mut destroying = self.clone();
         // A program that cannot be declared any more can still be destroyed.
         destroying.options.destroyed = Arc::new(graph.unwrap_or_default());
-        destroying.run(&ResourceGraph::default(), &providers).await
+        destroying.run("destroy", None, &ResourceGraph::default(), &providers).await
     }
 
     /// Reads what lives into the state and says what differs from what was recorded.
@@ -224,7 +236,11 @@ impl Engine {
             }
             Err(problems) => report.failures.extend(problems),
         }
+        let before = state.serial;
         session.fold(&mut state).await?;
+        if state.serial != before {
+            self.remember("refresh", None, &state, Ok(&report), begun.elapsed()).await;
+        }
         self.finished(&report, &state, begun);
         Ok(report)
     }
@@ -244,13 +260,24 @@ impl Engine {
         Ok(self.store.peek(&self.program, &self.stack).await?)
     }
 
-    async fn run(&self, graph: &ResourceGraph, providers: &Providers) -> Result<Report, EngineError> {
+    /// Plans and does; what is declared is kept for going back to it.
+    async fn run(
+        &self,
+        command: &str,
+        declared: Option<&ResourceGraph>,
+        graph: &ResourceGraph,
+        providers: &Providers,
+    ) -> Result<Report, EngineError> {
         let begun = Instant::now();
         let mut session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
+        let before = state.serial;
         let outcome = self.run_in(&session, &mut state, graph, providers).await;
         // Whatever happened is in the journal; now it goes into the snapshot as well.
         session.fold(&mut state).await?;
+        if state.serial != before {
+            self.remember(command, declared, &state, outcome.as_ref(), begun.elapsed()).await;
+        }
         let report = outcome?;
         self.finished(&report, &state, begun);
         Ok(report)
@@ -341,7 +368,12 @@ impl Engine {
         tell_inputs: bool,
     ) -> Result<Plan, EngineError> {
         let options = PlanOptions { refresh: self.refresh, selection: self.selection.clone(), tell_inputs };
-        let plan = plan::plan(graph, state, providers, &options, &self.events).await.map_err(EngineError::Refused)?;
+        options.selection.check(graph, state).map_err(EngineError::WrongUse)?;
+        let plan = plan::plan(graph, state, providers, &options, &self.events).await;
+        let mut plan = plan.map_err(EngineError::Refused)?;
+        if let Some(warn) = &self.warn {
+            plan.warnings.extend(warn(&plan));
+        }
         for step in plan.steps.iter().filter(|step| !step.is_silent() && step.perhaps.is_none()) {
             self.events.send(Event::StepPlanned {
                 urn: step.urn.clone(),

@@ -1,10 +1,14 @@
 //! The declared resources and who uses whom.
 
+mod recorded;
+
+pub use recorded::RecordedGraph;
+
 use crate::{
     options::Options,
     resource::Schema,
     urn::{Urn, UrnError},
-    value::{Expression, LowerError, Reference},
+    value::{Expression, LowerError, Reference, Value},
 };
 use petgraph::{
     Direction,
@@ -12,6 +16,7 @@ use petgraph::{
     graph::{DiGraph, NodeIndex},
     visit::EdgeRef,
 };
+use serde::{Deserialize, Serialize};
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, HashMap},
@@ -20,7 +25,8 @@ use std::{
 };
 
 /// What a node of the graph is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum NodeKind {
     /// Created, updated and deleted by a provider.
     Resource,
@@ -49,10 +55,12 @@ pub struct Node {
     pub options: Arc<Options>,
     /// The set it is one of, when only applying tells how many there are.
     pub set: Option<Set>,
+    /// The answer of a lookup that is not to be asked again.
+    pub pinned: Option<Value>,
 }
 
 /// Declarations of which only applying tells how many there are.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
     /// The component that holds them.
     pub name: String,

@@ -23,32 +23,52 @@ use crate::{
     urn::Urn,
     value::{Expression, Output},
 };
+use serde::{Deserialize, Serialize};
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 /// What a program asks for beyond a resource's properties.
-#[derive(Clone, Debug, Default)]
+///
+/// As JSON only what is data is kept: hooks, conditions and transforms are code.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Options {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) depends_on: Vec<Urn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) protect: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retain_on_delete: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delete_before_replace: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) replace_on_changes: Vec<PropertyPath>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) ignore_changes: Vec<PropertyPath>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) aliases: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deleted_with: Option<Urn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) create_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) update_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delete_timeout: Option<Duration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retries: Option<Retries>,
+    #[serde(skip)]
     pub(crate) hooks: Vec<Hook>,
+    #[serde(skip)]
     pub(crate) conditions: Vec<Condition>,
+    #[serde(skip)]
     pub(crate) transforms: Vec<Transform>,
     /// Whether it is there at all, when only applying tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) present: Option<Expression>,
 }
 
 /// How often something that failed is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retries {
     pub(crate) attempts: u32,
     pub(crate) pause: Duration,

@@ -1,7 +1,7 @@
 //! What a kind of resource is: its inputs, its outputs and what matters about its properties.
 
-use serde::{Serialize, de::DeserializeOwned};
-use std::time::Duration;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{borrow::Cow, time::Duration};
 
 /// A kind of resource: a serde struct of inputs.
 ///
@@ -37,16 +37,31 @@ pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// What matters about a kind's properties, by name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Schema {
-    replace_on: Vec<&'static str>,
-    secret: Vec<&'static str>,
-    untracked: Vec<&'static str>,
-    changes_on_update: Vec<&'static str>,
-    regional: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replace_on: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    secret: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    untracked: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes_on_update: Names,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regional: Names,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     delete_before_replace: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     volatile: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     timeout: Option<Duration>,
+}
+
+type Names = Vec<Cow<'static, str>>;
+
+fn has(names: &Names, name: &str) -> bool {
+    names.iter().any(|known| known == name)
 }
 
 impl Schema {
@@ -57,31 +72,31 @@ impl Schema {
 
     /// Inputs whose change needs a new resource.
     pub fn replace_on(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
-        self.replace_on.extend(inputs);
+        self.replace_on.extend(inputs.into_iter().map(Cow::Borrowed));
         self
     }
 
     /// Inputs and outputs that are always secret.
     pub fn secret(mut self, properties: impl IntoIterator<Item = &'static str>) -> Self {
-        self.secret.extend(properties);
+        self.secret.extend(properties.into_iter().map(Cow::Borrowed));
         self
     }
 
     /// Inputs whose change alone is no reason to touch the resource, such as where a file with the same content lies.
     pub fn untracked(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
-        self.untracked.extend(inputs);
+        self.untracked.extend(inputs.into_iter().map(Cow::Borrowed));
         self
     }
 
     /// Outputs that an update may change; all others keep their last values when a plan looks ahead.
     pub fn changes_on_update(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
-        self.changes_on_update.extend(outputs);
+        self.changes_on_update.extend(outputs.into_iter().map(Cow::Borrowed));
         self
     }
 
     /// Outputs that mean nothing outside the resource's region, such as ids.
     pub fn regional(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
-        self.regional.extend(outputs);
+        self.regional.extend(outputs.into_iter().map(Cow::Borrowed));
         self
     }
 
@@ -105,27 +120,27 @@ impl Schema {
 
     /// Whether a change of `input` needs a new resource.
     pub fn replaces(&self, input: &str) -> bool {
-        self.replace_on.contains(&input)
+        has(&self.replace_on, input)
     }
 
     /// Whether `property` is always secret.
     pub fn is_secret(&self, property: &str) -> bool {
-        self.secret.contains(&property)
+        has(&self.secret, property)
     }
 
     /// Whether a change of `input` matters.
     pub fn is_tracked(&self, input: &str) -> bool {
-        !self.untracked.contains(&input)
+        !has(&self.untracked, input)
     }
 
     /// Whether an update may change `output`.
     pub fn may_change(&self, output: &str) -> bool {
-        self.changes_on_update.contains(&output)
+        has(&self.changes_on_update, output)
     }
 
     /// Whether `output` means nothing outside the resource's region.
     pub fn is_regional(&self, output: &str) -> bool {
-        self.regional.contains(&output)
+        has(&self.regional, output)
     }
 
     /// Whether the old resource has to go first.
@@ -144,10 +159,10 @@ impl Schema {
     }
 
     /// Every property name the schema mentions, for tests that compare them with the struct.
-    pub fn mentioned(&self) -> impl Iterator<Item = &'static str> + '_ {
+    pub fn mentioned(&self) -> impl Iterator<Item = &str> + '_ {
         [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional]
             .into_iter()
             .flatten()
-            .copied()
+            .map(AsRef::as_ref)
     }
 }

@@ -305,6 +305,7 @@ impl Scope {
                 parent: self.parent.clone(),
                 options,
                 set: self.set.clone(),
+                pinned: None,
             }),
             Err(error) => declared.errors.push(GraphError::Lower { urn: urn.clone(), error }),
         }

@@ -30,6 +30,16 @@ pub trait StateStore: Send + Sync {
     /// The key that secrets in this store are encrypted with.
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError>;
 
+    /// A document that is kept beside the stack's state, such as its history; `None` when there is none. Names are
+    /// lower-case letters, digits, `-` and `.`.
+    async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Replaces a document as a whole.
+    async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes a document; that there is none is fine.
+    async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError>;
+
     /// Takes the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
 }

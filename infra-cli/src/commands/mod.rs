@@ -3,12 +3,14 @@
 mod completions;
 mod destroy;
 mod graph;
+mod history;
 mod import;
 mod local;
 mod output;
 mod preview;
 mod programs;
 mod refresh;
+mod rollback;
 mod state;
 mod up;
 
@@ -46,6 +48,8 @@ pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<Ex
         Command::Destroy(destroy) => destroy::run(&session, &destroy).await,
         Command::Refresh(refresh) => refresh::run(&session, &refresh).await,
         Command::Import(import) => import::run(&session, &import).await,
+        Command::History { lines } => history::run(&session, lines).await,
+        Command::Rollback(rollback) => rollback::run(&session, &rollback).await,
         Command::Graph(graph) => graph::run(&session, &graph),
         Command::Completions { shell } => completions::run(shell),
         Command::Output(output) => output::run(&session, &output).await,

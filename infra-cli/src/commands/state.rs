@@ -1,14 +1,8 @@
 //! `stack state`
 
-use crate::{
-    arguments,
-    failure::{Failure, Kind},
-    render::style,
-    session::Session,
-};
+use crate::{arguments, failure::Failure, render::style, session::Session};
 use infra_core::{
     diagnostic::Diagnostic,
-    engine::EngineError,
     state::{Generation, ResourceState, State},
     urn::{Pattern, Urn},
 };
@@ -23,27 +17,20 @@ pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Re
         Command::Show { resource } => show(session, resource).await?,
         Command::Verify => verify(session).await?,
         Command::Rm { resources } => {
-            tell(session, "forgotten; it lives on", &engine.forget(resources).await.map_err(wrong_use)?);
+            tell(session, "forgotten; it lives on", &engine.forget(resources).await?);
         }
         Command::Mv { from, to } => {
-            let (from, to) = engine.rename(from, to).await.map_err(wrong_use)?;
+            let (from, to) = engine.rename(from, to).await?;
             tell(session, &format!("was {}", from.short()), &[to]);
         }
         Command::Protect { resources } => {
-            tell(session, "protected", &engine.protect(resources, true).await.map_err(wrong_use)?);
+            tell(session, "protected", &engine.protect(resources, true).await?);
         }
         Command::Unprotect { resources } => {
-            tell(session, "not protected any more", &engine.protect(resources, false).await.map_err(wrong_use)?);
+            tell(session, "not protected any more", &engine.protect(resources, false).await?);
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A name that nothing has is wrong use; everything else is as it is elsewhere.
-fn wrong_use(error: EngineError) -> Failure {
-    let refused = matches!(error, EngineError::Refused(_));
-    let failure = Failure::from(error);
-    if refused { Failure { kind: Kind::WrongUse, ..failure } } else { failure }
 }
 
 fn tell(session: &Session<'_>, what: &str, urns: &[Urn]) {

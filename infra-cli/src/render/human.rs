@@ -28,6 +28,7 @@ struct Shown {
     /// How wide the widest planned name is, and the widest region.
     widths: (usize, usize),
     preview: bool,
+    refresh: bool,
 }
 
 /// A step of the plan, as the event tells it.
@@ -164,7 +165,8 @@ impl Human {
             .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
             .map(|(action, count)| format!("{count} {}", style::colour(*action).apply_to(style::done(*action))))
             .collect();
-        let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        let nothing = if self.shown().refresh { "everything is as it lives now" } else { "nothing to do" };
+        let parts = if parts.is_empty() { nothing.to_owned() } else { parts.join(", ") };
         let outcome = if success { "" } else { ", not all of it" };
         self.line(format!("\n{parts}{outcome} in {}", style::duration(elapsed_ms)));
     }
@@ -187,6 +189,7 @@ impl Renderer for Human {
         match event {
             Event::RunStarted { command, program, stack } => {
                 self.shown().preview = command == "preview";
+                self.shown().refresh = command == "refresh";
                 self.line(format!("{} {program} {}", style::bold(command), style::dim(format!("stack {stack}"))));
             }
             Event::Settled { urn, outcome } => self.line(format!("  ! {}: {outcome}", urn.short())),

@@ -1,10 +1,12 @@
 //! Paths of properties, as plans show them and options name them.
 
 use crate::value::Value;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 /// Where a property stands: `rules[0].port`; `[*]` stands for every item of a list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
 pub struct PropertyPath(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +80,18 @@ fn item_of(value: Option<&Value>, index: usize) -> Option<&Value> {
         Value::List(items) => items.get(index),
         Value::Secret(inner) => item_of(Some(inner), index),
         _ => None,
+    }
+}
+
+impl From<String> for PropertyPath {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+impl From<PropertyPath> for String {
+    fn from(path: PropertyPath) -> Self {
+        path.to_string()
     }
 }
 

@@ -3,13 +3,15 @@
 use super::{Engine, EngineError, Program};
 use crate::{
     diagnostic::Diagnostic,
-    execute,
+    diff::Action,
+    execute::{self, Report},
     provider::Inspect,
     state::{Entry, Generation, Marks, OperationId, Request, Verb},
     urn::Urn,
     value::Value,
 };
 use serde::{Deserialize, Serialize};
+use std::time::Instant;
 
 /// A thing to take over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +45,7 @@ impl Engine {
     /// until the program declares them and says otherwise, for a run of a program without them would delete them.
     pub async fn import(&self, program: Program<'_>, requests: &[ImportRequest]) -> Result<Vec<Adopted>, EngineError> {
         self.started("import");
+        let begun = Instant::now();
         let providers = self.run_program(program).providers;
         let mut session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
@@ -83,7 +86,13 @@ impl Engine {
                 state.apply(entry);
             }
         }
+        let before = state.serial;
         session.fold(&mut state).await?;
+        if state.serial != before {
+            let counts = [(Action::Import, adopted.len())].into();
+            let report = Report { counts, failures: problems.clone(), ..Report::default() };
+            self.remember("import", None, &state, Ok(&report), begun.elapsed()).await;
+        }
         if problems.is_empty() { Ok(adopted) } else { Err(EngineError::Refused(problems)) }
     }
 

@@ -3,15 +3,17 @@
 use super::{Engine, EngineError};
 use crate::{
     diagnostic::Diagnostic,
+    execute::Report,
     state::{Entry, Marks, State},
     urn::{Pattern, Urn},
 };
+use std::time::Instant;
 
 impl Engine {
     /// Forgets resources: they live on, and the stack knows nothing of them. What others depend on is not forgotten
     /// without them. Returns what was forgotten.
     pub async fn forget(&self, patterns: &[Pattern]) -> Result<Vec<Urn>, EngineError> {
-        self.operate(|state| {
+        self.operate("state rm", |state| {
             let urns = named(state, patterns)?;
             let used = state.generations().filter(|(user, _)| !urns.contains(user));
             let used = used.flat_map(|(user, thing)| thing.dependencies.iter().map(move |used| (user, used)));
@@ -34,7 +36,7 @@ impl Engine {
 
     /// Records a resource under another name, as if the program had always called it so.
     pub async fn rename(&self, from: &Pattern, to: &str) -> Result<(Urn, Urn), EngineError> {
-        self.operate(|state| {
+        self.operate("state mv", |state| {
             let urns = named(state, std::slice::from_ref(from))?;
             let [from] = &urns[..] else {
                 let names: Vec<String> = urns.iter().map(ToString::to_string).collect();
@@ -59,7 +61,8 @@ impl Engine {
     /// Protects resources from being deleted or replaced, or stops doing so, until the program says otherwise. Returns
     /// those for which that is new.
     pub async fn protect(&self, patterns: &[Pattern], protect: bool) -> Result<Vec<Urn>, EngineError> {
-        self.operate(|state| {
+        let command = if protect { "state protect" } else { "state unprotect" };
+        self.operate(command, |state| {
             let mut urns = named(state, patterns)?;
             urns.retain(|urn| {
                 state.current(urn).is_some_and(|thing| thing.id.is_some() && thing.marks.protect != protect)
@@ -75,16 +78,22 @@ impl Engine {
 
     async fn operate<T>(
         &self,
+        command: &str,
         decide: impl FnOnce(&State) -> Result<(Vec<Entry>, T), Vec<Diagnostic>>,
     ) -> Result<T, EngineError> {
+        let begun = Instant::now();
         let mut session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let (entries, answer) = decide(&state).map_err(EngineError::Refused)?;
+        let before = state.serial;
+        let (entries, answer) = decide(&state).map_err(EngineError::WrongUse)?;
         for entry in entries {
             session.journal.note(entry.clone())?;
             state.apply(entry);
         }
         session.fold(&mut state).await?;
+        if state.serial != before {
+            self.remember(command, None, &state, Ok(&Report::default()), begun.elapsed()).await;
+        }
         Ok(answer)
     }
 }

@@ -199,7 +199,11 @@ impl<'a> Planner<'a> {
             self.steps.push(step(Action::Read));
             return;
         }
-        if let Some(recorded) = recorded.filter(|recorded| self.still_answers(node, recorded, &inputs)) {
+        if let Some(pinned) = &node.pinned {
+            let dependencies = recorded_dependencies(self.graph, &node.urn);
+            let answer = answered(node.region.clone(), inputs.clone(), pinned.clone(), dependencies);
+            self.answers.insert(node.urn.clone(), answer);
+        } else if let Some(recorded) = recorded.filter(|recorded| self.still_answers(node, recorded, &inputs)) {
             self.outputs.insert(&node.urn, recorded.outputs.clone());
             self.steps.push(step(Action::Same));
             return;
@@ -286,10 +290,12 @@ impl<'a> Planner<'a> {
     /// Lookups that wait for nothing are asked all at once.
     async fn ask_independent_lookups(&mut self) {
         let this = &*self;
-        let independent = this
-            .graph
-            .in_order()
-            .filter(|node| node.kind == NodeKind::Lookup && node.set.is_none() && this.selected.contains(&node.urn));
+        let independent = this.graph.in_order().filter(|node| {
+            node.kind == NodeKind::Lookup
+                && node.set.is_none()
+                && node.pinned.is_none()
+                && this.selected.contains(&node.urn)
+        });
         let questions = independent.filter_map(|node| {
             let inputs = node.inputs.evaluate(&|_| None).ok().filter(|inputs| !inputs.has_unknown())?;
             let recorded = this.state.current(&node.urn);
@@ -423,18 +429,23 @@ pub(crate) async fn ask(
     };
     let watcher = Watcher { urn: &node.urn, events };
     let outputs = inspect.lookup(&request, &watcher).await?;
-    Ok(Generation {
+    Ok(answered(request.region, request.inputs, outputs, request.dependencies))
+}
+
+/// The record of an answered lookup.
+fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies: Vec<Urn>) -> Generation {
+    Generation {
         id: None,
-        region: request.region,
-        inputs: request.inputs,
+        region,
+        inputs,
         outputs,
-        dependencies: request.dependencies,
+        dependencies,
         generation: 0,
         operation: None,
         uncertain: false,
         marks: Marks::default(),
         origin: None,
-    })
+    }
 }
 
 /// What the state records as dependencies: everything but components, which exist only in the program.

@@ -45,6 +45,11 @@ impl Selection {
         self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
     }
 
+    /// Whether every pattern names something.
+    pub fn check(&self, graph: &ResourceGraph, state: &State) -> Result<(), Vec<Diagnostic>> {
+        self.resolve(graph, state).map(drop)
+    }
+
     /// Resolves the patterns; one that names nothing is an error.
     pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
         if self.is_everything() {

@@ -99,6 +99,27 @@ impl StateStore for FileStore {
         self.data_key()
     }
 
+    async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        read_file(&self.directory_of(program, stack).join(name))
+    }
+
+    async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let directory = self.directory_of(program, stack);
+        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+        let (path, next) = (directory.join(name), directory.join(format!("{name}.next")));
+        let mut file = private(&next, true)?;
+        file.write_all(content).and_then(|()| file.sync_all()).map_err(StoreError::io(&next))?;
+        fs::rename(&next, &path).map_err(StoreError::io(path))
+    }
+
+    async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
+        let path = self.directory_of(program, stack).join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
         for (part, name) in [("program", program), ("stack", stack)] {
             urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;

@@ -34,6 +34,7 @@ struct Stack {
 struct Files {
     snapshot: Option<Vec<u8>>,
     journal: Vec<u8>,
+    documents: HashMap<String, Vec<u8>>,
 }
 
 impl MemoryStore {
@@ -80,6 +81,25 @@ impl StateStore for MemoryStore {
 
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
         self.data_key()
+    }
+
+    async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let stack = self.stack(program, stack);
+        let files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(files.documents.get(name).cloned())
+    }
+
+    async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let stack = self.stack(program, stack);
+        let mut files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.documents.insert(name.to_owned(), content.to_vec());
+        Ok(())
+    }
+
+    async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
+        let stack = self.stack(program, stack);
+        stack.files.lock().unwrap_or_else(PoisonError::into_inner).documents.remove(name);
+        Ok(())
     }
 
     async fn open(&self, program: &str, name: &str) -> Result<Session, StoreError> {

@@ -2,10 +2,12 @@
 
 use super::value::Value;
 use crate::urn::Urn;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// How a property is computed. Everything but [`Expression::Apply`] is data that can be printed and compared.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Expression {
     /// A value known while declaring.
     Literal(Value),
@@ -35,24 +37,37 @@ pub enum Expression {
     /// The value marked as secret.
     Secret(Box<Expression>),
     /// The answer of a closure: opaque.
+    #[serde(skip)]
     Apply(Box<Expression>, Opaque),
+    /// The answer that a closure once gave; it holds as long as what it was given is the same.
+    Answered {
+        /// What the closure was given.
+        of: Box<Expression>,
+        /// The value of that, then.
+        given: Value,
+        /// What it answered.
+        answer: Value,
+    },
 }
 
 /// An output of a resource, as an expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
     /// Whose output.
     pub urn: Urn,
     /// Which output.
     pub property: String,
     /// Whether the kind declares that output secret.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret: bool,
     /// The region outside of which the output means nothing, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
 
 /// A step into a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Segment {
     /// The field of a map.
     Field(String),
@@ -101,6 +116,11 @@ pub enum EvaluateError {
         /// How many there may be.
         most: usize,
     },
+    /// A closure of an earlier program would have to be called again.
+    #[error(
+        "its value was computed by code of the earlier program from {0}, which is not what it was then: it cannot be computed again"
+    )]
+    Unrepeatable(String),
     /// A closure given to `map` refused its input.
     #[error("a mapped value could not be computed: {0}")]
     Closure(String),
@@ -169,6 +189,35 @@ impl Expression {
                 let answer = closure(value.revealed()).map_err(EvaluateError::Closure)?;
                 if secret { answer.into_secret() } else { answer }
             }
+            Self::Answered { of, given, answer } => {
+                if evaluate(of)? != *given {
+                    return Err(EvaluateError::Unrepeatable(of.to_string()));
+                }
+                answer.clone()
+            }
+        })
+    }
+
+    /// The same expression as data: closures stand as the answers they give for these outputs.
+    pub fn answered<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<Self, EvaluateError> {
+        let inner = |inner: &Expression| inner.answered(outputs).map(Box::new);
+        let all = |items: &[Expression]| items.iter().map(|item| item.answered(outputs)).collect::<Result<_, _>>();
+        Ok(match self {
+            Self::Literal(_) | Self::Reference(_) | Self::Answered { .. } => self.clone(),
+            Self::List(items) => Self::List(all(items)?),
+            Self::Format(items) => Self::Format(all(items)?),
+            Self::Present(items) => Self::Present(all(items)?),
+            Self::Map(map) => {
+                let entries = map.iter().map(|(key, item)| Ok((key.clone(), item.answered(outputs)?)));
+                Self::Map(entries.collect::<Result<_, EvaluateError>>()?)
+            }
+            Self::Join(separator, items) => Self::Join(separator.clone(), inner(items)?),
+            Self::Part(whole, segment) => Self::Part(inner(whole)?, segment.clone()),
+            Self::Longer { list, count, most } => Self::Longer { list: inner(list)?, count: *count, most: *most },
+            Self::Secret(plain) => Self::Secret(inner(plain)?),
+            Self::Apply(given, _) => {
+                Self::Answered { of: inner(given)?, given: given.evaluate(outputs)?, answer: self.evaluate(outputs)? }
+            }
         })
     }
 
@@ -176,7 +225,11 @@ impl Expression {
         if let Self::Reference(reference) = self {
             visit(reference, plain);
         }
-        let plain = plain && !matches!(self, Self::Format(_) | Self::Join(..) | Self::Longer { .. } | Self::Apply(..));
+        let plain = plain
+            && !matches!(
+                self,
+                Self::Format(_) | Self::Join(..) | Self::Longer { .. } | Self::Apply(..) | Self::Answered { .. }
+            );
         for child in self.children() {
             child.walk(plain, visit);
         }
@@ -191,6 +244,7 @@ impl Expression {
             | Self::Part(inner, _)
             | Self::Longer { list: inner, .. }
             | Self::Secret(inner)
+            | Self::Answered { of: inner, .. }
             | Self::Apply(inner, _) => Box::new(std::iter::once(inner.as_ref())),
         }
     }
@@ -276,7 +330,7 @@ impl fmt::Display for Expression {
             Self::Part(inner, segment) => write!(f, "{inner}.{segment}"),
             Self::Longer { list, count, .. } => write!(f, "{list} has more than {count}"),
             Self::Secret(_) => f.write_str("[secret]"),
-            Self::Apply(inner, _) => write!(f, "map({inner})"),
+            Self::Apply(inner, _) | Self::Answered { of: inner, .. } => write!(f, "map({inner})"),
         }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod history;
 mod invariants;
 mod kept;
 mod lifecycle;

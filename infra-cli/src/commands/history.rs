@@ -1,0 +1,34 @@
+//! `stack history`
+
+use crate::{failure::Failure, render::style, session::Session};
+use infra_core::engine::HistoryEntry;
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode, Failure> {
+    let history = session.offline().history().await?;
+    let shown = &history[history.len().saturating_sub(lines)..];
+    if session.json {
+        println!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if shown.is_empty() {
+        println!("nothing was done to the stack `{}` of `{}` yet", session.stack, session.program.name);
+    }
+    let head = ["SERIAL", "WHEN", "WHO", "COMMAND", "TOOK", "WHAT", ""];
+    print!("{}", style::table(head, shown.iter().map(row)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(entry: &HistoryEntry) -> [String; 7] {
+    let counts: Vec<String> =
+        entry.counts.iter().map(|(action, count)| format!("{count} {}", style::done(*action))).collect();
+    let what = if counts.is_empty() { "nothing else".to_owned() } else { counts.join(", ") };
+    let outcome = match (entry.success, entry.failures.first()) {
+        (true, _) if entry.declared => "can be gone back to".to_owned(),
+        (true, _) => String::new(),
+        (false, Some(failure)) => format!("failed: {failure}"),
+        (false, None) => "not to its end".to_owned(),
+    };
+    let took = style::duration(entry.duration_ms);
+    [entry.serial.to_string(), entry.at.clone(), entry.by.clone(), entry.command.clone(), took, what, outcome]
+}

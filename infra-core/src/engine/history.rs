@@ -1,0 +1,222 @@
+//! What was done to a stack, and going back to it.
+
+use super::{Engine, EngineError, Program};
+use crate::{
+    diagnostic::Diagnostic,
+    diff::Action,
+    event::Event,
+    execute::Report,
+    graph::{RecordedGraph, ResourceGraph},
+    plan::Plan,
+    state::State,
+    store::StoreError,
+    value,
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How many entries of the history are kept.
+const ENTRIES: usize = 500;
+
+/// How many declarations are kept, for going back to them.
+const DECLARATIONS: usize = 20;
+
+/// One run that changed what is recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// The serial of the state that it left.
+    pub serial: u64,
+    /// What was run: `up`, `destroy`, `refresh`, …
+    pub command: String,
+    /// Who ran it: user and host, as far as the environment tells.
+    pub by: String,
+    /// When it began, RFC 3339.
+    pub at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Whether everything was done.
+    pub success: bool,
+    /// How many resources saw each action.
+    pub counts: BTreeMap<Action, usize>,
+    /// What went wrong, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
+    /// Whether what was declared is kept, so that [`Engine::rollback`] can go back to it.
+    pub declared: bool,
+}
+
+impl Engine {
+    /// What was done to the stack, the oldest first.
+    pub async fn history(&self) -> Result<Vec<HistoryEntry>, EngineError> {
+        let Some(text) = self.store.document(&self.program, &self.stack, DOCUMENT).await? else {
+            return Ok(Vec::new());
+        };
+        serde_json::from_slice(&text).map_err(|error| broken(DOCUMENT, &error))
+    }
+
+    /// What going back would do; see [`Engine::rollback`].
+    pub async fn preview_rollback(&self, serial: u64, program: Program<'_>) -> Result<Plan, EngineError> {
+        self.started("preview");
+        let graph = self.declaration(serial).await?;
+        let providers = self.run_program(program).providers;
+        let state = self.store.peek(&self.program, &self.stack).await?;
+        let state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
+        self.going_back().plan(&graph, &providers, &state, false).await
+    }
+
+    /// Makes everything be as it was declared when the state had this serial. The program is run only for the providers
+    /// it declares. The plan names what cannot be undone; where a value was computed by a closure from something that
+    /// has changed since, it is refused.
+    pub async fn rollback(&self, serial: u64, program: Program<'_>) -> Result<Report, EngineError> {
+        self.started("rollback");
+        let graph = self.declaration(serial).await?;
+        let providers = self.run_program(program).providers;
+        self.going_back().run("rollback", Some(&graph), &graph, &providers).await
+    }
+
+    fn going_back(&self) -> Self {
+        Self { warn: Some(Arc::new(cannot_be_undone)), ..self.clone() }
+    }
+
+    async fn declaration(&self, serial: u64) -> Result<ResourceGraph, EngineError> {
+        let refused =
+            |summary: String, hint: String| EngineError::WrongUse(vec![Diagnostic::error(summary).hint(hint)]);
+        let history = self.history().await?;
+        if !history.iter().any(|entry| entry.serial == serial && entry.declared) {
+            let known: Vec<String> =
+                history.iter().filter(|entry| entry.declared).map(|entry| entry.serial.to_string()).collect();
+            let hint = if known.is_empty() {
+                "only an `up` that did everything can be gone back to, and there is none".to_owned()
+            } else {
+                format!("it can go back to {}", known.join(", "))
+            };
+            return Err(refused(format!("the stack cannot go back to {serial}"), hint));
+        }
+        let name = document(serial);
+        let text = self.store.document(&self.program, &self.stack, &name).await?.unwrap_or_default();
+        let seal = self.store.seal().await?;
+        let recorded: RecordedGraph =
+            value::sealing(&seal, || serde_json::from_slice(&text)).map_err(|error| broken(&name, &error))?;
+        recorded
+            .into_graph()
+            .map_err(|errors| EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect()))
+    }
+
+    /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
+    /// cannot be written, the run says so and is none the worse.
+    pub(super) async fn remember(
+        &self,
+        command: &str,
+        declared: Option<&ResourceGraph>,
+        state: &State,
+        outcome: Result<&Report, &EngineError>,
+        elapsed: Duration,
+    ) {
+        if let Err(error) = self.write_down(command, declared, state, outcome, elapsed).await {
+            let reason = error.to_string();
+            let warning = Diagnostic::warning("the run could not be added to the history").because(reason);
+            self.events.send(Event::Message(warning));
+        }
+    }
+
+    async fn write_down(
+        &self,
+        command: &str,
+        declared: Option<&ResourceGraph>,
+        state: &State,
+        outcome: Result<&Report, &EngineError>,
+        elapsed: Duration,
+    ) -> Result<(), EngineError> {
+        let success = outcome.is_ok_and(Report::is_success);
+        let mut history = self.history().await?;
+        let declared = match declared.filter(|_| success) {
+            Some(graph) => self.keep(graph, state).await?,
+            None => false,
+        };
+        let failures = match outcome {
+            Ok(report) => report.failures.iter().map(|failure| failure.summary.clone()).collect(),
+            Err(error) => error.diagnostics().into_iter().map(|failure| failure.summary).collect(),
+        };
+        let began = chrono::Utc::now() - chrono::Duration::from_std(elapsed).unwrap_or_default();
+        history.push(HistoryEntry {
+            serial: state.serial,
+            command: command.to_owned(),
+            by: whoever_runs_this(),
+            at: began.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+            duration_ms: elapsed.as_millis() as u64,
+            success,
+            counts: outcome.map(|report| report.counts.clone()).unwrap_or_default(),
+            failures,
+            declared,
+        });
+        history.drain(..history.len().saturating_sub(ENTRIES));
+        let mut kept = history.iter_mut().filter(|entry| entry.declared).rev().skip(DECLARATIONS);
+        let dropped: Vec<String> = kept
+            .by_ref()
+            .map(|entry| {
+                entry.declared = false;
+                document(entry.serial)
+            })
+            .collect();
+        let text = serde_json::to_vec_pretty(&history).map_err(|error| broken(DOCUMENT, &error))?;
+        self.store.put_document(&self.program, &self.stack, DOCUMENT, &text).await?;
+        for name in dropped {
+            self.store.remove_document(&self.program, &self.stack, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps what was declared; whether that could be done.
+    async fn keep(&self, graph: &ResourceGraph, state: &State) -> Result<bool, EngineError> {
+        let absent = value::Value::Null;
+        let empty = value::Value::empty();
+        let outputs = |urn: &crate::urn::Urn| match state.current(urn) {
+            Some(current) => Some(&current.outputs),
+            None if graph.node(urn).is_some_and(|node| node.options.present.is_some()) => Some(&absent),
+            None => Some(&empty),
+        };
+        let Ok(recorded) = graph.recorded(&outputs) else {
+            return Ok(false);
+        };
+        let seal = self.store.seal().await?;
+        let name = document(state.serial);
+        let text = value::sealing(&seal, || serde_json::to_vec(&recorded)).map_err(|error| broken(&name, &error))?;
+        self.store.put_document(&self.program, &self.stack, &name, &text).await?;
+        Ok(true)
+    }
+}
+
+const DOCUMENT: &str = "history.json";
+
+fn document(serial: u64) -> String {
+    format!("declared-{serial}.json")
+}
+
+fn broken(document: &str, error: &serde_json::Error) -> EngineError {
+    let (path, line, reason) = (document.into(), error.line(), error.to_string());
+    EngineError::Store(StoreError::Broken { path, line, reason })
+}
+
+/// What a plan that goes back cannot bring back.
+fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
+    let told = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
+        let what = match step.action {
+            Action::Create => "it is made anew: what it held when it was deleted does not come back",
+            Action::Replace => "it is replaced: what it holds now is lost",
+            Action::Delete => "it is deleted: what it holds is lost",
+            _ => return None,
+        };
+        Some(Diagnostic::warning(what).about(&step.urn))
+    });
+    told.collect()
+}
+
+fn whoever_runs_this() -> String {
+    let of = |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
+    let user = of(["USER", "LOGNAME"]).unwrap_or_else(|| "somebody".into());
+    let host = std::fs::read_to_string("/etc/hostname").ok().map(|text| text.trim().to_owned());
+    match host.filter(|host| !host.is_empty()).or_else(|| of(["HOSTNAME", "HOST"])) {
+        Some(host) => format!("{user}@{host}"),
+        None => user,
+    }
+}
