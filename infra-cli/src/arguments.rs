@@ -25,6 +25,12 @@ pub(crate) struct Global {
     /// Where to deploy to.
     #[arg(long, short, global = true, value_enum, default_value = "local", env = "INFRA_TARGET")]
     pub(crate) target: TargetName,
+    /// Where AWS's APIs are, when that is not AWS: a server that speaks its protocols. Only with `--target aws`.
+    #[arg(long, global = true, value_name = "URL", env = "INFRA_ENDPOINT")]
+    pub(crate) endpoint: Option<String>,
+    /// What counts as ready; `control-plane` is for servers behind which nothing lives.
+    #[arg(long, global = true, value_enum, default_value = "full", env = "INFRA_READINESS")]
+    pub(crate) readiness: ReadinessName,
     /// Where states are kept: a directory, or a `file://` URL [default: DIRECTORY/state].
     #[arg(long, global = true, value_name = "URL", env = "INFRA_BACKEND")]
     pub(crate) backend: Option<String>,
@@ -52,6 +58,14 @@ pub(crate) enum TargetName {
     Local,
     /// The real AWS, with the credentials the AWS SDK finds.
     Aws,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReadinessName {
+    /// Instances run, targets are healthy.
+    Full,
+    /// The control plane has accepted it.
+    ControlPlane,
 }
 
 #[derive(Debug, Subcommand)]

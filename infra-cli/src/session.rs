@@ -2,13 +2,15 @@
 
 use crate::{
     Program,
-    arguments::{Global, Planning, TargetName},
+    arguments::{Global, Planning, ReadinessName, TargetName},
     failure::Failure,
     files::write_private,
     local_cloud,
     render::Renderer,
 };
-use infra_core::{Engine, Target, diagnostic::Diagnostic, graph::ResourceGraph, store::FileStore, urn};
+use infra_core::{
+    Engine, Target, diagnostic::Diagnostic, graph::ResourceGraph, store::FileStore, target::Readiness, urn,
+};
 use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
 
 /// Program, stack, target and directory, as the command line and the environment name them.
@@ -18,6 +20,8 @@ pub(crate) struct Session<'a> {
     pub(crate) target: TargetName,
     pub(crate) directory: PathBuf,
     pub(crate) json: bool,
+    endpoint: Option<String>,
+    readiness: Readiness,
     parallel: usize,
     backend: PathBuf,
 }
@@ -39,6 +43,11 @@ impl<'a> Session<'a> {
             target: global.target,
             directory,
             json: global.json,
+            endpoint: endpoint(global)?,
+            readiness: match global.readiness {
+                ReadinessName::Full => Readiness::Full,
+                ReadinessName::ControlPlane => Readiness::ControlPlane,
+            },
             parallel: global.parallel,
             backend,
         })
@@ -56,11 +65,8 @@ impl<'a> Session<'a> {
 
     /// What the program declares. No cloud is needed: declaring asks nobody.
     pub(crate) fn declared(&self) -> Result<ResourceGraph, Failure> {
-        let target = match self.target {
-            TargetName::Aws => Target::aws(),
-            TargetName::Local => Target::local("http://127.0.0.1:0"),
-        };
-        let engine = self.offline().target(target).config(self.configure(&[])?);
+        let nobody = "http://127.0.0.1:0".to_owned();
+        let engine = self.offline().target(self.target(Some(nobody))).config(self.configure(&[])?);
         Ok(engine.declared(&self.program.run)?)
     }
 
@@ -72,18 +78,26 @@ impl<'a> Session<'a> {
     ) -> Result<Engine, Failure> {
         self.refuse_other_target().await?;
         let config = self.configure(planning.map(|planning| &planning.config[..]).unwrap_or_default())?;
-        let target = match self.target {
-            TargetName::Aws => Target::aws(),
-            TargetName::Local => Target::local(local_cloud::ensure(&self.cloud_directory()).await?.endpoint),
+        let endpoint = match self.target {
+            TargetName::Aws => None,
+            TargetName::Local => Some(local_cloud::ensure(&self.cloud_directory()).await?.endpoint),
         };
         Ok(self
             .offline()
-            .target(target)
+            .target(self.target(endpoint))
             .config(config)
             .parallel(self.parallel)
             .refresh_first(planning.is_some_and(|planning| planning.refresh))
             .select(planning.map(|planning| planning.selecting.selection(&planning.replace)).unwrap_or_default())
             .events(renderer.clone().events()))
+    }
+
+    fn target(&self, local: Option<String>) -> Target {
+        let target = match (self.target, local) {
+            (TargetName::Local, Some(endpoint)) => Target::local(endpoint),
+            _ => Target { endpoint: self.endpoint.clone(), ..Target::aws() },
+        };
+        Target { readiness: self.readiness, ..target }
     }
 
     /// The local cloud is of no use any more once nothing is in it.
@@ -174,6 +188,19 @@ fn directory(global: &Global) -> Result<PathBuf, Failure> {
     let current = std::env::current_dir()?;
     let existing = current.ancestors().map(|ancestor| ancestor.join(".infra")).find(|path| path.is_dir());
     Ok(existing.unwrap_or_else(|| current.join(".infra")))
+}
+
+fn endpoint(global: &Global) -> Result<Option<String>, Failure> {
+    let wrong = |summary: String, hint: &str| Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)));
+    match &global.endpoint {
+        Some(_) if global.target == TargetName::Local => {
+            wrong("the local cloud has its own endpoint".into(), "add `--target aws`, or leave `--endpoint` out")
+        }
+        Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+            wrong(format!("`{url}` is no endpoint"), "write a URL such as http://127.0.0.1:5000")
+        }
+        endpoint => Ok(endpoint.clone()),
+    }
 }
 
 fn backend(url: &str) -> Result<PathBuf, Failure> {

@@ -212,11 +212,9 @@ fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
 }
 
 fn whoever_runs_this() -> String {
-    let of = |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
-    let user = of(["USER", "LOGNAME"]).unwrap_or_else(|| "somebody".into());
-    let host = std::fs::read_to_string("/etc/hostname").ok().map(|text| text.trim().to_owned());
-    match host.filter(|host| !host.is_empty()).or_else(|| of(["HOSTNAME", "HOST"])) {
-        Some(host) => format!("{user}@{host}"),
-        None => user,
+    let user = whoami::username().unwrap_or_else(|_| "somebody".into());
+    match whoami::hostname() {
+        Ok(host) => format!("{user}@{host}"),
+        Err(_) => user,
     }
 }
