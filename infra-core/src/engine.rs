@@ -10,7 +10,7 @@ pub use import::{Adopted, ImportRequest};
 use crate::{
     config::Config,
     diagnostic::Diagnostic,
-    event::{Event, Events, PlannedSet},
+    event::{self, Event, Events, PlannedSet},
     execute::{self, ExecuteOptions, Interrupt, Refreshed, Report},
     graph::ResourceGraph,
     plan::{self, Plan, PlanFileError, PlanOptions, SavedPlan, Selection},
@@ -413,6 +413,7 @@ impl Engine {
 
     fn started(&self, command: &str) {
         self.events.send(Event::RunStarted {
+            version: event::VERSION,
             command: command.to_owned(),
             program: self.program.clone(),
             stack: self.stack.clone(),

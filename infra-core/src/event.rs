@@ -1,4 +1,22 @@
 //! What happens in a run, for whoever shows it: the terminal, JSON lines, a program that embeds the engine.
+//!
+//! # As JSON lines
+//! `stack --json` prints one object per line. `event` names it; a run begins with `run_started`, whose `version` is
+//! [`VERSION`], and ends with `run_finished`. Fields may be added without a new version, so readers ignore what they do
+//! not know; a field or event that goes or changes its meaning makes a new one. Secrets stand as `"[secret]"`, what is
+//! not known yet as `"(known after apply)"`.
+//!
+//! | event | says |
+//! |---|---|
+//! | `run_started` | which command begins, on which program and stack |
+//! | `settled` | what became of an operation that an earlier run left open |
+//! | `drifted` | that something is not as it was recorded, property by property |
+//! | `step_planned` | a step of the plan: its action, what differs (`path`, `old`, `new`, `replaces`) and why |
+//! | `planned` | that the plan is complete, with a count for each action, and sets of unknown number |
+//! | `step_started`, `step_status` | that a step is under way, and what it is busy with |
+//! | `step_finished`, `step_failed`, `step_skipped` | how it ended |
+//! | `message` | a message: `severity`, `subject`, `summary`, `detail`, `hint` |
+//! | `run_finished` | whether everything was done, counts, outputs, duration |
 
 use crate::{
     diagnostic::Diagnostic,
@@ -9,6 +27,9 @@ use serde::Serialize;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use tokio::sync::mpsc;
 
+/// The version of the events as JSON.
+pub const VERSION: u32 = 1;
+
 /// Something that happened. As JSON, `event` tells which; no event holds a secret.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -16,6 +37,8 @@ use tokio::sync::mpsc;
 pub enum Event {
     /// A run begins.
     RunStarted {
+        /// The version of the events, [`VERSION`].
+        version: u32,
         /// `preview`, `up`, `refresh` or `destroy`.
         command: String,
         /// The program's name.
@@ -169,5 +192,72 @@ impl Events {
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Events")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{resource::Schema, value::Value};
+    use serde_json::json;
+
+    /// What readers in other languages rely on: a change here needs a thought about [`VERSION`].
+    #[test]
+    fn events_as_json_lines() {
+        let urn: Urn = "urn:infra:dev::web::aws:ec2:Subnet::net".parse().unwrap();
+        let mut new = Value::from_json(json!({"cidr": "10.0.0.0/16", "zone": "a"}));
+        if let Value::Map(map) = &mut new {
+            map.insert("password".into(), Value::from("hunter2").into_secret());
+            map.insert("vpc".into(), Value::Unknown);
+        }
+        let schema = Schema::new().replace_on(["cidr"]);
+        let diff = Diff::between(&schema, &Value::from_json(json!({"cidr": "10.1.0.0/16"})), &new);
+        let problem = Diagnostic::error("it failed").about(&urn).because("of this").hint("do that");
+        let counts: BTreeMap<Action, usize> = [(Action::Create, 2)].into();
+        let events = [
+            Event::RunStarted { version: VERSION, command: "up".into(), program: "web".into(), stack: "dev".into() },
+            Event::Settled { urn: urn.clone(), outcome: "never happened".into() },
+            Event::Drifted { urn: urn.clone(), gone: true, diff: Diff::default() },
+            Event::StepPlanned {
+                urn: urn.clone(),
+                action: Action::Replace,
+                region: Some("us-east-1".into()),
+                diff,
+                renamed_from: None,
+                note: Some("asked for".into()),
+            },
+            Event::Planned {
+                counts: counts.clone(),
+                sets: vec![PlannedSet { name: "subnets".into(), kind: "aws:ec2:Subnet".into(), most: 4 }],
+            },
+            Event::StepStarted { urn: urn.clone(), action: Action::Create },
+            Event::StepStatus { urn: urn.clone(), message: "waiting".into() },
+            Event::StepFinished { urn: urn.clone(), action: Action::Create, id: Some("net-1".into()), elapsed_ms: 5 },
+            Event::StepFailed { urn: urn.clone(), action: Action::Create, diagnostic: problem.clone(), elapsed_ms: 5 },
+            Event::StepSkipped { urn: urn.clone(), action: Action::Delete },
+            Event::Message(problem),
+            Event::RunFinished {
+                success: true,
+                counts,
+                outputs: [("url".to_owned(), json!("http://x"))].into(),
+                elapsed_ms: 7,
+            },
+        ];
+        let lines: Vec<String> = events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        {"event":"run_started","version":1,"command":"up","program":"web","stack":"dev"}
+        {"event":"settled","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","outcome":"never happened"}
+        {"event":"drifted","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","gone":true}
+        {"event":"step_planned","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"replace","region":"us-east-1","diff":[{"path":"cidr","old":"10.1.0.0/16","new":"10.0.0.0/16","replaces":true},{"path":"password","old":null,"new":"[secret]","replaces":false},{"path":"vpc","old":null,"new":"(known after apply)","replaces":false},{"path":"zone","old":null,"new":"a","replaces":false}],"note":"asked for"}
+        {"event":"planned","counts":{"create":2},"sets":[{"name":"subnets","kind":"aws:ec2:Subnet","most":4}]}
+        {"event":"step_started","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"create"}
+        {"event":"step_status","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","message":"waiting"}
+        {"event":"step_finished","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"create","id":"net-1","elapsed_ms":5}
+        {"event":"step_failed","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"create","diagnostic":{"severity":"error","subject":"urn:infra:dev::web::aws:ec2:Subnet::net","summary":"it failed","detail":"of this","hint":"do that"},"elapsed_ms":5}
+        {"event":"step_skipped","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"delete"}
+        {"event":"message","severity":"error","subject":"urn:infra:dev::web::aws:ec2:Subnet::net","summary":"it failed","detail":"of this","hint":"do that"}
+        {"event":"run_finished","success":true,"counts":{"create":2},"outputs":{"url":"http://x"},"elapsed_ms":7}
+        "#);
     }
 }

@@ -187,7 +187,7 @@ impl Human {
 impl Renderer for Human {
     fn show(&self, event: &Event) {
         match event {
-            Event::RunStarted { command, program, stack } => {
+            Event::RunStarted { command, program, stack, .. } => {
                 self.shown().preview = command == "preview";
                 self.shown().refresh = command == "refresh";
                 self.line(format!("{} {program} {}", style::bold(command), style::dim(format!("stack {stack}"))));
