@@ -14,7 +14,9 @@ use crate::{
     execute::{self, ExecuteOptions, Interrupt, Refreshed, Report},
     graph::ResourceGraph,
     plan::{self, Plan, PlanFileError, PlanOptions, SavedPlan, Selection},
+    policy::Policy,
     provider::Providers,
+    reference::References,
     stack::{self, Declaration, Stack},
     state::{Entry, State},
     store::{Session, StateStore, StoreError},
@@ -56,6 +58,7 @@ pub struct Engine {
     selection: Selection,
     /// The text of a plan that was kept: nothing else is done.
     planned: Option<Arc<str>>,
+    policies: Vec<Policy>,
     /// What is said about a plan on top of its own warnings.
     warn: Option<Arc<Warn>>,
     approve: Arc<Approve>,
@@ -107,6 +110,14 @@ impl EngineError {
 struct Declared {
     graph: ResourceGraph,
     providers: Providers,
+    policies: Arc<[Policy]>,
+}
+
+/// Whether what was declared is kept, for going back to it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Declaration,
+    Nothing,
 }
 
 impl Engine {
@@ -123,6 +134,7 @@ impl Engine {
             refresh: false,
             selection: Selection::default(),
             planned: None,
+            policies: Vec::new(),
             warn: None,
             approve: Arc::new(|_| true),
         }
@@ -177,6 +189,12 @@ impl Engine {
         self
     }
 
+    /// Rules that every plan has to keep, besides those that the program brings.
+    pub fn policies(mut self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        self.policies.extend(policies);
+        self
+    }
+
     /// Who is shown each plan before it is done, and may refuse it; everything is approved unless said.
     pub fn approve(mut self, approve: impl Fn(&Plan) -> bool + Send + Sync + 'static) -> Self {
         self.approve = Arc::new(approve);
@@ -203,8 +221,7 @@ impl Engine {
     /// Makes everything be as the program says.
     pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
-        let declared = self.declare(program)?;
-        self.run("up", Some(&declared.graph), &declared.graph, &declared.providers).await
+        self.run("up", &self.declare(program)?, Keep::Declaration).await
     }
 
     /// Deletes everything. The program is run only for the providers it declares.
@@ -214,7 +231,8 @@ impl Engine {
         let mut destroying = self.clone();
         // A program that cannot be declared any more can still be destroyed.
         destroying.options.destroyed = Arc::new(graph.unwrap_or_default());
-        destroying.run("destroy", None, &ResourceGraph::default(), &providers).await
+        let nothing = Declared { graph: ResourceGraph::default(), providers, policies: Arc::default() };
+        destroying.run("destroy", &nothing, Keep::Nothing).await
     }
 
     /// Reads what lives into the state and says what differs from what was recorded.
@@ -261,35 +279,25 @@ impl Engine {
     }
 
     /// Plans and does; what is declared is kept for going back to it.
-    async fn run(
-        &self,
-        command: &str,
-        declared: Option<&ResourceGraph>,
-        graph: &ResourceGraph,
-        providers: &Providers,
-    ) -> Result<Report, EngineError> {
+    async fn run(&self, command: &str, declared: &Declared, keep: Keep) -> Result<Report, EngineError> {
         let begun = Instant::now();
         let mut session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
         let before = state.serial;
-        let outcome = self.run_in(&session, &mut state, graph, providers).await;
+        let outcome = self.run_in(&session, &mut state, declared).await;
         // Whatever happened is in the journal; now it goes into the snapshot as well.
         session.fold(&mut state).await?;
         if state.serial != before {
-            self.remember(command, declared, &state, outcome.as_ref(), begun.elapsed()).await;
+            let kept = (keep == Keep::Declaration).then_some(&declared.graph);
+            self.remember(command, kept, &state, outcome.as_ref(), begun.elapsed()).await;
         }
         let report = outcome?;
         self.finished(&report, &state, begun);
         Ok(report)
     }
 
-    async fn run_in(
-        &self,
-        session: &Session,
-        state: &mut State,
-        graph: &ResourceGraph,
-        providers: &Providers,
-    ) -> Result<Report, EngineError> {
+    async fn run_in(&self, session: &Session, state: &mut State, declared: &Declared) -> Result<Report, EngineError> {
+        let Declared { graph, providers, policies } = declared;
         let journal = &session.journal;
         let problems = execute::settle(state, providers, journal, &self.events).await?;
         if !problems.is_empty() {
@@ -305,14 +313,15 @@ impl Engine {
             }
         }
         let planned = self.planned_by(state).await?;
-        let plan = self.plan(graph, providers, state, planned.is_some()).await?;
+        let plan = self.plan(declared, state, planned.is_some()).await?;
         if let Some(planned) = planned {
             planned.check_plan(&plan)?;
         }
         if !(self.approve)(&plan) {
             return Ok(Report { interrupted: true, ..refreshed });
         }
-        let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &self.options).await?;
+        let options = ExecuteOptions { policies: policies.clone(), ..self.options.clone() };
+        let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &options).await?;
         Ok(Report { drift: refreshed.drift, ..report })
     }
 
@@ -332,7 +341,7 @@ impl Engine {
             let found = found.map_err(EngineError::Refused)?;
             self.drifted(found, &mut Report::default()).into_iter().for_each(|entry| state.apply(entry));
         }
-        let plan = self.plan(&declared.graph, &declared.providers, &state, tell_inputs).await?;
+        let plan = self.plan(&declared, &state, tell_inputs).await?;
         Ok((plan, state))
     }
 
@@ -360,14 +369,10 @@ impl Engine {
         entries
     }
 
-    async fn plan(
-        &self,
-        graph: &ResourceGraph,
-        providers: &Providers,
-        state: &State,
-        tell_inputs: bool,
-    ) -> Result<Plan, EngineError> {
-        let options = PlanOptions { refresh: self.refresh, selection: self.selection.clone(), tell_inputs };
+    async fn plan(&self, declared: &Declared, state: &State, tell_inputs: bool) -> Result<Plan, EngineError> {
+        let Declared { graph, providers, policies } = declared;
+        let (selection, policies) = (self.selection.clone(), policies.clone());
+        let options = PlanOptions { refresh: self.refresh, selection, tell_inputs, policies };
         options.selection.check(graph, state).map_err(EngineError::WrongUse)?;
         let plan = plan::plan(graph, state, providers, &options, &self.events).await;
         let mut plan = plan.map_err(EngineError::Refused)?;
@@ -393,7 +398,7 @@ impl Engine {
     }
 
     fn declare(&self, program: Program<'_>) -> Result<Declared, EngineError> {
-        let Declaration { graph, providers, unread_config } = self.run_program(program);
+        let Declaration { graph, providers, policies, unread_config } = self.run_program(program);
         for key in unread_config {
             self.events.send(Event::Message(
                 Diagnostic::warning(format!("nothing reads the configuration value `{key}`"))
@@ -403,12 +408,14 @@ impl Engine {
         let graph = graph.map_err(|errors| {
             EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect())
         })?;
-        Ok(Declared { graph, providers })
+        Ok(Declared { graph, providers, policies: self.policies.iter().cloned().chain(policies).collect() })
     }
 
     fn run_program(&self, program: Program<'_>) -> Declaration {
         let config = Config::new(self.config.clone());
-        stack::declare(&self.program, &self.stack, self.target.clone(), &config, program)
+        let mut providers = Providers::default();
+        providers.insert("stack", Arc::new(References(self.store.clone())));
+        stack::declare(&self.program, &self.stack, self.target.clone(), &config, providers, program)
     }
 
     fn started(&self, command: &str) {

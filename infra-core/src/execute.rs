@@ -16,6 +16,7 @@ use crate::{
     graph::{Node, ResourceGraph},
     options::{Condition, HookContext, HookMoment, Options},
     plan::{self, Plan, Step},
+    policy::{Declared, Policy},
     provider::{ErrorKind, Provider, ProviderError},
     state::{Entry, Generation, Live, Request, State, Verb},
     store::{Journal, StoreError},
@@ -44,6 +45,8 @@ pub struct ExecuteOptions {
     pub continue_on_error: bool,
     /// Asks the run to begin nothing new.
     pub interrupt: Interrupt,
+    /// Rules that are asked again before each step.
+    pub policies: Arc<[Policy]>,
     /// What the program asks for beyond the properties of what is deleted without being declared any more: a program
     /// that is destroyed still has its hooks.
     pub destroyed: Arc<ResourceGraph>,
@@ -51,7 +54,13 @@ pub struct ExecuteOptions {
 
 impl Default for ExecuteOptions {
     fn default() -> Self {
-        Self { parallel: 16, continue_on_error: false, interrupt: Interrupt::default(), destroyed: Arc::default() }
+        Self {
+            parallel: 16,
+            continue_on_error: false,
+            interrupt: Interrupt::default(),
+            policies: Arc::default(),
+            destroyed: Arc::default(),
+        }
     }
 }
 
@@ -339,6 +348,7 @@ impl<'a> Executor<'a> {
             self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
             return Ok(Begun::Done);
         }
+        self.obey(node, action, &inputs)?;
         let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
         let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
         let options = &node.options;
@@ -361,6 +371,18 @@ impl<'a> Executor<'a> {
             }
         }
         Ok(self.launch(attempt, action))
+    }
+
+    /// Some policies could not judge what was unknown in the plan.
+    fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
+        if self.options.policies.is_empty() {
+            return Ok(());
+        }
+        let dependencies = self.dependencies(&node.urn);
+        let region = node.region.as_deref();
+        let declared = Declared { urn: &node.urn, region, action, inputs, dependencies: &dependencies };
+        let broken = self.options.policies.iter().find_map(|policy| policy.enforce(&declared).into_iter().next());
+        broken.map_or(Ok(()), |diagnostic| Err(Box::new(diagnostic)))
     }
 
     fn remove(&mut self, urn: &Urn, generation: u32) -> Begun<'a> {

@@ -11,12 +11,14 @@
 //! - [`resource`]: what a kind of resource is
 //! - [`diff`]: what differs
 //! - [`options`]: what a program asks for beyond properties
+//! - [`policy`]: rules that a plan has to keep
 //! - [`graph`]: the declared resources and who uses whom
 //! - [`state`]: what was last known, and the journal entries that change it
 //! - [`event`]: what happens in a run
 //! - [`provider`]: who makes resources
 //! - [`stack`]: what a program declares into
 //! - [`store`]: where states are kept
+//! - `reference`: other stacks' outputs
 //! - [`plan`]: what would have to be done
 //! - [`execute`]: doing it
 //! - [`engine`]: all of it behind `preview`, `up`, `refresh` and `destroy`
@@ -34,8 +36,10 @@ pub mod graph;
 pub mod names;
 pub mod options;
 pub mod plan;
+pub mod policy;
 pub mod provider;
 pub mod random;
+mod reference;
 pub mod resource;
 pub mod stack;
 pub mod state;

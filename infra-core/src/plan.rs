@@ -19,12 +19,16 @@ use crate::{
     diagnostic::Diagnostic,
     diff::{Action, Diff},
     graph::Set,
+    policy::Policy,
     state::Generation,
     urn::Urn,
     value::Value,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 /// What would be done: pure data, in an order in which it could be done one by one.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -104,6 +108,8 @@ pub struct PlanOptions {
     pub selection: Selection,
     /// Tell the inputs that are wanted, for a plan that is kept.
     pub tell_inputs: bool,
+    /// Rules that the plan has to keep.
+    pub policies: Arc<[Policy]>,
 }
 
 impl Plan {

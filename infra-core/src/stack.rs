@@ -1,9 +1,14 @@
 //! What a program declares into.
 
+mod reference;
+
+pub(crate) use reference::ReferenceArguments;
+
 use crate::{
     config::{Config, ConfigError},
     graph::{GraphError, Node, NodeKind, ResourceGraph, Set},
     options::{Declaring, Dependency, Options},
+    policy::Policy,
     provider::{Provider, Providers},
     random,
     resource::{Lookup, Resource, Schema},
@@ -77,6 +82,7 @@ struct Declared {
     nodes: Vec<Node>,
     exports: BTreeMap<String, Expression>,
     providers: Providers,
+    policies: Vec<Policy>,
     errors: Vec<GraphError>,
 }
 
@@ -87,6 +93,8 @@ pub struct Declaration {
     pub graph: std::result::Result<ResourceGraph, Vec<DeclareError>>,
     /// The providers that the program declared, even when it failed afterwards.
     pub providers: Providers,
+    /// Rules that its plans have to keep.
+    pub policies: Vec<Policy>,
     /// Configuration keys that nothing read.
     pub unread_config: Vec<String>,
 }
@@ -102,12 +110,13 @@ pub enum DeclareError {
     Program(ProgramError),
 }
 
-/// Runs a program and collects what it declares.
+/// Runs a program and collects what it declares; `providers` are those it has from the start.
 pub fn declare(
     program: &str,
     stack: &str,
     target: Target,
     config: &Config,
+    providers: Providers,
     run: &dyn Fn(&Stack, &Config) -> Result,
 ) -> Declaration {
     let root = Scope {
@@ -115,7 +124,7 @@ pub fn declare(
             program: program.to_owned(),
             stack: stack.to_owned(),
             target,
-            declared: RefCell::default(),
+            declared: RefCell::new(Declared { providers, ..Declared::default() }),
         }),
         path: String::new(),
         region: None,
@@ -136,7 +145,7 @@ pub fn declare(
     } else {
         Err(errors)
     };
-    Declaration { graph, providers: declared.providers, unread_config: config.unread() }
+    Declaration { graph, providers: declared.providers, policies: declared.policies, unread_config: config.unread() }
 }
 
 impl Scope {
@@ -258,13 +267,12 @@ impl Scope {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
         let schema = L::schema();
-        if let Ok(urn) = self.urn(L::TYPE, &name)
-            && self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn)
-        {
-            return self.handle(&urn, &schema);
-        }
-        let urn = self.declare(L::TYPE, &name, NodeKind::Lookup, arguments, schema.clone(), self.options.clone());
-        self.handle(&urn, &schema)
+        self.declare_once(L::TYPE, &name, NodeKind::Lookup, arguments, schema)
+    }
+
+    /// Rules that plans of this program have to keep.
+    pub fn policy(&self, policy: Policy) {
+        self.inner.declared.borrow_mut().policies.push(policy);
     }
 
     /// Makes a value an output of the stack.
@@ -275,6 +283,33 @@ impl Scope {
 
     fn urn(&self, kind: &str, name: &str) -> std::result::Result<Urn, crate::urn::UrnError> {
         Urn::new(&self.inner.stack, &self.inner.program, kind, &format!("{}{name}", self.path))
+    }
+
+    /// Declares what may be asked for in several places, and returns its outputs.
+    fn declare_once<O: Serialize + DeserializeOwned>(
+        &self,
+        kind: &str,
+        name: &str,
+        node: NodeKind,
+        inputs: std::result::Result<Expression, value::LowerError>,
+        schema: Schema,
+    ) -> O {
+        let urn = self.urn_declared_once(kind, name, node, inputs, schema.clone());
+        self.handle(&urn, &schema)
+    }
+
+    fn urn_declared_once(
+        &self,
+        kind: &str,
+        name: &str,
+        node: NodeKind,
+        inputs: std::result::Result<Expression, value::LowerError>,
+        schema: Schema,
+    ) -> Urn {
+        match self.urn(kind, name) {
+            Ok(urn) if self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn) => urn,
+            _ => self.declare(kind, name, node, inputs, schema, self.options.clone()),
+        }
     }
 
     fn declare(
@@ -386,13 +421,17 @@ fn lookup_name<L: Lookup>(lookup: &L, region: Option<&str>, arguments: Option<&E
         name.extend(c.to_lowercase());
     }
     let arguments = arguments.map(ToString::to_string).filter(|text| text != "null" && text != "{}");
-    let suffix = |text: String| hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text)[..3]);
-    let told = lookup.label().or_else(|| arguments.map(suffix));
+    let told = lookup.label().or_else(|| arguments.as_deref().map(suffix));
     for part in region.map(str::to_owned).into_iter().chain(told) {
         name.push('-');
         name.push_str(&part);
     }
     name
+}
+
+/// Tells questions of one kind apart.
+fn suffix(text: &str) -> String {
+    hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text)[..3])
 }
 
 impl From<ConfigError> for DeclareError {

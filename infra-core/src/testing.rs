@@ -1,4 +1,40 @@
-//! A cloud in memory, for tests of programs and of the engine itself.
+//! Tests of programs: what one declares, and how it lives on a cloud in memory.
+//!
+//! [`declare`] runs a program without a cloud and a store, and shows what it declares:
+//!
+//! ```
+//! # use infra_core::{Config, Result, Stack, random::Password, testing};
+//! fn program(stack: &Stack, config: &Config) -> Result {
+//!     stack.add("password", Password::of_length(config.get_or("length", 20_u32)?));
+//!     Ok(())
+//! }
+//!
+//! let declared = testing::declare(&program).unwrap();
+//! assert_eq!(declared.resource::<Password>("password").unwrap().length, 20);
+//! ```
+//!
+//! [`FakeCloud`] serves every kind, for a whole life of a stack:
+//!
+//! ```
+//! # use infra_core::{Config, Engine, Result, Stack, store::MemoryStore, testing::FakeCloud};
+//! # use std::sync::Arc;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let cloud = FakeCloud::new();
+//! let engine = Engine::new("program", "dev", MemoryStore::new());
+//! let program = |stack: &Stack, _: &Config| -> Result {
+//!     let cloud = cloud.clone();
+//!     stack.provide("aws", move || Arc::new(cloud));
+//!     // … declares resources whose type tokens begin with `aws:`
+//!     Ok(())
+//! };
+//! assert!(engine.up(&program).await.unwrap().is_success());
+//! assert!(cloud.things().is_empty());
+//! # }
+//! ```
+
+mod program;
+
+pub use program::{DeclaredProgram, NotDeclared, declare, declare_with};
 
 use crate::{
     diagnostic::Diagnostic,
@@ -40,6 +76,8 @@ pub enum Fault {
     Before,
     /// It is done, and the answer is lost.
     After,
+    /// It is refused, and the message repeats the inputs.
+    Repeat,
     /// It never gets through, and there is no answer.
     Lost,
     /// It is done, and there is never an answer.
@@ -115,6 +153,9 @@ impl FakeCloud {
             if fault == Some(Fault::Before) {
                 return Err(ProviderError::refused("injected: refused"));
             }
+            if fault == Some(Fault::Repeat) {
+                return Err(ProviderError::refused(format!("injected: refused {}", request.inputs.to_json())));
+            }
             if fault == Some(Fault::Lost) {
                 return Err(ProviderError::unsure("injected: it got lost on its way"));
             }
@@ -122,7 +163,7 @@ impl FakeCloud {
         };
         tokio::task::yield_now().await;
         match fault {
-            None | Some(Fault::Before | Fault::Lost) => answer,
+            None | Some(Fault::Before | Fault::Repeat | Fault::Lost) => answer,
             Some(Fault::After) => Err(ProviderError::unsure("injected: the answer was lost")),
             Some(Fault::Hang) => {
                 tokio::time::sleep(Duration::from_hours(24)).await;

@@ -153,6 +153,12 @@ impl Handler for SecurityGroup {
         Ok(())
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let named = Self { name: Some(String::new()), ..Self::in_vpc(VpcId::from("")) };
+        Ok(describe(&ec2, id).await?.map(|group| created(&group, &named)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {

@@ -148,6 +148,14 @@ impl Handler for Bucket {
         }
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let region = cx.region()?;
+        let s3 = cx.client().s3(region).await;
+        let answer = found(s3.head_bucket().bucket(id).send().await.context("HeadBucket"))?;
+        let inputs = Self { name: Some(id.to_owned()), force_delete: false };
+        Ok(answer.map(|_| Created { inputs: Some(inputs), ..created(id, region) }))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::phased(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {

@@ -145,6 +145,12 @@ impl Handler for Parameter {
         Ok(())
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let ssm = cx.client().ssm(cx.region()?).await;
+        let named = Self { name: Some(String::new()), ..Self::plain("") };
+        Ok(describe(&ssm, id).await?.map(|parameter| created(&parameter, &named)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {

@@ -1,6 +1,6 @@
 //! What was done to a stack, and going back to it.
 
-use super::{Engine, EngineError, Program};
+use super::{Declared, Engine, EngineError, Keep, Program};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -8,6 +8,7 @@ use crate::{
     execute::Report,
     graph::{RecordedGraph, ResourceGraph},
     plan::Plan,
+    stack::Declaration,
     state::State,
     store::StoreError,
     value,
@@ -57,11 +58,10 @@ impl Engine {
     /// What going back would do; see [`Engine::rollback`].
     pub async fn preview_rollback(&self, serial: u64, program: Program<'_>) -> Result<Plan, EngineError> {
         self.started("preview");
-        let graph = self.declaration(serial).await?;
-        let providers = self.run_program(program).providers;
+        let declared = self.declared_at(serial, program).await?;
         let state = self.store.peek(&self.program, &self.stack).await?;
         let state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
-        self.going_back().plan(&graph, &providers, &state, false).await
+        self.going_back().plan(&declared, &state, false).await
     }
 
     /// Makes everything be as it was declared when the state had this serial. The program is run only for the providers
@@ -69,9 +69,14 @@ impl Engine {
     /// has changed since, it is refused.
     pub async fn rollback(&self, serial: u64, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("rollback");
+        let declared = self.declared_at(serial, program).await?;
+        self.going_back().run("rollback", &declared, Keep::Declaration).await
+    }
+
+    async fn declared_at(&self, serial: u64, program: Program<'_>) -> Result<Declared, EngineError> {
         let graph = self.declaration(serial).await?;
-        let providers = self.run_program(program).providers;
-        self.going_back().run("rollback", Some(&graph), &graph, &providers).await
+        let Declaration { providers, policies, .. } = self.run_program(program);
+        Ok(Declared { graph, providers, policies: self.policies.iter().cloned().chain(policies).collect() })
     }
 
     fn going_back(&self) -> Self {

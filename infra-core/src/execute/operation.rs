@@ -150,6 +150,14 @@ impl Attempt {
             pause *= 2;
             answer = self.attempt(provider, &watch).await;
         }
+        if let Err(error) = &mut answer {
+            // Providers repeat what they were given.
+            let told = std::mem::take(&mut error.message);
+            error.message = self.request.inputs.conceal(told);
+            if let Some(prior) = &self.prior {
+                error.message = prior.outputs.conceal(std::mem::take(&mut error.message));
+            }
+        }
         if self.resumed
             && let Err(error) = &mut answer
         {

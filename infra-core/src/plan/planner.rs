@@ -6,6 +6,7 @@ use crate::{
     diff::Action,
     event::{Event, Events},
     graph::{Node, NodeKind, ResourceGraph},
+    policy::Declared,
     provider::{Inspect, ProviderError, Reporter},
     state::{Entry, Generation, Live, Marks, OperationId, Request, State, Verb},
     urn::Urn,
@@ -52,6 +53,7 @@ pub async fn plan(
         going_first: HashSet::new(),
         absent: HashSet::new(),
         unselected: HashSet::new(),
+        judged: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -60,6 +62,7 @@ pub async fn plan(
         planner.visit(node).await;
     }
     planner.delete();
+    planner.judge();
     let outputs = planner.exports();
     if !planner.problems.is_empty() {
         return Err(planner.problems);
@@ -114,6 +117,8 @@ struct Planner<'a> {
     going_first: HashSet<&'a Urn>,
     absent: HashSet<&'a Urn>,
     unselected: HashSet<&'a Urn>,
+    /// What policies are asked about.
+    judged: Vec<(&'a Node, Action, Value)>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -184,6 +189,33 @@ impl<'a> Planner<'a> {
             inputs: (self.options.tell_inputs && action != Action::Same).then(|| pinned(&inputs)),
             ..Step::new(node.urn.clone(), action)
         });
+        if !self.options.policies.is_empty() {
+            self.judged.push((node, action, inputs));
+        }
+    }
+
+    /// Asks the policies about everything that is declared.
+    fn judge(&mut self) {
+        let used: Vec<Vec<Urn>> =
+            self.judged.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
+        let declared: Vec<Declared<'_>> = self
+            .judged
+            .iter()
+            .zip(&used)
+            .map(|((node, action, inputs), dependencies)| Declared {
+                urn: &node.urn,
+                region: node.region.as_deref(),
+                action: *action,
+                inputs,
+                dependencies,
+            })
+            .collect();
+        for diagnostic in self.options.policies.iter().flat_map(|policy| policy.judge(&declared)) {
+            match diagnostic.severity {
+                Severity::Error => self.problems.push(diagnostic),
+                _ => self.warnings.push(diagnostic),
+            }
+        }
     }
 
     async fn visit_lookup(&mut self, node: &'a Node, inputs: Value, present: Option<bool>) {

@@ -194,7 +194,9 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         let Some(inputs) = &created.inputs else {
             return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
         };
-        let declaration = value::source(inputs)?;
+        // Secrets that were read from a provider must not stand in a program.
+        let masked = lower_known(inputs, &R::schema())?.masked();
+        let declaration = value::source(&value::from_value::<R>(&Value::from_json(masked))?)?;
         Ok(Some(Imported { live: live(created)?, declaration }))
     }
 

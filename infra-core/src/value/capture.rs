@@ -66,9 +66,7 @@ pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer:
     if source::is_writing()
         && let Expression::Literal(value) = expression.as_ref()
     {
-        // A secret that was read from a provider must not stand in a program.
-        let shown = if value.has_secret() { value.masked() } else { value.to_json() };
-        return serializer.serialize_newtype_struct(source::OUTPUT, &shown);
+        return serializer.serialize_newtype_struct(source::OUTPUT, &value.masked());
     }
     let captured = TABLE.with_borrow_mut(|table| {
         table.as_mut().map(|table| {

@@ -7,4 +7,5 @@ mod invariants;
 mod kept;
 mod lifecycle;
 mod options;
+mod programs;
 mod selection;

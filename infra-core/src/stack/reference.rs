@@ -1,0 +1,93 @@
+//! Declaring references to other stacks.
+
+use super::Scope;
+use crate::{
+    graph::NodeKind,
+    resource::Schema,
+    value::{self, Output},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::cell::RefCell;
+
+/// The type token of references.
+const REFERENCE: &str = "stack:Reference";
+
+/// What a reference asks for.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReferenceArguments {
+    pub(crate) program: String,
+    pub(crate) stack: String,
+    pub(crate) outputs: Vec<String>,
+    pub(crate) secret: Vec<String>,
+}
+
+impl Scope {
+    /// What another stack exports, read anew in every run: `O` is a struct of [`Output`]s, named as the exports.
+    ///
+    /// ```
+    /// # use infra_core::{Config, Output, Result, Stack};
+    /// #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// struct Network {
+    ///     vpc_id: Output<String>,
+    /// }
+    ///
+    /// fn web(stack: &Stack, _: &Config) -> Result {
+    ///     let network: Network = stack.reference("network", "prod");
+    ///     stack.export("vpc", network.vpc_id);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn reference<O: Serialize + DeserializeOwned>(&self, program: &str, stack: &str) -> O {
+        self.secret_reference(program, stack, [])
+    }
+
+    /// The same, when some of what is asked for is secret: a secret is taken only under its name.
+    pub fn secret_reference<O: Serialize + DeserializeOwned>(
+        &self,
+        program: &str,
+        stack: &str,
+        secret: impl IntoIterator<Item = &'static str>,
+    ) -> O {
+        let schema = Schema::new().volatile().secret(secret);
+        // The struct is asked for its fields' names first.
+        let names = RefCell::new(Vec::new());
+        let named = |property: &str| {
+            names.borrow_mut().push(property.to_owned());
+            (false, None)
+        };
+        if let Err(error) = value::handle::<O>(&Self::nowhere(), named) {
+            panic!("the struct for the outputs of `{program}` is not well made: {error}");
+        }
+        let outputs = names.into_inner();
+        let secret = outputs.iter().filter(|name| schema.is_secret(name)).cloned().collect();
+        let arguments = ReferenceArguments { program: program.to_owned(), stack: stack.to_owned(), outputs, secret };
+        let arguments = value::lower(&arguments);
+        let asked = arguments.as_ref().map(ToString::to_string).unwrap_or_default();
+        let name = format!("{program}-{stack}-{}", super::suffix(&asked));
+        self.declare_once(REFERENCE, &name, NodeKind::Lookup, arguments, schema)
+    }
+
+    /// One output of another stack.
+    pub fn reference_output<T>(&self, program: &str, stack: &str, output: &str) -> Output<T> {
+        let arguments = ReferenceArguments {
+            program: program.to_owned(),
+            stack: stack.to_owned(),
+            outputs: vec![output.to_owned()],
+            secret: Vec::new(),
+        };
+        let name = format!("{program}-{stack}-{output}");
+        let urn = self.urn_declared_once(
+            REFERENCE,
+            &name,
+            NodeKind::Lookup,
+            value::lower(&arguments),
+            Schema::new().volatile(),
+        );
+        Output::from_expression(value::Expression::Reference(value::Reference {
+            urn,
+            property: output.to_owned(),
+            secret: false,
+            region: None,
+        }))
+    }
+}

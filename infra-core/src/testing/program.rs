@@ -1,0 +1,103 @@
+//! What a program declares, for assertions.
+
+use crate::{
+    config::Config,
+    engine::Program,
+    graph::{NodeKind, ResourceGraph},
+    provider::Providers,
+    resource::Resource,
+    stack::{self, DeclareError},
+    target::Target,
+    value::{self, EvaluateError, LowerError},
+};
+use std::collections::BTreeMap;
+
+/// What a program declares.
+#[derive(Debug)]
+pub struct DeclaredProgram {
+    graph: ResourceGraph,
+}
+
+/// A program declares nothing of that kind and name.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDeclared {
+    /// There is none.
+    #[error("the program declares no {kind} called `{name}`; it declares {known}")]
+    Missing {
+        /// The type token.
+        kind: &'static str,
+        /// The name.
+        name: String,
+        /// What it declares of that kind.
+        known: String,
+    },
+    /// Its inputs cannot be computed.
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    /// Its inputs do not have the kind's shape.
+    #[error(transparent)]
+    Shape(#[from] LowerError),
+}
+
+/// Runs a program without a cloud and a store, as the stack `test` of the program `test` in the local cloud.
+pub fn declare(program: Program<'_>) -> Result<DeclaredProgram, Vec<DeclareError>> {
+    declare_with(program, Target::local("http://127.0.0.1:0"), Config::default())
+}
+
+/// The same for a target and a configuration.
+pub fn declare_with(
+    program: Program<'_>,
+    target: Target,
+    config: Config,
+) -> Result<DeclaredProgram, Vec<DeclareError>> {
+    let declaration = stack::declare("test", "test", target, &config, Providers::default(), program);
+    declaration.graph.map(|graph| DeclaredProgram { graph })
+}
+
+impl DeclaredProgram {
+    /// The resource of this name, with the components it lies in: `database/instance`. What comes from other resources
+    /// is unknown in it.
+    pub fn resource<R: Resource>(&self, name: &str) -> Result<R, NotDeclared> {
+        let node = self.graph.in_order().find(|node| (node.urn.kind(), node.urn.name()) == (R::TYPE, name));
+        let node = node.ok_or_else(|| {
+            let known = self.names::<R>();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            NotDeclared::Missing { kind: R::TYPE, name: name.to_owned(), known }
+        })?;
+        Ok(value::from_value(&node.inputs.evaluate(&|_| None)?)?)
+    }
+
+    /// The names of the resources of a kind, each after what it uses.
+    pub fn names<R: Resource>(&self) -> Vec<&str> {
+        let of_kind = self.graph.in_order().filter(|node| node.urn.kind() == R::TYPE);
+        of_kind.map(|node| node.urn.name()).collect()
+    }
+
+    /// Whether what is called `user` comes after what is called `used`, directly or through others.
+    pub fn depends(&self, user: &str, used: &str) -> bool {
+        let named = self.graph.in_order().filter(|node| node.kind != NodeKind::Component && node.urn.name() == user);
+        let mut waiting: Vec<_> = named.map(|node| &node.urn).collect();
+        let mut seen = std::collections::HashSet::new();
+        while let Some(urn) = waiting.pop() {
+            for dependency in self.graph.dependencies(urn) {
+                if dependency.name() == used {
+                    return true;
+                }
+                if seen.insert(dependency) {
+                    waiting.push(dependency);
+                }
+            }
+        }
+        false
+    }
+
+    /// What the program exports, as expressions: `http://${balancer.dns_name}`.
+    pub fn exports(&self) -> BTreeMap<&str, String> {
+        self.graph.exports().iter().map(|(name, expression)| (name.as_str(), expression.to_string())).collect()
+    }
+
+    /// The graph itself.
+    pub fn graph(&self) -> &ResourceGraph {
+        &self.graph
+    }
+}
