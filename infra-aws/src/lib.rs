@@ -44,9 +44,7 @@
 //!     stack.export("url", output_format!("http://{}:8080", balancer.dns_name));
 //!     Ok(())
 //! }
-//! # let target = infra_core::Target::aws();
-//! # let declared = infra_core::stack::declare("web", "dev", target, &Config::default(), &web);
-//! # assert!(declared.graph.is_ok(), "{:?}", declared.graph);
+//! # assert!(infra_core::testing::declare(&web).is_ok());
 //! ```
 //!
 //! # Layout
@@ -54,6 +52,7 @@
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
+//! - [`policies`]: rules that most stacks want to keep
 //! - [`ids`]: typed identifiers
 //! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
 //! - `error`, `wait`, `tags`: what every kind uses
@@ -67,6 +66,7 @@ mod error;
 pub mod iam;
 pub mod ids;
 pub mod machine;
+pub mod policies;
 mod postgres_host;
 mod region;
 pub mod s3;
