@@ -40,6 +40,8 @@ pub enum Boundary {
     ObjectPut,
     /// An object has been put, and nothing of the answer is known to the run.
     ObjectPutDone,
+    /// Objects that are folded into a snapshot are about to be deleted.
+    ObjectDelete,
 }
 
 static LISTENER: OnceLock<Box<dyn Fn(Boundary) + Send + Sync>> = OnceLock::new();

@@ -19,7 +19,7 @@ use crate::{
     reference::References,
     stack::{self, Declaration, Stack},
     state::{Entry, State},
-    store::{Session, StateStore, StoreError},
+    store::{Holder, Session, StateStore, StoreError},
     target::Target,
     value::Value,
 };
@@ -94,7 +94,7 @@ impl EngineError {
     /// What went wrong, one message each.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         match self {
-            Self::Store(error) => vec![Diagnostic::from_error(error)],
+            Self::Store(error) => vec![error.diagnostic()],
             Self::Refused(diagnostics)
             | Self::WrongUse(diagnostics)
             | Self::PlanFile(PlanFileError::Exceeded(diagnostics)) => diagnostics.clone(),
@@ -259,6 +259,7 @@ impl Engine {
         if state.serial != before {
             self.remember("refresh", None, &state, Ok(&report), begun.elapsed()).await;
         }
+        session.close().await?;
         self.finished(&report, &state, begun);
         Ok(report)
     }
@@ -266,6 +267,12 @@ impl Engine {
     /// What the program declares. Nobody is asked, neither the cloud nor the store.
     pub fn declared(&self, program: Program<'_>) -> Result<ResourceGraph, EngineError> {
         Ok(self.declare(program)?.graph)
+    }
+
+    /// Takes the stack away from a run that holds it and does not end, and tells whose it was; `None` when nobody
+    /// holds it.
+    pub async fn unlock(&self) -> Result<Option<Holder>, EngineError> {
+        Ok(self.store.unlock(&self.program, &self.stack).await?)
     }
 
     /// What the program exported last; secrets are marked as such.
@@ -285,12 +292,19 @@ impl Engine {
         let mut state = session.state.clone();
         let before = state.serial;
         let outcome = self.run_in(&session, &mut state, declared).await;
+        if let Err(EngineError::Store(error)) = outcome {
+            // The journal may know more than the state does: what operations that were abandoned wrote on their way.
+            // The next run reads it. That the stack cannot be given back now adds nothing.
+            let _ = session.close().await;
+            return Err(error.into());
+        }
         // Whatever happened is in the journal; now it goes into the snapshot as well.
         session.fold(&mut state).await?;
         if state.serial != before {
             let kept = (keep == Keep::Declaration).then_some(&declared.graph);
             self.remember(command, kept, &state, outcome.as_ref(), begun.elapsed()).await;
         }
+        session.close().await?;
         let report = outcome?;
         self.finished(&report, &state, begun);
         Ok(report)

@@ -479,7 +479,7 @@ impl<'a> Executor<'a> {
                 self.failed(task, error.diagnostic(&urn), elapsed);
                 return Ok(Next::Failed);
             }
-            operation::Outcome::Unwritten(error) => return Err(error),
+            operation::Outcome::Stopped(error) => return Err(error),
         }
         Ok(Next::Done)
     }
@@ -635,6 +635,6 @@ fn contents(plan: &Plan, state: &State) -> HashMap<Urn, Vec<(Urn, u32)>> {
 
 impl From<StoreError> for Box<Diagnostic> {
     fn from(error: StoreError) -> Self {
-        Self::new(Diagnostic::from_error(&error))
+        Self::new(error.diagnostic())
     }
 }

@@ -3,22 +3,30 @@
 //! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
 //! journal entries, and folds them into a new snapshot at the end.
 
+mod clock;
 mod file;
+mod hold;
 mod journal;
 mod memory;
+mod object;
 mod secrets;
+mod snapshot;
 
+pub use clock::{Clock, SystemClock};
 pub use file::FileStore;
 pub use journal::Journal;
 pub use memory::MemoryStore;
+pub use object::ObjectStateStore;
 pub use secrets::{DataKey, KeyError};
 
 use crate::{
+    diagnostic::Diagnostic,
     state::{State, StateError},
     value::Seal,
 };
 use async_trait::async_trait;
-use std::{path::PathBuf, sync::Arc};
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Keeps the states of stacks.
 #[async_trait]
@@ -42,9 +50,15 @@ pub trait StateStore: Send + Sync {
 
     /// Takes the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
+
+    /// Takes the stack away from a run that holds it and does not end, and tells whose it was; `None` when nobody
+    /// holds it. Refuses where the lock dies with its holder, for then the way is to end the holder.
+    async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError>;
 }
 
 /// The right to write one stack's state.
+///
+/// End it with [`Session::close`]; one that is only dropped gives the stack back a little later.
 pub struct Session {
     /// The state as it was found.
     pub state: State,
@@ -52,41 +66,74 @@ pub struct Session {
     pub journal: Journal,
     /// The state was put together from entries of a run that did not come to its end.
     unfolded: bool,
-    /// Dropped after the journal and before the lock.
-    _writer: journal::Writer,
-    /// Writes snapshots and holds the lock.
-    keeper: Box<dyn Keeper>,
-}
-
-/// Writes snapshots, and keeps the lock until it is dropped.
-#[async_trait]
-pub(crate) trait Keeper: Send + Sync {
-    async fn fold(&mut self, state: &State) -> Result<(), StoreError>;
+    /// Dropped after the journal.
+    writer: journal::Writer,
 }
 
 impl Session {
-    /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows by one. When nothing was
-    /// recorded nothing is written.
+    /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows. When nothing was recorded
+    /// nothing is written.
     pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
         if !self.unfolded && !self.journal.is_used() {
             return Ok(());
         }
-        state.verify().map_err(StoreError::Unsound)?;
-        // What is still on its way to the journal must not follow on the new snapshot.
-        self.journal.drain().await?;
-        state.serial += 1;
-        self.keeper.fold(state).await
+        state.serial = self.journal.fold(state.clone()).await?;
+        Ok(())
+    }
+
+    /// Waits until everything that was handed over is written, and gives the stack back.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.writer.close().await
+    }
+}
+
+/// Who holds a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The name of the machine.
+    pub host: String,
+    /// The process on it.
+    pub process: u32,
+    /// Since when, by its own clock, RFC 3339.
+    pub since: String,
+}
+
+impl Holder {
+    /// This process, from now on.
+    pub(crate) fn this() -> Self {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+        let host = name.map_or_else(|_| "an unnamed host".into(), |name| name.trim().to_owned());
+        let since = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        Self { host, process: std::process::id(), since }
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "process {} on {} since {}", self.process, self.host, self.since)
     }
 }
 
 /// A state that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process writes this stack.
-    #[error("another run holds the stack: {holder}; wait until it has ended, then try again")]
+    /// Another run writes this stack.
+    #[error("another run holds the stack: {}", described(holder.as_ref()))]
     Locked {
         /// Who, as far as it is known.
-        holder: String,
+        holder: Option<Holder>,
+    },
+    /// Another run writes this stack with a lock that dies with it.
+    #[error("the lock is the operating system's and cannot be broken; it ends with its holder: {}", described(holder.as_ref()))]
+    Unbreakable {
+        /// Who, as far as it is known.
+        holder: Option<Holder>,
+    },
+    /// Somebody else may hold the stack by now.
+    #[error("the lease on the stack is lost: {reason}")]
+    Lost {
+        /// How it came to that.
+        reason: String,
     },
     /// The file system refused.
     #[error("{}: {error}", path.display())]
@@ -97,24 +144,38 @@ pub enum StoreError {
         #[source]
         error: std::io::Error,
     },
-    /// A file holds something else than it should.
-    #[error("{}: line {line}: {reason}; nothing was changed: restore the file from a copy, or move it away to begin anew", path.display())]
+    /// The object store refused, or did not answer.
+    #[error("{path}: {error}")]
+    Object {
+        /// Which object.
+        path: String,
+        /// Why.
+        #[source]
+        error: object_store::Error,
+    },
+    /// A file or an object holds something else than it should.
+    #[error("{}: line {line}: {reason}", path.display())]
     Broken {
-        /// Which file.
+        /// Which one.
         path: PathBuf,
         /// Where in it.
         line: usize,
         /// What is wrong.
         reason: String,
+        /// Where the snapshot before it is kept.
+        previous: Option<PathBuf>,
     },
-    /// A file holds a state that cannot be.
-    #[error("{}: {error}; nothing was changed", path.display())]
+    /// A file or an object holds a state that cannot be.
+    #[error("{}: line {line}: {error}", path.display())]
     Refused {
-        /// Which file.
+        /// Which one.
         path: PathBuf,
+        /// Where in it.
+        line: usize,
         /// Why.
-        #[source]
         error: StateError,
+        /// Where the snapshot before it is kept.
+        previous: Option<PathBuf>,
     },
     /// The engine made a state that cannot be: a defect of the engine.
     #[error("the new state is not sound and was not written, the journal keeps every step: {0}; please report this")]
@@ -127,9 +188,38 @@ pub enum StoreError {
     Journal(String),
 }
 
+fn described(holder: Option<&Holder>) -> String {
+    holder.map_or_else(|| "an unknown process".into(), ToString::to_string)
+}
+
 impl StoreError {
-    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    /// The message for the person who runs the stack, with what to do.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let diagnostic = Diagnostic::from_error(self);
+        match self {
+            Self::Locked { .. } => diagnostic.hint("wait until it has ended, then try again"),
+            Self::Unbreakable { holder: Some(holder) } => {
+                diagnostic.hint(format!("end process {} on {}", holder.process, holder.host))
+            }
+            Self::Lost { .. } => diagnostic.hint(
+                "nothing new was begun, and what was running is written down as open: run it again, and it is settled first",
+            ),
+            Self::Refused { error: StateError::Newer { .. }, .. } => diagnostic,
+            Self::Broken { previous, .. } | Self::Refused { previous, .. } => diagnostic.hint(restore(previous.as_ref())),
+            _ => diagnostic,
+        }
+    }
+
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |error| Self::Io { path, error }
     }
+}
+
+fn restore(previous: Option<&PathBuf>) -> String {
+    let copy = previous.map_or_else(
+        || "restore the file from a copy".to_owned(),
+        |previous| format!("restore the file from a copy ({} is the one before it)", previous.display()),
+    );
+    format!("nothing was changed; {copy}, mend it by hand, or move all files of the stack away to begin anew")
 }

@@ -199,7 +199,7 @@ fn document(serial: u64) -> String {
 
 fn broken(document: &str, error: &serde_json::Error) -> EngineError {
     let (path, line, reason) = (document.into(), error.line(), error.to_string());
-    EngineError::Store(StoreError::Broken { path, line, reason })
+    EngineError::Store(StoreError::Broken { path, line, reason, previous: None })
 }
 
 /// What a plan that goes back cannot bring back.

@@ -50,8 +50,9 @@ pub(super) enum Outcome {
     Failed(Option<Box<Request>>, ProviderError),
     /// The hooks behind a step that is done and recorded.
     Followed(Result<(), String>),
-    /// The journal did not take the intent, so nothing was begun.
-    Unwritten(StoreError),
+    /// The intent could not be written down, or the stack may be somebody else's by now: nothing was begun, or what was
+    /// begun is abandoned and stays open in the journal.
+    Stopped(StoreError),
 }
 
 impl Finished {
@@ -133,23 +134,17 @@ impl Attempt {
         if !self.resumed
             && let Err(error) = watch.journal.append(Entry::Intent(self.request.clone())).await
         {
-            return Finished::of(action, Outcome::Unwritten(error), begun.elapsed());
+            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
         }
-        let mut answer = self.attempt(provider, &watch).await;
-        let retries = self.options.retries;
-        let mut pause = retries.map_or(Duration::ZERO, |retries| retries.pause);
-        for attempt in 1..retries.map_or(1, |retries| retries.attempts) {
-            let Err(error) = &answer else {
-                break;
-            };
-            if error.kind == ErrorKind::Unsure || error.live.is_some() {
-                break;
-            }
-            watch.status(format!("attempt {attempt} failed, trying again: {error}"));
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            answer = self.attempt(provider, &watch).await;
+        let held = watch.journal.clone();
+        if let Err(error) = held.ensure_held() {
+            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
         }
+        let mut answer = tokio::select! {
+            biased;
+            error = held.lost() => return Finished::of(action, Outcome::Stopped(error), begun.elapsed()),
+            answer = self.attempts(provider, &watch) => answer,
+        };
         if let Err(error) = &mut answer {
             // Providers repeat what they were given.
             let told = std::mem::take(&mut error.message);
@@ -185,6 +180,30 @@ impl Attempt {
             condition.hold(value.clone(), &self.request.urn, waiting).await.map_err(failed)?;
         }
         follow(&self.options, HookMoment::Before, &self.hook_context()).await.map_err(failed)
+    }
+
+    /// Calls the provider, again when it refused and the program wants that.
+    async fn attempts(&self, provider: &dyn Provider, watch: &Watch<'_>) -> Result<Option<Live>, ProviderError> {
+        let mut answer = self.attempt(provider, watch).await;
+        let retries = self.options.retries;
+        let mut pause = retries.map_or(Duration::ZERO, |retries| retries.pause);
+        for attempt in 1..retries.map_or(1, |retries| retries.attempts) {
+            let Err(error) = &answer else {
+                break;
+            };
+            if error.kind == ErrorKind::Unsure || error.live.is_some() {
+                break;
+            }
+            watch.status(self.request.inputs.conceal(format!("attempt {attempt} failed, trying again: {error}")));
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            // A fence around the state does not fence the cloud.
+            if watch.journal.ensure_held().is_err() {
+                break;
+            }
+            answer = self.attempt(provider, watch).await;
+        }
+        answer
     }
 
     async fn attempt(&self, provider: &dyn Provider, watch: &Watch<'_>) -> Result<Option<Live>, ProviderError> {

@@ -1,14 +1,15 @@
 //! States in local files.
 
 use super::{
-    DataKey, Journal, Keeper, Session, StateStore, StoreError,
-    journal::{self, Synced},
+    DataKey, Holder, Journal, Session, StateStore, StoreError,
+    journal::{self, Sink, Size, Start},
+    snapshot::{self, Source},
 };
 use crate::{
     boundary::{self, Boundary},
-    state::{Entry, State, StateError},
+    state::State,
     urn,
-    value::{self, Seal},
+    value::Seal,
 };
 use async_trait::async_trait;
 use std::{
@@ -25,12 +26,20 @@ use std::{
 #[derive(Clone, Debug)]
 pub struct FileStore {
     directory: PathBuf,
+    fold_after: u64,
 }
 
 impl FileStore {
     /// A store in this directory, which is made when it is first needed.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), fold_after: journal::FOLD_AFTER }
+    }
+
+    /// How many bytes a journal may have before it is folded in the middle of a run; 64 MiB unless said. However few
+    /// they are, a journal grows to a multiple of its snapshot first.
+    pub fn fold_after(mut self, bytes: u64) -> Self {
+        self.fold_after = bytes;
+        self
     }
 
     /// Where a stack's files lie.
@@ -42,55 +51,56 @@ impl FileStore {
         Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
     }
 
-    fn read(&self, program: &str, stack: &str) -> Result<Option<Files>, StoreError> {
+    fn read(&self, program: &str, stack: &str) -> Result<Option<Found>, StoreError> {
         let directory = self.directory_of(program, stack);
         let path = directory.join("state.json");
-        let Some(snapshot) = read_file(&path)? else {
-            return Ok(None);
+        let Some(text) = read_file(&path)? else {
+            return match read_file(&directory.join("journal"))? {
+                Some(journal) if split_header(&journal).1.contains(&b'\n') => Err(StoreError::Broken {
+                    reason: "it is missing, but there is a journal that follows on it".into(),
+                    line: 1,
+                    previous: snapshot::previous_of(&path),
+                    path,
+                }),
+                _ => Ok(None),
+            };
         };
         let seal = self.data_key()?;
-        let mut state = parse_snapshot(&path, &snapshot, &seal)?;
-        if (state.program.as_str(), state.stack.as_str()) != (program, stack) {
-            let error = StateError::Foreign {
-                found: format!("{}/{}", state.program, state.stack),
-                expected: format!("{program}/{stack}"),
-            };
-            return Err(StoreError::Refused { path, error });
-        }
-        verify(&path, &state)?;
-        let journal = directory.join("journal");
-        let mut whole = 0;
-        if let Some(text) = read_file(&journal)? {
+        let previous = snapshot::previous_of(&path);
+        let source = Source { program, stack, path, previous, seal: &seal };
+        let mut state = source.snapshot(&text)?;
+        let mut size = Size { snapshot: text.len() as u64, journal: 0 };
+        let path = directory.join("journal");
+        if let Some(text) = read_file(&path)? {
+            let source = Source { path, previous: None, ..source };
             let (header, lines) = split_header(&text);
             if header == Some(state.serial) {
-                let (entries, length) = journal::read(&journal, lines, &seal)?;
-                whole = text.len() - lines.len() + length;
-                entries.into_iter().for_each(|entry: Entry| state.apply(entry));
-                verify(&journal, &state)?;
+                let whole = source.replay(&mut state, 2, lines)?;
+                size.journal = (text.len() - lines.len() + whole) as u64;
             } else if header.is_none_or(|base| base > state.serial) && text.contains(&b'\n') {
-                return Err(StoreError::Broken {
-                    path: journal,
-                    line: 1,
-                    reason: format!("the journal does not follow on snapshot {}", state.serial),
-                });
+                let reason = match header {
+                    Some(base) => format!("it follows on snapshot {base}, but there is only snapshot {}", state.serial),
+                    None => "it does not say which snapshot it follows on, so it is no journal".into(),
+                };
+                return Err(source.broken(1, reason));
             }
         }
-        Ok(Some(Files { state, seal, whole }))
+        Ok(Some(Found { state, seal, size }))
     }
 }
 
-/// What the files of a stack hold.
-struct Files {
+/// What the files of a stack hold. The size of the journal is that of its whole lines on top of the snapshot; 0 when it
+/// has to begin anew.
+struct Found {
     state: State,
     seal: Arc<dyn Seal>,
-    /// How many bytes of the journal are whole lines on top of the snapshot; 0 when it has to begin anew.
-    whole: usize,
+    size: Size,
 }
 
 #[async_trait]
 impl StateStore for FileStore {
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
-        Ok(self.read(program, stack)?.map(|files| files.state))
+        Ok(self.read(program, stack)?.map(|found| found.state))
     }
 
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
@@ -127,82 +137,132 @@ impl StateStore for FileStore {
         let directory = self.directory_of(program, stack);
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
         let lock = lock(&directory.join("lock"))?;
-        let mut keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.data_key()? };
-        let (state, whole) = match self.read(program, stack)? {
-            Some(files) => {
-                keeper.seal = files.seal;
-                (files.state, files.whole)
-            }
+        let (state, seal, size) = match self.read(program, stack)? {
+            Some(Found { state, seal, size }) => (state, seal, size),
             None => {
                 let state = State::new(program, stack, new_seed()?);
-                keeper.write_snapshot(&state)?;
-                (state, 0)
+                let seal = self.data_key()?;
+                let snapshot = write_snapshot(&directory, &seal, &state)?;
+                (state, seal, Size { snapshot, journal: 0 })
             }
         };
-        let journal = keeper.journal(state.serial, whole)?;
-        let (journal, writer) = Journal::to(Synced(journal), keeper.seal.clone());
-        Ok(Session { state, journal, unfolded: whole > 0, _writer: writer, keeper: Box::new(keeper) })
+        let mut files = Files { directory, seal: seal.clone(), serial: state.serial, journal: None, _lock: lock };
+        if size.journal > 0 {
+            files.journal = Some(files.open_journal(size.journal)?);
+        }
+        let start = Start { state: state.clone(), seal, size, fold_after: self.fold_after };
+        let (journal, writer) = Journal::on_thread(start, files);
+        Ok(Session { state, journal, unfolded: size.journal > 0, writer })
+    }
+
+    async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError> {
+        let path = self.directory_of(program, stack).join("lock");
+        if !path.exists() {
+            return Ok(None);
+        }
+        match lock(&path) {
+            Ok(_) => Ok(None),
+            Err(StoreError::Locked { holder }) => Err(StoreError::Unbreakable { holder }),
+            Err(error) => Err(error),
+        }
     }
 }
 
-struct FilesKeeper {
-    _lock: File,
+/// The files of a stack, open for writing.
+struct Files {
     directory: PathBuf,
     seal: Arc<dyn Seal>,
+    /// The snapshot that the journal follows on.
+    serial: u64,
+    /// Begun by the first entry.
+    journal: Option<File>,
+    _lock: File,
 }
 
 #[async_trait]
-impl Keeper for FilesKeeper {
-    async fn fold(&mut self, state: &State) -> Result<(), StoreError> {
-        self.write_snapshot(state)?;
+impl Sink for Files {
+    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
+        let path = self.directory.join("journal");
+        let mut journal = match self.journal.take() {
+            Some(journal) => journal,
+            None => self.open_journal(0)?,
+        };
+        boundary::reached(Boundary::JournalWrite);
+        journal.write_all(lines).map_err(StoreError::io(&path))?;
+        boundary::reached(Boundary::JournalSync);
+        journal.sync_data().map_err(StoreError::io(&path))?;
+        boundary::reached(Boundary::JournalSynced);
+        self.journal = Some(journal);
+        Ok(lines.len() as u64)
+    }
+
+    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
+        let snapshot = write_snapshot(&self.directory, &self.seal, state)?;
         // The journal now names an older serial than the snapshot, so whatever is in it counts no more.
-        let journal = self.directory.join("journal");
+        self.serial = state.serial;
+        self.journal = None;
+        let path = self.directory.join("journal");
         boundary::reached(Boundary::JournalRemove);
-        fs::remove_file(&journal).map_err(StoreError::io(&journal))
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
+            _ => Ok(Size { snapshot, journal: 0 }),
+        }
+    }
+
+    async fn close(self) -> Result<(), StoreError> {
+        Ok(())
     }
 }
 
-impl FilesKeeper {
-    /// Writes beside, syncs, keeps the previous one, renames, syncs the directory.
-    fn write_snapshot(&self, state: &State) -> Result<(), StoreError> {
-        let path = self.directory.join("state.json");
-        let next = self.directory.join("state.json.next");
-        let mut text = value::sealing(&self.seal, || serde_json::to_vec_pretty(state))
-            .map_err(|error| StoreError::Journal(error.to_string()))?;
-        text.push(b'\n');
-        let written = parse_snapshot(&next, &text, &self.seal)?;
-        verify(&next, &written)?;
-        boundary::reached(Boundary::SnapshotWrite);
-        let mut file = private(&next, true)?;
-        file.write_all(&text).map_err(StoreError::io(&next))?;
-        boundary::reached(Boundary::SnapshotSync);
-        file.sync_all().map_err(StoreError::io(&next))?;
-        let previous = self.directory.join("state.json.previous");
-        match fs::copy(&path, &previous) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
-            _ => {}
-        }
-        boundary::reached(Boundary::SnapshotRename);
-        fs::rename(&next, &path).map_err(StoreError::io(&path))?;
-        boundary::reached(Boundary::DirectorySync);
-        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(&self.directory))
-    }
-
-    /// Opens the journal behind its last whole line, or begins one on top of snapshot `serial`.
-    fn journal(&self, serial: u64, whole: usize) -> Result<File, StoreError> {
+impl Files {
+    /// Opens the journal behind its last whole line, or begins one.
+    fn open_journal(&self, whole: u64) -> Result<File, StoreError> {
         let path = self.directory.join("journal");
         let io = || StoreError::io(&path);
         boundary::reached(Boundary::JournalBegin);
         let mut file = private(&path, whole == 0)?;
         if whole == 0 {
-            file.write_all(format!("infra journal on snapshot {serial}\n").as_bytes()).map_err(io())?;
+            let header = format!("infra journal on snapshot {}\n", self.serial);
+            file.write_all(header.as_bytes()).map_err(io())?;
         } else {
-            file.set_len(whole as u64).map_err(io())?;
+            file.set_len(whole).map_err(io())?;
             file.seek(io::SeekFrom::End(0)).map_err(io())?;
         }
         file.sync_all().map_err(io())?;
+        sync_directory(&self.directory)?;
         Ok(file)
     }
+}
+
+/// Writes beside, syncs, checks what stands there, keeps the previous one, renames, syncs the directory. How long it is.
+fn write_snapshot(directory: &Path, seal: &Arc<dyn Seal>, state: &State) -> Result<u64, StoreError> {
+    let path = directory.join("state.json");
+    let next = directory.join("state.json.next");
+    let (program, stack) = (&state.program, &state.stack);
+    let source = Source { program, stack, path: next.clone(), previous: None, seal };
+    let text = snapshot::write(state, &source)?;
+    boundary::reached(Boundary::SnapshotWrite);
+    let mut file = private(&next, true)?;
+    file.write_all(&text).map_err(StoreError::io(&next))?;
+    boundary::reached(Boundary::SnapshotSync);
+    file.sync_all().map_err(StoreError::io(&next))?;
+    if fs::read(&next).map_err(StoreError::io(&next))? != text {
+        return Err(source.broken(1, "the disk does not hold what was written to it".into()));
+    }
+    let previous = directory.join("state.json.previous");
+    match fs::copy(&path, &previous) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
+        _ => {}
+    }
+    boundary::reached(Boundary::SnapshotRename);
+    fs::rename(&next, &path).map_err(StoreError::io(&path))?;
+    boundary::reached(Boundary::DirectorySync);
+    sync_directory(directory)?;
+    Ok(text.len() as u64)
+}
+
+fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(directory))
 }
 
 fn private(path: &Path, truncate: bool) -> Result<File, StoreError> {
@@ -222,14 +282,15 @@ fn lock(path: &Path) -> Result<File, StoreError> {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            let known = file.read_to_string(&mut holder).is_ok() && !holder.trim().is_empty();
-            let holder = if known { holder.trim().to_owned() } else { "an unknown process".to_owned() };
-            return Err(StoreError::Locked { holder });
+            // A holder that has not written its name yet is unknown.
+            let read = file.read_to_string(&mut holder).ok();
+            return Err(StoreError::Locked { holder: read.and_then(|_| serde_json::from_str(&holder).ok()) });
         }
         Err(TryLockError::Error(error)) => return Err(StoreError::io(path)(error)),
     }
-    let note = format!("process {} since {}\n", std::process::id(), chrono::Utc::now().to_rfc3339());
-    file.set_len(0).and_then(|()| file.write_all(note.as_bytes())).map_err(StoreError::io(path))?;
+    let mut note = serde_json::to_vec(&Holder::this()).map_err(|error| StoreError::Journal(error.to_string()))?;
+    note.push(b'\n');
+    file.set_len(0).and_then(|()| file.write_all(&note)).map_err(StoreError::io(path))?;
     Ok(file)
 }
 
@@ -239,18 +300,6 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(StoreError::io(path)(error)),
     }
-}
-
-fn parse_snapshot(path: &Path, text: &[u8], seal: &Arc<dyn Seal>) -> Result<State, StoreError> {
-    value::sealing(seal, || serde_json::from_slice(text)).map_err(|error| StoreError::Broken {
-        path: path.to_owned(),
-        line: error.line(),
-        reason: error.to_string(),
-    })
-}
-
-fn verify(path: &Path, state: &State) -> Result<(), StoreError> {
-    state.verify().map_err(|error| StoreError::Refused { path: path.to_owned(), error })
 }
 
 /// The snapshot that a journal follows on, and the lines behind its header.
@@ -265,7 +314,7 @@ fn split_header(text: &[u8]) -> (Option<u64>, &[u8]) {
     (serial, &text[end + 1..])
 }
 
-fn new_seed() -> Result<String, StoreError> {
+pub(super) fn new_seed() -> Result<String, StoreError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| StoreError::Journal(error.to_string()))?;
     Ok(hex::encode(seed))
@@ -275,7 +324,7 @@ fn new_seed() -> Result<String, StoreError> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::value::Value;
+    use crate::{state::Entry, value::Value};
     use std::collections::BTreeMap;
 
     fn outputs(value: &str) -> Entry {

@@ -1,96 +1,133 @@
 //! The append-only journal with group commit.
+//!
+//! One writer takes whatever has gathered while it was busy and commits it at once. It also keeps the state that the
+//! snapshot and the journal amount to, so that it can fold a journal that has grown without asking anybody: what is
+//! folded is exactly what was written.
 
-use super::StoreError;
+use super::{Clock, StoreError, hold::Hold, snapshot};
 use crate::{
-    boundary::{self, Boundary},
-    state::Entry,
+    state::{Entry, State},
     value::{self, Seal},
 };
+use async_trait::async_trait;
 use std::{
-    fs::File,
-    io::Write,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc,
     },
     thread,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-/// Takes entries. One thread writes them: whatever has gathered while it was busy goes out with one write and one sync.
+/// The size below which a journal is never folded in the middle of a run.
+pub(super) const FOLD_AFTER: u64 = 64 * 1024 * 1024;
+
+/// How many times its snapshot a journal grows to, so that folding costs each entry the same however much exists.
+const FOLD_RATIO: u64 = 4;
+
+/// Takes entries, and knows whether the stack is still ours. Clones share the writer.
 #[derive(Clone)]
 pub struct Journal {
-    sender: mpsc::Sender<Message>,
+    sender: mpsc::UnboundedSender<Message>,
+    hold: Option<Hold>,
     used: Arc<AtomicBool>,
 }
 
-/// The thread that writes; dropping it waits until everything that was handed over has been written, so that the
-/// stack's lock, which is dropped after it, covers the last line.
-pub(super) struct Writer(Option<thread::JoinHandle<()>>);
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        if let Some(thread) = self.0.take() {
-            // A writer that panicked has told every caller that it is gone.
-            let _ = thread.join();
-        }
-    }
+/// Keeps the writer going; dropping it makes the writer end after what was handed over.
+pub(super) struct Writer {
+    sender: mpsc::UnboundedSender<Message>,
+    /// A thread is waited for, so that the stack's lock covers the last line.
+    thread: Option<thread::JoinHandle<()>>,
 }
 
-struct Message {
-    /// None when somebody only wants to know that everything before is written.
-    entry: Option<Entry>,
-    durable: Option<oneshot::Sender<Result<(), String>>>,
-}
-
-/// Where the lines of a journal go.
+/// Where the lines of a journal and the snapshots go.
+#[async_trait]
 pub(super) trait Sink: Send + 'static {
-    fn append(&mut self, lines: &[u8]) -> std::io::Result<()>;
+    /// Makes the lines durable; what they will cost to read, in bytes.
+    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError>;
+
+    /// Replaces the snapshot and begins an empty journal.
+    async fn fold(&mut self, state: &State) -> Result<Size, StoreError>;
+
+    /// Gives the lock back.
+    async fn close(self) -> Result<(), StoreError>;
+}
+
+/// How much a stack's files hold, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Size {
+    pub(super) snapshot: u64,
+    pub(super) journal: u64,
+}
+
+/// What a writer starts from.
+pub(super) struct Start {
+    pub(super) state: State,
+    pub(super) seal: Arc<dyn Seal>,
+    pub(super) size: Size,
+    pub(super) fold_after: u64,
+}
+
+enum Message {
+    Entry { entry: Box<Entry>, durable: Option<oneshot::Sender<Result<(), String>>> },
+    Fold { state: Box<State>, done: oneshot::Sender<Result<u64, StoreError>> },
+    Close { done: Option<oneshot::Sender<Result<(), StoreError>>> },
 }
 
 impl Journal {
-    /// A journal that writes to `sink`, and its writer.
-    pub(super) fn to(mut sink: impl Sink, seal: Arc<dyn Seal>) -> (Self, Writer) {
-        let (sender, receiver) = mpsc::channel::<Message>();
-        let writer = thread::spawn(move || {
-            // After a failed write the file may end in half a line, which must stay its end.
-            let mut failed: Option<String> = None;
-            while let Ok(first) = receiver.recv() {
-                let batch: Vec<Message> = std::iter::once(first).chain(receiver.try_iter()).collect();
-                let outcome = match &failed {
-                    Some(error) => Err(error.clone()),
-                    None => write(&batch, &mut sink, &seal),
-                };
-                failed = outcome.as_ref().err().cloned();
-                for durable in batch.into_iter().filter_map(|message| message.durable) {
-                    // A caller that stopped waiting needs no answer.
-                    let _ = durable.send(outcome.clone());
-                }
-            }
-        });
-        (Self { sender, used: Arc::default() }, Writer(Some(writer)))
+    /// A journal whose writer is a thread: for what blocks.
+    pub(super) fn on_thread(start: Start, sink: impl Sink) -> (Self, Writer) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let writing = Writing::new(start, sink);
+        let thread = thread::spawn(move || futures::executor::block_on(writing.run(receiver)));
+        (Self { sender: sender.clone(), hold: None, used: Arc::default() }, Writer { sender, thread: Some(thread) })
+    }
+
+    /// A journal whose writer is a task, for as long as the lease is held.
+    pub(super) fn on_clock(start: Start, sink: impl Sink, hold: Hold, clock: &dyn Clock) -> (Self, Writer) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        clock.spawn(Box::pin(Writing::new(start, sink).run(receiver)));
+        (Self { sender: sender.clone(), hold: Some(hold), used: Arc::default() }, Writer { sender, thread: None })
     }
 
     /// Appends an entry and returns once it is durable.
     pub async fn append(&self, entry: Entry) -> Result<(), StoreError> {
         let (durable, answer) = oneshot::channel();
-        self.send(Some(entry), Some(durable))?;
-        answer.await.map_err(|_| StoreError::Journal("its writer has ended".into()))?.map_err(StoreError::Journal)
+        self.send(Message::Entry { entry: Box::new(entry), durable: Some(durable) })?;
+        let answer = tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| ended())?,
+            lost = self.lost() => return Err(lost),
+        };
+        answer.map_err(|error| self.ensure_held().err().unwrap_or(StoreError::Journal(error)))
     }
 
     /// Appends an entry that becomes durable with the next one that is waited for; losing it costs a look at the
     /// provider, nothing more.
     pub fn note(&self, entry: Entry) -> Result<(), StoreError> {
-        self.send(Some(entry), None)
+        self.send(Message::Entry { entry: Box::new(entry), durable: None })
     }
 
-    /// Returns once everything that was handed over is durable.
-    pub(super) async fn drain(&self) -> Result<(), StoreError> {
-        let (durable, answer) = oneshot::channel();
-        self.send(None, Some(durable))?;
-        answer.await.map_err(|_| StoreError::Journal("its writer has ended".into()))?.map_err(StoreError::Journal)
+    /// Refuses when somebody else may hold the stack by now. To be asked before every call to a provider: a fence
+    /// around the state does not fence the cloud.
+    pub fn ensure_held(&self) -> Result<(), StoreError> {
+        self.hold.as_ref().map_or(Ok(()), Hold::ensure)
+    }
+
+    /// Comes back when somebody else may hold the stack by now, and says why; never where a lock dies with its holder.
+    pub async fn lost(&self) -> StoreError {
+        match &self.hold {
+            Some(hold) => hold.lost().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Replaces the snapshot, after everything that was handed over; the new snapshot's serial.
+    pub(super) async fn fold(&self, state: State) -> Result<u64, StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.send(Message::Fold { state: Box::new(state), done })?;
+        answer.await.map_err(|_| ended())?
     }
 
     /// Whether any entry was handed over.
@@ -98,46 +135,168 @@ impl Journal {
         self.used.load(Ordering::Relaxed)
     }
 
-    fn send(
-        &self,
-        entry: Option<Entry>,
-        durable: Option<oneshot::Sender<Result<(), String>>>,
-    ) -> Result<(), StoreError> {
-        self.used.fetch_or(entry.is_some(), Ordering::Relaxed);
-        self.sender.send(Message { entry, durable }).map_err(|_| StoreError::Journal("its writer has ended".into()))
+    fn send(&self, message: Message) -> Result<(), StoreError> {
+        self.used.fetch_or(matches!(message, Message::Entry { .. }), Ordering::Relaxed);
+        self.sender.send(message).map_err(|_| ended())
     }
 }
 
-fn write(batch: &[Message], sink: &mut impl Sink, seal: &Arc<dyn Seal>) -> Result<(), String> {
-    let mut lines = Vec::new();
-    for entry in batch.iter().filter_map(|message| message.entry.as_ref()) {
-        lines.extend(line(entry, seal)?);
+impl Writer {
+    /// Waits until everything that was handed over is written and the lock is given back.
+    pub(super) async fn close(self) -> Result<(), StoreError> {
+        let (done, answer) = oneshot::channel();
+        self.sender.send(Message::Close { done: Some(done) }).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
     }
-    if lines.is_empty() {
-        return Ok(());
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // A writer that has ended needs no asking.
+        let _ = self.sender.send(Message::Close { done: None });
+        if let Some(thread) = self.thread.take() {
+            // A writer that panicked has told every caller that it is gone.
+            let _ = thread.join();
+        }
     }
-    sink.append(&lines).map_err(|error| error.to_string())
+}
+
+fn ended() -> StoreError {
+    StoreError::Journal("its writer has ended".into())
+}
+
+/// The writer at work.
+struct Writing<S> {
+    sink: S,
+    seal: Arc<dyn Seal>,
+    /// What the snapshot and the journal amount to.
+    state: State,
+    size: Size,
+    fold_after: u64,
+    /// After a failed write the journal may end in half a line, which must stay its end.
+    failed: Option<String>,
+}
+
+type Batch = Vec<(Entry, Option<oneshot::Sender<Result<(), String>>>)>;
+
+impl<S: Sink> Writing<S> {
+    fn new(start: Start, sink: S) -> Self {
+        let Start { state, seal, size, fold_after } = start;
+        Self { sink, seal, state, size, fold_after, failed: None }
+    }
+
+    async fn run(mut self, mut receiver: mpsc::UnboundedReceiver<Message>) {
+        while let Some(first) = receiver.recv().await {
+            let mut batch = Batch::new();
+            let mut next = Some(first);
+            while let Some(Message::Entry { entry, durable }) = next {
+                batch.push((*entry, durable));
+                next = receiver.try_recv().ok();
+            }
+            if !batch.is_empty() {
+                self.commit(batch).await;
+            }
+            match next {
+                Some(Message::Fold { state, done }) => {
+                    let serial = self.state.serial.max(state.serial);
+                    let outcome = self.fold(State { serial, ..*state }).await;
+                    // A caller that stopped waiting needs no answer; the same below.
+                    let _ = done.send(outcome);
+                }
+                Some(Message::Close { done }) => {
+                    let outcome = self.sink.close().await;
+                    if let Some(done) = done {
+                        let _ = done.send(outcome);
+                    }
+                    return;
+                }
+                Some(Message::Entry { .. }) | None => self.fold_when_grown().await,
+            }
+        }
+        if let Err(error) = self.sink.close().await {
+            tracing::warn!(%error, "the stack could not be given back");
+        }
+    }
+
+    async fn commit(&mut self, batch: Batch) {
+        let outcome = match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => self.write(&batch).await,
+        };
+        self.failed = outcome.as_ref().err().cloned();
+        for (entry, durable) in batch {
+            if outcome.is_ok() {
+                self.state.apply(entry);
+            }
+            if let Some(durable) = durable {
+                let _ = durable.send(outcome.clone());
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<(), String> {
+        let mut lines = Vec::new();
+        for (entry, _) in batch {
+            lines.extend(line(entry, &self.seal)?);
+        }
+        self.size.journal += self.sink.append(&lines).await.map_err(|error| error.to_string())?;
+        Ok(())
+    }
+
+    async fn fold(&mut self, mut state: State) -> Result<u64, StoreError> {
+        state.verify().map_err(StoreError::Unsound)?;
+        state.serial += 1;
+        match self.sink.fold(&state).await {
+            Ok(size) => {
+                (self.size, self.state, self.failed) = (size, state, None);
+                Ok(self.state.serial)
+            }
+            Err(error) => {
+                // The new snapshot may be in place all the same, and then nobody would read this journal any more.
+                self.failed = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    async fn fold_when_grown(&mut self) {
+        let limit = self.fold_after.max(FOLD_RATIO * self.size.snapshot);
+        if self.size.journal < limit || self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.fold(self.state.clone()).await {
+            tracing::warn!(%error, "the journal could not be folded");
+            // What is not sound now may be at the end; until then every entry is in the journal.
+            self.fold_after = 2 * self.size.journal;
+        }
+    }
 }
 
 /// One line: CRC-32 of the JSON in eight hexadecimal digits, a space, the JSON.
-fn line(entry: &Entry, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, String> {
+pub(super) fn line(entry: &Entry, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, String> {
     let json = value::sealing(seal, || serde_json::to_string(entry)).map_err(|error| error.to_string())?;
     Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes())
 }
 
-/// Reads the entries of a journal. An incomplete last line is what a crash leaves behind: it was never durable, so
-/// nothing depends on it. Anything else that is wrong is an error.
-pub(super) fn read(path: &Path, text: &[u8], seal: &Arc<dyn Seal>) -> Result<(Vec<Entry>, usize), StoreError> {
+/// Reads the entries of a journal whose first line has the number `first`; the entries, and how many bytes are whole
+/// lines. An incomplete last line is what a crash leaves behind: it was never durable, so nothing depends on it.
+/// Anything else that is wrong is an error.
+pub(super) fn read(
+    path: &Path,
+    first: usize,
+    text: &[u8],
+    seal: &Arc<dyn Seal>,
+) -> Result<(Vec<Entry>, usize), StoreError> {
     let mut entries = Vec::new();
     let mut whole = 0;
     for (number, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let broken = |reason: String| StoreError::Broken { path: path.to_owned(), line: number + 1, reason };
         let last = whole + line.len() == text.len();
-        let parsed = parse(line, seal);
-        match parsed {
+        match parse(line, seal) {
             Ok(entry) => entries.push(entry),
             Err(_) if last && !line.ends_with(b"\n") => break,
-            Err(reason) => return Err(broken(reason)),
+            Err(reason) => {
+                return Err(StoreError::Broken { path: path.to_owned(), line: first + number, reason, previous: None });
+            }
         }
         whole += line.len();
     }
@@ -147,27 +306,12 @@ pub(super) fn read(path: &Path, text: &[u8], seal: &Arc<dyn Seal>) -> Result<(Ve
 fn parse(line: &[u8], seal: &Arc<dyn Seal>) -> Result<Entry, String> {
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let line = line.strip_suffix('\n').ok_or("the line is not complete")?;
-    let (sum, json) = line.split_once(' ').ok_or("no checksum")?;
+    let (sum, json) = line.split_once(' ').ok_or("it has no checksum")?;
     if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
         return Err("its checksum does not fit: the line was changed".into());
     }
-    value::sealing(seal, || serde_json::from_str(json)).map_err(|error| error.to_string())
+    value::sealing(seal, || serde_json::from_str(json)).map_err(|error| snapshot::message(&error))
 }
-
-/// A file, synced after every batch.
-pub(super) struct Synced(pub(super) File);
-
-impl Sink for Synced {
-    fn append(&mut self, lines: &[u8]) -> std::io::Result<()> {
-        boundary::reached(Boundary::JournalWrite);
-        self.0.write_all(lines)?;
-        boundary::reached(Boundary::JournalSync);
-        self.0.sync_data()?;
-        boundary::reached(Boundary::JournalSynced);
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -183,15 +327,37 @@ mod tests {
     struct Disk {
         written: Arc<Mutex<Vec<u8>>>,
         room: usize,
+        /// The journals that went into snapshots.
+        folded: Arc<Mutex<Vec<usize>>>,
     }
 
+    #[async_trait]
     impl Sink for Disk {
-        fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+        async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             let room = self.room.saturating_sub(written.len()).min(lines.len());
             written.extend(&lines[..room]);
-            if room < lines.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+            let full = || StoreError::io("disk")(io::ErrorKind::StorageFull.into());
+            if room < lines.len() { Err(full()) } else { Ok(room as u64) }
         }
+
+        async fn fold(&mut self, _: &State) -> Result<Size, StoreError> {
+            let journal = std::mem::take(&mut *self.written.lock().unwrap()).len();
+            self.folded.lock().unwrap().push(journal);
+            Ok(Size { snapshot: 100, journal: 0 })
+        }
+
+        async fn close(self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn disk(room: usize) -> Disk {
+        Disk { written: Arc::default(), room, folded: Arc::default() }
+    }
+
+    fn start(seal: Arc<dyn Seal>, fold_after: u64) -> Start {
+        Start { state: State::new("p", "dev", "seed".into()), seal, size: Size::default(), fold_after }
     }
 
     fn entry(name: &str) -> Entry {
@@ -201,18 +367,34 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_leaves_whole_lines_and_half_a_line_at_the_end() {
         let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
-        let disk = Disk { written: Arc::default(), room: 100 };
-        let (journal, writer) = Journal::to(disk.clone(), seal.clone());
+        let disk = disk(100);
+        let (journal, writer) = Journal::on_thread(start(seal.clone(), FOLD_AFTER), disk.clone());
         journal.append(entry("first")).await.unwrap();
         journal.append(entry("second")).await.unwrap_err();
         let error = journal.append(entry("third")).await.unwrap_err();
         assert!(error.to_string().contains("cannot be written"), "{error}");
-        drop(journal);
         drop(writer);
+        assert!(journal.append(entry("fourth")).await.is_err(), "the writer has ended");
         let written = disk.written.lock().unwrap().clone();
-        let (entries, whole) = read(Path::new("journal"), &written, &seal).unwrap();
+        let (entries, whole) = read(Path::new("journal"), 1, &written, &seal).unwrap();
         assert_eq!(entries, [entry("first")]);
         assert!(whole < written.len());
+    }
+
+    #[tokio::test]
+    async fn a_journal_is_folded_when_it_has_outgrown_its_snapshot() {
+        let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
+        let disk = disk(usize::MAX);
+        let (journal, writer) = Journal::on_thread(start(seal.clone(), 150), disk.clone());
+        for _ in 0..40 {
+            journal.append(entry("first")).await.unwrap();
+        }
+        writer.close().await.unwrap();
+        let line = line(&entry("first"), &seal).unwrap().len();
+        let folded = disk.folded.lock().unwrap().clone();
+        // The first fold comes after 150 bytes; then the snapshot has 100, and the journal grows to four times that.
+        assert_eq!(folded[0], 150_usize.next_multiple_of(line));
+        assert!(folded.len() > 1 && folded[1..].iter().all(|&size| size == 400_usize.next_multiple_of(line)));
     }
 
     #[test]
@@ -221,7 +403,7 @@ mod tests {
         let mut text = [line(&entry("first"), &seal).unwrap(), line(&entry("second"), &seal).unwrap()].concat();
         let at = text.len() - 10;
         text[at] ^= 1;
-        let error = read(Path::new("journal"), &text, &seal).unwrap_err();
-        assert!(matches!(error, StoreError::Broken { line: 2, .. }), "{error}");
+        let error = read(Path::new("journal"), 2, &text, &seal).unwrap_err();
+        assert!(matches!(error, StoreError::Broken { line: 3, .. }), "{error}");
     }
 }

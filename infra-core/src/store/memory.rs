@@ -1,8 +1,8 @@
 //! States in memory, for tests and dry runs.
 
 use super::{
-    DataKey, Journal, Keeper, Session, StateStore, StoreError,
-    journal::{self, Sink},
+    DataKey, Holder, Journal, Session, StateStore, StoreError,
+    journal::{self, Sink, Size, Start},
 };
 use crate::{
     state::State,
@@ -11,7 +11,6 @@ use crate::{
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
-    io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -65,10 +64,10 @@ impl MemoryStore {
         };
         let mut state: State = value::sealing(&seal, || serde_json::from_slice(snapshot))
             .map_err(|error| StoreError::Journal(error.to_string()))?;
-        for entry in journal::read(&path, &files.journal, &seal)?.0 {
+        for entry in journal::read(&path, 1, &files.journal, &seal)?.0 {
             state.apply(entry);
         }
-        state.verify().map_err(|error| StoreError::Refused { path, error })?;
+        state.verify().map_err(|error| StoreError::Refused { path, line: 1, error, previous: None })?;
         Ok(Some(state))
     }
 }
@@ -104,43 +103,52 @@ impl StateStore for MemoryStore {
 
     async fn open(&self, program: &str, name: &str) -> Result<Session, StoreError> {
         let stack = self.stack(program, name);
-        let lock =
-            stack.lock.clone().try_lock_owned().map_err(|_| StoreError::Locked { holder: "this process".into() })?;
+        let lock = stack.lock.clone().try_lock_owned();
+        let lock = lock.map_err(|_| StoreError::Locked { holder: Some(Holder::this()) })?;
         let state = match self.read(&stack)? {
             Some(state) => state,
             None => State::new(program, name, "memory".into()),
         };
         let seal = self.data_key()?;
-        let mut keeper = MemoryKeeper { _lock: lock, files: stack.files.clone(), seal: seal.clone() };
-        keeper.fold(&state).await?;
-        let (journal, writer) = Journal::to(Lines(stack.files), seal);
-        Ok(Session { state, journal, unfolded: false, _writer: writer, keeper: Box::new(keeper) })
+        let mut memory = Memory { _lock: lock, files: stack.files, seal: seal.clone() };
+        let size = memory.fold(&state).await?;
+        let start = Start { state: state.clone(), seal, size, fold_after: journal::FOLD_AFTER };
+        let (journal, writer) = Journal::on_thread(start, memory);
+        Ok(Session { state, journal, unfolded: false, writer })
+    }
+
+    async fn unlock(&self, program: &str, name: &str) -> Result<Option<Holder>, StoreError> {
+        match self.stack(program, name).lock.try_lock() {
+            Ok(_) => Ok(None),
+            Err(_) => Err(StoreError::Unbreakable { holder: Some(Holder::this()) }),
+        }
     }
 }
 
-struct Lines(Arc<Mutex<Files>>);
-
-impl Sink for Lines {
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).journal.extend(lines);
-        Ok(())
-    }
-}
-
-struct MemoryKeeper {
+struct Memory {
     _lock: OwnedMutexGuard<()>,
     files: Arc<Mutex<Files>>,
     seal: Arc<dyn Seal>,
 }
 
 #[async_trait]
-impl Keeper for MemoryKeeper {
-    async fn fold(&mut self, state: &State) -> Result<(), StoreError> {
+impl Sink for Memory {
+    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).journal.extend(lines);
+        Ok(lines.len() as u64)
+    }
+
+    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
         let text = value::sealing(&self.seal, || serde_json::to_vec(state))
             .map_err(|error| StoreError::Journal(error.to_string()))?;
+        let snapshot = text.len() as u64;
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.snapshot = Some(text);
         files.journal.clear();
+        Ok(Size { snapshot, journal: 0 })
+    }
+
+    async fn close(self) -> Result<(), StoreError> {
         Ok(())
     }
 }

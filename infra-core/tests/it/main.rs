@@ -2,10 +2,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod faulty;
 mod history;
 mod invariants;
 mod kept;
+mod leases;
 mod lifecycle;
+mod objects;
 mod options;
 mod programs;
 mod selection;
+mod simulation;

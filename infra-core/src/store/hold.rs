@@ -1,0 +1,134 @@
+//! How long a writer may believe that it is the only one.
+
+use super::{Clock, StoreError};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// What a writer knows of its lease. Clones share it.
+#[derive(Clone)]
+pub(super) struct Hold {
+    clock: Arc<dyn Clock>,
+    held: watch::Receiver<Held>,
+}
+
+/// What the lease's keeper knows.
+#[derive(Clone, Debug)]
+pub(super) enum Held {
+    /// Nobody else can have taken it before.
+    Until(Deadline),
+    /// It is somebody else's, or nobody's.
+    Lost(String),
+}
+
+/// A moment by the holder's own clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadline {
+    now: Duration,
+    /// Tells when the machine has slept, which the other clock does not notice.
+    wall: Duration,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(super) fn after(clock: &dyn Clock, time: Duration) -> Self {
+        Self { now: clock.now() + time, wall: clock.wall() + time }
+    }
+
+    pub(super) fn has_passed(self, clock: &dyn Clock) -> bool {
+        clock.now() >= self.now || clock.wall() >= self.wall
+    }
+
+    /// When, by [`Clock::now`].
+    pub(super) fn at(self) -> Duration {
+        self.now
+    }
+}
+
+impl Hold {
+    pub(super) fn new(clock: Arc<dyn Clock>, held: watch::Receiver<Held>) -> Self {
+        Self { clock, held }
+    }
+
+    /// Refuses when the lease may have been lost.
+    pub(super) fn ensure(&self) -> Result<(), StoreError> {
+        match &*self.held.borrow() {
+            Held::Until(deadline) if deadline.has_passed(&*self.clock) => Err(expired()),
+            Held::Until(_) => Ok(()),
+            Held::Lost(reason) => Err(StoreError::Lost { reason: reason.clone() }),
+        }
+    }
+
+    /// Comes back when the lease may have been lost, and says why.
+    pub(super) async fn lost(&self) -> StoreError {
+        let mut held = self.held.clone();
+        loop {
+            let deadline = match &*held.borrow_and_update() {
+                Held::Until(deadline) if deadline.has_passed(&*self.clock) => return expired(),
+                Held::Until(deadline) => deadline.at(),
+                Held::Lost(reason) => return StoreError::Lost { reason: reason.clone() },
+            };
+            tokio::select! {
+                biased;
+                () = self.clock.sleep_until(deadline) => {}
+                changed = held.changed() => if changed.is_err() {
+                    return StoreError::Lost { reason: "nobody renews it any more".into() };
+                },
+            }
+        }
+    }
+}
+
+fn expired() -> StoreError {
+    StoreError::Lost { reason: "it could not be renewed in time".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures::{FutureExt, future::BoxFuture};
+    use std::sync::Mutex;
+
+    /// A clock that stands until it is set, and on which nobody wakes up.
+    #[derive(Default)]
+    struct Set(Mutex<(Duration, Duration)>);
+
+    impl Clock for Set {
+        fn now(&self) -> Duration {
+            self.0.lock().unwrap().0
+        }
+
+        fn wall(&self) -> Duration {
+            self.0.lock().unwrap().1
+        }
+
+        fn sleep_until(&self, _: Duration) -> BoxFuture<'static, ()> {
+            Box::pin(std::future::pending())
+        }
+
+        fn spawn(&self, _: BoxFuture<'static, ()>) {}
+    }
+
+    #[test]
+    fn a_machine_that_slept_does_not_believe_in_its_lease() {
+        let clock = Arc::new(Set::default());
+        let time = Duration::from_secs;
+        let deadline = Deadline::after(&*clock, time(25));
+        let (keeper, held) = watch::channel(Held::Until(deadline));
+        let hold = Hold::new(clock.clone(), held);
+        hold.ensure().unwrap();
+        // Its own clock says five seconds, the one on the wall two hours.
+        *clock.0.lock().unwrap() = (time(5), time(7200));
+        assert!(matches!(hold.ensure(), Err(StoreError::Lost { .. })));
+        assert!(hold.lost().now_or_never().is_some());
+        // Nobody has taken the lease meanwhile, and it was renewed.
+        keeper.send_replace(Held::Until(Deadline::after(&*clock, time(25))));
+        hold.ensure().unwrap();
+        assert!(hold.lost().now_or_never().is_none());
+        // A clock on the wall that is set back frees nobody from the other one.
+        *clock.0.lock().unwrap() = (time(31), time(0));
+        assert!(hold.ensure().is_err());
+        drop(keeper);
+        assert!(hold.lost().now_or_never().is_some());
+    }
+}

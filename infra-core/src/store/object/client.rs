@@ -1,0 +1,231 @@
+//! Objects put on conditions, and what became of a put whose answer was lost.
+
+use crate::{
+    boundary::{self, Boundary},
+    store::{
+        Clock, StoreError,
+        clock::{sleep, within},
+    },
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{
+    Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, UpdateVersion, path::Path,
+};
+use std::{sync::Arc, time::Duration};
+
+/// How long one call may take before its answer counts as lost, besides the time that the bytes take.
+const CALL: Duration = Duration::from_secs(5);
+/// How long the store may take for what it does on its own.
+const COPY: Duration = Duration::from_secs(20);
+/// How slow a line may be.
+const BYTES_PER_SECOND: u64 = 128 * 1024;
+/// How often a call is tried.
+const ATTEMPTS: u32 = 5;
+
+/// The objects of one stack.
+#[derive(Clone)]
+pub(super) struct Objects {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) directory: Path,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// An object as it was read.
+pub(super) struct Found {
+    pub(super) bytes: Vec<u8>,
+    pub(super) version: UpdateVersion,
+}
+
+/// What became of a conditional put.
+pub(super) enum Put {
+    /// It is what stands there.
+    Done(UpdateVersion),
+    /// Something else stands there, put by somebody else.
+    Collided,
+}
+
+impl Objects {
+    pub(super) fn path(&self, name: &str) -> Path {
+        name.split('/').fold(self.directory.clone(), Path::join)
+    }
+
+    /// Puts an object on a condition. `nonce` stands in `body` and nowhere else: after a lost answer it is read back,
+    /// and tells whether the put came through. So does a collision, for the client below may have tried twice.
+    pub(super) async fn put(&self, name: &str, body: Vec<u8>, mode: PutMode, nonce: &str) -> Result<Put, StoreError> {
+        let path = self.path(name);
+        let limit = limit(body.len() as u64);
+        let body = PutPayload::from(body);
+        let mut last = None;
+        for attempt in 0..ATTEMPTS {
+            self.pause(attempt).await;
+            boundary::reached(Boundary::ObjectPut);
+            let options = PutOptions::from(mode.clone());
+            let answer = self.bounded(limit, self.store.put_opts(&path, body.clone(), options)).await;
+            boundary::reached(Boundary::ObjectPutDone);
+            let error = match answer {
+                Ok(put) => return Ok(Put::Done(put.into())),
+                Err(error) if is_final(&error) => return Err(self.error(name, error)),
+                Err(error) => error,
+            };
+            let collided = is_collision(&error);
+            match self.get_once(name).await {
+                Ok(Some(found)) if contains(&found.bytes, nonce.as_bytes()) => return Ok(Put::Done(found.version)),
+                // What is read is older than what the put collided with, or there is no telling.
+                Ok(found) if collided && is_stale(found.as_ref(), &mode) => {}
+                Ok(_) if collided => return Ok(Put::Collided),
+                Ok(_) | Err(_) => {}
+            }
+            last = Some(error);
+        }
+        match last {
+            Some(error) if is_collision(&error) => Ok(Put::Collided),
+            Some(error) => Err(self.error(name, error)),
+            None => Ok(Put::Collided),
+        }
+    }
+
+    /// Puts an object, whatever stood there.
+    pub(super) async fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
+        let (path, body) = (self.path(name), PutPayload::from(content.to_vec()));
+        let put = || self.bounded(limit(content.len() as u64), self.store.put(&path, body.clone()));
+        self.retried(name, put).await.map(drop)
+    }
+
+    /// An object, or `None` when there is none.
+    pub(super) async fn get(&self, name: &str) -> Result<Option<Found>, StoreError> {
+        self.retried(name, || self.get_once(name)).await
+    }
+
+    /// The version of an object.
+    pub(super) async fn version(&self, name: &str) -> Result<Option<UpdateVersion>, StoreError> {
+        let path = self.path(name);
+        let head = || async {
+            let options = GetOptions { head: true, ..GetOptions::default() };
+            let found = absent(self.bounded(CALL, self.store.get_opts(&path, options)).await)?;
+            Ok(found.map(|found| UpdateVersion { e_tag: found.meta.e_tag, version: found.meta.version }))
+        };
+        self.retried(name, head).await
+    }
+
+    /// Copies an object over another one.
+    pub(super) async fn copy(&self, from: &str, to: &str) -> Result<(), StoreError> {
+        let (source, target) = (self.path(from), self.path(to));
+        self.retried(to, || self.bounded(COPY, self.store.copy(&source, &target))).await
+    }
+
+    /// The names in a directory.
+    pub(super) async fn list(&self, name: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path(name);
+        let list = || self.bounded(COPY, self.store.list(Some(&path)).map_ok(|object| object.location).try_collect());
+        let found: Vec<Path> = self.retried(name, list).await?;
+        Ok(found.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
+    }
+
+    /// Deletes what nobody needs any more. What cannot be deleted now is deleted by a later run.
+    pub(super) async fn delete(&self, names: Vec<String>) {
+        if names.is_empty() {
+            return;
+        }
+        boundary::reached(Boundary::ObjectDelete);
+        let paths: Vec<_> = names.iter().map(|name| Ok(self.path(name))).collect();
+        let deletions = self.store.delete_stream(stream::iter(paths).boxed());
+        let deletions = deletions.filter_map(async |answer| absent(answer).err()).collect::<Vec<_>>();
+        match within(&*self.clock, COPY, deletions).await {
+            Some(errors) => errors.iter().for_each(|error| tracing::debug!(%error, "a folded object stays for now")),
+            None => tracing::debug!("folded objects stay for now: no answer"),
+        }
+    }
+
+    async fn get_once(&self, name: &str) -> object_store::Result<Option<Found>> {
+        let path = self.path(name);
+        let answer = self.bounded(CALL, self.store.get_opts(&path, GetOptions::default())).await;
+        let Some(found) = absent(answer)? else {
+            return Ok(None);
+        };
+        let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
+        let bytes = self.bounded(limit(found.meta.size), found.bytes()).await?.to_vec();
+        Ok(Some(Found { bytes, version }))
+    }
+
+    async fn retried<T, F: Future<Output = object_store::Result<T>>>(
+        &self,
+        name: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, StoreError> {
+        let mut attempt = 0;
+        loop {
+            self.pause(attempt).await;
+            attempt += 1;
+            match call().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_final(&error) || attempt == ATTEMPTS => return Err(self.error(name, error)),
+                Err(_) => {}
+            }
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        limit: Duration,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> object_store::Result<T> {
+        within(&*self.clock, limit, call).await.unwrap_or_else(|| {
+            let source = format!("no answer within {} s", limit.as_secs()).into();
+            Err(Error::Generic { store: "object store", source })
+        })
+    }
+
+    /// Waits longer before each further attempt.
+    async fn pause(&self, attempt: u32) {
+        if attempt > 0 {
+            sleep(&*self.clock, Duration::from_millis(100) * 2_u32.pow(attempt)).await;
+        }
+    }
+
+    fn error(&self, name: &str, error: Error) -> StoreError {
+        StoreError::Object { path: self.path(name).to_string(), error }
+    }
+}
+
+fn limit(bytes: u64) -> Duration {
+    CALL + Duration::from_secs(bytes / BYTES_PER_SECOND)
+}
+
+fn absent<T>(answer: object_store::Result<T>) -> object_store::Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_collision(error: &Error) -> bool {
+    // A conditional update of what does not exist is refused as not found by some stores.
+    matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. })
+}
+
+/// Errors that trying again does not mend.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::PermissionDenied { .. }
+            | Error::Unauthenticated { .. }
+            | Error::NotImplemented { .. }
+            | Error::NotSupported { .. }
+            | Error::InvalidPath { .. }
+            | Error::UnknownConfigurationKey { .. }
+    )
+}
+
+/// Whether a read after a collision does not show what the put collided with.
+fn is_stale(found: Option<&Found>, mode: &PutMode) -> bool {
+    match (mode, found) {
+        (PutMode::Update(expected), Some(found)) => found.version == *expected,
+        (PutMode::Create, None) => true,
+        _ => false,
+    }
+}
+
+fn contains(bytes: &[u8], what: &[u8]) -> bool {
+    bytes.windows(what.len()).any(|window| window == what)
+}

@@ -1,0 +1,297 @@
+//! An object store that loses answers, fails, delays and shows what is no longer true; decided by a seed.
+
+use crate::simulation::{Process, World};
+use async_trait::async_trait;
+use futures::{
+    StreamExt, TryStreamExt,
+    channel::oneshot,
+    stream::{self, BoxStream},
+};
+use object_store::{
+    Attributes, CopyOptions, Error, Extensions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    memory::InMemory, path::Path,
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// What the objects really are, and what they were. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) objects: Arc<InMemory>,
+    past: Arc<Mutex<Past>>,
+    /// The epoch that each process has last put a snapshot with.
+    pub(crate) epochs: Arc<Mutex<HashMap<usize, u64>>>,
+}
+
+/// The version before the one that stands there.
+type Past = HashMap<Path, (ObjectMeta, Vec<u8>)>;
+
+/// The objects as one process sees them.
+pub(crate) struct Faulty {
+    truth: Truth,
+    world: World,
+    process: Arc<Process>,
+    number: usize,
+    dice: Arc<Mutex<Dice>>,
+    /// How many times fewer mishaps than in the roughest world.
+    calm: u64,
+    pub(crate) healed: Arc<AtomicBool>,
+    /// Whether every answer to a put is lost, and nothing else goes wrong.
+    pub(crate) deaf: Arc<AtomicBool>,
+    /// After how many more changes the process ends, in halves: an even number is before one, an odd one after it.
+    pub(crate) ends_after: Arc<AtomicU64>,
+}
+
+/// SplitMix64.
+#[derive(Debug)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % limit
+    }
+}
+
+/// What happens to one call.
+#[derive(Clone, Copy)]
+struct Fate {
+    delay: Duration,
+    mishap: Mishap,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mishap {
+    None,
+    /// It never arrives.
+    Refused,
+    /// It arrives, and the answer does not.
+    Lost,
+    /// There is never an answer.
+    Silent,
+    /// What is read is old.
+    Stale,
+}
+
+impl Faulty {
+    pub(crate) fn new(truth: &Truth, world: &World, process: &Arc<Process>, number: usize, seed: u64) -> Arc<Self> {
+        let calm = 4_u64.pow((seed % 3) as u32);
+        let (truth, world, process) = (truth.clone(), world.clone(), process.clone());
+        Arc::new(Self {
+            truth,
+            world,
+            process,
+            number,
+            dice: Arc::new(Mutex::new(Dice(seed))),
+            calm,
+            healed: Arc::default(),
+            deaf: Arc::default(),
+            ends_after: Arc::new(AtomicU64::new(u64::MAX)),
+        })
+    }
+
+    fn fate(&self) -> Fate {
+        let mut dice = self.dice.lock().unwrap();
+        if self.deaf.load(Ordering::Relaxed) {
+            return Fate { delay: Duration::from_millis(20), mishap: Mishap::Lost };
+        }
+        if self.healed.load(Ordering::Relaxed) {
+            return Fate { delay: Duration::from_millis(20), mishap: Mishap::None };
+        }
+        let delay = match dice.below(100 * self.calm) {
+            0..5 => dice.below(120_000),
+            5..20 => dice.below(8_000),
+            _ => dice.below(200),
+        };
+        let mishap = match dice.below(100 * self.calm) {
+            0..5 => Mishap::Refused,
+            5..13 => Mishap::Lost,
+            13..16 => Mishap::Silent,
+            16..24 => Mishap::Stale,
+            _ => Mishap::None,
+        };
+        Fate { delay: Duration::from_millis(delay), mishap }
+    }
+
+    /// Ends the process when its time has come: nothing of it ever runs again.
+    async fn live_on(&self) {
+        let left = self.ends_after.load(Ordering::Relaxed);
+        if left == 0 {
+            self.process.stop(Duration::from_hours(100));
+            self.process.running().await;
+        } else if left < u64::MAX {
+            self.ends_after.store(left - 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Lets `act` happen to the truth some time later, whether or not anybody still waits for it.
+    async fn change<T: Send + 'static>(&self, act: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+        // Nothing leaves a process that does not run.
+        self.process.running().await;
+        self.process.connected().await;
+        self.live_on().await;
+        let fate = self.fate();
+        let (done, answer) = oneshot::channel();
+        let world = self.world.clone();
+        self.world.spawn(async move {
+            world.sleep(fate.delay).await;
+            let outcome = match fate.mishap {
+                Mishap::Refused => Err(injected("refused")),
+                _ => act.await,
+            };
+            world.sleep(fate.delay / 8).await;
+            match fate.mishap {
+                Mishap::Silent => std::future::pending().await,
+                Mishap::Lost => drop(done.send(Err(injected("the answer was lost")))),
+                _ => drop(done.send(outcome)),
+            }
+        });
+        let outcome = answer.await.unwrap_or_else(|_| Err(injected("nobody answers")));
+        self.process.connected().await;
+        self.process.running().await;
+        self.live_on().await;
+        outcome
+    }
+}
+
+impl Truth {
+    async fn put(self, number: usize, path: Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let before = self.objects.get(&path).await.ok();
+        let bytes: Vec<u8> = payload.iter().flat_map(|bytes| bytes.to_vec()).collect();
+        let put = self.objects.put_opts(&path, payload, options).await?;
+        if let Some(before) = before {
+            let meta = before.meta.clone();
+            let bytes = before.bytes().await?.to_vec();
+            self.past.lock().unwrap().insert(path.clone(), (meta, bytes));
+        }
+        if path.filename() == Some("state.json") {
+            let json: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            self.epochs.lock().unwrap().insert(number, json["journal"]["epoch"].as_u64().unwrap());
+        }
+        Ok(put)
+    }
+
+    /// What it was before; nothing, when it has always been so.
+    fn old(&self, path: &Path) -> Result<GetResult> {
+        let past = self.past.lock().unwrap();
+        let Some((meta, bytes)) = past.get(path) else {
+            let source = "injected: not yet visible".into();
+            return Err(Error::NotFound { path: path.to_string(), source });
+        };
+        let bytes = bytes.clone();
+        let payload = GetResultPayload::Stream(stream::once(async move { Ok(bytes.into()) }).boxed());
+        let range = 0..meta.size;
+        Ok(GetResult {
+            payload,
+            meta: meta.clone(),
+            range,
+            attributes: Attributes::default(),
+            extensions: Extensions::default(),
+        })
+    }
+}
+
+fn injected(what: &str) -> Error {
+    Error::Generic { store: "injected", source: what.to_owned().into() }
+}
+
+#[async_trait]
+impl ObjectStore for Faulty {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.change(self.truth.clone().put(self.number, path.clone(), payload, options)).await
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(injected("no uploads in parts"))
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.process.running().await;
+        self.process.connected().await;
+        let Fate { delay, mishap } = self.fate();
+        self.world.sleep(delay).await;
+        let answer = match mishap {
+            Mishap::Silent => std::future::pending().await,
+            Mishap::Refused => Err(injected("refused")),
+            Mishap::Stale => self.truth.old(path),
+            Mishap::None | Mishap::Lost => self.truth.objects.get_opts(path, options).await,
+        };
+        self.world.sleep(delay / 8).await;
+        self.process.connected().await;
+        self.process.running().await;
+        answer
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let truth = self.truth.clone();
+        let fate = self.fate();
+        let (world, process) = (self.world.clone(), self.process.clone());
+        let left = self.ends_after.clone();
+        let delete = move |path: Result<Path>| {
+            let (truth, world, process) = (truth.clone(), world.clone(), process.clone());
+            let left = left.clone();
+            async move {
+                let path = path?;
+                match left.load(Ordering::Relaxed) {
+                    0 => process.stop(Duration::from_hours(100)),
+                    u64::MAX => {}
+                    more => left.store(more - 1, Ordering::Relaxed),
+                }
+                process.running().await;
+                world.sleep(fate.delay).await;
+                if fate.mishap == Mishap::Refused {
+                    return Err(injected("refused"));
+                }
+                truth.objects.delete(&path).await?;
+                Ok(path)
+            }
+        };
+        paths.then(delete).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let fate = self.fate();
+        let (mut skip, stale) = (fate.delay.subsec_millis() % 3, fate.mishap == Mishap::Stale);
+        // Some of what is there is not seen.
+        let seen = move |_: &ObjectMeta| {
+            skip += 1;
+            futures::future::ready(!stale || skip % 3 != 0)
+        };
+        self.truth.objects.list(prefix).try_filter(seen).boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.truth.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        if self.deaf.load(Ordering::Relaxed) {
+            return self.truth.objects.copy_opts(from, to, options).await;
+        }
+        let (truth, from, to) = (self.truth.clone(), from.clone(), to.clone());
+        self.change(async move { truth.objects.copy_opts(&from, &to, options).await }).await
+    }
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Faulty({})", self.number)
+    }
+}
+
+impl fmt::Display for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}

@@ -1,0 +1,246 @@
+//! Several writers of one stack, in an object store that does what networks do.
+
+use crate::{
+    faulty::{Dice, Faulty, Truth},
+    simulation::{Process, World},
+};
+use futures::executor::LocalPool;
+use infra_core::{
+    Urn,
+    state::{Entry, OperationId, Request, State, Verb},
+    store::{Clock, DataKey, ObjectStateStore, Session, StateStore, StoreError},
+    value::{Seal, Value},
+};
+use proptest::prelude::*;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+/// A world with one object store.
+pub(crate) struct Case {
+    pub(crate) world: World,
+    pub(crate) pool: LocalPool,
+    pub(crate) truth: Truth,
+    seal: Arc<dyn Seal>,
+    log: Arc<Mutex<Log>>,
+}
+
+/// What the processes have seen.
+#[derive(Default)]
+struct Log {
+    sessions: Vec<Opened>,
+    acknowledged: BTreeSet<String>,
+    calling: Vec<usize>,
+    calls: usize,
+}
+
+/// One session that was opened.
+#[derive(Debug)]
+struct Opened {
+    epoch: u64,
+    /// What it found.
+    found: BTreeSet<String>,
+    /// What it tried to write.
+    own: BTreeSet<String>,
+}
+
+/// A process that opens the stack again and again.
+#[derive(Clone)]
+struct Actor {
+    number: usize,
+    world: World,
+    process: Arc<Process>,
+    store: ObjectStateStore,
+    log: Arc<Mutex<Log>>,
+    truth: Truth,
+    all: Vec<Arc<Process>>,
+}
+
+impl Case {
+    pub(crate) fn new() -> Self {
+        let seal = Arc::new(DataKey::random().unwrap());
+        Self { world: World::default(), pool: LocalPool::new(), truth: Truth::default(), seal, log: Arc::default() }
+    }
+
+    pub(crate) fn store(&self, process: &Arc<Process>, number: usize, seed: u64) -> (ObjectStateStore, Arc<Faulty>) {
+        let objects = Faulty::new(&self.truth, &self.world, process, number, seed);
+        let store = ObjectStateStore::new(objects.clone(), "states", self.seal.clone()).clock(process.clone());
+        (store.fold_after(100 * 1024), objects)
+    }
+
+    /// A store for which nothing goes wrong.
+    pub(crate) fn calm(&self) -> (ObjectStateStore, Arc<Process>, Arc<Faulty>) {
+        let process = self.world.process(Duration::from_hours(7), false);
+        let (store, objects) = self.store(&process, usize::MAX, 0);
+        objects.healed.store(true, Ordering::Relaxed);
+        (store, process, objects)
+    }
+
+    /// Runs one task to its end.
+    pub(crate) fn finish<T: Send + 'static>(&mut self, task: impl Future<Output = T> + Send + 'static) -> T {
+        self.world.finish(&mut self.pool, task)
+    }
+}
+
+pub(crate) fn entry(name: &str) -> Entry {
+    Entry::Intent(Request {
+        operation: OperationId::random().unwrap(),
+        verb: Verb::Create,
+        urn: Urn::new("dev", "p", "t:T", name).unwrap(),
+        region: None,
+        generation: 0,
+        id: None,
+        inputs: Value::empty(),
+        dependencies: Vec::new(),
+        seed: String::new(),
+        at: String::new(),
+        marks: infra_core::state::Marks::default(),
+        origin: None,
+    })
+}
+
+pub(crate) fn names(state: &State) -> BTreeSet<String> {
+    state.open.iter().map(|open| open.request.urn.name().to_owned()).collect()
+}
+
+impl Actor {
+    async fn live(self, mut dice: Dice) {
+        for round in 0..3 {
+            self.process.sleep_until(self.process.now() + Duration::from_secs(dice.below(40))).await;
+            if let Ok(session) = self.store.open("p", "dev").await {
+                self.work(session, round, &mut dice).await;
+            }
+        }
+    }
+
+    async fn work(&self, mut session: Session, round: usize, dice: &mut Dice) {
+        let epoch = self.truth.epochs.lock().unwrap()[&self.number];
+        let at = {
+            let mut log = self.log.lock().unwrap();
+            log.sessions.push(Opened { epoch, found: names(&session.state), own: BTreeSet::new() });
+            log.sessions.len() - 1
+        };
+        let mut state = session.state.clone();
+        for step in 0..dice.below(12) {
+            let name = format!("{}-{round}-{step}", self.number);
+            let entry = entry(&name);
+            self.log.lock().unwrap().sessions[at].own.insert(name.clone());
+            state.apply(entry.clone());
+            if session.journal.append(entry).await.is_err() {
+                return;
+            }
+            self.log.lock().unwrap().acknowledged.insert(name);
+            if session.journal.ensure_held().is_err() {
+                return;
+            }
+            if dice.below(8) == 0 {
+                self.process.cut(Duration::from_secs(dice.below(90)));
+            }
+            if !self.call(&session, Duration::from_secs(dice.below(60))).await {
+                return;
+            }
+            match dice.below(20) {
+                0 => self.process.stop(Duration::from_secs(dice.below(200))),
+                1 => self.process.stop(Duration::from_mins(15)),
+                2 | 3 if session.fold(&mut state).await.is_err() => return,
+                _ => {}
+            }
+            self.process.running().await;
+        }
+        if session.fold(&mut state).await.is_ok() {
+            // A lease that is not given back expires.
+            let _ = session.close().await;
+        }
+    }
+
+    /// Calls a provider, as an operation does; whether the stack is still held afterwards.
+    async fn call(&self, session: &Session, time: Duration) -> bool {
+        // No deadline helps where the clocks lie.
+        if !self.process.oblivious {
+            let mut log = self.log.lock().unwrap();
+            let others: Vec<usize> =
+                log.calling.iter().copied().filter(|other| !self.all[*other].is_stopped()).collect();
+            assert!(others.is_empty(), "{} calls a provider while {others:?} do", self.number);
+            log.calling.push(self.number);
+            log.calls += 1;
+        }
+        let held = tokio::select! {
+            biased;
+            _ = session.journal.lost() => false,
+            () = self.process.sleep_until(self.process.now() + time) => true,
+        };
+        self.log.lock().unwrap().calling.retain(|other| *other != self.number);
+        held
+    }
+}
+
+/// Lets writers do their worst, then checks what is left.
+fn compete(seed: u64, writers: usize) -> usize {
+    let mut case = Case::new();
+    let mut dice = Dice(seed);
+    let skewed =
+        |dice: &mut Dice| case.world.process(Duration::from_secs(10_000 + dice.below(100_000)), dice.below(3) == 0);
+    let all: Vec<Arc<Process>> = (0..writers).map(|_| skewed(&mut dice)).collect();
+    let mut stores = Vec::new();
+    for (number, process) in all.iter().enumerate() {
+        let (store, objects) = case.store(process, number, dice.below(u64::MAX));
+        stores.push(objects);
+        let (world, log, truth) = (case.world.clone(), case.log.clone(), case.truth.clone());
+        let actor = Actor { number, world, process: process.clone(), store, log, truth, all: all.clone() };
+        let dice = Dice(dice.below(u64::MAX));
+        actor.world.spawn(actor.clone().live(dice));
+    }
+    case.world.run(&mut case.pool, Duration::from_mins(10));
+
+    let (calm, _, _) = case.calm();
+    let store = calm.clone();
+    let session = case.finish(async move {
+        loop {
+            match store.open("p", "dev").await {
+                Err(StoreError::Locked { .. }) => {}
+                session => return session.unwrap(),
+            }
+        }
+    });
+    let found = names(&session.state);
+    // Whoever was stopped wakes up, and finds the stack in other hands.
+    case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(20));
+    session.journal.ensure_held().unwrap();
+    assert!(all.iter().all(|process| !process.is_stopped()));
+    case.finish(session.close()).unwrap();
+    let left = case.finish(async move { calm.peek("p", "dev").await.unwrap().unwrap() });
+    left.verify().unwrap();
+    assert_eq!(names(&left), found, "somebody who woke up late has changed something");
+
+    let log = case.log.lock().unwrap();
+    let lost: Vec<_> = log.acknowledged.difference(&found).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    for earlier in &log.sessions {
+        for later in log.sessions.iter().filter(|later| later.epoch > earlier.epoch) {
+            let unseen: BTreeSet<_> = earlier.own.difference(&later.found).collect();
+            let newer = log.sessions.iter().filter(|newest| newest.epoch > later.epoch);
+            let shown = newer.map(|newest| &newest.found).chain([&found]);
+            for name in shown.flatten() {
+                assert!(!unseen.contains(name), "{name} came after its writer had been fenced off");
+            }
+        }
+    }
+    log.calls
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_the_network_does_there_is_one_writer_and_nothing_is_lost(seed in any::<u64>(), writers in 2..4_usize) {
+        compete(seed, writers);
+    }
+}
+
+#[test]
+fn the_writers_do_get_to_work() {
+    let calls: usize = (0..20).map(|seed| compete(seed, 3)).sum();
+    assert!(calls > 50, "only {calls} calls: the histories are too poor to show anything");
+}

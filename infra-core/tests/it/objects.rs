@@ -1,0 +1,341 @@
+//! States in object stores: the lease, the journal, and what damage is answered with.
+
+use crate::{
+    common::{Lifecycle, sized},
+    leases::{Case, entry, names},
+};
+use futures::task::LocalSpawnExt;
+use infra_core::{
+    Config, Engine, Result, Stack,
+    event::{Event, Events},
+    state::{Entry, OperationId, State},
+    store::{Session, StateStore, StoreError},
+    testing::Fault,
+    value::Value,
+};
+use insta::assert_snapshot;
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
+};
+
+impl Case {
+    fn open(&mut self, store: &(impl StateStore + Clone + 'static)) -> std::result::Result<Session, StoreError> {
+        let store = store.clone();
+        self.finish(async move { store.open("p", "dev").await })
+    }
+
+    fn peek(&mut self) -> std::result::Result<State, StoreError> {
+        let (store, ..) = self.calm();
+        self.finish(async move { store.peek("p", "dev").await }).map(Option::unwrap)
+    }
+
+    fn append(&mut self, session: &Session, name: &str) -> std::result::Result<(), StoreError> {
+        let (journal, entry) = (session.journal.clone(), entry(name));
+        self.finish(async move { journal.append(entry).await })
+    }
+
+    fn objects(&mut self) -> Vec<String> {
+        use futures::TryStreamExt;
+        let list = self.truth.objects.list(None).map_ok(|object| object.location.to_string());
+        self.finish(list.try_collect::<Vec<_>>()).unwrap()
+    }
+
+    fn text(&mut self, name: &str) -> String {
+        let (objects, path) = (self.truth.objects.clone(), Path::from(format!("states/p/dev/{name}")));
+        let bytes = self.finish(async move { objects.get(&path).await.unwrap().bytes().await.unwrap() });
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    fn damage(&mut self, name: &str, text: String) {
+        let (objects, path) = (self.truth.objects.clone(), Path::from(format!("states/p/dev/{name}")));
+        self.finish(async move { objects.put(&path, text.into()).await }).unwrap();
+    }
+}
+
+fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_was_appended_is_found_by_whoever_comes_next() {
+    let mut case = Case::new();
+    let (store, ..) = case.calm();
+    let mut session = case.open(&store).unwrap();
+    case.append(&session, "a").unwrap();
+    case.append(&session, "b").unwrap();
+    assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
+    let mut state = case.peek().unwrap();
+    let state = case.finish(async move {
+        session.fold(&mut state).await.unwrap();
+        session.journal.append(entry("c")).await.unwrap();
+        session.close().await.unwrap();
+        state
+    });
+    assert_eq!(state.serial, 1);
+    assert_snapshot!(case.objects().join("\n"), @r"
+        states/p/dev/journal/00000000000000000004
+        states/p/dev/lease
+        states/p/dev/state.json
+        states/p/dev/state.json.previous
+        ");
+    let begun = case.world.now();
+    let session = case.open(&store).unwrap();
+    assert!(case.world.since(begun) < Duration::from_secs(2), "a lease that was given back is taken at once");
+    assert_eq!((names(&session.state), session.state.serial), (set(["a", "b", "c"]), 1));
+}
+
+#[test]
+fn a_lost_answer_is_read_back() {
+    let mut case = Case::new();
+    let (store, _, objects) = case.calm();
+    objects.deaf.store(true, Ordering::Relaxed);
+    let mut session = case.open(&store).unwrap();
+    case.append(&session, "a").unwrap();
+    case.append(&session, "b").unwrap();
+    let mut state = case.peek().unwrap();
+    case.finish(async move {
+        session.fold(&mut state).await.unwrap();
+        session.close().await.unwrap();
+    });
+    assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
+    let begun = case.world.now();
+    case.open(&store).unwrap();
+    assert!(case.world.since(begun) < Duration::from_secs(10), "the lease was given back");
+}
+
+#[test]
+fn a_lease_that_is_renewed_is_not_taken() {
+    let mut case = Case::new();
+    let (holder, ..) = case.calm();
+    let session = case.open(&holder).unwrap();
+    let (store, ..) = case.calm();
+    let begun = case.world.now();
+    let error = case.open(&store).map(drop).unwrap_err();
+    let StoreError::Locked { holder: Some(holder) } = &error else { panic!("{error}") };
+    assert_eq!(holder.process, std::process::id());
+    assert!(error.to_string().starts_with("another run holds the stack: process "), "{error}");
+    assert!(case.world.since(begun) < Duration::from_secs(15), "one renewal is enough to know");
+    case.append(&session, "a").unwrap();
+}
+
+#[test]
+fn a_lease_that_is_not_renewed_is_taken_over_and_its_holder_finds_out() {
+    let mut case = Case::new();
+    let (late, process, _) = case.calm();
+    let mut session = case.open(&late).unwrap();
+    case.append(&session, "a").unwrap();
+    process.stop(Duration::from_mins(10));
+
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let events = Events::to(move |event| {
+        if let Event::Message(diagnostic) = event {
+            log.lock().unwrap().push(diagnostic.to_string());
+        }
+    });
+    let store = case.calm().0.events(events);
+    let begun = case.world.now();
+    let successor = case.open(&store).unwrap();
+    let waited = case.world.since(begun);
+    assert!(waited > Duration::from_secs(35) && waited < Duration::from_secs(40), "{waited:?}");
+    let told = told.lock().unwrap().join("\n");
+    assert!(told.contains("if it is not renewed within 35 s, it is taken over"), "{told}");
+    assert_eq!(names(&successor.state), set(["a"]));
+    case.append(&successor, "b").unwrap();
+
+    case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(10));
+    assert!(matches!(session.journal.ensure_held(), Err(StoreError::Lost { .. })));
+    let error = case.append(&session, "late").unwrap_err();
+    assert!(error.to_string().contains("taken over"), "{error}");
+    let mut state = session.state.clone();
+    let error = case.finish(async move { session.fold(&mut state).await }).unwrap_err();
+    assert!(matches!(error, StoreError::Lost { .. }), "{error}");
+    assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
+    successor.journal.ensure_held().unwrap();
+}
+
+#[test]
+fn unlock_takes_the_stack_from_a_run_that_does_not_end() {
+    let mut case = Case::new();
+    let (store, ..) = case.calm();
+    let unlock = |case: &mut Case| {
+        let (store, ..) = case.calm();
+        case.finish(async move { store.unlock("p", "dev").await.unwrap() })
+    };
+    assert_eq!(unlock(&mut case), None);
+    let session = case.open(&store).unwrap();
+    assert_eq!(unlock(&mut case).map(|holder| holder.process), Some(std::process::id()));
+    let journal = session.journal.clone();
+    let begun = case.world.now();
+    let error = case.finish(async move { journal.lost().await });
+    assert_snapshot!(error.to_string(), @r"the lease on the stack is lost: it was broken by `unlock`");
+    assert!(case.world.since(begun) < Duration::from_secs(12));
+    drop(session);
+    // Its holder might not have noticed yet.
+    let session = case.open(&store).unwrap();
+    assert!(case.world.since(begun) > Duration::from_secs(35));
+    case.finish(session.close()).unwrap();
+    assert_eq!(unlock(&mut case), None);
+}
+
+/// Ends the process before and after every change it makes to the objects.
+#[test]
+fn a_process_can_end_at_any_moment() {
+    let mut folded = 0;
+    for moment in 0.. {
+        let mut case = Case::new();
+        let (store, process, objects) = case.calm();
+        let mut session = case.open(&store).unwrap();
+        objects.ends_after.store(moment, Ordering::Relaxed);
+        let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
+        let log = acknowledged.clone();
+        case.world.spawn(async move {
+            let mut state = session.state.clone();
+            for name in ["a", "b", "c"] {
+                state.apply(entry(name));
+                session.journal.append(entry(name)).await.unwrap();
+                log.lock().unwrap().insert(name.to_owned());
+            }
+            session.fold(&mut state).await.unwrap();
+            session.journal.append(entry("d")).await.unwrap();
+            log.lock().unwrap().insert("d".to_owned());
+        });
+        case.world.run(&mut case.pool, Duration::from_mins(1));
+        let ended = process.is_stopped();
+        let (next, ..) = case.calm();
+        let successor = case.open(&next).unwrap();
+        let found = names(&successor.state);
+        let acknowledged = acknowledged.lock().unwrap().clone();
+        assert!(found.is_superset(&acknowledged), "after {moment}: {acknowledged:?}, but {found:?}");
+        folded += successor.state.serial;
+        case.finish(successor.close()).unwrap();
+        // What an interrupted fold left behind is gone; only the fence stays.
+        let journal = case.objects().into_iter().filter(|name| name.contains("/journal/")).count();
+        assert!(journal <= 1, "after {moment}: {:?}", case.objects());
+        if !ended {
+            assert!(moment > 10 && folded > 1, "{moment} {folded}");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_long_run_folds_its_journal_and_keeps_the_progress_of_open_operations() {
+    let mut case = Case::new();
+    let (store, ..) = case.calm();
+    let session = case.open(&store.fold_after(300 * 1024)).unwrap();
+    let operation = OperationId::random().unwrap();
+    let Entry::Intent(mut request) = entry("phased") else { panic!() };
+    request.operation = operation.clone();
+    let journal = session.journal.clone();
+    case.finish(async move {
+        journal.append(Entry::Intent(request)).await.unwrap();
+        journal.append(Entry::Progress { operation, value: Value::from("half way") }).await.unwrap();
+    });
+    for number in 0..60 {
+        case.append(&session, &format!("n{number}")).unwrap();
+    }
+    let objects = case.objects();
+    assert!(objects.iter().any(|name| name.ends_with("state.json.previous")), "it was never folded");
+    assert!(objects.len() < 30, "{objects:#?}");
+    let state = case.peek().unwrap();
+    assert_eq!(state.open.len(), 61);
+    assert_eq!(state.open[0].progress, [Value::from("half way")]);
+    assert!(state.serial > 1);
+}
+
+#[test]
+fn damage_is_refused_by_its_line() {
+    let mut case = Case::new();
+    let (store, ..) = case.calm();
+    let mut session = case.open(&store).unwrap();
+    case.append(&session, "a").unwrap();
+    let mut state = case.peek().unwrap();
+    let session = case.finish(async move {
+        session.fold(&mut state).await.unwrap();
+        session
+    });
+    case.append(&session, "b").unwrap();
+    let journal = case.objects().into_iter().rfind(|name| name.contains("/journal/")).unwrap();
+    let journal = journal.strip_prefix("states/p/dev/").unwrap().to_owned();
+    let mut refused = |name: &str, change: &dyn Fn(&str) -> String| {
+        let whole = case.text(name);
+        case.damage(name, change(&whole));
+        let error = case.peek().unwrap_err().diagnostic().to_string();
+        case.damage(name, whole);
+        error
+    };
+    assert_snapshot!(refused(&journal, &|text| text[..text.len() - 9].to_owned()), @r"
+        error: states/p/dev/journal/00000000000000000003: line 2: it ends in the middle: the rest was cut off
+          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        ");
+    assert_snapshot!(refused(&journal, &|text| text.replace("create", "delete")), @r"
+        error: states/p/dev/journal/00000000000000000003: line 2: its checksum does not fit: the line was changed
+          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        ");
+    assert_snapshot!(refused(&journal, &|text| text.replacen("\"dev\"", "\"prod\"", 1)), @r"
+        error: states/p/dev/journal/00000000000000000003: line 1: it is number 3 of stack `p/prod`
+          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        ");
+    assert_snapshot!(refused("state.json", &|text| text[..text.len() / 2].to_owned()), @r"
+        error: states/p/dev/state.json: line 15: it ends in the middle: the rest was cut off
+          hint: nothing was changed; restore the file from a copy (states/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        ");
+    assert_snapshot!(refused("state.json", &|text| text.replace("\"journal\"", "\"jurnal\"")), @r"
+        error: states/p/dev/state.json: line 1: it does not tell where its journal begins: missing field `journal`
+          hint: nothing was changed; restore the file from a copy (states/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        ");
+    case.damage("lease", "{}".into());
+    assert_snapshot!(case.open(&store).map(drop).unwrap_err().diagnostic().to_string(), @r"
+        error: states/p/dev/lease: line 1: it is no lease: missing field `epoch`; remove it, for it tells nothing but who writes
+          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        ");
+}
+
+#[test]
+fn a_call_is_abandoned_when_the_lease_may_be_lost() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _entered = runtime.enter();
+    let mut case = Case::new();
+    let (store, process, _) = case.calm();
+    let life = Lifecycle::new();
+    life.cloud.faults(|_| Some(Fault::Hang));
+    let program = |stack: &Stack, _: &Config| -> Result {
+        stack.add("thing", sized(1));
+        stack.add("other", sized(2));
+        Ok(())
+    };
+    let (first, cloud) = (Engine::new("p", "dev", store).parallel(1), life.clone());
+    let outcome = Arc::new(Mutex::new(None));
+    let answer = outcome.clone();
+    let run = async move {
+        let report = first.up(&cloud.wrap(&program)).await;
+        *answer.lock().unwrap() = Some(report.map(drop).unwrap_err().diagnostics()[0].to_string());
+    };
+    case.pool.spawner().spawn_local(run).unwrap();
+    case.world.run(&mut case.pool, Duration::from_mins(1));
+    assert_eq!(life.cloud.things().len(), 1, "one call was begun, and hangs");
+    process.cut(Duration::from_mins(10));
+    case.world.run(&mut case.pool, Duration::from_secs(90));
+    assert_snapshot!(outcome.lock().unwrap().clone().unwrap(), @r"
+        error: the lease on the stack is lost: it could not be renewed in time
+          hint: nothing new was begun, and what was running is written down as open: run it again, and it is settled first
+        ");
+
+    life.cloud.heal();
+    let (store, ..) = case.calm();
+    let (second, cloud) = (Engine::new("p", "dev", store), life.clone());
+    let again = outcome.clone();
+    let run = async move {
+        let report = second.up(&cloud.wrap(&program)).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        *again.lock().unwrap() = None;
+    };
+    case.pool.spawner().spawn_local(run).unwrap();
+    case.world.run(&mut case.pool, Duration::from_mins(4));
+    assert_eq!(*outcome.lock().unwrap(), None, "the second run came to its end");
+    assert!(life.cloud.things().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.things());
+}
