@@ -287,7 +287,7 @@ impl<'a> Executor<'a> {
                 if *perhaps && !self.absent.contains(urn) {
                     return Ok(Begun::Done);
                 }
-                if *goes_first && !self.still_needed(urn)? {
+                if *goes_first && self.is_current(urn, *generation) && !self.still_needed(urn)? {
                     self.dropped.insert(urn.clone());
                 }
                 if self.dropped.contains(urn) && self.is_current(urn, *generation) {

@@ -12,6 +12,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("stacks", &["infra-core", "infra-aws", "infra-cli"]),
     ("kit", &[]),
     ("tasks", &["kit"]),
+    ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks"]),
 ];

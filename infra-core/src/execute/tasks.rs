@@ -20,7 +20,7 @@ pub(super) enum Task {
         urn: Urn,
         generation: u32,
         action: Action,
-        /// It is the first half of a replacement.
+        /// It is the first half of a replacement, or of one that an earlier run began.
         goes_first: bool,
         /// Only if its set turns out not to have it.
         perhaps: bool,
@@ -70,7 +70,9 @@ impl TaskGraph {
             match (step.action, step.generation) {
                 (Action::Same, _) if step.perhaps.is_none() => {}
                 (action, Some(generation)) => {
-                    let task = Task::Remove { urn, generation, action, goes_first: false, perhaps: false };
+                    // Its deletion was begun, so nobody needs it any more; what is made anew may bear the same name.
+                    let goes_first = graph.node(&urn).is_some() && state.current(&urn).is_none();
+                    let task = Task::Remove { urn, generation, action, goes_first, perhaps: false };
                     removes.entry(&step.urn).or_default().push(all.push(task));
                 }
                 (action, None) => {

@@ -168,6 +168,10 @@ impl<'a> Planner<'a> {
             self.problems.push(protected(&node.urn, "replaced").because(why.join("\n")));
         }
         let order = (action == Action::Replace).then(|| self.order(node, recorded));
+        if action == Action::Create && self.state.resources.contains_key(&node.urn) {
+            // An earlier run began to delete the old one: it goes first, like in a replacement of that order.
+            self.going_first.insert(&node.urn);
+        }
         if action == Action::Replace {
             self.changing.insert(&node.urn, action);
         }

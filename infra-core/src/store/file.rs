@@ -47,6 +47,16 @@ impl FileStore {
         self.directory.join(program).join(stack)
     }
 
+    /// Makes a stack's directory, durably.
+    fn make(&self, directory: &Path) -> Result<(), StoreError> {
+        if directory.join("state.json").exists() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        let above = directory.ancestors().skip(1).take_while(|above| above.starts_with(&self.directory));
+        above.chain(self.directory.parent().filter(|above| above.is_dir())).try_for_each(sync_directory)
+    }
+
     fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
         Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
     }
@@ -135,7 +145,7 @@ impl StateStore for FileStore {
             urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
         }
         let directory = self.directory_of(program, stack);
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+        self.make(&directory)?;
         let lock = lock(&directory.join("lock"))?;
         let (state, seal, size) = match self.read(program, stack)? {
             Some(Found { state, seal, size }) => (state, seal, size),
@@ -229,6 +239,7 @@ impl Files {
             file.seek(io::SeekFrom::End(0)).map_err(io())?;
         }
         file.sync_all().map_err(io())?;
+        // Otherwise the directory may forget the file, and with it intents that were waited for.
         sync_directory(&self.directory)?;
         Ok(file)
     }
@@ -256,12 +267,13 @@ fn write_snapshot(directory: &Path, seal: &Arc<dyn Seal>, state: &State) -> Resu
     }
     boundary::reached(Boundary::SnapshotRename);
     fs::rename(&next, &path).map_err(StoreError::io(&path))?;
-    boundary::reached(Boundary::DirectorySync);
     sync_directory(directory)?;
     Ok(text.len() as u64)
 }
 
+/// Makes new, renamed and removed names in a directory durable.
 fn sync_directory(directory: &Path) -> Result<(), StoreError> {
+    boundary::reached(Boundary::DirectorySync);
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(directory))
 }
 

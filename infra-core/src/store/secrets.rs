@@ -1,6 +1,9 @@
 //! The key that encrypts the secrets of a store.
 
-use crate::value::{Seal, SealError};
+use crate::{
+    boundary::{self, Boundary},
+    value::{Seal, SealError},
+};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -53,14 +56,8 @@ impl DataKey {
     /// The key in a file that only its owner may read; the file is made when there is none.
     pub fn of_file(path: &Path) -> Result<Self, KeyError> {
         let io = |error| KeyError::Io { path: path.to_owned(), error };
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(mut file) => {
-                let key = random::<32>()?;
-                file.write_all(hex::encode(key).as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
-                return Ok(Self::of(key));
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(io(error)),
+        if !path.try_exists().map_err(io)? {
+            Self::make_file(path)?;
         }
         let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
@@ -71,6 +68,24 @@ impl DataKey {
         let mut key = [0; 32];
         hex::decode_to_slice(text.trim(), &mut key).map_err(|_| KeyError::Malformed(path.to_owned()))?;
         Ok(Self::of(key))
+    }
+
+    /// Written beside and linked, so that a file of this name always holds a whole key; whoever comes first makes it.
+    fn make_file(path: &Path) -> Result<(), KeyError> {
+        let io = |error| KeyError::Io { path: path.to_owned(), error };
+        let beside = path.with_extension(hex::encode(random::<8>()?));
+        boundary::reached(Boundary::KeyWrite);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(io)?;
+        let written = file.write_all(hex::encode(random::<32>()?).as_bytes()).and_then(|()| file.sync_all());
+        let linked = written.and_then(|()| {
+            boundary::reached(Boundary::KeyLink);
+            match fs::hard_link(&beside, path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                _ => Ok(()),
+            }
+        });
+        fs::remove_file(&beside).and(linked).map_err(io)?;
+        fs::File::open(path.parent().unwrap_or(path)).and_then(|directory| directory.sync_all()).map_err(io)
     }
 
     fn of(key: [u8; 32]) -> Self {

@@ -1,7 +1,7 @@
 //! The life of a stack, on a cloud in memory: every plan is a snapshot, every preview leaves the state as it was.
 
 use crate::common::{Lifecycle, Port, Program, Thing, placed, sized, using};
-use infra_core::{Config, Output, ProgramError, Result, Stack, random::Password, testing::Fault};
+use infra_core::{Config, Output, ProgramError, Result, Stack, random::Password, state::Verb, testing::Fault};
 use insta::assert_snapshot;
 
 fn network(stack: &Stack, _: &Config) -> Result {
@@ -236,6 +236,44 @@ async fn what_was_asked_for_and_is_no_longer_declared_is_deleted() {
     net: an interrupted create did happen: net-1 is taken over
     delete net
     ");
+}
+
+#[tokio::test]
+async fn a_deletion_that_was_begun_ends_before_the_same_is_made_again() {
+    let life = Lifecycle::new();
+    life.done(&network).await;
+    life.cloud.faults(|request| (request.verb == Verb::Delete).then_some(Fault::After));
+    assert!(!life.engine().destroy(&life.wrap(&network)).await.unwrap().is_success());
+    life.cloud.heal();
+    // The other way round, a new host with the old one's name or path would be deleted instead of the old one.
+    assert_snapshot!(life.done(&network).await, @r"
+    delete host
+    create host
+    ");
+}
+
+#[tokio::test]
+async fn the_first_half_of_a_replacement_that_was_begun_ends_before_the_second_begins() {
+    let life = Lifecycle::new();
+    let program = |number: u32| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let port = stack.add("port", Port { number: number.into(), uses: None });
+            stack.add("rule", Thing { place: Some(port.id.clone()), ..Thing::default() });
+            stack.add("user", using(&port.id));
+            Ok(())
+        }
+    };
+    life.done(&program(80)).await;
+    life.cloud.faults(|request| (request.verb == Verb::Delete && request.urn.name() == "port").then_some(Fault::After));
+    assert!(!life.up(&program(81)).await.unwrap().is_success());
+    life.cloud.heal();
+    assert_snapshot!(life.done(&program(81)).await, @r"
+    delete port
+    create port
+    create rule
+    update user
+    ");
+    life.destroy().await;
 }
 
 #[tokio::test]

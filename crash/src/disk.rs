@@ -1,0 +1,173 @@
+//! What is left on the disk when the power is cut, which takes more than a SIGKILL does: everything that was written
+//! and not synced.
+//!
+//! The dying process notes what is durable whenever that changes; afterwards the harness takes a random part of the
+//! rest. Only stores that keep files of their own are treated so.
+
+use crate::{Result, broken::Broken, place::Place};
+use fastrand::Rng;
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+/// What of a stack's files is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Durable {
+    /// How much of the journal.
+    journal_bytes: u64,
+    /// Whether the directory says that there is a journal.
+    journal_named: bool,
+    /// Whether the directory says which snapshot is the new one.
+    snapshot_named: bool,
+}
+
+/// Keeps the note of what is durable, boundary by boundary.
+pub struct Watch {
+    stack_files: PathBuf,
+    note: File,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    durable: Durable,
+    syncing_directory: bool,
+}
+
+impl Watch {
+    /// Begins to watch; `None` for stores without files.
+    pub fn begin(place: &Place) -> Result<Option<Self>> {
+        let Some(stack_files) = place.stack_files() else {
+            return Ok(None);
+        };
+        let note = OpenOptions::new().write(true).create(true).truncate(false).open(note_path(place))?;
+        let durable = read_note(place)?;
+        Ok(Some(Self { stack_files, note, seen: Mutex::new(Seen { durable, ..Seen::default() }) }))
+    }
+
+    /// Notes what has become durable by the time this boundary is reached.
+    pub fn reached(&self, boundary: &str) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let journal = self.stack_files.join("journal");
+        if std::mem::take(&mut seen.syncing_directory) {
+            seen.durable.snapshot_named = true;
+            seen.durable.journal_named = journal.exists();
+        }
+        match boundary {
+            "JournalBegin" if !journal.exists() => {
+                seen.durable.journal_named = false;
+                seen.durable.journal_bytes = 0;
+            }
+            // The one writer is here, and has synced all that it wrote before.
+            "JournalWrite" | "JournalSynced" => {
+                seen.durable.journal_bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+            }
+            "JournalRemove" => seen.durable.journal_bytes = 0,
+            "SnapshotRename" => seen.durable.snapshot_named = false,
+            "DirectorySync" => seen.syncing_directory = true,
+            _ => {}
+        }
+        let Durable { journal_bytes, journal_named, snapshot_named } = seen.durable;
+        let note = [journal_bytes.to_le_bytes(), [u8::from(journal_named), u8::from(snapshot_named), 0, 0, 0, 0, 0, 0]];
+        // One write of sixteen bytes: no kill can fall into it. If it failed, the harness would take too little.
+        let _ = self.note.write_all_at(note.as_flattened(), 0);
+    }
+}
+
+/// Cuts the power: takes a random part of what was not durable.
+pub fn cut(place: &Place, rng: &mut Rng) -> Result<()> {
+    let Some(stack_files) = place.stack_files() else {
+        return Ok(());
+    };
+    let durable = read_note(place)?;
+    let snapshot = stack_files.join("state.json");
+    if !durable.snapshot_named && rng.bool() {
+        // The rename is lost, and so is the removal of the journal that came before it.
+        match fs::copy(stack_files.join("state.json.previous"), &snapshot) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => remove(&snapshot)?,
+            other => drop(other?),
+        }
+    }
+    let journal = stack_files.join("journal");
+    if !durable.journal_named && rng.bool() {
+        return remove(&journal);
+    }
+    shorten(&journal, durable.journal_bytes, rng)
+}
+
+/// Does to the files what a broken engine would have done.
+pub fn spoil(place: &Place, broken: Broken, rng: &mut Rng) -> Result<()> {
+    let Some(stack_files) = place.stack_files() else {
+        return Ok(());
+    };
+    let journal = stack_files.join("journal");
+    match broken {
+        Broken::Blind | Broken::Anonymous => Ok(()),
+        Broken::Unsynced => {
+            let header = fs::read(&journal).unwrap_or_default().iter().position(|&byte| byte == b'\n');
+            shorten(&journal, header.map_or(0, |end| end as u64 + 1), rng)
+        }
+        Broken::Torn => match fs::read(stack_files.join("state.json.next")) {
+            Ok(next) => Ok(fs::write(stack_files.join("state.json"), &next[..rng.usize(..=next.len() / 2)])?),
+            Err(_) => Ok(()),
+        },
+        Broken::Forgetful => rewrite(&journal, |lines| lines.retain(|line| !line.contains(r#" {"progress":"#))),
+        Broken::Replayed => rewrite(&journal, |lines| lines.extend(lines.clone().into_iter().skip(1))),
+    }
+}
+
+/// Cuts a file to a random length of at least `durable_bytes`; what is lost may read as zeros instead.
+fn shorten(path: &Path, durable_bytes: u64, rng: &mut Rng) -> Result<()> {
+    let Ok(file) = OpenOptions::new().write(true).open(path) else {
+        return Ok(());
+    };
+    let length = file.metadata()?.len();
+    let kept = rng.u64(durable_bytes.min(length)..=length);
+    file.set_len(kept)?;
+    if rng.u8(..4) == 0 {
+        file.set_len(length)?;
+    }
+    Ok(())
+}
+
+fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
+    let Ok(text) = fs::read_to_string(path) else {
+        return Ok(());
+    };
+    // Half a line at the end is no line.
+    let mut lines: Vec<String> =
+        text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(Into::into).collect();
+    change(&mut lines);
+    Ok(fs::write(path, lines.concat())?)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn note_path(place: &Place) -> PathBuf {
+    place.directory.join("durable")
+}
+
+fn read_note(place: &Place) -> Result<Durable> {
+    match fs::read(note_path(place)) {
+        Ok(bytes) if bytes.len() == 16 => {
+            let mut length = [0; 8];
+            length.copy_from_slice(&bytes[..8]);
+            Ok(Durable {
+                journal_bytes: u64::from_le_bytes(length),
+                journal_named: bytes[8] == 1,
+                snapshot_named: bytes[9] == 1,
+            })
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(Durable { journal_named: true, snapshot_named: true, ..Durable::default() }),
+    }
+}
