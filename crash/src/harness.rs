@@ -126,9 +126,9 @@ impl Harness {
         (0..wanted).map(|number| all[number * all.len() / wanted].clone()).collect()
     }
 
-    /// Each moment as three lives: killed and brought in order, killed and destroyed at once, and with the power cut.
+    /// Each moment as four lives: killed and brought in order, taken back, or destroyed at once; and with the power cut.
     pub fn enumerated(&self, moments: impl IntoIterator<Item = (Command, Moment)>) -> Vec<Life> {
-        let ways = [(false, Ending::Up), (false, Ending::Destroy), (true, Ending::Up)];
+        let ways = [(false, Ending::Up), (false, Ending::Back), (false, Ending::Destroy), (true, Ending::Up)];
         let lives = moments.into_iter().flat_map(|(command, moment)| {
             ways.map(|(cut, ending)| {
                 let blow = Blow { when: When::At(moment.clone()), cut };
@@ -144,7 +144,7 @@ impl Harness {
         let mut random = Vec::new();
         for _ in 0..lives {
             let command = COMMANDS[rng.usize(..COMMANDS.len())];
-            let ending = if rng.u8(..3) == 0 { Ending::Destroy } else { Ending::Up };
+            let ending = [Ending::Up, Ending::Back, Ending::Destroy][rng.usize(..3)];
             let blows = [1, 1, 1, 2, 2, 3][rng.usize(..6)];
             let Stage { duration, counts, .. } = &self.stages[&command];
             let moments = moments_of(counts);

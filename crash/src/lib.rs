@@ -12,8 +12,8 @@
 //! $ cargo run -p crash -- --life up-b/kill:WorldCommitted.7/destroy
 //! $ cargo run -p crash -- --broken blind                # recovery is broken: does it notice?
 //! ```
-//! A life is written as what is killed, how it dies, and what comes after: `up` of the same program, or `destroy` at
-//! once. `kill:ProviderAnswer.3` is SIGKILL at the third answer of a provider, `kill:1500us` after so many microseconds;
+//! A life is written as what is killed, how it dies, and what comes after: `up` of the same program, `back`
+//! to what was declared first, or `destroy` at once. `kill:ProviderAnswer.3` is SIGKILL at the third answer of a provider, `kill:1500us` after so many microseconds;
 //! `cut:` takes what was not synced as well; what follows a `+` falls on the run that recovers. A life that fails is
 //! printed with what was open when it died, what differs now, its directory, and the command that lives it again.
 //!

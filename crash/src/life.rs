@@ -50,6 +50,8 @@ pub enum When {
 pub enum Ending {
     /// The command again, then `up` of its program, then `destroy`.
     Up,
+    /// `up` of what was declared first, as if the change were taken back, then `destroy`.
+    Back,
     /// `destroy` at once.
     Destroy,
 }
@@ -79,7 +81,7 @@ impl Life {
                 return Err("a preview has changed the state".into());
             }
         }
-        if self.ending == Ending::Up {
+        if self.ending != Ending::Destroy {
             let (last, before) = self.recovery().split_last().ok_or("a life without an ending")?;
             for command in before {
                 place.command(*command)?;
@@ -94,8 +96,9 @@ impl Life {
     fn recovery(&self) -> &'static [Command] {
         match (self.ending, self.command) {
             (Ending::Destroy, _) => &[Command::Destroy],
+            (Ending::Back, _) => &[Command::TakeBack],
             (Ending::Up, Command::UpA) => &[Command::UpA],
-            (Ending::Up, Command::UpB | Command::Destroy) => &[Command::UpB],
+            (Ending::Up, Command::UpB | Command::TakeBack | Command::Destroy) => &[Command::UpB],
             (Ending::Up, Command::Refresh) => &[Command::Refresh, Command::UpB],
         }
     }
@@ -127,8 +130,8 @@ fn strike(place: &Place, command: Command, blow: &Blow, recovers: bool) -> Resul
     match (output.status.signal(), output.status.code()) {
         (Some(9), _) => Ok(true),
         (None, Some(0)) => Ok(false),
-        // What cannot be found yet may use what is to be deleted: the ending, which destroys as well, is the judge.
-        (None, Some(1)) if command == Command::Destroy && recovers => Ok(false),
+        // What cannot be found yet may use what is to be deleted: the ending, which runs the same, is the judge.
+        (None, Some(1)) if recovers => Ok(false),
         _ => Err(format!("{command} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into()),
     }
 }

@@ -27,7 +27,7 @@ struct Arguments {
 
 #[derive(Args)]
 struct HarnessArguments {
-    /// Kill at every boundary: three lives for each
+    /// Kill at every boundary: four lives for each
     #[arg(long)]
     all: bool,
     /// Live so many lives that are killed at random moments, up to three times each

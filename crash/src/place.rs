@@ -34,6 +34,8 @@ pub enum Command {
     UpA,
     /// `up` of what it becomes.
     UpB,
+    /// `up` of what was declared first, as if the change were taken back.
+    TakeBack,
     /// `refresh`, after things have changed behind the engine's back.
     Refresh,
     /// `destroy`.
@@ -79,7 +81,7 @@ impl Place {
         let program = self.declared(command, World::next_run(self.world())?);
         let engine = self.engine();
         let report = match command {
-            Command::UpA | Command::UpB => engine.up(&program).await,
+            Command::UpA | Command::UpB | Command::TakeBack => engine.up(&program).await,
             Command::Refresh => engine.refresh(&program).await,
             Command::Destroy => engine.destroy(&program).await,
         };
@@ -138,6 +140,7 @@ impl Place {
             stack.provide("files", || files::provider(&files));
             match command {
                 Command::UpA => programs::before(stack),
+                Command::TakeBack => programs::taken_back(stack),
                 Command::UpB | Command::Refresh | Command::Destroy => programs::after(stack),
             }
         }

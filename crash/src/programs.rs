@@ -8,6 +8,16 @@ use infra_core::{Result, Scope, output_format, random::Password};
 
 /// What is declared first.
 pub fn before(stack: &Scope) -> Result {
+    first(stack, "site")
+}
+
+/// What is declared first, when a change to [`after`] is taken back halfway. The directory goes to a third path: the
+/// first one is not free before what the change has replaced is deleted, and that waits for the new one.
+pub fn taken_back(stack: &Scope) -> Result {
+    first(stack, "site again")
+}
+
+fn first(stack: &Scope, site: &str) -> Result {
     let password = stack.add("password", Password::of_length(20));
     let zone = stack.lookup(Zone { of: "the world".into() });
     let network = stack.add("network", Thing::<Token>::at(&zone.name));
@@ -23,7 +33,7 @@ pub fn before(stack: &Scope) -> Result {
     stack.add("going", Thing::<Tag>::at("a").using([&record.id]));
     stack.add("also-going", Thing::<Name>::at("a").using([&host.id]));
 
-    let directory = stack.add("site", Directory::at("site"));
+    let directory = stack.add("site", Directory::at(site));
     stack.add("index", File::new(&directory.path, "index.html", output_format!("{} of {}", image.id, host.id)));
     stack.add("robots", File::new(&directory.path, "robots.txt", "nobody"));
     stack.export("host", host.id);

@@ -113,6 +113,15 @@ struct Declared {
     policies: Arc<[Policy]>,
 }
 
+/// A run that has come to its end.
+struct Finished<'a> {
+    command: &'a str,
+    /// What is kept of what was declared.
+    kept: Option<&'a ResourceGraph>,
+    outcome: Result<&'a Report, &'a EngineError>,
+    begun: Instant,
+}
+
 /// Whether what was declared is kept, for going back to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Keep {
@@ -240,7 +249,7 @@ impl Engine {
         self.started("refresh");
         let begun = Instant::now();
         let providers = self.run_program(program).providers;
-        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
         let failures = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
         let mut report = Report { failures, ..Report::default() };
@@ -254,12 +263,8 @@ impl Engine {
             }
             Err(problems) => report.failures.extend(problems),
         }
-        let before = state.serial;
-        session.fold(&mut state).await?;
-        if state.serial != before {
-            self.remember("refresh", None, &state, Ok(&report), begun.elapsed()).await;
-        }
-        session.close().await?;
+        let outcome = Ok(&report);
+        self.conclude(session, &mut state, Finished { command: "refresh", kept: None, outcome, begun }).await?;
         self.finished(&report, &state, begun);
         Ok(report)
     }
@@ -288,9 +293,8 @@ impl Engine {
     /// Plans and does; what is declared is kept for going back to it.
     async fn run(&self, command: &str, declared: &Declared, keep: Keep) -> Result<Report, EngineError> {
         let begun = Instant::now();
-        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let before = state.serial;
         let outcome = self.run_in(&session, &mut state, declared).await;
         if let Err(EngineError::Store(error)) = outcome {
             // The journal may know more than the state does: what operations that were abandoned wrote on their way.
@@ -299,15 +303,28 @@ impl Engine {
             return Err(error.into());
         }
         // Whatever happened is in the journal; now it goes into the snapshot as well.
-        session.fold(&mut state).await?;
-        if state.serial != before {
-            let kept = (keep == Keep::Declaration).then_some(&declared.graph);
-            self.remember(command, kept, &state, outcome.as_ref(), begun.elapsed()).await;
-        }
-        session.close().await?;
+        let kept = (keep == Keep::Declaration).then_some(&declared.graph);
+        let finished = Finished { command, kept, outcome: outcome.as_ref(), begun };
+        self.conclude(session, &mut state, finished).await?;
         let report = outcome?;
         self.finished(&report, &state, begun);
         Ok(report)
+    }
+
+    /// Folds what was recorded, adds the run to the history, and gives the stack back whatever becomes of that.
+    async fn conclude(
+        &self,
+        mut session: Session,
+        state: &mut State,
+        finished: Finished<'_>,
+    ) -> Result<(), EngineError> {
+        let before = state.serial;
+        let folded = session.fold(state).await;
+        if folded.is_ok() && state.serial != before {
+            self.remember(&finished, state).await;
+        }
+        let closed = session.close().await;
+        Ok(folded.and(closed)?)
     }
 
     async fn run_in(&self, session: &Session, state: &mut State, declared: &Declared) -> Result<Report, EngineError> {

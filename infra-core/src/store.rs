@@ -58,7 +58,8 @@ pub trait StateStore: Send + Sync {
 
 /// The right to write one stack's state.
 ///
-/// End it with [`Session::close`]; one that is only dropped gives the stack back a little later.
+/// End it with [`Session::finish`] or [`Session::close`]; one that is only dropped gives the stack back a little later,
+/// and in an object store not at all if the process ends first.
 pub struct Session {
     /// The state as it was found.
     pub state: State,
@@ -79,6 +80,13 @@ impl Session {
         }
         state.serial = self.journal.fold(state.clone()).await?;
         Ok(())
+    }
+
+    /// Folds, and gives the stack back whatever comes of it.
+    pub async fn finish(mut self, state: &mut State) -> Result<(), StoreError> {
+        let folded = self.fold(state).await;
+        let closed = self.close().await;
+        folded.and(closed)
     }
 
     /// Waits until everything that was handed over is written, and gives the stack back.

@@ -1,6 +1,6 @@
 //! What was done to a stack, and going back to it.
 
-use super::{Declared, Engine, EngineError, Keep, Program};
+use super::{Declared, Engine, EngineError, Finished, Keep, Program};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -14,7 +14,7 @@ use crate::{
     value,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// How many entries of the history are kept.
 const ENTRIES: usize = 500;
@@ -109,32 +109,20 @@ impl Engine {
 
     /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
     /// cannot be written, the run says so and is none the worse.
-    pub(super) async fn remember(
-        &self,
-        command: &str,
-        declared: Option<&ResourceGraph>,
-        state: &State,
-        outcome: Result<&Report, &EngineError>,
-        elapsed: Duration,
-    ) {
-        if let Err(error) = self.write_down(command, declared, state, outcome, elapsed).await {
+    pub(super) async fn remember(&self, finished: &Finished<'_>, state: &State) {
+        if let Err(error) = self.write_down(finished, state).await {
             let reason = error.to_string();
             let warning = Diagnostic::warning("the run could not be added to the history").because(reason);
             self.events.send(Event::Message(warning));
         }
     }
 
-    async fn write_down(
-        &self,
-        command: &str,
-        declared: Option<&ResourceGraph>,
-        state: &State,
-        outcome: Result<&Report, &EngineError>,
-        elapsed: Duration,
-    ) -> Result<(), EngineError> {
+    async fn write_down(&self, finished: &Finished<'_>, state: &State) -> Result<(), EngineError> {
+        let Finished { command, kept, outcome, begun } = *finished;
+        let elapsed = begun.elapsed();
         let success = outcome.is_ok_and(Report::is_success);
         let mut history = self.history().await?;
-        let declared = match declared.filter(|_| success) {
+        let declared = match kept.filter(|_| success) {
             Some(graph) => self.keep(graph, state).await?,
             None => false,
         };
@@ -155,8 +143,8 @@ impl Engine {
             declared,
         });
         history.drain(..history.len().saturating_sub(ENTRIES));
-        let mut kept = history.iter_mut().filter(|entry| entry.declared).rev().skip(DECLARATIONS);
-        let dropped: Vec<String> = kept
+        let mut outdated = history.iter_mut().filter(|entry| entry.declared).rev().skip(DECLARATIONS);
+        let dropped: Vec<String> = outdated
             .by_ref()
             .map(|entry| {
                 entry.declared = false;

@@ -1,6 +1,6 @@
 //! Taking over what exists already.
 
-use super::{Engine, EngineError, Program};
+use super::{Engine, EngineError, Finished, Program};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -47,7 +47,7 @@ impl Engine {
         self.started("import");
         let begun = Instant::now();
         let providers = self.run_program(program).providers;
-        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
         let mut problems = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
         let mut entries = Vec::new();
@@ -86,13 +86,10 @@ impl Engine {
                 state.apply(entry);
             }
         }
-        let before = state.serial;
-        session.fold(&mut state).await?;
-        if state.serial != before {
-            let counts = [(Action::Import, adopted.len())].into();
-            let report = Report { counts, failures: problems.clone(), ..Report::default() };
-            self.remember("import", None, &state, Ok(&report), begun.elapsed()).await;
-        }
+        let counts = [(Action::Import, adopted.len())].into();
+        let report = Report { counts, failures: problems.clone(), ..Report::default() };
+        let finished = Finished { command: "import", kept: None, outcome: Ok(&report), begun };
+        self.conclude(session, &mut state, finished).await?;
         if problems.is_empty() { Ok(adopted) } else { Err(EngineError::Refused(problems)) }
     }
 

@@ -1,6 +1,6 @@
 //! Changing what is recorded, without touching what lives.
 
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, Finished};
 use crate::{
     diagnostic::Diagnostic,
     execute::Report,
@@ -82,18 +82,23 @@ impl Engine {
         decide: impl FnOnce(&State) -> Result<(Vec<Entry>, T), Vec<Diagnostic>>,
     ) -> Result<T, EngineError> {
         let begun = Instant::now();
-        let mut session = self.store.open(&self.program, &self.stack).await?;
+        let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let before = state.serial;
-        let (entries, answer) = decide(&state).map_err(EngineError::WrongUse)?;
+        let decided = decide(&state).map_err(EngineError::WrongUse);
+        let (entries, answer) = match decided {
+            Ok(decided) => decided,
+            Err(refused) => {
+                session.close().await?;
+                return Err(refused);
+            }
+        };
         for entry in entries {
             session.journal.note(entry.clone())?;
             state.apply(entry);
         }
-        session.fold(&mut state).await?;
-        if state.serial != before {
-            self.remember(command, None, &state, Ok(&Report::default()), begun.elapsed()).await;
-        }
+        let report = Report::default();
+        let finished = Finished { command, kept: None, outcome: Ok(&report), begun };
+        self.conclude(session, &mut state, finished).await?;
         Ok(answer)
     }
 }

@@ -244,3 +244,9 @@ fn the_writers_do_get_to_work() {
     let calls: usize = (0..20).map(|seed| compete(seed, 3)).sum();
     assert!(calls > 50, "only {calls} calls: the histories are too poor to show anything");
 }
+
+/// A claim that is put on no condition, and arrives late, undoes what was folded since; few histories show it.
+#[test]
+fn a_claim_that_arrives_late_undoes_nothing() {
+    compete(7_136_899_818_930_814_908, 2);
+}

@@ -1,0 +1,213 @@
+//! S3 as an object store, for states: what infra-core's store needs, through the same SDK client as everything else.
+
+use crate::client::Aws;
+use async_trait::async_trait;
+use aws_sdk_s3::{
+    Client,
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::{ByteStream, DateTime as SdkTime},
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use infra_core::{Target, diagnostic::Diagnostic};
+use object_store::{
+    Attributes, CopyMode, CopyOptions, Error, Extensions, GetOptions, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UpdateVersion, path::Path,
+};
+use std::{fmt, sync::Arc};
+
+const STORE: &str = "S3";
+
+/// The bucket of a URL `s3://BUCKET/PREFIX?region=REGION` as an object store, and the prefix; the region is us-east-1
+/// unless said. Puts are made on conditions, which AWS has had since 2024.
+pub async fn objects(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
+    let wrong = |why: &str| {
+        Diagnostic::error(format!("`{url}` names no bucket: {why}")).hint("write `s3://BUCKET/PREFIX?region=us-east-1`")
+    };
+    let rest = url.strip_prefix("s3://").ok_or_else(|| wrong("it does not begin with `s3://`"))?;
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+    if bucket.is_empty() {
+        return Err(wrong("the bucket is missing"));
+    }
+    let region = match query.split_once('=') {
+        None if query.is_empty() => "us-east-1",
+        Some(("region", region)) if !region.is_empty() => region,
+        _ => return Err(wrong(&format!("`{query}` is not `region=…`"))),
+    };
+    let client = Aws::new(target).s3(region).await;
+    Ok((Arc::new(Bucket { client, name: bucket.to_owned() }), prefix.trim_matches('/').to_owned()))
+}
+
+/// A bucket.
+#[derive(Clone, Debug)]
+struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl fmt::Display for Bucket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}", self.name)
+    }
+}
+
+impl Bucket {
+    async fn delete(&self, path: Path) -> Result<Path> {
+        let call = self.client.delete_object().bucket(&self.name).key(path.as_ref());
+        call.send().await.map_err(|error| failed(&path, error))?;
+        Ok(path)
+    }
+
+    /// Pages of names, and of the directories below the prefix when there is a delimiter.
+    fn pages(&self, prefix: Option<&Path>, delimiter: Option<&str>) -> BoxStream<'static, Result<ListResult>> {
+        let below = prefix.map(|prefix| format!("{prefix}/")).filter(|prefix| prefix != "/").unwrap_or_default();
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(below.clone());
+        let pages = list.set_delimiter(delimiter.map(str::to_owned)).into_paginator().send();
+        let pages = stream::unfold(pages, async |mut pages| pages.next().await.map(|page| (page, pages)));
+        let read = move |page: std::result::Result<_, _>| {
+            let page: aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output =
+                page.map_err(|error| failed(&Path::from(below.as_str()), error))?;
+            let objects = page.contents().iter().map(|object| {
+                let path = Path::parse(object.key().unwrap_or_default())?;
+                Ok(meta(path, object.last_modified(), object.size(), object.e_tag(), None))
+            });
+            let directories = page.common_prefixes().iter().filter_map(|found| found.prefix());
+            Ok(ListResult {
+                objects: objects.collect::<Result<_>>()?,
+                common_prefixes: directories.map(|path| Ok(Path::parse(path)?)).collect::<Result<_>>()?,
+                extensions: Extensions::default(),
+            })
+        };
+        pages.map(read).boxed()
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Bucket {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let call = self.client.put_object().bucket(&self.name).key(location.as_ref());
+        let call = match options.mode {
+            PutMode::Overwrite => call,
+            PutMode::Create => call.if_none_match("*"),
+            PutMode::Update(UpdateVersion { e_tag: Some(e_tag), .. }) => call.if_match(e_tag),
+            PutMode::Update(_) => {
+                return Err(Error::Generic { store: STORE, source: "S3 updates by ETag, and none is given".into() });
+            }
+        };
+        let answer = call.body(ByteStream::from(Bytes::from(payload))).send().await;
+        let answer = answer.map_err(|error| failed(location, error))?;
+        Ok(PutResult { e_tag: answer.e_tag, version: answer.version_id, extensions: Extensions::default() })
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(Error::NotSupported { source: "states are put whole".into() })
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.range.is_some() || options.if_modified_since.is_some() || options.if_unmodified_since.is_some() {
+            return Err(Error::NotSupported { source: "states are read whole".into() });
+        }
+        let path = || location.clone();
+        let (meta, payload) = if options.head {
+            let call = self.client.head_object().bucket(&self.name).key(location.as_ref());
+            let call = call.set_if_match(options.if_match).set_if_none_match(options.if_none_match);
+            let found = call.set_version_id(options.version).send().await.map_err(|error| failed(location, error))?;
+            let (time, size) = (found.last_modified(), found.content_length());
+            (meta(path(), time, size, found.e_tag(), found.version_id()), stream::empty().boxed())
+        } else {
+            let call = self.client.get_object().bucket(&self.name).key(location.as_ref());
+            let call = call.set_if_match(options.if_match).set_if_none_match(options.if_none_match);
+            let found = call.set_version_id(options.version).send().await.map_err(|error| failed(location, error))?;
+            let (time, size) = (found.last_modified(), found.content_length());
+            let meta = meta(path(), time, size, found.e_tag(), found.version_id());
+            let broken = |error| Error::Generic { store: STORE, source: Box::new(error) };
+            let body = stream::unfold(found.body, async |mut body| body.next().await.map(|bytes| (bytes, body)));
+            (meta, body.map_err(broken).boxed())
+        };
+        let range = 0..meta.size;
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(payload),
+            meta,
+            range,
+            attributes: Attributes::default(),
+            extensions: Extensions::default(),
+        })
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let bucket = self.clone();
+        let delete = move |path: Result<Path>| {
+            let bucket = bucket.clone();
+            async move { bucket.delete(path?).await }
+        };
+        locations.map(delete).buffered(8).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let pages = self.pages(prefix, None);
+        pages.map_ok(|page| stream::iter(page.objects.into_iter().map(Ok))).try_flatten().boxed()
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let empty = ListResult { objects: Vec::new(), common_prefixes: Vec::new(), extensions: Extensions::default() };
+        let join = async |mut all: ListResult, page: ListResult| {
+            all.objects.extend(page.objects);
+            all.common_prefixes.extend(page.common_prefixes);
+            Ok(all)
+        };
+        self.pages(prefix, Some("/")).try_fold(empty, join).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        let call = self.client.copy_object().bucket(&self.name).key(to.as_ref());
+        let call = match options.mode {
+            CopyMode::Overwrite => call,
+            CopyMode::Create => call.if_none_match("*"),
+        };
+        let call = call.copy_source(format!("{}/{from}", self.name));
+        call.send().await.map(drop).map_err(|error| failed(from, error))
+    }
+}
+
+fn meta(
+    location: Path,
+    modified: Option<&SdkTime>,
+    size: Option<i64>,
+    e_tag: Option<&str>,
+    version: Option<&str>,
+) -> ObjectMeta {
+    let modified = modified.and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos()));
+    ObjectMeta {
+        location,
+        last_modified: modified.unwrap_or(DateTime::<Utc>::UNIX_EPOCH),
+        size: size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
+        e_tag: e_tag.map(str::to_owned),
+        version: version.map(str::to_owned),
+    }
+}
+
+fn failed<E>(path: &Path, error: SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let told = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+    };
+    let (path, source) = (path.to_string(), told.into());
+    match status {
+        Some(404) => Error::NotFound { path, source },
+        Some(304) => Error::NotModified { path, source },
+        // 409 is what a put answers while another one of the same key is under way.
+        Some(409 | 412) => Error::Precondition { path, source },
+        Some(401) => Error::Unauthenticated { path, source },
+        Some(403) => Error::PermissionDenied { path, source },
+        _ => Error::Generic { store: STORE, source },
+    }
+}
