@@ -52,6 +52,7 @@
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
+//! - [`objects`]: states in S3
 //! - [`policies`]: rules that most stacks want to keep
 //! - [`ids`]: typed identifiers
 //! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
@@ -66,6 +67,7 @@ mod error;
 pub mod iam;
 pub mod ids;
 pub mod machine;
+pub mod objects;
 pub mod policies;
 mod postgres_host;
 mod region;

@@ -223,11 +223,11 @@ resource "aws_s3_bucket" "artifacts" {
 }
 
 resource "aws_s3_object" "tasks" {
-  provider = aws.virginia
-  bucket   = aws_s3_bucket.artifacts.bucket
-  key      = "artifacts/tasks"
-  source   = var.artifact
-  etag     = filemd5(var.artifact)
+  provider    = aws.virginia
+  bucket      = aws_s3_bucket.artifacts.bucket
+  key         = "artifacts/tasks"
+  source      = var.artifact
+  source_hash = filemd5(var.artifact)
 }
 
 resource "aws_iam_role" "application" {
@@ -320,5 +320,9 @@ resource "aws_autoscaling_policy" "cpu" {
     predefined_metric_specification {
       predefined_metric_type = "ASGAverageCPUUtilization"
     }
+  }
+  # moto tells them otherwise than they were given.
+  lifecycle {
+    ignore_changes = [enabled, predictive_scaling_configuration]
   }
 }
