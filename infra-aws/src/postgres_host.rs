@@ -179,12 +179,13 @@ mod tests {
     use infra_core::{
         Config, Stack, Target,
         graph::ResourceGraph,
+        provider::Providers,
         random::Password,
         stack::{DeclareError, declare},
     };
 
     fn graph(run: impl Fn(&Stack) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
-        declare("web", "dev", Target::aws(), &Config::default(), &|stack, _| run(stack)).graph
+        declare("web", "dev", Target::aws(), &Config::default(), Providers::default(), &|stack, _| run(stack)).graph
     }
 
     /// A host in us-east-2 that is reached from this region: its access, and what the stack exports.

@@ -5,6 +5,8 @@ mod architecture;
 mod bad_input;
 mod crash;
 mod end_to_end;
+mod import;
 mod outside;
 mod plans;
 mod security_group;
+mod states_in_s3;

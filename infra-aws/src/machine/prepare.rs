@@ -150,12 +150,13 @@ mod tests {
     use infra_core::{
         Config, Result, Stack, Target,
         graph::ResourceGraph,
+        provider::Providers,
         random::Password,
         stack::{DeclareError, declare},
     };
 
     fn graph(target: Target, run: impl Fn(&Stack) -> Result) -> Result<ResourceGraph, Vec<DeclareError>> {
-        declare("web", "dev", target, &Config::default(), &|stack, _| run(stack)).graph
+        declare("web", "dev", target, &Config::default(), Providers::default(), &|stack, _| run(stack)).graph
     }
 
     /// Every declaration with its inputs, in the order of creation.

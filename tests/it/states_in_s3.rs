@@ -1,0 +1,67 @@
+//! States in S3: in the local cloud's, and in one that nobody here wrote.
+//!
+//! `INFRA_S3_ENDPOINT=http://127.0.0.1:5000 cargo test --package tests states_in_s3` lives the same life on another
+//! server; `tests/peers/run` does so with moto.
+
+use infra_core::{
+    Config, Engine, Result, Stack, Target,
+    random::Password,
+    store::{DataKey, ObjectStateStore, StateStore, StoreError},
+};
+use infra_local::{LocalCloud, Options};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+#[tokio::test]
+async fn in_the_local_cloud() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    live(&cloud.endpoint()).await;
+}
+
+#[tokio::test]
+async fn in_another_server() {
+    match std::env::var("INFRA_S3_ENDPOINT") {
+        Ok(endpoint) => live(&endpoint).await,
+        Err(_) => println!("SKIPPED: INFRA_S3_ENDPOINT names no server"),
+    }
+}
+
+fn program(length: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        for name in ["first", "second", "third"] {
+            let password = stack.add(name, Password::of_length(length));
+            stack.export(name, password.value);
+        }
+        Ok(())
+    }
+}
+
+async fn live(endpoint: &str) {
+    let target = Target { name: "aws".into(), ..Target::local(endpoint) };
+    let bucket = format!("states-{}", std::process::id());
+    let made = infra_aws::Aws::new(&target).s3("us-east-1").await.create_bucket().bucket(&bucket).send().await;
+    made.unwrap();
+    let (objects, prefix) = infra_aws::objects::objects(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
+    assert_eq!(prefix, "team/infra");
+    let store = ObjectStateStore::new(objects, &prefix, Arc::new(DataKey::random().unwrap()));
+
+    let engine = Engine::new("program", "dev", store.clone());
+    assert!(engine.state().await.unwrap().is_none());
+    assert!(engine.up(&program(12)).await.unwrap().is_success());
+    assert!(!engine.preview(&program(12)).await.unwrap().has_changes());
+    assert!(engine.up(&program(16)).await.unwrap().is_success());
+    let outputs = engine.outputs().await.unwrap();
+    assert_eq!(outputs["first"].as_str().map(str::len), Some(16));
+    assert_eq!(engine.history().await.unwrap().len(), 2);
+
+    // Who holds the stack keeps others out, and is named.
+    let session = store.open("program", "dev").await.unwrap();
+    let refused = store.open("program", "dev").await.map(drop).unwrap_err();
+    let holder = format!("process {}", std::process::id());
+    assert!(matches!(refused, StoreError::Locked { .. }) && refused.to_string().contains(&holder), "{refused}");
+    session.close().await.unwrap();
+
+    assert!(engine.destroy(&program(16)).await.unwrap().is_success());
+    assert!(engine.state().await.unwrap().unwrap().resources.is_empty());
+}
