@@ -186,7 +186,7 @@ impl Scope {
             name,
             NodeKind::Component,
             Ok(Expression::Literal(Value::empty())),
-            Schema::new(),
+            Arc::default(),
             self.options.clone(),
         );
         let earlier = self.earlier_names(name).into_iter().map(|earlier| format!("{earlier}/"));
@@ -230,7 +230,7 @@ impl Scope {
     /// Declares a resource and returns its outputs. What is wrong with the declaration is reported when the program
     /// has ended.
     pub fn add<R: Resource>(&self, name: &str, resource: R) -> R::Outputs {
-        let schema = R::schema();
+        let schema = Arc::new(R::schema());
         let mut resource = resource;
         let mut options = self.options.clone();
         if !options.transforms.is_empty()
@@ -257,7 +257,7 @@ impl Scope {
     pub fn lookup<L: Lookup>(&self, lookup: L) -> L::Outputs {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
-        let schema = L::schema();
+        let schema = Arc::new(L::schema());
         if let Ok(urn) = self.urn(L::TYPE, &name)
             && self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn)
         {
@@ -283,7 +283,7 @@ impl Scope {
         name: &str,
         node: NodeKind,
         inputs: std::result::Result<Expression, value::LowerError>,
-        schema: Schema,
+        schema: Arc<Schema>,
         options: Arc<Options>,
     ) -> Urn {
         let options = self.finished(options, name);
@@ -301,7 +301,7 @@ impl Scope {
                 kind: node,
                 region: self.region.clone(),
                 inputs,
-                schema: Arc::new(schema),
+                schema,
                 parent: self.parent.clone(),
                 options,
                 set: self.set.clone(),
