@@ -85,6 +85,11 @@ pub enum EngineError {
     PlanFile(#[from] PlanFileError),
 }
 
+/// Frees what a large stack has filled; that takes as long as planning it, and nobody has to wait for it.
+fn discard(large: impl Send + 'static) {
+    std::thread::spawn(move || drop(large));
+}
+
 fn list(diagnostics: &[Diagnostic]) -> String {
     let texts: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
     texts.join("\n")
@@ -217,7 +222,9 @@ impl Engine {
 
     /// What `up` would do. Nothing is written and nothing is changed.
     pub async fn preview(&self, program: Program<'_>) -> Result<Plan, EngineError> {
-        Ok(self.look_ahead(program, false).await?.0)
+        let (plan, state) = self.look_ahead(program, false).await?;
+        discard(state);
+        Ok(plan)
     }
 
     /// The same, and the plan as a text for [`Engine::planned`]: JSON with every secret encrypted by the store's key.
@@ -358,9 +365,13 @@ impl Engine {
 
     async fn look_ahead(&self, program: Program<'_>, tell_inputs: bool) -> Result<(Plan, State), EngineError> {
         self.started("preview");
-        let state = self.store.peek(&self.program, &self.stack).await?;
+        // The program runs while the state is read.
+        let engine = self.clone();
+        let state = tokio::spawn(async move { engine.state().await });
+        let declared = self.declare(program);
+        let state = state.await.expect("reading a state does not panic")?;
         let mut state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
-        let declared = self.declare(program)?;
+        let declared = declared?;
         for open in &state.open {
             self.events.send(Event::Message(
                 Diagnostic::note("an operation of an earlier run was never confirmed; `up` looks into it first")
@@ -373,6 +384,7 @@ impl Engine {
             self.drifted(found, &mut Report::default()).into_iter().for_each(|entry| state.apply(entry));
         }
         let plan = self.plan(&declared, &state, tell_inputs).await?;
+        discard(declared.graph);
         Ok((plan, state))
     }
 

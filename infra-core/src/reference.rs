@@ -7,10 +7,10 @@ use crate::{
     state::{Live, Request},
     store::StateStore,
     urn::Urn,
-    value::Value,
+    value::{Map, Value},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// Answers references from a store. It only reads, and takes no lock: what a run of the other stack is changing is seen
 /// as far as it is recorded.
@@ -28,7 +28,7 @@ impl References {
             return Err(ProviderError::refused(format!("there is no stack `{stack}` of `{program}` in this store"))
                 .hint(format!("run `--program {program} --stack {stack} up` first, with the same `--backend`")));
         };
-        let mut answer = BTreeMap::new();
+        let mut answer = Map::new();
         for name in outputs {
             let Some(value) = state.outputs.get(&name) else {
                 let known: Vec<&str> = state.outputs.keys().map(String::as_str).collect();

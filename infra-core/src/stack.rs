@@ -195,7 +195,7 @@ impl Scope {
             name,
             NodeKind::Component,
             Ok(Expression::Literal(Value::empty())),
-            Schema::new(),
+            Arc::default(),
             self.options.clone(),
         );
         let earlier = self.earlier_names(name).into_iter().map(|earlier| format!("{earlier}/"));
@@ -239,7 +239,7 @@ impl Scope {
     /// Declares a resource and returns its outputs. What is wrong with the declaration is reported when the program
     /// has ended.
     pub fn add<R: Resource>(&self, name: &str, resource: R) -> R::Outputs {
-        let schema = R::schema();
+        let schema = Arc::new(R::schema());
         let mut resource = resource;
         let mut options = self.options.clone();
         if !options.transforms.is_empty()
@@ -266,7 +266,7 @@ impl Scope {
     pub fn lookup<L: Lookup>(&self, lookup: L) -> L::Outputs {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
-        let schema = L::schema();
+        let schema = Arc::new(L::schema());
         self.declare_once(L::TYPE, &name, NodeKind::Lookup, arguments, schema)
     }
 
@@ -292,7 +292,7 @@ impl Scope {
         name: &str,
         node: NodeKind,
         inputs: std::result::Result<Expression, value::LowerError>,
-        schema: Schema,
+        schema: Arc<Schema>,
     ) -> O {
         let urn = self.urn_declared_once(kind, name, node, inputs, schema.clone());
         self.handle(&urn, &schema)
@@ -304,7 +304,7 @@ impl Scope {
         name: &str,
         node: NodeKind,
         inputs: std::result::Result<Expression, value::LowerError>,
-        schema: Schema,
+        schema: Arc<Schema>,
     ) -> Urn {
         match self.urn(kind, name) {
             Ok(urn) if self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn) => urn,
@@ -318,7 +318,7 @@ impl Scope {
         name: &str,
         node: NodeKind,
         inputs: std::result::Result<Expression, value::LowerError>,
-        schema: Schema,
+        schema: Arc<Schema>,
         options: Arc<Options>,
     ) -> Urn {
         let options = self.finished(options, name);
@@ -336,7 +336,7 @@ impl Scope {
                 kind: node,
                 region: self.region.clone(),
                 inputs,
-                schema: Arc::new(schema),
+                schema,
                 parent: self.parent.clone(),
                 options,
                 set: self.set.clone(),

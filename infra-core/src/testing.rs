@@ -41,7 +41,7 @@ use crate::{
     provider::{ErrorKind, Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
     state::{Live, Request},
     urn::Urn,
-    value::Value,
+    value::{Map, Value},
 };
 use async_trait::async_trait;
 use std::{
@@ -191,8 +191,7 @@ impl World {
 }
 
 fn with_id(inputs: &Value, id: &str) -> Value {
-    let mut outputs: BTreeMap<String, Value> =
-        inputs.entries().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut outputs: Map = inputs.entries().map(|(name, value)| (name.clone(), value.clone())).collect();
     outputs.insert("id".into(), Value::from(id));
     Value::Map(outputs)
 }

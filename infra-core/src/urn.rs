@@ -4,7 +4,7 @@ mod pattern;
 
 pub use pattern::Pattern;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr, sync::Arc};
 
 const SCHEME: &str = "urn:infra:";
@@ -14,8 +14,7 @@ const SCHEME: &str = "urn:infra:";
 /// Written as `urn:infra:STACK::PROGRAM::TYPE::NAME`; resources inside a component carry its name as a path,
 /// `database/instance`. A URN says which declaration is meant; it is not the provider's id, which changes with
 /// every replacement.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Urn(Arc<str>);
 
 /// Why a text is no [`Urn`].
@@ -39,10 +38,7 @@ pub enum UrnError {
 impl Urn {
     /// The URN of a declaration; each part is checked.
     pub fn new(stack: &str, program: &str, kind: &str, name: &str) -> Result<Self, UrnError> {
-        check_part("stack", stack, "")?;
-        check_part("program", program, "")?;
-        check_part("type", kind, ":")?;
-        check_part("name", name, "/")?;
+        check_parts(stack, program, kind, name)?;
         Ok(Self(format!("{SCHEME}{stack}::{program}::{kind}::{name}").into()))
     }
 
@@ -92,10 +88,20 @@ pub fn check_name(part: &'static str, text: &str) -> Result<(), UrnError> {
     check_part(part, text, "")
 }
 
+fn check_parts(stack: &str, program: &str, kind: &str, name: &str) -> Result<(), UrnError> {
+    check_part("stack", stack, "")?;
+    check_part("program", program, "")?;
+    check_part("type", kind, ":")?;
+    check_part("name", name, "/")
+}
+
 fn check_part(part: &'static str, text: &str, also: &'static str) -> Result<(), UrnError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || also.contains(c);
-    let fits = (1..=100).contains(&text.len()) && text.chars().all(allowed);
-    let segmented = text.contains("::") || text.starts_with([':', '/']) || text.ends_with([':', '/']);
+    let bytes = text.as_bytes();
+    let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.') || also.as_bytes().contains(b);
+    let fits = (1..=100).contains(&bytes.len()) && bytes.iter().all(allowed);
+    let segmented = bytes.windows(2).any(|pair| pair == b"::")
+        || matches!(bytes.first(), Some(b':' | b'/'))
+        || matches!(bytes.last(), Some(b':' | b'/'));
     if fits && !segmented {
         return Ok(());
     }
@@ -106,12 +112,38 @@ impl FromStr for Urn {
     type Err = UrnError;
 
     fn from_str(text: &str) -> Result<Self, UrnError> {
-        let malformed = || UrnError::Malformed(text.to_owned());
-        let parts: Vec<&str> = text.strip_prefix(SCHEME).ok_or_else(malformed)?.split("::").collect();
-        let [stack, program, kind, name] = parts[..] else {
-            return Err(malformed());
+        let mut parts = text.strip_prefix(SCHEME).into_iter().flat_map(|parts| parts.split("::"));
+        let four = (parts.next(), parts.next(), parts.next(), parts.next(), parts.next());
+        let (Some(stack), Some(program), Some(kind), Some(name), None) = four else {
+            return Err(UrnError::Malformed(text.to_owned()));
         };
-        Self::new(stack, program, kind, name)
+        check_parts(stack, program, kind, name)?;
+        Ok(Self(text.into()))
+    }
+}
+
+impl Serialize for Urn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Reads without a copy in between: states hold many.
+impl<'de> Deserialize<'de> for Urn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parsing;
+        impl de::Visitor<'_> for Parsing {
+            type Value = Urn;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a URN")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Urn, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Parsing)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Paths of properties, as plans show them and options name them.
 
-use crate::value::Value;
+use crate::value::{Map, Value};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// Where a property stands: `rules[0].port`; `[*]` stands for every item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ fn restore(path: &[Step], old: Option<&Value>, new: &mut Value) {
     }
 }
 
-fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut BTreeMap<String, Value>) {
+fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut Map) {
     match (rest.is_empty(), old) {
         (true, Some(old)) => drop(map.insert(name.to_owned(), old.clone())),
         (true, None) => drop(map.remove(name)),

@@ -204,6 +204,7 @@ impl TaskGraph {
                 );
                 let container = generation.marks.deleted_with.as_ref();
                 let follows = user_goes.is_some_and(|&at| self.tasks[at].action() == Action::Forget);
+                let is_current = resource.current.as_ref().is_some_and(|current| std::ptr::eq(current, generation));
                 for used in &generation.dependencies {
                     let with = self.vanishes_with(state, removes, used);
                     for &gone in removes.get(used).into_iter().chain(with.and_then(|with| removes.get(with))).flatten()
@@ -212,13 +213,10 @@ impl TaskGraph {
                             edges.extend(user_goes.map(|&user| (gone, user)));
                             continue;
                         }
-                        let later = users == Users::OfTheirTime
-                            && resource.current.as_ref() != Some(generation)
-                            && self.is_later(state, gone);
+                        let later = users == Users::OfTheirTime && !is_current && self.is_later(state, gone);
                         edges.extend(user_goes.filter(|_| !later).map(|&user| (user, gone)));
                         let first = matches!(self.tasks[gone], Task::Remove { goes_first: true, .. });
-                        let moves =
-                            applies.get(user).filter(|_| !first && resource.current.as_ref() == Some(generation));
+                        let moves = applies.get(user).filter(|_| !first && is_current);
                         edges.extend(moves.map(|&user| (user, gone)));
                     }
                     // Whether the first half of a replacement is needed is known once what it uses is.

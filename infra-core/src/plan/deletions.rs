@@ -6,7 +6,7 @@ use crate::{
     state::{Generation, State},
     urn::Urn,
 };
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 /// What exists and is neither declared nor left out of this run, users before what they use.
 pub(super) fn deletions(
@@ -15,7 +15,7 @@ pub(super) fn deletions(
     is_selected: impl Fn(&Urn) -> bool,
 ) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(state.resources.len());
     for urn in state.resources.keys() {
         used_first(state, urn, &mut seen, &mut |urn| {
             let Some(resource) = state.resources.get(urn).filter(|_| is_selected(urn)) else {
@@ -55,7 +55,7 @@ fn container<'a>(state: &'a State, step: &Step) -> Option<&'a Urn> {
 }
 
 /// Visits what `urn` uses, then `urn` itself, each once.
-fn used_first<'a>(state: &'a State, urn: &'a Urn, seen: &mut BTreeSet<&'a Urn>, visit: &mut dyn FnMut(&'a Urn)) {
+fn used_first<'a>(state: &'a State, urn: &'a Urn, seen: &mut HashSet<&'a Urn>, visit: &mut dyn FnMut(&'a Urn)) {
     let mut stack = vec![(urn, false)];
     while let Some((urn, ready)) = stack.pop() {
         if ready {

@@ -108,7 +108,7 @@ struct Planner<'a> {
     /// What renamed declarations were called.
     names: HashMap<Urn, Urn>,
     /// What will be known of each node's outputs.
-    outputs: HashMap<&'a Urn, Value>,
+    outputs: HashMap<&'a Urn, Cow<'a, Value>>,
     answers: HashMap<Urn, Generation>,
     steps: Vec<Step>,
     /// What is replaced or deleted.
@@ -126,22 +126,25 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     async fn visit(&mut self, node: &'a Node) {
         if node.kind == NodeKind::Component {
-            self.outputs.insert(&node.urn, Value::empty());
+            self.outputs.insert(&node.urn, Cow::Owned(Value::empty()));
             return;
         }
-        let present = match presence(node, &|urn| self.outputs.get(urn)) {
+        let present = match presence(node, &|urn| self.known(urn)) {
             Ok(present) => present,
             Err(error) => return self.fail(node, evaluation(&error, node)),
         };
         if present == Some(false) {
             self.absent.insert(&node.urn);
-            self.outputs.insert(&node.urn, Value::Null);
+            self.outputs.insert(&node.urn, Cow::Owned(Value::Null));
             return;
         }
         if !self.selected.contains(&node.urn) {
             return self.leave(node);
         }
-        let inputs = match node.inputs.evaluate(&|urn| self.outputs.get(urn)) {
+        if let Some(recorded) = self.unchanged(node).filter(|_| present == Some(true)) {
+            return self.keep(node, recorded);
+        }
+        let inputs = match node.inputs.evaluate(&|urn| self.known(urn)) {
             Ok(inputs) => inputs,
             // What it refers to is not there either, perhaps.
             Err(_) if present.is_none() => Value::Unknown,
@@ -152,6 +155,29 @@ impl<'a> Planner<'a> {
             NodeKind::Lookup => self.visit_lookup(node, inputs, present).await,
             _ => self.visit_resource(node, inputs, present),
         }
+    }
+
+    /// What is known of a node's outputs.
+    fn known(&self, urn: &Urn) -> Option<&Value> {
+        self.outputs.get(urn).map(AsRef::as_ref)
+    }
+
+    /// What is recorded of a resource, when nothing has to be done with it: the shortest way through a plan, which
+    /// makes no value and asks nobody.
+    fn unchanged(&self, node: &Node) -> Option<&'a Generation> {
+        let recorded = self.state.current(&node.urn).filter(|_| node.kind == NodeKind::Resource)?;
+        let settled = !recorded.uncertain && recorded.region == node.region && !self.selected.replaces(&node.urn);
+        (settled && node.inputs.yields(&recorded.inputs, &|urn| self.known(urn))).then_some(recorded)
+    }
+
+    fn keep(&mut self, node: &'a Node, recorded: &'a Generation) {
+        self.refuse_missing(node);
+        self.outputs.insert(&node.urn, Cow::Borrowed(&recorded.outputs));
+        self.steps.push(Step {
+            region: node.region.clone(),
+            renamed_from: self.names.get(&node.urn).cloned(),
+            ..Step::new(node.urn.clone(), Action::Same)
+        });
     }
 
     fn visit_resource(&mut self, node: &'a Node, inputs: Value, present: Option<bool>) {
@@ -231,7 +257,7 @@ impl<'a> Planner<'a> {
             ..Step::new(node.urn.clone(), action)
         };
         if inputs.has_unknown() || present.is_none() {
-            self.outputs.insert(&node.urn, Value::Unknown);
+            self.outputs.insert(&node.urn, Cow::Owned(Value::Unknown));
             self.steps.push(step(Action::Read));
             return;
         }
@@ -240,7 +266,7 @@ impl<'a> Planner<'a> {
             let answer = answered(node.region.clone(), inputs.clone(), pinned.clone(), dependencies);
             self.answers.insert(node.urn.clone(), answer);
         } else if let Some(recorded) = recorded.filter(|recorded| self.still_answers(node, recorded, &inputs)) {
-            self.outputs.insert(&node.urn, recorded.outputs.clone());
+            self.outputs.insert(&node.urn, Cow::Borrowed(&recorded.outputs));
             self.steps.push(step(Action::Same));
             return;
         }
@@ -253,7 +279,7 @@ impl<'a> Planner<'a> {
         let answer = &self.answers[&node.urn];
         let same =
             recorded.is_some_and(|recorded| recorded.inputs == answer.inputs && recorded.outputs == answer.outputs);
-        self.outputs.insert(&node.urn, answer.outputs.clone());
+        self.outputs.insert(&node.urn, Cow::Owned(answer.outputs.clone()));
         self.steps.push(step(if same { Action::Same } else { Action::Read }));
     }
 
@@ -261,7 +287,8 @@ impl<'a> Planner<'a> {
     fn leave(&mut self, node: &'a Node) {
         self.unselected.insert(&node.urn);
         let recorded = self.state.current(&node.urn);
-        self.outputs.insert(&node.urn, recorded.map_or(Value::Unknown, |recorded| recorded.outputs.clone()));
+        let known = recorded.map_or(Cow::Owned(Value::Unknown), |recorded| Cow::Borrowed(&recorded.outputs));
+        self.outputs.insert(&node.urn, known);
         let Some(recorded) = recorded else {
             return;
         };
@@ -376,7 +403,7 @@ impl<'a> Planner<'a> {
     fn exports(&mut self) -> BTreeMap<String, serde_json::Value> {
         let mut exports = BTreeMap::new();
         for (name, expression) in self.graph.exports() {
-            match expression.evaluate(&|urn| self.outputs.get(urn)) {
+            match expression.evaluate(&|urn| self.known(urn)) {
                 Ok(value) => drop(exports.insert(name.clone(), value.masked())),
                 Err(error) => {
                     self.problems.push(Diagnostic::error(error.to_string()).about(format!("the output `{name}`")));
@@ -392,7 +419,7 @@ impl<'a> Planner<'a> {
         if !told {
             self.problems.push(diagnostic);
         }
-        self.outputs.insert(&node.urn, Value::Unknown);
+        self.outputs.insert(&node.urn, Cow::Owned(Value::Unknown));
     }
 }
 
@@ -420,10 +447,10 @@ pub(crate) fn presence<'v>(
 }
 
 /// What will be known of the outputs once the action is done.
-fn outlook(node: &Node, action: Action, recorded: Option<&Generation>) -> Value {
+fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
     match (action, recorded) {
-        (Action::Same, Some(recorded)) => recorded.outputs.clone(),
-        (Action::Update, Some(recorded)) => Value::Map(
+        (Action::Same, Some(recorded)) => Cow::Borrowed(&recorded.outputs),
+        (Action::Update, Some(recorded)) => Cow::Owned(Value::Map(
             recorded
                 .outputs
                 .entries()
@@ -432,8 +459,8 @@ fn outlook(node: &Node, action: Action, recorded: Option<&Generation>) -> Value 
                     (name.clone(), if changes { Value::Unknown } else { value.clone() })
                 })
                 .collect(),
-        ),
-        _ => Value::Unknown,
+        )),
+        _ => Cow::Owned(Value::Unknown),
     }
 }
 

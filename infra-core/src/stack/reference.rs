@@ -7,7 +7,7 @@ use crate::{
     value::{self, Output},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 /// The type token of references.
 const REFERENCE: &str = "stack:Reference";
@@ -48,7 +48,7 @@ impl Scope {
         stack: &str,
         secret: impl IntoIterator<Item = &'static str>,
     ) -> O {
-        let schema = Schema::new().volatile().secret(secret);
+        let schema = Arc::new(Schema::new().volatile().secret(secret));
         // The struct is asked for its fields' names first.
         let names = RefCell::new(Vec::new());
         let named = |property: &str| {
@@ -81,7 +81,7 @@ impl Scope {
             &name,
             NodeKind::Lookup,
             value::lower(&arguments),
-            Schema::new().volatile(),
+            Arc::new(Schema::new().volatile()),
         );
         Output::from_expression(value::Expression::Reference(value::Reference {
             urn,

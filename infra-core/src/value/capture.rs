@@ -7,21 +7,25 @@
 
 use super::{
     expression::{Expression, Reference},
+    lower::Lowering,
     source,
     value::Value,
 };
 use crate::urn::Urn;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _, IntoDeserializer, MapAccess, Visitor, value::Error as DeError},
+    de::{
+        DeserializeOwned, Error as _, IntoDeserializer, MapAccess, Visitor,
+        value::{Error as DeError, MapDeserializer},
+    },
     forward_to_deserialize_any,
     ser::{Error as _, SerializeMap},
 };
 use serde_json::Value as Json;
-use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 /// No property of a program can be named so: it begins with a NUL.
-const MARKER: &str = "\0expression";
+pub(super) const MARKER: &str = "\0expression";
 
 thread_local! {
     static TABLE: RefCell<Option<Vec<Arc<Expression>>>> = const { RefCell::new(None) };
@@ -41,9 +45,9 @@ impl LowerError {
 /// The properties of a struct that may hold outputs.
 pub fn lower<T: Serialize + ?Sized>(value: &T) -> Result<Expression, LowerError> {
     let outer = TABLE.replace(Some(Vec::new()));
-    let json = serde_json::to_value(value);
-    let table = TABLE.replace(outer).unwrap_or_default();
-    json.map_err(|error| LowerError(error.to_string())).map(|json| substitute(json, &table))
+    let lowered = value.serialize(Lowering);
+    TABLE.replace(outer);
+    Ok(lowered?.unwrap_or(Expression::Literal(Value::Null)))
 }
 
 /// The typed outputs of a declared resource: every field a reference.
@@ -98,50 +102,13 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     }
 }
 
-fn substitute(json: Json, table: &[Arc<Expression>]) -> Expression {
-    match json {
-        Json::Array(items) => {
-            let items: Vec<_> = items.into_iter().map(|item| substitute(item, table)).collect();
-            collapse_list(items)
-        }
-        Json::Object(map) => {
-            if let Some(index) = map.get(MARKER).and_then(Json::as_u64)
-                && let Some(expression) = table.get(index as usize)
-            {
-                return expression.as_ref().clone();
-            }
-            let items = map
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(key, value)| (key, substitute(value, table)))
-                .collect();
-            collapse_map(items)
-        }
-        other => Expression::Literal(Value::from_json(other)),
-    }
-}
-
-/// Literals together become one literal: cheap to evaluate, and equal to the same written as data.
-fn collapse_list(items: Vec<Expression>) -> Expression {
-    if items.iter().all(|item| matches!(item, Expression::Literal(_))) {
-        let values = items.into_iter().map(|item| match item {
-            Expression::Literal(value) => value,
-            _ => Value::Null,
-        });
-        return Expression::Literal(Value::List(values.collect()));
-    }
-    Expression::List(items)
-}
-
-fn collapse_map(items: BTreeMap<String, Expression>) -> Expression {
-    if items.values().all(|item| matches!(item, Expression::Literal(_))) {
-        let values = items.into_iter().map(|(key, item)| match item {
-            Expression::Literal(value) => (key, value),
-            _ => (key, Value::Null),
-        });
-        return Expression::Literal(Value::Map(values.collect()));
-    }
-    Expression::Map(items)
+/// What the marker with this index stands for.
+pub(super) fn captured(index: &Expression) -> Option<Expression> {
+    let Expression::Literal(Value::Number(index)) = index else {
+        return None;
+    };
+    let index = index.as_u64()? as usize;
+    TABLE.with_borrow(|table| Some(table.as_ref()?.get(index)?.as_ref().clone()))
 }
 
 fn mark_unknown(value: &Value) -> Json {
@@ -229,8 +196,8 @@ impl<'de, F: Fn(&str) -> (bool, Option<String>)> MapAccess<'de> for Fields<'_, F
             table.push(expression);
             table.len() - 1
         });
-        seed.deserialize(serde_json::json!({ MARKER: index }))
-            .map_err(|_| serde::de::Error::custom("every field of the outputs must be an `Output`"))
+        seed.deserialize(MapDeserializer::new(std::iter::once((MARKER, index))))
+            .map_err(|_: DeError| serde::de::Error::custom("every field of the outputs must be an `Output`"))
     }
 }
 

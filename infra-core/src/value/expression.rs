@@ -198,6 +198,29 @@ impl Expression {
         })
     }
 
+    /// Whether the value is certainly `known`, told without making it: most of a stack is as it is recorded.
+    pub fn yields<'a>(&self, known: &Value, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> bool {
+        let same = |value: &Value| value == known && !value.has_unknown();
+        match (self, known) {
+            (_, Value::Secret(known)) => self.yields(known, outputs),
+            (Self::Literal(value), _) => same(value),
+            (Self::Reference(Reference { urn, property, .. }), _) => {
+                outputs(urn).and_then(|outputs| outputs.field(property)).is_some_and(same)
+            }
+            (Self::List(items), Value::List(known)) => {
+                items.len() == known.len() && items.iter().zip(known).all(|(item, known)| item.yields(known, outputs))
+            }
+            (Self::Map(map), Value::Map(known)) => {
+                let mut pairs = map.iter().zip(known.iter());
+                map.len() == known.len()
+                    && pairs
+                        .all(|((name, item), (known_name, known))| name == known_name && item.yields(known, outputs))
+            }
+            (Self::Secret(inner), _) => inner.yields(known, outputs),
+            _ => self.evaluate(outputs).is_ok_and(|value| same(&value)),
+        }
+    }
+
     /// The same expression as data: closures stand as the answers they give for these outputs.
     pub fn answered<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<Self, EvaluateError> {
         let inner = |inner: &Expression| inner.answered(outputs).map(Box::new);

@@ -1,14 +1,17 @@
 //! Values, and expressions that become values.
 //!
 //! - [`Value`]: what a property resolved to; it can be unknown in a preview, and secret.
+//! - [`Map`]: the map inside a value.
 //! - [`Expression`]: how a property is computed from other resources' outputs.
 //! - [`Output`] and [`Input`]: the typed edge over an expression, what programs hold.
 //! - [`sealing`]: values on disk, secrets encrypted.
 //! - [`source`]: values as the Rust that makes them.
-//! - `capture`: how typed structs of inputs and outputs become expressions and back.
+//! - `capture`, `lower`: how typed structs of inputs and outputs become expressions and back.
 
 mod capture;
 mod expression;
+mod lower;
+mod map;
 mod output;
 mod sealed;
 mod source;
@@ -17,6 +20,7 @@ mod value;
 
 pub use capture::{LowerError, from_value, handle, lower};
 pub use expression::{EvaluateError, Expression, Reference, Segment};
+pub use map::{Map, MapIter};
 pub use output::{Input, Output, Piece, Tuple, Unresolved, all};
 pub use sealed::sealing;
 pub use source::source;

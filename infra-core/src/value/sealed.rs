@@ -1,12 +1,16 @@
 //! Values on disk: serde for [`Value`], with secrets encrypted by the key of the store that writes them.
 
-use super::value::{Seal, SealError, Value};
+use super::{
+    map::Map,
+    value::{Seal, SealError, Value},
+};
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
-    de::Error as _,
+    de::{Error as _, MapAccess, SeqAccess, Visitor},
     ser::{Error as _, SerializeMap},
 };
-use std::{cell::RefCell, sync::Arc};
+use serde_json::Number;
+use std::{cell::RefCell, fmt, sync::Arc};
 
 const SECRET: &str = "$secret";
 
@@ -60,34 +64,82 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        unsealed(serde_json::Value::deserialize(deserializer)?).map_err(D::Error::custom)
+        deserializer.deserialize_any(Unsealing)
     }
 }
 
-fn unsealed(json: serde_json::Value) -> Result<Value, SealError> {
-    use serde_json::Value as Json;
-    Ok(match json {
-        Json::Array(items) => Value::List(items.into_iter().map(unsealed).collect::<Result<_, _>>()?),
-        Json::Object(map) => {
-            if let Some(Json::String(sealed)) = map.get(SECRET) {
-                let plain = seal().ok_or(SealError)?.unseal(sealed)?;
-                let json = serde_json::from_str(&plain).map_err(|_| SealError)?;
-                return Ok(Value::from_json(json).into_secret());
-            }
-            Value::Map(
-                map.into_iter()
-                    .map(|(key, value)| {
-                        let key = match key.strip_prefix("$$") {
-                            Some(rest) => format!("${rest}"),
-                            None => key,
-                        };
-                        Ok((key, unsealed(value)?))
-                    })
-                    .collect::<Result<_, SealError>>()?,
-            )
+/// Makes values as they are read: a state of many megabytes must not be built twice.
+struct Unsealing;
+
+impl<'de> Visitor<'de> for Unsealing {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(number).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::String(text.to_owned()))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Value, E> {
+        Ok(Value::String(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            list.push(item);
         }
-        other => Value::from_json(other),
-    })
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value()?;
+            match (key.strip_prefix("$$"), &value) {
+                (_, Value::String(sealed)) if key == SECRET => return unsealed(sealed).map_err(A::Error::custom),
+                (Some(rest), _) => drop(map.insert(format!("${rest}"), value)),
+                (None, _) => drop(map.insert(key, value)),
+            }
+        }
+        Ok(Value::Map(map))
+    }
+}
+
+fn unsealed(sealed: &str) -> Result<Value, SealError> {
+    let plain = seal().ok_or(SealError)?.unseal(sealed)?;
+    let json = serde_json::from_str(&plain).map_err(|_| SealError)?;
+    Ok(Value::from_json(json).into_secret())
 }
 
 #[cfg(test)]

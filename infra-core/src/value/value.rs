@@ -1,7 +1,8 @@
 //! Resolved property values.
 
+use super::map::Map;
 use serde_json::{Number, Value as Json};
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// What a property resolved to.
 ///
@@ -21,7 +22,7 @@ pub enum Value {
     /// A list.
     List(Vec<Value>),
     /// Named values.
-    Map(BTreeMap<String, Value>),
+    Map(Map),
     /// A value that is kept encrypted and shown masked.
     Secret(Box<Value>),
     /// Known only after another resource has been created or changed.
@@ -44,7 +45,7 @@ pub struct SealError;
 impl Value {
     /// An empty map.
     pub fn empty() -> Self {
-        Self::Map(BTreeMap::new())
+        Self::Map(Map::new())
     }
 
     /// The value marked as secret; marking twice changes nothing.
@@ -110,7 +111,7 @@ impl Value {
             Self::Map(map) => Some(map),
             _ => None,
         };
-        map.into_iter().flatten()
+        map.into_iter().flat_map(Map::iter)
     }
 
     /// A value from JSON; nulls inside maps are dropped, so that "absent" has one form.

@@ -1,0 +1,55 @@
+//! What the numbers were measured on.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// Cores, processor, date and what a sync costs, in one line.
+pub(crate) fn describe(directory: &Path) -> String {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, name)| name);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    format!(
+        "{}: {cores} cores of {}, load {} when it began; fdatasync of 4 KiB appended: {:.2} ms (median)",
+        chrono::Utc::now().format("%Y-%m-%d %H:%M UTC"),
+        model.unwrap_or("an unknown processor"),
+        load.split(' ').next().unwrap_or_default(),
+        sync_latency(directory).as_secs_f64() * 1000.0,
+    )
+}
+
+/// How long it takes until 4 KiB behind the end of a file are on this disk, the median of 101.
+fn sync_latency(directory: &Path) -> Duration {
+    let path = directory.join("sync");
+    let mut file = File::create(&path).unwrap();
+    let mut times: Vec<Duration> = (0..101)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[b'.'; 4096]).and_then(|()| file.sync_data()).unwrap();
+            begun.elapsed()
+        })
+        .collect();
+    fs::remove_file(path).unwrap();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// The most memory that this process ever held, in MiB.
+pub(crate) fn peak_mib() -> f64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+}
+
+/// The processor time of this process so far, all threads; the kernel counts it in steps of 10 ms.
+pub(crate) fn cpu_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let behind_name = stat.rsplit(") ").next().unwrap();
+    let ticks: u64 = behind_name.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}

@@ -1,0 +1,321 @@
+//! A serializer whose output is an expression: programs of many thousand declarations are lowered in every run, so
+//! nothing is made twice.
+
+use super::{
+    capture::{self, LowerError},
+    expression::Expression,
+    map::Map,
+    value::Value,
+};
+use serde::{
+    Serialize, Serializer,
+    ser::{
+        self, Error as _, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
+        SerializeTupleStruct, SerializeTupleVariant,
+    },
+};
+use serde_json::Number;
+use std::{collections::BTreeMap, fmt};
+
+/// Answers with nothing for what is absent.
+pub(super) struct Lowering;
+
+type Lowered = Result<Option<Expression>, LowerError>;
+
+fn literal(value: Value) -> Lowered {
+    Ok(Some(Expression::Literal(value)))
+}
+
+impl ser::Error for LowerError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self::new(message.to_string())
+    }
+}
+
+impl Serializer for Lowering {
+    type Ok = Option<Expression>;
+    type Error = LowerError;
+    type SerializeSeq = Items;
+    type SerializeTuple = Items;
+    type SerializeTupleStruct = Items;
+    type SerializeTupleVariant = Items;
+    type SerializeMap = Entries;
+    type SerializeStruct = Entries;
+    type SerializeStructVariant = Entries;
+
+    fn serialize_bool(self, flag: bool) -> Lowered {
+        literal(Value::Bool(flag))
+    }
+
+    fn serialize_i8(self, number: i8) -> Lowered {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i16(self, number: i16) -> Lowered {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i32(self, number: i32) -> Lowered {
+        self.serialize_i64(number.into())
+    }
+
+    fn serialize_i64(self, number: i64) -> Lowered {
+        literal(Value::Number(number.into()))
+    }
+
+    fn serialize_u8(self, number: u8) -> Lowered {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u16(self, number: u16) -> Lowered {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u32(self, number: u32) -> Lowered {
+        self.serialize_u64(number.into())
+    }
+
+    fn serialize_u64(self, number: u64) -> Lowered {
+        literal(Value::Number(number.into()))
+    }
+
+    fn serialize_f32(self, number: f32) -> Lowered {
+        self.serialize_f64(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Lowered {
+        Ok(Number::from_f64(number).map(|number| Expression::Literal(Value::Number(number))))
+    }
+
+    fn serialize_char(self, letter: char) -> Lowered {
+        literal(Value::String(letter.into()))
+    }
+
+    fn serialize_str(self, text: &str) -> Lowered {
+        literal(Value::String(text.to_owned()))
+    }
+
+    fn serialize_bytes(self, bytes: &[u8]) -> Lowered {
+        literal(Value::List(bytes.iter().map(|&byte| Value::Number(byte.into())).collect()))
+    }
+
+    fn serialize_none(self) -> Lowered {
+        Ok(None)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Lowered {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Lowered {
+        Ok(None)
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Lowered {
+        Ok(None)
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Lowered {
+        self.serialize_str(variant)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Lowered {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Lowered {
+        let mut entries = Entries::default();
+        entries.add(variant.to_owned(), value)?;
+        entries.finish()
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items, LowerError> {
+        Ok(Items::default())
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items, LowerError> {
+        Ok(Items::default())
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items, LowerError> {
+        Ok(Items::default())
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Items, LowerError> {
+        Ok(Items { variant: Some(variant), ..Items::default() })
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries, LowerError> {
+        Ok(Entries::default())
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries, LowerError> {
+        Ok(Entries::default())
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Entries, LowerError> {
+        Ok(Entries { variant: Some(variant), ..Entries::default() })
+    }
+}
+
+/// The items of a list. Literals together become one literal: cheap to evaluate, and equal to the same written as data.
+#[derive(Default)]
+pub(super) struct Items {
+    variant: Option<&'static str>,
+    items: Vec<Expression>,
+}
+
+impl Items {
+    fn add<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), LowerError> {
+        let item = item.serialize(Lowering)?;
+        self.items.push(item.unwrap_or(Expression::Literal(Value::Null)));
+        Ok(())
+    }
+
+    fn finish(self) -> Lowered {
+        let list = if self.items.iter().all(|item| matches!(item, Expression::Literal(_))) {
+            let values = self.items.into_iter().filter_map(|item| match item {
+                Expression::Literal(value) => Some(value),
+                _ => None,
+            });
+            Expression::Literal(Value::List(values.collect()))
+        } else {
+            Expression::List(self.items)
+        };
+        within(self.variant, list)
+    }
+}
+
+/// The entries of a map, those that are absent left out.
+#[derive(Default)]
+pub(super) struct Entries {
+    variant: Option<&'static str>,
+    key: String,
+    literals: Map,
+    others: BTreeMap<String, Expression>,
+    /// It is no map but stands for what was captured.
+    captured: Option<Expression>,
+}
+
+impl Entries {
+    fn add<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), LowerError> {
+        let value = value.serialize(Lowering)?;
+        if key == capture::MARKER {
+            self.captured = value.and_then(|index| capture::captured(&index));
+            return Ok(());
+        }
+        match value {
+            None => {}
+            Some(Expression::Literal(value)) => drop(self.literals.insert(key, value)),
+            Some(other) => drop(self.others.insert(key, other)),
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Lowered {
+        if let Some(captured) = self.captured {
+            return Ok(Some(captured));
+        }
+        let map = if self.others.is_empty() {
+            Expression::Literal(Value::Map(self.literals))
+        } else {
+            self.others.extend(self.literals.into_iter().map(|(key, value)| (key, Expression::Literal(value))));
+            Expression::Map(self.others)
+        };
+        within(self.variant, map)
+    }
+}
+
+/// An enum's variant with content is a map of one entry.
+fn within(variant: Option<&'static str>, content: Expression) -> Lowered {
+    Ok(Some(match (variant, content) {
+        (None, content) => content,
+        (Some(variant), Expression::Literal(value)) => {
+            Expression::Literal(Value::Map([(variant.to_owned(), value)].into()))
+        }
+        (Some(variant), content) => Expression::Map([(variant.to_owned(), content)].into()),
+    }))
+}
+
+impl SerializeMap for Entries {
+    type Ok = Option<Expression>;
+    type Error = LowerError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), LowerError> {
+        self.key = match key.serialize(Lowering)? {
+            Some(Expression::Literal(Value::String(text))) => text,
+            Some(Expression::Literal(Value::Number(number))) => number.to_string(),
+            Some(Expression::Literal(Value::Bool(flag))) => flag.to_string(),
+            _ => return Err(LowerError::custom("the key of a map must be a text")),
+        };
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LowerError> {
+        let key = std::mem::take(&mut self.key);
+        self.add(key, value)
+    }
+
+    fn end(self) -> Lowered {
+        self.finish()
+    }
+}
+
+macro_rules! sequence {
+    ($($kind:ident $method:ident)+) => {$(
+        impl $kind for Items {
+            type Ok = Option<Expression>;
+            type Error = LowerError;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), LowerError> {
+                self.add(item)
+            }
+
+            fn end(self) -> Lowered {
+                self.finish()
+            }
+        }
+    )+};
+}
+sequence! {
+    SerializeSeq serialize_element
+    SerializeTuple serialize_element
+    SerializeTupleStruct serialize_field
+    SerializeTupleVariant serialize_field
+}
+
+macro_rules! structure {
+    ($($kind:ident)+) => {$(
+        impl $kind for Entries {
+            type Ok = Option<Expression>;
+            type Error = LowerError;
+
+            fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), LowerError> {
+                self.add(key.to_owned(), value)
+            }
+
+            fn end(self) -> Lowered {
+                self.finish()
+            }
+        }
+    )+};
+}
+structure! { SerializeStruct SerializeStructVariant }
