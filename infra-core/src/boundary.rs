@@ -28,8 +28,16 @@ pub enum Boundary {
     SnapshotSync,
     /// The new snapshot is about to take the old one's place.
     SnapshotRename,
-    /// It has taken it, and the directory does not durably say so.
+    /// A directory has new, renamed or removed names, and does not durably say so.
     DirectorySync,
+    /// The key of the secrets is about to be made.
+    KeyWrite,
+    /// The new key is durable, and nobody can find it.
+    KeyLink,
+    /// A document is about to be written beside the old one.
+    DocumentWrite,
+    /// The new document is durable, and about to take the old one's place.
+    DocumentRename,
     /// A lease is about to be taken.
     LeaseTake,
     /// A lease is about to be renewed.

@@ -102,6 +102,16 @@ pub enum DeclareError {
     Program(ProgramError),
 }
 
+impl DeclareError {
+    /// What is wrong with the configuration, if that is what ended the program.
+    pub fn as_config(&self) -> Option<&ConfigError> {
+        match self {
+            Self::Program(error) => error.inner().downcast_ref(),
+            Self::Graph(_) => None,
+        }
+    }
+}
+
 /// Runs a program and collects what it declares.
 pub fn declare(
     program: &str,

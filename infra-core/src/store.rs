@@ -3,17 +3,23 @@
 //! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
 //! journal entries, and folds them into a new snapshot at the end.
 
+mod configuration;
 mod file;
 mod journal;
 mod memory;
 mod secrets;
 
+pub use configuration::{ConfigChange, ConfigProblem, Sealed, StackConfig, StoredValue};
 pub use file::FileStore;
 pub use journal::Journal;
 pub use memory::MemoryStore;
-pub use secrets::{DataKey, KeyError};
+pub use secrets::{
+    DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyStatus, KeyWrapper, KeyedStore, Keys, Opened, Passphrase,
+    Rotation, RotationError, Unlock, WrapperFactory, Wrapping, key_status, rewrap, rotate,
+};
 
 use crate::{
+    diagnostic::Diagnostic,
     state::{State, StateError},
     value::Seal,
 };
@@ -36,6 +42,16 @@ pub trait StateStore: Send + Sync {
 
     /// Replaces a document as a whole.
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
+
+    /// Replaces a document as a whole when it still is `was`; false when it is not.
+    async fn swap_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        was: Option<&[u8]>,
+        content: &[u8],
+    ) -> Result<bool, StoreError>;
 
     /// Removes a document; that there is none is fine.
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError>;
@@ -122,12 +138,31 @@ pub enum StoreError {
     /// The key of the secrets is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A stack's configuration cannot be read or changed.
+    #[error("{document}: {problem}")]
+    Config {
+        /// Which document.
+        document: String,
+        /// What is wrong.
+        problem: ConfigProblem,
+    },
     /// The journal's writer has ended.
     #[error("the journal cannot be written: {0}")]
     Journal(String),
 }
 
 impl StoreError {
+    /// The message for the person who runs the stack, with what to do.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let diagnostic = Diagnostic::from_error(self);
+        let hint = match self {
+            Self::Key(error) => error.hint(),
+            Self::Config { problem, .. } => Some(problem.hint()),
+            _ => None,
+        };
+        Diagnostic { hint, ..diagnostic }
+    }
+
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |error| Self::Io { path, error }

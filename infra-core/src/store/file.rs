@@ -1,8 +1,9 @@
 //! States in local files.
 
 use super::{
-    DataKey, Journal, Keeper, Session, StateStore, StoreError,
+    Journal, Keeper, KeyedStore, Keys, Session, StateStore, StoreError, Unlock,
     journal::{self, Synced},
+    secrets,
 };
 use crate::{
     boundary::{self, Boundary},
@@ -12,25 +13,32 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 /// Keeps each stack in `DIRECTORY/PROGRAM/STACK/`: `state.json`, `journal`, `lock`; readable by their owner alone.
 ///
-/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with `DIRECTORY/secrets.key`.
+/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with the keys in
+/// `DIRECTORY/secrets.key`, a [`KeyDocument`](super::KeyDocument).
 #[derive(Clone, Debug)]
 pub struct FileStore {
     directory: PathBuf,
+    keys: Arc<Keys>,
 }
 
 impl FileStore {
     /// A store in this directory, which is made when it is first needed.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), keys: Arc::new(Keys::new(Unlock::default())) }
+    }
+
+    /// What opens the key document when it is wrapped.
+    pub fn unlocked_by(self, unlock: Unlock) -> Self {
+        Self { keys: Arc::new(Keys::new(unlock)), ..self }
     }
 
     /// Where a stack's files lie.
@@ -38,18 +46,21 @@ impl FileStore {
         self.directory.join(program).join(stack)
     }
 
-    fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
-        Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
+    pub(super) fn root(&self) -> &Path {
+        &self.directory
     }
 
-    fn read(&self, program: &str, stack: &str) -> Result<Option<Files>, StoreError> {
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Files>, StoreError> {
         let directory = self.directory_of(program, stack);
         let path = directory.join("state.json");
         let Some(snapshot) = read_file(&path)? else {
             return Ok(None);
         };
-        let seal = self.data_key()?;
-        let mut state = parse_snapshot(&path, &snapshot, &seal)?;
+        let mut state = parse_snapshot(&path, &snapshot, seal)?;
         if (state.program.as_str(), state.stack.as_str()) != (program, stack) {
             let error = StateError::Foreign {
                 found: format!("{}/{}", state.program, state.stack),
@@ -63,7 +74,7 @@ impl FileStore {
         if let Some(text) = read_file(&journal)? {
             let (header, lines) = split_header(&text);
             if header == Some(state.serial) {
-                let (entries, length) = journal::read(&journal, lines, &seal)?;
+                let (entries, length) = journal::read(&journal, lines, seal)?;
                 whole = text.len() - lines.len() + length;
                 entries.into_iter().for_each(|entry: Entry| state.apply(entry));
                 verify(&journal, &state)?;
@@ -75,14 +86,13 @@ impl FileStore {
                 });
             }
         }
-        Ok(Some(Files { state, seal, whole }))
+        Ok(Some(Files { state, whole }))
     }
 }
 
 /// What the files of a stack hold.
 struct Files {
     state: State,
-    seal: Arc<dyn Seal>,
     /// How many bytes of the journal are whole lines on top of the snapshot; 0 when it has to begin anew.
     whole: usize,
 }
@@ -90,13 +100,26 @@ struct Files {
 #[async_trait]
 impl StateStore for FileStore {
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
-        Ok(self.read(program, stack)?.map(|files| files.state))
+        if !self.directory_of(program, stack).join("state.json").exists() {
+            return Ok(None);
+        }
+        loop {
+            let key = self.ensure_key().await?;
+            let seal: Arc<dyn Seal> = self.keys.open(&key).await?.ring.clone();
+            match self.read(program, stack, &seal) {
+                Ok(files) => return Ok(files.map(|files| files.state)),
+                // A rotation may have gone on between the key and the state.
+                Err(error) => match self.key_document().await? {
+                    Some(now) if now.text() != key.text() => {}
+                    _ => return Err(error),
+                },
+            }
+        }
     }
 
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
-        let directory = &self.directory;
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
-        self.data_key()
+        let key = self.ensure_key().await?;
+        Ok(self.keys.open(&key).await?.ring.clone())
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
@@ -105,11 +128,28 @@ impl StateStore for FileStore {
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let directory = self.directory_of(program, stack);
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
-        let (path, next) = (directory.join(name), directory.join(format!("{name}.next")));
-        let mut file = private(&next, true)?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(StoreError::io(&next))?;
-        fs::rename(&next, &path).map_err(StoreError::io(path))
+        secrets::open_directory(&directory)?;
+        let _lock = secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))?;
+        secrets::replace(&directory.join(name), content)
+    }
+
+    async fn swap_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        was: Option<&[u8]>,
+        content: &[u8],
+    ) -> Result<bool, StoreError> {
+        let directory = self.directory_of(program, stack);
+        secrets::open_directory(&directory)?;
+        let _lock = secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))?;
+        let path = directory.join(name);
+        if read_file(&path)?.as_deref() != was {
+            return Ok(false);
+        }
+        secrets::replace(&path, content)?;
+        Ok(true)
     }
 
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
@@ -125,14 +165,12 @@ impl StateStore for FileStore {
             urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
         }
         let directory = self.directory_of(program, stack);
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
+        secrets::open_directory(&directory)?;
         let lock = lock(&directory.join("lock"))?;
-        let mut keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.data_key()? };
-        let (state, whole) = match self.read(program, stack)? {
-            Some(files) => {
-                keeper.seal = files.seal;
-                (files.state, files.whole)
-            }
+        // Only now: a rotation that comes later waits for the lock.
+        let keeper = FilesKeeper { _lock: lock, directory: directory.clone(), seal: self.seal().await? };
+        let (state, whole) = match self.read(program, stack, &keeper.seal)? {
+            Some(files) => (files.state, files.whole),
             None => {
                 let state = State::new(program, stack, new_seed()?);
                 keeper.write_snapshot(&state)?;
@@ -209,7 +247,7 @@ fn private(path: &Path, truncate: bool) -> Result<File, StoreError> {
     OpenOptions::new().write(true).create(true).truncate(truncate).mode(0o600).open(path).map_err(StoreError::io(path))
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)

@@ -1,6 +1,6 @@
 //! The append-only journal with group commit.
 
-use super::StoreError;
+use super::{KeyRing, StoreError, secrets};
 use crate::{
     boundary::{self, Boundary},
     state::Entry,
@@ -122,7 +122,11 @@ fn write(batch: &[Message], sink: &mut impl Sink, seal: &Arc<dyn Seal>) -> Resul
 /// One line: CRC-32 of the JSON in eight hexadecimal digits, a space, the JSON.
 fn line(entry: &Entry, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, String> {
     let json = value::sealing(seal, || serde_json::to_string(entry)).map_err(|error| error.to_string())?;
-    Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes())
+    Ok(checked(&json).into_bytes())
+}
+
+fn checked(json: &str) -> String {
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
 }
 
 /// Reads the entries of a journal. An incomplete last line is what a crash leaves behind: it was never durable, so
@@ -142,6 +146,34 @@ pub(super) fn read(path: &Path, text: &[u8], seal: &Arc<dyn Seal>) -> Result<(Ve
         whole += line.len();
     }
     Ok((entries, whole))
+}
+
+/// The journal with every secret under the ring's key in use; `None` when it is so already. The error is the number of
+/// the line that was changed, or whose secret no key opens.
+pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
+    let mut answer = String::new();
+    let mut changed = false;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // The header has no checksum; an incomplete line at the end never counts.
+        let resealed = match line.split_once(' ').filter(|_| number > 0 && line.ends_with('\n')) {
+            Some((sum, json)) => {
+                let json = json.trim_end_matches('\n');
+                if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
+                    return Err(number + 1);
+                }
+                secrets::reseal(json, ring).map_err(|_| number + 1)?
+            }
+            None => None,
+        };
+        match resealed {
+            Some(json) => {
+                changed = true;
+                answer.push_str(&checked(&json));
+            }
+            None => answer.push_str(line),
+        }
+    }
+    Ok(changed.then_some(answer))
 }
 
 fn parse(line: &[u8], seal: &Arc<dyn Seal>) -> Result<Entry, String> {

@@ -96,6 +96,23 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    async fn swap_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        was: Option<&[u8]>,
+        content: &[u8],
+    ) -> Result<bool, StoreError> {
+        let stack = self.stack(program, stack);
+        let mut files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if files.documents.get(name).map(Vec::as_slice) != was {
+            return Ok(false);
+        }
+        files.documents.insert(name.to_owned(), content.to_vec());
+        Ok(true)
+    }
+
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
         let stack = self.stack(program, stack);
         stack.files.lock().unwrap_or_else(PoisonError::into_inner).documents.remove(name);
