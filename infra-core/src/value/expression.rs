@@ -35,6 +35,7 @@ pub enum Expression {
     /// Those items of a list that are there: what comes from declarations that are absent is left out.
     Present(Vec<Expression>),
     /// The value marked as secret.
+    #[serde(with = "super::sealed::expression")]
     Secret(Box<Expression>),
     /// The answer of a closure: opaque.
     #[serde(skip)]
