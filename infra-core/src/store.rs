@@ -18,6 +18,8 @@ pub use secrets::{
     Rotation, RotationError, Unlock, WrapperFactory, Wrapping, key_status, rewrap, rotate,
 };
 
+pub use zeroize::Zeroizing;
+
 use crate::{
     diagnostic::Diagnostic,
     state::{State, StateError},

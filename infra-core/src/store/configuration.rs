@@ -97,13 +97,40 @@ impl StackConfig {
         program: &str,
         stack: &str,
     ) -> Result<BTreeMap<String, ConfigValue>, StoreError> {
+        Self::open_with(store, program, stack, &[]).await
+    }
+
+    /// The same as it would be with these changes. Nothing is written.
+    pub async fn open_with(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+        changes: &[ConfigChange],
+    ) -> Result<BTreeMap<String, ConfigValue>, StoreError> {
+        let (config, mut values) = Self::opened(store, program, stack).await?;
+        config.check(changes).map_err(|problem| of(program, stack, problem))?;
+        for change in changes {
+            match change {
+                ConfigChange::Set(key, value) => drop(values.insert(key.clone(), value.clone())),
+                ConfigChange::Unset(key) => drop(values.remove(key)),
+            }
+        }
+        Ok(values)
+    }
+
+    async fn opened(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+    ) -> Result<(Self, BTreeMap<String, ConfigValue>), StoreError> {
         let mut config = Self::read(store, program, stack).await?;
         loop {
             if !config.values.values().any(StoredValue::is_secret) {
-                return Ok(config.unsealed(None).unwrap_or_default());
+                let values = config.unsealed(None).unwrap_or_default();
+                return Ok((config, values));
             }
             match config.unsealed(Some(&*store.seal().await?)) {
-                Ok(values) => return Ok(values),
+                Ok(values) => return Ok((config, values)),
                 Err(problem) => {
                     // A rotation may have gone on between the document and the key.
                     let now = Self::read(store, program, stack).await?;
