@@ -45,15 +45,16 @@ pub trait StateStore: Send + Sync {
     /// Replaces a document as a whole.
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
 
-    /// Replaces a document as a whole when it still is `was`; false when it is not.
-    async fn swap_document(
+    /// Replaces a document by what `update` makes of it, with no other writer in between. An `update` that seals is
+    /// given the key, and a rotation that has begun by then does not pass by what it made.
+    async fn update_document(
         &self,
         program: &str,
         stack: &str,
         name: &str,
-        was: Option<&[u8]>,
-        content: &[u8],
-    ) -> Result<bool, StoreError>;
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError>;
 
     /// Removes a document; that there is none is fine.
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError>;
@@ -61,6 +62,10 @@ pub trait StateStore: Send + Sync {
     /// Takes the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
 }
+
+/// What a document is to be replaced by: from what there is, and the key when one was asked for; `None` leaves it as it
+/// is. It may be called more than once.
+pub type Update<'a> = dyn FnMut(Option<&[u8]>, Option<&dyn Seal>) -> Result<Option<Vec<u8>>, StoreError> + Send + 'a;
 
 /// The right to write one stack's state.
 pub struct Session {

@@ -96,7 +96,9 @@ fn check_part(part: &'static str, text: &str, also: &'static str) -> Result<(), 
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') || also.contains(c);
     let fits = (1..=100).contains(&text.len()) && text.chars().all(allowed);
     let segmented = text.contains("::") || text.starts_with([':', '/']) || text.ends_with([':', '/']);
-    if fits && !segmented {
+    // `..` would lead a store of files out of its directory.
+    let dots = text.chars().all(|c| c == '.');
+    if fits && !segmented && !dots {
         return Ok(());
     }
     Err(UrnError::Part { part, text: text.to_owned(), also: if also.is_empty() { "" } else { " (and its separator)" } })
@@ -159,7 +161,9 @@ mod tests {
 
     #[test]
     fn bad_parts_are_refused() {
-        for (stack, name) in [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a")] {
+        for (stack, name) in
+            [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a"), ("..", "a")]
+        {
             assert!(Urn::new(stack, "p", "t:T", name).is_err(), "{stack:?} {name:?}");
         }
         assert!("urn:infra:a::b::c".parse::<Urn>().is_err());

@@ -153,29 +153,21 @@ impl StackConfig {
     ) -> Result<Self, StoreError> {
         let refused = |problem| of(program, stack, problem);
         let seals = changes.iter().any(|change| matches!(change, ConfigChange::Set(_, ConfigValue::Secret(_))));
-        loop {
-            let was = store.document(program, stack, DOCUMENT).await?;
-            let mut config = Self::parse(was.as_deref()).map_err(refused)?;
+        let mut changed = Self::default();
+        let mut update = |was: Option<&[u8]>, seal: Option<&dyn Seal>| {
+            let mut config = Self::parse(was).map_err(refused)?;
             config.check(changes).map_err(refused)?;
-            let seal = if seals { Some(store.seal().await?) } else { None };
             for change in changes {
-                config.apply(change, seal.as_deref()).map_err(refused)?;
+                config.apply(change, seal).map_err(refused)?;
             }
             let mut text = serde_json::to_vec_pretty(&config.values)
                 .map_err(|error| refused(ConfigProblem::Malformed(error.to_string())))?;
             text.push(b'\n');
-            if was.as_deref() == Some(&text[..]) {
-                return Ok(config);
-            }
-            if !store.swap_document(program, stack, DOCUMENT, was.as_deref(), &text).await? {
-                continue;
-            }
-            match seal {
-                // A rotation that began in between may have passed this document by.
-                Some(seal) if key_of(&*seal) != key_of(&*store.seal().await?) => {}
-                _ => return Ok(config),
-            }
-        }
+            changed = config;
+            Ok((was != Some(&text)).then_some(text))
+        };
+        store.update_document(program, stack, DOCUMENT, seals, &mut update).await?;
+        Ok(changed)
     }
 
     /// The values as they are stored.
@@ -264,12 +256,6 @@ impl fmt::Debug for StoredValue {
 
 fn of(program: &str, stack: &str, problem: ConfigProblem) -> StoreError {
     StoreError::Config { document: format!("{DOCUMENT} of {program}/{stack}"), problem }
-}
-
-/// The name of the key that seals: what stands in front of everything it seals.
-fn key_of(seal: &dyn Seal) -> Option<String> {
-    let sealed = seal.seal("").ok()?;
-    sealed.split_once(':').map(|(id, _)| id.to_owned())
 }
 
 #[cfg(test)]

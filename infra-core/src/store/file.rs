@@ -1,7 +1,7 @@
 //! States in local files.
 
 use super::{
-    Journal, Keeper, KeyedStore, Keys, Session, StateStore, StoreError, Unlock,
+    Journal, Keeper, KeyedStore, Keys, Session, StateStore, StoreError, Unlock, Update,
     journal::{self, Synced},
     secrets,
 };
@@ -52,6 +52,20 @@ impl FileStore {
 
     pub(super) fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    fn document_path(&self, program: &str, stack: &str, name: &str) -> Result<PathBuf, StoreError> {
+        for (part, name) in [("program", program), ("stack", stack), ("document", name)] {
+            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
+        }
+        Ok(self.directory_of(program, stack).join(name))
+    }
+
+    /// Held while documents are replaced, so that two writers do not mix.
+    fn lock_documents(&self, program: &str, stack: &str) -> Result<File, StoreError> {
+        let directory = self.directory_of(program, stack);
+        secrets::open_directory(&directory)?;
+        secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))
     }
 
     fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Files>, StoreError> {
@@ -123,37 +137,47 @@ impl StateStore for FileStore {
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        read_file(&self.directory_of(program, stack).join(name))
+        read_file(&self.document_path(program, stack, name)?)
     }
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
-        let directory = self.directory_of(program, stack);
-        secrets::open_directory(&directory)?;
-        let _lock = secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))?;
-        secrets::replace(&directory.join(name), content)
+        let path = self.document_path(program, stack, name)?;
+        let _lock = self.lock_documents(program, stack)?;
+        secrets::replace(&path, content)
     }
 
-    async fn swap_document(
+    async fn update_document(
         &self,
         program: &str,
         stack: &str,
         name: &str,
-        was: Option<&[u8]>,
-        content: &[u8],
-    ) -> Result<bool, StoreError> {
-        let directory = self.directory_of(program, stack);
-        secrets::open_directory(&directory)?;
-        let _lock = secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))?;
-        let path = directory.join(name);
-        if read_file(&path)?.as_deref() != was {
-            return Ok(false);
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError> {
+        let path = self.document_path(program, stack, name)?;
+        loop {
+            // The key before the lock: somebody may have to be asked for a passphrase, while others go on.
+            let key = if seals { Some(self.ensure_key().await?) } else { None };
+            let seal = match &key {
+                Some(key) => Some(self.keys.open(key).await?.ring.clone()),
+                None => None,
+            };
+            let _lock = self.lock_documents(program, stack)?;
+            if let Some(key) = key
+                && !self.is_current(&key)?
+            {
+                continue;
+            }
+            let seal = seal.as_deref().map(|seal| seal as &dyn Seal);
+            return match update(read_file(&path)?.as_deref(), seal)? {
+                Some(content) => secrets::replace(&path, &content),
+                None => Ok(()),
+            };
         }
-        secrets::replace(&path, content)?;
-        Ok(true)
     }
 
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
-        let path = self.directory_of(program, stack).join(name);
+        let path = self.document_path(program, stack, name)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
             _ => Ok(()),

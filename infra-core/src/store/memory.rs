@@ -1,7 +1,7 @@
 //! States in memory, for tests and dry runs.
 
 use super::{
-    DataKey, Journal, Keeper, Session, StateStore, StoreError,
+    DataKey, Journal, Keeper, Session, StateStore, StoreError, Update,
     journal::{self, Sink},
 };
 use crate::{
@@ -96,21 +96,21 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
-    async fn swap_document(
+    async fn update_document(
         &self,
         program: &str,
         stack: &str,
         name: &str,
-        was: Option<&[u8]>,
-        content: &[u8],
-    ) -> Result<bool, StoreError> {
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError> {
+        let seal = if seals { Some(self.data_key()?) } else { None };
         let stack = self.stack(program, stack);
         let mut files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if files.documents.get(name).map(Vec::as_slice) != was {
-            return Ok(false);
+        if let Some(content) = update(files.documents.get(name).map(Vec::as_slice), seal.as_deref())? {
+            files.documents.insert(name.to_owned(), content);
         }
-        files.documents.insert(name.to_owned(), content.to_vec());
-        Ok(true)
+        Ok(())
     }
 
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {

@@ -33,6 +33,11 @@ impl FileStore {
         }
     }
 
+    /// Whether the document is still the one that is there.
+    pub(in crate::store) fn is_current(&self, document: &KeyDocument) -> Result<bool, StoreError> {
+        Ok(read(&self.key_path())?.is_some_and(|now| now.text() == document.text()))
+    }
+
     fn key_path(&self) -> PathBuf {
         self.root().join("secrets.key")
     }
@@ -56,7 +61,7 @@ impl KeyedStore for FileStore {
         };
         // The lock file is empty and stays: whoever replaces the document compares first.
         let _lock = wait_for(&self.root().join("secrets.lock"))?;
-        if read(&path)?.is_none_or(|now| now.text() != was.text()) {
+        if !self.is_current(was)? {
             return Err(KeyError::Changed { place: self.key_place() }.into());
         }
         replace(&path, document.text().as_bytes())

@@ -434,8 +434,63 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     session.journal.append(entry).await.unwrap();
     drop(session);
     check(&store).await;
+    // Another wrapping in between keeps both keys.
+    assert!(rewrap(&store, by_passphrase("p")).await.unwrap().retiring.is_some());
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+    check(&store).await;
     assert!(rotate(&store).await.unwrap().finished);
     check(&store).await;
+}
+
+/// Every step of this is another process as far as the store can tell: nobody shares an opened key.
+#[test]
+fn writers_and_rotations_at_the_same_time_lose_nothing() {
+    fn alone<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let store = || FileStore::new(directory.path());
+    alone(fill(&store()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < 5 {
+                match alone(rotate(&store())) {
+                    Ok(_) => done += 1,
+                    Err(RotationError::Stack { error: StoreError::Locked { .. }, .. }) => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        scope.spawn(|| {
+            for round in 0..10 {
+                let change = ConfigChange::Set(format!("key{round}"), ConfigValue::secret("x"));
+                alone(StackConfig::change(&store(), "p", "dev", &[change])).unwrap();
+                assert_eq!(alone(StackConfig::open(&store(), "p", "dev")).unwrap().len(), round + 2);
+            }
+        });
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < 10 {
+                alone(async {
+                    match store().open("p", "dev").await {
+                        Ok(session) => {
+                            let outputs = BTreeMap::from([("a".to_owned(), secret(&format!("round {done}")))]);
+                            session.journal.append(Entry::Outputs(outputs.clone())).await.unwrap();
+                            drop(session);
+                            assert_eq!(store().peek("p", "dev").await.unwrap().unwrap().outputs, outputs);
+                            done += 1;
+                        }
+                        Err(StoreError::Locked { .. }) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                });
+            }
+        });
+    });
+    let config = alone(StackConfig::open(&store(), "p", "dev")).unwrap();
+    assert!(config.values().filter(|value| value.text() == "x").count() == 10, "{config:?}");
+    assert_eq!(alone(store().peek("p", "dev")).unwrap().unwrap().outputs["a"], secret("round 9"));
 }
 
 #[tokio::test]
