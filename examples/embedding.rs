@@ -32,7 +32,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let (events, mut happenings) = Events::channel();
     let engine = Engine::new("firewall", "dev", FileStore::new(".infra/embedding"))
         .target(target)
-        .config([("port".to_owned(), "8443".to_owned())].into())
+        .config([("port", "8443")])
         .events(events);
 
     let watching = tokio::spawn(async move {

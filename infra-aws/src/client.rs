@@ -37,6 +37,7 @@ struct Clients {
     autoscaling: aws_sdk_autoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
     iam: aws_sdk_iam::Client,
+    kms: aws_sdk_kms::Client,
     s3: aws_sdk_s3::Client,
     ssm: aws_sdk_ssm::Client,
 }
@@ -65,6 +66,11 @@ impl Aws {
     /// The IAM client; IAM is one for all regions of a partition, which the region tells.
     pub async fn iam(&self, region: &str) -> aws_sdk_iam::Client {
         self.clients(region).await.iam
+    }
+
+    /// The Key Management Service client of a region.
+    pub async fn kms(&self, region: &str) -> aws_sdk_kms::Client {
+        self.clients(region).await.kms
     }
 
     /// The S3 client of a region.
@@ -119,6 +125,7 @@ impl Clients {
             autoscaling: client!(aws_sdk_autoscaling),
             balancing: client!(aws_sdk_elasticloadbalancingv2),
             iam: client!(aws_sdk_iam),
+            kms: client!(aws_sdk_kms),
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: client!(aws_sdk_ssm),
         }

@@ -55,6 +55,7 @@
 //! - [`objects`]: states in S3
 //! - [`policies`]: rules that most stacks want to keep
 //! - [`ids`]: typed identifiers
+//! - [`key`]: keys of KMS that wrap the key of a store's secrets
 //! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
 //! - `error`, `wait`, `tags`: what every kind uses
 
@@ -66,6 +67,7 @@ pub mod elb;
 mod error;
 pub mod iam;
 pub mod ids;
+pub mod key;
 pub mod machine;
 pub mod objects;
 pub mod policies;

@@ -95,6 +95,12 @@ pub(crate) enum Command {
     /// Looks at the recorded state, and changes it without touching what lives.
     #[command(subcommand)]
     State(State),
+    /// The values that the program reads; each stack has its own.
+    #[command(subcommand)]
+    Config(Config),
+    /// The key that encrypts the secrets of all stacks in the backend.
+    #[command(subcommand)]
+    Secrets(Secrets),
     /// Lists the programs.
     Programs,
     /// The local cloud of this directory.
@@ -133,7 +139,7 @@ impl Selecting {
 
 #[derive(Debug, Args)]
 pub(crate) struct Planning {
-    /// Sets a configuration value and remembers it for this stack.
+    /// Sets a configuration value; `up` remembers it for this stack.
     #[arg(long, short, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) config: Vec<(String, String)>,
     /// Read everything that exists first, and ask every lookup again.
@@ -259,6 +265,60 @@ pub(crate) struct Output {
     /// Write the value to a new file that only its owner may read.
     #[arg(long, value_name = "PATH", requires = "name")]
     pub(crate) key_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// Lists all values; secrets are masked.
+    List,
+    /// Shows one value.
+    Get {
+        /// Its name.
+        key: String,
+        /// Show it even when it is secret.
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Sets a value.
+    Set {
+        /// Its name.
+        key: String,
+        /// The value; a secret that is left out is asked for, or read from standard input.
+        #[arg(required_unless_present = "secret", allow_hyphen_values = true)]
+        value: Option<String>,
+        /// Keep it encrypted, and mask it everywhere.
+        #[arg(long)]
+        secret: bool,
+    },
+    /// Removes a value.
+    Unset {
+        /// Its name.
+        key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Secrets {
+    /// Shows what wraps the key, and whether a rotation is under way.
+    Status,
+    /// Makes a new key and encrypts every secret anew; one that was killed is brought to its end.
+    Rotate,
+    /// Wraps the key differently; nothing is encrypted anew.
+    Rewrap(Rewrap),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Rewrap {
+    /// By a passphrase: INFRA_NEW_PASSPHRASE or INFRA_NEW_PASSPHRASE_FILE, else it is asked for.
+    #[arg(long)]
+    pub(crate) passphrase: bool,
+    /// By a key of a key service: the ARN of a KMS key.
+    #[arg(long, value_name = "KEY_ARN")]
+    pub(crate) kms: Option<String>,
+    /// By nothing: whoever reads the file has the key.
+    #[arg(long)]
+    pub(crate) plain: bool,
 }
 
 #[derive(Debug, Subcommand)]

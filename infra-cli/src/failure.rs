@@ -25,6 +25,10 @@ impl Failure {
         Self { kind: Kind::Failed, diagnostics: vec![Diagnostic::error(summary)] }
     }
 
+    pub(crate) fn of(diagnostic: Diagnostic) -> Self {
+        Self { kind: Kind::Failed, diagnostics: vec![diagnostic] }
+    }
+
     pub(crate) fn wrong_use(diagnostic: Diagnostic) -> Self {
         Self { kind: Kind::WrongUse, diagnostics: vec![diagnostic] }
     }
@@ -41,6 +45,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let kind = match &error {
             EngineError::WrongUse(_) => Kind::WrongUse,
+            EngineError::Store(StoreError::Config { problem, .. }) if problem.is_wrong_use() => Kind::WrongUse,
             EngineError::PlanFile(error) if !matches!(error, PlanFileError::Exceeded(_)) => Kind::WrongUse,
             _ => Kind::Failed,
         };

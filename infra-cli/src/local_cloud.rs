@@ -1,6 +1,6 @@
 //! Starting, finding and stopping the local cloud of a directory.
 
-use crate::failure::Failure;
+use crate::{failure::Failure, passphrase};
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{
     Options,
@@ -35,7 +35,12 @@ pub(crate) async fn ensure(directory: &Path) -> Result<Running, Failure> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let log = log(directory);
     let output = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
-    let mut child = Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    // Nor may what runs in the cloud read the passphrase of the secrets.
+    for variable in passphrase::VARIABLES {
+        command.env_remove(variable);
+    }
+    let mut child = command
         .arg("--directory")
         .arg(directory.parent().unwrap_or(directory))
         .args(["local", "serve"])

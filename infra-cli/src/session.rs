@@ -1,17 +1,26 @@
 //! What a command works with.
 
 use crate::{
-    Program,
+    Cli, Program,
     arguments::{Global, Planning, ReadinessName, TargetName},
     failure::Failure,
-    files::write_private,
-    local_cloud,
+    local_cloud, passphrase,
     render::Renderer,
 };
 use infra_core::{
-    Engine, Target, diagnostic::Diagnostic, graph::ResourceGraph, store::FileStore, target::Readiness, urn,
+    Engine, Target,
+    config::ConfigValue,
+    diagnostic::Diagnostic,
+    engine::EngineError,
+    graph::ResourceGraph,
+    store::{ConfigChange, FileStore, KeyedStore, StackConfig, StateStore, Unlock},
+    target::Readiness,
+    urn,
 };
-use std::{collections::BTreeMap, fs, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// The document that says where a stack lives.
+const TARGET: &str = "target";
 
 /// Program, stack, target and directory, as the command line and the environment name them.
 pub(crate) struct Session<'a> {
@@ -23,12 +32,12 @@ pub(crate) struct Session<'a> {
     endpoint: Option<String>,
     readiness: Readiness,
     parallel: usize,
-    backend: PathBuf,
+    store: FileStore,
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(global: &Global, programs: &'a [Program]) -> Result<Self, Failure> {
-        let program = choose(global.program.as_deref(), programs)?;
+    pub(crate) fn new(global: &Global, cli: &'a Cli) -> Result<Self, Failure> {
+        let program = choose(global.program.as_deref(), &cli.programs)?;
         for (part, name) in [("program", &program.name), ("stack", &global.stack)] {
             urn::check_name(part, name).map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
         }
@@ -49,8 +58,18 @@ impl<'a> Session<'a> {
                 ReadinessName::ControlPlane => Readiness::ControlPlane,
             },
             parallel: global.parallel,
-            backend,
+            store: FileStore::new(backend).unlocked_by(passphrase::unlock(&cli.wrappers)),
         })
+    }
+
+    /// Where states, configuration and the key of the secrets are kept.
+    pub(crate) fn store(&self) -> &dyn KeyedStore {
+        &self.store
+    }
+
+    /// What opens the key of the secrets.
+    pub(crate) fn unlock(&self) -> &Unlock {
+        self.store().keys().unlock()
     }
 
     /// Where the local cloud keeps everything.
@@ -60,14 +79,17 @@ impl<'a> Session<'a> {
 
     /// The engine for reading the recorded state: no cloud is needed.
     pub(crate) fn offline(&self) -> Engine {
-        Engine::new(&self.program.name, &self.stack, FileStore::new(&self.backend))
+        Engine::new(&self.program.name, &self.stack, self.store.clone())
     }
 
     /// What the program declares. No cloud is needed: declaring asks nobody.
-    pub(crate) fn declared(&self) -> Result<ResourceGraph, Failure> {
+    pub(crate) async fn declared(&self) -> Result<ResourceGraph, Failure> {
+        Ok(self.declared_with(self.config(&[]).await?)?)
+    }
+
+    fn declared_with(&self, config: BTreeMap<String, ConfigValue>) -> Result<ResourceGraph, EngineError> {
         let nobody = "http://127.0.0.1:0".to_owned();
-        let engine = self.offline().target(self.target(Some(nobody))).config(self.configure(&[])?);
-        Ok(engine.declared(&self.program.run)?)
+        self.offline().target(self.target(Some(nobody))).config(config).declared(&self.program.run)
     }
 
     /// The engine for planning and doing; starts the local cloud when it is the target.
@@ -77,7 +99,8 @@ impl<'a> Session<'a> {
         renderer: &Arc<dyn Renderer>,
     ) -> Result<Engine, Failure> {
         self.refuse_other_target().await?;
-        let config = self.configure(planning.map(|planning| &planning.config[..]).unwrap_or_default())?;
+        let config = planning.map(|planning| changes(&planning.config)).unwrap_or_default();
+        let config = self.config(&config).await?;
         let endpoint = match self.target {
             TargetName::Aws => None,
             TargetName::Local => Some(local_cloud::ensure(&self.cloud_directory()).await?.endpoint),
@@ -110,12 +133,11 @@ impl<'a> Session<'a> {
     /// A stack lives in one place: what was made on AWS must not be looked for on this machine. One that has nothing
     /// may move.
     async fn refuse_other_target(&self) -> Result<(), Failure> {
-        let (path, name) = (self.target_file(), self.target_name());
-        let recorded = match fs::read_to_string(&path) {
-            Ok(recorded) => recorded.trim().to_owned(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let name = self.target_name();
+        let Some(recorded) = self.store.document(&self.program.name, &self.stack, TARGET).await? else {
+            return Ok(());
         };
+        let recorded = String::from_utf8_lossy(&recorded).trim().to_owned();
         if recorded == name {
             return Ok(());
         }
@@ -126,17 +148,14 @@ impl<'a> Session<'a> {
         let stack = &self.stack;
         let summary = format!("the stack `{stack}` lives on the target `{recorded}`, not on `{name}`");
         let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
-        Err(Failure::wrong_use(Diagnostic::error(summary).about(path.display()).hint(hint)))
+        Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)))
     }
 
     /// Notes where the stack lives from now on.
     pub(crate) async fn record_target(&self) -> Result<(), Failure> {
         self.refuse_other_target().await?;
-        write_private(&self.target_file(), self.target_name().as_bytes())
-    }
-
-    fn target_file(&self) -> PathBuf {
-        self.stack_directory().join("target")
+        let (program, name) = (&self.program.name, self.target_name().as_bytes());
+        Ok(self.store.put_document(program, &self.stack, TARGET, name).await?)
     }
 
     fn target_name(&self) -> &'static str {
@@ -146,28 +165,37 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn stack_directory(&self) -> PathBuf {
-        self.backend.join(&self.program.name).join(&self.stack)
+    /// The stack's configuration as it is stored: no key is needed.
+    pub(crate) async fn stored_config(&self) -> Result<StackConfig, Failure> {
+        Ok(StackConfig::read(&self.store, &self.program.name, &self.stack).await?)
     }
 
-    /// The stack's configuration, with these values set and remembered.
-    fn configure(&self, changes: &[(String, String)]) -> Result<BTreeMap<String, String>, Failure> {
-        let path = self.stack_directory().join("config.json");
-        let mut values: BTreeMap<String, String> = match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                let reason = format!("it is not a JSON object of texts: {error}");
-                Failure::wrong_use(Diagnostic::error(reason).about(path.display()).hint("mend or remove the file"))
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error.into()),
-        };
-        if !changes.is_empty() {
-            values.extend(changes.iter().cloned());
-            let text = serde_json::to_vec_pretty(&values).map_err(io::Error::from)?;
-            write_private(&path, &text)?;
-        }
-        Ok(values)
+    /// The stack's configuration as it would be with these changes.
+    pub(crate) async fn config(&self, changes: &[ConfigChange]) -> Result<BTreeMap<String, ConfigValue>, Failure> {
+        Ok(StackConfig::open_with(&self.store, &self.program.name, &self.stack, changes).await?)
     }
+
+    /// Changes the stack's configuration.
+    pub(crate) async fn change_config(&self, changes: &[ConfigChange]) -> Result<(), Failure> {
+        StackConfig::change(&self.store, &self.program.name, &self.stack, changes).await?;
+        Ok(())
+    }
+
+    /// Sets these values for good, unless the program refuses them.
+    pub(crate) async fn remember(&self, values: &[(String, String)]) -> Result<(), Failure> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let changes = changes(values);
+        match self.declared_with(self.config(&changes).await?) {
+            Err(error @ EngineError::WrongUse(_)) => Err(error.into()),
+            _ => self.change_config(&changes).await,
+        }
+    }
+}
+
+fn changes(values: &[(String, String)]) -> Vec<ConfigChange> {
+    values.iter().map(|(key, value)| ConfigChange::Set(key.clone(), value.as_str().into())).collect()
 }
 
 fn choose<'a>(name: Option<&str>, programs: &'a [Program]) -> Result<&'a Program, Failure> {

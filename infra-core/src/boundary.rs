@@ -34,6 +34,10 @@ pub enum Boundary {
     KeyWrite,
     /// The new key is durable, and nobody can find it.
     KeyLink,
+    /// A document is about to be written beside the old one.
+    DocumentWrite,
+    /// The new document is durable, and about to take the old one's place.
+    DocumentRename,
     /// A lease is about to be taken.
     LeaseTake,
     /// A lease is about to be renewed.

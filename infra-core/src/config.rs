@@ -1,34 +1,61 @@
-//! A stack's configuration: named texts that programs read as the types they need.
+//! A stack's configuration: named texts that programs read as the types they need, some of them secret.
 
-use std::{any::type_name, cell::RefCell, collections::BTreeMap, collections::BTreeSet, fmt::Display, str::FromStr};
+use crate::value::Output;
+use serde::de::DeserializeOwned;
+use std::{
+    any::type_name, cell::RefCell, collections::BTreeMap, collections::BTreeSet, fmt, fmt::Display, str::FromStr,
+};
 
 /// The configuration of one stack.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    values: BTreeMap<String, String>,
+    values: BTreeMap<String, ConfigValue>,
     read: RefCell<BTreeSet<String>>,
 }
 
-/// A configuration value that is missing or of the wrong type.
+/// A configuration value. Its `Debug` never reveals a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ConfigValue {
+    /// Anybody may see it.
+    Plain(String),
+    /// Encrypted in the store, and masked everywhere.
+    Secret(String),
+}
+
+/// A configuration value that is missing, of the wrong type, or read in the wrong way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// It has no value and no default.
-    #[error("the configuration has no `{0}`: pass `--config {0}=VALUE`")]
+    #[error("the configuration has no `{0}`")]
     Missing(String),
     /// It cannot be read as the type the program wants.
-    #[error(
-        "the configuration value `{key}` is `{value}`, which is no {expected}: {reason}; pass `--config {key}=VALUE`"
-    )]
+    #[error("the configuration value `{key}` is `{value}`, which is no {expected}: {reason}")]
     Type {
         /// Its name.
         key: String,
         /// What it is.
         value: String,
         /// What it should be.
-        expected: &'static str,
+        expected: String,
         /// Why it is not.
         reason: String,
     },
+    /// It is secret, and the program would get it in the clear.
+    #[error("the configuration value `{0}` is secret, and the program reads it as if anybody might see it")]
+    Secret(String),
+}
+
+impl ConfigError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Missing(key) => format!("`config set {key} VALUE`, with `--secret` if it is one"),
+            Self::Type { key, .. } => format!("`config set {key} VALUE`"),
+            Self::Secret(key) => format!(
+                "read it with `config.secret(\"{key}\")` in the program; or, if it need not be secret, `config unset {key}` and set it anew"
+            ),
+        }
+    }
 }
 
 /// A default that tells the type a configuration value is read as.
@@ -62,7 +89,8 @@ config_default!(String bool u8 u16 u32 u64 i32 i64 f64);
 
 impl Config {
     /// A configuration of these values.
-    pub fn new(values: BTreeMap<String, String>) -> Self {
+    pub fn new(values: impl IntoIterator<Item = (impl Into<String>, impl Into<ConfigValue>)>) -> Self {
+        let values = values.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { values, read: RefCell::default() }
     }
 
@@ -76,18 +104,26 @@ impl Config {
         self.get(key)?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
-    /// The value of `key`, if there is one.
+    /// The value of `key`, if there is one. A secret one is an error: it could get into a plan in the clear.
     pub fn get<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, ConfigError> {
-        self.read.borrow_mut().insert(key.to_owned());
-        let Some(value) = self.values.get(key) else {
-            return Ok(None);
-        };
-        value.parse().map(Some).map_err(|reason: T::Err| ConfigError::Type {
-            key: key.to_owned(),
-            value: value.clone(),
-            expected: type_name::<T>().rsplit(':').next().unwrap_or_default(),
-            reason: reason.to_string(),
-        })
+        let parse = |value: &str| value.parse().map_err(|reason: T::Err| reason.to_string());
+        self.plain(key, short(type_name::<T>()), parse)
+    }
+
+    /// The value of `key`, if there is one, as what its JSON says. A secret one is an error.
+    pub fn object<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
+        let parse = |value: &str| serde_json::from_str(value).map_err(|reason| reason.to_string());
+        self.plain(key, format!("JSON for a {}", short(type_name::<T>())), parse)
+    }
+
+    /// The value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
+    pub fn secret(&self, key: &str) -> Result<Option<Output<String>>, ConfigError> {
+        Ok(self.value(key).map(|value| Output::from(value.text().to_owned()).secret()))
+    }
+
+    /// The value of `key`, which must be there, marked as secret.
+    pub fn require_secret(&self, key: &str) -> Result<Output<String>, ConfigError> {
+        self.secret(key)?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
     /// The keys that have a value which nothing has asked for.
@@ -95,6 +131,74 @@ impl Config {
         let read = self.read.borrow();
         let unread = self.values.keys().filter(|key| !read.contains(*key));
         unread.cloned().collect()
+    }
+
+    fn plain<T>(
+        &self,
+        key: &str,
+        expected: impl Into<String>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let key = key.to_owned();
+        match self.value(&key) {
+            None => Ok(None),
+            Some(ConfigValue::Secret(_)) => Err(ConfigError::Secret(key)),
+            Some(ConfigValue::Plain(value)) => parse(value).map(Some).map_err(|reason| {
+                let (value, expected) = (value.clone(), expected.into());
+                ConfigError::Type { key, value, expected, reason }
+            }),
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&ConfigValue> {
+        self.read.borrow_mut().insert(key.to_owned());
+        self.values.get(key)
+    }
+}
+
+/// `u16` of `core::primitive::u16`; what stands in angle brackets stays whole.
+fn short(name: &str) -> &str {
+    let outer = name.split('<').next().unwrap_or(name);
+    &name[outer.rfind("::").map_or(0, |at| at + 2)..]
+}
+
+impl ConfigValue {
+    /// A secret one.
+    pub fn secret(text: impl Into<String>) -> Self {
+        Self::Secret(text.into())
+    }
+
+    /// The text, secret or not.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Secret(text) => text,
+        }
+    }
+
+    /// Whether it is secret.
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Self::Secret(_))
+    }
+}
+
+impl From<String> for ConfigValue {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl From<&str> for ConfigValue {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.to_owned())
+    }
+}
+
+impl fmt::Debug for ConfigValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => fmt::Debug::fmt(text, f),
+            Self::Secret(_) => f.write_str("[secret]"),
+        }
     }
 }
 
@@ -105,12 +209,33 @@ mod tests {
 
     #[test]
     fn types_defaults_and_unread_keys() {
-        let values = [("port", "80"), ("many", "no"), ("typo", "x")];
-        let config = Config::new(values.map(|(k, v)| (k.into(), v.into())).into());
+        let config = Config::new([("port", "80"), ("many", "no"), ("typo", "x")]);
         assert_eq!(config.get_or("port", 1_u16), Ok(80));
         assert_eq!(config.get_or("name", "web").unwrap(), "web");
-        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which is no u32: invalid digit found in string; pass `--config many=VALUE`");
+        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which is no u32: invalid digit found in string");
         assert_eq!(config.unread(), ["typo"]);
-        assert!(config.require::<u16>("absent").is_err());
+        assert_eq!(config.require::<u16>("absent"), Err(ConfigError::Missing("absent".into())));
+    }
+
+    #[test]
+    fn objects_are_json() {
+        let config = Config::new([("zones", r#"["a", "b"]"#), ("ports", r#"{"http": "x"}"#)]);
+        assert_eq!(config.object::<Vec<String>>("zones").unwrap().unwrap(), ["a", "b"]);
+        assert_eq!(config.object::<Vec<String>>("absent"), Ok(None));
+        let error = config.object::<BTreeMap<String, u16>>("ports").unwrap_err();
+        insta::assert_snapshot!(error, @r#"the configuration value `ports` is `{"http": "x"}`, which is no JSON for a BTreeMap<alloc::string::String, u16>: invalid type: string "x", expected u16 at line 1 column 12"#);
+    }
+
+    #[test]
+    fn secrets_are_read_as_secrets_alone() {
+        let config = Config::new([("token", ConfigValue::secret("hunter2")), ("plain", "seen".into())]);
+        let token = config.require_secret("token").unwrap();
+        assert!(token.expression().is_secret());
+        assert_eq!(config.get::<String>("token"), Err(ConfigError::Secret("token".into())));
+        assert_eq!(config.object::<String>("token"), Err(ConfigError::Secret("token".into())));
+        assert_eq!(config.get_or("token", "x"), Err(ConfigError::Secret("token".into())));
+        assert!(config.require_secret("plain").unwrap().expression().is_secret());
+        assert!(config.secret("absent").unwrap().is_none());
+        assert!(!format!("{config:?} {token:?}").contains("hunter2"));
     }
 }

@@ -8,7 +8,7 @@ pub use history::HistoryEntry;
 pub use import::{Adopted, ImportRequest};
 
 use crate::{
-    config::Config,
+    config::{Config, ConfigValue},
     diagnostic::Diagnostic,
     event::{self, Event, Events, PlannedSet},
     execute::{self, ExecuteOptions, Interrupt, Refreshed, Report},
@@ -51,7 +51,7 @@ pub struct Engine {
     stack: String,
     store: Arc<dyn StateStore>,
     target: Target,
-    config: BTreeMap<String, String>,
+    config: BTreeMap<String, ConfigValue>,
     events: Events,
     options: ExecuteOptions,
     refresh: bool,
@@ -161,8 +161,8 @@ impl Engine {
     }
 
     /// The configuration that the program reads.
-    pub fn config(mut self, values: BTreeMap<String, String>) -> Self {
-        self.config = values;
+    pub fn config(mut self, values: impl IntoIterator<Item = (impl Into<String>, impl Into<ConfigValue>)>) -> Self {
+        self.config = values.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         self
     }
 
@@ -449,7 +449,15 @@ impl Engine {
             ));
         }
         let graph = graph.map_err(|errors| {
-            EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect())
+            let misconfigured = errors.iter().any(|error| error.as_config().is_some());
+            let diagnostics = errors
+                .iter()
+                .map(|error| match error.as_config() {
+                    Some(error) => Diagnostic::from_error(error).hint(error.hint()),
+                    None => Diagnostic::from_error(error),
+                })
+                .collect();
+            if misconfigured { EngineError::WrongUse(diagnostics) } else { EngineError::Refused(diagnostics) }
         })?;
         Ok(Declared { graph, providers, policies: self.policies.iter().cloned().chain(policies).collect() })
     }

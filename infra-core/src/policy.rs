@@ -22,7 +22,7 @@ use crate::{
     diff::Action,
     resource::Resource,
     urn::Urn,
-    value::{self, Value},
+    value::{self, Mask, Value},
 };
 use std::{fmt, sync::Arc};
 
@@ -146,8 +146,10 @@ impl Policy {
         match &self.rule {
             Rule::Resource(_) => all.iter().flat_map(|declared| self.judge_one(declared)).collect(),
             Rule::Graph(rule) => {
-                let secrets = |text: String| all.iter().fold(text, |text, declared| declared.inputs.conceal(text));
-                rule(all).into_iter().map(|violation| self.diagnostic(violation, None, secrets)).collect()
+                let violations = rule(all);
+                let known = all.iter().filter(|_| !violations.is_empty()).map(|declared| declared.inputs);
+                let mask = Mask::of(known);
+                violations.into_iter().map(|violation| self.diagnostic(violation, None, &mask)).collect()
             }
         }
     }
@@ -164,16 +166,14 @@ impl Policy {
         let Rule::Resource(rule) = &self.rule else {
             return Vec::new();
         };
-        let violations = rule(declared).into_iter();
-        violations
-            .map(|violation| self.diagnostic(violation, Some(declared.urn), |text| declared.inputs.conceal(text)))
-            .collect()
+        let told = |violation| self.diagnostic(violation, Some(declared.urn), &Mask::of([declared.inputs]));
+        rule(declared).into_iter().map(told).collect()
     }
 
-    fn diagnostic(&self, violation: Violation, urn: Option<&Urn>, conceal: impl Fn(String) -> String) -> Diagnostic {
+    fn diagnostic(&self, violation: Violation, urn: Option<&Urn>, mask: &Mask) -> Diagnostic {
         let Violation { message, about, property, remedy } = violation;
         let place = property.map(|property| format!("`{property}`: ")).unwrap_or_default();
-        let summary = conceal(format!("{place}{message}"));
+        let summary = format!("{place}{message}");
         let mut diagnostic = match self.enforcement {
             Enforcement::Advisory => Diagnostic::warning(summary),
             Enforcement::Mandatory => Diagnostic::error(summary),
@@ -181,8 +181,8 @@ impl Policy {
         if let Some(urn) = about.as_ref().or(urn) {
             diagnostic = diagnostic.about(urn);
         }
-        diagnostic.hint = remedy.map(conceal);
-        diagnostic.because(format!("the policy `{}` asks for it", self.name))
+        diagnostic.hint = remedy;
+        mask.diagnostic(diagnostic).because(format!("the policy `{}` asks for it", self.name))
     }
 }
 

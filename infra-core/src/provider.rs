@@ -4,6 +4,7 @@
 //! erases the types once; JSON-like values live only behind that line.
 
 mod handler;
+mod masked;
 mod registry;
 
 pub use handler::{Context, Created, Find, Found, Handler, LookupHandler, Prior, Problem, Recovery};
@@ -16,6 +17,7 @@ use crate::{
     value::{LowerError, Unresolved, Value},
 };
 use async_trait::async_trait;
+use masked::Masked;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What can be asked without changing anything: all that planning is given.
@@ -194,8 +196,8 @@ impl Providers {
         self.0.contains_key(name)
     }
 
-    fn of(&self, urn: &Urn) -> Result<&dyn Provider, ProviderError> {
-        self.0.get(urn.provider()).map(AsRef::as_ref).ok_or_else(|| {
+    fn of(&self, urn: &Urn) -> Result<Masked<'_>, ProviderError> {
+        self.0.get(urn.provider()).map(|provider| Masked(provider.as_ref())).ok_or_else(|| {
             ProviderError::refused(format!("no provider serves `{}`", urn.kind()))
                 .hint(format!("let the program declare the provider `{}` before anything else", urn.provider()))
         })

@@ -110,6 +110,16 @@ pub enum DeclareError {
     Program(ProgramError),
 }
 
+impl DeclareError {
+    /// What is wrong with the configuration, if that is what ended the program.
+    pub fn as_config(&self) -> Option<&ConfigError> {
+        match self {
+            Self::Program(error) => error.inner().downcast_ref(),
+            Self::Graph(_) => None,
+        }
+    }
+}
+
 /// Runs a program and collects what it declares; `providers` are those it has from the start.
 pub fn declare(
     program: &str,

@@ -4,6 +4,7 @@
 //! journal entries, and folds them into a new snapshot at the end.
 
 mod clock;
+mod configuration;
 mod file;
 mod hold;
 mod journal;
@@ -13,11 +14,17 @@ mod secrets;
 mod snapshot;
 
 pub use clock::{Clock, SystemClock};
+pub use configuration::{ConfigChange, ConfigProblem, Sealed, StackConfig, StoredValue};
 pub use file::FileStore;
 pub use journal::Journal;
 pub use memory::MemoryStore;
 pub use object::ObjectStateStore;
-pub use secrets::{DataKey, KeyError};
+pub use secrets::{
+    DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyStatus, KeyWrapper, KeyedStore, Keys, Opened, Passphrase,
+    Rotation, RotationError, Unlock, WrapperFactory, Wrapping, key_status, rewrap, rotate,
+};
+
+pub use zeroize::Zeroizing;
 
 use crate::{
     diagnostic::Diagnostic,
@@ -45,6 +52,17 @@ pub trait StateStore: Send + Sync {
     /// Replaces a document as a whole.
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
 
+    /// Replaces a document by what `update` makes of it, with no other writer in between. An `update` that seals is
+    /// given the key, and a rotation that has begun by then does not pass by what it made.
+    async fn update_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError>;
+
     /// Removes a document; that there is none is fine.
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError>;
 
@@ -55,6 +73,10 @@ pub trait StateStore: Send + Sync {
     /// holds it. Refuses where the lock dies with its holder, for then the way is to end the holder.
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError>;
 }
+
+/// What a document is to be replaced by: from what there is, and the key when one was asked for; `None` leaves it as it
+/// is. It may be called more than once.
+pub type Update<'a> = dyn FnMut(Option<&[u8]>, Option<&dyn Seal>) -> Result<Option<Vec<u8>>, StoreError> + Send + 'a;
 
 /// The right to write one stack's state.
 ///
@@ -191,6 +213,14 @@ pub enum StoreError {
     /// The key of the secrets is not usable.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// A stack's configuration cannot be read or changed.
+    #[error("{document}: {problem}")]
+    Config {
+        /// Which document.
+        document: String,
+        /// What is wrong.
+        problem: ConfigProblem,
+    },
     /// The journal's writer has ended.
     #[error("the journal cannot be written: {0}")]
     Journal(String),
@@ -204,21 +234,24 @@ impl StoreError {
     /// The message for the person who runs the stack, with what to do.
     pub fn diagnostic(&self) -> Diagnostic {
         let diagnostic = Diagnostic::from_error(self);
-        match self {
-            Self::Locked { .. } => diagnostic.hint("wait until it has ended, then try again"),
+        let hint = match self {
+            Self::Key(error) => error.hint(),
+            Self::Config { problem, .. } => Some(problem.hint()),
+            Self::Locked { .. } => Some("wait until it has ended, then try again".into()),
             Self::Unbreakable { holder: Some(holder) } => {
-                diagnostic.hint(format!("end process {} on {}", holder.process, holder.host))
+                Some(format!("end process {} on {}", holder.process, holder.host))
             }
-            Self::Lost { .. } => diagnostic.hint(
-                "nothing new was begun, and what was running is written down as open: run it again, and it is settled first",
+            Self::Lost { .. } => Some(
+                "nothing new was begun, and what was running is written down as open: run it again, and it is settled first".into(),
             ),
-            Self::Refused { error: StateError::Newer { .. }, .. } => diagnostic,
-            Self::Broken { previous, .. } | Self::Refused { previous, .. } => diagnostic.hint(restore(previous.as_ref())),
-            _ => diagnostic,
-        }
+            Self::Refused { error: StateError::Newer { .. }, .. } => None,
+            Self::Broken { previous, .. } | Self::Refused { previous, .. } => Some(restore(previous.as_ref())),
+            _ => None,
+        };
+        Diagnostic { hint, ..diagnostic }
     }
 
-    fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |error| Self::Io { path, error }
     }

@@ -102,7 +102,9 @@ fn check_part(part: &'static str, text: &str, also: &'static str) -> Result<(), 
     let segmented = bytes.windows(2).any(|pair| pair == b"::")
         || matches!(bytes.first(), Some(b':' | b'/'))
         || matches!(bytes.last(), Some(b':' | b'/'));
-    if fits && !segmented {
+    // `..` would lead a store of files out of its directory.
+    let dots = bytes.iter().all(|&b| b == b'.');
+    if fits && !segmented && !dots {
         return Ok(());
     }
     Err(UrnError::Part { part, text: text.to_owned(), also: if also.is_empty() { "" } else { " (and its separator)" } })
@@ -191,7 +193,9 @@ mod tests {
 
     #[test]
     fn bad_parts_are_refused() {
-        for (stack, name) in [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a")] {
+        for (stack, name) in
+            [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a"), ("..", "a")]
+        {
             assert!(Urn::new(stack, "p", "t:T", name).is_err(), "{stack:?} {name:?}");
         }
         assert!("urn:infra:a::b::c".parse::<Urn>().is_err());

@@ -22,7 +22,7 @@ fn wrong_use_is_told_apart() {
     complains(&place.run(&["--parallel", "0", "preview"]), 2, &["1 to 1024"]);
     complains(&place.run(&["--backend", "ftp://host/x", "output"]), 2, &["ftp"]);
     complains(&place.run(&["up", "-c", "no-value"]), 2, &["KEY=VALUE"]);
-    complains(&place.run(&["preview", "-c", "listenerPort=many"]), 1, &["listenerPort", "many", "u16"]);
+    complains(&place.run(&["preview", "-c", "listenerPort=many"]), 2, &["listenerPort", "many", "u16", "config set"]);
     complains(&place.run(&["--target", "aws", "--stack", "cloud", "up"]), 2, &["--yes"]);
     complains(&place.run(&["output"]), 1, &["no outputs", "up"]);
     complains(&place.run(&["local", "logs", "i-none"]), 1, &["does not run", "local start"]);

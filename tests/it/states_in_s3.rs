@@ -6,10 +6,9 @@
 use infra_core::{
     Config, Engine, Result, Stack, Target,
     random::Password,
-    store::{DataKey, ObjectStateStore, StateStore, StoreError},
+    store::{ObjectStateStore, StateStore, StoreError, Unlock, rotate},
 };
 use infra_local::{LocalCloud, Options};
-use std::sync::Arc;
 use tempfile::TempDir;
 
 #[tokio::test]
@@ -44,7 +43,7 @@ async fn live(endpoint: &str) {
     made.unwrap();
     let (objects, prefix) = infra_aws::objects::objects(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
     assert_eq!(prefix, "team/infra");
-    let store = ObjectStateStore::new(objects, &prefix, Arc::new(DataKey::random().unwrap()));
+    let store = ObjectStateStore::new(objects, &prefix).unlocked_by(Unlock::default().passphrase("a long one"));
 
     let engine = Engine::new("program", "dev", store.clone());
     assert!(engine.state().await.unwrap().is_none());
@@ -61,6 +60,12 @@ async fn live(endpoint: &str) {
     let holder = format!("process {}", std::process::id());
     assert!(matches!(refused, StoreError::Locked { .. }) && refused.to_string().contains(&holder), "{refused}");
     session.close().await.unwrap();
+
+    // Another key for everything: all of it stays readable.
+    let rotation = rotate(&store).await.unwrap();
+    assert_eq!((rotation.stacks, rotation.finished), (1, false));
+    assert_eq!(engine.outputs().await.unwrap(), outputs);
+    assert!(!engine.preview(&program(16)).await.unwrap().has_changes());
 
     assert!(engine.destroy(&program(16)).await.unwrap().is_success());
     assert!(engine.state().await.unwrap().unwrap().resources.is_empty());

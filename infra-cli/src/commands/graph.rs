@@ -16,8 +16,8 @@ use layout::{
 use serde_json::json;
 use std::{fmt::Write, process::ExitCode};
 
-pub(super) fn run(session: &Session<'_>, arguments: &Graph) -> Result<ExitCode, Failure> {
-    let graph = session.declared()?;
+pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<ExitCode, Failure> {
+    let graph = session.declared().await?;
     let text = match arguments.format {
         _ if session.json => document(&graph),
         GraphFormat::Json => document(&graph),

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod completions;
+mod config;
 mod destroy;
 mod graph;
 mod history;
@@ -11,11 +12,12 @@ mod preview;
 mod programs;
 mod refresh;
 mod rollback;
+mod secrets;
 mod state;
 mod up;
 
 use crate::{
-    Program,
+    Cli,
     arguments::{Arguments, Command, Local, TargetName},
     failure::Failure,
     render::{Detail, Renderer, style},
@@ -37,11 +39,11 @@ use tracing_subscriber::EnvFilter;
 /// The exit code of `--expect-no-changes` when there are some.
 const CHANGES_PENDING: u8 = 3;
 
-pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Failure> {
     let serving = matches!(arguments.command, Command::Local(Local::Serve));
     // s3s calls it an error when a client does something wrong.
     log(if serving { "info,s3s=off" } else { "error" });
-    let session = Session::new(&arguments.global, programs)?;
+    let session = Session::new(&arguments.global, cli)?;
     match arguments.command {
         Command::Preview(preview) => preview::run(&session, &preview).await,
         Command::Up(up) => up::run(&session, &up).await,
@@ -50,11 +52,13 @@ pub(crate) async fn run(arguments: Arguments, programs: &[Program]) -> Result<Ex
         Command::Import(import) => import::run(&session, &import).await,
         Command::History { lines } => history::run(&session, lines).await,
         Command::Rollback(rollback) => rollback::run(&session, &rollback).await,
-        Command::Graph(graph) => graph::run(&session, &graph),
+        Command::Graph(graph) => graph::run(&session, &graph).await,
         Command::Completions { shell } => completions::run(shell),
         Command::Output(output) => output::run(&session, &output).await,
         Command::State(state) => state::run(&session, &state).await,
-        Command::Programs => programs::run(&session, programs),
+        Command::Config(config) => config::run(&session, config).await,
+        Command::Secrets(secrets) => secrets::run(&session, secrets).await,
+        Command::Programs => programs::run(&session, &cli.programs),
         Command::Local(local) => local::run(&session, local).await,
     }
 }

@@ -9,6 +9,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCod
     ensure_may_ask(session, arguments.yes)?;
     session.record_target().await?;
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
+    session.remember(&arguments.planning.config).await?;
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
     let engine = match &arguments.plan {
         Some(path) => engine.planned(read_plan(path)?),

@@ -9,7 +9,7 @@ use crate::{
     state::{Entry, Generation, Live, OperationId, Request, State, Verb},
     store::{Journal, StoreError},
     urn::Urn,
-    value::Value,
+    value::{Mask, Value},
 };
 use async_trait::async_trait;
 use std::{
@@ -145,14 +145,6 @@ impl Attempt {
             error = held.lost() => return Finished::of(action, Outcome::Stopped(error), begun.elapsed()),
             answer = self.attempts(provider, &watch) => answer,
         };
-        if let Err(error) = &mut answer {
-            // Providers repeat what they were given.
-            let told = std::mem::take(&mut error.message);
-            error.message = self.request.inputs.conceal(told);
-            if let Some(prior) = &self.prior {
-                error.message = prior.outputs.conceal(std::mem::take(&mut error.message));
-            }
-        }
         if self.resumed
             && let Err(error) = &mut answer
         {
@@ -177,7 +169,8 @@ impl Attempt {
         };
         for (condition, value) in &self.conditions {
             let waiting = |message| watch.status(message);
-            condition.hold(value.clone(), &self.request.urn, waiting).await.map_err(failed)?;
+            let held = condition.hold(value.clone(), &self.request.urn, waiting).await;
+            held.map_err(|reason| failed(Mask::of([value]).text(&reason)))?;
         }
         follow(&self.options, HookMoment::Before, &self.hook_context()).await.map_err(failed)
     }
@@ -194,7 +187,7 @@ impl Attempt {
             if error.kind == ErrorKind::Unsure || error.live.is_some() {
                 break;
             }
-            watch.status(self.request.inputs.conceal(format!("attempt {attempt} failed, trying again: {error}")));
+            watch.status(format!("attempt {attempt} failed, trying again: {error}"));
             tokio::time::sleep(pause).await;
             pause *= 2;
             // A fence around the state does not fence the cloud.
@@ -249,7 +242,9 @@ impl Attempt {
 /// Calls the hooks of this moment and action, in the order of declaration.
 pub(super) async fn follow(options: &Options, moment: HookMoment, context: &HookContext) -> Result<(), String> {
     for hook in options.hooks.iter().filter(|hook| hook.is_for(moment, context.action)) {
-        hook.call(context).await?;
+        // A hook may repeat what it was told.
+        let mask = || Mask::of([&context.inputs].into_iter().chain(&context.outputs));
+        hook.call(context).await.map_err(|reason| mask().text(&reason))?;
     }
     Ok(())
 }

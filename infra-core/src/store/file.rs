@@ -1,8 +1,9 @@
 //! States in local files.
 
 use super::{
-    DataKey, Holder, Journal, Session, StateStore, StoreError,
+    Holder, Journal, KeyedStore, Keys, Session, StateStore, StoreError, Unlock, Update,
     journal::{self, Sink, Size, Start},
+    secrets,
     snapshot::{self, Source},
 };
 use crate::{
@@ -22,17 +23,20 @@ use std::{
 
 /// Keeps each stack in `DIRECTORY/PROGRAM/STACK/`: `state.json`, `journal`, `lock`; readable by their owner alone.
 ///
-/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with `DIRECTORY/secrets.key`.
+/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with the keys in
+/// `DIRECTORY/secrets.key`, a [`KeyDocument`](super::KeyDocument).
 #[derive(Clone, Debug)]
 pub struct FileStore {
     directory: PathBuf,
     fold_after: u64,
+    keys: Arc<Keys>,
 }
 
 impl FileStore {
     /// A store in this directory, which is made when it is first needed.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), fold_after: journal::FOLD_AFTER }
+        let keys = Arc::new(Keys::new(Unlock::default()));
+        Self { directory: directory.into(), fold_after: journal::FOLD_AFTER, keys }
     }
 
     /// How many bytes a journal may have before it is folded in the middle of a run; 64 MiB unless said. However few
@@ -42,9 +46,23 @@ impl FileStore {
         self
     }
 
+    /// What opens the key document when it is wrapped.
+    pub fn unlocked_by(mut self, unlock: Unlock) -> Self {
+        self.keys = Arc::new(Keys::new(unlock));
+        self
+    }
+
     /// Where a stack's files lie.
     pub fn directory_of(&self, program: &str, stack: &str) -> PathBuf {
         self.directory.join(program).join(stack)
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Makes a stack's directory, durably.
@@ -57,11 +75,21 @@ impl FileStore {
         above.chain(self.directory.parent().filter(|above| above.is_dir())).try_for_each(sync_directory)
     }
 
-    fn data_key(&self) -> Result<Arc<dyn Seal>, StoreError> {
-        Ok(Arc::new(DataKey::of_file(&self.directory.join("secrets.key"))?))
+    fn document_path(&self, program: &str, stack: &str, name: &str) -> Result<PathBuf, StoreError> {
+        for (part, name) in [("program", program), ("stack", stack), ("document", name)] {
+            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
+        }
+        Ok(self.directory_of(program, stack).join(name))
     }
 
-    fn read(&self, program: &str, stack: &str) -> Result<Option<Found>, StoreError> {
+    /// Held while documents are replaced, so that two writers do not mix.
+    fn lock_documents(&self, program: &str, stack: &str) -> Result<File, StoreError> {
+        let directory = self.directory_of(program, stack);
+        self.make(&directory)?;
+        secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))
+    }
+
+    fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Found>, StoreError> {
         let directory = self.directory_of(program, stack);
         let path = directory.join("state.json");
         let Some(text) = read_file(&path)? else {
@@ -75,9 +103,8 @@ impl FileStore {
                 _ => Ok(None),
             };
         };
-        let seal = self.data_key()?;
         let previous = snapshot::previous_of(&path);
-        let source = Source { program, stack, path, previous, seal: &seal };
+        let source = Source { program, stack, path, previous, seal };
         let mut state = source.snapshot(&text)?;
         let mut size = Size { snapshot: text.len() as u64, journal: 0 };
         let path = directory.join("journal");
@@ -95,7 +122,7 @@ impl FileStore {
                 return Err(source.broken(1, reason));
             }
         }
-        Ok(Some(Found { state, seal, size }))
+        Ok(Some(Found { state, size }))
     }
 }
 
@@ -103,37 +130,69 @@ impl FileStore {
 /// has to begin anew.
 struct Found {
     state: State,
-    seal: Arc<dyn Seal>,
     size: Size,
 }
 
 #[async_trait]
 impl StateStore for FileStore {
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
-        Ok(self.read(program, stack)?.map(|found| found.state))
+        loop {
+            let key = self.key_document().await?;
+            let seal = self.keys.reader(key.as_ref()).await?;
+            match self.read(program, stack, &seal) {
+                Ok(found) => return Ok(found.map(|found| found.state)),
+                // A rotation may have gone on between the key and the state.
+                Err(_) if self.key_document().await? != key => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
-        let directory = &self.directory;
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
-        self.data_key()
+        let key = self.ensure_key_document().await?;
+        Ok(self.keys.open(&key).await?.ring.clone())
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        read_file(&self.directory_of(program, stack).join(name))
+        read_file(&self.document_path(program, stack, name)?)
     }
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
-        let directory = self.directory_of(program, stack);
-        DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(StoreError::io(&directory))?;
-        let (path, next) = (directory.join(name), directory.join(format!("{name}.next")));
-        let mut file = private(&next, true)?;
-        file.write_all(content).and_then(|()| file.sync_all()).map_err(StoreError::io(&next))?;
-        fs::rename(&next, &path).map_err(StoreError::io(path))
+        let path = self.document_path(program, stack, name)?;
+        let _lock = self.lock_documents(program, stack)?;
+        secrets::replace(&path, content)
+    }
+
+    async fn update_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError> {
+        let path = self.document_path(program, stack, name)?;
+        loop {
+            // The key before the lock: somebody may have to be asked for a passphrase, while others go on.
+            let key = if seals { Some(self.ensure_key_document().await?) } else { None };
+            let seal = match &key {
+                Some(key) => Some(self.keys.open(key).await?.ring.clone()),
+                None => None,
+            };
+            let _lock = self.lock_documents(program, stack)?;
+            if key.is_some() && key != self.key_document().await? {
+                continue;
+            }
+            let seal = seal.as_deref().map(|seal| seal as &dyn Seal);
+            return match update(read_file(&path)?.as_deref(), seal)? {
+                Some(content) => secrets::replace(&path, &content),
+                None => Ok(()),
+            };
+        }
     }
 
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
-        let path = self.directory_of(program, stack).join(name);
+        let path = self.document_path(program, stack, name)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
             _ => Ok(()),
@@ -147,13 +206,14 @@ impl StateStore for FileStore {
         let directory = self.directory_of(program, stack);
         self.make(&directory)?;
         let lock = lock(&directory.join("lock"))?;
-        let (state, seal, size) = match self.read(program, stack)? {
-            Some(Found { state, seal, size }) => (state, seal, size),
+        // Only now: a rotation that comes later waits for the lock.
+        let seal = self.seal().await?;
+        let (state, size) = match self.read(program, stack, &seal)? {
+            Some(Found { state, size }) => (state, size),
             None => {
                 let state = State::new(program, stack, new_seed()?);
-                let seal = self.data_key()?;
                 let snapshot = write_snapshot(&directory, &seal, &state)?;
-                (state, seal, Size { snapshot, journal: 0 })
+                (state, Size { snapshot, journal: 0 })
             }
         };
         let mut files = Files { directory, seal: seal.clone(), serial: state.serial, journal: None, _lock: lock };
@@ -281,7 +341,7 @@ fn private(path: &Path, truncate: bool) -> Result<File, StoreError> {
     OpenOptions::new().write(true).create(true).truncate(truncate).mode(0o600).open(path).map_err(StoreError::io(path))
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)

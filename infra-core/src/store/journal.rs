@@ -4,7 +4,7 @@
 //! snapshot and the journal amount to, so that it can fold a journal that has grown without asking anybody: what is
 //! folded is exactly what was written.
 
-use super::{Clock, StoreError, hold::Hold, snapshot};
+use super::{Clock, KeyRing, StoreError, hold::Hold, secrets, snapshot};
 use crate::{
     state::{Entry, State},
     value::{self, Seal},
@@ -275,7 +275,11 @@ impl<S: Sink> Writing<S> {
 /// One line: CRC-32 of the JSON in eight hexadecimal digits, a space, the JSON.
 pub(super) fn line(entry: &Entry, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, String> {
     let json = value::sealing(seal, || serde_json::to_string(entry)).map_err(|error| error.to_string())?;
-    Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes())
+    Ok(checked(&json).into_bytes())
+}
+
+fn checked(json: &str) -> String {
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
 }
 
 /// Reads the entries of a journal whose first line has the number `first`; the entries, and how many bytes are whole
@@ -301,6 +305,34 @@ pub(super) fn read(
         whole += line.len();
     }
     Ok((entries, whole))
+}
+
+/// The journal with every secret under the ring's key in use; `None` when it is so already. The error is the number of
+/// the line that was changed, or whose secret no key opens.
+pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
+    let mut answer = String::new();
+    let mut changed = false;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // The header has no checksum; an incomplete line at the end never counts.
+        let resealed = match line.split_once(' ').filter(|_| number > 0 && line.ends_with('\n')) {
+            Some((sum, json)) => {
+                let json = json.trim_end_matches('\n');
+                if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
+                    return Err(number + 1);
+                }
+                secrets::reseal(json, ring).map_err(|_| number + 1)?
+            }
+            None => None,
+        };
+        match resealed {
+            Some(json) => {
+                changed = true;
+                answer.push_str(&checked(&json));
+            }
+            None => answer.push_str(line),
+        }
+    }
+    Ok(changed.then_some(answer))
 }
 
 fn parse(line: &[u8], seal: &Arc<dyn Seal>) -> Result<Entry, String> {

@@ -1,7 +1,7 @@
 //! States in memory, for tests and dry runs.
 
 use super::{
-    DataKey, Holder, Journal, Session, StateStore, StoreError,
+    DataKey, Holder, Journal, Session, StateStore, StoreError, Update,
     journal::{self, Sink, Size, Start},
 };
 use crate::{
@@ -92,6 +92,23 @@ impl StateStore for MemoryStore {
         let stack = self.stack(program, stack);
         let mut files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.documents.insert(name.to_owned(), content.to_vec());
+        Ok(())
+    }
+
+    async fn update_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError> {
+        let seal = if seals { Some(self.data_key()?) } else { None };
+        let stack = self.stack(program, stack);
+        let mut files = stack.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(content) = update(files.documents.get(name).map(Vec::as_slice), seal.as_deref())? {
+            files.documents.insert(name.to_owned(), content);
+        }
         Ok(())
     }
 

@@ -1,11 +1,12 @@
 //! States in any object store that puts on conditions: S3, Google Cloud Storage, Azure Blob Storage.
 
 mod client;
+mod keys;
 mod lease;
 mod sequence;
 
 use super::{
-    Clock, Holder, Journal, Session, StateStore, StoreError, SystemClock,
+    Clock, Holder, Journal, KeyedStore, Keys, Session, StateStore, StoreError, SystemClock, Unlock, Update,
     journal::{self, Start},
 };
 use crate::{event::Events, state::State, urn, value::Seal};
@@ -25,23 +26,30 @@ use std::sync::Arc;
 pub struct ObjectStateStore {
     objects: Arc<dyn ObjectStore>,
     prefix: Path,
-    seal: Arc<dyn Seal>,
+    keys: Arc<Keys>,
     clock: Arc<dyn Clock>,
     events: Events,
     fold_after: u64,
 }
 
 impl ObjectStateStore {
-    /// A store under this prefix, which encrypts secrets with `seal`.
-    pub fn new(objects: Arc<dyn ObjectStore>, prefix: &str, seal: Arc<dyn Seal>) -> Self {
+    /// A store under this prefix.
+    pub fn new(objects: Arc<dyn ObjectStore>, prefix: &str) -> Self {
         Self {
             objects,
             prefix: Path::from(prefix),
-            seal,
+            keys: Arc::new(Keys::new(Unlock::default())),
             clock: Arc::new(SystemClock::default()),
             events: Events::ignored(),
             fold_after: journal::FOLD_AFTER,
         }
+    }
+
+    /// What opens the key document. A new one is wrapped by the passphrase, and there has to be one: unlike a file, a
+    /// bucket is seldom read by one person alone. [`rewrap`](super::rewrap) makes one that is wrapped differently.
+    pub fn unlocked_by(mut self, unlock: Unlock) -> Self {
+        self.keys = Arc::new(Keys::new(unlock));
+        self
     }
 
     /// Who is told when [`StateStore::open`] has to wait.
@@ -63,42 +71,82 @@ impl ObjectStateStore {
         self
     }
 
-    fn stack(&self, program: &str, stack: &str) -> Result<Stack, StoreError> {
+    fn objects(&self, program: &str, stack: &str) -> Result<Objects, StoreError> {
         for (part, name) in [("program", program), ("stack", stack)] {
             urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
         }
         let directory = self.prefix.clone().join(program).join(stack);
-        let objects = Objects { store: self.objects.clone(), directory, clock: self.clock.clone() };
-        Ok(Stack { objects, program: program.to_owned(), name: stack.to_owned(), seal: self.seal.clone() })
+        Ok(Objects { store: self.objects.clone(), directory, clock: self.clock.clone() })
+    }
+
+    fn stack(&self, program: &str, stack: &str, seal: Arc<dyn Seal>) -> Result<Stack, StoreError> {
+        let objects = self.objects(program, stack)?;
+        Ok(Stack { objects, program: program.to_owned(), name: stack.to_owned(), seal })
     }
 }
 
 #[async_trait]
 impl StateStore for ObjectStateStore {
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError> {
-        Ok(self.stack(program, stack)?.read().await?.state)
+        loop {
+            let key = self.key_document().await?;
+            let seal = self.keys.reader(key.as_ref()).await?;
+            match self.stack(program, stack, seal)?.read().await {
+                Ok(found) => return Ok(found.state),
+                // A rotation may have gone on between the key and the state.
+                Err(_) if self.key_document().await? != key => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError> {
-        Ok(self.seal.clone())
+        let key = self.ensure_key_document().await?;
+        Ok(self.keys.open(&key).await?.ring.clone())
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.stack(program, stack)?.objects.get(&document(name)).await?;
+        let found = self.objects(program, stack)?.get(&document(name)).await?;
         Ok(found.map(|found| found.bytes))
     }
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
-        self.stack(program, stack)?.objects.replace(&document(name), content).await
+        self.objects(program, stack)?.replace(&document(name), content).await
+    }
+
+    async fn update_document(
+        &self,
+        program: &str,
+        stack: &str,
+        name: &str,
+        seals: bool,
+        update: &mut Update<'_>,
+    ) -> Result<(), StoreError> {
+        let objects = self.objects(program, stack)?;
+        loop {
+            let key = if seals { Some(self.ensure_key_document().await?) } else { None };
+            let seal = match &key {
+                Some(key) => Some(self.keys.open(key).await?.ring.clone()),
+                None => None,
+            };
+            let make = |was: Option<&[u8]>| update(was, seal.as_deref().map(|seal| seal as &dyn Seal));
+            if !objects.update(&document(name), make).await? {
+                continue;
+            }
+            // A rotation that began meanwhile may have passed the document by before it was put.
+            if key.is_none() || key == self.key_document().await? {
+                return Ok(());
+            }
+        }
     }
 
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError> {
-        self.stack(program, stack)?.objects.delete(vec![document(name)]).await;
+        self.objects(program, stack)?.delete(vec![document(name)]).await;
         Ok(())
     }
 
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
-        let stack = self.stack(program, stack)?;
+        let mut stack = self.stack(program, stack, self.seal().await?)?;
         // Where somebody has removed the lease, the epoch goes on from what the others left.
         let epoch = match stack.objects.version(lease::NAME).await? {
             Some(_) => 0,
@@ -107,7 +155,12 @@ impl StateStore for ObjectStateStore {
         let lease = Lease::take(&stack.objects, epoch, &self.events).await?;
         let orderly = lease.orderly;
         let (kept, hold) = lease.keep();
-        let begun = match stack.begin(&kept, orderly).await {
+        let begin = async {
+            // Once more: a rotation that begins from now on waits for the lease.
+            stack.seal = self.seal().await?;
+            stack.begin(&kept, orderly).await
+        };
+        let begun = match begin.await {
             Ok(begun) => begun,
             Err(error) => {
                 kept.release().await;
@@ -115,14 +168,14 @@ impl StateStore for ObjectStateStore {
             }
         };
         let (state, size) = (begun.state.clone(), begun.size);
-        let start = Start { state: state.clone(), seal: self.seal.clone(), size, fold_after: self.fold_after };
+        let start = Start { state: state.clone(), seal: stack.seal.clone(), size, fold_after: self.fold_after };
         let sequence = Sequence::new(stack, kept, begun);
         let (journal, writer) = Journal::on_clock(start, sequence, hold, &*self.clock);
         Ok(Session { state, journal, unfolded: size.journal > 0, writer })
     }
 
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError> {
-        lease::break_lease(&self.stack(program, stack)?.objects).await
+        lease::break_lease(&self.objects(program, stack)?).await
     }
 }
 

@@ -1,29 +1,57 @@
-//! The key that encrypts the secrets of a store.
+//! The keys that encrypt the secrets of a store.
+//!
+//! - [`DataKey`]: encrypts; [`KeyRing`]: the one in use, and the one that is being retired
+//! - [`KeyDocument`]: how a ring is written down, its keys wrapped
+//! - [`Unlock`] and [`Wrapping`]: what opens a document, and what closes it: a passphrase, or a key of a key service
+//! - [`KeyedStore`]: what a store is asked for so that [`rotate`], [`rewrap`] and [`key_status`] work on it
+//! - `files`: a document in a file, a store of files
 
-use crate::{
-    boundary::{self, Boundary},
-    value::{Seal, SealError},
-};
+mod document;
+mod files;
+mod rotation;
+#[cfg(test)]
+mod tests;
+mod unlock;
+
+pub use document::{Kdf, KeyDocument, Opened};
+pub use rotation::{KeyStatus, KeyedStore, Rotation, RotationError, key_status, rewrap, rotate};
+pub use unlock::{KeyWrapper, Keys, Passphrase, Unlock, WrapperFactory, Wrapping};
+
+pub(super) use rotation::reseal;
+
+pub(super) use files::{DOCUMENTS_LOCK, replace, wait_for};
+
+use crate::value::{Seal, SealError};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Key},
+    aead::{Aead, Key, Payload},
 };
-use std::{
-    fs::{self, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::{Path, PathBuf},
-};
+use sha2::{Digest, Sha256};
+use std::{fmt, io, path::PathBuf};
+use zeroize::Zeroizing;
 
-/// A data key: 256 bits, for XChaCha20-Poly1305 with a random nonce for each secret (RFC 8439 and draft-irtf-cfrg-xchacha).
-pub struct DataKey(XChaCha20Poly1305);
+/// A data key: 256 bits, for XChaCha20-Poly1305 with a random nonce for each secret (RFC 8439 and
+/// draft-irtf-cfrg-xchacha). Wiped from memory when it is dropped.
+///
+/// What it seals begins with the key's id, so that two keys can be in use at once.
+pub struct DataKey {
+    id: String,
+    // On the heap, so that moving the key leaves no copy behind.
+    bytes: Box<Zeroizing<[u8; 32]>>,
+}
+
+/// The key that seals, and the one before it, which still unseals while a rotation is under way.
+pub struct KeyRing {
+    current: DataKey,
+    retiring: Option<DataKey>,
+}
 
 /// A key that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The file cannot be read or made.
-    #[error("the key of the secrets, {}: {error}", path.display())]
+    #[error("{}: {error}", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
@@ -31,103 +59,233 @@ pub enum KeyError {
         #[source]
         error: io::Error,
     },
-    /// The file is no key.
-    #[error("{} is no key: it must hold 64 hexadecimal digits; restore it from a copy, for without it the secrets in the state are lost", .0.display())]
-    Malformed(PathBuf),
     /// Others may read the file.
-    #[error("{} may be read by others (mode {mode:o}): run `chmod 600` on it", path.display())]
+    #[error("{} may be read by others (mode {mode:o})", path.display())]
     Open {
         /// Which file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
+    /// What is there is no key document.
+    #[error("{place} holds no key: {reason}")]
+    Malformed {
+        /// Where it stands.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A newer version wrote the document.
+    #[error("{place} has format {found}, and this version reads up to {}", document::VERSION)]
+    Newer {
+        /// Where it stands.
+        place: String,
+        /// Its format.
+        found: u64,
+    },
+    /// The key is wrapped by a passphrase, and there is none.
+    #[error("the key in {place} is wrapped by a passphrase, and none was given")]
+    NoPassphrase {
+        /// Where it stands.
+        place: String,
+    },
+    /// There is no key yet, and one that anybody may read is not made here.
+    #[error("there is no key in {place} yet, and no passphrase to wrap a new one with")]
+    Unprotected {
+        /// Where it would stand.
+        place: String,
+    },
+    /// The passphrase is another one, or the document was changed.
+    #[error("the passphrase does not open the key in {place}")]
+    WrongPassphrase {
+        /// Where it stands.
+        place: String,
+    },
+    /// An empty passphrase protects nothing.
+    #[error("an empty passphrase protects nothing")]
+    EmptyPassphrase,
+    /// Nothing here can talk to the key service.
+    #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", unlock::scheme_of(url))]
+    NoWrapper {
+        /// The key that wraps.
+        url: String,
+    },
+    /// The key service refused.
+    #[error("{wrapper} refused: {reason}")]
+    Wrapper {
+        /// The key that wraps.
+        wrapper: String,
+        /// Why.
+        reason: String,
+    },
+    /// What was unwrapped is another key than the document says.
+    #[error("the key in {place} is not the one that its id `{id}` names: the document was changed")]
+    Mismatch {
+        /// Where it stands.
+        place: String,
+        /// The id.
+        id: String,
+    },
+    /// Somebody else replaced the document in between.
+    #[error("{place} was changed by somebody else at the same time; nothing was changed")]
+    Changed {
+        /// Where it stands.
+        place: String,
+    },
     /// The operating system gave no randomness.
     #[error("the operating system gave no randomness: {0}")]
     Randomness(getrandom::Error),
+    /// A key could not be sealed.
+    #[error("the key could not be sealed")]
+    Seal,
+}
+
+impl KeyError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        let lost = "restore it from a copy: without it the secrets in the states are lost";
+        Some(match self {
+            Self::Open { path, .. } => format!("run `chmod 600 {}`", path.display()),
+            Self::Malformed { .. } | Self::Mismatch { .. } => format!("nothing was changed; {lost}"),
+            Self::Newer { .. } => "use the version that wrote it, or a newer one".into(),
+            Self::NoPassphrase { .. } => {
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for".into()
+            }
+            Self::Unprotected { .. } => {
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or begin with `secrets rewrap --kms ARN`".into()
+            }
+            Self::WrongPassphrase { .. } => format!(
+                "nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: {lost}"
+            ),
+            Self::EmptyPassphrase => "choose one of several words".into(),
+            Self::NoWrapper { .. } => "use a binary that hands a wrapper for it to the command line".into(),
+            Self::Wrapper { .. } => "nothing was changed; look at the credentials, and at the key's policy".into(),
+            Self::Changed { .. } => "run it again".into(),
+            Self::Io { .. } | Self::Randomness(_) | Self::Seal => return None,
+        })
+    }
 }
 
 impl DataKey {
-    /// A key that lives as long as the process.
+    /// A new key.
     pub fn random() -> Result<Self, KeyError> {
-        Ok(Self::of(random::<32>()?))
+        let mut bytes = Box::new(Zeroizing::new([0; 32]));
+        getrandom::fill(bytes.as_mut_slice()).map_err(KeyError::Randomness)?;
+        Ok(Self::of(bytes))
     }
 
-    /// The key in a file that only its owner may read; the file is made when there is none.
-    pub fn of_file(path: &Path) -> Result<Self, KeyError> {
-        let io = |error| KeyError::Io { path: path.to_owned(), error };
-        if !path.try_exists().map_err(io)? {
-            Self::make_file(path)?;
+    /// The key of these bytes, when they are 32.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut own = Box::new(Zeroizing::new([0; 32]));
+        if bytes.len() != own.len() {
+            return None;
         }
-        let mode = fs::metadata(path).map_err(io)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(KeyError::Open { path: path.to_owned(), mode });
-        }
-        let mut text = String::new();
-        fs::File::open(path).and_then(|file| file.take(1024).read_to_string(&mut text)).map_err(io)?;
-        let mut key = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| KeyError::Malformed(path.to_owned()))?;
-        Ok(Self::of(key))
+        own.copy_from_slice(bytes);
+        Some(Self::of(own))
     }
 
-    /// Written beside and linked, so that a file of this name always holds a whole key; whoever comes first makes it.
-    fn make_file(path: &Path) -> Result<(), KeyError> {
-        let io = |error| KeyError::Io { path: path.to_owned(), error };
-        let beside = path.with_extension(hex::encode(random::<8>()?));
-        boundary::reached(Boundary::KeyWrite);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(io)?;
-        let written = file.write_all(hex::encode(random::<32>()?).as_bytes()).and_then(|()| file.sync_all());
-        let linked = written.and_then(|()| {
-            boundary::reached(Boundary::KeyLink);
-            match fs::hard_link(&beside, path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-                _ => Ok(()),
-            }
-        });
-        fs::remove_file(&beside).and(linked).map_err(io)?;
-        fs::File::open(path.parent().unwrap_or(path)).and_then(|directory| directory.sync_all()).map_err(io)
+    /// Names the key without telling anything about it: eight hexadecimal digits.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
-    fn of(key: [u8; 32]) -> Self {
-        Self(XChaCha20Poly1305::new(&Key::<XChaCha20Poly1305>::from(key)))
+    fn of(bytes: Box<Zeroizing<[u8; 32]>>) -> Self {
+        let digest = Sha256::new().chain_update(b"infra data key id").chain_update(bytes.as_slice()).finalize();
+        Self { id: hex::encode(&digest[..4]), bytes }
     }
-}
 
-fn random<const N: usize>() -> Result<[u8; N], KeyError> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(KeyError::Randomness)?;
-    Ok(bytes)
+    fn bytes(&self) -> &[u8] {
+        self.bytes.as_slice()
+    }
+
+    /// Encrypts under a random nonce, which stands in front; `about` has to be said again for decrypting.
+    fn encrypt(&self, plain: &[u8], about: &[u8]) -> Result<Vec<u8>, SealError> {
+        let mut nonce = [0; 24];
+        getrandom::fill(&mut nonce).map_err(|_| SealError)?;
+        let payload = Payload { msg: plain, aad: about };
+        let sealed = self.cipher().encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| SealError)?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    fn decrypt(&self, sealed: &[u8], about: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let (nonce, sealed) = sealed.split_at_checked(24).ok_or(SealError)?;
+        let payload = Payload { msg: sealed, aad: about };
+        let plain = self.cipher().decrypt(XNonce::from_slice(nonce), payload).map_err(|_| SealError)?;
+        Ok(Zeroizing::new(plain))
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(Key::<XChaCha20Poly1305>::from_slice(self.bytes()))
+    }
+
+    fn unseal_bytes(&self, sealed: &str) -> Result<String, SealError> {
+        let plain = self.decrypt(&BASE64.decode(sealed).map_err(|_| SealError)?, b"")?;
+        std::str::from_utf8(&plain).map(str::to_owned).map_err(|_| SealError)
+    }
 }
 
 impl Seal for DataKey {
     fn seal(&self, plain: &str) -> Result<String, SealError> {
-        let nonce = random::<24>().map_err(|_| SealError)?;
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), plain.as_bytes()).map_err(|_| SealError)?;
-        Ok(BASE64.encode([&nonce[..], &sealed].concat()))
+        Ok(format!("{}:{}", self.id, BASE64.encode(self.encrypt(plain.as_bytes(), b"")?)))
     }
 
     fn unseal(&self, sealed: &str) -> Result<String, SealError> {
-        let bytes = BASE64.decode(sealed).map_err(|_| SealError)?;
-        let (nonce, sealed) = bytes.split_at_checked(24).ok_or(SealError)?;
-        let plain = self.0.decrypt(XNonce::from_slice(nonce), sealed).map_err(|_| SealError)?;
-        String::from_utf8(plain).map_err(|_| SealError)
+        match sealed.split_once(':') {
+            Some((id, sealed)) if id == self.id => self.unseal_bytes(sealed),
+            Some(_) => Err(SealError),
+            // The first versions did not name the key.
+            None => self.unseal_bytes(sealed),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
+impl KeyRing {
+    /// A ring of one key.
+    pub fn of(current: DataKey) -> Self {
+        Self { current, retiring: None }
+    }
 
-    #[test]
-    fn the_same_file_opens_what_it_sealed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
-        let sealed = DataKey::of_file(&path).unwrap().seal("hunter2").unwrap();
-        assert!(!sealed.contains("hunter2"));
-        assert_eq!(DataKey::of_file(&path).unwrap().unseal(&sealed).unwrap(), "hunter2");
-        assert!(DataKey::random().unwrap().unseal(&sealed).is_err());
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(DataKey::of_file(&path), Err(KeyError::Open { .. })));
+    /// The key that seals.
+    pub fn current(&self) -> &DataKey {
+        &self.current
+    }
+
+    /// The key that only unseals any more.
+    pub fn retiring(&self) -> Option<&DataKey> {
+        self.retiring.as_ref()
+    }
+
+    /// Whether this text was sealed by the key in use.
+    fn is_current(&self, sealed: &str) -> bool {
+        sealed.split_once(':').is_some_and(|(id, _)| id == self.current.id)
+    }
+}
+
+impl Seal for KeyRing {
+    fn seal(&self, plain: &str) -> Result<String, SealError> {
+        self.current.seal(plain)
+    }
+
+    fn unseal(&self, sealed: &str) -> Result<String, SealError> {
+        let mut keys = std::iter::once(&self.current).chain(&self.retiring);
+        keys.find_map(|key| key.unseal(sealed).ok()).ok_or(SealError)
+    }
+}
+
+impl Clone for DataKey {
+    fn clone(&self) -> Self {
+        Self { id: self.id.clone(), bytes: self.bytes.clone() }
+    }
+}
+
+impl fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DataKey({})", self.id)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("current", &self.current).field("retiring", &self.retiring).finish()
     }
 }

@@ -8,6 +8,7 @@
 use super::{
     expression::{Expression, Reference},
     lower::Lowering,
+    mask::Mask,
     source,
     value::Value,
 };
@@ -63,7 +64,8 @@ pub fn handle<O: DeserializeOwned>(
 
 /// The typed form of resolved properties, secrets in the clear: what a handler is given.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
-    serde_json::from_value(mark_unknown(value)).map_err(|error| LowerError(error.to_string()))
+    let typed = serde_json::from_value(mark_unknown(value));
+    typed.map_err(|error| LowerError(Mask::of([value]).text(&error.to_string())))
 }
 
 pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,6 +1,6 @@
 //! Expressions over the outputs of resources.
 
-use super::value::Value;
+use super::{mask::Mask, value::Value};
 use crate::urn::Urn;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -35,6 +35,7 @@ pub enum Expression {
     /// Those items of a list that are there: what comes from declarations that are absent is left out.
     Present(Vec<Expression>),
     /// The value marked as secret.
+    #[serde(with = "super::sealed::expression")]
     Secret(Box<Expression>),
     /// The answer of a closure: opaque.
     #[serde(skip)]
@@ -186,7 +187,8 @@ impl Expression {
                     return Ok(Value::Unknown);
                 }
                 let secret = value.has_secret();
-                let answer = closure(value.revealed()).map_err(EvaluateError::Closure)?;
+                let answer = closure(value.revealed());
+                let answer = answer.map_err(|error| EvaluateError::Closure(Mask::of([&value]).text(&error)))?;
                 if secret { answer.into_secret() } else { answer }
             }
             Self::Answered { of, given, answer } => {

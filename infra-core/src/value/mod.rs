@@ -2,6 +2,7 @@
 //!
 //! - [`Value`]: what a property resolved to; it can be unknown in a preview, and secret.
 //! - [`Map`]: the map inside a value.
+//! - [`Mask`]: keeps secrets out of texts from elsewhere.
 //! - [`Expression`]: how a property is computed from other resources' outputs.
 //! - [`Output`] and [`Input`]: the typed edge over an expression, what programs hold.
 //! - [`sealing`]: values on disk, secrets encrypted.
@@ -12,6 +13,7 @@ mod capture;
 mod expression;
 mod lower;
 mod map;
+mod mask;
 mod output;
 mod sealed;
 mod source;
@@ -21,6 +23,7 @@ mod value;
 pub use capture::{LowerError, from_value, handle, lower};
 pub use expression::{EvaluateError, Expression, Reference, Segment};
 pub use map::{Map, MapIter};
+pub use mask::Mask;
 pub use output::{Input, Output, Piece, Tuple, Unresolved, all};
 pub use sealed::sealing;
 pub use source::source;

@@ -142,10 +142,63 @@ fn unsealed(sealed: &str) -> Result<Value, SealError> {
     Ok(Value::from_json(json).into_secret())
 }
 
+/// Expressions on disk: what is marked as secret is encrypted as a whole, for a text in it can be the secret.
+pub(super) mod expression {
+    use super::{
+        super::{expression::Expression, value::Seal, value::SealError},
+        SECRET, seal, sealing,
+    };
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _, ser::Error as _, ser::SerializeMap};
+    use serde_json::Value as Json;
+    use std::sync::Arc;
+
+    /// Inside of what is encrypted nothing is encrypted once more: another key has to find everything.
+    struct Inside;
+
+    impl Seal for Inside {
+        fn seal(&self, plain: &str) -> Result<String, SealError> {
+            Ok(plain.to_owned())
+        }
+
+        fn unseal(&self, sealed: &str) -> Result<String, SealError> {
+            Ok(sealed.to_owned())
+        }
+    }
+
+    #[expect(clippy::borrowed_box, reason = "serde hands over the field")]
+    pub(in super::super) fn serialize<S: Serializer>(
+        inner: &Box<Expression>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+        let inside: Arc<dyn Seal> = Arc::new(Inside);
+        let plain = sealing(&inside, || serde_json::to_string(inner)).map_err(S::Error::custom)?;
+        let mut out = serializer.serialize_map(Some(1))?;
+        out.serialize_entry(SECRET, &seal.seal(&plain).map_err(S::Error::custom)?)?;
+        out.end()
+    }
+
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Box<Expression>, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Object(map) if map.contains_key(SECRET) => {
+                let sealed = map.get(SECRET).and_then(Json::as_str).ok_or_else(|| D::Error::custom(SealError))?;
+                let plain = seal().ok_or(SealError).and_then(|seal| seal.unseal(sealed)).map_err(D::Error::custom)?;
+                let inside: Arc<dyn Seal> = Arc::new(Inside);
+                sealing(&inside, || serde_json::from_str(&plain)).map_err(D::Error::custom)
+            }
+            // What the first versions wrote.
+            other => serde_json::from_value(other).map_err(D::Error::custom),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{output_format, value::Output};
     use serde_json::json;
 
     struct Reverse;
@@ -155,6 +208,23 @@ mod tests {
         }
         fn unseal(&self, sealed: &str) -> Result<String, SealError> {
             Ok(sealed.chars().rev().collect())
+        }
+    }
+
+    #[test]
+    fn everything_in_a_secret_expression_is_encrypted() {
+        let mut hash: Output<String> =
+            output_format!("user-{}-pass", Output::<String>::from("hunter2").secret()).secret();
+        let key: Arc<dyn Seal> = Arc::new(Reverse);
+        for _ in 0..2 {
+            assert!(serde_json::to_string(hash.expression()).is_err(), "no key, no secret");
+            let sealed = sealing(&key, || serde_json::to_string(hash.expression())).unwrap();
+            assert!(!sealed.contains("hunter2") && !sealed.contains("pass"), "{sealed}");
+            assert_eq!(sealed.matches(SECRET).count(), 1, "{sealed}");
+            hash = Output::from_expression(sealing(&key, || serde_json::from_str(&sealed)).unwrap());
+            assert!(hash.expression().is_secret());
+            let value = hash.expression().evaluate(&|_| None).unwrap();
+            assert_eq!(value.revealed(), Value::from("user-hunter2-pass"));
         }
     }
 

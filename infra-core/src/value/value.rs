@@ -141,29 +141,6 @@ impl Value {
         self.render(&|_| Json::from("[secret]"), &|| Json::from("(known after apply)"))
     }
 
-    /// The text with every secret text of this value masked: for messages that come from elsewhere. Secrets of less
-    /// than four characters are left, for they would tear ordinary words apart.
-    pub fn conceal(&self, text: String) -> String {
-        match self {
-            Self::Secret(inner) => inner.conceal_plain(text),
-            Self::List(items) => items.iter().fold(text, |text, item| item.conceal(text)),
-            Self::Map(map) => map.values().fold(text, |text, item| item.conceal(text)),
-            _ => text,
-        }
-    }
-
-    fn conceal_plain(&self, text: String) -> String {
-        match self {
-            Self::String(secret) if secret.len() >= 4 && text.contains(secret.as_str()) => {
-                text.replace(secret.as_str(), "[secret]")
-            }
-            Self::Secret(inner) => inner.conceal_plain(text),
-            Self::List(items) => items.iter().fold(text, |text, item| item.conceal_plain(text)),
-            Self::Map(map) => map.values().fold(text, |text, item| item.conceal_plain(text)),
-            _ => text,
-        }
-    }
-
     fn render(&self, secret: &dyn Fn(&Value) -> Json, unknown: &dyn Fn() -> Json) -> Json {
         match self {
             Self::Null => Json::Null,

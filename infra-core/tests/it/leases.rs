@@ -4,13 +4,14 @@ use crate::{
     faulty::{Dice, Faulty, Truth},
     simulation::{Process, World},
 };
-use futures::executor::LocalPool;
+use futures::executor::{LocalPool, block_on};
 use infra_core::{
     Urn,
     state::{Entry, OperationId, Request, State, Verb},
-    store::{Clock, DataKey, ObjectStateStore, Session, StateStore, StoreError},
-    value::{Seal, Value},
+    store::{Clock, ObjectStateStore, Session, StateStore, StoreError},
+    value::Value,
 };
+use object_store::{ObjectStoreExt, path::Path};
 use proptest::prelude::*;
 use std::{
     collections::BTreeSet,
@@ -23,7 +24,6 @@ pub(crate) struct Case {
     pub(crate) world: World,
     pub(crate) pool: LocalPool,
     pub(crate) truth: Truth,
-    seal: Arc<dyn Seal>,
     log: Arc<Mutex<Log>>,
 }
 
@@ -60,13 +60,16 @@ struct Actor {
 
 impl Case {
     pub(crate) fn new() -> Self {
-        let seal = Arc::new(DataKey::random().unwrap());
-        Self { world: World::default(), pool: LocalPool::new(), truth: Truth::default(), seal, log: Arc::default() }
+        let truth = Truth::default();
+        // A key that nothing wraps, as the first versions wrote it.
+        let path = Path::from("states/secrets.key");
+        block_on(truth.objects.put(&path, "07".repeat(32).into())).unwrap();
+        Self { world: World::default(), pool: LocalPool::new(), truth, log: Arc::default() }
     }
 
     pub(crate) fn store(&self, process: &Arc<Process>, number: usize, seed: u64) -> (ObjectStateStore, Arc<Faulty>) {
         let objects = Faulty::new(&self.truth, &self.world, process, number, seed);
-        let store = ObjectStateStore::new(objects.clone(), "states", self.seal.clone()).clock(process.clone());
+        let store = ObjectStateStore::new(objects.clone(), "states").clock(process.clone());
         (store.fold_after(100 * 1024), objects)
     }
 

@@ -11,5 +11,6 @@ mod lifecycle;
 mod objects;
 mod options;
 mod programs;
+mod secrecy;
 mod selection;
 mod simulation;

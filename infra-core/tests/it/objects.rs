@@ -75,12 +75,13 @@ fn what_was_appended_is_found_by_whoever_comes_next() {
         state
     });
     assert_eq!(state.serial, 1);
-    assert_snapshot!(case.objects().join("\n"), @r"
-        states/p/dev/journal/00000000000000000004
-        states/p/dev/lease
-        states/p/dev/state.json
-        states/p/dev/state.json.previous
-        ");
+    assert_snapshot!(case.objects().join("\n"), @"
+    states/p/dev/journal/00000000000000000004
+    states/p/dev/lease
+    states/p/dev/state.json
+    states/p/dev/state.json.previous
+    states/secrets.key
+    ");
     let begun = case.world.now();
     let session = case.open(&store).unwrap();
     assert!(case.world.since(begun) < Duration::from_secs(2), "a lease that was given back is taken at once");

@@ -49,9 +49,10 @@ impl Objects {
         name.split('/').fold(self.directory.clone(), Path::join)
     }
 
-    /// Puts an object on a condition. `nonce` stands in `body` and nowhere else: after a lost answer it is read back,
-    /// and tells whether the put came through. So does a collision, for the client below may have tried twice.
-    pub(super) async fn put(&self, name: &str, body: Vec<u8>, mode: PutMode, nonce: &str) -> Result<Put, StoreError> {
+    /// Puts an object on a condition. `nonce` is a part of `body` that stands nowhere else: after a lost answer the
+    /// object is read back, and the nonce tells whether the put came through. So does a collision, for the client below
+    /// may have tried twice.
+    pub(super) async fn put(&self, name: &str, body: Vec<u8>, mode: PutMode, nonce: &[u8]) -> Result<Put, StoreError> {
         let path = self.path(name);
         let limit = limit(body.len() as u64);
         let body = PutPayload::from(body);
@@ -69,7 +70,7 @@ impl Objects {
             };
             let collided = is_collision(&error);
             match self.get_once(name).await {
-                Ok(Some(found)) if contains(&found.bytes, nonce.as_bytes()) => return Ok(Put::Done(found.version)),
+                Ok(Some(found)) if contains(&found.bytes, nonce) => return Ok(Put::Done(found.version)),
                 // What is read is older than what the put collided with, or there is no telling.
                 Ok(found) if collided && is_stale(found.as_ref(), &mode) => {}
                 Ok(_) if collided => return Ok(Put::Collided),
@@ -89,6 +90,22 @@ impl Objects {
         let (path, body) = (self.path(name), PutPayload::from(content.to_vec()));
         let put = || self.bounded(limit(content.len() as u64), self.store.put(&path, body.clone()));
         self.retried(name, put).await.map(drop)
+    }
+
+    /// Puts what `make` makes of an object, unless somebody else put one in between, and tells whether it came to that.
+    /// `None` leaves it as it is.
+    pub(super) async fn update(
+        &self,
+        name: &str,
+        make: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, StoreError>,
+    ) -> Result<bool, StoreError> {
+        let found = self.get(name).await?;
+        let Some(body) = make(found.as_ref().map(|found| &found.bytes[..]))? else {
+            return Ok(true);
+        };
+        let mode = found.map_or(PutMode::Create, |found| PutMode::Update(found.version));
+        // The same content from somebody else is as good.
+        Ok(matches!(self.put(name, body.clone(), mode, &body).await?, Put::Done(_)))
     }
 
     /// An object, or `None` when there is none.
@@ -227,5 +244,5 @@ fn is_stale(found: Option<&Found>, mode: &PutMode) -> bool {
 }
 
 fn contains(bytes: &[u8], what: &[u8]) -> bool {
-    bytes.windows(what.len()).any(|window| window == what)
+    what.is_empty() || bytes.windows(what.len()).any(|window| window == what)
 }

@@ -308,7 +308,7 @@ pub(super) async fn break_lease(objects: &Objects) -> Result<Option<Holder>, Sto
 async fn put(objects: &Objects, written: &Written, mode: PutMode) -> Result<Put, StoreError> {
     let mut body = serde_json::to_vec_pretty(written).map_err(|error| StoreError::Journal(error.to_string()))?;
     body.push(b'\n');
-    objects.put(NAME, body, mode, &written.nonce).await
+    objects.put(NAME, body, mode, written.nonce.as_bytes()).await
 }
 
 fn parse(objects: &Objects, bytes: &[u8]) -> Result<Written, StoreError> {

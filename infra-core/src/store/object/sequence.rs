@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 const SNAPSHOT: &str = "state.json";
-const PREVIOUS: &str = "state.json.previous";
+pub(super) const PREVIOUS: &str = "state.json.previous";
 const JOURNAL: &str = "journal";
 /// How many objects are read at once.
 const WINDOW: u64 = 16;
@@ -238,7 +238,7 @@ impl Stack {
             let at = reading.next;
             let header = self.header(at, lease.epoch, Some(lease.holder.clone()))?;
             let body = encode(&header)?;
-            if let Put::Done(_) = self.objects.put(&name(at), body, PutMode::Create, &header.nonce).await? {
+            if let Put::Done(_) = self.objects.put(&name(at), body, PutMode::Create, header.nonce.as_bytes()).await? {
                 return Ok(Some(at));
             }
             let Some(found) = self.objects.get(&name(at)).await? else {
@@ -260,7 +260,8 @@ impl Stack {
         let source = self.source(SNAPSHOT, false);
         let text = snapshot::write(&Written { journal: position, state }, &source)?;
         let size = text.len() as u64;
-        let Put::Done(version) = self.objects.put(SNAPSHOT, text.clone(), mode, &position.nonce).await? else {
+        let Put::Done(version) = self.objects.put(SNAPSHOT, text.clone(), mode, position.nonce.as_bytes()).await?
+        else {
             return Ok(None);
         };
         // An older or a newer version tells nothing about this one.
@@ -309,7 +310,7 @@ impl Sink for Sequence {
         let mut body = encode(&header)?;
         body.extend(lines);
         let cost = OBJECT_COST.max(body.len() as u64);
-        match self.stack.objects.put(&name(number), body, PutMode::Create, &header.nonce).await? {
+        match self.stack.objects.put(&name(number), body, PutMode::Create, header.nonce.as_bytes()).await? {
             Put::Done(_) => Ok(cost),
             Put::Collided => Err(self.lost()),
         }

@@ -1,0 +1,115 @@
+//! `stack secrets`
+
+use crate::{
+    arguments::{self, Rewrap},
+    failure::Failure,
+    passphrase,
+    session::Session,
+};
+use infra_core::{
+    diagnostic::Diagnostic,
+    store::{Kdf, KeyStatus, StoreError, Unlock, Wrapping, key_status, rewrap, rotate},
+};
+use serde_json::json;
+use std::process::ExitCode;
+
+pub(super) async fn run(session: &Session<'_>, command: arguments::Secrets) -> Result<ExitCode, Failure> {
+    match command {
+        arguments::Secrets::Status => match key_status(session.store()).await? {
+            Some(status) => show(session, &status),
+            None if session.json => println!("null"),
+            None => println!("no key yet: one is made with the first secret or the first `up`"),
+        },
+        arguments::Secrets::Rotate => rotated(session).await?,
+        arguments::Secrets::Rewrap(how) => {
+            let wrapping = wrapping(session, &how).await?;
+            let status = rewrap(session.store(), wrapping).await?;
+            show(session, &status);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
+    let rotation = rotate(session.store()).await.map_err(|error| Failure::of(error.diagnostic()))?;
+    if session.json {
+        println!(
+            "{}",
+            json!({
+                "from": rotation.from, "to": rotation.to, "stacks": rotation.stacks, "finished": rotation.finished,
+            })
+        );
+        return Ok(());
+    }
+    let (from, to, stacks) = (rotation.from, rotation.to, rotation.stacks);
+    let stacks = if stacks == 1 { "1 stack".to_owned() } else { format!("{stacks} stacks") };
+    println!("the secrets of {stacks} are under key {to}; key {from} is no more");
+    if rotation.finished {
+        println!("an earlier rotation was brought to its end; run it again for a further key");
+    }
+    Ok(())
+}
+
+async fn wrapping(session: &Session<'_>, how: &Rewrap) -> Result<Wrapping, Failure> {
+    if how.plain {
+        return Ok(Wrapping::Plain);
+    }
+    if let Some(key) = &how.kms {
+        let url = key_url(key)?;
+        let unlock: &Unlock = session.unlock();
+        let wrapper = unlock.wrapper_at(&url).map_err(|error| {
+            let hint = error.hint().unwrap_or_default();
+            Failure::wrong_use(Diagnostic::error(error.to_string()).hint(hint))
+        })?;
+        return Ok(Wrapping::Key(wrapper));
+    }
+    let status = key_status(session.store()).await?;
+    let old_needs_one = status.is_some_and(|status| status.wrapped_by == "passphrase");
+    let passphrase = passphrase::chosen(old_needs_one)?;
+    if passphrase.as_str().is_empty() {
+        return Err(StoreError::from(infra_core::store::KeyError::EmptyPassphrase).into());
+    }
+    Ok(Wrapping::Passphrase(passphrase, Kdf::default()))
+}
+
+/// `awskms://ARN`; URLs stay as they are.
+fn key_url(key: &str) -> Result<String, Failure> {
+    if key.contains("://") {
+        return Ok(key.to_owned());
+    }
+    if key.starts_with("arn:") && key.contains(":kms:") {
+        return Ok(format!("awskms://{key}"));
+    }
+    let unknown = Diagnostic::error(format!("`{key}` names no key"));
+    Err(Failure::wrong_use(
+        unknown.hint("write the key's ARN, such as arn:aws:kms:us-east-1:123456789012:key/…, or a URL with its scheme"),
+    ))
+}
+
+fn show(session: &Session<'_>, status: &KeyStatus) {
+    let KeyStatus { place, wrapped_by, current, retiring } = status;
+    if session.json {
+        println!("{}", json!({"place": place, "wrapped_by": wrapped_by, "current": current, "retiring": retiring}));
+        return;
+    }
+    println!("kept in     {place}");
+    println!("wrapped by  {wrapped_by}");
+    println!("key in use  {current}");
+    if let Some(retiring) = retiring {
+        println!("retiring    {retiring}  (a rotation did not come to its end: run `secrets rotate` again)");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_arns_or_urls() {
+        let urls = ["arn:aws:kms:us-east-1:1:key/a", "vault://transit/x"].map(|key| key_url(key).ok());
+        assert_eq!(urls, [Some("awskms://arn:aws:kms:us-east-1:1:key/a".into()), Some("vault://transit/x".into())]);
+        for wrong in ["alias/x", "arn:aws:s3:::bucket", ""] {
+            assert!(key_url(wrong).is_err(), "{wrong}");
+        }
+    }
+}

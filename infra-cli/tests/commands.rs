@@ -1,0 +1,286 @@
+//! Configuration and secrets as the command line shows them. The test runs itself as the `stack` command.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use infra_core::{Config, Result, Stack, random::Password};
+use std::{
+    io::Write,
+    path::Path,
+    process::{Command, ExitCode, Stdio},
+};
+
+const AS_STACK: &str = "INFRA_TEST_AS_STACK";
+
+type Test = (&'static str, fn(&Place));
+
+/// Needs no cloud: all it declares lives in the state.
+fn program(stack: &Stack, config: &Config) -> Result {
+    let port = config.get_or("port", 80_u16)?;
+    let zones: Vec<String> = config.object("zones")?.unwrap_or_default();
+    let token = config.secret("token")?.unwrap_or_else(|| "none".into());
+    let password = stack.add("password", Password::of_length(20));
+    stack.export("port", port.into());
+    stack.export("zones", zones.into());
+    stack.export("token", token);
+    stack.export("password", password.value);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    if std::env::var_os(AS_STACK).is_some() {
+        return infra_cli::run([infra_cli::program("p", program)]);
+    }
+    let tests: [Test; 6] = [
+        ("values_are_set_shown_and_removed", values_are_set_shown_and_removed),
+        ("wrong_use_changes_nothing", wrong_use_changes_nothing),
+        ("programs_read_what_was_set", programs_read_what_was_set),
+        ("a_passphrase_wraps_the_key", a_passphrase_wraps_the_key),
+        ("the_key_is_rotated", the_key_is_rotated),
+        ("no_secret_is_shown", no_secret_is_shown),
+    ];
+    for (name, test) in tests {
+        test(&Place(tempfile::tempdir().unwrap()));
+        println!("test {name} ... ok");
+    }
+    ExitCode::SUCCESS
+}
+
+/// A directory with everything in it.
+struct Place(tempfile::TempDir);
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[], "")
+    }
+
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        for variable in std::env::vars().filter(|(name, _)| name.starts_with("INFRA_")) {
+            command.env_remove(variable.0);
+        }
+        command.args(["--directory", self.path().to_str().unwrap(), "--target", "aws"]).args(arguments);
+        command.env(AS_STACK, "1").envs(environment.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // A command that reads nothing may have ended before.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn read(&self, file: &str) -> String {
+        std::fs::read_to_string(self.path().join("state").join(file)).unwrap_or_default()
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    fn says(self, out: &str) {
+        assert_eq!((self.code, self.out.trim_end()), (Some(0), out), "{}", self.err);
+    }
+
+    #[track_caller]
+    fn complains(self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        for word in words {
+            assert!(self.err.contains(word), "`{word}` is missing in: {}", self.err);
+        }
+        assert_eq!(self.err.matches("error:").count(), 1, "{}", self.err);
+        assert!(!self.err.contains("panicked"), "{}", self.err);
+    }
+}
+
+fn values_are_set_shown_and_removed(place: &Place) {
+    place.run(&["config", "list"]).says("the stack `dev` of `p` has no configuration");
+    place.run(&["config", "set", "port", "8080"]).says("");
+    place.run(&["config", "set", "below", "-1"]).says("");
+    place.run_with(&["config", "set", "--secret", "token"], &[], "hunter2\n").says("");
+    place.run(&["config", "set", "--secret", "other", "hunter3"]).says("");
+    place.run(&["config", "list"]).says("below  -1\nother  [secret]\nport   8080\ntoken  [secret]");
+    let list = place.run(&["--json", "config", "list"]);
+    let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
+    assert_eq!(list["port"], serde_json::json!({"value": "8080", "secret": false}));
+    assert_eq!(list["token"], serde_json::json!({"secret": true}));
+    place.run(&["config", "get", "port"]).says("8080");
+    place.run(&["config", "get", "token", "--show-secrets"]).says("hunter2");
+    place.run(&["--json", "config", "get", "token", "--show-secrets"]).says("\"hunter2\"");
+    assert!(!place.read("p/dev/config.json").contains("hunter"));
+    place.run(&["config", "unset", "token"]).says("");
+    place.run(&["config", "get", "token"]).complains(2, &["no value `token`", "below, other, port"]);
+    place.run(&["--stack", "two", "config", "list"]).says("the stack `two` of `p` has no configuration");
+}
+
+fn wrong_use_changes_nothing(place: &Place) {
+    place.run(&["config", "set", "--secret", "token", "hunter2"]).says("");
+    let before = place.read("p/dev/config.json");
+    place.run(&["config", "get", "token"]).complains(2, &["`token` is secret", "--show-secrets"]);
+    place.run(&["config", "set", "token", "x"]).complains(2, &["`token` is secret", "--secret token"]);
+    place.run(&["config", "set", "a=b", "x"]).complains(2, &["`a=b`", "neither blanks nor"]);
+    place.run(&["config", "set", "port"]).complains(2, &["VALUE"]);
+    place.run(&["config", "set", "--secret", "empty"]).complains(2, &["no value was entered for `empty`"]);
+    place.run(&["config", "set", "x", "y", "--sekret"]).complains(2, &["--sekret"]);
+    place.run(&["preview", "-c", "token=x"]).complains(2, &["`token` is secret"]);
+    place.run(&["preview", "-c", "port=many"]).complains(2, &["`port` is `many`", "u16", "config set port"]);
+    place.run(&["up", "--yes", "-c", "zones=[1]"]).complains(2, &["zones", "JSON", "expected a string"]);
+    assert_eq!(place.read("p/dev/config.json"), before);
+    assert_eq!(place.read("p/dev/state.json"), "");
+
+    // A secret that the program reads in the clear.
+    place.run(&["config", "set", "--secret", "port", "81"]).says("");
+    place.run(&["preview"]).complains(2, &["`port` is secret", "config.secret(\"port\")"]);
+}
+
+fn programs_read_what_was_set(place: &Place) {
+    place.run(&["config", "set", "zones", r#"["a", "b"]"#]).says("");
+    place.run(&["config", "set", "--secret", "token", "hunter2"]).says("");
+    let preview = place.run(&["--json", "preview", "-c", "port=81"]);
+    assert_eq!(preview.code, Some(0), "{}{}", preview.out, preview.err);
+    assert!(!preview.out.contains("hunter2"), "{}", preview.out);
+    // A preview changes nothing, and that is remembered neither.
+    place.run(&["config", "get", "port"]).complains(2, &["no value `port`"]);
+    let up = place.run(&["up", "--yes", "-c", "port=81"]);
+    assert_eq!(up.code, Some(0), "{}{}", up.out, up.err);
+    assert!(!up.out.contains("hunter2") && up.out.contains("[secret]"), "{}", up.out);
+    place.run(&["output", "port"]).says("81");
+    place.run(&["output", "token"]).complains(1, &["secret"]);
+    place.run(&["output", "token", "--show-secrets"]).says("hunter2");
+    for entry in std::fs::read_dir(place.path().join("state/p/dev")).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("hunter2"), "{}", path.display());
+    }
+}
+
+fn a_passphrase_wraps_the_key(place: &Place) {
+    let right = [("INFRA_PASSPHRASE", "correct horse")];
+    let wrong = [("INFRA_PASSPHRASE", "battery staple")];
+    place.run(&["secrets", "status"]).says("no key yet: one is made with the first secret or the first `up`");
+    place.run(&["config", "set", "--secret", "token", "hunter2"]).says("");
+    let status = |place: &Place| -> serde_json::Value {
+        serde_json::from_str(&place.run(&["--json", "secrets", "status"]).out).unwrap()
+    };
+    assert_eq!(status(place)["wrapped_by"], "nothing");
+    place.run(&["secrets", "rewrap"]).complains(2, &["--passphrase", "--kms", "--plain"]);
+    place.run(&["secrets", "rewrap", "--passphrase"]).complains(2, &["no new passphrase", "INFRA_NEW_PASSPHRASE"]);
+    let arn = "arn:aws:kms:us-east-1:123456789012:key/1";
+    place.run(&["secrets", "rewrap", "--kms", arn]).complains(2, &["built without `awskms://`"]);
+    place.run(&["secrets", "rewrap", "--kms", "alias/x"]).complains(2, &["`alias/x` names no key", "ARN"]);
+    assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &right, "").code, Some(0));
+    assert_eq!(status(place)["wrapped_by"], "passphrase");
+
+    let document = place.read("secrets.key");
+    let get = ["config", "get", "token", "--show-secrets"];
+    place.run(&get).complains(1, &["wrapped by a passphrase", "secrets.key", "INFRA_PASSPHRASE"]);
+    place.run_with(&get, &wrong, "").complains(1, &["does not open the key", "secrets.key", "INFRA_PASSPHRASE"]);
+    place.run_with(&["secrets", "rotate"], &wrong, "").complains(1, &["does not open the key"]);
+    place.run_with(&["up", "--yes"], &wrong, "").complains(1, &["does not open the key"]);
+    assert_eq!(place.read("secrets.key"), document);
+    place.run_with(&get, &right, "").says("hunter2");
+    place.run(&["config", "list"]).says("token  [secret]");
+    let file = place.path().join("passphrase");
+    std::fs::write(&file, "correct horse\n").unwrap();
+    let by_file = [("INFRA_PASSPHRASE_FILE", file.to_str().unwrap())];
+    place.run_with(&get, &by_file, "").says("hunter2");
+    place.run_with(&get, &[("INFRA_PASSPHRASE_FILE", "/nonexistent/file")], "").complains(1, &["/nonexistent/file"]);
+
+    let renew = [right[0], ("INFRA_NEW_PASSPHRASE", "another one")];
+    assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &renew, "").code, Some(0));
+    place.run_with(&get, &right, "").complains(1, &["does not open the key"]);
+    let new = [("INFRA_PASSPHRASE", "another one")];
+    assert_eq!(place.run_with(&["secrets", "rewrap", "--plain"], &new, "").code, Some(0));
+    place.run(&get).says("hunter2");
+}
+
+fn the_key_is_rotated(place: &Place) {
+    place.run(&["config", "set", "--secret", "token", "hunter2"]).says("");
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    let password = place.run(&["output", "password", "--show-secrets"]).out;
+    let rotated = place.run(&["--json", "secrets", "rotate"]);
+    let rotated: serde_json::Value = serde_json::from_str(&rotated.out).unwrap();
+    assert_eq!((&rotated["stacks"], &rotated["finished"]), (&1.into(), &false.into()));
+    let (from, to) = (rotated["from"].as_str().unwrap(), rotated["to"].as_str().unwrap());
+    for file in ["p/dev/state.json", "p/dev/config.json"] {
+        let text = place.read(file);
+        assert!(text.contains(to) && !text.contains(&format!("{from}:")), "{file}: {text}");
+    }
+    place.run(&["output", "password", "--show-secrets"]).says(password.trim_end());
+    place.run(&["config", "get", "token", "--show-secrets"]).says("hunter2");
+    assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
+    assert_eq!(place.run(&["destroy", "--yes"]).code, Some(0));
+}
+
+/// The whole life of a stack, as text and as JSON, with everything that can be logged.
+fn no_secret_is_shown(place: &Place) {
+    let plan = place.path().join("plan.json");
+    let plan = plan.to_str().unwrap();
+    let commands: &[&[&str]] = &[
+        &["config", "set", "--secret", "token", "hunter2-first"],
+        &["config", "list"],
+        &["preview", "--diff"],
+        &["preview", "--save-plan", plan],
+        &["up", "--yes", "--plan", plan],
+        &["output"],
+        &["config", "set", "--secret", "token", "hunter2-second"],
+        &["preview", "--diff", "--replace", "password"],
+        &["up", "--yes", "--replace", "password"],
+        &["state", "list"],
+        &["state", "show", "password"],
+        &["state", "verify"],
+        &["graph", "--format", "json"],
+        &["graph", "--format", "dot"],
+        &["refresh"],
+        &["history"],
+        &["secrets", "rotate"],
+        &["secrets", "status"],
+        &["rollback", "1", "--yes"],
+        &["config", "get", "token"],
+        &["output", "password"],
+        &["destroy", "--yes"],
+        &["history"],
+    ];
+    let mut passwords = std::collections::BTreeSet::new();
+    let (mut shown, mut masked) = (String::new(), 0);
+    for json in [false, true] {
+        // A plan belongs to the state that it was made of.
+        let _ = std::fs::remove_file(plan);
+        for command in commands {
+            let arguments: Vec<&str> = json.then_some("--json").into_iter().chain(command.iter().copied()).collect();
+            let ran = place.run_with(&arguments, &[("RUST_LOG", "trace")], "");
+            let refused = matches!(command, ["config", "get", ..] | ["output", "password"]);
+            assert_eq!(ran.code != Some(0), refused, "{arguments:?}: {}{}", ran.out, ran.err);
+            let told = ran.out + &ran.err;
+            masked += told.matches("[secret]").count();
+            shown += &told;
+            let outputs = place.run(&["--json", "output", "--show-secrets"]).out;
+            let outputs: serde_json::Value = serde_json::from_str(&outputs).unwrap_or_default();
+            passwords.extend(outputs["password"].as_str().map(str::to_owned));
+            shown += &files(place.path());
+        }
+    }
+    assert!(passwords.len() >= 3 && masked > 10, "{passwords:?}");
+    for secret in passwords.iter().map(String::as_str).chain(["hunter2"]) {
+        let line = shown.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret}");
+    }
+}
+
+fn files(directory: &Path) -> String {
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.is_dir() {
+        true => files(&path),
+        false => String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
+    };
+    paths.map(text).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,353 @@
+//! A stack's configuration as a document in its store: `config.json`, texts by name, secrets encrypted one by one.
+
+use super::{StateStore, StoreError};
+use crate::{config::ConfigValue, value::Seal};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+const DOCUMENT: &str = "config.json";
+
+/// The configuration of a stack as it is stored. Reading it needs no key; only its secrets do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StackConfig {
+    values: BTreeMap<String, StoredValue>,
+}
+
+/// A configuration value as it is stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a value in it is neither a text nor an encrypted one")]
+pub enum StoredValue {
+    /// Anybody may see it.
+    Plain(String),
+    /// Encrypted.
+    Sealed(Sealed),
+}
+
+/// A text that the store's key has encrypted.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    #[serde(rename = "$secret")]
+    sealed: String,
+}
+
+/// A change of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigChange {
+    /// Sets a value.
+    Set(String, ConfigValue),
+    /// Removes one.
+    Unset(String),
+}
+
+/// What can be wrong with a configuration, or with a change of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigProblem {
+    /// The document is none.
+    #[error("it is no JSON object of texts: {0}")]
+    Malformed(String),
+    /// A name that cannot be.
+    #[error("`{0}` cannot be the name of a value")]
+    Name(String),
+    /// A secret value would be replaced by one that anybody may see.
+    #[error("the value of `{0}` is secret, and the new one would not be")]
+    Reveal(String),
+    /// There is no such value.
+    #[error("there is no value `{key}`")]
+    Unknown {
+        /// Its name.
+        key: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// The store's key does not open it.
+    #[error("the value of `{0}` cannot be decrypted with the store's key")]
+    Undecryptable(String),
+}
+
+impl ConfigProblem {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Malformed(_) => "nothing was changed; mend or remove the document".into(),
+            Self::Name(_) => "names are not empty, and have neither blanks nor `=`".into(),
+            Self::Reveal(key) => format!("set it with `config set --secret {key}`, or `config unset {key}` first"),
+            Self::Unknown { known, .. } if known.is_empty() => "the configuration is empty".into(),
+            Self::Unknown { known, .. } => format!("the values are: {}", known.join(", ")),
+            Self::Undecryptable(key) => format!("restore the store's key, or `config set --secret {key}` anew"),
+        }
+    }
+
+    /// Whether it was asked for in a wrong way, rather than failed.
+    pub fn is_wrong_use(&self) -> bool {
+        !matches!(self, Self::Undecryptable(_))
+    }
+}
+
+impl StackConfig {
+    /// The configuration of a stack.
+    pub async fn read(store: &dyn StateStore, program: &str, stack: &str) -> Result<Self, StoreError> {
+        Self::parse(store.document(program, stack, DOCUMENT).await?.as_deref())
+            .map_err(|problem| of(program, stack, problem))
+    }
+
+    /// The configuration of a stack with its secrets opened. The store's key is needed only when there are any.
+    pub async fn open(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+    ) -> Result<BTreeMap<String, ConfigValue>, StoreError> {
+        Self::open_with(store, program, stack, &[]).await
+    }
+
+    /// The same as it would be with these changes. Nothing is written.
+    pub async fn open_with(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+        changes: &[ConfigChange],
+    ) -> Result<BTreeMap<String, ConfigValue>, StoreError> {
+        let (config, mut values) = Self::opened(store, program, stack).await?;
+        config.check(changes).map_err(|problem| of(program, stack, problem))?;
+        for change in changes {
+            match change {
+                ConfigChange::Set(key, value) => drop(values.insert(key.clone(), value.clone())),
+                ConfigChange::Unset(key) => drop(values.remove(key)),
+            }
+        }
+        Ok(values)
+    }
+
+    async fn opened(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+    ) -> Result<(Self, BTreeMap<String, ConfigValue>), StoreError> {
+        let mut config = Self::read(store, program, stack).await?;
+        loop {
+            if !config.values.values().any(StoredValue::is_secret) {
+                let values = config.unsealed(None).unwrap_or_default();
+                return Ok((config, values));
+            }
+            match config.unsealed(Some(&*store.seal().await?)) {
+                Ok(values) => return Ok((config, values)),
+                Err(problem) => {
+                    // A rotation may have gone on between the document and the key.
+                    let now = Self::read(store, program, stack).await?;
+                    if now == config {
+                        return Err(of(program, stack, problem));
+                    }
+                    config = now;
+                }
+            }
+        }
+    }
+
+    /// Changes the configuration: all of it or nothing. Secrets are sealed with the store's key, others stay as they
+    /// are.
+    pub async fn change(
+        store: &dyn StateStore,
+        program: &str,
+        stack: &str,
+        changes: &[ConfigChange],
+    ) -> Result<Self, StoreError> {
+        let refused = |problem| of(program, stack, problem);
+        let seals = changes.iter().any(|change| matches!(change, ConfigChange::Set(_, ConfigValue::Secret(_))));
+        let mut changed = Self::default();
+        let mut update = |was: Option<&[u8]>, seal: Option<&dyn Seal>| {
+            let mut config = Self::parse(was).map_err(refused)?;
+            config.check(changes).map_err(refused)?;
+            for change in changes {
+                config.apply(change, seal).map_err(refused)?;
+            }
+            let mut text = serde_json::to_vec_pretty(&config.values)
+                .map_err(|error| refused(ConfigProblem::Malformed(error.to_string())))?;
+            text.push(b'\n');
+            changed = config;
+            Ok((was != Some(&text)).then_some(text))
+        };
+        store.update_document(program, stack, DOCUMENT, seals, &mut update).await?;
+        Ok(changed)
+    }
+
+    /// The values as they are stored.
+    pub fn values(&self) -> &BTreeMap<String, StoredValue> {
+        &self.values
+    }
+
+    /// One value as it is stored; that there is none is an error which names those there are.
+    pub fn value(&self, key: &str) -> Result<&StoredValue, ConfigProblem> {
+        self.values.get(key).ok_or_else(|| {
+            let known = self.values.keys().cloned().collect();
+            ConfigProblem::Unknown { key: key.to_owned(), known }
+        })
+    }
+
+    fn parse(text: Option<&[u8]>) -> Result<Self, ConfigProblem> {
+        let Some(text) = text else {
+            return Ok(Self::default());
+        };
+        let values = serde_json::from_slice(text).map_err(|error| ConfigProblem::Malformed(error.to_string()))?;
+        Ok(Self { values })
+    }
+
+    fn check(&self, changes: &[ConfigChange]) -> Result<(), ConfigProblem> {
+        for change in changes {
+            match change {
+                ConfigChange::Set(key, value) => {
+                    if key.is_empty() || key.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
+                        return Err(ConfigProblem::Name(key.clone()));
+                    }
+                    if !value.is_secret() && self.values.get(key).is_some_and(StoredValue::is_secret) {
+                        return Err(ConfigProblem::Reveal(key.clone()));
+                    }
+                }
+                ConfigChange::Unset(key) => drop(self.value(key)?),
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &ConfigChange, seal: Option<&dyn Seal>) -> Result<(), ConfigProblem> {
+        match change {
+            ConfigChange::Set(key, ConfigValue::Plain(text)) => {
+                self.values.insert(key.clone(), StoredValue::Plain(text.clone()));
+            }
+            ConfigChange::Set(key, ConfigValue::Secret(text)) => {
+                let sealed = seal.and_then(|seal| seal.seal(text).ok());
+                let sealed = sealed.ok_or_else(|| ConfigProblem::Undecryptable(key.clone()))?;
+                self.values.insert(key.clone(), StoredValue::Sealed(Sealed { sealed }));
+            }
+            ConfigChange::Unset(key) => drop(self.values.remove(key)),
+        }
+        Ok(())
+    }
+
+    fn unsealed(&self, seal: Option<&dyn Seal>) -> Result<BTreeMap<String, ConfigValue>, ConfigProblem> {
+        let open = |(key, value): (&String, &StoredValue)| {
+            let value = match value {
+                StoredValue::Plain(text) => ConfigValue::Plain(text.clone()),
+                StoredValue::Sealed(Sealed { sealed }) => {
+                    let text = seal.and_then(|seal| seal.unseal(sealed).ok());
+                    ConfigValue::Secret(text.ok_or_else(|| ConfigProblem::Undecryptable(key.clone()))?)
+                }
+            };
+            Ok((key.clone(), value))
+        };
+        self.values.iter().map(open).collect()
+    }
+}
+
+impl StoredValue {
+    /// Whether it is secret.
+    pub fn is_secret(&self) -> bool {
+        matches!(self, Self::Sealed(_))
+    }
+}
+
+impl fmt::Debug for StoredValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => fmt::Debug::fmt(text, f),
+            Self::Sealed(_) => f.write_str("[secret]"),
+        }
+    }
+}
+
+fn of(program: &str, stack: &str, problem: ConfigProblem) -> StoreError {
+    StoreError::Config { document: format!("{DOCUMENT} of {program}/{stack}"), problem }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::store::{FileStore, MemoryStore};
+    use std::sync::Arc;
+
+    fn set(key: &str, value: impl Into<ConfigValue>) -> ConfigChange {
+        ConfigChange::Set(key.into(), value.into())
+    }
+
+    async fn change(store: &dyn StateStore, changes: &[ConfigChange]) -> Result<StackConfig, StoreError> {
+        StackConfig::change(store, "p", "dev", changes).await
+    }
+
+    #[tokio::test]
+    async fn values_are_kept_and_secrets_are_sealed() {
+        let store = MemoryStore::new();
+        change(&store, &[set("port", "80"), set("token", ConfigValue::secret("hunter2"))]).await.unwrap();
+        let config = change(&store, &[set("port", "81"), set("more", "x")]).await.unwrap();
+        assert_eq!(format!("{config:?}"), r#"StackConfig { values: {"more": "x", "port": "81", "token": [secret]} }"#);
+        let text = store.document("p", "dev", DOCUMENT).await.unwrap().unwrap();
+        assert!(!String::from_utf8(text).unwrap().contains("hunter2"));
+        let opened = StackConfig::open(&store, "p", "dev").await.unwrap();
+        assert_eq!(opened["token"], ConfigValue::secret("hunter2"));
+        assert_eq!(opened["port"], "81".into());
+        change(&store, &[ConfigChange::Unset("token".into()), set("token", ConfigValue::secret("x"))]).await.unwrap();
+        change(&store, &[ConfigChange::Unset("token".into())]).await.unwrap();
+        assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap().len(), 2);
+        assert_eq!(StackConfig::open(&store, "p", "other").await.unwrap().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_changes_nothing_and_says_why() {
+        let store = MemoryStore::new();
+        change(&store, &[set("token", ConfigValue::secret("hunter2")), set("port", "80")]).await.unwrap();
+        let before = store.document("p", "dev", DOCUMENT).await.unwrap();
+        let mut said = Vec::new();
+        for wrong in [set("token", "seen"), set("a=b", "x"), set("", "x"), ConfigChange::Unset("prot".into())] {
+            let error = change(&store, &[set("port", "1"), wrong]).await.unwrap_err();
+            said.push(error.diagnostic().to_string());
+        }
+        assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap(), before);
+        store.put_document("p", "dev", DOCUMENT, br#"{"port": 80}"#).await.unwrap();
+        said.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
+        insta::assert_snapshot!(said.join("\n"), @r"
+        error: config.json of p/dev: the value of `token` is secret, and the new one would not be
+          hint: set it with `config set --secret token`, or `config unset token` first
+        error: config.json of p/dev: `a=b` cannot be the name of a value
+          hint: names are not empty, and have neither blanks nor `=`
+        error: config.json of p/dev: `` cannot be the name of a value
+          hint: names are not empty, and have neither blanks nor `=`
+        error: config.json of p/dev: there is no value `prot`
+          hint: the values are: port, token
+        error: config.json of p/dev: it is no JSON object of texts: a value in it is neither a text nor an encrypted one at line 1 column 12
+          hint: nothing was changed; mend or remove the document
+        ");
+        assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap().unwrap(), br#"{"port": 80}"#);
+    }
+
+    #[tokio::test]
+    async fn plain_values_need_no_key_and_a_lost_key_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path());
+        change(&store, &[set("port", "80")]).await.unwrap();
+        assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["port"], "80".into());
+        let key = directory.path().join("secrets.key");
+        assert!(!key.exists(), "nothing was secret");
+        change(&store, &[set("token", ConfigValue::secret("x"))]).await.unwrap();
+        std::fs::remove_file(&key).unwrap();
+        let error = StackConfig::open(&store, "p", "dev").await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "config.json of p/dev: the value of `token` cannot be decrypted with the store's key"
+        );
+        assert_eq!(StackConfig::read(&store, "p", "dev").await.unwrap().values().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn writers_at_the_same_time_lose_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(FileStore::new(directory.path()));
+        let writers = (0..8).map(|number| {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(async { change(&*store, &[set(&format!("key{number}"), "x")]).await.unwrap() })
+            })
+        });
+        futures::future::try_join_all(writers).await.unwrap();
+        assert_eq!(StackConfig::read(&*store, "p", "dev").await.unwrap().values().len(), 8);
+    }
+}

@@ -1,0 +1,205 @@
+//! The key document in a file, and a store of files under it.
+
+use super::{DataKey, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, Wrapping, rotation};
+use crate::{
+    boundary::{self, Boundary},
+    store::{FileStore, StoreError, file, journal},
+    urn,
+};
+use async_trait::async_trait;
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+use zeroize::Zeroizing;
+
+impl FileStore {
+    fn key_path(&self) -> PathBuf {
+        self.root().join("secrets.key")
+    }
+}
+
+#[async_trait]
+impl KeyedStore for FileStore {
+    fn keys(&self) -> &Keys {
+        FileStore::keys(self)
+    }
+
+    async fn key_document(&self) -> Result<Option<KeyDocument>, StoreError> {
+        Ok(read(&self.key_path())?)
+    }
+
+    async fn put_key_document(&self, was: Option<&KeyDocument>, document: &KeyDocument) -> Result<(), StoreError> {
+        open_directory(self.root())?;
+        let path = self.key_path();
+        let Some(was) = was else {
+            return Ok(make(&path, document.text())?);
+        };
+        // The lock file is empty and stays: whoever replaces the document compares first.
+        let _lock = wait_for(&self.root().join("secrets.lock"))?;
+        if read(&path)?.as_ref() != Some(was) {
+            return Err(KeyError::Changed { place: self.key_place() }.into());
+        }
+        replace(&path, document.text().as_bytes())
+    }
+
+    /// One that is made is wrapped by nothing: the file's mode protects it.
+    async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError> {
+        loop {
+            if let Some(document) = read(&self.key_path())? {
+                return Ok(document);
+            }
+            open_directory(self.root())?;
+            let ring = KeyRing::of(DataKey::random()?);
+            let document = KeyDocument::close(&ring, &Wrapping::Plain, self.key_place()).await?;
+            match make(&self.key_path(), document.text()) {
+                // Somebody else was quicker.
+                Err(KeyError::Changed { .. }) => {}
+                made => made?,
+            }
+        }
+    }
+
+    fn key_place(&self) -> String {
+        self.key_path().display().to_string()
+    }
+
+    async fn stacks(&self) -> Result<Vec<(String, String)>, StoreError> {
+        let mut stacks = Vec::new();
+        for program in directories(self.root())? {
+            for stack in directories(&self.root().join(&program))? {
+                stacks.push((program.clone(), stack));
+            }
+        }
+        Ok(stacks)
+    }
+
+    async fn reseal(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError> {
+        let directory = self.directory_of(program, stack);
+        let _stack = file::lock(&directory.join("lock"))?;
+        let _documents = wait_for(&directory.join(DOCUMENTS_LOCK))?;
+        let mut paths: Vec<PathBuf> = entries(&directory)?.into_iter().filter(|path| path.is_file()).collect();
+        paths.sort();
+        for path in paths {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            // What a crash left beside is written anew before anybody reads it.
+            if path.extension().is_some_and(|extension| extension == "next") {
+                continue;
+            }
+            let bytes = fs::read(&path).map_err(StoreError::io(&path))?;
+            // What is no text holds no secrets.
+            let Ok(text) = std::str::from_utf8(&bytes) else {
+                continue;
+            };
+            let resealed = if name == "journal" { journal::reseal(text, ring) } else { rotation::reseal(text, ring) };
+            let broken = |line| {
+                let reason = crate::value::SealError.to_string();
+                StoreError::Broken { path: path.clone(), line, reason, previous: None }
+            };
+            if let Some(text) = resealed.map_err(broken)? {
+                replace(&path, text.as_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Held while a stack's documents are replaced.
+pub(in crate::store) const DOCUMENTS_LOCK: &str = "documents.lock";
+
+/// Waits for the lock; for what takes a moment.
+pub(in crate::store) fn wait_for(path: &Path) -> Result<File, StoreError> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = file.map_err(StoreError::io(path))?;
+    file.lock().map_err(StoreError::io(path))?;
+    Ok(file)
+}
+
+/// Replaces a file that only its owner may read: whoever looks finds the old content or the new one, whole.
+pub(in crate::store) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    let next = PathBuf::from(next);
+    boundary::reached(Boundary::DocumentWrite);
+    write_private(&next, content).map_err(StoreError::io(&next))?;
+    boundary::reached(Boundary::DocumentRename);
+    fs::rename(&next, path).map_err(StoreError::io(path))?;
+    sync_above(path).map_err(StoreError::io(path))
+}
+
+/// Makes a directory that only its owner may read, unless it is there.
+pub(in crate::store) fn open_directory(path: &Path) -> Result<(), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))
+}
+
+/// Reads the document in a file that only its owner may read.
+fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
+    const LONGEST: u64 = 1024 * 1024;
+    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io(error)),
+    };
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(KeyError::Open { path: path.to_owned(), mode });
+    }
+    let place = path.display().to_string();
+    let malformed = |reason: &str| KeyError::Malformed { place: place.clone(), reason: reason.to_owned() };
+    if metadata.len() > LONGEST {
+        return Err(malformed("it is too long"));
+    }
+    let bytes = Zeroizing::new(fs::read(path).map_err(io)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
+    KeyDocument::parse(text, place).map(Some)
+}
+
+/// Written beside and linked, so that a file of this name always holds a whole document; whoever comes first makes it.
+fn make(path: &Path, text: &str) -> Result<(), KeyError> {
+    let io = |error| KeyError::Io { path: path.to_owned(), error };
+    let mut name = [0; 8];
+    getrandom::fill(&mut name).map_err(KeyError::Randomness)?;
+    let beside = path.with_extension(hex::encode(name));
+    boundary::reached(Boundary::KeyWrite);
+    write_private(&beside, text.as_bytes()).map_err(io)?;
+    boundary::reached(Boundary::KeyLink);
+    let linked = fs::hard_link(&beside, path);
+    fs::remove_file(&beside).map_err(io)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(KeyError::Changed { place: path.display().to_string() })
+        }
+        linked => linked.and_then(|()| sync_above(path)).map_err(io),
+    }
+}
+
+fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn sync_above(path: &Path) -> io::Result<()> {
+    boundary::reached(Boundary::DirectorySync);
+    File::open(path.parent().unwrap_or(path))?.sync_all()
+}
+
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(StoreError::io(directory))?,
+    };
+    entries.map(|entry| Ok(entry.map_err(StoreError::io(directory))?.path())).collect()
+}
+
+/// The directories in a directory whose names can be those of programs and stacks, in order.
+fn directories(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let directories = entries(directory)?.into_iter().filter(|path| path.is_dir());
+    let names = directories.filter_map(|path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned));
+    let mut names: Vec<String> = names.filter(|name| urn::check_name("directory", name).is_ok()).collect();
+    names.sort();
+    Ok(names)
+}

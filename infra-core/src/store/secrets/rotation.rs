@@ -1,0 +1,209 @@
+//! Another key for everything in a store, and another wrapping for its key.
+//!
+//! While a rotation is under way the document holds both keys, and each sealed text names its own; so a rotation can
+//! end at any moment, everything stays readable, and the next one finishes it.
+
+use super::{DataKey, KeyDocument, KeyRing, Keys, Wrapping};
+use crate::{
+    diagnostic::Diagnostic,
+    store::{StateStore, StoreError},
+    value::Seal,
+};
+use async_trait::async_trait;
+
+/// A store whose secrets are encrypted with the keys of one document.
+///
+/// Whoever writes a stack reads the document *after* taking the stack, so that once a new document is there, only
+/// those who hold a stack at that moment still seal with the old key.
+#[async_trait]
+pub trait KeyedStore: StateStore {
+    /// What opens the document.
+    fn keys(&self) -> &Keys;
+
+    /// The document; `None` when there is none yet.
+    async fn key_document(&self) -> Result<Option<KeyDocument>, StoreError>;
+
+    /// Replaces the document atomically, when it still is `was`.
+    async fn put_key_document(&self, was: Option<&KeyDocument>, document: &KeyDocument) -> Result<(), StoreError>;
+
+    /// The document, which is made when there is none.
+    async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError>;
+
+    /// Where a document will stand that is not there yet.
+    fn key_place(&self) -> String;
+
+    /// Every stack there is: program and stack.
+    async fn stacks(&self) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Takes the stack, and seals with the ring's key in use whatever in it is sealed with another: states, journal and
+    /// documents. What is under the key in use already stays as it is.
+    async fn reseal(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError>;
+}
+
+/// What is known of a store's key without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// Where the document stands.
+    pub place: String,
+    /// `nothing`, `passphrase`, or the URL of a key.
+    pub wrapped_by: String,
+    /// The id of the key in use.
+    pub current: String,
+    /// The id of the key that a rotation which has not come to its end is retiring.
+    pub retiring: Option<String>,
+}
+
+/// A rotation that is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// The id of the key that is no more.
+    pub from: String,
+    /// The id of the key in use.
+    pub to: String,
+    /// How many stacks were gone through.
+    pub stacks: usize,
+    /// An earlier rotation was brought to its end; no further key was made.
+    pub finished: bool,
+}
+
+/// A rotation that did not come to its end. Everything is still readable.
+#[derive(Debug, thiserror::Error)]
+pub enum RotationError {
+    /// The key document cannot be read or replaced.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A stack cannot be rewritten.
+    #[error("the secrets of the stack `{program}/{stack}` are not under the new key yet: {error}")]
+    Stack {
+        /// The program.
+        program: String,
+        /// The stack.
+        stack: String,
+        /// Why.
+        error: StoreError,
+    },
+}
+
+impl RotationError {
+    /// The message for the person who rotates.
+    pub fn diagnostic(&self) -> Diagnostic {
+        match self {
+            Self::Store(error) => error.diagnostic(),
+            Self::Stack { .. } => Diagnostic::from_error(self).hint(
+                "both keys are kept, so everything is readable; once that is mended, run `secrets rotate` again: it goes on where it ended",
+            ),
+        }
+    }
+}
+
+/// What is known of the store's key; `None` when it has none yet.
+pub async fn key_status(store: &dyn KeyedStore) -> Result<Option<KeyStatus>, StoreError> {
+    Ok(store.key_document().await?.map(|document| KeyStatus {
+        place: document.place().to_owned(),
+        wrapped_by: document.wrapped_by().to_owned(),
+        current: document.current().to_owned(),
+        retiring: document.retiring().map(str::to_owned),
+    }))
+}
+
+/// Gives the store a new key, and rewrites under it every secret that the store holds. Plans that were kept outside the
+/// store cannot be done afterwards.
+pub async fn rotate(store: &dyn KeyedStore) -> Result<Rotation, RotationError> {
+    let was = store.ensure_key_document().await?;
+    let place = was.place().to_owned();
+    let opened = store.keys().open(&was).await.map_err(StoreError::from)?;
+    let finished = opened.ring.retiring.is_some();
+    let (document, opened) = if finished {
+        (was, opened)
+    } else {
+        let ring = KeyRing {
+            current: DataKey::random().map_err(StoreError::from)?,
+            retiring: Some(opened.ring.current.clone()),
+        };
+        let next = store.keys().close(ring, opened.wrapping.clone(), &place).await.map_err(StoreError::from)?;
+        store.put_key_document(Some(&was), &next.0).await?;
+        next
+    };
+    let stacks = store.stacks().await?;
+    for (program, stack) in &stacks {
+        store.reseal(program, stack, &opened.ring).await.map_err(|error| {
+            let (program, stack) = (program.clone(), stack.clone());
+            RotationError::Stack { program, stack, error }
+        })?;
+    }
+    let ring = KeyRing::of(opened.ring.current.clone());
+    let last = store.keys().close(ring, opened.wrapping.clone(), &place).await.map_err(StoreError::from)?;
+    store.put_key_document(Some(&document), &last.0).await?;
+    Ok(Rotation {
+        from: document.retiring().unwrap_or_default().to_owned(),
+        to: document.current().to_owned(),
+        stacks: stacks.len(),
+        finished,
+    })
+}
+
+/// Wraps the store's keys differently; nothing is encrypted anew. A copy of the old document still opens with what
+/// opened it then: after a passphrase has become known, rotate as well.
+pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeyStatus, StoreError> {
+    let was = store.key_document().await?;
+    let ring = match &was {
+        Some(document) => {
+            let ring = &store.keys().open(document).await?.ring;
+            KeyRing { current: ring.current.clone(), retiring: ring.retiring.clone() }
+        }
+        None => KeyRing::of(DataKey::random()?),
+    };
+    let (document, _) = store.keys().close(ring, wrapping.clone(), &store.key_place()).await?;
+    if let Wrapping::Key(service) = &wrapping {
+        // A service that wraps and does not unwrap would lose the key.
+        let factory = {
+            let service = service.clone();
+            std::sync::Arc::new(move |_: &str| Ok(service.clone()))
+        };
+        let scheme = document.wrapped_by().split_once("://").map(|(scheme, _)| scheme.to_owned()).unwrap_or_default();
+        document.open(&super::Unlock::default().wrapper(scheme, factory)).await?;
+    }
+    store.put_key_document(was.as_ref(), &document).await?;
+    Ok(KeyStatus {
+        place: document.place().to_owned(),
+        wrapped_by: document.wrapped_by().to_owned(),
+        current: document.current().to_owned(),
+        retiring: document.retiring().map(str::to_owned),
+    })
+}
+
+/// JSON, or lines of it, with every secret under the ring's key in use; `None` when it is so already. The rest stays
+/// byte for byte as it is. The error is the number of the line whose secret no key opens.
+pub(in crate::store) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
+    const NAME: &str = r#""$secret""#;
+    let (mut answer, mut copied) = (String::new(), 0);
+    for (at, _) in text.match_indices(NAME) {
+        // Inside of a text the quotation mark would be escaped; a program's own name would begin with `$$`.
+        if text[..at].ends_with('\\') {
+            continue;
+        }
+        let Some(sealed) = text_behind(&text[at + NAME.len()..]) else {
+            continue;
+        };
+        if ring.is_current(sealed) {
+            continue;
+        }
+        let again = ring.unseal(sealed).and_then(|plain| ring.seal(&zeroize::Zeroizing::new(plain)));
+        let again = again.map_err(|_| 1 + text[..at].matches('\n').count())?;
+        let begin = sealed.as_ptr() as usize - text.as_ptr() as usize;
+        answer.push_str(&text[copied..begin]);
+        answer.push_str(&again);
+        copied = begin + sealed.len();
+    }
+    if copied == 0 {
+        return Ok(None);
+    }
+    answer.push_str(&text[copied..]);
+    Ok(Some(answer))
+}
+
+/// The text in `: "text"`.
+fn text_behind(rest: &str) -> Option<&str> {
+    let text = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
+    Some(&text[..text.find('"')?])
+}

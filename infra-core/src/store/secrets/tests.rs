@@ -1,0 +1,521 @@
+//! Documents, wrong passphrases, and rotations that are killed at every step.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::{
+    boundary,
+    config::ConfigValue,
+    state::Entry,
+    store::{ConfigChange, FileStore, StackConfig, StateStore, StoreError},
+    value::Value,
+};
+use async_trait::async_trait;
+use proptest::prelude::*;
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// Cheap enough to try often.
+const CHEAP: Kdf = Kdf { memory_kib: 8, iterations: 1, lanes: 1 };
+
+fn by_passphrase(passphrase: &str) -> Wrapping {
+    Wrapping::Passphrase(passphrase.into(), CHEAP)
+}
+
+fn opened_by(passphrase: &str) -> Unlock {
+    Unlock::default().passphrase(passphrase)
+}
+
+fn shown(error: &KeyError) -> String {
+    format!("{error}\nhint: {}", error.hint().unwrap_or_default())
+}
+
+#[tokio::test]
+async fn a_document_opens_with_its_passphrase_alone() {
+    let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(DataKey::random().unwrap()) };
+    let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
+    let text = document.text().to_owned();
+    assert!(!text.contains(&hex::encode(ring.current.bytes())));
+
+    let again = KeyDocument::parse(&*text, "keys").unwrap();
+    let opened = again.open(&opened_by("correct horse")).await.unwrap();
+    assert_eq!(opened.ring.current.bytes(), ring.current.bytes());
+    assert_eq!(opened.ring.retiring().unwrap().bytes(), ring.retiring.as_ref().unwrap().bytes());
+    assert!(!format!("{opened:?} {again:?}").contains("correct horse"));
+
+    let wrong = again.open(&opened_by("battery staple")).await.unwrap_err();
+    insta::assert_snapshot!(shown(&wrong), @r"
+    the passphrase does not open the key in keys
+    hint: nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: restore it from a copy: without it the secrets in the states are lost
+    ");
+    let none = again.open(&Unlock::default()).await.unwrap_err();
+    insta::assert_snapshot!(shown(&none), @r"
+    the key in keys is wrapped by a passphrase, and none was given
+    hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for
+    ");
+    let empty = KeyDocument::close(&ring, &by_passphrase(""), "keys").await.unwrap_err();
+    assert!(matches!(empty, KeyError::EmptyPassphrase), "{empty}");
+}
+
+#[tokio::test]
+async fn a_damaged_document_is_refused_and_never_panics() {
+    let ring = KeyRing::of(DataKey::random().unwrap());
+    let document = KeyDocument::close(&ring, &by_passphrase("p"), "keys").await.unwrap();
+    let text = document.text();
+    for end in 0..text.trim_end().len() {
+        let opened = match KeyDocument::parse(&text[..end], "keys") {
+            Ok(document) => document.open(&opened_by("p")).await.map(drop),
+            Err(error) => Err(error),
+        };
+        assert!(opened.is_err(), "the first {end} bytes open");
+    }
+    let json: serde_json::Value = serde_json::from_str(text).unwrap();
+    let changes: [(&str, serde_json::Value); 9] = [
+        ("/key", 2.into()),
+        ("/wrapped_by", "magic".into()),
+        ("/wrapped_by", "nothing".into()),
+        ("/kdf/algorithm", "md5".into()),
+        ("/kdf/memory_kib", u32::MAX.into()),
+        ("/kdf/iterations", 0.into()),
+        ("/kdf/salt", "".into()),
+        ("/current/sealed", "AAAA".into()),
+        ("/current/id", "00000000".into()),
+    ];
+    let mut errors = Vec::new();
+    for (pointer, value) in changes {
+        let mut changed = json.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        let opened = match KeyDocument::parse(changed.to_string(), "keys") {
+            Ok(document) => document.open(&opened_by("p")).await.map(drop),
+            Err(error) => Err(error),
+        };
+        errors.push(format!("{pointer}: {}", opened.unwrap_err()));
+    }
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    /key: keys has format 2, and this version reads up to 1
+    /wrapped_by: keys holds no key: it is wrapped by `magic`, which means nothing
+    /wrapped_by: keys holds no key: a key in it has no `plain`
+    /kdf/algorithm: keys holds no key: its `kdf` is `md5`, and this version knows `argon2id`
+    /kdf/memory_kib: keys holds no key: the parameters of its `kdf` cannot be
+    /kdf/iterations: keys holds no key: the parameters of its `kdf` cannot be
+    /kdf/salt: keys holds no key: the salt of its `kdf` cannot be
+    /current/sealed: the passphrase does not open the key in keys
+    /current/id: the passphrase does not open the key in keys
+    ");
+
+    let plain = KeyDocument::close(&ring, &Wrapping::Plain, "keys").await.unwrap();
+    let other = plain.text().replace(ring.current.id(), "00000000");
+    let error = KeyDocument::parse(other, "keys").unwrap().open(&Unlock::default()).await.unwrap_err();
+    assert!(matches!(error, KeyError::Mismatch { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secrets.key");
+    let legacy = DataKey::random().unwrap();
+    fs::write(&path, hex::encode(legacy.bytes())).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    let store = FileStore::new(directory.path());
+    let error = store.seal().await.err().unwrap();
+    insta::assert_snapshot!(error.diagnostic().to_string().replace(&*path.to_string_lossy(), "FILE"), @r"
+    error: FILE may be read by others (mode 644)
+      hint: run `chmod 600 FILE`
+    ");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+
+    // What it sealed does not name the key.
+    let sealed = legacy.seal("hunter2").unwrap();
+    let (_, sealed) = sealed.split_once(':').unwrap();
+    store
+        .put_document("p", "dev", "config.json", format!(r#"{{"a": {{"$secret": "{sealed}"}}}}"#).as_bytes())
+        .await
+        .unwrap();
+    let config = StackConfig::open(&store, "p", "dev").await.unwrap();
+    assert_eq!(config["a"].text(), "hunter2");
+
+    let rotation = rotate(&store).await.unwrap();
+    assert_eq!((rotation.from.as_str(), rotation.stacks, rotation.finished), (legacy.id(), 1, false));
+    let store = FileStore::new(directory.path());
+    assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["a"].text(), "hunter2");
+    rewrap(&store, by_passphrase("p")).await.unwrap();
+
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+    assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["a"].text(), "hunter2");
+    let before = fs::read(&path).unwrap();
+    let locked = FileStore::new(directory.path()).unlocked_by(opened_by("q"));
+    assert!(matches!(
+        rotate(&locked).await,
+        Err(RotationError::Store(StoreError::Key(KeyError::WrongPassphrase { .. })))
+    ));
+    assert!(matches!(rewrap(&locked, Wrapping::Plain).await, Err(StoreError::Key(KeyError::WrongPassphrase { .. }))));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_key_opens_what_it_sealed_and_nothing_else() {
+    let key = DataKey::random().unwrap();
+    let sealed = key.seal("hunter2").unwrap();
+    assert!(sealed.starts_with(key.id()) && !sealed.contains("hunter2"));
+    assert_eq!(key.unseal(&sealed).unwrap(), "hunter2");
+    assert!(DataKey::random().unwrap().unseal(&sealed).is_err());
+    let (_, unnamed) = sealed.split_once(':').unwrap();
+    assert_eq!(key.unseal(unnamed).unwrap(), "hunter2", "the first versions did not name the key");
+    assert_eq!(DataKey::from_bytes(key.bytes()).unwrap().id(), key.id());
+    assert!(DataKey::from_bytes(&[0; 31]).is_none());
+    assert_eq!(format!("{key:?}"), format!("DataKey({})", key.id()));
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_a_rotation(plain in any::<String>()) {
+        let old = KeyRing::of(DataKey::random().unwrap());
+        let sealed = old.seal(&plain).unwrap();
+        let both = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current) };
+        prop_assert_eq!(both.unseal(&sealed).unwrap(), plain.clone());
+        let document = serde_json::json!({"a": {"$secret": sealed}, "b": plain}).to_string();
+        let rewritten = rotation::reseal(&document, &both).unwrap().unwrap();
+        let new = KeyRing::of(both.current);
+        let json: serde_json::Value = serde_json::from_str(&rewritten).unwrap();
+        let again = json["a"]["$secret"].as_str().unwrap();
+        prop_assert_eq!(new.unseal(again).unwrap(), plain.clone());
+        prop_assert_eq!(json["b"].as_str().unwrap(), plain);
+        prop_assert!(new.unseal(&sealed).is_err());
+        prop_assert_eq!(rotation::reseal(&rewritten, &new).unwrap(), None);
+    }
+}
+
+/// A key service that counts how often it unwraps.
+struct Service {
+    key: DataKey,
+    unwrapped: AtomicUsize,
+    refuses: bool,
+}
+
+#[async_trait]
+impl KeyWrapper for Service {
+    fn url(&self) -> String {
+        "test://key".into()
+    }
+
+    fn describe(&self) -> String {
+        "the test's key".into()
+    }
+
+    async fn wrap(&self, key: &[u8]) -> Result<String, KeyError> {
+        self.key.seal(&hex::encode(key)).map_err(|_| KeyError::Seal)
+    }
+
+    async fn unwrap(&self, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        self.unwrapped.fetch_add(1, Ordering::Relaxed);
+        if self.refuses {
+            return Err(KeyError::Wrapper { wrapper: self.describe(), reason: "AccessDenied".into() });
+        }
+        let plain = self.key.unseal(wrapped).map_err(|_| KeyError::Seal)?;
+        Ok(Zeroizing::new(hex::decode(plain).unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_key_service_is_asked_once_and_one_that_does_not_unwrap_is_not_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let service =
+        |refuses| Arc::new(Service { key: DataKey::random().unwrap(), unwrapped: AtomicUsize::new(0), refuses });
+    let refusing = service(true);
+    let store = FileStore::new(directory.path());
+    StackConfig::change(&store, "p", "dev", &[ConfigChange::Set("a".into(), ConfigValue::secret("x"))]).await.unwrap();
+    let path = directory.path().join("secrets.key");
+    let before = fs::read(&path).unwrap();
+    let error = rewrap(&store, Wrapping::Key(refusing)).await.unwrap_err();
+    assert_eq!(error.to_string(), "the test's key refused: AccessDenied");
+    assert_eq!(fs::read(&path).unwrap(), before);
+
+    let good = service(false);
+    rewrap(&store, Wrapping::Key(good.clone())).await.unwrap();
+    let factory: WrapperFactory = {
+        let good = good.clone();
+        Arc::new(move |_| Ok(good.clone()))
+    };
+    let store = FileStore::new(directory.path()).unlocked_by(Unlock::default().wrapper("test", factory));
+    let before = good.unwrapped.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["a"].text(), "x");
+    }
+    assert_eq!(good.unwrapped.load(Ordering::Relaxed), before + 1);
+
+    let without = FileStore::new(directory.path());
+    let error = StackConfig::open(&without, "p", "dev").await.unwrap_err();
+    insta::assert_snapshot!(error.diagnostic(), @r"
+    error: the key is wrapped by `test://key`, and this binary was built without `test://`
+      hint: use a binary that hands a wrapper for it to the command line
+    ");
+}
+
+thread_local! {
+    static STEPS: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// What a killed step unwinds with.
+struct Killed;
+
+/// Runs the work on this thread, and ends it when it has come to so many boundaries; `None` when it was ended.
+fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
+    static LISTEN: Once = Once::new();
+    LISTEN.call_once(|| {
+        boundary::listen(|_| {
+            STEPS.with(|left| match left.get() {
+                Some(0) => {
+                    left.set(None);
+                    panic::resume_unwind(Box::new(Killed));
+                }
+                Some(steps) => left.set(Some(steps - 1)),
+                None => {}
+            });
+        });
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    STEPS.set(Some(steps));
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| runtime.block_on(work)));
+    STEPS.set(None);
+    match outcome {
+        Ok(value) => Some(value),
+        Err(payload) if payload.is::<Killed>() => None,
+        Err(other) => panic::resume_unwind(other),
+    }
+}
+
+fn secret(text: &str) -> Value {
+    Value::from(text).into_secret()
+}
+
+/// Two stacks: one with a snapshot, a snapshot before it, a journal and a configuration, one with a configuration alone.
+async fn fill(store: &FileStore) {
+    let outputs = |text: &str| Entry::Outputs(BTreeMap::from([("a".to_owned(), secret(text))]));
+    for text in ["first", "second"] {
+        let mut session = store.open("p", "dev").await.unwrap();
+        let mut state = session.state.clone();
+        session.journal.append(outputs(text)).await.unwrap();
+        state.apply(outputs(text));
+        session.fold(&mut state).await.unwrap();
+    }
+    let session = store.open("p", "dev").await.unwrap();
+    session.journal.append(outputs("third")).await.unwrap();
+    drop(session);
+    for stack in ["dev", "new"] {
+        let change = ConfigChange::Set("password".into(), ConfigValue::secret("hunter2"));
+        StackConfig::change(store, "p", stack, &[change]).await.unwrap();
+    }
+}
+
+async fn check(store: &FileStore) {
+    let state = store.peek("p", "dev").await.unwrap().unwrap();
+    assert_eq!(state.outputs["a"], secret("third"));
+    for stack in ["dev", "new"] {
+        assert_eq!(StackConfig::open(store, "p", stack).await.unwrap()["password"].text(), "hunter2");
+    }
+    // The snapshot before the last one is for people; it must open as well.
+    let previous = fs::read(store.directory_of("p", "dev").join("state.json.previous")).unwrap();
+    let seal = store.seal().await.unwrap();
+    let previous: crate::state::State = crate::value::sealing(&seal, || serde_json::from_slice(&previous)).unwrap();
+    assert_eq!(previous.outputs["a"], secret("first"));
+}
+
+fn copy(directory: &Path) -> tempfile::TempDir {
+    fn into(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            let to = to.join(path.file_name().unwrap());
+            if path.is_dir() {
+                into(&path, &to);
+            } else {
+                fs::copy(&path, to).unwrap();
+            }
+        }
+    }
+    let copy = tempfile::tempdir().unwrap();
+    into(directory, copy.path());
+    copy
+}
+
+fn mentions(directory: &Path, needle: &str) -> bool {
+    fs::read_dir(directory).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return mentions(&path, needle);
+        }
+        let left_over = path.extension().is_some_and(|extension| extension == "next");
+        !left_over && String::from_utf8_lossy(&fs::read(&path).unwrap()).contains(needle)
+    })
+}
+
+#[test]
+fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_finishes_it() {
+    for wrapped in [false, true] {
+        let store_in = |directory: &Path| FileStore::new(directory).unlocked_by(opened_by("p"));
+        let filled = tempfile::tempdir().unwrap();
+        let old = killed_after(usize::MAX, async {
+            let store = store_in(filled.path());
+            fill(&store).await;
+            if wrapped {
+                rewrap(&store, by_passphrase("p")).await.unwrap();
+            }
+            key_status(&store).await.unwrap().unwrap().current
+        })
+        .unwrap();
+        let mut steps = 0;
+        loop {
+            let directory = copy(filled.path());
+            let rotated = killed_after(steps, async { rotate(&store_in(directory.path())).await.unwrap() });
+            killed_after(usize::MAX, async {
+                let store = store_in(directory.path());
+                check(&store).await;
+                let began = key_status(&store).await.unwrap().unwrap().retiring.is_some();
+                if rotated.is_none() {
+                    let again = rotate(&store).await.unwrap();
+                    assert_eq!(again.finished, began);
+                }
+                check(&store).await;
+                let status = key_status(&store).await.unwrap().unwrap();
+                assert_eq!((status.current == old, status.retiring), (false, None));
+                assert!(
+                    !mentions(directory.path(), &old),
+                    "killed after {steps} steps: something is under the old key"
+                );
+            });
+            if rotated.is_some() {
+                break;
+            }
+            steps += 1;
+        }
+        assert!(steps > 15, "only {steps} steps were seen");
+    }
+}
+
+#[test]
+fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
+    let filled = tempfile::tempdir().unwrap();
+    killed_after(usize::MAX, fill(&FileStore::new(filled.path())));
+    let mut steps = 0;
+    loop {
+        let directory = copy(filled.path());
+        let store = FileStore::new(directory.path());
+        let done = killed_after(steps, async { rewrap(&store, by_passphrase("p")).await.unwrap() });
+        let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+        killed_after(usize::MAX, check(&store));
+        if done.is_some() {
+            break;
+        }
+        steps += 1;
+    }
+    assert_eq!(steps, 3);
+}
+
+#[tokio::test]
+async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path());
+    fill(&store).await;
+    let session = store.open("p", "dev").await.unwrap();
+    let error = rotate(&store).await.unwrap_err();
+    assert!(matches!(&error, RotationError::Stack { stack, error: StoreError::Locked { .. }, .. } if stack == "dev"));
+    assert!(error.diagnostic().hint.unwrap().contains("run `secrets rotate` again"));
+    // The holder goes on with the key it has.
+    let entry = Entry::Outputs(BTreeMap::from([("a".to_owned(), secret("third"))]));
+    session.journal.append(entry).await.unwrap();
+    drop(session);
+    check(&store).await;
+    // Another wrapping in between keeps both keys.
+    assert!(rewrap(&store, by_passphrase("p")).await.unwrap().retiring.is_some());
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+    check(&store).await;
+    assert!(rotate(&store).await.unwrap().finished);
+    check(&store).await;
+}
+
+/// Every step of this is another process as far as the store can tell: nobody shares an opened key.
+#[test]
+fn writers_and_rotations_at_the_same_time_lose_nothing() {
+    fn alone<T>(work: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let store = || FileStore::new(directory.path());
+    alone(fill(&store()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < 5 {
+                match alone(rotate(&store())) {
+                    Ok(_) => done += 1,
+                    Err(RotationError::Stack { error: StoreError::Locked { .. }, .. }) => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        scope.spawn(|| {
+            for round in 0..10 {
+                let change = ConfigChange::Set(format!("key{round}"), ConfigValue::secret("x"));
+                alone(StackConfig::change(&store(), "p", "dev", &[change])).unwrap();
+                assert_eq!(alone(StackConfig::open(&store(), "p", "dev")).unwrap().len(), round + 2);
+            }
+        });
+        scope.spawn(|| {
+            let mut done = 0;
+            while done < 10 {
+                alone(async {
+                    match store().open("p", "dev").await {
+                        Ok(session) => {
+                            let outputs = BTreeMap::from([("a".to_owned(), secret(&format!("round {done}")))]);
+                            session.journal.append(Entry::Outputs(outputs.clone())).await.unwrap();
+                            drop(session);
+                            assert_eq!(store().peek("p", "dev").await.unwrap().unwrap().outputs, outputs);
+                            done += 1;
+                        }
+                        Err(StoreError::Locked { .. }) => std::thread::yield_now(),
+                        Err(error) => panic!("{error}"),
+                    }
+                });
+            }
+        });
+    });
+    let config = alone(StackConfig::open(&store(), "p", "dev")).unwrap();
+    assert!(config.values().filter(|value| value.text() == "x").count() == 10, "{config:?}");
+    assert_eq!(alone(store().peek("p", "dev")).unwrap().unwrap().outputs["a"], secret("round 9"));
+}
+
+#[tokio::test]
+async fn two_who_replace_the_document_do_not_both_succeed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path());
+    let was = store.ensure_key_document().await.unwrap();
+    rewrap(&store, by_passphrase("p")).await.unwrap();
+    let error = store.put_key_document(Some(&was), &was).await.unwrap_err();
+    assert!(matches!(error, StoreError::Key(KeyError::Changed { .. })), "{error}");
+    let error = store.put_key_document(None, &was).await.unwrap_err();
+    assert!(matches!(error, StoreError::Key(KeyError::Changed { .. })), "{error}");
+}
+
+#[test]
+fn only_secrets_are_rewritten() {
+    let old = KeyRing::of(DataKey::random().unwrap());
+    let sealed = old.seal("x").unwrap();
+    let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current.clone()) };
+    let trap =
+        serde_json::json!({"abc\"$secret": "x", "$$secret": "y", "text": "{\"$secret\": \"z\"}", "n": 1.0}).to_string();
+    assert_eq!(reseal(&trap, &ring), Ok(None));
+    let text = format!("{{\"a\":\n {{\"$secret\" : \"{sealed}\"}},\n \"b\": {trap}}}");
+    let again = reseal(&text, &ring).unwrap().unwrap();
+    assert!(again.ends_with(&format!("\"}},\n \"b\": {trap}}}")) && !again.contains(&sealed));
+    let stranger = KeyRing::of(DataKey::random().unwrap());
+    assert_eq!(reseal(&text, &stranger), Err(2));
+}
