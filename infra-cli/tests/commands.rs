@@ -278,9 +278,9 @@ fn no_secret_is_shown(place: &Place) {
 
 fn files(directory: &Path) -> String {
     let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let text = |path: std::path::PathBuf| match path.is_dir() {
-        true => files(&path),
-        false => String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned(),
-    };
-    paths.map(text).collect::<Vec<_>>().join("\n")
+    let texts = paths.map(|path| match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(_) => files(&path),
+    });
+    texts.collect::<Vec<_>>().join("\n")
 }

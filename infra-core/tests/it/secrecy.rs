@@ -199,7 +199,8 @@ async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
     let engine = |password: &str, fails: &str| seen.engine(directory, password, fails);
 
     let stored = ConfigChange::Set("password".into(), ConfigValue::secret("stored-in-config"));
-    let changed = StackConfig::change(&FileStore::new(directory), "program", "dev", &[stored.clone()]).await.unwrap();
+    let changed =
+        StackConfig::change(&FileStore::new(directory), "program", "dev", std::slice::from_ref(&stored)).await.unwrap();
     seen.note(format!("{changed:?} {stored:?}"));
     for fails in ["check", "create", "shape"] {
         assert!(!seen.up(&engine("first \"quoted\"\npassword", fails)).await, "{fails}");
