@@ -12,7 +12,7 @@ use infra_core::{
     provider::Providers,
     state::{Entry, Generation, Marks, State},
     store::{FileStore, StateStore},
-    value::{Expression, Reference, Value},
+    value::{Expression, Map, Reference, Value},
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -33,13 +33,13 @@ fn inputs(at: usize) -> (Expression, Value) {
         "ports": [{"from": 80, "to": 90}, {"from": 443, "to": 453}],
         "tags": {"team": "storage", "environment": "production"},
     });
-    let mut expressions: BTreeMap<String, Expression> = Value::from_json(literal)
+    let mut expressions: Map<Expression> = Value::from_json(literal)
         .entries()
         .map(|(name, value)| (name.clone(), Expression::Literal(value.clone())))
         .collect();
     if let Some(before) = at.checked_sub(1) {
         let reference = Reference { urn: urn(before), property: "id".into(), secret: false, region: None };
-        expressions.insert("uses".into(), Expression::Reference(reference));
+        expressions.insert("uses".to_owned(), Expression::Reference(reference));
     }
     let expression = Expression::Map(expressions);
     let known = outputs(at.saturating_sub(1));

@@ -59,9 +59,11 @@ pub struct PropertyDiff {
     /// Where: `ingress[0].port`.
     pub path: String,
     /// What was, secrets masked; `null` when there was nothing.
-    pub old: serde_json::Value,
+    #[serde(with = "as_json")]
+    pub old: Value,
     /// What shall be, secrets masked; `null` when there shall be nothing.
-    pub new: serde_json::Value,
+    #[serde(with = "as_json")]
+    pub new: Value,
     /// Whether the resource has to be replaced for it.
     pub replaces: bool,
 }
@@ -120,17 +122,31 @@ impl Diff {
                     );
                 }
             }
-            (old, new) => self.properties.push(PropertyDiff { path, old: old.masked(), new: new.masked(), replaces }),
+            (old, new) => self.properties.push(PropertyDiff { path, old: old.marked(), new: new.marked(), replaces }),
         }
+    }
+}
+
+/// Masked values as plain JSON: nothing in them is to be sealed or escaped.
+mod as_json {
+    use crate::value::Value;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok, S::Error> {
+        value.masked().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+        serde_json::Value::deserialize(deserializer).map(Value::from_json)
     }
 }
 
 impl fmt::Display for PropertyDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, old, new, .. } = self;
-        match (old.is_null(), new.is_null()) {
-            (true, _) => write!(f, "+ {path}: {}", Shown(new))?,
-            (_, true) => write!(f, "- {path}: {}", Shown(old))?,
+        match (old, new) {
+            (Value::Null, _) => write!(f, "+ {path}: {}", Shown(new))?,
+            (_, Value::Null) => write!(f, "- {path}: {}", Shown(old))?,
             _ => write!(f, "~ {path}: {} => {}", Shown(old), Shown(new))?,
         }
         if self.replaces {
@@ -141,7 +157,7 @@ impl fmt::Display for PropertyDiff {
 }
 
 /// A masked value as people read it: long texts shortened, markers without quotes.
-pub(crate) struct Shown<'a>(pub(crate) &'a serde_json::Value);
+pub(crate) struct Shown<'a>(pub(crate) &'a Value);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

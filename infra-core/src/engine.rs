@@ -325,10 +325,14 @@ impl Engine {
         state: &mut State,
         finished: Finished<'_>,
     ) -> Result<(), EngineError> {
-        let before = state.serial;
-        let folded = session.fold(state).await;
-        if folded.is_ok() && state.serial != before {
-            self.remember(&finished, state).await;
+        let mut folded = Ok(());
+        if let Some(folding) = session.begin_fold(state) {
+            // Both take their time when the stack is large, and the journal's writer works by itself.
+            let declaration = self.declaration_text(&finished, state).await;
+            folded = folding.await.map(|serial| state.serial = serial);
+            if folded.is_ok() {
+                self.remember(&finished, declaration, state.serial).await;
+            }
         }
         let closed = session.close().await;
         Ok(folded.and(closed)?)

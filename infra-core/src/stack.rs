@@ -17,7 +17,15 @@ use crate::{
     value::{self, Expression, Output, Value},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::{cell::RefCell, collections::BTreeMap, error::Error, fmt, ops::Deref, rc::Rc, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    error::Error,
+    fmt,
+    ops::Deref,
+    rc::Rc,
+    sync::Arc,
+};
 
 /// What a program returns: any error may end it.
 pub type Result<T = (), E = ProgramError> = std::result::Result<T, E>;
@@ -84,6 +92,8 @@ struct Declared {
     providers: Providers,
     policies: Vec<Policy>,
     errors: Vec<GraphError>,
+    /// By the type token.
+    schemas: HashMap<&'static str, Arc<Schema>>,
 }
 
 /// What running a program came to.
@@ -249,7 +259,7 @@ impl Scope {
     /// Declares a resource and returns its outputs. What is wrong with the declaration is reported when the program
     /// has ended.
     pub fn add<R: Resource>(&self, name: &str, resource: R) -> R::Outputs {
-        let schema = Arc::new(R::schema());
+        let schema = self.schema(R::TYPE, R::schema);
         let mut resource = resource;
         let mut options = self.options.clone();
         if !options.transforms.is_empty()
@@ -276,7 +286,7 @@ impl Scope {
     pub fn lookup<L: Lookup>(&self, lookup: L) -> L::Outputs {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
-        let schema = Arc::new(L::schema());
+        let schema = self.schema(L::TYPE, L::schema);
         self.declare_once(L::TYPE, &name, NodeKind::Lookup, arguments, schema)
     }
 
@@ -320,6 +330,10 @@ impl Scope {
             Ok(urn) if self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn) => urn,
             _ => self.declare(kind, name, node, inputs, schema, self.options.clone()),
         }
+    }
+
+    fn schema(&self, kind: &'static str, make: impl FnOnce() -> Schema) -> Arc<Schema> {
+        self.inner.declared.borrow_mut().schemas.entry(kind).or_insert_with(|| Arc::new(make())).clone()
     }
 
     fn declare(

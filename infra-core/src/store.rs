@@ -10,6 +10,7 @@ mod hold;
 mod journal;
 mod memory;
 mod object;
+mod readback;
 mod secrets;
 mod snapshot;
 
@@ -97,11 +98,18 @@ impl Session {
     /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows. When nothing was recorded
     /// nothing is written.
     pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
-        if !self.unfolded && !self.journal.is_used() {
-            return Ok(());
+        if let Some(folding) = self.begin_fold(state) {
+            state.serial = folding.await?;
         }
-        state.serial = self.journal.fold(state.clone()).await?;
         Ok(())
+    }
+
+    /// Begins to fold, and goes on meanwhile; the new serial, or `None` when nothing was recorded.
+    pub(crate) fn begin_fold(
+        &mut self,
+        state: &State,
+    ) -> Option<impl Future<Output = Result<u64, StoreError>> + use<>> {
+        (self.unfolded || self.journal.is_used()).then(|| self.journal.fold(state.clone()))
     }
 
     /// Folds, and gives the stack back whatever comes of it.

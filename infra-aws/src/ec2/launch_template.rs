@@ -20,10 +20,10 @@ use aws_sdk_ec2::{
 use infra_core::{
     Input, Output, Resource, Schema,
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-    value::Expression,
+    value::{Expression, Map},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// EC2's client tokens live at least that long.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
@@ -104,7 +104,7 @@ impl LaunchTemplate {
 impl LaunchTemplateOutputs {
     /// The template in its newest version, which a group takes.
     pub fn version(&self) -> Input<LaunchTemplateVersion> {
-        Output::from_expression(Expression::Map(BTreeMap::from([
+        Output::from_expression(Expression::Map(Map::from([
             ("id".to_owned(), self.id.expression().clone()),
             ("version".to_owned(), self.version.expression().clone()),
         ])))

@@ -7,9 +7,6 @@ use infra_core::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// Layers of so many; everything uses one or two of the layer before.
-const WIDTH: usize = 64;
-
 /// Something like a server: some 1 KiB of state with its outputs.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Server {
@@ -92,19 +89,19 @@ impl Handler for Server {
     }
 }
 
-/// Declares `count` servers in layers.
-pub(crate) fn layers(stack: &Stack, count: usize) {
+/// Declares `count` servers in layers of `width`; everything uses one or two of the layer before.
+pub(crate) fn layers(stack: &Stack, count: usize, width: usize) {
     provide(stack);
     let mut before: Vec<Output<String>> = Vec::new();
     let mut layer: Vec<Output<String>> = Vec::new();
     for at in 0..count {
-        if at % WIDTH == 0 {
+        if at % width == 0 {
             before = std::mem::take(&mut layer);
         }
         let uses = match (before.len(), at % 2) {
             (0, _) => Vec::new(),
-            (_, 0) => vec![before[at % WIDTH].clone()],
-            _ => vec![before[at % WIDTH].clone(), before[(at * 7 + 3) % WIDTH].clone()],
+            (_, 0) => vec![before[at % width].clone()],
+            _ => vec![before[at % width].clone(), before[(at * 7 + 3) % width].clone()],
         };
         layer.push(stack.add(&format!("server-{at:06}"), Server::new(at, Duration::ZERO, uses)).id);
     }

@@ -19,20 +19,41 @@ pub(crate) enum Work {
     Create,
     Preview,
     Destroy,
+    CreateTens,
+    DestroyTens,
     PathInMemory,
     PathOnDisk,
 }
 
 impl Work {
-    const ALL: [Self; 5] = [Self::Create, Self::Preview, Self::Destroy, Self::PathInMemory, Self::PathOnDisk];
+    const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Preview,
+        Self::Destroy,
+        Self::CreateTens,
+        Self::DestroyTens,
+        Self::PathInMemory,
+        Self::PathOnDisk,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Create => "create",
             Self::Preview => "preview",
             Self::Destroy => "destroy",
+            Self::CreateTens => "create-tens",
+            Self::DestroyTens => "destroy-tens",
             Self::PathInMemory => "path-memory",
             Self::PathOnDisk => "path-disk",
+        }
+    }
+
+    /// What has to be there before.
+    pub(crate) fn first(self) -> Option<Self> {
+        match self {
+            Self::Preview | Self::Destroy => Some(Self::Create),
+            Self::DestroyTens => Some(Self::CreateTens),
+            _ => None,
         }
     }
 }
@@ -51,16 +72,17 @@ pub(crate) fn measure(work: Work, count: usize, directory: &Path) -> Measured {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         match work {
-            Work::Create | Work::Preview | Work::Destroy => layers(work, count, directory).await,
+            Work::Create | Work::Preview | Work::Destroy => layers(work, count, 64, directory).await,
+            Work::CreateTens | Work::DestroyTens => layers(work, count, 10, directory).await,
             Work::PathInMemory => path(count, Engine::new("bench", "dev", MemoryStore::new())).await,
             Work::PathOnDisk => path(count, Engine::new("bench", "dev", FileStore::new(directory))).await,
         }
     })
 }
 
-async fn layers(work: Work, count: usize, directory: &Path) -> Measured {
+async fn layers(work: Work, count: usize, width: usize, directory: &Path) -> Measured {
     let program = move |stack: &Stack, _: &Config| {
-        program::layers(stack, count);
+        program::layers(stack, count, width);
         Ok(())
     };
     let store = FileStore::new(directory);
@@ -73,7 +95,7 @@ async fn layers(work: Work, count: usize, directory: &Path) -> Measured {
                 let plan = engine.preview(&program).await.unwrap();
                 assert_eq!(plan.counts(), [(Action::Same, count)].into());
             }
-            Work::Destroy => done(&engine.destroy(&program).await.unwrap(), Action::Delete, count),
+            Work::Destroy | Work::DestroyTens => done(&engine.destroy(&program).await.unwrap(), Action::Delete, count),
             _ => done(&engine.up(&program).await.unwrap(), Action::Create, count),
         }
     })

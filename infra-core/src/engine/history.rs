@@ -109,38 +109,47 @@ impl Engine {
 
     /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
     /// cannot be written, the run says so and is none the worse.
-    pub(super) async fn remember(&self, finished: &Finished<'_>, state: &State) {
-        if let Err(error) = self.write_down(finished, state).await {
+    pub(super) async fn remember(
+        &self,
+        finished: &Finished<'_>,
+        declaration: Result<Option<Vec<u8>>, EngineError>,
+        serial: u64,
+    ) {
+        if let Err(error) = self.write_down(finished, declaration, serial).await {
             let reason = error.to_string();
             let warning = Diagnostic::warning("the run could not be added to the history").because(reason);
             self.events.send(Event::Message(warning));
         }
     }
 
-    async fn write_down(&self, finished: &Finished<'_>, state: &State) -> Result<(), EngineError> {
-        let Finished { command, kept, outcome, begun } = *finished;
+    async fn write_down(
+        &self,
+        finished: &Finished<'_>,
+        declaration: Result<Option<Vec<u8>>, EngineError>,
+        serial: u64,
+    ) -> Result<(), EngineError> {
+        let Finished { command, outcome, begun, .. } = *finished;
         let elapsed = begun.elapsed();
-        let success = outcome.is_ok_and(Report::is_success);
         let mut history = self.history().await?;
-        let declared = match kept.filter(|_| success) {
-            Some(graph) => self.keep(graph, state).await?,
-            None => false,
-        };
+        let declaration = declaration?;
+        if let Some(text) = &declaration {
+            self.store.put_document(&self.program, &self.stack, &document(serial), text).await?;
+        }
         let failures = match outcome {
             Ok(report) => report.failures.iter().map(|failure| failure.summary.clone()).collect(),
             Err(error) => error.diagnostics().into_iter().map(|failure| failure.summary).collect(),
         };
         let began = chrono::Utc::now() - chrono::Duration::from_std(elapsed).unwrap_or_default();
         history.push(HistoryEntry {
-            serial: state.serial,
+            serial,
             command: command.to_owned(),
             by: whoever_runs_this(),
             at: began.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
             duration_ms: elapsed.as_millis() as u64,
-            success,
+            success: outcome.is_ok_and(Report::is_success),
             counts: outcome.map(|report| report.counts.clone()).unwrap_or_default(),
             failures,
-            declared,
+            declared: declaration.is_some(),
         });
         history.drain(..history.len().saturating_sub(ENTRIES));
         let mut outdated = history.iter_mut().filter(|entry| entry.declared).rev().skip(DECLARATIONS);
@@ -159,8 +168,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Keeps what was declared; whether that could be done.
-    async fn keep(&self, graph: &ResourceGraph, state: &State) -> Result<bool, EngineError> {
+    /// What was declared, for going back to it: only of a run that did everything, and unless a closure's answer is not
+    /// known.
+    pub(super) async fn declaration_text(
+        &self,
+        finished: &Finished<'_>,
+        state: &State,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(graph) = finished.kept.filter(|_| finished.outcome.is_ok_and(Report::is_success)) else {
+            return Ok(None);
+        };
         let absent = value::Value::Null;
         let empty = value::Value::empty();
         let outputs = |urn: &crate::urn::Urn| match state.current(urn) {
@@ -169,13 +186,11 @@ impl Engine {
             None => Some(&empty),
         };
         let Ok(recorded) = graph.recorded(&outputs) else {
-            return Ok(false);
+            return Ok(None);
         };
         let seal = self.store.seal().await?;
-        let name = document(state.serial);
-        let text = value::sealing(&seal, || serde_json::to_vec(&recorded)).map_err(|error| broken(&name, &error))?;
-        self.store.put_document(&self.program, &self.stack, &name, &text).await?;
-        Ok(true)
+        let text = value::sealing(&seal, || serde_json::to_vec(&recorded));
+        text.map(Some).map_err(|error| broken(&document(state.serial), &error))
     }
 }
 

@@ -8,6 +8,10 @@ use crate::{
     state::State,
     urn::Urn,
 };
+use petgraph::{
+    algo::kosaraju_scc,
+    graph::{DiGraph, NodeIndex},
+};
 use std::collections::{BTreeMap, HashMap};
 
 /// One thing to do.
@@ -93,8 +97,12 @@ impl TaskGraph {
                 }
             }
         }
-        let stuck = all.order(state, graph, &applies, &removes, Users::All);
-        if stuck.is_empty() || all.order(state, graph, &applies, &removes, Users::OfTheirTime).is_empty() {
+        let stuck = all.wait(all.edges(state, graph, &applies, &removes, Users::All));
+        if stuck.is_empty() {
+            return Ok(all);
+        }
+        let edges = all.edges(state, graph, &applies, &removes, Users::OfTheirTime);
+        if all.wait(edges.clone()).is_empty() || all.wait(all.untied(edges)).is_empty() {
             return Ok(all);
         }
         let steps: Vec<String> =
@@ -106,20 +114,41 @@ impl TaskGraph {
         ))
     }
 
-    /// Lets tasks wait for each other; the answer is those that can never begin.
-    fn order(
-        &mut self,
+    /// Which task waits for which.
+    fn edges(
+        &self,
         state: &State,
         graph: &ResourceGraph,
         applies: &HashMap<&Urn, usize>,
         removes: &BTreeMap<&Urn, Vec<usize>>,
         users: Users,
-    ) -> Vec<usize> {
+    ) -> Vec<(usize, usize)> {
         let mut edges = Vec::new();
         self.order_applies(graph, applies, removes, &mut edges);
         self.order_removes(state, applies, removes, users, &mut edges);
         edges.sort_unstable();
         edges.dedup();
+        edges
+    }
+
+    /// The same where removals wait for each other in a circle, but without the circle: of several generations the
+    /// record does not tell which one was used. A removal that a provider refuses for that is done by the next run.
+    fn untied(&self, edges: Vec<(usize, usize)>) -> Vec<(usize, usize)> {
+        let mut circle = vec![None; self.tasks.len()];
+        let graph = DiGraph::<(), (), usize>::from_edges(&edges);
+        let removes = |at: &NodeIndex<usize>| matches!(self.tasks[at.index()], Task::Remove { .. });
+        let circles = kosaraju_scc(&graph).into_iter().filter(|circle| circle.len() > 1 && circle.iter().all(removes));
+        for (number, tasks) in circles.enumerate() {
+            tasks.iter().for_each(|at| circle[at.index()] = Some(number));
+        }
+        edges
+            .into_iter()
+            .filter(|&(before, after)| circle[before].is_none() || circle[before] != circle[after])
+            .collect()
+    }
+
+    /// Lets tasks wait for each other; the answer is those that can never begin.
+    fn wait(&mut self, edges: Vec<(usize, usize)>) -> Vec<usize> {
         self.waiting.fill(0);
         self.followers.iter_mut().for_each(Vec::clear);
         for (before, after) in edges {
@@ -277,6 +306,24 @@ mod tests {
     use super::*;
     use crate::plan::Step;
     use serde_json::json;
+
+    /// Each of the two was used by some generation of the other: the record does not tell by which.
+    #[test]
+    fn removals_never_wait_for_each_other_in_a_circle() {
+        let (a, b, c) = ("urn:infra:s::p::t:T::a", "urn:infra:s::p::t:T::b", "urn:infra:s::p::t:T::c");
+        let thing = |generation: u32, uses: &[&str]| json!({"id": format!("i{generation}"), "inputs": {}, "outputs": {}, "generation": generation, "dependencies": uses});
+        let state: State = serde_json::from_value(json!({
+            "version": 1, "program": "p", "stack": "s", "seed": "", "serial": 0,
+            "resources": {a: {"deposed": [thing(0, &[b])]}, b: {"deposed": [thing(0, &[a])]}, c: {"current": thing(0, &[a])}},
+        }))
+        .unwrap();
+        let delete = |urn: &str| Step { generation: Some(0), ..Step::new(urn.parse().unwrap(), Action::Delete) };
+        let plan = Plan { steps: [a, b, c].map(delete).into(), ..Plan::default() };
+        let tasks = TaskGraph::new(&plan, &ResourceGraph::default(), &state).unwrap();
+        // What is not in the circle keeps its place.
+        let ready: Vec<String> = tasks.ready().into_iter().map(|at| tasks.tasks[at].urn().name().to_owned()).collect();
+        assert_eq!(ready, ["b", "c"]);
+    }
 
     /// The old `a` was used by the old `b`; the new `a` uses the old `b`, which is to be deleted.
     #[test]

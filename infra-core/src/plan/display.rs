@@ -1,7 +1,10 @@
 //! Plans as text.
 
 use super::{Plan, ReplaceOrder, Step};
-use crate::diff::{Action, Shown};
+use crate::{
+    diff::{Action, Shown},
+    value::Value,
+};
 use std::fmt;
 
 impl fmt::Display for Step {
@@ -50,7 +53,7 @@ impl fmt::Display for Plan {
         let counts: Vec<String> = self.counts().iter().map(|(action, count)| format!("{count} {action}")).collect();
         writeln!(f, "{}", if counts.is_empty() { "nothing".to_owned() } else { counts.join(", ") })?;
         for (name, value) in &self.outputs {
-            writeln!(f, "{name} = {}", Shown(value))?;
+            writeln!(f, "{name} = {}", Shown(&Value::from_json(value.clone())))?;
         }
         Ok(())
     }

@@ -39,7 +39,7 @@ impl FileStore {
         Self { directory: directory.into(), fold_after: journal::FOLD_AFTER, keys }
     }
 
-    /// How many bytes a journal may have before it is folded in the middle of a run; 64 MiB unless said. However few
+    /// How many bytes a journal may have before it is folded in the middle of a run; 256 MiB unless said. However few
     /// they are, a journal grows to a multiple of its snapshot first.
     pub fn fold_after(mut self, bytes: u64) -> Self {
         self.fold_after = bytes;
@@ -311,24 +311,46 @@ fn write_snapshot(directory: &Path, seal: &Arc<dyn Seal>, state: &State) -> Resu
     let next = directory.join("state.json.next");
     let (program, stack) = (&state.program, &state.stack);
     let source = Source { program, stack, path: next.clone(), previous: None, seal };
-    let text = snapshot::write(state, &source)?;
+    let text = snapshot::write(state, state, &source)?;
     boundary::reached(Boundary::SnapshotWrite);
     let mut file = private(&next, true)?;
     file.write_all(&text).map_err(StoreError::io(&next))?;
     boundary::reached(Boundary::SnapshotSync);
     file.sync_all().map_err(StoreError::io(&next))?;
-    if fs::read(&next).map_err(StoreError::io(&next))? != text {
+    if !holds(&next, &text).map_err(StoreError::io(&next))? {
         return Err(source.broken(1, "the disk does not hold what was written to it".into()));
     }
-    let previous = directory.join("state.json.previous");
-    match fs::copy(&path, &previous) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
-        _ => {}
-    }
+    keep_previous(&path, &directory.join("state.json.previous"))?;
     boundary::reached(Boundary::SnapshotRename);
     fs::rename(&next, &path).map_err(StoreError::io(&path))?;
     sync_directory(directory)?;
     Ok(text.len() as u64)
+}
+
+/// Gives a snapshot a second name, under which it stays when another takes its place.
+fn keep_previous(path: &Path, previous: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(previous) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
+        _ => {}
+    }
+    match fs::hard_link(path, previous) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(previous)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a file holds exactly this.
+fn holds(path: &Path, text: &[u8]) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut chunk = vec![0; 1024 * 1024];
+    let mut rest = text;
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(rest.is_empty()),
+            read if rest.starts_with(&chunk[..read]) => rest = &rest[read..],
+            _ => return Ok(false),
+        }
+    }
 }
 
 /// Makes new, renamed and removed names in a directory durable.

@@ -20,8 +20,8 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// The size below which a journal is never folded in the middle of a run.
-pub(super) const FOLD_AFTER: u64 = 64 * 1024 * 1024;
+/// The size below which a journal is never folded in the middle of a run: what is read within a second or two.
+pub(super) const FOLD_AFTER: u64 = 256 * 1024 * 1024;
 
 /// How many times its snapshot a journal grows to, so that folding costs each entry the same however much exists.
 const FOLD_RATIO: u64 = 4;
@@ -124,10 +124,14 @@ impl Journal {
     }
 
     /// Replaces the snapshot, after everything that was handed over; the new snapshot's serial.
-    pub(super) async fn fold(&self, state: State) -> Result<u64, StoreError> {
+    /// The writer goes about it at once, whether or not anybody waits.
+    pub(super) fn fold(&self, state: State) -> impl Future<Output = Result<u64, StoreError>> + use<> {
         let (done, answer) = oneshot::channel();
-        self.send(Message::Fold { state: Box::new(state), done })?;
-        answer.await.map_err(|_| ended())?
+        let sent = self.send(Message::Fold { state: Box::new(state), done });
+        async move {
+            sent?;
+            answer.await.map_err(|_| ended())?
+        }
     }
 
     /// Whether any entry was handed over.

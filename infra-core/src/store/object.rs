@@ -7,7 +7,7 @@ mod sequence;
 
 use super::{
     Clock, Holder, Journal, KeyedStore, Keys, Session, StateStore, StoreError, SystemClock, Unlock, Update,
-    journal::{self, Start},
+    journal::Start,
 };
 use crate::{event::Events, state::State, urn, value::Seal};
 use async_trait::async_trait;
@@ -16,6 +16,9 @@ use lease::Lease;
 use object_store::{ObjectStore, path::Path};
 use sequence::{Sequence, Stack};
 use std::sync::Arc;
+
+/// The size below which a journal is never folded in the middle of a run: some thousand objects to read.
+const FOLD_AFTER: u64 = 64 * 1024 * 1024;
 
 /// Keeps each stack under `PREFIX/PROGRAM/STACK/`: `state.json`, one object under `journal/` for each group of entries,
 /// `lease`, and what else is kept of a stack under `documents/`.
@@ -41,7 +44,7 @@ impl ObjectStateStore {
             keys: Arc::new(Keys::new(Unlock::default())),
             clock: Arc::new(SystemClock::default()),
             events: Events::ignored(),
-            fold_after: journal::FOLD_AFTER,
+            fold_after: FOLD_AFTER,
         }
     }
 

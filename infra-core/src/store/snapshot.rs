@@ -1,6 +1,6 @@
 //! Snapshots and journals as text: what is damaged is refused, by its line.
 
-use super::{StoreError, journal};
+use super::{StoreError, journal, readback};
 use crate::{
     state::{Entry, State, StateError, VERSION},
     urn::Urn,
@@ -22,12 +22,15 @@ pub(super) struct Source<'a> {
     pub(super) seal: &'a Arc<dyn Seal>,
 }
 
-/// The text of a snapshot, checked.
-pub(super) fn write(snapshot: &impl Serialize, source: &Source<'_>) -> Result<Vec<u8>, StoreError> {
-    let mut text = value::sealing(source.seal, || serde_json::to_vec_pretty(snapshot))
+/// The text of a snapshot of this state, which was verified; it is checked that it reads as the same state.
+pub(super) fn write(snapshot: &impl Serialize, state: &State, source: &Source<'_>) -> Result<Vec<u8>, StoreError> {
+    // Room that is not used costs nothing, and growing copies everything.
+    let mut text = Vec::with_capacity(64 * 1024 + 4 * 1024 * state.resources.len());
+    value::sealing(source.seal, || serde_json::to_writer_pretty(&mut text, snapshot))
         .map_err(|error| StoreError::Journal(error.to_string()))?;
     text.push(b'\n');
-    source.snapshot(&text)?;
+    value::sealing(source.seal, || readback::check(&text, state))
+        .map_err(|error| source.broken(error.line(), message(&error)))?;
     Ok(text)
 }
 
@@ -38,15 +41,21 @@ impl Source<'_> {
         struct Version {
             version: Option<u32>,
         }
-        let broken = |error: serde_json::Error| self.broken(error.line(), describe(text, &error));
-        // Before anything else: a newer format may look different in everything but this.
-        let version: Version = serde_json::from_slice(text).map_err(broken)?;
-        match version.version {
-            Some(found) if found > VERSION => return Err(self.refused(text, StateError::Newer { found })),
-            Some(_) => {}
-            None => return Err(self.broken(1, "it does not tell its `version`, so it is no state".into())),
+        let state: State = value::sealing(self.seal, || serde_json::from_slice(text)).map_err(|error| {
+            // A newer format may look different in everything but its version.
+            match serde_json::from_slice(text) {
+                Ok(Version { version: Some(found) }) if found > VERSION => {
+                    self.refused(text, StateError::Newer { found })
+                }
+                Ok(Version { version: None }) => {
+                    self.broken(1, "it does not tell its `version`, so it is no state".into())
+                }
+                _ => self.broken(error.line(), describe(text, &error)),
+            }
+        })?;
+        if state.version > VERSION {
+            return Err(self.refused(text, StateError::Newer { found: state.version }));
         }
-        let state: State = value::sealing(self.seal, || serde_json::from_slice(text)).map_err(broken)?;
         if (state.program.as_str(), state.stack.as_str()) != (self.program, self.stack) {
             return Err(self.refused(
                 text,

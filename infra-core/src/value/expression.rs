@@ -1,9 +1,9 @@
 //! Expressions over the outputs of resources.
 
-use super::{mask::Mask, value::Value};
+use super::{map::Map, mask::Mask, value::Value};
 use crate::urn::Urn;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 /// How a property is computed. Everything but [`Expression::Apply`] is data that can be printed and compared.
 #[derive(Clone, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub enum Expression {
     /// A list of expressions.
     List(Vec<Expression>),
     /// Named expressions.
-    Map(BTreeMap<String, Expression>),
+    Map(Map<Expression>),
     /// Texts and values put one after the other.
     Format(Vec<Expression>),
     /// The items of a list, with a separator between them.
@@ -318,13 +318,13 @@ fn concatenate(values: &[Value], separator: &str) -> Result<Value, EvaluateError
     let texts: Vec<String> = values
         .iter()
         .map(|value| match value.revealed() {
-            Value::String(text) => Ok(text),
+            Value::String(text) => Ok(text.as_ref().to_owned()),
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(flag) => Ok(flag.to_string()),
             other => Err(EvaluateError::Kind { expected: "a text, number or flag", found: other.to_string() }),
         })
         .collect::<Result<_, _>>()?;
-    let text = Value::String(texts.join(separator));
+    let text = Value::from(texts.join(separator));
     let secret = values.iter().any(Value::has_secret);
     Ok(if secret { text.into_secret() } else { text })
 }

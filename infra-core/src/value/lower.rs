@@ -15,7 +15,7 @@ use serde::{
     },
 };
 use serde_json::Number;
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 /// Answers with nothing for what is absent.
 pub(super) struct Lowering;
@@ -88,11 +88,11 @@ impl Serializer for Lowering {
     }
 
     fn serialize_char(self, letter: char) -> Lowered {
-        literal(Value::String(letter.into()))
+        literal(Value::from(letter.to_string()))
     }
 
     fn serialize_str(self, text: &str) -> Lowered {
-        literal(Value::String(text.to_owned()))
+        literal(Value::from(text))
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Lowered {
@@ -210,7 +210,7 @@ pub(super) struct Entries {
     variant: Option<&'static str>,
     key: String,
     literals: Map,
-    others: BTreeMap<String, Expression>,
+    others: Map<Expression>,
     /// It is no map but stands for what was captured.
     captured: Option<Expression>,
 }
@@ -230,15 +230,15 @@ impl Entries {
         Ok(())
     }
 
-    fn finish(mut self) -> Lowered {
+    fn finish(self) -> Lowered {
         if let Some(captured) = self.captured {
             return Ok(Some(captured));
         }
         let map = if self.others.is_empty() {
             Expression::Literal(Value::Map(self.literals))
         } else {
-            self.others.extend(self.literals.into_iter().map(|(key, value)| (key, Expression::Literal(value))));
-            Expression::Map(self.others)
+            let literals = self.literals.into_iter().map(|(key, value)| (key, Expression::Literal(value)));
+            Expression::Map(literals.chain(self.others).collect())
         };
         within(self.variant, map)
     }
@@ -261,7 +261,7 @@ impl SerializeMap for Entries {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), LowerError> {
         self.key = match key.serialize(Lowering)? {
-            Some(Expression::Literal(Value::String(text))) => text,
+            Some(Expression::Literal(Value::String(text))) => text.as_ref().to_owned(),
             Some(Expression::Literal(Value::Number(number))) => number.to_string(),
             Some(Expression::Literal(Value::Bool(flag))) => flag.to_string(),
             _ => return Err(LowerError::custom("the key of a map must be a text")),

@@ -1,52 +1,56 @@
-//! The map inside a value.
+//! The map inside a value, and inside an expression.
 
 use super::value::Value;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Named values, in order of their names.
+/// Named values (or expressions), in order of their names.
 ///
 /// Properties are few and stacks are large: a sorted list takes a third of the room of a tree, and what is read from a
-/// state comes in order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Map(Vec<(String, Value)>);
+/// state comes in order. Copies share it until one is changed, for what a resource was made with stands in the program,
+/// the journal and the state.
+#[derive(Debug)]
+pub struct Map<V = Value>(Arc<Vec<(String, V)>>);
 
-impl Map {
+impl<V: Clone> Map<V> {
     /// An empty map.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The value of this name.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&V> {
         self.position(name).ok().map(|at| &self.0[at].1)
     }
 
     /// The value of this name, to be changed.
-    pub fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
-        self.position(name).ok().map(|at| &mut self.0[at].1)
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
+        self.position(name).ok().map(|at| &mut Arc::make_mut(&mut self.0)[at].1)
     }
 
     /// Names a value; the answer is what had the name before.
-    pub fn insert(&mut self, name: String, value: Value) -> Option<Value> {
-        if self.0.last().is_none_or(|(last, _)| *last < name) {
-            self.0.push((name, value));
-            return None;
-        }
-        match self.position(&name) {
-            Ok(at) => Some(std::mem::replace(&mut self.0[at].1, value)),
+    pub fn insert(&mut self, name: String, value: V) -> Option<V> {
+        let position = match self.0.last() {
+            Some((last, _)) if *last >= name => self.position(&name),
+            _ => Err(self.0.len()),
+        };
+        let entries = Arc::make_mut(&mut self.0);
+        match position {
+            Ok(at) => Some(std::mem::replace(&mut entries[at].1, value)),
             Err(at) => {
-                self.0.insert(at, (name, value));
+                entries.insert(at, (name, value));
                 None
             }
         }
     }
 
     /// Removes the value of this name.
-    pub fn remove(&mut self, name: &str) -> Option<Value> {
-        self.position(name).ok().map(|at| self.0.remove(at).1)
+    pub fn remove(&mut self, name: &str) -> Option<V> {
+        self.position(name).ok().map(|at| Arc::make_mut(&mut self.0).remove(at).1)
     }
 
     /// Every name and value.
-    pub fn iter(&self) -> MapIter<'_> {
+    pub fn iter(&self) -> MapIter<'_, V> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
@@ -56,7 +60,7 @@ impl Map {
     }
 
     /// The values.
-    pub fn values(&self) -> impl Iterator<Item = &Value> {
+    pub fn values(&self) -> impl Iterator<Item = &V> {
         self.iter().map(|(_, value)| value)
     }
 
@@ -75,21 +79,39 @@ impl Map {
     }
 }
 
+impl<V> Clone for Map<V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<V> Default for Map<V> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<V: PartialEq> PartialEq for Map<V> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
 /// Every name and value of a map.
-pub type MapIter<'a> =
-    std::iter::Map<std::slice::Iter<'a, (String, Value)>, fn(&'a (String, Value)) -> (&'a String, &'a Value)>;
+pub type MapIter<'a, V = Value> =
+    std::iter::Map<std::slice::Iter<'a, (String, V)>, fn(&'a (String, V)) -> (&'a String, &'a V)>;
 
-impl<'a> IntoIterator for &'a Map {
-    type Item = (&'a String, &'a Value);
-    type IntoIter = MapIter<'a>;
+impl<'a, V: Clone> IntoIterator for &'a Map<V> {
+    type Item = (&'a String, &'a V);
+    type IntoIter = MapIter<'a, V>;
 
-    fn into_iter(self) -> MapIter<'a> {
+    fn into_iter(self) -> MapIter<'a, V> {
         self.iter()
     }
 }
 
-impl FromIterator<(String, Value)> for Map {
-    fn from_iter<I: IntoIterator<Item = (String, Value)>>(entries: I) -> Self {
+impl<V: Clone> FromIterator<(String, V)> for Map<V> {
+    fn from_iter<I: IntoIterator<Item = (String, V)>>(entries: I) -> Self {
         let mut map = Self::new();
         for (name, value) in entries {
             map.insert(name, value);
@@ -98,18 +120,30 @@ impl FromIterator<(String, Value)> for Map {
     }
 }
 
-impl<const N: usize> From<[(String, Value); N]> for Map {
-    fn from(entries: [(String, Value); N]) -> Self {
+impl<V: Clone, const N: usize> From<[(String, V); N]> for Map<V> {
+    fn from(entries: [(String, V); N]) -> Self {
         entries.into_iter().collect()
     }
 }
 
-impl IntoIterator for Map {
-    type Item = (String, Value);
-    type IntoIter = std::vec::IntoIter<(String, Value)>;
+impl<V: Clone> IntoIterator for Map<V> {
+    type Item = (String, V);
+    type IntoIter = std::vec::IntoIter<(String, V)>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        Arc::unwrap_or_clone(self.0).into_iter()
+    }
+}
+
+impl<V: Serialize> Serialize for Map<V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de, V: Deserialize<'de> + Clone> Deserialize<'de> for Map<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(BTreeMap::deserialize(deserializer)?.into_iter().collect())
     }
 }
 

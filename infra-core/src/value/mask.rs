@@ -62,7 +62,7 @@ fn collect(value: &Value, secret: bool, texts: &mut Vec<String>) {
         Value::List(items) => items.iter().for_each(|item| collect(item, secret, texts)),
         Value::Map(map) => map.values().for_each(|item| collect(item, secret, texts)),
         Value::String(text) if secret => {
-            texts.push(text.clone());
+            texts.push(text.as_ref().to_owned());
             // A provider that reads line by line repeats a line.
             texts.extend(text.lines().filter(|line| line.len() >= 16).map(str::to_owned));
         }

@@ -231,7 +231,7 @@ macro_rules! piece {
     ($($kind:ty)+) => {$(
         impl Piece for $kind {
             fn piece(&self) -> Expression {
-                Expression::Literal(Value::String(self.to_string()))
+                Expression::Literal(Value::from(self.to_string()))
             }
         }
     )+};

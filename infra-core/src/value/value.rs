@@ -2,7 +2,7 @@
 
 use super::map::Map;
 use serde_json::{Number, Value as Json};
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// What a property resolved to.
 ///
@@ -18,7 +18,7 @@ pub enum Value {
     /// A number.
     Number(Number),
     /// A text.
-    String(String),
+    String(Arc<str>),
     /// A list.
     List(Vec<Value>),
     /// Named values.
@@ -120,7 +120,7 @@ impl Value {
             Json::Null => Self::Null,
             Json::Bool(flag) => Self::Bool(flag),
             Json::Number(number) => Self::Number(number),
-            Json::String(text) => Self::String(text),
+            Json::String(text) => Self::String(text.into()),
             Json::Array(items) => Self::List(items.into_iter().map(Self::from_json).collect()),
             Json::Object(map) => Self::Map(
                 map.into_iter()
@@ -136,6 +136,19 @@ impl Value {
         self.render(&|secret| secret.to_json(), &|| Json::Null)
     }
 
+    /// The value with markers instead of what [`Value::masked`] masks; what holds no such thing is shared.
+    pub(crate) fn marked(&self) -> Self {
+        match self {
+            Self::Secret(_) => "[secret]".into(),
+            Self::Unknown => "(known after apply)".into(),
+            Self::List(items) => Self::List(items.iter().map(Self::marked).collect()),
+            Self::Map(map) if self.has_secret() || self.has_unknown() => {
+                Self::Map(map.iter().map(|(key, value)| (key.clone(), value.marked())).collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     /// JSON for people and event readers: secrets as `"[secret]"`, unknowns as `"(known after apply)"`.
     pub fn masked(&self) -> Json {
         self.render(&|_| Json::from("[secret]"), &|| Json::from("(known after apply)"))
@@ -146,7 +159,7 @@ impl Value {
             Self::Null => Json::Null,
             Self::Bool(flag) => Json::Bool(*flag),
             Self::Number(number) => Json::Number(number.clone()),
-            Self::String(text) => Json::String(text.clone()),
+            Self::String(text) => Json::String(text.as_ref().to_owned()),
             Self::List(items) => items.iter().map(|v| v.render(secret, unknown)).collect(),
             Self::Map(map) => map.iter().map(|(key, value)| (key.clone(), value.render(secret, unknown))).collect(),
             Self::Secret(inner) => secret(inner),
@@ -163,7 +176,8 @@ impl PartialEq for Value {
             (a, Self::Secret(b)) => *a == **b,
             (Self::Null, Self::Null) | (Self::Unknown, Self::Unknown) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            (Self::Number(a), Self::Number(b)) => a == b || a.as_f64() == b.as_f64(),
+            // 1 and 1.0 are the same, but neither are two large integers that one float stands for.
+            (Self::Number(a), Self::Number(b)) => a == b || (a.is_f64() != b.is_f64() && a.as_f64() == b.as_f64()),
             (Self::String(a), Self::String(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,
             (Self::Map(a), Self::Map(b)) => a == b,
@@ -174,13 +188,13 @@ impl PartialEq for Value {
 
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
+        Self::String(text.into())
     }
 }
 
 impl From<String> for Value {
     fn from(text: String) -> Self {
-        Self::String(text)
+        Self::String(text.into())
     }
 }
 

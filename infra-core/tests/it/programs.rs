@@ -99,6 +99,23 @@ async fn what_a_plan_could_not_tell_is_judged_before_the_step() {
     assert!(life.engine().state().await.unwrap().unwrap().open.is_empty());
 }
 
+#[tokio::test]
+async fn what_stays_as_it_is_has_to_keep_a_new_policy_too() {
+    let life = Lifecycle::new();
+    let program = |stack: &Stack, _: &Config| -> Result {
+        stack.add("net", sized(11));
+        Ok(())
+    };
+    assert!(life.engine().up(&life.wrap(&program)).await.unwrap().is_success());
+    let refused = life.engine().policies([small()]).preview(&life.wrap(&program)).await.unwrap_err();
+    assert_snapshot!(refused, @"
+    error: `size`: it is too big
+      at: urn:infra:dev::program::fake:Thing::net
+      why: the policy `small` asks for it
+      hint: take 10 at most
+    ");
+}
+
 #[derive(Clone, Serialize, Deserialize)]
 struct Network {
     net: Output<String>,

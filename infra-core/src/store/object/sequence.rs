@@ -258,7 +258,7 @@ impl Stack {
     ) -> Result<Option<(UpdateVersion, u64)>, StoreError> {
         position.nonce = super::nonce()?;
         let source = self.source(SNAPSHOT, false);
-        let text = snapshot::write(&Written { journal: position, state }, &source)?;
+        let text = snapshot::write(&Written { journal: position, state }, state, &source)?;
         let size = text.len() as u64;
         let Put::Done(version) = self.objects.put(SNAPSHOT, text.clone(), mode, position.nonce.as_bytes()).await?
         else {
