@@ -86,10 +86,11 @@ pub fn cut(place: &Place, rng: &mut Rng) -> Result<()> {
     let durable = read_note(place)?;
     let snapshot = stack_files.join("state.json");
     if !durable.snapshot_named && rng.bool() {
-        // The rename is lost, and so is the removal of the journal that came before it.
-        match fs::copy(stack_files.join("state.json.previous"), &snapshot) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => remove(&snapshot)?,
-            other => drop(other?),
+        // The rename is lost; the snapshot before it still had its second name.
+        remove(&snapshot)?;
+        match fs::hard_link(stack_files.join("state.json.previous"), &snapshot) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
         }
     }
     let journal = stack_files.join("journal");

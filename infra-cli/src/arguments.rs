@@ -31,7 +31,8 @@ pub(crate) struct Global {
     /// What counts as ready; `control-plane` is for servers behind which nothing lives.
     #[arg(long, global = true, value_enum, default_value = "full", env = "INFRA_READINESS")]
     pub(crate) readiness: ReadinessName,
-    /// Where states are kept: a directory, or a `file://` URL [default: DIRECTORY/state].
+    /// Where states are kept: a directory, a `file://` URL, or a URL such as `s3://BUCKET/PREFIX?region=eu-west-1`
+    /// [default: DIRECTORY/state].
     #[arg(long, global = true, value_name = "URL", env = "INFRA_BACKEND")]
     pub(crate) backend: Option<String>,
     /// Where everything on this machine is kept [default: the nearest `.infra` at or above the current directory].
@@ -101,6 +102,14 @@ pub(crate) enum Command {
     /// The key that encrypts the secrets of all stacks in the backend.
     #[command(subcommand)]
     Secrets(Secrets),
+    /// Takes the stack away from a run that holds it and cannot end.
+    Unlock {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Says as whom the target would be asked, and where.
+    LoginCheck,
     /// Lists the programs.
     Programs,
     /// The local cloud of this directory.

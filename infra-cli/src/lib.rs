@@ -35,8 +35,10 @@ mod render;
 mod session;
 
 use clap::Parser;
-use infra_core::{Config, Result, Stack, store::WrapperFactory};
-use std::{collections::BTreeMap, process::ExitCode};
+use futures::{FutureExt, future::BoxFuture};
+use infra_core::{Config, Result, Stack, Target, diagnostic::Diagnostic, store::WrapperFactory};
+use object_store::ObjectStore;
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
 
 /// A program that the command can run.
 pub struct Program {
@@ -65,20 +67,58 @@ pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
 }
 
 /// A command line that is put together: [`run`] with more than programs.
+///
+/// What belongs to one provider is handed over here, so that the command line knows none:
+///
+/// ```ignore
+/// Cli::new(programs)
+///     .wrapper(key::SCHEME, key::factory())
+///     .backend(objects::SCHEME, objects::open)
+///     .login(login::check)
+///     .run()
+/// ```
 pub struct Cli {
     programs: Vec<Program>,
     wrappers: BTreeMap<String, WrapperFactory>,
+    backends: BTreeMap<String, Box<OpenBackend>>,
+    login: Option<Box<CheckLogin>>,
 }
+
+/// The objects of a URL, and the prefix in them.
+pub type Backend = (Arc<dyn ObjectStore>, String);
+
+type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
+type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 
 impl Cli {
     /// A command line with these programs; the first one is the default.
     pub fn new(programs: impl IntoIterator<Item = Program>) -> Self {
-        Self { programs: programs.into_iter().collect(), wrappers: BTreeMap::new() }
+        let programs = programs.into_iter().collect();
+        Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None }
     }
 
     /// Lets keys of a key service wrap the key of the secrets: those whose URLs have this scheme, such as `awskms`.
     pub fn wrapper(mut self, scheme: impl Into<String>, factory: WrapperFactory) -> Self {
         self.wrappers.insert(scheme.into(), factory);
+        self
+    }
+
+    /// Lets states be kept in object stores whose URLs have this scheme, such as `s3`.
+    pub fn backend<F>(mut self, scheme: impl Into<String>, open: impl Fn(String) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Backend, Diagnostic>> + Send + 'static,
+    {
+        self.backends.insert(scheme.into(), Box::new(move |url| open(url).boxed()));
+        self
+    }
+
+    /// Lets `login-check` say as whom the provider would be asked, and where: what it says line by line, or why nobody
+    /// can be asked.
+    pub fn login<F>(mut self, check: impl Fn(Target) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Vec<(&'static str, String)>, Diagnostic>> + Send + 'static,
+    {
+        self.login = Some(Box::new(move |target| check(target).boxed()));
         self
     }
 

@@ -12,8 +12,9 @@ use infra_core::{
     config::ConfigValue,
     diagnostic::Diagnostic,
     engine::EngineError,
+    event::{Event, Events},
     graph::ResourceGraph,
-    store::{ConfigChange, FileStore, KeyedStore, StackConfig, StateStore, Unlock},
+    store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, Unlock},
     target::Readiness,
     urn,
 };
@@ -32,19 +33,20 @@ pub(crate) struct Session<'a> {
     endpoint: Option<String>,
     readiness: Readiness,
     parallel: usize,
-    store: FileStore,
+    store: Arc<dyn KeyedStore>,
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(global: &Global, cli: &'a Cli) -> Result<Self, Failure> {
+    pub(crate) async fn new(global: &Global, cli: &'a Cli) -> Result<Self, Failure> {
         let program = choose(global.program.as_deref(), &cli.programs)?;
         for (part, name) in [("program", &program.name), ("stack", &global.stack)] {
             urn::check_name(part, name).map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
         }
         let directory = directory(global)?;
-        let backend = match &global.backend {
-            None => directory.join("state"),
-            Some(url) => backend(url)?,
+        let unlock = passphrase::unlock(&cli.wrappers);
+        let store: Arc<dyn KeyedStore> = match &global.backend {
+            None => Arc::new(FileStore::new(directory.join("state")).unlocked_by(unlock)),
+            Some(url) => backend(url, cli, unlock).await?,
         };
         Ok(Self {
             program,
@@ -58,13 +60,13 @@ impl<'a> Session<'a> {
                 ReadinessName::ControlPlane => Readiness::ControlPlane,
             },
             parallel: global.parallel,
-            store: FileStore::new(backend).unlocked_by(passphrase::unlock(&cli.wrappers)),
+            store,
         })
     }
 
     /// Where states, configuration and the key of the secrets are kept.
     pub(crate) fn store(&self) -> &dyn KeyedStore {
-        &self.store
+        &*self.store
     }
 
     /// What opens the key of the secrets.
@@ -79,7 +81,7 @@ impl<'a> Session<'a> {
 
     /// The engine for reading the recorded state: no cloud is needed.
     pub(crate) fn offline(&self) -> Engine {
-        Engine::new(&self.program.name, &self.stack, self.store.clone())
+        Engine::with_store(&self.program.name, &self.stack, self.store.clone())
     }
 
     /// What the program declares. No cloud is needed: declaring asks nobody.
@@ -115,7 +117,8 @@ impl<'a> Session<'a> {
             .events(renderer.clone().events()))
     }
 
-    fn target(&self, local: Option<String>) -> Target {
+    /// Where the stack lives; the local cloud's endpoint is known once it runs.
+    pub(crate) fn target(&self, local: Option<String>) -> Target {
         let target = match (self.target, local) {
             (TargetName::Local, Some(endpoint)) => Target::local(endpoint),
             _ => Target { endpoint: self.endpoint.clone(), ..Target::aws() },
@@ -167,17 +170,17 @@ impl<'a> Session<'a> {
 
     /// The stack's configuration as it is stored: no key is needed.
     pub(crate) async fn stored_config(&self) -> Result<StackConfig, Failure> {
-        Ok(StackConfig::read(&self.store, &self.program.name, &self.stack).await?)
+        Ok(StackConfig::read(&*self.store, &self.program.name, &self.stack).await?)
     }
 
     /// The stack's configuration as it would be with these changes.
     pub(crate) async fn config(&self, changes: &[ConfigChange]) -> Result<BTreeMap<String, ConfigValue>, Failure> {
-        Ok(StackConfig::open_with(&self.store, &self.program.name, &self.stack, changes).await?)
+        Ok(StackConfig::open_with(&*self.store, &self.program.name, &self.stack, changes).await?)
     }
 
     /// Changes the stack's configuration.
     pub(crate) async fn change_config(&self, changes: &[ConfigChange]) -> Result<(), Failure> {
-        StackConfig::change(&self.store, &self.program.name, &self.stack, changes).await?;
+        StackConfig::change(&*self.store, &self.program.name, &self.stack, changes).await?;
         Ok(())
     }
 
@@ -231,13 +234,24 @@ fn endpoint(global: &Global) -> Result<Option<String>, Failure> {
     }
 }
 
-fn backend(url: &str) -> Result<PathBuf, Failure> {
-    match url.split_once("://") {
-        None => Ok(std::path::absolute(url)?),
-        Some(("file", path)) => Ok(std::path::absolute(path)?),
-        Some((scheme, _)) => Err(Failure::wrong_use(
-            Diagnostic::error(format!("states cannot be kept in `{scheme}://…`"))
-                .hint("name a directory, such as `--backend file:///var/lib/infra`"),
-        )),
-    }
+async fn backend(url: &str, cli: &Cli, unlock: Unlock) -> Result<Arc<dyn KeyedStore>, Failure> {
+    let scheme = match url.split_once("://") {
+        None => return Ok(Arc::new(FileStore::new(std::path::absolute(url)?).unlocked_by(unlock))),
+        Some(("file", path)) => return Ok(Arc::new(FileStore::new(std::path::absolute(path)?).unlocked_by(unlock))),
+        Some((scheme, _)) => scheme,
+    };
+    let Some(open) = cli.backends.get(scheme) else {
+        let known: String = cli.backends.keys().map(|scheme| format!(", or `--backend {scheme}://…`")).collect();
+        let unknown = Diagnostic::error(format!("states cannot be kept in `{scheme}://…`"));
+        let hint = format!("name a directory, such as `--backend file:///var/lib/infra`{known}");
+        return Err(Failure::wrong_use(unknown.hint(hint)));
+    };
+    let (objects, prefix) = open(url.to_owned()).await.map_err(Failure::wrong_use)?;
+    // Whoever takes a stack over has to wait, and wants to know for whom.
+    let told = Events::to(|event| {
+        if let Event::Message(message) = event {
+            eprintln!("{message}");
+        }
+    });
+    Ok(Arc::new(ObjectStateStore::new(objects, &prefix).unlocked_by(unlock).events(told)))
 }

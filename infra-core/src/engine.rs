@@ -137,10 +137,15 @@ enum Keep {
 impl Engine {
     /// The engine for a stack of a program, whose state is kept in `store`.
     pub fn new(program: impl Into<String>, stack: impl Into<String>, store: impl StateStore + 'static) -> Self {
+        Self::with_store(program, stack, Arc::new(store))
+    }
+
+    /// The same on a store that others use as well.
+    pub fn with_store(program: impl Into<String>, stack: impl Into<String>, store: Arc<dyn StateStore>) -> Self {
         Self {
             program: program.into(),
             stack: stack.into(),
-            store: Arc::new(store),
+            store,
             target: Target::aws(),
             config: BTreeMap::new(),
             events: Events::ignored(),

@@ -7,6 +7,7 @@ mod graph;
 mod history;
 mod import;
 mod local;
+mod login_check;
 mod output;
 mod preview;
 mod programs;
@@ -14,6 +15,7 @@ mod refresh;
 mod rollback;
 mod secrets;
 mod state;
+mod unlock;
 mod up;
 
 use crate::{
@@ -43,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Fai
     let serving = matches!(arguments.command, Command::Local(Local::Serve));
     // s3s calls it an error when a client does something wrong.
     log(if serving { "info,s3s=off" } else { "error" });
-    let session = Session::new(&arguments.global, cli)?;
+    let session = Session::new(&arguments.global, cli).await?;
     match arguments.command {
         Command::Preview(preview) => preview::run(&session, &preview).await,
         Command::Up(up) => up::run(&session, &up).await,
@@ -58,6 +60,8 @@ pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Fai
         Command::State(state) => state::run(&session, &state).await,
         Command::Config(config) => config::run(&session, config).await,
         Command::Secrets(secrets) => secrets::run(&session, secrets).await,
+        Command::Unlock { yes } => unlock::run(&session, yes).await,
+        Command::LoginCheck => login_check::run(&session, cli).await,
         Command::Programs => programs::run(&session, &cli.programs),
         Command::Local(local) => local::run(&session, local).await,
     }
@@ -107,11 +111,15 @@ fn ask(session: &Session<'_>, yes: bool) -> impl Fn(&Plan) -> bool + Send + Sync
         if !asks || !plan.has_changes() {
             return true;
         }
-        print!("\nMake these changes? [y/N] ");
-        let mut answer = String::new();
-        let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+        says_yes("\nMake these changes?")
     }
+}
+
+fn says_yes(question: &str) -> bool {
+    print!("{question} [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
+    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// Failures were shown as they came; here they are again, together, below everything else.

@@ -28,7 +28,8 @@ pub async fn settle(
     events: &Events,
 ) -> Result<Vec<Diagnostic>, StoreError> {
     let mut problems = Vec::new();
-    for open in state.open.clone() {
+    // The newest first: where the provider cannot tell who made a thing, it is more likely to be theirs.
+    for open in state.open.clone().into_iter().rev() {
         let OpenOperation { request, progress } = open;
         let (urn, operation) = (request.urn.clone(), request.operation.clone());
         let (entries, outcome) = match request.verb {
@@ -40,9 +41,18 @@ pub async fn settle(
                 (delete_entries(state, &request), "a deletion was interrupted: it will be done again".to_owned())
             }
             Verb::Create => match inspect.find(&request, &progress).await {
+                // Found by a name or a key, which says nothing about who made it. Recorded twice, one of the two records
+                // would have it deleted.
+                Ok(Outcome::Found(live)) if holds(state, &urn, &live.id) => {
+                    let outcome = format!("an interrupted create is settled: {} is recorded already", live.id);
+                    (vec![Entry::Dropped(operation)], outcome)
+                }
                 Ok(Outcome::Found(live)) => {
                     let outcome = format!("an interrupted create did happen: {} is taken over", live.id);
-                    (vec![Entry::Done { operation, live: Some(live) }], outcome)
+                    let doubtful = live.inputs.is_none() && is_rivalled(state, &request);
+                    let distrusted = doubtful.then(|| Entry::Distrusted(urn.clone()));
+                    let done = Entry::Done { operation, live: Some(live) };
+                    (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
                 Ok(Outcome::Absent) if age(&request).is_none_or(|age| age > SWEEP) => {
                     (vec![Entry::Dropped(operation)], "an interrupted create never happened".to_owned())
@@ -67,6 +77,22 @@ pub async fn settle(
         events.send(Event::Settled { urn, outcome });
     }
     Ok(problems)
+}
+
+/// Whether the thing is recorded for this declaration.
+fn holds(state: &State, urn: &Urn, id: &str) -> bool {
+    let Some(resource) = state.resources.get(urn) else {
+        return false;
+    };
+    resource.current.iter().chain(&resource.deposed).any(|generation| generation.id.as_deref() == Some(id))
+}
+
+/// Whether another create for the same declaration is open, so that what is found may have been made by that one.
+fn is_rivalled(state: &State, request: &Request) -> bool {
+    state.open.iter().any(|open| {
+        let Request { verb, urn, operation, .. } = &open.request;
+        (*verb, urn) == (Verb::Create, &request.urn) && *operation != request.operation
+    })
 }
 
 /// The generation in use is deposed, so that it is deleted whatever the program says now.
@@ -141,4 +167,81 @@ fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift>
     diff.properties
         .extend(outputs.map(|property| PropertyDiff { path: format!("outputs.{}", property.path), ..property }));
     (!diff.is_empty()).then(|| Drift { urn: urn.clone(), gone: false, diff })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{
+        provider::{Imported, ProviderError, RecoveryKind, Reporter},
+        store::{MemoryStore, StateStore},
+        value::Value,
+    };
+    use async_trait::async_trait;
+    use serde_json::json;
+
+    /// Finds the one thing that has the key, whoever made it.
+    struct ByKey;
+
+    #[async_trait]
+    impl Inspect for ByKey {
+        fn check(&self, _: &Urn, _: &Value) -> Vec<Diagnostic> {
+            Vec::new()
+        }
+
+        fn recovery(&self, _: &Urn) -> Option<RecoveryKind> {
+            Some(RecoveryKind::Key)
+        }
+
+        async fn read(&self, _: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+            Ok(Some(prior.clone()))
+        }
+
+        async fn import(&self, _: &Request) -> Result<Option<Imported>, ProviderError> {
+            Ok(None)
+        }
+
+        async fn find(&self, _: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {
+            Ok(Outcome::Found(Live { id: "key-1".into(), inputs: None, outputs: Value::empty() }))
+        }
+
+        async fn lookup(&self, _: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {
+            Ok(Value::Null)
+        }
+    }
+
+    /// What two creates of one declaration come to, of which the later one may be confirmed.
+    async fn settled(confirmed: bool) -> (State, Vec<String>) {
+        let session = MemoryStore::new().open("p", "dev").await.unwrap();
+        let mut state = session.state.clone();
+        let urn = Urn::new("dev", "p", "t:Key", "route").unwrap();
+        let mut operations = Vec::new();
+        for place in ["b", "a"] {
+            let operation = OperationId::random().unwrap();
+            let inputs = Value::from_json(json!({"place": place}));
+            state.apply(Entry::Intent(Request::new(operation.clone(), Verb::Create, urn.clone(), inputs, "seed")));
+            operations.push(operation);
+        }
+        if confirmed {
+            let live = Some(Live { id: "key-1".into(), inputs: None, outputs: Value::empty() });
+            state.apply(Entry::Done { operation: operations[1].clone(), live });
+        }
+        assert!(settle(&mut state, &ByKey, &session.journal, &Events::ignored()).await.unwrap().is_empty());
+        assert!(state.open.is_empty());
+        let things = state.generations().map(|(_, generation)| {
+            let doubt = if generation.uncertain { ", in doubt" } else { "" };
+            format!("{} with {}{doubt}", generation.id.as_deref().unwrap_or_default(), generation.inputs)
+        });
+        let things = things.collect();
+        (state, things)
+    }
+
+    #[tokio::test]
+    async fn a_thing_that_two_creates_may_have_made_is_recorded_once() {
+        assert_eq!(settled(true).await.1, ["key-1 with {\"place\":\"a\"}"]);
+        // Nobody can tell whose it is: what it was made with is the later request's more likely, and to be made sure.
+        assert_eq!(settled(false).await.1, ["key-1 with {\"place\":\"a\"}, in doubt"]);
+        assert_eq!(settled(false).await.0.live_count(), 1);
+    }
 }

@@ -1,0 +1,31 @@
+//! `stack unlock`
+
+use super::says_yes;
+use crate::{failure::Failure, session::Session};
+use infra_core::diagnostic::Diagnostic;
+use serde_json::json;
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+const DANGER: &str =
+    "a run that still lives and loses its stack begins nothing more, but cannot record what it has under way";
+
+pub(super) async fn run(session: &Session<'_>, yes: bool) -> Result<ExitCode, Failure> {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !session.json;
+    if !yes && !terminal {
+        let nobody = Diagnostic::error("unlocking needs a yes, and there is no terminal to ask on").because(DANGER);
+        return Err(Failure::wrong_use(nobody.hint("make sure that the run has ended, then add `--yes`")));
+    }
+    if !yes && !says_yes(&format!("Take the stack `{}` away from whoever holds it? {DANGER}.", session.stack)) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let holder = session.offline().unlock().await?;
+    match holder {
+        _ if session.json => println!("{}", json!({"was_held_by": holder})),
+        Some(holder) => println!("the stack `{}` is free; {holder} held it", session.stack),
+        None => println!("nobody holds the stack `{}`", session.stack),
+    }
+    Ok(ExitCode::SUCCESS)
+}
