@@ -6,6 +6,7 @@ pub(crate) use attempts::earlier_attempt_may_have_arrived;
 
 use attempts::Attempts;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError};
 use aws_smithy_http_client::{
     Builder as HttpClient,
     tls::{Provider as Tls, rustls_provider::CryptoMode},
@@ -40,6 +41,7 @@ struct Clients {
     kms: aws_sdk_kms::Client,
     s3: aws_sdk_s3::Client,
     ssm: aws_sdk_ssm::Client,
+    sts: aws_sdk_sts::Client,
 }
 
 impl Aws {
@@ -81,6 +83,20 @@ impl Aws {
     /// The Systems Manager client of a region.
     pub async fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
         self.clients(region).await.ssm
+    }
+
+    /// The Security Token Service client of a region.
+    pub async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
+        self.clients(region).await.sts
+    }
+
+    /// What requests are signed with, as the standard chain or the target tells.
+    pub(crate) async fn credentials(&self) -> Result<aws_credential_types::Credentials, CredentialsError> {
+        let base = self.base.get_or_init(|| configure(&self.target)).await;
+        match base.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await,
+            None => Err(CredentialsError::not_loaded("nothing provides credentials")),
+        }
     }
 
     /// What counts as ready: behind a plain mock server nothing ever comes to life.
@@ -128,6 +144,7 @@ impl Clients {
             kms: client!(aws_sdk_kms),
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
         }
     }
 }

@@ -53,6 +53,7 @@
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
+//! - [`login`]: as whom AWS would be asked
 //! - [`policies`]: rules that most stacks want to keep
 //! - [`ids`]: typed identifiers
 //! - [`key`]: keys of KMS that wrap the key of a store's secrets
@@ -68,6 +69,7 @@ mod error;
 pub mod iam;
 pub mod ids;
 pub mod key;
+pub mod login;
 pub mod machine;
 pub mod objects;
 pub mod policies;

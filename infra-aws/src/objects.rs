@@ -21,25 +21,62 @@ use std::{fmt, sync::Arc};
 
 const STORE: &str = "S3";
 
-/// The bucket of a URL `s3://BUCKET/PREFIX?region=REGION` as an object store, and the prefix; the region is us-east-1
-/// unless said. Puts are made on conditions, which AWS has had since 2024.
-pub async fn objects(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
-    let wrong = |why: &str| {
-        Diagnostic::error(format!("`{url}` names no bucket: {why}")).hint("write `s3://BUCKET/PREFIX?region=us-east-1`")
-    };
-    let rest = url.strip_prefix("s3://").ok_or_else(|| wrong("it does not begin with `s3://`"))?;
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
-    if bucket.is_empty() {
-        return Err(wrong("the bucket is missing"));
+/// The scheme of the URLs: `infra_cli::Cli::new(programs).backend(objects::SCHEME, objects::open)` lets a command line
+/// keep states in S3.
+pub const SCHEME: &str = "s3";
+
+/// The bucket of a URL `s3://BUCKET/PREFIX?region=REGION&endpoint=URL` as an object store, and the prefix. The region is
+/// us-east-1 unless said, the endpoint AWS's own. Puts are made on conditions, which AWS has had since 2024.
+pub async fn open(url: String) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
+    open_at(&Target::aws(), &url).await
+}
+
+/// The same on another target, whose endpoint is taken unless the URL names one.
+pub async fn open_at(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
+    let Place { bucket, prefix, region, endpoint } = Place::of(url)?;
+    let endpoint = endpoint.or_else(|| target.endpoint.clone());
+    let client = Aws::new(&Target { endpoint, ..target.clone() }).s3(&region).await;
+    Ok((Arc::new(Bucket { client, name: bucket }), prefix))
+}
+
+/// What a URL says.
+#[derive(Debug, PartialEq)]
+struct Place {
+    bucket: String,
+    prefix: String,
+    region: String,
+    endpoint: Option<String>,
+}
+
+impl Place {
+    fn of(url: &str) -> std::result::Result<Self, Diagnostic> {
+        let wrong = |why: &str| {
+            Diagnostic::error(format!("`{url}` names no bucket: {why}"))
+                .hint("write `s3://BUCKET/PREFIX?region=us-east-1`")
+        };
+        let rest = url.strip_prefix("s3://").ok_or_else(|| wrong("it does not begin with `s3://`"))?;
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
+        if bucket.is_empty() {
+            return Err(wrong("the bucket is missing"));
+        }
+        let mut place = Self {
+            bucket: bucket.to_owned(),
+            prefix: prefix.trim_matches('/').to_owned(),
+            region: "us-east-1".to_owned(),
+            endpoint: None,
+        };
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            match (name.as_ref(), value.as_ref()) {
+                ("region", region) if !region.is_empty() => place.region = region.to_owned(),
+                ("endpoint", endpoint) if endpoint.starts_with("http://") || endpoint.starts_with("https://") => {
+                    place.endpoint = Some(endpoint.to_owned());
+                }
+                _ => return Err(wrong(&format!("`{name}={value}` is neither `region=…` nor `endpoint=http…`"))),
+            }
+        }
+        Ok(place)
     }
-    let region = match query.split_once('=') {
-        None if query.is_empty() => "us-east-1",
-        Some(("region", region)) if !region.is_empty() => region,
-        _ => return Err(wrong(&format!("`{query}` is not `region=…`"))),
-    };
-    let client = Aws::new(target).s3(region).await;
-    Ok((Arc::new(Bucket { client, name: bucket.to_owned() }), prefix.trim_matches('/').to_owned()))
 }
 
 /// A bucket.
@@ -202,6 +239,8 @@ where
     };
     let (path, source) = (path.to_string(), told.into());
     match status {
+        // Not the same as an object that is not there, for then a stack would be taken to have nothing.
+        Some(404) if error.code() == Some("NoSuchBucket") => Error::Generic { store: STORE, source },
         Some(404) => Error::NotFound { path, source },
         Some(304) => Error::NotModified { path, source },
         // 409 is what a put answers while another one of the same key is under way.
@@ -209,5 +248,23 @@ where
         Some(401) => Error::Unauthenticated { path, source },
         Some(403) => Error::PermissionDenied { path, source },
         _ => Error::Generic { store: STORE, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn urls_name_buckets() {
+        let place = Place::of("s3://b/team/infra/?region=eu-west-1&endpoint=http%3A%2F%2F127.0.0.1%3A5000").unwrap();
+        let endpoint = Some("http://127.0.0.1:5000".to_owned());
+        let (bucket, prefix, region) = ("b".to_owned(), "team/infra".to_owned(), "eu-west-1".to_owned());
+        assert_eq!(place, Place { bucket, prefix, region, endpoint });
+        assert_eq!(Place::of("s3://b").unwrap().region, "us-east-1");
+        for wrong in ["s3://", "s3:///x", "gs://b", "s3://b?zone=a", "s3://b?region=", "s3://b?endpoint=host"] {
+            assert!(Place::of(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -41,8 +41,12 @@ async fn live(endpoint: &str) {
     let bucket = format!("states-{}", std::process::id());
     let made = infra_aws::Aws::new(&target).s3("us-east-1").await.create_bucket().bucket(&bucket).send().await;
     made.unwrap();
-    let (objects, prefix) = infra_aws::objects::objects(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
+    let (objects, prefix) = infra_aws::objects::open_at(&target, &format!("s3://{bucket}/team/infra")).await.unwrap();
     assert_eq!(prefix, "team/infra");
+    let nowhere = infra_aws::objects::open_at(&target, "s3://no-such-bucket/team").await.unwrap().0;
+    let error = ObjectStateStore::new(nowhere, "team").peek("program", "dev").await.unwrap_err();
+    assert!(error.to_string().contains("NoSuchBucket"), "{error}");
+
     let store = ObjectStateStore::new(objects, &prefix).unlocked_by(Unlock::default().passphrase("a long one"));
 
     let engine = Engine::new("program", "dev", store.clone());
