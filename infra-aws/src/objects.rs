@@ -1,6 +1,6 @@
 //! S3 as an object store, for states: what infra-core's store needs, through the same SDK client as everything else.
 
-use crate::client::Aws;
+use crate::{client::Aws, error::aws_error};
 use async_trait::async_trait;
 use aws_sdk_s3::{
     Client,
@@ -227,6 +227,14 @@ fn meta(
     }
 }
 
+/// Nobody was asked, or nobody answered.
+fn unanswered<E>(error: SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    Error::Generic { store: STORE, source: aws_error("the object store")(error).message.into() }
+}
+
 fn failed<E>(path: &Path, error: SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -235,7 +243,9 @@ where
     let told = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        _ => aws_smithy_types::error::display::DisplayErrorContext(&error).to_string(),
+        // The answer to a HEAD has no body.
+        _ if status.is_some() => "the answer has no body".to_owned(),
+        _ => return unanswered(error),
     };
     let (path, source) = (path.to_string(), told.into());
     match status {

@@ -555,12 +555,15 @@ impl State {
         if request.verb == Verb::Delete {
             return;
         }
+        // A create that is found late may have used what is gone by now.
+        let mut dependencies = request.dependencies;
+        dependencies.retain(|used| self.resources.contains_key(used));
         let mut generation = Generation {
             id: Some(live.id),
             region: request.region,
             inputs: live.inputs.unwrap_or(request.inputs),
             outputs: live.outputs,
-            dependencies: request.dependencies,
+            dependencies,
             generation: request.generation,
             operation: Some(request.operation),
             uncertain,
@@ -652,5 +655,24 @@ impl State {
         if resource.current.is_none() && resource.deposed.is_empty() {
             self.resources.remove(urn);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_found_late_does_not_depend_on_what_is_gone() {
+        let urn = |name: &str| Urn::new("dev", "p", "t:T", name).unwrap();
+        let mut state = State::new("p", "dev", "seed".into());
+        let operation = OperationId::random().unwrap();
+        let request = Request::new(operation.clone(), Verb::Create, urn("late"), Value::empty(), "seed");
+        state.apply(Entry::Intent(Request { dependencies: vec![urn("gone")], ..request }));
+        let live = Live { id: "late-1".into(), inputs: None, outputs: Value::empty() };
+        state.apply(Entry::Done { operation, live: Some(live) });
+        state.verify().unwrap();
+        assert_eq!(state.live_count(), 1);
     }
 }

@@ -183,12 +183,11 @@ pub enum StoreError {
         error: std::io::Error,
     },
     /// The object store refused, or did not answer.
-    #[error("{path}: {error}")]
+    #[error("{path}: {}", innermost(error))]
     Object {
         /// Which object.
         path: String,
         /// Why.
-        #[source]
         error: object_store::Error,
     },
     /// A file or an object holds something else than it should.
@@ -234,6 +233,13 @@ pub enum StoreError {
     Journal(String),
 }
 
+/// What an object store's client said, without the names of the layers that it came through.
+fn innermost(error: &object_store::Error) -> String {
+    let error: &dyn std::error::Error = error;
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
+}
+
 fn described(holder: Option<&Holder>) -> String {
     holder.map_or_else(|| "an unknown process".into(), ToString::to_string)
 }
@@ -249,6 +255,9 @@ impl StoreError {
             Self::Unbreakable { holder: Some(holder) } => {
                 Some(format!("end process {} on {}", holder.process, holder.host))
             }
+            Self::Object { .. } => Some(
+                "nothing was changed; look at the backend's URL, at its region, and at the credentials (`login-check`)".into(),
+            ),
             Self::Lost { .. } => Some(
                 "nothing new was begun, and what was running is written down as open: run it again, and it is settled first".into(),
             ),

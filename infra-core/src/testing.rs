@@ -39,7 +39,7 @@ pub use program::{DeclaredProgram, NotDeclared, declare, declare_with};
 use crate::{
     diagnostic::Diagnostic,
     provider::{ErrorKind, Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
-    state::{Live, Request},
+    state::{Live, OperationId, Request},
     urn::Urn,
     value::{Map, Value},
 };
@@ -67,6 +67,9 @@ struct World {
     made: u64,
     outputs: HashMap<String, Box<Outputs>>,
     faults: Option<Box<Faults>>,
+    /// How many looks for what an operation made find nothing.
+    lag: u32,
+    looks: HashMap<OperationId, u32>,
 }
 
 /// What goes wrong with a call.
@@ -101,9 +104,16 @@ impl FakeCloud {
         self.world().faults = Some(Box::new(faults));
     }
 
+    /// Lets so many looks for what a create made find nothing yet, as where reads lag behind writes.
+    pub fn lag(&self, looks: u32) {
+        self.world().lag = looks;
+    }
+
     /// Nothing goes wrong any more.
     pub fn heal(&self) {
-        self.world().faults = None;
+        let mut world = self.world();
+        world.faults = None;
+        world.lag = 0;
     }
 
     /// Everything that exists: URN → ids.
@@ -222,7 +232,12 @@ impl Inspect for FakeCloud {
     }
 
     async fn find(&self, request: &Request, _: &[Value]) -> Result<Outcome, ProviderError> {
-        Ok(self.world().of_operation(request).map_or(Outcome::Absent, Outcome::Found))
+        let mut world = self.world();
+        let lag = world.lag;
+        let looks = world.looks.entry(request.operation.clone()).or_default();
+        *looks += 1;
+        let found = (*looks > lag).then(|| world.of_operation(request)).flatten();
+        Ok(found.map_or(Outcome::Absent, Outcome::Found))
     }
 
     async fn lookup(&self, request: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {

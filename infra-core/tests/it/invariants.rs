@@ -50,22 +50,28 @@ fn program(declarations: Vec<Declared>) -> impl Fn(&Stack, &Config) -> Result + 
 #[derive(Clone, Debug)]
 struct Mishap {
     faults: Vec<u8>,
+    /// How many looks for what was made find nothing yet.
+    lag: u32,
     polls: Option<u8>,
     parallel: usize,
 }
 
 fn mishap() -> impl Strategy<Value = Mishap> {
-    (proptest::collection::vec(0..6_u8, 0..12), proptest::option::of(0..80_u8), 1..5_usize)
-        .prop_map(|(faults, polls, parallel)| Mishap { faults, polls, parallel })
+    (proptest::collection::vec(0..8_u8, 0..12), 0..3_u32, proptest::option::of(0..80_u8), 1..5_usize)
+        .prop_map(|(faults, lag, polls, parallel)| Mishap { faults, lag, polls, parallel })
 }
 
 async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
     let life = Lifecycle::new();
-    for (declarations, Mishap { mut faults, polls, parallel }) in runs.clone() {
+    for (declarations, Mishap { mut faults, lag, polls, parallel }) in runs.clone() {
+        life.cloud.lag(lag);
         life.cloud.faults(move |_| match faults.pop() {
+            // Throttled, or refused.
             Some(0) => Some(Fault::Before),
             Some(1) => Some(Fault::After),
             Some(2) => Some(Fault::Lost),
+            // Only death ends that.
+            Some(3) if polls.is_some() => Some(Fault::Hang),
             _ => None,
         });
         let program = program(declarations);
