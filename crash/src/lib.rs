@@ -49,6 +49,7 @@ pub mod life;
 pub mod moment;
 pub mod place;
 pub mod programs;
+pub mod shelf;
 pub mod world;
 
 /// What a part of the harness returns; its errors are read by people.

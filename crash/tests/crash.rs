@@ -11,8 +11,12 @@ use crash::{
 const SEED: u64 = 20_261_121;
 
 fn harness(broken: Option<Broken>) -> Harness {
+    prepared(Store::Files, broken, 2)
+}
+
+fn prepared(store: Store, broken: Option<Broken>, jobs: usize) -> Harness {
     let program = env!("CARGO_BIN_EXE_crash").into();
-    let settings = Settings { program, store: Store::Files, broken, parallel: 4, jobs: 2, seed: SEED, keep: 0 };
+    let settings = Settings { program, store, broken, parallel: 4, jobs, seed: SEED, keep: 0 };
     Harness::prepare(settings).unwrap()
 }
 
@@ -53,6 +57,21 @@ fn a_kill_at_a_boundary_loses_nothing() {
 fn a_kill_at_any_moment_loses_nothing() {
     let harness = harness(None);
     lose_nothing(&harness, harness.random(50));
+}
+
+/// Whoever comes next has to wait until the lease of the killed run has expired, most of the time.
+#[test]
+fn a_kill_while_the_state_is_in_an_object_store_loses_nothing() {
+    let harness = prepared(Store::Objects, None, 8);
+    let moments = harness.moments().into_iter().filter(|(_, moment)| {
+        ["LeaseTake", "LeaseRenew", "LeaseRelease", "ObjectPut", "ObjectPutDone", "ObjectDelete"]
+            .contains(&moment.name.as_str())
+    });
+    let moments: Vec<_> = moments.collect();
+    let every = moments.len().div_ceil(16);
+    let lives = one_of_each(harness.enumerated(moments.into_iter().step_by(every)));
+    let outcomes = lose_nothing(&harness, lives);
+    assert!(outcomes.iter().any(|outcome| outcome.fallen > 0));
 }
 
 /// Kills `command` at boundaries of this name, brings everything in order, and expects to be told that something is not.

@@ -8,9 +8,14 @@ use infra_core::{
     Lookup, Output, Schema,
     provider::{Context, LookupHandler, ProviderError},
 };
+use object::ReadCache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 /// A binary of the workspace that the running program belongs to, built by `cargo build` (with `--release` when the
 /// running program is a release build) whenever a plan is made; or a file that has been built already.
@@ -117,9 +122,13 @@ struct Program {
 }
 
 fn read(path: &Path, here: bool) -> Result<Program, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    let needs = if here { inspect::needs_here(&bytes) } else { inspect::needs(&bytes) }?;
-    Ok(Program { sha256: hex::encode(Sha256::digest(&bytes)), size: bytes.len() as u64, needs })
+    let mut file = File::open(path).map_err(|error| error.to_string())?;
+    let mut digest = Sha256::new();
+    let size = io::copy(&mut file, &mut digest).map_err(|error| error.to_string())?;
+    // Only the parts that are looked at: programs are large.
+    let parts = ReadCache::new(file);
+    let needs = if here { inspect::needs_here(&parts) } else { inspect::needs(&parts) }?;
+    Ok(Program { sha256: hex::encode(digest.finalize()), size, needs })
 }
 
 #[cfg(test)]

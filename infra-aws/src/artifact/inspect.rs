@@ -1,7 +1,7 @@
 //! What a program needs of the host it runs on.
 
 use crate::machine::Architecture;
-use object::{Object, read::elf::ElfFile64};
+use object::{Endianness, Object, ReadRef, read::elf::ElfFile64};
 
 pub(super) const HINT: &str =
     "give a 64-bit Linux program for x86-64 or ARM; INFRA_ARTIFACT_<NAME>=/path takes one that was built elsewhere";
@@ -15,8 +15,8 @@ pub(super) struct Needs {
 }
 
 /// What a Linux program needs.
-pub(super) fn needs(program: &[u8]) -> Result<Needs, String> {
-    let file: ElfFile64<'_> =
+pub(super) fn needs<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
+    let file: ElfFile64<'_, Endianness, _> =
         ElfFile64::parse(program).map_err(|error| format!("this is no Linux program: {error}"))?;
     let architecture = match file.architecture() {
         object::Architecture::X86_64 => Architecture::X86_64,
@@ -29,7 +29,7 @@ pub(super) fn needs(program: &[u8]) -> Result<Needs, String> {
 }
 
 /// What a program for this very machine needs, which may be no Linux.
-pub(super) fn needs_here(program: &[u8]) -> Result<Needs, String> {
+pub(super) fn needs_here<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
     let here = Architecture::here().ok_or("this machine's architecture is not supported")?;
     if !cfg!(target_os = "linux") {
         return Ok(Needs { architecture: here, glibc: None });
@@ -41,7 +41,7 @@ pub(super) fn needs_here(program: &[u8]) -> Result<Needs, String> {
 }
 
 /// The versions of the GNU C library that the program asks the loader for.
-fn glibc_versions(file: &ElfFile64<'_>) -> object::Result<Vec<(u32, u32)>> {
+fn glibc_versions<'a>(file: &ElfFile64<'a, Endianness, impl ReadRef<'a>>) -> object::Result<Vec<(u32, u32)>> {
     let (endian, data, sections) = (file.endian(), file.data(), file.elf_section_table());
     let mut versions = Vec::new();
     if let Some((libraries, link)) = sections.gnu_verneed(endian, data)? {
@@ -77,14 +77,14 @@ mod tests {
 
     #[test]
     fn scripts_are_no_programs() {
-        assert!(needs(b"#!/bin/sh\n").unwrap_err().contains("no Linux program"));
+        assert!(needs(&b"#!/bin/sh\n"[..]).unwrap_err().contains("no Linux program"));
     }
 
     #[test]
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     fn this_test_needs_a_glibc() {
         let program = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let needs = needs(&program).unwrap();
+        let needs = needs(&program[..]).unwrap();
         assert_eq!(Some(needs.architecture), Architecture::here());
         assert!(needs.glibc.unwrap().starts_with("2."));
     }
