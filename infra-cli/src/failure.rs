@@ -70,7 +70,7 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     for diagnostic in &failure.diagnostics {
         if json {
             let event = infra_core::event::Event::Message(diagnostic.clone());
-            println!("{}", serde_json::to_string(&event).unwrap_or_default());
+            say!("{}", serde_json::to_string(&event).unwrap_or_default());
         } else {
             eprintln!("{}", style::diagnostic(diagnostic));
         }

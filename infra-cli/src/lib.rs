@@ -25,6 +25,14 @@
 //! - `render`: events as text, in place on a terminal, or as JSON lines
 //! - `failure`: what ends a command, and with which exit code
 
+/// Prints a line. That nobody reads it any more, as behind `| head`, is no reason to end halfway.
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout().lock(), $($words)*);
+    }};
+}
+
 mod arguments;
 mod commands;
 mod failure;

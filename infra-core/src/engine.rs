@@ -242,7 +242,10 @@ impl Engine {
     /// Makes everything be as the program says.
     pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
-        self.run("up", &self.declare(program)?, Keep::Declaration).await
+        let declared = self.declare(program)?;
+        let report = self.run("up", &declared, Keep::Declaration).await;
+        discard(declared.graph);
+        report
     }
 
     /// Deletes everything. The program is run only for the providers it declares.
@@ -320,6 +323,7 @@ impl Engine {
         self.conclude(session, &mut state, finished).await?;
         let report = outcome?;
         self.finished(&report, &state, begun);
+        discard(state);
         Ok(report)
     }
 

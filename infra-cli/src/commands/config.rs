@@ -37,11 +37,11 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             (key.clone(), shown)
         });
         let document: serde_json::Map<_, _> = shown.collect();
-        println!("{}", serde_json::to_string_pretty(&document).map_err(io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(&document).map_err(io::Error::from)?);
         return Ok(());
     }
     if config.values().is_empty() {
-        println!("the stack `{}` of `{}` has no configuration", session.stack, session.program.name());
+        say!("the stack `{}` of `{}` has no configuration", session.stack, session.program.name());
     }
     let width = config.values().keys().map(|key| key.chars().count()).max().unwrap_or_default();
     for (key, value) in config.values() {
@@ -49,7 +49,7 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             StoredValue::Plain(text) => text.as_str(),
             StoredValue::Sealed(_) => "[secret]",
         };
-        println!("{key:width$}  {shown}");
+        say!("{key:width$}  {shown}");
     }
     Ok(())
 }
@@ -72,9 +72,9 @@ async fn get(session: &Session<'_>, key: &str, show_secrets: bool) -> Result<(),
         }
     };
     if session.json {
-        println!("{}", json!(text));
+        say!("{}", json!(text));
     } else {
-        println!("{text}");
+        say!("{text}");
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<Exit
         GraphFormat::Dot => dot(&graph),
         GraphFormat::Svg => svg(&graph)?,
     };
-    println!("{}", text.trim_end());
+    say!("{}", text.trim_end());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,11 +8,11 @@ pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode,
     let history = session.offline().history().await?;
     let shown = &history[history.len().saturating_sub(lines)..];
     if session.json {
-        println!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);
     }
     if shown.is_empty() {
-        println!("nothing was done to the stack `{}` of `{}` yet", session.stack, session.program.name);
+        say!("nothing was done to the stack `{}` of `{}` yet", session.stack, session.program.name);
     }
     let head = ["SERIAL", "WHEN", "WHO", "COMMAND", "TOOK", "WHAT", ""];
     print!("{}", style::table(head, shown.iter().map(row)));

@@ -26,13 +26,13 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
     session.stop_empty_cloud().await;
     let adopted = adopted?;
     if session.json {
-        println!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);
     }
     for adopted in &adopted {
-        println!("// {} is {} now\n{}\n", adopted.id, adopted.urn.short(), adopted.declaration);
+        say!("// {} is {} now\n{}\n", adopted.id, adopted.urn.short(), adopted.declaration);
     }
-    println!("Put this into the program; what is imported is protected until then (`state unprotect`).");
+    say!("Put this into the program; what is imported is protected until then (`state unprotect`).");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -34,9 +34,9 @@ pub(super) async fn run(session: &Session<'_>, command: Local) -> Result<ExitCod
 
 fn answer(session: &Session<'_>, json: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
     if session.json {
-        println!("{}", serde_json::to_string_pretty(json).map_err(std::io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(json).map_err(std::io::Error::from)?);
     } else {
-        println!("{}", text());
+        say!("{}", text());
     }
     Ok(())
 }
@@ -108,7 +108,7 @@ async fn logs(directory: &Path, instance: Option<&str>, lines: usize) -> Result<
             let missing = Diagnostic::error(format!("there is no log: {error}")).about(log.display());
             Failure::wrong_use(missing.hint("the local cloud has not run in this directory"))
         })?;
-        text.iter().for_each(|line| println!("{line}"));
+        text.iter().for_each(|line| say!("{line}"));
         return Ok(());
     };
     let status = running(directory).await?;
@@ -124,8 +124,8 @@ async fn logs(directory: &Path, instance: Option<&str>, lines: usize) -> Result<
     }
     for instance in instances {
         for service in &instance.services {
-            println!("{} {} {}", instance.id, service.name, service.log.display());
-            tail(&service.log, lines)?.iter().for_each(|line| println!("  {line}"));
+            say!("{} {} {}", instance.id, service.name, service.log.display());
+            tail(&service.log, lines)?.iter().for_each(|line| say!("  {line}"));
         }
     }
     Ok(())

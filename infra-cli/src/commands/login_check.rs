@@ -18,12 +18,12 @@ pub(super) async fn run(session: &Session<'_>, cli: &Cli) -> Result<ExitCode, Fa
     if session.json {
         let told: serde_json::Map<_, _> =
             told.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect();
-        println!("{}", serde_json::Value::from(told));
+        say!("{}", serde_json::Value::from(told));
         return Ok(ExitCode::SUCCESS);
     }
     let width = told.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in told {
-        println!("{name:width$}  {value}");
+        say!("{name:width$}  {value}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -25,8 +25,8 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<Exi
             let secret = Failure::failed(format!("the output `{name}` is secret"));
             return Err(secret.hint("add `--show-secrets`, or write it to a file with `--key-file PATH`"));
         }
-        None if session.json => println!("{}", value.to_json()),
-        None => println!("{}", plain(value).trim_end_matches('\n')),
+        None if session.json => say!("{}", value.to_json()),
+        None => say!("{}", plain(value).trim_end_matches('\n')),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -36,7 +36,7 @@ fn show_all(session: &Session<'_>, arguments: &Output, outputs: &BTreeMap<String
     if session.json {
         let document: serde_json::Map<_, _> =
             outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect();
-        println!("{}", serde_json::to_string_pretty(&document).map_err(std::io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(&document).map_err(std::io::Error::from)?);
         return Ok(());
     }
     let width = outputs.keys().map(String::len).max().unwrap_or_default();
@@ -45,7 +45,7 @@ fn show_all(session: &Session<'_>, arguments: &Output, outputs: &BTreeMap<String
             serde_json::Value::String(text) => text,
             other => other.to_string(),
         };
-        println!("{name:width$}  {}", text.trim_end_matches('\n').replace('\n', &format!("\n{:width$}  ", "")));
+        say!("{name:width$}  {}", text.trim_end_matches('\n').replace('\n', &format!("\n{:width$}  ", "")));
     }
     Ok(())
 }

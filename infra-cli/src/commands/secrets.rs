@@ -17,8 +17,8 @@ pub(super) async fn run(session: &Session<'_>, command: arguments::Secrets) -> R
     match command {
         arguments::Secrets::Status => match key_status(session.store()).await? {
             Some(status) => show(session, &status),
-            None if session.json => println!("null"),
-            None => println!("no key yet: one is made with the first secret or the first `up`"),
+            None if session.json => say!("null"),
+            None => say!("no key yet: one is made with the first secret or the first `up`"),
         },
         arguments::Secrets::Rotate => rotated(session).await?,
         arguments::Secrets::Rewrap(how) => {
@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session<'_>, command: arguments::Secrets) -> R
 async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
     let rotation = rotate(session.store()).await.map_err(|error| Failure::of(error.diagnostic()))?;
     if session.json {
-        println!(
+        say!(
             "{}",
             json!({
                 "from": rotation.from, "to": rotation.to, "stacks": rotation.stacks, "finished": rotation.finished,
@@ -43,9 +43,9 @@ async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
     }
     let (from, to, stacks) = (rotation.from, rotation.to, rotation.stacks);
     let stacks = if stacks == 1 { "1 stack".to_owned() } else { format!("{stacks} stacks") };
-    println!("the secrets of {stacks} are under key {to}; key {from} is no more");
+    say!("the secrets of {stacks} are under key {to}; key {from} is no more");
     if rotation.finished {
-        println!("an earlier rotation was brought to its end; run it again for a further key");
+        say!("an earlier rotation was brought to its end; run it again for a further key");
     }
     Ok(())
 }
@@ -89,14 +89,14 @@ fn key_url(key: &str) -> Result<String, Failure> {
 fn show(session: &Session<'_>, status: &KeyStatus) {
     let KeyStatus { place, wrapped_by, current, retiring } = status;
     if session.json {
-        println!("{}", json!({"place": place, "wrapped_by": wrapped_by, "current": current, "retiring": retiring}));
+        say!("{}", json!({"place": place, "wrapped_by": wrapped_by, "current": current, "retiring": retiring}));
         return;
     }
-    println!("kept in     {place}");
-    println!("wrapped by  {wrapped_by}");
-    println!("key in use  {current}");
+    say!("kept in     {place}");
+    say!("wrapped by  {wrapped_by}");
+    say!("key in use  {current}");
     if let Some(retiring) = retiring {
-        println!("retiring    {retiring}  (a rotation did not come to its end: run `secrets rotate` again)");
+        say!("retiring    {retiring}  (a rotation did not come to its end: run `secrets rotate` again)");
     }
 }
 

@@ -35,14 +35,14 @@ pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Re
 
 fn tell(session: &Session<'_>, what: &str, urns: &[Urn]) {
     if session.json {
-        println!("{}", json!(urns));
+        say!("{}", json!(urns));
         return;
     }
     if urns.is_empty() {
-        println!("nothing to do");
+        say!("nothing to do");
     }
     for urn in urns {
-        println!("{}  {what}", urn.short());
+        say!("{}  {what}", urn.short());
     }
 }
 
@@ -68,7 +68,7 @@ async fn show(session: &Session<'_>, pattern: &Pattern) -> Result<(), Failure> {
         json!({"urn": urn, "current": resource.current.as_ref().map(described), "deposed": deposed})
     });
     for document in documents {
-        println!("{document:#}");
+        say!("{document:#}");
     }
     Ok(())
 }
@@ -78,9 +78,9 @@ async fn verify(session: &Session<'_>) -> Result<(), Failure> {
     let state = session.offline().state().await?;
     let (resources, open) = state.map_or((0, 0), |state| (state.live_count(), state.open.len()));
     if session.json {
-        println!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
+        say!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
     } else {
-        println!("sound: {resources} resources, {open} open operations");
+        say!("sound: {resources} resources, {open} open operations");
     }
     Ok(())
 }
@@ -93,11 +93,11 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             .iter()
             .map(|(urn, thing)| json!({"urn": urn, "id": thing.id, "region": thing.region, "dependencies": thing.dependencies}))
             .collect();
-        println!("{}", serde_json::to_string_pretty(&lines).map_err(std::io::Error::from)?);
+        say!("{}", serde_json::to_string_pretty(&lines).map_err(std::io::Error::from)?);
         return Ok(());
     }
     if things.is_empty() {
-        println!("the stack `{}` of `{}` has nothing", session.stack, session.program.name);
+        say!("the stack `{}` of `{}` has nothing", session.stack, session.program.name);
     }
     let rows = things.iter().map(|(urn, thing)| {
         let (kind, name) = (urn.kind().to_owned(), urn.name().to_owned());

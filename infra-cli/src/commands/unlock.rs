@@ -23,9 +23,9 @@ pub(super) async fn run(session: &Session<'_>, yes: bool) -> Result<ExitCode, Fa
     }
     let holder = session.offline().unlock().await?;
     match holder {
-        _ if session.json => println!("{}", json!({"was_held_by": holder})),
-        Some(holder) => println!("the stack `{}` is free; {holder} held it", session.stack),
-        None => println!("nobody holds the stack `{}`", session.stack),
+        _ if session.json => say!("{}", json!({"was_held_by": holder})),
+        Some(holder) => say!("the stack `{}` is free; {holder} held it", session.stack),
+        None => say!("nobody holds the stack `{}`", session.stack),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -147,10 +147,13 @@ impl Journal {
 
 impl Writer {
     /// Waits until everything that was handed over is written and the lock is given back.
-    pub(super) async fn close(self) -> Result<(), StoreError> {
+    pub(super) async fn close(mut self) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
         self.sender.send(Message::Close { done: Some(done) }).map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())?
+        let closed = answer.await.map_err(|_| ended())?;
+        // Nothing is left to wait for but memory to be freed.
+        self.thread = None;
+        closed
     }
 }
 
