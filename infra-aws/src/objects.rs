@@ -68,7 +68,7 @@ impl Place {
         };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match (name.as_ref(), value.as_ref()) {
-                ("region", region) if !region.is_empty() => place.region = region.to_owned(),
+                ("region", region) if !region.is_empty() => region.clone_into(&mut place.region),
                 ("endpoint", endpoint) if endpoint.starts_with("http://") || endpoint.starts_with("https://") => {
                     place.endpoint = Some(endpoint.to_owned());
                 }

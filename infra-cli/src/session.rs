@@ -241,9 +241,10 @@ async fn backend(url: &str, cli: &Cli, unlock: Unlock) -> Result<Arc<dyn KeyedSt
         Some((scheme, _)) => scheme,
     };
     let Some(open) = cli.backends.get(scheme) else {
-        let known: String = cli.backends.keys().map(|scheme| format!(", or `--backend {scheme}://…`")).collect();
+        let examples = std::iter::once("`--backend file:///var/lib/infra`".to_owned());
+        let examples = examples.chain(cli.backends.keys().map(|scheme| format!("`--backend {scheme}://…`")));
         let unknown = Diagnostic::error(format!("states cannot be kept in `{scheme}://…`"));
-        let hint = format!("name a directory, such as `--backend file:///var/lib/infra`{known}");
+        let hint = format!("write {}", examples.collect::<Vec<_>>().join(" or "));
         return Err(Failure::wrong_use(unknown.hint(hint)));
     };
     let (objects, prefix) = open(url.to_owned()).await.map_err(Failure::wrong_use)?;

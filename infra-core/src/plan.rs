@@ -1,6 +1,6 @@
 //! What would have to be done to get from the last known state to what is declared.
 //!
-//! Planning never changes anything, and cannot: it is given nothing but an [`Inspect`].
+//! Planning never changes anything, and cannot: it is given nothing but an [`Inspect`](crate::provider::Inspect).
 
 mod decide;
 mod deletions;

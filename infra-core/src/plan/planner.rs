@@ -178,10 +178,10 @@ impl<'a> Planner<'a> {
             renamed_from: self.names.get(&node.urn).cloned(),
             ..Step::new(node.urn.clone(), Action::Same)
         });
-        self.to_be_judged(node, Action::Same, || recorded.inputs.clone());
+        self.judge_later(node, Action::Same, || recorded.inputs.clone());
     }
 
-    fn to_be_judged(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
+    fn judge_later(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
         if !self.options.policies.is_empty() {
             self.judged.push((node, action, inputs()));
         }
@@ -226,7 +226,7 @@ impl<'a> Planner<'a> {
             inputs: (self.options.tell_inputs && action != Action::Same).then(|| pinned(&inputs)),
             ..Step::new(node.urn.clone(), action)
         });
-        self.to_be_judged(node, action, || inputs);
+        self.judge_later(node, action, || inputs);
     }
 
     /// Asks the policies about everything that is declared.
