@@ -119,6 +119,16 @@ pub enum GraphError {
         /// To which output.
         property: String,
     },
+    /// Two options of one declaration cannot both be kept.
+    #[error("`{}` {one} and {other}: take one of the two away", urn.short())]
+    Contradiction {
+        /// Whose.
+        urn: Urn,
+        /// What the one asks for.
+        one: String,
+        /// What the other asks for.
+        other: String,
+    },
     /// Declarations wait for each other.
     #[error("these resources wait for each other, so none can be first: {}", Links(.0))]
     Cycle(Vec<Link>),
@@ -170,6 +180,7 @@ impl ResourceGraph {
         let contents = contents(&graph);
         for at in graph.node_indices() {
             let node: &Node = &graph[at];
+            errors.extend(contradiction(node));
             let mut edges = Vec::new();
             for used in &node.options.depends_on {
                 for content in contents.get(used).into_iter().flatten() {
@@ -282,6 +293,21 @@ fn order(graph: &DiGraph<Node, String>) -> Vec<NodeIndex> {
         }
     }
     order
+}
+
+/// Options that cannot both be kept.
+fn contradiction(node: &Node) -> Option<GraphError> {
+    let options = &node.options;
+    let told = |one: String, other: String| GraphError::Contradiction { urn: node.urn.clone(), one, other };
+    let ignored = options.ignore_changes.iter();
+    let both = ignored.flat_map(|ignored| options.replace_on_changes.iter().map(move |replacing| (ignored, replacing)));
+    let both = both.filter(|(ignored, replacing)| ignored.covers(replacing)).map(|(ignored, replacing)| {
+        told(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
+    });
+    let goes = options.deleted_with.as_ref().filter(|_| options.retain_on_delete == Some(true)).map(|container| {
+        told("lives on when it is no more declared".into(), format!("goes with `{}`", container.short()))
+    });
+    both.chain(goes).next()
 }
 
 fn foreign_region(node: &Node, reference: &Reference) -> Option<GraphError> {

@@ -55,6 +55,33 @@ fn without_credentials_aws_is_not_asked() {
 }
 
 #[test]
+fn a_backend_that_cannot_be_reached_is_an_error() {
+    let place = Place::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let backend = format!("s3://states/team?endpoint=http://127.0.0.1:{port}");
+    let mut command = place.stack(["--backend", &backend, "up"]);
+    let output = command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in ["the endpoint does not answer", "nothing was changed", "the backend's URL"] {
+        assert!(text.contains(word), "`{word}` is missing in: {text}");
+    }
+    assert_eq!((text.matches("error:").count(), place.status()), (1, None), "{text}");
+}
+
+#[test]
+fn nobody_has_to_read_to_the_end() {
+    let place = Place::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = place.stack(["graph", "--format", "dot"]).stdout(writer).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), text.as_ref()), (Some(0), ""));
+}
+
+#[test]
 fn a_state_that_cannot_be_is_refused_and_kept() {
     let place = Place::new();
     place.run(&["up", "-c", "desired=1"]).expect(0);

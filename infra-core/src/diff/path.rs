@@ -25,6 +25,11 @@ impl PropertyPath {
         })
     }
 
+    /// Whether the other one lies within this one.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.0.len() <= other.0.len() && self.overlaps(other)
+    }
+
     /// Makes what stands at the path in `new` be what stands there in `old`, or be absent when nothing does.
     pub fn restore(&self, old: &Value, new: &mut Value) {
         restore(&self.0, Some(old), new);

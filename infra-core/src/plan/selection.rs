@@ -52,6 +52,10 @@ impl Selection {
 
     /// Resolves the patterns; one that names nothing is an error.
     pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
+        if self.dependents && self.targets.is_empty() && self.exclude.is_empty() {
+            let nothing = Diagnostic::error("the users of what? `dependents` goes with a target, or with an exclusion");
+            return Err(vec![nothing.hint("name one: `--target-urn NAME --dependents`")]);
+        }
         if self.is_everything() {
             return Ok(Selected::default());
         }
@@ -73,6 +77,10 @@ impl Selection {
         let (targets, exclude, replace) = (named(&self.targets), named(&self.exclude), named(&self.replace));
         if let Some(both) = replace.iter().find(|urn| exclude.contains(urn)) {
             problems.push(Diagnostic::error("it is to be replaced and excluded at once").about(both));
+        }
+        if problems.is_empty() && !targets.is_empty() && targets.is_subset(&exclude) {
+            problems
+                .push(Diagnostic::error("everything that is targeted is excluded as well, so nothing would be done"));
         }
         if !problems.is_empty() {
             return Err(problems);

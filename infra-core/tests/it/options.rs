@@ -139,6 +139,23 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
 }
 
 #[tokio::test]
+async fn options_that_contradict_each_other_are_refused() {
+    let life = Lifecycle::new();
+    let program = |stack: &Stack, _: &Config| -> Result {
+        let part = Options::new().ignore_changes(["tags.build"]).replace_on_changes(["tags"]);
+        let net = stack.with(part).add("net", sized(1));
+        let whole = Options::new().ignore_changes(["place"]).replace_on_changes(["place"]);
+        stack.with(whole).add("stuck", sized(1));
+        stack.with(Options::new().retain_on_delete(true).deleted_with(&net.id)).add("torn", sized(1));
+        Ok(())
+    };
+    assert_snapshot!(life.preview(&program).await, @"
+    error: `Thing stuck` ignores changes of `place` and is replaced for changes of `place`: take one of the two away
+    error: `Thing torn` lives on when it is no more declared and goes with `Thing net`: take one of the two away
+    ");
+}
+
+#[tokio::test]
 async fn renamed_things_and_moved_components_stay_what_they_are() {
     let life = Lifecycle::new();
     life.done(&|stack, _| {

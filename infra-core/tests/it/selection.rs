@@ -147,4 +147,11 @@ async fn a_name_that_nothing_has_is_refused() {
     error: it is to be replaced and excluded at once
       at: urn:infra:dev::program::fake:Thing::net
     ");
+    let nothing = Selection { exclude: patterns(&["*"]), ..only(&["net"]) };
+    assert_snapshot!(preview(&life, nothing, &program("a", 1)).await, @"error: everything that is targeted is excluded as well, so nothing would be done");
+    let whose = Selection { dependents: true, ..Selection::default() };
+    assert_snapshot!(preview(&life, whose, &program("a", 1)).await, @"
+    error: the users of what? `dependents` goes with a target, or with an exclusion
+      hint: name one: `--target-urn NAME --dependents`
+    ");
 }
