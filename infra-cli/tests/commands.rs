@@ -1,11 +1,18 @@
 //! Configuration and secrets as the command line shows them. The test runs itself as the `stack` command.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use infra_core::{Config, Result, Stack, random::Password};
+use infra_core::{
+    Config, Options, Result, Stack,
+    diff::Action,
+    options::{Hook, HookContext},
+    random::Password,
+};
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    io::Write,
-    path::Path,
-    process::{Command, ExitCode, Stdio},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, ExitCode, Stdio},
+    time::Duration,
 };
 
 const AS_STACK: &str = "INFRA_TEST_AS_STACK";
@@ -18,6 +25,20 @@ fn program(stack: &Stack, config: &Config) -> Result {
     let zones: Vec<String> = config.object("zones")?.unwrap_or_default();
     let token = config.secret("token")?.unwrap_or_else(|| "none".into());
     let password = stack.add("password", Password::of_length(20));
+    if let Some(gate) = config.get::<PathBuf>("gate")? {
+        let waits = move |_: HookContext| {
+            let gate = gate.clone();
+            async move {
+                while !gate.exists() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok(())
+            }
+        };
+        let gated = Options::new().hook(Hook::before(Action::Create, waits));
+        let gated = stack.with(gated).add("gated", Password::of_length(20));
+        stack.with(Options::new().depends_on(&gated.value)).add("afterwards", Password::of_length(20));
+    }
     stack.export("port", port.into());
     stack.export("zones", zones.into());
     stack.export("token", token);
@@ -29,13 +50,15 @@ fn main() -> ExitCode {
     if std::env::var_os(AS_STACK).is_some() {
         return infra_cli::run([infra_cli::program("p", program)]);
     }
-    let tests: [Test; 6] = [
+    let tests: [Test; 8] = [
         ("values_are_set_shown_and_removed", values_are_set_shown_and_removed),
         ("wrong_use_changes_nothing", wrong_use_changes_nothing),
         ("programs_read_what_was_set", programs_read_what_was_set),
         ("a_passphrase_wraps_the_key", a_passphrase_wraps_the_key),
         ("the_key_is_rotated", the_key_is_rotated),
         ("no_secret_is_shown", no_secret_is_shown),
+        ("ctrl_c_once_finishes_what_runs", ctrl_c_once_finishes_what_runs),
+        ("ctrl_c_twice_stops_at_once", ctrl_c_twice_stops_at_once),
     ];
     for (name, test) in tests {
         test(&Place(tempfile::tempdir().unwrap()));
@@ -62,13 +85,19 @@ impl Place {
         self.run_with(arguments, &[], "")
     }
 
-    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         for variable in std::env::vars().filter(|(name, _)| name.starts_with("INFRA_")) {
             command.env_remove(variable.0);
         }
         command.args(["--directory", self.path().to_str().unwrap(), "--target", "aws"]).args(arguments);
-        command.env(AS_STACK, "1").envs(environment.iter().copied());
+        command.env(AS_STACK, "1");
+        command
+    }
+
+    fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         // A command that reads nothing may have ended before.
@@ -274,6 +303,72 @@ fn no_secret_is_shown(place: &Place) {
         let line = shown.lines().find(|line| line.contains(secret));
         assert_eq!(line, None, "{secret}");
     }
+}
+
+/// A run that has come to what the gate keeps from going on.
+struct AtGate {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl AtGate {
+    fn begin(place: &Place, gate: &str) -> Self {
+        let mut command = place.command(&["--json", "up", "--yes", "-c", &format!("gate={gate}")]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        let mut run = Self { child, out };
+        run.until(&["step_started", "gated"]);
+        run
+    }
+
+    /// Reads up to the line that has all of these words.
+    #[track_caller]
+    fn until(&mut self, words: &[&str]) {
+        let mut line = String::new();
+        while !words.iter().all(|word| line.contains(word)) {
+            line.clear();
+            assert!(self.out.read_line(&mut line).unwrap() > 0, "it has ended without {words:?}");
+        }
+    }
+
+    fn press_ctrl_c(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    fn end(mut self) -> Option<i32> {
+        let mut rest = String::new();
+        std::io::Read::read_to_string(&mut self.out, &mut rest).unwrap();
+        self.child.wait().unwrap().code()
+    }
+}
+
+const FINISHING: &str = "finishing what runs, beginning nothing new";
+
+fn ctrl_c_once_finishes_what_runs(place: &Place) {
+    let gate = place.path().join("gate");
+    let mut run = AtGate::begin(place, gate.to_str().unwrap());
+    run.press_ctrl_c();
+    run.until(&[FINISHING]);
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(run.end(), Some(1));
+    let list = place.run(&["state", "list"]).out;
+    assert!(list.contains("gated") && !list.contains("afterwards"), "{list}");
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
+}
+
+fn ctrl_c_twice_stops_at_once(place: &Place) {
+    let gate = place.path().join("gate");
+    let mut run = AtGate::begin(place, gate.to_str().unwrap());
+    run.press_ctrl_c();
+    run.until(&[FINISHING]);
+    run.press_ctrl_c();
+    run.until(&["stopped"]);
+    assert_eq!(run.end(), Some(130));
+    assert!(!place.run(&["state", "list"]).out.contains("gated"));
+    std::fs::write(&gate, "").unwrap();
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
 }
 
 fn files(directory: &Path) -> String {
