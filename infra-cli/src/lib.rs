@@ -78,12 +78,19 @@ pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
 ///
 /// What belongs to one provider is handed over here, so that the command line knows none:
 ///
-/// ```ignore
-/// Cli::new(programs)
-///     .wrapper(key::SCHEME, key::factory())
-///     .backend(objects::SCHEME, objects::open)
-///     .login(login::check)
-///     .run()
+/// ```no_run
+/// # use infra_cli::{Backend, Cli};
+/// # use infra_core::{Target, diagnostic::Diagnostic};
+/// async fn open(url: String) -> Result<Backend, Diagnostic> {
+///     // … the objects of `s3://BUCKET/PREFIX`
+/// #   unimplemented!("{url}")
+/// }
+///
+/// async fn login(target: Target) -> Result<Vec<(&'static str, String)>, Diagnostic> {
+///     Ok(vec![("account", "123456789012".into())])
+/// }
+///
+/// Cli::new([]).backend("s3", open).login(login).run();
 /// ```
 pub struct Cli {
     programs: Vec<Program>,

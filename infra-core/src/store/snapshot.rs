@@ -211,6 +211,8 @@ mod tests {
         append(&session, &mut state, create("host", &["net"])).await;
         session.fold(&mut state).await.unwrap();
         append(&session, &mut state, create("late", &["host"])).await;
+        let urn = |name| Urn::new("dev", "p", "t:T", name).unwrap();
+        append(&session, &mut state, [Entry::Depends { urn: urn("late"), dependencies: vec![urn("host")] }]).await;
         session.close().await.unwrap();
         store.directory_of("p", "dev")
     }
@@ -292,8 +294,8 @@ mod tests {
         error: …/p/dev/journal: line 1: it does not say which snapshot it follows on, so it is no journal
           hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
         ");
-        assert_snapshot!(refused(&|text| sealed_again(&text.replacen("p::t:T::host", "p::t:T::gone", 1))).await, @r"
-        error: …/p/dev/journal: line 3: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which it does not hold
+        assert_snapshot!(refused(&|text| sealed_again(&text.replace("p::t:T::host", "p::t:T::gone"))).await, @"
+        error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which it does not hold
           hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replacen("\"done\"", "\"finished\"", 1))).await, @"
