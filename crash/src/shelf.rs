@@ -174,7 +174,7 @@ fn failed(error: io::Error) -> Error {
 }
 
 /// Time runs so many times as fast, so that a lease that nobody renews is waited for in seconds.
-const HASTE: u32 = 20;
+const HASTE: u32 = 8;
 
 /// The machine's clock in a hurry.
 #[derive(Debug, Default)]
