@@ -83,7 +83,7 @@ pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
 /// # use infra_core::{Target, diagnostic::Diagnostic};
 /// async fn open(url: String) -> Result<Backend, Diagnostic> {
 ///     // … the objects of `s3://BUCKET/PREFIX`
-/// #   unimplemented!("{url}")
+///     Err(Diagnostic::error(format!("`{url}` names no bucket")))
 /// }
 ///
 /// async fn login(target: Target) -> Result<Vec<(&'static str, String)>, Diagnostic> {

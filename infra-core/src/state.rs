@@ -1,8 +1,12 @@
 //! What was last known of a stack, and how each journal entry changes it.
 
+mod verify;
+
+pub use verify::StateError;
+
 use crate::{urn::Urn, value::Value};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, collections::HashMap, fmt};
+use std::{collections::BTreeMap, fmt};
 
 /// The format of the state that this version writes.
 pub const VERSION: u32 = 1;
@@ -319,47 +323,6 @@ pub enum Entry {
     Outputs(BTreeMap<String, Value>),
 }
 
-/// A state that cannot be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StateError {
-    /// A newer version wrote it.
-    #[error(
-        "it has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a newer one"
-    )]
-    Newer {
-        /// Its format.
-        found: u32,
-    },
-    /// It belongs to something else.
-    #[error("it belongs to stack `{found}`, not to `{expected}`")]
-    Foreign {
-        /// Whose it is: program/stack.
-        found: String,
-        /// Whose it should be.
-        expected: String,
-    },
-    /// A resource depends on one that is not there.
-    #[error("`{user}` depends on `{used}`, which it does not hold")]
-    Dangling {
-        /// Who depends.
-        user: Urn,
-        /// On whom.
-        used: Urn,
-    },
-    /// A declaration of which nothing exists.
-    #[error("`{0}` has neither a current nor a deposed generation")]
-    Empty(Urn),
-    /// Two generations of one declaration have one number.
-    #[error("`{0}` has two generations with one number")]
-    Generations(Urn),
-    /// Resources depend on each other.
-    #[error("`{0}` depends on itself, through others")]
-    Cycle(Urn),
-    /// Two open operations have one id.
-    #[error("the operation {0} is open twice")]
-    Operations(OperationId),
-}
-
 impl State {
     /// The state of a stack of which nothing exists yet.
     pub fn new(program: &str, stack: &str, seed: String) -> Self {
@@ -480,59 +443,6 @@ impl State {
                 self.forget_dependency(&urn);
             }
             Entry::Outputs(outputs) => self.outputs = outputs,
-        }
-    }
-
-    /// Checks every invariant.
-    pub fn verify(&self) -> Result<(), StateError> {
-        if self.version > VERSION {
-            return Err(StateError::Newer { found: self.version });
-        }
-        for (urn, resource) in &self.resources {
-            if (urn.program(), urn.stack()) != (&self.program, &self.stack) {
-                return Err(StateError::Foreign {
-                    found: format!("{}/{}", urn.program(), urn.stack()),
-                    expected: format!("{}/{}", self.program, self.stack),
-                });
-            }
-            if resource.current.is_none() && resource.deposed.is_empty() {
-                return Err(StateError::Empty(urn.clone()));
-            }
-            let mut numbers = std::collections::BTreeSet::new();
-            for generation in resource.current.iter().chain(&resource.deposed) {
-                if !numbers.insert(generation.generation) {
-                    return Err(StateError::Generations(urn.clone()));
-                }
-                for used in &generation.dependencies {
-                    if !self.resources.contains_key(used) {
-                        let (user, used) = (urn.clone(), used.clone());
-                        return Err(StateError::Dangling { user, used });
-                    }
-                }
-            }
-        }
-        let mut operations = std::collections::HashSet::new();
-        for open in &self.open {
-            if !operations.insert(&open.request.operation) {
-                return Err(StateError::Operations(open.request.operation.clone()));
-            }
-        }
-        self.verify_acyclic()
-    }
-
-    fn verify_acyclic(&self) -> Result<(), StateError> {
-        let mut graph = petgraph::graph::DiGraph::<&Urn, ()>::new();
-        let index: HashMap<&Urn, _> = self.resources.keys().map(|urn| (urn, graph.add_node(urn))).collect();
-        for (urn, resource) in &self.resources {
-            for used in resource.current.iter().flat_map(|current| &current.dependencies) {
-                if let Some(&used) = index.get(used) {
-                    graph.add_edge(used, index[urn], ());
-                }
-            }
-        }
-        match petgraph::algo::toposort(&graph, None) {
-            Ok(_) => Ok(()),
-            Err(cycle) => Err(StateError::Cycle(graph[cycle.node_id()].clone())),
         }
     }
 
