@@ -1,7 +1,10 @@
 //! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
-use crate::{Instance, Listener, Parameter, Rule, SecurityGroup};
-use infra_core::policy::{Enforcement, Policy, Violation};
+use crate::{Instance, KeyPair, Listener, Parameter, Rule, SecurityGroup};
+use infra_core::{
+    Resource,
+    policy::{Enforcement, Policy, Violation},
+};
 
 /// The ports that databases usually listen on.
 const DATABASES: [(u16, &str); 9] = [
@@ -48,11 +51,18 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
     })
 }
 
-/// Every instance carries these tags, with a value.
+/// The kinds that take tags of one's own.
+const TAGGED: [&str; 3] = [Instance::TYPE, SecurityGroup::TYPE, KeyPair::TYPE];
+
+/// Every instance, security group and key pair carries these tags, with a value.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
-    Policy::typed("required-tags", enforcement, move |_, instance: &Instance| {
-        let has = |tag: &str| instance.tags.get(tag).is_some_and(|value| !value.is_empty());
+    Policy::resource("required-tags", enforcement, move |declared| {
+        if !TAGGED.contains(&declared.urn.kind()) {
+            return Vec::new();
+        }
+        let tags = declared.inputs.field("tags");
+        let has = |tag: &str| tags.and_then(|tags| tags.field(tag)?.as_str()).is_some_and(|value| !value.is_empty());
         let missing = required.iter().filter(|tag| !has(tag));
         missing
             .map(|tag| {

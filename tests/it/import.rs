@@ -65,6 +65,7 @@ async fn what_exists_is_declared_by_what_is_printed() {
             },
         ],
         egress: vec![],
+        tags: Default::default(),
     });
     scope.add("key", Parameter {
         name: Some("/web/key".into()),

@@ -1,9 +1,10 @@
 //! One security group through every layer: program, engine, the AWS SDK, the local cloud, state, and back.
 
-use infra_aws::{self as aws, DefaultVpc, Rule, SecurityGroup};
-use infra_core::{Config, Engine, Result, Stack, Target, store::FileStore};
+use infra_aws::{self as aws, DefaultVpc, KeyPair, Rule, SecurityGroup, policies};
+use infra_core::{Config, Engine, Result, Stack, Target, policy::Enforcement, store::FileStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 use tests::stable;
 
@@ -105,4 +106,64 @@ async fn a_security_group_lives_and_goes() {
     assert_eq!(engine.state().await.unwrap().unwrap().live_count(), 0);
     assert_eq!(cloud.status().await.regions["us-east-1"].counts["security_groups"], 1, "the default one alone is left");
     cloud.shutdown().await;
+}
+
+/// A group and a key that carry tags of one's own.
+fn tagged(tags: &'static [(&'static str, &'static str)]) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let tags: BTreeMap<String, String> =
+            tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        stack.policy(policies::required_tags(Enforcement::Mandatory, ["team"]));
+        let virginia = aws::region(stack, "us-east-1");
+        let network = virginia.lookup(DefaultVpc);
+        virginia.add("door", SecurityGroup { tags: tags.clone(), ..SecurityGroup::in_vpc(network.vpc_id) });
+        virginia.add("key", KeyPair { tags, ..KeyPair::generated() });
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn tags_are_required_changed_in_place_and_read_back() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
+    let store = FileStore::new(directory.path().join("state"));
+    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let up = async |tags| {
+        let report = engine.up(&tagged(tags)).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        assert!(!engine.clone().refresh_first(true).preview(&tagged(tags)).await.unwrap().has_changes());
+    };
+    let refused = engine.preview(&tagged(&[("owner", "storage")])).await.unwrap_err();
+    assert_snapshot!(refused, @r#"
+    error: `tags`: the tag `team` is missing
+      at: urn:infra:dev::program::aws:ec2:SecurityGroup::door
+      why: the policy `required-tags` asks for it
+      hint: add it: `tags: [("team".into(), …)].into()`
+    error: `tags`: the tag `team` is missing
+      at: urn:infra:dev::program::aws:ec2:KeyPair::key
+      why: the policy `required-tags` asks for it
+      hint: add it: `tags: [("team".into(), …)].into()`
+    "#);
+    up(&[("team", "storage"), ("stage", "beta")]).await;
+    let next = &[("team", "search")];
+    let plan = engine.preview(&tagged(next)).await.unwrap().to_string();
+    assert_snapshot!(stable(&plan), @r#"
+    ~ update SecurityGroup door [us-east-1]
+        - tags.stage: "beta"
+        ~ tags.team: "storage" => "search"
+    ~ update KeyPair key [us-east-1]
+        - tags.stage: "beta"
+        ~ tags.team: "storage" => "search"
+    2 update
+    "#);
+    up(next).await;
+    let ec2 = infra_aws::Aws::new(&Target::local(cloud.endpoint())).ec2("us-east-1").await;
+    let groups = ec2.describe_security_groups().send().await.unwrap().security_groups.unwrap_or_default();
+    let mut own = Vec::new();
+    for group in &groups {
+        let tags = group.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        own.extend(tags.filter(|(key, _)| ["team", "stage"].contains(key)));
+    }
+    assert_eq!(own, [("team", "search")]);
+    assert!(engine.destroy(&tagged(next)).await.unwrap().is_success());
 }

@@ -14,7 +14,7 @@ use aws_sdk_ec2::{
     operation::run_instances::builders::RunInstancesFluentBuilder,
     types::{
         HttpTokensState, IamInstanceProfileSpecification, Instance as Described, InstanceMetadataOptionsRequest,
-        InstanceStateName, InstanceType, Reservation, ResourceType, Tag,
+        InstanceStateName, InstanceType, Reservation, ResourceType,
     },
 };
 use infra_core::{
@@ -53,7 +53,7 @@ pub struct Instance {
     /// What it runs.
     pub machine: Machine,
     /// Tags of one's own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
@@ -99,9 +99,6 @@ impl Instance {
         })?;
         let profile = self.instance_profile.as_ref().map(Input::known).transpose()?;
         let profile = profile.map(|name| IamInstanceProfileSpecification::builder().name(name.as_str()).build());
-        let own = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
-        let mut tags = tags::ec2(cx, ResourceType::Instance);
-        tags.tags.get_or_insert_default().extend(self.tags.iter().map(own));
         Ok(ec2
             .run_instances()
             .client_token(cx.operation().as_str())
@@ -115,7 +112,7 @@ impl Instance {
             .set_iam_instance_profile(profile)
             .user_data(encode(&self.machine.user_data(cx.region()?)?))
             .metadata_options(InstanceMetadataOptionsRequest::builder().http_tokens(HttpTokensState::Required).build())
-            .tag_specifications(tags)
+            .tag_specifications(tags::ec2_with(cx, ResourceType::Instance, &self.tags))
             .tag_specifications(tags::ec2(cx, ResourceType::Volume)))
     }
 }
@@ -181,7 +178,7 @@ impl Handler for Instance {
             let call = ec2.modify_instance_attribute().instance_id(&prior.id).set_groups(Some(groups));
             call.send().await.context("ModifyInstanceAttribute")?;
         }
-        retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(created(&instance, inputs).outputs)
     }
 
@@ -252,25 +249,6 @@ async fn default_group(ec2: &Client, vpc: &str) -> Result<Vec<String>, AwsError>
     Ok(answer.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect())
 }
 
-async fn retag(
-    ec2: &Client,
-    id: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Result<(), AwsError> {
-    let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
-    let set: Vec<Tag> = new.iter().map(tag).collect();
-    let removed = old.keys().filter(|key| !new.contains_key(*key));
-    let removed: Vec<Tag> = removed.map(|key| Tag::builder().key(key).build()).collect();
-    if !set.is_empty() {
-        ec2.create_tags().resources(id).set_tags(Some(set)).send().await.context("CreateTags")?;
-    }
-    if !removed.is_empty() {
-        ec2.delete_tags().resources(id).set_tags(Some(removed)).send().await.context("DeleteTags")?;
-    }
-    Ok(())
-}
-
 fn gone(id: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone"))
 }
@@ -300,8 +278,6 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
     let as_recorded = recorded.security_groups.is_empty()
         || recorded.group_ids().is_ok_and(|recorded| is_same_set(&recorded, &groups));
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()?.rsplit('/').next());
-    let kept = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
-    let tags = instance.tags().iter().filter_map(kept).filter(|(key, _)| recorded.tags.contains_key(key));
     let inputs = Instance {
         instance_type: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
         image: recorded.image.as_ref().map(|_| ImageId::from(text(instance.image_id())).into()),
@@ -314,7 +290,7 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
         key_name: instance.key_name().map(|name| KeyName::from(name).into()),
         instance_profile: profile.map(|name| InstanceProfileName::from(name).into()),
         machine: recorded.machine.clone(),
-        tags: tags.collect(),
+        tags: tags::ec2_own(instance.tags(), &recorded.tags),
     };
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     let outputs = InstanceOutputs {
@@ -331,7 +307,7 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use aws_sdk_ec2::types::{GroupIdentifier, IamInstanceProfile};
+    use aws_sdk_ec2::types::{GroupIdentifier, IamInstanceProfile, Tag};
 
     #[test]
     fn what_lives_as_declared_shows_no_drift() {

@@ -19,6 +19,7 @@ use infra_core::{
 };
 use serde::{Deserialize, Serialize};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
+use std::collections::BTreeMap;
 
 /// An SSH key pair.
 ///
@@ -31,6 +32,9 @@ pub struct KeyPair {
     pub name: Option<String>,
     /// The public half of a key that exists already, in OpenSSH's format; none has one generated.
     pub public_key: Option<String>,
+    /// Tags of one's own, changed by `CreateTags` and `DeleteTags`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`KeyPair`] tells.
@@ -116,7 +120,7 @@ impl Handler for KeyPair {
             .import_key_pair()
             .key_name(&name)
             .public_key_material(Blob::new(material.public.as_bytes()))
-            .tag_specifications(tags::ec2(cx, ResourceType::KeyPair))
+            .tag_specifications(tags::ec2_with(cx, ResourceType::KeyPair, &inputs.tags))
             .send()
             .await
             .context("ImportKeyPair");
@@ -145,8 +149,10 @@ impl Handler for KeyPair {
         Ok(pair.map(|pair| as_made(&pair, &material)))
     }
 
-    async fn update(_: &Context<'_, Aws>, prior: &Prior<Self>, _: &Self) -> Result<Self::Outputs, ProviderError> {
-        // Every input that matters forces a replacement.
+    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+        // Whatever else changes forces a replacement.
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 

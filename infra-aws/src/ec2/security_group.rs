@@ -20,12 +20,13 @@ use infra_core::{
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// A security group: which traffic may reach its members, and which they may send.
 ///
 /// Made by `CreateSecurityGroup`; rules are changed in place with `AuthorizeSecurityGroupIngress`/`Egress` and
-/// `RevokeSecurityGroupIngress`/`Egress`, new ones first, so that traffic both old and new rules allow never stops.
+/// `RevokeSecurityGroupIngress`/`Egress`, new ones first, so that traffic both old and new rules allow never stops; tags
+/// with `CreateTags` and `DeleteTags`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SecurityGroup {
     /// Its name, unique in the VPC; derived from the declaration's when none is given.
@@ -38,6 +39,9 @@ pub struct SecurityGroup {
     pub ingress: Vec<Rule>,
     /// What its members may reach. Empty means AWS's default: everything over IPv4.
     pub egress: Vec<Rule>,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`SecurityGroup`] tells.
@@ -60,6 +64,7 @@ impl SecurityGroup {
             vpc_id: vpc_id.into(),
             ingress: Vec::new(),
             egress: Vec::new(),
+            tags: BTreeMap::new(),
         }
     }
 
@@ -103,7 +108,7 @@ impl Handler for SecurityGroup {
             .group_name(&name)
             .description(&inputs.description)
             .vpc_id(vpc.as_str())
-            .tag_specifications(tags::ec2(cx, ResourceType::SecurityGroup))
+            .tag_specifications(tags::ec2_with(cx, ResourceType::SecurityGroup, &inputs.tags))
             .send()
             .await
             .context("CreateSecurityGroup");
@@ -139,6 +144,7 @@ impl Handler for SecurityGroup {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let group = describe(&ec2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
         converge(&ec2, group, inputs).await?;
+        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
@@ -295,6 +301,7 @@ fn created(group: &Described, recorded: &SecurityGroup) -> Created<SecurityGroup
         } else {
             rule::as_recorded(&egress, &recorded.egress, id)
         },
+        tags: tags::ec2_own(group.tags(), &recorded.tags),
     };
     Created {
         id: id.to_owned(),
