@@ -30,6 +30,7 @@ pub use zeroize::Zeroizing;
 use crate::{
     diagnostic::Diagnostic,
     state::{State, StateError},
+    urn::UrnError,
     value::Seal,
 };
 use async_trait::async_trait;
@@ -228,6 +229,9 @@ pub enum StoreError {
         /// What is wrong.
         problem: ConfigProblem,
     },
+    /// A program, a stack or a document cannot be called so.
+    #[error(transparent)]
+    Name(#[from] UrnError),
     /// The journal's writer has ended.
     #[error("the journal cannot be written: {0}")]
     Journal(String),

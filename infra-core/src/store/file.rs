@@ -75,22 +75,28 @@ impl FileStore {
         above.chain(self.directory.parent().filter(|above| above.is_dir())).try_for_each(sync_directory)
     }
 
-    fn document_path(&self, program: &str, stack: &str, name: &str) -> Result<PathBuf, StoreError> {
-        for (part, name) in [("program", program), ("stack", stack), ("document", name)] {
-            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
+    /// Where a stack's files lie, unless its name leads elsewhere.
+    fn place(&self, program: &str, stack: &str) -> Result<PathBuf, StoreError> {
+        for (part, name) in [("program", program), ("stack", stack)] {
+            urn::check_name(part, name)?;
         }
-        Ok(self.directory_of(program, stack).join(name))
+        Ok(self.directory_of(program, stack))
+    }
+
+    fn document_path(&self, program: &str, stack: &str, name: &str) -> Result<PathBuf, StoreError> {
+        urn::check_name("document", name)?;
+        Ok(self.place(program, stack)?.join(name))
     }
 
     /// Held while documents are replaced, so that two writers do not mix.
     fn lock_documents(&self, program: &str, stack: &str) -> Result<File, StoreError> {
-        let directory = self.directory_of(program, stack);
+        let directory = self.place(program, stack)?;
         self.make(&directory)?;
         secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))
     }
 
     fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Found>, StoreError> {
-        let directory = self.directory_of(program, stack);
+        let directory = self.place(program, stack)?;
         let path = directory.join("state.json");
         let Some(text) = read_file(&path)? else {
             return match read_file(&directory.join("journal"))? {
@@ -200,10 +206,7 @@ impl StateStore for FileStore {
     }
 
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
-        for (part, name) in [("program", program), ("stack", stack)] {
-            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
-        }
-        let directory = self.directory_of(program, stack);
+        let directory = self.place(program, stack)?;
         self.make(&directory)?;
         let lock = lock(&directory.join("lock"))?;
         // Only now: a rotation that comes later waits for the lock.
@@ -226,7 +229,7 @@ impl StateStore for FileStore {
     }
 
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError> {
-        let path = self.directory_of(program, stack).join("lock");
+        let path = self.place(program, stack)?.join("lock");
         if !path.exists() {
             return Ok(None);
         }
@@ -423,6 +426,25 @@ mod tests {
 
     fn outputs(value: &str) -> Entry {
         Entry::Outputs(BTreeMap::from([("secret".to_owned(), Value::from(value).into_secret())]))
+    }
+
+    #[tokio::test]
+    async fn names_lead_nowhere_else() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = FileStore::new(directory.path().join("states"));
+        let mut refusals = Vec::new();
+        for (program, stack) in [("..", "dev"), ("p", ".."), ("p/q", "dev"), ("p", "")] {
+            refusals.extend(store.peek(program, stack).await.err());
+            refusals.extend(store.open(program, stack).await.err());
+            refusals.extend(store.unlock(program, stack).await.err());
+            refusals.extend(store.document(program, stack, "history.json").await.err());
+            refusals.extend(store.put_document(program, stack, "history.json", b"").await.err());
+            refusals.extend(store.remove_document(program, stack, "history.json").await.err());
+        }
+        refusals.extend(store.put_document("p", "dev", "../x", b"").await.err());
+        assert_eq!(refusals.len(), 25);
+        assert!(refusals.iter().all(|refusal| matches!(refusal, StoreError::Name(_))), "{refusals:?}");
+        assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was written");
     }
 
     #[tokio::test]

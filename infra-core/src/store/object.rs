@@ -76,7 +76,7 @@ impl ObjectStateStore {
 
     fn objects(&self, program: &str, stack: &str) -> Result<Objects, StoreError> {
         for (part, name) in [("program", program), ("stack", stack)] {
-            urn::check_name(part, name).map_err(|error| StoreError::Journal(error.to_string()))?;
+            urn::check_name(part, name)?;
         }
         let directory = self.prefix.clone().join(program).join(stack);
         Ok(Objects { store: self.objects.clone(), directory, clock: self.clock.clone() })
