@@ -34,11 +34,16 @@ pub struct Aws {
 
 #[derive(Clone)]
 struct Clients {
+    acm: aws_sdk_acm::Client,
     ec2: aws_sdk_ec2::Client,
     autoscaling: aws_sdk_autoscaling::Client,
     balancing: aws_sdk_elasticloadbalancingv2::Client,
+    cloudcontrol: aws_sdk_cloudcontrol::Client,
+    cloudwatch: aws_sdk_cloudwatch::Client,
     iam: aws_sdk_iam::Client,
     kms: aws_sdk_kms::Client,
+    logs: aws_sdk_cloudwatchlogs::Client,
+    rds: aws_sdk_rds::Client,
     s3: aws_sdk_s3::Client,
     ssm: aws_sdk_ssm::Client,
     sts: aws_sdk_sts::Client,
@@ -48,6 +53,11 @@ impl Aws {
     /// Connects to nothing yet.
     pub fn new(target: &Target) -> Self {
         Self { target: target.clone(), base: OnceCell::new(), regions: Mutex::default() }
+    }
+
+    /// The Certificate Manager client of a region.
+    pub async fn acm(&self, region: &str) -> aws_sdk_acm::Client {
+        self.clients(region).await.acm
     }
 
     /// The EC2 client of a region.
@@ -65,6 +75,16 @@ impl Aws {
         self.clients(region).await.balancing
     }
 
+    /// The Cloud Control client of a region.
+    pub async fn cloudcontrol(&self, region: &str) -> aws_sdk_cloudcontrol::Client {
+        self.clients(region).await.cloudcontrol
+    }
+
+    /// The CloudWatch client of a region.
+    pub async fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
+        self.clients(region).await.cloudwatch
+    }
+
     /// The IAM client; IAM is one for all regions of a partition, which the region tells.
     pub async fn iam(&self, region: &str) -> aws_sdk_iam::Client {
         self.clients(region).await.iam
@@ -73,6 +93,16 @@ impl Aws {
     /// The Key Management Service client of a region.
     pub async fn kms(&self, region: &str) -> aws_sdk_kms::Client {
         self.clients(region).await.kms
+    }
+
+    /// The CloudWatch Logs client of a region.
+    pub async fn logs(&self, region: &str) -> aws_sdk_cloudwatchlogs::Client {
+        self.clients(region).await.logs
+    }
+
+    /// The Relational Database Service client of a region.
+    pub async fn rds(&self, region: &str) -> aws_sdk_rds::Client {
+        self.clients(region).await.rds
     }
 
     /// The S3 client of a region.
@@ -137,11 +167,16 @@ impl Clients {
             .interceptor(Attempts)
             .build();
         Self {
+            acm: client!(aws_sdk_acm),
             ec2: client!(aws_sdk_ec2),
             autoscaling: client!(aws_sdk_autoscaling),
             balancing: client!(aws_sdk_elasticloadbalancingv2),
+            cloudcontrol: client!(aws_sdk_cloudcontrol),
+            cloudwatch: client!(aws_sdk_cloudwatch),
             iam: client!(aws_sdk_iam),
             kms: client!(aws_sdk_kms),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            rds: client!(aws_sdk_rds),
             s3: aws_sdk_s3::Client::from_conf(s3),
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
