@@ -370,9 +370,9 @@ pub(crate) enum State {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Local {
-    /// Starts it, unless it runs.
-    Start,
-    /// Shows what runs in it.
+    /// Starts it, unless it runs. What is said here holds for later starts as well, until it is said differently.
+    Start(Start),
+    /// Shows what is alive in it.
     Status,
     /// Shows the log of the cloud, or of an instance.
     Logs {
@@ -384,9 +384,93 @@ pub(crate) enum Local {
     },
     /// Stops it and everything in it; the next start runs it again.
     Stop,
+    /// Stops it and throws away everything that was in it.
+    Reset {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Makes something go wrong, to see what becomes of the system.
+    #[command(subcommand)]
+    Fault(FaultName),
     /// What the background process runs.
     #[command(hide = true)]
     Serve,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    /// The port of its endpoint [default: the one it had, else a free one].
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    /// How many times faster AWS's waiting periods pass: health intervals, deregistration delays, cooldowns.
+    #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
+    pub(crate) time_scale: Option<f64>,
+    /// Let the policies of users and roles decide what their keys may do; `false` takes it back.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) enforce_iam: Option<bool>,
+    /// Take this access key alone as the account's own, and its secret from AWS_SECRET_ACCESS_KEY; `any` takes every key.
+    #[arg(long, value_name = "ID")]
+    pub(crate) access_key: Option<String>,
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(scale) if (1.0..=1000.0).contains(&scale) => Ok(scale),
+        _ => Err("write a number from 1 to 1000".into()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultName {
+    /// The machine under an instance breaks.
+    KillInstance {
+        /// Its id, or the name of its declaration.
+        instance: String,
+    },
+    /// Everything in a zone stops, and nothing is launched there.
+    LoseZone {
+        /// Such as us-east-1a.
+        zone: String,
+    },
+    /// The zone is back.
+    RestoreZone {
+        /// Such as us-east-1a.
+        zone: String,
+    },
+    /// Requests are refused because there were too many.
+    Throttle(Faulty),
+    /// Requests wait.
+    Latency {
+        /// For how long.
+        milliseconds: u64,
+        #[command(flatten)]
+        requests: Faulty,
+    },
+    /// Requests fail with an internal error, and nothing is done.
+    Errors(Faulty),
+    /// Requests are carried out, and their answers are lost.
+    DropAnswers(Faulty),
+    /// Control planes show what was so a while ago.
+    Lag {
+        /// How long ago; 0 ends it.
+        milliseconds: u64,
+    },
+    /// Ends all faults; zones are back.
+    Clear,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Faulty {
+    /// Only operations such as `ec2:Run*`; S3's are told apart by method, as `s3:PUT`.
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    pub(crate) operation: String,
+    /// How many of a hundred requests.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) percent: u8,
+    /// For how many requests [default: without end].
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u32>,
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub(crate) async fn ensure(directory: &Path) -> Result<Running, Failure> {
     if let Some(running) = daemon::find(directory).await {
         return Ok(running);
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    prepare(directory)?;
     let log = log(directory);
     let output = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
     let mut command = Command::new(std::env::current_exe()?);
@@ -71,6 +71,11 @@ pub(crate) async fn ensure(directory: &Path) -> Result<Running, Failure> {
     }
 }
 
+/// Makes the directory, for its owner alone.
+pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 fn not_started(log: &Path, reason: &str) -> Failure {
     let last = tail(log, 5).unwrap_or_default().join("\n");
     Failure {
@@ -86,7 +91,8 @@ fn not_started(log: &Path, reason: &str) -> Failure {
 
 /// What the background process runs.
 pub(crate) async fn serve(directory: &Path) -> Result<(), Failure> {
-    daemon::run(Options::new(directory)).await.map_err(|error| Failure::failed(error.to_string()))
+    let options = Options::remembered(directory)?;
+    daemon::run(options).await.map_err(|error| Failure::failed(error.to_string()))
 }
 
 /// Asks the cloud to end and waits until it has; false when it did not run.

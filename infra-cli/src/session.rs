@@ -15,9 +15,10 @@ use infra_core::{
     event::{Event, Events},
     graph::ResourceGraph,
     store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, Unlock},
-    target::Readiness,
+    target::{Credentials, Readiness},
     urn,
 };
+use infra_local::Options;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The document that says where a stack lives.
@@ -120,10 +121,23 @@ impl<'a> Session<'a> {
     /// Where the stack lives; the local cloud's endpoint is known once it runs.
     pub(crate) fn target(&self, local: Option<String>) -> Target {
         let target = match (self.target, local) {
-            (TargetName::Local, Some(endpoint)) => Target::local(endpoint),
+            (TargetName::Local, Some(endpoint)) => self.local(endpoint),
             _ => Target { endpoint: self.endpoint.clone(), ..Target::aws() },
         };
         Target { readiness: self.readiness, ..target }
+    }
+
+    fn local(&self, endpoint: String) -> Target {
+        let target = Target::local(endpoint);
+        // That the options cannot be read is told by whoever starts the cloud.
+        let demanded = Options::remembered(self.cloud_directory()).ok().and_then(|options| options.credentials);
+        match demanded {
+            Some(key) => {
+                let (access_key, secret_key) = (key.access_key_id, key.secret_access_key);
+                Target { credentials: Some(Credentials { access_key, secret_key }), ..target }
+            }
+            None => target,
+        }
     }
 
     /// The local cloud is of no use any more once nothing is in it.

@@ -1,9 +1,11 @@
 //! The state that everything shares: read it, change it in one step, hear of changes.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -18,12 +20,22 @@ pub(crate) struct Shared(Arc<Inner>);
 
 struct Inner {
     cloud: Mutex<Cloud>,
+    past: Mutex<Past>,
     revision: watch::Sender<u64>,
     directory: PathBuf,
     addresses: AddressBlock,
     objects: Objects,
     endpoint: OnceLock<SocketAddr>,
     traffic: Traffic,
+}
+
+/// States that were in force, and when they were replaced, the oldest first.
+type Past = VecDeque<(Instant, Cloud)>;
+
+/// How old what control planes show is, if not new.
+fn lag(cloud: &Cloud) -> Option<Duration> {
+    let milliseconds = cloud.faults.lag_milliseconds;
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 const STATE_FILE: &str = "cloud.json";
@@ -48,6 +60,7 @@ impl Shared {
         cloud.add_missing_regions();
         Ok(Shared(Arc::new(Inner {
             cloud: Mutex::new(cloud),
+            past: Mutex::default(),
             revision: watch::Sender::new(0),
             directory: directory.to_owned(),
             addresses,
@@ -62,6 +75,20 @@ impl Shared {
         look(&self.lock())
     }
 
+    /// Looks at the state as control planes show it: when answers lag, as it was a while ago.
+    pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        let cloud = self.lock();
+        let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
+            return look(&cloud);
+        };
+        let past = self.past();
+        // What was replaced after that moment was in force at that moment.
+        match past.iter().find(|(replaced, _)| *replaced > then) {
+            Some((_, state)) => look(state),
+            None => look(&cloud),
+        }
+    }
+
     /// Changes the state as a whole or, when `change` fails, not at all. A change is on disk before this returns.
     pub(crate) fn write<T, E: From<io::Error>>(&self, change: impl FnOnce(&mut Cloud) -> Result<T, E>) -> Result<T, E> {
         let mut cloud = self.lock();
@@ -69,7 +96,8 @@ impl Shared {
         let value = change(&mut draft)?;
         if draft != *cloud {
             self.save(&draft)?;
-            *cloud = draft;
+            let before = std::mem::replace(&mut *cloud, draft);
+            self.keep(before, &cloud);
             drop(cloud);
             self.0.revision.send_modify(|revision| *revision += 1);
         }
@@ -86,6 +114,7 @@ impl Shared {
             if let Err(error) = self.save(&cloud) {
                 tracing::error!(%error, "the state could not be written to disk");
             }
+            self.keep(before, &cloud);
             drop(cloud);
             self.0.revision.send_modify(|revision| *revision += 1);
         }
@@ -128,6 +157,22 @@ impl Shared {
 
     pub(crate) fn bound(&self, endpoint: SocketAddr) {
         self.0.endpoint.get_or_init(|| endpoint);
+    }
+
+    /// Keeps a state that was replaced for as long as it may still be shown.
+    fn keep(&self, before: Cloud, now: &Cloud) {
+        let mut past = self.past();
+        match lag(now) {
+            Some(lag) => {
+                past.retain(|(replaced, _)| replaced.elapsed() <= lag);
+                past.push_back((Instant::now(), before));
+            }
+            None => past.clear(),
+        }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn save(&self, cloud: &Cloud) -> io::Result<()> {

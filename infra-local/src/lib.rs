@@ -4,13 +4,16 @@
 //!
 //! # Layout
 //! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
+//! - `access`: who asks, and whether they may: signatures, IAM's policies
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
 //! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
+//! - [`Fault`]: what goes wrong on demand
 //! - `status`: what runs, for people and tests
 
+mod access;
 mod autoscaling;
 mod body;
 mod cloud;
@@ -18,8 +21,10 @@ pub mod daemon;
 mod data;
 mod ec2;
 mod elasticloadbalancing;
+mod faults;
 mod iam;
 mod model;
+mod options;
 mod remote;
 mod s3;
 mod server;
@@ -36,30 +41,13 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+pub use faults::{Fault, FaultError, Requests};
+pub use options::{Credentials, Options};
 pub use status::{BalancerStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus};
 
 use cloud::Shared;
 use data::address::AddressBlock;
 use data::background::{Background, Phase};
-
-/// How a local cloud is started.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where everything is kept: state, objects, the directories and logs of instances.
-    pub directory: PathBuf,
-    /// The port of the endpoint. By default the one it had before, else a free one.
-    pub port: Option<u16>,
-    /// Divides AWS's waiting periods (health intervals, deregistration delays, warm-ups, cooldowns); never the time that
-    /// real processes have. 1 is AWS's own time.
-    pub time_scale: f64,
-}
-
-impl Options {
-    /// The usual options for a cloud in this directory.
-    pub fn new(directory: impl Into<PathBuf>) -> Options {
-        Options { directory: directory.into(), port: None, time_scale: 1.0 }
-    }
-}
 
 /// Why a local cloud did not start.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +106,8 @@ impl LocalCloud {
         let listener = listen(&shared, options.port).await?;
 
         let stop_requested = Arc::new(Notify::new());
-        let server = server::Server::new(shared.clone(), Arc::clone(&stop_requested));
+        let access = server::Access { credentials: options.credentials, enforce_iam: options.enforce_iam };
+        let server = server::Server::new(shared.clone(), access, Arc::clone(&stop_requested));
         let mut background = Background::new();
         background.spawn(|phase| server.run(listener, phase));
         background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
@@ -139,6 +128,11 @@ impl LocalCloud {
         Status::of(&self.shared)
     }
 
+    /// Injects a fault, and says what it has come to.
+    pub fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
+        self.shared.inject(fault)
+    }
+
     /// Returns when somebody asked the cloud to stop (`POST /_infra/shutdown`).
     pub async fn stop_requested(&self) {
         self.stop_requested.notified().await;
@@ -155,6 +149,26 @@ impl LocalCloud {
     }
 }
 
+/// Throws away everything that was in the cloud of a directory but its options. It must not run.
+pub fn reset(directory: &Path) -> Result<(), StartError> {
+    let directory = prepare_directory(directory)?;
+    let _lock = lock(&directory)?;
+    let unusable = |path: &Path| {
+        let path = path.to_owned();
+        move |source| StartError::Directory { path, source }
+    };
+    for entry in std::fs::read_dir(&directory).map_err(unusable(&directory))? {
+        let path = entry.map_err(unusable(&directory))?.path();
+        if [options::FILE, LOCK].iter().any(|kept| path.ends_with(kept)) {
+            continue;
+        }
+        let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        removed.map_err(unusable(&path))?;
+    }
+    data::postgres::sweep();
+    Ok(())
+}
+
 /// Creates the directory, only for its owner, and makes its path absolute: processes run elsewhere.
 fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     let unusable = |source| StartError::Directory { path: path.to_owned(), source };
@@ -162,9 +176,11 @@ fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     path.canonicalize().map_err(unusable)
 }
 
+const LOCK: &str = "lock";
+
 /// Takes the lock that keeps two processes from running one directory. It dies with its holder.
 fn lock(directory: &Path) -> Result<File, StartError> {
-    let path = directory.join("lock");
+    let path = directory.join(LOCK);
     let unusable = |source| StartError::Directory { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {

@@ -1,6 +1,5 @@
 //! The endpoint: one port for every service, told apart by the credential scope of the signature.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +8,7 @@ use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -19,12 +19,15 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::access::{self, Identity, Wish};
 use crate::body::{self, RequestBody};
 use crate::cloud::Shared;
 use crate::data::background::PhaseWatch;
+use crate::faults::Fault;
+use crate::options::Credentials;
 use crate::status::Status;
 use crate::wire::operation::Run;
-use crate::wire::sigv4::Scope;
+use crate::wire::sigv4::{self, Scope, Signed};
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params, Protocol, xml};
 use crate::{autoscaling, ec2, elasticloadbalancing, iam, s3, ssm, sts};
 
@@ -79,18 +82,28 @@ impl Service {
     }
 }
 
+/// Whose requests are carried out.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Access {
+    /// The account's own key; any key when none is demanded.
+    pub(crate) credentials: Option<Credentials>,
+    /// Whether the policies of users and roles decide.
+    pub(crate) enforce_iam: bool,
+}
+
 /// What answers requests.
 pub(crate) struct Server {
     shared: Shared,
+    access: Access,
     s3: s3::Store,
     /// Told when somebody asks the cloud to stop over the admin path.
     stop_requested: Arc<Notify>,
 }
 
 impl Server {
-    pub(crate) fn new(shared: Shared, stop_requested: Arc<Notify>) -> Server {
-        let s3 = s3::Store::new(&shared);
-        Server { shared, s3, stop_requested }
+    pub(crate) fn new(shared: Shared, access: Access, stop_requested: Arc<Notify>) -> Server {
+        let s3 = s3::Store::new(&shared, access.enforce_iam);
+        Server { shared, access, s3, stop_requested }
     }
 
     /// Accepts connections until the cloud ends, then lets running requests finish.
@@ -113,7 +126,7 @@ impl Server {
             let server = Arc::clone(&server);
             let service = service_fn(move |request| {
                 let server = Arc::clone(&server);
-                async move { Ok::<_, Infallible>(server.answer(request).await) }
+                async move { server.answer(request).await }
             });
             let builder = auto::Builder::new(TokioExecutor::new());
             let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
@@ -130,117 +143,152 @@ impl Server {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// Answers, unless the answer gets lost.
+    async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Lost> {
         if let Some(path) = request.uri().path().strip_prefix("/_infra/") {
-            return self.admin(request.method(), path);
+            let path = path.to_owned();
+            return Ok(self.admin(request, &path).await);
         }
         let request_id = Uuid::new_v4().to_string();
         let began = Instant::now();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let (request, remains) = body::share(request);
-        let (mut answer, what) = self.dispatch(request, &request_id).await;
+        let done = self.dispatch(request, &request_id).await;
+        let milliseconds = began.elapsed().as_millis() as u64;
+        let Done { answer: Some(mut answer), operation } = done else {
+            tracing::info!(%method, path, operation = done.operation, request_id, milliseconds, "the answer is dropped");
+            return Err(Lost);
+        };
         remains.settle(&mut answer).await;
-        tracing::debug!(
-            %method, path, operation = what, request_id, status = answer.status().as_u16(),
-            milliseconds = began.elapsed().as_millis() as u64, "request"
-        );
-        answer
+        let status = answer.status().as_u16();
+        tracing::debug!(%method, path, operation, request_id, status, milliseconds, "request");
+        Ok(answer)
     }
 
-    /// Answers, and says which operation it was.
-    async fn dispatch(&self, request: Request<RequestBody>, request_id: &str) -> (Answer, String) {
-        let scope = match Scope::of(request.headers(), request.uri().query()) {
-            Ok(scope) => scope,
-            Err(error) => return (failure(guess_protocol(&request), &error, request_id), "?".to_owned()),
+    async fn dispatch(&self, request: Request<RequestBody>, request_id: &str) -> Done {
+        let signed = match Signed::of(request.headers(), request.uri()) {
+            Ok(signed) => signed,
+            Err(error) => return Done::early(failure(guess_protocol(&request), &error, request_id), "?"),
         };
+        let scope = &signed.scope;
         let Some(service) = Service::named(&scope.service) else {
             let error = ApiError::new(
                 "UnknownService",
                 format!("The local cloud has no service '{}' (from the request's credential scope)", scope.service),
             );
-            return (failure(guess_protocol(&request), &error, request_id), scope.service);
+            return Done::early(failure(guess_protocol(&request), &error, request_id), &scope.service);
         };
+        let protocol = service.protocol();
         if let Err(error) = self.shared.read(|cloud| cloud.region(&scope.region).map(|_| ())) {
-            return (failure(service.protocol(), &error, request_id), scope.service);
+            return Done::early(failure(protocol, &error, request_id), &scope.service);
         }
-        match service {
-            Service::S3 => (self.s3.answer(request, &scope, request_id).await, "s3".to_owned()),
-            Service::Query { protocol, operations, always } => {
-                let (outcome, name) = self.query(request, &scope, protocol, operations, always, request_id).await;
-                let answer = outcome.unwrap_or_else(|error| failure(protocol, &error, request_id));
-                (answer, format!("{}:{name}", scope.service))
-            }
-            Service::Json { target, operations } => {
-                let (outcome, name) = self.json(request, &scope, target, operations, request_id).await;
-                let answer = outcome.unwrap_or_else(|error| failure(Protocol::Json, &error, request_id));
-                (answer, format!("{}:{name}", scope.service))
-            }
+        let (head, body) = request.into_parts();
+        if let Service::S3 = service {
+            return self.object_store(&signed, head, body, request_id).await;
         }
-    }
-
-    async fn query(
-        &self,
-        request: Request<RequestBody>,
-        scope: &Scope,
-        protocol: Protocol,
-        operations: QueryTable,
-        always: &[&str],
-        request_id: &str,
-    ) -> (Outcome<Answer>, String) {
-        let in_url = request.uri().query().map(|query| query.as_bytes().to_vec());
-        let body = match read_body(request).await {
+        let body = match read_body(body).await {
             Ok(body) => body,
-            Err(error) => return (Err(error), "?".to_owned()),
+            Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
         };
-        let params = match in_url {
-            Some(query) if body.is_empty() => Params::parse(&query),
-            _ => Params::parse(&body),
+        let asked = Asked { signed: &signed, head: &head, body: &body, protocol, request_id };
+        let name = asked.operation(service);
+        let operation = format!("{}:{name}", scope.service);
+        let trouble = self.shared.trouble(&operation);
+        tokio::time::sleep(trouble.latency).await;
+        let outcome = match trouble.error(protocol) {
+            Some(error) => Err(error),
+            None => match service {
+                Service::Query { operations, always, .. } => self.query(&asked, operations, always, &name),
+                Service::Json { operations, .. } => self.json(&asked, operations, &name),
+                Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
+            },
         };
-        let name = params.optional("Action").unwrap_or_default().to_owned();
-        let outcome = (|| {
-            let operation = find_operation(operations, &name)?;
-            operation.check(&params, always)?;
-            let dry_run = params.flag("DryRun")?;
-            let fields = self.execute(operation.run, params, scope, dry_run)?;
-            if dry_run {
-                return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-                    .with_status(412));
-            }
-            let text = match protocol {
-                Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, request_id, &fields),
-                _ => xml::ec2_answer(operation.name, request_id, &fields),
-            };
-            Ok(response(StatusCode::OK, protocol, text, request_id))
-        })();
-        (outcome, name)
+        let answer = outcome.unwrap_or_else(|error| failure(protocol, &error, request_id));
+        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
 
-    async fn json(
+    async fn object_store(&self, signed: &Signed, head: Parts, body: RequestBody, request_id: &str) -> Done {
+        let operation = format!("s3:{}", head.method);
+        let trouble = self.shared.trouble(&operation);
+        tokio::time::sleep(trouble.latency).await;
+        let payload = head.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+        let payload = payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD).to_owned();
+        let identity = match trouble.error(Protocol::RestXml) {
+            Some(error) => Err(error),
+            None => self.identify(signed, &head, &payload, Protocol::RestXml),
+        };
+        let answer = match identity {
+            Ok(identity) => self.s3.answer(Request::from_parts(head, body), &signed.scope, identity, request_id).await,
+            Err(error) => failure(Protocol::RestXml, &error, request_id),
+        };
+        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
+    }
+
+    fn query(&self, asked: &Asked<'_>, operations: QueryTable, always: &[&str], name: &str) -> Outcome<Answer> {
+        let identity = self.identify(asked.signed, asked.head, &sigv4::digest(asked.body), asked.protocol)?;
+        let params = asked.params();
+        let operation = find_operation(operations, name)?;
+        operation.check(&params, always)?;
+        self.permit(&identity, asked, name, || params.patterns())?;
+        let dry_run = params.flag("DryRun")?;
+        let fields = self.execute(operation.run, params, &asked.signed.scope, dry_run)?;
+        if dry_run {
+            return Err(ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+                .with_status(412));
+        }
+        let text = match asked.protocol {
+            Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, asked.request_id, &fields),
+            _ => xml::ec2_answer(operation.name, asked.request_id, &fields),
+        };
+        Ok(response(StatusCode::OK, asked.protocol, text, asked.request_id))
+    }
+
+    fn json(
         &self,
-        request: Request<RequestBody>,
-        scope: &Scope,
-        target: &str,
+        asked: &Asked<'_>,
         operations: &'static [&'static [Operation<Value, Value>]],
-        request_id: &str,
-    ) -> (Outcome<Answer>, String) {
-        let header = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let name = header.strip_prefix(target).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default().to_owned();
-        let body = match read_body(request).await {
-            Ok(body) => body,
-            Err(error) => return (Err(error), name),
-        };
-        let outcome = (|| {
-            let operation = find_operation(operations, &name)?;
-            let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-            let mut input: Value = serde_json::from_slice(body).map_err(|error| {
-                ApiError::new("SerializationException", format!("the request is not JSON: {error}"))
-            })?;
-            operation.check(&mut input)?;
-            let output = self.execute(operation.run, input, scope, false)?;
-            Ok(response(StatusCode::OK, Protocol::Json, output.to_string(), request_id))
-        })();
-        (outcome, name)
+        name: &str,
+    ) -> Outcome<Answer> {
+        let identity = self.identify(asked.signed, asked.head, &sigv4::digest(asked.body), asked.protocol)?;
+        let operation = find_operation(operations, name)?;
+        let body: &[u8] = if asked.body.is_empty() { b"{}" } else { asked.body };
+        let mut input: Value = serde_json::from_slice(body)
+            .map_err(|error| ApiError::new("SerializationException", format!("the request is not JSON: {error}")))?;
+        operation.check(&mut input)?;
+        self.permit(&identity, asked, name, || leaves(&input))?;
+        let output = self.execute(operation.run, input, &asked.signed.scope, false)?;
+        Ok(response(StatusCode::OK, asked.protocol, output.to_string(), asked.request_id))
+    }
+
+    /// Who signed a request.
+    fn identify(&self, signed: &Signed, head: &Parts, payload: &str, protocol: Protocol) -> Outcome<Identity> {
+        let demanded = self.access.credentials.as_ref();
+        let found = self.shared.read(|cloud| access::identify(cloud, demanded, signed, head, payload, Utc::now()));
+        found.map_err(|refusal| refusal.in_words_of(protocol))
+    }
+
+    /// Whether they may do it.
+    fn permit(
+        &self,
+        identity: &Identity,
+        asked: &Asked<'_>,
+        operation: &str,
+        parameters: impl FnOnce() -> Vec<(String, String)>,
+    ) -> Outcome<()> {
+        if !self.access.enforce_iam || matches!(identity, Identity::Root { .. }) {
+            return Ok(());
+        }
+        let Scope { service, region, .. } = &asked.signed.scope;
+        // Its endpoint has kept an older name.
+        let service = if service == "monitoring" { "cloudwatch" } else { service };
+        let parameters = parameters();
+        self.shared.read(|cloud| {
+            let resources = access::resources(&cloud.iam, service, operation, region, &parameters);
+            let action = format!("{service}:{operation}");
+            let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
+            access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))
+        })
     }
 
     fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
@@ -253,27 +301,32 @@ impl Server {
             directory: self.shared.directory(),
         };
         match run {
-            Run::Reads(run) => self.shared.read(|cloud| run(cloud, &call)),
+            Run::Reads(run) => self.shared.read_late(|cloud| run(cloud, &call)),
             Run::Writes(run) if dry_run => self.shared.rehearse(|cloud| run(cloud, &call)),
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
         }
     }
 
-    fn admin(&self, method: &Method, path: &str) -> Answer {
-        let (status, body) = match (method, path) {
+    async fn admin(&self, request: Request<Incoming>, path: &str) -> Answer {
+        let json = |value: &Value| value.to_string();
+        let (status, body) = match (request.method(), path) {
             (&Method::GET, "status") => match serde_json::to_string(&Status::of(&self.shared)) {
                 Ok(text) => (StatusCode::OK, text),
                 Err(error) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, serde_json::json!({"error": error.to_string()}).to_string())
+                    (StatusCode::INTERNAL_SERVER_ERROR, json(&serde_json::json!({"error": error.to_string()})))
                 }
             },
             (&Method::POST, "shutdown") => {
                 self.stop_requested.notify_one();
                 (StatusCode::ACCEPTED, "{}".to_owned())
             }
+            (&Method::POST, "fault") => match self.fault(request).await {
+                Ok(said) => (StatusCode::OK, json(&serde_json::json!({ "done": said }))),
+                Err(why) => (StatusCode::BAD_REQUEST, json(&serde_json::json!({ "error": why }))),
+            },
             _ => (
                 StatusCode::NOT_FOUND,
-                r#"{"error":"there are GET /_infra/status and POST /_infra/shutdown"}"#.to_owned(),
+                r#"{"error":"there are GET /_infra/status, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
             ),
         };
         let mut answer = Response::new(s3s::Body::from(body));
@@ -281,6 +334,75 @@ impl Server {
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         answer
     }
+
+    async fn fault(&self, request: Request<Incoming>) -> Result<String, String> {
+        let body =
+            Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await.map_err(|error| error.to_string())?;
+        let fault: Fault = serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())?;
+        self.shared.inject(&fault).map_err(|error| error.to_string())
+    }
+}
+
+/// An answer that a client does not get: its connection is closed instead.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is dropped, as was asked for")]
+struct Lost;
+
+/// What became of a request.
+struct Done {
+    /// `None` when the client is to get none.
+    answer: Option<Answer>,
+    operation: String,
+}
+
+impl Done {
+    fn early(answer: Answer, operation: &str) -> Done {
+        Done { answer: Some(answer), operation: operation.to_owned() }
+    }
+}
+
+/// A request of any service but S3.
+struct Asked<'a> {
+    signed: &'a Signed,
+    head: &'a Parts,
+    body: &'a [u8],
+    protocol: Protocol,
+    request_id: &'a str,
+}
+
+impl Asked<'_> {
+    /// The operation it names, if any.
+    fn operation(&self, service: Service) -> String {
+        if let Service::Json { target, .. } = service {
+            let header = self.head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+            let name = header.and_then(|header| header.strip_prefix(target)?.strip_prefix('.'));
+            return name.unwrap_or_default().to_owned();
+        }
+        self.params().optional("Action").unwrap_or_default().to_owned()
+    }
+
+    /// The form in its body, or in its URL.
+    fn params(&self) -> Params {
+        match self.head.uri.query() {
+            Some(query) if self.body.is_empty() => Params::parse(query.as_bytes()),
+            _ => Params::parse(self.body),
+        }
+    }
+}
+
+/// The texts of a JSON request by the names of their fields.
+fn leaves(value: &Value) -> Vec<(String, String)> {
+    fn walk(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(name, value, out)),
+            Value::Array(items) => items.iter().for_each(|item| walk(name, item, out)),
+            Value::String(text) => out.push((name.to_owned(), text.clone())),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk("", value, &mut out);
+    out
 }
 
 /// Binds the loopback address: the demanded port, else the remembered one, else any.
@@ -308,8 +430,8 @@ fn find_operation<I, O>(
     })
 }
 
-async fn read_body(request: Request<RequestBody>) -> Outcome<Bytes> {
-    match Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await {
+async fn read_body(body: RequestBody) -> Outcome<Bytes> {
+    match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) => {
             Err(ApiError::new("RequestEntityTooLarge", format!("the request could not be read: {error}"))

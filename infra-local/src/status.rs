@@ -27,6 +27,9 @@ pub struct Status {
     pub regions: BTreeMap<String, RegionStatus>,
     /// How many there are of each global kind: `roles`, `buckets`.
     pub counts: BTreeMap<String, usize>,
+    /// What goes wrong on demand, in words.
+    #[serde(default)]
+    pub faults: Vec<String>,
 }
 
 /// One region.
@@ -49,7 +52,8 @@ pub struct InstanceStatus {
     pub id: String,
     /// The tag `Name`.
     pub name: Option<String>,
-    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`.
+    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; `impaired` when it should run and
+    /// its machine is lost.
     pub state: String,
     /// Its loopback address, private and public at once.
     pub address: Ipv4Addr,
@@ -137,8 +141,11 @@ impl Status {
             counts: counts([
                 ("roles", cloud.iam.roles.len()),
                 ("instance_profiles", cloud.iam.instance_profiles.len()),
+                ("users", cloud.iam.users.len()),
+                ("policies", cloud.iam.policies.len()),
                 ("buckets", shared.objects().count()),
             ]),
+            faults: cloud.describe_faults(),
         })
     }
 }
@@ -180,7 +187,7 @@ impl InstanceStatus {
         InstanceStatus {
             id: instance.id.clone(),
             name: instance.tags.get("Name").cloned(),
-            state: instance.state.name().to_owned(),
+            state: if instance.runtime.impaired { "impaired" } else { instance.state.name() }.to_owned(),
             address: instance.address,
             zone: instance.zone.clone(),
             services: services.collect(),

@@ -26,10 +26,13 @@ async fn send(
     body: &[u8],
 ) -> (u16, String) {
     let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
-    let mut request = Request::builder().method(method).uri(format!("{}{path}", cloud.endpoint())).header(
-        "authorization",
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64)),
-    );
+    let signature =
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{}{path}", cloud.endpoint()))
+        .header("authorization", signature)
+        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -16,7 +16,7 @@ use super::background::{Phase, PhaseWatch};
 use super::machine::{MachineDocument, MachineFile};
 use super::service::{Restarts, Unit};
 use super::{console, postgres};
-use crate::cloud::Shared;
+use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
 use crate::model::instance::{Instance, InstanceState, Service, ServiceState};
 
@@ -63,6 +63,11 @@ impl Host {
             }
             self.changes.borrow_and_update();
             let Some(instance) = self.instance() else { return };
+            if self.is_lost(&instance) {
+                self.lose(&instance);
+                self.wait().await;
+                continue;
+            }
             match instance.state {
                 InstanceState::Terminated | InstanceState::Stopped => return,
                 InstanceState::ShuttingDown => {
@@ -83,18 +88,51 @@ impl Host {
                     });
                 }
                 InstanceState::Running => {
+                    if instance.runtime.impaired {
+                        self.say("the machine is back: the instance boots");
+                        self.change(|instance| instance.runtime.impaired = false);
+                        self.forget_restarts();
+                    }
                     if instance.runtime.reboots != self.reboots {
                         self.reboots = instance.runtime.reboots;
                         self.say("the instance reboots");
                         self.stop_services().await;
-                        for (_, restarts) in self.units.values_mut() {
-                            *restarts = Restarts::default();
-                        }
+                        self.forget_restarts();
                     }
                     self.look_after_services(false).await;
                 }
             }
             self.wait().await;
+        }
+    }
+
+    /// Whether the zone is lost under an instance that should run.
+    fn is_lost(&self, instance: &Instance) -> bool {
+        let runs = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+        let lost =
+            |cloud: &Cloud| cloud.region(&self.region).is_ok_and(|region| region.lost_zones.contains(&instance.zone));
+        runs && self.shared.read(lost)
+    }
+
+    /// Everything in it ends at once, as when a machine loses power.
+    fn lose(&self, instance: &Instance) {
+        if instance.runtime.impaired {
+            return;
+        }
+        self.say(&format!("the zone {} is lost, and with it this machine", instance.zone));
+        instance.runtime.services.values().filter_map(|service| service.process).for_each(|process| process.kill());
+        self.change(|instance| {
+            instance.runtime.impaired = true;
+            for service in instance.runtime.services.values_mut() {
+                service.process = None;
+                service.state = ServiceState::Stopped;
+            }
+        });
+    }
+
+    fn forget_restarts(&mut self) {
+        for (_, restarts) in self.units.values_mut() {
+            *restarts = Restarts::default();
         }
     }
 

@@ -147,6 +147,11 @@ pub(crate) fn remove(directory: &Path) -> io::Result<()> {
     home::remove(directory)
 }
 
+/// Deletes the data that had to be kept elsewhere for directories that are gone.
+pub(crate) fn sweep() {
+    home::sweep_all();
+}
+
 /// One data directory and the programs that work on it.
 struct Server {
     binaries: Binaries,

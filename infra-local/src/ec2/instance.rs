@@ -85,8 +85,9 @@ fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let page = Page::of(instances, params, |instance| &instance.id)?;
     let nodes = page.items.into_iter().map(|instance| {
         let status = Node::new().with("status", check(instance));
+        let reachability = if instance.runtime.impaired { "failed" } else { "passed" };
         let status = if instance.state == InstanceState::Running {
-            status.list("details", [Node::new().with("name", "reachability").with("status", "passed")])
+            status.list("details", [Node::new().with("name", "reachability").with("status", reachability)])
         } else {
             status
         };
@@ -103,6 +104,7 @@ fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn check(instance: &Instance) -> &'static str {
     match instance.state {
+        InstanceState::Running if instance.runtime.impaired => "impaired",
         InstanceState::Running => "ok",
         _ => "not-applicable",
     }

@@ -195,6 +195,7 @@ impl Checked {
         {
             return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
         }
+        check_capacity(region, instance_type, &subnet.zone)?;
         let mut security_groups = data.security_group_ids.clone();
         security_groups.extend(interface.security_group_ids);
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
@@ -304,13 +305,27 @@ fn groups_by_name(region: &Region, names: &[String]) -> Outcome<Vec<String>> {
     found.collect()
 }
 
+/// A zone that is lost has no room for anything.
+fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
+    if !region.lost_zones.contains(zone) {
+        return Ok(());
+    }
+    let others: Vec<String> = region.zone_names().filter(|name| !region.lost_zones.contains(name)).collect();
+    let message = format!(
+        "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone}). \
+         You can currently get {instance_type} capacity by choosing {}.",
+        others.join(", ")
+    );
+    Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
+}
+
 fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a crate::model::vpc::Subnet> {
     let mut candidates: Vec<_> = region
         .subnets
         .values()
         .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))
         .collect();
-    candidates.sort_by_key(|subnet| (subnet.hosts.len(), &subnet.zone));
+    candidates.sort_by_key(|subnet| (region.lost_zones.contains(&subnet.zone), subnet.hosts.len(), &subnet.zone));
     candidates.first().copied().ok_or_else(|| match zone {
         Some(zone) => ApiError::invalid(format!("Invalid availability zone: [{zone}]")),
         None => ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."),

@@ -1,9 +1,13 @@
 //! AWS Identity and Access Management, one file per kind.
 
 mod instance_profile;
+mod policy;
 mod role;
 mod role_policy;
+mod user;
+mod user_policy;
 
+use crate::access::Document;
 use crate::cloud::Cloud;
 use crate::model::iam::{Iam, Role};
 use crate::model::{ACCOUNT, ids};
@@ -13,8 +17,14 @@ use crate::wire::{ApiError, Node, Operation, Outcome, Page, Params};
 type IamOperation = Operation<Params, Node>;
 
 /// IAM's operations, by kind.
-pub(crate) const OPERATIONS: &[&[IamOperation]] =
-    &[role::OPERATIONS, role_policy::OPERATIONS, instance_profile::OPERATIONS];
+pub(crate) const OPERATIONS: &[&[IamOperation]] = &[
+    instance_profile::OPERATIONS,
+    policy::OPERATIONS,
+    role::OPERATIONS,
+    role_policy::OPERATIONS,
+    user::OPERATIONS,
+    user_policy::OPERATIONS,
+];
 
 /// The parameters of tags, for operation tables.
 const TAGS: &[&str] = &["Tags.N.Key", "Tags.N.Value"];
@@ -76,18 +86,10 @@ fn path(params: &Params) -> Outcome<&str> {
     ))
 }
 
-/// Checks that a document is a policy as far as its form goes.
+/// Refuses a document that is no policy.
 fn check_policy(document: &str) -> Outcome<()> {
-    let malformed = |why: &str| ApiError::new("MalformedPolicyDocument", why.to_owned());
-    let value: serde_json::Value = serde_json::from_str(document)
-        .map_err(|error| malformed(&format!("This policy contains invalid Json: {error}")))?;
-    match value.get("Statement") {
-        Some(serde_json::Value::Array(statements)) if statements.is_empty() => {
-            Err(malformed("Syntax errors in policy: no statement"))
-        }
-        Some(serde_json::Value::Array(_) | serde_json::Value::Object(_)) => Ok(()),
-        _ => Err(malformed("Syntax errors in policy: there is no Statement")),
-    }
+    let malformed = |why| ApiError::new("MalformedPolicyDocument", format!("Syntax errors in policy: {why}"));
+    Document::parse(document).map(drop).map_err(malformed)
 }
 
 /// IAM writes policy documents URL-encoded, spaces as `%20`.

@@ -1,5 +1,6 @@
 //! Policies of roles: inline documents, and attached managed ones.
 
+use super::policy::{attachable, render_attached};
 use super::{IamOperation, PAGES, check_policy, encode_policy, name, no_such_entity, page, role, role_mut, with_page};
 use crate::cloud::Cloud;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
@@ -58,9 +59,9 @@ fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = managed(&call.input)?;
+    let arn = attachable(&cloud.iam, &call.input)?.to_owned();
     let role = role_mut(cloud, call.input.required("RoleName")?)?;
-    role.attached_policies.insert(policy.to_owned());
+    role.attached_policies.insert(arn);
     if role.attached_policies.len() > ATTACHED_LIMIT {
         return Err(limit(format!("Cannot exceed quota for PoliciesPerRole: {ATTACHED_LIMIT}")));
     }
@@ -68,7 +69,7 @@ fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let policy = managed(&call.input)?;
+    let policy = call.input.required("PolicyArn")?;
     let role = role_mut(cloud, call.input.required("RoleName")?)?;
     if !role.attached_policies.remove(policy) {
         return Err(ApiError::new("NoSuchEntity", format!("Policy {policy} was not found.")).with_status(404));
@@ -78,26 +79,7 @@ fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn list_attached(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let role = role(&cloud.iam, call.input.required("RoleName")?)?;
-    let prefix = call.input.optional("PathPrefix").unwrap_or("/");
-    let wanted = role
-        .attached_policies
-        .iter()
-        .filter(|arn| arn.split_once(":policy").is_some_and(|(_, path)| path.starts_with(prefix)));
-    let page = page(wanted.collect(), &call.input, |arn: &&String| arn)?;
-    let nodes = page
-        .items
-        .into_iter()
-        .map(|arn| Node::new().with("PolicyName", arn.rsplit('/').next().unwrap_or_default()).with("PolicyArn", arn));
-    Ok(with_page(Node::new().list("AttachedPolicies", nodes), page.next))
-}
-
-/// The ARN of a managed policy. The local cloud keeps no policies of its own: those that AWS manages are taken as given.
-fn managed(params: &Params) -> Outcome<&str> {
-    let arn = params.required("PolicyArn")?;
-    if arn.starts_with("arn:aws:iam::aws:policy/") {
-        return Ok(arn);
-    }
-    Err(ApiError::new("NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")).with_status(404))
+    render_attached(&role.attached_policies, &call.input)
 }
 
 fn unknown(policy: &str) -> ApiError {

@@ -1,17 +1,114 @@
-//! Roles and instance profiles. IAM is global: one for all regions.
+//! Users, roles, policies and sessions. IAM is global: one for all regions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Tags;
+use super::{Tags, ids};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Iam {
     pub(crate) roles: BTreeMap<String, Role>,
     pub(crate) instance_profiles: BTreeMap<String, InstanceProfile>,
+    pub(crate) users: BTreeMap<String, User>,
+    /// Customer managed policies by ARN.
+    pub(crate) policies: BTreeMap<String, ManagedPolicy>,
+    /// Temporary credentials by access key.
+    pub(crate) sessions: BTreeMap<String, Session>,
+}
+
+/// How the access keys of users begin that are issued here.
+pub(crate) const ISSUED_KEY: &str = "AKIALOCAL";
+/// How the access keys of sessions begin that are issued here.
+pub(crate) const ISSUED_SESSION_KEY: &str = "ASIALOCAL";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) path: String,
+    pub(crate) name: String,
+    /// Policy documents by name.
+    pub(crate) inline_policies: BTreeMap<String, String>,
+    /// ARNs of managed policies.
+    pub(crate) attached_policies: BTreeSet<String>,
+    pub(crate) access_keys: BTreeMap<String, AccessKey>,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AccessKey {
+    pub(crate) secret: String,
+    pub(crate) active: bool,
+    pub(crate) created: DateTime<Utc>,
+}
+
+/// Temporary credentials of somebody who has taken a role on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) secret: String,
+    pub(crate) token: String,
+    /// The role's name.
+    pub(crate) role: String,
+    /// The session's own name.
+    pub(crate) name: String,
+    /// A document that narrows what the role may do.
+    pub(crate) policy: Option<String>,
+    pub(crate) expires: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ManagedPolicy {
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) path: String,
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
+    /// Documents by version, `1` for `v1`.
+    pub(crate) versions: BTreeMap<u32, PolicyVersion>,
+    pub(crate) default_version: u32,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PolicyVersion {
+    pub(crate) document: String,
+    pub(crate) created: DateTime<Utc>,
+}
+
+impl ManagedPolicy {
+    /// The document that is in force.
+    pub(crate) fn document(&self) -> &str {
+        self.versions.get(&self.default_version).map_or("", |version| &version.document)
+    }
+}
+
+impl Iam {
+    /// Issues temporary credentials for a role, and forgets those that have expired.
+    pub(crate) fn issue(&mut self, session: Session, now: DateTime<Utc>) -> String {
+        self.sessions.retain(|_, session| session.expires > now);
+        let key = format!("{ISSUED_SESSION_KEY}{}", ids::random_hex(11).to_uppercase());
+        self.sessions.insert(key.clone(), session);
+        key
+    }
+
+    /// How many roles and users a policy is attached to.
+    pub(crate) fn attachments(&self, policy: &str) -> usize {
+        let roles = self.roles.values().filter(|role| role.attached_policies.contains(policy)).count();
+        roles + self.users.values().filter(|user| user.attached_policies.contains(policy)).count()
+    }
+}
+
+impl Session {
+    /// A session with a secret and a token of its own.
+    pub(crate) fn new(role: &str, name: &str, policy: Option<String>, expires: DateTime<Utc>) -> Session {
+        let token = format!("{}{}", ids::random_hex(32), ids::random_hex(32));
+        Session { secret: ids::secret_key(), token, role: role.to_owned(), name: name.to_owned(), policy, expires }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Identifiers as AWS writes them.
+//! Identifiers and secrets as AWS writes them.
 
 use uuid::Uuid;
 
@@ -15,6 +15,16 @@ pub(crate) fn random_hex(digits: usize) -> String {
     text.split_off(32 - digits.min(32))
 }
 
+/// The secret of an access key: 40 characters.
+pub(crate) fn secret_key() -> String {
+    use base64::Engine as _;
+    let bytes = [*Uuid::new_v4().as_bytes(), *Uuid::new_v4().as_bytes()].concat();
+    let mut text = base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes);
+    // 32 bytes are 43 characters.
+    text.truncate(40);
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,5 +34,10 @@ mod tests {
         let id = new_id("sg");
         assert_eq!(id.len(), "sg-".len() + 17);
         assert_ne!(id, new_id("sg"));
+    }
+
+    #[test]
+    fn secrets_have_forty_characters() {
+        assert_eq!(secret_key().len(), 40);
     }
 }

@@ -118,6 +118,8 @@ pub(crate) struct Runtime {
     pub(crate) services: BTreeMap<String, Service>,
     /// How often a reboot was asked for; the data plane restarts everything when it grows.
     pub(crate) reboots: u32,
+    /// Whether the machine under it is lost: nothing of it runs, whatever its state says.
+    pub(crate) impaired: bool,
 }
 
 /// A process of an instance.

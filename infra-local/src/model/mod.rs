@@ -1,6 +1,7 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
 pub(crate) mod balancing;
+pub(crate) mod faults;
 pub(crate) mod iam;
 pub(crate) mod ids;
 pub(crate) mod image;
@@ -12,7 +13,7 @@ pub(crate) mod scaling;
 pub(crate) mod tags;
 pub(crate) mod vpc;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +36,8 @@ pub(crate) struct Cloud {
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
     pub(crate) iam: iam::Iam,
+    /// What goes wrong on demand.
+    pub(crate) faults: faults::Faults,
 }
 
 /// What belongs to one region.
@@ -44,6 +47,8 @@ pub(crate) struct Region {
     pub(crate) name: String,
     /// Short names of the zones: `a`, `b`…
     pub(crate) zones: Vec<String>,
+    /// Full names of the zones that are lost.
+    pub(crate) lost_zones: BTreeSet<String>,
     pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
     pub(crate) subnets: BTreeMap<String, vpc::Subnet>,
     pub(crate) security_groups: BTreeMap<String, vpc::SecurityGroup>,

@@ -4,9 +4,11 @@
 // s3s's inputs and outputs are many, and named after their operations.
 #![allow(clippy::wildcard_imports)]
 
+mod access;
 mod bucket;
 mod chunked;
 mod conditions;
+mod digest;
 mod listing;
 mod multipart;
 mod object;
@@ -18,6 +20,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName,
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use s3s::service::{S3Service, S3ServiceBuilder};
 
+use crate::access::Identity;
 use crate::body::RequestBody;
 use crate::cloud::Shared;
 use crate::wire::sigv4::Scope;
@@ -31,6 +34,8 @@ pub(crate) use objects::Objects;
 struct Context {
     /// The region the request was signed for.
     region: String,
+    /// Who signed it.
+    identity: Identity,
     /// Checksums that stand behind the body; complete when the body was read to its end.
     trailers: Trailers,
 }
@@ -44,18 +49,24 @@ const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256
 const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
 
 impl Store {
-    pub(crate) fn new(shared: &Shared) -> Store {
-        Store { service: S3ServiceBuilder::new(service::Service::new(shared.clone())).build() }
+    pub(crate) fn new(shared: &Shared, enforce_iam: bool) -> Store {
+        let mut builder = S3ServiceBuilder::new(service::Service::new(shared.clone()));
+        if enforce_iam {
+            builder.set_auth(access::Nobody);
+            builder.set_access(access::Policies::new(shared.clone()));
+        }
+        Store { service: builder.build() }
     }
 
     pub(crate) async fn answer(
         &self,
         request: Request<RequestBody>,
         scope: &Scope,
+        identity: Identity,
         request_id: &str,
     ) -> Response<s3s::Body> {
         let (mut head, body) = request.into_parts();
-        // Any key is accepted: to s3s the request looks unsigned.
+        // Who signed it is known by now: to s3s the request looks unsigned.
         head.headers.remove(AUTHORIZATION);
         let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
         if presigned && let Some(stripped) = without_signature(&head.uri) {
@@ -64,16 +75,19 @@ impl Store {
         let trailers = Trailers::default();
         let streaming =
             head.headers.get(CONTENT_SHA256).is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+        let digest = head.headers.remove(CONTENT_SHA256).and_then(|value| value.to_str().ok().map(str::to_owned));
         let body = if streaming {
             match undo_chunking(&mut head.headers) {
                 Ok(()) => chunked::decode(body, trailers.clone()),
                 Err(error) => return failure(&error, request_id),
             }
         } else {
-            s3s::Body::http_body(body)
+            match digest.filter(|digest| digest.len() == 64) {
+                Some(digest) => digest::verify(body, digest),
+                None => s3s::Body::http_body(body),
+            }
         };
-        head.headers.remove(CONTENT_SHA256);
-        head.extensions.insert(Context { region: scope.region.clone(), trailers });
+        head.extensions.insert(Context { region: scope.region.clone(), identity, trailers });
         let mut answer = match self.service.call(Request::from_parts(head, body)).await {
             Ok(answer) => answer,
             Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),

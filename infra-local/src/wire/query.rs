@@ -27,6 +27,11 @@ impl Params {
         self.values.keys().map(String::as_str)
     }
 
+    /// Every value under its name as operation tables write it.
+    pub(crate) fn patterns(&self) -> Vec<(String, String)> {
+        self.values.iter().map(|(name, value)| (pattern_of(name), value.clone())).collect()
+    }
+
     /// The request in one canonical text, for comparing two requests.
     pub(crate) fn canonical(&self) -> String {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.values).finish()

@@ -1,44 +1,83 @@
-//! Who signed a request, and for which region and service.
+//! Signature Version 4: who signed a request, for which region and service, and whether the signature is theirs.
+//!
+//! Source: AWS, "Signature Version 4 for API requests", headers and query parameters alike.
 
-use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
+use hmac::{Hmac, Mac as _};
+use hyper::header::{AUTHORIZATION, HOST};
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Uri};
+use sha2::{Digest as _, Sha256};
 
 use super::error::{ApiError, Outcome};
 
-/// The credential scope of a Signature Version 4 request.
-///
-/// The signature itself is not verified: the local cloud listens on loopback only and accepts every key. What it demands
-/// is that the request is signed in the right form, so that a client that would be refused by AWS is refused here.
+/// What is hashed in place of a body that is not part of the signature.
+pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
+
+/// How far a client's clock may be off.
+const SKEW: Duration = Duration::minutes(15);
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// The credential scope of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) access_key: String,
+    /// The day, `20250101`.
+    pub(crate) date: String,
     pub(crate) region: String,
     pub(crate) service: String,
 }
 
-impl Scope {
-    /// Reads the scope from the `Authorization` header, or from a presigned URL's `X-Amz-Credential`.
-    pub(crate) fn of(headers: &HeaderMap, query: Option<&str>) -> Outcome<Scope> {
+/// What a request says of its signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Signed {
+    pub(crate) scope: Scope,
+    /// The token of temporary credentials.
+    pub(crate) session_token: Option<String>,
+    /// `20250101T000000Z`
+    timestamp: String,
+    /// For how long a presigned URL is good.
+    expires: Option<Duration>,
+    /// Names in lower case.
+    headers: Vec<String>,
+    signature: String,
+}
+
+/// What is wrong with a signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BadSignature {
+    /// It is not made with the key's secret, or not over this request.
+    Wrong,
+    /// The clock of whoever signed is too far off.
+    Skewed { signed: DateTime<Utc> },
+    /// The presigned URL is past its time.
+    Expired,
+}
+
+impl Signed {
+    /// Reads the `Authorization` header, or the `X-Amz-…` parameters of a presigned URL.
+    pub(crate) fn of(headers: &HeaderMap, uri: &Uri) -> Outcome<Signed> {
         if let Some(header) = headers.get(AUTHORIZATION) {
             let header = header.to_str().map_err(|_| malformed("the Authorization header is not text"))?;
-            return Scope::from_header(header);
+            return Signed::from_header(header, headers);
         }
-        let presigned = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .find(|(name, _)| name == "X-Amz-Credential")
-            .map(|(_, value)| value.into_owned());
-        match presigned {
-            Some(credential) => Scope::from_credential(&credential),
-            None => Err(ApiError::new(
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token: sign it with AWS Signature Version 4; any access key will do",
-            )
-            .with_status(403)),
+        let query: BTreeMap<String, String> =
+            form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        if query.contains_key("X-Amz-Credential") {
+            return Signed::from_query(&query);
         }
+        let message =
+            "Request is missing Authentication Token: sign it with AWS Signature Version 4; any access key will do";
+        Err(ApiError::new("MissingAuthenticationToken", message).with_status(403))
     }
 
-    fn from_header(header: &str) -> Outcome<Scope> {
+    fn from_header(header: &str, headers: &HeaderMap) -> Outcome<Signed> {
         let fields = header
-            .strip_prefix("AWS4-HMAC-SHA256")
+            .strip_prefix(ALGORITHM)
             .ok_or_else(|| malformed("the Authorization header does not start with AWS4-HMAC-SHA256"))?;
         let field = |name: &str| {
             fields
@@ -46,26 +85,172 @@ impl Scope {
                 .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
                 .ok_or_else(|| malformed(&format!("Authorization header requires '{name}' parameter")))
         };
-        field("SignedHeaders")?;
-        let signature = field("Signature")?;
-        if signature.len() != 64 || !signature.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(malformed("the Signature is not 64 hexadecimal digits"));
-        }
-        Scope::from_credential(field("Credential")?)
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Signed {
+            scope: Scope::from_credential(field("Credential")?)?,
+            session_token: text("x-amz-security-token"),
+            timestamp: text("x-amz-date")
+                .ok_or_else(|| malformed("Authorization header requires an X-Amz-Date header"))?,
+            expires: None,
+            headers: signed_headers(field("SignedHeaders")?),
+            signature: checked_signature(field("Signature")?)?,
+        })
     }
 
+    fn from_query(query: &BTreeMap<String, String>) -> Outcome<Signed> {
+        let field = |name: &str| {
+            let value = query.get(name).map(String::as_str);
+            value.ok_or_else(|| malformed(&format!("the presigned URL lacks the parameter {name}")))
+        };
+        let seconds: i64 =
+            field("X-Amz-Expires")?.parse().map_err(|_| malformed("X-Amz-Expires should be a number"))?;
+        if !(0..=604_800).contains(&seconds) {
+            return Err(malformed("X-Amz-Expires must be less than a week (in seconds)"));
+        }
+        Ok(Signed {
+            scope: Scope::from_credential(field("X-Amz-Credential")?)?,
+            session_token: query.get("X-Amz-Security-Token").cloned(),
+            timestamp: field("X-Amz-Date")?.to_owned(),
+            expires: Some(Duration::seconds(seconds)),
+            headers: signed_headers(field("X-Amz-SignedHeaders")?),
+            signature: checked_signature(field("X-Amz-Signature")?)?,
+        })
+    }
+
+    /// Whether the request was signed about now, or its presigned URL is still good.
+    pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), BadSignature> {
+        let signed =
+            NaiveDateTime::parse_from_str(&self.timestamp, "%Y%m%dT%H%M%SZ").map_err(|_| BadSignature::Wrong)?;
+        let signed = signed.and_utc();
+        match self.expires {
+            Some(expires) if now > signed + expires => Err(BadSignature::Expired),
+            Some(_) if signed > now + SKEW => Err(BadSignature::Skewed { signed }),
+            None if (now - signed).abs() > SKEW => Err(BadSignature::Skewed { signed }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the signature is made with this secret; `payload` is the digest of the body in hexadecimal digits, or
+    /// what stands in its place.
+    pub(crate) fn check(&self, secret: &str, request: &Parts, payload: &str) -> Result<(), BadSignature> {
+        let scope = format!("{}/{}/{}/aws4_request", self.scope.date, self.scope.region, self.scope.service);
+        let canonical = self.canonical_request(request, payload).ok_or(BadSignature::Wrong)?;
+        let digest = hex::encode(Sha256::digest(canonical));
+        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{digest}", self.timestamp);
+        let given = hex::decode(&self.signature).map_err(|_| BadSignature::Wrong)?;
+        let mac = keyed(&self.scope.signing_key(secret)).chain_update(to_sign);
+        mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
+    }
+
+    /// `None` when a header that is said to be signed is not there.
+    fn canonical_request(&self, request: &Parts, payload: &str) -> Option<String> {
+        let path = request.uri.path();
+        let path = if self.scope.service == "s3" { encode(&decode(path), true) } else { encode(path.as_bytes(), true) };
+        let query = canonical_query(request.uri.query().unwrap_or_default());
+        let mut headers = String::new();
+        for name in &self.headers {
+            let _ = writeln!(headers, "{name}:{}", canonical_header(request, name)?);
+        }
+        let names = self.headers.join(";");
+        Some(format!("{}\n{path}\n{query}\n{headers}\n{names}\n{payload}", request.method))
+    }
+}
+
+impl Scope {
     fn from_credential(credential: &str) -> Outcome<Scope> {
         let mut parts = credential.rsplitn(5, '/');
-        let mut next = || parts.next().filter(|part| !part.is_empty());
+        let mut next = || parts.next().filter(|part| !part.is_empty()).map(str::to_owned);
         match (next(), next(), next(), next(), next()) {
-            (Some("aws4_request"), Some(service), Some(region), Some(_date), Some(access_key)) => {
-                Ok(Scope { access_key: access_key.to_owned(), region: region.to_owned(), service: service.to_owned() })
+            (Some(end), Some(service), Some(region), Some(date), Some(access_key)) if end == "aws4_request" => {
+                Ok(Scope { access_key, date, region, service })
             }
             _ => Err(malformed(
                 "Credential must have 5 slash-delimited elements: access key, date, region, service, aws4_request",
             )),
         }
     }
+
+    fn signing_key(&self, secret: &str) -> Vec<u8> {
+        let first = format!("AWS4{secret}").into_bytes();
+        let parts = [self.date.as_str(), &self.region, &self.service, "aws4_request"];
+        parts.iter().fold(first, |key, part| keyed(&key).chain_update(part).finalize().into_bytes().to_vec())
+    }
+}
+
+/// The digest of a body, as signatures have it.
+pub(crate) fn digest(body: &[u8]) -> String {
+    hex::encode(Sha256::digest(body))
+}
+
+#[allow(clippy::expect_used)]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of every length")
+}
+
+fn signed_headers(list: &str) -> Vec<String> {
+    list.split(';').filter(|name| !name.is_empty()).map(str::to_ascii_lowercase).collect()
+}
+
+fn checked_signature(text: &str) -> Outcome<String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(text.to_owned());
+    }
+    Err(malformed("the Signature is not 64 hexadecimal digits"))
+}
+
+fn canonical_header(request: &Parts, name: &str) -> Option<String> {
+    let values: Vec<&str> = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    if values.is_empty() {
+        // HTTP/2 has the host in the URI.
+        let authority = request.uri.authority().filter(|_| name == HOST.as_str());
+        return authority.map(ToString::to_string);
+    }
+    let words = |value: &&str| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    Some(values.iter().map(words).collect::<Vec<_>>().join(","))
+}
+
+fn canonical_query(query: &str) -> String {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (encode(&decode(name), false), encode(&decode(value), false))
+    });
+    let mut pairs: Vec<(String, String)> = pairs.filter(|(name, _)| name != "X-Amz-Signature").collect();
+    pairs.sort();
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
+}
+
+/// Undoes percent-encoding; what is not encoded stays.
+fn decode(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let encoded = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match encoded.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// Percent-encodes everything but letters, digits, `-`, `.`, `_`, `~`, and in paths `/`.
+fn encode(bytes: &[u8], path: bool) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (path && byte == b'/') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 fn malformed(detail: &str) -> ApiError {
@@ -74,32 +259,78 @@ fn malformed(detail: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    #![allow(clippy::unwrap_used)]
 
-    fn header(text: &str) -> Outcome<Scope> {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, text.parse().map_err(|_| malformed("header"))?);
-        Scope::of(&headers, None)
+    use super::*;
+    use hyper::Request;
+
+    /// The example of AWS's documentation: `GET /?Param2=value2&Param1=value1` of the service `service`.
+    fn example(query: &str) -> Parts {
+        let authorization = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, \
+             SignedHeaders=host;x-amz-date, Signature=b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500";
+        let request = Request::get(format!("/?{query}"))
+            .header("Host", "example.amazonaws.com")
+            .header("X-Amz-Date", "20150830T123600Z")
+            .header("Authorization", authorization);
+        request.body(()).unwrap().into_parts().0
+    }
+
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+    #[test]
+    fn the_documented_example_is_verified() {
+        let parts = example("Param2=value2&Param1=value1");
+        let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
+        assert_eq!(signed.scope.service, "service");
+        assert_eq!(signed.check(SECRET, &parts, &digest(b"")), Ok(()));
     }
 
     #[test]
-    fn the_scope_names_region_and_service() {
-        let signature = "a".repeat(64);
-        let scope = header(&format!(
-            "AWS4-HMAC-SHA256 Credential=AKID/20250101/us-east-2/ec2/aws4_request, SignedHeaders=host, Signature={signature}"
-        ));
-        assert_eq!(scope, Ok(Scope { access_key: "AKID".into(), region: "us-east-2".into(), service: "ec2".into() }));
+    fn another_secret_body_or_query_is_not() {
+        let parts = example("Param2=value2&Param1=value1");
+        let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
+        assert_eq!(signed.check("other", &parts, &digest(b"")), Err(BadSignature::Wrong));
+        assert_eq!(signed.check(SECRET, &parts, &digest(b"x")), Err(BadSignature::Wrong));
+        let other = example("Param2=value2&Param1=value3");
+        assert_eq!(signed.check(SECRET, &other, &digest(b"")), Err(BadSignature::Wrong));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_a_quarter_of_an_hour() {
+        let parts = example("");
+        let signed = Signed::of(&parts.headers, &parts.uri).unwrap();
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        assert_eq!(signed.check_time(at("2015-08-30T12:50:00Z")), Ok(()));
+        assert!(matches!(signed.check_time(at("2015-08-30T12:52:00Z")), Err(BadSignature::Skewed { .. })));
+        let presigned = Signed { expires: Some(Duration::seconds(60)), ..signed };
+        assert_eq!(presigned.check_time(at("2015-08-30T12:37:01Z")), Err(BadSignature::Expired));
     }
 
     #[test]
     fn presigned_urls_carry_it_in_the_query() {
-        let scope = Scope::of(&HeaderMap::new(), Some("X-Amz-Credential=K%2F20250101%2Fus-east-1%2Fs3%2Faws4_request"));
-        assert_eq!(scope.map(|scope| scope.service), Ok("s3".to_owned()));
+        let signature = "a".repeat(64);
+        let uri: Uri = format!(
+            "/bucket/key?X-Amz-Credential=K%2F20250101%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20250101T000000Z\
+             &X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature={signature}"
+        )
+        .parse()
+        .unwrap();
+        assert_eq!(Signed::of(&HeaderMap::new(), &uri).unwrap().scope.service, "s3");
     }
 
     #[test]
     fn anything_else_is_refused() {
-        assert_eq!(header("Basic abc").map_err(|error| error.code), Err("IncompleteSignature".into()));
-        assert_eq!(Scope::of(&HeaderMap::new(), None).map_err(|error| error.status), Err(403));
+        let mut headers = HeaderMap::new();
+        let uri = Uri::from_static("/");
+        assert_eq!(Signed::of(&headers, &uri).unwrap_err().status, 403);
+        headers.insert(AUTHORIZATION, "Basic abc".parse().unwrap());
+        assert_eq!(Signed::of(&headers, &uri).unwrap_err().code, "IncompleteSignature");
+    }
+
+    #[test]
+    fn paths_and_queries_are_encoded_as_aws_does() {
+        assert_eq!(encode(&decode("/a%20b/c+d"), true), "/a%20b/c%2Bd");
+        assert_eq!(canonical_query("b=2&a=%20x&a&X-Amz-Signature=1"), "a=&a=%20x&b=2");
+        assert_eq!(decode("%zz%4"), b"%zz%4");
     }
 }

@@ -119,7 +119,10 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
     Ok(())
 }
 
-/// Launches in the subnet with the fewest members that has an address left.
+/// Why another subnet may do where this one does not.
+const NO_ROOM: &[&str] = &["InsufficientFreeAddressesInSubnet", "InsufficientInstanceCapacity"];
+
+/// Launches in the subnet with the fewest members that has room.
 fn launch_somewhere(
     group: &Group,
     cloud: &mut Cloud,
@@ -158,7 +161,7 @@ fn launch_somewhere(
                     return Ok((id, subnet));
                 }
             }
-            Err(error) if error.code == "InsufficientFreeAddressesInSubnet" => last = error,
+            Err(error) if NO_ROOM.contains(&error.code.as_ref()) => last = error,
             Err(error) => return Err(error),
         }
     }

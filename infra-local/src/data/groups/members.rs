@@ -120,6 +120,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     let id = &member.instance;
     let state = region.instances.get(id).map(|instance| instance.state);
     let runs = state == Some(InstanceState::Running);
+    let impaired = region.instances.get(id).is_some_and(|instance| instance.runtime.impaired);
     let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
     let mut cause = "an instance was taken out of service in response to a user health-check.";
     let mut healthy = member.healthy;
@@ -127,6 +128,9 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
         if !runs {
             healthy = false;
             cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
+        } else if impaired {
+            healthy = false;
+            cause = "an instance was taken out of service in response to an EC2 instance status checks failure.";
         } else if group.elb_health && past_grace && complaint(group, region, id).is_some() {
             healthy = false;
             cause = "an instance was taken out of service in response to an ELB system health check failure.";
@@ -139,7 +143,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
     if !stays {
-        leave(group, region, id, &Leaving { cause, drain: runs }, env.now);
+        leave(group, region, id, &Leaving { cause, drain: runs && !impaired }, env.now);
     }
 }
 

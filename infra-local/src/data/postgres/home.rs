@@ -112,6 +112,12 @@ fn is_ours(directory: &Path, user: User) -> bool {
 }
 
 /// Removes what is kept elsewhere for directories that somebody has removed without asking.
+pub(super) fn sweep_all() {
+    if let Some(user) = process::unprivileged_user() {
+        sweep(&std::env::temp_dir(), user);
+    }
+}
+
 fn sweep(temporary: &Path, user: User) {
     for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
         let path = entry.path();

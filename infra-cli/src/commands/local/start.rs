@@ -1,0 +1,46 @@
+//! `stack local start`
+
+use super::answer;
+use crate::{arguments::Start, failure::Failure, local_cloud, session::Session};
+use infra_core::diagnostic::Diagnostic;
+use infra_local::{Credentials, Options, daemon};
+use std::path::Path;
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) -> Result<(), Failure> {
+    remember(directory, start).await?;
+    let running = local_cloud::ensure(directory).await?;
+    answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
+}
+
+/// Keeps what was said about how the cloud is to run.
+async fn remember(directory: &Path, start: &Start) -> Result<(), Failure> {
+    let before = Options::remembered(directory)?;
+    let credentials = match start.access_key.as_deref() {
+        None => before.credentials.clone(),
+        Some("any") => None,
+        Some(id) => Some(Credentials { access_key_id: id.to_owned(), secret_access_key: secret_key()? }),
+    };
+    let options = Options {
+        port: start.port.or(before.port),
+        time_scale: start.time_scale.unwrap_or(before.time_scale),
+        enforce_iam: start.enforce_iam.unwrap_or(before.enforce_iam),
+        credentials,
+        directory: before.directory.clone(),
+    };
+    if options == before {
+        return Ok(());
+    }
+    if daemon::find(directory).await.is_some() {
+        let runs = Diagnostic::error("the local cloud runs already, and not in this way");
+        return Err(Failure::wrong_use(runs.hint("`stack local stop` ends it; the next start runs everything again")));
+    }
+    local_cloud::prepare(directory)?;
+    Ok(options.remember()?)
+}
+
+fn secret_key() -> Result<String, Failure> {
+    std::env::var("AWS_SECRET_ACCESS_KEY").map_err(|_| {
+        let missing = Diagnostic::error("the secret of the access key is not there");
+        Failure::wrong_use(missing.hint("put it into the environment as AWS_SECRET_ACCESS_KEY"))
+    })
+}

@@ -1,0 +1,176 @@
+//! Whose key a request is signed with.
+
+use chrono::{DateTime, Utc};
+use hyper::http::request::Parts;
+
+use super::policy::{Context, Document};
+use super::{Refusal, Wish, managed};
+use crate::cloud::Cloud;
+use crate::model::ACCOUNT;
+use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
+use crate::options::Credentials;
+use crate::wire::sigv4::Signed;
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// The account's root user.
+    Root {
+        access_key: String,
+    },
+    User {
+        name: String,
+    },
+    /// Somebody who has taken a role on.
+    Session {
+        access_key: String,
+        role: String,
+        name: String,
+    },
+}
+
+/// Finds out who signed a request, and verifies the signature where the secret is known.
+pub(crate) fn identify(
+    cloud: &Cloud,
+    demanded: Option<&Credentials>,
+    signed: &Signed,
+    request: &Parts,
+    payload: &str,
+    now: DateTime<Utc>,
+) -> Result<Identity, Refusal> {
+    let key = signed.scope.access_key.as_str();
+    signed.check_time(now)?;
+    if let Some(session) = cloud.iam.sessions.get(key) {
+        if signed.session_token.as_deref() != Some(session.token.as_str()) {
+            return Err(Refusal::UnknownKey);
+        }
+        signed.check(&session.secret, request, payload)?;
+        if session.expires <= now {
+            return Err(Refusal::ExpiredToken);
+        }
+        let Session { role, name, .. } = session.clone();
+        return Ok(Identity::Session { access_key: key.to_owned(), role, name });
+    }
+    let mut users = cloud.iam.users.values();
+    if let Some((user, held)) = users.find_map(|user| Some((user, user.access_keys.get(key)?))) {
+        if !held.active {
+            return Err(Refusal::UnknownKey);
+        }
+        signed.check(&held.secret, request, payload)?;
+        return Ok(Identity::User { name: user.name.clone() });
+    }
+    match demanded {
+        Some(demanded) if demanded.access_key_id == key => {
+            signed.check(&demanded.secret_access_key, request, payload)?;
+        }
+        Some(_) => return Err(Refusal::UnknownKey),
+        None if key.starts_with(ISSUED_KEY) || key.starts_with(ISSUED_SESSION_KEY) => return Err(Refusal::UnknownKey),
+        None => {}
+    }
+    Ok(Identity::Root { access_key: key.to_owned() })
+}
+
+impl Identity {
+    /// The same as in [`identify`], for a key whose signature was verified before.
+    pub(crate) fn of_key(iam: &Iam, key: &str) -> Identity {
+        if let Some(session) = iam.sessions.get(key) {
+            let Session { role, name, .. } = session.clone();
+            return Identity::Session { access_key: key.to_owned(), role, name };
+        }
+        match iam.users.values().find(|user| user.access_keys.contains_key(key)) {
+            Some(user) => Identity::User { name: user.name.clone() },
+            None => Identity::Root { access_key: key.to_owned() },
+        }
+    }
+
+    /// Its Amazon Resource Name.
+    pub(crate) fn arn(&self, iam: &Iam) -> String {
+        match self {
+            Identity::Root { .. } => format!("arn:aws:iam::{ACCOUNT}:root"),
+            Identity::User { name } => iam
+                .users
+                .get(name)
+                .map_or_else(|| format!("arn:aws:iam::{ACCOUNT}:user/{name}"), |user| user.arn.clone()),
+            Identity::Session { role, name, .. } => format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/{name}"),
+        }
+    }
+
+    /// The unique id that `GetCallerIdentity` tells.
+    pub(crate) fn user_id(&self, iam: &Iam) -> String {
+        match self {
+            Identity::Root { .. } => ACCOUNT.to_owned(),
+            Identity::User { name } => iam.users.get(name).map(|user| user.id.clone()).unwrap_or_default(),
+            Identity::Session { role, name, .. } => {
+                format!("{}:{name}", iam.roles.get(role).map(|role| role.id.as_str()).unwrap_or_default())
+            }
+        }
+    }
+
+    /// The sets of policies that must each allow what it does; `None` for the root user, who needs none.
+    pub(super) fn policies(&self, iam: &Iam) -> Option<Vec<Vec<Document>>> {
+        match self {
+            Identity::Root { .. } => None,
+            Identity::User { name } => {
+                let user = iam.users.get(name);
+                let own = user.map(|user| documents(iam, user.inline_policies.values(), user.attached_policies.iter()));
+                Some(vec![own.unwrap_or_default()])
+            }
+            Identity::Session { access_key, role, .. } => {
+                let role = iam.roles.get(role);
+                let own = role.map(|role| documents(iam, role.inline_policies.values(), role.attached_policies.iter()));
+                let narrowed = iam.sessions.get(access_key).and_then(|session| session.policy.as_ref());
+                let narrowed = narrowed.map(|text| documents(iam, [text], []));
+                Some([own.unwrap_or_default()].into_iter().chain(narrowed).collect())
+            }
+        }
+    }
+
+    /// The keys that every request has.
+    pub(super) fn context(&self, wish: &Wish<'_>) -> Context {
+        let kind = match self {
+            Identity::Root { .. } => "Account",
+            Identity::User { .. } => "User",
+            Identity::Session { .. } => "AssumedRole",
+        };
+        let principal = match self {
+            Identity::Root { .. } => format!("arn:aws:iam::{ACCOUNT}:root"),
+            Identity::User { name } => format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
+            Identity::Session { role, .. } => format!("arn:aws:iam::{ACCOUNT}:role/{role}"),
+        };
+        let mut context = Context::from(
+            [
+                ("aws:requestedregion", wish.region.to_owned()),
+                ("aws:currenttime", wish.now.to_rfc3339()),
+                ("aws:epochtime", wish.now.timestamp().to_string()),
+                ("aws:principalaccount", ACCOUNT.to_owned()),
+                ("aws:principalarn", principal),
+                ("aws:principaltype", kind.to_owned()),
+                ("aws:sourceip", "127.0.0.1".to_owned()),
+                ("aws:securetransport", "false".to_owned()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value)),
+        );
+        if let Identity::User { name } = self {
+            context.insert("aws:username".to_owned(), name.clone());
+        }
+        context
+    }
+}
+
+/// The documents of inline and attached policies. What cannot be read, or is not known here, allows nothing.
+fn documents<'a>(
+    iam: &Iam,
+    inline: impl IntoIterator<Item = &'a String>,
+    attached: impl IntoIterator<Item = &'a String>,
+) -> Vec<Document> {
+    let attached = attached.into_iter().filter_map(|arn| {
+        let text = iam.policies.get(arn).map(|policy| policy.document().to_owned());
+        let text = text.or_else(|| managed::document(arn));
+        if text.is_none() {
+            tracing::warn!(arn, "the local cloud does not know what this policy of AWS allows: it allows nothing here");
+        }
+        text
+    });
+    let texts = inline.into_iter().cloned().chain(attached);
+    texts.filter_map(|text| Document::parse(&text).ok()).collect()
+}

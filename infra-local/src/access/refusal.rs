@@ -1,0 +1,140 @@
+//! How AWS refuses somebody: each protocol has codes of its own for the same.
+
+use chrono::{DateTime, Utc};
+
+use crate::wire::sigv4::BadSignature;
+use crate::wire::{ApiError, Protocol};
+
+/// Why a request is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nobody has this key, or not with this session token.
+    UnknownKey,
+    WrongSignature,
+    Skewed {
+        signed: DateTime<Utc>,
+    },
+    ExpiredUrl,
+    ExpiredToken,
+    /// No policy allows it, or one forbids it explicitly.
+    Denied {
+        who: String,
+        action: String,
+        resource: String,
+        explicit: bool,
+    },
+}
+
+impl From<BadSignature> for Refusal {
+    fn from(error: BadSignature) -> Refusal {
+        match error {
+            BadSignature::Wrong => Refusal::WrongSignature,
+            BadSignature::Skewed { signed } => Refusal::Skewed { signed },
+            BadSignature::Expired => Refusal::ExpiredUrl,
+        }
+    }
+}
+
+impl Refusal {
+    /// The error that a client of this protocol is given.
+    pub(crate) fn in_words_of(&self, protocol: Protocol) -> ApiError {
+        let [ec2, query, json, s3] = self.codes();
+        let ((code, status), message) = match protocol {
+            Protocol::Ec2 => (ec2, self.message(true)),
+            Protocol::Query { .. } => (query, self.message(false)),
+            Protocol::RestXml => (s3, self.message(false)),
+            Protocol::Json => (json, self.message(false)),
+        };
+        ApiError::new(code, message).with_status(status)
+    }
+
+    /// Codes and statuses of EC2, the Query services, the JSON services and S3.
+    fn codes(&self) -> [(&'static str, u16); 4] {
+        match self {
+            Refusal::UnknownKey => [
+                ("AuthFailure", 401),
+                ("InvalidClientTokenId", 403),
+                ("UnrecognizedClientException", 400),
+                ("InvalidAccessKeyId", 403),
+            ],
+            Refusal::WrongSignature => [
+                ("AuthFailure", 401),
+                ("SignatureDoesNotMatch", 403),
+                ("InvalidSignatureException", 400),
+                ("SignatureDoesNotMatch", 403),
+            ],
+            Refusal::Skewed { .. } => [
+                ("RequestExpired", 400),
+                ("SignatureDoesNotMatch", 403),
+                ("InvalidSignatureException", 400),
+                ("RequestTimeTooSkewed", 403),
+            ],
+            Refusal::ExpiredUrl => {
+                [("RequestExpired", 400), ("RequestExpired", 400), ("RequestExpired", 400), ("AccessDenied", 403)]
+            }
+            Refusal::ExpiredToken => {
+                [("RequestExpired", 400), ("ExpiredToken", 403), ("ExpiredTokenException", 400), ("ExpiredToken", 400)]
+            }
+            Refusal::Denied { .. } => [
+                ("UnauthorizedOperation", 403),
+                ("AccessDenied", 403),
+                ("AccessDeniedException", 400),
+                ("AccessDenied", 403),
+            ],
+        }
+    }
+
+    fn message(&self, of_ec2: bool) -> String {
+        match self {
+            Refusal::UnknownKey if of_ec2 => "AWS was not able to validate the provided access credentials".to_owned(),
+            Refusal::UnknownKey => "The security token included in the request is invalid.".to_owned(),
+            Refusal::WrongSignature if of_ec2 => {
+                "AWS was not able to validate the provided access credentials: the signature does not match".to_owned()
+            }
+            Refusal::WrongSignature => {
+                "The request signature we calculated does not match the signature you provided. \
+                 Check your AWS Secret Access Key and signing method."
+                    .to_owned()
+            }
+            Refusal::Skewed { signed } => {
+                format!("Signature expired or not yet current: it was made at {signed}, more than 15 minutes from now")
+            }
+            Refusal::ExpiredUrl => "Request has expired".to_owned(),
+            Refusal::ExpiredToken => "The security token included in the request is expired".to_owned(),
+            Refusal::Denied { who, action, resource, explicit } => {
+                let why = if *explicit {
+                    "with an explicit deny in an identity-based policy".to_owned()
+                } else {
+                    format!("because no identity-based policy allows the {action} action")
+                };
+                let refused =
+                    format!("User: {who} is not authorized to perform: {action} on resource: {resource} {why}");
+                if of_ec2 { format!("You are not authorized to perform this operation. {refused}") } else { refused }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_has_its_own_words() {
+        let refusal = Refusal::Denied {
+            who: "arn:aws:iam::0:user/eve".to_owned(),
+            action: "ec2:RunInstances".to_owned(),
+            resource: "*".to_owned(),
+            explicit: false,
+        };
+        let ec2 = refusal.in_words_of(Protocol::Ec2);
+        assert_eq!((ec2.code.as_ref(), ec2.status), ("UnauthorizedOperation", 403));
+        assert_eq!(
+            ec2.message,
+            "You are not authorized to perform this operation. User: arn:aws:iam::0:user/eve is not authorized to \
+             perform: ec2:RunInstances on resource: * because no identity-based policy allows the ec2:RunInstances action"
+        );
+        assert_eq!(refusal.in_words_of(Protocol::Json).code, "AccessDeniedException");
+        assert_eq!(refusal.in_words_of(Protocol::RestXml).code, "AccessDenied");
+    }
+}
