@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.request
 import uuid
 from contextlib import contextmanager
@@ -152,6 +153,64 @@ def roles(iam):
     iam.delete_role(RoleName=name)
 
 
+def metadata(iam):
+    """What an instance may know of itself, asked by botocore as on an instance."""
+    name = f"worker-{SUFFIX}"
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
+    iam.create_instance_profile(InstanceProfileName=name)
+    iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
+    ec2 = client("ec2")
+    image = ec2.describe_images(Filters=[{"Name": "name", "Values": ["debian-12-*"]}])["Images"][0]["ImageId"]
+    launched = ec2.run_instances(
+        ImageId=image,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        IamInstanceProfile={"Name": name},
+        UserData="#!/bin/sh",
+        MetadataOptions={"HttpTokens": "required", "InstanceMetadataTags": "enabled"},
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "colour", "Value": "red"}]}],
+    )["Instances"][0]
+    identifier = launched["InstanceId"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
+    address = ec2.describe_instances(InstanceIds=[identifier])["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
+    endpoint = f"http://{address}:1338"
+
+    def ask(path, method="GET", **headers):
+        request = urllib.request.Request(endpoint + path, method=method, headers=headers)
+        try:
+            return urllib.request.urlopen(request, timeout=10).read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert ask("/latest/meta-data/instance-id") == 401, "a token is required"
+    token = {"X-aws-ec2-metadata-token": ask("/latest/api/token", "PUT", **{"X-aws-ec2-metadata-token-ttl-seconds": "60"})}
+    assert ask("/latest/api/token", "PUT") == 400
+    assert ask("/latest/meta-data/instance-id", **token) == identifier
+    assert ask("/latest/meta-data/placement/availability-zone", **token) == launched["Placement"]["AvailabilityZone"]
+    assert ask("/latest/meta-data/tags/instance/colour", **token) == "red"
+    assert "placement/" in ask("/latest/meta-data/", **token).split()
+    assert ask("/latest/user-data", **token) == "#!/bin/sh"
+    assert ask("/latest/meta-data/nothing", **token) == 404
+    assert json.loads(ask("/latest/dynamic/instance-identity/document", **token))["instanceId"] == identifier
+
+    os.environ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = endpoint
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        os.environ.pop(variable, None)
+    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull
+    session = boto3.Session(region_name="us-east-1")
+    assert session.get_credentials().method == "iam-role"
+    caller = session.client("sts", endpoint_url=ENDPOINT, config=ONCE).get_caller_identity()
+    assert caller["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/{name}/{identifier}", caller
+
+    ec2.terminate_instances(InstanceIds=[identifier])
+    ec2.get_waiter("instance_terminated").wait(InstanceIds=[identifier], WaiterConfig={"Delay": 1})
+    iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=name)
+    iam.delete_instance_profile(InstanceProfileName=name)
+    iam.delete_role(RoleName=name)
+
+
 @contextmanager
 def strict_cloud():
     """A cloud that takes the account's own key alone, and asks policies."""
@@ -245,6 +304,8 @@ def main():
     print("ok  users, keys and policies")
     roles(iam)
     print("ok  roles taken on")
+    metadata(iam)
+    print("ok  instance metadata")
     with strict_cloud() as (endpoint, fault):
         enforcement(endpoint, fault)
     print("ok  policies decide, faults on demand")

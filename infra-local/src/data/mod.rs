@@ -9,6 +9,7 @@ pub(crate) mod groups;
 pub(crate) mod host;
 pub(crate) mod instances;
 pub(crate) mod machine;
+pub(crate) mod metadata;
 pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -10,7 +10,7 @@ use super::host::POSTGRES;
 use super::machine::{MachinePostgres, MachineService, ParameterReference};
 use super::postgres::PostgresSpec;
 use super::process::{ProcessIdentity, ProcessSpec, spawn};
-use super::{artifact, postgres};
+use super::{artifact, metadata, postgres};
 use crate::cloud::Shared;
 use crate::model::instance::Instance;
 use crate::ssm;
@@ -94,6 +94,9 @@ async fn start_service(
     // Secrets first: without them there is no need to fetch anything.
     let mut environment = basics(directory);
     environment.insert("AWS_REGION".to_owned(), region.to_owned());
+    environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", shared.endpoint()));
+    let metadata = format!("http://{}:{}", instance.address, metadata::PORT);
+    environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), metadata);
     environment.extend(service.environment.clone());
     for (name, reference) in &service.secrets {
         environment.insert(name.clone(), parameter(shared, region, reference)?);

@@ -1,0 +1,202 @@
+//! The instance metadata service, for each instance at its own address: what an instance may know of itself.
+//!
+//! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`], which services are told
+//! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, as the SDKs know it.
+//!
+//! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
+
+mod tree;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::background::PhaseWatch;
+use crate::cloud::Shared;
+use crate::model::instance::{Instance, InstanceState};
+
+/// Where it listens; the port that AWS's own mock of it uses.
+pub(crate) const PORT: u16 = 1338;
+
+/// How often an address that could not be had is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+
+/// How many tokens of one instance are good at the same time; the oldest are forgotten.
+const TOKENS_LIMIT: usize = 1024;
+
+/// An instance's region and id.
+type Key = (String, String);
+
+/// Answers for all running instances until the cloud ends.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    let mut changes = shared.changes();
+    let mut served: BTreeMap<Key, (Ipv4Addr, JoinSet<()>)> = BTreeMap::new();
+    loop {
+        changes.borrow_and_update();
+        let wanted = running(&shared);
+        served.retain(|key, (address, _)| wanted.get(key) == Some(address));
+        let mut missing = false;
+        for (key, address) in wanted {
+            if served.contains_key(&key) {
+                continue;
+            }
+            match TcpListener::bind((address, PORT)).await {
+                Ok(listener) => {
+                    let service = Arc::new(Service::new(shared.clone(), key.clone()));
+                    let mut task = JoinSet::new();
+                    task.spawn(serve(listener, service));
+                    served.insert(key, (address, task));
+                }
+                Err(error) => {
+                    missing = true;
+                    tracing::debug!(%error, %address, "the metadata of an instance cannot be served");
+                }
+            }
+        }
+        let pause = if missing { RETRY } else { Duration::from_hours(1) };
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+fn running(shared: &Shared) -> BTreeMap<Key, Ipv4Addr> {
+    let asks = |instance: &&Instance| {
+        matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !instance.runtime.impaired
+    };
+    shared.read(|cloud| {
+        let all = cloud.regions.iter().flat_map(|(name, region)| {
+            region.instances.values().filter(asks).map(move |instance| (name.clone(), instance))
+        });
+        all.map(|(region, instance)| ((region, instance.id.clone()), instance.address)).collect()
+    })
+}
+
+/// Ends, with its connections, when it is dropped.
+async fn serve(listener: TcpListener, service: Arc<Service>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                let service = Arc::clone(&service);
+                connections.spawn(async move {
+                    let answer = service_fn(move |request| {
+                        let answer = service.answer(&request);
+                        async move { Ok::<_, Infallible>(answer) }
+                    });
+                    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await {
+                        tracing::debug!(%error, "a connection to the metadata service ended early");
+                    }
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// The service of one instance.
+struct Service {
+    shared: Shared,
+    key: Key,
+    /// Tokens, and until when they are good; in the order they were given.
+    tokens: Mutex<Vec<(String, Instant)>>,
+}
+
+impl Service {
+    fn new(shared: Shared, key: Key) -> Service {
+        Service { shared, key, tokens: Mutex::default() }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let (region, id) = &self.key;
+        let instance = self.shared.read(|cloud| cloud.region(region).ok()?.instances.get(id).cloned());
+        let Some(instance) = instance else {
+            return status(StatusCode::NOT_FOUND);
+        };
+        if instance.metadata_options.http_endpoint == "disabled" {
+            return status(StatusCode::FORBIDDEN);
+        }
+        let path = request.uri().path();
+        match (request.method(), path) {
+            (&Method::PUT, "/latest/api/token") => self.give_token(request),
+            (&Method::GET | &Method::HEAD, _) => {
+                if !self.is_admitted(request, &instance) {
+                    return status(StatusCode::UNAUTHORIZED);
+                }
+                match tree::read(&self.shared, region, &instance, path) {
+                    Some(text) => text_answer(text),
+                    None => status(StatusCode::NOT_FOUND),
+                }
+            }
+            _ => status(StatusCode::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    fn give_token(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        // A request that came through a proxy of the instance is not its own.
+        if request.headers().contains_key("x-forwarded-for") {
+            return status(StatusCode::FORBIDDEN);
+        }
+        let seconds = request.headers().get(&TTL).and_then(|value| value.to_str().ok()?.parse().ok());
+        let Some(seconds) = seconds.filter(|seconds| (1..=21_600_u64).contains(seconds)) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        let token = format!("{}==", crate::model::ids::secret_key());
+        let now = Instant::now();
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|(_, end)| *end > now);
+        if tokens.len() >= TOKENS_LIMIT {
+            tokens.remove(0);
+        }
+        tokens.push((token.clone(), now + Duration::from_secs(seconds)));
+        let mut answer = text_answer(token);
+        answer.headers_mut().insert(TTL, HeaderValue::from(seconds));
+        answer
+    }
+
+    /// With a token that is good; without any only where the instance's options allow it.
+    fn is_admitted(&self, request: &Request<Incoming>, instance: &Instance) -> bool {
+        let Some(given) = request.headers().get(&TOKEN) else {
+            return instance.metadata_options.http_tokens != "required";
+        };
+        let now = Instant::now();
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.iter().any(|(token, end)| given.as_bytes() == token.as_bytes() && *end > now)
+    }
+}
+
+fn text_answer(text: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(text));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut answer = text_answer(format!("{} - {reason}\n", status.as_u16()));
+    *answer.status_mut() = status;
+    answer
+}
