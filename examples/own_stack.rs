@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// A bucket, and a password in a parameter that programs may read.
 fn notes(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, &config.get_or("region", "us-east-1")?);
-    let bucket = region.add("notes", Bucket { name: None, force_delete: true });
+    let bucket = region.add("notes", Bucket { force_delete: true, ..Bucket::default() });
     let password = stack.add("password", Password::of_length(24));
     let parameter = region.add("password", Parameter::secure(password.value));
     stack.export("bucket", bucket.name);

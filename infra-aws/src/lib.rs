@@ -105,6 +105,7 @@ pub use error::AwsError;
 pub use iam::{
     instance_profile::{InstanceProfile, InstanceProfileOutputs},
     role::{Role, RoleOutputs},
+    role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
     Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
@@ -170,6 +171,7 @@ kinds! {
         Parameter,
         // iam
         Role,
+        RolePolicy,
         InstanceProfile,
     ;
     lookups:

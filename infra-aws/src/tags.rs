@@ -66,6 +66,35 @@ pub(crate) async fn ec2_retag(
     Ok(())
 }
 
+/// What is to be done so that tags of one's own become `new`: the tags to set, and the keys to take away.
+pub(crate) fn changes<'a>(
+    old: &'a BTreeMap<String, String>,
+    new: &'a BTreeMap<String, String>,
+) -> (BTreeMap<&'a String, &'a String>, Vec<String>) {
+    let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).collect();
+    (set, old.keys().filter(|key| !new.contains_key(*key)).cloned().collect())
+}
+
+/// What lives of the recorded tags of one's own; others may add theirs.
+pub(crate) fn own<'a>(
+    living: impl IntoIterator<Item = (&'a str, &'a str)>,
+    recorded: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let kept = living.into_iter().filter(|(key, _)| recorded.contains_key(*key));
+    kept.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// The tags of something that is taken over, but for AWS's own and those that a stack has made it with.
+pub(crate) fn foreign<'a>(living: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    let mut tags: BTreeMap<String, String> =
+        living.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    if tags.contains_key(Context::<Aws>::OPERATION_TAG) {
+        tags.remove("Name");
+    }
+    tags.retain(|key, _| !["aws:", "infra:"].iter().any(|own| key.starts_with(own)));
+    tags
+}
+
 /// What lives of the recorded tags of one's own; others may add theirs.
 pub(crate) fn ec2_own(
     living: &[aws_sdk_ec2::types::Tag],
@@ -89,9 +118,13 @@ pub(crate) fn ec2_are_ours(cx: &Context<'_, Aws>, tags: &[aws_sdk_ec2::types::Ta
 macro_rules! key_and_value {
     ($($(#[$doc:meta])* $name:ident: $sdk:ident)+) => {$(
         $(#[$doc])*
-        pub(crate) fn $name(cx: &Context<'_, Aws>) -> Result<Vec<$sdk::types::Tag>, ProviderError> {
+        pub(crate) fn $name(
+            cx: &Context<'_, Aws>,
+            own: &BTreeMap<String, String>,
+        ) -> Result<Vec<$sdk::types::Tag>, ProviderError> {
             all(cx)
                 .into_iter()
+                .chain(own.clone())
                 .map(|(key, value)| $sdk::types::Tag::builder().key(key).value(value).build())
                 .collect::<Result<_, _>>()
                 .map_err(|error| ProviderError::refused(error.to_string()))
@@ -99,11 +132,11 @@ macro_rules! key_and_value {
     )+};
 }
 key_and_value! {
-    /// For IAM's Create calls.
+    /// For IAM's Create calls, with tags of one's own.
     iam: aws_sdk_iam
-    /// For S3.
+    /// For S3, with tags of one's own.
     s3: aws_sdk_s3
-    /// For Systems Manager.
+    /// For Systems Manager, with tags of one's own.
     ssm: aws_sdk_ssm
 }
 

@@ -1,9 +1,13 @@
 //! What exists already in the cloud is taken over, and the Rust that is printed declares it.
 
-use infra_aws::{self as aws, DefaultVpc, Parameter, Rule, SecurityGroup};
-use infra_core::{Config, Engine, Result, Stack, Target, engine::ImportRequest, store::MemoryStore};
+use infra_aws::{
+    self as aws, Bucket, DefaultVpc, Image, Instance, InstanceProfile, KeyPair, Parameter, Role, RolePolicy, Rule,
+    SecurityGroup,
+};
+use infra_core::{Config, Engine, Input, Result, Stack, Target, engine::ImportRequest, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 use tests::stable;
 
@@ -71,9 +75,142 @@ async fn what_exists_is_declared_by_what_is_printed() {
         name: Some("/web/key".into()),
         value: "[secret]".into(),
         secure: true,
+        tags: Default::default(),
     });
     "#);
     // The same declarations change nothing.
     let plan = taker.preview(&first).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
+}
+
+/// A role with what belongs to it, a key, a bucket and an instance, with tags of one's own; `owner` may change in place.
+fn of_every_kind(owner: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let virginia = aws::region(stack, "us-east-1");
+        let tags = || BTreeMap::from([("owner".to_owned(), owner.to_owned())]);
+        let role = Role { name: Some("worker".into()), tags: tags(), ..Role::for_service("ec2.amazonaws.com") };
+        let role = virginia.add("role", role.managed("arn:aws:iam::aws:policy/ReadOnlyAccess"));
+        let profile =
+            InstanceProfile { name: Some("worker".into()), tags: tags(), ..InstanceProfile::for_role(role.name) };
+        let profile = virginia.add("profile", profile);
+        let parameter = Parameter { name: Some("/own".into()), tags: tags(), ..Parameter::plain("value") };
+        virginia.add("parameter", parameter);
+        virginia.add("bucket", Bucket { name: Some("own-bucket".into()), tags: tags(), ..Bucket::default() });
+        let public = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJl3dIeudNqd0DPMRD6OIh65tjkxFNOtwGcWB2gCgPhk me";
+        let key = KeyPair { name: Some("own".into()), tags: tags(), ..KeyPair::imported(public) };
+        let key = virginia.add("key", key);
+        let network = virginia.lookup(DefaultVpc);
+        let image = virginia.lookup(Image::debian(12));
+        let firewall = SecurityGroup { name: Some("own".into()), ..SecurityGroup::in_vpc(network.vpc_id) };
+        let firewall = virginia.add("firewall", firewall);
+        let instance = virginia.add(
+            "instance",
+            Instance {
+                image: Some(image.id),
+                subnet: Some(network.subnets.index(0)),
+                security_groups: vec![firewall.id.clone()],
+                key_name: Some(key.name),
+                instance_profile: Some(profile.name),
+                tags: tags(),
+                ..Instance::new("t3.micro")
+            },
+        );
+        stack.export("key", key.id);
+        stack.export("firewall", firewall.id);
+        stack.export("instance", instance.id);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_kind_is_taken_over_and_its_tags_change_in_place() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let engine =
+        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let maker = engine("maker");
+    assert!(maker.up(&of_every_kind("me")).await.unwrap().is_success());
+    assert!(!maker.preview(&of_every_kind("me")).await.unwrap().has_changes());
+
+    let outputs = maker.outputs().await.unwrap();
+    let output = |name: &str| outputs[name].as_str().unwrap().to_owned();
+    let (key, instance, firewall) = (output("key"), output("instance"), output("firewall"));
+    let request = |(kind, name, id): (&str, &str, &str)| ImportRequest {
+        kind: kind.into(),
+        name: name.into(),
+        id: id.into(),
+        region: Some("us-east-1".into()),
+    };
+    let requests = [
+        ("aws:iam:Role", "role", "worker"),
+        ("aws:iam:InstanceProfile", "profile", "worker"),
+        ("aws:ssm:Parameter", "parameter", "/own"),
+        ("aws:s3:Bucket", "bucket", "own-bucket"),
+        ("aws:ec2:KeyPair", "key", &key),
+        ("aws:ec2:SecurityGroup", "firewall", &firewall),
+        ("aws:ec2:Instance", "instance", &instance),
+    ];
+    let taker = engine("taker");
+    let region = |stack: &Stack, _: &Config| -> Result {
+        aws::region(stack, "us-east-1");
+        Ok(())
+    };
+    taker.import(&region, &requests.map(request)).await.unwrap();
+    let plan = taker.preview(&of_every_kind("me")).await.unwrap();
+    assert!(!plan.has_changes(), "{plan}");
+
+    // Tags change in place, and what lives then has them.
+    let report = taker.up(&of_every_kind("you")).await.unwrap();
+    assert!(report.is_success(), "{:?}", report.failures);
+    assert_eq!(taker.outputs().await.unwrap()["instance"].as_str().unwrap(), instance);
+    let drift = maker.refresh(&of_every_kind("you")).await.unwrap();
+    assert!(drift.is_success(), "{:?}", drift.failures);
+    let plan = maker.preview(&of_every_kind("you")).await.unwrap();
+    assert!(!plan.has_changes(), "{plan}");
+}
+
+/// What a role may do, declared beside the role.
+fn policy(action: &'static str, with_role: bool) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    move |stack, _| {
+        let virginia = aws::region(stack, "us-east-1");
+        let mut name = Input::from("guest");
+        if with_role {
+            name = virginia
+                .add("role", Role { name: Some("guest".into()), ..Role::for_service("ec2.amazonaws.com") })
+                .name;
+        }
+        let document = format!(r#"{{"Statement":[{{"Action":"{action}","Effect":"Allow","Resource":"*"}}]}}"#);
+        virginia.add("policy", RolePolicy { name: Some("own".into()), ..RolePolicy::of(name, document) });
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_role_and_its_policies_may_be_declared_apart() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let engine =
+        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let maker = engine("maker");
+    for action in ["s3:*", "ec2:*"] {
+        let report = maker.up(&policy(action, true)).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        assert!(maker.refresh(&policy(action, true)).await.unwrap().is_success());
+        let plan = maker.preview(&policy(action, true)).await.unwrap();
+        assert!(!plan.has_changes(), "{plan}");
+    }
+    let taker = engine("taker");
+    let refused = taker.up(&policy("s3:*", false)).await.unwrap();
+    assert!(refused.failures[0].to_string().contains("already has a policy `own`"), "{:?}", refused.failures);
+    let request = ImportRequest {
+        kind: "aws:iam:RolePolicy".into(),
+        name: "policy".into(),
+        id: "guest:own".into(),
+        region: Some("us-east-1".into()),
+    };
+    taker.import(&policy("ec2:*", false), &[request]).await.unwrap();
+    let plan = taker.preview(&policy("ec2:*", false)).await.unwrap();
+    assert!(!plan.has_changes(), "{plan}");
+    assert!(maker.destroy(&policy("ec2:*", true)).await.unwrap().is_success());
+    assert!(cloud.status().await.is_empty());
 }

@@ -195,6 +195,23 @@ impl Handler for Instance {
         .await
     }
 
+    /// What it runs cannot be read back: it is declared without a machine, which counts as a change once there is one.
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let Some(instance) = describe(&ec2, id).await?.filter(|instance| !is_over(instance)) else {
+            return Ok(None);
+        };
+        let living = instance.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        let named = Self {
+            image: Some(ImageId::from("").into()),
+            subnet: Some(SubnetId::from("").into()),
+            security_groups: vec![SecurityGroupId::from("").into()],
+            tags: tags::foreign(living),
+            ..Self::new("")
+        };
+        Ok(Some(created(&instance, &named)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {

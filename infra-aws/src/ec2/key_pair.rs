@@ -146,7 +146,10 @@ impl Handler for KeyPair {
         let pair = found(answer)?.and_then(|answer| answer.key_pairs.unwrap_or_default().pop());
         let known = &prior.outputs;
         let material = Material { public: known.public_key.known()?, private: known.private_key.known()? };
-        Ok(pair.map(|pair| as_made(&pair, &material)))
+        Ok(pair.map(|pair| {
+            let inputs = Self { tags: tags::ec2_own(pair.tags(), &prior.inputs.tags), ..prior.inputs.clone() };
+            Created { inputs: Some(inputs), ..as_made(&pair, &material) }
+        }))
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
@@ -160,6 +163,25 @@ impl Handler for KeyPair {
         let ec2 = cx.client().ec2(cx.region()?).await;
         ec2.delete_key_pair().key_pair_id(&prior.id).send().await.context("DeleteKeyPair")?;
         Ok(())
+    }
+
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let ec2 = cx.client().ec2(cx.region()?).await;
+        let call = ec2.describe_key_pairs().key_pair_ids(id).include_public_key(true);
+        let answer = found(call.send().await.context("DescribeKeyPairs"))?;
+        let Some(pair) = answer.and_then(|answer| answer.key_pairs.unwrap_or_default().pop()) else {
+            return Ok(None);
+        };
+        // The private half is not AWS's to tell.
+        let public = pair.public_key().unwrap_or_default().trim().to_owned();
+        let living = pair.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        let inputs = Self {
+            name: pair.key_name().map(str::to_owned),
+            public_key: Some(public.clone()),
+            tags: tags::foreign(living),
+        };
+        let material = Material { public, private: String::new() };
+        Ok(Some(Created { inputs: Some(inputs), ..as_made(&pair, &material) }))
     }
 
     fn recovery() -> Recovery<Self> {

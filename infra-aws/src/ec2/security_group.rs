@@ -161,8 +161,11 @@ impl Handler for SecurityGroup {
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let named = Self { name: Some(String::new()), ..Self::in_vpc(VpcId::from("")) };
-        Ok(describe(&ec2, id).await?.map(|group| created(&group, &named)))
+        Ok(describe(&ec2, id).await?.map(|group| {
+            let living = group.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+            let tags = tags::foreign(living);
+            created(&group, &Self { name: Some(String::new()), tags, ..Self::in_vpc(VpcId::from("")) })
+        }))
     }
 
     fn recovery() -> Recovery<Self> {

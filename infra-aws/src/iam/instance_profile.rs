@@ -1,6 +1,6 @@
 //! `aws:iam:InstanceProfile`: how a role gets onto an instance.
 
-use super::role::{is_name, name_problem};
+use super::role::{is_name, name_problem, tag_list};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -17,10 +17,12 @@ use infra_core::{
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What an instance is launched with so that it can take on a role.
 ///
-/// Made by `CreateInstanceProfile` and `AddRoleToInstanceProfile`. EC2 may not know a new one for some seconds; the
+/// Made by `CreateInstanceProfile` and `AddRoleToInstanceProfile`; tags are changed by `TagInstanceProfile` and
+/// `UntagInstanceProfile`. EC2 may not know a new one for some seconds; the
 /// kinds that launch instances wait for that.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstanceProfile {
@@ -28,6 +30,9 @@ pub struct InstanceProfile {
     pub name: Option<String>,
     /// The name of the role.
     pub role: Input<String>,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What an [`InstanceProfile`] tells.
@@ -42,7 +47,7 @@ pub struct InstanceProfileOutputs {
 impl InstanceProfile {
     /// The way onto instances for the role of this name.
     pub fn for_role(role: impl Into<Input<String>>) -> Self {
-        Self { name: None, role: role.into() }
+        Self { name: None, role: role.into(), tags: BTreeMap::new() }
     }
 
     fn profile_name(&self, cx: &Context<'_, Aws>) -> String {
@@ -72,7 +77,8 @@ impl Handler for InstanceProfile {
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let iam = cx.client().iam(cx.region()?).await;
         let name = inputs.profile_name(cx);
-        let call = iam.create_instance_profile().instance_profile_name(&name).set_tags(Some(tags::iam(cx)?));
+        let call =
+            iam.create_instance_profile().instance_profile_name(&name).set_tags(Some(tags::iam(cx, &inputs.tags)?));
         let profile = match call.send().await.context("CreateInstanceProfile") {
             Ok(answer) => answer.instance_profile.ok_or_else(|| lost(&name))?,
             // The SDK repeats a request whose answer was lost.
@@ -98,6 +104,15 @@ impl Handler for InstanceProfile {
         let iam = cx.client().iam(cx.region()?).await;
         let profile = describe(&iam, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
         converge(cx, &iam, &profile, inputs).await?;
+        let (set, removed) = tags::changes(&prior.inputs.tags, &inputs.tags);
+        if !set.is_empty() {
+            let call = iam.tag_instance_profile().instance_profile_name(&prior.id).set_tags(Some(tag_list(set)?));
+            call.send().await.context("TagInstanceProfile")?;
+        }
+        if !removed.is_empty() {
+            let call = iam.untag_instance_profile().instance_profile_name(&prior.id).set_tag_keys(Some(removed));
+            call.send().await.context("UntagInstanceProfile")?;
+        }
         Ok(prior.outputs.clone())
     }
 
@@ -110,6 +125,14 @@ impl Handler for InstanceProfile {
         }
         iam.delete_instance_profile().instance_profile_name(name).send().await.context("DeleteInstanceProfile")?;
         Ok(())
+    }
+
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let iam = cx.client().iam(cx.region()?).await;
+        Ok(describe(&iam, id).await?.map(|profile| {
+            let tags = tags::foreign(pairs(&profile));
+            created(&profile, &Self { name: Some(String::new()), tags, ..Self::for_role("") })
+        }))
     }
 
     fn recovery() -> Recovery<Self> {
@@ -172,6 +195,10 @@ async fn ours(cx: &Context<'_, Aws>, iam: &Client, name: &str) -> Result<Option<
         .filter(|profile| tags::are_ours(cx, profile.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))))
 }
 
+fn pairs(profile: &Described) -> impl Iterator<Item = (&str, &str)> {
+    profile.tags().iter().map(|tag| (tag.key(), tag.value()))
+}
+
 fn lost(profile: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("the instance profile {profile} is gone"))
 }
@@ -182,7 +209,11 @@ fn created(profile: &Described, recorded: &InstanceProfile) -> Created<InstanceP
     let role = profile.roles().first().map(Role::role_name).unwrap_or_default();
     Created {
         id: name.to_owned(),
-        inputs: Some(InstanceProfile { name: recorded.name.as_ref().map(|_| name.to_owned()), role: role.into() }),
+        inputs: Some(InstanceProfile {
+            name: recorded.name.as_ref().map(|_| name.to_owned()),
+            role: role.into(),
+            tags: tags::own(pairs(profile), &recorded.tags),
+        }),
         outputs: InstanceProfileOutputs {
             name: InstanceProfileName::from(name).into(),
             arn: Arn::from(profile.arn()).into(),

@@ -2,3 +2,4 @@
 
 pub mod instance_profile;
 pub mod role;
+pub mod role_policy;

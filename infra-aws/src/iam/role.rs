@@ -7,7 +7,10 @@ use crate::{
     region::AwsResource,
     tags, wait,
 };
-use aws_sdk_iam::{Client, types::Role as Described};
+use aws_sdk_iam::{
+    Client,
+    types::{Role as Described, Tag},
+};
 use infra_core::{
     Input, Output, Resource, Schema,
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
@@ -18,17 +21,25 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// A role that an AWS service takes on, with the policies that say what it then may do.
 ///
-/// Made by `CreateRole`; policies are put with `PutRolePolicy` and removed with `DeleteRolePolicy`. Roles are the same
-/// in all regions of an account.
+/// Made by `CreateRole`; policies are put with `PutRolePolicy` and removed with `DeleteRolePolicy`, managed ones are
+/// attached with `AttachRolePolicy`; tags are changed by `TagRole` and `UntagRole`. Roles are the same in all regions of
+/// an account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Role {
     /// Its name, unique in the account; derived from the declaration's when none is given.
     pub name: Option<String>,
     /// The service that may take it on, such as `ec2.amazonaws.com`.
     pub trusted_service: String,
-    /// Its inline policies: name → JSON text of the document.
+    /// Its inline policies: name → JSON text of the document. When there are any, it has no others; when there are none,
+    /// others may give it some, such as a [`RolePolicy`](super::role_policy::RolePolicy).
     #[serde(default)]
     pub policies: BTreeMap<String, Input<String>>,
+    /// Managed policies that are attached to it, by ARN; others may attach theirs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub managed_policies: Vec<Input<String>>,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`Role`] tells.
@@ -43,12 +54,24 @@ pub struct RoleOutputs {
 impl Role {
     /// A role that `service` may take on, and that may do nothing yet: `Role::for_service("ec2.amazonaws.com")`.
     pub fn for_service(service: impl Into<String>) -> Self {
-        Self { name: None, trusted_service: service.into(), policies: BTreeMap::new() }
+        Self {
+            name: None,
+            trusted_service: service.into(),
+            policies: BTreeMap::new(),
+            managed_policies: Vec::new(),
+            tags: BTreeMap::new(),
+        }
     }
 
     /// Adds an inline policy: its name, and the JSON text of its document.
     pub fn policy(mut self, name: impl Into<String>, document: impl Into<Input<String>>) -> Self {
         self.policies.insert(name.into(), document.into());
+        self
+    }
+
+    /// Attaches a managed policy: `.managed("arn:aws:iam::aws:policy/ReadOnlyAccess")`.
+    pub fn managed(mut self, arn: impl Into<Input<String>>) -> Self {
+        self.managed_policies.push(arn.into());
         self
     }
 
@@ -97,12 +120,7 @@ impl Handler for Role {
             if !is_name(name, 128) {
                 problems.push(name_problem(&property, name, 128));
             }
-            if document.known().is_ok_and(|text| !is_policy(&text)) {
-                problems.push(
-                    Problem::new(property, "it is no policy document: JSON with a `Statement`")
-                        .hint("`serde_json::json!({\"Version\": \"2012-10-17\", \"Statement\": […]}).to_string()`"),
-                );
-            }
+            problems.extend(document_problem(&property, document));
         }
         problems
     }
@@ -115,7 +133,7 @@ impl Handler for Role {
             .role_name(&name)
             .assume_role_policy_document(inputs.trust())
             .description(cx.urn().to_string())
-            .set_tags(Some(tags::iam(cx)?))
+            .set_tags(Some(tags::iam(cx, &inputs.tags)?))
             .send()
             .await
             .context("CreateRole");
@@ -129,7 +147,7 @@ impl Handler for Role {
             Err(error) => return Err(error.into()),
         };
         let created = Created::new(&name, outputs(&role));
-        match converge(cx, &iam, &name, inputs).await {
+        match converge(cx, &iam, &name, None, inputs).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
@@ -150,7 +168,15 @@ impl Handler for Role {
             let call = iam.update_assume_role_policy().role_name(&prior.id).policy_document(inputs.trust());
             call.send().await.context("UpdateAssumeRolePolicy")?;
         }
-        converge(cx, &iam, &prior.id, inputs).await?;
+        converge(cx, &iam, &prior.id, Some(&prior.inputs), inputs).await?;
+        let (set, removed) = tags::changes(&prior.inputs.tags, &inputs.tags);
+        if !set.is_empty() {
+            iam.tag_role().role_name(&prior.id).set_tags(Some(tag_list(set)?)).send().await.context("TagRole")?;
+        }
+        if !removed.is_empty() {
+            let call = iam.untag_role().role_name(&prior.id).set_tag_keys(Some(removed));
+            call.send().await.context("UntagRole")?;
+        }
         Ok(prior.outputs.clone())
     }
 
@@ -176,6 +202,20 @@ impl Handler for Role {
         Ok(())
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let iam = cx.client().iam(cx.region()?).await;
+        let Some(role) = describe(&iam, id).await? else { return Ok(None) };
+        let inline = policies(&iam, id).await?.unwrap_or_default();
+        let named = Self {
+            name: Some(String::new()),
+            policies: inline.into_iter().map(|(name, text)| (name, text.into())).collect(),
+            managed_policies: attached(&iam, id).await?.into_iter().map(Input::from).collect(),
+            tags: tags::foreign(pairs(&role)),
+            ..Self::for_service("")
+        };
+        Ok(Some(live(&iam, &role, &named).await?))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
@@ -189,8 +229,15 @@ impl Handler for Role {
     }
 }
 
-/// Brings the inline policies in order, whatever they are now; new ones first.
-async fn converge(cx: &Context<'_, Aws>, iam: &Client, name: &str, inputs: &Role) -> Result<(), ProviderError> {
+/// Brings the policies in order, whatever they are now; new ones first. Attached ones, and inline ones where none are
+/// declared, are taken away only when they were declared `before`.
+async fn converge(
+    cx: &Context<'_, Aws>,
+    iam: &Client,
+    name: &str,
+    before: Option<&Role>,
+    inputs: &Role,
+) -> Result<(), ProviderError> {
     let status = "waiting until the role is seen everywhere";
     let living = policies(iam, name).await?.unwrap_or_default();
     for (policy, document) in &inputs.policies {
@@ -204,7 +251,24 @@ async fn converge(cx: &Context<'_, Aws>, iam: &Client, name: &str, inputs: &Role
         })
         .await?;
     }
-    for policy in living.keys().filter(|policy| !inputs.policies.contains_key(*policy)) {
+    let known = |inputs: &[Input<String>]| inputs.iter().map(Input::known).collect::<Result<Vec<_>, _>>();
+    let wanted = known(&inputs.managed_policies)?;
+    let attached = known(before.map(|before| before.managed_policies.as_slice()).unwrap_or_default())?;
+    for arn in &wanted {
+        wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+            iam.attach_role_policy().role_name(name).policy_arn(arn).send().await.context("AttachRolePolicy")
+        })
+        .await?;
+    }
+    for arn in attached.iter().filter(|arn| !wanted.contains(arn)) {
+        let call = iam.detach_role_policy().role_name(name).policy_arn(arn);
+        found(call.send().await.context("DetachRolePolicy"))?;
+    }
+    let declared_before = |policy: &str| before.is_some_and(|before| before.policies.contains_key(policy));
+    let surplus = |policy: &&String| {
+        !inputs.policies.contains_key(*policy) && (!inputs.policies.is_empty() || declared_before(policy))
+    };
+    for policy in living.keys().filter(surplus) {
         let call = iam.delete_role_policy().role_name(name).policy_name(policy);
         found(call.send().await.context("DeleteRolePolicy"))?;
     }
@@ -254,7 +318,10 @@ async fn attached(iam: &Client, role: &str) -> Result<Vec<String>, AwsError> {
 /// The role as it lives, in the words of the recorded inputs where they say the same.
 async fn live(iam: &Client, role: &Described, recorded: &Role) -> Result<Created<Role>, ProviderError> {
     let name = role.role_name();
-    let policies = policies(iam, name).await?.unwrap_or_default();
+    let mut living = BTreeMap::new();
+    if !recorded.policies.is_empty() {
+        living = policies(iam, name).await?.unwrap_or_default();
+    }
     let in_recorded_words = |(name, text): (String, String)| {
         let recorded = recorded
             .policies
@@ -267,15 +334,29 @@ async fn live(iam: &Client, role: &Described, recorded: &Role) -> Result<Created
     } else {
         trusted_service(role.assume_role_policy_document())
     };
+    let attached = if recorded.managed_policies.is_empty() { Vec::new() } else { attached(iam, name).await? };
+    let still = |arn: &&Input<String>| arn.known().is_ok_and(|arn| attached.contains(&arn));
     Ok(Created {
         id: name.to_owned(),
         inputs: Some(Role {
             name: recorded.name.as_ref().map(|_| name.to_owned()),
             trusted_service: trusted,
-            policies: policies.into_iter().map(in_recorded_words).collect(),
+            policies: living.into_iter().map(in_recorded_words).collect(),
+            managed_policies: recorded.managed_policies.iter().filter(still).cloned().collect(),
+            tags: tags::own(pairs(role), &recorded.tags),
         }),
         outputs: outputs(role),
     })
+}
+
+fn pairs(role: &Described) -> impl Iterator<Item = (&str, &str)> {
+    role.tags().iter().map(|tag| (tag.key(), tag.value()))
+}
+
+/// Tags as IAM's Tag calls take them.
+pub(super) fn tag_list(tags: BTreeMap<&String, &String>) -> Result<Vec<Tag>, ProviderError> {
+    let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    tags.collect::<Result<_, _>>().map_err(|error| ProviderError::refused(error.to_string()))
 }
 
 fn outputs(role: &Described) -> RoleOutputs {
@@ -301,14 +382,14 @@ fn trusted_service(document: Option<&str>) -> String {
 }
 
 /// Whether a document as IAM answers it, percent-encoded, says the same as this text.
-fn same_document(living: Option<&str>, text: &str) -> bool {
+pub(super) fn same_document(living: Option<&str>, text: &str) -> bool {
     let parse = |text: &str| serde_json::from_str::<Json>(text).ok();
     let living = living.map(decoded).unwrap_or_default();
     living == text || parse(&living).is_some_and(|living| Some(living) == parse(text))
 }
 
 /// Undoes the percent-encoding (RFC 3986) in which IAM answers documents.
-fn decoded(text: &str) -> String {
+pub(super) fn decoded(text: &str) -> String {
     if text.trim_start().starts_with('{') {
         return text.to_owned();
     }
@@ -326,6 +407,14 @@ fn decoded(text: &str) -> String {
 pub(super) fn is_name(name: &str, longest: usize) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     (1..=longest).contains(&name.len()) && name.chars().all(allowed)
+}
+
+/// What is wrong with a policy document.
+pub(super) fn document_problem(property: &str, document: &Input<String>) -> Option<Problem> {
+    document.known().is_ok_and(|text| !is_policy(&text)).then(|| {
+        Problem::new(property, "it is no policy document: JSON with a `Statement`")
+            .hint("`serde_json::json!({\"Version\": \"2012-10-17\", \"Statement\": […]}).to_string()`")
+    })
 }
 
 pub(super) fn name_problem(property: &str, name: &str, longest: usize) -> Problem {

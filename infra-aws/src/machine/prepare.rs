@@ -77,9 +77,9 @@ impl Needs<'_> {
         };
         let region = self.region.name();
         let bucket = self.region.shared(&format!("artifacts-{region}"), || Bucket {
-            name: None,
             // Programs can be built again, so they are nothing to hold a bucket back for.
             force_delete: true,
+            ..Bucket::default()
         });
         let distinct = program.distinct_name();
         let built = self.region.anywhere().lookup(program);

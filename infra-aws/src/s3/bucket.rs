@@ -18,10 +18,12 @@ use infra_core::{
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A bucket that nobody outside the account can read.
 ///
-/// Made by `CreateBucket`, closed to the public by `PutPublicAccessBlock`. `DeleteBucket` takes empty buckets only.
+/// Made by `CreateBucket`, closed to the public by `PutPublicAccessBlock`, tagged by `PutBucketTagging`. `DeleteBucket`
+/// takes empty buckets only.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Bucket {
     /// Its name, unique in all of AWS; derived from the declaration's when none is given.
@@ -29,6 +31,9 @@ pub struct Bucket {
     /// Whether deleting the bucket deletes the objects in it.
     #[serde(default)]
     pub force_delete: bool,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`Bucket`] tells.
@@ -60,7 +65,7 @@ impl Bucket {
             cx.progress(&Seen::Free).await?;
         }
         let name = self.bucket_name(cx);
-        match create(cx, s3, region, &name).await {
+        match create(cx, s3, region, &name, &self.tags).await {
             // The SDK repeats a request whose answer was lost; just before, there was no such bucket.
             Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
                 Some(tags) if tags.is_empty() || self.may_be(cx, &tags) => Ok(()),
@@ -116,7 +121,7 @@ impl Handler for Bucket {
             None => inputs.make(cx, &s3, region).await?,
         }
         let created = created(&name, region);
-        match secure(cx, &s3, &name).await {
+        match secure(cx, &s3, &name, &inputs.tags).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
@@ -126,12 +131,17 @@ impl Handler for Bucket {
         let region = cx.region()?;
         let s3 = cx.client().s3(region).await;
         let answer = found(s3.head_bucket().bucket(&prior.id).send().await.context("HeadBucket"))?;
-        Ok(answer.map(|_| created(&prior.id, region)))
+        let Some(_) = answer else { return Ok(None) };
+        let recorded = &prior.inputs.tags;
+        let living = if recorded.is_empty() { Vec::new() } else { tags_of(&s3, &prior.id).await?.unwrap_or_default() };
+        let inputs = Self { tags: tags::own(pairs(&living), recorded), ..prior.inputs.clone() };
+        Ok(Some(Created { inputs: Some(inputs), ..created(&prior.id, region) }))
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, _: &Self) -> Result<Self::Outputs, ProviderError> {
+    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
         let s3 = cx.client().s3(cx.region()?).await;
-        secure(cx, &s3, &prior.id).await?;
+        secure(cx, &s3, &prior.id, &inputs.tags).await?;
+        retag(&s3, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
@@ -152,8 +162,10 @@ impl Handler for Bucket {
         let region = cx.region()?;
         let s3 = cx.client().s3(region).await;
         let answer = found(s3.head_bucket().bucket(id).send().await.context("HeadBucket"))?;
-        let inputs = Self { name: Some(id.to_owned()), force_delete: false };
-        Ok(answer.map(|_| Created { inputs: Some(inputs), ..created(id, region) }))
+        let Some(_) = answer else { return Ok(None) };
+        let living = tags_of(&s3, id).await?.unwrap_or_default();
+        let inputs = Self { name: Some(id.to_owned()), force_delete: false, tags: tags::foreign(pairs(&living)) };
+        Ok(Some(Created { inputs: Some(inputs), ..created(id, region) }))
     }
 
     fn recovery() -> Recovery<Self> {
@@ -170,8 +182,14 @@ impl Handler for Bucket {
     }
 }
 
-async fn create(cx: &Context<'_, Aws>, s3: &Client, region: &str, name: &str) -> Result<(), AwsError> {
-    let tags = tags::s3(cx).unwrap_or_default();
+async fn create(
+    cx: &Context<'_, Aws>,
+    s3: &Client,
+    region: &str,
+    name: &str,
+    own: &BTreeMap<String, String>,
+) -> Result<(), AwsError> {
+    let tags = tags::s3(cx, own).unwrap_or_default();
     let mut place = CreateBucketConfiguration::builder().set_tags(Some(tags));
     if region != "us-east-1" {
         place = place.location_constraint(BucketLocationConstraint::from(region));
@@ -188,7 +206,12 @@ async fn create(cx: &Context<'_, Aws>, s3: &Client, region: &str, name: &str) ->
 }
 
 /// Closes the bucket to the public, and tags it where `CreateBucket` did not.
-async fn secure(cx: &Context<'_, Aws>, s3: &Client, name: &str) -> Result<(), ProviderError> {
+async fn secure(
+    cx: &Context<'_, Aws>,
+    s3: &Client,
+    name: &str,
+    own: &BTreeMap<String, String>,
+) -> Result<(), ProviderError> {
     let closed = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -202,11 +225,39 @@ async fn secure(cx: &Context<'_, Aws>, s3: &Client, name: &str) -> Result<(), Pr
     })
     .await?;
     if tags_of(s3, name).await?.is_none_or(|tags| tags.is_empty()) {
-        let tagging = Tagging::builder().set_tag_set(Some(tags::s3(cx)?)).build();
-        let tagging = tagging.map_err(|error| ProviderError::refused(error.to_string()))?;
-        s3.put_bucket_tagging().bucket(name).tagging(tagging).send().await.context("PutBucketTagging")?;
+        put_tags(s3, name, tags::s3(cx, own)?).await?;
     }
     Ok(())
+}
+
+/// All tags of a bucket are put at once: those of others are put again.
+async fn retag(
+    s3: &Client,
+    name: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Result<(), ProviderError> {
+    let (set, removed) = tags::changes(old, new);
+    if set.is_empty() && removed.is_empty() {
+        return Ok(());
+    }
+    let mut tags = tags_of(s3, name).await?.unwrap_or_default();
+    tags.retain(|tag| !removed.iter().any(|key| key == tag.key()) && !set.keys().any(|key| *key == tag.key()));
+    let set = set.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+    let set: Vec<Tag> = set.collect::<Result<_, _>>().map_err(|error| ProviderError::refused(error.to_string()))?;
+    tags.extend(set);
+    put_tags(s3, name, tags).await
+}
+
+async fn put_tags(s3: &Client, name: &str, tags: Vec<Tag>) -> Result<(), ProviderError> {
+    let tagging = Tagging::builder().set_tag_set(Some(tags)).build();
+    let tagging = tagging.map_err(|error| ProviderError::refused(error.to_string()))?;
+    s3.put_bucket_tagging().bucket(name).tagging(tagging).send().await.context("PutBucketTagging")?;
+    Ok(())
+}
+
+fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|tag| (tag.key(), tag.value()))
 }
 
 /// The tags of a bucket of this account; `None` when the account has no such bucket.

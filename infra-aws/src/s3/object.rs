@@ -109,6 +109,17 @@ impl Handler for BucketObject {
         Ok(())
     }
 
+    /// By `BUCKET/KEY`; only objects of this kind say what their content is.
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let s3 = cx.client().s3(cx.region()?).await;
+        let Some((bucket, key)) = id.split_once('/') else {
+            return Err(ProviderError::refused(format!("`{id}` names no object: write BUCKET/KEY")));
+        };
+        let recorded =
+            Self { bucket: bucket.into(), key: key.into(), source: String::new().into(), sha256: String::new().into() };
+        Ok(head(&s3, bucket, key).await?.map(|object| created(bucket, key, &object, &recorded)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::key(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {

@@ -8,17 +8,19 @@ use crate::{
 };
 use aws_sdk_ssm::{
     Client,
-    types::{Parameter as Described, ParameterType, ResourceTypeForTagging},
+    types::{Parameter as Described, ParameterType, ResourceTypeForTagging, Tag},
 };
 use infra_core::{
     Input, Output, Resource, Schema,
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A value in the parameter store, of the standard tier: up to 4 KB.
 ///
-/// Made and changed by `PutParameter`, which encrypts a secure one with the account's key for parameters.
+/// Made and changed by `PutParameter`, which encrypts a secure one with the account's key for parameters; tags are changed
+/// by `AddTagsToResource` and `RemoveTagsFromResource`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Parameter {
     /// Its name; `/PROGRAM/STACK/NAME` when none is given.
@@ -27,6 +29,9 @@ pub struct Parameter {
     pub value: Input<String>,
     /// Whether AWS keeps it encrypted, as a `SecureString`.
     pub secure: bool,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`Parameter`] tells.
@@ -43,12 +48,12 @@ pub struct ParameterOutputs {
 impl Parameter {
     /// A value that AWS keeps encrypted.
     pub fn secure(value: impl Into<Input<String>>) -> Self {
-        Self { name: None, value: value.into(), secure: true }
+        Self { name: None, value: value.into(), secure: true, tags: BTreeMap::new() }
     }
 
     /// A value that everybody with access to the account's parameters may read.
     pub fn plain(value: impl Into<Input<String>>) -> Self {
-        Self { name: None, value: value.into(), secure: false }
+        Self { name: None, value: value.into(), secure: false, tags: BTreeMap::new() }
     }
 
     fn parameter_name(&self, cx: &Context<'_, Aws>) -> String {
@@ -105,7 +110,7 @@ impl Handler for Parameter {
             .value(inputs.value.known()?)
             .r#type(inputs.kind())
             .overwrite(false)
-            .set_tags(Some(tags::ssm(cx)?))
+            .set_tags(Some(tags::ssm(cx, &inputs.tags)?))
             .send()
             .await
             .context("PutParameter");
@@ -119,20 +124,24 @@ impl Handler for Parameter {
             Err(error) => return Err(error.into()),
         };
         let parameter = parameter.ok_or_else(|| lost(&name))?;
-        Ok(Created { inputs: None, ..created(&parameter, inputs) })
+        Ok(Created { inputs: None, ..created(&parameter, inputs, BTreeMap::new()) })
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
         let ssm = cx.client().ssm(cx.region()?).await;
-        Ok(describe(&ssm, &prior.id).await?.map(|parameter| created(&parameter, &prior.inputs)))
+        let Some(parameter) = describe(&ssm, &prior.id).await? else { return Ok(None) };
+        let recorded = &prior.inputs.tags;
+        let tags = if recorded.is_empty() { Vec::new() } else { tags_of(&ssm, &prior.id).await?.unwrap_or_default() };
+        Ok(Some(created(&parameter, &prior.inputs, tags::own(pairs(&tags), recorded))))
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
         let ssm = cx.client().ssm(cx.region()?).await;
         let value = inputs.value.known()?;
         let parameter = describe(&ssm, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
+        retag(&ssm, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         if parameter.value() == Some(&value) {
-            return Ok(created(&parameter, inputs).outputs);
+            return Ok(created(&parameter, inputs, BTreeMap::new()).outputs);
         }
         let put = ssm.put_parameter().name(&prior.id).value(value).r#type(inputs.kind()).overwrite(true);
         let answer = put.send().await.context("PutParameter")?;
@@ -147,8 +156,10 @@ impl Handler for Parameter {
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
         let ssm = cx.client().ssm(cx.region()?).await;
+        let Some(parameter) = describe(&ssm, id).await? else { return Ok(None) };
+        let tags = tags_of(&ssm, id).await?.unwrap_or_default();
         let named = Self { name: Some(String::new()), ..Self::plain("") };
-        Ok(describe(&ssm, id).await?.map(|parameter| created(&parameter, &named)))
+        Ok(Some(created(&parameter, &named, tags::foreign(pairs(&tags)))))
     }
 
     fn recovery() -> Recovery<Self> {
@@ -156,7 +167,7 @@ impl Handler for Parameter {
             Box::pin(async move {
                 let ssm = cx.client().ssm(cx.region()?).await;
                 let parameter = ours(cx, &ssm, &inputs.parameter_name(cx)).await?;
-                Ok(Found::from(parameter.map(|parameter| created(&parameter, inputs))))
+                Ok(Found::from(parameter.map(|parameter| created(&parameter, inputs, inputs.tags.clone()))))
             })
         })
     }
@@ -169,12 +180,7 @@ async fn describe(ssm: &Client, name: &str) -> Result<Option<Described>, AwsErro
 
 /// The parameter of this name, if this very operation made it.
 async fn ours(cx: &Context<'_, Aws>, ssm: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let call = ssm.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
-    let answer = match call.send().await.context("ListTagsForResource") {
-        Err(error) if error.is(&["InvalidResourceId"]) => return Ok(None),
-        answer => found(answer)?,
-    };
-    let tags = answer.and_then(|answer| answer.tag_list).unwrap_or_default();
+    let tags = tags_of(ssm, name).await?.unwrap_or_default();
     if tags::are_ours(cx, tags.iter().map(|tag| (Some(tag.key()), Some(tag.value())))) {
         describe(ssm, name).await
     } else {
@@ -182,7 +188,41 @@ async fn ours(cx: &Context<'_, Aws>, ssm: &Client, name: &str) -> Result<Option<
     }
 }
 
-fn created(parameter: &Described, recorded: &Parameter) -> Created<Parameter> {
+/// Its tags; `None` when there is no such parameter.
+async fn tags_of(ssm: &Client, name: &str) -> Result<Option<Vec<Tag>>, AwsError> {
+    let call = ssm.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
+    let answer = match call.send().await.context("ListTagsForResource") {
+        Err(error) if error.is(&["InvalidResourceId"]) => return Ok(None),
+        answer => found(answer)?,
+    };
+    Ok(answer.map(|answer| answer.tag_list.unwrap_or_default()))
+}
+
+fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|tag| (tag.key(), tag.value()))
+}
+
+async fn retag(
+    ssm: &Client,
+    name: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Result<(), ProviderError> {
+    let (set, removed) = tags::changes(old, new);
+    if !set.is_empty() {
+        let set = set.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let set: Vec<Tag> = set.collect::<Result<_, _>>().map_err(|error| ProviderError::refused(error.to_string()))?;
+        let call = ssm.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
+        call.set_tags(Some(set)).send().await.context("AddTagsToResource")?;
+    }
+    if !removed.is_empty() {
+        let call = ssm.remove_tags_from_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
+        call.set_tag_keys(Some(removed)).send().await.context("RemoveTagsFromResource")?;
+    }
+    Ok(())
+}
+
+fn created(parameter: &Described, recorded: &Parameter, tags: BTreeMap<String, String>) -> Created<Parameter> {
     let name = parameter.name().unwrap_or_default();
     Created {
         id: name.to_owned(),
@@ -190,6 +230,7 @@ fn created(parameter: &Described, recorded: &Parameter) -> Created<Parameter> {
             name: recorded.name.as_ref().map(|_| name.to_owned()),
             value: parameter.value().unwrap_or_default().into(),
             secure: parameter.r#type() == Some(&ParameterType::SecureString),
+            tags,
         }),
         outputs: ParameterOutputs {
             name: name.into(),
@@ -259,7 +300,7 @@ mod tests {
     #[test]
     fn a_value_that_was_changed_elsewhere_is_drift() {
         let lives = Described::builder().name("/p/dev/a").value("new").version(3).r#type(ParameterType::SecureString);
-        let read = created(&lives.build(), &Parameter::secure("old"));
+        let read = created(&lives.build(), &Parameter::secure("old"), BTreeMap::new());
         let value = read.inputs.and_then(|inputs| inputs.value.known().ok());
         assert_eq!(value.as_deref(), Some("new"));
         assert_eq!(read.outputs.version.known().ok(), Some(3));

@@ -36,6 +36,8 @@ pub struct Adopted {
     pub urn: Urn,
     /// The provider's id.
     pub id: String,
+    /// Where it lives, when its provider has regions.
+    pub region: Option<String>,
     /// The Rust that declares it.
     pub declaration: String,
 }
@@ -60,10 +62,14 @@ impl Engine {
                     continue;
                 }
             };
-            let other = state
-                .generations()
-                .find(|(other, thing)| (other.kind(), thing.id.as_ref()) == (request.kind.as_str(), Some(&request.id)));
-            let twice = adopted.iter().any(|adopted| adopted.urn == urn || adopted.id == request.id);
+            // Names are ids of some kinds, and each region has its own.
+            let same = |kind: &str, id: Option<&String>, region: &Option<String>| {
+                (kind, id, region) == (request.kind.as_str(), Some(&request.id), &request.region)
+            };
+            let other = state.generations().find(|(other, thing)| same(other.kind(), thing.id.as_ref(), &thing.region));
+            let twice = adopted
+                .iter()
+                .any(|adopted| adopted.urn == urn || same(adopted.urn.kind(), Some(&adopted.id), &adopted.region));
             if let Some((other, _)) = other {
                 let summary = format!("{} is {} of this stack already", request.id, other.short());
                 problems.push(Diagnostic::error(summary).about(&urn));
@@ -128,7 +134,7 @@ impl Engine {
         };
         let name = request.name.rsplit('/').next().unwrap_or_default();
         let declaration = format!("scope.add({name:?}, {});", found.declaration);
-        let taken = Adopted { urn: urn.clone(), id: found.live.id, declaration };
+        let taken = Adopted { urn: urn.clone(), id: found.live.id, region: request.region.clone(), declaration };
         Ok((Entry::Imported { urn: urn.clone(), generation }, taken))
     }
 }
