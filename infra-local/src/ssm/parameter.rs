@@ -15,7 +15,18 @@ pub(super) const OPERATIONS: &[SsmOperation] = &[
     Operation::writes(
         "PutParameter",
         put,
-        &[&["Name", "Description", "Value", "Type", "KeyId", "Overwrite", "Tags", "Tier", "DataType"]],
+        &[&[
+            "Name",
+            "Description",
+            "Value",
+            "Type",
+            "KeyId",
+            "Overwrite",
+            "Tags",
+            "Tier",
+            "DataType",
+            "AllowedPattern",
+        ]],
     ),
     Operation::reads("GetParameter", get, &[&["Name", "WithDecryption"]]),
     Operation::reads("GetParameters", get_several, &[&["Names", "WithDecryption"]]),
@@ -41,11 +52,19 @@ struct Put {
     tags: Vec<Tag>,
     tier: Option<String>,
     data_type: Option<String>,
+    /// Some clients send an empty one.
+    allowed_pattern: Option<String>,
 }
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Put = input(call)?;
     check_name(&request.name)?;
+    if request.allowed_pattern.is_some_and(|pattern| !pattern.is_empty()) {
+        return Err(ApiError::new(
+            "UnsupportedParameter",
+            "The local cloud does not honour the parameter AllowedPattern of PutParameter; leave it out, or use AWS",
+        ));
+    }
     let tags = read_tags(request.tags)?;
     if request.overwrite && !tags.is_empty() {
         return Err(validation(
