@@ -123,6 +123,8 @@ impl LocalCloud {
         background.spawn(|phase| server.run(listener, phase));
         background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::elastic::run(shared.clone(), phase));
+        background.spawn(|phase| data::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
         Ok(LocalCloud { shared, background, stop_requested, _lock: lock })
