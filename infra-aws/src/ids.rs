@@ -92,6 +92,18 @@ ids! {
     SubnetId
     /// The id of a security group: `sg-…`.
     SecurityGroupId
+    /// The id of a rule of a security group: `sgr-…`.
+    SecurityGroupRuleId
+    /// The id of an internet gateway: `igw-…`.
+    InternetGatewayId
+    /// The id of a NAT gateway: `nat-…`.
+    NatGatewayId
+    /// The id of a route table: `rtb-…`.
+    RouteTableId
+    /// The id of an elastic address: `eipalloc-…`.
+    AllocationId
+    /// The id of a peering connection of two VPCs: `pcx-…`.
+    VpcPeeringId
     /// The id of a machine image: `ami-…`.
     ImageId
     /// The id of an instance: `i-…`.

@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`], [`sts`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -77,6 +77,7 @@ mod postgres_host;
 mod region;
 pub mod s3;
 pub mod ssm;
+pub mod sts;
 mod tags;
 mod wait;
 
@@ -88,13 +89,23 @@ pub use autoscaling::{
 pub use client::Aws;
 pub use ec2::{
     default_vpc::{DefaultVpc, DefaultVpcOutputs},
+    elastic_ip::{ElasticIp, ElasticIpOutputs},
+    existing_vpc::{ExistingVpc, ExistingVpcOutputs},
     image::{Image, ImageOutputs},
     instance::{Instance, InstanceOutputs},
+    internet_gateway::{InternetGateway, InternetGatewayOutputs},
     key_pair::{KeyPair, KeyPairOutputs},
     launch_template::{LaunchTemplate, LaunchTemplateOutputs},
+    nat_gateway::{NatGateway, NatGatewayOutputs},
+    route_table::{Route, RouteTable, RouteTableOutputs},
     rule::{PortRange, Ports, Rule},
     security_group::{SecurityGroup, SecurityGroupOutputs},
+    security_group_rule::{Direction, SecurityGroupRule, SecurityGroupRuleOutputs},
+    subnet::{Subnet, SubnetOutputs},
     subnets::{Subnets, SubnetsOutputs},
+    vpc::{Vpc, VpcOutputs},
+    vpc_peering::{VpcPeering, VpcPeeringOutputs},
+    zones::{AvailabilityZones, AvailabilityZonesOutputs},
 };
 pub use elb::{
     listener::{Listener, ListenerOutputs, ListenerPort},
@@ -108,8 +119,9 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
-    LaunchTemplateVersion, SecurityGroupId, SubnetId, VpcId,
+    AllocationId, Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
+    LaunchTemplateId, LaunchTemplateVersion, NatGatewayId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
+    SubnetId, VpcId, VpcPeeringId,
 };
 pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
@@ -119,6 +131,7 @@ pub use s3::{
     object::{BucketObject, BucketObjectOutputs},
 };
 pub use ssm::parameter::{Parameter, ParameterOutputs};
+pub use sts::caller_identity::{CallerIdentity, CallerIdentityOutputs};
 
 use infra_core::{
     Target,
@@ -153,10 +166,18 @@ macro_rules! kinds {
 kinds! {
     resources:
         // ec2
+        ElasticIp,
         Instance,
+        InternetGateway,
         KeyPair,
         LaunchTemplate,
+        NatGateway,
+        RouteTable,
         SecurityGroup,
+        SecurityGroupRule,
+        Subnet,
+        Vpc,
+        VpcPeering,
         // elb
         LoadBalancer,
         TargetGroup,
@@ -175,8 +196,11 @@ kinds! {
         InstanceProfile,
     ;
     lookups:
+        AvailabilityZones,
+        CallerIdentity,
         CargoBin,
         DefaultVpc,
+        ExistingVpc,
         Image,
         Subnets,
 }

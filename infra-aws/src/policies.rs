@@ -1,6 +1,13 @@
 //! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
-use crate::{Instance, KeyPair, Listener, Parameter, Rule, SecurityGroup};
+mod open_paths;
+
+pub use open_paths::open_paths;
+
+use crate::{
+    ElasticIp, Instance, InternetGateway, KeyPair, Listener, NatGateway, Parameter, RouteTable, Rule, SecurityGroup,
+    SecurityGroupRule, Subnet, Vpc, VpcPeering,
+};
 use infra_core::{
     Resource,
     policy::{Enforcement, Policy, Violation},
@@ -52,9 +59,21 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
 }
 
 /// The kinds that take tags of one's own.
-const TAGGED: [&str; 3] = [Instance::TYPE, SecurityGroup::TYPE, KeyPair::TYPE];
+const TAGGED: [&str; 11] = [
+    Instance::TYPE,
+    SecurityGroup::TYPE,
+    SecurityGroupRule::TYPE,
+    KeyPair::TYPE,
+    Vpc::TYPE,
+    Subnet::TYPE,
+    InternetGateway::TYPE,
+    NatGateway::TYPE,
+    RouteTable::TYPE,
+    ElasticIp::TYPE,
+    VpcPeering::TYPE,
+];
 
-/// Every instance, security group and key pair carries these tags, with a value.
+/// Everything that takes tags of one's own carries these, with a value.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
     Policy::resource("required-tags", enforcement, move |declared| {

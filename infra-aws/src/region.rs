@@ -1,15 +1,20 @@
 //! A region of a stack: where AWS resources are declared.
 
-use crate::{client::Aws, provider};
+use crate::{client::Aws, policies, provider};
 use infra_core::{
     Options, Output, Scope, Target,
+    policy::Enforcement,
     provider::{Handler, LookupHandler},
     value,
 };
 
-/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`.
+/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`. The first one of a stack asks it to keep
+/// [`open_paths`](crate::policies::open_paths), with warnings.
 pub fn region(scope: &Scope, name: &str) -> Region {
-    scope.provide("aws", || provider(scope.target()));
+    scope.provide("aws", || {
+        scope.policy(policies::open_paths(Enforcement::Advisory));
+        provider(scope.target())
+    });
     let inside = scope.in_region(name);
     Region { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
 }

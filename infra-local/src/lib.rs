@@ -111,8 +111,11 @@ impl LocalCloud {
         let mut background = Background::new();
         background.spawn(|phase| server.run(listener, phase));
         background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::logs::run(shared.clone(), phase));
         background.spawn(|phase| data::metadata::run(shared.clone(), phase));
         background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::elastic::run(shared.clone(), phase));
+        background.spawn(|phase| data::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
         Ok(LocalCloud { shared, background, stop_requested, _lock: lock })

@@ -1,11 +1,16 @@
 //! Asking a local cloud that runs in another process.
 
-use crate::{Fault, RegionStatus, Status, daemon::Running, data::process::ProcessIdentity};
+use crate::{
+    Fault, RegionStatus, Status,
+    cloud::Cloud,
+    daemon::Running,
+    data::{balancers::Traffic, process::ProcessIdentity},
+};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use std::{error::Error, io, time::Duration};
+use std::{collections::BTreeMap, error::Error, io, sync::LazyLock, time::Duration};
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -72,13 +77,15 @@ impl Status {
 }
 
 impl RegionStatus {
-    /// Whether nothing is in the region but its default VPC, the subnets and the security group of that.
+    /// Whether nothing is in the region but what every new one has: its default VPC and what belongs to that.
     pub fn is_empty(&self) -> bool {
-        const GIVEN: &[(&str, usize)] = &[("vpcs", 1), ("subnets", 3), ("security_groups", 1)];
-        let made = self.counts.iter().any(|(kind, count)| {
-            let given = GIVEN.iter().find(|(given, _)| given == kind).map_or(0, |(_, given)| *given);
-            *count > given
+        static NEW: LazyLock<BTreeMap<String, usize>> = LazyLock::new(|| {
+            let mut cloud = Cloud::default();
+            cloud.add_missing_regions();
+            let region = cloud.regions.values().next().map(|region| RegionStatus::of(region, &Traffic::default()));
+            region.unwrap_or_default().counts
         });
+        let made = self.counts.iter().any(|(kind, count)| *count > NEW.get(kind).copied().unwrap_or_default());
         !made && self.balancers.is_empty() && self.groups.is_empty()
     }
 }

@@ -151,7 +151,7 @@ impl Status {
 }
 
 impl RegionStatus {
-    fn of(region: &Region, traffic: &Traffic) -> RegionStatus {
+    pub(crate) fn of(region: &Region, traffic: &Traffic) -> RegionStatus {
         RegionStatus {
             instances: region.instances.values().map(InstanceStatus::of).collect(),
             balancers: region
@@ -165,6 +165,11 @@ impl RegionStatus {
                 ("vpcs", region.vpcs.len()),
                 ("subnets", region.subnets.len()),
                 ("security_groups", region.security_groups.len()),
+                ("internet_gateways", region.internet_gateways.len()),
+                ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
+                ("addresses", region.addresses.len()),
+                ("route_tables", region.route_tables.len()),
+                ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
                 ("key_pairs", region.key_pairs.len()),
                 ("launch_templates", region.launch_templates.len()),
                 ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),

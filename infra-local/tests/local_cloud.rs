@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use infra_local::{InstanceStatus, LocalCloud, Options, ServiceStatus, StartError, daemon};
+use infra_local::{Fault, InstanceStatus, LocalCloud, Options, Requests, ServiceStatus, StartError, daemon};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
@@ -281,4 +281,100 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
     running.await.unwrap().unwrap();
     assert!(!file.exists());
     assert_eq!(daemon::find(directory.path()).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_outlives_a_full_disk_under_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let writes =
+        "#!/bin/sh\ni=0\nwhile [ $i -lt 100 ]; do echo line; i=$((i+1)); done\ntouch written\nexec sleep 600\n";
+    let id = launch(&cloud, writes).await;
+    let first = running_service(&cloud, &id, None).await;
+    let written = first.log.parent().unwrap().join("root/written");
+    eventually(async || written.exists().then_some(())).await;
+
+    let (status, answer) = ec2(&cloud, &[("Action", "StopInstances"), ("InstanceId.1", &id)]).await;
+    assert_eq!(status, 200, "{answer}");
+    eventually(async || (instance(&cloud, &id).await.state == "stopped").then_some(())).await;
+    std::fs::remove_file(&written).unwrap();
+    std::fs::remove_file(&first.log).unwrap();
+    // Whatever is written there finds no space left.
+    std::os::unix::fs::symlink("/dev/full", &first.log).unwrap();
+    let (status, answer) = ec2(&cloud, &[("Action", "StartInstances"), ("InstanceId.1", &id)]).await;
+    assert_eq!(status, 200, "{answer}");
+    let second = running_service(&cloud, &id, first.pid).await;
+    eventually(async || written.exists().then_some(())).await;
+    let now = running_service(&cloud, &id, None).await;
+    assert_eq!((now.pid, now.state.as_str(), now.restarts), (second.pid, "running", 0));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_machine_and_a_lost_zone_take_everything_in_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let (one, other) = (launch(&cloud, WAITS).await, launch(&cloud, WAITS).await);
+    let first = running_service(&cloud, &one, None).await.pid.unwrap();
+    let second = running_service(&cloud, &other, None).await.pid.unwrap();
+
+    let nothing = cloud.inject(&Fault::KillInstance { instance: "i-0".to_owned() }).unwrap_err();
+    assert_eq!(nothing.to_string(), "there is no instance `i-0` that runs");
+    cloud.inject(&Fault::KillInstance { instance: one.clone() }).unwrap();
+    eventually(async || (instance(&cloud, &one).await.state == "terminated").then_some(())).await;
+    eventually(async || (!lives(first)).then_some(())).await;
+
+    let zone = instance(&cloud, &other).await.zone;
+    cloud.inject(&Fault::LoseZone { zone: zone.clone() }).unwrap();
+    eventually(async || (instance(&cloud, &other).await.state == "impaired").then_some(())).await;
+    eventually(async || (!lives(second)).then_some(())).await;
+    assert_eq!(cloud.status().await.faults, [format!("the zone {zone} is lost")]);
+    let (_, answer) = ec2(&cloud, &[("Action", "DescribeInstanceStatus"), ("InstanceId.1", &other)]).await;
+    assert!(answer.contains("<status>impaired</status>"), "{answer}");
+
+    cloud.inject(&Fault::RestoreZone { zone }).unwrap();
+    running_service(&cloud, &other, Some(second)).await;
+    assert_eq!(instance(&cloud, &other).await.state, "running");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let requests =
+        |operation: &str| Requests { operation: operation.to_owned(), count: Some(1), ..Requests::default() };
+    let create =
+        |name: &'static str| [("Action", "CreateSecurityGroup"), ("GroupName", name), ("GroupDescription", "d")];
+    let names = async || {
+        let (_, answer) = ec2(&cloud, &[("Action", "DescribeSecurityGroups")]).await;
+        ["dropped", "late", "refused"].map(|name| answer.contains(&format!("<groupName>{name}</groupName>")))
+    };
+    cloud.inject(&Fault::DropAnswers(requests("ec2:CreateSecurityGroup"))).unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let credential = "test/20250101/us-east-1/ec2/aws4_request";
+    let signature =
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
+    let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(create("dropped")).finish();
+    let request = Request::post(cloud.endpoint())
+        .header("authorization", signature)
+        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Full::from(form))
+        .unwrap();
+    assert!(client.request(request).await.is_err(), "there is no answer");
+    assert_eq!(names().await, [true, false, false]);
+
+    cloud.inject(&Fault::Errors(requests("ec2:Create*"))).unwrap();
+    let (status, answer) = ec2(&cloud, &create("refused")).await;
+    assert_eq!((status, element(&answer, "Code").as_str()), (500, "InternalError"));
+    assert_eq!(names().await, [true, false, false]);
+
+    cloud.inject(&Fault::Lag { milliseconds: 3_600_000 }).unwrap();
+    assert_eq!(ec2(&cloud, &create("late")).await.0, 200);
+    assert_eq!(names().await, [true, false, false]);
+    assert_eq!(ec2(&cloud, &create("late")).await.0, 400, "what is written is checked against what is");
+    cloud.inject(&Fault::Clear).unwrap();
+    assert_eq!(names().await, [true, true, false]);
+    cloud.shutdown().await;
 }

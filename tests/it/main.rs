@@ -6,6 +6,7 @@ mod bad_input;
 mod crash;
 mod end_to_end;
 mod import;
+mod network;
 mod outside;
 mod plans;
 mod security_group;

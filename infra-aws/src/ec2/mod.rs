@@ -1,19 +1,64 @@
 //! Elastic Compute Cloud.
 
 pub mod default_vpc;
+pub mod elastic_ip;
+pub mod existing_vpc;
 pub mod image;
 pub mod instance;
+pub mod internet_gateway;
 pub mod key_pair;
 pub mod launch_template;
+pub mod nat_gateway;
+pub mod route_table;
 pub mod rule;
 pub mod security_group;
+pub mod security_group_rule;
+pub mod subnet;
 pub mod subnets;
+pub mod vpc;
+pub mod vpc_peering;
+pub mod zones;
 
+use crate::{client::Aws, error::AwsError, wait};
+use aws_sdk_ec2::config::{Builder, Config, retry::RetryConfig};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use infra_core::provider::{Context, Problem};
 
 /// A filter of the Describe calls.
 fn filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
+}
+
+/// For Create calls that take no client token: one whose answer was lost is not sent again, for it may have been carried
+/// out; the next run finds by its tags what it made.
+fn once() -> Builder {
+    Config::builder().retry_config(RetryConfig::disabled())
+}
+
+/// Sends such a call again only while EC2 says that it did not look at it.
+async fn unless_throttled<T, F>(cx: &Context<'_, Aws>, call: impl FnMut() -> F) -> Result<T, AwsError>
+where
+    F: Future<Output = Result<T, AwsError>>,
+{
+    const CODES: [&str; 3] = ["RequestLimitExceeded", "Throttling", "ThrottlingException"];
+    wait::while_inconsistent(cx, "waiting until EC2 takes more requests", &CODES, call).await
+}
+
+/// What is wrong with the range of a VPC or a subnet.
+fn range_problem(property: &str, range: &str) -> Option<Problem> {
+    let bits = range.split_once('/').and_then(|(_, bits)| bits.parse::<u32>().ok());
+    let problem = |message: String| Some(Problem::new(property, message));
+    match rule::canonical_cidr(range) {
+        None => problem(format!("`{range}` is no address range"))
+            .map(|problem| problem.hint("write an address and a prefix length: `10.0.0.0/16`")),
+        Some(canonical) if canonical != range => problem(format!("`{range}` is no range's first address"))
+            .map(|problem| problem.hint(format!("write `{canonical}`"))),
+        Some(_) if !bits.is_some_and(|bits| (16..=28).contains(&bits)) || range.contains(':') => {
+            problem(format!("`{range}` is too large or too small"))
+                .map(|problem| problem.hint("AWS takes IPv4 ranges from /16 to /28"))
+        }
+        Some(_) => None,
+    }
 }
 
 /// User data as EC2 takes it.

@@ -1,7 +1,9 @@
 //! Rules of security groups.
 
 use crate::ids::SecurityGroupId;
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, UserIdGroupPair};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, SecurityGroupRule, SecurityGroupRuleRequest, UserIdGroupPair,
+};
 use infra_core::{Input, provider::Problem, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
@@ -226,6 +228,23 @@ pub(super) fn living(permissions: &[IpPermission]) -> RuleSet {
     set
 }
 
+/// One rule as `DescribeSecurityGroupRules` shows it; `None` for what cannot be declared here, such as a prefix list.
+pub(super) fn described(rule: &SecurityGroupRule) -> Option<Key> {
+    let permission = IpPermission::builder()
+        .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
+        .set_from_port(rule.from_port())
+        .set_to_port(rule.to_port())
+        .set_ip_ranges(rule.cidr_ipv4().map(|cidr| vec![IpRange::builder().cidr_ip(cidr).build()]))
+        .set_ipv6_ranges(rule.cidr_ipv6().map(|cidr| vec![Ipv6Range::builder().cidr_ipv6(cidr).build()]))
+        .set_user_id_group_pairs(
+            rule.referenced_group_info()
+                .and_then(|group| group.group_id())
+                .map(|id| vec![UserIdGroupPair::builder().group_id(id).build()]),
+        )
+        .build();
+    living(&[permission]).into_keys().next()
+}
+
 /// The living rules in the order, and with the words, of the recorded ones; others after them.
 pub(super) fn as_recorded(living: &RuleSet, recorded: &[Rule], own: &str) -> Vec<Rule> {
     let mut rest = living.clone();
@@ -246,7 +265,7 @@ pub(super) fn permissions<'a>(rules: impl IntoIterator<Item = (&'a Key, &'a Opti
 }
 
 impl Rule {
-    fn key(&self, own: &str) -> Result<Key, Unresolved> {
+    pub(super) fn key(&self, own: &str) -> Result<Key, Unresolved> {
         let peer = match (&self.cidr, &self.group) {
             (Some(cidr), _) => {
                 let cidr = cidr.known()?;
@@ -261,7 +280,23 @@ impl Rule {
 }
 
 impl Key {
-    fn rule(self, own: &str, description: Option<String>) -> Rule {
+    /// The rule of `ModifySecurityGroupRules`.
+    pub(super) fn request(&self, description: Option<&str>) -> SecurityGroupRuleRequest {
+        let permission = self.permission(description);
+        let request = SecurityGroupRuleRequest::builder()
+            .ip_protocol(&self.protocol)
+            .set_from_port(permission.from_port())
+            .set_to_port(permission.to_port())
+            .set_description(description.map(str::to_owned));
+        match &self.peer {
+            Peer::Cidr(cidr) if cidr.contains(':') => request.cidr_ipv6(cidr),
+            Peer::Cidr(cidr) => request.cidr_ipv4(cidr),
+            Peer::Group(id) => request.referenced_group_id(id),
+        }
+        .build()
+    }
+
+    pub(super) fn rule(self, own: &str, description: Option<String>) -> Rule {
         let (cidr, group, itself) = match self.peer {
             Peer::Cidr(cidr) => (Some(cidr.into()), None, false),
             Peer::Group(group) if group == own => (None, None, true),
@@ -278,7 +313,7 @@ impl Key {
         }
     }
 
-    fn permission(&self, description: Option<&str>) -> IpPermission {
+    pub(super) fn permission(&self, description: Option<&str>) -> IpPermission {
         let (from, to) = match self.ports {
             Some((from, to)) => (Some(from.into()), Some(to.into())),
             None if self.protocol.starts_with("icmp") => (Some(-1), Some(-1)),
@@ -301,7 +336,7 @@ impl Key {
 }
 
 /// The range as AWS keeps it, host bits cleared; `None` for what is no range.
-fn canonical_cidr(cidr: &str) -> Option<String> {
+pub(super) fn canonical_cidr(cidr: &str) -> Option<String> {
     let (address, length) = cidr.split_once('/')?;
     let length: u32 = length.parse().ok()?;
     match address.parse().ok()? {

@@ -3,6 +3,7 @@
 use super::{
     filter,
     rule::{self, Rule, RuleSet},
+    security_group_rule,
 };
 use crate::{
     client::Aws,
@@ -13,20 +14,24 @@ use crate::{
 };
 use aws_sdk_ec2::{
     Client,
-    types::{ResourceType, SecurityGroup as Described},
+    types::{IpPermission, ResourceType, SecurityGroup as Described},
 };
 use infra_core::{
     Input, Output, Resource, Schema,
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A security group: which traffic may reach its members, and which they may send.
 ///
 /// Made by `CreateSecurityGroup`; rules are changed in place with `AuthorizeSecurityGroupIngress`/`Egress` and
 /// `RevokeSecurityGroupIngress`/`Egress`, new ones first, so that traffic both old and new rules allow never stops; tags
-/// with `CreateTags` and `DeleteTags`.
+/// with `CreateTags` and `DeleteTags`. Rules that are declared on their own, as
+/// [`SecurityGroupRule`](crate::SecurityGroupRule), are left alone; all others are its own.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SecurityGroup {
     /// Its name, unique in the VPC; derived from the declaration's when none is given.
@@ -267,9 +272,31 @@ async fn change(
     Ok(())
 }
 
+/// The group without the rules that are resources of their own, which say of themselves by a tag that they are.
 async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
     let answer = ec2.describe_security_groups().group_ids(id).send().await.context("DescribeSecurityGroups");
-    Ok(found(answer)?.and_then(|answer| answer.security_groups.unwrap_or_default().pop()))
+    let group = found(answer)?.and_then(|answer| answer.security_groups.unwrap_or_default().pop());
+    let Some(mut group) = group else { return Ok(None) };
+    let mut rules = ec2.describe_security_group_rules().filters(filter("group-id", id)).into_paginator().items().send();
+    let (mut ingress, mut egress) = (BTreeSet::new(), BTreeSet::new());
+    while let Some(rule) = rules.next().await {
+        let rule = rule.context("DescribeSecurityGroupRules")?;
+        if security_group_rule::is_declared(&rule) {
+            let side = if rule.is_egress() == Some(true) { &mut egress } else { &mut ingress };
+            side.extend(rule::described(&rule));
+        }
+    }
+    let without = |permissions: &[IpPermission], declared: &BTreeSet<rule::Key>| {
+        let all = rule::living(permissions);
+        rule::permissions(all.iter().filter(|(key, _)| !declared.contains(key)))
+    };
+    if !ingress.is_empty() {
+        group.ip_permissions = Some(without(group.ip_permissions(), &ingress));
+    }
+    if !egress.is_empty() {
+        group.ip_permissions_egress = Some(without(group.ip_permissions_egress(), &egress));
+    }
+    Ok(Some(group))
 }
 
 /// The group of this name, if this very operation made it.

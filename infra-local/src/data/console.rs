@@ -18,9 +18,14 @@ pub(crate) fn log(cloud: &Path, instance: &str, service: &str) -> PathBuf {
     directory(cloud, instance).join(format!("{service}.log"))
 }
 
+/// Where the cloud's own messages about an instance go.
+pub(crate) fn own(cloud: &Path, instance: &str) -> PathBuf {
+    log(cloud, instance, BOOT)
+}
+
 /// Writes a line that the cloud itself has to say about an instance.
 pub(crate) fn write(cloud: &Path, instance: &str, line: &str) {
-    let path = log(cloud, instance, BOOT);
+    let path = own(cloud, instance);
     let written = File::options().create(true).append(true).mode(0o600).open(&path).and_then(|mut file| {
         writeln!(file, "{} {line}", chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true))
     });

@@ -18,6 +18,7 @@ use super::service::{Restarts, Unit};
 use super::{console, postgres};
 use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
+use crate::model::gateway::Holder;
 use crate::model::instance::{Instance, InstanceState, Service, ServiceState};
 
 /// The name of the database among an instance's services, and of its directory.
@@ -284,6 +285,7 @@ impl Host {
                 if let Some(subnet) = region.subnets.get_mut(&instance.subnet_id) {
                     subnet.release_hosts(&id);
                 }
+                region.take_addresses_from(&Holder::Instance(id.clone()));
             }
         });
     }

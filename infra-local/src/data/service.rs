@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::host::POSTGRES;
 use super::machine::{MachinePostgres, MachineService, ParameterReference};
+use super::network::{self, Party};
 use super::postgres::PostgresSpec;
 use super::process::{ProcessIdentity, ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
@@ -30,6 +31,10 @@ pub(super) enum UnitError {
     Postgres(#[from] postgres::PostgresError),
     #[error("the parameter {name} cannot be read: {message}")]
     Parameter { name: String, message: String },
+    #[error(
+        "nothing can be fetched: subnet {subnet} has no way to the internet that this instance can use; route 0.0.0.0/0 to an internet gateway and give it a public address, or to a NAT gateway, and let its security groups send to port 443"
+    )]
+    NoWayOut { subnet: String },
     #[error("{} cannot be run: {source}", program.display())]
     Run { program: PathBuf, source: std::io::Error },
 }
@@ -59,6 +64,14 @@ impl Unit {
         }
     }
 
+    /// Whether what it needs from elsewhere has been fetched.
+    fn is_installed(&self, directory: &Path) -> bool {
+        match self {
+            Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
+            Unit::Postgres(_) => directory.join(POSTGRES).exists(),
+        }
+    }
+
     /// Starts it; a database accepts connections when this returns.
     pub(super) async fn start(
         &self,
@@ -67,6 +80,9 @@ impl Unit {
         instance: &Instance,
         directory: &Path,
     ) -> Result<ProcessIdentity, UnitError> {
+        if !self.is_installed(directory) {
+            check_way_out(shared, region, instance)?;
+        }
         match self {
             Unit::Service(service) => start_service(service, shared, region, instance, directory).await,
             Unit::Postgres(database) => {
@@ -82,6 +98,16 @@ impl Unit {
             }
         }
     }
+}
+
+/// Programs and packages come over the internet, and so they do only when there is a way.
+fn check_way_out(shared: &Shared, region: &str, instance: &Instance) -> Result<(), UnitError> {
+    let way_out = shared.read(|cloud| {
+        let Ok(region) = cloud.region(region) else { return false };
+        let public = region.public_address_of(instance).is_some();
+        network::reaches_internet(Party::instance(region, instance), public)
+    });
+    if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: instance.subnet_id.clone() }) }
 }
 
 async fn start_service(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, check_id, image};
+use super::{Ec2Operation, Located, check_id, image};
 use crate::cloud::Cloud;
 use crate::model::instance::{BlockDevice, Instance, InstanceState};
 use crate::model::{ACCOUNT, Region, tags, zone_id};
@@ -26,10 +26,38 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let instances = by_ids(region, &params.texts("InstanceId"))?;
-    let instances = Filters::parse(params)?.apply(instances.into_iter(), FIELDS, |instance| &instance.tags)?;
-    let page = Page::of(instances, params, |instance| &instance.id)?;
+    let fields: &[Field<Located<'_, Instance>>] = &[
+        ("instance-id", |it| vec![it.item.id.clone()]),
+        ("reservation-id", |it| vec![it.item.reservation_id.clone()]),
+        ("instance-state-name", |it| vec![it.item.state.name().to_owned()]),
+        ("instance-state-code", |it| vec![it.item.state.code().to_string()]),
+        ("instance-type", |it| vec![it.item.instance_type.clone()]),
+        ("image-id", |it| vec![it.item.image_id.clone()]),
+        ("key-name", |it| it.item.key_name.iter().cloned().collect()),
+        ("client-token", |it| it.item.client_token.iter().cloned().collect()),
+        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
+        ("subnet-id", |it| vec![it.item.subnet_id.clone()]),
+        ("availability-zone", |it| vec![it.item.zone.clone()]),
+        ("private-ip-address", |it| vec![it.item.address.to_string()]),
+        ("ip-address", public),
+        ("dns-name", public),
+        ("private-dns-name", |it| vec![it.item.address.to_string()]),
+        ("instance.group-id", |it| it.item.security_groups.clone()),
+        ("network-interface.group-id", |it| it.item.security_groups.clone()),
+        ("network-interface.network-interface-id", |it| vec![it.item.network_interface_id.clone()]),
+        ("iam-instance-profile.arn", |it| it.item.instance_profile.iter().map(|profile| profile.arn.clone()).collect()),
+        ("iam-instance-profile.name", |it| {
+            it.item.instance_profile.iter().map(|profile| profile.name.clone()).collect()
+        }),
+        ("architecture", |_| vec!["x86_64".to_owned()]),
+        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("launch-time", |it| vec![it.item.launch_time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
+    ];
+    let instances: Vec<_> = instances.into_iter().map(|item| Located { region, item }).collect();
+    let instances = Filters::parse(params)?.apply(instances.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(instances, params, |it| &it.item.id)?;
     let mut reservations: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
-    for instance in page.items {
+    for Located { item: instance, .. } in page.items {
         reservations.entry(&instance.reservation_id).or_default().push(instance);
     }
     Ok(Node::new()
@@ -37,35 +65,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .maybe("nextToken", page.next))
 }
 
-const FIELDS: &[Field<Instance>] = &[
-    ("instance-id", |instance| vec![instance.id.clone()]),
-    ("reservation-id", |instance| vec![instance.reservation_id.clone()]),
-    ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
-    ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
-    ("instance-type", |instance| vec![instance.instance_type.clone()]),
-    ("image-id", |instance| vec![instance.image_id.clone()]),
-    ("key-name", |instance| instance.key_name.iter().cloned().collect()),
-    ("client-token", |instance| instance.client_token.iter().cloned().collect()),
-    ("vpc-id", |instance| vec![instance.vpc_id.clone()]),
-    ("subnet-id", |instance| vec![instance.subnet_id.clone()]),
-    ("availability-zone", |instance| vec![instance.zone.clone()]),
-    ("private-ip-address", |instance| vec![instance.address.to_string()]),
-    ("ip-address", |instance| vec![instance.address.to_string()]),
-    ("private-dns-name", |instance| vec![instance.address.to_string()]),
-    ("dns-name", |instance| vec![instance.address.to_string()]),
-    ("instance.group-id", |instance| instance.security_groups.clone()),
-    ("network-interface.group-id", |instance| instance.security_groups.clone()),
-    ("network-interface.network-interface-id", |instance| vec![instance.network_interface_id.clone()]),
-    ("iam-instance-profile.arn", |instance| {
-        instance.instance_profile.iter().map(|profile| profile.arn.clone()).collect()
-    }),
-    ("iam-instance-profile.name", |instance| {
-        instance.instance_profile.iter().map(|profile| profile.name.clone()).collect()
-    }),
-    ("architecture", |_| vec!["x86_64".to_owned()]),
-    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
-    ("launch-time", |instance| vec![instance.launch_time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
-];
+fn public(it: &Located<'_, Instance>) -> Vec<String> {
+    it.region.public_address_of(it.item).map(|address| address.to_string()).into_iter().collect()
+}
 
 fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
@@ -253,9 +255,10 @@ pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
 fn render(region: &Region, instance: &Instance) -> Node {
     // A terminated instance has given its address back.
     let has_address = instance.state != InstanceState::Terminated;
-    let has_public_address = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
     let private = has_address.then_some(instance.address);
-    let public = has_public_address.then_some(instance.address);
+    let public = region.public_address_of(instance);
+    // Public names are a matter of the VPC.
+    let named = region.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
     let name = |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
     let reason = instance.reason.as_ref();
     let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
@@ -266,7 +269,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
         .with("imageId", &instance.image_id)
         .with("instanceState", render_state(instance.state))
         .with("privateDnsName", name(private))
-        .with("dnsName", name(public))
+        .with("dnsName", name(public.filter(|_| named)))
         .with("reason", reason.map_or("", |reason| &reason.message))
         .maybe("keyName", instance.key_name.as_ref())
         .with("amiLaunchIndex", instance.launch_index)

@@ -152,6 +152,7 @@ struct Checked {
     subnet_id: String,
     vpc_id: String,
     zone: String,
+    public_ip: bool,
     security_groups: Vec<String>,
 }
 
@@ -196,6 +197,7 @@ impl Checked {
             return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
         }
         check_capacity(region, instance_type, &subnet.zone)?;
+        let public_ip = interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
         let mut security_groups = data.security_group_ids.clone();
         security_groups.extend(interface.security_group_ids);
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
@@ -206,6 +208,7 @@ impl Checked {
             subnet_id: subnet.id.clone(),
             vpc_id: subnet.vpc_id.clone(),
             zone: subnet.zone.clone(),
+            public_ip,
             security_groups,
         })
     }
@@ -251,6 +254,7 @@ impl Checked {
             subnet_id: self.subnet_id.clone(),
             zone: self.zone.clone(),
             address,
+            public_ip: self.public_ip,
             security_groups: self.security_groups.clone(),
             user_data: data.user_data.clone(),
             instance_profile: profile,

@@ -1,15 +1,24 @@
 //! Amazon EC2, one file per resource kind.
 
+mod address;
+mod client_token;
+mod dhcp_options;
 mod image;
 mod instance;
 mod instance_attribute;
 pub(crate) mod instance_type;
+mod internet_gateway;
 mod key_pair;
 pub(crate) mod launch;
 mod launch_data;
 pub(crate) mod launch_template;
+mod nat_gateway;
+mod network_acl;
 mod network_interface;
+mod peering;
 mod permission;
+mod route;
+mod route_table;
 mod security_group;
 mod security_group_rule;
 mod subnet;
@@ -26,14 +35,22 @@ pub(crate) type Ec2Operation = Operation<Params, Node>;
 
 /// EC2's operations, by kind.
 pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
+    address::OPERATIONS,
+    dhcp_options::OPERATIONS,
     image::OPERATIONS,
     instance::OPERATIONS,
     instance_attribute::OPERATIONS,
     instance_type::OPERATIONS,
+    internet_gateway::OPERATIONS,
     key_pair::OPERATIONS,
     launch::OPERATIONS,
     launch_template::OPERATIONS,
+    nat_gateway::OPERATIONS,
+    network_acl::OPERATIONS,
     network_interface::OPERATIONS,
+    peering::OPERATIONS,
+    route::OPERATIONS,
+    route_table::OPERATIONS,
     security_group::OPERATIONS,
     security_group_rule::OPERATIONS,
     subnet::OPERATIONS,
@@ -77,6 +94,22 @@ fn check_id<'a>(id: &'a str, prefix: &str, code: &'static str) -> Outcome<&'a st
         Some(digits) if matches!(digits.len(), 8 | 17) && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => Ok(id),
         _ => Err(ApiError::new(code, format!("Invalid id: \"{id}\" (expecting \"{prefix}-...\")"))),
     }
+}
+
+/// A thing together with its region, which filters may have to ask.
+struct Located<'a, T> {
+    region: &'a Region,
+    item: &'a T,
+}
+
+/// AWS's error for a deletion of something that others need.
+fn needed(kind: &str, id: &str) -> ApiError {
+    ApiError::new("DependencyViolation", format!("The {kind} '{id}' has dependencies and cannot be deleted."))
+}
+
+/// The local cloud's error for what only AWS has.
+fn not_honoured(message: impl Into<String>) -> ApiError {
+    ApiError::new("UnsupportedOperation", message)
 }
 
 /// The things of a request's id list, in the state's order; an unknown id is an error with this code.

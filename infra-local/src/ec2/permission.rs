@@ -23,6 +23,37 @@ pub(super) const PERMISSIONS: &[&str] = &[
     "IpPermissions.N.Groups.N.Description",
 ];
 
+/// The parameters of new contents for rules, for operation tables.
+pub(super) const UPDATES: &[&str] = &[
+    "SecurityGroupRule.N.SecurityGroupRuleId",
+    "SecurityGroupRule.N.SecurityGroupRule.IpProtocol",
+    "SecurityGroupRule.N.SecurityGroupRule.FromPort",
+    "SecurityGroupRule.N.SecurityGroupRule.ToPort",
+    "SecurityGroupRule.N.SecurityGroupRule.CidrIpv4",
+    "SecurityGroupRule.N.SecurityGroupRule.CidrIpv6",
+    "SecurityGroupRule.N.SecurityGroupRule.ReferencedGroupId",
+    "SecurityGroupRule.N.SecurityGroupRule.Description",
+];
+
+/// Reads what a rule is to say from now on.
+pub(super) fn parse_update(region: &Region, group_id: &str, params: &Params, egress: bool) -> Outcome<Rule> {
+    let protocol = protocol(params.required("IpProtocol")?)?;
+    let ports = ports(&protocol, params)?;
+    let peer = match (params.optional("CidrIpv4"), params.optional("CidrIpv6"), params.optional("ReferencedGroupId")) {
+        (Some(cidr), None, None) => Peer::Ipv4(ipv4_cidr(cidr)?),
+        (None, Some(cidr), None) => Peer::Ipv6(ipv6_cidr(cidr)?),
+        (None, None, Some(id)) => Peer::Group(group_in_reach(region, group_id, id)?),
+        _ => {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "Exactly one of CidrIpv4, CidrIpv6 and ReferencedGroupId is given for a security group rule",
+            ));
+        }
+    };
+    let description = params.optional("Description").filter(|text| !text.is_empty()).map(str::to_owned);
+    Ok(Rule { egress, protocol, ports, peer, description, tags: Tags::new() })
+}
+
 /// Reads the rules of a request; no two permit the same.
 pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bool) -> Outcome<Vec<Rule>> {
     let mut rules = Vec::new();
@@ -53,8 +84,7 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
         }
         for pair in permission.structures("Groups") {
             let id = match (pair.optional("GroupId"), pair.optional("GroupName")) {
-                (Some(id), _) if region.security_groups.contains_key(id) => id.to_owned(),
-                (Some(id), _) => return Err(not_found(id)),
+                (Some(id), _) => group_in_reach(region, group_id, id)?,
                 (None, Some(name)) => group_by_name(region, group_id, name)?,
                 (None, None) => return Err(ApiError::missing("Groups.N.GroupId")),
             };
@@ -73,6 +103,19 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
         }
     }
     Ok(rules)
+}
+
+/// A group of the same VPC, or of one that is peered with it in this region.
+fn group_in_reach(region: &Region, near: &str, id: &str) -> Outcome<String> {
+    let group = region.security_groups.get(id).ok_or_else(|| not_found(id))?;
+    let vpc_id = region.security_groups.get(near).map_or("", |group| &group.vpc_id);
+    if group.vpc_id != vpc_id && !region.are_peered(vpc_id, &group.vpc_id) {
+        return Err(ApiError::new(
+            "InvalidGroup.NotFound",
+            "You have specified two resources that belong to different networks.",
+        ));
+    }
+    Ok(id.to_owned())
 }
 
 fn group_by_name(region: &Region, near: &str, name: &str) -> Outcome<String> {

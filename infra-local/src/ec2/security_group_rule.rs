@@ -1,6 +1,6 @@
 //! Rules of security groups.
 
-use super::permission::{self, PERMISSIONS, SIMPLE};
+use super::permission::{self, PERMISSIONS, SIMPLE, UPDATES};
 use super::security_group::{find, find_mut};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, tags_for};
 use crate::cloud::Cloud;
@@ -23,6 +23,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         &[GROUP, PERMISSIONS, SIMPLE, &["SecurityGroupRuleId.N"]],
     ),
     Operation::writes("RevokeSecurityGroupEgress", revoke_egress, &[GROUP, PERMISSIONS, &["SecurityGroupRuleId.N"]]),
+    Operation::writes("ModifySecurityGroupRules", modify, &[&["GroupId"], UPDATES]),
     Operation::writes("UpdateSecurityGroupRuleDescriptionsIngress", describe_ingress_rules, &[GROUP, PERMISSIONS]),
     Operation::writes("UpdateSecurityGroupRuleDescriptionsEgress", describe_egress_rules, &[GROUP, PERMISSIONS]),
 ];
@@ -144,6 +145,39 @@ fn revoke(cloud: &mut Cloud, call: &Call<'_, Params>, egress: bool) -> Outcome<N
             ));
         };
         group.rules.remove(&id);
+    }
+    Ok(Node::success())
+}
+
+/// Gives rules other contents; their ids, directions and tags stay.
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let group_id = find(region, params)?.id.clone();
+    let updates = params.structures("SecurityGroupRule");
+    if updates.is_empty() {
+        return Err(ApiError::missing("SecurityGroupRule"));
+    }
+    for update in updates {
+        let id = update.required("SecurityGroupRuleId")?;
+        let missing = || {
+            ApiError::new(
+                "InvalidSecurityGroupRuleId.NotFound",
+                format!("The security group rule ID '{id}' does not exist in {group_id}"),
+            )
+        };
+        let egress = find(region, params)?.rules.get(id).ok_or_else(missing)?.egress;
+        let wanted = update.structure("SecurityGroupRule").unwrap_or_default();
+        let wanted = permission::parse_update(region, &group_id, &wanted, egress)?;
+        let group = find_mut(region, &group_id)?;
+        if group.rules.iter().any(|(other, rule)| other != id && rule.same_permission(&wanted)) {
+            return Err(ApiError::new(
+                "InvalidPermission.Duplicate",
+                format!("the specified rule \"{}\" already exists", permission::describe(&wanted)),
+            ));
+        }
+        let rule = group.rules.get_mut(id).ok_or_else(missing)?;
+        *rule = Rule { tags: std::mem::take(&mut rule.tags), ..wanted };
     }
     Ok(Node::success())
 }

@@ -67,13 +67,25 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
         "key" => (region.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
         "vpc" => (region.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
         "subnet" => (region.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
+        "igw" => (region.internet_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidInternetGatewayID.NotFound"),
+        "rtb" => (region.route_tables.get_mut(id).map(|it| &mut it.tags), "InvalidRouteTableID.NotFound"),
+        "nat" => (region.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
+        "eipalloc" => (region.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
+        "pcx" => (region.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
+        "acl" => (
+            region.vpcs.values_mut().find(|vpc| vpc.network_acl_id() == id).map(|vpc| &mut vpc.network_acl_tags),
+            "InvalidNetworkAclID.NotFound",
+        ),
+        "dopt" => {
+            (Some(&mut region.dhcp_options_tags).filter(|_| region.dhcp_options == id), "InvalidDhcpOptionID.NotFound")
+        }
         _ => (None, "InvalidID"),
     };
     found.ok_or_else(|| ApiError::new(code, format!("The ID '{id}' is not valid or does not exist")))
 }
 
 struct Tagged<'a> {
-    id: &'a str,
+    id: String,
     kind: &'static str,
     key: &'a str,
     value: &'a str,
@@ -84,7 +96,7 @@ struct Tagged<'a> {
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let fields: &[Field<Tagged<'_>>] = &[
-        ("resource-id", |tag| vec![tag.id.to_owned()]),
+        ("resource-id", |tag| vec![tag.id.clone()]),
         ("resource-type", |tag| vec![tag.kind.to_owned()]),
         ("key", |tag| vec![tag.key.to_owned()]),
         ("value", |tag| vec![tag.value.to_owned()]),
@@ -112,8 +124,23 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     owners.extend(region.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
     owners.extend(region.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
     owners.extend(region.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
+    owners.extend(region.internet_gateways.values().map(|it| (it.id.as_str(), "internet-gateway", &it.tags)));
+    owners.extend(region.route_tables.values().map(|it| (it.id.as_str(), "route-table", &it.tags)));
+    owners.extend(region.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
+    owners.extend(region.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
+    owners.extend(region.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
+    let acls: Vec<(String, &Tags)> =
+        region.vpcs.values().map(|it| (it.network_acl_id(), &it.network_acl_tags)).collect();
+    owners.extend(acls.iter().map(|(id, tags)| (id.as_str(), "network-acl", *tags)));
+    owners.push((&region.dhcp_options, "dhcp-options", &region.dhcp_options_tags));
     let all = owners.into_iter().flat_map(|(id, kind, tags)| {
-        tags.iter().map(move |(key, value)| Tagged { id, kind, key, value, position: format!("{id}/{key}") })
+        tags.iter().map(move |(key, value)| Tagged {
+            id: id.to_owned(),
+            kind,
+            key,
+            value,
+            position: format!("{id}/{key}"),
+        })
     });
     all.collect()
 }

@@ -47,6 +47,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let subnets = parse_subnets(region, params)?;
     let vpc_id = region.subnets.get(&subnets[0]).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
+    if scheme == "internet-facing" && region.internet_gateway_of(&vpc_id).is_none() {
+        return Err(ApiError::new("InvalidSubnet", format!("VPC {vpc_id} has no internet gateway")));
+    }
     let security_groups = parse_security_groups(region, params, &vpc_id)?;
 
     let wanted = LoadBalancer {

@@ -28,8 +28,11 @@ pub(crate) struct Instance {
     pub(crate) subnet_id: String,
     /// The zone's full name.
     pub(crate) zone: String,
-    /// Its loopback address, private and public at once.
+    /// Its loopback address.
     pub(crate) address: Ipv4Addr,
+    /// Whether its address is a public one as well.
+    #[serde(default = "was_public")]
+    pub(crate) public_ip: bool,
     pub(crate) security_groups: Vec<String>,
     /// As it was sent: base64.
     pub(crate) user_data: Option<String>,
@@ -152,6 +155,11 @@ pub(crate) struct LaunchRecord {
     pub(crate) template: Option<TemplateReference>,
     pub(crate) count: u32,
     pub(crate) instances: Vec<String>,
+}
+
+/// States of an older version have public instances only.
+fn was_public() -> bool {
+    true
 }
 
 impl InstanceState {

@@ -1,7 +1,9 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
 pub(crate) mod balancing;
+pub(crate) mod cidr;
 pub(crate) mod faults;
+pub(crate) mod gateway;
 pub(crate) mod iam;
 pub(crate) mod ids;
 pub(crate) mod image;
@@ -9,6 +11,8 @@ pub(crate) mod instance;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
 pub(crate) mod parameter;
+pub(crate) mod peering;
+pub(crate) mod route_table;
 pub(crate) mod scaling;
 pub(crate) mod tags;
 pub(crate) mod vpc;
@@ -38,6 +42,10 @@ pub(crate) struct Cloud {
     pub(crate) iam: iam::Iam,
     /// What goes wrong on demand.
     pub(crate) faults: faults::Faults,
+    /// Which part of the cloud's addresses the newest subnet was given.
+    pub(crate) last_subnet_index: Option<u8>,
+    /// The number of the newest elastic address.
+    pub(crate) last_elastic_host: u8,
 }
 
 /// What belongs to one region.
@@ -52,6 +60,15 @@ pub(crate) struct Region {
     pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
     pub(crate) subnets: BTreeMap<String, vpc::Subnet>,
     pub(crate) security_groups: BTreeMap<String, vpc::SecurityGroup>,
+    pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
+    pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
+    /// Elastic addresses by allocation id.
+    pub(crate) addresses: BTreeMap<String, gateway::ElasticAddress>,
+    pub(crate) route_tables: BTreeMap<String, route_table::RouteTable>,
+    pub(crate) peerings: BTreeMap<String, peering::Peering>,
+    /// The id of the one set of DHCP options, which every VPC has.
+    pub(crate) dhcp_options: String,
+    pub(crate) dhcp_options_tags: Tags,
     pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
     pub(crate) instances: BTreeMap<String, instance::Instance>,
@@ -67,19 +84,43 @@ pub(crate) struct Region {
 }
 
 impl Cloud {
-    /// Creates the regions that a new or an older state does not have yet, each with its default network.
+    /// Creates the regions that a new or an older state does not have yet, each with its default network, and what the
+    /// networks of an older state lack.
     pub(crate) fn add_missing_regions(&mut self) {
-        for (index, (name, zones)) in REGIONS.iter().enumerate() {
-            self.regions.entry((*name).to_owned()).or_insert_with(|| {
-                let mut region = Region {
-                    name: (*name).to_owned(),
-                    zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
-                    ..Region::default()
-                };
-                vpc::add_default_network(&mut region, index as u8);
-                region
-            });
+        for (name, zones) in REGIONS {
+            if self.regions.contains_key(*name) {
+                continue;
+            }
+            let mut region = Region {
+                name: (*name).to_owned(),
+                zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+                ..Region::default()
+            };
+            let indexes: Vec<u8> = zones.iter().filter_map(|_| self.take_subnet_index()).collect();
+            vpc::add_default_network(&mut region, &indexes);
+            self.regions.insert((*name).to_owned(), region);
         }
+        self.regions.values_mut().for_each(vpc::complete_networks);
+    }
+
+    /// Takes a part of the cloud's addresses for a new subnet. One that was given back is the last to be given again.
+    pub(crate) fn take_subnet_index(&mut self) -> Option<u8> {
+        let subnets = self.regions.values().flat_map(|region| region.subnets.values());
+        let taken: BTreeSet<u8> = subnets.map(|subnet| subnet.index).collect();
+        let next = self.last_subnet_index.map_or(0, |last| last.saturating_add(1));
+        let index = (next..vpc::ELASTIC_INDEX).chain(0..next).find(|index| !taken.contains(index))?;
+        self.last_subnet_index = Some(index);
+        Some(index)
+    }
+
+    /// Takes a number for a new elastic address; like hosts, the one given back is the last to be given again.
+    pub(crate) fn take_elastic_host(&mut self) -> Option<u8> {
+        let addresses = self.regions.values().flat_map(|region| region.addresses.values());
+        let taken: BTreeSet<u8> = addresses.map(|address| address.address.octets()[3]).collect();
+        let last = self.last_elastic_host;
+        let host = (last.saturating_add(1)..=254).chain(1..=last).find(|host| !taken.contains(host))?;
+        self.last_elastic_host = host;
+        Some(host)
     }
 
     pub(crate) fn region(&self, name: &str) -> Outcome<&Region> {

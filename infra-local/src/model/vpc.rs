@@ -5,17 +5,28 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use super::cidr::Cidr;
+use super::gateway::InternetGateway;
 use super::instance::InstanceState;
+use super::route_table::{Route, RouteTable, RouteTarget};
 use super::{Region, Tags, new_id};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The number of its switches is AWS's.
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Vpc {
     pub(crate) id: String,
     pub(crate) cidr: String,
     pub(crate) default: bool,
     pub(crate) dns_support: bool,
     pub(crate) dns_hostnames: bool,
+    /// Kept and shown.
+    #[serde(default)]
+    pub(crate) address_usage_metrics: bool,
     pub(crate) tags: Tags,
+    /// Of the network ACL that every VPC has.
+    #[serde(default)]
+    pub(crate) network_acl_tags: Tags,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -90,10 +101,35 @@ impl Rule {
     }
 }
 
+impl Vpc {
+    /// A VPC as `CreateVpc` makes it.
+    pub(crate) fn new(cidr: &str) -> Vpc {
+        Vpc {
+            id: new_id("vpc"),
+            cidr: cidr.to_owned(),
+            default: false,
+            dns_support: true,
+            dns_hostnames: false,
+            address_usage_metrics: false,
+            tags: Tags::new(),
+            network_acl_tags: Tags::new(),
+        }
+    }
+
+    /// The id of the network ACL that it has.
+    pub(crate) fn network_acl_id(&self) -> String {
+        self.id.replacen("vpc-", "acl-", 1)
+    }
+}
+
 impl Subnet {
-    /// Takes a free host number. Like AWS, the first four and the last are nobody's. A number that was given back is
-    /// the last to be given again, so that nobody mistakes a new host for an old one.
+    /// Takes a free host number, as long as the declared range has an address left. Like AWS, the first four and the last
+    /// are nobody's. A number that was given back is the last to be given again, so that nobody mistakes a new host for an
+    /// old one.
     pub(crate) fn take_host(&mut self, owner: &str) -> Option<u8> {
+        if self.available_addresses() == 0 {
+            return None;
+        }
         let after = (4..=254).filter(|host| *host > self.last_host);
         let before = (4..=254).filter(|host| *host <= self.last_host);
         let host = after.chain(before).find(|host| !self.hosts.contains_key(host))?;
@@ -109,7 +145,7 @@ impl Subnet {
 
     /// The addresses of the declared range that are still free.
     pub(crate) fn available_addresses(&self) -> u32 {
-        let prefix: u32 = self.cidr.split_once('/').and_then(|(_, bits)| bits.parse().ok()).unwrap_or(24);
+        let prefix = Cidr::parse(&self.cidr).map_or(24, Cidr::bits);
         (1_u32 << (32 - prefix.clamp(16, 28))).saturating_sub(5 + self.hosts.len() as u32)
     }
 }
@@ -153,31 +189,12 @@ impl Region {
     }
 }
 
-/// Gives a new region what AWS gives it: a VPC 172.31.0.0/16, a subnet per zone, and the group `default`.
-pub(crate) fn add_default_network(region: &mut Region, region_index: u8) {
-    let vpc = Vpc {
-        id: new_id("vpc"),
-        cidr: "172.31.0.0/16".to_owned(),
-        default: true,
-        dns_support: true,
-        dns_hostnames: true,
-        tags: Tags::new(),
-    };
-    for (position, zone) in region.zone_names().collect::<Vec<_>>().into_iter().enumerate() {
-        let subnet = Subnet {
-            id: new_id("subnet"),
-            vpc_id: vpc.id.clone(),
-            cidr: format!("{}/20", Ipv4Addr::new(172, 31, position as u8 * 16, 0)),
-            zone,
-            default_for_zone: true,
-            map_public_ip: true,
-            tags: Tags::new(),
-            index: region_index * SUBNETS_PER_REGION + position as u8,
-            hosts: BTreeMap::new(),
-            last_host: 0,
-        };
-        region.subnets.insert(subnet.id.clone(), subnet);
-    }
+/// Which part of the cloud's addresses is not a subnet's but for elastic addresses.
+pub(crate) const ELASTIC_INDEX: u8 = 255;
+
+/// Adds a VPC with what AWS gives every one: a main route table, and the group `default`, whose members may reach each
+/// other.
+pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
     let mut group = SecurityGroup::new("default", "default VPC security group", &vpc.id);
     let among_themselves = Rule {
         egress: false,
@@ -189,11 +206,59 @@ pub(crate) fn add_default_network(region: &mut Region, region_index: u8) {
     };
     group.rules.insert(new_id("sgr"), among_themselves);
     region.security_groups.insert(group.id.clone(), group);
+    let table = RouteTable::main(&vpc.id);
+    region.route_tables.insert(table.id.clone(), table);
     region.vpcs.insert(vpc.id.clone(), vpc);
 }
 
-/// How many of the block's 256 subnets a region has for itself.
-const SUBNETS_PER_REGION: u8 = 16;
+/// Gives a new region what AWS gives it: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
+pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
+    let vpc = Vpc { default: true, dns_hostnames: true, ..Vpc::new("172.31.0.0/16") };
+    for (position, (zone, index)) in region.zone_names().zip(indexes).collect::<Vec<_>>().into_iter().enumerate() {
+        let subnet = Subnet {
+            id: new_id("subnet"),
+            vpc_id: vpc.id.clone(),
+            cidr: format!("{}/20", Ipv4Addr::new(172, 31, position as u8 * 16, 0)),
+            zone,
+            default_for_zone: true,
+            map_public_ip: true,
+            tags: Tags::new(),
+            index: *index,
+            hosts: BTreeMap::new(),
+            last_host: 0,
+        };
+        region.subnets.insert(subnet.id.clone(), subnet);
+    }
+    let id = vpc.id.clone();
+    add_vpc(region, vpc);
+    open_to_internet(region, &id);
+}
+
+/// Adds what a state of an older version does not have: DHCP options, main route tables, and the default VPC's gateway.
+pub(crate) fn complete_networks(region: &mut Region) {
+    if region.dhcp_options.is_empty() {
+        region.dhcp_options = new_id("dopt");
+    }
+    let bare = |region: &Region, vpc: &&Vpc| !region.route_tables.values().any(|table| table.vpc_id == vpc.id);
+    let bare: Vec<Vpc> = region.vpcs.values().filter(|vpc| bare(region, vpc)).cloned().collect();
+    for vpc in bare {
+        let table = RouteTable::main(&vpc.id);
+        region.route_tables.insert(table.id.clone(), table);
+        if vpc.default {
+            open_to_internet(region, &vpc.id);
+        }
+    }
+}
+
+/// Attaches a new internet gateway to a VPC, and routes everything to it by the VPC's main table.
+fn open_to_internet(region: &mut Region, vpc_id: &str) {
+    let gateway = InternetGateway::new(Some(vpc_id.to_owned()));
+    let target = RouteTarget::InternetGateway(gateway.id.clone());
+    for table in region.route_tables.values_mut().filter(|table| table.vpc_id == vpc_id && table.is_main()) {
+        table.routes.push(Route { destination: "0.0.0.0/0".to_owned(), target: target.clone() });
+    }
+    region.internet_gateways.insert(gateway.id.clone(), gateway);
+}
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +267,7 @@ mod tests {
     #[test]
     fn a_host_number_is_not_given_again_at_once() {
         let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
-        add_default_network(&mut region, 0);
+        add_default_network(&mut region, &[0]);
         let mut subnet = region.subnets.into_values().next().expect("a subnet per zone");
         assert_eq!((subnet.take_host("a"), subnet.take_host("b")), (Some(4), Some(5)));
         subnet.release_hosts("b");

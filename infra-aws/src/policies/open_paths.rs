@@ -1,0 +1,331 @@
+//! Whether what is declared to talk to each other may do so.
+
+use crate::{
+    AutoScalingGroup, Instance, LaunchTemplate, Listener, LoadBalancer, Parameter, Rule, Scheme, SecurityGroup,
+    SecurityGroupRule, TargetGroup, ec2::security_group_rule::Direction,
+};
+use infra_core::{
+    Resource,
+    policy::{Declared, Enforcement, Policy, Violation},
+    urn::Urn,
+};
+use std::collections::{BTreeSet, HashMap};
+
+/// Every path that is declared is open: clients reach the ports of a listener, a balancer the instances behind it, and an
+/// application the PostgreSQL server whose address it is given. Every stack is asked for it with a warning, from
+/// [`region`](crate::region) on.
+///
+/// It knows what is declared in the stack. A path whose groups come from elsewhere, and a rule about addresses, count as
+/// open.
+pub fn open_paths(enforcement: Enforcement) -> Policy {
+    Policy::graph("open-paths", enforcement, |all| closed(all).into_iter().map(|(_, violation)| violation).collect())
+}
+
+/// The declared paths that are closed, each told once.
+fn closed(all: &[Declared<'_>]) -> Vec<(String, Violation)> {
+    let by_urn = all.iter().map(|declared| (declared.urn, declared)).collect();
+    let world = World { all, by_urn: &by_urn };
+    let paths = world.to_listeners().chain(world.to_targets()).chain(world.to_databases());
+    let mut told = BTreeSet::new();
+    paths.filter_map(|path| path.violation(world)).filter(|(text, _)| told.insert(text.clone())).collect()
+}
+
+#[derive(Clone, Copy)]
+struct World<'a> {
+    all: &'a [Declared<'a>],
+    by_urn: &'a HashMap<&'a Urn, &'a Declared<'a>>,
+}
+
+/// Something with firewalls, all of which are declared in the stack.
+struct End<'a> {
+    declared: &'a Declared<'a>,
+    groups: Vec<&'a Declared<'a>>,
+}
+
+/// A declared path to a TCP port.
+struct Path<'a> {
+    /// None is anybody, on the internet unless `inside`.
+    from: Option<End<'a>>,
+    inside: bool,
+    to: End<'a>,
+    port: u16,
+    /// The resource that declares the path.
+    about: &'a Urn,
+}
+
+impl<'a> World<'a> {
+    fn of_kind<R: Resource>(self) -> impl Iterator<Item = (&'a Declared<'a>, R)> {
+        self.all.iter().filter_map(|declared| Some((declared, declared.resource::<R>()?)))
+    }
+
+    /// What a resource comes after, of one kind.
+    fn used<R: Resource>(self, by: &'a Declared<'a>) -> impl Iterator<Item = &'a Declared<'a>> {
+        let used = by.dependencies.iter().filter(|urn| urn.kind() == R::TYPE);
+        used.filter_map(move |urn| self.by_urn.get(urn).copied())
+    }
+
+    /// The end with this many groups; `None` when not all of them are declared here, or the default one is meant.
+    fn end(self, declared: &'a Declared<'a>, groups: usize) -> Option<End<'a>> {
+        let found: Vec<_> = self.used::<SecurityGroup>(declared).collect();
+        (groups > 0 && found.len() == groups).then_some(End { declared, groups: found })
+    }
+
+    fn balancer(self, listener: &'a Declared<'a>) -> Option<(End<'a>, LoadBalancer)> {
+        let declared = self.used::<LoadBalancer>(listener).next()?;
+        let balancer = declared.resource::<LoadBalancer>()?;
+        Some((self.end(declared, balancer.security_groups.len())?, balancer))
+    }
+
+    fn to_listeners(self) -> impl Iterator<Item = Path<'a>> {
+        self.of_kind::<Listener>().filter_map(move |(declared, listener)| {
+            let (to, balancer) = self.balancer(declared)?;
+            let inside = balancer.scheme != Scheme::InternetFacing;
+            Some(Path { from: None, inside, to, port: listener.port, about: declared.urn })
+        })
+    }
+
+    /// From balancers to the instances of the groups that their listeners hand requests to.
+    fn to_targets(self) -> impl Iterator<Item = Path<'a>> {
+        let listeners = self.of_kind::<Listener>();
+        let targets =
+            listeners.flat_map(move |(listener, _)| self.used::<TargetGroup>(listener).map(move |it| (listener, it)));
+        targets.flat_map(move |(listener, targets)| {
+            let groups = self.of_kind::<AutoScalingGroup>().map(|(declared, _)| declared);
+            let behind = groups.filter(|group| group.dependencies.contains(targets.urn));
+            behind.filter_map(move |group| {
+                let port = targets.resource::<TargetGroup>()?.port;
+                let template = self.used::<LaunchTemplate>(group).next()?;
+                let to = self.end(template, template.resource::<LaunchTemplate>()?.security_groups.len())?;
+                let from = Some(self.balancer(listener)?.0);
+                Some(Path { from, inside: true, to, port, about: group.urn })
+            })
+        })
+    }
+
+    /// From hosts to the PostgreSQL servers whose address stands in what they run.
+    fn to_databases(self) -> impl Iterator<Item = Path<'a>> {
+        let templates = self.of_kind::<LaunchTemplate>().map(|(declared, it)| (declared, it.security_groups.len()));
+        let instances = self.of_kind::<Instance>().map(|(declared, it)| (declared, it.security_groups.len()));
+        templates.chain(instances).flat_map(move |(user, groups)| {
+            // Secrets reach a host through parameters.
+            let parameters = self.used::<Parameter>(user).flat_map(move |it| self.used::<Instance>(it));
+            let servers = self.used::<Instance>(user).chain(parameters).filter(move |server| server.urn != user.urn);
+            servers.filter_map(move |server| {
+                let instance = server.resource::<Instance>()?;
+                let port = instance.machine.postgres.as_ref()?.port;
+                let to = self.end(server, instance.security_groups.len())?;
+                Some(Path { from: Some(self.end(user, groups)?), inside: true, to, port, about: user.urn })
+            })
+        })
+    }
+
+    /// The rules of a group in one direction, each with the groups that its declaration speaks of.
+    fn rules(self, group: &'a Declared<'a>, direction: Direction) -> Vec<(Rule, Vec<&'a Urn>)> {
+        let named = |declared: &'a Declared<'a>| -> Vec<&'a Urn> {
+            self.used::<SecurityGroup>(declared).map(|it| it.urn).filter(|urn| *urn != group.urn).collect()
+        };
+        let own = group.resource::<SecurityGroup>().map(|own| match direction {
+            Direction::Ingress => own.ingress,
+            Direction::Egress => own.egress,
+        });
+        let own = own.unwrap_or_default().into_iter().map(|rule| (rule, named(group)));
+        let single = self.of_kind::<SecurityGroupRule>();
+        let single =
+            single.filter(|(declared, it)| it.direction == direction && declared.dependencies.contains(group.urn));
+        own.chain(single.map(|(declared, it)| (it.rule, named(declared)))).collect()
+    }
+}
+
+impl<'a> Path<'a> {
+    /// What is wrong when the path is closed.
+    fn violation(&self, world: World<'a>) -> Option<(String, Violation)> {
+        let Self { from, to, port, .. } = self;
+        let (why, remedy) = if let Some(from) = from.as_ref().filter(|from| !self.lets_out(world, from)) {
+            let groups = names(&from.groups);
+            let why = format!("no egress rule of {groups} lets it out");
+            (why, format!("add `Rule::tcp({port}).to_anywhere()` to the egress of {groups}"))
+        } else if !self.lets_in(world) {
+            let groups = names(&to.groups);
+            let whom = if from.is_some() { "it" } else { "them" };
+            (format!("no ingress rule of {groups} lets {whom} in"), self.remedy(&groups))
+        } else {
+            return None;
+        };
+        let who = from.as_ref().map_or_else(|| "clients".to_owned(), |from| names(&[from.declared]));
+        let text = format!("{who} cannot reach port {port} of {}: {why}", names(&[to.declared]));
+        Some((text.clone(), Violation::new(text).about(self.about).remedy(remedy)))
+    }
+
+    /// How the other end is let in.
+    fn remedy(&self, groups: &str) -> String {
+        let port = self.port;
+        match &self.from {
+            None if self.inside => format!("add `Rule::tcp({port}).from_cidr(…)` to the ingress of {groups}"),
+            None => format!("add `Rule::tcp({port}).from_anywhere()` to the ingress of {groups}"),
+            Some(_) if self.is_across_regions() => format!(
+                "add `Rule::tcp({port}).from_cidr(…)` to the ingress of {groups}; a `PostgresHost` does so for `reachable_from`"
+            ),
+            Some(from) => format!(
+                "add `Rule::tcp({port}).from_group(…)` with the id of {} to the ingress of {groups}",
+                names(&from.groups)
+            ),
+        }
+    }
+
+    fn is_across_regions(&self) -> bool {
+        self.from.as_ref().is_some_and(|from| from.declared.region != self.to.declared.region)
+    }
+
+    fn lets_in(&self, world: World<'a>) -> bool {
+        self.to.groups.iter().any(|group| {
+            world
+                .rules(group, Direction::Ingress)
+                .iter()
+                .any(|(rule, named)| self.covers(rule, group, named, self.from.as_ref()))
+        })
+    }
+
+    fn lets_out(&self, world: World<'a>, from: &End<'a>) -> bool {
+        from.groups.iter().any(|group| {
+            let rules = world.rules(group, Direction::Egress);
+            // AWS lets everything out of a group that says nothing.
+            rules.is_empty() || rules.iter().any(|(rule, named)| self.covers(rule, group, named, Some(&self.to)))
+        })
+    }
+
+    /// Whether a rule of `group` may speak of this path, whose other end is `other`.
+    fn covers(&self, rule: &Rule, group: &Declared<'a>, named: &[&Urn], other: Option<&End<'a>>) -> bool {
+        let all = rule.protocol == "-1";
+        let ports = rule.from_port.zip(rule.to_port);
+        let spoken =
+            all || (rule.protocol == "tcp" && ports.is_some_and(|(from, to)| (from..=to).contains(&self.port)));
+        if !spoken || rule.cidr.is_some() {
+            return spoken;
+        }
+        let Some(other) = other else { return self.inside };
+        let is_other = |urn: &Urn| other.groups.iter().any(|group| group.urn == urn);
+        if self.is_across_regions() {
+            false
+        } else if rule.itself {
+            is_other(group.urn)
+        } else {
+            // A group that is not declared here may be any.
+            named.is_empty() || named.iter().any(|urn| is_other(urn))
+        }
+    }
+}
+
+fn names(declared: &[&Declared<'_>]) -> String {
+    let names: Vec<String> = declared.iter().map(|it| format!("`{}`", it.urn.name())).collect();
+    names.join(" and ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Machine, PostgresHost, Service, SubnetId, VpcId};
+    use infra_core::{Config, Result, Stack, diff::Action, testing};
+    use insta::assert_snapshot;
+
+    /// The parts of a path from clients to a database, each to be left out.
+    struct Doors {
+        clients: Vec<Rule>,
+        application: u16,
+        single: Option<u16>,
+        out: Vec<Rule>,
+        database: bool,
+    }
+
+    const OPEN: Doors = Doors { clients: Vec::new(), application: 8080, single: None, out: Vec::new(), database: true };
+
+    fn program(doors: Doors) -> impl Fn(&Stack, &Config) -> Result {
+        move |stack, _| {
+            let virginia = crate::region(stack, "us-east-1");
+            let vpc = VpcId::from("vpc-1");
+            let subnets = vec![SubnetId::from("subnet-1"), SubnetId::from("subnet-2")];
+            let open = vec![Rule::tcp(80).from_anywhere()];
+            let ingress = if doors.clients.is_empty() { open } else { doors.clients.clone() };
+            let front = virginia.add(
+                "front",
+                SecurityGroup { ingress, egress: doors.out.clone(), ..SecurityGroup::in_vpc(vpc.clone()) },
+            );
+            let inner = vec![Rule::tcp(doors.application).from_group(&front.id)];
+            let inside = SecurityGroup { ingress: inner, ..SecurityGroup::in_vpc(vpc.clone()) };
+            let inside = virginia.add("inside", inside);
+            if let Some(port) = doors.single {
+                let rule = SecurityGroupRule::ingress(&inside.id, Rule::tcp(port).from_group(&front.id));
+                virginia.add("single", rule);
+            }
+            let mut database = PostgresHost::new(&virginia, "database").database("tasks", "cloud", "secret");
+            if doors.database {
+                database = database.reachable_from(&virginia);
+            }
+            let machine = Machine::debian().service(
+                Service::prebuilt("tasks", "/bin/true").env("DATABASE_URL", database.declare()?.url).listen(8080),
+            );
+            let template =
+                LaunchTemplate { security_groups: vec![inside.id], machine, ..LaunchTemplate::new("t3.micro") };
+            let template = virginia.add("application", template);
+            let balancer = virginia.add("balancer", LoadBalancer::application(subnets.clone(), [front.id]));
+            let targets = virginia.add("targets", TargetGroup::http(8080, vpc.clone()));
+            virginia.add("listener", Listener::http(80, balancer.arn).forward(targets.arn.clone()));
+            let group =
+                AutoScalingGroup { targets: vec![targets.arn], ..AutoScalingGroup::from(template.version(), subnets) };
+            virginia.add("group", group);
+            Ok(())
+        }
+    }
+
+    /// What is told of a program before anything of it exists.
+    fn told(doors: Doors) -> String {
+        let program = program(doors);
+        let declared = testing::declare(&program).unwrap();
+        let graph = declared.graph();
+        let nodes: Vec<_> = graph
+            .in_order()
+            .map(|node| {
+                let used: Vec<Urn> = graph.dependencies(&node.urn).into_iter().cloned().collect();
+                (node, node.inputs.evaluate(&|_| None).unwrap(), used)
+            })
+            .collect();
+        let all: Vec<_> = nodes
+            .iter()
+            .map(|(node, inputs, dependencies)| Declared {
+                urn: &node.urn,
+                region: node.region.as_deref(),
+                action: Action::Create,
+                inputs,
+                dependencies,
+            })
+            .collect();
+        closed(&all).into_iter().map(|(text, violation)| format!("{text}\n{violation:?}\n")).collect()
+    }
+
+    #[test]
+    fn an_open_path_is_no_news() {
+        assert_eq!(told(OPEN), "");
+        assert_eq!(told(Doors { application: 9090, single: Some(8080), ..OPEN }), "", "a rule of its own counts");
+        assert_eq!(told(Doors { out: vec![Rule::tcp(8000..=9000).to_anywhere()], ..OPEN }), "");
+    }
+
+    #[test]
+    fn what_is_closed_is_named_with_a_remedy() {
+        assert_snapshot!(told(Doors { clients: vec![Rule::tcp(443).from_anywhere()], ..OPEN }), @r#"
+        clients cannot reach port 80 of `balancer`: no ingress rule of `front` lets them in
+        Violation { message: "clients cannot reach port 80 of `balancer`: no ingress rule of `front` lets them in", about: Some(urn:infra:test::test::aws:elb:Listener::listener), property: None, remedy: Some("add `Rule::tcp(80).from_anywhere()` to the ingress of `front`") }
+        "#);
+        assert_snapshot!(told(Doors { application: 9090, ..OPEN }), @r#"
+        `balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` lets it in
+        Violation { message: "`balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` lets it in", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).from_group(…)` with the id of `front` to the ingress of `inside`") }
+        "#);
+        assert_snapshot!(told(Doors { out: vec![Rule::tcp(443).to_anywhere()], ..OPEN }), @r#"
+        `balancer` cannot reach port 8080 of `application`: no egress rule of `front` lets it out
+        Violation { message: "`balancer` cannot reach port 8080 of `application`: no egress rule of `front` lets it out", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).to_anywhere()` to the egress of `front`") }
+        "#);
+        assert_snapshot!(told(Doors { database: false, ..OPEN }), @r#"
+        `application` cannot reach port 5432 of `database/instance`: no ingress rule of `database/access` lets it in
+        Violation { message: "`application` cannot reach port 5432 of `database/instance`: no ingress rule of `database/access` lets it in", about: Some(urn:infra:test::test::aws:ec2:LaunchTemplate::application), property: None, remedy: Some("add `Rule::tcp(5432).from_group(…)` with the id of `inside` to the ingress of `database/access`") }
+        "#);
+    }
+}

@@ -1,0 +1,74 @@
+//! Ranges of IPv4 addresses.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+/// A range like `10.0.0.0/16`, in its canonical form: no bit is set behind the prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cidr {
+    network: u32,
+    bits: u32,
+}
+
+impl Cidr {
+    /// Reads `address/bits` and clears the bits behind the prefix, as AWS does; `None` for anything else.
+    pub(crate) fn parse(text: &str) -> Option<Cidr> {
+        let (address, bits) = text.split_once('/')?;
+        let address: Ipv4Addr = address.parse().ok()?;
+        let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
+        Some(Cidr { network: address.to_bits() & mask(bits), bits })
+    }
+
+    /// The length of the prefix.
+    pub(crate) fn bits(self) -> u32 {
+        self.bits
+    }
+
+    /// Whether all of `other` lies in this range.
+    pub(crate) fn contains(self, other: Cidr) -> bool {
+        self.bits <= other.bits && other.network & mask(self.bits) == self.network
+    }
+
+    /// Whether the two have an address in common.
+    pub(crate) fn overlaps(self, other: Cidr) -> bool {
+        self.contains(other) || other.contains(self)
+    }
+}
+
+fn mask(bits: u32) -> u32 {
+    u32::MAX.checked_shl(32 - bits).unwrap_or(0)
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from_bits(self.network), self.bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        Cidr::parse(text).expect("a range")
+    }
+
+    #[test]
+    fn ranges_are_canonical() {
+        assert_eq!(cidr("100.68.0.18/18").to_string(), "100.68.0.0/18");
+        assert_eq!(cidr("10.1.2.3/0").to_string(), "0.0.0.0/0");
+        for text in ["10.0.0.0", "10.0.0.0/33", "10.0.0/8", "fc00::/7", "/8", "10.0.0.0/-1"] {
+            assert_eq!(Cidr::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ranges_overlap_when_the_shorter_prefix_agrees() {
+        assert!(cidr("0.0.0.0/0").contains(cidr("172.31.0.0/20")));
+        assert!(cidr("172.31.16.0/20").overlaps(cidr("172.31.17.4/32")));
+        assert!(cidr("172.31.17.4/32").overlaps(cidr("172.31.16.0/20")));
+        assert!(!cidr("172.31.17.4/32").contains(cidr("172.31.16.0/20")));
+        assert!(!cidr("172.31.0.0/20").overlaps(cidr("172.31.16.0/20")));
+        assert!(!cidr("10.0.0.0/8").overlaps(cidr("172.31.0.0/16")));
+    }
+}
