@@ -8,7 +8,7 @@ use std::time::Instant;
 use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -25,8 +25,8 @@ use crate::data::background::PhaseWatch;
 use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::Scope;
-use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params, Protocol, xml};
-use crate::{autoscaling, ec2, elasticloadbalancing, iam, s3, ssm, sts};
+use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, xml};
+use crate::{autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -40,11 +40,30 @@ type Answer = Response<s3s::Body>;
 /// A table of operations, by resource kind.
 type QueryTable = &'static [&'static [Operation<Params, Node>]];
 
+/// The same of operations that work on values.
+type ValueTable = &'static [&'static [Operation<Value, Value>]];
+
 /// A service of the endpoint and how it is spoken to.
 #[derive(Clone, Copy)]
 enum Service {
-    Query { protocol: Protocol, operations: QueryTable, always: &'static [&'static str] },
-    Json { target: &'static str, operations: &'static [&'static [Operation<Value, Value>]] },
+    Query {
+        protocol: Protocol,
+        operations: QueryTable,
+        always: &'static [&'static str],
+    },
+    Json {
+        version: JsonVersion,
+        target: &'static str,
+        operations: ValueTable,
+    },
+    /// Spoke Query once, and speaks CBOR and JSON as well today, by one table; see [`Protocol`].
+    QueryCompatible {
+        namespace: &'static str,
+        target: &'static str,
+        operations: ValueTable,
+        /// What an error's code is called outside of Query.
+        shape: fn(&str) -> &str,
+    },
     S3,
 }
 
@@ -64,16 +83,31 @@ impl Service {
             "elasticloadbalancing" => {
                 query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", elasticloadbalancing::OPERATIONS)
             }
-            "ssm" => Service::Json { target: "AmazonSSM", operations: ssm::OPERATIONS },
+            "monitoring" => Service::QueryCompatible {
+                namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+                target: "GraniteServiceVersion20100801",
+                operations: cloudwatch::OPERATIONS,
+                shape: cloudwatch::error_shape,
+            },
+            "logs" => {
+                Service::Json { version: JsonVersion::V1_1, target: "Logs_20140328", operations: logs::OPERATIONS }
+            }
+            "ssm" => Service::Json { version: JsonVersion::V1_1, target: "AmazonSSM", operations: ssm::OPERATIONS },
             "s3" => Service::S3,
             _ => return None,
         })
     }
 
-    fn protocol(self) -> Protocol {
+    /// The protocol of a request to it.
+    fn protocol(self, request: &Request<RequestBody>) -> Protocol {
         match self {
             Service::Query { protocol, .. } => protocol,
-            Service::Json { .. } => Protocol::Json,
+            Service::Json { version, .. } => Protocol::Json(version),
+            Service::QueryCompatible { namespace, .. } => match guess_protocol(request) {
+                Protocol::Ec2 | Protocol::RestXml => Protocol::Query { namespace },
+                Protocol::Json(_) => Protocol::Json(JsonVersion::V1_0),
+                other => other,
+            },
             Service::S3 => Protocol::RestXml,
         }
     }
@@ -162,18 +196,24 @@ impl Server {
             return (failure(guess_protocol(&request), &error, request_id), scope.service);
         };
         if let Err(error) = self.shared.read(|cloud| cloud.region(&scope.region).map(|_| ())) {
-            return (failure(service.protocol(), &error, request_id), scope.service);
+            return (failure(service.protocol(&request), &error, request_id), scope.service);
         }
+        let protocol = service.protocol(&request);
         match service {
             Service::S3 => (self.s3.answer(request, &scope, request_id).await, "s3".to_owned()),
-            Service::Query { protocol, operations, always } => {
+            Service::Query { operations, always, .. } => {
                 let (outcome, name) = self.query(request, &scope, protocol, operations, always, request_id).await;
                 let answer = outcome.unwrap_or_else(|error| failure(protocol, &error, request_id));
                 (answer, format!("{}:{name}", scope.service))
             }
-            Service::Json { target, operations } => {
-                let (outcome, name) = self.json(request, &scope, target, operations, request_id).await;
-                let answer = outcome.unwrap_or_else(|error| failure(Protocol::Json, &error, request_id));
+            Service::Json { target, operations, .. } => {
+                let (outcome, name) = self.values(request, &scope, protocol, target, operations, request_id).await;
+                let answer = outcome.unwrap_or_else(|error| failure(protocol, &error, request_id));
+                (answer, format!("{}:{name}", scope.service))
+            }
+            Service::QueryCompatible { target, operations, shape, .. } => {
+                let (outcome, name) = self.values(request, &scope, protocol, target, operations, request_id).await;
+                let answer = outcome.unwrap_or_else(|error| compatible_failure(protocol, error, shape, request_id));
                 (answer, format!("{}:{name}", scope.service))
             }
         }
@@ -211,34 +251,43 @@ impl Server {
                 Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, request_id, &fields),
                 _ => xml::ec2_answer(operation.name, request_id, &fields),
             };
-            Ok(response(StatusCode::OK, protocol, text, request_id))
+            Ok(response(StatusCode::OK, protocol, text.into_bytes(), request_id))
         })();
         (outcome, name)
     }
 
-    async fn json(
+    async fn values(
         &self,
         request: Request<RequestBody>,
         scope: &Scope,
+        protocol: Protocol,
         target: &str,
-        operations: &'static [&'static [Operation<Value, Value>]],
+        operations: ValueTable,
         request_id: &str,
     ) -> (Outcome<Answer>, String) {
-        let header = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let name = header.strip_prefix(target).and_then(|rest| rest.strip_prefix('.')).unwrap_or_default().to_owned();
+        let mut name = named_operation(&request, protocol, target);
+        let encoding = request.headers().get(CONTENT_ENCODING).cloned();
         let body = match read_body(request).await {
             Ok(body) => body,
             Err(error) => return (Err(error), name),
         };
         let outcome = (|| {
+            if let Some(encoding) = encoding.filter(|encoding| encoding != "identity") {
+                return Err(ApiError::new(
+                    "SerializationException",
+                    format!(
+                        "the local cloud reads no compressed requests ({encoding:?}): set AWS_DISABLE_REQUEST_COMPRESSION=true"
+                    ),
+                ));
+            }
+            if let Protocol::Query { .. } = protocol {
+                Params::parse(&body).optional("Action").unwrap_or_default().clone_into(&mut name);
+            }
             let operation = find_operation(operations, &name)?;
-            let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
-            let mut input: Value = serde_json::from_slice(body).map_err(|error| {
-                ApiError::new("SerializationException", format!("the request is not JSON: {error}"))
-            })?;
+            let mut input = protocol.read(&body)?;
             operation.check(&mut input)?;
             let output = self.execute(operation.run, input, scope, false)?;
-            Ok(response(StatusCode::OK, Protocol::Json, output.to_string(), request_id))
+            Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
         })();
         (outcome, name)
     }
@@ -308,6 +357,18 @@ fn find_operation<I, O>(
     })
 }
 
+/// The operation that a request names outside of its body.
+fn named_operation(request: &Request<RequestBody>, protocol: Protocol, target: &str) -> String {
+    let name = if protocol == Protocol::Cbor {
+        let path = request.uri().path().strip_prefix("/service/").and_then(|path| path.strip_prefix(target));
+        path.and_then(|path| path.strip_prefix("/operation/"))
+    } else {
+        let header = request.headers().get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        header.strip_prefix(target).and_then(|rest| rest.strip_prefix('.'))
+    };
+    name.unwrap_or_default().to_owned()
+}
+
 async fn read_body(request: Request<RequestBody>) -> Outcome<Bytes> {
     match Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -321,8 +382,12 @@ async fn read_body(request: Request<RequestBody>) -> Outcome<Bytes> {
 /// The protocol of a request that does not say which service it is for.
 fn guess_protocol(request: &Request<RequestBody>) -> Protocol {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if request.headers().contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
-        Protocol::Json
+    if request.headers().contains_key("smithy-protocol") {
+        Protocol::Cbor
+    } else if content_type.starts_with("application/x-amz-json-1.0") {
+        Protocol::Json(JsonVersion::V1_0)
+    } else if request.headers().contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
+        Protocol::Json(JsonVersion::V1_1)
     } else if content_type.starts_with("application/x-www-form-urlencoded") {
         Protocol::Ec2
     } else {
@@ -336,8 +401,23 @@ fn failure(protocol: Protocol, error: &ApiError, request_id: &str) -> Answer {
     response(status, protocol, protocol.error(error, request_id), request_id)
 }
 
-fn response(status: StatusCode, protocol: Protocol, text: String, request_id: &str) -> Answer {
-    let mut answer = Response::new(s3s::Body::from(text));
+/// The same where Query's code of an error is not its name in the model: newer protocols tell both.
+fn compatible_failure(protocol: Protocol, error: ApiError, shape: fn(&str) -> &str, request_id: &str) -> Answer {
+    if let Protocol::Query { .. } = protocol {
+        return failure(protocol, &error, request_id);
+    }
+    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
+    let code = HeaderValue::from_str(&format!("{};{kind}", error.code));
+    let named = ApiError { code: shape(&error.code).to_owned().into(), ..error };
+    let mut answer = failure(protocol, &named, request_id);
+    if let Ok(code) = code {
+        answer.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), code);
+    }
+    answer
+}
+
+fn response(status: StatusCode, protocol: Protocol, body: Vec<u8>, request_id: &str) -> Answer {
+    let mut answer = Response::new(s3s::Body::from(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
@@ -347,6 +427,9 @@ fn response(status: StatusCode, protocol: Protocol, text: String, request_id: &s
     };
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(HeaderName::from_static(name), id);
+    }
+    if protocol == Protocol::Cbor {
+        headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
     }
     answer
 }

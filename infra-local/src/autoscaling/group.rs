@@ -1,6 +1,6 @@
 //! Groups: creation, update, deletion, description.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -75,6 +75,10 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         suspended: BTreeMap::new(),
         members: Vec::new(),
         policies: BTreeMap::new(),
+        hooks: BTreeMap::new(),
+        schedule: BTreeMap::new(),
+        collected: BTreeSet::new(),
+        rebalancing: false,
         refreshes: Vec::new(),
         activities: Vec::new(),
         deleting: false,
@@ -146,7 +150,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Ok(Node::new());
     }
     if !force {
-        if group.staying().next().is_some() || group.desired > 0 {
+        if group.members.iter().any(|member| !member.lifecycle.is_leaving()) || group.desired > 0 {
             return Err(ApiError::new(
                 "ResourceInUse",
                 "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",

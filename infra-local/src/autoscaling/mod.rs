@@ -3,14 +3,19 @@
 mod activity;
 mod group;
 mod group_settings;
+mod hook;
 mod instance;
+mod membership;
 mod parse;
 mod policy;
 mod refresh;
 mod render;
+mod schedule;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod types;
 
 use crate::model::Region;
 use crate::model::scaling::Group;
@@ -20,11 +25,16 @@ use crate::wire::{ApiError, Node, Operation, Outcome, Page, Params};
 pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     group::OPERATIONS,
     group_settings::OPERATIONS,
+    traffic::OPERATIONS,
     instance::OPERATIONS,
+    membership::OPERATIONS,
+    hook::OPERATIONS,
     activity::OPERATIONS,
     policy::OPERATIONS,
+    schedule::OPERATIONS,
     refresh::OPERATIONS,
     tags::OPERATIONS,
+    types::OPERATIONS,
 ];
 
 const PAGES: &[&str] = &["NextToken", "MaxRecords"];

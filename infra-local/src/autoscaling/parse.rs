@@ -26,7 +26,7 @@ pub(super) const SETTINGS: &[&str] = &[
 ];
 
 /// Policies that choose which instance ends first.
-const TERMINATION_POLICIES: &[&str] =
+pub(super) const TERMINATION_POLICIES: &[&str] =
     &["Default", "OldestInstance", "NewestInstance", "OldestLaunchTemplate", "AllocationStrategy"];
 
 /// The longest period AWS takes, in seconds.

@@ -1,12 +1,17 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
+pub(crate) mod alarm;
 pub(crate) mod balancing;
+pub(crate) mod clock;
+pub(crate) mod cron;
 pub(crate) mod iam;
 pub(crate) mod ids;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
+pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod parameter;
 pub(crate) mod scaling;
 pub(crate) mod tags;
@@ -35,6 +40,12 @@ pub(crate) struct Cloud {
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
     pub(crate) iam: iam::Iam,
+    /// What was measured: not in the file, and shared by all copies.
+    #[serde(skip)]
+    pub(crate) metrics: metrics::Metrics,
+    /// How fast time passes; not in the file.
+    #[serde(skip)]
+    pub(crate) time_scale: clock::TimeScale,
 }
 
 /// What belongs to one region.
@@ -59,6 +70,9 @@ pub(crate) struct Region {
     pub(crate) balancing: balancing::Balancing,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
+    pub(crate) watching: alarm::Watching,
+    /// CloudWatch's log groups by name.
+    pub(crate) log_groups: BTreeMap<String, log::LogGroup>,
 }
 
 impl Cloud {
