@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`cloudwatch`], [`logs`], [`s3`], [`ssm`], [`iam`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -63,6 +63,7 @@
 pub mod artifact;
 pub mod autoscaling;
 mod client;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod elb;
 mod error;
@@ -70,6 +71,7 @@ pub mod iam;
 pub mod ids;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod machine;
 pub mod objects;
 pub mod policies;
@@ -82,10 +84,13 @@ mod wait;
 
 pub use artifact::{CargoBin, CargoBinOutputs};
 pub use autoscaling::{
-    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck, Refresh},
-    scaling_policy::{Metric, ScalingPolicy, ScalingPolicyOutputs},
+    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck, Process, Protected, Refresh, TerminationPolicy},
+    lifecycle_hook::{LifecycleHook, LifecycleHookOutputs, LifecycleResult, Transition},
+    scaling_policy::{Adjustment, Aggregation, Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs, Step, Steps},
+    scheduled_action::{ScheduledAction, ScheduledActionOutputs},
 };
 pub use client::Aws;
+pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};
 pub use ec2::{
     default_vpc::{DefaultVpc, DefaultVpcOutputs},
     image::{Image, ImageOutputs},
@@ -107,9 +112,10 @@ pub use iam::{
     role::{Role, RoleOutputs},
 };
 pub use ids::{
-    Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
-    LaunchTemplateVersion, SecurityGroupId, SubnetId, VpcId,
+    AlarmName, Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
+    LaunchTemplateVersion, LogGroupName, SecurityGroupId, SubnetId, VpcId,
 };
+pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use region::{AwsResource, Region, region};
@@ -162,7 +168,13 @@ kinds! {
         Listener,
         // autoscaling
         AutoScalingGroup,
+        LifecycleHook,
         ScalingPolicy,
+        ScheduledAction,
+        // cloudwatch
+        MetricAlarm,
+        // logs
+        LogGroup,
         // s3
         Bucket,
         BucketObject,

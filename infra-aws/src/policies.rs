@@ -1,6 +1,9 @@
 //! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
-use crate::{Instance, KeyPair, Listener, Parameter, Rule, SecurityGroup};
+use crate::{
+    AutoScalingGroup, Instance, KeyPair, LaunchTemplate, Listener, LogGroup, MetricAlarm, Parameter, Rule,
+    SecurityGroup,
+};
 use infra_core::{
     Resource,
     policy::{Enforcement, Policy, Violation},
@@ -52,9 +55,17 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
 }
 
 /// The kinds that take tags of one's own.
-const TAGGED: [&str; 3] = [Instance::TYPE, SecurityGroup::TYPE, KeyPair::TYPE];
+const TAGGED: &[&str] = &[
+    Instance::TYPE,
+    SecurityGroup::TYPE,
+    KeyPair::TYPE,
+    LaunchTemplate::TYPE,
+    AutoScalingGroup::TYPE,
+    MetricAlarm::TYPE,
+    LogGroup::TYPE,
+];
 
-/// Every instance, security group and key pair carries these tags, with a value.
+/// Everything that takes tags of one's own carries these tags, with a value.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
     Policy::resource("required-tags", enforcement, move |declared| {

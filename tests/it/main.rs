@@ -8,5 +8,6 @@ mod end_to_end;
 mod import;
 mod outside;
 mod plans;
+mod scaling;
 mod security_group;
 mod states_in_s3;

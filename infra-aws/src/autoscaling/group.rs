@@ -1,11 +1,11 @@
 //! `aws:autoscaling:AutoScalingGroup`: as many instances as it takes.
 
-use super::{describe, health, named, refresh};
+use super::{describe, health, named, refresh, settings};
 use crate::{
     client::Aws,
     elb::target_group::TargetGroup,
     error::{AwsError, SdkContext, found},
-    ids::{Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
+    ids::{AlarmName, Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
     region::AwsResource,
     tags, wait,
 };
@@ -20,12 +20,16 @@ use infra_core::{
     target::Readiness,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A group of instances of one launch template, kept at the size it should have.
 ///
 /// Made by `CreateAutoScalingGroup`; changed in place by `UpdateAutoScalingGroup` and
-/// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`. Another template version is rolled out by
+/// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`, `SuspendProcesses`/`ResumeProcesses`,
+/// `EnableMetricsCollection`/`DisableMetricsCollection` and `CreateOrUpdateTags`/`DeleteTags`. Another template version is rolled out by
 /// `StartInstanceRefresh` with auto rollback: when the new instances do not become healthy, the old version stays, and
 /// the update fails with the reason. Tags are handed on to the instances.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +55,24 @@ pub struct AutoScalingGroup {
     /// How many seconds a new instance may be unhealthy before it is replaced: 300, as in AWS's console (the bare API
     /// has 0, which replaces instances while they still boot).
     pub health_grace: u32,
+    /// How many seconds a new instance does not count to scaling yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_warmup: Option<u32>,
+    /// Which instances end first; AWS's default order when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub termination_policies: Vec<TerminationPolicy>,
+    /// Whether new instances are spared when the group shrinks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protect_from_scale_in: bool,
+    /// What the group does not do for now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspended: BTreeSet<Process>,
+    /// Whether the metrics of the group itself are published, such as how many instances are in service.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub metrics: bool,
+    /// Tags of one's own, for the group and the instances that it launches.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// How another template version is rolled out.
     #[serde(default)]
     pub refresh: Refresh,
@@ -69,8 +91,46 @@ pub enum HealthCheck {
     Elb,
 }
 
+/// Which instances end first when a group shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TerminationPolicy {
+    /// Those of an old template, and so on, as AWS describes it.
+    Default,
+    /// The oldest.
+    OldestInstance,
+    /// The newest.
+    NewestInstance,
+    /// Those of the oldest template version.
+    OldestLaunchTemplate,
+    /// Those that fit the allocation strategy least.
+    AllocationStrategy,
+}
+
+/// Something that a group does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Process {
+    /// Launches instances.
+    Launch,
+    /// Ends instances.
+    Terminate,
+    /// Registers instances with target groups.
+    AddToLoadBalancer,
+    /// Listens to alarms.
+    AlarmNotification,
+    /// Evens the zones out.
+    AZRebalance,
+    /// Looks after the instances' health.
+    HealthCheck,
+    /// Goes on with instance refreshes.
+    InstanceRefresh,
+    /// Replaces unhealthy instances.
+    ReplaceUnhealthy,
+    /// Carries out scheduled actions.
+    ScheduledActions,
+}
+
 /// How another template version is rolled out. What is not given is as AWS has it by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refresh {
     /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
     /// instances before old ones go.
@@ -80,6 +140,35 @@ pub struct Refresh {
     /// How many seconds a new instance must have been in service before the next one is replaced; the group's
     /// `health_grace` by default, 0 in the local cloud.
     pub instance_warmup: Option<u32>,
+    /// Whether the old version stays when the new one fails: rather than a group of both. True when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rollback: Option<bool>,
+    /// How many per cent are replaced before it waits, growing; no waits when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<u32>,
+    /// How many seconds it waits at a checkpoint; 3600 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_delay: Option<u32>,
+    /// How many seconds it is watched when everything is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_time: Option<u32>,
+    /// Names of alarms that fail it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Input<AlarmName>>,
+    /// What becomes of instances that are protected from scale-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<Protected>,
+}
+
+/// What a refresh does about instances that are protected from scale-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protected {
+    /// Replaces them like any other.
+    Refresh,
+    /// Leaves them as they are.
+    Ignore,
+    /// Waits until they are protected no more, and fails after an hour.
+    Wait,
 }
 
 /// What an [`AutoScalingGroup`] tells.
@@ -104,6 +193,12 @@ impl AutoScalingGroup {
             targets: Vec::new(),
             health_check: None,
             health_grace: 300,
+            instance_warmup: None,
+            termination_policies: Vec::new(),
+            protect_from_scale_in: false,
+            suspended: BTreeSet::new(),
+            metrics: false,
+            tags: BTreeMap::new(),
             refresh: Refresh::default(),
             wait_for_healthy: None,
         }
@@ -127,12 +222,79 @@ impl AutoScalingGroup {
         self.health_check.unwrap_or(implied).word()
     }
 
+    fn termination_words(&self) -> Vec<String> {
+        let policies = if self.termination_policies.is_empty() {
+            &[TerminationPolicy::Default][..]
+        } else {
+            &self.termination_policies
+        };
+        policies.iter().map(|policy| policy.word().to_owned()).collect()
+    }
+
     /// How long to wait for health, if at all.
     pub(super) fn patience(&self, cx: &Context<'_, Aws>) -> Option<Duration> {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
     }
+}
+
+impl TerminationPolicy {
+    const ALL: [Self; 5] = [
+        Self::Default,
+        Self::OldestInstance,
+        Self::NewestInstance,
+        Self::OldestLaunchTemplate,
+        Self::AllocationStrategy,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Default => "Default",
+            Self::OldestInstance => "OldestInstance",
+            Self::NewestInstance => "NewestInstance",
+            Self::OldestLaunchTemplate => "OldestLaunchTemplate",
+            Self::AllocationStrategy => "AllocationStrategy",
+        }
+    }
+}
+
+impl Process {
+    const ALL: [Self; 9] = [
+        Self::Launch,
+        Self::Terminate,
+        Self::AddToLoadBalancer,
+        Self::AlarmNotification,
+        Self::AZRebalance,
+        Self::HealthCheck,
+        Self::InstanceRefresh,
+        Self::ReplaceUnhealthy,
+        Self::ScheduledActions,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Launch => "Launch",
+            Self::Terminate => "Terminate",
+            Self::AddToLoadBalancer => "AddToLoadBalancer",
+            Self::AlarmNotification => "AlarmNotification",
+            Self::AZRebalance => "AZRebalance",
+            Self::HealthCheck => "HealthCheck",
+            Self::InstanceRefresh => "InstanceRefresh",
+            Self::ReplaceUnhealthy => "ReplaceUnhealthy",
+            Self::ScheduledActions => "ScheduledActions",
+        }
+    }
+
+    pub(super) fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|process| process.word() == word)
+    }
+}
+
+// serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl HealthCheck {
@@ -182,6 +344,10 @@ impl Handler for AutoScalingGroup {
         let most = self.refresh.max_healthy_percentage.unwrap_or(100);
         let outside = least > 100 || !(100..=200).contains(&most) || most - least.min(most) > 100;
         refuse(outside, "refresh", "it takes 0 to 100 per cent at least, 100 to 200 at most, and 100 between".into());
+        let checkpoints = &self.refresh.checkpoints;
+        let grow = checkpoints.windows(2).all(|pair| pair[0] < pair[1]);
+        let bad = !grow || checkpoints.iter().any(|percent| !(1..=100).contains(percent));
+        refuse(bad, "refresh.checkpoints", "they are numbers from 1 to 100 that grow".into());
         problems
     }
 
@@ -195,6 +361,9 @@ impl Handler for AutoScalingGroup {
         }
         let group = describe(&client, &name).await?.ok_or_else(|| lost(&name))?;
         let created = Created { inputs: None, ..live(&group, inputs) };
+        if let Err(error) = switch(&client, &name, &group, inputs).await {
+            return Err(created.failed(error.into()));
+        }
         match health::wait(cx, &name, inputs.patience(cx)).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
@@ -210,6 +379,7 @@ impl Handler for AutoScalingGroup {
         let client = cx.client().autoscaling(cx.region()?).await;
         let name = &prior.id;
         converge(&client, name, prior, inputs).await?;
+        settings::retag(&client, name, &prior.inputs.tags, &inputs.tags).await?;
         let template = inputs.template.known()?;
         let rolled_out = match cx.client().readiness() {
             // Behind a mock server nothing would ever be refreshed.
@@ -255,6 +425,13 @@ impl Handler for AutoScalingGroup {
         .await
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let client = cx.client().autoscaling(cx.region()?).await;
+        let unknown = LaunchTemplateVersion { id: LaunchTemplateId::from(""), version: 0 };
+        let recorded = Self { name: Some(String::new()), ..Self::from(unknown, Vec::new()) };
+        Ok(describe(&client, id).await?.map(|group| live(&group, &recorded)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
@@ -284,7 +461,10 @@ async fn make(
         .set_target_group_arns((!targets.is_empty()).then_some(targets))
         .health_check_type(inputs.health_check_type())
         .health_check_grace_period(inputs.health_grace.cast_signed())
-        .set_tags(Some(tags::autoscaling(cx, name)));
+        .set_default_instance_warmup(inputs.instance_warmup.map(u32::cast_signed))
+        .set_termination_policies(Some(inputs.termination_words()))
+        .new_instances_protected_from_scale_in(inputs.protect_from_scale_in)
+        .set_tags(Some(tags::autoscaling(cx, name, &inputs.tags)));
     let status = "waiting until the instance profile is seen everywhere";
     let made = wait::retry(cx, status, Duration::from_mins(2), profile_is_too_new, async || {
         call.clone().send().await.context("CreateAutoScalingGroup")
@@ -317,7 +497,11 @@ async fn converge(
             .set_desired_capacity(desired)
             .vpc_zone_identifier(inputs.subnet_ids()?)
             .health_check_type(inputs.health_check_type())
-            .health_check_grace_period(inputs.health_grace.cast_signed());
+            .health_check_grace_period(inputs.health_grace.cast_signed())
+            // AWS's way to take the setting back.
+            .default_instance_warmup(inputs.instance_warmup.map_or(-1, u32::cast_signed))
+            .set_termination_policies(Some(inputs.termination_words()))
+            .new_instances_protected_from_scale_in(inputs.protect_from_scale_in);
         call.send().await.context("UpdateAutoScalingGroup")?;
     }
     let (living, wanted) = (group.target_group_arns(), inputs.target_arns()?);
@@ -333,7 +517,13 @@ async fn converge(
         let call = client.detach_load_balancer_target_groups().auto_scaling_group_name(name);
         call.set_target_group_arns(Some(detached)).send().await.context("DetachLoadBalancerTargetGroups")?;
     }
-    Ok(())
+    Ok(switch(client, name, &group, inputs).await?)
+}
+
+/// Brings in order what the group does by itself.
+async fn switch(client: &Client, name: &str, group: &Described, inputs: &AutoScalingGroup) -> Result<(), AwsError> {
+    settings::suspend(client, name, &settings::suspended(group), &inputs.suspended).await?;
+    settings::collect(client, name, settings::collects(group), inputs.metrics).await
 }
 
 /// Whether the group has the sizes, subnets and health check that it should have.
@@ -343,7 +533,10 @@ fn has_settings(group: &Described, inputs: &AutoScalingGroup) -> Result<bool, Pr
     let subnets = inputs.subnet_ids()?;
     Ok(numbers == wanted
         && same(subnets_of(group), subnets.split(','))
-        && health_check_of(group).word() == inputs.health_check_type())
+        && health_check_of(group).word() == inputs.health_check_type()
+        && warmup_of(group) == inputs.instance_warmup
+        && termination_policies_of(group, inputs) == inputs.termination_policies
+        && group.new_instances_protected_from_scale_in().unwrap_or(false) == inputs.protect_from_scale_in)
 }
 
 /// The group of this name, if this very operation made it.
@@ -414,6 +607,12 @@ fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGr
             Some(health_check)
         },
         health_grace: number(group.health_check_grace_period(), recorded.health_grace),
+        instance_warmup: warmup_of(group),
+        termination_policies: termination_policies_of(group, recorded),
+        protect_from_scale_in: group.new_instances_protected_from_scale_in().unwrap_or(false),
+        suspended: settings::suspended(group),
+        metrics: settings::collects(group),
+        tags: settings::own_tags(group, recorded),
         refresh: recorded.refresh.clone(),
         wait_for_healthy: recorded.wait_for_healthy,
     };
@@ -429,6 +628,20 @@ fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGr
 
 fn subnets_of(group: &Described) -> impl Iterator<Item = &str> {
     group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim)
+}
+
+fn warmup_of(group: &Described) -> Option<u32> {
+    group.default_instance_warmup().and_then(|seconds| u32::try_from(seconds).ok())
+}
+
+/// The living policies; none where AWS's default was not written down.
+fn termination_policies_of(group: &Described, recorded: &AutoScalingGroup) -> Vec<TerminationPolicy> {
+    let words = group.termination_policies();
+    if words.is_empty() || words == recorded.termination_words() {
+        return recorded.termination_policies.clone();
+    }
+    let named = |word: &String| TerminationPolicy::ALL.into_iter().find(|policy| policy.word() == word);
+    words.iter().filter_map(named).collect()
 }
 
 fn health_check_of(group: &Described) -> HealthCheck {
