@@ -84,10 +84,13 @@ mod wait;
 
 pub use artifact::{CargoBin, CargoBinOutputs};
 pub use autoscaling::{
-    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck, Process, Protected, Refresh, TerminationPolicy},
+    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck},
     lifecycle_hook::{LifecycleHook, LifecycleHookOutputs, LifecycleResult, Transition},
-    scaling_policy::{Adjustment, Aggregation, Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs, Step, Steps},
+    refresh::{Protected, Refresh},
+    scaling_policy::{Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs},
     scheduled_action::{ScheduledAction, ScheduledActionOutputs},
+    settings::{Process, TerminationPolicy},
+    steps::{Adjustment, Aggregation, Step, Steps},
 };
 pub use client::Aws;
 pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};

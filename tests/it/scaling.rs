@@ -1,8 +1,8 @@
 //! Groups that scale by alarms, schedules and hooks, through every layer: program, engine, SDK, local cloud.
 
 use infra_aws::{
-    self as aws, AlarmMetric, Aws, AutoScalingGroup, AutoScalingGroupOutputs, DefaultVpc, LaunchTemplate, LifecycleHook,
-    LogGroup, MetricAlarm, MissingData, Process, Refresh, Region, ScalingPolicy, ScheduledAction, Step,
+    self as aws, AlarmMetric, AutoScalingGroup, AutoScalingGroupOutputs, Aws, DefaultVpc, LaunchTemplate,
+    LifecycleHook, LogGroup, MetricAlarm, MissingData, Process, Refresh, Region, ScalingPolicy, ScheduledAction, Step,
 };
 use infra_core::{Config, Engine, Result, Stack, Target, engine::ImportRequest, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
@@ -44,9 +44,10 @@ impl World {
         let answer = client.describe_auto_scaling_groups().auto_scaling_group_names("web").send().await.unwrap();
         let group = answer.auto_scaling_groups.unwrap_or_default().pop().unwrap();
         let template = group.launch_template().unwrap();
-        let states = group.instances().iter().filter_map(|one| {
-            Some((one.instance_id()?.to_owned(), one.lifecycle_state()?.as_str().to_owned()))
-        });
+        let states = group
+            .instances()
+            .iter()
+            .filter_map(|one| Some((one.instance_id()?.to_owned(), one.lifecycle_state()?.as_str().to_owned())));
         Group {
             desired: group.desired_capacity().unwrap(),
             template: template.launch_template_id().unwrap().to_owned(),
@@ -168,11 +169,10 @@ async fn an_alarm_on_a_metric_that_the_cloud_publishes_scales_by_steps() {
     let watch = world.aws.cloudwatch("us-east-1").await;
     let alarm = watch.describe_alarms().alarm_names("busy").send().await.unwrap();
     let alarm = &alarm.metric_alarms()[0];
-    assert_eq!(alarm.state_value().map(|state| state.as_str()), Some("ALARM"));
+    assert_eq!(alarm.state_value().unwrap().as_str(), "ALARM");
     assert!(alarm.state_reason().unwrap().contains("Threshold Crossed: 1 out of the last 1 datapoints"));
     let history = watch.describe_alarm_history().alarm_name("busy").send().await.unwrap();
-    let summaries: Vec<&str> =
-        history.alarm_history_items().iter().filter_map(|item| item.history_summary()).collect();
+    let summaries: Vec<&str> = history.alarm_history_items().iter().filter_map(|item| item.history_summary()).collect();
     assert!(summaries.iter().any(|summary| summary.starts_with("Successfully executed action arn:")), "{summaries:?}");
     let metrics = watch.list_metrics().namespace("AWS/AutoScaling").send().await.unwrap();
     assert!(metrics.metrics().iter().any(|metric| metric.metric_name() == Some("GroupDesiredCapacity")));

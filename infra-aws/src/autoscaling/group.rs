@@ -1,11 +1,15 @@
 //! `aws:autoscaling:AutoScalingGroup`: as many instances as it takes.
 
-use super::{describe, health, named, refresh, settings};
+use super::{
+    describe, health, named,
+    refresh::{self, Refresh},
+    settings::{self, Process, TerminationPolicy},
+};
 use crate::{
     client::Aws,
     elb::target_group::TargetGroup,
     error::{AwsError, SdkContext, found},
-    ids::{AlarmName, Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
+    ids::{Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
     region::AwsResource,
     tags, wait,
 };
@@ -91,86 +95,6 @@ pub enum HealthCheck {
     Elb,
 }
 
-/// Which instances end first when a group shrinks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TerminationPolicy {
-    /// Those of an old template, and so on, as AWS describes it.
-    Default,
-    /// The oldest.
-    OldestInstance,
-    /// The newest.
-    NewestInstance,
-    /// Those of the oldest template version.
-    OldestLaunchTemplate,
-    /// Those that fit the allocation strategy least.
-    AllocationStrategy,
-}
-
-/// Something that a group does by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Process {
-    /// Launches instances.
-    Launch,
-    /// Ends instances.
-    Terminate,
-    /// Registers instances with target groups.
-    AddToLoadBalancer,
-    /// Listens to alarms.
-    AlarmNotification,
-    /// Evens the zones out.
-    AZRebalance,
-    /// Looks after the instances' health.
-    HealthCheck,
-    /// Goes on with instance refreshes.
-    InstanceRefresh,
-    /// Replaces unhealthy instances.
-    ReplaceUnhealthy,
-    /// Carries out scheduled actions.
-    ScheduledActions,
-}
-
-/// How another template version is rolled out. What is not given is as AWS has it by default.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Refresh {
-    /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
-    /// instances before old ones go.
-    pub min_healthy_percentage: Option<u32>,
-    /// How many per cent of the desired instances there may be meanwhile, 100 to 200; 100 by default.
-    pub max_healthy_percentage: Option<u32>,
-    /// How many seconds a new instance must have been in service before the next one is replaced; the group's
-    /// `health_grace` by default, 0 in the local cloud.
-    pub instance_warmup: Option<u32>,
-    /// Whether the old version stays when the new one fails: rather than a group of both. True when not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auto_rollback: Option<bool>,
-    /// How many per cent are replaced before it waits, growing; no waits when empty.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub checkpoints: Vec<u32>,
-    /// How many seconds it waits at a checkpoint; 3600 by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub checkpoint_delay: Option<u32>,
-    /// How many seconds it is watched when everything is replaced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bake_time: Option<u32>,
-    /// Names of alarms that fail it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub alarms: Vec<Input<AlarmName>>,
-    /// What becomes of instances that are protected from scale-in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protected: Option<Protected>,
-}
-
-/// What a refresh does about instances that are protected from scale-in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Protected {
-    /// Replaces them like any other.
-    Refresh,
-    /// Leaves them as they are.
-    Ignore,
-    /// Waits until they are protected no more, and fails after an hour.
-    Wait,
-}
-
 /// What an [`AutoScalingGroup`] tells.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AutoScalingGroupOutputs {
@@ -222,7 +146,7 @@ impl AutoScalingGroup {
         self.health_check.unwrap_or(implied).word()
     }
 
-    fn termination_words(&self) -> Vec<String> {
+    pub(super) fn termination_words(&self) -> Vec<String> {
         let policies = if self.termination_policies.is_empty() {
             &[TerminationPolicy::Default][..]
         } else {
@@ -236,58 +160,6 @@ impl AutoScalingGroup {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
-    }
-}
-
-impl TerminationPolicy {
-    const ALL: [Self; 5] = [
-        Self::Default,
-        Self::OldestInstance,
-        Self::NewestInstance,
-        Self::OldestLaunchTemplate,
-        Self::AllocationStrategy,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Default => "Default",
-            Self::OldestInstance => "OldestInstance",
-            Self::NewestInstance => "NewestInstance",
-            Self::OldestLaunchTemplate => "OldestLaunchTemplate",
-            Self::AllocationStrategy => "AllocationStrategy",
-        }
-    }
-}
-
-impl Process {
-    const ALL: [Self; 9] = [
-        Self::Launch,
-        Self::Terminate,
-        Self::AddToLoadBalancer,
-        Self::AlarmNotification,
-        Self::AZRebalance,
-        Self::HealthCheck,
-        Self::InstanceRefresh,
-        Self::ReplaceUnhealthy,
-        Self::ScheduledActions,
-    ];
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Self::Launch => "Launch",
-            Self::Terminate => "Terminate",
-            Self::AddToLoadBalancer => "AddToLoadBalancer",
-            Self::AlarmNotification => "AlarmNotification",
-            Self::AZRebalance => "AZRebalance",
-            Self::HealthCheck => "HealthCheck",
-            Self::InstanceRefresh => "InstanceRefresh",
-            Self::ReplaceUnhealthy => "ReplaceUnhealthy",
-            Self::ScheduledActions => "ScheduledActions",
-        }
-    }
-
-    pub(super) fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|process| process.word() == word)
     }
 }
 
@@ -534,8 +406,8 @@ fn has_settings(group: &Described, inputs: &AutoScalingGroup) -> Result<bool, Pr
     Ok(numbers == wanted
         && same(subnets_of(group), subnets.split(','))
         && health_check_of(group).word() == inputs.health_check_type()
-        && warmup_of(group) == inputs.instance_warmup
-        && termination_policies_of(group, inputs) == inputs.termination_policies
+        && settings::warmup_of(group) == inputs.instance_warmup
+        && settings::termination_policies_of(group, inputs) == inputs.termination_policies
         && group.new_instances_protected_from_scale_in().unwrap_or(false) == inputs.protect_from_scale_in)
 }
 
@@ -607,8 +479,8 @@ fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGr
             Some(health_check)
         },
         health_grace: number(group.health_check_grace_period(), recorded.health_grace),
-        instance_warmup: warmup_of(group),
-        termination_policies: termination_policies_of(group, recorded),
+        instance_warmup: settings::warmup_of(group),
+        termination_policies: settings::termination_policies_of(group, recorded),
         protect_from_scale_in: group.new_instances_protected_from_scale_in().unwrap_or(false),
         suspended: settings::suspended(group),
         metrics: settings::collects(group),
@@ -628,20 +500,6 @@ fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGr
 
 fn subnets_of(group: &Described) -> impl Iterator<Item = &str> {
     group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim)
-}
-
-fn warmup_of(group: &Described) -> Option<u32> {
-    group.default_instance_warmup().and_then(|seconds| u32::try_from(seconds).ok())
-}
-
-/// The living policies; none where AWS's default was not written down.
-fn termination_policies_of(group: &Described, recorded: &AutoScalingGroup) -> Vec<TerminationPolicy> {
-    let words = group.termination_policies();
-    if words.is_empty() || words == recorded.termination_words() {
-        return recorded.termination_policies.clone();
-    }
-    let named = |word: &String| TerminationPolicy::ALL.into_iter().find(|policy| policy.word() == word);
-    words.iter().filter_map(named).collect()
 }
 
 fn health_check_of(group: &Described) -> HealthCheck {

@@ -3,10 +3,11 @@
 pub mod group;
 mod health;
 pub mod lifecycle_hook;
-mod refresh;
+pub mod refresh;
 pub mod scaling_policy;
 pub mod scheduled_action;
-mod settings;
+pub mod settings;
+pub mod steps;
 
 use crate::{
     error::{AwsError, SdkContext},

@@ -2,13 +2,13 @@
 
 use super::{
     describe,
-    group::{AutoScalingGroup, Protected, specification, version},
+    group::{AutoScalingGroup, specification, version},
     health,
 };
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext},
-    ids::LaunchTemplateVersion,
+    ids::{AlarmName, LaunchTemplateVersion},
     wait,
 };
 use aws_sdk_autoscaling::{
@@ -18,9 +18,55 @@ use aws_sdk_autoscaling::{
         RefreshPreferences, ScaleInProtectedInstances,
     },
 };
-use infra_core::provider::{Context, ErrorKind, ProviderError};
+use infra_core::{
+    Input,
+    provider::{Context, ErrorKind, ProviderError},
+};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How another template version is rolled out. What is not given is as AWS has it by default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Refresh {
+    /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
+    /// instances before old ones go.
+    pub min_healthy_percentage: Option<u32>,
+    /// How many per cent of the desired instances there may be meanwhile, 100 to 200; 100 by default.
+    pub max_healthy_percentage: Option<u32>,
+    /// How many seconds a new instance must have been in service before the next one is replaced; the group's
+    /// `health_grace` by default, 0 in the local cloud.
+    pub instance_warmup: Option<u32>,
+    /// Whether the old version stays when the new one fails: rather than a group of both. True when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rollback: Option<bool>,
+    /// How many per cent are replaced before it waits, growing; no waits when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<u32>,
+    /// How many seconds it waits at a checkpoint; 3600 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_delay: Option<u32>,
+    /// How many seconds it is watched when everything is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_time: Option<u32>,
+    /// Names of alarms that fail it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Input<AlarmName>>,
+    /// What becomes of instances that are protected from scale-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<Protected>,
+}
+
+/// What a refresh does about instances that are protected from scale-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protected {
+    /// Replaces them like any other.
+    Refresh,
+    /// Leaves them as they are.
+    Ignore,
+    /// Waits until they are protected no more, and fails after an hour.
+    Wait,
+}
 
 /// How long a refresh, and going back if it must, may take.
 pub(super) const LIMIT: Duration = Duration::from_hours(2);

@@ -1,12 +1,104 @@
-//! The settings of a group that have calls of their own: suspended processes, metrics, tags.
+//! The settings of a group that have words or calls of their own: termination policies, suspended processes, metrics,
+//! tags.
 
-use super::group::{AutoScalingGroup, Process};
+use super::group::AutoScalingGroup;
 use crate::error::{AwsError, SdkContext};
 use aws_sdk_autoscaling::{
     Client,
     types::{AutoScalingGroup as Described, Tag},
 };
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Which instances end first when a group shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TerminationPolicy {
+    /// Those of an old template, and so on, as AWS describes it.
+    Default,
+    /// The oldest.
+    OldestInstance,
+    /// The newest.
+    NewestInstance,
+    /// Those of the oldest template version.
+    OldestLaunchTemplate,
+    /// Those that fit the allocation strategy least.
+    AllocationStrategy,
+}
+
+/// Something that a group does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Process {
+    /// Launches instances.
+    Launch,
+    /// Ends instances.
+    Terminate,
+    /// Registers instances with target groups.
+    AddToLoadBalancer,
+    /// Listens to alarms.
+    AlarmNotification,
+    /// Evens the zones out.
+    AZRebalance,
+    /// Looks after the instances' health.
+    HealthCheck,
+    /// Goes on with instance refreshes.
+    InstanceRefresh,
+    /// Replaces unhealthy instances.
+    ReplaceUnhealthy,
+    /// Carries out scheduled actions.
+    ScheduledActions,
+}
+
+impl TerminationPolicy {
+    const ALL: [Self; 5] = [
+        Self::Default,
+        Self::OldestInstance,
+        Self::NewestInstance,
+        Self::OldestLaunchTemplate,
+        Self::AllocationStrategy,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Default => "Default",
+            Self::OldestInstance => "OldestInstance",
+            Self::NewestInstance => "NewestInstance",
+            Self::OldestLaunchTemplate => "OldestLaunchTemplate",
+            Self::AllocationStrategy => "AllocationStrategy",
+        }
+    }
+}
+
+impl Process {
+    const ALL: [Self; 9] = [
+        Self::Launch,
+        Self::Terminate,
+        Self::AddToLoadBalancer,
+        Self::AlarmNotification,
+        Self::AZRebalance,
+        Self::HealthCheck,
+        Self::InstanceRefresh,
+        Self::ReplaceUnhealthy,
+        Self::ScheduledActions,
+    ];
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Launch => "Launch",
+            Self::Terminate => "Terminate",
+            Self::AddToLoadBalancer => "AddToLoadBalancer",
+            Self::AlarmNotification => "AlarmNotification",
+            Self::AZRebalance => "AZRebalance",
+            Self::HealthCheck => "HealthCheck",
+            Self::InstanceRefresh => "InstanceRefresh",
+            Self::ReplaceUnhealthy => "ReplaceUnhealthy",
+            Self::ScheduledActions => "ScheduledActions",
+        }
+    }
+
+    pub(super) fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|process| process.word() == word)
+    }
+}
 
 /// Suspends and resumes processes, by `SuspendProcesses` and `ResumeProcesses`.
 pub(super) async fn suspend(
@@ -88,4 +180,18 @@ pub(super) fn own_tags(group: &Described, recorded: &AutoScalingGroup) -> BTreeM
         Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
     };
     group.tags().iter().filter_map(kept).filter(|(key, _)| recorded.tags.contains_key(key)).collect()
+}
+
+pub(super) fn warmup_of(group: &Described) -> Option<u32> {
+    group.default_instance_warmup().and_then(|seconds| u32::try_from(seconds).ok())
+}
+
+/// The living policies; none where AWS's default was not written down.
+pub(super) fn termination_policies_of(group: &Described, recorded: &AutoScalingGroup) -> Vec<TerminationPolicy> {
+    let words = group.termination_policies();
+    if words.is_empty() || words == recorded.termination_words() {
+        return recorded.termination_policies.clone();
+    }
+    let named = |word: &String| TerminationPolicy::ALL.into_iter().find(|policy| policy.word() == word);
+    words.iter().filter_map(named).collect()
 }
