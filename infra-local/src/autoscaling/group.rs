@@ -6,7 +6,8 @@ use uuid::Uuid;
 
 use super::parse::{self, SETTINGS};
 use super::{
-    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, switch, tags, validation,
+    FILTERS, Filter, NAME, PAGES, alarms, named, named_mut, page, parse_filters, render, required, switch, tags,
+    validation,
 };
 use crate::cloud::Cloud;
 use crate::model::launch_template::TemplateReference;
@@ -78,6 +79,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         hooks: BTreeMap::new(),
         schedule: BTreeMap::new(),
         collected: BTreeSet::new(),
+        balanced_only: false,
         rebalancing: false,
         refreshes: Vec::new(),
         activities: Vec::new(),
@@ -166,7 +168,9 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named_mut(region, params)?;
     if group.members.is_empty() {
         let name = group.name.clone();
-        region.scaling.remove(&name);
+        if let Some(group) = region.scaling.remove(&name) {
+            alarms::remove_all(region, &group);
+        }
     } else {
         group.deleting = true;
         group.cause = Some(format!("At {} a user request force deleted the AutoScalingGroup.", moment(call.now)));

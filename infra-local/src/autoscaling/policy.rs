@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{NAME, PAGES, named_mut, number, page, required, switch, validation};
+use super::{NAME, PAGES, alarms, named_mut, number, page, required, switch, validation};
 use crate::cloud::Cloud;
 use crate::data::groups::adjust::{self, Trigger};
 use crate::model::ACCOUNT;
@@ -70,11 +70,12 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             )));
         }
     };
-    let group = named_mut(cloud.region_mut(call.region)?, params)?;
-    let before = group.policies.get(name);
+    let region = cloud.region_mut(call.region)?;
+    let group = named_mut(region, params)?;
+    let before = group.policies.get(name).cloned();
     let mut policy = Policy {
         name: name.to_owned(),
-        arn: before.map_or_else(
+        arn: before.as_ref().map_or_else(
             || {
                 format!(
                     "arn:aws:autoscaling:{}:{ACCOUNT}:scalingPolicy:{}:autoScalingGroupName/{}:policyName/{name}",
@@ -90,13 +91,19 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         kind,
     };
     // An update keeps the alarms.
-    if let Some(PolicyKind::TargetTracking(before)) = before.map(|before| &before.kind)
+    if let Some(PolicyKind::TargetTracking(before)) = before.as_ref().map(|before| &before.kind)
         && let PolicyKind::TargetTracking(tracking) = &mut policy.kind
     {
         tracking.alarm.clone_from(&before.alarm);
     }
-    let node = Node::new().with("PolicyARN", &policy.arn).with("Alarms", alarms(&policy, &group.name, call.region));
-    group.policies.insert(name.to_owned(), policy);
+    let node =
+        Node::new().with("PolicyARN", &policy.arn).with("Alarms", alarms::render(&policy, &group.name, call.region));
+    group.policies.insert(name.to_owned(), policy.clone());
+    let group = group.name.clone();
+    if let Some(before) = before {
+        alarms::remove(region, &before, &group);
+    }
+    alarms::put(region, &group, &policy, call);
     Ok(node)
 }
 
@@ -260,6 +267,9 @@ fn execute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         None => Some((named_mut(region, params)?, name.to_owned())),
     }
     .ok_or_else(|| validation(format!("No scaling policy found with name {name}")))?;
+    if let Some(PolicyKind::TargetTracking(_)) = group.policies.get(&name).map(|policy| &policy.kind) {
+        return Err(validation(format!("The policy {name} follows its target by itself and cannot be executed")));
+    }
     let is_step = matches!(group.policies.get(&name).map(|policy| &policy.kind), Some(PolicyKind::Step(_)));
     if is_step && (value.is_none() || threshold.is_none() || params.optional("HonorCooldown") == Some("true")) {
         return Err(validation(
@@ -286,12 +296,15 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let mut groups = region.scaling.values_mut();
         groups.find_map(|group| {
             let name = group.policies.values().find(|policy| policy.arn == name)?.name.clone();
-            group.policies.remove(&name)
+            Some((group.policies.remove(&name)?, group.name.clone()))
         })
     } else {
-        named_mut(region, params)?.policies.remove(name)
+        let group = named_mut(region, params)?;
+        group.policies.remove(name).map(|policy| (policy, group.name.clone()))
     };
-    removed.map(|_| Node::new()).ok_or_else(|| validation(format!("No scaling policy found with name {name}")))
+    let (policy, group) = removed.ok_or_else(|| validation(format!("No scaling policy found with name {name}")))?;
+    alarms::remove(region, &policy, &group);
+    Ok(Node::new())
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -323,17 +336,6 @@ fn kind_name(kind: &PolicyKind) -> &'static str {
     }
 }
 
-/// The alarms that belong to a target tracking policy.
-fn alarms(policy: &Policy, group: &str, region: &str) -> Node {
-    let PolicyKind::TargetTracking(tracking) = &policy.kind else { return Node::items(Vec::<Node>::new()) };
-    let sides = if tracking.disable_scale_in { &["AlarmHigh"][..] } else { &["AlarmHigh", "AlarmLow"] };
-    Node::items(sides.iter().map(|side| {
-        let name = format!("TargetTracking-{group}-{side}-{}", tracking.alarm);
-        let arn = format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}");
-        Node::new().with("AlarmName", name).with("AlarmARN", arn)
-    }))
-}
-
 fn render(policy: &Policy, group: &Group, region: &str) -> Node {
     let node = Node::new()
         .with("AutoScalingGroupName", &group.name)
@@ -342,7 +344,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
         .with("PolicyType", kind_name(&policy.kind))
         .with("Enabled", policy.enabled)
         .maybe("EstimatedInstanceWarmup", policy.warmup_seconds)
-        .with("Alarms", alarms(policy, &group.name, region));
+        .with("Alarms", alarms::render(policy, &group.name, region));
     match &policy.kind {
         PolicyKind::TargetTracking(tracking) => {
             let (specification, metric) = match &tracking.metric {

@@ -12,6 +12,8 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .suspended
         .iter()
         .map(|(process, reason)| Node::new().with("ProcessName", process).with("SuspensionReason", reason));
+    let strategy = if group.balanced_only { "balanced-only" } else { "balanced-best-effort" };
+    let distribution = Node::new().with("CapacityDistributionStrategy", strategy);
     let enabled = group
         .collected
         .iter()
@@ -34,6 +36,7 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .list("Instances", members.iter().map(|member| self::member(member, region)))
         .with("CreatedTime", group.created)
         .list("SuspendedProcesses", suspended)
+        .with("AvailabilityZoneDistribution", distribution)
         .with("VPCZoneIdentifier", group.subnets.join(","))
         .list("EnabledMetrics", enabled)
         .maybe("Status", group.deleting.then_some("Delete in progress"))

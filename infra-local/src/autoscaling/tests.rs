@@ -178,7 +178,15 @@ fn policies_are_checked_kept_and_shown() {
     assert_eq!(first.matches("<AlarmName>").count(), 2);
     let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
+    let alarms = |world: &World| world.cloud.regions["us-east-1"].watching.alarms.clone();
+    let both = alarms(&world);
+    assert_eq!(both.len(), 2);
+    assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));
+    let growing = put(&format!("{tracking}=ASGAverageCPUUtilization&TargetTrackingConfiguration.DisableScaleIn=true"));
+    world.ask("PutScalingPolicy", &growing).unwrap();
+    assert_eq!(alarms(&world).len(), 1, "what never shrinks looks at nothing low");
     world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
+    assert!(alarms(&world).is_empty(), "the policy takes its alarms with it");
     assert_eq!(code(world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
 }
 

@@ -28,6 +28,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::address::AddressBlock;
 use super::background::PhaseWatch;
+use crate::autoscaling::alarms;
 use crate::cloud::{Cloud, Shared};
 use crate::ec2::launch_template;
 use crate::model::Region;
@@ -162,9 +163,10 @@ fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     refresh::advance(&mut group, region, env);
     tracking::scale(&mut group, region, env);
     capacity::balance(&mut group, cloud, region_name, env);
-    if let Some(region) = cloud.regions.get_mut(region_name)
-        && !(group.deleting && group.members.is_empty())
-    {
+    let Some(region) = cloud.regions.get_mut(region_name) else { return };
+    if group.deleting && group.members.is_empty() {
+        alarms::remove_all(region, &group);
+    } else {
         region.scaling.insert(name.to_owned(), group);
     }
 }

@@ -44,6 +44,9 @@ pub(crate) struct Group {
     /// The metrics of the group itself that are published.
     #[serde(default)]
     pub(crate) collected: BTreeSet<String>,
+    /// Whether nothing is launched in other zones when the one that is due has no room.
+    #[serde(default)]
+    pub(crate) balanced_only: bool,
     /// Whether one instance more than desired was launched to even the zones out.
     #[serde(default)]
     pub(crate) rebalancing: bool,

@@ -33,9 +33,8 @@ pub(crate) fn execute(
         return Err(invalid("The process AlarmNotification of the group is suspended".to_owned()));
     }
     let desired = match &policy.kind {
-        PolicyKind::TargetTracking(_) => {
-            return Err(invalid(format!("The policy {name} follows its target by itself and cannot be executed")));
-        }
+        // It follows its target by itself.
+        PolicyKind::TargetTracking(_) => return Ok(false),
         PolicyKind::Simple(adjustment) => {
             let cooldown = adjustment.cooldown_seconds.unwrap_or(group.cooldown_seconds);
             let cooling = group.scaled_at.is_some_and(|scaled| !clock.over(scaled, cooldown, now));

@@ -199,7 +199,7 @@ fn launch_somewhere(
                     return Ok((id, subnet));
                 }
             }
-            Err(error) if error.code == "InsufficientFreeAddressesInSubnet" => last = error,
+            Err(error) if error.code == "InsufficientFreeAddressesInSubnet" && !group.balanced_only => last = error,
             Err(error) => return Err(error),
         }
     }

@@ -210,6 +210,7 @@ fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
         hooks: BTreeMap::new(),
         schedule: BTreeMap::new(),
         collected: std::collections::BTreeSet::new(),
+        balanced_only: false,
         rebalancing: false,
         refreshes: Vec::new(),
         activities: Vec::new(),
