@@ -116,6 +116,10 @@ ids! {
     InstanceProfileName
     /// The name of an Auto Scaling group.
     AutoScalingGroupName
+    /// The name of an alarm.
+    AlarmName
+    /// The name of a log group.
+    LogGroupName
 }
 
 /// The Amazon Resource Name of a `K`, such as `Arn<LoadBalancer>`; `K` is the resource's own struct.

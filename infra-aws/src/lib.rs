@@ -49,7 +49,8 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`], [`sts`]
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`cloudwatch`], [`logs`], [`s3`],
+//!   [`ssm`], [`iam`], [`sts`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -63,6 +64,7 @@
 pub mod artifact;
 pub mod autoscaling;
 mod client;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod elb;
 mod error;
@@ -70,6 +72,7 @@ pub mod iam;
 pub mod ids;
 pub mod key;
 pub mod login;
+pub mod logs;
 pub mod machine;
 pub mod objects;
 pub mod policies;
@@ -83,10 +86,16 @@ mod wait;
 
 pub use artifact::{CargoBin, CargoBinOutputs};
 pub use autoscaling::{
-    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck, Refresh},
-    scaling_policy::{Metric, ScalingPolicy, ScalingPolicyOutputs},
+    group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck},
+    lifecycle_hook::{LifecycleHook, LifecycleHookOutputs, LifecycleResult, Transition},
+    refresh::{Protected, Refresh},
+    scaling_policy::{Metric, Scaling, ScalingPolicy, ScalingPolicyOutputs},
+    scheduled_action::{ScheduledAction, ScheduledActionOutputs},
+    settings::{Process, TerminationPolicy},
+    steps::{Adjustment, Aggregation, Step, Steps},
 };
 pub use client::Aws;
+pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};
 pub use ec2::{
     default_vpc::{DefaultVpc, DefaultVpcOutputs},
     elastic_ip::{ElasticIp, ElasticIpOutputs},
@@ -119,10 +128,11 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    AllocationId, Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
-    LaunchTemplateId, LaunchTemplateVersion, NatGatewayId, RouteTableId, SecurityGroupId, SecurityGroupRuleId,
-    SubnetId, VpcId, VpcPeeringId,
+    AlarmName, AllocationId, Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId,
+    KeyName, LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
 };
+pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use region::{AwsResource, Region, region};
@@ -184,7 +194,13 @@ kinds! {
         Listener,
         // autoscaling
         AutoScalingGroup,
+        LifecycleHook,
         ScalingPolicy,
+        ScheduledAction,
+        // cloudwatch
+        MetricAlarm,
+        // logs
+        LogGroup,
         // s3
         Bucket,
         BucketObject,

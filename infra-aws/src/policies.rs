@@ -5,8 +5,8 @@ mod open_paths;
 pub use open_paths::open_paths;
 
 use crate::{
-    ElasticIp, Instance, InternetGateway, KeyPair, Listener, NatGateway, Parameter, RouteTable, Rule, SecurityGroup,
-    SecurityGroupRule, Subnet, Vpc, VpcPeering,
+    AutoScalingGroup, ElasticIp, Instance, InternetGateway, KeyPair, LaunchTemplate, Listener, LogGroup, MetricAlarm,
+    NatGateway, Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcPeering,
 };
 use infra_core::{
     Resource,
@@ -59,11 +59,15 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
 }
 
 /// The kinds that take tags of one's own.
-const TAGGED: [&str; 11] = [
+const TAGGED: &[&str] = &[
     Instance::TYPE,
     SecurityGroup::TYPE,
     SecurityGroupRule::TYPE,
     KeyPair::TYPE,
+    LaunchTemplate::TYPE,
+    AutoScalingGroup::TYPE,
+    MetricAlarm::TYPE,
+    LogGroup::TYPE,
     Vpc::TYPE,
     Subnet::TYPE,
     InternetGateway::TYPE,
@@ -73,7 +77,8 @@ const TAGGED: [&str; 11] = [
     VpcPeering::TYPE,
 ];
 
-/// Everything that takes tags of one's own carries these, with a value.
+/// Everything that is declared by hand and takes tags of one's own carries these, with a value. What a machine brings
+/// along, such as its role and parameters, is not asked.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
     Policy::resource("required-tags", enforcement, move |declared| {

@@ -146,8 +146,19 @@ pub(crate) fn balancing(cx: &Context<'_, Aws>) -> Vec<aws_sdk_elasticloadbalanci
     all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
+/// For CloudWatch's Put calls, with tags of one's own.
+pub(crate) fn cloudwatch(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Vec<aws_sdk_cloudwatch::types::Tag> {
+    use aws_sdk_cloudwatch::types::Tag;
+    let all = all(cx).into_iter().chain(own.clone());
+    all.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
 /// For an Auto Scaling group, and every instance it launches.
-pub(crate) fn autoscaling(cx: &Context<'_, Aws>, group: &str) -> Vec<aws_sdk_autoscaling::types::Tag> {
+pub(crate) fn autoscaling(
+    cx: &Context<'_, Aws>,
+    group: &str,
+    own: &BTreeMap<String, String>,
+) -> Vec<aws_sdk_autoscaling::types::Tag> {
     use aws_sdk_autoscaling::types::Tag;
     let tag = |(key, value): (String, String)| {
         Tag::builder()
@@ -158,5 +169,5 @@ pub(crate) fn autoscaling(cx: &Context<'_, Aws>, group: &str) -> Vec<aws_sdk_aut
             .propagate_at_launch(true)
             .build()
     };
-    all(cx).into_iter().map(tag).collect()
+    all(cx).into_iter().chain(own.clone()).map(tag).collect()
 }

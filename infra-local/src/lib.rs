@@ -7,7 +7,7 @@
 //! - `access`: who asks, and whether they may: signatures, IAM's policies
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
-//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
+//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
@@ -17,12 +17,14 @@ mod access;
 mod autoscaling;
 mod body;
 mod cloud;
+mod cloudwatch;
 pub mod daemon;
 mod data;
 mod ec2;
 mod elasticloadbalancing;
 mod faults;
 mod iam;
+mod logs;
 mod model;
 mod options;
 mod remote;
@@ -48,6 +50,7 @@ pub use status::{BalancerStatus, GroupStatus, InstanceStatus, RegionStatus, Serv
 use cloud::Shared;
 use data::address::AddressBlock;
 use data::background::{Background, Phase};
+use model::clock::TimeScale;
 
 /// Why a local cloud did not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +106,7 @@ impl LocalCloud {
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
         let shared = Shared::load(&directory, addresses).map_err(unusable)?;
+        shared.update(|cloud| cloud.time_scale = TimeScale(options.time_scale));
         let listener = listen(&shared, options.port).await?;
 
         let stop_requested = Arc::new(Notify::new());
@@ -117,6 +121,7 @@ impl LocalCloud {
         background.spawn(|phase| data::elastic::run(shared.clone(), phase));
         background.spawn(|phase| data::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::watch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
         Ok(LocalCloud { shared, background, stop_requested, _lock: lock })
     }

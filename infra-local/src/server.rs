@@ -7,7 +7,7 @@ use std::time::Instant;
 use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -28,8 +28,8 @@ use crate::options::Credentials;
 use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed};
-use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params, Protocol, xml};
-use crate::{autoscaling, ec2, elasticloadbalancing, iam, s3, ssm, sts};
+use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, xml};
+use crate::{autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -43,11 +43,30 @@ type Answer = Response<s3s::Body>;
 /// A table of operations, by resource kind.
 type QueryTable = &'static [&'static [Operation<Params, Node>]];
 
+/// The same of operations that work on values.
+type ValueTable = &'static [&'static [Operation<Value, Value>]];
+
 /// A service of the endpoint and how it is spoken to.
 #[derive(Clone, Copy)]
 enum Service {
-    Query { protocol: Protocol, operations: QueryTable, always: &'static [&'static str] },
-    Json { target: &'static str, operations: &'static [&'static [Operation<Value, Value>]] },
+    Query {
+        protocol: Protocol,
+        operations: QueryTable,
+        always: &'static [&'static str],
+    },
+    Json {
+        version: JsonVersion,
+        target: &'static str,
+        operations: ValueTable,
+    },
+    /// Spoke Query once, and speaks CBOR and JSON as well today, by one table; see [`Protocol`].
+    QueryCompatible {
+        namespace: &'static str,
+        target: &'static str,
+        operations: ValueTable,
+        /// What an error's code is called outside of Query.
+        shape: fn(&str) -> &str,
+    },
     S3,
 }
 
@@ -67,16 +86,31 @@ impl Service {
             "elasticloadbalancing" => {
                 query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", elasticloadbalancing::OPERATIONS)
             }
-            "ssm" => Service::Json { target: "AmazonSSM", operations: ssm::OPERATIONS },
+            "monitoring" => Service::QueryCompatible {
+                namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
+                target: "GraniteServiceVersion20100801",
+                operations: cloudwatch::OPERATIONS,
+                shape: cloudwatch::error_shape,
+            },
+            "logs" => {
+                Service::Json { version: JsonVersion::V1_1, target: "Logs_20140328", operations: logs::OPERATIONS }
+            }
+            "ssm" => Service::Json { version: JsonVersion::V1_1, target: "AmazonSSM", operations: ssm::OPERATIONS },
             "s3" => Service::S3,
             _ => return None,
         })
     }
 
-    fn protocol(self) -> Protocol {
+    /// The protocol of a request to it.
+    fn protocol(self, request: &Request<RequestBody>) -> Protocol {
         match self {
             Service::Query { protocol, .. } => protocol,
-            Service::Json { .. } => Protocol::Json,
+            Service::Json { version, .. } => Protocol::Json(version),
+            Service::QueryCompatible { namespace, .. } => match guess_protocol(request) {
+                Protocol::Ec2 | Protocol::RestXml => Protocol::Query { namespace },
+                Protocol::Json(_) => Protocol::Json(JsonVersion::V1_0),
+                other => other,
+            },
             Service::S3 => Protocol::RestXml,
         }
     }
@@ -179,7 +213,7 @@ impl Server {
             );
             return Done::early(failure(guess_protocol(&request), &error, request_id), &scope.service);
         };
-        let protocol = service.protocol();
+        let protocol = service.protocol(&request);
         if let Err(error) = self.shared.read(|cloud| cloud.region(&scope.region).map(|_| ())) {
             return Done::early(failure(protocol, &error, request_id), &scope.service);
         }
@@ -200,11 +234,16 @@ impl Server {
             Some(error) => Err(error),
             None => match service {
                 Service::Query { operations, always, .. } => self.query(&asked, operations, always, &name),
-                Service::Json { operations, .. } => self.json(&asked, operations, &name),
+                Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {
+                    self.values(&asked, operations, &name)
+                }
                 Service::S3 => Err(ApiError::internal("S3 is answered elsewhere")),
             },
         };
-        let answer = outcome.unwrap_or_else(|error| failure(protocol, &error, request_id));
+        let answer = outcome.unwrap_or_else(|error| match service {
+            Service::QueryCompatible { shape, .. } => compatible_failure(protocol, error, shape, request_id),
+            _ => failure(protocol, &error, request_id),
+        });
         Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
 
@@ -241,24 +280,26 @@ impl Server {
             Protocol::Query { namespace } => xml::query_answer(namespace, operation.name, asked.request_id, &fields),
             _ => xml::ec2_answer(operation.name, asked.request_id, &fields),
         };
-        Ok(response(StatusCode::OK, asked.protocol, text, asked.request_id))
+        Ok(response(StatusCode::OK, asked.protocol, text.into_bytes(), asked.request_id))
     }
 
-    fn json(
-        &self,
-        asked: &Asked<'_>,
-        operations: &'static [&'static [Operation<Value, Value>]],
-        name: &str,
-    ) -> Outcome<Answer> {
-        let identity = self.identify(asked.signed, asked.head, &sigv4::digest(asked.body), asked.protocol)?;
+    fn values(&self, asked: &Asked<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
+        let Asked { signed, head, body, protocol, request_id } = *asked;
+        let identity = self.identify(signed, head, &sigv4::digest(body), protocol)?;
+        if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+            return Err(ApiError::new(
+                "SerializationException",
+                format!(
+                    "the local cloud reads no compressed requests ({encoding:?}): set AWS_DISABLE_REQUEST_COMPRESSION=true"
+                ),
+            ));
+        }
         let operation = find_operation(operations, name)?;
-        let body: &[u8] = if asked.body.is_empty() { b"{}" } else { asked.body };
-        let mut input: Value = serde_json::from_slice(body)
-            .map_err(|error| ApiError::new("SerializationException", format!("the request is not JSON: {error}")))?;
+        let mut input = protocol.read(body)?;
         operation.check(&mut input)?;
         self.permit(&identity, asked, name, || leaves(&input))?;
-        let output = self.execute(operation.run, input, &asked.signed.scope, false)?;
-        Ok(response(StatusCode::OK, asked.protocol, output.to_string(), asked.request_id))
+        let output = self.execute(operation.run, input, &signed.scope, false)?;
+        Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
 
     /// Who signed a request.
@@ -373,12 +414,13 @@ struct Asked<'a> {
 impl Asked<'_> {
     /// The operation it names, if any.
     fn operation(&self, service: Service) -> String {
-        if let Service::Json { target, .. } = service {
-            let header = self.head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
-            let name = header.and_then(|header| header.strip_prefix(target)?.strip_prefix('.'));
-            return name.unwrap_or_default().to_owned();
+        match (service, self.protocol) {
+            (
+                Service::Json { target, .. } | Service::QueryCompatible { target, .. },
+                Protocol::Json(_) | Protocol::Cbor,
+            ) => named_operation(self.head, self.protocol, target),
+            _ => self.params().optional("Action").unwrap_or_default().to_owned(),
         }
-        self.params().optional("Action").unwrap_or_default().to_owned()
     }
 
     /// The form in its body, or in its URL.
@@ -430,6 +472,18 @@ fn find_operation<I, O>(
     })
 }
 
+/// The operation that a request names outside of its body.
+fn named_operation(request: &Parts, protocol: Protocol, target: &str) -> String {
+    let name = if protocol == Protocol::Cbor {
+        let path = request.uri.path().strip_prefix("/service/").and_then(|path| path.strip_prefix(target));
+        path.and_then(|path| path.strip_prefix("/operation/"))
+    } else {
+        let header = request.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        header.strip_prefix(target).and_then(|rest| rest.strip_prefix('.'))
+    };
+    name.unwrap_or_default().to_owned()
+}
+
 async fn read_body(body: RequestBody) -> Outcome<Bytes> {
     match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
         Ok(body) => Ok(body.to_bytes()),
@@ -443,8 +497,12 @@ async fn read_body(body: RequestBody) -> Outcome<Bytes> {
 /// The protocol of a request that does not say which service it is for.
 fn guess_protocol(request: &Request<RequestBody>) -> Protocol {
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if request.headers().contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
-        Protocol::Json
+    if request.headers().contains_key("smithy-protocol") {
+        Protocol::Cbor
+    } else if content_type.starts_with("application/x-amz-json-1.0") {
+        Protocol::Json(JsonVersion::V1_0)
+    } else if request.headers().contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
+        Protocol::Json(JsonVersion::V1_1)
     } else if content_type.starts_with("application/x-www-form-urlencoded") {
         Protocol::Ec2
     } else {
@@ -458,8 +516,23 @@ fn failure(protocol: Protocol, error: &ApiError, request_id: &str) -> Answer {
     response(status, protocol, protocol.error(error, request_id), request_id)
 }
 
-fn response(status: StatusCode, protocol: Protocol, text: String, request_id: &str) -> Answer {
-    let mut answer = Response::new(s3s::Body::from(text));
+/// The same where Query's code of an error is not its name in the model: newer protocols tell both.
+fn compatible_failure(protocol: Protocol, error: ApiError, shape: fn(&str) -> &str, request_id: &str) -> Answer {
+    if let Protocol::Query { .. } = protocol {
+        return failure(protocol, &error, request_id);
+    }
+    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
+    let code = HeaderValue::from_str(&format!("{};{kind}", error.code));
+    let named = ApiError { code: shape(&error.code).to_owned().into(), ..error };
+    let mut answer = failure(protocol, &named, request_id);
+    if let Ok(code) = code {
+        answer.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), code);
+    }
+    answer
+}
+
+fn response(status: StatusCode, protocol: Protocol, body: Vec<u8>, request_id: &str) -> Answer {
+    let mut answer = Response::new(s3s::Body::from(Bytes::from(body)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
@@ -469,6 +542,9 @@ fn response(status: StatusCode, protocol: Protocol, text: String, request_id: &s
     };
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert(HeaderName::from_static(name), id);
+    }
+    if protocol == Protocol::Cbor {
+        headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
     }
     answer
 }

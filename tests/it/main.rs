@@ -9,5 +9,6 @@ mod import;
 mod network;
 mod outside;
 mod plans;
+mod scaling;
 mod security_group;
 mod states_in_s3;

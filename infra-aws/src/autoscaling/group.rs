@@ -1,6 +1,10 @@
 //! `aws:autoscaling:AutoScalingGroup`: as many instances as it takes.
 
-use super::{describe, health, named, refresh};
+use super::{
+    describe, health, named,
+    refresh::{self, Refresh},
+    settings::{self, Process, TerminationPolicy},
+};
 use crate::{
     client::Aws,
     elb::target_group::TargetGroup,
@@ -20,12 +24,16 @@ use infra_core::{
     target::Readiness,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// A group of instances of one launch template, kept at the size it should have.
 ///
 /// Made by `CreateAutoScalingGroup`; changed in place by `UpdateAutoScalingGroup` and
-/// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`. Another template version is rolled out by
+/// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`, `SuspendProcesses`/`ResumeProcesses`,
+/// `EnableMetricsCollection`/`DisableMetricsCollection` and `CreateOrUpdateTags`/`DeleteTags`. Another template version is rolled out by
 /// `StartInstanceRefresh` with auto rollback: when the new instances do not become healthy, the old version stays, and
 /// the update fails with the reason. Tags are handed on to the instances.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +59,24 @@ pub struct AutoScalingGroup {
     /// How many seconds a new instance may be unhealthy before it is replaced: 300, as in AWS's console (the bare API
     /// has 0, which replaces instances while they still boot).
     pub health_grace: u32,
+    /// How many seconds a new instance does not count to scaling yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance_warmup: Option<u32>,
+    /// Which instances end first; AWS's default order when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub termination_policies: Vec<TerminationPolicy>,
+    /// Whether new instances are spared when the group shrinks.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protect_from_scale_in: bool,
+    /// What the group does not do for now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspended: BTreeSet<Process>,
+    /// Whether the metrics of the group itself are published, such as how many instances are in service.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub metrics: bool,
+    /// Tags of one's own, for the group and the instances that it launches.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// How another template version is rolled out.
     #[serde(default)]
     pub refresh: Refresh,
@@ -67,19 +93,6 @@ pub enum HealthCheck {
     Ec2,
     /// Also the balancer's: whether it answers.
     Elb,
-}
-
-/// How another template version is rolled out. What is not given is as AWS has it by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refresh {
-    /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
-    /// instances before old ones go.
-    pub min_healthy_percentage: Option<u32>,
-    /// How many per cent of the desired instances there may be meanwhile, 100 to 200; 100 by default.
-    pub max_healthy_percentage: Option<u32>,
-    /// How many seconds a new instance must have been in service before the next one is replaced; the group's
-    /// `health_grace` by default, 0 in the local cloud.
-    pub instance_warmup: Option<u32>,
 }
 
 /// What an [`AutoScalingGroup`] tells.
@@ -104,6 +117,12 @@ impl AutoScalingGroup {
             targets: Vec::new(),
             health_check: None,
             health_grace: 300,
+            instance_warmup: None,
+            termination_policies: Vec::new(),
+            protect_from_scale_in: false,
+            suspended: BTreeSet::new(),
+            metrics: false,
+            tags: BTreeMap::new(),
             refresh: Refresh::default(),
             wait_for_healthy: None,
         }
@@ -127,12 +146,27 @@ impl AutoScalingGroup {
         self.health_check.unwrap_or(implied).word()
     }
 
+    pub(super) fn termination_words(&self) -> Vec<String> {
+        let policies = if self.termination_policies.is_empty() {
+            &[TerminationPolicy::Default][..]
+        } else {
+            &self.termination_policies
+        };
+        policies.iter().map(|policy| policy.word().to_owned()).collect()
+    }
+
     /// How long to wait for health, if at all.
     pub(super) fn patience(&self, cx: &Context<'_, Aws>) -> Option<Duration> {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
     }
+}
+
+// serde hands over a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl HealthCheck {
@@ -182,6 +216,10 @@ impl Handler for AutoScalingGroup {
         let most = self.refresh.max_healthy_percentage.unwrap_or(100);
         let outside = least > 100 || !(100..=200).contains(&most) || most - least.min(most) > 100;
         refuse(outside, "refresh", "it takes 0 to 100 per cent at least, 100 to 200 at most, and 100 between".into());
+        let checkpoints = &self.refresh.checkpoints;
+        let grow = checkpoints.windows(2).all(|pair| pair[0] < pair[1]);
+        let bad = !grow || checkpoints.iter().any(|percent| !(1..=100).contains(percent));
+        refuse(bad, "refresh.checkpoints", "they are numbers from 1 to 100 that grow".into());
         problems
     }
 
@@ -195,6 +233,9 @@ impl Handler for AutoScalingGroup {
         }
         let group = describe(&client, &name).await?.ok_or_else(|| lost(&name))?;
         let created = Created { inputs: None, ..live(&group, inputs) };
+        if let Err(error) = switch(&client, &name, &group, inputs).await {
+            return Err(created.failed(error.into()));
+        }
         match health::wait(cx, &name, inputs.patience(cx)).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
@@ -210,6 +251,7 @@ impl Handler for AutoScalingGroup {
         let client = cx.client().autoscaling(cx.region()?).await;
         let name = &prior.id;
         converge(&client, name, prior, inputs).await?;
+        settings::retag(&client, name, &prior.inputs.tags, &inputs.tags).await?;
         let template = inputs.template.known()?;
         let rolled_out = match cx.client().readiness() {
             // Behind a mock server nothing would ever be refreshed.
@@ -255,6 +297,13 @@ impl Handler for AutoScalingGroup {
         .await
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let client = cx.client().autoscaling(cx.region()?).await;
+        let unknown = LaunchTemplateVersion { id: LaunchTemplateId::from(""), version: 0 };
+        let recorded = Self { name: Some(String::new()), ..Self::from(unknown, Vec::new()) };
+        Ok(describe(&client, id).await?.map(|group| live(&group, &recorded)))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
@@ -284,7 +333,10 @@ async fn make(
         .set_target_group_arns((!targets.is_empty()).then_some(targets))
         .health_check_type(inputs.health_check_type())
         .health_check_grace_period(inputs.health_grace.cast_signed())
-        .set_tags(Some(tags::autoscaling(cx, name)));
+        .set_default_instance_warmup(inputs.instance_warmup.map(u32::cast_signed))
+        .set_termination_policies(Some(inputs.termination_words()))
+        .new_instances_protected_from_scale_in(inputs.protect_from_scale_in)
+        .set_tags(Some(tags::autoscaling(cx, name, &inputs.tags)));
     let status = "waiting until the instance profile is seen everywhere";
     let made = wait::retry(cx, status, Duration::from_mins(2), profile_is_too_new, async || {
         call.clone().send().await.context("CreateAutoScalingGroup")
@@ -317,7 +369,11 @@ async fn converge(
             .set_desired_capacity(desired)
             .vpc_zone_identifier(inputs.subnet_ids()?)
             .health_check_type(inputs.health_check_type())
-            .health_check_grace_period(inputs.health_grace.cast_signed());
+            .health_check_grace_period(inputs.health_grace.cast_signed())
+            // AWS's way to take the setting back.
+            .default_instance_warmup(inputs.instance_warmup.map_or(-1, u32::cast_signed))
+            .set_termination_policies(Some(inputs.termination_words()))
+            .new_instances_protected_from_scale_in(inputs.protect_from_scale_in);
         call.send().await.context("UpdateAutoScalingGroup")?;
     }
     let (living, wanted) = (group.target_group_arns(), inputs.target_arns()?);
@@ -333,7 +389,13 @@ async fn converge(
         let call = client.detach_load_balancer_target_groups().auto_scaling_group_name(name);
         call.set_target_group_arns(Some(detached)).send().await.context("DetachLoadBalancerTargetGroups")?;
     }
-    Ok(())
+    Ok(switch(client, name, &group, inputs).await?)
+}
+
+/// Brings in order what the group does by itself.
+async fn switch(client: &Client, name: &str, group: &Described, inputs: &AutoScalingGroup) -> Result<(), AwsError> {
+    settings::suspend(client, name, &settings::suspended(group), &inputs.suspended).await?;
+    settings::collect(client, name, settings::collects(group), inputs.metrics).await
 }
 
 /// Whether the group has the sizes, subnets and health check that it should have.
@@ -343,7 +405,10 @@ fn has_settings(group: &Described, inputs: &AutoScalingGroup) -> Result<bool, Pr
     let subnets = inputs.subnet_ids()?;
     Ok(numbers == wanted
         && same(subnets_of(group), subnets.split(','))
-        && health_check_of(group).word() == inputs.health_check_type())
+        && health_check_of(group).word() == inputs.health_check_type()
+        && settings::warmup_of(group) == inputs.instance_warmup
+        && settings::termination_policies_of(group, inputs) == inputs.termination_policies
+        && group.new_instances_protected_from_scale_in().unwrap_or(false) == inputs.protect_from_scale_in)
 }
 
 /// The group of this name, if this very operation made it.
@@ -414,6 +479,12 @@ fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGr
             Some(health_check)
         },
         health_grace: number(group.health_check_grace_period(), recorded.health_grace),
+        instance_warmup: settings::warmup_of(group),
+        termination_policies: settings::termination_policies_of(group, recorded),
+        protect_from_scale_in: group.new_instances_protected_from_scale_in().unwrap_or(false),
+        suspended: settings::suspended(group),
+        metrics: settings::collects(group),
+        tags: settings::own_tags(group, recorded),
         refresh: recorded.refresh.clone(),
         wait_for_healthy: recorded.wait_for_healthy,
     };

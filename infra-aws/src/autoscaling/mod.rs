@@ -2,12 +2,19 @@
 
 pub mod group;
 mod health;
-mod refresh;
+pub mod lifecycle_hook;
+pub mod refresh;
 pub mod scaling_policy;
+pub mod scheduled_action;
+pub mod settings;
+pub mod steps;
 
-use crate::error::{AwsError, SdkContext};
+use crate::{
+    error::{AwsError, SdkContext},
+    ids::AutoScalingGroupName,
+};
 use aws_sdk_autoscaling::{Client, types::AutoScalingGroup as Described};
-use infra_core::provider::ErrorKind;
+use infra_core::provider::{ErrorKind, ProviderError};
 
 async fn describe(client: &Client, name: &str) -> Result<Option<Described>, AwsError> {
     let call = client.describe_auto_scaling_groups().auto_scaling_group_names(name);
@@ -24,4 +31,13 @@ fn named<T>(answer: Result<T, AwsError>) -> Result<T, AwsError> {
         }
         error
     })
+}
+
+/// The parts of an id by which something that belongs to a group is imported.
+fn import_id<'a>(id: &'a str, what: &str) -> Result<(AutoScalingGroupName, &'a str), ProviderError> {
+    match id.split_once('/') {
+        Some((group, name)) if !group.is_empty() && !name.is_empty() => Ok((group.into(), name)),
+        _ => Err(ProviderError::refused(format!("`{id}` does not name a group and what belongs to it"))
+            .hint(format!("write `GROUP/{what}`, by their names"))),
+    }
 }

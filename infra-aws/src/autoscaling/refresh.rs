@@ -8,18 +8,65 @@ use super::{
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext},
-    ids::LaunchTemplateVersion,
+    ids::{AlarmName, LaunchTemplateVersion},
     wait,
 };
 use aws_sdk_autoscaling::{
     Client,
     types::{
-        DesiredConfiguration, InstanceRefresh, InstanceRefreshStatus as Status, LifecycleState, RefreshPreferences,
+        AlarmSpecification, DesiredConfiguration, InstanceRefresh, InstanceRefreshStatus as Status, LifecycleState,
+        RefreshPreferences, ScaleInProtectedInstances,
     },
 };
-use infra_core::provider::{Context, ErrorKind, ProviderError};
+use infra_core::{
+    Input,
+    provider::{Context, ErrorKind, ProviderError},
+};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How another template version is rolled out. What is not given is as AWS has it by default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Refresh {
+    /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
+    /// instances before old ones go.
+    pub min_healthy_percentage: Option<u32>,
+    /// How many per cent of the desired instances there may be meanwhile, 100 to 200; 100 by default.
+    pub max_healthy_percentage: Option<u32>,
+    /// How many seconds a new instance must have been in service before the next one is replaced; the group's
+    /// `health_grace` by default, 0 in the local cloud.
+    pub instance_warmup: Option<u32>,
+    /// Whether the old version stays when the new one fails: rather than a group of both. True when not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rollback: Option<bool>,
+    /// How many per cent are replaced before it waits, growing; no waits when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<u32>,
+    /// How many seconds it waits at a checkpoint; 3600 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_delay: Option<u32>,
+    /// How many seconds it is watched when everything is replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_time: Option<u32>,
+    /// Names of alarms that fail it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<Input<AlarmName>>,
+    /// What becomes of instances that are protected from scale-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected: Option<Protected>,
+}
+
+/// What a refresh does about instances that are protected from scale-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Protected {
+    /// Replaces them like any other.
+    Refresh,
+    /// Leaves them as they are.
+    Ignore,
+    /// Waits until they are protected no more, and fails after an hour.
+    Wait,
+}
 
 /// How long a refresh, and going back if it must, may take.
 pub(super) const LIMIT: Duration = Duration::from_hours(2);
@@ -36,6 +83,7 @@ pub(super) async fn roll_out(
     inputs: &AutoScalingGroup,
 ) -> Result<(), ProviderError> {
     const ROUNDS: usize = 3;
+    let preferences = preferences(cx, inputs)?;
     for round in 1.. {
         if let Some(active) = latest(client, name).await?.filter(|refresh| !is_over(refresh)) {
             // An interrupted run may have begun it.
@@ -47,7 +95,7 @@ pub(super) async fn roll_out(
         if is_everywhere(client, name, template).await? {
             return Ok(());
         }
-        match start(cx, client, name, template, inputs).await {
+        match start(client, name, template, preferences.clone()).await {
             Ok(()) => break,
             Err(error) if round < ROUNDS && error.is(&["InstanceRefreshInProgress"]) => {}
             Err(error) => return Err(error.into()),
@@ -60,28 +108,48 @@ pub(super) async fn roll_out(
 }
 
 async fn start(
-    cx: &Context<'_, Aws>,
     client: &Client,
     name: &str,
     template: &LaunchTemplateVersion,
-    inputs: &AutoScalingGroup,
+    preferences: RefreshPreferences,
 ) -> Result<(), AwsError> {
-    let refresh = &inputs.refresh;
-    // AWS takes an upper bound only together with a lower one.
-    let least = refresh.min_healthy_percentage.or(refresh.max_healthy_percentage.map(|_| 90));
-    let preferences = RefreshPreferences::builder()
-        .auto_rollback(true)
-        .skip_matching(true)
-        .set_min_healthy_percentage(least.map(u32::cast_signed))
-        .set_max_healthy_percentage(refresh.max_healthy_percentage.map(u32::cast_signed))
-        .set_instance_warmup(warmup(cx, inputs).map(u32::cast_signed));
     let call = client
         .start_instance_refresh()
         .auto_scaling_group_name(name)
         .desired_configuration(DesiredConfiguration::builder().launch_template(specification(template)).build())
-        .preferences(preferences.build());
+        .preferences(preferences);
     call.send().await.context("StartInstanceRefresh")?;
     Ok(())
+}
+
+fn preferences(cx: &Context<'_, Aws>, inputs: &AutoScalingGroup) -> Result<RefreshPreferences, ProviderError> {
+    let refresh = &inputs.refresh;
+    // AWS takes an upper bound only together with a lower one.
+    let least = refresh.min_healthy_percentage.or(refresh.max_healthy_percentage.map(|_| 90));
+    let alarms: Vec<String> =
+        refresh.alarms.iter().map(|alarm| alarm.known().map(String::from)).collect::<Result<_, _>>()?;
+    let alarms = (!alarms.is_empty()).then(|| AlarmSpecification::builder().set_alarms(Some(alarms)).build());
+    let checkpoints: Vec<i32> = refresh.checkpoints.iter().copied().map(u32::cast_signed).collect();
+    Ok(RefreshPreferences::builder()
+        .auto_rollback(rolls_back(inputs))
+        .skip_matching(true)
+        .set_min_healthy_percentage(least.map(u32::cast_signed))
+        .set_max_healthy_percentage(refresh.max_healthy_percentage.map(u32::cast_signed))
+        .set_instance_warmup(warmup(cx, inputs).map(u32::cast_signed))
+        .set_checkpoint_percentages((!checkpoints.is_empty()).then_some(checkpoints))
+        .set_checkpoint_delay(refresh.checkpoint_delay.map(u32::cast_signed))
+        .set_bake_time(refresh.bake_time.map(u32::cast_signed))
+        .set_alarm_specification(alarms)
+        .set_scale_in_protected_instances(refresh.protected.map(|protected| match protected {
+            Protected::Refresh => ScaleInProtectedInstances::Refresh,
+            Protected::Ignore => ScaleInProtectedInstances::Ignore,
+            Protected::Wait => ScaleInProtectedInstances::Wait,
+        }))
+        .build())
+}
+
+fn rolls_back(inputs: &AutoScalingGroup) -> bool {
+    inputs.refresh.auto_rollback.unwrap_or(true)
 }
 
 fn warmup(cx: &Context<'_, Aws>, inputs: &AutoScalingGroup) -> Option<u32> {
@@ -100,7 +168,7 @@ async fn follow(
     let id = begun.instance_refresh_id().unwrap_or_default();
     // An instance has to become healthy, and then to stay so for the warm-up. AWS itself would try for an hour.
     let warmup = warmup(cx, inputs).unwrap_or(inputs.health_grace);
-    let patience = inputs.patience(cx).map(|patience| patience + Duration::from_secs(warmup.into()));
+    let patience = inputs.patience(cx).map(|patience| patience + Duration::from_secs(warmup.into()) + pauses(inputs));
     let end = Instant::now() + LIMIT;
     let mut seen = begun.clone();
     let mut moved = Instant::now();
@@ -128,16 +196,36 @@ async fn follow(
         if mark(&now) != mark(&seen) {
             moved = Instant::now();
         } else if is_stuck() {
-            let call = client.rollback_instance_refresh().auto_scaling_group_name(name);
-            match call.send().await.context("RollbackInstanceRefresh") {
-                // It was over just now, or already on its way back.
-                Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => {}
-                answer => drop(answer?),
-            }
+            give_up(client, name, inputs).await?;
             moved = Instant::now();
         }
         seen = now;
     }
+}
+
+/// Turns a refresh round, or stops it where nothing is to go back.
+async fn give_up(client: &Client, name: &str, inputs: &AutoScalingGroup) -> Result<(), AwsError> {
+    let answer = if rolls_back(inputs) {
+        let call = client.rollback_instance_refresh().auto_scaling_group_name(name);
+        call.send().await.context("RollbackInstanceRefresh").map(drop)
+    } else {
+        let call = client.cancel_instance_refresh().auto_scaling_group_name(name);
+        call.send().await.context("CancelInstanceRefresh").map(drop)
+    };
+    match answer {
+        // It was over just now, or already on its way back.
+        Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
+        answer => answer,
+    }
+}
+
+/// How long a refresh stands still on purpose.
+fn pauses(inputs: &AutoScalingGroup) -> Duration {
+    const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
+    let refresh = &inputs.refresh;
+    let checkpoint = refresh.checkpoint_delay.unwrap_or(CHECKPOINT_DELAY_SECONDS);
+    let checkpoint = if refresh.checkpoints.is_empty() { 0 } else { checkpoint };
+    Duration::from_secs(checkpoint.max(refresh.bake_time.unwrap_or(0)).into())
 }
 
 /// Ends a refresh that is not ours, and waits until it has ended.

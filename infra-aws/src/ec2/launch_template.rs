@@ -23,7 +23,7 @@ use infra_core::{
     value::{Expression, Map},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// EC2's client tokens live at least that long.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
@@ -48,6 +48,9 @@ pub struct LaunchTemplate {
     pub instance_profile: Option<Input<InstanceProfileName>>,
     /// What they run.
     pub machine: Machine,
+    /// Tags of one's own, of the template itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a [`LaunchTemplate`] tells.
@@ -72,6 +75,7 @@ impl LaunchTemplate {
             key_name: None,
             instance_profile: None,
             machine: Machine::debian(),
+            tags: BTreeMap::new(),
         }
     }
 
@@ -150,7 +154,7 @@ impl Handler for LaunchTemplate {
             .client_token(cx.operation().as_str())
             .launch_template_name(inputs.template_name(cx))
             .launch_template_data(inputs.data(region)?)
-            .tag_specifications(tags::ec2(cx, ResourceType::LaunchTemplate))
+            .tag_specifications(tags::ec2_with(cx, ResourceType::LaunchTemplate, &inputs.tags))
             .send()
             .await
             .context("CreateLaunchTemplate")?;
@@ -174,6 +178,10 @@ impl Handler for LaunchTemplate {
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
         let region = cx.region()?;
         let ec2 = cx.client().ec2(region).await;
+        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        if same_but_tags(&prior.inputs, inputs)? {
+            return Ok(prior.outputs.clone());
+        }
         let answer = ec2
             .create_launch_template_version()
             .client_token(cx.operation().as_str())
@@ -201,6 +209,19 @@ impl Handler for LaunchTemplate {
         Ok(())
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let region = cx.region()?;
+        let ec2 = cx.client().ec2(region).await;
+        let answer = found(
+            ec2.describe_launch_templates().launch_template_ids(id).send().await.context("DescribeLaunchTemplates"),
+        )?;
+        let recorded = Self { name: Some(String::new()), ..Self::new("") };
+        match answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop()) {
+            Some(template) => Ok(living(&ec2, &template, &recorded, region).await?),
+            None => Ok(None),
+        }
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
@@ -215,6 +236,15 @@ impl Handler for LaunchTemplate {
             })
         })
     }
+}
+
+/// Whether what is launched stays the same, so that no new version is needed.
+fn same_but_tags(prior: &LaunchTemplate, inputs: &LaunchTemplate) -> Result<bool, ProviderError> {
+    let plain = |inputs: &LaunchTemplate| {
+        let untagged = LaunchTemplate { tags: BTreeMap::new(), ..inputs.clone() };
+        serde_json::to_value(untagged).map_err(|error| ProviderError::refused(error.to_string()))
+    };
+    Ok(plain(prior)? == plain(inputs)?)
 }
 
 /// The template as it lives, in the words of the recorded inputs where they say the same.
@@ -265,6 +295,7 @@ fn inputs(template: &Described, version: &DescribedVersion, recorded: &LaunchTem
             .and_then(|data| data.iam_instance_profile()?.name())
             .map(|name| InstanceProfileName::from(name).into()),
         machine,
+        tags: tags::ec2_own(template.tags(), &recorded.tags),
     }
 }
 

@@ -43,7 +43,7 @@ impl Refusal {
             Protocol::Ec2 => (ec2, self.message(true)),
             Protocol::Query { .. } => (query, self.message(false)),
             Protocol::RestXml => (s3, self.message(false)),
-            Protocol::Json => (json, self.message(false)),
+            Protocol::Json(_) | Protocol::Cbor => (json, self.message(false)),
         };
         ApiError::new(code, message).with_status(status)
     }
@@ -118,6 +118,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::JsonVersion;
 
     #[test]
     fn each_protocol_has_its_own_words() {
@@ -134,7 +135,7 @@ mod tests {
             "You are not authorized to perform this operation. User: arn:aws:iam::0:user/eve is not authorized to \
              perform: ec2:RunInstances on resource: * because no identity-based policy allows the ec2:RunInstances action"
         );
-        assert_eq!(refusal.in_words_of(Protocol::Json).code, "AccessDeniedException");
+        assert_eq!(refusal.in_words_of(Protocol::Json(JsonVersion::V1_1)).code, "AccessDeniedException");
         assert_eq!(refusal.in_words_of(Protocol::RestXml).code, "AccessDenied");
     }
 }

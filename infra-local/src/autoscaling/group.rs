@@ -1,12 +1,13 @@
 //! Groups: creation, update, deletion, description.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
 use super::parse::{self, SETTINGS};
 use super::{
-    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, switch, tags, validation,
+    FILTERS, Filter, NAME, PAGES, alarms, named, named_mut, page, parse_filters, render, required, switch, tags,
+    validation,
 };
 use crate::cloud::Cloud;
 use crate::model::launch_template::TemplateReference;
@@ -75,6 +76,11 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         suspended: BTreeMap::new(),
         members: Vec::new(),
         policies: BTreeMap::new(),
+        hooks: BTreeMap::new(),
+        schedule: BTreeMap::new(),
+        collected: BTreeSet::new(),
+        balanced_only: false,
+        rebalancing: false,
         refreshes: Vec::new(),
         activities: Vec::new(),
         deleting: false,
@@ -146,7 +152,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Ok(Node::new());
     }
     if !force {
-        if group.staying().next().is_some() || group.desired > 0 {
+        if group.members.iter().any(|member| !member.lifecycle.is_leaving()) || group.desired > 0 {
             return Err(ApiError::new(
                 "ResourceInUse",
                 "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
@@ -162,7 +168,9 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named_mut(region, params)?;
     if group.members.is_empty() {
         let name = group.name.clone();
-        region.scaling.remove(&name);
+        if let Some(group) = region.scaling.remove(&name) {
+            alarms::remove_all(region, &group);
+        }
     } else {
         group.deleting = true;
         group.cause = Some(format!("At {} a user request force deleted the AutoScalingGroup.", moment(call.now)));

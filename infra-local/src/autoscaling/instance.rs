@@ -52,8 +52,9 @@ fn set_health(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
     };
     let respects = switch(params, "ShouldRespectGracePeriod")?.unwrap_or(true);
+    let clock = cloud.time_scale;
     let group = group_of(cloud.region_mut(call.region)?, id)?;
-    let grace = chrono::TimeDelta::seconds(i64::from(group.grace_seconds));
+    let grace = clock.scaled(f64::from(group.grace_seconds));
     if let Some(member) = group.member_mut(id) {
         let in_grace = member.in_service.is_none_or(|since| call.now - since < grace);
         if healthy || !(respects && in_grace && !grace.is_zero()) {

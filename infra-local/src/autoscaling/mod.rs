@@ -1,16 +1,22 @@
 //! Amazon EC2 Auto Scaling (version 2011-01-01), one file per kind.
 
 mod activity;
+pub(crate) mod alarms;
 mod group;
 mod group_settings;
+mod hook;
 mod instance;
+mod membership;
 mod parse;
 mod policy;
 mod refresh;
 mod render;
+mod schedule;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod types;
 
 use crate::model::Region;
 use crate::model::scaling::Group;
@@ -20,11 +26,16 @@ use crate::wire::{ApiError, Node, Operation, Outcome, Page, Params};
 pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     group::OPERATIONS,
     group_settings::OPERATIONS,
+    traffic::OPERATIONS,
     instance::OPERATIONS,
+    membership::OPERATIONS,
+    hook::OPERATIONS,
     activity::OPERATIONS,
     policy::OPERATIONS,
+    schedule::OPERATIONS,
     refresh::OPERATIONS,
     tags::OPERATIONS,
+    types::OPERATIONS,
 ];
 
 const PAGES: &[&str] = &["NextToken", "MaxRecords"];

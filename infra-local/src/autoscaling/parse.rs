@@ -23,10 +23,11 @@ pub(super) const SETTINGS: &[&str] = &[
     "TerminationPolicies.N",
     "NewInstancesProtectedFromScaleIn",
     "DefaultInstanceWarmup",
+    "AvailabilityZoneDistribution.CapacityDistributionStrategy",
 ];
 
 /// Policies that choose which instance ends first.
-const TERMINATION_POLICIES: &[&str] =
+pub(super) const TERMINATION_POLICIES: &[&str] =
     &["Default", "OldestInstance", "NewestInstance", "OldestLaunchTemplate", "AllocationStrategy"];
 
 /// The longest period AWS takes, in seconds.
@@ -75,6 +76,16 @@ pub(super) fn settings(group: &mut Group, region: &Region, params: &Params) -> O
     }
     if !policies.is_empty() {
         group.termination_policies = policies;
+    }
+    match params.optional("AvailabilityZoneDistribution.CapacityDistributionStrategy") {
+        None => {}
+        Some("balanced-best-effort") => group.balanced_only = false,
+        Some("balanced-only") => group.balanced_only = true,
+        Some(other) => {
+            return Err(validation(format!(
+                "CapacityDistributionStrategy is balanced-best-effort or balanced-only, not '{other}'"
+            )));
+        }
     }
     group.protects_new = switch(params, "NewInstancesProtectedFromScaleIn")?.unwrap_or(group.protects_new);
     if params.optional("VPCZoneIdentifier").is_some() || params.has_list("AvailabilityZones") {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{NAME, PAGES, named_mut, number, page, required, switch, validation};
+use super::{NAME, PAGES, alarms, named_mut, number, page, required, switch, validation};
 use crate::cloud::Cloud;
+use crate::data::groups::adjust::{self, Trigger};
 use crate::model::ACCOUNT;
+use crate::model::metrics::{Statistic, UNITS};
 use crate::model::scaling::{Adjustment, Group, Metric, Policy, PolicyKind, Step, Tracking};
 use crate::wire::{Call, Node, Operation, Outcome, Params};
 
@@ -14,6 +16,11 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("PutScalingPolicy", put, &[NAME, POLICY]),
     Operation::reads("DescribePolicies", describe, &[NAME, &["PolicyNames.N", "PolicyTypes.N"], PAGES]),
     Operation::writes("DeletePolicy", delete, &[NAME, &["PolicyName"]]),
+    Operation::writes(
+        "ExecutePolicy",
+        execute,
+        &[NAME, &["PolicyName", "HonorCooldown", "MetricValue", "BreachThreshold"]],
+    ),
 ];
 
 const POLICY: &[&str] = &[
@@ -31,11 +38,19 @@ const POLICY: &[&str] = &[
     "StepAdjustments.N.ScalingAdjustment",
     "TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType",
     "TargetTrackingConfiguration.PredefinedMetricSpecification.ResourceLabel",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.MetricName",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.Namespace",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.Dimensions.N.Name",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.Dimensions.N.Value",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.Statistic",
+    "TargetTrackingConfiguration.CustomizedMetricSpecification.Unit",
     "TargetTrackingConfiguration.TargetValue",
     "TargetTrackingConfiguration.DisableScaleIn",
 ];
 
-const ADJUSTMENT_TYPES: &[&str] = &["ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"];
+pub(super) const ADJUSTMENT_TYPES: &[&str] = &["ChangeInCapacity", "ExactCapacity", "PercentChangeInCapacity"];
+
+const PREDEFINED: &str = "PredefinedMetricSpecification";
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
@@ -44,17 +59,23 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         "TargetTrackingScaling" => PolicyKind::TargetTracking(tracking(params)?),
         "StepScaling" => PolicyKind::Step(adjustment(params, true)?),
         "SimpleScaling" => PolicyKind::Simple(adjustment(params, false)?),
+        "PredictiveScaling" => {
+            return Err(validation(
+                "The local cloud predicts nothing: there are the policy types TargetTrackingScaling, StepScaling and SimpleScaling, not PredictiveScaling",
+            ));
+        }
         other => {
             return Err(validation(format!(
                 "The local cloud has the policy types TargetTrackingScaling, StepScaling and SimpleScaling, not '{other}'"
             )));
         }
     };
-    let group = named_mut(cloud.region_mut(call.region)?, params)?;
-    let before = group.policies.get(name);
+    let region = cloud.region_mut(call.region)?;
+    let group = named_mut(region, params)?;
+    let before = group.policies.get(name).cloned();
     let mut policy = Policy {
         name: name.to_owned(),
-        arn: before.map_or_else(
+        arn: before.as_ref().map_or_else(
             || {
                 format!(
                     "arn:aws:autoscaling:{}:{ACCOUNT}:scalingPolicy:{}:autoScalingGroupName/{}:policyName/{name}",
@@ -70,13 +91,19 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         kind,
     };
     // An update keeps the alarms.
-    if let Some(PolicyKind::TargetTracking(before)) = before.map(|before| &before.kind)
+    if let Some(PolicyKind::TargetTracking(before)) = before.as_ref().map(|before| &before.kind)
         && let PolicyKind::TargetTracking(tracking) = &mut policy.kind
     {
         tracking.alarm.clone_from(&before.alarm);
     }
-    let node = Node::new().with("PolicyARN", &policy.arn).with("Alarms", alarms(&policy, &group.name, call.region));
-    group.policies.insert(name.to_owned(), policy);
+    let node =
+        Node::new().with("PolicyARN", &policy.arn).with("Alarms", alarms::render(&policy, &group.name, call.region));
+    group.policies.insert(name.to_owned(), policy.clone());
+    let group = group.name.clone();
+    if let Some(before) = before {
+        alarms::remove(region, &before, &group);
+    }
+    alarms::put(region, &group, &policy, call);
     Ok(node)
 }
 
@@ -92,29 +119,15 @@ fn tracking(params: &Params) -> Outcome<Tracking> {
     };
     let target = number(&configuration, "TargetValue", 1e-9, 1e108)?
         .ok_or_else(|| validation("TargetTrackingConfiguration.TargetValue must be specified"))?;
-    let Some(metric) = configuration.structure("PredefinedMetricSpecification") else {
-        return Err(validation(
-            "The local cloud has predefined metrics: PredefinedMetricSpecification must be specified",
-        ));
-    };
-    let label = metric.optional("ResourceLabel");
-    let metric = match (required(&metric, "PredefinedMetricType")?, label) {
-        ("ASGAverageCPUUtilization", None) => Metric::Cpu,
-        ("ASGAverageCPUUtilization", Some(_)) => {
-            return Err(validation("ResourceLabel is not allowed with ASGAverageCPUUtilization"));
-        }
-        ("ALBRequestCountPerTarget", Some(label)) if label.starts_with("app/") && label.contains("/targetgroup/") => {
-            Metric::RequestsPerTarget { label: label.to_owned() }
-        }
-        ("ALBRequestCountPerTarget", _) => {
+    let predefined = configuration.structure("PredefinedMetricSpecification");
+    let customized = configuration.structure("CustomizedMetricSpecification");
+    let metric = match (predefined, customized) {
+        (Some(metric), None) => predefined_metric(&metric)?,
+        (None, Some(metric)) => custom_metric(&metric)?,
+        _ => {
             return Err(validation(
-                "ALBRequestCountPerTarget takes a ResourceLabel like app/<balancer>/<id>/targetgroup/<target group>/<id>",
+                "Exactly one of PredefinedMetricSpecification and CustomizedMetricSpecification must be specified",
             ));
-        }
-        (other, _) => {
-            return Err(validation(format!(
-                "The local cloud has the metrics ASGAverageCPUUtilization and ALBRequestCountPerTarget, not '{other}'"
-            )));
         }
     };
     Ok(Tracking {
@@ -122,6 +135,48 @@ fn tracking(params: &Params) -> Outcome<Tracking> {
         target,
         disable_scale_in: switch(&configuration, "DisableScaleIn")?.unwrap_or(false),
         alarm: Uuid::new_v4().to_string(),
+    })
+}
+
+fn predefined_metric(metric: &Params) -> Outcome<Metric> {
+    match (required(metric, "PredefinedMetricType")?, metric.optional("ResourceLabel")) {
+        ("ASGAverageCPUUtilization", None) => Ok(Metric::Cpu),
+        ("ASGAverageCPUUtilization", Some(_)) => {
+            Err(validation("ResourceLabel is not allowed with ASGAverageCPUUtilization"))
+        }
+        ("ALBRequestCountPerTarget", Some(label)) if label.starts_with("app/") && label.contains("/targetgroup/") => {
+            Ok(Metric::RequestsPerTarget { label: label.to_owned() })
+        }
+        ("ALBRequestCountPerTarget", _) => Err(validation(
+            "ALBRequestCountPerTarget takes a ResourceLabel like app/<balancer>/<id>/targetgroup/<target group>/<id>",
+        )),
+        (other, _) => Err(validation(format!(
+            "The local cloud has the metrics ASGAverageCPUUtilization and ALBRequestCountPerTarget, not '{other}'"
+        ))),
+    }
+}
+
+fn custom_metric(metric: &Params) -> Outcome<Metric> {
+    let statistic = required(metric, "Statistic")?;
+    if statistic.starts_with('p') || Statistic::parse(statistic).is_none() {
+        return Err(validation(format!(
+            "Statistic is Average, Minimum, Maximum, SampleCount or Sum, not '{statistic}'"
+        )));
+    }
+    let unit = metric.optional("Unit");
+    if let Some(unit) = unit.filter(|unit| !UNITS.contains(unit)) {
+        return Err(validation(format!("'{unit}' is not a unit")));
+    }
+    let dimensions = metric
+        .structures("Dimensions")
+        .into_iter()
+        .map(|dimension| Ok((required(&dimension, "Name")?.to_owned(), required(&dimension, "Value")?.to_owned())));
+    Ok(Metric::Custom {
+        namespace: required(metric, "Namespace")?.to_owned(),
+        name: required(metric, "MetricName")?.to_owned(),
+        dimensions: dimensions.collect::<Outcome<_>>()?,
+        statistic: statistic.to_owned(),
+        unit: unit.map(str::to_owned),
     })
 }
 
@@ -156,14 +211,81 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
     if !steps && (!given.is_empty() || scaling_adjustment.is_none()) {
         return Err(validation("A SimpleScaling policy takes a ScalingAdjustment and no StepAdjustments"));
     }
+    check_steps(&given)?;
+    let aggregation = params.optional("MetricAggregationType");
+    if let Some(other) = aggregation.filter(|word| !steps || !["Minimum", "Maximum", "Average"].contains(word)) {
+        return Err(validation(format!(
+            "MetricAggregationType is Minimum, Maximum or Average, of StepScaling policies alone: not '{other}'"
+        )));
+    }
+    if steps && params.optional("Cooldown").is_some() {
+        return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
+    }
+    if params.optional("MinAdjustmentMagnitude").is_some() && adjustment_type != "PercentChangeInCapacity" {
+        return Err(validation("MinAdjustmentMagnitude is only allowed with PercentChangeInCapacity"));
+    }
     Ok(Adjustment {
         unit: adjustment_type.to_owned(),
         by: scaling_adjustment,
         min_magnitude: whole(params, "MinAdjustmentMagnitude")?,
         cooldown_seconds: number(params, "Cooldown", 0, 172_800)?,
-        aggregation: params.optional("MetricAggregationType").map(str::to_owned),
+        aggregation: aggregation.map(str::to_owned),
         steps: given,
     })
+}
+
+/// Steps leave no gaps and do not overlap, and only the outermost ones are open.
+fn check_steps(steps: &[Step]) -> Outcome<()> {
+    let mut sorted: Vec<&Step> = steps.iter().collect();
+    let from = |step: &Step| step.lower.unwrap_or(f64::NEG_INFINITY);
+    let to = |step: &Step| step.upper.unwrap_or(f64::INFINITY);
+    sorted.sort_by(|one, other| from(one).total_cmp(&from(other)));
+    if sorted.iter().any(|step| from(step) >= to(step)) {
+        return Err(validation("The lower bound of a step must be less than its upper bound"));
+    }
+    // Bounds are compared as they were sent: a gap however small would be one.
+    let joined = sorted.windows(2).all(|pair| to(pair[0]).total_cmp(&from(pair[1])).is_eq());
+    if !joined {
+        return Err(validation("StepAdjustments must leave no gaps and must not overlap"));
+    }
+    Ok(())
+}
+
+/// Executes a policy now, as its alarm would.
+fn execute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = required(params, "PolicyName")?;
+    let clock = cloud.time_scale;
+    let value = number(params, "MetricValue", -1e108, 1e108)?;
+    let threshold = number(params, "BreachThreshold", -1e108, 1e108)?;
+    let region = cloud.region_mut(call.region)?;
+    let (group, name) = match name.strip_prefix("arn:") {
+        Some(_) => region.scaling.values_mut().find_map(|group| {
+            let found = group.policies.values().find(|policy| policy.arn == name)?.name.clone();
+            Some((group, found))
+        }),
+        None => Some((named_mut(region, params)?, name.to_owned())),
+    }
+    .ok_or_else(|| validation(format!("No scaling policy found with name {name}")))?;
+    if let Some(PolicyKind::TargetTracking(_)) = group.policies.get(&name).map(|policy| &policy.kind) {
+        return Err(validation(format!("The policy {name} follows its target by itself and cannot be executed")));
+    }
+    let is_step = matches!(group.policies.get(&name).map(|policy| &policy.kind), Some(PolicyKind::Step(_)));
+    if is_step && (value.is_none() || threshold.is_none() || params.optional("HonorCooldown") == Some("true")) {
+        return Err(validation(
+            "A StepScaling policy is executed with MetricValue and BreachThreshold, and without HonorCooldown",
+        ));
+    }
+    if !is_step && (value.is_some() || threshold.is_some()) {
+        return Err(validation("MetricValue and BreachThreshold are of StepScaling policies alone"));
+    }
+    let trigger = Trigger {
+        who: format!("a user request executed policy {name}"),
+        values: value.zip(threshold).map(|(value, threshold)| value - threshold).into_iter().collect(),
+        honours_cooldown: switch(params, "HonorCooldown")?.unwrap_or(false),
+    };
+    adjust::execute(group, &name, &trigger, call.now, clock.0)?;
+    Ok(Node::new())
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -174,12 +296,15 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let mut groups = region.scaling.values_mut();
         groups.find_map(|group| {
             let name = group.policies.values().find(|policy| policy.arn == name)?.name.clone();
-            group.policies.remove(&name)
+            Some((group.policies.remove(&name)?, group.name.clone()))
         })
     } else {
-        named_mut(region, params)?.policies.remove(name)
+        let group = named_mut(region, params)?;
+        group.policies.remove(name).map(|policy| (policy, group.name.clone()))
     };
-    removed.map(|_| Node::new()).ok_or_else(|| validation(format!("No scaling policy found with name {name}")))
+    let (policy, group) = removed.ok_or_else(|| validation(format!("No scaling policy found with name {name}")))?;
+    alarms::remove(region, &policy, &group);
+    Ok(Node::new())
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -211,17 +336,6 @@ fn kind_name(kind: &PolicyKind) -> &'static str {
     }
 }
 
-/// The alarms that belong to a target tracking policy.
-fn alarms(policy: &Policy, group: &str, region: &str) -> Node {
-    let PolicyKind::TargetTracking(tracking) = &policy.kind else { return Node::items(Vec::<Node>::new()) };
-    let sides = if tracking.disable_scale_in { &["AlarmHigh"][..] } else { &["AlarmHigh", "AlarmLow"] };
-    Node::items(sides.iter().map(|side| {
-        let name = format!("TargetTracking-{group}-{side}-{}", tracking.alarm);
-        let arn = format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}");
-        Node::new().with("AlarmName", name).with("AlarmARN", arn)
-    }))
-}
-
 fn render(policy: &Policy, group: &Group, region: &str) -> Node {
     let node = Node::new()
         .with("AutoScalingGroupName", &group.name)
@@ -230,17 +344,29 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
         .with("PolicyType", kind_name(&policy.kind))
         .with("Enabled", policy.enabled)
         .maybe("EstimatedInstanceWarmup", policy.warmup_seconds)
-        .with("Alarms", alarms(policy, &group.name, region));
+        .with("Alarms", alarms::render(policy, &group.name, region));
     match &policy.kind {
         PolicyKind::TargetTracking(tracking) => {
-            let metric = match &tracking.metric {
-                Metric::Cpu => Node::new().with("PredefinedMetricType", "ASGAverageCPUUtilization"),
-                Metric::RequestsPerTarget { label } => {
-                    Node::new().with("PredefinedMetricType", "ALBRequestCountPerTarget").with("ResourceLabel", label)
+            let (specification, metric) = match &tracking.metric {
+                Metric::Cpu => (PREDEFINED, Node::new().with("PredefinedMetricType", "ASGAverageCPUUtilization")),
+                Metric::RequestsPerTarget { label } => (
+                    PREDEFINED,
+                    Node::new().with("PredefinedMetricType", "ALBRequestCountPerTarget").with("ResourceLabel", label),
+                ),
+                Metric::Custom { namespace, name, dimensions, statistic, unit } => {
+                    let dimensions =
+                        dimensions.iter().map(|(name, value)| Node::new().with("Name", name).with("Value", value));
+                    let metric = Node::new()
+                        .with("MetricName", name)
+                        .with("Namespace", namespace)
+                        .list("Dimensions", dimensions)
+                        .with("Statistic", statistic)
+                        .maybe("Unit", unit.as_ref());
+                    ("CustomizedMetricSpecification", metric)
                 }
             };
             let configuration = Node::new()
-                .with("PredefinedMetricSpecification", metric)
+                .with(specification, metric)
                 .with("TargetValue", tracking.target)
                 .with("DisableScaleIn", tracking.disable_scale_in);
             node.with("TargetTrackingConfiguration", configuration).list("StepAdjustments", Vec::<Node>::new())

@@ -6,7 +6,7 @@ use super::{NAME, PAGES, named, named_mut, number, page, parse, switch, validati
 use crate::cloud::Cloud;
 use crate::data::groups::roll_back;
 use crate::model::launch_template::TemplateReference;
-use crate::model::scaling::{Group, Preferences, Refresh, RefreshStatus};
+use crate::model::scaling::{Group, Preferences, Refresh, RefreshStatus, Spared};
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
@@ -26,7 +26,16 @@ const START: &[&str] = &[
     "Preferences.InstanceWarmup",
     "Preferences.SkipMatching",
     "Preferences.AutoRollback",
+    "Preferences.CheckpointPercentages.N",
+    "Preferences.CheckpointDelay",
+    "Preferences.BakeTime",
+    "Preferences.ScaleInProtectedInstances",
+    "Preferences.StandbyInstances",
+    "Preferences.AlarmSpecification.Alarms.N",
 ];
+
+/// AWS's default of `CheckpointDelay`.
+const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
 
 /// Refreshes kept of a group.
 const KEPT: usize = 50;
@@ -44,6 +53,9 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let desired = desired.map(|reference| parse::template(region, &reference)).transpose()?;
     let floats =
         |version: &Option<String>| version.as_deref().is_none_or(|version| ["$Latest", "$Default"].contains(&version));
+    if let Some(absent) = preferences.alarms.iter().find(|name| !region.watching.alarms.contains_key(*name)) {
+        return Err(validation(format!("Alarm {absent} was not found")));
+    }
     let group = named_mut(cloud.region_mut(call.region)?, params)?;
     if preferences.auto_rollback {
         let Some(desired) = &desired else {
@@ -74,6 +86,9 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         remaining: 0,
         rollback: None,
         moved: call.now,
+        checkpoints: 0,
+        paused: None,
+        baking: None,
     });
     let surplus = group.refreshes.len().saturating_sub(KEPT);
     group.refreshes.drain(..surplus);
@@ -95,13 +110,40 @@ fn preferences_of(params: &Params) -> Outcome<Preferences> {
         warmup_seconds: number(params, "InstanceWarmup", 0, 172_800)?,
         skip_matching: switch(params, "SkipMatching")?.unwrap_or(false),
         auto_rollback: switch(params, "AutoRollback")?.unwrap_or(false),
+        checkpoints: checkpoints(params)?,
+        checkpoint_delay_seconds: number(params, "CheckpointDelay", 0, 172_800)?.unwrap_or(CHECKPOINT_DELAY_SECONDS),
+        bake_seconds: number(params, "BakeTime", 0, 172_800)?,
+        protected: match params.optional("ScaleInProtectedInstances") {
+            None | Some("Wait") => Spared::Wait,
+            Some("Ignore") => Spared::Ignore,
+            Some("Refresh") => Spared::Refresh,
+            Some(other) => {
+                return Err(validation(format!("ScaleInProtectedInstances is Refresh, Ignore or Wait, not '{other}'")));
+            }
+        },
+        alarms: params.structure("AlarmSpecification").map(|alarms| alarms.texts("Alarms")).unwrap_or_default(),
     };
+    if let Some(other) = params.optional("StandbyInstances").filter(|word| *word != "Ignore") {
+        return Err(validation(format!(
+            "The local cloud leaves standby instances as they are: StandbyInstances is Ignore, not '{other}'"
+        )));
+    }
     if preferences.max_healthy_percentage - preferences.min_healthy_percentage > 100 {
         return Err(validation(
             "The difference between MaxHealthyPercentage and MinHealthyPercentage cannot be greater than 100",
         ));
     }
     Ok(preferences)
+}
+
+/// Percentages that grow, from 1 to 100.
+fn checkpoints(params: &Params) -> Outcome<Vec<u32>> {
+    let given = params.texts("CheckpointPercentages");
+    let parsed: Option<Vec<u32>> = given.iter().map(|text| text.parse().ok()).collect();
+    let parsed = parsed.filter(|all| {
+        all.iter().all(|percentage| (1..=100).contains(percentage)) && all.windows(2).all(|pair| pair[0] < pair[1])
+    });
+    parsed.ok_or_else(|| validation("CheckpointPercentages are numbers from 1 to 100 that grow"))
 }
 
 fn cancel(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -153,12 +195,21 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn render(refresh: &Refresh, group: &Group) -> Node {
     let preferences = &refresh.preferences;
+    let delay = (!preferences.checkpoints.is_empty()).then_some(preferences.checkpoint_delay_seconds);
+    let alarms =
+        (!preferences.alarms.is_empty()).then(|| Node::new().list("Alarms", preferences.alarms.iter().cloned()));
     let preferences = Node::new()
         .with("MinHealthyPercentage", preferences.min_healthy_percentage)
         .with("MaxHealthyPercentage", preferences.max_healthy_percentage)
         .maybe("InstanceWarmup", preferences.warmup_seconds)
         .with("SkipMatching", preferences.skip_matching)
-        .with("AutoRollback", preferences.auto_rollback);
+        .with("AutoRollback", preferences.auto_rollback)
+        .maybe("CheckpointDelay", delay)
+        .list("CheckpointPercentages", preferences.checkpoints.iter().copied())
+        .maybe("BakeTime", preferences.bake_seconds)
+        .with("ScaleInProtectedInstances", format!("{:?}", preferences.protected))
+        .with("StandbyInstances", "Ignore")
+        .maybe("AlarmSpecification", alarms);
     let rollback = refresh.rollback.as_ref().map(|rollback| {
         Node::new()
             .with("RollbackReason", &rollback.reason)

@@ -12,6 +12,12 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .suspended
         .iter()
         .map(|(process, reason)| Node::new().with("ProcessName", process).with("SuspensionReason", reason));
+    let strategy = if group.balanced_only { "balanced-only" } else { "balanced-best-effort" };
+    let distribution = Node::new().with("CapacityDistributionStrategy", strategy);
+    let enabled = group
+        .collected
+        .iter()
+        .map(|metric| Node::new().with("Metric", metric).with("Granularity", super::types::GRANULARITY));
     let sources = group.target_groups.iter();
     let sources = sources.map(|arn| Node::new().with("Identifier", arn).with("Type", "elbv2"));
     Node::new()
@@ -30,8 +36,9 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
         .list("Instances", members.iter().map(|member| self::member(member, region)))
         .with("CreatedTime", group.created)
         .list("SuspendedProcesses", suspended)
+        .with("AvailabilityZoneDistribution", distribution)
         .with("VPCZoneIdentifier", group.subnets.join(","))
-        .list("EnabledMetrics", Vec::<Node>::new())
+        .list("EnabledMetrics", enabled)
         .maybe("Status", group.deleting.then_some("Delete in progress"))
         .list("Tags", group.tags.iter().map(|(key, tag)| tags::render(&group.name, key, tag)))
         .list("TerminationPolicies", &group.termination_policies)
@@ -41,10 +48,13 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
 }
 
 pub(super) fn member(member: &Member, region: &Region) -> Node {
-    let template = Node::new()
-        .with("LaunchTemplateId", &member.template.id)
-        .with("LaunchTemplateName", &member.template.name)
-        .with("Version", member.template.version);
+    // What was attached was launched from none.
+    let template = (!member.template.id.is_empty()).then(|| {
+        Node::new()
+            .with("LaunchTemplateId", &member.template.id)
+            .with("LaunchTemplateName", &member.template.name)
+            .with("Version", member.template.version)
+    });
     let instance = region.instances.get(&member.instance);
     Node::new()
         .with("InstanceId", &member.instance)
@@ -52,7 +62,7 @@ pub(super) fn member(member: &Member, region: &Region) -> Node {
         .with("AvailabilityZone", &member.zone)
         .with("LifecycleState", member.lifecycle.name())
         .with("HealthStatus", if member.healthy { "Healthy" } else { "Unhealthy" })
-        .with("LaunchTemplate", template)
+        .maybe("LaunchTemplate", template)
         .with("ProtectedFromScaleIn", member.protected)
 }
 
@@ -60,8 +70,10 @@ pub(super) fn activity(activity: &Activity, group: &Group) -> Node {
     let (status, progress) = match activity.status {
         ActivityStatus::InProgress => ("InProgress", 50_u32),
         ActivityStatus::WaitingForDraining => ("WaitingForELBConnectionDraining", 20),
+        ActivityStatus::MidLifecycleAction => ("MidLifecycleAction", 60),
         ActivityStatus::Successful => ("Successful", 100),
         ActivityStatus::Failed => ("Failed", 100),
+        ActivityStatus::Cancelled => ("Cancelled", 100),
     };
     let description = match activity.status {
         ActivityStatus::WaitingForDraining => {

@@ -178,7 +178,15 @@ fn policies_are_checked_kept_and_shown() {
     assert_eq!(first.matches("<AlarmName>").count(), 2);
     let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
+    let alarms = |world: &World| world.cloud.regions["us-east-1"].watching.alarms.clone();
+    let both = alarms(&world);
+    assert_eq!(both.len(), 2);
+    assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));
+    let growing = put(&format!("{tracking}=ASGAverageCPUUtilization&TargetTrackingConfiguration.DisableScaleIn=true"));
+    world.ask("PutScalingPolicy", &growing).unwrap();
+    assert_eq!(alarms(&world).len(), 1, "what never shrinks looks at nothing low");
     world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
+    assert!(alarms(&world).is_empty(), "the policy takes its alarms with it");
     assert_eq!(code(world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
 }
 
@@ -200,4 +208,136 @@ fn groups_are_found_by_tag_and_come_in_pages() {
     let rest = world.ask("DescribeAutoScalingGroups", &format!("MaxRecords=3&NextToken={token}")).unwrap();
     assert_eq!(rest.matches("<AutoScalingGroupARN>").count(), 1);
     assert!(!rest.contains("<NextToken>"));
+}
+
+#[test]
+fn step_and_simple_policies_change_the_capacity_when_they_are_executed() {
+    let mut world = World::new();
+    let put = |name: &str, more: &str| format!("AutoScalingGroupName=g&PolicyName={name}&{more}");
+    let steps = "PolicyType=StepScaling&AdjustmentType=ChangeInCapacity&EstimatedInstanceWarmup=0\
+                 &StepAdjustments.member.1.MetricIntervalLowerBound=0&StepAdjustments.member.1.MetricIntervalUpperBound=20\
+                 &StepAdjustments.member.1.ScalingAdjustment=1&StepAdjustments.member.2.MetricIntervalLowerBound=20\
+                 &StepAdjustments.member.2.ScalingAdjustment=2";
+    world.ask("PutScalingPolicy", &put("step", steps)).unwrap();
+    let gap = steps.replace("MetricIntervalLowerBound=20", "MetricIntervalLowerBound=30");
+    assert_eq!(code(world.ask("PutScalingPolicy", &put("gap", &gap))), "ValidationError");
+    assert_eq!(code(world.ask("ExecutePolicy", &put("step", ""))), "ValidationError", "a step needs a value");
+    world.ask("ExecutePolicy", &put("step", "MetricValue=75&BreachThreshold=50")).unwrap();
+    assert_eq!(world.group().desired, 2);
+    world.group().desired = 0;
+    world.ask("ExecutePolicy", &put("step", "MetricValue=40&BreachThreshold=50")).unwrap();
+    assert_eq!(world.group().desired, 0, "no step is for values below the threshold");
+
+    let simple = "AdjustmentType=ExactCapacity&ScalingAdjustment=3&Cooldown=600";
+    world.ask("PutScalingPolicy", &put("simple", simple)).unwrap();
+    world.ask("ExecutePolicy", &put("simple", "")).unwrap();
+    assert_eq!(world.group().desired, 3);
+    let honouring = put("simple", "HonorCooldown=true");
+    assert_eq!(code(world.ask("ExecutePolicy", &honouring)), "ScalingActivityInProgress");
+    let percent = "AdjustmentType=PercentChangeInCapacity&ScalingAdjustment=-10&MinAdjustmentMagnitude=2";
+    world.ask("PutScalingPolicy", &put("percent", percent)).unwrap();
+    world.ask("ExecutePolicy", &put("percent", "")).unwrap();
+    assert_eq!(world.group().desired, 1, "at least two go");
+    world.ask("SuspendProcesses", "AutoScalingGroupName=g&ScalingProcesses.member.1=AlarmNotification").unwrap();
+    assert_eq!(code(world.ask("ExecutePolicy", &put("simple", ""))), "ValidationError");
+}
+
+#[test]
+fn scheduled_actions_are_checked_and_kept() {
+    let mut world = World::new();
+    let put = |more: &str| format!("AutoScalingGroupName=g&ScheduledActionName=morning&{more}");
+    for refused in [
+        "Recurrence=0+8+*+*+*",
+        "Recurrence=0+25+*+*+*&MinSize=1",
+        "MinSize=1",
+        "StartTime=2020-01-01T00:00:00Z&MinSize=1",
+        "Recurrence=0+8+*+*+*&MinSize=1&TimeZone=Europe/Berlin",
+        "Recurrence=0+8+*+*+*&MinSize=3&MaxSize=2",
+        "StartTime=2090-01-02T00:00:00Z&EndTime=2090-01-01T00:00:00Z&MinSize=1",
+    ] {
+        let asked = world.ask("PutScheduledUpdateGroupAction", &put(refused));
+        assert_eq!(code(asked), "ValidationError", "{refused}");
+    }
+    world.ask("PutScheduledUpdateGroupAction", &put("Recurrence=0+8+*+*+MON-FRI&MinSize=1&TimeZone=Etc/UTC")).unwrap();
+    let shown = world.ask("DescribeScheduledActions", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<Recurrence>0 8 * * MON-FRI</Recurrence>") && shown.contains("T08:00:00.000Z"), "{shown}");
+    let batch = "AutoScalingGroupName=g&ScheduledUpdateGroupActions.member.1.ScheduledActionName=once\
+                 &ScheduledUpdateGroupActions.member.1.StartTime=2090-01-01T00:00:00Z\
+                 &ScheduledUpdateGroupActions.member.1.DesiredCapacity=2\
+                 &ScheduledUpdateGroupActions.member.2.ScheduledActionName=never";
+    let failed = world.ask("BatchPutScheduledUpdateGroupAction", batch).unwrap();
+    assert!(failed.contains("<ScheduledActionName>never</ScheduledActionName>"), "{failed}");
+    assert_eq!(world.group().schedule.len(), 2);
+    world.ask("DeleteScheduledAction", &put("")).unwrap();
+    assert_eq!(code(world.ask("DeleteScheduledAction", &put(""))), "ValidationError");
+    let several = "AutoScalingGroupName=g&ScheduledActionNames.member.1=once&ScheduledActionNames.member.2=none";
+    let failed = world.ask("BatchDeleteScheduledAction", several).unwrap();
+    assert!(failed.contains("<ScheduledActionName>none</ScheduledActionName>"), "{failed}");
+    assert!(world.group().schedule.is_empty());
+}
+
+#[test]
+fn hooks_are_kept_and_only_a_wait_can_be_answered() {
+    let mut world = World::new();
+    let hook = |more: &str| format!("AutoScalingGroupName=g&LifecycleHookName=drain&{more}");
+    assert_eq!(code(world.ask("PutLifecycleHook", &hook(""))), "ValidationError", "a new hook has a transition");
+    let launching = "LifecycleTransition=autoscaling:EC2_INSTANCE_LAUNCHING";
+    for refused in ["HeartbeatTimeout=10", "DefaultResult=MAYBE", "NotificationTargetARN=arn:aws:sqs:us-east-1:1:q"] {
+        assert_eq!(code(world.ask("PutLifecycleHook", &hook(&format!("{launching}&{refused}")))), "ValidationError");
+    }
+    world.ask("PutLifecycleHook", &hook(&format!("{launching}&HeartbeatTimeout=60&NotificationMetadata=m"))).unwrap();
+    world.ask("PutLifecycleHook", &hook("DefaultResult=CONTINUE")).unwrap();
+    let shown = world.ask("DescribeLifecycleHooks", "AutoScalingGroupName=g").unwrap();
+    for part in
+        ["<HeartbeatTimeout>60<", "<GlobalTimeout>6000<", "<DefaultResult>CONTINUE<", "<NotificationMetadata>m<"]
+    {
+        assert!(shown.contains(part), "{part} not in {shown}");
+    }
+    let answer = hook("LifecycleActionResult=CONTINUE&InstanceId=i-0");
+    let error = world.ask("CompleteLifecycleAction", &answer).unwrap_err();
+    assert!(error.contains("No active Lifecycle Action found with instance ID i-0"), "{error}");
+    world.ask("DeleteLifecycleHook", &hook("")).unwrap();
+    assert_eq!(code(world.ask("DeleteLifecycleHook", &hook(""))), "ValidationError");
+}
+
+#[test]
+fn metrics_of_groups_are_switched_and_words_are_told() {
+    let mut world = World::new();
+    world.ask("EnableMetricsCollection", "AutoScalingGroupName=g&Granularity=1Minute").unwrap();
+    let all = world.group().collected.len();
+    world.ask("DisableMetricsCollection", "AutoScalingGroupName=g&Metrics.member.1=GroupMinSize").unwrap();
+    assert_eq!(world.group().collected.len(), all - 1);
+    let bad = "AutoScalingGroupName=g&Granularity=1Minute&Metrics.member.1=GroupMood";
+    assert_eq!(code(world.ask("EnableMetricsCollection", bad)), "ValidationError");
+    for (operation, word) in [
+        ("DescribeTerminationPolicyTypes", "OldestInstance"),
+        ("DescribeAdjustmentTypes", "ExactCapacity"),
+        ("DescribeScalingProcessTypes", "AZRebalance"),
+        ("DescribeLifecycleHookTypes", "EC2_INSTANCE_LAUNCHING"),
+        ("DescribeMetricCollectionTypes", "GroupStandbyInstances"),
+    ] {
+        assert!(world.ask(operation, "").unwrap().contains(word), "{operation}");
+    }
+}
+
+#[test]
+fn custom_metrics_are_tracked_and_nothing_is_predicted() {
+    let mut world = World::new();
+    let tracking = |more: &str| {
+        format!(
+            "AutoScalingGroupName=g&PolicyName=p&PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=5{more}"
+        )
+    };
+    let custom = "&TargetTrackingConfiguration.CustomizedMetricSpecification.";
+    let jobs = format!(
+        "{custom}Namespace=Shop{custom}MetricName=Jobs{custom}Statistic=Average{custom}Dimensions.member.1.Name=q{custom}Dimensions.member.1.Value=a"
+    );
+    world.ask("PutScalingPolicy", &tracking(&jobs)).unwrap();
+    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<CustomizedMetricSpecification><MetricName>Jobs</MetricName>"), "{shown}");
+    let wrong = jobs.replace("Statistic=Average", "Statistic=p99");
+    assert_eq!(code(world.ask("PutScalingPolicy", &tracking(&wrong))), "ValidationError");
+    let error =
+        world.ask("PutScalingPolicy", "AutoScalingGroupName=g&PolicyName=p&PolicyType=PredictiveScaling").unwrap_err();
+    assert!(error.contains("predicts nothing"), "{error}");
 }

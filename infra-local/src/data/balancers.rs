@@ -11,7 +11,7 @@ use super::background::PhaseWatch;
 use super::network;
 use super::proxy::{
     Algorithm, CheckPort, Endpoint, HealthCheck, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey,
-    TargetPool,
+    TargetPool, Times,
 };
 use crate::cloud::{Cloud, Shared};
 use crate::model::Region;
@@ -29,12 +29,18 @@ const DRAINING: Duration = Duration::from_millis(50);
 pub(crate) struct Traffic(Mutex<BTreeMap<String, Counts>>);
 
 /// What went to one target group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Counts {
     /// Requests that were sent on to a target.
     pub(crate) requests: u64,
     /// Connections to targets that could not be opened.
     pub(crate) connection_errors: u64,
+    /// Answers by the class of their status, from 2xx on.
+    pub(crate) responses: [u64; 4],
+    /// How long answers took to begin.
+    pub(crate) times: Times,
+    /// Clients that are connected now; of balancers alone, which stand here beside their target groups.
+    pub(crate) connections: u64,
 }
 
 impl Traffic {
@@ -118,7 +124,7 @@ impl Plane {
         });
         self.reconcile_pools(&wanted);
         let failures = self.reconcile_listeners(&wanted).await;
-        *shared.traffic().lock() = self.pools.iter().map(|(arn, pool)| (arn.clone(), pool.counts())).collect();
+        *shared.traffic().lock() = self.traffic(&wanted);
 
         let news = |cloud: &Cloud| {
             let mut draft = cloud.clone();
@@ -133,6 +139,17 @@ impl Plane {
             groups.flat_map(|group| &group.targets).any(|target| target.draining)
         });
         if draining { DRAINING } else { RETRY }
+    }
+
+    fn traffic(&self, wanted: &Wanted) -> BTreeMap<String, Counts> {
+        let mut traffic: BTreeMap<String, Counts> =
+            self.pools.iter().map(|(arn, pool)| (arn.clone(), pool.counts())).collect();
+        for (arn, listener) in &self.listeners {
+            if let Some(wanted) = wanted.listeners.get(arn) {
+                traffic.entry(wanted.balancer.clone()).or_default().connections += listener.connections();
+            }
+        }
+        traffic
     }
 
     fn reconcile_pools(&mut self, wanted: &Wanted) {

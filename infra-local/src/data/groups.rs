@@ -3,16 +3,20 @@
 //! # Layout
 //!
 //! One step is a function of the model and the time: what runs is none of its business.
-//! - [`members`]: what becomes of each instance, and how it leaves
+//! - [`schedule`]: changes the size at certain times
+//! - [`members`]: what becomes of each instance, and how it leaves; [`hooks`]: what it waits for on the way
 //! - [`refresh`]: replaces instances of an old version
-//! - [`tracking`]: follows metrics
+//! - [`tracking`]: follows metrics; [`adjust`]: does what alarms say
 //! - [`capacity`]: launches and ends instances until the number is right
 //! - [`metrics`]: what is measured
 
+pub(crate) mod adjust;
 mod capacity;
+mod hooks;
 mod members;
 mod metrics;
 mod refresh;
+mod schedule;
 #[cfg(test)]
 mod tests;
 mod tracking;
@@ -24,12 +28,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::address::AddressBlock;
 use super::background::PhaseWatch;
+use crate::autoscaling::alarms;
 use crate::cloud::{Cloud, Shared};
 use crate::ec2::launch_template;
 use crate::model::Region;
+use crate::model::clock::TimeScale;
 use crate::model::launch_template::{LaunchTemplate, TemplateReference};
+use crate::model::metrics::Metrics as Published;
 use crate::model::scaling::{Group, Lifecycle};
 use crate::wire::Outcome;
+pub(crate) use metrics::CORES_PER_VCPU;
 use metrics::Metrics;
 pub(crate) use refresh::roll_back;
 
@@ -40,6 +48,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
     let mut declared = shared.changes();
     let mut metrics = Metrics::new(time_scale);
+    let custom = shared.read(|cloud| cloud.metrics.clone());
     loop {
         declared.borrow_and_update();
         if shared.read(|cloud| cloud.regions.values().any(|region| !region.scaling.is_empty())) {
@@ -54,6 +63,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
                 addresses: shared.addresses(),
                 directory: shared.directory(),
                 metrics: &metrics,
+                custom: &custom,
             };
             shared.update(|cloud| step_all(cloud, &env));
         }
@@ -85,6 +95,22 @@ pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance:
     members::leave(group, region, instance, &members::Leaving { cause, drain: true }, now);
 }
 
+/// Takes a member out of its target groups and then lets it stand by.
+pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
+    members::deregister(group, region, instance);
+    if let Some(member) = group.member_mut(instance) {
+        member.lifecycle = Lifecycle::EnteringStandby;
+    }
+}
+
+/// Takes a member out of its target groups and then out of the group; its instance goes on.
+pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
+    members::deregister(group, region, instance);
+    if let Some(member) = group.member_mut(instance) {
+        member.lifecycle = Lifecycle::Detaching;
+    }
+}
+
 /// The template and the version that a group's reference means now. The reference bears the template's id and name.
 fn resolve<'a>(region: &'a Region, reference: &TemplateReference) -> Outcome<(&'a LaunchTemplate, u64)> {
     let name = reference.name.clone().filter(|_| reference.id.is_none());
@@ -100,17 +126,20 @@ struct Env<'a> {
     /// The cloud's directory.
     directory: &'a Path,
     metrics: &'a Metrics,
+    /// What was published.
+    custom: &'a Published,
 }
 
 impl Env<'_> {
     /// Whether one of AWS's waiting periods is over.
     fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
-        self.now - since >= scaled(f64::from(seconds), self.time_scale)
+        TimeScale(self.time_scale).over(since, seconds, self.now)
     }
 }
 
-fn scaled(seconds: f64, time_scale: f64) -> TimeDelta {
-    TimeDelta::milliseconds((seconds * 1000.0 / time_scale.max(1e-3)) as i64)
+/// One of AWS's waiting periods in real time.
+pub(crate) fn scaled(seconds: f64, time_scale: f64) -> TimeDelta {
+    TimeScale(time_scale).scaled(seconds)
 }
 
 fn step_all(cloud: &mut Cloud, env: &Env<'_>) {
@@ -129,13 +158,15 @@ fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     let Some(region) = cloud.regions.get_mut(region_name) else { return };
     // Launching needs the whole cloud, so the group is taken out of it meanwhile.
     let Some(mut group) = region.scaling.remove(name) else { return };
+    schedule::advance(&mut group, env);
     members::observe(&mut group, region, env);
     refresh::advance(&mut group, region, env);
     tracking::scale(&mut group, region, env);
     capacity::balance(&mut group, cloud, region_name, env);
-    if let Some(region) = cloud.regions.get_mut(region_name)
-        && !(group.deleting && group.members.is_empty())
-    {
+    let Some(region) = cloud.regions.get_mut(region_name) else { return };
+    if group.deleting && group.members.is_empty() {
+        alarms::remove_all(region, &group);
+    } else {
         region.scaling.insert(name.to_owned(), group);
     }
 }

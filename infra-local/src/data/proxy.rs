@@ -6,6 +6,7 @@
 //! - [`health`]: the checks, and the states a target goes through
 //! - [`listener`]: accepts clients on one port
 //! - [`forward`]: carries one request to a target and its answer back
+//! - [`times`]: how long answers took
 //! - [`body`]: streaming bodies that notice when nothing moves any more
 
 mod body;
@@ -15,7 +16,9 @@ mod listener;
 mod pool;
 #[cfg(test)]
 mod tests;
+mod times;
 
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, Matcher, TargetHealth};
 pub(crate) use listener::{ProxyListener, Route};
 pub(crate) use pool::{Algorithm, Endpoint, PoolSettings, TargetKey, TargetPool};
+pub(crate) use times::Times;

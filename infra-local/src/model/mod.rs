@@ -1,7 +1,10 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
+pub(crate) mod alarm;
 pub(crate) mod balancing;
 pub(crate) mod cidr;
+pub(crate) mod clock;
+pub(crate) mod cron;
 pub(crate) mod faults;
 pub(crate) mod gateway;
 pub(crate) mod iam;
@@ -10,6 +13,8 @@ pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
+pub(crate) mod log;
+pub(crate) mod metrics;
 pub(crate) mod parameter;
 pub(crate) mod peering;
 pub(crate) mod route_table;
@@ -46,6 +51,12 @@ pub(crate) struct Cloud {
     pub(crate) last_subnet_index: Option<u8>,
     /// The number of the newest elastic address.
     pub(crate) last_elastic_host: u8,
+    /// What was measured: not in the file, and shared by all copies.
+    #[serde(skip)]
+    pub(crate) metrics: metrics::Metrics,
+    /// How fast time passes; not in the file.
+    #[serde(skip)]
+    pub(crate) time_scale: clock::TimeScale,
 }
 
 /// What belongs to one region.
@@ -81,6 +92,9 @@ pub(crate) struct Region {
     pub(crate) balancing: balancing::Balancing,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
+    pub(crate) watching: alarm::Watching,
+    /// CloudWatch's log groups by name.
+    pub(crate) log_groups: BTreeMap<String, log::LogGroup>,
 }
 
 impl Cloud {

@@ -1,6 +1,6 @@
 //! Auto Scaling groups: what they declare, and where they are on the way there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use super::launch_template::TemplateReference;
 
 /// A group of instances of one template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Group {
     pub(crate) name: String,
     pub(crate) arn: String,
@@ -35,6 +36,20 @@ pub(crate) struct Group {
     pub(crate) suspended: BTreeMap<String, String>,
     pub(crate) members: Vec<Member>,
     pub(crate) policies: BTreeMap<String, Policy>,
+    #[serde(default)]
+    pub(crate) hooks: BTreeMap<String, Hook>,
+    /// Scheduled actions by name.
+    #[serde(default)]
+    pub(crate) schedule: BTreeMap<String, Scheduled>,
+    /// The metrics of the group itself that are published.
+    #[serde(default)]
+    pub(crate) collected: BTreeSet<String>,
+    /// Whether nothing is launched in other zones when the one that is due has no room.
+    #[serde(default)]
+    pub(crate) balanced_only: bool,
+    /// Whether one instance more than desired was launched to even the zones out.
+    #[serde(default)]
+    pub(crate) rebalancing: bool,
     /// Oldest first.
     pub(crate) refreshes: Vec<Refresh>,
     /// Oldest first.
@@ -73,6 +88,49 @@ pub(crate) struct Member {
     pub(crate) refresh: Option<String>,
     /// The activity that is under way with it.
     pub(crate) activity: String,
+    /// Hooks that have not been answered, or not acted on yet.
+    #[serde(default)]
+    pub(crate) waits: Vec<Wait>,
+}
+
+/// A lifecycle hook: an instance waits for somebody's word before it goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hook {
+    pub(crate) name: String,
+    /// At launch, or else at termination.
+    pub(crate) launching: bool,
+    pub(crate) heartbeat_seconds: u32,
+    /// Whether an instance goes on when nobody says anything.
+    pub(crate) continues: bool,
+    pub(crate) metadata: Option<String>,
+}
+
+/// An instance that waits for a hook to be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wait {
+    pub(crate) hook: String,
+    pub(crate) token: String,
+    pub(crate) began: DateTime<Utc>,
+    pub(crate) heartbeat: DateTime<Utc>,
+    /// The answer: whether to go on.
+    pub(crate) goes_on: Option<bool>,
+}
+
+/// A change of a group's size at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduled {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) start: Option<DateTime<Utc>>,
+    pub(crate) end: Option<DateTime<Utc>>,
+    /// As cron writes it; see [`super::cron`].
+    pub(crate) recurrence: Option<String>,
+    pub(crate) time_zone: Option<String>,
+    pub(crate) min: Option<u32>,
+    pub(crate) max: Option<u32>,
+    pub(crate) desired: Option<u32>,
+    /// When it is due.
+    pub(crate) next: DateTime<Utc>,
 }
 
 /// A version of a launch template.
@@ -88,11 +146,21 @@ pub(crate) struct MemberTemplate {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Lifecycle {
     Pending,
+    /// Waits for a hook.
+    PendingWait,
     InService,
+    /// Leaves its target groups for standby.
+    EnteringStandby,
+    /// Runs, but neither serves nor counts.
+    Standby,
     /// Leaves its target groups.
     Draining,
+    /// Waits for a hook.
+    TerminatingWait,
     /// Its instance ends.
     Terminating,
+    /// Leaves its target groups, and then the group.
+    Detaching,
 }
 
 /// A scaling policy.
@@ -124,7 +192,7 @@ pub(crate) struct Tracking {
     pub(crate) alarm: String,
 }
 
-/// A predefined metric.
+/// What a group follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
@@ -133,9 +201,17 @@ pub(crate) enum Metric {
     RequestsPerTarget {
         label: String,
     },
+    /// A metric of one's own.
+    Custom {
+        namespace: String,
+        name: String,
+        dimensions: BTreeMap<String, String>,
+        statistic: String,
+        unit: Option<String>,
+    },
 }
 
-/// What an alarm would do: kept and shown.
+/// What an alarm does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Adjustment {
     /// `ChangeInCapacity`, `ExactCapacity` or `PercentChangeInCapacity`.
@@ -173,6 +249,15 @@ pub(crate) struct Refresh {
     pub(crate) rollback: Option<Rollback>,
     /// When something last went forward.
     pub(crate) moved: DateTime<Utc>,
+    /// Checkpoints that were reached.
+    #[serde(default)]
+    pub(crate) checkpoints: usize,
+    /// Since when it waits at a checkpoint.
+    #[serde(default)]
+    pub(crate) paused: Option<DateTime<Utc>>,
+    /// Since when it bakes.
+    #[serde(default)]
+    pub(crate) baking: Option<DateTime<Utc>>,
 }
 
 /// How a refresh goes about it.
@@ -183,6 +268,32 @@ pub(crate) struct Preferences {
     pub(crate) warmup_seconds: Option<u32>,
     pub(crate) skip_matching: bool,
     pub(crate) auto_rollback: bool,
+    /// How much is replaced, in percent, before it waits; ascending.
+    #[serde(default)]
+    pub(crate) checkpoints: Vec<u32>,
+    #[serde(default)]
+    pub(crate) checkpoint_delay_seconds: u32,
+    /// How long it is watched when everything is replaced.
+    #[serde(default)]
+    pub(crate) bake_seconds: Option<u32>,
+    /// What becomes of instances that are protected from scale-in.
+    #[serde(default)]
+    pub(crate) protected: Spared,
+    /// Names of alarms that fail it.
+    #[serde(default)]
+    pub(crate) alarms: Vec<String>,
+}
+
+/// What a refresh does about an instance that is protected from scale-in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Spared {
+    /// Replaces it like any other.
+    Refresh,
+    /// Leaves it as it is.
+    Ignore,
+    /// Waits until it is protected no more.
+    #[default]
+    Wait,
 }
 
 /// A refresh on its way back.
@@ -201,6 +312,7 @@ pub(crate) struct Rollback {
 pub(crate) enum RefreshStatus {
     Pending,
     InProgress,
+    Baking,
     Successful,
     Failed,
     Cancelled,
@@ -229,8 +341,11 @@ pub(crate) enum ActivityStatus {
     InProgress,
     /// Requests to the instance are being finished.
     WaitingForDraining,
+    /// A hook has not been answered yet.
+    MidLifecycleAction,
     Successful,
     Failed,
+    Cancelled,
 }
 
 /// Activities kept of a group, as AWS keeps those of six weeks.
@@ -241,13 +356,27 @@ impl Lifecycle {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
+            Self::PendingWait => "Pending:Wait",
             Self::InService => "InService",
+            Self::EnteringStandby => "EnteringStandby",
+            Self::Standby => "Standby",
+            Self::TerminatingWait => "Terminating:Wait",
             Self::Draining | Self::Terminating => "Terminating",
+            Self::Detaching => "Detaching",
         }
     }
 
+    pub(crate) fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::PendingWait)
+    }
+
     pub(crate) fn is_leaving(self) -> bool {
-        matches!(self, Self::Draining | Self::Terminating)
+        matches!(self, Self::Draining | Self::TerminatingWait | Self::Terminating | Self::Detaching)
+    }
+
+    /// On standby, or on the way there.
+    pub(crate) fn is_aside(self) -> bool {
+        matches!(self, Self::EnteringStandby | Self::Standby)
     }
 }
 
@@ -257,6 +386,7 @@ impl RefreshStatus {
         match self {
             Self::Pending => "Pending",
             Self::InProgress => "InProgress",
+            Self::Baking => "Baking",
             Self::Successful => "Successful",
             Self::Failed => "Failed",
             Self::Cancelled => "Cancelled",
@@ -267,7 +397,7 @@ impl RefreshStatus {
     }
 
     pub(crate) fn is_active(self) -> bool {
-        matches!(self, Self::Pending | Self::InProgress | Self::RollbackInProgress)
+        matches!(self, Self::Pending | Self::InProgress | Self::Baking | Self::RollbackInProgress)
     }
 }
 
@@ -291,9 +421,9 @@ impl Group {
         self.refreshes.iter_mut().find(|refresh| refresh.status.is_active())
     }
 
-    /// Members that stay.
+    /// Members that count: they neither leave nor stand by.
     pub(crate) fn staying(&self) -> impl Iterator<Item = &Member> {
-        self.members.iter().filter(|member| !member.lifecycle.is_leaving())
+        self.members.iter().filter(|member| !member.lifecycle.is_leaving() && !member.lifecycle.is_aside())
     }
 
     pub(crate) fn member_mut(&mut self, instance: &str) -> Option<&mut Member> {
@@ -335,6 +465,11 @@ impl Group {
             activity.ended = Some(now);
         }
     }
+}
+
+/// What a hook may take in all: as often as it is kept waiting by heartbeats, and two days.
+pub(crate) fn global_timeout(heartbeat_seconds: u32) -> u32 {
+    heartbeat_seconds.saturating_mul(100).min(172_800)
 }
 
 /// A time as activities' causes write it.

@@ -1,9 +1,11 @@
 //! AWS's wire protocols: what a request says, and how answers and errors are written.
 
+mod cbor;
 pub(crate) mod error;
 pub(crate) mod filter;
 pub(crate) mod operation;
 pub(crate) mod query;
+pub(crate) mod shape;
 pub(crate) mod sigv4;
 pub(crate) mod xml;
 
@@ -13,6 +15,8 @@ pub(crate) use operation::{Call, Operation};
 pub(crate) use query::Params;
 pub(crate) use xml::Node;
 
+use serde_json::Value;
+
 /// The protocol a service speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -20,10 +24,19 @@ pub(crate) enum Protocol {
     Ec2,
     /// Form in, XML out; the namespace stands in the answer.
     Query { namespace: &'static str },
-    /// AWS JSON 1.1; the operation stands in `X-Amz-Target`.
-    Json,
+    /// AWS JSON; the operation stands in `X-Amz-Target`.
+    Json(JsonVersion),
+    /// Smithy's RPC v2 in CBOR; service and operation stand in the path.
+    Cbor,
     /// S3's REST XML.
     RestXml,
+}
+
+/// The versions of AWS JSON; they differ in little more than the content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JsonVersion {
+    V1_0,
+    V1_1,
 }
 
 impl Protocol {
@@ -31,26 +44,57 @@ impl Protocol {
         match self {
             Protocol::Ec2 => "text/xml;charset=UTF-8",
             Protocol::Query { .. } => "text/xml",
-            Protocol::Json => "application/x-amz-json-1.1",
+            Protocol::Json(JsonVersion::V1_0) => "application/x-amz-json-1.0",
+            Protocol::Json(JsonVersion::V1_1) => "application/x-amz-json-1.1",
+            Protocol::Cbor => "application/cbor",
             Protocol::RestXml => "application/xml",
         }
     }
 
-    /// Writes an error in this protocol's envelope.
-    pub(crate) fn error(self, error: &ApiError, request_id: &str) -> String {
+    /// Reads the body of a request to an operation that works on values.
+    pub(crate) fn read(self, body: &[u8]) -> Outcome<Value> {
         match self {
+            Protocol::Cbor => cbor::decode(body),
+            Protocol::Ec2 | Protocol::Query { .. } => Ok(shape::from_form(&Params::parse(body))),
+            Protocol::Json(_) | Protocol::RestXml => {
+                let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+                serde_json::from_slice(body).map_err(|error| {
+                    ApiError::new("SerializationException", format!("the request is not JSON: {error}"))
+                })
+            }
+        }
+    }
+
+    /// Writes the answer of an operation that works on values.
+    pub(crate) fn write(self, operation: &str, output: &Value, request_id: &str) -> Vec<u8> {
+        match self {
+            Protocol::Cbor => cbor::encode(output),
+            Protocol::Query { namespace } => {
+                xml::query_envelope(namespace, operation, request_id, &shape::to_xml(output)).into_bytes()
+            }
+            _ => output.to_string().into_bytes(),
+        }
+    }
+
+    /// Writes an error in this protocol's envelope.
+    pub(crate) fn error(self, error: &ApiError, request_id: &str) -> Vec<u8> {
+        let text = match self {
             Protocol::Ec2 => xml::ec2_error(&error.code, &error.message, request_id),
             Protocol::Query { namespace } => {
                 let kind = if error.status < 500 { "Sender" } else { "Receiver" };
                 xml::query_error(namespace, kind, &error.code, &error.message, request_id)
             }
-            Protocol::Json => serde_json::json!({"__type": error.code, "message": error.message}).to_string(),
+            Protocol::Json(_) => serde_json::json!({"__type": error.code, "message": error.message}).to_string(),
+            Protocol::Cbor => {
+                return cbor::encode(&serde_json::json!({"__type": error.code, "message": error.message}));
+            }
             Protocol::RestXml => format!(
                 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{}</Code><Message>{}</Message><RequestId>{request_id}</RequestId></Error>",
                 quick_xml::escape::escape(error.code.as_ref()),
                 quick_xml::escape::escape(error.message.as_str())
             ),
-        }
+        };
+        text.into_bytes()
     }
 }
 
@@ -61,14 +105,15 @@ mod tests {
     #[test]
     fn each_protocol_has_its_own_error_envelope() {
         let error = ApiError::new("Bad.Thing", "a & b");
+        let text = |protocol: Protocol| String::from_utf8(protocol.error(&error, "r")).unwrap_or_default();
         assert_eq!(
-            Protocol::Ec2.error(&error, "r"),
+            text(Protocol::Ec2),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error><Code>Bad.Thing</Code><Message>a &amp; b</Message></Error></Errors><RequestID>r</RequestID></Response>"
         );
         assert_eq!(
-            Protocol::Query { namespace: "urn:n" }.error(&error, "r"),
+            text(Protocol::Query { namespace: "urn:n" }),
             "<ErrorResponse xmlns=\"urn:n\"><Error><Type>Sender</Type><Code>Bad.Thing</Code><Message>a &amp; b</Message></Error><RequestId>r</RequestId></ErrorResponse>"
         );
-        assert_eq!(Protocol::Json.error(&error, "r"), r#"{"__type":"Bad.Thing","message":"a & b"}"#);
+        assert_eq!(text(Protocol::Json(JsonVersion::V1_1)), r#"{"__type":"Bad.Thing","message":"a & b"}"#);
     }
 }

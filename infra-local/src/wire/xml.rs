@@ -81,13 +81,16 @@ pub(crate) fn ec2_answer(operation: &str, request_id: &str, fields: &Node) -> St
 
 /// Writes the Query services' envelope: `<XResponse><XResult>…</XResult><ResponseMetadata/></XResponse>`.
 pub(crate) fn query_answer(namespace: &str, operation: &str, request_id: &str, fields: &Node) -> String {
-    let mut out = format!("<{operation}Response xmlns=\"{namespace}\"><{operation}Result>");
+    let mut out = String::new();
     write_content(&mut out, fields, "member");
-    let _ = write!(
-        out,
-        "</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
-    );
-    out
+    query_envelope(namespace, operation, request_id, &out)
+}
+
+/// The same around what is XML already.
+pub(crate) fn query_envelope(namespace: &str, operation: &str, request_id: &str, content: &str) -> String {
+    format!(
+        "<{operation}Response xmlns=\"{namespace}\"><{operation}Result>{content}</{operation}Result><ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
+    )
 }
 
 /// Writes EC2's error envelope.

@@ -16,7 +16,13 @@ const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
 
 /// Launches what is missing and ends what is too many.
 pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, env: &Env<'_>) {
+    if group.deleting
+        && let Some(region) = cloud.regions.get_mut(region_name)
+    {
+        end_those_aside(group, region, env);
+    }
     let wanted = if group.deleting { 0 } else { refresh::wanted(group) } as usize;
+    let wanted = wanted + usize::from(cloud.regions.get(region_name).is_some_and(|region| rebalances(group, region)));
     let staying = group.staying().count();
     if staying < wanted {
         grow(group, cloud, region_name, wanted - staying, env);
@@ -27,6 +33,37 @@ pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, e
     } else if group.active_refresh().is_none() {
         group.cause = None;
     }
+}
+
+/// What stands by does not count, but goes with its group.
+fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
+    let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
+    for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
+        let cause = "an instance was taken out of service because its group is being deleted.";
+        members::leave(group, region, &id, &Leaving { cause, drain: false }, env.now);
+    }
+}
+
+/// Whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones are
+/// uneven until the new one serves.
+fn rebalances(group: &mut Group, region: &Region) -> bool {
+    let quiet = !group.deleting
+        && group.active_refresh().is_none()
+        && group.next_launch.is_none()
+        && !["AZRebalance", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
+    let settled = group.staying().all(|member| members::serves(group, region, member));
+    if !quiet || group.rebalancing {
+        group.rebalancing = quiet && !settled;
+        return group.rebalancing;
+    }
+    let count = |zone: &String| group.staying().filter(|member| member.zone == *zone).count();
+    let counts: Vec<usize> = group.zones.iter().map(count).collect();
+    let elsewhere = group.staying().any(|member| !group.zones.contains(&member.zone));
+    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+    let uneven = most > least + 1 || elsewhere;
+    let complete = group.staying().count() == group.desired as usize;
+    group.rebalancing = uneven && settled && complete && group.staying().any(|member| !member.protected);
+    group.rebalancing
 }
 
 /// Waits longer after each launch that fails.
@@ -72,6 +109,9 @@ fn why_grow(group: &Group, missing: usize, env: &Env<'_>) -> String {
     if group.active_refresh().is_some() {
         return format!("At {now} an instance was launched in response to an instance refresh.");
     }
+    if group.rebalancing {
+        return format!("At {now} an instance was launched to aid in balancing the group's zones.");
+    }
     let Some(cause) = &group.cause else {
         return format!(
             "At {now} an instance was launched in response to an unhealthy instance needing to be replaced."
@@ -115,6 +155,7 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
         in_service: None,
         refresh,
         activity,
+        waits: Vec::new(),
     });
     Ok(())
 }
@@ -161,7 +202,7 @@ fn launch_somewhere(
                     return Ok((id, subnet));
                 }
             }
-            Err(error) if NO_ROOM.contains(&error.code.as_ref()) => last = error,
+            Err(error) if NO_ROOM.contains(&error.code.as_ref()) && !group.balanced_only => last = error,
             Err(error) => return Err(error),
         }
     }
@@ -191,7 +232,11 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
 /// Who goes first: what does not serve, then by the zone that has most, then by the group's policies.
 fn victim(group: &Group, region: &Region) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
-    let in_zone = |zone: &str| group.staying().filter(|member| member.zone == zone).count();
+    let in_zone = |zone: &str| {
+        // A zone that the group has left is emptied first.
+        let left = !group.zones.iter().any(|own| own == zone);
+        if left { usize::MAX } else { group.staying().filter(|member| member.zone == zone).count() }
+    };
     let current = super::resolve(region, &group.template).ok().map(|(template, number)| (template.id.clone(), number));
     let key = |member: &&&Member| {
         let outdated = current

@@ -3,9 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::Env;
+use super::hooks::{self, Word};
 use crate::model::Region;
 use crate::model::instance::{Instance, InstanceState};
 use crate::model::scaling::{Activity, ActivityStatus, Group, Lifecycle, Member, moment};
+
+/// What an activity says of a launch that a hook gave up.
+const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
 
 /// Takes over what happened to the members' instances: they come into service, fall ill, are gone.
 pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
@@ -13,9 +17,11 @@ pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     for id in ids {
         let Some(member) = group.member_mut(&id).cloned() else { continue };
         match member.lifecycle {
-            Lifecycle::Pending => arrive(group, region, &member, env),
+            Lifecycle::Pending | Lifecycle::PendingWait => arrive(group, region, &member, env),
             Lifecycle::InService => examine(group, region, &member, env),
-            Lifecycle::Draining => drain(group, region, &member),
+            Lifecycle::EnteringStandby | Lifecycle::Standby => stand_by(group, region, &member, env),
+            Lifecycle::Draining | Lifecycle::Detaching => drain(group, region, &member, env),
+            Lifecycle::TerminatingWait => linger(group, region, &member, env),
             Lifecycle::Terminating => depart(group, region, &member, env),
         }
     }
@@ -33,13 +39,7 @@ pub(super) struct Leaving<'a> {
 pub(super) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &Leaving<'_>, now: DateTime<Utc>) {
     let Some(member) = group.member_mut(id).cloned() else { return };
     group.end(&member.activity, ActivityStatus::Failed, Some("It was ended before".to_owned()), now);
-    let registered = registrations(group, region, id);
-    for arn in group.target_groups.clone() {
-        if let Some(target_group) = region.balancing.target_groups.get_mut(&arn) {
-            target_group.deregister(id, None);
-        }
-    }
-    let drains = leaving.drain && registered;
+    let drains = deregister(group, region, id) && leaving.drain;
     let activity = group.begin(Activity {
         id: uuid::Uuid::new_v4().to_string(),
         description: format!("Terminating EC2 instance: {id}"),
@@ -56,8 +56,33 @@ pub(super) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &
         member.lifecycle = if drains { Lifecycle::Draining } else { Lifecycle::Terminating };
     }
     if !drains {
-        end_instance(region, id);
+        terminate(group, region, id, now);
     }
+}
+
+/// Takes a member out of its target groups; false when it was in none.
+pub(super) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
+    let registered = registrations(group, region, id);
+    for arn in &group.target_groups {
+        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
+            target_group.deregister(id, None);
+        }
+    }
+    registered
+}
+
+/// Ends a member's instance, after the hooks that it has to wait for: only what has served has any.
+fn terminate(group: &mut Group, region: &mut Region, id: &str, now: DateTime<Utc>) {
+    let served = group.member_mut(id).is_some_and(|member| member.in_service.is_some());
+    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    if served && runs && hooks::begin(group, id, false, now) {
+        return;
+    }
+    if let Some(member) = group.member_mut(id) {
+        member.lifecycle = Lifecycle::Terminating;
+        member.waits.clear();
+    }
+    end_instance(region, id);
 }
 
 /// Registers a member wherever the group says.
@@ -97,13 +122,22 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
     match region.instances.get(id) {
         Some(instance) if instance.state == InstanceState::Pending => {}
         Some(instance) if instance.state == InstanceState::Running => {
-            if let Some(member) = group.member_mut(id) {
-                member.lifecycle = Lifecycle::InService;
-                member.in_service = Some(env.now);
+            let word = match member.lifecycle {
+                Lifecycle::Pending if hooks::begin(group, id, true, env.now) => Word::Waiting,
+                Lifecycle::Pending => Word::GoOn,
+                _ => hooks::word(group, member, env),
+            };
+            match word {
+                Word::Waiting => {}
+                Word::GoOn => serve(group, region, member, env),
+                Word::Abandon => {
+                    group.end(&member.activity, ActivityStatus::Cancelled, Some(ABANDONED.to_owned()), env.now);
+                    super::capacity::back_off(group, env);
+                    let cause =
+                        "an instance was taken out of service because its launch was abandoned by a lifecycle hook.";
+                    leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+                }
             }
-            group.end(&member.activity, ActivityStatus::Successful, None, env.now);
-            group.failures = 0;
-            register(group, region, id);
         }
         gone => {
             let reason = gone.and_then(|instance| instance.reason.as_ref());
@@ -114,6 +148,18 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
             leave(group, region, id, &Leaving { cause, drain: false }, env.now);
         }
     }
+}
+
+/// Brings a member into service.
+fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    if let Some(member) = group.member_mut(&member.instance) {
+        member.lifecycle = Lifecycle::InService;
+        member.in_service = Some(env.now);
+        member.waits.clear();
+    }
+    group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+    group.failures = 0;
+    register(group, region, &member.instance);
 }
 
 fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
@@ -147,19 +193,55 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     }
 }
 
-fn drain(group: &mut Group, region: &mut Region, member: &Member) {
+/// Lets a member stand by once it has left its target groups; what is gone meanwhile leaves the group.
+fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
-    let finished =
-        group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
-            let mut targets = target_group.targets.iter().filter(|target| target.id == *id);
-            targets.all(|target| target.drained)
-        });
-    if finished {
+    if region.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
+        let cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
+        leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+    } else if member.lifecycle == Lifecycle::EnteringStandby && is_drained(group, region, id) {
         if let Some(member) = group.member_mut(id) {
-            member.lifecycle = Lifecycle::Terminating;
+            member.lifecycle = Lifecycle::Standby;
         }
-        end_instance(region, id);
+        group.end(&member.activity, ActivityStatus::Successful, None, env.now);
     }
+}
+
+fn is_drained(group: &Group, region: &Region, id: &str) -> bool {
+    group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
+        let mut targets = target_group.targets.iter().filter(|target| target.id == *id);
+        targets.all(|target| target.drained)
+    })
+}
+
+fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    if !is_drained(group, region, id) {
+        return;
+    }
+    if member.lifecycle == Lifecycle::Detaching {
+        group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+        group.members.retain(|other| other.instance != *id);
+        if let Some(instance) = region.instances.get_mut(id) {
+            instance.tags.remove("aws:autoscaling:groupName");
+        }
+    } else {
+        terminate(group, region, id, env.now);
+    }
+}
+
+/// Waits for hooks before the end; either answer leads to it.
+fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    if runs && !group.deleting && hooks::word(group, member, env) == Word::Waiting {
+        return;
+    }
+    if let Some(member) = group.member_mut(id) {
+        member.lifecycle = Lifecycle::Terminating;
+        member.waits.clear();
+    }
+    end_instance(region, id);
 }
 
 fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {

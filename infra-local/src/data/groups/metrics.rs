@@ -12,7 +12,7 @@ use crate::data::process;
 use crate::ec2::instance_type::InstanceType;
 
 /// The share of a core that passes for one vCPU: a laptop is no data centre.
-const CORES_PER_VCPU: f64 = 0.125;
+pub(crate) const CORES_PER_VCPU: f64 = 0.125;
 
 /// AWS's longest evaluation, and so what is kept.
 const KEPT_SECONDS: f64 = 900.0;

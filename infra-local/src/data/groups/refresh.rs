@@ -4,9 +4,10 @@ use super::Env;
 use super::members::{self, Leaving};
 use crate::data::console;
 use crate::model::Region;
+use crate::model::alarm::AlarmState;
 use crate::model::instance::ServiceState;
 use crate::model::launch_template::TemplateReference;
-use crate::model::scaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Rollback};
+use crate::model::scaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Rollback, Spared};
 
 /// How long a refresh may go without any progress; a bound on real processes, so no time scale shortens it.
 const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
@@ -20,7 +21,7 @@ const LOG_LINES: usize = 8;
 /// How many instances a group should have now: during a refresh some more than its desired capacity.
 pub(super) fn wanted(group: &Group) -> u32 {
     let Some(refresh) = group.active_refresh() else { return group.desired };
-    if refresh.status == RefreshStatus::Pending {
+    if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
         return group.desired;
     }
     group.desired + Room::of(group, refresh).surge.min(refresh.remaining)
@@ -29,7 +30,7 @@ pub(super) fn wanted(group: &Group) -> u32 {
 /// What the group launches now, and on which refresh's behalf.
 pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
     match group.active_refresh() {
-        Some(refresh) if refresh.status == RefreshStatus::InProgress => {
+        Some(refresh) if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) => {
             (refresh.desired.clone().unwrap_or_else(|| group.template.clone()), Some(refresh.id.clone()))
         }
         _ => (group.template.clone(), None),
@@ -83,9 +84,12 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
         fail(group, &refresh, reason, env);
         return;
     }
-    if outdated.is_empty() {
+    if pauses(group, env) {
+        return;
+    }
+    if outdated.is_empty() || is_at_last_checkpoint(&refresh) {
         let ready = group.staying().filter(|member| is_ready(group, region, member, env)).count();
-        if ready >= group.desired as usize {
+        if ready >= group.desired as usize && has_baked(group, env) {
             succeed(group, &refresh, env);
         }
         return;
@@ -110,10 +114,10 @@ fn replace(
 ) -> bool {
     let room = Room::of(group, refresh);
     let mut ready = group.staying().filter(|member| is_ready(group, region, member, env)).count() as u32;
-    outdated.retain(|member| !member.protected);
+    outdated.retain(|member| !member.protected || refresh.preferences.protected == Spared::Refresh);
     outdated.sort_by_key(|member| (is_ready(group, region, member, env), member.launched));
     let mut any = false;
-    for member in outdated {
+    for member in outdated.into_iter().take(until_checkpoint(refresh)) {
         if is_ready(group, region, &member, env) {
             if ready <= room.least {
                 break;
@@ -140,12 +144,69 @@ fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
         .filter(|member| match refresh.status {
             RefreshStatus::RollbackInProgress => launched_by_it(member),
             _ => {
-                let skipped = refresh.preferences.skip_matching && matches(member);
+                let skipped = refresh.preferences.skip_matching && matches(member)
+                    || member.protected && refresh.preferences.protected == Spared::Ignore;
                 !launched_by_it(member) && !skipped
             }
         })
         .cloned()
         .collect()
+}
+
+/// How many more members may be replaced before the next checkpoint; going back knows none.
+fn until_checkpoint(refresh: &Refresh) -> usize {
+    let next = refresh.preferences.checkpoints.get(refresh.checkpoints);
+    let Some(percentage) = next.filter(|_| refresh.status == RefreshStatus::InProgress) else { return usize::MAX };
+    let replaced = (refresh.total * percentage).div_ceil(100);
+    refresh.remaining.saturating_sub(refresh.total.saturating_sub(replaced)) as usize
+}
+
+fn is_at_last_checkpoint(refresh: &Refresh) -> bool {
+    let count = refresh.preferences.checkpoints.len();
+    count > 0 && refresh.checkpoints >= count && refresh.status != RefreshStatus::RollbackInProgress
+}
+
+/// Whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
+fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
+    let Some(active) = group.active_refresh_mut().filter(|active| active.status == RefreshStatus::InProgress) else {
+        return false;
+    };
+    if let Some(since) = active.paused {
+        if !env.over(since, active.preferences.checkpoint_delay_seconds) {
+            active.moved = env.now;
+            return true;
+        }
+        active.paused = None;
+        active.checkpoints += 1;
+    }
+    let next = active.preferences.checkpoints.get(active.checkpoints).copied();
+    let reached = next.is_some_and(|percentage| active.percentage() >= percentage);
+    let is_last = active.checkpoints + 1 >= active.preferences.checkpoints.len();
+    if reached && is_last {
+        // Nothing comes after it that would have to wait.
+        active.checkpoints += 1;
+    } else if reached {
+        active.paused = Some(env.now);
+        active.reason = Some(format!(
+            "Checkpoint reached: {}% of the instances are replaced. The refresh goes on after {} seconds.",
+            active.percentage(),
+            active.preferences.checkpoint_delay_seconds
+        ));
+    }
+    reached && !is_last
+}
+
+/// Whether the refresh was watched for long enough since everything is replaced.
+fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
+    let Some(active) = group.active_refresh_mut().filter(|active| active.status != RefreshStatus::RollbackInProgress)
+    else {
+        return true;
+    };
+    let Some(seconds) = active.preferences.bake_seconds.filter(|seconds| *seconds > 0) else { return true };
+    let since = *active.baking.get_or_insert(env.now);
+    active.status = RefreshStatus::Baking;
+    active.moved = env.now;
+    env.over(since, seconds)
 }
 
 /// Whether a member serves and, when new, has done so for the warm-up.
@@ -158,7 +219,12 @@ fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> b
 
 /// Why the refresh cannot go on.
 fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> Option<String> {
-    if refresh.status == RefreshStatus::InProgress {
+    if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) {
+        let rings =
+            |name: &&String| region.watching.alarms.get(*name).is_some_and(|alarm| alarm.state == AlarmState::Alarm);
+        if let Some(alarm) = refresh.preferences.alarms.iter().find(rings) {
+            return Some(format!("The alarm {alarm} is in the state ALARM"));
+        }
         let fresh = group.members.iter().filter(|member| member.refresh.as_ref() == Some(&refresh.id));
         for member in fresh {
             if let Some(why) = trouble(group, region, member, env) {
@@ -248,6 +314,7 @@ pub(crate) fn roll_back(group: &mut Group, reason: String, now: chrono::DateTime
         });
         active.reason = Some(reason);
         active.status = RefreshStatus::RollbackInProgress;
+        active.paused = None;
         active.moved = now;
     }
 }

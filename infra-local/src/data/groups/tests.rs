@@ -1,6 +1,8 @@
 //! Groups step by step, with instances and health checks played by the test.
 #![allow(clippy::unwrap_used)]
 
+mod lifecycle;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -9,7 +11,7 @@ use crate::model::image::images;
 use crate::model::instance::{InstanceState, Service, ServiceState, StateReason};
 use crate::model::launch_template::{LaunchData, TemplateVersion};
 use crate::model::scaling::{
-    ActivityStatus, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Tracking,
+    ActivityStatus, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
 };
 
 const REGION: &str = "us-east-1";
@@ -93,6 +95,7 @@ impl World {
             addresses: &self.addresses,
             directory: self.directory.path(),
             metrics: &self.metrics,
+            custom: &self.cloud.metrics.clone(),
         };
         step_all(&mut self.cloud, &env);
         let boots_well = self.boots_well;
@@ -149,6 +152,9 @@ impl World {
             remaining: 0,
             rollback: None,
             moved: self.now,
+            checkpoints: 0,
+            paused: None,
+            baking: None,
         };
         self.group().refreshes.push(refresh);
     }
@@ -169,6 +175,11 @@ fn preferences() -> Preferences {
         warmup_seconds: Some(0),
         skip_matching: true,
         auto_rollback: true,
+        checkpoints: Vec::new(),
+        checkpoint_delay_seconds: 0,
+        bake_seconds: None,
+        protected: Spared::Wait,
+        alarms: Vec::new(),
     }
 }
 
@@ -196,6 +207,11 @@ fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
         suspended: BTreeMap::new(),
         members: Vec::new(),
         policies: BTreeMap::new(),
+        hooks: BTreeMap::new(),
+        schedule: BTreeMap::new(),
+        collected: std::collections::BTreeSet::new(),
+        balanced_only: false,
+        rebalancing: false,
         refreshes: Vec::new(),
         activities: Vec::new(),
         deleting: false,

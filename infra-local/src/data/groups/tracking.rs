@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::{Env, scaled};
 use crate::model::Region;
+use crate::model::metrics::{MetricName, Statistic};
 use crate::model::scaling::{Group, Lifecycle, Member, Metric, Policy, PolicyKind, Tracking};
 
 /// What has to be above the target to scale out, in AWS's seconds.
@@ -130,6 +131,17 @@ fn value(
                     && arn.rsplit(':').next().is_some_and(|name| label.ends_with(name))
             })?;
             Some(env.metrics.requests(arn, period)? / warm.len() as f64)
+        }
+        Metric::Custom { namespace, name, dimensions, statistic, unit } => {
+            let name = MetricName {
+                region: region.name.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+                dimensions: dimensions.clone(),
+            };
+            // One period that ends now: multiples of its length would begin elsewhere.
+            let found = env.custom.periods(&name, unit.as_deref(), env.now - period, env.now, TimeDelta::days(36_500));
+            found.first()?.statistic(Statistic::parse(statistic)?)
         }
     }
 }

@@ -106,10 +106,12 @@ impl Job {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for target in pool.candidates() {
             let in_flight = target.begin();
+            let begun = Instant::now();
             if let Some(mut sender) = target.idle_connection() {
                 match exchange(&mut sender, request, activity, idle_timeout).await {
                     Ok(response) => {
                         pool.count_request();
+                        pool.count_answer(response.status(), begun.elapsed());
                         return Ok(Sent { response, sender, target, in_flight });
                     }
                     Err(Unanswered::Unsent(unsent)) => request = *unsent,
@@ -133,9 +135,12 @@ impl Job {
                     continue;
                 }
             };
+            // Time that went into connecting is not the target's.
+            let begun = Instant::now();
             match exchange(&mut sender, request, activity, idle_timeout).await {
                 Ok(response) => {
                     pool.count_request();
+                    pool.count_answer(response.status(), begun.elapsed());
                     return Ok(Sent { response, sender, target, in_flight });
                 }
                 Err(Unanswered::Unsent(unsent)) => {

@@ -36,6 +36,7 @@ pub(crate) struct ProxyListener {
     address: SocketAddr,
     route: Arc<Mutex<Arc<Route>>>,
     stop: watch::Sender<bool>,
+    places: Arc<Semaphore>,
 }
 
 impl ProxyListener {
@@ -45,13 +46,19 @@ impl ProxyListener {
         let address = listener.local_addr()?;
         let route = Arc::new(Mutex::new(Arc::new(route)));
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(accept(listener, address, Arc::clone(&route), stopped));
-        Ok(Self { address, route, stop })
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        tokio::spawn(accept(listener, address, Arc::clone(&route), Arc::clone(&places), stopped));
+        Ok(Self { address, route, stop, places })
     }
 
     /// Sends requests that begin from now on elsewhere; clients stay connected.
     pub(crate) fn set_route(&self, route: Route) {
         *lock(&self.route) = Arc::new(route);
+    }
+
+    /// How many clients are connected. The place that waits for the next one is not taken yet.
+    pub(crate) fn connections(&self) -> u64 {
+        (CONNECTIONS - self.places.available_permits()).saturating_sub(1) as u64
     }
 
     /// Where it listens.
@@ -70,9 +77,9 @@ async fn accept(
     listener: TcpListener,
     address: SocketAddr,
     route: Arc<Mutex<Arc<Route>>>,
+    places: Arc<Semaphore>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             () = stops(&mut stopped) => return,

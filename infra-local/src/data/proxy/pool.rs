@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::StatusCode;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use super::super::balancers::Counts;
 use super::body::ProxyBody;
 use super::health::{self, Failure, HealthCheck, HealthState, TargetHealth, Verdict};
+use super::times::Times;
 
 /// How often a target that was never healthy is asked, so that starting up takes no longer than the service does.
 const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
@@ -83,6 +85,15 @@ struct Inner {
     turn: AtomicUsize,
     requests: AtomicU64,
     connection_errors: AtomicU64,
+    answers: Mutex<Answers>,
+}
+
+/// What targets answered.
+#[derive(Default)]
+struct Answers {
+    /// By class, from 2xx on.
+    classes: [u64; 4],
+    times: Times,
 }
 
 impl TargetPool {
@@ -99,6 +110,7 @@ impl TargetPool {
             turn: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             connection_errors: AtomicU64::new(0),
+            answers: Mutex::default(),
         }))
     }
 
@@ -152,7 +164,11 @@ impl TargetPool {
 
     /// What went to the targets so far.
     pub(crate) fn counts(&self) -> Counts {
+        let answers = lock(&self.0.answers);
         Counts {
+            responses: answers.classes,
+            times: answers.times,
+            connections: 0,
             requests: self.0.requests.load(Ordering::Relaxed),
             connection_errors: self.0.connection_errors.load(Ordering::Relaxed),
         }
@@ -160,6 +176,16 @@ impl TargetPool {
 
     pub(super) fn count_request(&self) {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answer of a target, and how long it took to begin.
+    pub(super) fn count_answer(&self, status: StatusCode, took: Duration) {
+        let mut answers = lock(&self.0.answers);
+        let class = usize::from(status.as_u16() / 100).checked_sub(2);
+        if let Some(count) = class.and_then(|class| answers.classes.get_mut(class)) {
+            *count += 1;
+        }
+        answers.times.count(took.as_secs_f64());
     }
 
     pub(super) fn count_connection_error(&self) {

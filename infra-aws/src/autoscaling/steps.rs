@@ -1,0 +1,190 @@
+//! Steps of a scaling policy: more the further a metric is beyond its alarm's threshold.
+
+use aws_sdk_autoscaling::types::{ScalingPolicy as Described, StepAdjustment};
+use infra_core::provider::Problem;
+use serde::{Deserialize, Serialize};
+
+/// Steps that leave no gap between them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Steps {
+    /// What the numbers of the steps are.
+    pub adjustment: Adjustment,
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// How many instances a change by per cent has at least.
+    pub min_magnitude: Option<u32>,
+    /// What counts of the alarm's values; AWS's default is the average.
+    pub aggregation: Option<Aggregation>,
+}
+
+/// What the number of a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Adjustment {
+    /// So many instances more, or fewer.
+    Change,
+    /// So many instances.
+    Exact,
+    /// So many per cent of the instances more, or fewer.
+    Percent,
+}
+
+/// What counts of several values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Aggregation {
+    /// The least.
+    Minimum,
+    /// The greatest.
+    Maximum,
+    /// Their average.
+    Average,
+}
+
+/// What to do while a metric is so far beyond its alarm's threshold.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// From where on; without an end when not given.
+    pub from: Option<f64>,
+    /// Up to where; without an end when not given.
+    pub to: Option<f64>,
+    /// By how much, or to how many.
+    pub by: i32,
+}
+
+impl Step {
+    /// From `from` up to `to` beyond the threshold; below it, both are negative.
+    pub fn between(from: f64, to: f64, by: i32) -> Self {
+        Self { from: Some(from), to: Some(to), by }
+    }
+
+    /// From `from` beyond the threshold on.
+    pub fn above(from: f64, by: i32) -> Self {
+        Self { from: Some(from), to: None, by }
+    }
+
+    /// Up to `to` beyond the threshold; below it, `to` is negative.
+    pub fn below(to: f64, by: i32) -> Self {
+        Self { from: None, to: Some(to), by }
+    }
+}
+
+impl Steps {
+    /// So many instances more, or fewer, at each step.
+    pub fn changing(steps: impl IntoIterator<Item = Step>) -> Self {
+        let steps = steps.into_iter().collect();
+        Self { adjustment: Adjustment::Change, steps, min_magnitude: None, aggregation: None }
+    }
+
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut sorted: Vec<(f64, f64)> = self
+            .steps
+            .iter()
+            .map(|step| (step.from.unwrap_or(f64::NEG_INFINITY), step.to.unwrap_or(f64::INFINITY)))
+            .collect();
+        sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let joined = sorted.windows(2).all(|pair| pair[0].1.total_cmp(&pair[1].0).is_eq());
+        if sorted.is_empty() || !joined || sorted.iter().any(|(from, to)| from.is_nan() || to.is_nan() || from >= to) {
+            let text = "there is at least one step, each ends behind its beginning, and the next begins where it ends";
+            problems.push(Problem::new("scaling.steps.steps", text));
+        }
+        if self.min_magnitude.is_some() && self.adjustment != Adjustment::Percent {
+            let text = "only a change by per cent has a least magnitude";
+            problems.push(Problem::new("scaling.steps.min_magnitude", text));
+        }
+        problems
+    }
+
+    pub(super) fn adjustments(&self) -> Vec<StepAdjustment> {
+        let step = |step: &Step| {
+            StepAdjustment::builder()
+                .set_metric_interval_lower_bound(step.from)
+                .set_metric_interval_upper_bound(step.to)
+                .scaling_adjustment(step.by)
+                .build()
+        };
+        self.steps.iter().map(step).collect()
+    }
+
+    /// The steps of a policy that lives, in the recorded order where they are the same.
+    pub(super) fn of(policy: &Described, recorded: Option<&Self>) -> Self {
+        let step = |step: &StepAdjustment| Step {
+            from: step.metric_interval_lower_bound(),
+            to: step.metric_interval_upper_bound(),
+            by: step.scaling_adjustment().unwrap_or_default(),
+        };
+        let mut steps: Vec<Step> = policy.step_adjustments().iter().map(step).collect();
+        if let Some(recorded) = recorded
+            && recorded.steps.len() == steps.len()
+            && recorded.steps.iter().all(|step| steps.contains(step))
+        {
+            steps.clone_from(&recorded.steps);
+        }
+        let aggregation = match policy.metric_aggregation_type() {
+            Some("Minimum") => Some(Aggregation::Minimum),
+            Some("Maximum") => Some(Aggregation::Maximum),
+            // AWS tells its default as well.
+            Some(_) if recorded.is_some_and(|recorded| recorded.aggregation.is_none()) => None,
+            Some(_) => Some(Aggregation::Average),
+            None => None,
+        };
+        Self {
+            adjustment: match policy.adjustment_type() {
+                Some("ExactCapacity") => Adjustment::Exact,
+                Some("PercentChangeInCapacity") => Adjustment::Percent,
+                _ => Adjustment::Change,
+            },
+            steps,
+            min_magnitude: policy.min_adjustment_magnitude().map(i32::cast_unsigned),
+            aggregation,
+        }
+    }
+}
+
+impl Adjustment {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Change => "ChangeInCapacity",
+            Self::Exact => "ExactCapacity",
+            Self::Percent => "PercentChangeInCapacity",
+        }
+    }
+}
+
+impl Aggregation {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Minimum => "Minimum",
+            Self::Maximum => "Maximum",
+            Self::Average => "Average",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_leave_no_gap() {
+        let steps = |steps: &[Step]| Steps::changing(steps.iter().copied()).problems();
+        assert!(steps(&[Step::between(0.0, 20.0, 1), Step::above(20.0, 3)]).is_empty());
+        assert!(steps(&[Step::below(-20.0, -2), Step::between(-20.0, 0.0, -1)]).is_empty());
+        for bad in [&[][..], &[Step::between(0.0, 10.0, 1), Step::above(20.0, 3)], &[Step::between(5.0, 5.0, 1)]] {
+            assert_eq!(steps(bad)[0].property, "scaling.steps.steps", "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn living_steps_are_told_in_the_recorded_order() {
+        let steps = Steps::changing([Step::above(20.0, 3), Step::between(0.0, 20.0, 1)]);
+        let lives = Described::builder()
+            .policy_name("scale-abc")
+            .adjustment_type("ChangeInCapacity")
+            .metric_aggregation_type("Average")
+            .set_step_adjustments(Some(steps.adjustments().into_iter().rev().collect()))
+            .build();
+        assert_eq!(Steps::of(&lives, Some(&steps)), steps);
+    }
+}

@@ -1,0 +1,177 @@
+//! What the operations take, refuse and remember.
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+use crate::cloud::Cloud;
+use crate::data::address::AddressBlock;
+use crate::wire::operation::Run;
+
+struct World {
+    cloud: Cloud,
+    addresses: AddressBlock,
+    directory: tempfile::TempDir,
+    now: DateTime<Utc>,
+}
+
+impl World {
+    /// With the stream `s` in the group `g`.
+    fn new() -> Self {
+        let mut cloud = Cloud::default();
+        cloud.add_missing_regions();
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut world = Self { cloud, addresses, directory, now };
+        world.ask("CreateLogGroup", json!({"logGroupName": "g", "tags": {"team": "shop"}})).unwrap();
+        world.ask("CreateLogStream", json!({"logGroupName": "g", "logStreamName": "s"})).unwrap();
+        world
+    }
+
+    fn ask(&mut self, name: &str, mut input: Value) -> Result<Value, String> {
+        let operation =
+            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
+        let checked = operation.check(&mut input);
+        let call = Call {
+            input,
+            region: "us-east-1",
+            access_key: "key",
+            now: self.now,
+            addresses: &self.addresses,
+            directory: self.directory.path(),
+        };
+        let answer = checked.and_then(|()| match operation.run {
+            Run::Reads(run) => run(&self.cloud, &call),
+            Run::Writes(run) => {
+                let mut draft = self.cloud.clone();
+                let answer = run(&mut draft, &call)?;
+                self.cloud = draft;
+                Ok(answer)
+            }
+        });
+        answer.map_err(|error| format!("{}: {}", error.code, error.message))
+    }
+
+    /// Logs messages, a second apart, from `seconds` before now on.
+    fn log(&mut self, seconds: i64, messages: &[&str]) -> Value {
+        let from = self.now.timestamp_millis() - seconds * 1000;
+        let events: Vec<Value> = (0..)
+            .zip(messages)
+            .map(|(second, message)| json!({"timestamp": from + second * 1000, "message": message}))
+            .collect();
+        self.ask("PutLogEvents", json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events})).unwrap()
+    }
+}
+
+fn code(answer: Result<Value, String>) -> String {
+    answer.unwrap_err().split(':').next().unwrap().to_owned()
+}
+
+fn messages(answer: &Value) -> Vec<&str> {
+    answer["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn groups_and_streams_come_and_go() {
+    let mut world = World::new();
+    assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "g"}))), "ResourceAlreadyExistsException");
+    assert_eq!(code(world.ask("CreateLogGroup", json!({"logGroupName": "a b"}))), "InvalidParameterException");
+    let stream = json!({"logGroupName": "g", "logStreamName": "s"});
+    assert_eq!(code(world.ask("CreateLogStream", stream.clone())), "ResourceAlreadyExistsException");
+    assert_eq!(
+        code(world.ask("CreateLogGroup", json!({"logGroupName": "k", "kmsKeyId": "k"}))),
+        "UnsupportedParameter"
+    );
+    for days in [json!(2), json!(0)] {
+        let policy = json!({"logGroupName": "g", "retentionInDays": days});
+        assert_eq!(code(world.ask("PutRetentionPolicy", policy)), "InvalidParameterException");
+    }
+    world.ask("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 7})).unwrap();
+    let shown = world.ask("DescribeLogGroups", json!({"logGroupNamePrefix": "g"})).unwrap();
+    assert_eq!(shown["logGroups"][0]["retentionInDays"], 7);
+    assert_eq!(shown["logGroups"][0]["arn"], "arn:aws:logs:us-east-1:000000000000:log-group:g:*");
+    world.log(10, &["hello"]);
+    world.ask("DeleteLogStream", stream.clone()).unwrap();
+    assert_eq!(code(world.ask("DeleteLogStream", stream)), "ResourceNotFoundException");
+    assert_eq!(std::fs::read_dir(world.directory.path().join("logs")).unwrap().count(), 0);
+    world.ask("DeleteLogGroup", json!({"logGroupName": "g"})).unwrap();
+    assert_eq!(code(world.ask("DescribeLogStreams", json!({"logGroupName": "g"}))), "ResourceNotFoundException");
+}
+
+#[test]
+fn events_are_read_forwards_backwards_and_by_pattern() {
+    let mut world = World::new();
+    world.log(5, &["d", "e ERROR"]);
+    world.log(60, &["a", "b ERROR", "c"]);
+    let get = |more: Value| {
+        let mut request = json!({"logGroupName": "g", "logStreamName": "s"});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        request
+    };
+    let first = world.ask("GetLogEvents", get(json!({"startFromHead": true, "limit": 2}))).unwrap();
+    assert_eq!(messages(&first), ["a", "b ERROR"]);
+    let next = world.ask("GetLogEvents", get(json!({"nextToken": first["nextForwardToken"]}))).unwrap();
+    assert_eq!(messages(&next), ["c", "d", "e ERROR"]);
+    let end = world.ask("GetLogEvents", get(json!({"nextToken": next["nextForwardToken"]}))).unwrap();
+    assert_eq!(end["nextForwardToken"], next["nextForwardToken"], "the end shows itself by the same token");
+    let last = world.ask("GetLogEvents", get(json!({"limit": 2}))).unwrap();
+    assert_eq!(messages(&last), ["d", "e ERROR"]);
+    let before = world.ask("GetLogEvents", get(json!({"limit": 2, "nextToken": last["nextBackwardToken"]}))).unwrap();
+    assert_eq!(messages(&before), ["b ERROR", "c"]);
+
+    let found =
+        world.ask("FilterLogEvents", json!({"logGroupName": "g", "filterPattern": "ERROR", "limit": 1})).unwrap();
+    assert_eq!(messages(&found), ["b ERROR"]);
+    let more = json!({"logGroupName": "g", "filterPattern": "ERROR", "nextToken": found["nextToken"]});
+    assert_eq!(messages(&world.ask("FilterLogEvents", more).unwrap()), ["e ERROR"]);
+    let streams = world.ask("DescribeLogStreams", json!({"logGroupName": "g", "orderBy": "LastEventTime"})).unwrap();
+    assert_eq!(streams["logStreams"][0]["lastEventTimestamp"], world.now.timestamp_millis() - 4000);
+}
+
+#[test]
+fn what_is_too_old_is_told_and_what_outlives_its_retention_is_gone() {
+    let mut world = World::new();
+    let answer = world.log(15 * 24 * 3600, &["ancient"]);
+    assert_eq!(answer["rejectedLogEventsInfo"], json!({"tooOldLogEventEndIndex": 1}));
+    world.log(3600, &["kept"]);
+    world.ask("PutRetentionPolicy", json!({"logGroupName": "g", "retentionInDays": 1})).unwrap();
+    let get = json!({"logGroupName": "g", "logStreamName": "s"});
+    assert_eq!(messages(&world.ask("GetLogEvents", get.clone()).unwrap()), ["kept"]);
+    world.now += chrono::TimeDelta::days(2);
+    assert!(messages(&world.ask("GetLogEvents", get).unwrap()).is_empty());
+    let put = |events: Value| json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events});
+    let now = world.now.timestamp_millis();
+    let unordered = json!([{"timestamp": now, "message": "b"}, {"timestamp": now - 1, "message": "a"}]);
+    assert_eq!(code(world.ask("PutLogEvents", put(unordered))), "InvalidParameterException");
+}
+
+#[test]
+fn a_streams_file_stays_bounded() {
+    let mut world = World::new();
+    let message = "x".repeat(100_000);
+    for second in 0..60 {
+        world.log(600 - second, &[message.as_str()]);
+    }
+    let group = &world.cloud.regions["us-east-1"].log_groups["g"];
+    let size = store::bytes(world.directory.path(), &group.streams["s"].file);
+    assert!((1_000_000..=4_200_000).contains(&size), "{size}");
+    let get = json!({"logGroupName": "g", "logStreamName": "s", "limit": 1});
+    let last = world.ask("GetLogEvents", get).unwrap();
+    assert_eq!(last["events"][0]["timestamp"], world.now.timestamp_millis() - 541_000, "the newest are kept");
+}
+
+#[test]
+fn tags_by_arn_and_by_name() {
+    let mut world = World::new();
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:g";
+    world.ask("TagResource", json!({"resourceArn": arn, "tags": {"stage": "beta"}})).unwrap();
+    world.ask("UntagLogGroup", json!({"logGroupName": "g", "tags": ["team"]})).unwrap();
+    world.ask("TagLogGroup", json!({"logGroupName": "g", "tags": {"owner": "ann"}})).unwrap();
+    world.ask("UntagResource", json!({"resourceArn": format!("{arn}:*"), "tagKeys": ["owner"]})).unwrap();
+    for (name, request) in
+        [("ListTagsForResource", json!({"resourceArn": arn})), ("ListTagsLogGroup", json!({"logGroupName": "g"}))]
+    {
+        assert_eq!(world.ask(name, request).unwrap(), json!({"tags": {"stage": "beta"}}), "{name}");
+    }
+}

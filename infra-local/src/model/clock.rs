@@ -1,0 +1,25 @@
+//! How fast time passes for AWS's waiting periods.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Divides waiting periods; 1 is AWS's own time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct TimeScale(pub(crate) f64);
+
+impl Default for TimeScale {
+    fn default() -> Self {
+        Self(1.0)
+    }
+}
+
+impl TimeScale {
+    /// A waiting period of so many of AWS's seconds, in real time.
+    pub(crate) fn scaled(self, seconds: f64) -> TimeDelta {
+        TimeDelta::milliseconds((seconds * 1000.0 / self.0.max(1e-3)) as i64)
+    }
+
+    /// Whether a waiting period is over.
+    pub(crate) fn over(self, since: DateTime<Utc>, seconds: u32, now: DateTime<Utc>) -> bool {
+        now - since >= self.scaled(f64::from(seconds))
+    }
+}

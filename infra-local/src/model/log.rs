@@ -1,0 +1,30 @@
+//! CloudWatch's log groups; what was logged lies in files beside the state.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Tags;
+
+/// A log group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogGroup {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) retention_days: Option<u32>,
+    pub(crate) tags: Tags,
+    /// By name.
+    pub(crate) streams: BTreeMap<String, LogStream>,
+}
+
+/// A sequence of events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogStream {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) created: DateTime<Utc>,
+    /// The name of its file.
+    pub(crate) file: String,
+}

@@ -1,0 +1,301 @@
+//! What was measured: time series, kept in memory alone and bounded.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The most series there are; the one that was silent longest makes room.
+const SERIES: usize = 1000;
+
+/// Samples of a series kept as they came; older ones are merged minute by minute.
+const SAMPLES: usize = 1200;
+
+/// Merged minutes of a series: a day.
+const MINUTES: usize = 1440;
+
+/// Values of a period that percentiles are taken from.
+const VALUES: usize = 4096;
+
+/// A handle on all series. Its copies share them, so it is part of the state without being in its file: states compare
+/// equal whatever was measured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Metrics(Arc<Mutex<BTreeMap<MetricName, Series>>>);
+
+impl PartialEq for Metrics {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// What identifies a series.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MetricName {
+    pub(crate) region: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) dimensions: BTreeMap<String, String>,
+}
+
+/// One or several values that were measured at one time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) time: DateTime<Utc>,
+    /// One of [`UNITS`].
+    pub(crate) unit: &'static str,
+    pub(crate) count: f64,
+    pub(crate) sum: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+}
+
+/// CloudWatch's units.
+pub(crate) const UNITS: &[&str] = &[
+    "Seconds",
+    "Microseconds",
+    "Milliseconds",
+    "Bytes",
+    "Kilobytes",
+    "Megabytes",
+    "Gigabytes",
+    "Terabytes",
+    "Bits",
+    "Kilobits",
+    "Megabits",
+    "Gigabits",
+    "Terabits",
+    "Percent",
+    "Count",
+    "Bytes/Second",
+    "Kilobytes/Second",
+    "Megabytes/Second",
+    "Gigabytes/Second",
+    "Terabytes/Second",
+    "Bits/Second",
+    "Kilobits/Second",
+    "Megabits/Second",
+    "Gigabits/Second",
+    "Terabits/Second",
+    "Count/Second",
+    "None",
+];
+
+/// What is told of a period's values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Statistic {
+    SampleCount,
+    Average,
+    Sum,
+    Minimum,
+    Maximum,
+    /// From 0 to 100.
+    Percentile(f64),
+}
+
+/// The values of one period.
+#[derive(Debug, Clone)]
+pub(crate) struct Period {
+    pub(crate) start: DateTime<Utc>,
+    pub(crate) unit: &'static str,
+    count: f64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    /// Single values and how often each came.
+    values: Vec<(f64, f64)>,
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    samples: VecDeque<Sample>,
+    minutes: VecDeque<Sample>,
+}
+
+impl Sample {
+    /// A single value.
+    pub(crate) fn value(time: DateTime<Utc>, unit: &'static str, value: f64) -> Self {
+        Self { time, unit, count: 1.0, sum: value, min: value, max: value }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+}
+
+impl Statistic {
+    /// CloudWatch's word: `Average`, `p99.9`.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "SampleCount" => Self::SampleCount,
+            "Average" => Self::Average,
+            "Sum" => Self::Sum,
+            "Minimum" => Self::Minimum,
+            "Maximum" => Self::Maximum,
+            _ => {
+                let percent: f64 = word.strip_prefix('p')?.parse().ok()?;
+                return (0.0..=100.0).contains(&percent).then_some(Self::Percentile(percent));
+            }
+        })
+    }
+}
+
+impl Period {
+    fn new(start: DateTime<Utc>, unit: &'static str) -> Self {
+        Self { start, unit, count: 0.0, sum: 0.0, min: f64::INFINITY, max: f64::NEG_INFINITY, values: Vec::new() }
+    }
+
+    fn add(&mut self, sample: &Sample) {
+        self.count += sample.count;
+        self.sum += sample.sum;
+        self.min = self.min.min(sample.min);
+        self.max = self.max.max(sample.max);
+        if sample.min >= sample.max && self.values.len() < VALUES {
+            self.values.push((sample.min, sample.count));
+        }
+    }
+
+    /// The statistic of the period; none where there are no single values to take a percentile from.
+    pub(crate) fn statistic(&self, statistic: Statistic) -> Option<f64> {
+        Some(match statistic {
+            Statistic::SampleCount => self.count,
+            Statistic::Average => self.sum / self.count,
+            Statistic::Sum => self.sum,
+            Statistic::Minimum => self.min,
+            Statistic::Maximum => self.max,
+            Statistic::Percentile(percent) => {
+                let mut values = self.values.clone();
+                values.sort_by(|one, other| one.0.total_cmp(&other.0));
+                let wanted = values.iter().map(|(_, count)| count).sum::<f64>() * percent / 100.0;
+                let mut seen = 0.0;
+                let reached = values.iter().find(|(_, count)| {
+                    seen += count;
+                    seen >= wanted
+                });
+                reached.or(values.last())?.0
+            }
+        })
+    }
+}
+
+impl Metrics {
+    /// Adds a sample to a series.
+    pub(crate) fn record(&self, name: &MetricName, sample: Sample) {
+        let mut all = self.lock();
+        if !all.contains_key(name) && all.len() >= SERIES {
+            let quiet = all.iter().min_by_key(|(_, series)| series.latest()).map(|(name, _)| name.clone());
+            if let Some(quiet) = quiet {
+                all.remove(&quiet);
+            }
+        }
+        all.entry(name.clone()).or_default().push(sample);
+    }
+
+    /// The periods from `from` to `to` that have values, oldest first. Periods begin at multiples of their length.
+    pub(crate) fn periods(
+        &self,
+        name: &MetricName,
+        unit: Option<&str>,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        length: TimeDelta,
+    ) -> Vec<Period> {
+        let all = self.lock();
+        let Some(series) = all.get(name) else { return Vec::new() };
+        let length = length.num_milliseconds().max(1);
+        let mut periods: BTreeMap<i64, Period> = BTreeMap::new();
+        let wanted = |sample: &&Sample| {
+            sample.time >= from && sample.time < to && unit.is_none_or(|unit| unit == sample.unit) && sample.count > 0.0
+        };
+        for sample in series.minutes.iter().chain(&series.samples).filter(wanted) {
+            let start = sample.time.timestamp_millis().div_euclid(length) * length;
+            let moment = DateTime::from_timestamp_millis(start).unwrap_or(sample.time);
+            periods.entry(start).or_insert_with(|| Period::new(moment, sample.unit)).add(sample);
+        }
+        periods.into_values().collect()
+    }
+
+    /// The names that `wanted` accepts, each with the time of its last sample.
+    pub(crate) fn names(&self, wanted: impl Fn(&MetricName) -> bool) -> Vec<(MetricName, DateTime<Utc>)> {
+        let all = self.lock();
+        let named = all.iter().filter(|(name, _)| wanted(name));
+        named.filter_map(|(name, series)| Some((name.clone(), series.latest()?))).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<MetricName, Series>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Series {
+    fn push(&mut self, sample: Sample) {
+        self.samples.push_back(sample);
+        if self.samples.len() <= SAMPLES {
+            return;
+        }
+        let Some(oldest) = self.samples.pop_front() else { return };
+        let minute = |time: DateTime<Utc>| time.timestamp().div_euclid(60);
+        match self.minutes.back_mut() {
+            Some(last) if minute(last.time) == minute(oldest.time) && last.unit == oldest.unit => last.merge(&oldest),
+            _ => self.minutes.push_back(oldest),
+        }
+        if self.minutes.len() > MINUTES {
+            self.minutes.pop_front();
+        }
+    }
+
+    fn latest(&self) -> Option<DateTime<Utc>> {
+        self.samples.iter().map(|sample| sample.time).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn name(name: &str) -> MetricName {
+        MetricName { region: "r".into(), namespace: "n".into(), name: name.into(), dimensions: BTreeMap::new() }
+    }
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_699_999_980 + second, 0).unwrap()
+    }
+
+    #[test]
+    fn periods_begin_at_multiples_and_have_all_statistics() {
+        let metrics = Metrics::default();
+        for (second, value) in [(1, 1.0), (30, 3.0), (59, 8.0), (61, 10.0)] {
+            metrics.record(&name("m"), Sample::value(at(second), "Count", value));
+        }
+        let periods = metrics.periods(&name("m"), None, at(0), at(120), TimeDelta::seconds(60));
+        assert_eq!(periods.iter().map(|period| period.start).collect::<Vec<_>>(), [at(0), at(60)]);
+        let statistic = |word: &str| periods[0].statistic(Statistic::parse(word).unwrap());
+        let words = ["SampleCount", "Average", "Sum", "Minimum", "Maximum", "p50", "p100"];
+        let told = words.map(|word| statistic(word).unwrap().to_string());
+        assert_eq!(told, ["3", "4", "12", "1", "8", "3", "8"]);
+        assert!(metrics.periods(&name("m"), Some("Percent"), at(0), at(120), TimeDelta::seconds(60)).is_empty());
+        assert_eq!(Statistic::parse("p101"), None);
+        assert_eq!(Statistic::parse("Median"), None);
+    }
+
+    #[test]
+    fn series_are_bounded_and_the_silent_one_goes() {
+        let metrics = Metrics::default();
+        for (number, second) in (0..=SERIES).zip(0..) {
+            metrics.record(&name(&format!("m{number}")), Sample::value(at(second), "None", 1.0));
+        }
+        let left = metrics.names(|_| true);
+        assert_eq!(left.len(), SERIES);
+        assert!(left.iter().all(|(left, _)| left.name != "m0"));
+
+        for second in (0..).take(SAMPLES + 600) {
+            metrics.record(&name("long"), Sample::value(at(second), "None", 1.0));
+        }
+        let all = metrics.periods(&name("long"), None, at(0), at(10_000), TimeDelta::days(1));
+        let count: f64 = all.iter().filter_map(|period| period.statistic(Statistic::SampleCount)).sum();
+        assert!((count - (SAMPLES as f64 + 600.0)).abs() < 0.1, "what is merged still counts: {count}");
+    }
+}
