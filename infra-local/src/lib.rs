@@ -6,11 +6,12 @@
 //! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
-//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
+//! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - `status`: what runs, for people and tests
 
+mod acm;
 mod autoscaling;
 mod body;
 mod cloud;
@@ -109,6 +110,7 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
+        data::descriptors::raise();
         let directory = prepare_directory(&options.directory)?;
         let lock = lock(&directory)?;
         let addresses =

@@ -1,6 +1,8 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
+pub(crate) mod attributes;
 pub(crate) mod balancing;
+pub(crate) mod certificate;
 pub(crate) mod iam;
 pub(crate) mod ids;
 pub(crate) mod image;
@@ -8,6 +10,7 @@ pub(crate) mod instance;
 pub(crate) mod key_pair;
 pub(crate) mod launch_template;
 pub(crate) mod parameter;
+pub(crate) mod routing;
 pub(crate) mod scaling;
 pub(crate) mod tags;
 pub(crate) mod vpc;
@@ -57,6 +60,8 @@ pub(crate) struct Region {
     /// Systems Manager's parameters by name.
     pub(crate) parameters: BTreeMap<String, parameter::Parameter>,
     pub(crate) balancing: balancing::Balancing,
+    /// Certificate Manager's certificates by ARN.
+    pub(crate) certificates: BTreeMap<String, certificate::Certificate>,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
 }
