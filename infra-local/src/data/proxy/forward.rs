@@ -58,6 +58,7 @@ fn date() -> HeaderValue {
 }
 
 /// What becomes of a request.
+#[allow(clippy::large_enum_variant)]
 enum Decision {
     /// The balancer's own answer.
     Answer(Response<AnswerBody>),
