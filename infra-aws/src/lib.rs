@@ -49,8 +49,8 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`cloudwatch`], [`logs`], [`s3`],
-//!   [`ssm`], [`iam`], [`sts`]
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
+//!   [`s3`], [`ssm`], [`iam`], [`sts`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -61,6 +61,7 @@
 //! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
 //! - `error`, `wait`, `tags`: what every kind uses
 
+pub mod acm;
 pub mod artifact;
 pub mod autoscaling;
 mod client;
@@ -84,6 +85,7 @@ pub mod sts;
 mod tags;
 mod wait;
 
+pub use acm::certificate::{Certificate, CertificateOutputs};
 pub use artifact::{CargoBin, CargoBinOutputs};
 pub use autoscaling::{
     group::{AutoScalingGroup, AutoScalingGroupOutputs, HealthCheck},
@@ -117,9 +119,13 @@ pub use ec2::{
     zones::{AvailabilityZones, AvailabilityZonesOutputs},
 };
 pub use elb::{
+    action::{Action, FixedResponse, Forward, Redirect, Share},
+    condition::{Condition, QueryPattern},
     listener::{Listener, ListenerOutputs, ListenerPort},
+    listener_rule::{ListenerRule, ListenerRuleOutputs},
     load_balancer::{LoadBalancer, LoadBalancerOutputs, Scheme},
-    target_group::{Protocol, TargetGroup, TargetGroupOutputs},
+    target_group::{Protocol, TargetGroup, TargetGroupOutputs, TargetType},
+    target_group_attachment::{TargetGroupAttachment, TargetGroupAttachmentOutputs},
 };
 pub use error::AwsError;
 pub use iam::{
@@ -192,6 +198,10 @@ kinds! {
         LoadBalancer,
         TargetGroup,
         Listener,
+        ListenerRule,
+        TargetGroupAttachment,
+        // acm
+        Certificate,
         // autoscaling
         AutoScalingGroup,
         LifecycleHook,

@@ -41,18 +41,18 @@ pub fn no_open_database_ports(enforcement: Enforcement) -> Policy {
     })
 }
 
-/// What can be encrypted is: parameters are secure, listeners have a certificate.
+/// What can be encrypted is: parameters are secure, listeners have a certificate or send their clients to HTTPS.
 pub fn encryption_required(enforcement: Enforcement) -> Policy {
     Policy::resource("encryption-required", enforcement, |declared| {
         let parameter = declared.resource::<Parameter>().filter(|parameter| !parameter.secure);
         let parameter = parameter.map(|_| {
             Violation::new("the parameter is kept in the clear").property("secure").remedy("use `Parameter::secure`")
         });
-        let listener = declared.resource::<Listener>().filter(|listener| listener.certificate.is_none());
+        let listener = declared.resource::<Listener>().filter(|listener| !listener.is_encrypted());
         let listener = listener.map(|_| {
-            Violation::new("the listener speaks HTTP without encryption")
-                .property("certificate")
-                .remedy("give it a certificate: `Listener::https`")
+            Violation::new("the listener speaks HTTP without encryption").property("certificate").remedy(
+                "give it a certificate: `Listener::https`, or send its clients to one: `Listener::redirect_to_https`",
+            )
         });
         parameter.into_iter().chain(listener).collect()
     })

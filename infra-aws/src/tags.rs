@@ -153,6 +153,38 @@ pub(crate) fn cloudwatch(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) 
     all.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
+/// For Elastic Load Balancing's Create calls, with tags of one's own.
+pub(crate) fn balancing_with(
+    cx: &Context<'_, Aws>,
+    own: &BTreeMap<String, String>,
+) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+    let mut tags = balancing(cx);
+    tags.extend(own.iter().map(|(key, value)| balancing_tag(key, value)));
+    tags
+}
+
+/// Gives something in Elastic Load Balancing other tags of one's own, by `AddTags` and `RemoveTags`.
+pub(crate) async fn balancing_retag(
+    elb: &aws_sdk_elasticloadbalancingv2::Client,
+    arn: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+) -> Result<(), AwsError> {
+    let removed: Vec<String> = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
+    if old != new && !new.is_empty() {
+        let set = new.iter().map(|(key, value)| balancing_tag(key, value)).collect();
+        elb.add_tags().resource_arns(arn).set_tags(Some(set)).send().await.context("AddTags")?;
+    }
+    if !removed.is_empty() {
+        elb.remove_tags().resource_arns(arn).set_tag_keys(Some(removed)).send().await.context("RemoveTags")?;
+    }
+    Ok(())
+}
+
+fn balancing_tag(key: &str, value: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
+    aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build()
+}
+
 /// For an Auto Scaling group, and every instance it launches.
 pub(crate) fn autoscaling(
     cx: &Context<'_, Aws>,

@@ -7,13 +7,15 @@
 //! - `access`: who asks, and whether they may: signatures, IAM's policies
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
-//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
+//! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `sts`, `ssm`, `s3`: the control
+//!   plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
 //! - `status`: what runs, for people and tests
 
 mod access;
+mod acm;
 mod autoscaling;
 mod body;
 mod cloud;
@@ -100,6 +102,7 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
+        data::descriptors::raise();
         let directory = prepare_directory(&options.directory)?;
         let lock = lock(&directory)?;
         let addresses =

@@ -29,7 +29,7 @@ use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed};
 use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, xml};
-use crate::{autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, s3, ssm, sts};
+use crate::{acm, autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -78,6 +78,7 @@ impl Service {
             operations,
             always: &["Action", "Version"],
         };
+        let json = |target, operations| Service::Json { version: JsonVersion::V1_1, target, operations };
         Some(match name {
             "ec2" => Service::Query { protocol: Protocol::Ec2, operations: ec2::OPERATIONS, always: ec2::ALWAYS },
             "iam" => query("https://iam.amazonaws.com/doc/2010-05-08/", iam::OPERATIONS),
@@ -92,10 +93,9 @@ impl Service {
                 operations: cloudwatch::OPERATIONS,
                 shape: cloudwatch::error_shape,
             },
-            "logs" => {
-                Service::Json { version: JsonVersion::V1_1, target: "Logs_20140328", operations: logs::OPERATIONS }
-            }
-            "ssm" => Service::Json { version: JsonVersion::V1_1, target: "AmazonSSM", operations: ssm::OPERATIONS },
+            "acm" => json("CertificateManager", acm::OPERATIONS),
+            "logs" => json("Logs_20140328", logs::OPERATIONS),
+            "ssm" => json("AmazonSSM", ssm::OPERATIONS),
             "s3" => Service::S3,
             _ => return None,
         })

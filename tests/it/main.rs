@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod balancing;
 mod crash;
 mod end_to_end;
 mod import;

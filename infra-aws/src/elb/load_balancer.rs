@@ -1,6 +1,9 @@
 //! `aws:elb:LoadBalancer`: an application load balancer.
 
-use super::{derived_name, is_ours, name_problem};
+use super::{
+    attributes::{self, Attributes, Known},
+    derived_name, is_ours, name_problem, own_tags,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -21,12 +24,12 @@ use infra_core::{
     target::Readiness,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An application load balancer: it takes HTTP requests and hands them to targets.
 ///
-/// Made by `CreateLoadBalancer`; changed in place by `SetSecurityGroups`, `SetSubnets` and
-/// `ModifyLoadBalancerAttributes`. It is ready when AWS calls it active, which takes some minutes.
+/// Made by `CreateLoadBalancer`; changed in place by `SetSecurityGroups`, `SetSubnets`,
+/// `ModifyLoadBalancerAttributes`, `AddTags` and `RemoveTags`. It is ready when AWS calls it active, which takes some minutes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoadBalancer {
     /// Its name, unique in account and region; derived from the declaration's when none is given.
@@ -39,7 +42,34 @@ pub struct LoadBalancer {
     pub security_groups: Vec<Input<SecurityGroupId>>,
     /// After how many seconds without traffic a connection is closed, 1 to 4000; AWS's 60 when not given.
     pub idle_timeout: Option<u32>,
+    /// Other attributes by AWS's names, such as `routing.http.drop_invalid_header_fields.enabled`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
+
+/// Attributes with AWS's defaults, without `idle_timeout.timeout_seconds`, which is a property of its own.
+const ATTRIBUTES: Known = &[
+    ("access_logs.s3.bucket", ""),
+    ("access_logs.s3.enabled", "false"),
+    ("access_logs.s3.prefix", ""),
+    ("client_keep_alive.seconds", "3600"),
+    ("connection_logs.s3.bucket", ""),
+    ("connection_logs.s3.enabled", "false"),
+    ("connection_logs.s3.prefix", ""),
+    ("deletion_protection.enabled", "false"),
+    ("routing.http.desync_mitigation_mode", "defensive"),
+    ("routing.http.drop_invalid_header_fields.enabled", "false"),
+    ("routing.http.preserve_host_header.enabled", "false"),
+    ("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false"),
+    ("routing.http.xff_client_port.enabled", "false"),
+    ("routing.http.xff_header_processing.mode", "append"),
+    ("routing.http2.enabled", "true"),
+    ("waf.fail_open.enabled", "false"),
+    ("zonal_shift.config.enabled", "false"),
+];
 
 /// From where a balancer can be reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +110,8 @@ impl LoadBalancer {
             subnets: subnets.into(),
             security_groups: security_groups.into_iter().collect(),
             idle_timeout: None,
+            attributes: BTreeMap::new(),
+            tags: BTreeMap::new(),
         }
     }
 
@@ -121,6 +153,7 @@ impl Handler for LoadBalancer {
         if self.idle_timeout.is_some_and(|seconds| !(1..=4000).contains(&seconds)) {
             problems.push(Problem::new("idle_timeout", "it takes 1 to 4000 seconds"));
         }
+        problems.extend(attributes::problems(&self.attributes, ATTRIBUTES));
         problems
     }
 
@@ -139,7 +172,7 @@ impl Handler for LoadBalancer {
             .scheme(inputs.scheme.into())
             .set_subnets(Some(inputs.subnet_ids()?))
             .set_security_groups((!groups.is_empty()).then_some(groups))
-            .set_tags(Some(tags::balancing(cx)))
+            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateLoadBalancer");
@@ -159,10 +192,7 @@ impl Handler for LoadBalancer {
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
         let elb = cx.client().balancing(cx.region()?).await;
         match describe(&elb, &prior.id).await? {
-            Some(balancer) => {
-                let idle = idle_timeout(&elb, &prior.id).await?;
-                Ok(Some(live(&balancer, idle, &prior.inputs)))
-            }
+            Some(balancer) => Ok(Some(seen(&elb, &balancer, &prior.inputs).await?)),
             None => Ok(None),
         }
     }
@@ -170,6 +200,7 @@ impl Handler for LoadBalancer {
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
         let elb = cx.client().balancing(cx.region()?).await;
         converge(cx, &elb, &prior.id, inputs).await?;
+        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
@@ -183,6 +214,21 @@ impl Handler for LoadBalancer {
         .await
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        let Some(balancer) = describe(&elb, id).await? else {
+            return Ok(None);
+        };
+        if balancer.r#type() != Some(&LoadBalancerTypeEnum::Application) {
+            return Err(ProviderError::refused(format!("`{id}` is no application load balancer"))
+                .hint("only application load balancers can be declared here"));
+        }
+        // Who may reach it is said, even when it is the default group.
+        let groups = balancer.security_groups().iter().map(|group| SecurityGroupId::from(group.as_str()).into());
+        let named = Self { name: Some(String::new()), ..Self::application(Vec::new(), groups) };
+        Ok(Some(seen(&elb, &balancer, &named).await?))
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
@@ -190,8 +236,7 @@ impl Handler for LoadBalancer {
                 let Some(balancer) = ours(cx, &elb, &inputs.balancer_name(cx)).await? else {
                     return Ok(Found::Absent);
                 };
-                let idle = idle_timeout(&elb, balancer.load_balancer_arn().unwrap_or_default()).await?;
-                Ok(Found::Found(live(&balancer, idle, inputs)))
+                Ok(Found::Found(seen(&elb, &balancer, inputs).await?))
             })
         })
     }
@@ -210,10 +255,16 @@ async fn converge(cx: &Context<'_, Aws>, elb: &Client, arn: &str, inputs: &LoadB
         let call = elb.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets));
         call.send().await.context("SetSubnets")?;
     }
+    let living = attributes_of(elb, arn).await?;
+    let mut changes = attributes::changes(&living, &inputs.attributes, ATTRIBUTES);
     let idle = inputs.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT);
-    if idle_timeout(elb, arn).await? != idle {
-        let attribute = LoadBalancerAttribute::builder().key(IDLE_TIMEOUT).value(idle.to_string()).build();
-        let call = elb.modify_load_balancer_attributes().load_balancer_arn(arn).attributes(attribute);
+    if idle_timeout(&living) != idle {
+        changes.push((IDLE_TIMEOUT.to_owned(), idle.to_string()));
+    }
+    if !changes.is_empty() {
+        let changes =
+            changes.into_iter().map(|(key, value)| LoadBalancerAttribute::builder().key(key).value(value).build());
+        let call = elb.modify_load_balancer_attributes().load_balancer_arn(arn).set_attributes(Some(changes.collect()));
         call.send().await.context("ModifyLoadBalancerAttributes")?;
     }
     if cx.client().readiness() == Readiness::ControlPlane {
@@ -255,11 +306,22 @@ async fn ours(cx: &Context<'_, Aws>, elb: &Client, name: &str) -> Result<Option<
     }
 }
 
-async fn idle_timeout(elb: &Client, arn: &str) -> Result<u32, AwsError> {
+async fn attributes_of(elb: &Client, arn: &str) -> Result<Attributes, AwsError> {
     let call = elb.describe_load_balancer_attributes().load_balancer_arn(arn);
     let answer = call.send().await.context("DescribeLoadBalancerAttributes")?;
-    let attribute = answer.attributes().iter().find(|attribute| attribute.key() == Some(IDLE_TIMEOUT));
-    Ok(attribute.and_then(|attribute| attribute.value()?.parse().ok()).unwrap_or(DEFAULT_IDLE_TIMEOUT))
+    let pairs = answer.attributes().iter();
+    Ok(pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value().unwrap_or_default().to_owned()))).collect())
+}
+
+fn idle_timeout(attributes: &Attributes) -> u32 {
+    attributes.get(IDLE_TIMEOUT).and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_IDLE_TIMEOUT)
+}
+
+/// The balancer with what other calls tell.
+async fn seen(elb: &Client, balancer: &Described, recorded: &LoadBalancer) -> Result<Created<LoadBalancer>, AwsError> {
+    let arn = balancer.load_balancer_arn().unwrap_or_default();
+    let tags = own_tags(elb, arn, &recorded.tags).await?;
+    Ok(live(balancer, &attributes_of(elb, arn).await?, tags, recorded))
 }
 
 fn lost(balancer: &str) -> ProviderError {
@@ -272,7 +334,13 @@ fn taken(name: &str) -> ProviderError {
 }
 
 /// The balancer as it lives, in the words of the recorded inputs where they say the same.
-fn live(balancer: &Described, idle_timeout: u32, recorded: &LoadBalancer) -> Created<LoadBalancer> {
+fn live(
+    balancer: &Described,
+    attributes: &Attributes,
+    tags: BTreeMap<String, String>,
+    recorded: &LoadBalancer,
+) -> Created<LoadBalancer> {
+    let idle_timeout = idle_timeout(attributes);
     let subnets = subnets_of(balancer);
     let groups = balancer.security_groups();
     let recorded_groups = recorded.group_ids().unwrap_or_default();
@@ -294,6 +362,8 @@ fn live(balancer: &Described, idle_timeout: u32, recorded: &LoadBalancer) -> Cre
             None if idle_timeout == DEFAULT_IDLE_TIMEOUT => None,
             _ => Some(idle_timeout),
         },
+        attributes: attributes::recorded(attributes, &recorded.attributes, ATTRIBUTES),
+        tags,
     };
     Created {
         id: balancer.load_balancer_arn().unwrap_or_default().to_owned(),
@@ -366,9 +436,10 @@ mod tests {
             .availability_zones(zone("b"))
             .security_groups("sg-1");
         let json = |inputs: &LoadBalancer| serde_json::to_value(inputs).ok();
-        let read = live(&lives.clone().build(), 60, &recorded).inputs;
+        let idle = |seconds: &str| Attributes::from([(IDLE_TIMEOUT.to_owned(), seconds.to_owned())]);
+        let read = live(&lives.clone().build(), &idle("60"), BTreeMap::new(), &recorded).inputs;
         assert_eq!(read.as_ref().and_then(json), json(&recorded));
-        let read = live(&lives.security_groups("sg-2").build(), 30, &recorded).inputs;
+        let read = live(&lives.security_groups("sg-2").build(), &idle("30"), BTreeMap::new(), &recorded).inputs;
         assert_eq!(read.as_ref().map(|inputs| inputs.security_groups.len()), Some(2));
         assert_eq!(read.and_then(|inputs| inputs.idle_timeout), Some(30));
     }

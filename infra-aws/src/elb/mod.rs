@@ -1,8 +1,13 @@
 //! Elastic Load Balancing, version 2.
 
+pub mod action;
+mod attributes;
+pub mod condition;
 pub mod listener;
+pub mod listener_rule;
 pub mod load_balancer;
 pub mod target_group;
+pub mod target_group_attachment;
 
 use crate::{
     client::Aws,
@@ -11,6 +16,7 @@ use crate::{
 };
 use aws_sdk_elasticloadbalancingv2::{Client, types::TagDescription};
 use infra_core::provider::{Context, Problem};
+use std::collections::BTreeMap;
 
 /// Whether this very operation made what has this ARN.
 async fn is_ours(cx: &Context<'_, Aws>, elb: &Client, arn: &str) -> Result<bool, AwsError> {
@@ -18,6 +24,21 @@ async fn is_ours(cx: &Context<'_, Aws>, elb: &Client, arn: &str) -> Result<bool,
     let descriptions = answer.and_then(|answer| answer.tag_descriptions).unwrap_or_default();
     let tags = descriptions.iter().flat_map(TagDescription::tags);
     Ok(tags::are_ours(cx, tags.map(|tag| (tag.key(), tag.value()))))
+}
+
+/// What lives of the recorded tags of one's own; others may add theirs.
+async fn own_tags(
+    elb: &Client,
+    arn: &str,
+    recorded: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, AwsError> {
+    if recorded.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let answer = elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags")?;
+    let tags = answer.tag_descriptions().iter().flat_map(TagDescription::tags);
+    let tags = tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+    Ok(tags.filter(|(key, _)| recorded.contains_key(key)).collect())
 }
 
 /// A name for what the program gives none. AWS keeps names that begin with `internal-` to itself.

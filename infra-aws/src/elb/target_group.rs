@@ -1,6 +1,9 @@
 //! `aws:elb:TargetGroup`: whom a balancer hands requests to.
 
-use super::{derived_name, is_ours, name_problem};
+use super::{
+    attributes::{self, Attributes, Known},
+    derived_name, is_ours, name_problem, own_tags,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -10,19 +13,19 @@ use crate::{
 };
 use aws_sdk_elasticloadbalancingv2::{
     Client,
-    types::{Matcher, ProtocolEnum, TargetGroup as Described, TargetGroupAttribute},
+    types::{Matcher, ProtocolEnum, TargetGroup as Described, TargetGroupAttribute, TargetTypeEnum},
 };
 use infra_core::{
     Input, Output, Resource, Schema,
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// Instances that a balancer hands requests to, as long as they are healthy.
 ///
-/// Made by `CreateTargetGroup`; health check and attributes are changed in place by `ModifyTargetGroup` and
-/// `ModifyTargetGroupAttributes`. What is not given is as AWS has it by default. Durations are in seconds.
+/// Made by `CreateTargetGroup`; health check, attributes and tags are changed in place by `ModifyTargetGroup`,
+/// `ModifyTargetGroupAttributes`, `AddTags` and `RemoveTags`. What is not given is as AWS has it by default. Durations are in seconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TargetGroup {
     /// Its name, unique in account and region; derived from the declaration's when none is given.
@@ -47,7 +50,47 @@ pub struct TargetGroup {
     pub matcher: Option<String>,
     /// How long requests may go on while a target leaves, up to 3600; 300 by default.
     pub deregistration_delay: Option<u32>,
+    /// Whether targets are instances or addresses.
+    #[serde(default, skip_serializing_if = "TargetType::is_instance")]
+    pub target_type: TargetType,
+    /// Other attributes by AWS's names, such as `load_balancing.algorithm.type`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attributes: BTreeMap<String, String>,
+    /// Tags of one's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
 }
+
+/// What targets are registered as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetType {
+    /// Instances, by their ids.
+    #[default]
+    Instance,
+    /// IP addresses.
+    Ip,
+}
+
+impl TargetType {
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_instance(&self) -> bool {
+        *self == Self::Instance
+    }
+}
+
+/// Attributes with AWS's defaults, without `deregistration_delay.timeout_seconds`, which is a property of its own.
+const ATTRIBUTES: Known = &[
+    ("load_balancing.algorithm.anomaly_mitigation", "off"),
+    ("load_balancing.algorithm.type", "round_robin"),
+    ("load_balancing.cross_zone.enabled", "use_load_balancer_configuration"),
+    ("slow_start.duration_seconds", "0"),
+    ("stickiness.app_cookie.cookie_name", ""),
+    ("stickiness.app_cookie.duration_seconds", "86400"),
+    ("stickiness.enabled", "false"),
+    ("stickiness.lb_cookie.duration_seconds", "86400"),
+    ("stickiness.type", "lb_cookie"),
+];
 
 /// How requests are sent to targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +145,39 @@ impl TargetGroup {
             unhealthy_threshold: None,
             matcher: None,
             deregistration_delay: None,
+            target_type: TargetType::Instance,
+            attributes: BTreeMap::new(),
+            tags: BTreeMap::new(),
         }
+    }
+
+    /// Keeps a client with its target for this long since its last request.
+    pub fn sticky(self, seconds: u32) -> Self {
+        self.attribute("stickiness.enabled", "true")
+            .attribute("stickiness.type", "lb_cookie")
+            .attribute("stickiness.lb_cookie.duration_seconds", seconds)
+    }
+
+    /// Keeps a client with its target as long as it has the application's cookie of this name.
+    pub fn sticky_by_cookie(self, name: impl Into<String>) -> Self {
+        self.attribute("stickiness.enabled", "true")
+            .attribute("stickiness.type", "app_cookie")
+            .attribute("stickiness.app_cookie.cookie_name", name.into())
+    }
+
+    /// Gives a new target its share of the requests little by little, over 30 to 900 seconds.
+    pub fn slow_start(self, seconds: u32) -> Self {
+        self.attribute("slow_start.duration_seconds", seconds)
+    }
+
+    /// Hands each request to the target that has the fewest under way, instead of to all in turn.
+    pub fn least_outstanding_requests(self) -> Self {
+        self.attribute("load_balancing.algorithm.type", "least_outstanding_requests")
+    }
+
+    fn attribute(mut self, name: &str, value: impl ToString) -> Self {
+        self.attributes.insert(name.to_owned(), value.to_string());
+        self
     }
 
     /// The path that is asked whether a target is healthy.
@@ -139,7 +214,7 @@ impl Resource for TargetGroup {
     type Outputs = TargetGroupOutputs;
 
     fn schema() -> Schema {
-        Schema::new().replace_on(["name", "protocol", "port", "vpc_id"]).regional(["arn"])
+        Schema::new().replace_on(["name", "protocol", "port", "vpc_id", "target_type"]).regional(["arn"])
     }
 }
 
@@ -168,6 +243,11 @@ impl Handler for TargetGroup {
         refuse(status, "matcher", "write status codes like `200-299` or `200,204`");
         let delay = self.deregistration_delay.is_some_and(|seconds| seconds > 3600);
         refuse(delay, "deregistration_delay", "it takes up to 3600 seconds");
+        let said = |name: &str| self.attributes.get(name).map(String::as_str);
+        let slow = said("slow_start.duration_seconds").is_some_and(|seconds| seconds != "0");
+        let in_turn = said("load_balancing.algorithm.type").is_none_or(|algorithm| algorithm == "round_robin");
+        refuse(slow && !in_turn, "attributes", "slow start goes only with the algorithm `round_robin`");
+        problems.extend(attributes::problems(&self.attributes, ATTRIBUTES));
         problems
     }
 
@@ -185,13 +265,14 @@ impl Handler for TargetGroup {
             .protocol(inputs.protocol.into())
             .port(inputs.port.into())
             .vpc_id(inputs.vpc_id.known()?.as_str())
+            .target_type(inputs.target_type.into())
             .health_check_path(health.path)
             .health_check_interval_seconds(health.interval.cast_signed())
             .health_check_timeout_seconds(health.timeout.cast_signed())
             .healthy_threshold_count(health.healthy.cast_signed())
             .unhealthy_threshold_count(health.unhealthy.cast_signed())
             .matcher(Matcher::builder().http_code(health.matcher).build())
-            .set_tags(Some(tags::balancing(cx)))
+            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateTargetGroup");
@@ -213,7 +294,7 @@ impl Handler for TargetGroup {
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
         let elb = cx.client().balancing(cx.region()?).await;
         match describe(&elb, &prior.id).await? {
-            Some(group) => Ok(Some(live(&group, delay(&elb, &prior.id).await?, &prior.inputs))),
+            Some(group) => Ok(Some(seen(&elb, &group, &prior.inputs).await?)),
             None => Ok(None),
         }
     }
@@ -222,6 +303,7 @@ impl Handler for TargetGroup {
         let elb = cx.client().balancing(cx.region()?).await;
         let group = describe(&elb, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
         converge(&elb, &group, inputs).await?;
+        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
@@ -235,6 +317,15 @@ impl Handler for TargetGroup {
         Ok(())
     }
 
+    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+        let elb = cx.client().balancing(cx.region()?).await;
+        let named = Self { name: Some(String::new()), ..Self::http(1, VpcId::from("")) };
+        match describe(&elb, id).await? {
+            Some(group) => Ok(Some(seen(&elb, &group, &named).await?)),
+            None => Ok(None),
+        }
+    }
+
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
@@ -242,8 +333,7 @@ impl Handler for TargetGroup {
                 let Some(group) = ours(cx, &elb, &inputs.group_name(cx)).await? else {
                     return Ok(Found::Absent);
                 };
-                let delay = delay(&elb, group.target_group_arn().unwrap_or_default()).await?;
-                Ok(Found::Found(live(&group, delay, inputs)))
+                Ok(Found::Found(seen(&elb, &group, inputs).await?))
             })
         })
     }
@@ -266,10 +356,16 @@ async fn converge(elb: &Client, group: &Described, inputs: &TargetGroup) -> Resu
             .await
             .context("ModifyTargetGroup")?;
     }
+    let living = attributes_of(elb, arn).await?;
+    let mut changes = attributes::changes(&living, &inputs.attributes, ATTRIBUTES);
     let wanted = inputs.deregistration_delay.unwrap_or(DEFAULT_DELAY);
-    if delay(elb, arn).await? != wanted {
-        let attribute = TargetGroupAttribute::builder().key(DELAY).value(wanted.to_string()).build();
-        let call = elb.modify_target_group_attributes().target_group_arn(arn).attributes(attribute);
+    if delay(&living) != wanted {
+        changes.push((DELAY.to_owned(), wanted.to_string()));
+    }
+    if !changes.is_empty() {
+        let changes =
+            changes.into_iter().map(|(key, value)| TargetGroupAttribute::builder().key(key).value(value).build());
+        let call = elb.modify_target_group_attributes().target_group_arn(arn).set_attributes(Some(changes.collect()));
         call.send().await.context("ModifyTargetGroupAttributes")?;
     }
     Ok(())
@@ -293,11 +389,22 @@ async fn ours(cx: &Context<'_, Aws>, elb: &Client, name: &str) -> Result<Option<
     }
 }
 
-async fn delay(elb: &Client, arn: &str) -> Result<u32, AwsError> {
+async fn attributes_of(elb: &Client, arn: &str) -> Result<Attributes, AwsError> {
     let call = elb.describe_target_group_attributes().target_group_arn(arn);
     let answer = call.send().await.context("DescribeTargetGroupAttributes")?;
-    let attribute = answer.attributes().iter().find(|attribute| attribute.key() == Some(DELAY));
-    Ok(attribute.and_then(|attribute| attribute.value()?.parse().ok()).unwrap_or(DEFAULT_DELAY))
+    let pairs = answer.attributes().iter();
+    Ok(pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value().unwrap_or_default().to_owned()))).collect())
+}
+
+fn delay(attributes: &Attributes) -> u32 {
+    attributes.get(DELAY).and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_DELAY)
+}
+
+/// The group with what other calls tell.
+async fn seen(elb: &Client, group: &Described, recorded: &TargetGroup) -> Result<Created<TargetGroup>, AwsError> {
+    let arn = group.target_group_arn().unwrap_or_default();
+    let tags = own_tags(elb, arn, &recorded.tags).await?;
+    Ok(live(group, &attributes_of(elb, arn).await?, tags, recorded))
 }
 
 fn lost(group: &str) -> ProviderError {
@@ -323,7 +430,12 @@ fn health_of(group: &Described) -> Health {
 }
 
 /// The group as it lives, in the words of the recorded inputs where they say the same.
-fn live(group: &Described, delay: u32, recorded: &TargetGroup) -> Created<TargetGroup> {
+fn live(
+    group: &Described,
+    attributes: &Attributes,
+    tags: BTreeMap<String, String>,
+    recorded: &TargetGroup,
+) -> Created<TargetGroup> {
     /// What was left to AWS and is as AWS has it stays unsaid.
     fn said<T: PartialEq>(recorded: Option<&T>, living: T, default: &T) -> Option<T> {
         (recorded.is_some() || living != *default).then_some(living)
@@ -340,7 +452,13 @@ fn live(group: &Described, delay: u32, recorded: &TargetGroup) -> Created<Target
         healthy_threshold: said(recorded.healthy_threshold.as_ref(), living.healthy, &default.healthy),
         unhealthy_threshold: said(recorded.unhealthy_threshold.as_ref(), living.unhealthy, &default.unhealthy),
         matcher: said(recorded.matcher.as_ref(), living.matcher, &default.matcher),
-        deregistration_delay: said(recorded.deregistration_delay.as_ref(), delay, &DEFAULT_DELAY),
+        deregistration_delay: said(recorded.deregistration_delay.as_ref(), delay(attributes), &DEFAULT_DELAY),
+        target_type: match group.target_type() {
+            Some(TargetTypeEnum::Ip) => TargetType::Ip,
+            _ => TargetType::Instance,
+        },
+        attributes: attributes::recorded(attributes, &recorded.attributes, ATTRIBUTES),
+        tags,
     };
     Created {
         id: group.target_group_arn().unwrap_or_default().to_owned(),
@@ -353,6 +471,15 @@ fn outputs(group: &Described) -> TargetGroupOutputs {
     TargetGroupOutputs {
         arn: Arn::from(group.target_group_arn().unwrap_or_default()).into(),
         name: group.target_group_name().unwrap_or_default().into(),
+    }
+}
+
+impl From<TargetType> for TargetTypeEnum {
+    fn from(kind: TargetType) -> Self {
+        match kind {
+            TargetType::Instance => Self::Instance,
+            TargetType::Ip => Self::Ip,
+        }
     }
 }
 
@@ -399,9 +526,11 @@ mod tests {
             .health_check_path("/healthz")
             .health_check_interval_seconds(30);
         let json = |inputs: &TargetGroup| serde_json::to_value(inputs).ok();
-        let read = live(&lives.clone().build(), 300, &group()).inputs;
+        let delay = |seconds: &str| Attributes::from([(DELAY.to_owned(), seconds.to_owned())]);
+        let read = live(&lives.clone().build(), &delay("300"), BTreeMap::new(), &group()).inputs;
         assert_eq!(read.as_ref().and_then(json), json(&group()));
-        let read = live(&lives.health_check_interval_seconds(10).build(), 30, &group()).inputs;
+        let lives = lives.health_check_interval_seconds(10).build();
+        let read = live(&lives, &delay("30"), BTreeMap::new(), &group()).inputs;
         let read = read.map(|inputs| (inputs.health_interval, inputs.deregistration_delay, inputs.matcher));
         assert_eq!(read, Some((Some(10), Some(30), None)));
     }

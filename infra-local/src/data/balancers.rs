@@ -1,5 +1,7 @@
 //! Runs the declared balancers: a proxy per listener, a pool per target group; tells the model what it found.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,13 +11,10 @@ use tokio::sync::watch;
 
 use super::background::PhaseWatch;
 use super::network;
-use super::proxy::{
-    Algorithm, CheckPort, Endpoint, HealthCheck, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey,
-    TargetPool, Times,
-};
+use super::proxy::{Endpoint, PoolSettings, ProxyListener, TargetHealth, TargetKey, TargetPool, Times, Tls, Workers};
 use crate::cloud::{Cloud, Shared};
 use crate::model::Region;
-use crate::model::balancing::{BalancerState, Health, TargetGroup};
+use crate::model::balancing::{BalancerState, Health, TargetGroup, TargetType};
 use crate::model::instance::InstanceState;
 
 /// How often a port that could not be had is tried again.
@@ -62,7 +61,14 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     let health = watch::Sender::new(0);
     let mut found = health.subscribe();
     let mut declared = shared.changes();
-    let mut plane = Plane { time_scale, health, pools: BTreeMap::new(), listeners: BTreeMap::new() };
+    let workers = match Workers::start() {
+        Ok(workers) => workers,
+        Err(error) => {
+            tracing::error!(%error, "no balancer can run: its threads cannot be started");
+            return;
+        }
+    };
+    let mut plane = Plane { time_scale, workers, health, pools: BTreeMap::new(), listeners: BTreeMap::new() };
     loop {
         declared.borrow_and_update();
         found.borrow_and_update();
@@ -90,6 +96,7 @@ fn rehome(cloud: &mut Cloud, block: u8) {
 /// What runs.
 struct Plane {
     time_scale: f64,
+    workers: Workers,
     health: watch::Sender<u64>,
     /// By ARN of the target group.
     pools: BTreeMap<String, TargetPool>,
@@ -107,9 +114,10 @@ struct Wanted {
 struct WantedListener {
     balancer: String,
     address: SocketAddr,
-    /// Target groups and weights.
-    forward: Vec<(String, u32)>,
-    idle_timeout: Duration,
+    /// What it does with requests, by the ARNs of target groups.
+    declared: crate::model::balancing::Listener,
+    settings: super::proxy::Settings,
+    tls: Option<Tls>,
 }
 
 impl Plane {
@@ -158,7 +166,7 @@ impl Plane {
             let pool = self
                 .pools
                 .entry(arn.clone())
-                .or_insert_with(|| TargetPool::new(settings.clone(), self.time_scale, self.health.clone()));
+                .or_insert_with(|| TargetPool::new(arn, settings.clone(), self.time_scale, self.health.clone()));
             pool.configure(settings.clone());
             pool.set_targets(targets);
         }
@@ -171,26 +179,28 @@ impl Plane {
         });
         let mut failures = BTreeMap::new();
         for (arn, listener) in &wanted.listeners {
-            let pools = listener.forward.iter();
-            let pools = pools.filter_map(|(arn, weight)| Some((self.pools.get(arn)?.clone(), *weight)));
-            let route = Route { pools: pools.collect(), idle_timeout: listener.idle_timeout };
-            if let Some(running) = self.listeners.get(arn) {
-                running.set_route(route);
-                continue;
-            }
-            match ProxyListener::bind(listener.address, route).await {
-                Ok(running) => {
-                    tracing::info!(address = %listener.address, "a listener is up");
-                    self.listeners.insert(arn.clone(), running);
+            let route = settings::route(&listener.declared, &self.pools, listener.settings.clone());
+            let failure = match self.listeners.get_mut(arn) {
+                Some(running) => {
+                    running.set_route(route);
+                    running.set_tls(listener.tls.clone()).err().map(|error| error.to_string())
                 }
-                Err(error) => {
-                    let reason = format!(
-                        "cannot listen on {}: {error}; stop what uses it, or choose another port",
-                        listener.address
-                    );
-                    tracing::warn!("{reason}");
-                    failures.insert(listener.balancer.clone(), reason);
-                }
+                None => match ProxyListener::bind(listener.address, route, listener.tls.clone(), &self.workers).await {
+                    Ok(running) => {
+                        tracing::info!(address = %listener.address, "a listener is up");
+                        self.listeners.insert(arn.clone(), running);
+                        None
+                    }
+                    Err(error) => Some(error.to_string()),
+                },
+            };
+            if let Some(error) = failure {
+                let reason = format!(
+                    "cannot listen on {}: {error}; stop what uses it, or choose another port or certificate",
+                    listener.address
+                );
+                tracing::warn!("{reason}");
+                failures.insert(listener.balancer.clone(), reason);
             }
         }
         failures
@@ -211,9 +221,8 @@ impl Plane {
                     continue;
                 };
                 let health = pool.health();
-                let ended: BTreeSet<String> = group
-                    .targets
-                    .iter()
+                let registered = group.targets.iter().filter(|_| group.target_type == TargetType::Instance);
+                let ended: BTreeSet<String> = registered
                     .filter(|target| instances.get(&target.id).is_none_or(|instance| instance.state.is_ending()))
                     .map(|target| target.id.clone())
                     .collect();
@@ -268,7 +277,7 @@ impl From<&TargetHealth> for Health {
 fn collect(region: &Region, wanted: &mut Wanted) {
     for group in region.balancing.target_groups.values() {
         let in_use = !region.balancers_of(&group.arn).is_empty();
-        wanted.pools.insert(group.arn.clone(), (settings(group, in_use), endpoints(region, group)));
+        wanted.pools.insert(group.arn.clone(), (settings::of_group(group, in_use), endpoints(region, group)));
     }
     for listener in region.balancing.listeners.values() {
         let Some(balancer) = region.balancing.load_balancers.get(&listener.balancer) else {
@@ -278,50 +287,42 @@ fn collect(region: &Region, wanted: &mut Wanted) {
             tracing::debug!(balancer = balancer.name, port = listener.port, "no security group lets clients in");
             continue;
         }
-        let forward = listener.forward.iter().map(|share| (share.target_group.clone(), share.weight));
         wanted.listeners.insert(
             listener.arn.clone(),
             WantedListener {
                 balancer: listener.balancer.clone(),
                 address: SocketAddr::from((balancer.address, listener.port)),
-                forward: forward.collect(),
-                idle_timeout: Duration::from_secs(balancer.idle_timeout_seconds()),
+                declared: listener.clone(),
+                settings: settings::of_listener(balancer, listener),
+                tls: settings::tls(region, balancer, listener),
             },
         );
     }
 }
 
-fn settings(group: &TargetGroup, in_use: bool) -> PoolSettings {
-    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
-    let check = &group.check;
-    PoolSettings {
-        check: HealthCheck {
-            port: check.port.parse().map_or(CheckPort::Traffic, CheckPort::Fixed),
-            path: check.path.clone(),
-            interval: seconds(check.interval_seconds),
-            timeout: seconds(check.timeout_seconds),
-            healthy_threshold: check.healthy_threshold,
-            unhealthy_threshold: check.unhealthy_threshold,
-            matcher: check.matcher.parse().unwrap_or_default(),
-        },
-        deregistration_delay: Duration::from_secs(group.deregistration_delay_seconds()),
-        algorithm: if group.least_outstanding() { Algorithm::LeastOutstanding } else { Algorithm::RoundRobin },
-        in_use,
-    }
-}
-
-/// The registered targets whose instances run, or are about to.
+/// The registered targets whose instances run, or are about to; and those that are addresses.
 fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoint> {
     let balancers = region.balancers_of(&group.arn);
     let registered = group.targets.iter().filter(|target| !target.draining);
     let running = registered.filter_map(|target| {
-        let instance = region.instances.get(&target.id)?;
-        if !matches!(instance.state, InstanceState::Pending | InstanceState::Running) {
-            return None;
-        }
-        let reachable =
-            balancers.iter().all(|balancer| network::balancer_reaches(region, balancer, instance, target.port));
-        let endpoint = Endpoint { address: SocketAddr::from((instance.address, target.port)), reachable };
+        let (address, instance) = match group.target_type {
+            TargetType::Instance => {
+                let instance = region.instances.get(&target.id)?;
+                if !matches!(instance.state, InstanceState::Pending | InstanceState::Running) {
+                    return None;
+                }
+                (instance.address, Some(instance))
+            }
+            TargetType::Ip => {
+                let address = target.id.parse().ok()?;
+                (address, region.instances.values().find(|instance| instance.address == address))
+            }
+        };
+        // What is no instance belongs to nobody's security groups.
+        let reachable = instance.is_none_or(|instance| {
+            balancers.iter().all(|balancer| network::balancer_reaches(region, balancer, instance, target.port))
+        });
+        let endpoint = Endpoint { address: SocketAddr::from((address, target.port)), reachable };
         Some((TargetKey { id: target.id.clone(), port: target.port }, endpoint))
     });
     running.collect()

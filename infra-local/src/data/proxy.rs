@@ -2,23 +2,42 @@
 //!
 //! # Layout
 //!
-//! - [`pool`]: the targets of one target group, which of them take the next request, connections to them
-//! - [`health`]: the checks, and the states a target goes through
-//! - [`listener`]: accepts clients on one port
-//! - [`forward`]: carries one request to a target and its answer back
+//! - [`listener`]: accepts clients on one port, by HTTP/1.1, or by TLS ([`tls`]) and HTTP/2 as well
+//! - [`route`]: rules, whose conditions are [`matching`], and actions
+//! - [`forward`]: carries one request to a target and its answer back; [`headers`], [`body`]: what becomes of its parts;
+//!   [`answer`]: the balancer's own answers
+//! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
 //! - [`times`]: how long answers took
-//! - [`body`]: streaming bodies that notice when nothing moves any more
+//! - [`target`], [`connection`]: one target, and one connection to it; [`workers`]: the threads that all this runs on
+//! - [`health`]: the checks, and the states a target goes through
 
+mod alarm;
+mod answer;
 mod body;
+mod client;
+mod connection;
 mod forward;
+mod headers;
 mod health;
 mod listener;
+mod matching;
 mod pool;
+mod random;
+mod route;
+mod sticky;
+mod target;
 #[cfg(test)]
 mod tests;
 mod times;
+mod tls;
+mod workers;
 
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, Matcher, TargetHealth};
-pub(crate) use listener::{ProxyListener, Route};
+pub(crate) use listener::ProxyListener;
+pub(crate) use matching::AddressRange;
 pub(crate) use pool::{Algorithm, Endpoint, PoolSettings, TargetKey, TargetPool};
+pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
+pub(crate) use sticky::Stickiness;
 pub(crate) use times::Times;
+pub(crate) use tls::{Identity, Tls};
+pub(crate) use workers::Workers;

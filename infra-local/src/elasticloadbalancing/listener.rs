@@ -1,55 +1,59 @@
 //! Listeners.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, TcpListener};
 
+use super::action::{self, DEFAULT_ACTIONS};
+use super::limits::{self, LISTENERS};
+use super::listener_certificate::{self, CERTIFICATES};
 use super::{
-    PAGES, TAGS, arn, listener, load_balancer, no_listener, not_honoured, number, page, parse_tags, port, required,
-    target_group, validation,
+    PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_honoured, page, parse_tags, port,
+    required, ssl_policy, validation,
 };
 use crate::cloud::Cloud;
 use crate::model::Region;
-use crate::model::balancing::{Listener, WeightedGroup};
+use crate::model::balancing::{Listener, Tls};
 use crate::model::ids::random_hex;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateListener", create, &[&["LoadBalancerArn", "Protocol", "Port"], ACTIONS, TAGS]),
+    Operation::writes("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS]),
     Operation::reads("DescribeListeners", describe, &[&["LoadBalancerArn", "ListenerArns.N"], PAGES]),
-    Operation::writes("ModifyListener", modify, &[&["ListenerArn", "Protocol", "Port"], ACTIONS]),
+    Operation::writes("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS]),
     Operation::writes("DeleteListener", delete, &[&["ListenerArn"]]),
 ];
 
-const ACTIONS: &[&str] = &[
-    "DefaultActions.N.Type",
-    "DefaultActions.N.TargetGroupArn",
-    "DefaultActions.N.Order",
-    "DefaultActions.N.ForwardConfig.TargetGroups.N.TargetGroupArn",
-    "DefaultActions.N.ForwardConfig.TargetGroups.N.Weight",
-    "DefaultActions.N.ForwardConfig.TargetGroupStickinessConfig.Enabled",
-];
+const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];
 
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let balancer_arn = required(params, "LoadBalancerArn")?;
-    check_protocol(params)?;
     required(params, "Protocol")?;
     let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
     let tags = parse_tags(params)?;
     let region = cloud.region_mut(call.region)?;
     let balancer = load_balancer(region, balancer_arn)?;
-    let forward = parse_actions(region, params)?.ok_or_else(|| validation("'DefaultActions' must be specified"))?;
-    if region.balancing.listeners.values().any(|listener| listener.balancer == balancer_arn && listener.port == port) {
+    let default_action = action::parse(region, params, "DefaultActions")?
+        .ok_or_else(|| validation("'DefaultActions' must be specified"))?;
+    let of_balancer = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer_arn);
+    if of_balancer.clone().any(|listener| listener.port == port) {
         return Err(duplicate(port));
     }
+    limits::check(LISTENERS, of_balancer.count() + 1, "TooManyListeners")?;
+    let tls = parse_tls(region, params, None)?;
     check_free(balancer.address, port)?;
     let path = balancer_arn.split_once(":loadbalancer/").map_or(balancer_arn, |(_, path)| path);
     let created = Listener {
         arn: arn(call.region, &format!("listener/{path}/{}", random_hex(16))),
         balancer: balancer_arn.to_owned(),
         port,
-        forward,
+        tls,
+        default_action,
+        rules: BTreeMap::new(),
+        attributes: BTreeMap::new(),
         tags,
     };
+    check_associations(region, balancer_arn, &created.default_action)?;
     let node = answer([&created]);
     region.balancing.listeners.insert(created.arn.clone(), created);
     Ok(node)
@@ -79,7 +83,6 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let arn = required(params, "ListenerArn")?;
-    check_protocol(params)?;
     let region = cloud.region_mut(call.region)?;
     let current = listener(region, arn)?.clone();
     let port = port(params, "Port")?.unwrap_or(current.port);
@@ -90,8 +93,11 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         check_free(load_balancer(region, &current.balancer)?.address, port)?;
     }
-    let forward = parse_actions(region, params)?.unwrap_or_else(|| current.forward.clone());
-    let changed = Listener { port, forward, ..current };
+    let default_action =
+        action::parse(region, params, "DefaultActions")?.unwrap_or_else(|| current.default_action.clone());
+    check_associations(region, &current.balancer, &default_action)?;
+    let tls = parse_tls(region, params, Some(&current))?;
+    let changed = Listener { port, tls, default_action, ..current };
     let node = answer([&changed]);
     region.balancing.listeners.insert(arn.to_owned(), changed);
     Ok(node)
@@ -103,12 +109,47 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     listeners.remove(arn).map(|_| Node::new()).ok_or_else(|| no_listener(arn))
 }
 
-fn check_protocol(params: &Params) -> Outcome<()> {
-    match params.optional("Protocol") {
-        None | Some("HTTP") => Ok(()),
-        Some(other) => Err(ApiError::new(
+/// What the listener speaks after the request; `None` is plain HTTP.
+fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
+    if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
+        return Err(not_honoured(format!(
+            "The local cloud asks clients for no certificates: it has the mode 'off', not '{mode}'"
+        )));
+    }
+    let policy = params.optional("SslPolicy");
+    let certificates = listener_certificate::parse(region, params)?;
+    let before = current.and_then(|listener| listener.tls.clone());
+    match params.optional("Protocol").unwrap_or_else(|| current.map_or("HTTP", Listener::protocol)) {
+        "HTTP" => {
+            if policy.is_some_and(|policy| !policy.is_empty()) || !certificates.is_empty() {
+                return Err(validation("An HTTP listener can have neither certificates nor an SSL policy"));
+            }
+            Ok(None)
+        }
+        "HTTPS" => {
+            let certificate = match certificates.as_slice() {
+                [] => before
+                    .as_ref()
+                    .map(|tls| tls.certificate.clone())
+                    .ok_or_else(|| validation("A certificate must be specified for HTTPS listeners"))?,
+                [only] => only.clone(),
+                _ => {
+                    return Err(validation(
+                        "You can specify exactly one certificate, the default one; add others with AddListenerCertificates",
+                    ));
+                }
+            };
+            let policy = match policy.filter(|policy| !policy.is_empty()) {
+                Some(policy) => ssl_policy::check(policy)?.to_owned(),
+                None => before.as_ref().map_or_else(|| ssl_policy::DEFAULT.to_owned(), |tls| tls.policy.clone()),
+            };
+            let mut others: BTreeSet<String> = before.map(|tls| tls.others).unwrap_or_default();
+            others.remove(&certificate);
+            Ok(Some(Tls { policy, certificate, others }))
+        }
+        other => Err(ApiError::new(
             "UnsupportedProtocol",
-            format!("The local cloud has listeners with the protocol 'HTTP', not '{other}'"),
+            format!("Listener protocol '{other}' must be one of: HTTP, HTTPS"),
         )),
     }
 }
@@ -123,53 +164,6 @@ fn check_free(address: Ipv4Addr, port: u16) -> Outcome<()> {
     }
 }
 
-/// What the request's actions forward to; `None` when it has none.
-fn parse_actions(region: &Region, params: &Params) -> Outcome<Option<Vec<WeightedGroup>>> {
-    let actions = params.structures("DefaultActions");
-    let Some(action) = actions.first() else {
-        return Ok(None);
-    };
-    if actions.len() > 1 {
-        return Err(ApiError::new(
-            "InvalidLoadBalancerAction",
-            "A default action may only contain one 'forward' action",
-        ));
-    }
-    let kind = required(action, "Type")?;
-    if kind != "forward" {
-        return Err(not_honoured(format!("The local cloud has actions of type 'forward', not '{kind}'")));
-    }
-    let config = action.structure("ForwardConfig");
-    if config.as_ref().is_some_and(|config| {
-        config.optional("TargetGroupStickinessConfig.Enabled").is_some_and(|value| value == "true")
-    }) {
-        return Err(not_honoured("The local cloud does not honour target group stickiness"));
-    }
-    let mut forward = Vec::new();
-    for group in config.iter().flat_map(|config| config.structures("TargetGroups")) {
-        forward.push(WeightedGroup {
-            target_group: required(&group, "TargetGroupArn")?.to_owned(),
-            weight: number(&group, "Weight", 0, 999)?.unwrap_or(1),
-        });
-    }
-    match action.optional("TargetGroupArn") {
-        Some(arn) if forward.is_empty() => {
-            forward.push(WeightedGroup { target_group: arn.to_owned(), weight: 1 });
-        }
-        Some(arn) if forward.len() != 1 || forward[0].target_group != arn => {
-            return Err(validation("You cannot specify both a target group ARN and other target groups in an action"));
-        }
-        _ => {}
-    }
-    if forward.is_empty() || forward.len() > 5 {
-        return Err(validation("A 'forward' action must have one to five target groups"));
-    }
-    for group in &forward {
-        target_group(region, &group.target_group)?;
-    }
-    Ok(Some(forward))
-}
-
 fn duplicate(port: u16) -> ApiError {
     ApiError::new("DuplicateListener", format!("A listener already exists on this port for this load balancer: {port}"))
 }
@@ -179,28 +173,17 @@ fn answer<'a>(listeners: impl IntoIterator<Item = &'a Listener>) -> Node {
 }
 
 fn render(listener: &Listener) -> Node {
-    Node::new()
+    let shown = Node::new()
         .with("ListenerArn", &listener.arn)
         .with("LoadBalancerArn", &listener.balancer)
         .with("Port", listener.port)
-        .with("Protocol", "HTTP")
-        .with("DefaultActions", render_actions(&listener.forward))
-}
-
-pub(super) fn render_actions(forward: &[WeightedGroup]) -> Node {
-    let groups = forward
-        .iter()
-        .map(|group| Node::new().with("TargetGroupArn", &group.target_group).with("Weight", group.weight));
-    let only = match forward {
-        [group] => Some(&group.target_group),
-        _ => None,
+        .with("Protocol", listener.protocol());
+    let shown = match &listener.tls {
+        Some(tls) => shown
+            .list("Certificates", [Node::new().with("CertificateArn", &tls.certificate)])
+            .with("SslPolicy", &tls.policy)
+            .with("MutualAuthentication", Node::new().with("Mode", "off")),
+        None => shown,
     };
-    let config = Node::new()
-        .list("TargetGroups", groups)
-        .with("TargetGroupStickinessConfig", Node::new().with("Enabled", false));
-    Node::items([Node::new()
-        .with("Type", "forward")
-        .maybe("TargetGroupArn", only)
-        .with("Order", 1)
-        .with("ForwardConfig", config)])
+    shown.with("DefaultActions", action::render(&listener.default_action))
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::limits::{self, LOAD_BALANCERS};
 use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_load_balancer, not_honoured, page, parse_tags, required, validation,
 };
 use crate::cloud::Cloud;
+use crate::model::attributes::Attributed as _;
 use crate::model::balancing::{BalancerState, LoadBalancer};
 use crate::model::ids::random_hex;
 use crate::model::vpc::Subnet;
@@ -75,6 +77,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         return Ok(answer([existing], region));
     }
+    limits::check(LOAD_BALANCERS, region.balancing.load_balancers.len() + 1, "TooManyLoadBalancers")?;
     let address = take_address(region, &wanted, call)?;
     let balancer = LoadBalancer { address, ..wanted };
     let node = answer([&balancer], region);
@@ -194,7 +197,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation(format!("'{arn}' is not a valid load balancer ARN")));
     }
     match load_balancer(region, arn) {
-        Ok(balancer) if balancer.is_protected() => {
+        Ok(balancer) if balancer.is("deletion_protection.enabled") => {
             return Err(ApiError::new(
                 "OperationNotPermitted",
                 format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled"),

@@ -1,6 +1,6 @@
-//! What can be changed on a balancer: attributes, security groups, subnets.
+//! What can be changed on a balancer: attributes, security groups, subnets, the type of its addresses.
 
-use super::attributes::{self, ATTRIBUTES, OF_LOAD_BALANCERS};
+use super::attributes::{self, ATTRIBUTES};
 use super::load_balancer::{SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, zones};
 use super::{load_balancer, no_load_balancer, not_honoured, required, validation};
 use crate::cloud::Cloud;
@@ -12,6 +12,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::reads("DescribeLoadBalancerAttributes", describe, &[ARN]),
     Operation::writes("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]),
     Operation::writes("SetSecurityGroups", set_security_groups, &[ARN, &["SecurityGroups.N"]]),
+    Operation::writes("SetIpAddressType", set_ip_address_type, &[ARN, &["IpAddressType"]]),
     Operation::writes("SetSubnets", set_subnets, &[ARN, &["IpAddressType"], SUBNETS]),
 ];
 
@@ -20,14 +21,14 @@ const ARN: &[&str] = &["LoadBalancerArn"];
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "LoadBalancerArn")?;
     let balancer = load_balancer(cloud.region(call.region)?, arn)?;
-    Ok(attributes::render(OF_LOAD_BALANCERS, &balancer.attributes))
+    Ok(attributes::render(balancer))
 }
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let balancer = find(cloud.region_mut(call.region)?, params)?;
-    attributes::modify(params, OF_LOAD_BALANCERS, &mut balancer.attributes)?;
-    Ok(attributes::render(OF_LOAD_BALANCERS, &balancer.attributes))
+    balancer.attributes = attributes::changed(balancer, params)?;
+    Ok(attributes::render(balancer))
 }
 
 fn set_security_groups(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -41,6 +42,13 @@ fn set_security_groups(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<No
     let balancer = find(region, params)?;
     balancer.security_groups = groups;
     Ok(Node::new().list("SecurityGroupIds", &balancer.security_groups))
+}
+
+fn set_ip_address_type(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    required(&call.input, "IpAddressType")?;
+    check_ip_address_type(&call.input)?;
+    find(cloud.region_mut(call.region)?, &call.input)?;
+    Ok(Node::new().with("IpAddressType", "ipv4"))
 }
 
 fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {

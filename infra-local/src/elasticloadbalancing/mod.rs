@@ -1,10 +1,16 @@
 //! Elastic Load Balancing (version 2015-12-01): application balancers, one file per kind.
 
+mod action;
 mod attributes;
+mod condition;
+mod limits;
 mod listener;
+mod listener_attribute;
+mod listener_certificate;
 mod load_balancer;
 mod load_balancer_settings;
 mod rule;
+pub(crate) mod ssl_policy;
 mod tags;
 mod target;
 mod target_group;
@@ -12,6 +18,7 @@ mod target_group;
 mod tests;
 
 use crate::model::balancing::{Listener, LoadBalancer, TargetGroup};
+use crate::model::routing::Action;
 use crate::model::{ACCOUNT, Region, Tags, tags as model_tags};
 use crate::wire::{ApiError, Node, Operation, Outcome, Page, Params};
 
@@ -22,7 +29,11 @@ pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
     target_group::OPERATIONS,
     target::OPERATIONS,
     listener::OPERATIONS,
+    listener_attribute::OPERATIONS,
+    listener_certificate::OPERATIONS,
     rule::OPERATIONS,
+    ssl_policy::OPERATIONS,
+    limits::OPERATIONS,
     tags::OPERATIONS,
 ];
 
@@ -120,4 +131,27 @@ fn listener<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Listener> {
 
 fn no_listener(arn: &str) -> ApiError {
     ApiError::new("ListenerNotFound", format!("Listener '{arn}' not found"))
+}
+
+fn no_rule(arn: &str) -> ApiError {
+    ApiError::new("RuleNotFound", format!("One or more rules not found: '{arn}'"))
+}
+
+/// Target groups serve one balancer each, and live in its VPC.
+fn check_associations(region: &Region, balancer: &str, action: &Action) -> Outcome<()> {
+    let vpc = &load_balancer(region, balancer)?.vpc_id;
+    for arn in action.target_groups() {
+        if region.balancers_of(arn).iter().any(|other| other.arn != balancer) {
+            return Err(ApiError::new(
+                "TargetGroupAssociationLimit",
+                format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
+            ));
+        }
+        if target_group(region, arn)?.vpc_id != *vpc {
+            return Err(not_honoured(format!(
+                "The following target groups are not in the VPC '{vpc}' of the load balancer: {arn}"
+            )));
+        }
+    }
+    Ok(())
 }

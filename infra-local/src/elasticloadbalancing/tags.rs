@@ -1,6 +1,6 @@
-//! Tags of balancers, listeners and target groups.
+//! Tags of balancers, listeners, rules and target groups.
 
-use super::{TAGS, no_listener, no_load_balancer, no_target_group, parse_tags, tag_error, validation};
+use super::{TAGS, no_listener, no_load_balancer, no_rule, no_target_group, parse_tags, tag_error, validation};
 use crate::cloud::Cloud;
 use crate::model::{Region, Tags, tags as model_tags};
 use crate::wire::{Call, Node, Operation, Outcome, Params};
@@ -60,6 +60,10 @@ fn tags<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Tags> {
         "loadbalancer" => super::load_balancer(region, arn).map(|balancer| &balancer.tags),
         "targetgroup" => super::target_group(region, arn).map(|group| &group.tags),
         "listener" => balancing.listeners.get(arn).map(|listener| &listener.tags).ok_or_else(|| no_listener(arn)),
+        "listener-rule" => {
+            let mut rules = balancing.listeners.values().flat_map(|listener| listener.rules.values());
+            rules.find(|rule| rule.arn == arn).map(|rule| &rule.tags).ok_or_else(|| no_rule(arn))
+        }
         _ => Err(not_taggable(arn)),
     }
 }
@@ -79,16 +83,20 @@ fn tags_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Tags> {
             let found = balancing.listeners.get_mut(arn);
             found.map(|listener| &mut listener.tags).ok_or_else(|| no_listener(arn))
         }
+        "listener-rule" => {
+            let mut rules = balancing.listeners.values_mut().flat_map(|listener| listener.rules.values_mut());
+            rules.find(|rule| rule.arn == arn).map(|rule| &mut rule.tags).ok_or_else(|| no_rule(arn))
+        }
         _ => Err(not_taggable(arn)),
     }
 }
 
-/// `loadbalancer`, `targetgroup` or `listener`.
+/// `loadbalancer`, `targetgroup`, `listener` or `listener-rule`.
 fn kind(arn: &str) -> &str {
     let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
     resource.split('/').next().unwrap_or_default()
 }
 
 fn not_taggable(arn: &str) -> crate::wire::ApiError {
-    validation(format!("'{arn}' is not the ARN of a load balancer, a listener or a target group"))
+    validation(format!("'{arn}' is not the ARN of a load balancer, a listener, a rule or a target group"))
 }

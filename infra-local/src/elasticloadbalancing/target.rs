@@ -1,17 +1,23 @@
 //! Targets and their health.
 
+use std::net::Ipv4Addr;
+
+use super::limits::{self, TARGETS_PER_GROUP};
 use super::{no_target_group, port, required, target_group, validation};
 use crate::cloud::Cloud;
 use crate::model::Region;
-use crate::model::balancing::{Health, Target, TargetGroup};
+use crate::model::balancing::{Health, Target, TargetGroup, TargetType};
 use crate::model::instance::InstanceState;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("RegisterTargets", register, &[TARGETS]),
-    Operation::writes("DeregisterTargets", deregister, &[TARGETS]),
-    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]),
+    Operation::writes("RegisterTargets", register, &[TARGETS]).ignoring(ZONE),
+    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).ignoring(ZONE),
+    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).ignoring(ZONE),
 ];
+
+/// Requests go to the targets of all zones alike.
+const ZONE: &[&str] = &["Targets.N.AvailabilityZone"];
 
 const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port"];
 
@@ -22,25 +28,43 @@ fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(validation("At least one target must be specified"));
     }
     let arn = required(&call.input, "TargetGroupArn")?;
-    let vpc_id = target_group(region, arn)?.vpc_id.clone();
+    let group = target_group(region, arn)?;
     for (id, _) in &targets {
-        let instance = region.instances.get(id).filter(|instance| instance.vpc_id == vpc_id);
-        let Some(instance) = instance else {
-            return Err(invalid(&format!(
-                "The following targets are not in the target group VPC or do not exist: '{id}'"
-            )));
-        };
-        if instance.state != InstanceState::Running {
-            return Err(invalid(&format!(
-                "The following targets are not in a running state and cannot be registered: '{id}'"
-            )));
+        match group.target_type {
+            TargetType::Instance => check_instance(region, id, &group.vpc_id)?,
+            TargetType::Ip => check_address(id)?,
         }
     }
     let group = find(region, arn)?;
     for (id, port) in targets {
         group.register(&id, port.unwrap_or(group.port));
     }
+    limits::check(TARGETS_PER_GROUP, group.targets.len(), "TooManyTargets")?;
     Ok(Node::new())
+}
+
+fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
+    let instance = region.instances.get(id).filter(|instance| instance.vpc_id == vpc_id);
+    let Some(instance) = instance else {
+        return Err(invalid(&format!("The following targets are not in the target group VPC or do not exist: '{id}'")));
+    };
+    if instance.state == InstanceState::Running {
+        return Ok(());
+    }
+    Err(invalid(&format!("The following targets are not in a running state and cannot be registered: '{id}'")))
+}
+
+/// Whatever a cloud on one machine can reach is on that machine.
+fn check_address(id: &str) -> Outcome<()> {
+    let Ok(address) = id.parse::<Ipv4Addr>() else {
+        return Err(validation(format!("The IP address '{id}' is not a valid IPv4 address")));
+    };
+    if address.is_loopback() {
+        return Ok(());
+    }
+    Err(invalid(&format!(
+        "The IP address '{id}' cannot be a target: everything that the local cloud runs has an address in 127.0.0.0/8"
+    )))
 }
 
 fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -68,7 +92,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let found = group.targets.iter().find(|target| target.id == id && target.port == port);
         match found {
             Some(target) => shown.push(render(target, group)),
-            None if region.instances.contains_key(&id) => shown.push(render(&not_registered(id, port), group)),
+            None if region.instances.contains_key(&id) || group.target_type == TargetType::Ip => {
+                shown.push(render(&not_registered(id, port), group))
+            }
             None => return Err(invalid(&format!("The instance ID '{id}' is not valid"))),
         }
     }

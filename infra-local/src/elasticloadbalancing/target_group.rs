@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::attributes::{self, ATTRIBUTES, OF_TARGET_GROUPS};
+use super::attributes::{self, ATTRIBUTES};
+use super::limits::{self, TARGET_GROUPS};
 use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_honoured, number, page, parse_tags, port,
     required, target_group, validation,
@@ -10,7 +11,7 @@ use super::{
 use crate::cloud::Cloud;
 use crate::data::proxy::Matcher;
 use crate::model::Region;
-use crate::model::balancing::{Check, TargetGroup};
+use crate::model::balancing::{Check, TargetGroup, TargetType};
 use crate::model::ids::random_hex;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
 
@@ -56,11 +57,18 @@ fn default_check() -> Check {
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = check_name(required(params, "Name")?, "Target group")?;
-    for (parameter, only) in
-        [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("TargetType", "instance"), ("IpAddressType", "ipv4")]
-    {
+    for (parameter, only) in [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("IpAddressType", "ipv4")] {
         only_value(params, parameter, only)?;
     }
+    let target_type = match params.optional("TargetType") {
+        None | Some("instance") => TargetType::Instance,
+        Some("ip") => TargetType::Ip,
+        Some(other) => {
+            return Err(not_honoured(format!(
+                "The local cloud has targets of type 'instance' and 'ip', not '{other}'"
+            )));
+        }
+    };
     required(params, "Protocol")?;
     let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
     let vpc_id = required(params, "VpcId")?;
@@ -74,6 +82,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let wanted = TargetGroup {
         arn: arn(call.region, &format!("targetgroup/{name}/{}", random_hex(16))),
         name: name.to_owned(),
+        target_type,
         port,
         vpc_id: vpc_id.to_owned(),
         check,
@@ -84,6 +93,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let existing = region.balancing.target_groups.values().find(|group| group.name == name);
     if let Some(existing) = existing {
         let same = existing.port == wanted.port
+            && existing.target_type == wanted.target_type
             && existing.vpc_id == wanted.vpc_id
             && existing.check == wanted.check
             && existing.tags == wanted.tags;
@@ -95,6 +105,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         return Ok(answer([existing], region));
     }
+    limits::check(TARGET_GROUPS, region.balancing.target_groups.len() + 1, "TooManyTargetGroups")?;
     let node = answer([&wanted], region);
     region.balancing.target_groups.insert(wanted.arn.clone(), wanted);
     Ok(node)
@@ -207,14 +218,15 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn describe_attributes(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "TargetGroupArn")?;
     let group = target_group(cloud.region(call.region)?, arn)?;
-    Ok(attributes::render(OF_TARGET_GROUPS, &group.attributes))
+    Ok(attributes::render(group))
 }
 
 fn modify_attributes(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "TargetGroupArn")?;
     let group = find(cloud.region_mut(call.region)?, arn)?;
-    attributes::modify(&call.input, OF_TARGET_GROUPS, &mut group.attributes)?;
-    Ok(attributes::render(OF_TARGET_GROUPS, &group.attributes))
+    group.attributes = attributes::changed(group, &call.input)?;
+    attributes::check_together(group)?;
+    Ok(attributes::render(group))
 }
 
 fn find<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut TargetGroup> {
@@ -243,7 +255,7 @@ fn render(group: &TargetGroup, region: &Region) -> Node {
         .with("HealthCheckPath", &check.path)
         .with("Matcher", Node::new().with("HttpCode", &check.matcher))
         .list("LoadBalancerArns", region.balancers_of(&group.arn).into_iter().map(|balancer| &balancer.arn))
-        .with("TargetType", "instance")
+        .with("TargetType", group.target_type.as_str())
         .with("ProtocolVersion", "HTTP1")
         .with("IpAddressType", "ipv4")
 }

@@ -1,11 +1,12 @@
 //! Balancers, their listeners, and target groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::routing::{Action, Rule};
 use super::{Region, Tags};
 
 /// Elastic Load Balancing's part of a region, each kind by ARN.
@@ -54,17 +55,26 @@ pub(crate) struct Listener {
     pub(crate) arn: String,
     pub(crate) balancer: String,
     pub(crate) port: u16,
-    /// Target groups and their weights.
-    pub(crate) forward: Vec<WeightedGroup>,
+    /// How clients are spoken to by HTTPS; in the clear without.
+    pub(crate) tls: Option<Tls>,
+    /// What is done with requests that no rule is for.
+    pub(crate) default_action: Action,
+    /// By priority, the lowest first.
+    pub(crate) rules: BTreeMap<u32, Rule>,
+    /// Those that were changed from their defaults.
+    pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) tags: Tags,
 }
 
-/// A share of a listener's requests.
+/// What an HTTPS listener shows its clients.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct WeightedGroup {
-    /// ARN of the target group.
-    pub(crate) target_group: String,
-    pub(crate) weight: u32,
+pub(crate) struct Tls {
+    /// Name of the security policy.
+    pub(crate) policy: String,
+    /// ARN of the certificate that is shown when no other fits the name a client asks for.
+    pub(crate) certificate: String,
+    /// ARNs of certificates for other names.
+    pub(crate) others: BTreeSet<String>,
 }
 
 /// A group of targets that are equal.
@@ -72,6 +82,7 @@ pub(crate) struct WeightedGroup {
 pub(crate) struct TargetGroup {
     pub(crate) arn: String,
     pub(crate) name: String,
+    pub(crate) target_type: TargetType,
     pub(crate) port: u16,
     pub(crate) vpc_id: String,
     pub(crate) check: Check,
@@ -79,6 +90,17 @@ pub(crate) struct TargetGroup {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) targets: Vec<Target>,
     pub(crate) tags: Tags,
+}
+
+/// What the targets of a group are registered as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TargetType {
+    /// By their ids.
+    #[default]
+    Instance,
+    /// By addresses.
+    Ip,
 }
 
 /// The health check of a target group, as it is declared.
@@ -98,7 +120,7 @@ pub(crate) struct Check {
 /// A registered or draining target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Target {
-    /// Instance.
+    /// Instance, or address.
     pub(crate) id: String,
     pub(crate) port: u16,
     /// No new requests; forgotten after the deregistration delay.
@@ -117,32 +139,34 @@ pub(crate) struct Health {
     pub(crate) description: Option<String>,
 }
 
-/// AWS's default of `idle_timeout.timeout_seconds`.
-const IDLE_TIMEOUT_SECONDS: u64 = 60;
-
-/// AWS's default of `deregistration_delay.timeout_seconds`.
-const DEREGISTRATION_DELAY_SECONDS: u64 = 300;
-
-impl LoadBalancer {
-    pub(crate) fn idle_timeout_seconds(&self) -> u64 {
-        number(&self.attributes, "idle_timeout.timeout_seconds").unwrap_or(IDLE_TIMEOUT_SECONDS)
+impl Listener {
+    /// AWS's word for what it speaks.
+    pub(crate) fn protocol(&self) -> &'static str {
+        if self.tls.is_some() { "HTTPS" } else { "HTTP" }
     }
 
-    pub(crate) fn is_protected(&self) -> bool {
-        self.attributes.get("deletion_protection.enabled").is_some_and(|value| value == "true")
+    /// Every action, the default one last.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.rules.values().map(|rule| &rule.action).chain([&self.default_action])
+    }
+
+    /// Every certificate it shows, by ARN; the default one first.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &String> {
+        self.tls.iter().flat_map(|tls| [&tls.certificate].into_iter().chain(&tls.others))
+    }
+}
+
+impl TargetType {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Ip => "ip",
+        }
     }
 }
 
 impl TargetGroup {
-    pub(crate) fn deregistration_delay_seconds(&self) -> u64 {
-        number(&self.attributes, "deregistration_delay.timeout_seconds").unwrap_or(DEREGISTRATION_DELAY_SECONDS)
-    }
-
-    pub(crate) fn least_outstanding(&self) -> bool {
-        let algorithm = self.attributes.get("load_balancing.algorithm.type");
-        algorithm.is_some_and(|value| value == "least_outstanding_requests")
-    }
-
     /// Registers a target; one that drains begins anew, one that is registered stays as it is.
     pub(crate) fn register(&mut self, id: &str, port: u16) {
         let registered = |target: &Target| target.id == id && target.port == port && !target.draining;
@@ -200,15 +224,11 @@ impl Region {
     pub(crate) fn balancers_of(&self, target_group: &str) -> Vec<&LoadBalancer> {
         let listeners = self.balancing.listeners.values();
         let mut arns: Vec<&String> = listeners
-            .filter(|listener| listener.forward.iter().any(|share| share.target_group == target_group))
+            .filter(|listener| listener.actions().flat_map(Action::target_groups).any(|arn| arn == target_group))
             .map(|listener| &listener.balancer)
             .collect();
         arns.sort();
         arns.dedup();
         arns.into_iter().filter_map(|arn| self.balancing.load_balancers.get(arn)).collect()
     }
-}
-
-fn number(attributes: &BTreeMap<String, String>, key: &str) -> Option<u64> {
-    attributes.get(key)?.parse().ok()
 }

@@ -1,7 +1,9 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
 pub(crate) mod alarm;
+pub(crate) mod attributes;
 pub(crate) mod balancing;
+pub(crate) mod certificate;
 pub(crate) mod cidr;
 pub(crate) mod clock;
 pub(crate) mod cron;
@@ -18,6 +20,7 @@ pub(crate) mod metrics;
 pub(crate) mod parameter;
 pub(crate) mod peering;
 pub(crate) mod route_table;
+pub(crate) mod routing;
 pub(crate) mod scaling;
 pub(crate) mod tags;
 pub(crate) mod vpc;
@@ -90,6 +93,8 @@ pub(crate) struct Region {
     /// Systems Manager's parameters by name.
     pub(crate) parameters: BTreeMap<String, parameter::Parameter>,
     pub(crate) balancing: balancing::Balancing,
+    /// Certificate Manager's certificates by ARN.
+    pub(crate) certificates: BTreeMap<String, certificate::Certificate>,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
     pub(crate) watching: alarm::Watching,

@@ -6,7 +6,7 @@ mod lifecycle;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::balancing::{Check, TargetGroup};
+use crate::model::balancing::{Check, TargetGroup, TargetType};
 use crate::model::image::images;
 use crate::model::instance::{InstanceState, Service, ServiceState, StateReason};
 use crate::model::launch_template::{LaunchData, TemplateVersion};
@@ -64,6 +64,7 @@ impl World {
         let target_group = TargetGroup {
             arn: TARGETS.to_owned(),
             name: "targets".to_owned(),
+            target_type: TargetType::Instance,
             port: 8080,
             vpc_id: region.vpcs.keys().next().unwrap().clone(),
             check,

@@ -1,19 +1,18 @@
-//! Streaming bodies that notice when nothing moves any more.
+//! The bodies that the proxy sends, either way.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
-/// Any body the proxy sends, either way.
-pub(super) type ProxyBody = BoxBody<Bytes, BodyError>;
+use super::alarm::Alarm;
+use super::connection::Connection;
+use super::target::InFlight;
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +23,7 @@ pub(super) enum BodyError {
     Idle(Duration),
 }
 
-/// A short body of our own.
-pub(super) fn text(text: impl Into<Bytes>) -> ProxyBody {
-    Full::new(text.into()).map_err(|never| match never {}).boxed()
-}
-
-/// When something last moved, and whether the upload is through; shared by both directions of one request.
+/// When something of an upload last moved, and whether it is through.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Moments>);
 
@@ -40,12 +34,9 @@ struct Moments {
 }
 
 impl Activity {
-    pub(super) fn begin(uploaded: bool) -> Self {
-        Self(Arc::new(Moments {
-            start: Instant::now(),
-            last_millis: AtomicU64::new(0),
-            uploaded: AtomicBool::new(uploaded),
-        }))
+    pub(super) fn begin() -> Self {
+        let start = Instant::now();
+        Self(Arc::new(Moments { start, last_millis: AtomicU64::new(0), uploaded: AtomicBool::new(false) }))
     }
 
     pub(super) fn last(&self) -> Instant {
@@ -63,83 +54,136 @@ impl Activity {
 }
 
 /// A client's body on its way to a target.
-pub(super) struct Upload {
-    pub(super) inner: Incoming,
-    pub(super) activity: Activity,
+pub(super) enum Upload {
+    Empty,
+    Client(Incoming, Activity),
 }
 
 impl Body for Upload {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Self::Client(inner, activity) = self.get_mut() else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(&mut *inner).poll_frame(context);
         if polled.is_ready() {
-            self.activity.touch();
-            if matches!(polled, Poll::Ready(None)) || self.inner.is_end_stream() {
-                self.activity.0.uploaded.store(true, Ordering::Relaxed);
+            activity.touch();
+            if matches!(polled, Poll::Ready(None)) || inner.is_end_stream() {
+                activity.0.uploaded.store(true, Ordering::Relaxed);
             }
         }
         polled.map_err(BodyError::from)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match self {
+            Self::Empty => true,
+            Self::Client(inner, _) => inner.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Client(inner, _) => inner.size_hint(),
+        }
     }
 }
 
-/// A target's body on its way to the client; breaks off when nothing moves. Holds `keep` until it is through.
-pub(super) struct Download<T> {
-    inner: Incoming,
-    activity: Activity,
-    limit: Duration,
-    wake: Pin<Box<Sleep>>,
-    _keep: T,
+/// What a client is answered with.
+pub(super) enum AnswerBody {
+    Own(Option<Bytes>),
+    Target(Download),
 }
 
-impl<T> Download<T> {
-    pub(super) fn new(inner: Incoming, activity: Activity, limit: Duration, keep: T) -> Self {
-        activity.touch();
-        Self { inner, activity, limit, wake: Box::pin(tokio::time::sleep(limit)), _keep: keep }
-    }
-}
-
-impl<T: Unpin> Body for Download<T> {
+impl Body for AnswerBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(context);
-        if polled.is_ready() {
-            self.activity.touch();
-            return polled.map_err(BodyError::from);
-        }
-        // The alarm is only moved when it rings: an answer of many frames costs no timer work.
-        while self.wake.as_mut().poll(context).is_ready() {
-            let due = self.activity.last() + self.limit;
-            if due <= Instant::now() {
-                return Poll::Ready(Some(Err(BodyError::Idle(self.limit))));
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(text) => {
+                let text = text.take().filter(|text| !text.is_empty());
+                Poll::Ready(text.map(|text| Ok(Frame::data(text))))
             }
-            self.wake.as_mut().reset(due);
+            Self::Target(download) => download.poll_next(context),
         }
-        Poll::Pending
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        match self {
+            Self::Own(text) => text.as_ref().is_none_or(Bytes::is_empty),
+            Self::Target(download) => download.inner.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        match self {
+            Self::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Target(download) => download.inner.size_hint(),
+        }
+    }
+}
+
+/// A target's body on its way to the client; breaks off when nothing moves for `limit`.
+pub(super) struct Download {
+    inner: Incoming,
+    /// What has to be driven for the body to arrive, unless a task of its own does.
+    connection: Option<Box<Connection>>,
+    /// When nothing drives the connection from here.
+    alarm: Option<Alarm>,
+    limit: Duration,
+    in_flight: InFlight,
+    /// Whether the alarm is set for what is to come next.
+    waits: bool,
+}
+
+impl Download {
+    /// A body that arrives as this drives the connection, which is used again once the body is through.
+    pub(super) fn driving(inner: Incoming, connection: Box<Connection>, limit: Duration, in_flight: InFlight) -> Self {
+        Self { inner, connection: Some(connection), alarm: None, limit, in_flight, waits: false }
+    }
+
+    /// A body that arrives by itself.
+    pub(super) fn driven(inner: Incoming, limit: Duration, in_flight: InFlight) -> Self {
+        let alarm = Alarm::at(Instant::now() + limit);
+        Self { inner, connection: None, alarm: Some(alarm), limit, in_flight, waits: true }
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let mut polled = Pin::new(&mut self.inner).poll_frame(context);
+        if let (Poll::Pending, Some(connection)) = (&polled, &mut self.connection) {
+            connection.drive(context);
+            polled = Pin::new(&mut self.inner).poll_frame(context);
+        }
+        match polled {
+            Poll::Ready(frame) => {
+                let through = frame.is_none() || self.inner.is_end_stream();
+                self.moved(through, context);
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+            }
+            Poll::Pending => {
+                let alarm = self.connection.as_mut().map(|connection| &mut connection.alarm).or(self.alarm.as_mut());
+                let Some(alarm) = alarm else {
+                    return Poll::Pending;
+                };
+                if !self.waits {
+                    self.waits = true;
+                    alarm.set(Instant::now() + self.limit);
+                }
+                ready!(alarm.poll_rings(context));
+                self.connection = None;
+                Poll::Ready(Some(Err(BodyError::Idle(self.limit))))
+            }
+        }
+    }
+
+    fn moved(&mut self, through: bool, context: &mut Context<'_>) {
+        self.waits = false;
+        if through && let Some(connection) = self.connection.take() {
+            self.in_flight.target().keep_for_later(connection, context);
+        }
     }
 }

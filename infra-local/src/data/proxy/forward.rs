@@ -1,270 +1,297 @@
 //! Carries one request to a target and its answer back.
 
-use std::net::SocketAddr;
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::SendRequest;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
-use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use hyper::{Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
-use super::body::{self, Activity, Download, ProxyBody, Upload};
-use super::listener::Route;
-use super::pool::{ConnectError, InFlight, Target, TargetPool};
+use super::answer;
+use super::body::{Activity, AnswerBody, Download, Upload};
+use super::client::Client;
+use super::connection::{Connection, Unanswered};
+use super::headers::{refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
+use super::pool::{TargetPool, Usable};
+use super::route::{Action, Forward, Route, Settings};
+use super::sticky::{self, Mark};
+use super::target::{ConnectError, InFlight};
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
-
-/// Answers a client, with a target's answer or with the status AWS's balancer gives in its place.
-pub(super) async fn forward(
-    mut request: Request<Incoming>,
-    route: &Route,
-    peer: SocketAddr,
-    local: SocketAddr,
-) -> Response<ProxyBody> {
-    if [Method::TRACE, Method::CONNECT].contains(request.method()) {
-        return own(StatusCode::METHOD_NOT_ALLOWED);
-    }
-    let Some(pool) = choose(route) else {
-        return own(StatusCode::SERVICE_UNAVAILABLE);
+/// Answers a client, with a target's answer or with the one AWS's balancer gives in its place.
+pub(super) async fn respond(
+    request: Request<Incoming>,
+    route: Arc<Route>,
+    client: Arc<Client>,
+) -> Response<AnswerBody> {
+    let now = Instant::now();
+    let leaves = request.version() < Version::HTTP_2 && client.has_outstayed(route.settings.keep_alive, now);
+    let mut response = match decide(request, &route, &client, now) {
+        Decision::Forward(errand) => errand.run().await.unwrap_or_else(answer::page),
+        Decision::Answer(response) => response,
     };
-    let upgrade = upgrade_protocol(request.headers());
-    let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
-
-    let (mut parts, incoming) = request.into_parts();
-    rewrite(&mut parts, peer, local, upgrade);
-    let bodyless = incoming.is_end_stream();
-    // What has no body and changes nothing may be sent again when a kept connection turns out to be closed.
-    let repeatable = (bodyless && parts.method.is_safe()).then(|| parts.clone());
-    let activity = Activity::begin(bodyless);
-    let upload = Upload { inner: incoming, activity: activity.clone() }.boxed();
-    let job = Job { request: Request::from_parts(parts, upload), repeatable };
-
-    let mut sent = match job.send(pool, &activity, route.idle_timeout).await {
-        Ok(sent) => sent,
-        Err(status) => return own(status),
-    };
-    if sent.response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let Some(client_side) = client_side else {
-            return own(StatusCode::BAD_GATEWAY);
-        };
-        let target_side = hyper::upgrade::on(&mut sent.response);
-        tokio::spawn(tunnel(client_side, target_side, sent.in_flight));
-        return sent.response.map(|_| body::text(""));
+    let own = matches!(response.body(), AnswerBody::Own(_));
+    if own && !route.settings.server_header {
+        response.headers_mut().remove(header::SERVER);
     }
-    remove_hop_by_hop(sent.response.headers_mut());
-    sent.target.keep_for_later(sent.sender);
-    sent.response.map(|incoming| Download::new(incoming, activity, route.idle_timeout, sent.in_flight).boxed())
+    for (name, value) in &route.settings.response_headers {
+        response.headers_mut().insert(name, value.clone());
+    }
+    if !response.headers().contains_key(header::DATE) {
+        response.headers_mut().insert(header::DATE, date());
+    }
+    if leaves {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
-/// A request that is looking for a target.
-struct Job {
-    request: Request<ProxyBody>,
+/// This second, as HTTP writes it.
+fn date() -> HeaderValue {
+    let text = chrono::Utc::now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// What becomes of a request.
+#[allow(clippy::large_enum_variant)]
+enum Decision {
+    /// The balancer's own answer.
+    Answer(Response<AnswerBody>),
+    Forward(Box<Errand>),
+}
+
+fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Instant) -> Decision {
+    let (parts, incoming) = request.into_parts();
+    if let Some(status) = refusal(&parts) {
+        return Decision::Answer(answer::page(status));
+    }
+    match route.action(&parts, client.peer.ip()) {
+        Action::Redirect(redirect) => Decision::Answer(answer::redirect(redirect, &parts, client)),
+        Action::FixedResponse(fixed) => Decision::Answer(answer::fixed(fixed)),
+        Action::Forward(forward) => {
+            let errand = Errand::new(Request::from_parts(parts, incoming), forward, &route.settings, client, now);
+            errand.map_or_else(|| Decision::Answer(answer::page(StatusCode::SERVICE_UNAVAILABLE)), Decision::Forward)
+        }
+    }
+}
+
+/// A request that is looking for a target. It lies still in one place: what moves with every step costs time.
+struct Errand {
+    request: Option<Request<Upload>>,
+    /// What may be sent again when a kept connection turns out to be closed: it has no body and changes nothing.
     repeatable: Option<Parts>,
+    activity: Option<Activity>,
+    began: Instant,
+    limit: Duration,
+    pool: TargetPool,
+    usable: Arc<Usable>,
+    /// The place among the usable targets that is asked first.
+    first: usize,
+    /// The target that the client's cookie names.
+    wanted: Option<Mark>,
+    /// For how long the client is to stay with the target group.
+    sticky: Option<Duration>,
+    /// The client's side of a connection that may become another one.
+    client_side: Option<OnUpgrade>,
 }
 
-/// A request that got an answer.
-struct Sent {
-    response: Response<Incoming>,
-    sender: SendRequest<ProxyBody>,
-    target: Arc<Target>,
-    in_flight: InFlight,
-}
+/// An answer, and whose it is.
+type Answered = (Response<AnswerBody>, Mark);
 
-/// Why there is no answer.
-enum Unanswered {
-    /// Nothing was sent: any target may have it.
-    Unsent(Box<Request<ProxyBody>>),
-    /// It was sent, or begun.
-    Failed(StatusCode),
-}
+impl Errand {
+    /// `None` when nobody is there to take it.
+    fn new(
+        mut request: Request<Incoming>,
+        forward: &Forward,
+        settings: &Settings,
+        client: &Client,
+        now: Instant,
+    ) -> Option<Box<Self>> {
+        let group = forward.sticky.and_then(|_| sticky::group(request.headers()));
+        let known = group.and_then(|group| forward.pools.iter().find(|(pool, _)| pool.mark() == group));
+        let pool = known.map(|(pool, _)| pool).or_else(|| forward.choose())?;
+        let usable = pool.usable();
+        let wanted = usable.stickiness.as_ref().and_then(|stickiness| stickiness.target(request.headers()));
+        let first = wanted.and_then(|mark| usable.find(mark)).unwrap_or_else(|| pool.turn(&usable));
 
-impl Job {
+        let upgrade = upgrade_protocol(request.headers());
+        let client_side = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+        let (mut parts, incoming) = request.into_parts();
+        rewrite(&mut parts, client, settings, upgrade);
+        let activity = (!incoming.is_end_stream()).then(Activity::begin);
+        let repeatable = (activity.is_none() && parts.method.is_safe()).then(|| parts.clone());
+        let upload = activity.clone().map_or(Upload::Empty, |activity| Upload::Client(incoming, activity));
+        Some(Box::new(Self {
+            request: Some(Request::from_parts(parts, upload)),
+            repeatable,
+            activity,
+            began: now,
+            limit: settings.idle_timeout,
+            pool: pool.clone(),
+            usable,
+            first,
+            wanted,
+            sticky: forward.sticky,
+            client_side,
+        }))
+    }
+
+    async fn run(mut self: Box<Self>) -> Result<Response<AnswerBody>, StatusCode> {
+        let (mut response, target) = match self.client_side.take() {
+            // Rare, so that it does not make every request's future larger.
+            Some(client_side) => Box::pin(self.send_upgrading(client_side)).await?,
+            None => self.send().await?,
+        };
+        let headers = response.headers_mut();
+        if let Some(stickiness) = &self.usable.stickiness {
+            stickiness.keep_with_target(headers, target, self.wanted == Some(target));
+        }
+        if let Some(period) = self.sticky {
+            sticky::keep_with_group(headers, self.pool.mark(), period);
+        }
+        Ok(response)
+    }
+
     /// Tries targets until one takes the request; another is tried only as long as nothing was sent.
-    async fn send(self, pool: &TargetPool, activity: &Activity, idle_timeout: Duration) -> Result<Sent, StatusCode> {
-        let Self { mut request, repeatable } = self;
+    async fn send(&mut self) -> Result<Answered, StatusCode> {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
-        for target in pool.candidates() {
+        for step in 0..self.usable.len() {
+            let target = Arc::clone(self.usable.target(self.first + step));
             let in_flight = target.begin();
-            let begun = Instant::now();
-            if let Some(mut sender) = target.idle_connection() {
-                match exchange(&mut sender, request, activity, idle_timeout).await {
-                    Ok(response) => {
-                        pool.count_request();
-                        pool.count_answer(response.status(), begun.elapsed());
-                        return Ok(Sent { response, sender, target, in_flight });
+            if let Some(connection) = poll_fn(|context| Poll::Ready(target.idle_connection(self.began, context))).await
+            {
+                match self.exchange(connection).await {
+                    Ok((response, connection)) => {
+                        self.pool.count_answer(response.status(), self.began.elapsed());
+                        return Ok(self.answered(response, connection, in_flight).await);
                     }
-                    Err(Unanswered::Unsent(unsent)) => request = *unsent,
-                    Err(Unanswered::Failed(StatusCode::BAD_GATEWAY)) if repeatable.is_some() => {
-                        let Some(parts) = repeatable.clone() else {
-                            return Err(status);
-                        };
-                        request = Request::from_parts(parts, body::text(""));
+                    Err(Some(StatusCode::BAD_GATEWAY)) if self.repeatable.is_some() => {
+                        let again = self.repeatable.clone();
+                        self.request = again.map(|parts| Request::from_parts(parts, Upload::Empty));
                     }
-                    Err(Unanswered::Failed(status)) => return Err(status),
+                    Err(Some(status)) => return Err(status),
+                    Err(None) => {}
                 }
             }
-            let mut sender = match target.connect().await {
-                Ok(sender) => sender,
+            let connection = match Box::pin(target.connect()).await {
+                Ok(connection) => connection,
                 Err(error) => {
-                    pool.count_connection_error();
-                    status = match error {
-                        ConnectError::Refused => StatusCode::BAD_GATEWAY,
-                        ConnectError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-                    };
+                    self.pool.count_connection_error();
+                    status = unreachable(error);
                     continue;
                 }
             };
             // Time that went into connecting is not the target's.
             let begun = Instant::now();
-            match exchange(&mut sender, request, activity, idle_timeout).await {
-                Ok(response) => {
-                    pool.count_request();
-                    pool.count_answer(response.status(), begun.elapsed());
-                    return Ok(Sent { response, sender, target, in_flight });
+            match self.exchange(connection).await {
+                Ok((response, connection)) => {
+                    self.pool.count_answer(response.status(), begun.elapsed());
+                    return Ok(self.answered(response, connection, in_flight).await);
                 }
-                Err(Unanswered::Unsent(unsent)) => {
-                    pool.count_connection_error();
-                    status = StatusCode::BAD_GATEWAY;
-                    request = *unsent;
-                }
-                Err(Unanswered::Failed(status)) => {
-                    pool.count_request();
+                Err(Some(status)) => {
+                    self.pool.count_request();
                     return Err(status);
+                }
+                Err(None) => {
+                    self.pool.count_connection_error();
+                    status = StatusCode::BAD_GATEWAY;
                 }
             }
         }
         Err(status)
     }
-}
 
-/// Sends a request over one connection and waits for the head of the answer, as long as something moves.
-async fn exchange(
-    sender: &mut SendRequest<ProxyBody>,
-    request: Request<ProxyBody>,
-    activity: &Activity,
-    idle_timeout: Duration,
-) -> Result<Response<Incoming>, Unanswered> {
-    let mut answer = pin!(sender.try_send_request(request));
-    // Time that went into connecting is not the target's.
-    let mut due = Instant::now() + idle_timeout;
-    loop {
-        match tokio::time::timeout_at(due, answer.as_mut()).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(mut error)) => {
-                return Err(match error.take_message() {
-                    Some(request) => Unanswered::Unsent(Box::new(request)),
-                    None => Unanswered::Failed(StatusCode::BAD_GATEWAY),
-                });
+    /// Sends the request over a connection. On failure it is here again if nothing was sent; else there is a status.
+    async fn exchange(
+        &mut self,
+        mut connection: Box<Connection>,
+    ) -> Result<(Response<Incoming>, Box<Connection>), Option<StatusCode>> {
+        let request = self.request.take().ok_or(Some(StatusCode::BAD_GATEWAY))?;
+        match connection.exchange(request, self.activity.as_ref(), self.limit).await {
+            Ok(response) => Ok((response, connection)),
+            Err(Unanswered::Failed(status)) => Err(Some(status)),
+            Err(Unanswered::Unsent(unsent)) => {
+                self.request = Some(*unsent);
+                Err(None)
             }
-            Err(_) => {
-                let moved = activity.last() + idle_timeout;
-                if moved > due {
-                    due = moved;
-                } else if activity.uploaded() {
-                    return Err(Unanswered::Failed(StatusCode::GATEWAY_TIMEOUT));
-                } else {
-                    return Err(Unanswered::Failed(StatusCode::REQUEST_TIMEOUT));
+        }
+    }
+
+    /// What a target's answer becomes.
+    async fn answered(
+        &self,
+        mut response: Response<Incoming>,
+        connection: Box<Connection>,
+        in_flight: InFlight,
+    ) -> Answered {
+        remove_hop_by_hop(response.headers_mut());
+        let (target, limit) = (in_flight.target().mark, self.limit);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for that.
+            return (answer::page(StatusCode::BAD_GATEWAY), target);
+        }
+        if self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {
+            // The target answers before it has heard all: both directions have to go on.
+            connection.let_go();
+            return (response.map(|incoming| AnswerBody::Target(Download::driven(incoming, limit, in_flight))), target);
+        }
+        if response.body().is_end_stream() {
+            let mut through = Some(connection);
+            poll_fn(|context| {
+                if let Some(connection) = through.take() {
+                    in_flight.target().keep_for_later(connection, context);
                 }
+                Poll::Ready(())
+            })
+            .await;
+            return (response.map(|_| AnswerBody::Own(None)), target);
+        }
+        (response.map(|incoming| AnswerBody::Target(Download::driving(incoming, connection, limit, in_flight))), target)
+    }
+
+    /// The same for a request that may turn the connection into another one: it gets one of its own.
+    async fn send_upgrading(&mut self, client_side: OnUpgrade) -> Result<Answered, StatusCode> {
+        let mut status = StatusCode::SERVICE_UNAVAILABLE;
+        for step in 0..self.usable.len() {
+            let target = Arc::clone(self.usable.target(self.first + step));
+            let in_flight = target.begin();
+            let connection = match target.connect().await {
+                Ok(connection) => connection,
+                Err(error) => {
+                    self.pool.count_connection_error();
+                    status = unreachable(error);
+                    continue;
+                }
+            };
+            self.pool.count_request();
+            let mut sender = connection.let_go();
+            let request = self.request.take().ok_or(StatusCode::BAD_GATEWAY)?;
+            let answer = tokio::time::timeout(self.limit, sender.send_request(request)).await;
+            let answer = answer.map_err(|_| StatusCode::GATEWAY_TIMEOUT)?;
+            let mut response = answer.map_err(|_| StatusCode::BAD_GATEWAY)?;
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                let target_side = hyper::upgrade::on(&mut response);
+                tokio::spawn(tunnel(client_side, target_side, in_flight));
+                return Ok((response.map(|_| AnswerBody::Own(None)), target.mark));
             }
+            remove_hop_by_hop(response.headers_mut());
+            let body = |incoming| AnswerBody::Target(Download::driven(incoming, self.limit, in_flight));
+            return Ok((response.map(body), target.mark));
         }
+        Err(status)
     }
 }
 
-/// One of the pools, in proportion to their weights.
-fn choose(route: &Route) -> Option<&TargetPool> {
-    let total: u128 = route.pools.iter().map(|(_, weight)| u128::from(*weight)).sum();
-    let mut point = match route.pools.as_slice() {
-        [(pool, _)] => return Some(pool),
-        _ => uuid::Uuid::new_v4().as_u128().checked_rem(total)?,
-    };
-    route.pools.iter().find_map(|(pool, weight)| {
-        let weight = u128::from(*weight);
-        if point < weight {
-            return Some(pool);
-        }
-        point -= weight;
-        None
-    })
-}
-
-/// Makes a client's request one of ours.
-fn rewrite(parts: &mut Parts, peer: SocketAddr, local: SocketAddr, upgrade: Option<HeaderValue>) {
-    let headers = &mut parts.headers;
-    let authority = parts.uri.authority().map(ToString::to_string);
-    if authority.is_some() || !headers.contains_key(header::HOST) {
-        let host = authority.unwrap_or_else(|| local.to_string());
-        if let Ok(host) = HeaderValue::from_str(&host) {
-            headers.insert(header::HOST, host);
-        }
+fn unreachable(error: ConnectError) -> StatusCode {
+    match error {
+        ConnectError::Refused => StatusCode::BAD_GATEWAY,
+        ConnectError::Timeout => StatusCode::GATEWAY_TIMEOUT,
     }
-    // Targets are asked for the path alone, in the version that we speak to them.
-    parts.uri = parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
-    parts.version = Version::HTTP_11;
-
-    remove_hop_by_hop(headers);
-    // Our own server has told the client to go on.
-    headers.remove(header::EXPECT);
-    if let Some(protocol) = upgrade {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, protocol);
-    }
-
-    let hops: Vec<&str> = headers.get_all(&FORWARDED_FOR).iter().filter_map(|hop| hop.to_str().ok()).collect();
-    let client = peer.ip().to_string();
-    let hops = hops.iter().copied().chain([client.as_str()]).collect::<Vec<_>>().join(", ");
-    if let Ok(hops) = HeaderValue::from_str(&hops) {
-        headers.insert(FORWARDED_FOR, hops);
-    }
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    headers.insert(FORWARDED_PORT, HeaderValue::from(local.port()));
-    if !headers.contains_key(&TRACE_ID) {
-        let seconds = chrono::Utc::now().timestamp();
-        let random = uuid::Uuid::new_v4().simple().to_string();
-        let root = format!("Root=1-{seconds:08x}-{}", random.get(..24).unwrap_or(&random));
-        if let Ok(root) = HeaderValue::from_str(&root) {
-            headers.insert(TRACE_ID, root);
-        }
-    }
-}
-
-/// The protocol a client wants to change to.
-fn upgrade_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
-    let asked = tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"));
-    asked.then(|| headers.get(header::UPGRADE).cloned()).flatten()
-}
-
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
-/// What the `Connection` headers name.
-fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(header::CONNECTION).iter();
-    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Carries bytes both ways until one side closes.
@@ -276,23 +303,4 @@ async fn tunnel(client: OnUpgrade, target: OnUpgrade, _in_flight: InFlight) {
     if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut target).await {
         tracing::debug!(%error, "an upgraded connection broke");
     }
-}
-
-/// An answer of the balancer itself, as AWS's looks.
-fn own(status: StatusCode) -> Response<ProxyBody> {
-    let reason = match status {
-        StatusCode::SERVICE_UNAVAILABLE => "Service Temporarily Unavailable",
-        StatusCode::GATEWAY_TIMEOUT => "Gateway Time-out",
-        _ => status.canonical_reason().unwrap_or_default(),
-    };
-    let title = format!("{} {reason}", status.as_u16());
-    let page = format!(
-        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
-    );
-    let mut response = Response::new(body::text(page));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::SERVER, HeaderValue::from_static("awselb/2.0"));
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    response
 }

@@ -1,41 +1,28 @@
-//! The targets of one target group: which of them take the next request, and the connections to them.
+//! The targets of one target group, and which of them take the next request.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::io;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use hyper::StatusCode;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
 use super::super::balancers::Counts;
-use super::body::ProxyBody;
-use super::health::{self, Failure, HealthCheck, HealthState, TargetHealth, Verdict};
-use super::times::Times;
+use super::health::{HealthCheck, HealthState, TargetHealth, Verdict};
+use super::random;
+use super::sticky::{Mark, Stickiness};
+use super::target::Target;
+use super::times::Recorder;
 
 /// How often a target that was never healthy is asked, so that starting up takes no longer than the service does.
 const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// AWS's limit for opening a connection to a target.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// An idle connection older than this is not used again: many servers close theirs after five seconds.
-const IDLE_LIMIT: Duration = Duration::from_secs(4);
-
-/// Idle connections kept for one target.
-const IDLE_COUNT: usize = 64;
-
-/// What a target is registered as: an instance and one of its ports.
+/// What a target is registered as: an instance or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TargetKey {
-    /// Instance id.
+    /// Instance id, or address.
     pub(crate) id: String,
     /// Traffic port.
     pub(crate) port: u16,
@@ -59,6 +46,10 @@ pub(crate) struct PoolSettings {
     pub(crate) deregistration_delay: Duration,
     /// Who is next.
     pub(crate) algorithm: Algorithm,
+    /// For how long the share of a new target grows, before the time scale.
+    pub(crate) slow_start: Option<Duration>,
+    /// How clients stay with their targets.
+    pub(crate) stickiness: Option<Stickiness>,
     /// Whether a listener leads here; if not, nothing is checked.
     pub(crate) in_use: bool,
 }
@@ -70,6 +61,8 @@ pub(crate) enum Algorithm {
     RoundRobin,
     /// Whoever has the fewest requests under way.
     LeastOutstanding,
+    /// Anyone.
+    Random,
 }
 
 /// The data plane of one target group. Clones are the same pool.
@@ -77,32 +70,53 @@ pub(crate) enum Algorithm {
 pub(crate) struct TargetPool(Arc<Inner>);
 
 struct Inner {
+    /// ARN of the target group.
+    arn: String,
+    mark: Mark,
     settings: watch::Sender<PoolSettings>,
     time_scale: f64,
     /// Bumped whenever a target's health changes.
     changes: watch::Sender<u64>,
     targets: Mutex<BTreeMap<TargetKey, Arc<Target>>>,
+    /// What requests look at; made anew whenever a target's health or the settings change.
+    usable: Mutex<Arc<Usable>>,
     turn: AtomicUsize,
     requests: AtomicU64,
     connection_errors: AtomicU64,
-    answers: Mutex<Answers>,
+    answers: Answers,
 }
 
 /// What targets answered.
 #[derive(Default)]
 struct Answers {
     /// By class, from 2xx on.
-    classes: [u64; 4],
-    times: Times,
+    classes: [AtomicU64; 4],
+    times: Recorder,
+}
+
+/// The targets that take requests, and how they are chosen.
+pub(super) struct Usable {
+    targets: Vec<Arc<Target>>,
+    algorithm: Algorithm,
+    slow_start: Option<Duration>,
+    pub(super) stickiness: Option<Stickiness>,
 }
 
 impl TargetPool {
-    /// An empty pool. `changes` is bumped whenever the health of a target changes.
+    /// An empty pool for the target group of this ARN. `changes` is bumped whenever the health of a target changes.
     ///
-    /// `time_scale` divides the health interval and the deregistration delay, but not the time a new target has to
-    /// become healthy.
-    pub(crate) fn new(settings: PoolSettings, time_scale: f64, changes: watch::Sender<u64>) -> Self {
-        Self(Arc::new(Inner {
+    /// `time_scale` divides the health interval, the slow start and the deregistration delay, but not the time a new
+    /// target has to become healthy.
+    pub(crate) fn new(arn: &str, settings: PoolSettings, time_scale: f64, changes: watch::Sender<u64>) -> Self {
+        let inner = Inner {
+            arn: arn.to_owned(),
+            mark: Mark::of(&[arn]),
+            usable: Mutex::new(Arc::new(Usable {
+                targets: Vec::new(),
+                algorithm: settings.algorithm,
+                slow_start: None,
+                stickiness: None,
+            })),
             settings: watch::Sender::new(settings),
             time_scale,
             changes,
@@ -110,17 +124,22 @@ impl TargetPool {
             turn: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             connection_errors: AtomicU64::new(0),
-            answers: Mutex::default(),
-        }))
+            answers: Answers::default(),
+        };
+        inner.choose_usable(&BTreeMap::new());
+        Self(Arc::new(inner))
     }
 
     /// Changes how targets are treated from now on; connections and states are kept.
     pub(crate) fn configure(&self, settings: PoolSettings) {
-        self.0.settings.send_if_modified(|current| {
+        let changed = self.0.settings.send_if_modified(|current| {
             let changed = *current != settings;
             *current = settings;
             changed
         });
+        if changed {
+            self.0.choose_usable(&self.targets());
+        }
     }
 
     /// Makes these the registered targets: new ones begin to be checked, missing ones drain, the others go on.
@@ -137,18 +156,19 @@ impl TargetPool {
         }
         for (key, endpoint) in wanted {
             match targets.get(key) {
-                Some(target) if target.address == endpoint.address && !target.is_draining() => {
-                    target.reachable.store(endpoint.reachable, Ordering::Relaxed);
+                Some(target) if target.address() == endpoint.address && !target.is_draining() => {
+                    target.set_reachable(endpoint.reachable);
                 }
                 _ => {
                     changed = true;
-                    targets.insert(key.clone(), self.register(*endpoint));
+                    targets.insert(key.clone(), self.register(key, *endpoint));
                 }
             }
         }
-        drop(targets);
         if changed {
-            self.0.changed();
+            self.0.choose_usable(&targets);
+            drop(targets);
+            self.0.tell();
         }
     }
 
@@ -164,10 +184,10 @@ impl TargetPool {
 
     /// What went to the targets so far.
     pub(crate) fn counts(&self) -> Counts {
-        let answers = lock(&self.0.answers);
+        let answers = &self.0.answers;
         Counts {
-            responses: answers.classes,
-            times: answers.times,
+            responses: answers.classes.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            times: answers.times.times(),
             connections: 0,
             requests: self.0.requests.load(Ordering::Relaxed),
             connection_errors: self.0.connection_errors.load(Ordering::Relaxed),
@@ -178,60 +198,47 @@ impl TargetPool {
         self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts an answer of a target, and how long it took to begin.
+    /// Counts a request that a target has answered, and how long the answer took to begin.
     pub(super) fn count_answer(&self, status: StatusCode, took: Duration) {
-        let mut answers = lock(&self.0.answers);
+        self.count_request();
         let class = usize::from(status.as_u16() / 100).checked_sub(2);
-        if let Some(count) = class.and_then(|class| answers.classes.get_mut(class)) {
-            *count += 1;
+        if let Some(count) = class.and_then(|class| self.0.answers.classes.get(class)) {
+            count.fetch_add(1, Ordering::Relaxed);
         }
-        answers.times.count(took.as_secs_f64());
+        self.0.answers.times.count(took);
     }
 
     pub(super) fn count_connection_error(&self) {
         self.0.connection_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The targets a request may go to, best first. When none is healthy it may go to all of them.
-    pub(super) fn candidates(&self) -> Vec<Arc<Target>> {
-        let targets = self.targets();
-        let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
-            let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
-            usable.cloned().collect()
-        };
-        let mut found = in_state(&[HealthState::Healthy]);
-        if found.is_empty() {
-            found = in_state(&[HealthState::Initial, HealthState::Unhealthy]);
-        }
-        drop(targets);
-        if !found.is_empty() {
-            let turn = self.0.turn.fetch_add(1, Ordering::Relaxed) % found.len();
-            found.rotate_left(turn);
-            if self.0.settings.borrow().algorithm == Algorithm::LeastOutstanding {
-                found.sort_by_key(|target| target.in_flight());
-            }
-        }
-        found
+    /// What stands for it in cookies.
+    pub(super) fn mark(&self) -> Mark {
+        self.0.mark
     }
 
-    fn register(&self, endpoint: Endpoint) -> Arc<Target> {
+    /// The targets that a request may go to now.
+    pub(super) fn usable(&self) -> Arc<Usable> {
+        Arc::clone(&lock(&self.0.usable))
+    }
+
+    /// Where among the usable targets a request goes first.
+    pub(super) fn turn(&self, usable: &Usable) -> usize {
+        usable.place(self.0.turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn register(&self, key: &TargetKey, endpoint: Endpoint) -> Arc<Target> {
         let initial = if self.0.settings.borrow().in_use { TargetHealth::initial() } else { TargetHealth::unused() };
-        let target = Arc::new(Target {
-            address: endpoint.address,
-            reachable: AtomicBool::new(endpoint.reachable),
-            health: Mutex::new(initial),
-            idle: Mutex::default(),
-            in_flight: AtomicUsize::new(0),
-            checker: Mutex::default(),
-        });
+        let mark = Mark::of(&[&self.0.arn, &key.id, &key.port.to_string()]);
+        let target = Arc::new(Target::new(mark, endpoint, initial));
         let checker =
             tokio::spawn(keep_checking(Arc::downgrade(&self.0), self.0.settings.subscribe(), Arc::downgrade(&target)));
-        *lock(&target.checker) = Some(Checker(checker));
+        target.set_checker(Some(checker));
         target
     }
 
     fn drain(&self, key: TargetKey, target: &Arc<Target>) {
-        *lock(&target.checker) = None;
+        target.set_checker(None);
         *target.health() = TargetHealth::draining();
         let delay = self.0.scaled(self.0.settings.borrow().deregistration_delay);
         let (pool, drained) = (Arc::downgrade(&self.0), Arc::downgrade(target));
@@ -243,7 +250,7 @@ impl TargetPool {
             if targets.get(&key).is_some_and(|target| drained.as_ptr() == Arc::as_ptr(target)) {
                 targets.remove(&key);
                 drop(targets);
-                pool.changed();
+                pool.tell();
             }
         });
     }
@@ -253,22 +260,89 @@ impl TargetPool {
     }
 }
 
+impl Usable {
+    pub(super) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The target at a place, counted on from the end to the beginning.
+    pub(super) fn target(&self, place: usize) -> &Arc<Target> {
+        &self.targets[place % self.targets.len()]
+    }
+
+    /// The place of the target with this mark.
+    pub(super) fn find(&self, mark: Mark) -> Option<usize> {
+        self.targets.iter().position(|target| target.mark == mark)
+    }
+
+    fn place(&self, turn: usize) -> usize {
+        let count = self.targets.len().max(1);
+        match self.algorithm {
+            Algorithm::Random => random::below(count as u64) as usize,
+            Algorithm::LeastOutstanding => {
+                let places = (0..self.targets.len()).map(|step| (turn + step) % count);
+                places.min_by_key(|place| self.targets[*place].in_flight()).unwrap_or(0)
+            }
+            Algorithm::RoundRobin => {
+                let first = turn % count;
+                let Some(period) = self.slow_start else {
+                    return first;
+                };
+                let mut places = (0..self.targets.len()).map(|step| (first + step) % count);
+                places.find(|place| random::fraction() < self.targets[*place].warmth(period)).unwrap_or(first)
+            }
+        }
+    }
+}
+
 impl Inner {
     fn scaled(&self, period: Duration) -> Duration {
         period.div_f64(self.time_scale.max(1e-3))
     }
 
+    /// Healthy targets take requests; when there are none, all do that are not on their way out.
+    fn choose_usable(&self, targets: &BTreeMap<TargetKey, Arc<Target>>) {
+        let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
+            let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
+            usable.cloned().collect()
+        };
+        let mut usable = in_state(&[HealthState::Healthy]);
+        if usable.is_empty() {
+            usable = in_state(&[HealthState::Initial, HealthState::Unhealthy]);
+        }
+        let settings = self.settings.borrow();
+        *lock(&self.usable) = Arc::new(Usable {
+            targets: usable,
+            algorithm: settings.algorithm,
+            slow_start: settings.slow_start.map(|period| self.scaled(period)),
+            stickiness: settings.stickiness.clone(),
+        });
+    }
+
+    /// A target beside healthy ones takes its share little by little; the first ones have to take it at once.
+    fn begin_slow_start(&self, target: &Arc<Target>) {
+        let Some(period) = self.settings.borrow().slow_start.map(|period| self.scaled(period)) else {
+            return;
+        };
+        let targets = lock(&self.targets);
+        let mut others = targets.values().filter(|other| !Arc::ptr_eq(other, target));
+        if others.any(|other| other.health().state == HealthState::Healthy && other.warmth(period) >= 1.0) {
+            target.warm_up();
+        }
+    }
+
     fn changed(&self) {
+        self.choose_usable(&lock(&self.targets));
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.changes.send_modify(|revision| *revision += 1);
     }
 }
 
 /// Asks one target again and again, until it is dropped or drains.
-async fn keep_checking(
-    pool: std::sync::Weak<Inner>,
-    mut settings: watch::Receiver<PoolSettings>,
-    target: std::sync::Weak<Target>,
-) {
+async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSettings>, target: Weak<Target>) {
     let mut verdict = Verdict::new();
     loop {
         let PoolSettings { check, in_use, .. } = settings.borrow_and_update().clone();
@@ -276,6 +350,7 @@ async fn keep_checking(
             let (Some(pool), Some(target)) = (pool.upgrade(), target.upgrade()) else {
                 return;
             };
+            target.forget_idle();
             let interval = pool.scaled(check.interval);
             let current = target.health().state;
             let next = if !in_use {
@@ -288,10 +363,14 @@ async fn keep_checking(
                 let patience = check.interval * check.unhealthy_threshold;
                 verdict.after(current, &answer, &check, patience)
             };
-            if let Some(next) = next
-                && target.becomes(next)
-            {
-                pool.changed();
+            if let Some(next) = next {
+                let recovers = next.state == HealthState::Healthy;
+                if target.becomes(next) {
+                    if recovers {
+                        pool.begin_slow_start(&target);
+                    }
+                    pool.changed();
+                }
             }
             match target.health().state {
                 HealthState::Initial => interval.min(INITIAL_INTERVAL),
@@ -306,125 +385,6 @@ async fn keep_checking(
             }
         };
         let _due_or_changed = tokio::time::timeout(pause, changed).await;
-    }
-}
-
-/// One registration of a target.
-pub(super) struct Target {
-    address: SocketAddr,
-    reachable: AtomicBool,
-    health: Mutex<TargetHealth>,
-    idle: Mutex<VecDeque<(SendRequest<ProxyBody>, Instant)>>,
-    in_flight: AtomicUsize,
-    checker: Mutex<Option<Checker>>,
-}
-
-/// Ends with its target's registration.
-struct Checker(JoinHandle<()>);
-
-impl Drop for Checker {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Why no connection could be opened; nothing was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ConnectError {
-    Refused,
-    Timeout,
-}
-
-impl Target {
-    /// A connection that was used before and is still open, if there is one.
-    pub(super) fn idle_connection(&self) -> Option<SendRequest<ProxyBody>> {
-        let mut idle = lock(&self.idle);
-        while let Some((sender, since)) = idle.pop_back() {
-            if since.elapsed() < IDLE_LIMIT && sender.is_ready() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
-    /// Opens a new connection.
-    pub(super) async fn connect(&self) -> Result<SendRequest<ProxyBody>, ConnectError> {
-        if !self.reachable.load(Ordering::Relaxed) {
-            return Err(ConnectError::Timeout);
-        }
-        let stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(self.address))
-            .await
-            .map_err(|_| ConnectError::Timeout)?
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::TimedOut => ConnectError::Timeout,
-                _ => ConnectError::Refused,
-            })?;
-        // Small answers must not wait for more to send.
-        stream.set_nodelay(true).map_err(|_| ConnectError::Refused)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|_| ConnectError::Refused)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a connection to a target broke");
-            }
-        });
-        Ok(sender)
-    }
-
-    /// Keeps a connection for later, once its answer has been read.
-    pub(super) fn keep_for_later(self: Arc<Self>, mut sender: SendRequest<ProxyBody>) {
-        tokio::spawn(async move {
-            if sender.ready().await.is_ok() && !self.is_draining() {
-                let mut idle = lock(&self.idle);
-                if idle.len() >= IDLE_COUNT {
-                    idle.pop_front();
-                }
-                idle.push_back((sender, Instant::now()));
-            }
-        });
-    }
-
-    /// Counts a request as under way until what is returned is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
-    }
-
-    fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    fn is_draining(&self) -> bool {
-        self.health().state == HealthState::Draining
-    }
-
-    fn health(&self) -> MutexGuard<'_, TargetHealth> {
-        lock(&self.health)
-    }
-
-    /// False when nothing changes; what drains stays so.
-    fn becomes(&self, next: TargetHealth) -> bool {
-        let mut health = self.health();
-        let changes = *health != next && health.state != HealthState::Draining;
-        if changes {
-            *health = next;
-        }
-        changes
-    }
-
-    async fn ask(&self, check: &HealthCheck) -> Result<(), Failure> {
-        if !self.reachable.load(Ordering::Relaxed) {
-            return Err(Failure::Timeout);
-        }
-        health::check(self.address, check).await
-    }
-}
-
-/// A request that is under way.
-pub(super) struct InFlight(Arc<Target>);
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,8 @@
 //! How long answers took: a histogram that only grows, so that two looks at it tell what was between them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 /// Steps of the histogram; each is a quarter of a doubling, from a tenth of a millisecond to a minute and more.
 const STEPS: usize = 80;
 
@@ -22,14 +25,36 @@ impl Default for Times {
     }
 }
 
-impl Times {
+/// Counts response times from many threads at once.
+pub(super) struct Recorder {
+    counts: [AtomicU64; STEPS],
+    microseconds: AtomicU64,
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        Self { counts: std::array::from_fn(|_| AtomicU64::new(0)), microseconds: AtomicU64::new(0) }
+    }
+}
+
+impl Recorder {
     /// Counts one answer.
-    pub(crate) fn count(&mut self, seconds: f64) {
-        let step = ((seconds / SHORTEST).max(1.0).log2() * PER_DOUBLING) as usize;
-        self.counts[step.min(STEPS - 1)] += 1;
-        self.seconds += seconds;
+    pub(super) fn count(&self, took: Duration) {
+        let step = ((took.as_secs_f64() / SHORTEST).max(1.0).log2() * PER_DOUBLING) as usize;
+        self.counts[step.min(STEPS - 1)].fetch_add(1, Ordering::Relaxed);
+        self.microseconds.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
+    /// What was counted so far.
+    pub(super) fn times(&self) -> Times {
+        Times {
+            counts: self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            seconds: self.microseconds.load(Ordering::Relaxed) as f64 / 1e6,
+        }
+    }
+}
+
+impl Times {
     /// Times since an earlier look, in seconds, and how many answers took each. Steps are rounded, their sum is exact.
     pub(crate) fn since(&self, earlier: &Self) -> Vec<(f64, f64)> {
         let new = self.counts.iter().zip(&earlier.counts).enumerate();
@@ -52,20 +77,20 @@ mod tests {
 
     #[test]
     fn the_difference_of_two_looks_is_what_was_between() {
-        let mut times = Times::default();
-        times.count(0.010);
-        let earlier = times;
-        assert!(times.since(&earlier).is_empty());
+        let recorder = Recorder::default();
+        recorder.count(Duration::from_millis(10));
+        let earlier = recorder.times();
+        assert!(recorder.times().since(&earlier).is_empty());
         for _ in 0..3 {
-            times.count(0.020);
+            recorder.count(Duration::from_millis(20));
         }
-        times.count(2.0);
-        let between = times.since(&earlier);
+        recorder.count(Duration::from_secs(2));
+        let between = recorder.times().since(&earlier);
         assert_eq!(between.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [3.0, 1.0]);
         let sum: f64 = between.iter().map(|(seconds, count)| seconds * count).sum();
         assert!((sum - 2.06).abs() < 1e-9, "{sum}");
         assert!((between[0].0 - 0.02).abs() < 0.004, "{between:?}");
-        times.count(1e9);
-        times.count(0.0);
+        recorder.count(Duration::from_secs(1_000_000_000));
+        recorder.count(Duration::ZERO);
     }
 }

@@ -1,0 +1,167 @@
+//! What an import is checked for, and what is remembered of it.
+#![allow(clippy::unwrap_used)]
+
+use chrono::Utc;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::cloud::Cloud;
+use crate::data::address::AddressBlock;
+use crate::wire::operation::Run;
+
+struct World {
+    cloud: Cloud,
+    addresses: AddressBlock,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut cloud = Cloud::default();
+        cloud.add_missing_regions();
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        Self { cloud, addresses, directory }
+    }
+
+    /// The answer, or the error's code and message.
+    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+        let mut operations = OPERATIONS.iter().flat_map(|table| table.iter());
+        let operation = operations.find(|operation| operation.name == name).unwrap();
+        let mut checked = input;
+        operation.check(&mut checked).unwrap();
+        let call = Call {
+            input: checked,
+            region: "us-east-1",
+            access_key: "key",
+            now: Utc::now(),
+            addresses: &self.addresses,
+            directory: self.directory.path(),
+        };
+        let answer = match operation.run {
+            Run::Reads(run) => run(&self.cloud, &call),
+            Run::Writes(run) => run(&mut self.cloud, &call),
+        };
+        answer.map_err(|error| format!("{}: {}", error.code, error.message))
+    }
+
+    fn import(&mut self, certificate: &str, key: &str, chain: Option<&str>) -> Result<String, String> {
+        let mut input = json!({"Certificate": blob(certificate), "PrivateKey": blob(key)});
+        if let Some(chain) = chain {
+            input["CertificateChain"] = json!(blob(chain));
+        }
+        self.ask("ImportCertificate", input).map(|answer| answer["CertificateArn"].as_str().unwrap().to_owned())
+    }
+}
+
+fn blob(text: &str) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(text)
+}
+
+/// A certificate that vouches for itself, and its key.
+fn own(name: &str) -> (String, String) {
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+#[test]
+fn what_is_imported_is_described_and_gone_when_deleted() {
+    let mut world = World::new();
+    let (certificate, key) = own("web.example.org");
+    let arn = world.import(&certificate, &key, None).unwrap();
+    let shown = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap()["Certificate"].clone();
+    assert_eq!(shown["SubjectAlternativeNames"], json!(["web.example.org"]));
+    assert_eq!((&shown["Type"], &shown["Status"]), (&json!("IMPORTED"), &json!("ISSUED")));
+    assert_eq!(shown["KeyAlgorithm"], json!("EC_prime256v1"));
+    assert_eq!(shown["SignatureAlgorithm"], json!("SHA256WITHECDSA"));
+    let got = world.ask("GetCertificate", json!({"CertificateArn": arn})).unwrap();
+    assert_eq!(got, json!({"Certificate": certificate}));
+
+    let listed = |world: &mut World, includes: Value| {
+        let answer = world.ask("ListCertificates", json!({"Includes": includes})).unwrap();
+        answer["CertificateSummaryList"].as_array().unwrap().len()
+    };
+    assert_eq!(listed(&mut world, json!({})), 0, "AWS lists RSA keys of up to 2048 bits unless it is told");
+    assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"]})), 1);
+    assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"], "keyUsage": ["CRL_SIGNING"]})), 0);
+
+    world.ask("DeleteCertificate", json!({"CertificateArn": arn})).unwrap();
+    let gone = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap_err();
+    assert!(gone.starts_with("ResourceNotFoundException"), "{gone}");
+    let wrong = world.ask("DescribeCertificate", json!({"CertificateArn": "web"})).unwrap_err();
+    assert!(wrong.starts_with("InvalidArnException"), "{wrong}");
+}
+
+#[test]
+fn a_certificate_its_key_and_its_chain_belong_together() {
+    let mut world = World::new();
+    let (certificate, key) = own("a.example.org");
+    let (other, other_key) = own("b.example.org");
+    let refused = |answer: Result<String, String>, words: &str| {
+        let error = answer.unwrap_err();
+        assert!(error.starts_with("ValidationException") && error.contains(words), "{error}");
+    };
+    refused(world.import(&certificate, &other_key, None), "does not match");
+    refused(world.import("nonsense", &key, None), "PEM");
+    refused(world.import(&certificate, "nonsense", None), "PEM");
+    refused(world.import(&format!("{certificate}{other}"), &key, None), "more than one certificate");
+
+    let (root, stranger) = (authority("Root"), authority("Stranger"));
+    let signing = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["c.example.org".to_owned()]).unwrap();
+    let issued = params.signed_by(&signing, &root).unwrap().pem();
+    let key = signing.serialize_pem();
+    refused(world.import(&issued, &key, None), "not a valid self signed");
+    refused(world.import(&issued, &key, Some(&stranger.pem())), "invalid certificate is: 0");
+    refused(
+        world.import(&issued, &key, Some(&format!("{}{}", root.pem(), stranger.pem()))),
+        "invalid certificate is: 1",
+    );
+    let arn = world.import(&issued, &key, Some(&root.pem())).unwrap();
+    let shown = world.ask("DescribeCertificate", json!({"CertificateArn": arn})).unwrap();
+    assert_eq!(shown["Certificate"]["Issuer"], json!("Root"));
+}
+
+#[test]
+fn what_is_out_of_its_time_is_refused() {
+    let mut world = World::new();
+    let signing = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(["old.example.org".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+    params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    let old = params.self_signed(&signing).unwrap().pem();
+    assert!(world.import(&old, &signing.serialize_pem(), None).unwrap_err().contains("expired"));
+    let mut params = CertificateParams::new(["new.example.org".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(4000, 1, 1);
+    let early = params.self_signed(&signing).unwrap().pem();
+    assert!(world.import(&early, &signing.serialize_pem(), None).unwrap_err().contains("not valid yet"));
+}
+
+#[test]
+fn importing_again_keeps_the_arn_and_tags_have_their_rules() {
+    let mut world = World::new();
+    let (certificate, key) = own("a.example.org");
+    let arn = world.import(&certificate, &key, None).unwrap();
+    let tag = |key: &str, value: &str| json!({"CertificateArn": arn, "Tags": [{"Key": key, "Value": value}]});
+    world.ask("AddTagsToCertificate", tag("team", "blue")).unwrap();
+    assert!(world.ask("AddTagsToCertificate", tag("aws:x", "1")).unwrap_err().starts_with("InvalidTagException"));
+    let (next, next_key) = own("a.example.org");
+    let again = json!({"CertificateArn": arn, "Certificate": blob(&next), "PrivateKey": blob(&next_key)});
+    assert_eq!(world.ask("ImportCertificate", again).unwrap()["CertificateArn"], json!(arn));
+    let got = world.ask("GetCertificate", json!({"CertificateArn": arn})).unwrap();
+    assert_eq!(got["Certificate"], json!(next));
+    world.ask("RemoveTagsFromCertificate", tag("team", "red")).unwrap();
+    let tags = |world: &mut World| world.ask("ListTagsForCertificate", json!({"CertificateArn": arn})).unwrap();
+    assert_eq!(tags(&mut world)["Tags"], json!([{"Key": "team", "Value": "blue"}]));
+    world.ask("RemoveTagsFromCertificate", tag("team", "blue")).unwrap();
+    assert_eq!(tags(&mut world)["Tags"], json!([]));
+}

@@ -1,0 +1,24 @@
+//! How many files and sockets this process may have open.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// What is left to everything but clients of balancers: connections to targets, the endpoint, files.
+const RESERVED: u64 = 2048;
+
+/// Raises the limit as far as the system lets it be raised without more rights: balancers have many clients.
+pub(crate) fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// How many clients one listener may have at the same time; more wait to be accepted.
+pub(crate) fn for_clients() -> usize {
+    const MOST: u64 = 100_000;
+    let open = getrlimit(Resource::Nofile).current.unwrap_or(MOST);
+    let clients = open.saturating_sub(RESERVED).clamp(256, MOST);
+    usize::try_from(clients).unwrap_or(usize::MAX)
+}

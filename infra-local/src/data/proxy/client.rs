@@ -1,0 +1,54 @@
+//! What is known of a client's connection, in the words that targets are told it with.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hyper::header::HeaderValue;
+use tokio::time::Instant;
+
+/// One connection of a client.
+pub(super) struct Client {
+    pub(super) peer: SocketAddr,
+    /// The listener's own address.
+    pub(super) local: SocketAddr,
+    pub(super) tls: Option<Spoken>,
+    /// The client's address, and its port behind a colon.
+    pub(super) address: HeaderValue,
+    pub(super) address_and_port: HeaderValue,
+    /// The listener's port.
+    pub(super) port: HeaderValue,
+    connected: Instant,
+}
+
+/// What a client and the balancer have agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spoken {
+    /// `TLSv1.3`.
+    pub(super) version: HeaderValue,
+    /// As OpenSSL calls it.
+    pub(super) cipher: HeaderValue,
+}
+
+impl Client {
+    pub(super) fn new(peer: SocketAddr, local: SocketAddr, tls: Option<Spoken>) -> Self {
+        let text = |text: String| HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("unknown"));
+        Self {
+            peer,
+            local,
+            tls,
+            address: text(peer.ip().to_string()),
+            address_and_port: text(peer.to_string()),
+            port: HeaderValue::from(local.port()),
+            connected: Instant::now(),
+        }
+    }
+
+    /// Whether it may not stay any longer.
+    pub(super) fn has_outstayed(&self, keep_alive: Duration, now: Instant) -> bool {
+        now.duration_since(self.connected) >= keep_alive
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
+    }
+}

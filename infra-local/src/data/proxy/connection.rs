@@ -1,0 +1,117 @@
+//! A connection to a target, which makes progress only while the request that uses it is looked at: no task of its own
+//! stands between a client's and the target's socket.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::alarm::Alarm;
+use super::body::{Activity, Upload};
+
+/// AWS's limit for the head of an answer.
+const HEAD_BYTES: usize = 32 * 1024;
+
+/// The half that carries bytes.
+type Driver = http1::Connection<TokioIo<TcpStream>, Upload>;
+
+/// An open connection.
+pub(super) struct Connection {
+    sender: SendRequest<Upload>,
+    driver: Driver,
+    ended: bool,
+    pub(super) alarm: Alarm,
+    /// When it was last used.
+    pub(super) used: Instant,
+}
+
+/// Why there is no answer.
+pub(super) enum Unanswered {
+    /// Nothing was sent: any target may have it.
+    Unsent(Box<Request<Upload>>),
+    /// It was sent, or begun.
+    Failed(StatusCode),
+}
+
+impl Connection {
+    pub(super) async fn open(stream: TcpStream) -> hyper::Result<Self> {
+        let mut builder = http1::Builder::new();
+        let (sender, driver) = builder.max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await?;
+        let now = Instant::now();
+        Ok(Self { sender, driver, ended: false, alarm: Alarm::at(now + Duration::from_hours(1)), used: now })
+    }
+
+    /// Lets bytes move as far as they can.
+    pub(super) fn drive(&mut self, context: &mut Context<'_>) {
+        if !self.ended {
+            self.ended = Pin::new(&mut self.driver).poll(context).is_ready();
+        }
+    }
+
+    /// Whether another request can be sent.
+    pub(super) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
+        self.drive(context);
+        !self.ended && self.sender.is_ready()
+    }
+
+    /// Sends a request and waits for the head of the answer, as long as something moves.
+    pub(super) async fn exchange(
+        &mut self,
+        request: Request<Upload>,
+        activity: Option<&Activity>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        // Time that went into connecting is not the target's.
+        self.used = Instant::now();
+        self.alarm.set(self.used + limit);
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let (driver, ended, alarm) = (&mut self.driver, &mut self.ended, &mut self.alarm);
+        poll_fn(|context| {
+            if !*ended {
+                *ended = Pin::new(&mut *driver).poll(context).is_ready();
+            }
+            match answer.as_mut().poll(context) {
+                Poll::Ready(Ok(response)) => return Poll::Ready(Ok(response)),
+                Poll::Ready(Err(mut error)) => {
+                    return Poll::Ready(Err(match error.take_message() {
+                        Some(request) => Unanswered::Unsent(Box::new(request)),
+                        None => Unanswered::Failed(StatusCode::BAD_GATEWAY),
+                    }));
+                }
+                Poll::Pending if *ended => return Poll::Ready(Err(Unanswered::Failed(StatusCode::BAD_GATEWAY))),
+                Poll::Pending => {}
+            }
+            while alarm.poll_rings(context).is_ready() {
+                match activity {
+                    Some(activity) if activity.last() + limit > Instant::now() => alarm.set(activity.last() + limit),
+                    Some(activity) if !activity.uploaded() => {
+                        return Poll::Ready(Err(Unanswered::Failed(StatusCode::REQUEST_TIMEOUT)));
+                    }
+                    _ => return Poll::Ready(Err(Unanswered::Failed(StatusCode::GATEWAY_TIMEOUT))),
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Lets the connection go on by itself until what it has begun is through, or for as long as an upgraded one lives.
+    pub(super) fn let_go(self) -> SendRequest<Upload> {
+        let Self { sender, driver, ended, .. } = self;
+        if !ended {
+            tokio::spawn(async move {
+                if let Err(error) = driver.with_upgrades().await {
+                    tracing::debug!(%error, "a connection to a target broke");
+                }
+            });
+        }
+        sender
+    }
+}

@@ -1,0 +1,199 @@
+//! What becomes of a request's headers on its way to a target, and of an answer's on its way back.
+
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode, Uri, Version};
+
+use super::client::Client;
+use super::matching::{host, without_port};
+use super::random;
+use super::route::{ForwardedFor, Settings};
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
+
+/// How many headers a request gets here.
+const ADDED: usize = 6;
+
+/// AWS's limits for one line of a request.
+const LINE_BYTES: usize = 16 * 1024;
+
+/// AWS's limit for the addresses in `X-Forwarded-For`.
+const HOPS: usize = 30;
+
+/// The status for requests that AWS's balancer answers itself, whatever its rules say.
+pub(super) fn refusal(parts: &Parts) -> Option<StatusCode> {
+    if [Method::TRACE, Method::CONNECT].contains(&parts.method) {
+        return Some(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    if parts.uri.path_and_query().is_some_and(|path| path.as_str().len() > LINE_BYTES) {
+        return Some(StatusCode::URI_TOO_LONG);
+    }
+    if parts.headers.iter().any(|(name, value)| name.as_str().len() + value.len() > LINE_BYTES) {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    let hops = parts.headers.get_all(&FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let hops: usize = hops.map(|value| value.split(|byte| *byte == b',').count()).sum();
+    (hops > HOPS).then(|| StatusCode::from_u16(463).unwrap_or(StatusCode::BAD_REQUEST))
+}
+
+/// Makes a client's request one of ours.
+pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, upgrade: Option<HeaderValue>) {
+    rewrite_host(parts, client, settings.preserve_host);
+    // Targets are asked for the path alone, in the version that we speak to them.
+    if parts.uri.authority().is_some() || parts.uri.scheme().is_some() {
+        parts.uri = parts.uri.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
+    }
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
+    parts.version = Version::HTTP_11;
+
+    let headers = &mut parts.headers;
+    remove_hop_by_hop(headers);
+    // Our own server has told the client to go on.
+    headers.remove(header::EXPECT);
+    if settings.drop_invalid_headers {
+        let valid = |name: &HeaderName| name.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let dropped: Vec<HeaderName> = headers.keys().filter(|name| !valid(name)).cloned().collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+    headers.reserve(ADDED);
+    rewrite_forwarded_for(headers, client, settings);
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static(client.scheme()));
+    headers.insert(FORWARDED_PORT, client.port.clone());
+    if let (Some((version, cipher)), Some(spoken)) = (&settings.tls_headers, &client.tls) {
+        headers.insert(version, spoken.version.clone());
+        headers.insert(cipher, spoken.cipher.clone());
+    }
+    trace(headers);
+}
+
+/// Behind a port that is nobody's default, AWS names it in the Host header; else it takes a port out of it.
+fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
+    let port = client.local.port();
+    let asked = host(parts).filter(|asked| !asked.is_empty());
+    let rewritten = match asked {
+        None => Some(client.local.to_string()),
+        Some(asked) if preserve => parts.uri.authority().map(|_| asked.to_owned()),
+        Some(asked) => {
+            let name = without_port(asked);
+            match (name.len() == asked.len(), [80, 443].contains(&port)) {
+                (true, false) => Some(format!("{asked}:{port}")),
+                (false, true) => Some(name.to_owned()),
+                _ => parts.uri.authority().map(|_| asked.to_owned()),
+            }
+        }
+    };
+    if let Some(Ok(host)) = rewritten.map(|host| HeaderValue::from_str(&host)) {
+        parts.headers.insert(header::HOST, host);
+    }
+}
+
+/// HTTP/2 clients may send a cookie header for each cookie; older targets know only one for all of them.
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if cookies.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+    {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+fn rewrite_forwarded_for(headers: &mut HeaderMap, client: &Client, settings: &Settings) {
+    let own = if settings.client_port { &client.address_and_port } else { &client.address };
+    match settings.forwarded_for {
+        ForwardedFor::Preserve => {}
+        ForwardedFor::Remove => {
+            headers.remove(&FORWARDED_FOR);
+        }
+        ForwardedFor::Append if !headers.contains_key(&FORWARDED_FOR) => {
+            headers.insert(FORWARDED_FOR, own.clone());
+        }
+        ForwardedFor::Append => {
+            let hops = headers.get_all(&FORWARDED_FOR).iter().chain([own]).map(HeaderValue::as_bytes);
+            let hops = hops.collect::<Vec<_>>().join(&b", "[..]);
+            if let Ok(hops) = HeaderValue::from_bytes(&hops) {
+                headers.insert(FORWARDED_FOR, hops);
+            }
+        }
+    }
+}
+
+/// Gives a request a trace, or its place in the trace that it has.
+fn trace(headers: &mut HeaderMap) {
+    let known = headers.get(&TRACE_ID).and_then(|value| value.to_str().ok());
+    let value = match known {
+        None => trace_id("Root="),
+        Some(known) => {
+            let others = known.split(';').map(str::trim).filter(|field| !field.starts_with("Self="));
+            let fields: Vec<String> = [trace_id("Self=")].into_iter().chain(others.map(str::to_owned)).collect();
+            fields.join(";")
+        }
+    };
+    if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(value)) {
+        headers.insert(TRACE_ID, value);
+    }
+}
+
+/// A new id behind a field's name: `1-`, the seconds since 1970, and 96 random bits, in hexadecimal.
+fn trace_id(field: &str) -> String {
+    let mut id = String::with_capacity(field.len() + 35);
+    id.push_str(field);
+    id.push_str("1-");
+    push_hexadecimal(&mut id, chrono::Utc::now().timestamp().cast_unsigned(), 8);
+    id.push('-');
+    push_hexadecimal(&mut id, random::number(), 16);
+    push_hexadecimal(&mut id, random::number(), 8);
+    id
+}
+
+/// The last digits of a number.
+fn push_hexadecimal(text: &mut String, number: u64, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = (number >> (place * 4)) & 0xf;
+        text.push(char::from_digit(digit as u32, 16).unwrap_or('0'));
+    }
+}
+
+/// The protocol a client wants to change to.
+pub(super) fn upgrade_protocol(headers: &HeaderMap) -> Option<HeaderValue> {
+    let protocol = headers.get(header::UPGRADE)?;
+    tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade")).then(|| protocol.clone())
+}
+
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most requests have none of them, and comparing names is cheaper than looking them up.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
+    let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// What the `Connection` headers name.
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::CONNECTION).iter();
+    values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)
+}

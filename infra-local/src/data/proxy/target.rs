@@ -1,0 +1,218 @@
+//! One registration of a target: its health, what is under way to it, and connections that can be used again.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::health::{self, Failure, HealthCheck, HealthState, TargetHealth};
+use super::pool::{Endpoint, lock};
+use super::sticky::Mark;
+use super::workers;
+
+/// AWS's limit for opening a connection to a target.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// An idle connection older than this is not used again: many servers close theirs after five seconds.
+const IDLE_LIMIT: Duration = Duration::from_secs(4);
+
+/// Idle connections that each worker keeps to one target.
+const IDLE_COUNT: usize = 256;
+
+/// Connections that wait.
+type Idle = VecDeque<Box<Connection>>;
+
+/// A target as long as it is registered.
+pub(super) struct Target {
+    /// What stands for it in cookies.
+    pub(super) mark: Mark,
+    address: SocketAddr,
+    reachable: AtomicBool,
+    health: Mutex<TargetHealth>,
+    /// Since when it takes a growing share of the requests.
+    warming: Mutex<Option<Instant>>,
+    /// Of each worker; the one used last stands last.
+    idle: Vec<Mutex<Idle>>,
+    in_flight: AtomicUsize,
+    checker: Mutex<Option<Checker>>,
+}
+
+/// Ends with its target's registration.
+struct Checker(JoinHandle<()>);
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Why no connection could be opened; nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnectError {
+    Refused,
+    Timeout,
+}
+
+impl Target {
+    pub(super) fn new(mark: Mark, endpoint: Endpoint, health: TargetHealth) -> Self {
+        Self {
+            mark,
+            address: endpoint.address,
+            reachable: AtomicBool::new(endpoint.reachable),
+            health: Mutex::new(health),
+            warming: Mutex::default(),
+            idle: (0..workers::count()).map(|_| Mutex::default()).collect(),
+            in_flight: AtomicUsize::new(0),
+            checker: Mutex::default(),
+        }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn set_reachable(&self, reachable: bool) {
+        self.reachable.store(reachable, Ordering::Relaxed);
+    }
+
+    /// Checks the target from now on; `None` ends that.
+    pub(super) fn set_checker(&self, checker: Option<JoinHandle<()>>) {
+        *lock(&self.checker) = checker.map(Checker);
+    }
+
+    /// A connection that was used before and is still open, if there is one.
+    pub(super) fn idle_connection(&self, now: Instant, context: &mut Context<'_>) -> Option<Box<Connection>> {
+        loop {
+            let mut connection = self.own_idle()?.pop_back()?;
+            if connection.used + IDLE_LIMIT <= now {
+                self.forget_idle();
+                return None;
+            }
+            if connection.is_free(context) {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Closes connections that were not used for too long.
+    pub(super) fn forget_idle(&self) {
+        for idle in &self.idle {
+            let mut idle = lock(idle);
+            let old = idle.iter().take_while(|connection| connection.used.elapsed() >= IDLE_LIMIT).count();
+            let old: Vec<_> = idle.drain(..old).collect();
+            drop(idle);
+            drop(old);
+        }
+    }
+
+    /// The connections of the worker that asks.
+    fn own_idle(&self) -> Option<MutexGuard<'_, Idle>> {
+        self.idle.get(workers::number()).map(lock)
+    }
+
+    /// Keeps a connection whose answer has been read.
+    pub(super) fn keep_for_later(&self, mut connection: Box<Connection>, context: &mut Context<'_>) {
+        if !connection.is_free(context) || self.is_draining() {
+            return;
+        }
+        if let Some(mut idle) = self.own_idle()
+            && idle.len() < IDLE_COUNT
+        {
+            idle.push_back(connection);
+        }
+    }
+
+    /// Opens a new connection.
+    pub(super) async fn connect(&self) -> Result<Box<Connection>, ConnectError> {
+        if !self.reachable.load(Ordering::Relaxed) {
+            return Err(ConnectError::Timeout);
+        }
+        let stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(self.address))
+            .await
+            .map_err(|_| ConnectError::Timeout)?
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::TimedOut => ConnectError::Timeout,
+                _ => ConnectError::Refused,
+            })?;
+        // Small answers must not wait for more to send.
+        stream.set_nodelay(true).map_err(|_| ConnectError::Refused)?;
+        Connection::open(stream).await.map(Box::new).map_err(|_| ConnectError::Refused)
+    }
+
+    /// Counts a request as under way until what is returned is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.health().state == HealthState::Draining
+    }
+
+    pub(super) fn health(&self) -> MutexGuard<'_, TargetHealth> {
+        lock(&self.health)
+    }
+
+    /// False when nothing changes; what drains stays so.
+    pub(super) fn becomes(&self, next: TargetHealth) -> bool {
+        let mut health = self.health();
+        let changes = *health != next && health.state != HealthState::Draining;
+        if changes {
+            *health = next;
+            *lock(&self.warming) = None;
+        }
+        changes
+    }
+
+    /// Gives the target a growing share of the requests from now on.
+    pub(super) fn warm_up(&self) {
+        *lock(&self.warming) = Some(Instant::now());
+    }
+
+    /// The part of its share that the target takes, from 0 to 1, when warming up takes so long.
+    pub(super) fn warmth(&self, period: Duration) -> f64 {
+        let mut warming = lock(&self.warming);
+        let Some(since) = *warming else {
+            return 1.0;
+        };
+        let part = since.elapsed().as_secs_f64() / period.as_secs_f64().max(1e-3);
+        if part >= 1.0 {
+            *warming = None;
+        }
+        part.min(1.0)
+    }
+
+    pub(super) async fn ask(&self, check: &HealthCheck) -> Result<(), Failure> {
+        if !self.reachable.load(Ordering::Relaxed) {
+            return Err(Failure::Timeout);
+        }
+        health::check(self.address, check).await
+    }
+}
+
+/// A request that is under way.
+pub(super) struct InFlight(Arc<Target>);
+
+impl InFlight {
+    pub(super) fn target(&self) -> &Arc<Target> {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}

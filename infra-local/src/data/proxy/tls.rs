@@ -1,0 +1,162 @@
+//! How an HTTPS listener speaks with its clients.
+
+use std::sync::Arc;
+
+use hyper::header::HeaderValue;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
+
+use super::client::Spoken;
+
+/// What clients are shown, and what is spoken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// The first is for clients that ask for no name, or for one that no certificate stands for.
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) tls12: bool,
+    pub(crate) tls13: bool,
+    /// Whether HTTP/2 is offered.
+    pub(crate) http2: bool,
+}
+
+/// A certificate and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The names it stands for.
+    pub(crate) names: Vec<String>,
+    /// PEM, the certificate itself first.
+    pub(crate) chain: String,
+    /// PEM.
+    pub(crate) private_key: String,
+}
+
+/// Why a listener cannot speak TLS.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TlsError {
+    #[error("a certificate or its key cannot be read: {0}")]
+    Unreadable(#[from] rustls::pki_types::pem::Error),
+    #[error("a certificate's key cannot be used: {0}")]
+    Unusable(#[from] rustls::Error),
+    #[error("there is no certificate")]
+    Missing,
+}
+
+/// The protocols' names in ALPN.
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+impl Tls {
+    /// What rustls serves by.
+    pub(super) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(CryptoProvider { cipher_suites: suites(), ..ring::default_provider() });
+        let shown = self.identities.iter().map(|identity| {
+            let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes()).collect::<Result<Vec<_>, _>>()?;
+            let key = PrivateKeyDer::from_pem_slice(identity.private_key.as_bytes())?;
+            let key = CertifiedKey::from_der(chain, key, &provider)?;
+            Ok((identity.names.iter().map(|name| name.to_ascii_lowercase()).collect(), Arc::new(key)))
+        });
+        let shown = shown.collect::<Result<Vec<_>, TlsError>>()?;
+        if shown.is_empty() {
+            return Err(TlsError::Missing);
+        }
+        let versions = [(self.tls13, &rustls::version::TLS13), (self.tls12, &rustls::version::TLS12)];
+        let versions: Vec<_> = versions.into_iter().filter_map(|(spoken, version)| spoken.then_some(version)).collect();
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&versions)?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(Shown(shown)));
+        config.alpn_protocols = if self.http2 { vec![HTTP2.to_vec(), HTTP1.to_vec()] } else { vec![HTTP1.to_vec()] };
+        Ok(Arc::new(config))
+    }
+}
+
+/// AWS's policies have ChaCha20 in TLS 1.3 alone.
+fn suites() -> Vec<rustls::SupportedCipherSuite> {
+    let mut suites = ring::default_provider().cipher_suites;
+    suites.retain(|suite| {
+        suite.tls13().is_some()
+            || !matches!(
+                suite.suite(),
+                CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
+                    | CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
+            )
+    });
+    suites
+}
+
+/// Certificates with their names in lower case.
+#[derive(Debug)]
+struct Shown(Vec<(Vec<String>, Arc<CertifiedKey>)>);
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, client: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = client.server_name().map(str::to_ascii_lowercase);
+        let fits = |names: &[String]| name.as_ref().is_some_and(|name| names.iter().any(|own| stands_for(own, name)));
+        let usable = |key: &CertifiedKey| key.key.choose_scheme(client.signature_schemes()).is_some();
+        let mut fitting = self.0.iter().filter(|(names, _)| fits(names));
+        let best = fitting.clone().find(|(_, key)| usable(key)).or_else(|| fitting.next());
+        best.or_else(|| self.0.first()).map(|(_, key)| Arc::clone(key))
+    }
+}
+
+/// Whether a certificate's name, perhaps with a star for its first part, stands for a host.
+fn stands_for(own: &str, host: &str) -> bool {
+    match (own.strip_prefix("*."), host.split_once('.')) {
+        (Some(domain), Some((first, rest))) => !first.is_empty() && domain == rest,
+        (Some(_), None) => false,
+        (None, _) => own == host,
+    }
+}
+
+/// Whether a client has chosen HTTP/2.
+pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
+    connection.alpn_protocol() == Some(HTTP2)
+}
+
+/// What was agreed on, in AWS's words.
+pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+        _ => "TLSv1.2",
+    };
+    let cipher = connection.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
+    let cipher = cipher.and_then(|cipher| HeaderValue::from_str(&cipher).ok());
+    Spoken { version: HeaderValue::from_static(version), cipher: cipher.unwrap_or(HeaderValue::from_static("")) }
+}
+
+/// OpenSSL's name of a cipher suite.
+fn cipher_name(suite: CipherSuite) -> String {
+    let name = format!("{suite:?}");
+    match name.strip_prefix("TLS13_") {
+        Some(name) => format!("TLS_{name}"),
+        None => name.trim_start_matches("TLS_").replace("_WITH_", "_").replace("AES_", "AES").replace('_', "-"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_one_part_of_a_name() {
+        for (own, host, stands) in [
+            ("a.example.org", "a.example.org", true),
+            ("*.example.org", "a.example.org", true),
+            ("*.example.org", "a.b.example.org", false),
+            ("*.example.org", "example.org", false),
+            ("*.example.org", ".example.org", false),
+        ] {
+            assert_eq!(stands_for(own, host), stands, "{own} {host}");
+        }
+    }
+
+    #[test]
+    fn ciphers_are_called_as_openssl_calls_them() {
+        assert_eq!(cipher_name(CipherSuite::TLS13_AES_128_GCM_SHA256), "TLS_AES_128_GCM_SHA256");
+        assert_eq!(cipher_name(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384), "ECDHE-RSA-AES256-GCM-SHA384");
+    }
+}

@@ -1,0 +1,49 @@
+//! Imported certificates.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::Tags;
+
+/// A certificate with its private key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Certificate {
+    pub(crate) arn: String,
+    /// The certificate itself, in PEM.
+    pub(crate) body: String,
+    /// Who vouches for it, in PEM; none for one that vouches for itself.
+    pub(crate) chain: Option<String>,
+    /// PEM. The state's file is readable only by its owner.
+    pub(crate) private_key: String,
+    pub(crate) facts: Facts,
+    pub(crate) imported: DateTime<Utc>,
+    pub(crate) tags: Tags,
+}
+
+/// What a certificate says of itself, in Certificate Manager's words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Facts {
+    /// The common name, else the first of the other names.
+    pub(crate) domain: String,
+    /// All names it stands for.
+    pub(crate) names: Vec<String>,
+    pub(crate) serial: String,
+    pub(crate) subject: String,
+    pub(crate) issuer: String,
+    pub(crate) not_before: DateTime<Utc>,
+    pub(crate) not_after: DateTime<Utc>,
+    /// `RSA_2048`, `EC_prime256v1`…
+    pub(crate) key_algorithm: String,
+    /// `SHA256WITHRSA`, `SHA256WITHECDSA`…
+    pub(crate) signature_algorithm: String,
+    pub(crate) key_usages: Vec<String>,
+    /// Names and object identifiers.
+    pub(crate) extended_key_usages: Vec<(String, String)>,
+}
+
+impl Certificate {
+    /// Whether its time is over.
+    pub(crate) fn has_expired(&self, now: DateTime<Utc>) -> bool {
+        self.facts.not_after < now
+    }
+}
