@@ -91,7 +91,7 @@ fn web(blue: SocketAddr, green: SocketAddr, version: Version) -> impl Fn(&Stack,
                 sticky_seconds: Some(60),
             }));
         let secure = virginia.add("secure", Listener { tags: tags.clone(), ..secure });
-        virginia.add("plain", Listener::redirect_to_https(8080, balancer.arn));
+        virginia.add("plain", Listener::redirect_to_https(8080, balancer.arn.clone()));
         let closed = ListenerRule::new(
             secure.arn.clone(),
             version.priority,
@@ -142,7 +142,22 @@ async fn a_balancer_with_rules_and_a_certificate_lives_changes_and_goes() {
 
     let changed = Version { priority: 5, text: "locked", team: "green" };
     let plan = stable(&engine.preview(&program(changed)).await.unwrap().to_string());
-    assert_snapshot!(plan, @"");
+    let (changes, _outputs) = plan.split_once("\naddress = ").unwrap();
+    assert_snapshot!(changes, @r#"
+    ~ update LoadBalancer balancer [us-east-1]
+        ~ tags.team: "blue" => "green"
+    ~ update TargetGroup blue [us-east-1]
+        ~ tags.team: "blue" => "green"
+    ~ update TargetGroup green [us-east-1]
+        ~ tags.team: "blue" => "green"
+    ~ update Listener secure [us-east-1]
+        ~ tags.team: "blue" => "green"
+    ~ update ListenerRule closed [us-east-1]
+        ~ action.fixed_response.body: "closed" => "locked"
+        ~ priority: 10 => 5
+        ~ tags.team: "blue" => "green"
+    6 same, 5 update
+    "#);
     up(changed).await;
 
     import_what_lives(&cloud, &outputs).await;
@@ -161,7 +176,7 @@ fn location(url: &str) -> Option<String> {
     (answer.status() == 301).then(|| answer.headers()["location"].to_str().unwrap().to_owned())
 }
 
-async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, serde_json::Value>) {
+async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::value::Value>) {
     let taker = Engine::new("taker", "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
@@ -180,7 +195,60 @@ async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, serde_
     ];
     let adopted = taker.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
-    assert_snapshot!(stable(&declarations.join("\n")), @"");
+    let declarations = declarations.join("\n").replace(outputs["certificate"].as_str().unwrap(), "<certificate>");
+    assert_snapshot!(stable(&declarations), @r#"
+    scope.add("balancer", LoadBalancer {
+        name: Some("balancer-<suffix>".into()),
+        scheme: Scheme::InternetFacing,
+        subnets: vec![
+            "subnet-<id>".into(),
+            "subnet-<id>".into(),
+            "subnet-<id>".into(),
+        ].into(),
+        security_groups: vec!["sg-<id>".into()],
+        idle_timeout: None,
+        attributes: [
+            ("routing.http.xff_client_port.enabled".into(), "true".into()),
+        ].into(),
+        tags: Default::default(),
+    });
+    scope.add("secure", Listener {
+        balancer: "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/balancer-<suffix>/<id>".into(),
+        port: 8443,
+        certificate: Some("<certificate>".into()),
+        other_certificates: Default::default(),
+        ssl_policy: Default::default(),
+        forward: Default::default(),
+        action: Some(Action::Forward(Forward {
+            shares: vec![
+                Share {
+                    targets: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/blue-<suffix>/<id>".into(),
+                    weight: 1,
+                },
+                Share {
+                    targets: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/green-<suffix>/<id>".into(),
+                    weight: 0,
+                },
+            ],
+            sticky_seconds: Some(60),
+        })),
+        tags: Default::default(),
+    });
+    scope.add("closed", ListenerRule {
+        listener: "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/balancer-<suffix>/<id>/<id>".into(),
+        priority: 5,
+        conditions: vec![
+            Condition::Path(vec!["/admin/*".into()]),
+            Condition::Method(vec!["GET".into(), "POST".into()]),
+        ],
+        action: Action::FixedResponse(FixedResponse {
+            status: 403,
+            content_type: Some("text/plain".into()),
+            body: Some("locked".into()),
+        }),
+        tags: Default::default(),
+    });
+    "#);
 }
 
 #[test]

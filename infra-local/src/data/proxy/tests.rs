@@ -1,6 +1,8 @@
 //! The proxy between real clients and tiny real servers.
 #![allow(clippy::unwrap_used)]
 
+mod routing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
