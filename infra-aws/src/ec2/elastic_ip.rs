@@ -70,16 +70,10 @@ impl Handler for ElasticIp {
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let call = ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tags::ec2_with(
-            cx,
-            ResourceType::ElasticIp,
-            &inputs.tags,
-        ));
-        let answer = unless_throttled(cx, async || {
-            call.clone().customize().config_override(once()).send().await.context("AllocateAddress")
-        })
-        .await?;
-        let made = Described::builder().set_allocation_id(answer.allocation_id).set_public_ip(answer.public_ip).build();
+        let made = match ours(cx, &ec2).await? {
+            Some(made) => made,
+            None => make(cx, &ec2, inputs).await?,
+        };
         let created = created(&made, inputs);
         match lead(cx, &ec2, &made, inputs).await {
             Ok(()) => Ok(Created { inputs: None, ..created }),
@@ -127,12 +121,26 @@ impl Handler for ElasticIp {
         Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let call = ec2.describe_addresses().filters(tags::ec2_filter(cx));
-                let answer = call.send().await.context("DescribeAddresses")?;
-                Ok(Found::from(answer.addresses().first().map(|address| created(address, inputs))))
+                Ok(Found::from(ours(cx, &ec2).await?.map(|address| created(&address, inputs))))
             })
         })
     }
+}
+
+async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &ElasticIp) -> Result<Described, AwsError> {
+    let tags = tags::ec2_with(cx, ResourceType::ElasticIp, &inputs.tags);
+    let call = ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tags);
+    let answer = unless_throttled(cx, async || {
+        call.clone().customize().config_override(once()).send().await.context("AllocateAddress")
+    })
+    .await?;
+    Ok(Described::builder().set_allocation_id(answer.allocation_id).set_public_ip(answer.public_ip).build())
+}
+
+/// What this very operation made, in an earlier run.
+async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
+    let answer = ec2.describe_addresses().filters(tags::ec2_filter(cx)).send().await.context("DescribeAddresses")?;
+    Ok(answer.addresses.unwrap_or_default().pop())
 }
 
 /// Makes the address lead to the instance, or nowhere.

@@ -62,14 +62,10 @@ impl Handler for InternetGateway {
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let tags = tags::ec2_with(cx, ResourceType::InternetGateway, &inputs.tags);
-        let call = ec2.create_internet_gateway().tag_specifications(tags);
-        let answer = unless_throttled(cx, async || {
-            call.clone().customize().config_override(once()).send().await.context("CreateInternetGateway")
-        })
-        .await?;
-        let made = answer.internet_gateway;
-        let made = made.ok_or_else(|| ProviderError::unsure("CreateInternetGateway: the answer has no gateway"))?;
+        let made = match ours(cx, &ec2).await? {
+            Some(made) => made,
+            None => make(cx, &ec2, inputs).await?,
+        };
         let created = created(&made, inputs);
         match attach(cx, &ec2, &made, inputs).await {
             Ok(()) => Ok(Created { inputs: None, ..created }),
@@ -117,12 +113,28 @@ impl Handler for InternetGateway {
         Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let call = ec2.describe_internet_gateways().filters(tags::ec2_filter(cx));
-                let answer = call.send().await.context("DescribeInternetGateways")?;
-                Ok(Found::from(answer.internet_gateways().first().map(|gateway| created(gateway, inputs))))
+                Ok(Found::from(ours(cx, &ec2).await?.map(|gateway| created(&gateway, inputs))))
             })
         })
     }
+}
+
+async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &InternetGateway) -> Result<Described, ProviderError> {
+    let tags = tags::ec2_with(cx, ResourceType::InternetGateway, &inputs.tags);
+    let call = ec2.create_internet_gateway().tag_specifications(tags);
+    let answer = unless_throttled(cx, async || {
+        call.clone().customize().config_override(once()).send().await.context("CreateInternetGateway")
+    })
+    .await?;
+    let made = answer.internet_gateway;
+    made.ok_or_else(|| ProviderError::unsure("CreateInternetGateway: the answer has no gateway"))
+}
+
+/// What this very operation made, in an earlier run.
+async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
+    let call = ec2.describe_internet_gateways().filters(tags::ec2_filter(cx));
+    let answer = call.send().await.context("DescribeInternetGateways")?;
+    Ok(answer.internet_gateways.unwrap_or_default().pop())
 }
 
 /// Attaches the gateway to its VPC, and before that takes it from another one.

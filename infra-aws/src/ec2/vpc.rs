@@ -86,16 +86,10 @@ impl Handler for Vpc {
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let call = ec2.create_vpc().cidr_block(&inputs.cidr).tag_specifications(tags::ec2_with(
-            cx,
-            ResourceType::Vpc,
-            &inputs.tags,
-        ));
-        let answer = unless_throttled(cx, async || {
-            call.clone().customize().config_override(once()).send().await.context("CreateVpc")
-        })
-        .await?;
-        let made = answer.vpc.ok_or_else(|| ProviderError::unsure("CreateVpc: the answer has no VPC"))?;
+        let made = match ours(cx, &ec2).await? {
+            Some(made) => made,
+            None => make(cx, &ec2, inputs).await?,
+        };
         let id = made.vpc_id().unwrap_or_default();
         let unsettled = Created::<Self>::new(id, outputs(&made, String::new(), String::new()));
         match fill(cx, &ec2, id, inputs).await {
@@ -141,14 +135,29 @@ impl Handler for Vpc {
         Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let answer = ec2.describe_vpcs().filters(tags::ec2_filter(cx)).send().await.context("DescribeVpcs")?;
-                match answer.vpcs().first() {
-                    Some(vpc) => Ok(Found::Found(created(&ec2, vpc, inputs).await?)),
+                match ours(cx, &ec2).await? {
+                    Some(vpc) => Ok(Found::Found(created(&ec2, &vpc, inputs).await?)),
                     None => Ok(Found::Absent),
                 }
             })
         })
     }
+}
+
+async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &Vpc) -> Result<Described, ProviderError> {
+    let tags = tags::ec2_with(cx, ResourceType::Vpc, &inputs.tags);
+    let call = ec2.create_vpc().cidr_block(&inputs.cidr).tag_specifications(tags);
+    let answer = unless_throttled(cx, async || {
+        call.clone().customize().config_override(once()).send().await.context("CreateVpc")
+    })
+    .await?;
+    answer.vpc.ok_or_else(|| ProviderError::unsure("CreateVpc: the answer has no VPC"))
+}
+
+/// What this very operation made, in an earlier run.
+async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
+    let answer = ec2.describe_vpcs().filters(tags::ec2_filter(cx)).send().await.context("DescribeVpcs")?;
+    Ok(answer.vpcs.unwrap_or_default().pop())
 }
 
 /// Waits until the VPC is there, and sets what differs.

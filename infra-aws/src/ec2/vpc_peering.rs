@@ -12,7 +12,8 @@ use aws_sdk_ec2::{
     Client,
     types::{
         PeeringConnectionOptionsRequest, ResourceType, VpcPeeringConnection as Described,
-        VpcPeeringConnectionStateReasonCode as State, VpcPeeringConnectionVpcInfo,
+        VpcPeeringConnectionOptionsDescription, VpcPeeringConnectionStateReasonCode as State,
+        VpcPeeringConnectionVpcInfo,
     },
 };
 use infra_core::{
@@ -90,19 +91,10 @@ impl Handler for VpcPeering {
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let call = ec2
-            .create_vpc_peering_connection()
-            .vpc_id(inputs.vpc_id.known()?.as_str())
-            .peer_vpc_id(inputs.peer_vpc_id.known()?.as_str())
-            .set_peer_region(inputs.peer_region.clone())
-            .tag_specifications(tags::ec2_with(cx, ResourceType::VpcPeeringConnection, &inputs.tags));
-        let answer = unless_throttled(cx, async || {
-            call.clone().customize().config_override(once()).send().await.context("CreateVpcPeeringConnection")
-        })
-        .await?;
-        let made = answer.vpc_peering_connection;
-        let made =
-            made.ok_or_else(|| ProviderError::unsure("CreateVpcPeeringConnection: the answer has no connection"))?;
+        let made = match ours(cx, &ec2).await? {
+            Some(made) => made,
+            None => make(cx, &ec2, inputs).await?,
+        };
         let created = created(&made, inputs);
         match connect(cx, &ec2, &created.id, inputs).await {
             Ok(()) => Ok(Created { inputs: None, ..created }),
@@ -161,14 +153,33 @@ impl Handler for VpcPeering {
         Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let call = ec2.describe_vpc_peering_connections().filters(tags::ec2_filter(cx));
-                let answer = call.send().await.context("DescribeVpcPeeringConnections")?;
-                let mut connections = answer.vpc_peering_connections().iter();
-                let living = connections.find(|connection| !is_over(connection));
-                Ok(Found::from(living.map(|connection| created(connection, inputs))))
+                Ok(Found::from(ours(cx, &ec2).await?.map(|connection| created(&connection, inputs))))
             })
         })
     }
+}
+
+async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &VpcPeering) -> Result<Described, ProviderError> {
+    let call = ec2
+        .create_vpc_peering_connection()
+        .vpc_id(inputs.vpc_id.known()?.as_str())
+        .peer_vpc_id(inputs.peer_vpc_id.known()?.as_str())
+        .set_peer_region(inputs.peer_region.clone())
+        .tag_specifications(tags::ec2_with(cx, ResourceType::VpcPeeringConnection, &inputs.tags));
+    let answer = unless_throttled(cx, async || {
+        call.clone().customize().config_override(once()).send().await.context("CreateVpcPeeringConnection")
+    })
+    .await?;
+    let made = answer.vpc_peering_connection;
+    made.ok_or_else(|| ProviderError::unsure("CreateVpcPeeringConnection: the answer has no connection"))
+}
+
+/// What this very operation made, in an earlier run.
+async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
+    let call = ec2.describe_vpc_peering_connections().filters(tags::ec2_filter(cx));
+    let answer = call.send().await.context("DescribeVpcPeeringConnections")?;
+    let connections = answer.vpc_peering_connections.unwrap_or_default();
+    Ok(connections.into_iter().find(|connection| !is_over(connection)))
 }
 
 /// Brings the connection to where it should be, wherever it stands; [`ErrorKind::NotFound`] when it failed.
@@ -253,7 +264,7 @@ fn is_over(connection: &Described) -> bool {
 
 fn resolves(side: Option<&VpcPeeringConnectionVpcInfo>) -> bool {
     let options = side.and_then(|side| side.peering_options());
-    options.and_then(|options| options.allow_dns_resolution_from_remote_vpc()).unwrap_or(false)
+    options.and_then(VpcPeeringConnectionOptionsDescription::allow_dns_resolution_from_remote_vpc).unwrap_or(false)
 }
 
 /// The connection as it lives, in the words of the recorded inputs where they say the same.

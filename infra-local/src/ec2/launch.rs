@@ -39,6 +39,9 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
 /// Instances per request, as AWS's default quota has it.
 const COUNT_LIMIT: u32 = 100;
 
+/// Security groups of a network interface, as AWS's default quota has it.
+const GROUPS_LIMIT: usize = 5;
+
 /// A launch of equal instances.
 pub(crate) struct Launch {
     /// What is said here wins over the template.
@@ -288,6 +291,12 @@ pub(super) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
     }
     ids.sort();
     ids.dedup();
+    if ids.len() > GROUPS_LIMIT {
+        return Err(ApiError::new(
+            "SecurityGroupsPerInterfaceLimitExceeded",
+            format!("The maximum number of security groups per interface has been reached: {GROUPS_LIMIT}"),
+        ));
+    }
     for id in ids {
         let group = region.security_groups.get(id).ok_or_else(|| security_group::not_found(id))?;
         if group.vpc_id != vpc_id {

@@ -19,6 +19,9 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]),
 ];
 
+/// AWS's default quota of groups in a region.
+const LIMIT: usize = 2500;
+
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = params.required("GroupName")?;
@@ -42,6 +45,12 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::new(
             "InvalidGroup.Duplicate",
             format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
+        ));
+    }
+    if region.security_groups.len() >= LIMIT {
+        return Err(ApiError::new(
+            "SecurityGroupLimitExceeded",
+            format!("The maximum number of security groups for VPC '{vpc_id}' has been reached."),
         ));
     }
     let group = SecurityGroup { tags, ..SecurityGroup::new(name, description, &vpc_id) };
