@@ -199,6 +199,9 @@ def check_policies(group):
             "Namespace": namespace, "MetricName": "Jobs", "Statistic": "Average",
             "Dimensions": [{"Name": "queue", "Value": "a"}]}})
     described = {one["PolicyName"]: one for one in scaling.describe_policies(**me)["ScalingPolicies"]}
+    followed = [one["AlarmName"] for one in described["custom"]["Alarms"]]
+    alarms = watch.describe_alarms(AlarmNames=followed)["MetricAlarms"]
+    assert len(alarms) == 2 and {one["MetricName"] for one in alarms} == {"Jobs"}, alarms
     assert described["steps"]["StepAdjustments"] == steps, described["steps"]
     custom = described["custom"]["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]
     assert custom["Dimensions"] == [{"Name": "queue", "Value": "a"}], custom
@@ -351,13 +354,17 @@ def check_refreshes(group, template):
     start(MaxHealthyPercentage=150, MinHealthyPercentage=100, SkipMatching=True, BakeTime=30)
     eventually("the last one stays", lambda: latest()["Status"] == "Successful")
     assert group.describe()["LaunchTemplate"]["Version"] == "2"
-    start(SkipMatching=True)
+    start(BakeTime=172_800, MinHealthyPercentage=50)
     scaling.cancel_instance_refresh(**me)
-    eventually("it is cancelled or was over", lambda: latest()["Status"] in ("Cancelled", "Successful"))
+    eventually("it is cancelled", lambda: latest()["Status"] == "Cancelled")
+    with refused("ActiveInstanceRefreshNotFound"):
+        scaling.cancel_instance_refresh(**me)
 
 
 def check_rebalancing(template, subnets):
-    group = Group(template, subnets, "even", 4, 8)
+    group = Group(template, subnets, "even", 4, 8, AvailabilityZoneDistribution={
+        "CapacityDistributionStrategy": "balanced-only"})
+    assert group.describe()["AvailabilityZoneDistribution"] == {"CapacityDistributionStrategy": "balanced-only"}
     group.settles(4)
     zones = lambda: sorted(one["AvailabilityZone"] for one in group.describe()["Instances"])
     assert len(set(zones())) == 2 and zones()[1] != zones()[2], zones()

@@ -250,3 +250,63 @@ fn metric<const N: usize>(region: &Region, namespace: &str, name: &str, dimensio
         dimensions: dimensions.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::model::metrics::Statistic;
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
+    }
+
+    /// What a target group with two healthy targets behind one balancer has counted so far.
+    fn counted(requests: u64, responses: [u64; 4], seconds: &[f64]) -> Sources {
+        let mut counts = Counts { requests, responses, ..Counts::default() };
+        seconds.iter().for_each(|seconds| counts.times.count(*seconds));
+        let group = TargetGroup {
+            arn: "arn:targets".to_owned(),
+            region: "r".to_owned(),
+            label: "targetgroup/t/1".to_owned(),
+            balancers: vec!["app/b/1".to_owned()],
+            counts,
+            targets: 2,
+        };
+        Sources { targets: vec![group], ..Sources::default() }
+    }
+
+    fn told(metrics: &Metrics, name: &str, dimensions: &[(&str, &str)], statistic: &str) -> Option<f64> {
+        let name = MetricName {
+            region: "r".to_owned(),
+            namespace: "AWS/ApplicationELB".to_owned(),
+            name: name.to_owned(),
+            dimensions: dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        let periods = metrics.periods(&name, None, at(60), at(120), TimeDelta::seconds(60));
+        periods.first()?.statistic(Statistic::parse(statistic)?)
+    }
+
+    #[test]
+    fn requests_are_published_by_balancer_and_target_group() {
+        let (metrics, mut publisher) = (Metrics::default(), Publisher::new(1.0));
+        let balancer = ("LoadBalancer", "app/b/1");
+        let targets = ("TargetGroup", "targetgroup/t/1");
+        publisher.publish(&counted(10, [9, 0, 1, 0], &[0.1]), &metrics, at(30));
+        publisher.publish(&counted(16, [13, 0, 1, 2], &[0.1, 0.2, 0.2, 0.5]), &metrics, at(61));
+        for dimensions in [&[balancer][..], &[targets], &[balancer, targets]] {
+            assert_eq!(told(&metrics, "RequestCount", dimensions, "Sum"), Some(6.0), "{dimensions:?}");
+        }
+        assert_eq!(told(&metrics, "HTTPCode_Target_2XX_Count", &[balancer], "Sum"), Some(4.0));
+        assert_eq!(told(&metrics, "HTTPCode_Target_5XX_Count", &[balancer], "Sum"), Some(2.0));
+        assert_eq!(told(&metrics, "HTTPCode_Target_4XX_Count", &[balancer], "Sum"), None, "what did not happen");
+        assert_eq!(told(&metrics, "RequestCountPerTarget", &[targets], "Sum"), Some(3.0));
+        assert_eq!(told(&metrics, "RequestCountPerTarget", &[balancer], "Sum"), None);
+        let average = told(&metrics, "TargetResponseTime", &[balancer], "Average").unwrap();
+        assert!((average - 0.3).abs() < 1e-9, "{average}");
+        let most = told(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
+        assert!((0.4..0.6).contains(&most), "{most}");
+        publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &metrics, at(90));
+        assert_eq!(told(&metrics, "RequestCount", &[balancer], "Sum"), Some(7.0), "a counter that began anew");
+    }
+}
