@@ -6,7 +6,7 @@
 //! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
-//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
+//! - `ec2`, `elasticloadbalancing`, `autoscaling`, `iam`, `rds`, `sts`, `ssm`, `s3`: the control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - `status`: what runs, for people and tests
@@ -20,6 +20,7 @@ mod ec2;
 mod elasticloadbalancing;
 mod iam;
 mod model;
+mod rds;
 mod remote;
 mod s3;
 mod server;
@@ -36,7 +37,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-pub use status::{BalancerStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus};
+pub use status::{
+    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus,
+    Status, TargetGroupStatus,
+};
 
 use cloud::Shared;
 use data::address::AddressBlock;
@@ -123,6 +127,7 @@ impl LocalCloud {
         background.spawn(|phase| server.run(listener, phase));
         background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::databases::run(shared.clone(), phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
         Ok(LocalCloud { shared, background, stop_requested, _lock: lock })

@@ -26,7 +26,7 @@ use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::Scope;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params, Protocol, xml};
-use crate::{autoscaling, ec2, elasticloadbalancing, iam, s3, ssm, sts};
+use crate::{autoscaling, ec2, elasticloadbalancing, iam, rds, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -64,6 +64,7 @@ impl Service {
             "elasticloadbalancing" => {
                 query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", elasticloadbalancing::OPERATIONS)
             }
+            "rds" => query("http://rds.amazonaws.com/doc/2014-10-31/", rds::OPERATIONS),
             "ssm" => Service::Json { target: "AmazonSSM", operations: ssm::OPERATIONS },
             "s3" => Service::S3,
             _ => return None,

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::model::Region;
 use crate::model::balancing::LoadBalancer;
+use crate::model::databases::Place;
 use crate::model::instance::Instance;
 use crate::model::vpc::{Peer, Rule};
 
@@ -20,6 +21,13 @@ pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16)
                 Peer::Group(_) => internal,
             }
     })
+}
+
+/// Whether clients may connect to a database's endpoint.
+///
+/// Its clients are in its network: one on this machine passes for a member of any security group and any range.
+pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
+    rules(region, &place.security_groups, false).any(|rule| covers(rule, place.port))
 }
 
 /// Whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.

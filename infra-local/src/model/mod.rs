@@ -1,6 +1,8 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
 pub(crate) mod balancing;
+pub(crate) mod databases;
+pub(crate) mod db_class;
 pub(crate) mod iam;
 pub(crate) mod ids;
 pub(crate) mod image;
@@ -57,6 +59,7 @@ pub(crate) struct Region {
     /// Systems Manager's parameters by name.
     pub(crate) parameters: BTreeMap<String, parameter::Parameter>,
     pub(crate) balancing: balancing::Balancing,
+    pub(crate) databases: databases::Databases,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
 }
