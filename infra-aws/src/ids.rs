@@ -104,6 +104,14 @@ ids! {
     InstanceProfileName
     /// The name of an Auto Scaling group.
     AutoScalingGroupName
+    /// The name of a DB subnet group.
+    DbSubnetGroupName
+    /// The name of a DB parameter group.
+    DbParameterGroupName
+    /// The identifier of a DB instance.
+    DbInstanceId
+    /// The identifier of a DB cluster.
+    DbClusterId
 }
 
 /// The Amazon Resource Name of a `K`, such as `Arn<LoadBalancer>`; `K` is the resource's own struct.

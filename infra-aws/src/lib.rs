@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`s3`], [`ssm`], [`iam`]
+//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`autoscaling`], [`rds`], [`s3`], [`ssm`], [`iam`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -74,6 +74,7 @@ pub mod machine;
 pub mod objects;
 pub mod policies;
 mod postgres_host;
+pub mod rds;
 mod region;
 pub mod s3;
 pub mod ssm;
@@ -107,11 +108,17 @@ pub use iam::{
     role::{Role, RoleOutputs},
 };
 pub use ids::{
-    Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, KeyName, LaunchTemplateId,
-    LaunchTemplateVersion, SecurityGroupId, SubnetId, VpcId,
+    Arn, AutoScalingGroupName, DbClusterId, DbInstanceId, DbParameterGroupName, DbSubnetGroupName, ImageId, InstanceId,
+    InstanceProfileName, KeyName, LaunchTemplateId, LaunchTemplateVersion, SecurityGroupId, SubnetId, VpcId,
 };
 pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
+pub use rds::{
+    cluster::{DbCluster, DbClusterOutputs},
+    instance::{DbInstance, DbInstanceOutputs},
+    parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
+    subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
+};
 pub use region::{AwsResource, Region, region};
 pub use s3::{
     bucket::{Bucket, BucketOutputs},
@@ -163,6 +170,11 @@ kinds! {
         // autoscaling
         AutoScalingGroup,
         ScalingPolicy,
+        // rds
+        DbInstance,
+        DbCluster,
+        DbSubnetGroup,
+        DbParameterGroup,
         // s3
         Bucket,
         BucketObject,
