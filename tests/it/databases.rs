@@ -76,11 +76,11 @@ fn cluster(instances: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
         let virginia = aws::region(stack, "us-east-1");
         let network = virginia.lookup(DefaultVpc);
         let access = virginia.add(
-            "access",
+            "cluster-access",
             SecurityGroup { ingress: vec![Rule::tcp(5432).from_anywhere()], ..SecurityGroup::in_vpc(network.vpc_id) },
         );
         let database = virginia.add(
-            "database",
+            "cluster",
             DbCluster {
                 name: Some("tasks".to_owned()),
                 instances,
@@ -299,6 +299,33 @@ async fn a_cluster_fails_over_without_losing_anything() {
     );
     let counts = &cloud.status().await.regions["us-east-1"].counts;
     assert_eq!((counts["databases"], counts["database_clusters"], counts["database_snapshots"]), (0, 0, 0));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn creations_that_were_cut_off_are_found_again() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
+    let store = FileStore::new(directory.path().join("state"));
+    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let both = |stack: &Stack, config: &Config| -> Result {
+        instance(TASKS)(stack, config)?;
+        cluster(2)(stack, config)
+    };
+    // Cut off when the second of the cluster's instances has been asked for, and nothing can be finished yet.
+    let begun = async {
+        until(&cloud, "us-east-2", |all| all.len() == 1).await;
+        until(&cloud, "us-east-1", |all| all.len() == 2).await
+    };
+    tokio::select! {
+        report = engine.up(&both) => panic!("the run has ended: {:?}", report.map(|report| report.failures)),
+        _ = begun => {}
+    }
+    let report = engine.up(&both).await.unwrap();
+    assert!(report.is_success(), "{:?}", report.failures);
+    assert!(!engine.clone().refresh_first(true).preview(&both).await.unwrap().has_changes());
+    assert_eq!((statuses(&cloud, "us-east-1").await.len(), statuses(&cloud, "us-east-2").await.len()), (2, 1));
+    assert!(engine.destroy(&both).await.unwrap().is_success());
     cloud.shutdown().await;
 }
 

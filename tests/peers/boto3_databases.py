@@ -274,6 +274,15 @@ def changes(id, endpoint, parameter_group):
     rds.modify_db_instance(DBInstanceIdentifier=id, MasterUserPassword=PASSWORD)
     available(id)
 
+    with refused("InvalidParameterCombination", "Multi-AZ"):
+        rds.reboot_db_instance(DBInstanceIdentifier=id, ForceFailover=True)
+    rds.modify_db_instance(DBInstanceIdentifier=id, MultiAZ=True, ApplyImmediately=True)
+    before = available(id)
+    rds.reboot_db_instance(DBInstanceIdentifier=id, ForceFailover=True)
+    after = available(id)
+    zones = before["AvailabilityZone"], before["SecondaryAvailabilityZone"]
+    assert (after["SecondaryAvailabilityZone"], after["AvailabilityZone"]) == zones and zones[0] != zones[1]
+
     rds.stop_db_instance(DBInstanceIdentifier=id)
     eventually("it is stopped", lambda: instance(id)["DBInstanceStatus"] == "stopped")
     assert not listens(endpoint) and pid_of(id) is None
@@ -394,6 +403,25 @@ def clusters(major, security_group):
     eventually("the former writer follows", lambda: sql(reader, "SELECT pg_is_in_recovery(), sum(x) FROM t") == "t|6")
     for number in (1, 2):
         available(f"{id}-{number}")
+
+    # A standby must not have fewer connections than its primary: it is started again with as many.
+    rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[
+        {"ParameterName": "max_connections", "ParameterValue": "120", "ApplyMethod": "pending-reboot"}])
+    user = rds.describe_db_cluster_parameters(DBClusterParameterGroupName=group, Source="user")["Parameters"]
+    assert {one["ParameterName"] for one in user} == {"max_connections", "work_mem"}
+    rds.reboot_db_instance(DBInstanceIdentifier=f"{id}-1")
+    available(f"{id}-1")
+    assert sql(writer, "SHOW max_connections") == "120"
+    sql(writer, "INSERT INTO t VALUES (0)")
+    eventually("the reader follows", lambda: sql(reader, "SELECT count(*) FROM t") == "4")
+    assert sql(reader, "SHOW max_connections") == "120"
+    rds.reset_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[
+        {"ParameterName": "work_mem", "ApplyMethod": "immediate"}])
+    eventually("a parameter is the engine's again", lambda: sql(reader, "SHOW work_mem") == "4MB")
+    with refused("InvalidDBParameterGroupState"):
+        rds.delete_db_cluster_parameter_group(DBClusterParameterGroupName=group)
+    groups = rds.describe_db_cluster_parameter_groups()["DBClusterParameterGroups"]
+    assert group in {one["DBClusterParameterGroupName"] for one in groups}
 
     rds.modify_db_cluster(DBClusterIdentifier=id, MasterUserPassword="second-password", ApplyImmediately=True)
     eventually("the new password opens", lambda: sql(writer, "SELECT 1", "second-password") == "1")
