@@ -12,9 +12,15 @@ use infra_local::{DatabaseStatus, LocalCloud, Options};
 use insta::assert_snapshot;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
+    collections::BTreeSet,
     net::{SocketAddr, TcpStream},
     path::Path,
     process::Command,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -70,8 +76,17 @@ fn instance(tasks: Tasks) -> impl Fn(&Stack, &Config) -> Result + Sync {
     }
 }
 
-/// A cluster of so many instances.
+/// A cluster of so many instances, which leaves nothing behind.
 fn cluster(instances: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
+    cluster_of(DbCluster {
+        instances,
+        final_snapshot: false,
+        ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "first-password")
+    })
+}
+
+/// A cluster called `tasks` that everybody may reach.
+fn cluster_of(cluster: DbCluster) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
         let network = virginia.lookup(DefaultVpc);
@@ -81,13 +96,7 @@ fn cluster(instances: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
         );
         let database = virginia.add(
             "cluster",
-            DbCluster {
-                name: Some("tasks".to_owned()),
-                instances,
-                security_groups: vec![access.id],
-                final_snapshot: false,
-                ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "first-password")
-            },
+            DbCluster { name: Some("tasks".to_owned()), security_groups: vec![access.id], ..cluster.clone() },
         );
         stack.export("writer", database.url);
         stack.export("reader", database.reader_url);
@@ -127,6 +136,48 @@ async fn answers(url: &str, statement: &str, expected: &str) {
         }
         assert!(begun.elapsed() < PATIENCE, "{statement} gives {answer:?}, not {expected}");
         tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Somebody who writes numbers into the table `w` all the time.
+struct Client {
+    acknowledged: Arc<Mutex<Vec<u32>>>,
+    stop: Arc<AtomicBool>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Client {
+    fn begin(url: &str) -> Self {
+        let (acknowledged, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (url, known, ended) = (url.to_owned(), Arc::clone(&acknowledged), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            for number in 0.. {
+                if ended.load(Ordering::Relaxed) {
+                    return;
+                }
+                if sql(&url, &format!("INSERT INTO w VALUES ({number})")).is_ok() {
+                    known.lock().unwrap().push(number);
+                }
+            }
+        });
+        Self { acknowledged, stop, thread }
+    }
+
+    /// Waits until so many more numbers were acknowledged.
+    async fn writes(&self, more: usize) {
+        let count = || self.acknowledged.lock().unwrap().len();
+        let (before, begun) = (count(), Instant::now());
+        while count() < before + more {
+            assert!(begun.elapsed() < PATIENCE, "nothing is written any more");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Everything that was acknowledged.
+    fn end(self) -> Vec<u32> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        self.acknowledged.lock().unwrap().clone()
     }
 }
 
@@ -264,12 +315,15 @@ async fn a_cluster_fails_over_without_losing_anything() {
     assert!(sql(&reader, "INSERT INTO t VALUES (0)").unwrap_err().contains("read-only transaction"));
 
     // Whether it is asked for or whoever writes is killed: the reader takes over, and the former writer follows it.
+    sql(&writer, "CREATE TABLE w (x int)").unwrap();
+    let client = Client::begin(&writer);
     for round in 2..5 {
         let settled = |all: &[DatabaseStatus]| all.iter().all(|one| one.state == "available" && one.pid.is_some());
         let before = until(&cloud, "us-east-1", settled).await;
         let primary = before.iter().find(|one| one.role == "primary").unwrap();
         let written = sql(&writer, &format!("INSERT INTO t VALUES ({round}) RETURNING x")).unwrap();
         assert_eq!(written, round.to_string());
+        client.writes(3).await;
         if round == 2 {
             rds.failover_db_cluster().db_cluster_identifier("tasks").send().await.unwrap();
         } else {
@@ -281,7 +335,13 @@ async fn a_cluster_fails_over_without_losing_anything() {
             until(&cloud, "us-east-1", |all| all.iter().any(|one| one.role == "standby" && one.pid.is_some())).await;
         assert_eq!(after.iter().find(|one| one.role == "standby").unwrap().id, primary.id, "the roles have changed");
         answers(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("t|{sum}")).await;
+        client.writes(3).await;
     }
+    let acknowledged = client.end().into_iter().collect::<BTreeSet<_>>();
+    let kept: BTreeSet<u32> =
+        sql(&writer, "SELECT x FROM w").unwrap().lines().map(|line| line.parse().unwrap()).collect();
+    let lost: Vec<_> = acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?} of {}", acknowledged.len());
 
     // One more reader, and back to a single instance: everything in place.
     up(3).await;
@@ -437,5 +497,40 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
     let url = format!("postgres://cloud:other-password@{}/tasks", outputs["endpoint"].as_str().unwrap());
     answers(&url, "SELECT answer FROM t", "42").await;
     assert!(other.destroy(&restored).await.unwrap().is_success());
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_snapshot_of_a_cluster_becomes_another_one() {
+    let directory = TempDir::new().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
+    let target = Target::local(cloud.endpoint());
+    let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(target.clone());
+    let original =
+        DbCluster { instances: 1, ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "first-password") };
+    let maker = engine("maker");
+    assert!(maker.up(&cluster_of(original.clone())).await.unwrap().is_success());
+    let writer = cloud.status().await.regions["us-east-1"].database_clusters[0].writer_endpoint.clone();
+    let url = |password: &str, endpoint: &str| format!("postgres://cloud:{password}@{endpoint}/tasks");
+    sql(&url("first-password", &writer), "CREATE TABLE t AS SELECT 42 AS answer").unwrap();
+    assert!(maker.destroy(&cluster_of(original)).await.unwrap().is_success());
+
+    let rds = Aws::new(&target).rds("us-east-1").await;
+    let snapshots = rds.describe_db_cluster_snapshots().send().await.unwrap();
+    let snapshot = snapshots.db_cluster_snapshots()[0].db_cluster_snapshot_identifier().unwrap().to_owned();
+    let restored = DbCluster {
+        snapshot: Some(snapshot.into()),
+        final_snapshot: false,
+        ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "other-password")
+    };
+    let other = engine("other");
+    let report = other.up(&cluster_of(restored.clone())).await.unwrap();
+    assert!(report.is_success(), "{:?}", report.failures);
+    let plan = other.clone().refresh_first(true).preview(&cluster_of(restored.clone())).await.unwrap();
+    assert!(!plan.has_changes(), "{plan}");
+    let status = cloud.status().await.regions["us-east-1"].database_clusters[0].clone();
+    answers(&url("other-password", &status.writer_endpoint), "SELECT answer FROM t", "42").await;
+    answers(&url("other-password", &status.reader_endpoint), "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
+    assert!(other.destroy(&cluster_of(restored)).await.unwrap().is_success());
     cloud.shutdown().await;
 }

@@ -260,6 +260,16 @@ def changes(id, endpoint, parameter_group):
         {"ParameterName": "work_mem", "ApplyMethod": "immediate"}])
     eventually("a parameter is the engine's again", lambda: sql(endpoint, "SHOW work_mem") == "4MB")
 
+    # More memory than there is: the instance says so, and comes back when it is set right.
+    rds.modify_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
+        {"ParameterName": "shared_buffers", "ParameterValue": "1073741823", "ApplyMethod": "pending-reboot"}])
+    rds.reboot_db_instance(DBInstanceIdentifier=id)
+    eventually("its state tells", lambda: instance(id)["DBInstanceStatus"] == "incompatible-parameters")
+    assert "shared memory" in instance(id)["StatusInfos"][0]["Message"], instance(id)["StatusInfos"]
+    rds.reset_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
+        {"ParameterName": "shared_buffers", "ApplyMethod": "pending-reboot"}])
+    available(id)
+
     later = rds.modify_db_instance(DBInstanceIdentifier=id, AllocatedStorage=30)["DBInstance"]
     assert later["PendingModifiedValues"] == {"AllocatedStorage": 30} and later["AllocatedStorage"] == 20
     rds.modify_db_instance(

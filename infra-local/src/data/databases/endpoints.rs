@@ -100,4 +100,4 @@ fn report(shared: &Shared, failures: &BTreeMap<SocketAddr, String>) {
 }
 
 /// AWS's status of an instance that its network keeps from being reached.
-const NETWORK: &str = "incompatible-network";
+pub(super) const NETWORK: &str = "incompatible-network";

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::settings::Following;
 use super::view::{Role, View};
-use super::{backend, directory, replication, roles, settings, snapshots};
+use super::{backend, directory, endpoints, replication, roles, settings, snapshots};
 use crate::cloud::Shared;
 use crate::data::background::{Phase, PhaseWatch};
 use crate::data::postgres::{self, Launch, Login, PostgresError, Server};
@@ -26,8 +26,8 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How often in a row a standby may receive nothing before its data is copied anew.
 const PATIENCE: u32 = 6;
 
-/// How often in a row something may fail before the instance says so.
-const FAILURES: u32 = 3;
+/// How often in a row something may fail before the instance says so: for some seconds it may come right by itself.
+const FAILURES: u32 = 6;
 
 /// The task of one instance.
 pub(super) struct Host {
@@ -86,10 +86,10 @@ impl Host {
             match self.look(&view).await {
                 Ok(Flow::Ended) => return,
                 Ok(Flow::Again) => {}
-                Ok(Flow::Wait) => self.wait(WATCH_EVERY).await,
+                Ok(Flow::Wait) => self.wait().await,
                 Err(error) => {
                     self.failed(&view, &error);
-                    self.wait(WATCH_EVERY * 2_u32.pow(self.failures.min(5))).await;
+                    self.pause(WATCH_EVERY * 2_u32.pow(self.failures.min(5))).await;
                 }
             }
         }
@@ -119,6 +119,7 @@ impl Host {
         match runtime.process {
             None => self.start(view).await,
             Some(process) if !process.is_alive() => {
+                self.server()?.end_remains().await;
                 self.died(view);
                 Ok(Flow::Again)
             }
@@ -162,7 +163,7 @@ impl Host {
         tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
         self.settings = Some(text);
         self.unheard = 0;
-        self.recovered();
+        self.failures = 0;
         let as_wanted = matches!(view.role, Role::Standby(_)) == replication::is_standby(&server);
         let password = (!replication::is_standby(&server)).then(|| view.account.password.clone());
         self.change(|instance| {
@@ -172,6 +173,7 @@ impl Host {
             runtime.parameters = parameters;
             runtime.password = password.or(runtime.password.take());
             runtime.ready = as_wanted;
+            runtime.trouble.take_if(|trouble| trouble.status != endpoints::NETWORK);
         });
         Ok(Flow::Again)
     }
@@ -359,6 +361,9 @@ impl Host {
         let Some(process) = process else { return };
         self.change(|instance| instance.runtime.ready = false);
         postgres::stop(process).await;
+        if let Ok(server) = self.server() {
+            server.end_remains().await;
+        }
         self.settings = None;
         self.change(|instance| instance.runtime.process = None);
     }
@@ -372,13 +377,6 @@ impl Host {
             let trouble = Trouble { status, message: error.to_string() };
             self.change(|instance| instance.runtime.trouble = Some(trouble));
         }
-    }
-
-    fn recovered(&mut self) {
-        if self.failures >= FAILURES {
-            self.change(|instance| instance.runtime.trouble = None);
-        }
-        self.failures = 0;
     }
 
     /// The server's directory and programs.
@@ -404,10 +402,19 @@ impl Host {
         });
     }
 
-    async fn wait(&mut self, pause: Duration) {
+    /// Until something may have changed.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+            _ = self.changes.changed() => {}
+            _ = self.phase.ended() => {}
+        }
+    }
+
+    /// Until what failed may be tried again.
+    async fn pause(&mut self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = self.changes.changed() => {}
             _ = self.phase.ended() => {}
         }
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
@@ -86,6 +87,21 @@ impl Server {
         if let Some(identity) = leftover.filter(|identity| works_in(identity.pid, &self.data())) {
             tracing::info!(pid = identity.pid, "ending the PostgreSQL server that still runs on this data");
             stop(identity).await;
+        }
+    }
+
+    /// Kills what is left of a server that has died: a session that is just committing does not notice at once, and must
+    /// not tell its client so when somebody else has the data already.
+    pub(crate) async fn end_remains(&self) {
+        let data = self.data();
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let remains: Vec<_> = pids.filter(|pid| works_in(*pid, &data)).filter_map(ProcessIdentity::of).collect();
+        for process in &remains {
+            process.signal(Signal::KILL);
+        }
+        for process in remains {
+            process.gone_within(START_LIMIT).await;
         }
     }
 
@@ -217,6 +233,7 @@ impl Server {
         identity: ProcessIdentity,
     ) -> Result<ProcessIdentity, PostgresError> {
         let deadline = Instant::now() + START_LIMIT;
+        let mut pause = Duration::from_millis(10);
         loop {
             let what = if accepts(launch).await {
                 return Ok(identity);
@@ -226,7 +243,9 @@ impl Server {
                 stop(identity).await;
                 format!("did not accept within {} s", START_LIMIT.as_secs())
             } else {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+                // Every question is a line in the server's log.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
                 continue;
             };
             let (address, port) = (launch.address, launch.port);
