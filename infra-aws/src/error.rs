@@ -241,8 +241,10 @@ fn classify(code: &str, status: u16) -> ErrorKind {
         "BucketNotEmpty",
         "InUse",
         "ScalingActivityInProgress",
+        "InvalidDBSubnetGroupState",
+        "InvalidDBParameterGroupState",
     ];
-    let whole = code.trim_end_matches("Exception");
+    let whole = code.trim_end_matches("Exception").trim_end_matches("Fault");
     let last = code.rsplit('.').next().unwrap_or_default();
     let means = |codes: &[&str], suffixes: &[&str]| {
         [code, whole, last].iter().any(|code| codes.contains(code))
@@ -310,6 +312,11 @@ mod tests {
             ("NotFound", 404, ErrorKind::NotFound),
             ("", 404, ErrorKind::NotFound),
             ("ParameterNotFound", 400, ErrorKind::NotFound),
+            ("DBInstanceNotFound", 404, ErrorKind::NotFound),
+            ("DBClusterNotFoundFault", 404, ErrorKind::NotFound),
+            ("DBClusterAlreadyExistsFault", 400, ErrorKind::AlreadyExists),
+            ("InvalidDBSubnetGroupStateFault", 400, ErrorKind::Dependency),
+            ("InvalidDBInstanceState", 400, ErrorKind::Refused),
             ("InvalidGroup.Duplicate", 400, ErrorKind::AlreadyExists),
             ("InvalidKeyPair.Duplicate", 400, ErrorKind::AlreadyExists),
             ("InvalidPermission.Duplicate", 400, ErrorKind::AlreadyExists),

@@ -120,6 +120,14 @@ ids! {
     AlarmName
     /// The name of a log group.
     LogGroupName
+    /// The name of a DB subnet group.
+    DbSubnetGroupName
+    /// The name of a DB parameter group.
+    DbParameterGroupName
+    /// The identifier of a DB instance.
+    DbInstanceId
+    /// The identifier of a DB cluster.
+    DbClusterId
 }
 
 /// The Amazon Resource Name of a `K`, such as `Arn<LoadBalancer>`; `K` is the resource's own struct.

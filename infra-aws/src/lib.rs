@@ -50,7 +50,7 @@
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
-//!   [`s3`], [`ssm`], [`iam`], [`sts`]
+//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -78,6 +78,7 @@ pub mod machine;
 pub mod objects;
 pub mod policies;
 mod postgres_host;
+pub mod rds;
 mod region;
 pub mod s3;
 pub mod ssm;
@@ -134,13 +135,20 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    AlarmName, AllocationId, Arn, AutoScalingGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId,
-    KeyName, LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
-    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
+    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbInstanceId, DbParameterGroupName,
+    DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName, LaunchTemplateId,
+    LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    VpcId, VpcPeeringId,
 };
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
+pub use rds::{
+    cluster::{DbCluster, DbClusterOutputs},
+    instance::{DbInstance, DbInstanceOutputs},
+    parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
+    subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
+};
 pub use region::{AwsResource, Region, region};
 pub use s3::{
     bucket::{Bucket, BucketOutputs},
@@ -211,6 +219,11 @@ kinds! {
         MetricAlarm,
         // logs
         LogGroup,
+        // rds
+        DbInstance,
+        DbCluster,
+        DbSubnetGroup,
+        DbParameterGroup,
         // s3
         Bucket,
         BucketObject,

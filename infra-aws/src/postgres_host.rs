@@ -159,7 +159,7 @@ impl PostgresHost {
 }
 
 /// The text as a part of a URL.
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -7,8 +7,8 @@
 //! - `access`: who asks, and whether they may: signatures, IAM's policies
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
-//! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `sts`, `ssm`, `s3`: the control
-//!   plane, one module per service, one file per resource kind
+//! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `rds`, `sts`, `ssm`, `s3`: the
+//!   control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
@@ -29,6 +29,7 @@ mod iam;
 mod logs;
 mod model;
 mod options;
+mod rds;
 mod remote;
 mod s3;
 mod server;
@@ -47,7 +48,10 @@ use tokio::sync::Notify;
 
 pub use faults::{Fault, FaultError, Requests};
 pub use options::{Credentials, Options};
-pub use status::{BalancerStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus, Status, TargetGroupStatus};
+pub use status::{
+    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus,
+    Status, TargetGroupStatus,
+};
 
 use cloud::Shared;
 use data::address::AddressBlock;
@@ -123,6 +127,7 @@ impl LocalCloud {
         background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::elastic::run(shared.clone(), phase));
         background.spawn(|phase| data::gateways::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::databases::run(shared.clone(), phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::watch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");

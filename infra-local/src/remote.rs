@@ -1,11 +1,6 @@
 //! Asking a local cloud that runs in another process.
 
-use crate::{
-    Fault, RegionStatus, Status,
-    cloud::Cloud,
-    daemon::Running,
-    data::{balancers::Traffic, process::ProcessIdentity},
-};
+use crate::{Fault, RegionStatus, Status, cloud::Cloud, daemon::Running, data::process::ProcessIdentity};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode};
@@ -82,8 +77,7 @@ impl RegionStatus {
         static NEW: LazyLock<BTreeMap<String, usize>> = LazyLock::new(|| {
             let mut cloud = Cloud::default();
             cloud.add_missing_regions();
-            let region = cloud.regions.values().next().map(|region| RegionStatus::of(region, &Traffic::default()));
-            region.unwrap_or_default().counts
+            cloud.regions.values().next().map(RegionStatus::counts_of).unwrap_or_default()
         });
         let made = self.counts.iter().any(|(kind, count)| *count > NEW.get(kind).copied().unwrap_or_default());
         !made && self.balancers.is_empty() && self.groups.is_empty()

@@ -29,7 +29,7 @@ use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed};
 use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, xml};
-use crate::{acm, autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, s3, ssm, sts};
+use crate::{acm, autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -95,6 +95,7 @@ impl Service {
             },
             "acm" => json("CertificateManager", acm::OPERATIONS),
             "logs" => json("Logs_20140328", logs::OPERATIONS),
+            "rds" => query("http://rds.amazonaws.com/doc/2014-10-31/", rds::OPERATIONS),
             "ssm" => json("AmazonSSM", ssm::OPERATIONS),
             "s3" => Service::S3,
             _ => return None,

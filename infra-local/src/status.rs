@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Shared;
 use crate::data::balancers::Traffic;
+use crate::data::databases;
 use crate::data::process::ProcessIdentity;
 use crate::model::Region;
 use crate::model::balancing::{BalancerState, LoadBalancer};
+use crate::model::databases::{DbCluster, DbInstance};
 use crate::model::instance::Instance;
 use crate::model::scaling::{Group, Lifecycle};
 
@@ -41,6 +43,12 @@ pub struct RegionStatus {
     pub balancers: Vec<BalancerStatus>,
     /// Auto Scaling groups.
     pub groups: Vec<GroupStatus>,
+    /// Database instances, members of clusters included.
+    #[serde(default)]
+    pub databases: Vec<DatabaseStatus>,
+    /// Database clusters.
+    #[serde(default)]
+    pub database_clusters: Vec<DatabaseClusterStatus>,
     /// How many there are of each kind: `security_groups`, `launch_templates`, `parameters`.
     pub counts: BTreeMap<String, usize>,
 }
@@ -127,6 +135,50 @@ pub struct GroupStatus {
     pub refresh: Option<String>,
 }
 
+/// One database instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseStatus {
+    /// Its identifier.
+    pub id: String,
+    /// `creating`, `available`, `stopped`… as the service calls it.
+    pub state: String,
+    /// What is wrong, when something is.
+    pub reason: Option<String>,
+    /// `<address>:<port>` of its endpoint.
+    pub endpoint: String,
+    /// `us-east-1a`
+    pub zone: String,
+    /// `postgres` or `aurora-postgresql`.
+    pub engine: String,
+    /// The cluster it is a member of.
+    pub cluster: Option<String>,
+    /// `primary` or `standby`.
+    pub role: String,
+    /// Its server, when it runs.
+    pub pid: Option<u32>,
+    /// How often the server was started again after it had ended by itself.
+    pub restarts: u32,
+    /// Where the server's output goes.
+    pub log: PathBuf,
+}
+
+/// One database cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseClusterStatus {
+    /// Its identifier.
+    pub id: String,
+    /// `creating`, `available`, `failing-over`… as the service calls it.
+    pub state: String,
+    /// `<address>:<port>` of the endpoint that leads to the writer.
+    pub writer_endpoint: String,
+    /// `<address>:<port>` of the endpoint that leads to the readers.
+    pub reader_endpoint: String,
+    /// The instance that writes.
+    pub writer: Option<String>,
+    /// All its instances.
+    pub members: Vec<String>,
+}
+
 impl Status {
     pub(crate) fn of(shared: &Shared) -> Status {
         shared.read(|cloud| Status {
@@ -136,7 +188,7 @@ impl Status {
             regions: cloud
                 .regions
                 .iter()
-                .map(|(name, region)| (name.clone(), RegionStatus::of(region, shared.traffic())))
+                .map(|(name, region)| (name.clone(), RegionStatus::of(region, shared)))
                 .collect(),
             counts: counts([
                 ("roles", cloud.iam.roles.len()),
@@ -151,31 +203,49 @@ impl Status {
 }
 
 impl RegionStatus {
-    pub(crate) fn of(region: &Region, traffic: &Traffic) -> RegionStatus {
+    fn of(region: &Region, shared: &Shared) -> RegionStatus {
+        let databases = &region.databases;
         RegionStatus {
             instances: region.instances.values().map(InstanceStatus::of).collect(),
             balancers: region
                 .balancing
                 .load_balancers
                 .values()
-                .map(|balancer| BalancerStatus::of(balancer, region, traffic))
+                .map(|balancer| BalancerStatus::of(balancer, region, shared.traffic()))
                 .collect(),
             groups: region.scaling.values().map(GroupStatus::of).collect(),
-            counts: counts([
-                ("vpcs", region.vpcs.len()),
-                ("subnets", region.subnets.len()),
-                ("security_groups", region.security_groups.len()),
-                ("internet_gateways", region.internet_gateways.len()),
-                ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
-                ("addresses", region.addresses.len()),
-                ("route_tables", region.route_tables.len()),
-                ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
-                ("key_pairs", region.key_pairs.len()),
-                ("launch_templates", region.launch_templates.len()),
-                ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),
-                ("parameters", region.parameters.len()),
-            ]),
+            databases: databases.instances.values().map(|one| DatabaseStatus::of(one, region, shared)).collect(),
+            database_clusters: databases
+                .clusters
+                .values()
+                .map(|cluster| DatabaseClusterStatus::of(cluster, region))
+                .collect(),
+            counts: RegionStatus::counts_of(region),
         }
+    }
+
+    /// How many there are of each kind in a region.
+    pub(crate) fn counts_of(region: &Region) -> BTreeMap<String, usize> {
+        let databases = &region.databases;
+        counts([
+            ("vpcs", region.vpcs.len()),
+            ("subnets", region.subnets.len()),
+            ("security_groups", region.security_groups.len()),
+            ("internet_gateways", region.internet_gateways.len()),
+            ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
+            ("addresses", region.addresses.len()),
+            ("route_tables", region.route_tables.len()),
+            ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
+            ("key_pairs", region.key_pairs.len()),
+            ("launch_templates", region.launch_templates.len()),
+            ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),
+            ("parameters", region.parameters.len()),
+            ("databases", databases.instances.len()),
+            ("database_clusters", databases.clusters.len()),
+            ("database_snapshots", databases.snapshots.len() + databases.cluster_snapshots.len()),
+            ("database_subnet_groups", databases.subnet_groups.len()),
+            ("database_parameter_groups", databases.parameter_groups.len() + databases.cluster_parameter_groups.len()),
+        ])
     }
 }
 
@@ -246,6 +316,41 @@ impl GroupStatus {
             desired: group.desired,
             in_service: in_service.count() as u32,
             refresh: group.refreshes.last().map(|refresh| refresh.status.name().to_owned()),
+        }
+    }
+}
+
+impl DatabaseStatus {
+    fn of(instance: &DbInstance, region: &Region, shared: &Shared) -> DatabaseStatus {
+        let place = &instance.place;
+        let role = if region.databases.upstream(instance).is_some() { "standby" } else { "primary" };
+        let log = databases::directory(shared.directory(), &instance.resource_id).join("postgres.log");
+        DatabaseStatus {
+            id: instance.id.clone(),
+            state: instance.status().to_owned(),
+            reason: instance.runtime.trouble.as_ref().map(|trouble| trouble.message.clone()),
+            endpoint: format!("{}:{}", place.address, place.port),
+            zone: instance.zone.clone(),
+            engine: instance.engine.clone(),
+            cluster: instance.cluster.clone(),
+            role: role.to_owned(),
+            pid: instance.runtime.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
+            restarts: instance.runtime.restarts,
+            log,
+        }
+    }
+}
+
+impl DatabaseClusterStatus {
+    fn of(cluster: &DbCluster, region: &Region) -> DatabaseClusterStatus {
+        let place = &cluster.place;
+        DatabaseClusterStatus {
+            id: cluster.id.clone(),
+            state: cluster.stage.name().to_owned(),
+            writer_endpoint: format!("{}:{}", place.address, place.port),
+            reader_endpoint: format!("{}:{}", cluster.reader_address, place.port),
+            writer: cluster.writer.clone(),
+            members: region.databases.members(&cluster.id).map(|member| member.id.clone()).collect(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod architecture;
 mod bad_input;
 mod balancing;
 mod crash;
+mod databases;
 mod end_to_end;
 mod import;
 mod network;

@@ -5,6 +5,7 @@ pub(crate) mod artifact;
 pub(crate) mod background;
 pub(crate) mod balancers;
 pub(crate) mod console;
+pub(crate) mod databases;
 pub(crate) mod descriptors;
 pub(crate) mod elastic;
 pub(crate) mod gateways;

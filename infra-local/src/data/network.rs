@@ -6,6 +6,7 @@
 use crate::model::Region;
 use crate::model::balancing::LoadBalancer;
 use crate::model::cidr::Cidr;
+use crate::model::databases::Place;
 use crate::model::instance::Instance;
 use crate::model::route_table::RouteTarget;
 use crate::model::vpc::{Peer, Rule};
@@ -89,6 +90,14 @@ pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16)
         "internal" => party.rules(false).any(|rule| covers(rule, port)),
         _ => internet_reaches(party, port),
     }
+}
+
+/// Whether clients may connect to a database's endpoint.
+///
+/// Its clients are in its network: one on this machine passes for a member of any security group and any range.
+pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
+    let party = Party { region, vpc_id: "", subnets: &[], security_groups: &place.security_groups };
+    party.rules(false).any(|rule| covers(rule, place.port))
 }
 
 /// Whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.

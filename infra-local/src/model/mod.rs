@@ -7,6 +7,8 @@ pub(crate) mod certificate;
 pub(crate) mod cidr;
 pub(crate) mod clock;
 pub(crate) mod cron;
+pub(crate) mod databases;
+pub(crate) mod db_class;
 pub(crate) mod faults;
 pub(crate) mod gateway;
 pub(crate) mod iam;
@@ -95,6 +97,7 @@ pub(crate) struct Region {
     pub(crate) balancing: balancing::Balancing,
     /// Certificate Manager's certificates by ARN.
     pub(crate) certificates: BTreeMap<String, certificate::Certificate>,
+    pub(crate) databases: databases::Databases,
     /// Auto Scaling groups by name.
     pub(crate) scaling: BTreeMap<String, scaling::Group>,
     pub(crate) watching: alarm::Watching,

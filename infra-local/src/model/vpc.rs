@@ -185,7 +185,8 @@ impl Region {
         let balancers = balancers.filter(|balancer| balancer.security_groups.iter().any(|group| group == id));
         let referring = referring.map(|group| group.id.clone());
         let interfaces = instances.map(|instance| instance.network_interface_id.clone());
-        referring.chain(interfaces).chain(balancers.map(|balancer| balancer.arn.clone())).collect()
+        let databases = self.databases_in_security_group(id);
+        referring.chain(interfaces).chain(balancers.map(|balancer| balancer.arn.clone())).chain(databases).collect()
     }
 }
 

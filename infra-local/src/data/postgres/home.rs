@@ -28,15 +28,17 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     let home = match user {
         Some(user) if !reachable(&wanted, user) => {
             let elsewhere = elsewhere(&wanted);
-            tracing::warn!(
-                "user {} may not enter {}: the database's data is kept in {}",
-                user.uid,
-                wanted.display(),
-                elsewhere.display()
-            );
+            if !elsewhere.join(BELONGS_TO).exists() {
+                tracing::info!(
+                    "user {} may not enter {}: the database's data is kept in {}",
+                    user.uid,
+                    wanted.display(),
+                    elsewhere.display()
+                );
+            }
             claim(&elsewhere, user).map_err(failed(&elsewhere))?;
             let belongs_to = elsewhere.join(BELONGS_TO);
-            write_anew(&belongs_to, wanted.as_os_str().as_encoded_bytes()).map_err(failed(&belongs_to))?;
+            write_anew(&belongs_to, wanted.as_os_str().as_encoded_bytes(), None).map_err(failed(&belongs_to))?;
             sweep(&std::env::temp_dir(), user);
             elsewhere
         }
@@ -51,14 +53,17 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     Ok(home)
 }
 
-/// Writes a file in a directory that belongs to the server's user: a link left there must not lead us, who may be
-/// root, anywhere else.
-pub(super) fn write_anew(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Writes a file, for this user if not for us, in a directory that belongs to the server's user: a link left there must
+/// not lead us, who may be root, anywhere else.
+pub(super) fn write_anew(path: &Path, content: &[u8], user: Option<User>) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path)?;
+    if let Some(user) = user {
+        std::os::unix::fs::fchown(&file, Some(user.uid), Some(user.gid))?;
+    }
     file.write_all(content)
 }
 

@@ -55,6 +55,14 @@ impl Recorder {
 }
 
 impl Times {
+    /// Answers that took so many seconds.
+    #[cfg(test)]
+    pub(crate) fn of(seconds: &[f64]) -> Times {
+        let recorder = Recorder::default();
+        seconds.iter().for_each(|seconds| recorder.count(Duration::from_secs_f64(*seconds)));
+        recorder.times()
+    }
+
     /// Times since an earlier look, in seconds, and how many answers took each. Steps are rounded, their sum is exact.
     pub(crate) fn since(&self, earlier: &Self) -> Vec<(f64, f64)> {
         let new = self.counts.iter().zip(&earlier.counts).enumerate();

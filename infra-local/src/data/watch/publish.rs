@@ -255,6 +255,7 @@ fn metric<const N: usize>(region: &Region, namespace: &str, name: &str, dimensio
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::data::proxy::Times;
     use crate::model::metrics::Statistic;
 
     fn at(second: i64) -> DateTime<Utc> {
@@ -263,8 +264,7 @@ mod tests {
 
     /// What a target group with two healthy targets behind one balancer has counted so far.
     fn counted(requests: u64, responses: [u64; 4], seconds: &[f64]) -> Sources {
-        let mut counts = Counts { requests, responses, ..Counts::default() };
-        seconds.iter().for_each(|seconds| counts.times.count(*seconds));
+        let counts = Counts { requests, responses, times: Times::of(seconds), ..Counts::default() };
         let group = TargetGroup {
             arn: "arn:targets".to_owned(),
             region: "r".to_owned(),

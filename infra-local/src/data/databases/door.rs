@@ -1,0 +1,150 @@
+//! An endpoint: takes TCP connections and passes them on to a server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+/// How long a server may take to take a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How long a client is kept waiting for a server, such as one that just takes another one's place.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often servers that did not take a client are asked again.
+const RETRY: Duration = Duration::from_millis(50);
+
+/// Where connections go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Targets {
+    /// In turn.
+    pub(super) turn: Vec<SocketAddr>,
+    /// When none of the others takes it.
+    pub(super) fallback: Option<SocketAddr>,
+}
+
+/// A port that is listened on until this is dropped; connections that are open then go on.
+pub(super) struct Door {
+    targets: watch::Sender<Targets>,
+    listening: AbortHandle,
+}
+
+impl Door {
+    pub(super) async fn open(address: SocketAddr, targets: Targets) -> std::io::Result<Door> {
+        let listener = TcpListener::bind(address).await?;
+        let targets = watch::Sender::new(targets);
+        let listening = tokio::spawn(listen(listener, targets.subscribe())).abort_handle();
+        Ok(Door { targets, listening })
+    }
+
+    /// Sends connections elsewhere from now on.
+    pub(super) fn lead_to(&self, targets: Targets) {
+        self.targets.send_if_modified(|current| {
+            let changes = *current != targets;
+            *current = targets;
+            changes
+        });
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn listen(listener: TcpListener, targets: watch::Receiver<Targets>) {
+    let turn = Arc::new(AtomicUsize::new(0));
+    loop {
+        let client = match listener.accept().await {
+            Ok((client, _)) => client,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to a database could not be accepted");
+                tokio::task::yield_now().await;
+                continue;
+            }
+        };
+        let turn = turn.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(pass_on(client, targets.clone(), turn));
+    }
+}
+
+/// A client that no server takes in time is hung up on, as by a host that is just going down.
+async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, turn: usize) {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let now = targets.borrow_and_update().clone();
+        if let Some(mut server) = connect(&now, turn).await {
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            // How a connection ends is between the two.
+            let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            return;
+        }
+        let changed = tokio::time::timeout(RETRY, targets.changed()).await;
+        if changed.is_ok_and(|changed| changed.is_err()) {
+            return;
+        }
+    }
+}
+
+/// A connection to the first server that takes it.
+async fn connect(targets: &Targets, turn: usize) -> Option<TcpStream> {
+    let count = targets.turn.len();
+    let in_turn = (0..count).map(|step| targets.turn[(turn + step) % count]);
+    for address in in_turn.chain(targets.fallback) {
+        if let Ok(Ok(server)) = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+            return Some(server);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// A server that says its name to everybody; ends with the runtime.
+    async fn says(name: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let _ = stream.write_all(name.as_bytes()).await;
+            }
+        });
+        address
+    }
+
+    async fn ask(address: SocketAddr) -> String {
+        let mut text = String::new();
+        TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    fn free() -> SocketAddr {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn connections_go_in_turn_and_fall_back() {
+        let (one, two, last) = (says("one").await, says("two").await, says("last").await);
+        let address = free();
+        let door = Door::open(address, Targets { turn: vec![one, two], fallback: Some(last) }).await.unwrap();
+        assert_eq!([ask(address).await, ask(address).await, ask(address).await], ["one", "two", "one"]);
+        door.lead_to(Targets { turn: vec![free()], fallback: Some(last) });
+        assert_eq!(ask(address).await, "last");
+        door.lead_to(Targets::default());
+        let asked = tokio::spawn(ask(address));
+        door.lead_to(Targets { turn: vec![two], fallback: None });
+        assert_eq!(asked.await.unwrap(), "two", "a client waits for a server");
+    }
+}

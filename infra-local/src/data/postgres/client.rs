@@ -1,0 +1,52 @@
+//! Asking a running server, with the client that comes with it.
+
+use std::ffi::OsStr;
+use std::net::Ipv4Addr;
+
+use super::{PostgresError, Server};
+
+/// As whom, and where, a server is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    pub(crate) address: Ipv4Addr,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) password: String,
+}
+
+impl Login {
+    /// Runs statements in the database `postgres`, with nothing of them in the server's log, and returns what the last
+    /// one answers. The password and the statements show in no command line.
+    pub(crate) async fn query(&self, server: &Server, statements: &str) -> Result<String, PostgresError> {
+        let quiet = "SET log_statement = 'none'; SET log_min_error_statement = 'panic'; \
+                     SET log_min_duration_statement = -1;\n";
+        let arguments = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"];
+        let connection = [format!("--host={}", self.address), format!("--port={}", self.port)];
+        let identity = [format!("--username={}", self.user), "--dbname=postgres".to_owned()];
+        let arguments: Vec<&OsStr> = arguments
+            .into_iter()
+            .chain(connection.iter().map(String::as_str))
+            .chain(identity.iter().map(String::as_str))
+            .map(OsStr::new)
+            .collect();
+        let input = format!("{quiet}{statements}\n");
+        let output = server.tool("psql", &arguments, &self.environment(), &input).await?;
+        if output.success {
+            return Ok(output.stdout.trim().to_owned());
+        }
+        Err(PostgresError::Setup { step: "asking the server", output: output.text() })
+    }
+
+    /// For PostgreSQL's own programs.
+    pub(crate) fn environment(&self) -> [(&str, &str); 3] {
+        [("PGPASSWORD", &self.password), ("PGCONNECT_TIMEOUT", "5"), ("PGSSLMODE", "disable")]
+    }
+
+    /// For a standby that follows this server; what holds it has to be kept private.
+    pub(crate) fn following(&self, name: &str) -> String {
+        format!(
+            "host={} port={} user={} password={} sslmode=disable connect_timeout=5 application_name={name}",
+            self.address, self.port, self.user, self.password
+        )
+    }
+}
