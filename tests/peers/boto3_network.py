@@ -486,8 +486,10 @@ def instances_and_addresses():
         ended = lambda one: shown(one)["State"]["Name"] == "terminated"
         eventually(lambda: ended(public) and ended(private) and nat(gateway)["State"] == "deleted")
         assert "AssociationId" not in EC2.describe_addresses(AllocationIds=[identifier])["Addresses"][0]
+        with refused("InvalidAddress.NotFound"):
+            EC2.release_address(AllocationId=identifier, NetworkBorderGroup="us-east-1-atl-1")
         for unused in (identifier, allocation):
-            EC2.release_address(AllocationId=unused)
+            EC2.release_address(AllocationId=unused, NetworkBorderGroup="us-east-1")
         with refused("InvalidAllocationID.NotFound"):
             EC2.release_address(AllocationId=identifier)
         EC2.delete_security_group(GroupId=group)

@@ -10,8 +10,8 @@ use crate::wire::filter::Field;
 use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, PAGES, Page, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
-    Operation::writes("AllocateAddress", allocate, &[&["Domain"], TAG_SPECIFICATIONS]),
-    Operation::writes("ReleaseAddress", release, &[&["AllocationId"]]),
+    Operation::writes("AllocateAddress", allocate, &[&["Domain", "NetworkBorderGroup"], TAG_SPECIFICATIONS]),
+    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "NetworkBorderGroup"]]),
     Operation::writes(
         "AssociateAddress",
         associate,
@@ -30,6 +30,9 @@ fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let domain = params.optional("Domain").unwrap_or("vpc");
     if domain != "vpc" {
         return Err(ApiError::invalid(format!("Value ({domain}) for parameter domain is invalid.")));
+    }
+    if let Some(group) = params.optional("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(ApiError::invalid(format!("Value ({group}) for parameter networkBorderGroup is invalid.")));
     }
     let tags = tags_for(params, "elastic-ip")?;
     if cloud.region(call.region)?.addresses.len() >= LIMIT {
@@ -58,6 +61,9 @@ fn release(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = call.input.required("AllocationId")?;
     let region = cloud.region_mut(call.region)?;
     let address = find(region, id)?;
+    if call.input.optional("NetworkBorderGroup").is_some_and(|group| group != call.region) {
+        return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{}' not found.", address.address)));
+    }
     if address.association.is_some() {
         return Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {} is in use.", address.address)));
     }
