@@ -276,7 +276,8 @@ async fn an_instance_lives_changes_and_goes() {
     let pid = statuses(&cloud, "us-east-2").await[0].pid.unwrap();
     let destroyed = engine.destroy(&instance(changed)).await.unwrap();
     assert!(destroyed.is_success(), "{:?}", destroyed.failures);
-    assert!(!lives(pid) && !is_open(&endpoint), "nothing is left of it");
+    assert!(!lives(pid), "nothing is left of it");
+    until_closed(&endpoint).await;
     let counts = &cloud.status().await.regions["us-east-2"].counts;
     assert_eq!((counts["databases"], counts["database_snapshots"]), (0, 1), "but its last snapshot");
     assert_eq!((counts["database_subnet_groups"], counts["database_parameter_groups"]), (0, 0));
@@ -354,9 +355,9 @@ async fn a_cluster_fails_over_without_losing_anything() {
 
     let pids: Vec<u32> = statuses(&cloud, "us-east-1").await.iter().filter_map(|one| one.pid).collect();
     assert!(engine.destroy(&cluster(1)).await.unwrap().is_success());
-    assert!(
-        pids.iter().all(|pid| !lives(*pid)) && !is_open(&status.writer_endpoint) && !is_open(&status.reader_endpoint)
-    );
+    assert!(pids.iter().all(|pid| !lives(*pid)), "nothing is left of it");
+    until_closed(&status.writer_endpoint).await;
+    until_closed(&status.reader_endpoint).await;
     let counts = &cloud.status().await.regions["us-east-1"].counts;
     assert_eq!((counts["databases"], counts["database_clusters"], counts["database_snapshots"]), (0, 0, 0));
     cloud.shutdown().await;
