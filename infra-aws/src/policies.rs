@@ -1,6 +1,8 @@
 //! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
-use crate::{Instance, KeyPair, Listener, Parameter, Rule, SecurityGroup};
+use crate::{
+    Certificate, Instance, KeyPair, Listener, ListenerRule, LoadBalancer, Parameter, Rule, SecurityGroup, TargetGroup,
+};
 use infra_core::{
     Resource,
     policy::{Enforcement, Policy, Violation},
@@ -52,9 +54,18 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
 }
 
 /// The kinds that take tags of one's own.
-const TAGGED: [&str; 3] = [Instance::TYPE, SecurityGroup::TYPE, KeyPair::TYPE];
+const TAGGED: [&str; 8] = [
+    Instance::TYPE,
+    SecurityGroup::TYPE,
+    KeyPair::TYPE,
+    LoadBalancer::TYPE,
+    TargetGroup::TYPE,
+    Listener::TYPE,
+    ListenerRule::TYPE,
+    Certificate::TYPE,
+];
 
-/// Every instance, security group and key pair carries these tags, with a value.
+/// Every resource of a kind that takes tags of one's own carries these, with a value.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
     Policy::resource("required-tags", enforcement, move |declared| {
