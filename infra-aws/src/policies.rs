@@ -5,8 +5,9 @@ mod open_paths;
 pub use open_paths::open_paths;
 
 use crate::{
-    AutoScalingGroup, ElasticIp, Instance, InternetGateway, KeyPair, LaunchTemplate, Listener, LogGroup, MetricAlarm,
-    NatGateway, Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, Vpc, VpcPeering,
+    AutoScalingGroup, Certificate, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, ElasticIp, Instance,
+    InternetGateway, KeyPair, LaunchTemplate, Listener, ListenerRule, LoadBalancer, LogGroup, MetricAlarm, NatGateway,
+    Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, TargetGroup, Vpc, VpcPeering,
 };
 use infra_core::{
     Resource,
@@ -66,6 +67,15 @@ const TAGGED: &[&str] = &[
     KeyPair::TYPE,
     LaunchTemplate::TYPE,
     AutoScalingGroup::TYPE,
+    LoadBalancer::TYPE,
+    TargetGroup::TYPE,
+    Listener::TYPE,
+    ListenerRule::TYPE,
+    Certificate::TYPE,
+    DbInstance::TYPE,
+    DbCluster::TYPE,
+    DbSubnetGroup::TYPE,
+    DbParameterGroup::TYPE,
     MetricAlarm::TYPE,
     LogGroup::TYPE,
     Vpc::TYPE,

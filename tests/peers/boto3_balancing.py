@@ -269,7 +269,7 @@ def check_listeners(balancer, group):
     with refused("ValidationError"):
         elb.create_listener(LoadBalancerArn=arn, Port=80, DefaultActions=forward)
     with refused("UnsupportedProtocol"):
-        elb.create_listener(LoadBalancerArn=arn, Protocol="HTTPS", Port=443, DefaultActions=forward)
+        elb.create_listener(LoadBalancerArn=arn, Protocol="TCP", Port=443, DefaultActions=forward)
     listener = elb.create_listener(
         LoadBalancerArn=arn, Protocol="HTTP", Port=80, DefaultActions=forward)["Listeners"][0]["ListenerArn"]
     with refused("DuplicateListener"):

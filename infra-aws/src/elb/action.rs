@@ -245,9 +245,9 @@ impl Forward {
         if let (true, Some(arn)) = (shares.is_empty(), action.target_group_arn()) {
             shares.push(Share { targets: Arn::from(arn).into(), weight: 1 });
         }
-        let stickiness = config.and_then(|config| config.target_group_stickiness_config());
+        let stickiness = config.and_then(ForwardActionConfig::target_group_stickiness_config);
         let sticky = stickiness.filter(|stickiness| stickiness.enabled() == Some(true));
-        let sticky_seconds = sticky.and_then(|sticky| sticky.duration_seconds()).map(i32::cast_unsigned);
+        let sticky_seconds = sticky.and_then(TargetGroupStickinessConfig::duration_seconds).map(i32::cast_unsigned);
         Self { shares, sticky_seconds }
     }
 }

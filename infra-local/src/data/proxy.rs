@@ -5,7 +5,7 @@
 //! - [`listener`]: accepts clients on one port, by HTTP/1.1, or by TLS ([`tls`]) and HTTP/2 as well
 //! - [`route`]: rules, whose conditions are [`matching`], and actions
 //! - [`forward`]: carries one request to a target and its answer back; [`headers`], [`body`]: what becomes of its parts;
-//!   [`answer`]: the balancer's own answers
+//!   [`answer`]: the balancer's own answers; [`tunnel`]: what has become a WebSocket
 //! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
 //! - [`times`]: how long answers took
 //! - [`target`], [`connection`]: one target, and one connection to it; [`workers`]: the threads that all this runs on
@@ -30,6 +30,7 @@ mod target;
 mod tests;
 mod times;
 mod tls;
+mod tunnel;
 mod workers;
 
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, Matcher, TargetHealth};

@@ -10,7 +10,6 @@ use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::answer;
@@ -22,6 +21,7 @@ use super::pool::{TargetPool, Usable};
 use super::route::{Action, Forward, Route, Settings};
 use super::sticky::{self, Mark};
 use super::target::{ConnectError, InFlight};
+use super::tunnel;
 
 /// Answers a client, with a target's answer or with the one AWS's balancer gives in its place.
 pub(super) async fn respond(
@@ -276,7 +276,7 @@ impl Errand {
             let mut response = answer.map_err(|_| StatusCode::BAD_GATEWAY)?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 let target_side = hyper::upgrade::on(&mut response);
-                tokio::spawn(tunnel(client_side, target_side, in_flight));
+                tokio::spawn(tunnel::carry(client_side, target_side, self.limit, in_flight));
                 return Ok((response.map(|_| AnswerBody::Own(None)), target.mark));
             }
             remove_hop_by_hop(response.headers_mut());
@@ -291,16 +291,5 @@ fn unreachable(error: ConnectError) -> StatusCode {
     match error {
         ConnectError::Refused => StatusCode::BAD_GATEWAY,
         ConnectError::Timeout => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-/// Carries bytes both ways until one side closes.
-async fn tunnel(client: OnUpgrade, target: OnUpgrade, _in_flight: InFlight) {
-    let (Ok(client), Ok(target)) = tokio::join!(client, target) else {
-        return;
-    };
-    let (mut client, mut target) = (TokioIo::new(client), TokioIo::new(target));
-    if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut target).await {
-        tracing::debug!(%error, "an upgraded connection broke");
     }
 }

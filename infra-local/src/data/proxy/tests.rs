@@ -491,4 +491,5 @@ async fn upgraded_connections_are_carried_through() {
     client.read_exact(&mut word).await.unwrap();
     assert_eq!(&word, b"PING");
     target.await.unwrap();
+    assert_eq!(client.read(&mut word).await.unwrap(), 0, "the end of one side is passed on");
 }

@@ -145,12 +145,11 @@ async fn clients_with_cookies_stay_with_their_target_as_long_as_it_takes_request
 
 #[tokio::test]
 async fn clients_stay_with_their_target_group() {
-    let (_servers, [one, two]) = two_pools().await;
+    let (servers, [one, _]) = two_pools().await;
     // The pools of two groups have different names.
     let other = TargetPool::new("arn:other", settings(), 100.0, watch::Sender::new(0));
-    other.set_targets(&targets([("i-2", _servers[1].address)]));
+    other.set_targets(&targets([("i-2", servers[1].address)]));
     until_state(&other, "i-2", HealthState::Healthy).await;
-    drop(two);
     let route = |weights: [u32; 2]| {
         let pools = vec![(one.clone(), weights[0]), (other.clone(), weights[1])];
         Route { default: Action::Forward(Forward { pools, sticky: Some(LONG) }), ..forwards([]) }
