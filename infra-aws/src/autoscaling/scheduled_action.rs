@@ -141,6 +141,7 @@ impl Handler for ScheduledAction {
         // What is left out of the call would stay as it was.
         let cleared = [
             prior.inputs.recurrence.is_some() && inputs.recurrence.is_none(),
+            prior.inputs.start.is_some() && inputs.start.is_none(),
             prior.inputs.time_zone.is_some() && inputs.time_zone.is_none(),
             prior.inputs.end.is_some() && inputs.end.is_none(),
             prior.inputs.min.is_some() && inputs.min.is_none(),

@@ -68,17 +68,16 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     if name.chars().count() > 255 {
         return Err(validation("ScheduledActionName must have 1 to 255 characters"));
     }
-    let before = group.schedule.get(name);
+    let before = group.schedule.get(name).cloned();
     if before.is_none() && group.schedule.len() >= LIMIT {
         return Err(ApiError::new("LimitExceeded", format!("A group has at most {LIMIT} scheduled actions")));
     }
     // `Time` is what `StartTime` was called once.
     let start = time(params, "StartTime")?.or(time(params, "Time")?);
     let end = time(params, "EndTime")?;
-    let recurrence = params.optional("Recurrence").filter(|text| !text.is_empty());
-    let cron = recurrence.map(Cron::parse).transpose().map_err(|error| validation(format!("Recurrence: {error}")))?;
-    let time_zone = params.optional("TimeZone").filter(|zone| !zone.is_empty());
-    if let Some(zone) = time_zone.filter(|zone| !UTC_NAMES.contains(zone)) {
+    let text = |name| params.optional(name).filter(|text: &&str| !text.is_empty()).map(str::to_owned);
+    let (recurrence, time_zone) = (text("Recurrence"), text("TimeZone"));
+    if let Some(zone) = time_zone.as_deref().filter(|zone| !UTC_NAMES.contains(zone)) {
         return Err(validation(format!(
             "The local cloud keeps schedules in UTC alone: TimeZone '{zone}' is not honoured; write the Recurrence in UTC, or use AWS"
         )));
@@ -86,6 +85,14 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     if let Some(past) = [start, end].into_iter().flatten().find(|time| *time <= call.now) {
         return Err(validation(format!("Given time {past} is in the past")));
     }
+    // What an update leaves out stays as it was.
+    let kept = |value: fn(&Scheduled) -> Option<DateTime<Utc>>| before.as_ref().and_then(value);
+    let start = start.or(kept(|action| action.start).filter(|start| *start > call.now));
+    let end = end.or(kept(|action| action.end));
+    let recurrence = recurrence.or_else(|| before.as_ref()?.recurrence.clone());
+    let time_zone = time_zone.or_else(|| before.as_ref()?.time_zone.clone());
+    let cron = recurrence.as_deref().map(Cron::parse).transpose();
+    let cron = cron.map_err(|error| validation(format!("Recurrence: {error}")))?;
     if start.is_some() && end.is_some() && end <= start {
         return Err(validation("EndTime must be after StartTime"));
     }
@@ -100,6 +107,9 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     let next = next.ok_or_else(|| validation("A scheduled action takes a StartTime or a Recurrence that comes"))?;
     let size = |name| number(params, name, 0, 10_000);
     let (min, max, desired) = (size("MinSize")?, size("MaxSize")?, size("DesiredCapacity")?);
+    let min = min.or_else(|| before.as_ref()?.min);
+    let max = max.or_else(|| before.as_ref()?.max);
+    let desired = desired.or_else(|| before.as_ref()?.desired);
     if min.is_none() && max.is_none() && desired.is_none() {
         return Err(validation("At least one of MinSize, MaxSize and DesiredCapacity must be specified"));
     }
@@ -117,18 +127,7 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
         },
         |before| before.arn.clone(),
     );
-    let action = Scheduled {
-        name: name.to_owned(),
-        arn,
-        start,
-        end,
-        recurrence: recurrence.map(str::to_owned),
-        time_zone: time_zone.map(str::to_owned),
-        min,
-        max,
-        desired,
-        next,
-    };
+    let action = Scheduled { name: name.to_owned(), arn, start, end, recurrence, time_zone, min, max, desired, next };
     group.schedule.insert(action.name.clone(), action);
     Ok(())
 }

@@ -261,6 +261,10 @@ fn scheduled_actions_are_checked_and_kept() {
     world.ask("PutScheduledUpdateGroupAction", &put("Recurrence=0+8+*+*+MON-FRI&MinSize=1&TimeZone=Etc/UTC")).unwrap();
     let shown = world.ask("DescribeScheduledActions", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<Recurrence>0 8 * * MON-FRI</Recurrence>") && shown.contains("T08:00:00.000Z"), "{shown}");
+    world.ask("PutScheduledUpdateGroupAction", &put("MaxSize=2")).unwrap();
+    let action = world.group().schedule["morning"].clone();
+    assert_eq!((action.min, action.max), (Some(1), Some(2)), "what an update leaves out stays");
+    assert_eq!(action.recurrence.as_deref(), Some("0 8 * * MON-FRI"));
     let batch = "AutoScalingGroupName=g&ScheduledUpdateGroupActions.member.1.ScheduledActionName=once\
                  &ScheduledUpdateGroupActions.member.1.StartTime=2090-01-01T00:00:00Z\
                  &ScheduledUpdateGroupActions.member.1.DesiredCapacity=2\

@@ -138,7 +138,9 @@ fn act(
     transitioned: bool,
     (now, time_scale): (DateTime<Utc>, f64),
 ) {
-    let Some(threshold) = region.watching.alarms.get(alarm).map(|alarm| alarm.threshold) else { return };
+    let Some((threshold, state)) = region.watching.alarms.get(alarm).map(|alarm| (alarm.threshold, alarm.state)) else {
+        return;
+    };
     let found = region.scaling.values_mut().find_map(|group| {
         let policy = group.policies.values().find(|policy| policy.arn == action)?.name.clone();
         Some((group, policy))
@@ -146,7 +148,7 @@ fn act(
     let outcome = match found {
         Some((group, policy)) => {
             let trigger = Trigger {
-                who: format!("a monitor alarm {alarm} in state ALARM triggered policy {policy}"),
+                who: format!("a monitor alarm {alarm} in state {} triggered policy {policy}", state.name()),
                 values: values.iter().map(|value| value - threshold).collect(),
                 honours_cooldown: true,
             };
