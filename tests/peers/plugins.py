@@ -1,7 +1,11 @@
-"""Finds Terraform and its AWS provider on this machine."""
+"""Finds Terraform's AWS provider on this machine.
+
+Usage: plugins.py DIRECTORY      prints a CLI configuration for Terraform, which it may write there; nothing without one
+"""
 
 import glob
 import os
+import sys
 
 
 def configuration(place):
@@ -19,3 +23,7 @@ def configuration(place):
                     file.write(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{directory}"\n  }}\n}}\n')
                 return path
     return None
+
+
+if __name__ == "__main__":
+    print(configuration(sys.argv[1]) or "", end="")

@@ -1,4 +1,4 @@
-# What scales and watches a group, as a Terraform user would write it; `run` applies it to a running local cloud.
+# What scales and watches a group, as a Terraform user would write it.
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -9,21 +9,16 @@ variable "endpoint" {
   type = string
 }
 
-variable "instance_type" {
-  default = "t3.micro"
+variable "stage" {
+  type        = string
+  description = "Changes things in place: one, then two."
 }
 
-variable "suspended" {
-  type    = set(string)
-  default = ["AZRebalance"]
-}
-
-variable "retention" {
-  default = 7
-}
-
-variable "threshold" {
-  default = 80
+locals {
+  instance_type = var.stage == "one" ? "t3.micro" : "t3.small"
+  suspended     = var.stage == "one" ? ["AZRebalance"] : ["ReplaceUnhealthy"]
+  retention     = var.stage == "one" ? 7 : 14
+  threshold     = var.stage == "one" ? 80 : 70
 }
 
 provider "aws" {
@@ -59,7 +54,7 @@ data "aws_ami" "debian" {
 resource "aws_launch_template" "t" {
   name          = "scaling"
   image_id      = data.aws_ami.debian.id
-  instance_type = var.instance_type
+  instance_type = local.instance_type
 }
 
 resource "aws_autoscaling_group" "g" {
@@ -72,7 +67,7 @@ resource "aws_autoscaling_group" "g" {
     version = aws_launch_template.t.latest_version
   }
   enabled_metrics      = ["GroupTotalInstances"]
-  suspended_processes  = var.suspended
+  suspended_processes  = local.suspended
   termination_policies = ["OldestInstance"]
   instance_refresh {
     strategy = "Rolling"
@@ -156,7 +151,7 @@ resource "aws_cloudwatch_metric_alarm" "busy" {
   statistic           = "Average"
   period              = 60
   evaluation_periods  = 2
-  threshold           = var.threshold
+  threshold           = local.threshold
   comparison_operator = "GreaterThanThreshold"
   dimensions          = { AutoScalingGroupName = aws_autoscaling_group.g.name }
   alarm_actions       = [aws_autoscaling_policy.steps.arn]
@@ -165,7 +160,7 @@ resource "aws_cloudwatch_metric_alarm" "busy" {
 
 resource "aws_cloudwatch_log_group" "log" {
   name              = "/scaling/log"
-  retention_in_days = var.retention
+  retention_in_days = local.retention
   tags              = { team = "shop" }
 }
 

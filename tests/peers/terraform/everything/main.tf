@@ -16,17 +16,17 @@ variable "public_key" {
 }
 
 variable "certificate" {
-  type = object({ body = string, key = string })
+  type = string
 }
 
-variable "artifact" {
-  type        = string
-  description = "A file for the bucket."
+variable "private_key" {
+  type      = string
+  sensitive = true
 }
 
-variable "generation" {
+variable "stage" {
   type        = string
-  description = "Changes things in place."
+  description = "Changes things in place: one, then two."
 }
 
 provider "aws" {
@@ -95,7 +95,7 @@ data "aws_vpc" "default" {
 resource "aws_vpc" "main" {
   cidr_block           = "10.20.0.0/16"
   enable_dns_hostnames = true
-  tags                 = { Name = "main", generation = var.generation }
+  tags                 = { Name = "main", stage = var.stage }
 }
 
 resource "aws_subnet" "public" {
@@ -209,7 +209,7 @@ resource "aws_vpc_security_group_ingress_rule" "application" {
   ip_protocol                  = "tcp"
   from_port                    = 8080
   to_port                      = 8080
-  description                  = "generation ${var.generation}"
+  description                  = "stage ${var.stage}"
 }
 
 resource "aws_vpc_security_group_egress_rule" "application" {
@@ -276,7 +276,7 @@ resource "aws_instance" "single" {
   vpc_security_group_ids = [aws_security_group.application.id]
   iam_instance_profile   = aws_iam_instance_profile.main.name
   user_data              = "#cloud-config\n{}\n"
-  tags                   = { Name = "single", generation = var.generation }
+  tags                   = { Name = "single", stage = var.stage }
 }
 
 resource "aws_launch_template" "main" {
@@ -285,7 +285,7 @@ resource "aws_launch_template" "main" {
   instance_type          = "t3.micro"
   key_name               = aws_key_pair.main.key_name
   vpc_security_group_ids = [aws_security_group.application.id]
-  user_data              = base64encode("#cloud-config\n{}\n# ${var.generation}\n")
+  user_data              = base64encode("#cloud-config\n{}\n# ${var.stage}\n")
   iam_instance_profile {
     name = aws_iam_instance_profile.main.name
   }
@@ -304,7 +304,7 @@ resource "aws_lb_target_group" "main" {
   port                 = 8080
   protocol             = "HTTP"
   vpc_id               = aws_vpc.main.id
-  deregistration_delay = var.generation == "1" ? 30 : 20
+  deregistration_delay = var.stage == "one" ? 30 : 20
   health_check {
     path = "/healthz"
   }
@@ -337,20 +337,20 @@ resource "aws_lb_listener_rule" "fixed" {
     type = "fixed-response"
     fixed_response {
       content_type = "text/plain"
-      message_body = "generation ${var.generation}"
+      message_body = "stage ${var.stage}"
       status_code  = "200"
     }
   }
   condition {
     path_pattern {
-      values = ["/generation"]
+      values = ["/stage"]
     }
   }
 }
 
 resource "aws_acm_certificate" "main" {
-  certificate_body = var.certificate.body
-  private_key      = var.certificate.key
+  certificate_body = var.certificate
+  private_key      = var.private_key
 }
 
 resource "aws_lb_listener" "secure" {
@@ -385,8 +385,8 @@ resource "aws_autoscaling_group" "main" {
     }
   }
   tag {
-    key                 = "generation"
-    value               = var.generation
+    key                 = "stage"
+    value               = var.stage
     propagate_at_launch = true
   }
 }
@@ -396,7 +396,7 @@ resource "aws_autoscaling_policy" "tracking" {
   autoscaling_group_name = aws_autoscaling_group.main.name
   policy_type            = "TargetTrackingScaling"
   target_tracking_configuration {
-    target_value = var.generation == "1" ? 50 : 60
+    target_value = var.stage == "one" ? 50 : 60
     predefined_metric_specification {
       predefined_metric_type = "ASGAverageCPUUtilization"
     }
@@ -438,7 +438,7 @@ resource "aws_cloudwatch_metric_alarm" "busy" {
   dimensions          = { AutoScalingGroupName = aws_autoscaling_group.main.name }
   statistic           = "Average"
   comparison_operator = "GreaterThanThreshold"
-  threshold           = var.generation == "1" ? 80 : 90
+  threshold           = var.stage == "one" ? 80 : 90
   period              = 60
   evaluation_periods  = 2
   alarm_actions       = [aws_autoscaling_policy.steps.arn]
@@ -446,7 +446,7 @@ resource "aws_cloudwatch_metric_alarm" "busy" {
 
 resource "aws_cloudwatch_log_group" "main" {
   name              = "/main"
-  retention_in_days = var.generation == "1" ? 7 : 14
+  retention_in_days = var.stage == "one" ? 7 : 14
 }
 
 # What is kept.
@@ -454,7 +454,7 @@ resource "aws_cloudwatch_log_group" "main" {
 resource "aws_ssm_parameter" "main" {
   name  = "/main/secret"
   type  = "SecureString"
-  value = "secret ${var.generation}"
+  value = "secret ${var.stage}"
 }
 
 resource "aws_s3_bucket" "main" {
@@ -480,8 +480,8 @@ resource "aws_s3_bucket_public_access_block" "main" {
 resource "aws_s3_object" "main" {
   bucket      = aws_s3_bucket.main.id
   key         = "artifacts/file"
-  source      = var.artifact
-  source_hash = filemd5(var.artifact)
+  source      = "main.tf"
+  source_hash = filemd5("main.tf")
 }
 
 resource "aws_db_subnet_group" "main" {
@@ -516,7 +516,7 @@ resource "aws_db_instance" "main" {
   allocated_storage      = 20
   db_name                = "tasks"
   username               = "cloud"
-  password               = "password-${var.generation}"
+  password               = "password-${var.stage}"
   db_subnet_group_name   = aws_db_subnet_group.main.name
   parameter_group_name   = aws_db_parameter_group.main.name
   vpc_security_group_ids = [aws_security_group.database.id]
