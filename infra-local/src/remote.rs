@@ -58,9 +58,10 @@ impl Status {
 }
 
 impl RegionStatus {
-    /// Whether nothing is in the region but its default VPC, the subnets and the security group of that.
+    /// Whether nothing is in the region but its default VPC and what came with that.
     pub fn is_empty(&self) -> bool {
-        const GIVEN: &[(&str, usize)] = &[("vpcs", 1), ("subnets", 3), ("security_groups", 1)];
+        const GIVEN: &[(&str, usize)] =
+            &[("vpcs", 1), ("subnets", 3), ("security_groups", 1), ("internet_gateways", 1), ("route_tables", 1)];
         let made = self.counts.iter().any(|(kind, count)| {
             let given = GIVEN.iter().find(|(given, _)| given == kind).map_or(0, |(_, given)| *given);
             *count > given
