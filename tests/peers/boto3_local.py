@@ -557,6 +557,7 @@ def streamed_bodies():
         connection.request("PUT", f"/{name}/streamed", chunks + f"x-amz-checksum-crc32:{checksum}\r\n\r\n".encode(), {
             "Authorization": "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/s3/aws4_request, "
                              f"SignedHeaders=host, Signature={'0' * 64}",
+            "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
             "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32",
             "x-amz-decoded-content-length": str(length), "Content-Encoding": "aws-chunked,identity-of-mine"})
         answer = connection.getresponse()
@@ -620,7 +621,10 @@ def machines():
     environment = dict(line.split("=", 1) for line in eventually(ask).split("\n"))
     assert environment["SECRET"] == "hush" and environment["COLOUR"] == "green" and environment["AWS_REGION"] == "us-east-1"
     assert environment["LISTEN"] == f"{address}:8080"
-    expected = {"SECRET", "COLOUR", "AWS_REGION", "LISTEN", "HOME", "TMPDIR", "PATH"}
+    assert environment["AWS_ENDPOINT_URL"] == ENDPOINT
+    assert environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] == f"http://{address}:1338"
+    expected = {"SECRET", "COLOUR", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "LISTEN", "HOME",
+                "TMPDIR", "PATH"}
     assert set(environment) - {"LC_CTYPE"} == expected, environment  # Python sets LC_CTYPE itself
     assert ask("/file") == "hello"
 

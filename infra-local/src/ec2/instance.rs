@@ -201,7 +201,7 @@ fn change(region: &mut Region, params: &Params, mut change: impl FnMut(&mut Inst
     Ok(Node::new().list("instancesSet", nodes))
 }
 
-fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a Instance>> {
+pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a Instance>> {
     for id in ids {
         check_id(id, "i", "InvalidInstanceID.Malformed")?;
     }

@@ -272,6 +272,7 @@ impl Checked {
             shutdown_terminates: data.shutdown_behavior.as_deref() == Some("terminate"),
             monitoring: data.monitoring.unwrap_or(false),
             ebs_optimized: data.ebs_optimized.unwrap_or(false),
+            cpu_credits: data.cpu_credits.clone(),
             client_token: None,
             launch_index: index,
             launch_time: now,

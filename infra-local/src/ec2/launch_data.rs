@@ -37,6 +37,13 @@ macro_rules! names {
             concat!($prefix, "InstanceInitiatedShutdownBehavior"),
             concat!($prefix, "Monitoring.Enabled"),
             concat!($prefix, "EbsOptimized"),
+            concat!($prefix, "CreditSpecification.CpuCredits"),
+            concat!($prefix, "HibernationOptions.Configured"),
+            concat!($prefix, "EnclaveOptions.Enabled"),
+            concat!($prefix, "DisableApiStop"),
+            concat!($prefix, "Placement.Tenancy"),
+            concat!($prefix, "MaintenanceOptions.AutoRecovery"),
+            concat!($prefix, "CapacityReservationSpecification.CapacityReservationPreference"),
             concat!($prefix, "Placement.AvailabilityZone"),
             concat!($prefix, "TagSpecification.N.ResourceType"),
             concat!($prefix, "TagSpecification.N.Tag.N.Key"),
@@ -50,6 +57,16 @@ pub(super) const IN_REQUEST: &[&str] = names!("");
 /// The parameters in launch templates.
 pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
 
+/// What an instance of the local cloud can only be: some clients say so with every launch.
+const GIVEN: &[(&str, &str)] = &[
+    ("HibernationOptions.Configured", "false"),
+    ("EnclaveOptions.Enabled", "false"),
+    ("DisableApiStop", "false"),
+    ("Placement.Tenancy", "default"),
+    ("MaintenanceOptions.AutoRecovery", "default"),
+    ("CapacityReservationSpecification.CapacityReservationPreference", "open"),
+];
+
 /// AWS's limit for user data, before base64.
 const USER_DATA_LIMIT_BYTES: usize = 16 * 1024;
 
@@ -60,6 +77,12 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
     let text = |params: &Params, name: &str| params.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
     if params.optional("PrivateIpAddress").is_some() {
         return Err(demanded_address());
+    }
+    if let Some((name, only)) =
+        GIVEN.iter().find(|(name, only)| params.optional(name).is_some_and(|given| given != *only))
+    {
+        let message = format!("The local cloud honours {name} with the value '{only}' alone; leave it out, or use AWS");
+        return Err(ApiError::new("UnsupportedParameter", message));
     }
     let mut data = LaunchData {
         image_id: text(params, "ImageId"),
@@ -80,6 +103,11 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
         shutdown_behavior: one_of(params, "InstanceInitiatedShutdownBehavior", &["stop", "terminate"])?,
         monitoring: params.structure("Monitoring").map(|monitoring| monitoring.flag("Enabled")).transpose()?,
         ebs_optimized: params.parsed("EbsOptimized")?,
+        cpu_credits: one_of(
+            &params.structure("CreditSpecification").unwrap_or_default(),
+            "CpuCredits",
+            &["standard", "unlimited"],
+        )?,
         network_interface: network_interface(params)?,
         ..LaunchData::default()
     };
@@ -198,6 +226,7 @@ pub(super) fn render(data: &LaunchData) -> Node {
         .map(|(kind, tags)| Node::new().with("resourceType", kind).with("tagSet", tags::set(tags)));
     Node::new()
         .maybe("ebsOptimized", data.ebs_optimized)
+        .maybe("creditSpecification", data.cpu_credits.as_ref().map(|credits| Node::new().with("cpuCredits", credits)))
         .maybe("iamInstanceProfile", profile)
         .maybe("blockDeviceMappingSet", devices)
         .list("networkInterfaceSet", interfaces)

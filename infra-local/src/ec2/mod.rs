@@ -2,6 +2,7 @@
 
 mod address;
 mod client_token;
+mod credit_specification;
 mod dhcp_options;
 mod image;
 mod instance;
@@ -36,6 +37,7 @@ pub(crate) type Ec2Operation = Operation<Params, Node>;
 /// EC2's operations, by kind.
 pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     address::OPERATIONS,
+    credit_specification::OPERATIONS,
     dhcp_options::OPERATIONS,
     image::OPERATIONS,
     instance::OPERATIONS,

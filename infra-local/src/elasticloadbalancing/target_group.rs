@@ -114,7 +114,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 /// Refuses every value but the one that is served here.
 fn only_value(params: &Params, parameter: &str, only: &str) -> Outcome<()> {
     match params.optional(parameter) {
-        Some(value) if value != only => {
+        // Some clients send an empty one.
+        Some(value) if !value.is_empty() && value != only => {
             Err(not_honoured(format!("The local cloud has {parameter} '{only}', not '{value}'")))
         }
         _ => Ok(()),

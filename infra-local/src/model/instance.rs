@@ -44,6 +44,9 @@ pub(crate) struct Instance {
     pub(crate) shutdown_terminates: bool,
     pub(crate) monitoring: bool,
     pub(crate) ebs_optimized: bool,
+    /// `standard` or `unlimited`, kept and shown: nothing here runs out of credits. Its type's own when none is said.
+    #[serde(default)]
+    pub(crate) cpu_credits: Option<String>,
     pub(crate) client_token: Option<String>,
     pub(crate) launch_index: u32,
     pub(crate) launch_time: DateTime<Utc>,
@@ -204,6 +207,16 @@ impl ServiceState {
 }
 
 impl Instance {
+    /// How a burstable instance is credited; other types are not.
+    pub(crate) fn credits(&self) -> Option<&str> {
+        let own = match self.instance_type.split('.').next()? {
+            "t2" => "standard",
+            "t3" | "t3a" | "t4g" => "unlimited",
+            _ => return None,
+        };
+        Some(self.cpu_credits.as_deref().unwrap_or(own))
+    }
+
     /// Asks the data plane to end it. Ending what is ending changes nothing.
     pub(crate) fn terminate(&mut self, code: &str, message: &str) {
         if !self.state.is_ending() {

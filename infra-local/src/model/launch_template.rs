@@ -48,6 +48,8 @@ pub(crate) struct LaunchData {
     pub(crate) shutdown_behavior: Option<String>,
     pub(crate) monitoring: Option<bool>,
     pub(crate) ebs_optimized: Option<bool>,
+    /// `standard` or `unlimited`; kept and shown.
+    pub(crate) cpu_credits: Option<String>,
     /// In the request's own single network interface: kept, because templates show it again.
     pub(crate) network_interface: Option<NetworkInterface>,
     pub(crate) instance_tags: Tags,
@@ -106,6 +108,7 @@ impl LaunchData {
             shutdown_behavior: self.shutdown_behavior.or_else(|| base.shutdown_behavior.clone()),
             monitoring: self.monitoring.or(base.monitoring),
             ebs_optimized: self.ebs_optimized.or(base.ebs_optimized),
+            cpu_credits: self.cpu_credits.or_else(|| base.cpu_credits.clone()),
             network_interface: self.network_interface.or_else(|| base.network_interface.clone()),
             instance_tags: tags(self.instance_tags, &base.instance_tags),
             volume_tags: tags(self.volume_tags, &base.volume_tags),

@@ -70,9 +70,12 @@ pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
 pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     let there = version()?;
     match params.optional("EngineVersion") {
-        Some(demanded) if demanded != there && demanded != major()? => Err(combination(format!(
-            "Cannot find version {demanded} for {engine}. Available is {there}, the PostgreSQL of this machine"
-        ))),
+        // Some clients send an empty one.
+        Some(demanded) if !demanded.is_empty() && demanded != there && demanded != major()? => {
+            Err(combination(format!(
+                "Cannot find version {demanded} for {engine}. Available is {there}, the PostgreSQL of this machine"
+            )))
+        }
         _ => Ok(()),
     }
 }
