@@ -51,6 +51,8 @@ const FIELDS: &[Field<Image>] = &[
 
 /// Where the stock images have their root volume.
 pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
+/// How large the root volume of an image is.
+pub(super) const ROOT_SIZE_GIB: u32 = 8;
 
 fn render(image: &Image) -> Node {
     let root = Node::new().with("deviceName", ROOT_DEVICE).with(
@@ -58,7 +60,7 @@ fn render(image: &Image) -> Node {
         Node::new()
             .with("deleteOnTermination", true)
             .with("snapshotId", image.id.replacen("ami-", "snap-", 1))
-            .with("volumeSize", 8)
+            .with("volumeSize", ROOT_SIZE_GIB)
             .with("volumeType", "gp3")
             .with("encrypted", false),
     );

@@ -24,6 +24,7 @@ mod security_group;
 mod security_group_rule;
 mod subnet;
 mod tag;
+mod volume;
 mod vpc;
 mod zone;
 
@@ -57,6 +58,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     security_group_rule::OPERATIONS,
     subnet::OPERATIONS,
     tag::OPERATIONS,
+    volume::OPERATIONS,
     vpc::OPERATIONS,
     zone::OPERATIONS,
 ];

@@ -2,6 +2,7 @@
 
 use super::Ec2Operation;
 use crate::cloud::Cloud;
+use crate::model::instance::Instance;
 use crate::model::{Region, Tags, tags};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, PAGES, Page, Params};
@@ -58,6 +59,10 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
     let prefix = id.split_once('-').map_or("", |(prefix, _)| prefix);
     let (found, code) = match prefix {
         "i" => (region.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
+        "vol" => {
+            let of_it = |it: &&mut Instance| it.block_devices.iter().any(|device| device.volume_id == id);
+            (region.instances.values_mut().find(of_it).map(|it| &mut it.volume_tags), "InvalidVolume.NotFound")
+        }
         "sg" => (region.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
         "sgr" => (
             region.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),

@@ -389,6 +389,10 @@ resource "aws_autoscaling_group" "main" {
     value               = var.stage
     propagate_at_launch = true
   }
+  # The policies below change it.
+  lifecycle {
+    ignore_changes = [desired_capacity]
+  }
 }
 
 resource "aws_autoscaling_policy" "tracking" {
