@@ -16,7 +16,7 @@ fn describe(status: &Status) -> String {
         text.extend(["on demand: ", fault, "\n"]);
     }
     for (name, region) in &status.regions {
-        let tables = instances(region) + &groups(region) + &balancers(region);
+        let tables = [instances, groups, balancers, databases, clusters].map(|table| table(region)).concat();
         if !tables.is_empty() {
             text.extend(["\n", name, "\n", &tables]);
         }
@@ -58,4 +58,26 @@ fn balancers(region: &RegionStatus) -> String {
         [balancer.name.clone(), state.clone(), ports.join(" "), targets.collect::<Vec<_>>().join("; ")]
     });
     style::table(["BALANCER", "STATE", "LISTENS", "TARGETS"], rows)
+}
+
+fn databases(region: &RegionStatus) -> String {
+    let rows = region.databases.iter().map(|database| {
+        let restarts = if database.restarts > 0 { format!(", {} restarts", database.restarts) } else { String::new() };
+        let role = database.cluster.as_ref().map_or_else(
+            || database.role.clone(),
+            |cluster| format!("{} of {cluster}", if database.role == "primary" { "writer" } else { "reader" }),
+        );
+        let state = database.reason.as_ref().map_or(database.state.clone(), |why| format!("{}: {why}", database.state));
+        [database.id.clone(), state, database.zone.clone(), database.endpoint.clone(), format!("{role}{restarts}")]
+    });
+    style::table(["DATABASE", "STATE", "ZONE", "ENDPOINT", "ROLE"], rows)
+}
+
+fn clusters(region: &RegionStatus) -> String {
+    let rows = region.database_clusters.iter().map(|cluster| {
+        let writer = cluster.writer.clone().unwrap_or_else(|| "nobody".to_owned());
+        let (writes, reads) = (cluster.writer_endpoint.clone(), cluster.reader_endpoint.clone());
+        [cluster.id.clone(), cluster.state.clone(), writes, writer, reads]
+    });
+    style::table(["CLUSTER", "STATE", "WRITES", "BY", "READS"], rows)
 }
