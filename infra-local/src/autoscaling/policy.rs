@@ -107,10 +107,15 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
+/// Whether a parameter says something: some clients send nothing and zero for what they leave out.
+fn is_said(params: &Params, name: &str) -> bool {
+    params.optional(name).is_some_and(|value| !["", "0"].contains(&value))
+}
+
 fn tracking(params: &Params) -> Outcome<Tracking> {
     for other in ["AdjustmentType", "ScalingAdjustment", "Cooldown", "MetricAggregationType", "MinAdjustmentMagnitude"]
     {
-        if params.optional(other).is_some() {
+        if is_said(params, other) {
             return Err(validation(format!("{other} is not allowed with the policy type TargetTrackingScaling")));
         }
     }
@@ -218,10 +223,10 @@ fn adjustment(params: &Params, steps: bool) -> Outcome<Adjustment> {
             "MetricAggregationType is Minimum, Maximum or Average, of StepScaling policies alone: not '{other}'"
         )));
     }
-    if steps && params.optional("Cooldown").is_some() {
+    if steps && is_said(params, "Cooldown") {
         return Err(validation("Cooldown is not allowed with the policy type StepScaling"));
     }
-    if params.optional("MinAdjustmentMagnitude").is_some() && adjustment_type != "PercentChangeInCapacity" {
+    if is_said(params, "MinAdjustmentMagnitude") && adjustment_type != "PercentChangeInCapacity" {
         return Err(validation("MinAdjustmentMagnitude is only allowed with PercentChangeInCapacity"));
     }
     Ok(Adjustment {
