@@ -1,5 +1,8 @@
 //! The endpoint: one port for every service, told apart by the credential scope of the signature.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;

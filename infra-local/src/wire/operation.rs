@@ -72,6 +72,12 @@ impl<I, O> Operation<I, O> {
         self
     }
 
+    /// The parameters it honours.
+    #[cfg(test)]
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static str> + use<I, O> {
+        self.honoured.iter().flat_map(|group| group.iter().copied())
+    }
+
     fn honours(&self, pattern: &str) -> bool {
         self.honoured.iter().any(|group| group.contains(&pattern))
     }
