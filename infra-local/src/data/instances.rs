@@ -14,6 +14,10 @@ use crate::model::instance::InstanceState;
 /// How long a terminated instance is shown, at time scale 1.
 const SHOWN_AFTER_END: Duration = Duration::from_mins(1);
 
+/// How long it is shown at least, however fast time passes: clients that look every ten seconds must see that it has
+/// ended, and take it for lost otherwise.
+const SHOWN_AT_LEAST: Duration = Duration::from_secs(25);
+
 /// How often the ends of instances are looked at, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
@@ -43,7 +47,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
                 Ok(key) => { hosted.remove(&key); }
                 Err(error) => tracing::error!(%error, "the host of an instance failed"),
             },
-            _ = forget.tick() => forget_ended(&shared, SHOWN_AFTER_END.div_f64(time_scale)),
+            _ = forget.tick() => forget_ended(&shared, SHOWN_AFTER_END.div_f64(time_scale).max(SHOWN_AT_LEAST)),
             _ = phase.ended() => break,
         }
     }
