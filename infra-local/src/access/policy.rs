@@ -12,16 +12,17 @@ use serde_json::Value;
 /// Keys of the request that conditions and variables may look at, in lower case.
 pub(crate) type Context = BTreeMap<String, String>;
 
+/// The versions of the policy language.
+const VERSIONS: &[&str] = &["2012-10-17", "2008-10-17"];
+
 /// A policy document.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct Document {
     #[serde(default)]
-    #[allow(dead_code)]
     version: Option<String>,
-    #[serde(default)]
-    #[allow(dead_code)]
-    id: Option<String>,
+    #[serde(default, rename = "Id")]
+    _id: Option<String>,
     #[serde(deserialize_with = "one_or_many")]
     statement: Vec<Statement>,
 }
@@ -30,7 +31,6 @@ pub(crate) struct Document {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Statement {
     #[serde(default)]
-    #[allow(dead_code)]
     sid: Option<String>,
     effect: Effect,
     #[serde(default)]
@@ -91,6 +91,9 @@ impl Document {
     /// Reads a document; what it has and IAM does not know is an error.
     pub(crate) fn parse(text: &str) -> Result<Document, String> {
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if let Some(version) = document.version.as_deref().filter(|version| !VERSIONS.contains(version)) {
+            return Err(format!("there is no policy language of {version}; write 2012-10-17"));
+        }
         if document.statement.is_empty() {
             return Err("there is no statement".to_owned());
         }
@@ -113,6 +116,9 @@ impl Document {
 
 impl Statement {
     fn check(&self) -> Result<(), String> {
+        if let Some(sid) = self.sid.as_deref().filter(|sid| !sid.chars().all(|c| c.is_ascii_alphanumeric())) {
+            return Err(format!("Statement IDs (SID) must be alpha-numeric, and {sid} is not"));
+        }
         if self.action.is_some() == self.not_action.is_some() {
             return Err("a statement needs either Action or NotAction".to_owned());
         }
@@ -384,6 +390,9 @@ mod tests {
             text(json!({"Effect": "Maybe", "Action": "*", "Resource": "*"})),
             text(json!({"Effect": "Allow", "Resource": "*"})),
             text(json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Color": "red"})),
+            text(json!({"Sid": "a b", "Effect": "Allow", "Action": "*", "Resource": "*"})),
+            json!({"Version": "2024-01-01", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}})
+                .to_string(),
             text(json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Sounds": {"a": "b"}}})),
             "{".to_owned(),
         ] {
