@@ -36,6 +36,8 @@ mod server;
 mod ssm;
 mod status;
 mod sts;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 use std::fs::File;

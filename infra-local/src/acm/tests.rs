@@ -1,49 +1,25 @@
 //! What an import is checked for, and what is remembered of it.
 #![allow(clippy::unwrap_used)]
 
-use chrono::Utc;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
-use crate::wire::operation::Run;
+use crate::testing::ControlPlane;
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
 }
 
 impl World {
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
-        Self { cloud, addresses, directory }
+        let plane = ControlPlane::new();
+        Self { plane }
     }
 
     /// The answer, or the error's code and message.
     fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
-        let mut operations = OPERATIONS.iter().flat_map(|table| table.iter());
-        let operation = operations.find(|operation| operation.name == name).unwrap();
-        let mut checked = input;
-        operation.check(&mut checked).unwrap();
-        let call = Call {
-            input: checked,
-            region: "us-east-1",
-            access_key: "key",
-            now: Utc::now(),
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let answer = match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => run(&mut self.cloud, &call),
-        };
-        answer.map_err(|error| format!("{}: {}", error.code, error.message))
+        self.plane.values(OPERATIONS, name, input)
     }
 
     fn import(&mut self, certificate: &str, key: &str, chain: Option<&str>) -> Result<String, String> {

@@ -4,27 +4,20 @@
 use chrono::Utc;
 
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
 use crate::model::image::images;
 use crate::model::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
 use crate::model::scaling::RefreshStatus;
-use crate::wire::Call;
-use crate::wire::operation::Run;
-use crate::wire::xml;
+use crate::testing::ControlPlane;
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
 }
 
 impl World {
     /// With the launch template `template`, versions 1 and 2, and the empty group `g`.
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let region = cloud.regions.get_mut("us-east-1").unwrap();
+        let mut plane = ControlPlane::new();
+        let region = plane.cloud.regions.get_mut("us-east-1").unwrap();
         let data = LaunchData {
             image_id: Some(images("us-east-1")[0].id.clone()),
             instance_type: Some("t3.micro".to_owned()),
@@ -41,15 +34,13 @@ impl World {
             tags: std::collections::BTreeMap::new(),
         };
         region.launch_templates.insert(template.id.clone(), template);
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
-        let mut world = Self { cloud, addresses, directory };
+        let mut world = Self { plane };
         world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
         world
     }
 
     fn creation(&self, name: &str, min: u32, max: u32) -> String {
-        let subnet = self.cloud.regions["us-east-1"].subnets.keys().next().unwrap();
+        let subnet = self.plane.cloud.regions["us-east-1"].subnets.keys().next().unwrap();
         format!(
             "AutoScalingGroupName={name}&MinSize={min}&MaxSize={max}&VPCZoneIdentifier={subnet}\
              &LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=1"
@@ -57,33 +48,11 @@ impl World {
     }
 
     fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
-        let params = Params::parse(form.as_bytes());
-        let operation =
-            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
-        let call = Call {
-            input: params.clone(),
-            region: "us-east-1",
-            access_key: "key",
-            now: Utc::now(),
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let checked = operation.check(&params, &[]);
-        let answer = checked.and_then(|()| match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => {
-                let mut draft = self.cloud.clone();
-                let answer = run(&mut draft, &call)?;
-                self.cloud = draft;
-                Ok(answer)
-            }
-        });
-        let answer = answer.map_err(|error| format!("{}: {}", error.code, error.message))?;
-        Ok(xml::query_answer("urn:n", name, "r", &answer))
+        self.plane.query(OPERATIONS, name, form)
     }
 
     fn group(&mut self) -> &mut Group {
-        self.cloud.regions.get_mut("us-east-1").unwrap().scaling.get_mut("g").unwrap()
+        self.plane.cloud.regions.get_mut("us-east-1").unwrap().scaling.get_mut("g").unwrap()
     }
 }
 
@@ -178,7 +147,7 @@ fn policies_are_checked_kept_and_shown() {
     assert_eq!(first.matches("<AlarmName>").count(), 2);
     let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
-    let alarms = |world: &World| world.cloud.regions["us-east-1"].watching.alarms.clone();
+    let alarms = |world: &World| world.plane.cloud.regions["us-east-1"].watching.alarms.clone();
     let both = alarms(&world);
     assert_eq!(both.len(), 2);
     assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));

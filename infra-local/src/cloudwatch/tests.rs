@@ -2,52 +2,25 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
-use crate::wire::operation::Run;
+use crate::testing::ControlPlane;
 use crate::wire::{JsonVersion, Protocol};
 
 const QUERY: Protocol = Protocol::Query { namespace: "urn:n" };
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
 }
 
 impl World {
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
-        Self { cloud, addresses, directory }
+        let plane = ControlPlane::new();
+        Self { plane }
     }
 
     /// Asks as the server does, and answers as a value.
     fn carry(&mut self, protocol: Protocol, name: &str, body: &[u8]) -> Result<Value, String> {
-        let mut input = protocol.read(body).map_err(|error| error.to_string())?;
-        let operation =
-            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
-        let checked = operation.check(&mut input);
-        let call = Call {
-            input,
-            region: "us-east-1",
-            access_key: "key",
-            now: Utc::now(),
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let answer = checked.and_then(|()| match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => {
-                let mut draft = self.cloud.clone();
-                let answer = run(&mut draft, &call)?;
-                self.cloud = draft;
-                Ok(answer)
-            }
-        });
-        answer.map_err(|error| format!("{}: {}", error.code, error.message))
+        let input = protocol.read(body).map_err(|error| error.to_string())?;
+        self.plane.values(OPERATIONS, name, input)
     }
 
     fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {

@@ -6,57 +6,26 @@ use std::net::TcpListener;
 use chrono::Utc;
 
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
-use crate::wire::Call;
-use crate::wire::operation::Run;
-use crate::wire::xml;
+use crate::testing::ControlPlane;
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
     subnets: Vec<String>,
     vpc: String,
 }
 
 impl World {
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let region = &cloud.regions["us-east-1"];
+        let plane = ControlPlane::new();
+        let region = &plane.cloud.regions["us-east-1"];
         let subnets = region.subnets.keys().cloned().collect();
         let vpc = region.vpcs.keys().next().unwrap().clone();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
-        Self { cloud, addresses, directory, subnets, vpc }
+        Self { plane, subnets, vpc }
     }
 
     /// The answer as XML, or the error's code and message.
     fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
-        let params = Params::parse(form.as_bytes());
-        let operation =
-            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
-        let call = Call {
-            input: params.clone(),
-            region: "us-east-1",
-            access_key: "key",
-            now: Utc::now(),
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let checked = operation.check(&params, &[]);
-        let answer = checked.and_then(|()| match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => {
-                let mut draft = self.cloud.clone();
-                let answer = run(&mut draft, &call)?;
-                self.cloud = draft;
-                Ok(answer)
-            }
-        });
-        let answer = answer.map_err(|error| format!("{}: {}", error.code, error.message))?;
-        Ok(xml::query_answer("urn:n", name, "r", &answer))
+        self.plane.query(OPERATIONS, name, form)
     }
 
     fn balancer(&mut self, name: &str) -> String {
@@ -89,7 +58,7 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
     assert!(address.is_loopback());
     assert_eq!(between(&shown, "Code"), "provisioning");
     let held = |world: &World| {
-        let subnets = world.cloud.regions["us-east-1"].subnets.values();
+        let subnets = world.plane.cloud.regions["us-east-1"].subnets.values();
         subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
     };
     assert_eq!(held(&world), 1);
@@ -311,7 +280,7 @@ fn https_listeners_show_certificates_that_exist() {
             imported: moment,
             tags: Tags::new(),
         };
-        world.cloud.regions.get_mut("us-east-1").unwrap().certificates.insert(arn.clone(), certificate);
+        world.plane.cloud.regions.get_mut("us-east-1").unwrap().certificates.insert(arn.clone(), certificate);
         arn
     };
     let (one, other) = (certificate(&mut world, "one"), certificate(&mut world, "other"));

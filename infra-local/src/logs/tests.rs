@@ -4,53 +4,27 @@
 use serde_json::json;
 
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
-use crate::wire::operation::Run;
+use crate::testing::ControlPlane;
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
     now: DateTime<Utc>,
 }
 
 impl World {
     /// With the stream `s` in the group `g`.
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        let plane = ControlPlane::new();
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        let mut world = Self { cloud, addresses, directory, now };
+        let mut world = Self { plane, now };
         world.ask("CreateLogGroup", json!({"logGroupName": "g", "tags": {"team": "shop"}})).unwrap();
         world.ask("CreateLogStream", json!({"logGroupName": "g", "logStreamName": "s"})).unwrap();
         world
     }
 
-    fn ask(&mut self, name: &str, mut input: Value) -> Result<Value, String> {
-        let operation =
-            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
-        let checked = operation.check(&mut input);
-        let call = Call {
-            input,
-            region: "us-east-1",
-            access_key: "key",
-            now: self.now,
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let answer = checked.and_then(|()| match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => {
-                let mut draft = self.cloud.clone();
-                let answer = run(&mut draft, &call)?;
-                self.cloud = draft;
-                Ok(answer)
-            }
-        });
-        answer.map_err(|error| format!("{}: {}", error.code, error.message))
+    fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
+        self.plane.now = Some(self.now);
+        self.plane.values(OPERATIONS, name, input)
     }
 
     /// Logs messages, a second apart, from `seconds` before now on.
@@ -94,7 +68,7 @@ fn groups_and_streams_come_and_go() {
     world.log(10, &["hello"]);
     world.ask("DeleteLogStream", stream.clone()).unwrap();
     assert_eq!(code(world.ask("DeleteLogStream", stream)), "ResourceNotFoundException");
-    assert_eq!(std::fs::read_dir(world.directory.path().join("logs")).unwrap().count(), 0);
+    assert_eq!(std::fs::read_dir(world.plane.directory().join("logs")).unwrap().count(), 0);
     world.ask("DeleteLogGroup", json!({"logGroupName": "g"})).unwrap();
     assert_eq!(code(world.ask("DescribeLogStreams", json!({"logGroupName": "g"}))), "ResourceNotFoundException");
 }
@@ -153,8 +127,8 @@ fn a_streams_file_stays_bounded() {
     for second in 0..60 {
         world.log(600 - second, &[message.as_str()]);
     }
-    let group = &world.cloud.regions["us-east-1"].log_groups["g"];
-    let size = store::bytes(world.directory.path(), &group.streams["s"].file);
+    let group = &world.plane.cloud.regions["us-east-1"].log_groups["g"];
+    let size = store::bytes(world.plane.directory(), &group.streams["s"].file);
     assert!((1_000_000..=4_200_000).contains(&size), "{size}");
     let get = json!({"logGroupName": "g", "logStreamName": "s", "limit": 1});
     let last = world.ask("GetLogEvents", get).unwrap();

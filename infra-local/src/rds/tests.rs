@@ -1,20 +1,13 @@
 //! What the operations refuse and remember, without anything that runs.
 #![allow(clippy::unwrap_used)]
 
-use chrono::Utc;
-
 use super::*;
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
 use crate::data::process::ProcessIdentity;
 use crate::model::databases::Stage;
-use crate::wire::operation::Run;
-use crate::wire::xml;
+use crate::testing::ControlPlane;
 
 struct World {
-    cloud: Cloud,
-    addresses: AddressBlock,
-    directory: tempfile::TempDir,
+    plane: ControlPlane,
 }
 
 const ONE: &str = "DBInstanceIdentifier=one&DBInstanceClass=db.t3.micro&Engine=postgres&MasterUsername=cloud&\
@@ -25,38 +18,13 @@ const MEMBER: &str = "DBInstanceClass=db.t4g.medium&Engine=aurora-postgresql&DBC
 
 impl World {
     fn new() -> Self {
-        let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
-        let directory = tempfile::tempdir().unwrap();
-        let addresses = AddressBlock::claim(directory.path()).unwrap();
-        Self { cloud, addresses, directory }
+        let plane = ControlPlane::new();
+        Self { plane }
     }
 
     /// The answer as XML, or the error's code and message.
     fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
-        let params = Params::parse(form.as_bytes());
-        let operation =
-            OPERATIONS.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name).unwrap();
-        let call = Call {
-            input: params.clone(),
-            region: "us-east-1",
-            access_key: "key",
-            now: Utc::now(),
-            addresses: &self.addresses,
-            directory: self.directory.path(),
-        };
-        let checked = operation.check(&params, &[]);
-        let answer = checked.and_then(|()| match operation.run {
-            Run::Reads(run) => run(&self.cloud, &call),
-            Run::Writes(run) => {
-                let mut draft = self.cloud.clone();
-                let answer = run(&mut draft, &call)?;
-                self.cloud = draft;
-                Ok(answer)
-            }
-        });
-        let answer = answer.map_err(|error| format!("{}: {}", error.code, error.message))?;
-        Ok(xml::query_answer("urn:n", name, "r", &answer))
+        self.plane.query(OPERATIONS, name, form)
     }
 
     #[track_caller]
@@ -67,7 +35,7 @@ impl World {
 
     /// Lets time pass: everything has come about.
     fn settle(&mut self) {
-        let databases = &mut self.cloud.regions.get_mut("us-east-1").unwrap().databases;
+        let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().databases;
         for instance in databases.instances.values_mut() {
             instance.stage = Stage::Available;
             instance.runtime.ready = true;
@@ -121,7 +89,7 @@ fn instances_are_refused_for_what_is_wrong_with_them() {
     refuses("DBName=", "VpcSecurityGroupIds.VpcSecurityGroupId.1=sg-0&DBName=", "InvalidParameterValue", "sg-0");
     refuses("DBName=", "Colour=green&DBName=", "UnsupportedParameter", "Colour");
     refuses("AllocatedStorage=20", "Iops=1", "MissingParameter", "AllocatedStorage");
-    assert!(world.cloud.regions["us-east-1"].databases.instances.is_empty());
+    assert!(world.plane.cloud.regions["us-east-1"].databases.instances.is_empty());
 }
 
 #[test]
@@ -208,7 +176,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     world.refuses("CreateDBInstance", &small, "InvalidParameterCombination", "DBInstanceClass=db.t3.micro");
     world.refuses("FailoverDBCluster", "DBClusterIdentifier=c", "InvalidDBClusterStateFault", "creating");
     world.settle();
-    let zones = &world.cloud.regions["us-east-1"].databases;
+    let zones = &world.plane.cloud.regions["us-east-1"].databases;
     assert_ne!(zones.instances["c-1"].zone, zones.instances["c-2"].zone, "members are spread over zones");
 
     world.refuses(
@@ -236,13 +204,13 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     world.refuses("DeleteDBCluster", "DBClusterIdentifier=c", "InvalidParameterCombination", "is required");
     let gone = world.ask("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
     assert_eq!(between(&gone, "Status"), "deleting");
-    assert!(world.cloud.regions["us-east-1"].databases.cluster_snapshots.contains_key("last"));
+    assert!(world.plane.cloud.regions["us-east-1"].databases.cluster_snapshots.contains_key("last"));
 }
 
 #[test]
 fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     let mut world = World::new();
-    let subnets: Vec<String> = world.cloud.regions["us-east-1"].subnets.keys().cloned().collect();
+    let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].subnets.keys().cloned().collect();
     let form = |subnets: &[String]| {
         let list = subnets.iter().enumerate().map(|(at, id)| format!("&SubnetIds.SubnetIdentifier.{}={id}", at + 1));
         format!("DBSubnetGroupName=Data&DBSubnetGroupDescription=d{}", list.collect::<String>())
@@ -255,7 +223,7 @@ fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     world.ask("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "InvalidDBSubnetGroupStateFault", "one");
     world.settle();
-    world.cloud.regions.get_mut("us-east-1").unwrap().databases.instances.clear();
+    world.plane.cloud.regions.get_mut("us-east-1").unwrap().databases.instances.clear();
     world.ask("DeleteDBSubnetGroup", "DBSubnetGroupName=data").unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "DBSubnetGroupNotFoundFault", "data");
 }
@@ -372,7 +340,7 @@ fn tags_are_kept_by_arn() {
 fn a_security_group_stays_while_a_database_has_it() {
     let mut world = World::new();
     world.ask("CreateDBInstance", ONE).unwrap();
-    let region = &world.cloud.regions["us-east-1"];
+    let region = &world.plane.cloud.regions["us-east-1"];
     let group = &region.databases.instances["one"].place.security_groups[0];
     assert_eq!(region.users_of_security_group(group), [region.databases.instances["one"].resource_id.clone()]);
 }
