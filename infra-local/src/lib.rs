@@ -124,6 +124,7 @@ impl LocalCloud {
         let mut background = Background::new();
         background.spawn(|phase| server.run(listener, phase));
         background.spawn(|phase| data::instances::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::images::run(shared.clone(), phase));
         background.spawn(|phase| data::logs::run(shared.clone(), phase));
         background.spawn(|phase| data::metadata::run(shared.clone(), phase));
         background.spawn(|phase| data::balancers::run(shared.clone(), options.time_scale, phase));

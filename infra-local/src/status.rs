@@ -237,6 +237,8 @@ impl RegionStatus {
             ("route_tables", region.route_tables.len()),
             ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
             ("key_pairs", region.key_pairs.len()),
+            ("images", region.images.len()),
+            ("snapshots", region.snapshots.len()),
             ("launch_templates", region.launch_templates.len()),
             ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),
             ("parameters", region.parameters.len()),

@@ -80,6 +80,13 @@ async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u32>) -> Serv
 
 /// Launches an instance with one service that is this shell script.
 async fn launch(cloud: &LocalCloud, script: &str) -> String {
+    let user_data = user_data(cloud, script, serde_json::json!({})).await;
+    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
+    run(cloud, &element(&images, "imageId"), Some(user_data)).await
+}
+
+/// User data of a host that runs this shell script, with more of a cloud-config.
+async fn user_data(cloud: &LocalCloud, script: &str, mut config: serde_json::Value) -> String {
     send(cloud, "s3", Method::PUT, "/programs", &[], b"").await;
     let (status, text) = send(cloud, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
     assert_eq!(status, 200, "{text}");
@@ -91,20 +98,20 @@ async fn launch(cloud: &LocalCloud, script: &str) -> String {
         }],
     });
     let file = serde_json::json!({"path": "/etc/infra/machine.json", "content": machine.to_string()});
-    let user_data = format!("#cloud-config\n{}", serde_json::json!({"write_files": [file]}));
-    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
-    let (status, answer) = ec2(
-        cloud,
-        &[
-            ("Action", "RunInstances"),
-            ("ImageId", &element(&images, "imageId")),
-            ("InstanceType", "t3.micro"),
-            ("MinCount", "1"),
-            ("MaxCount", "1"),
-            ("UserData", &STANDARD.encode(user_data)),
-        ],
-    )
-    .await;
+    config["write_files"] = serde_json::json!([file]);
+    STANDARD.encode(format!("#cloud-config\n{config}"))
+}
+
+async fn run(cloud: &LocalCloud, image: &str, user_data: Option<String>) -> String {
+    let mut form = vec![
+        ("Action", "RunInstances"),
+        ("ImageId", image),
+        ("InstanceType", "t3.micro"),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+    ];
+    form.extend(user_data.as_ref().map(|user_data| ("UserData", user_data.as_str())));
+    let (status, answer) = ec2(cloud, &form).await;
     assert_eq!(status, 200, "{answer}");
     element(&answer, "instanceId")
 }
@@ -376,5 +383,80 @@ async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
     assert_eq!(ec2(&cloud, &create("late")).await.0, 400, "what is written is checked against what is");
     cloud.inject(&Fault::Clear).unwrap();
     assert_eq!(names().await, [true, true, false]);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_holds_what_its_builder_had() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let bake = serde_json::json!({"power_state": {"mode": "poweroff"}});
+    let user_data = user_data(&cloud, WAITS, bake).await;
+    let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
+    let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;
+    let stopped = async |id: &str| {
+        eventually(async || {
+            let status = instance(&cloud, id).await;
+            assert_ne!(status.state, "running", "{status:?}");
+            (status.state == "stopped").then_some(status)
+        })
+        .await
+    };
+    // It configures itself, without running anything, and powers off.
+    assert!(stopped(&builder).await.services.iter().all(|service| service.pid.is_none()));
+    let (_, described) = ec2(&cloud, &[("Action", "DescribeInstances"), ("InstanceId.1", &builder)]).await;
+    assert!(described.contains("Client.InstanceInitiatedShutdown"), "{described}");
+
+    let create = [("Action", "CreateImage"), ("InstanceId", &builder), ("Name", "baked")];
+    let (status, answer) = ec2(&cloud, &create).await;
+    assert_eq!(status, 200, "{answer}");
+    let image = element(&answer, "imageId");
+    let (status, answer) = ec2(&cloud, &create).await;
+    assert_eq!((status, element(&answer, "Code").as_str()), (400, "InvalidAMIName.Duplicate"));
+    let describe = [("Action", "DescribeImages"), ("Owner.1", "self"), ("ImageId.1", &image)];
+    let snapshot = eventually(async || {
+        let (_, answer) = ec2(&cloud, &describe).await;
+        (element(&answer, "imageState") == "available").then(|| element(&answer, "snapshotId"))
+    })
+    .await;
+    ec2(&cloud, &[("Action", "TerminateInstances"), ("InstanceId.1", &builder)]).await;
+    // Nothing but the image may be needed.
+    send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
+    std::fs::remove_dir_all(directory.path().join("artifacts")).unwrap();
+
+    let launched = run(&cloud, &image, None).await;
+    let service = running_service(&cloud, &launched, None).await;
+    assert_eq!(service.name, "service");
+
+    // The image can go, what runs stays; its snapshot is held by the image.
+    let delete_snapshot = [("Action", "DeleteSnapshot"), ("SnapshotId", snapshot.as_str())];
+    let (_, answer) = ec2(&cloud, &delete_snapshot).await;
+    assert_eq!(element(&answer, "Code"), "InvalidSnapshot.InUse");
+    let (status, answer) = ec2(&cloud, &[("Action", "DeregisterImage"), ("ImageId", &image)]).await;
+    assert_eq!(status, 200, "{answer}");
+    let (status, answer) = ec2(&cloud, &delete_snapshot).await;
+    assert_eq!(status, 200, "{answer}");
+    eventually(async || std::fs::read_dir(directory.path().join("images")).unwrap().next().is_none().then_some(()))
+        .await;
+    assert!(lives(running_service(&cloud, &launched, None).await.pid.unwrap()));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_builder_that_cannot_configure_itself_says_so_and_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let bake = serde_json::json!({"power_state": {"mode": "poweroff"}});
+    let user_data = user_data(&cloud, WAITS, bake).await;
+    send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
+    let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
+    let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;
+    eventually(async || (instance(&cloud, &builder).await.state == "running").then_some(())).await;
+    let (_, answer) = ec2(&cloud, &[("Action", "GetConsoleOutput"), ("InstanceId", &builder)]).await;
+    let console = String::from_utf8(STANDARD.decode(element(&answer, "output")).unwrap()).unwrap();
+    assert!(
+        console.contains("infra-setup failed: service: the artifact s3://programs/service does not exist"),
+        "{console}"
+    );
     cloud.shutdown().await;
 }

@@ -4,7 +4,7 @@
 use chrono::Utc;
 
 use super::*;
-use crate::model::image::images;
+use crate::model::image::stock;
 use crate::model::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
 use crate::model::scaling::RefreshStatus;
 use crate::testing::ControlPlane;
@@ -19,7 +19,7 @@ impl World {
         let mut plane = ControlPlane::new();
         let region = plane.cloud.regions.get_mut("us-east-1").unwrap();
         let data = LaunchData {
-            image_id: Some(images("us-east-1")[0].id.clone()),
+            image_id: Some(stock("us-east-1")[0].id.clone()),
             instance_type: Some("t3.micro".to_owned()),
             ..LaunchData::default()
         };

@@ -5,8 +5,6 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::Utc;
 use futures::future::join_all;
 use tokio::sync::watch;
@@ -15,14 +13,17 @@ use tokio::time::Instant;
 use super::background::{Phase, PhaseWatch};
 use super::machine::{MachineDocument, MachineFile};
 use super::service::{Restarts, Unit};
-use super::{console, postgres};
+use super::{console, images, machine, postgres};
 use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
 use crate::model::gateway::Holder;
-use crate::model::instance::{Instance, InstanceState, Service, ServiceState};
+use crate::model::instance::{Instance, InstanceState, Service, ServiceState, StateReason};
 
 /// The name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
+
+/// What EC2 says of an instance that ended itself.
+const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shutdown";
 
 /// How often processes are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -53,6 +54,9 @@ impl Host {
     pub(crate) async fn run(mut self) {
         let Some(instance) = self.instance() else { return };
         self.reboots = instance.runtime.reboots;
+        if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
+            self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
+        }
         self.units = self.plan(&instance);
         // The user data may have changed while the instance was stopped.
         self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
@@ -79,10 +83,20 @@ impl Host {
                     self.stop_services().await;
                     return self.change(|instance| instance.state = InstanceState::Stopped);
                 }
+                // Nothing may write to the disk while it is copied.
+                InstanceState::Pending if !images::due(&self.shared, &self.region, &self.id).is_empty() => {}
                 InstanceState::Pending => {
-                    self.look_after_services(true).await;
+                    let powers_off = !instance.runtime.configured && machine::powers_off(&instance.decoded_user_data());
+                    if powers_off && self.install(&instance).await {
+                        self.power_off();
+                        continue;
+                    }
+                    if !powers_off {
+                        self.look_after_services(true).await;
+                    }
                     self.say("the instance is up");
                     self.change(|instance| {
+                        instance.runtime.configured = true;
                         if instance.state == InstanceState::Pending {
                             instance.state = InstanceState::Running;
                         }
@@ -99,6 +113,14 @@ impl Host {
                         self.say("the instance reboots");
                         self.stop_services().await;
                         self.forget_restarts();
+                    }
+                    for image in images::due(&self.shared, &self.region, &self.id) {
+                        if !image.no_reboot {
+                            self.say(&format!("the instance reboots for the image {}", image.id));
+                            self.stop_services().await;
+                            self.forget_restarts();
+                        }
+                        images::capture(&self.shared, &self.region, &image, &self.directory).await;
                     }
                     self.look_after_services(false).await;
                 }
@@ -155,13 +177,10 @@ impl Host {
             tracing::error!(instance = self.id, %error, "an instance's directory cannot be made");
             return BTreeMap::new();
         }
-        let user_data = instance.user_data.as_deref().unwrap_or_default();
-        let compact: String = user_data.split_ascii_whitespace().collect();
-        let decoded = STANDARD.decode(compact).unwrap_or_default();
-        let machine = match MachineDocument::from_user_data(&decoded) {
+        let machine = match MachineDocument::of(instance) {
             Ok(Some(machine)) => machine,
             Ok(None) => {
-                self.say("there is no Machine in the user data: the instance is idle");
+                self.say("there is no Machine in the user data or the image: the instance is idle");
                 return BTreeMap::new();
             }
             Err(error) => {
@@ -182,6 +201,32 @@ impl Host {
             units.insert(service.name.clone(), (Unit::service(service), Restarts::default()));
         }
         units
+    }
+
+    /// Fetches what is run, without running it; false, and a line on the console, when that fails.
+    async fn install(&self, instance: &Instance) -> bool {
+        for (name, (unit, _)) in &self.units {
+            if let Err(error) = unit.install(&self.shared, &self.region, instance, &self.directory).await {
+                self.say(&format!("infra-setup failed: {name}: {error}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The host's own way to its end.
+    fn power_off(&self) {
+        self.say("the host has configured itself and powers off");
+        self.change(|instance| {
+            instance.runtime.configured = true;
+            if instance.shutdown_terminates {
+                instance.terminate("Client.InstanceInitiatedShutdown", SHUTDOWN);
+            } else if instance.state == InstanceState::Pending {
+                instance.state = InstanceState::Stopping;
+                let code = "Client.InstanceInitiatedShutdown".to_owned();
+                instance.reason = Some(StateReason { code, message: SHUTDOWN.to_owned() });
+            }
+        });
     }
 
     /// Starts what does not run. `at_boot`, the database comes up before services that may want it.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use crate::model::instance::Instance;
 
 /// Where a cloud-config puts the document on the host.
 const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
@@ -13,7 +15,7 @@ const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
 const SUPPORTED_VERSION: u64 = 1;
 
 /// A whole host, format version 1.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineDocument {
     /// The format's version.
@@ -36,7 +38,7 @@ pub(crate) struct MachineDocument {
 }
 
 /// One file on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineFile {
     /// Absolute path on the host.
@@ -49,7 +51,7 @@ pub(crate) struct MachineFile {
 }
 
 /// One supervised program.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineService {
     /// Unique on its host.
@@ -74,7 +76,7 @@ pub(crate) struct MachineService {
 }
 
 /// A program in object storage.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Artifact {
     /// Bucket.
@@ -86,7 +88,7 @@ pub(crate) struct Artifact {
 }
 
 /// One version of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ParameterReference {
     /// Name of the parameter.
@@ -97,7 +99,7 @@ pub(crate) struct ParameterReference {
 }
 
 /// A PostgreSQL server with one database.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachinePostgres {
     /// TCP port.
@@ -139,6 +141,32 @@ pub(crate) enum MachineError {
 }
 
 impl MachineDocument {
+    /// What an instance runs: what its image says, and on top of it what its user data says.
+    pub(crate) fn of(instance: &Instance) -> Result<Option<Self>, MachineError> {
+        let own = Self::from_user_data(&instance.decoded_user_data())?;
+        Ok(match (own, instance.image_machine.clone()) {
+            (Some(own), Some(base)) => Some(own.over(base)),
+            (own, base) => own.or(base),
+        })
+    }
+
+    /// Both together; where they say something of the same file, service or database, this one holds.
+    fn over(self, base: Self) -> Self {
+        let MachineDocument { mut packages, mut files, mut services, .. } = base;
+        packages.retain(|package| !self.packages.contains(package));
+        files.retain(|file| !self.files.iter().any(|own| own.path == file.path));
+        services.retain(|service| !self.services.iter().any(|own| own.name == service.name));
+        packages.extend(self.packages);
+        files.extend(self.files);
+        services.extend(self.services);
+        Self { image: base.image, packages, files, services, postgres: self.postgres.or(base.postgres), ..self }
+    }
+
+    /// Whether something on the host writes data that must be whole when it is copied.
+    pub(crate) fn keeps_data(&self) -> bool {
+        self.postgres.is_some()
+    }
+
     /// Reads the document out of decoded user data; `None` when there is none, so that the host boots idle.
     pub(crate) fn from_user_data(user_data: &[u8]) -> Result<Option<Self>, MachineError> {
         let Some(file) = document_file(user_data) else {
@@ -154,6 +182,12 @@ impl MachineDocument {
     }
 }
 
+/// Whether the host ends its first boot by powering itself off.
+pub(crate) fn powers_off(user_data: &[u8]) -> bool {
+    let state = cloud_config(user_data).and_then(|config| config.power_state);
+    state.is_some_and(|state| matches!(state.mode.as_str(), "poweroff" | "halt"))
+}
+
 #[derive(Deserialize)]
 struct Version {
     machine: u64,
@@ -164,6 +198,13 @@ struct Version {
 struct CloudConfig {
     #[serde(default)]
     write_files: Vec<CloudConfigFile>,
+    #[serde(default)]
+    power_state: Option<PowerState>,
+}
+
+#[derive(Deserialize)]
+struct PowerState {
+    mode: String,
 }
 
 #[derive(Deserialize)]
@@ -191,12 +232,15 @@ impl CloudConfigFile {
 
 /// The last entry wins, as the last write does on a host.
 fn document_file(user_data: &[u8]) -> Option<CloudConfigFile> {
+    cloud_config(user_data)?.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
+}
+
+fn cloud_config(user_data: &[u8]) -> Option<CloudConfig> {
     let (first, rest) = std::str::from_utf8(user_data).ok()?.split_once('\n')?;
     if first.trim_end() != "#cloud-config" {
         return None;
     }
-    let config: CloudConfig = serde_json::from_str(rest).ok()?;
-    config.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
+    serde_json::from_str(rest).ok()
 }
 
 fn default_mode() -> String {
@@ -256,6 +300,33 @@ mod tests {
         assert_eq!(service.artifact.key, "artifacts/00/tasks");
         let postgres = machine.postgres.unwrap();
         assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+    }
+
+    #[test]
+    fn user_data_goes_on_top_of_the_image() {
+        let machine = |document: Value| -> MachineDocument { serde_json::from_value(document).unwrap() };
+        let own = machine(json!({
+            "machine": 1, "image": "debian-13", "packages": ["postgresql", "vim"],
+            "files": [{"path": "/etc/x", "content": "own"}],
+            "services": [{"name": "web", "artifact": {"bucket": "b", "key": "web", "sha256": "11"}}],
+        }));
+        let both = own.over(machine(whole()));
+        assert_eq!((both.image.as_str(), both.packages.join(" ")), ("debian-12", "postgresql vim".to_owned()));
+        assert_eq!(both.files.iter().map(|file| file.content.as_str()).collect::<Vec<_>>(), ["own"]);
+        assert_eq!(both.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["tasks", "web"]);
+        assert_eq!(both.postgres.unwrap().port, 5433);
+        let again = machine(json!({
+            "machine": 1, "image": "debian-12",
+            "services": [{"name": "tasks", "artifact": {"bucket": "b", "key": "new", "sha256": "22"}}],
+        }));
+        assert_eq!(again.over(machine(whole())).services[0].artifact.key, "new");
+    }
+
+    #[test]
+    fn a_host_may_power_itself_off() {
+        assert!(powers_off(b"#cloud-config\n{\"power_state\": {\"mode\": \"poweroff\"}}"));
+        assert!(!powers_off(b"#cloud-config\n{\"power_state\": {\"mode\": \"reboot\"}}"));
+        assert!(!powers_off(&user_data(&whole())));
     }
 
     #[test]

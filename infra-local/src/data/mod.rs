@@ -11,6 +11,7 @@ pub(crate) mod elastic;
 pub(crate) mod gateways;
 pub(crate) mod groups;
 pub(crate) mod host;
+pub(crate) mod images;
 pub(crate) mod instances;
 pub(crate) mod logs;
 pub(crate) mod machine;

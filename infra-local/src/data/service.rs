@@ -72,6 +72,21 @@ impl Unit {
         }
     }
 
+    /// Fetches what it runs.
+    pub(super) async fn install(
+        &self,
+        shared: &Shared,
+        region: &str,
+        instance: &Instance,
+        directory: &Path,
+    ) -> Result<(), UnitError> {
+        check_way_out(shared, region, instance)?;
+        match self {
+            Unit::Service(service) => install_program(service, shared, directory).await.map(drop),
+            Unit::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Starts it; a database accepts connections when this returns.
     pub(super) async fn start(
         &self,
@@ -130,10 +145,7 @@ async fn start_service(
     if let Some(port) = service.listen {
         environment.insert("LISTEN".to_owned(), format!("{}:{port}", instance.address));
     }
-    let program = directory.join("bin").join(&service.name);
-    let (source, wanted, target) = (shared.clone(), service.artifact.clone(), program.clone());
-    let installed = tokio::task::spawn_blocking(move || artifact::install(&source, &wanted, &target)).await;
-    installed.map_err(|error| UnitError::Run { program: program.clone(), source: std::io::Error::other(error) })??;
+    let program = install_program(service, shared, directory).await?;
     let spec = ProcessSpec {
         program: program.clone(),
         arguments: service.arguments.clone(),
@@ -143,6 +155,14 @@ async fn start_service(
         user: None,
     };
     spawn(&spec).map_err(|source| UnitError::Run { program, source })
+}
+
+async fn install_program(service: &MachineService, shared: &Shared, directory: &Path) -> Result<PathBuf, UnitError> {
+    let program = directory.join("bin").join(&service.name);
+    let (source, wanted, target) = (shared.clone(), service.artifact.clone(), program.clone());
+    let installed = tokio::task::spawn_blocking(move || artifact::install(&source, &wanted, &target)).await;
+    installed.map_err(|error| UnitError::Run { program: program.clone(), source: std::io::Error::other(error) })??;
+    Ok(program)
 }
 
 /// What any program may expect of its surroundings; nothing else of our own environment is passed on.

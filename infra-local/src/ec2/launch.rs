@@ -11,7 +11,7 @@ use crate::cloud::Cloud;
 use crate::data::address::AddressBlock;
 use crate::data::machine::MachineDocument;
 use crate::data::postgres;
-use crate::model::image::images;
+use crate::model::image::ImageState;
 use crate::model::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::launch_template::{LaunchData, TemplateReference};
 use crate::model::{Region, new_id};
@@ -151,6 +151,7 @@ impl Launch {
 /// A launch whose references all exist.
 struct Checked {
     image_id: String,
+    image_machine: Option<MachineDocument>,
     instance_type: &'static str,
     subnet_id: String,
     vpc_id: String,
@@ -160,13 +161,13 @@ struct Checked {
 }
 
 /// What this computer cannot run is refused at once, not found out when something else waits for it.
-fn check_machine(data: &LaunchData) -> Outcome<()> {
-    let Some(encoded) = &data.user_data else {
-        return Ok(());
+fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
+    let own = match &data.user_data {
+        Some(encoded) => MachineDocument::from_user_data(&launch_data::check_user_data(encoded)?)
+            .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?,
+        None => None,
     };
-    let machine = MachineDocument::from_user_data(&launch_data::check_user_data(encoded)?)
-        .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?;
-    if machine.is_some_and(|machine| machine.postgres.is_some()) {
+    if of_image.into_iter().chain(&own).any(MachineDocument::keeps_data) {
         postgres::find_binaries().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
     }
     Ok(())
@@ -175,8 +176,10 @@ fn check_machine(data: &LaunchData) -> Outcome<()> {
 impl Checked {
     fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
         let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
-        if !images(&region.name).iter().any(|image| image.id == image_id) {
-            return Err(image::not_found(&image_id));
+        let image = region.image(&image_id).ok_or_else(|| image::not_found(&image_id))?;
+        if image.state != ImageState::Available {
+            let message = format!("The image id '[{image_id}]' is not available: it is {}", image.state.name());
+            return Err(ApiError::new("InvalidAMIID.Unavailable", message));
         }
         // AWS's default type is m1.small, which nobody has used for years; here it has to be said.
         let instance_type = data.instance_type.as_deref().ok_or_else(|| ApiError::missing("InstanceType"))?;
@@ -204,9 +207,10 @@ impl Checked {
         let mut security_groups = data.security_group_ids.clone();
         security_groups.extend(interface.security_group_ids);
         check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
-        check_machine(data)?;
+        check_machine(image.machine.as_ref(), data)?;
         Ok(Checked {
             image_id,
+            image_machine: image.machine,
             instance_type,
             subnet_id: subnet.id.clone(),
             vpc_id: subnet.vpc_id.clone(),
@@ -251,6 +255,7 @@ impl Checked {
             state: InstanceState::Pending,
             reason: None,
             image_id: self.image_id.clone(),
+            image_machine: self.image_machine.clone(),
             instance_type: self.instance_type.to_owned(),
             key_name: data.key_name.clone(),
             vpc_id: self.vpc_id.clone(),

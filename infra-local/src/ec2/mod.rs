@@ -22,6 +22,7 @@ mod route;
 mod route_table;
 mod security_group;
 mod security_group_rule;
+mod snapshot;
 mod subnet;
 mod tag;
 mod volume;
@@ -56,6 +57,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     route_table::OPERATIONS,
     security_group::OPERATIONS,
     security_group_rule::OPERATIONS,
+    snapshot::OPERATIONS,
     subnet::OPERATIONS,
     tag::OPERATIONS,
     volume::OPERATIONS,

@@ -68,6 +68,8 @@ fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
             region.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
             "InvalidSecurityGroupRuleId.NotFound",
         ),
+        "ami" => (region.images.get_mut(id).map(|it| &mut it.tags), "InvalidAMIID.NotFound"),
+        "snap" => (region.snapshots.get_mut(id).map(|it| &mut it.tags), "InvalidSnapshot.NotFound"),
         "lt" => (region.launch_templates.get_mut(id).map(|it| &mut it.tags), "InvalidLaunchTemplateId.NotFound"),
         "key" => (region.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
         "vpc" => (region.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
@@ -125,6 +127,8 @@ fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     for group in region.security_groups.values() {
         owners.extend(group.rules.iter().map(|(id, rule)| (id.as_str(), "security-group-rule", &rule.tags)));
     }
+    owners.extend(region.images.values().map(|it| (it.id.as_str(), "image", &it.tags)));
+    owners.extend(region.snapshots.values().map(|it| (it.id.as_str(), "snapshot", &it.tags)));
     owners.extend(region.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
     owners.extend(region.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
     owners.extend(region.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));

@@ -1,7 +1,8 @@
 //! Volumes of instances: kept and shown, and gone with their instance. There are none apart from instances.
 
-use super::{Ec2Operation, check_id, image};
+use super::{Ec2Operation, check_id};
 use crate::cloud::Cloud;
+use crate::model::image::ROOT_SIZE_GIB;
 use crate::model::instance::{BlockDevice, Instance};
 use crate::model::{Region, tags};
 use crate::wire::filter::Field;
@@ -53,7 +54,7 @@ fn volumes(region: &Region) -> Vec<Volume<'_>> {
 }
 
 fn size(device: &BlockDevice) -> u32 {
-    device.size_gib.unwrap_or(image::ROOT_SIZE_GIB)
+    device.size_gib.unwrap_or(ROOT_SIZE_GIB)
 }
 
 fn kind(device: &BlockDevice) -> &str {

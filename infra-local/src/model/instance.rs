@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Tags;
 use super::launch_template::{LaunchData, TemplateReference};
+use crate::data::machine::MachineDocument;
 use crate::data::process::ProcessIdentity;
 
 /// An instance. Its state is what EC2 shows; `runtime` is what the data plane knows.
@@ -22,6 +25,9 @@ pub(crate) struct Instance {
     /// Why it is in this state: `Client.UserInitiatedShutdown`, `Server.InternalError`…
     pub(crate) reason: Option<StateReason>,
     pub(crate) image_id: String,
+    /// What the image runs, beneath what the user data says.
+    #[serde(default)]
+    pub(crate) image_machine: Option<MachineDocument>,
     pub(crate) instance_type: String,
     pub(crate) key_name: Option<String>,
     pub(crate) vpc_id: String,
@@ -122,6 +128,8 @@ pub(crate) struct BlockDevice {
 pub(crate) struct Runtime {
     /// The processes by name.
     pub(crate) services: BTreeMap<String, Service>,
+    /// Whether its first boot is over, in which it configures itself.
+    pub(crate) configured: bool,
     /// How often a reboot was asked for; the data plane restarts everything when it grows.
     pub(crate) reboots: u32,
     /// Whether the machine under it is lost: nothing of it runs, whatever its state says.
@@ -215,6 +223,12 @@ impl Instance {
             _ => return None,
         };
         Some(self.cpu_credits.as_deref().unwrap_or(own))
+    }
+
+    /// The user data as the host sees it.
+    pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
+        let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
+        STANDARD.decode(compact).unwrap_or_default()
     }
 
     /// Asks the data plane to end it. Ending what is ending changes nothing.

@@ -86,6 +86,10 @@ pub(crate) struct Region {
     pub(crate) dhcp_options: String,
     pub(crate) dhcp_options_tags: Tags,
     pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
+    /// Images that were made of instances.
+    pub(crate) images: BTreeMap<String, image::Image>,
+    /// Snapshots of volumes.
+    pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
     pub(crate) instances: BTreeMap<String, instance::Instance>,
     /// Finished launches by client token.

@@ -85,7 +85,6 @@ impl<'a> Selector<'a> {
 /// A parameter that somebody else publishes for all accounts.
 fn public(region: &Region, name: &str) -> Option<Parameter> {
     let (name, image) = public_parameters(&region.name).into_iter().find(|(known, _)| known == name)?;
-    let modified = image.stock.created.parse().ok()?;
     Some(Parameter {
         name,
         kind: ParameterKind::String,
@@ -93,7 +92,7 @@ fn public(region: &Region, name: &str) -> Option<Parameter> {
         tier: "Standard".to_owned(),
         data_type: "aws:ec2:image".to_owned(),
         key_id: None,
-        versions: [(1, ParameterVersion { value: image.id, modified })].into(),
+        versions: [(1, ParameterVersion { value: image.id, modified: image.created })].into(),
         tags: Tags::new(),
     })
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::balancing::{Check, TargetGroup, TargetType};
-use crate::model::image::images;
+use crate::model::image::stock;
 use crate::model::instance::{InstanceState, Service, ServiceState, StateReason};
 use crate::model::launch_template::{LaunchData, TemplateVersion};
 use crate::model::scaling::{
@@ -36,7 +36,7 @@ impl World {
         cloud.add_missing_regions();
         let region = cloud.regions.get_mut(REGION).unwrap();
         let data = LaunchData {
-            image_id: Some(images(REGION)[0].id.clone()),
+            image_id: Some(stock(REGION)[0].id.clone()),
             instance_type: Some("t3.micro".to_owned()),
             ..LaunchData::default()
         };

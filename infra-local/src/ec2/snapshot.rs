@@ -1,0 +1,71 @@
+//! Snapshots of volumes: those that images start from.
+
+use super::{Ec2Operation, select};
+use crate::cloud::Cloud;
+use crate::model::image::{ImageState, Snapshot};
+use crate::model::{ACCOUNT, Region, tags};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::reads("DescribeSnapshots", describe, &[&["SnapshotId.N", "Owner.N", "RestorableBy.N"], FILTERS, PAGES]),
+    Operation::writes("DeleteSnapshot", delete, &[&["SnapshotId"]]),
+];
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let mut snapshots = select(&region.snapshots, &params.texts("SnapshotId"), "InvalidSnapshot.NotFound", "snapshot")?;
+    // All of them are this account's.
+    for list in ["Owner", "RestorableBy"] {
+        let accounts = params.texts(list);
+        snapshots
+            .retain(|_| accounts.is_empty() || accounts.iter().any(|account| account == "self" || account == ACCOUNT));
+    }
+    let fields: &[Field<Snapshot>] = &[
+        ("snapshot-id", |snapshot| vec![snapshot.id.clone()]),
+        ("volume-id", |snapshot| vec![snapshot.volume_id.clone()]),
+        ("volume-size", |snapshot| vec![snapshot.size_gib.to_string()]),
+        ("description", |snapshot| vec![snapshot.description.clone()]),
+        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("encrypted", |_| vec!["false".to_owned()]),
+    ];
+    let found = Filters::parse(params)?.apply(snapshots.into_iter(), fields, |snapshot| &snapshot.tags)?;
+    let page = Page::of(found, params, |snapshot| &snapshot.id)?;
+    let nodes = page.items.into_iter().map(|snapshot| render(region, snapshot));
+    Ok(Node::new().list("snapshotSet", nodes).maybe("nextToken", page.next))
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = call.input.required("SnapshotId")?;
+    if let Some(image) = region.images.values().find(|image| image.snapshot_id == id) {
+        let message = format!("The snapshot {id} is currently in use by {}", image.id);
+        return Err(ApiError::new("InvalidSnapshot.InUse", message));
+    }
+    match region.snapshots.remove(id) {
+        Some(_) => Ok(Node::success()),
+        None => Err(ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))),
+    }
+}
+
+fn render(region: &Region, snapshot: &Snapshot) -> Node {
+    let image = region.images.values().find(|image| image.snapshot_id == snapshot.id);
+    let (status, progress) = match image.map(|image| image.state) {
+        Some(ImageState::Pending) => ("pending", "0%"),
+        Some(ImageState::Failed) => ("error", "0%"),
+        Some(ImageState::Available) | None => ("completed", "100%"),
+    };
+    Node::new()
+        .with("snapshotId", &snapshot.id)
+        .with("volumeId", &snapshot.volume_id)
+        .with("status", status)
+        .with("startTime", snapshot.started)
+        .with("progress", progress)
+        .with("ownerId", ACCOUNT)
+        .with("volumeSize", snapshot.size_gib)
+        .with("description", &snapshot.description)
+        .with("encrypted", false)
+        .with("storageTier", "standard")
+        .with("tagSet", tags::set(&snapshot.tags))
+}
