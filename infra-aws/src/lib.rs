@@ -52,6 +52,7 @@
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
 //!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
+//! - [`Network`]: a VPC with a way to the internet, as a component
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
 //! - [`login`]: as whom AWS would be asked
@@ -75,6 +76,7 @@ pub mod key;
 pub mod login;
 pub mod logs;
 pub mod machine;
+mod network;
 pub mod objects;
 pub mod policies;
 mod postgres_host;
@@ -100,6 +102,7 @@ pub use autoscaling::{
 pub use client::Aws;
 pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};
 pub use ec2::{
+    baked_image::{BakedImage, BakedImageOutputs},
     default_vpc::{DefaultVpc, DefaultVpcOutputs},
     elastic_ip::{ElasticIp, ElasticIpOutputs},
     existing_vpc::{ExistingVpc, ExistingVpcOutputs},
@@ -142,6 +145,7 @@ pub use ids::{
 };
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
+pub use network::{Network, NetworkOutputs};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},
@@ -190,6 +194,7 @@ macro_rules! kinds {
 kinds! {
     resources:
         // ec2
+        BakedImage,
         ElasticIp,
         Instance,
         InternetGateway,

@@ -10,6 +10,7 @@ mod document;
 mod prepare;
 
 pub(crate) use check::problems;
+pub(crate) use cloud_init::Purpose;
 pub(crate) use prepare::{Host, prepare};
 
 use infra_core::{Input, value::Unresolved};
@@ -181,9 +182,18 @@ impl Machine {
         self.image.strip_prefix("debian-")?.parse().ok()
     }
 
-    /// The user data of a host in this region.
-    pub(crate) fn user_data(&self, region: &str) -> Result<String, Unresolved> {
-        Ok(cloud_init::user_data(&self.document()?, region))
+    /// The user data of a host in this region; none when there is nothing to do but to start.
+    pub(crate) fn user_data(&self, region: &str, purpose: Purpose) -> Result<Option<String>, Unresolved> {
+        if self.is_empty() && purpose == Purpose::Run {
+            return Ok(None);
+        }
+        Ok(Some(cloud_init::user_data(&self.document()?, region, purpose)))
+    }
+
+    /// Whether it is what the image is, and no more.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { image: _, packages, files, services, postgres, refused: _ } = self;
+        packages.is_empty() && files.is_empty() && services.is_empty() && postgres.is_none()
     }
 
     /// What user data of ours says; `None` when it is not ours.

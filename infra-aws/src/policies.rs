@@ -5,9 +5,9 @@ mod open_paths;
 pub use open_paths::open_paths;
 
 use crate::{
-    AutoScalingGroup, Certificate, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, ElasticIp, Instance,
-    InternetGateway, KeyPair, LaunchTemplate, Listener, ListenerRule, LoadBalancer, LogGroup, MetricAlarm, NatGateway,
-    Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, TargetGroup, Vpc, VpcPeering,
+    AutoScalingGroup, BakedImage, Certificate, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, ElasticIp,
+    Instance, InternetGateway, KeyPair, LaunchTemplate, Listener, ListenerRule, LoadBalancer, LogGroup, MetricAlarm,
+    NatGateway, Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, TargetGroup, Vpc, VpcPeering,
 };
 use infra_core::{
     Resource,
@@ -66,6 +66,7 @@ const TAGGED: &[&str] = &[
     SecurityGroupRule::TYPE,
     KeyPair::TYPE,
     LaunchTemplate::TYPE,
+    BakedImage::TYPE,
     AutoScalingGroup::TYPE,
     LoadBalancer::TYPE,
     TargetGroup::TYPE,

@@ -10,8 +10,9 @@ use std::fmt::Write;
 /// A PostgreSQL server on an instance of its own: a component with a security group and the instance.
 ///
 /// # Who reaches it, and how
-/// From its own region it is reached over its private address, and only the default VPC's addresses are let in. From
-/// another region it is reached over its **public** address: VPCs of two regions do not know each other's private
+/// From its own region it is reached over its private address, and only the default VPC's addresses are let in; from a
+/// network that is peered with its own, over its private address too ([`reachable_by`](Self::reachable_by)). From any
+/// other place it is reached over its **public** address: VPCs of two regions do not know each other's private
 /// addresses as long as nothing peers them, and the public addresses of the applications are not known beforehand, so
 /// the port is open to the internet. What protects the data then is the password (SCRAM-SHA-256; take a long random
 /// one) and TLS, which Debian's PostgreSQL offers and the URL demands (`sslmode=require`; the local cloud, where nothing
@@ -30,6 +31,8 @@ pub struct PostgresHost {
     key_name: Option<Input<KeyName>>,
     network: Option<(Input<VpcId>, Input<SubnetId>, Input<String>)>,
     readers: Vec<Region>,
+    clients: Vec<Input<String>>,
+    ssh_from: Option<String>,
 }
 
 /// What a [`PostgresHost`] tells.
@@ -65,6 +68,8 @@ impl PostgresHost {
             key_name: None,
             network: None,
             readers: Vec::new(),
+            clients: Vec::new(),
+            ssh_from: None,
         }
     }
 
@@ -109,6 +114,18 @@ impl PostgresHost {
         self
     }
 
+    /// Lets these private addresses in: of its own network, or of one that is peered with it.
+    pub fn reachable_by(mut self, addresses: impl Into<Input<String>>) -> Self {
+        self.clients.push(addresses.into());
+        self
+    }
+
+    /// Lets these addresses log in to the instance, on port 22; nobody else may.
+    pub fn ssh_from(mut self, addresses: impl Into<String>) -> Self {
+        self.ssh_from = Some(addresses.into());
+        self
+    }
+
     /// Declares it.
     pub fn declare(self) -> Result<PostgresHostOutputs> {
         let database = self.database.ok_or_else(|| ProgramError::from(NoDatabase(self.name.clone())))?;
@@ -128,6 +145,10 @@ impl PostgresHost {
         if !far.is_empty() {
             ingress.push(Rule::tcp(database.port).from_anywhere().describe("other regions, by public address"));
         }
+        let private = self.clients.into_iter();
+        ingress
+            .extend(private.map(|clients| Rule::tcp(database.port).from_cidr(clients).describe("private addresses")));
+        ingress.extend(self.ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")));
         let parts = self.region.component(&self.name);
         let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
         let (port, user, name) = (database.port, database.user.clone(), database.database.clone());

@@ -9,6 +9,11 @@ use tokio::time::Instant;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 /// How long "not yet consistent" is believed.
 pub(crate) const CONSISTENCY: Duration = Duration::from_mins(2);
+/// How long it may take until what was made is seen by those who look for it.
+pub(crate) fn visibility(client: &Aws) -> Duration {
+    if client.is_elsewhere() { Duration::from_secs(1) } else { Duration::from_mins(1) }
+}
+
 const SLOWEST: Duration = Duration::from_secs(5);
 
 /// Asks `question` until it answers `Some`, showing `status` meanwhile. After `deadline` it fails with

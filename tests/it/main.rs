@@ -7,6 +7,7 @@ mod balancing;
 mod crash;
 mod databases;
 mod end_to_end;
+mod images;
 mod import;
 mod network;
 mod outside;

@@ -1,11 +1,11 @@
 //! `aws:ec2:Instance`: a virtual server.
 
-use super::{encode, filter};
+use super::{encode, filter, living_profile, profile_name};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
     ids::{ImageId, InstanceId, InstanceProfileName, KeyName, SecurityGroupId, SubnetId},
-    machine::{self, Host, Machine},
+    machine::{self, Host, Machine, Purpose},
     region::{AwsResource, Region},
     tags, wait,
 };
@@ -92,13 +92,18 @@ impl Instance {
     }
 
     /// The whole request: the same whenever it is asked for, as the client token demands.
-    fn request(&self, cx: &Context<'_, Aws>, ec2: &Client) -> Result<RunInstancesFluentBuilder, ProviderError> {
+    fn request(
+        &self,
+        cx: &Context<'_, Aws>,
+        ec2: &Client,
+        purpose: Purpose,
+    ) -> Result<RunInstancesFluentBuilder, ProviderError> {
         let known = |input: &Option<Input<_>>| input.as_ref().map(Input::known).transpose();
         let image = known(&self.image)?.ok_or_else(|| {
             ProviderError::refused("the instance has no image").hint("declare it through its region: `region.add(…)`")
         })?;
-        let profile = self.instance_profile.as_ref().map(Input::known).transpose()?;
-        let profile = profile.map(|name| IamInstanceProfileSpecification::builder().name(name.as_str()).build());
+        let profile = profile_name(self.instance_profile.as_ref())?;
+        let profile = profile.map(|name| IamInstanceProfileSpecification::builder().name(name).build());
         Ok(ec2
             .run_instances()
             .client_token(cx.operation().as_str())
@@ -110,7 +115,7 @@ impl Instance {
             .set_security_group_ids(Some(self.group_ids()?).filter(|ids| !ids.is_empty()))
             .set_key_name(self.key_name.as_ref().map(Input::known).transpose()?.map(String::from))
             .set_iam_instance_profile(profile)
-            .user_data(encode(&self.machine.user_data(cx.region()?)?))
+            .set_user_data(self.machine.user_data(cx.region()?, purpose)?.as_deref().map(encode))
             .metadata_options(InstanceMetadataOptionsRequest::builder().http_tokens(HttpTokensState::Required).build())
             .tag_specifications(tags::ec2_with(cx, ResourceType::Instance, &self.tags))
             .tag_specifications(tags::ec2(cx, ResourceType::Volume)))
@@ -145,14 +150,7 @@ impl Handler for Instance {
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let request = inputs.request(cx, &ec2)?;
-        let status = "waiting until EC2 knows what the instance refers to";
-        let answer = wait::retry(cx, status, wait::CONSISTENCY, too_new, async || {
-            request.clone().send().await.context("RunInstances")
-        })
-        .await?;
-        let launched = answer.instances.unwrap_or_default().pop();
-        let launched = launched.ok_or_else(|| ProviderError::unsure("RunInstances: the answer has no instance"))?;
+        let launched = launch(cx, &ec2, inputs, Purpose::Run).await?;
         match settled(cx, &ec2, launched.instance_id().unwrap_or_default()).await {
             Ok(instance) => Ok(Created { inputs: None, ..created(&instance, inputs) }),
             Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
@@ -185,14 +183,7 @@ impl Handler for Instance {
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances")?;
-        if cx.client().readiness() == Readiness::ControlPlane {
-            return Ok(());
-        }
-        wait::until(cx, "waiting until the instance has ended", wait::PATIENCE, async || {
-            let instance = describe(&ec2, &prior.id).await?;
-            Ok(instance.is_none_or(|instance| state(&instance) == InstanceStateName::Terminated).then_some(()))
-        })
-        .await
+        ended(cx, &ec2, &prior.id).await
     }
 
     /// What it runs cannot be read back: it is declared without a machine, which counts as a change once there is one.
@@ -216,12 +207,7 @@ impl Handler for Instance {
         Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let call = ec2.describe_instances().filters(tags::ec2_filter(cx));
-                let answer = call.send().await.context("DescribeInstances")?;
-                let mut instances = answer.reservations().iter().flat_map(Reservation::instances);
-                let Some(instance) = instances.find(|instance| !is_over(instance)) else {
-                    return Ok(Found::Absent);
-                };
+                let Some(instance) = of_operation(cx, &ec2).await? else { return Ok(Found::Absent) };
                 match settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
                     Ok(instance) => Ok(Found::Found(created(&instance, inputs))),
                     Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::Absent),
@@ -230,6 +216,43 @@ impl Handler for Instance {
             })
         })
     }
+}
+
+/// Sends the request, patiently while EC2 does not know yet what it refers to.
+pub(super) async fn launch(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    inputs: &Instance,
+    purpose: Purpose,
+) -> Result<Described, ProviderError> {
+    let request = inputs.request(cx, ec2, purpose)?;
+    let status = "waiting until EC2 knows what the instance refers to";
+    let answer = wait::retry(cx, status, wait::CONSISTENCY, too_new, async || {
+        request.clone().send().await.context("RunInstances")
+    })
+    .await?;
+    let launched = answer.instances.unwrap_or_default().pop();
+    launched.ok_or_else(|| ProviderError::unsure("RunInstances: the answer has no instance"))
+}
+
+/// The living instance that this operation has launched.
+pub(super) async fn of_operation(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
+    let call = ec2.describe_instances().filters(tags::ec2_filter(cx));
+    let answer = call.send().await.context("DescribeInstances")?;
+    let mut instances = answer.reservations().iter().flat_map(Reservation::instances);
+    Ok(instances.find(|instance| !is_over(instance)).cloned())
+}
+
+/// Waits until an instance that was told to end has done so.
+pub(super) async fn ended(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<(), ProviderError> {
+    if cx.client().readiness() == Readiness::ControlPlane {
+        return Ok(());
+    }
+    wait::until(cx, "waiting until the instance has ended", wait::PATIENCE, async || {
+        let instance = describe(ec2, id).await?;
+        Ok(instance.is_none_or(|instance| state(&instance) == InstanceStateName::Terminated).then_some(()))
+    })
+    .await
 }
 
 /// Whether EC2 may not have heard yet of something that was made just before.
@@ -254,7 +277,7 @@ async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Descri
     .await
 }
 
-async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
+pub(super) async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
     let answer = ec2.describe_instances().instance_ids(id).send().await.context("DescribeInstances");
     let reservations = found(answer)?.and_then(|answer| answer.reservations).unwrap_or_default();
     Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).next())
@@ -270,12 +293,12 @@ fn gone(id: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone"))
 }
 
-fn state(instance: &Described) -> InstanceStateName {
+pub(super) fn state(instance: &Described) -> InstanceStateName {
     let state = instance.state().and_then(|state| state.name());
     state.cloned().unwrap_or(InstanceStateName::Pending)
 }
 
-fn is_over(instance: &Described) -> bool {
+pub(super) fn is_over(instance: &Described) -> bool {
     matches!(state(instance), InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
 }
 
@@ -305,7 +328,7 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
             groups.into_iter().map(|id| SecurityGroupId::from(id).into()).collect()
         },
         key_name: instance.key_name().map(|name| KeyName::from(name).into()),
-        instance_profile: profile.map(|name| InstanceProfileName::from(name).into()),
+        instance_profile: living_profile(profile, recorded.instance_profile.as_ref()),
         machine: recorded.machine.clone(),
         tags: tags::ec2_own(instance.tags(), &recorded.tags),
     };

@@ -1,11 +1,11 @@
 //! `aws:ec2:LaunchTemplate`: what the instances of a group are like.
 
-use super::{decode, encode};
+use super::{baked_image::BakedImageOutputs, decode, encode, living_profile, profile_name};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
     ids::{ImageId, InstanceProfileName, KeyName, LaunchTemplateId, LaunchTemplateVersion, SecurityGroupId},
-    machine::{self, Host, Machine},
+    machine::{self, Host, Machine, Purpose},
     region::{AwsResource, Region},
     tags,
 };
@@ -79,6 +79,15 @@ impl LaunchTemplate {
         }
     }
 
+    /// Hosts of an image, which run what it holds.
+    pub fn of_image(instance_type: impl Into<String>, image: &BakedImageOutputs) -> Self {
+        Self {
+            image: Some(image.id.clone()),
+            instance_profile: Some(image.instance_profile.clone()),
+            ..Self::new(instance_type)
+        }
+    }
+
     fn template_name(&self, cx: &Context<'_, Aws>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(128))
     }
@@ -87,10 +96,8 @@ impl LaunchTemplate {
         let image = self.image.as_ref().ok_or_else(|| {
             ProviderError::refused("the template has no image").hint("declare it through its region: `region.add(…)`")
         })?;
-        let profile =
-            self.instance_profile.as_ref().map(Input::known).transpose()?.map(|name| {
-                LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name.as_str()).build()
-            });
+        let profile = profile_name(self.instance_profile.as_ref())?
+            .map(|name| LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name(name).build());
         let groups = self.security_groups.iter().map(|group| group.known().map(String::from));
         let tokens = LaunchTemplateHttpTokensState::Required;
         Ok(RequestLaunchTemplateData::builder()
@@ -99,7 +106,7 @@ impl LaunchTemplate {
             .set_security_group_ids(Some(groups.collect::<Result<Vec<_>, _>>()?).filter(|ids| !ids.is_empty()))
             .set_key_name(self.key_name.as_ref().map(Input::known).transpose()?.map(String::from))
             .set_iam_instance_profile(profile)
-            .user_data(encode(&self.machine.user_data(region)?))
+            .set_user_data(self.machine.user_data(region, Purpose::Run)?.as_deref().map(encode))
             .metadata_options(LaunchTemplateInstanceMetadataOptionsRequest::builder().http_tokens(tokens).build())
             .build())
     }
@@ -278,11 +285,11 @@ fn outputs(template: &Described) -> LaunchTemplateOutputs {
 
 fn inputs(template: &Described, version: &DescribedVersion, recorded: &LaunchTemplate, region: &str) -> LaunchTemplate {
     let data = version.launch_template_data();
-    let user_data = data.and_then(|data| data.user_data()).and_then(decode).unwrap_or_default();
-    let machine = if recorded.machine.user_data(region).is_ok_and(|own| own == user_data) {
+    let user_data = data.and_then(|data| data.user_data()).and_then(decode);
+    let machine = if recorded.machine.user_data(region, Purpose::Run).is_ok_and(|own| own == user_data) {
         recorded.machine.clone()
     } else {
-        Machine::from_user_data(&user_data).unwrap_or_else(Machine::debian)
+        user_data.as_deref().and_then(Machine::from_user_data).unwrap_or_else(Machine::debian)
     };
     let groups = data.map(ResponseLaunchTemplateData::security_group_ids).unwrap_or_default();
     LaunchTemplate {
@@ -291,9 +298,10 @@ fn inputs(template: &Described, version: &DescribedVersion, recorded: &LaunchTem
         image: data.and_then(|data| data.image_id()).map(|id| ImageId::from(id).into()),
         security_groups: groups.iter().map(|id| SecurityGroupId::from(id.as_str()).into()).collect(),
         key_name: data.and_then(|data| data.key_name()).map(|name| KeyName::from(name).into()),
-        instance_profile: data
-            .and_then(|data| data.iam_instance_profile()?.name())
-            .map(|name| InstanceProfileName::from(name).into()),
+        instance_profile: living_profile(
+            data.and_then(|data| data.iam_instance_profile()?.name()),
+            recorded.instance_profile.as_ref(),
+        ),
         machine,
         tags: tags::ec2_own(template.tags(), &recorded.tags),
     }

@@ -1,5 +1,6 @@
 //! Elastic Compute Cloud.
 
+pub mod baked_image;
 pub mod default_vpc;
 pub mod elastic_ip;
 pub mod existing_vpc;
@@ -19,10 +20,14 @@ pub mod vpc;
 pub mod vpc_peering;
 pub mod zones;
 
-use crate::{client::Aws, error::AwsError, wait};
+use crate::{client::Aws, error::AwsError, ids::InstanceProfileName, wait};
 use aws_sdk_ec2::config::{Builder, Config, retry::RetryConfig};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use infra_core::provider::{Context, Problem};
+use infra_core::{
+    Input,
+    provider::{Context, Problem},
+    value::Unresolved,
+};
 
 /// A filter of the Describe calls.
 fn filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
@@ -58,6 +63,23 @@ fn range_problem(property: &str, range: &str) -> Option<Problem> {
                 .map(|problem| problem.hint("AWS takes IPv4 ranges from /16 to /28"))
         }
         Some(_) => None,
+    }
+}
+
+/// The profile that instances get; an empty name stands for none.
+fn profile_name(declared: Option<&Input<InstanceProfileName>>) -> Result<Option<String>, Unresolved> {
+    let name = declared.map(Input::known).transpose()?;
+    Ok(name.filter(|name| !name.as_str().is_empty()).map(String::from))
+}
+
+/// The profile that lives, in the words of what is recorded where both say that there is none.
+fn living_profile(
+    living: Option<&str>,
+    recorded: Option<&Input<InstanceProfileName>>,
+) -> Option<Input<InstanceProfileName>> {
+    match living {
+        Some(name) => Some(InstanceProfileName::from(name).into()),
+        None => recorded.filter(|name| name.known().is_ok_and(|name| name.as_str().is_empty())).cloned(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What cannot work, said in the preview.
 
-use super::{Architecture, File, Machine, Service, cloud_init};
+use super::{Architecture, File, Machine, Purpose, Service, cloud_init};
 use infra_core::provider::Problem;
 use std::collections::BTreeSet;
 
@@ -20,9 +20,10 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
     }
     problems.extend(check_sharing(machine));
     // The longest region names have 14 characters.
-    if let Ok(length) = machine.user_data("ap-southeast-99").map(|text| text.len())
-        && length > cloud_init::LONGEST
+    if let Ok(Some(text)) = machine.user_data("ap-southeast-99", Purpose::Run)
+        && text.len() > cloud_init::LONGEST
     {
+        let length = text.len();
         let message = format!("its user data has {length} bytes, and EC2 takes up to {}", cloud_init::LONGEST);
         problems.push(Problem::new("machine", message).hint("let a service fetch its larger files itself"));
     }

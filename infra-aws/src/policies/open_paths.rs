@@ -1,8 +1,8 @@
 //! Whether what is declared to talk to each other may do so.
 
 use crate::{
-    AutoScalingGroup, Instance, LaunchTemplate, Listener, LoadBalancer, Parameter, Rule, Scheme, SecurityGroup,
-    SecurityGroupRule, TargetGroup, ec2::security_group_rule::Direction,
+    AutoScalingGroup, BakedImage, Instance, LaunchTemplate, Listener, LoadBalancer, Parameter, Rule, Scheme,
+    SecurityGroup, SecurityGroupRule, TargetGroup, ec2::security_group_rule::Direction,
 };
 use infra_core::{
     Resource,
@@ -108,7 +108,8 @@ impl<'a> World<'a> {
         let instances = self.of_kind::<Instance>().map(|(declared, it)| (declared, it.security_groups.len()));
         templates.chain(instances).flat_map(move |(user, groups)| {
             // Secrets reach a host through parameters.
-            let parameters = self.used::<Parameter>(user).flat_map(move |it| self.used::<Instance>(it));
+            let images = self.used::<BakedImage>(user).flat_map(move |it| self.used::<Parameter>(it));
+            let parameters = self.used::<Parameter>(user).chain(images).flat_map(move |it| self.used::<Instance>(it));
             let servers = self.used::<Instance>(user).chain(parameters).filter(move |server| server.urn != user.urn);
             servers.filter_map(move |server| {
                 let instance = server.resource::<Instance>()?;

@@ -258,17 +258,26 @@ impl<C> Context<'_, C> {
         self.reporter.status(message.into());
     }
 
-    /// Writes down a point that recovery needs to know, durably.
+    /// Writes down a point that recovery needs to know, durably. It may hold key material, so all of it is kept as
+    /// secret.
     pub async fn progress<T: serde::Serialize + Sync>(&self, value: &T) -> Result<(), ProviderError> {
-        let json = serde_json::to_value(value).map_err(|error| ProviderError::refused(error.to_string()))?;
-        // What an operation writes down on its way may hold key material, so all of it is kept as secret.
-        self.reporter.progress(Value::from_json(json).into_secret()).await
+        self.reporter.progress(as_value(value)?.into_secret()).await
+    }
+
+    /// The same for what is no secret, such as the id of a part that has been made.
+    pub async fn milestone<T: serde::Serialize + Sync>(&self, value: &T) -> Result<(), ProviderError> {
+        self.reporter.progress(as_value(value)?).await
     }
 
     /// What an earlier, interrupted run of the same operation wrote down.
     pub fn earlier<T: serde::de::DeserializeOwned>(&self) -> Vec<T> {
         self.earlier.iter().filter_map(|value| serde_json::from_value(value.to_json()).ok()).collect()
     }
+}
+
+fn as_value<T: serde::Serialize>(value: &T) -> Result<Value, ProviderError> {
+    let json = serde_json::to_value(value).map_err(|error| ProviderError::refused(error.to_string()))?;
+    Ok(Value::from_json(json))
 }
 
 /// Turns "there is no such thing" into `None`.
