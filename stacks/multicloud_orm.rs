@@ -1,5 +1,7 @@
 //! The Tasks application behind a load balancer in us-east-1, its PostgreSQL host in us-east-2.
 //!
+//! Each has a network of its own; the two are peered, and the database lets in the application's network alone.
+//!
 //! | configuration | default | what it sets |
 //! |---|---|---|
 //! | `instanceType` | `t3.micro` | the type of every instance |
@@ -7,11 +9,12 @@
 //! | `applicationPort` | 8080 | where the application listens |
 //! | `logLevel` | `info` | how much the application logs |
 //! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
+//! | `sshFrom` | nobody | the addresses that may log in to the hosts, such as `203.0.113.7/32` |
 //! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
 
 use infra_aws::{
-    self as aws, AutoScalingGroup, DefaultVpc, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, PostgresHost,
-    Rule, ScalingPolicy, SecurityGroup, Service, TargetGroup,
+    self as aws, AutoScalingGroup, BakedImage, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, Network,
+    PostgresHost, Rule, ScalingPolicy, SecurityGroup, Service, TargetGroup,
 };
 use infra_core::{Config, Result, Stack, output_format, random::Password};
 
@@ -26,18 +29,30 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let default_port: u16 = if stack.target().is_local() { 8080 } else { 80 };
     let listener_port = config.get_or("listenerPort", default_port)?;
 
+    let ssh_from: Option<String> = config.get("sshFrom")?;
+
+    // A network in each region, and the way between them.
+    let mut network = Network::new(&virginia, "network", "10.1.0.0/16", 2)?;
+    let mut database_network = Network::new(&ohio, "database-network", "10.2.0.0/16", 1)?;
+    network.peer_with(&mut database_network);
+    let (network, database_network) = (network.declare(), database_network.declare());
+    let (virginia, ohio) = (network.region, database_network.region);
+
     // The database, in Ohio.
     let database_key = ohio.add("database-key", KeyPair::generated());
     let password = stack.add("database-password", Password::of_length(32));
-    let database = PostgresHost::new(&ohio, "database")
+    let mut database = PostgresHost::new(&ohio, "database")
         .instance_type(instance_type.clone())
         .database("tasks", "cloud", password.value)
         .key_name(database_key.name)
-        .reachable_from(&virginia)
-        .declare()?;
+        .network(database_network.vpc_id, database_network.subnets.index(0), database_network.cidr)
+        .reachable_by(network.cidr);
+    if let Some(addresses) = &ssh_from {
+        database = database.ssh_from(addresses);
+    }
+    let database = database.declare()?;
 
     // What the application may be reached by, in Virginia.
-    let network = virginia.lookup(DefaultVpc);
     let application_key = virginia.add("application-key", KeyPair::generated());
     let balancer_access = virginia.add(
         "balancer-access",
@@ -51,12 +66,14 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         "application-access",
         SecurityGroup {
             description: "The balancer may use the instances".into(),
-            ingress: vec![Rule::tcp(application_port).from_group(&balancer_access.id)],
+            ingress: std::iter::once(Rule::tcp(application_port).from_group(&balancer_access.id))
+                .chain(ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")))
+                .collect(),
             ..SecurityGroup::in_vpc(network.vpc_id.clone())
         },
     );
 
-    // The application: what a host runs, and how to launch one.
+    // The application: what a host runs, an image that holds it, and how to launch one.
     let tasks = Machine::debian().service(
         Service::cargo_bin("tasks")
             .env("DATABASE_URL", database.url)
@@ -64,13 +81,16 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
             .listen(application_port)
             .health("/healthz"),
     );
+    let image = virginia.add(
+        "application-image",
+        BakedImage { subnet: Some(network.subnets.index(0)), ..BakedImage::new(instance_type.clone(), tasks) },
+    );
     let template = virginia.add(
         "application",
         LaunchTemplate {
             key_name: Some(application_key.name.clone()),
             security_groups: vec![application_access.id.clone()],
-            machine: tasks,
-            ..LaunchTemplate::new(instance_type)
+            ..LaunchTemplate::of_image(instance_type, &image)
         },
     );
 

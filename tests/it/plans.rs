@@ -13,6 +13,16 @@ fn the_plans_of_a_stack() {
     };
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
+      + Vpc network/vpc  us-east-1
+      + InternetGateway network/gateway  us-east-1
+      + Subnet network/subnet-0  us-east-1
+      + Subnet network/subnet-1  us-east-1
+      + Vpc database-<suffix>/vpc  us-east-2
+      + InternetGateway database-<suffix>/gateway  us-east-2
+      + Subnet database-<suffix>/subnet-0  us-east-2
+      + VpcPeering network/peering-us-east-2-database-<suffix>  us-east-1
+      + RouteTable network/routes  us-east-1
+      + RouteTable database-<suffix>/routes  us-east-2
       + KeyPair database-key  us-east-2
       + Password database-password
       + SecurityGroup database/access  us-east-2
@@ -25,9 +35,10 @@ fn the_plans_of_a_stack() {
       + SecurityGroup application-access  us-east-1
       + Bucket artifacts-us-east-1  us-east-1
       + BucketObject artifact-tasks-us-east-1  us-east-1
-      + Parameter application/tasks-database-url  us-east-1
-      + Role application/role  us-east-1
-      + InstanceProfile application/profile  us-east-1
+      + Parameter application-image/tasks-database-url  us-east-1
+      + Role application-image/role  us-east-1
+      + InstanceProfile application-image/profile  us-east-1
+      + BakedImage application-image  us-east-1
       + LaunchTemplate application  us-east-1
       + LoadBalancer balancer  us-east-1
       + TargetGroup targets  us-east-1
@@ -35,7 +46,7 @@ fn the_plans_of_a_stack() {
       + AutoScalingGroup group  us-east-1
       + ScalingPolicy scale-on-cpu  us-east-1
 
-    21 to create
+    32 to create
 
     Outputs
       application_private_key  (known after apply)
@@ -49,7 +60,7 @@ fn the_plans_of_a_stack() {
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
 
-    21 unchanged
+    32 unchanged
 
     Outputs
       application_private_key  [secret]
@@ -67,7 +78,7 @@ fn the_plans_of_a_stack() {
       ~ Listener listener  us-east-1
           ~ port: 8080 => 8088
 
-    19 unchanged, 2 to update
+    30 unchanged, 2 to update
 
     Outputs
       application_private_key  [secret]
@@ -82,8 +93,11 @@ fn the_plans_of_a_stack() {
       ~ SecurityGroup application-access  us-east-1
           ~ ingress[0].from_port: 8080 => 8081
           ~ ingress[0].to_port: 8080 => 8081
+      ± BakedImage application-image  us-east-1
+          ~ machine.services[0].listen: 8080 => 8081  (forces replacement)
       ~ LaunchTemplate application  us-east-1
-          ~ machine.services[0].listen: 8080 => 8081
+          ~ image: "ami-<id>" => (known after apply)
+          ~ instance_profile: "application-image-profile-<suffix>" => (known after apply)
       ± TargetGroup targets  us-east-1
           ~ port: 8080 => 8081  (forces replacement)
       ~ Listener listener  us-east-1
@@ -92,7 +106,7 @@ fn the_plans_of_a_stack() {
           ~ targets[0]: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
           ~ template.version: 1 => (known after apply)
 
-    16 unchanged, 4 to update, 1 to replace
+    26 unchanged, 4 to update, 2 to replace
 
     Outputs
       application_private_key  [secret]
