@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
-use crate::model::Region;
 use crate::model::faults::{Faults, RequestFault, Symptom};
 use crate::model::instance::InstanceState;
+use crate::model::{Region, Tags};
 use crate::wire::{ApiError, Protocol};
 
 /// A fault to be injected.
@@ -212,10 +212,8 @@ impl Shared {
 
     fn kill_instance(&self, wanted: &str) -> Result<String, FaultError> {
         let processes = self.write(|cloud| {
-            let instances = cloud.regions.values_mut().flat_map(|region| region.instances.values_mut());
-            let mut running = instances.filter(|instance| !instance.state.is_ending());
-            let found = running
-                .find(|instance| instance.id == wanted || instance.tags.get("Name").is_some_and(|name| name == wanted));
+            let found = cloud.running_instance(wanted);
+            let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.instances.get_mut(&id));
             let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
             instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the machine is lost");
             let services = instance.runtime.services.values();
@@ -251,6 +249,15 @@ impl Cloud {
     pub(crate) fn describe_faults(&self) -> Vec<String> {
         let lost = self.regions.values().flat_map(|region| &region.lost_zones);
         lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).collect()
+    }
+
+    /// Region and id of the instance with this id or name.
+    fn running_instance(&self, wanted: &str) -> Option<(String, String)> {
+        let all = self.regions.values().flat_map(|region| region.instances.values().map(move |it| (region, it)));
+        let mut running = all.filter(|(_, instance)| !instance.state.is_ending());
+        let named = |tags: &Tags| tags.get("Name").is_some_and(|name| name == wanted);
+        let (region, instance) = running.find(|(_, instance)| instance.id == wanted || named(&instance.tags))?;
+        Some((region.name.clone(), instance.id.clone()))
     }
 
     fn running_in(&self, zone: &str) -> usize {

@@ -193,14 +193,14 @@ impl Server {
         let path = request.uri().path().to_owned();
         let (request, remains) = body::share(request);
         let done = self.dispatch(request, &request_id).await;
-        let milliseconds = began.elapsed().as_millis() as u64;
+        let microseconds = began.elapsed().as_micros() as u64;
         let Done { answer: Some(mut answer), operation } = done else {
-            tracing::info!(%method, path, operation = done.operation, request_id, milliseconds, "the answer is dropped");
+            tracing::info!(%method, path, operation = done.operation, request_id, microseconds, "the answer is dropped");
             return Err(Lost);
         };
         remains.settle(&mut answer).await;
         let status = answer.status().as_u16();
-        tracing::debug!(%method, path, operation, request_id, status, milliseconds, "request");
+        tracing::debug!(%method, path, operation, request_id, status, microseconds, "request");
         Ok(answer)
     }
 

@@ -162,7 +162,8 @@ async fn nothing_is_silently_dropped() {
 async fn a_dry_run_and_a_failed_request_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let before = std::fs::read(directory.path().join("cloud.json")).unwrap();
+    let files = || ["cloud.json", "cloud.journal"].map(|name| std::fs::read(directory.path().join(name)).unwrap());
+    let before = files();
     let create =
         [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d"), ("DryRun", "true")];
     let (status, answer) = ec2(&cloud, &create).await;
@@ -182,7 +183,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
     ];
     let (_, answer) = ec2(&cloud, &authorize).await;
     assert_eq!(element(&answer, "Code"), "InvalidPermission.Duplicate");
-    assert_eq!(std::fs::read(directory.path().join("cloud.json")).unwrap(), before);
+    assert_eq!(files(), before);
     cloud.shutdown().await;
 }
 

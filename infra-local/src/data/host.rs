@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -45,7 +46,8 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(shared: Shared, region: String, id: String, phase: PhaseWatch) -> Host {
         let directory = console::directory(shared.directory(), &id);
-        let changes = shared.changes();
+        let places: [&[&str]; 2] = [&["regions", &region, "instances", &id], &["regions", &region, "lost_zones"]];
+        let changes = shared.changes_below(&places);
         Host { shared, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
     }
 
@@ -290,8 +292,8 @@ impl Host {
         });
     }
 
-    fn instance(&self) -> Option<Instance> {
-        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.get(&self.id).cloned())
+    fn instance(&self) -> Option<Arc<Instance>> {
+        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.share(&self.id))
     }
 
     fn change(&self, change: impl FnOnce(&mut Instance)) {

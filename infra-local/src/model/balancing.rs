@@ -18,6 +18,14 @@ pub(crate) struct Balancing {
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
 }
 
+super::changes::record_by_field!(Balancing {
+    whole: [],
+    maps: [load_balancers, listeners, target_groups],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
 /// An application balancer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LoadBalancer {
