@@ -1,119 +1,20 @@
 //! A local cloud in this process, driven over HTTP the way an AWS client would.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod support;
+
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use infra_local::{Fault, InstanceStatus, LocalCloud, Options, Requests, ServiceStatus, StartError, daemon};
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use infra_local::{Fault, LocalCloud, Options, Requests, StartError, daemon};
 
-/// Sends one signed request and returns status and body.
-async fn send(
-    cloud: &LocalCloud,
-    service: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> (u16, String) {
-    let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
-    let signature =
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("{}{path}", cloud.endpoint()))
-        .header("authorization", signature)
-        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request.body(Full::new(Bytes::copy_from_slice(body))).unwrap()).await.unwrap();
-    let status = answer.status().as_u16();
-    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
-}
-
-async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, String) {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    send(cloud, "ec2", Method::POST, "/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes())
-        .await
-}
-
-/// The text of the first element with this name.
-fn element(xml: &str, name: &str) -> String {
-    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
-    rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
-}
-
-async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "it did not happen within 30 s");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn instance(cloud: &LocalCloud, id: &str) -> InstanceStatus {
-    let status = cloud.status().await;
-    status.regions["us-east-1"].instances.iter().find(|instance| instance.id == id).unwrap().clone()
-}
-
-async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u32>) -> ServiceStatus {
-    eventually(async || {
-        let service = instance(cloud, id).await.services.first().cloned()?;
-        (service.pid.is_some() && service.pid != not).then_some(service)
-    })
-    .await
-}
-
-/// Launches an instance with one service that is this shell script.
-async fn launch(cloud: &LocalCloud, script: &str) -> String {
-    send(cloud, "s3", Method::PUT, "/programs", &[], b"").await;
-    let (status, text) = send(cloud, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
-    assert_eq!(status, 200, "{text}");
-    let machine = serde_json::json!({
-        "machine": 1, "image": "debian-12",
-        "services": [{
-            "name": "service",
-            "artifact": {"bucket": "programs", "key": "service", "sha256": hex::encode(Sha256::digest(script))},
-        }],
-    });
-    let file = serde_json::json!({"path": "/etc/infra/machine.json", "content": machine.to_string()});
-    let user_data = format!("#cloud-config\n{}", serde_json::json!({"write_files": [file]}));
-    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
-    let (status, answer) = ec2(
-        cloud,
-        &[
-            ("Action", "RunInstances"),
-            ("ImageId", &element(&images, "imageId")),
-            ("InstanceType", "t3.micro"),
-            ("MinCount", "1"),
-            ("MaxCount", "1"),
-            ("UserData", &STANDARD.encode(user_data)),
-        ],
-    )
-    .await;
-    assert_eq!(status, 200, "{answer}");
-    element(&answer, "instanceId")
-}
-
-fn lives(pid: u32) -> bool {
-    // A zombie of ours is no longer alive.
-    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
-}
+use support::{ec2, element, eventually, instance, launch, lives, running_service, send};
 
 const WAITS: &str = "#!/bin/sh\nexec sleep 600\n";
 
