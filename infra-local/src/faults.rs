@@ -107,12 +107,19 @@ pub enum FaultError {
 /// What goes wrong with one request.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    pub(crate) latency: Duration,
+    latency: Duration,
     pub(crate) drop_answer: bool,
     symptom: Option<Symptom>,
 }
 
 impl Trouble {
+    /// Waits as long as was asked for. No time at all is not even a turn of the clock, which is a millisecond.
+    pub(crate) async fn delay(&self) {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+    }
+
     /// The error that is answered instead of doing anything.
     pub(crate) fn error(&self, protocol: Protocol) -> Option<ApiError> {
         let error = |code, message: &str, status| Some(ApiError::new(code, message).with_status(status));

@@ -233,7 +233,7 @@ impl Server {
         let name = asked.operation(service);
         let operation = format!("{}:{name}", scope.service);
         let trouble = self.shared.trouble(&operation);
-        tokio::time::sleep(trouble.latency).await;
+        trouble.delay().await;
         let outcome = match trouble.error(protocol) {
             Some(error) => Err(error),
             None => match service {
@@ -254,7 +254,7 @@ impl Server {
     async fn object_store(&self, signed: &Signed, head: Parts, body: RequestBody, request_id: &str) -> Done {
         let operation = format!("s3:{}", head.method);
         let trouble = self.shared.trouble(&operation);
-        tokio::time::sleep(trouble.latency).await;
+        trouble.delay().await;
         let payload = head.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
         let payload = payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD).to_owned();
         let identity = match trouble.error(Protocol::RestXml) {
