@@ -236,8 +236,8 @@ impl Shared {
 
     fn lose_zone(&self, zone: &str) -> Result<String, FaultError> {
         self.change_zone(zone, |lost| lost.insert(zone.to_owned()))?;
-        let running = self.read(|cloud| cloud.running_in(zone));
-        Ok(format!("the zone {zone} is lost, with {running} instances"))
+        let (running, databases) = self.read(|cloud| (cloud.running_in(zone), cloud.databases_in(zone)));
+        Ok(format!("the zone {zone} is lost, with {running} instances and {databases} databases"))
     }
 
     fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
@@ -246,6 +246,10 @@ impl Shared {
             let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));
             let region = region.ok_or_else(|| FaultError::NoZone { zone: zone.to_owned(), known: known.join(", ") })?;
             change(&mut region.lost_zones);
+            // Databases there serve nobody from this moment on, and take nobody's place.
+            let lost = &region.lost_zones;
+            let instances = region.databases.instances.values_mut();
+            instances.filter(|one| lost.contains(&one.zone)).for_each(|one| one.runtime.ready = false);
             Ok(())
         })
     }
@@ -265,6 +269,11 @@ impl Cloud {
         let named = |tags: &Tags| tags.get("Name").is_some_and(|name| name == wanted);
         let (region, instance) = running.find(|(_, instance)| instance.id == wanted || named(&instance.tags))?;
         Some((region.name.clone(), instance.id.clone()))
+    }
+
+    fn databases_in(&self, zone: &str) -> usize {
+        let databases = self.regions.values().flat_map(|region| region.databases.instances.values());
+        databases.filter(|instance| instance.zone == zone).count()
     }
 
     fn running_in(&self, zone: &str) -> usize {

@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -275,6 +276,61 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
     assert_eq!(application.processes().await, processes, "what runs is adopted, and nothing else is started");
     cloud.shutdown().await;
     eventually(async || processes.values().all(|pid| !lives(*pid)).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_go_with_their_zone_and_others_take_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    // The server runs as a user of its own.
+    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
+    let asked = Application { endpoint: cloud.endpoint(), url: String::new() };
+    let owner = [("MasterUsername", "cloud"), ("MasterUserPassword", "correct-horse")];
+    let cluster = [("DBClusterIdentifier", "cluster"), ("Engine", "aurora-postgresql")];
+    asked.ask("rds", "CreateDBCluster", &[&cluster[..], &owner].concat()).await;
+    for (id, zone) in [("one", "us-east-1a"), ("two", "us-east-1b")] {
+        let member = [("DBInstanceIdentifier", id), ("DBInstanceClass", "db.t3.medium"), ("AvailabilityZone", zone)];
+        asked.ask("rds", "CreateDBInstance", &[&cluster[..], &member].concat()).await;
+    }
+    let alone = [
+        ("DBInstanceIdentifier", "alone"),
+        ("DBInstanceClass", "db.t3.micro"),
+        ("Engine", "postgres"),
+        ("AllocatedStorage", "20"),
+        ("MultiAZ", "true"),
+    ];
+    asked.ask("rds", "CreateDBInstance", &[&alone[..], &owner].concat()).await;
+    // The writer, and state and role of each.
+    let look = async || {
+        let status = asked.status().await;
+        let writer = status.database_clusters[0].writer.clone();
+        let each = status.databases.into_iter().map(|it| (it.id, (it.state, it.role, it.pid.is_some(), it.zone)));
+        (writer, each.collect::<BTreeMap<_, _>>())
+    };
+    let available = async |writer: &str| {
+        eventually(async || {
+            let (found, databases) = look().await;
+            let up = databases.values().all(|(state, _, runs, _)| state == "available" && *runs);
+            (found.as_deref() == Some(writer) && up).then_some(databases)
+        })
+        .await
+    };
+    let before = available("one").await;
+    assert_eq!(before["two"].1, "standby");
+
+    cloud.inject(&Fault::LoseZone { zone: "us-east-1a".to_owned() }).unwrap();
+    let lost = eventually(async || {
+        let (writer, databases) = look().await;
+        let (one, two, alone) = (&databases["one"], &databases["two"], &databases["alone"]);
+        let taken = writer.as_deref() == Some("two") && two.0 == "available" && two.1 == "primary";
+        (taken && one.0 == "impaired" && !one.2 && alone.0 == "available" && alone.2).then(|| databases.clone())
+    })
+    .await;
+    assert_ne!(lost["alone"].3, "us-east-1a", "what has a second zone goes on there");
+
+    cloud.inject(&Fault::RestoreZone { zone: "us-east-1a".to_owned() }).unwrap();
+    assert_eq!(available("two").await["one"].1, "standby");
+    cloud.shutdown().await;
 }
 
 /// Writes parameters one after another and counts those that were answered.
