@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use crate::data::address::AddressBlock;
 use crate::data::balancers::Traffic;
 pub(crate) use crate::model::Cloud;
+use crate::model::REGIONS;
 use crate::model::changes::Record;
 use crate::s3::Objects;
 use journal::Journal;
@@ -53,9 +54,12 @@ impl Shared {
     /// Loads what is in the directory, or begins an empty cloud.
     pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
         let (mut journal, found) = Journal::open(directory)?;
-        let mut cloud = found.unwrap_or_default();
+        let found = found.unwrap_or_default();
+        let mut cloud = found.clone();
         cloud.add_missing_regions();
-        journal.fold(&cloud)?;
+        if !journal.is_folded() || !Record::of(&cloud, &found).places().is_empty() {
+            journal.fold(&cloud)?;
+        }
         Ok(Shared(Arc::new(Inner {
             cloud: Mutex::new(cloud),
             journal: Mutex::new(journal),
@@ -129,6 +133,12 @@ impl Shared {
     /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "instances"]`.
     pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         self.0.topics.subscribe(places)
+    }
+
+    /// Becomes ready after changes of any instance.
+    pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
+        let places = REGIONS.iter().map(|(region, _)| ["regions", region, "instances"]);
+        self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>())
     }
 
     /// Puts the whole state into one file that people can read.

@@ -34,16 +34,27 @@ impl Journal {
     pub(super) fn open(directory: &Path) -> io::Result<(Journal, Option<Cloud>)> {
         let (snapshot, journal) = (directory.join(SNAPSHOT), directory.join(JOURNAL));
         let lines = File::options().append(true).create(true).mode(0o600).open(&journal)?;
-        let cloud = match std::fs::read(&snapshot) {
-            Ok(bytes) => Some(read(&bytes, &std::fs::read(&journal)?).map_err(|error| {
-                let path = snapshot.display();
-                let text = format!("{path} is not a state of this version: {error}; `local reset` begins a new one");
-                io::Error::new(io::ErrorKind::InvalidData, text)
-            })?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let bytes = match std::fs::read(&snapshot) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: 0, intact: false }, None));
+            }
             Err(error) => return Err(error),
         };
-        Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: 0, intact: false }, cloud))
+        let written = std::fs::read(&journal)?;
+        let cloud = read(&bytes, &written).map_err(|error| {
+            let path = snapshot.display();
+            let text = format!("{path} is not a state of this version: {error}; `local reset` begins a new one");
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        })?;
+        // A last line that is not whole must not stand before another.
+        let intact = written.is_empty();
+        Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: bytes.len() as u64, intact }, Some(cloud)))
+    }
+
+    /// Whether the snapshot alone holds what was read.
+    pub(super) fn is_folded(&self) -> bool {
+        self.intact && self.bytes == 0
     }
 
     /// Writes down how `cloud` came about.

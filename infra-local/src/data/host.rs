@@ -57,7 +57,9 @@ impl Host {
         self.reboots = instance.runtime.reboots;
         self.units = self.plan(&instance);
         // The user data may have changed while the instance was stopped.
-        self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        if instance.runtime.services.keys().any(|name| !self.units.contains_key(name)) {
+            self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        }
         loop {
             match self.phase.now() {
                 Phase::Running => {}
@@ -321,7 +323,11 @@ fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce
 }
 
 fn prepare_directory(directory: &Path) -> std::io::Result<()> {
-    for path in [directory.to_owned(), directory.join("root"), directory.join("tmp"), directory.join("bin")] {
+    let last = directory.join("bin");
+    if last.is_dir() {
+        return Ok(());
+    }
+    for path in [directory.to_owned(), directory.join("root"), directory.join("tmp"), last] {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     }
     Ok(())
