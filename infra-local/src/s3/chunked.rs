@@ -81,7 +81,7 @@ impl Signed {
     fn begin(&mut self, line: &[u8]) {
         let text = String::from_utf8_lossy(line);
         let signature = text.split(';').find_map(|part| part.trim().strip_prefix("chunk-signature="));
-        self.given = signature.unwrap_or_default().to_owned();
+        signature.unwrap_or_default().clone_into(&mut self.given);
     }
 
     fn end(&mut self) -> io::Result<()> {

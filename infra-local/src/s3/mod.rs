@@ -92,12 +92,13 @@ impl Store {
                 None => s3s::Body::http_body(body),
             }
         };
-        let (bucket_tags, body) = match configuration::creates_bucket(&head) {
-            false => (TagSet::new(), body),
-            true => match configuration::read(body).await {
+        let (bucket_tags, body) = if configuration::creates_bucket(&head) {
+            match configuration::read(body).await {
                 Ok(read) => read,
                 Err(error) => return failure(&error, request_id),
-            },
+            }
+        } else {
+            (TagSet::new(), body)
         };
         head.extensions.insert(Context { region: scope.region.clone(), identity, trailers, bucket_tags });
         let mut answer = match self.service.call(Request::from_parts(head, body)).await {
