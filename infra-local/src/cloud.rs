@@ -1,4 +1,10 @@
 //! The state that everything shares: read it, change it in one step, hear of changes.
+//!
+//! - [`journal`]: the state on disk
+//! - [`topics`]: who wants to hear of changes of what
+
+mod journal;
+mod topics;
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -12,7 +18,11 @@ use tokio::sync::watch;
 use crate::data::address::AddressBlock;
 use crate::data::balancers::Traffic;
 pub(crate) use crate::model::Cloud;
+use crate::model::REGIONS;
+use crate::model::changes::Record;
 use crate::s3::Objects;
+use journal::Journal;
+use topics::Topics;
 
 /// A handle on the cloud's state. Clones are cheap and mean the same state.
 #[derive(Clone)]
@@ -20,8 +30,10 @@ pub(crate) struct Shared(Arc<Inner>);
 
 struct Inner {
     cloud: Mutex<Cloud>,
+    journal: Mutex<Journal>,
     past: Mutex<Past>,
     revision: watch::Sender<u64>,
+    topics: Topics,
     directory: PathBuf,
     addresses: AddressBlock,
     objects: Objects,
@@ -38,30 +50,22 @@ fn lag(cloud: &Cloud) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
-const STATE_FILE: &str = "cloud.json";
-
 impl Shared {
-    /// Loads `<directory>/cloud.json`, or begins an empty cloud.
+    /// Loads what is in the directory, or begins an empty cloud.
     pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
-        let path = directory.join(STATE_FILE);
-        let mut cloud = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!(
-                        "{} is not a state of this version: {error}; `local reset` begins a new one",
-                        path.display()
-                    ),
-                )
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Cloud::default(),
-            Err(error) => return Err(error),
-        };
+        let (mut journal, found) = Journal::open(directory)?;
+        let found = found.unwrap_or_default();
+        let mut cloud = found.clone();
         cloud.add_missing_regions();
+        if !journal.is_folded() || !Record::of(&cloud, &found).places().is_empty() {
+            journal.fold(&cloud)?;
+        }
         Ok(Shared(Arc::new(Inner {
             cloud: Mutex::new(cloud),
+            journal: Mutex::new(journal),
             past: Mutex::default(),
             revision: watch::Sender::new(0),
+            topics: Topics::default(),
             directory: directory.to_owned(),
             addresses,
             objects: Objects::load(directory.join("s3"))?,
@@ -94,13 +98,10 @@ impl Shared {
         let mut cloud = self.lock();
         let mut draft = cloud.clone();
         let value = change(&mut draft)?;
-        if draft != *cloud {
-            self.save(&draft)?;
-            let before = std::mem::replace(&mut *cloud, draft);
-            self.keep(before, &cloud);
-            drop(cloud);
-            self.0.revision.send_modify(|revision| *revision += 1);
-        }
+        let record = Record::of(&draft, &cloud);
+        self.save(&record, &draft)?;
+        let before = std::mem::replace(&mut *cloud, draft);
+        self.tell(record, before, cloud);
         Ok(value)
     }
 
@@ -110,14 +111,11 @@ impl Shared {
         let mut cloud = self.lock();
         let before = cloud.clone();
         let value = change(&mut cloud);
-        if *cloud != before {
-            if let Err(error) = self.save(&cloud) {
-                tracing::error!(%error, "the state could not be written to disk");
-            }
-            self.keep(before, &cloud);
-            drop(cloud);
-            self.0.revision.send_modify(|revision| *revision += 1);
+        let record = Record::of(&*cloud, &before);
+        if let Err(error) = self.save(&record, &cloud) {
+            tracing::error!(%error, "the state could not be written to disk");
         }
+        self.tell(record, before, cloud);
         value
     }
 
@@ -130,6 +128,23 @@ impl Shared {
     /// Becomes ready after every change of the state; reconcilers wait on it.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.0.revision.subscribe()
+    }
+
+    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "instances"]`.
+    pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
+        self.0.topics.subscribe(places)
+    }
+
+    /// Becomes ready after changes of any instance.
+    pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
+        let places = REGIONS.iter().map(|(region, _)| ["regions", region, "instances"]);
+        self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Puts the whole state into one file that people can read.
+    pub(crate) fn fold(&self) -> io::Result<()> {
+        let cloud = self.lock();
+        self.journal().fold(&cloud)
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -175,9 +190,23 @@ impl Shared {
         self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn save(&self, cloud: &Cloud) -> io::Result<()> {
-        let bytes = serde_json::to_vec_pretty(cloud).map_err(io::Error::other)?;
-        write_private(&self.0.directory.join(STATE_FILE), &bytes)
+    fn save(&self, record: &Record, cloud: &Cloud) -> io::Result<()> {
+        if record.places().is_empty() { Ok(()) } else { self.journal().append(record, cloud) }
+    }
+
+    /// Lets everybody know what has changed.
+    fn tell(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
+        if record.places().is_empty() {
+            return;
+        }
+        self.keep(before, &cloud);
+        drop(cloud);
+        self.0.topics.tell(record.places());
+        self.0.revision.send_modify(|revision| *revision += 1);
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.0.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Cloud> {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
-use crate::model::Region;
 use crate::model::faults::{Faults, RequestFault, Symptom};
 use crate::model::instance::InstanceState;
+use crate::model::{Region, Tags};
 use crate::wire::{ApiError, Protocol};
 
 /// A fault to be injected.
@@ -107,12 +107,19 @@ pub enum FaultError {
 /// What goes wrong with one request.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    pub(crate) latency: Duration,
+    latency: Duration,
     pub(crate) drop_answer: bool,
     symptom: Option<Symptom>,
 }
 
 impl Trouble {
+    /// Waits as long as was asked for. No time at all is not even a turn of the clock, which is a millisecond.
+    pub(crate) async fn delay(&self) {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+    }
+
     /// The error that is answered instead of doing anything.
     pub(crate) fn error(&self, protocol: Protocol) -> Option<ApiError> {
         let error = |code, message: &str, status| Some(ApiError::new(code, message).with_status(status));
@@ -212,10 +219,8 @@ impl Shared {
 
     fn kill_instance(&self, wanted: &str) -> Result<String, FaultError> {
         let processes = self.write(|cloud| {
-            let instances = cloud.regions.values_mut().flat_map(|region| region.instances.values_mut());
-            let mut running = instances.filter(|instance| !instance.state.is_ending());
-            let found = running
-                .find(|instance| instance.id == wanted || instance.tags.get("Name").is_some_and(|name| name == wanted));
+            let found = cloud.running_instance(wanted);
+            let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.instances.get_mut(&id));
             let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
             instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the machine is lost");
             let services = instance.runtime.services.values();
@@ -231,8 +236,8 @@ impl Shared {
 
     fn lose_zone(&self, zone: &str) -> Result<String, FaultError> {
         self.change_zone(zone, |lost| lost.insert(zone.to_owned()))?;
-        let running = self.read(|cloud| cloud.running_in(zone));
-        Ok(format!("the zone {zone} is lost, with {running} instances"))
+        let (running, databases) = self.read(|cloud| (cloud.running_in(zone), cloud.databases_in(zone)));
+        Ok(format!("the zone {zone} is lost, with {running} instances and {databases} databases"))
     }
 
     fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
@@ -241,6 +246,10 @@ impl Shared {
             let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));
             let region = region.ok_or_else(|| FaultError::NoZone { zone: zone.to_owned(), known: known.join(", ") })?;
             change(&mut region.lost_zones);
+            // Databases there serve nobody from this moment on, and take nobody's place.
+            let lost = &region.lost_zones;
+            let instances = region.databases.instances.values_mut();
+            instances.filter(|one| lost.contains(&one.zone)).for_each(|one| one.runtime.ready = false);
             Ok(())
         })
     }
@@ -251,6 +260,20 @@ impl Cloud {
     pub(crate) fn describe_faults(&self) -> Vec<String> {
         let lost = self.regions.values().flat_map(|region| &region.lost_zones);
         lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).collect()
+    }
+
+    /// Region and id of the instance with this id or name.
+    fn running_instance(&self, wanted: &str) -> Option<(String, String)> {
+        let all = self.regions.values().flat_map(|region| region.instances.values().map(move |it| (region, it)));
+        let mut running = all.filter(|(_, instance)| !instance.state.is_ending());
+        let named = |tags: &Tags| tags.get("Name").is_some_and(|name| name == wanted);
+        let (region, instance) = running.find(|(_, instance)| instance.id == wanted || named(&instance.tags))?;
+        Some((region.name.clone(), instance.id.clone()))
+    }
+
+    fn databases_in(&self, zone: &str) -> usize {
+        let databases = self.regions.values().flat_map(|region| region.databases.instances.values());
+        databases.filter(|instance| instance.zone == zone).count()
     }
 
     fn running_in(&self, zone: &str) -> usize {

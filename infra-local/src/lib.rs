@@ -6,7 +6,7 @@
 //! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
 //! - `access`: who asks, and whether they may: signatures, IAM's policies
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
-//! - `model`, `cloud`: the state, persisted to `<directory>/cloud.json` after each change
+//! - `model`, `cloud`: the state, on disk after each change as `<directory>/cloud.json` and `cloud.journal`
 //! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `rds`, `sts`, `ssm`, `s3`: the
 //!   control plane, one module per service, one file per resource kind
 //! - `data`: the data plane: runs instances as processes, and reconciles
@@ -160,12 +160,19 @@ impl LocalCloud {
 
     /// Stops everything that runs and keeps the state: the next start in this directory runs it again.
     pub async fn shutdown(self) {
-        self.background.end(Phase::Stopping).await;
+        self.end(Phase::Stopping).await;
     }
 
     /// Stops serving and leaves instances running: the next start in this directory adopts them.
     pub async fn detach(self) {
-        self.background.end(Phase::Detaching).await;
+        self.end(Phase::Detaching).await;
+    }
+
+    async fn end(self, phase: Phase) {
+        self.background.end(phase).await;
+        if let Err(error) = self.shared.fold() {
+            tracing::warn!(%error, "the state stays in two files: cloud.json and cloud.journal");
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -31,7 +31,7 @@ use crate::options::Credentials;
 use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed};
-use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, xml};
+use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, xml};
 use crate::{acm, autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts};
 
 /// The largest request of any service but S3.
@@ -193,14 +193,14 @@ impl Server {
         let path = request.uri().path().to_owned();
         let (request, remains) = body::share(request);
         let done = self.dispatch(request, &request_id).await;
-        let milliseconds = began.elapsed().as_millis() as u64;
+        let microseconds = began.elapsed().as_micros() as u64;
         let Done { answer: Some(mut answer), operation } = done else {
-            tracing::info!(%method, path, operation = done.operation, request_id, milliseconds, "the answer is dropped");
+            tracing::info!(%method, path, operation = done.operation, request_id, microseconds, "the answer is dropped");
             return Err(Lost);
         };
         remains.settle(&mut answer).await;
         let status = answer.status().as_u16();
-        tracing::debug!(%method, path, operation, request_id, status, milliseconds, "request");
+        tracing::debug!(%method, path, operation, request_id, status, microseconds, "request");
         Ok(answer)
     }
 
@@ -229,11 +229,16 @@ impl Server {
             Ok(body) => body,
             Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
         };
-        let asked = Asked { signed: &signed, head: &head, body: &body, protocol, request_id };
+        let digest = sigv4::digest(&body);
+        let body = match compression::decoded(&head.headers, body, BODY_LIMIT_BYTES) {
+            Ok(body) => body,
+            Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
+        };
+        let asked = Asked { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
         let name = asked.operation(service);
         let operation = format!("{}:{name}", scope.service);
         let trouble = self.shared.trouble(&operation);
-        tokio::time::sleep(trouble.latency).await;
+        trouble.delay().await;
         let outcome = match trouble.error(protocol) {
             Some(error) => Err(error),
             None => match service {
@@ -254,7 +259,7 @@ impl Server {
     async fn object_store(&self, signed: &Signed, head: Parts, body: RequestBody, request_id: &str) -> Done {
         let operation = format!("s3:{}", head.method);
         let trouble = self.shared.trouble(&operation);
-        tokio::time::sleep(trouble.latency).await;
+        trouble.delay().await;
         let payload = head.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
         let payload = payload.unwrap_or(sigv4::UNSIGNED_PAYLOAD).to_owned();
         let identity = match trouble.error(Protocol::RestXml) {
@@ -262,14 +267,21 @@ impl Server {
             None => self.identify(signed, &head, &payload, Protocol::RestXml),
         };
         let answer = match identity {
-            Ok(identity) => self.s3.answer(Request::from_parts(head, body), &signed.scope, identity, request_id).await,
+            Ok(identity) => {
+                let demanded = self.access.credentials.as_ref();
+                let chunks = self.shared.read(|cloud| {
+                    let secret = access::secret(cloud, demanded, &signed.scope.access_key);
+                    secret.and_then(|secret| signed.chunks(secret, &payload))
+                });
+                self.s3.answer(Request::from_parts(head, body), &signed.scope, identity, chunks, request_id).await
+            }
             Err(error) => failure(Protocol::RestXml, &error, request_id),
         };
         Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
 
     fn query(&self, asked: &Asked<'_>, operations: QueryTable, always: &[&str], name: &str) -> Outcome<Answer> {
-        let identity = self.identify(asked.signed, asked.head, &sigv4::digest(asked.body), asked.protocol)?;
+        let identity = self.identify(asked.signed, asked.head, &asked.digest, asked.protocol)?;
         let params = asked.params();
         let operation = find_operation(operations, name)?;
         operation.check(&params, always)?;
@@ -288,16 +300,8 @@ impl Server {
     }
 
     fn values(&self, asked: &Asked<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
-        let Asked { signed, head, body, protocol, request_id } = *asked;
-        let identity = self.identify(signed, head, &sigv4::digest(body), protocol)?;
-        if let Some(encoding) = head.headers.get(CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
-            return Err(ApiError::new(
-                "SerializationException",
-                format!(
-                    "the local cloud reads no compressed requests ({encoding:?}): set AWS_DISABLE_REQUEST_COMPRESSION=true"
-                ),
-            ));
-        }
+        let Asked { signed, head, body, protocol, request_id, .. } = *asked;
+        let identity = self.identify(signed, head, &asked.digest, protocol)?;
         let operation = find_operation(operations, name)?;
         let mut input = protocol.read(body)?;
         operation.check(&mut input)?;
@@ -411,6 +415,8 @@ struct Asked<'a> {
     signed: &'a Signed,
     head: &'a Parts,
     body: &'a [u8],
+    /// Of the body as it was sent.
+    digest: String,
     protocol: Protocol,
     request_id: &'a str,
 }

@@ -140,7 +140,7 @@ pub struct GroupStatus {
 pub struct DatabaseStatus {
     /// Its identifier.
     pub id: String,
-    /// `creating`, `available`, `stopped`… as the service calls it.
+    /// `creating`, `available`, `stopped`… as the service calls it; `impaired` when its zone is lost.
     pub state: String,
     /// What is wrong, when something is.
     pub reason: Option<String>,
@@ -326,11 +326,15 @@ impl DatabaseStatus {
     fn of(instance: &DbInstance, region: &Region, shared: &Shared) -> DatabaseStatus {
         let place = &instance.place;
         let role = if region.databases.upstream(instance).is_some() { "standby" } else { "primary" };
+        let lost = region.lost_zones.contains(&instance.zone);
         let log = databases::directory(shared.directory(), &instance.resource_id).join("postgres.log");
         DatabaseStatus {
             id: instance.id.clone(),
-            state: instance.status().to_owned(),
-            reason: instance.runtime.trouble.as_ref().map(|trouble| trouble.message.clone()),
+            state: if lost { "impaired" } else { instance.status() }.to_owned(),
+            reason: match &instance.runtime.trouble {
+                _ if lost => Some(format!("the zone {} is lost", instance.zone)),
+                trouble => trouble.as_ref().map(|trouble| trouble.message.clone()),
+            },
             endpoint: format!("{}:{}", place.address, place.port),
             zone: instance.zone.clone(),
             engine: instance.engine.clone(),

@@ -1,126 +1,20 @@
 //! A local cloud in this process, driven over HTTP the way an AWS client would.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod support;
+
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use infra_local::{Fault, InstanceStatus, LocalCloud, Options, Requests, ServiceStatus, StartError, daemon};
-use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use infra_local::{Fault, LocalCloud, Options, Requests, StartError, daemon};
 
-/// Sends one signed request and returns status and body.
-async fn send(
-    cloud: &LocalCloud,
-    service: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> (u16, String) {
-    let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
-    let signature =
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("{}{path}", cloud.endpoint()))
-        .header("authorization", signature)
-        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request.body(Full::new(Bytes::copy_from_slice(body))).unwrap()).await.unwrap();
-    let status = answer.status().as_u16();
-    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
-}
-
-async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, String) {
-    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    send(cloud, "ec2", Method::POST, "/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes())
-        .await
-}
-
-/// The text of the first element with this name.
-fn element(xml: &str, name: &str) -> String {
-    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
-    rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
-}
-
-async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(found) = look().await {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "it did not happen within 30 s");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-async fn instance(cloud: &LocalCloud, id: &str) -> InstanceStatus {
-    let status = cloud.status().await;
-    status.regions["us-east-1"].instances.iter().find(|instance| instance.id == id).unwrap().clone()
-}
-
-async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u32>) -> ServiceStatus {
-    eventually(async || {
-        let service = instance(cloud, id).await.services.first().cloned()?;
-        (service.pid.is_some() && service.pid != not).then_some(service)
-    })
-    .await
-}
-
-/// Launches an instance with one service that is this shell script.
-async fn launch(cloud: &LocalCloud, script: &str) -> String {
-    let user_data = user_data(cloud, script, serde_json::json!({})).await;
-    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
-    run(cloud, &element(&images, "imageId"), Some(user_data)).await
-}
-
-/// User data of a host that runs this shell script, with more of a cloud-config.
-async fn user_data(cloud: &LocalCloud, script: &str, mut config: serde_json::Value) -> String {
-    send(cloud, "s3", Method::PUT, "/programs", &[], b"").await;
-    let (status, text) = send(cloud, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
-    assert_eq!(status, 200, "{text}");
-    let machine = serde_json::json!({
-        "machine": 1, "image": "debian-12",
-        "services": [{
-            "name": "service",
-            "artifact": {"bucket": "programs", "key": "service", "sha256": hex::encode(Sha256::digest(script))},
-        }],
-    });
-    let file = serde_json::json!({"path": "/etc/infra/machine.json", "content": machine.to_string()});
-    config["write_files"] = serde_json::json!([file]);
-    STANDARD.encode(format!("#cloud-config\n{config}"))
-}
-
-async fn run(cloud: &LocalCloud, image: &str, user_data: Option<String>) -> String {
-    let mut form = vec![
-        ("Action", "RunInstances"),
-        ("ImageId", image),
-        ("InstanceType", "t3.micro"),
-        ("MinCount", "1"),
-        ("MaxCount", "1"),
-    ];
-    form.extend(user_data.as_ref().map(|user_data| ("UserData", user_data.as_str())));
-    let (status, answer) = ec2(cloud, &form).await;
-    assert_eq!(status, 200, "{answer}");
-    element(&answer, "instanceId")
-}
-
-fn lives(pid: u32) -> bool {
-    // A zombie of ours is no longer alive.
-    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
-        .is_ok_and(|stat| !stat.contains(") Z "))
-}
+use support::{ec2, element, eventually, instance, launch, lives, run, running_service, send, user_data};
 
 const WAITS: &str = "#!/bin/sh\nexec sleep 600\n";
 
@@ -169,7 +63,8 @@ async fn nothing_is_silently_dropped() {
 async fn a_dry_run_and_a_failed_request_change_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let before = std::fs::read(directory.path().join("cloud.json")).unwrap();
+    let files = || ["cloud.json", "cloud.journal"].map(|name| std::fs::read(directory.path().join(name)).unwrap());
+    let before = files();
     let create =
         [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d"), ("DryRun", "true")];
     let (status, answer) = ec2(&cloud, &create).await;
@@ -189,7 +84,7 @@ async fn a_dry_run_and_a_failed_request_change_nothing() {
     ];
     let (_, answer) = ec2(&cloud, &authorize).await;
     assert_eq!(element(&answer, "Code"), "InvalidPermission.Duplicate");
-    assert_eq!(std::fs::read(directory.path().join("cloud.json")).unwrap(), before);
+    assert_eq!(files(), before);
     cloud.shutdown().await;
 }
 
@@ -386,12 +281,20 @@ async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
     cloud.shutdown().await;
 }
 
+/// The same user data for a host that powers itself off once it is configured.
+fn built(user_data: &str) -> String {
+    let text = String::from_utf8(STANDARD.decode(user_data).unwrap()).unwrap();
+    let (first, config) = text.split_once('\n').unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(config).unwrap();
+    config["power_state"] = serde_json::json!({"mode": "poweroff"});
+    STANDARD.encode(format!("{first}\n{config}"))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_holds_what_its_builder_had() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let bake = serde_json::json!({"power_state": {"mode": "poweroff"}});
-    let user_data = user_data(&cloud, WAITS, bake).await;
+    let user_data = built(&user_data(&cloud.endpoint(), WAITS, None).await);
     let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
     let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;
     let stopped = async |id: &str| {
@@ -446,8 +349,7 @@ async fn an_image_holds_what_its_builder_had() {
 async fn a_builder_that_cannot_configure_itself_says_so_and_stays() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let bake = serde_json::json!({"power_state": {"mode": "poweroff"}});
-    let user_data = user_data(&cloud, WAITS, bake).await;
+    let user_data = built(&user_data(&cloud.endpoint(), WAITS, None).await);
     send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
     let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
     let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;

@@ -229,6 +229,17 @@ def check_metrics():
         watch.put_metric_data(Namespace="AWS/EC2", MetricData=[{"MetricName": "m", "Value": 1}])
     with refused("InvalidParameterCombination"):
         watch.put_metric_data(Namespace=namespace, MetricData=[{"MetricName": "m", "Value": 1, "Values": [1]}])
+    # What is large is sent compressed.
+    encodings = []
+    remember = lambda request, **_: encodings.append(request.headers.get("Content-Encoding"))
+    watch.meta.events.register("before-send.cloudwatch.PutMetricData", remember)
+    watch.put_metric_data(Namespace=namespace, MetricData=[
+        {"MetricName": "Large", "Dimensions": store, "Timestamp": at(1), "Value": 1, "Unit": "Count"}] * 600)
+    watch.meta.events.unregister("before-send.cloudwatch.PutMetricData", remember)
+    assert encodings in (["gzip"], [b"gzip"]), encodings
+    large = watch.get_metric_statistics(Namespace=namespace, MetricName="Large", Dimensions=store, StartTime=at(0),
+                                        EndTime=at(60), Period=60, Statistics=["Sum"])
+    assert large["Datapoints"][0]["Sum"] == 600, large
 
 
 def check_log_groups():

@@ -70,6 +70,14 @@ pub(crate) fn identify(
     Ok(Identity::Root { access_key: key.to_owned() })
 }
 
+/// The secret of a key, where it is known.
+pub(crate) fn secret<'a>(cloud: &'a Cloud, demanded: Option<&'a Credentials>, key: &str) -> Option<&'a str> {
+    let session = cloud.iam.sessions.get(key).map(|session| &session.secret);
+    let held = || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|held| &held.secret);
+    let own = || demanded.filter(|demanded| demanded.access_key_id == key).map(|demanded| &demanded.secret_access_key);
+    session.or_else(held).or_else(own).map(String::as_str)
+}
+
 impl Identity {
     /// The same as in [`identify`], for a key whose signature was verified before.
     pub(crate) fn of_key(iam: &Iam, key: &str) -> Identity {

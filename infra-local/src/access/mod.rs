@@ -18,7 +18,7 @@ mod policy;
 mod refusal;
 mod resource;
 
-pub(crate) use identity::{Identity, identify};
+pub(crate) use identity::{Identity, identify, secret};
 pub(crate) use managed::document as managed_document;
 pub(crate) use policy::{Document, Question};
 pub(crate) use refusal::Refusal;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -46,7 +47,12 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(shared: Shared, region: String, id: String, phase: PhaseWatch) -> Host {
         let directory = console::directory(shared.directory(), &id);
-        let changes = shared.changes();
+        let places: [&[&str]; 3] = [
+            &["regions", &region, "instances", &id],
+            &["regions", &region, "lost_zones"],
+            &["regions", &region, "images"],
+        ];
+        let changes = shared.changes_below(&places);
         Host { shared, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
     }
 
@@ -59,7 +65,9 @@ impl Host {
         }
         self.units = self.plan(&instance);
         // The user data may have changed while the instance was stopped.
-        self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        if instance.runtime.services.keys().any(|name| !self.units.contains_key(name)) {
+            self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        }
         loop {
             match self.phase.now() {
                 Phase::Running => {}
@@ -335,8 +343,8 @@ impl Host {
         });
     }
 
-    fn instance(&self) -> Option<Instance> {
-        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.get(&self.id).cloned())
+    fn instance(&self) -> Option<Arc<Instance>> {
+        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.share(&self.id))
     }
 
     fn change(&self, change: impl FnOnce(&mut Instance)) {
@@ -364,7 +372,11 @@ fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce
 }
 
 fn prepare_directory(directory: &Path) -> std::io::Result<()> {
-    for path in [directory.to_owned(), directory.join("root"), directory.join("tmp"), directory.join("bin")] {
+    let last = directory.join("tmp");
+    if last.is_dir() {
+        return Ok(());
+    }
+    for path in [directory.to_owned(), directory.join("root"), directory.join("bin"), last] {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Gives every instance that is up a task that hosts it, and forgets instances some time after their end.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -26,25 +26,25 @@ type Key = (String, String);
 
 /// Runs until the cloud ends; `time_scale` divides the time that terminated instances are shown; returns when all hosts have ended.
 pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
-    let mut changes = shared.changes();
-    let mut hosted: BTreeSet<Key> = BTreeSet::new();
-    let mut hosts: JoinSet<Key> = JoinSet::new();
+    let mut changes = shared.changes_of_instances();
+    // By the ids of instances.
+    let mut hosted: HashSet<String> = HashSet::new();
+    let mut hosts: JoinSet<String> = JoinSet::new();
     let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
     loop {
         changes.borrow_and_update();
-        for key in up(&shared) {
-            if hosted.insert(key.clone()) {
-                let host = host::Host::new(shared.clone(), key.0.clone(), key.1.clone(), phase.clone());
-                hosts.spawn(async move {
-                    host.run().await;
-                    key
-                });
-            }
+        for (region, id) in up(&shared, &hosted) {
+            hosted.insert(id.clone());
+            let host = host::Host::new(shared.clone(), region, id.clone(), phase.clone());
+            hosts.spawn(async move {
+                host.run().await;
+                id
+            });
         }
         tokio::select! {
             _ = changes.changed() => {}
             Some(ended) = hosts.join_next() => match ended {
-                Ok(key) => { hosted.remove(&key); }
+                Ok(id) => { hosted.remove(&id); }
                 Err(error) => tracing::error!(%error, "the host of an instance failed"),
             },
             _ = forget.tick() => forget_ended(&shared, SHOWN_AFTER_END.div_f64(time_scale).max(SHOWN_AT_LEAST)),
@@ -57,12 +57,13 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// The instances that have, or are about to have, something running.
-fn up(shared: &Shared) -> Vec<Key> {
+/// The instances that have, or are about to have, something running, and that nobody hosts.
+fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
     shared.read(|cloud| {
         let all =
             cloud.regions.values().flat_map(|region| region.instances.values().map(move |instance| (region, instance)));
         all.filter(|(_, instance)| !matches!(instance.state, InstanceState::Terminated | InstanceState::Stopped))
+            .filter(|(_, instance)| !hosted.contains(&instance.id))
             .map(|(region, instance)| (region.name.clone(), instance.id.clone()))
             .collect()
     })

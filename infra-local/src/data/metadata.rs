@@ -7,7 +7,7 @@
 
 mod tree;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::background::PhaseWatch;
-use crate::cloud::Shared;
+use crate::cloud::{Cloud, Shared};
 use crate::model::instance::{Instance, InstanceState};
 
 /// Where it listens; the port that AWS's own mock of it uses.
@@ -44,25 +44,29 @@ const TOKENS_LIMIT: usize = 1024;
 /// An instance's region and id.
 type Key = (String, String);
 
+/// What is served for one instance; it ends when this is dropped.
+struct Served {
+    address: Ipv4Addr,
+    _task: JoinSet<()>,
+}
+
 /// Answers for all running instances until the cloud ends.
 pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
-    let mut changes = shared.changes();
-    let mut served: BTreeMap<Key, (Ipv4Addr, JoinSet<()>)> = BTreeMap::new();
+    let mut changes = shared.changes_of_instances();
+    // By the ids of instances.
+    let mut served: HashMap<String, Served> = HashMap::new();
     loop {
         changes.borrow_and_update();
-        let wanted = running(&shared);
-        served.retain(|key, (address, _)| wanted.get(key) == Some(address));
+        let (gone, new) = shared.read(|cloud| differences(cloud, &served));
+        gone.iter().for_each(|id| drop(served.remove(id)));
         let mut missing = false;
-        for (key, address) in wanted {
-            if served.contains_key(&key) {
-                continue;
-            }
+        for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
                 Ok(listener) => {
                     let service = Arc::new(Service::new(shared.clone(), key.clone()));
                     let mut task = JoinSet::new();
                     task.spawn(serve(listener, service));
-                    served.insert(key, (address, task));
+                    served.insert(key.1, Served { address, _task: task });
                 }
                 Err(error) => {
                     missing = true;
@@ -79,16 +83,31 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     }
 }
 
-fn running(shared: &Shared) -> BTreeMap<Key, Ipv4Addr> {
-    let asks = |instance: &&Instance| {
+/// The ids of instances that are served and should not be, and the instances that are not and should be. Both are few
+/// among many that stay as they are.
+fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>, Vec<(Key, Ipv4Addr)>) {
+    let asks = |instance: &Instance| {
         matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !instance.runtime.impaired
     };
-    shared.read(|cloud| {
-        let all = cloud.regions.iter().flat_map(|(name, region)| {
-            region.instances.values().filter(asks).map(move |instance| (name.clone(), instance))
-        });
-        all.map(|(region, instance)| ((region, instance.id.clone()), instance.address)).collect()
-    })
+    let (mut kept, mut new) = (0, Vec::new());
+    for (name, region) in &cloud.regions {
+        for instance in region.instances.values().filter(|instance| asks(instance)) {
+            match served.get(&instance.id) {
+                Some(served) if served.address == instance.address => kept += 1,
+                _ => new.push(((name.clone(), instance.id.clone()), instance.address)),
+            }
+        }
+    }
+    if kept == served.len() {
+        return (Vec::new(), new);
+    }
+    let stays = |(id, served): (&String, &Served)| {
+        let mut regions = cloud.regions.values();
+        let instance = regions.find_map(|region| region.instances.get(id));
+        instance.is_some_and(|instance| asks(instance) && served.address == instance.address)
+    };
+    let gone = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
+    (gone.collect(), new)
 }
 
 /// Ends, with its connections, when it is dropped.

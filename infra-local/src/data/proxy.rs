@@ -8,7 +8,7 @@
 //!   [`answer`]: the balancer's own answers; [`tunnel`]: what has become a WebSocket
 //! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
 //! - [`times`]: how long answers took
-//! - [`target`], [`connection`]: one target, and one connection to it; [`workers`]: the threads that all this runs on
+//! - [`target`], [`connection`]: one target, and one connection to it, over a [`stream`]; [`workers`]: the threads that all this runs on
 //! - [`health`]: the checks, and the states a target goes through
 
 mod alarm;
@@ -25,6 +25,7 @@ mod pool;
 mod random;
 mod route;
 mod sticky;
+mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub(crate) use matching::AddressRange;
 pub(crate) use pool::{Algorithm, Endpoint, PoolSettings, TargetKey, TargetPool};
 pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
 pub(crate) use sticky::Stickiness;
+pub(crate) use stream::Transport;
 pub(crate) use times::Times;
 pub(crate) use tls::{Identity, Tls};
 pub(crate) use workers::Workers;

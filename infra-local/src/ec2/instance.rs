@@ -205,7 +205,7 @@ pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a 
     for id in ids {
         check_id(id, "i", "InvalidInstanceID.Malformed")?;
     }
-    let missing: Vec<&str> = ids.iter().filter(|id| !region.instances.contains_key(*id)).map(String::as_str).collect();
+    let missing: Vec<&str> = ids.iter().filter(|id| !region.instances.contains_key(id)).map(String::as_str).collect();
     match missing.as_slice() {
         [] => Ok(region.instances.values().filter(|instance| ids.is_empty() || ids.contains(&instance.id)).collect()),
         [one] => Err(not_found(one)),

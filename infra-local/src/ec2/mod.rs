@@ -29,6 +29,8 @@ mod volume;
 mod vpc;
 mod zone;
 
+use std::collections::BTreeSet;
+
 use crate::model::vpc::Vpc;
 use crate::model::{Region, Tags, tags};
 use crate::wire::{ApiError, Node, Operation, Outcome, Params};
@@ -120,14 +122,17 @@ fn not_honoured(message: impl Into<String>) -> ApiError {
 
 /// The things of a request's id list, in the state's order; an unknown id is an error with this code.
 fn select<'a, T>(
-    all: &'a std::collections::BTreeMap<String, T>,
+    all: impl IntoIterator<Item = (&'a String, &'a T)>,
     ids: &[String],
     code: &'static str,
     what: &str,
 ) -> Outcome<Vec<&'a T>> {
-    let missing: Vec<&str> = ids.iter().filter(|id| !all.contains_key(*id)).map(String::as_str).collect();
+    let mut missing: BTreeSet<&String> = ids.iter().collect();
+    let chosen = all.into_iter().filter(|(id, _)| ids.is_empty() || missing.remove(id));
+    let items = chosen.map(|(_, item)| item).collect();
     if !missing.is_empty() {
+        let missing: Vec<&str> = ids.iter().filter(|id| missing.contains(id)).map(String::as_str).collect();
         return Err(ApiError::new(code, format!("The {what} '{}' does not exist", missing.join(", "))));
     }
-    Ok(all.iter().filter(|(id, _)| ids.is_empty() || ids.contains(id)).map(|(_, item)| item).collect())
+    Ok(items)
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::cloud::Cloud;
 use crate::data::proxy::Matcher;
 use crate::model::Region;
-use crate::model::balancing::{Check, TargetGroup, TargetType};
+use crate::model::balancing::{Check, Protocol, TargetGroup, TargetType};
 use crate::model::ids::random_hex;
 use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params};
 
@@ -44,6 +44,7 @@ const CHECK: &[&str] = &[
 /// AWS's defaults for an HTTP target group with instances.
 fn default_check() -> Check {
     Check {
+        protocol: Protocol::Http,
         path: "/".to_owned(),
         port: "traffic-port".to_owned(),
         interval_seconds: 30,
@@ -57,7 +58,7 @@ fn default_check() -> Check {
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let name = check_name(required(params, "Name")?, "Target group")?;
-    for (parameter, only) in [("Protocol", "HTTP"), ("ProtocolVersion", "HTTP1"), ("IpAddressType", "ipv4")] {
+    for (parameter, only) in [("ProtocolVersion", "HTTP1"), ("IpAddressType", "ipv4")] {
         only_value(params, parameter, only)?;
     }
     let target_type = match params.optional("TargetType") {
@@ -70,6 +71,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
     };
     required(params, "Protocol")?;
+    let protocol = protocol(params, "Protocol")?.unwrap_or_default();
     let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
     let vpc_id = required(params, "VpcId")?;
     let check = parse_check(params, default_check())?;
@@ -83,6 +85,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         arn: arn(call.region, &format!("targetgroup/{name}/{}", random_hex(16))),
         name: name.to_owned(),
         target_type,
+        protocol,
         port,
         vpc_id: vpc_id.to_owned(),
         check,
@@ -92,7 +95,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let existing = region.balancing.target_groups.values().find(|group| group.name == name);
     if let Some(existing) = existing {
-        let same = existing.port == wanted.port
+        let same = existing.protocol == wanted.protocol
+            && existing.port == wanted.port
             && existing.target_type == wanted.target_type
             && existing.vpc_id == wanted.vpc_id
             && existing.check == wanted.check
@@ -122,9 +126,18 @@ fn only_value(params: &Params, parameter: &str, only: &str) -> Outcome<()> {
     }
 }
 
+fn protocol(params: &Params, parameter: &str) -> Outcome<Option<Protocol>> {
+    match params.optional(parameter) {
+        None => Ok(None),
+        Some("HTTP") => Ok(Some(Protocol::Http)),
+        Some("HTTPS") => Ok(Some(Protocol::Https)),
+        Some(other) => Err(not_honoured(format!("The local cloud has {parameter} 'HTTP' and 'HTTPS', not '{other}'"))),
+    }
+}
+
 /// The check that `current` becomes when the request changes it.
 fn parse_check(params: &Params, current: Check) -> Outcome<Check> {
-    only_value(params, "HealthCheckProtocol", "HTTP")?;
+    let protocol = protocol(params, "HealthCheckProtocol")?.unwrap_or(current.protocol);
     only_value(params, "HealthCheckEnabled", "true")?;
     let checked_port = port(params, "HealthCheckPort");
     let port = match params.optional("HealthCheckPort") {
@@ -149,6 +162,7 @@ fn parse_check(params: &Params, current: Check) -> Outcome<Check> {
     let matcher = params.optional("Matcher.HttpCode").map_or(current.matcher, str::to_owned);
     matcher.parse::<Matcher>().map_err(|error| validation(format!("Health check matcher {error}")))?;
     let check = Check {
+        protocol,
         path,
         port,
         interval_seconds: number(params, "HealthCheckIntervalSeconds", 5, 300)?.unwrap_or(current.interval_seconds),
@@ -243,10 +257,10 @@ fn render(group: &TargetGroup, region: &Region) -> Node {
     Node::new()
         .with("TargetGroupArn", &group.arn)
         .with("TargetGroupName", &group.name)
-        .with("Protocol", "HTTP")
+        .with("Protocol", group.protocol.as_str())
         .with("Port", group.port)
         .with("VpcId", &group.vpc_id)
-        .with("HealthCheckProtocol", "HTTP")
+        .with("HealthCheckProtocol", check.protocol.as_str())
         .with("HealthCheckPort", &check.port)
         .with("HealthCheckEnabled", true)
         .with("HealthCheckIntervalSeconds", check.interval_seconds)

@@ -335,3 +335,31 @@ fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
     let limits = world.ask("DescribeAccountLimits", "").unwrap();
     assert!(limits.contains("<Name>rules-per-application-load-balancer</Name><Max>100</Max>"), "{limits}");
 }
+
+#[test]
+fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
+    let mut world = World::new();
+    let form = |more: &str| format!("Name=tls&Port=8443&VpcId={}&{more}", world.vpc);
+    let [secure, checked, other, grpc, http2] = [
+        "Protocol=HTTPS&ProtocolVersion=HTTP1",
+        "Protocol=HTTPS&HealthCheckProtocol=HTTPS",
+        "Protocol=TCP",
+        "Protocol=HTTP&ProtocolVersion=GRPC",
+        "Protocol=HTTPS&ProtocolVersion=HTTP2",
+    ]
+    .map(form);
+    for (refused, says) in [
+        (&other, "has Protocol 'HTTP' and 'HTTPS', not 'TCP'"),
+        (&grpc, "has ProtocolVersion 'HTTP1', not 'GRPC'"),
+        (&http2, "has ProtocolVersion 'HTTP1', not 'HTTP2'"),
+    ] {
+        let error = world.ask("CreateTargetGroup", refused).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let made = world.ask("CreateTargetGroup", &secure).unwrap();
+    let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| between(answer, name));
+    assert_eq!(shown(&made), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
+    assert_eq!(code(world.ask("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
+    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", between(&made, "TargetGroupArn"));
+    assert_eq!(shown(&world.ask("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
+}

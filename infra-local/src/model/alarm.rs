@@ -17,6 +17,8 @@ pub(crate) struct Watching {
     pub(crate) history: Vec<HistoryItem>,
 }
 
+super::changes::record_by_field!(Watching { whole: [history], maps: [alarms], parts: [], children: [], apart: [] });
+
 /// An alarm on one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 // The names are AWS's.

@@ -18,6 +18,14 @@ pub(crate) struct Balancing {
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
 }
 
+super::changes::record_by_field!(Balancing {
+    whole: [],
+    maps: [load_balancers, listeners, target_groups],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
 /// An application balancer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LoadBalancer {
@@ -83,6 +91,8 @@ pub(crate) struct TargetGroup {
     pub(crate) arn: String,
     pub(crate) name: String,
     pub(crate) target_type: TargetType,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
     pub(crate) port: u16,
     pub(crate) vpc_id: String,
     pub(crate) check: Check,
@@ -90,6 +100,16 @@ pub(crate) struct TargetGroup {
     pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) targets: Vec<Target>,
     pub(crate) tags: Tags,
+}
+
+/// How targets are spoken to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Protocol {
+    #[default]
+    Http,
+    /// With whatever certificate the target shows.
+    Https,
 }
 
 /// What the targets of a group are registered as.
@@ -106,6 +126,8 @@ pub(crate) enum TargetType {
 /// The health check of a target group, as it is declared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Check {
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
     pub(crate) path: String,
     /// `traffic-port` or a number.
     pub(crate) port: String,
@@ -153,6 +175,16 @@ impl Listener {
     /// Every certificate it shows, by ARN; the default one first.
     pub(crate) fn certificates(&self) -> impl Iterator<Item = &String> {
         self.tls.iter().flat_map(|tls| [&tls.certificate].into_iter().chain(&tls.others))
+    }
+}
+
+impl Protocol {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Http => "HTTP",
+            Protocol::Https => "HTTPS",
+        }
     }
 }
 

@@ -22,6 +22,22 @@ pub(crate) struct Databases {
     pub(crate) cluster_snapshots: BTreeMap<String, Snapshot>,
 }
 
+super::changes::record_by_field!(Databases {
+    whole: [],
+    maps: [
+        subnet_groups,
+        parameter_groups,
+        cluster_parameter_groups,
+        instances,
+        clusters,
+        snapshots,
+        cluster_snapshots
+    ],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SubnetGroup {
     pub(crate) name: String,

@@ -19,6 +19,14 @@ pub(crate) struct Iam {
     pub(crate) sessions: BTreeMap<String, Session>,
 }
 
+super::changes::record_by_field!(Iam {
+    whole: [],
+    maps: [roles, instance_profiles, users, policies, sessions],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
 /// How the access keys of users begin that are issued here.
 pub(crate) const ISSUED_KEY: &str = "AKIALOCAL";
 /// How the access keys of sessions begin that are issued here.

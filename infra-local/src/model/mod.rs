@@ -4,6 +4,7 @@ pub(crate) mod alarm;
 pub(crate) mod attributes;
 pub(crate) mod balancing;
 pub(crate) mod certificate;
+pub(crate) mod changes;
 pub(crate) mod cidr;
 pub(crate) mod clock;
 pub(crate) mod cron;
@@ -24,6 +25,7 @@ pub(crate) mod peering;
 pub(crate) mod route_table;
 pub(crate) mod routing;
 pub(crate) mod scaling;
+pub(crate) mod table;
 pub(crate) mod tags;
 pub(crate) mod vpc;
 
@@ -32,6 +34,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use ids::new_id;
+pub(crate) use table::Table;
 pub(crate) use tags::Tags;
 
 use crate::wire::{ApiError, Outcome};
@@ -74,8 +77,8 @@ pub(crate) struct Region {
     /// Full names of the zones that are lost.
     pub(crate) lost_zones: BTreeSet<String>,
     pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
-    pub(crate) subnets: BTreeMap<String, vpc::Subnet>,
-    pub(crate) security_groups: BTreeMap<String, vpc::SecurityGroup>,
+    pub(crate) subnets: Table<vpc::Subnet>,
+    pub(crate) security_groups: Table<vpc::SecurityGroup>,
     pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
     pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
     /// Elastic addresses by allocation id.
@@ -91,13 +94,13 @@ pub(crate) struct Region {
     /// Snapshots of volumes.
     pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
     pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
-    pub(crate) instances: BTreeMap<String, instance::Instance>,
+    pub(crate) instances: Table<instance::Instance>,
     /// Finished launches by client token.
-    pub(crate) launches: BTreeMap<String, instance::LaunchRecord>,
+    pub(crate) launches: Table<instance::LaunchRecord>,
     /// Other finished requests by operation and client token: a digest of the request, and what it made.
-    pub(crate) client_tokens: BTreeMap<String, (String, String)>,
+    pub(crate) client_tokens: Table<(String, String)>,
     /// Systems Manager's parameters by name.
-    pub(crate) parameters: BTreeMap<String, parameter::Parameter>,
+    pub(crate) parameters: Table<parameter::Parameter>,
     pub(crate) balancing: balancing::Balancing,
     /// Certificate Manager's certificates by ARN.
     pub(crate) certificates: BTreeMap<String, certificate::Certificate>,
@@ -108,6 +111,42 @@ pub(crate) struct Region {
     /// CloudWatch's log groups by name.
     pub(crate) log_groups: BTreeMap<String, log::LogGroup>,
 }
+
+changes::record_by_field!(Cloud {
+    whole: [port, faults, last_subnet_index, last_elastic_host],
+    maps: [],
+    parts: [iam],
+    children: [regions],
+    apart: [metrics, time_scale],
+});
+
+changes::record_by_field!(Region {
+    whole: [name, zones, lost_zones, dhcp_options, dhcp_options_tags],
+    maps: [
+        vpcs,
+        subnets,
+        security_groups,
+        internet_gateways,
+        nat_gateways,
+        addresses,
+        route_tables,
+        peerings,
+        key_pairs,
+        images,
+        snapshots,
+        launch_templates,
+        instances,
+        launches,
+        client_tokens,
+        parameters,
+        certificates,
+        scaling,
+        log_groups
+    ],
+    parts: [balancing, databases, watching],
+    children: [],
+    apart: [],
+});
 
 impl Cloud {
     /// Creates the regions that a new or an older state does not have yet, each with its default network, and what the

@@ -269,7 +269,7 @@ mod tests {
     fn a_host_number_is_not_given_again_at_once() {
         let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
         add_default_network(&mut region, &[0]);
-        let mut subnet = region.subnets.into_values().next().expect("a subnet per zone");
+        let mut subnet = region.subnets.values().next().cloned().expect("a subnet per zone");
         assert_eq!((subnet.take_host("a"), subnet.take_host("b")), (Some(4), Some(5)));
         subnet.release_hosts("b");
         assert_eq!(subnet.take_host("c"), Some(6));

@@ -3,7 +3,7 @@
 use chrono::Utc;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
-use s3s::dto::{CopyObjectInput, DeleteObjectsInput};
+use s3s::dto::{CopyObjectInput, CreateBucketInput, DeleteObjectsInput};
 use s3s::path::S3Path;
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
@@ -57,6 +57,14 @@ impl S3Access for Policies {
         };
         let action = format!("s3:{}", action(operation));
         self.allow(request.extensions_mut().get::<Context>().cloned().as_ref(), &action, resource)
+    }
+
+    async fn create_bucket(&self, request: &mut S3Request<CreateBucketInput>) -> S3Result<()> {
+        let context = request.extensions.get::<Context>();
+        if context.is_none_or(|context| context.bucket_tags.is_empty()) {
+            return Ok(());
+        }
+        self.allow(context, "s3:TagResource", format!("arn:aws:s3:::{}", request.input.bucket))
     }
 
     async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {

@@ -4,6 +4,7 @@ use chrono::Utc;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
+use super::Context;
 use super::objects::{Encryption, PublicAccessBlock, Settings};
 use super::service::{Service, timestamp};
 use crate::model::{REGIONS, Tags};
@@ -14,7 +15,8 @@ impl Service {
         request: &S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
         let input = &request.input;
-        let home = Service::context(request)?.region;
+        let Context { region: home, bucket_tags, .. } = Service::context(request)?;
+        let tags = read_tags(bucket_tags, 50)?;
         let refused = [
             (
                 input.grant_full_control.is_some() || input.grant_read.is_some() || input.grant_read_acp.is_some(),
@@ -72,7 +74,7 @@ impl Service {
                 name: input.bucket.clone(),
                 region: region.to_owned(),
                 created: Utc::now(),
-                tags: None,
+                tags: (!tags.is_empty()).then_some(tags),
                 versioning: None,
                 // Since 2023 new buckets come with both.
                 public_access_block: Some(PublicAccessBlock {

@@ -7,6 +7,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use futures::{Stream, TryStreamExt as _, stream};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::{Body, Frame};
+use sha2::{Digest as _, Sha256};
+
+use crate::wire::sigv4::ChunkSignatures;
 
 /// The longest line between chunks; a signature fits in easily.
 const LINE_LIMIT: usize = 4096;
@@ -30,22 +33,24 @@ impl Trailers {
     }
 }
 
-/// Decodes a body; its trailers are in `trailers` once it was read to its end. Signatures of chunks are not verified.
-pub(super) fn decode<B>(body: B, trailers: Trailers) -> s3s::Body
+/// Decodes a body; its trailers are in `trailers` once it was read to its end. It fails with
+/// [`io::ErrorKind::PermissionDenied`] behind a chunk whose signature is wrong.
+pub(super) fn decode<B>(body: B, trailers: Trailers, signatures: Option<ChunkSignatures>) -> s3s::Body
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let frames = chunks(body, trailers).map_ok(Frame::data);
+    let frames = chunks(body, trailers, signatures).map_ok(Frame::data);
     s3s::Body::http_body_unsync(StreamBody::new(frames))
 }
 
-fn chunks<B>(body: B, trailers: Trailers) -> impl Stream<Item = io::Result<Bytes>>
+fn chunks<B>(body: B, trailers: Trailers, signatures: Option<ChunkSignatures>) -> impl Stream<Item = io::Result<Bytes>>
 where
     B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let decoder = Decoder { body, buffer: BytesMut::new(), state: State::Size, trailers };
+    let signed = signatures.map(Signed::new);
+    let decoder = Decoder { body, buffer: BytesMut::new(), state: State::Size, trailers, signed };
     stream::try_unfold(decoder, |mut decoder| async move { Ok(decoder.next().await?.map(|bytes| (bytes, decoder))) })
 }
 
@@ -54,6 +59,53 @@ struct Decoder<B> {
     buffer: BytesMut,
     state: State,
     trailers: Trailers,
+    /// When signatures are verified.
+    signed: Option<Signed>,
+}
+
+/// What of a chunk, or of the trailers, goes into its signature.
+struct Signed {
+    signatures: ChunkSignatures,
+    data: Sha256,
+    /// The signature that stood in front of the chunk.
+    given: String,
+    /// Trailers as they are signed.
+    lines: Vec<u8>,
+}
+
+impl Signed {
+    fn new(signatures: ChunkSignatures) -> Self {
+        Self { signatures, data: Sha256::new(), given: String::new(), lines: Vec::new() }
+    }
+
+    fn begin(&mut self, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        let signature = text.split(';').find_map(|part| part.trim().strip_prefix("chunk-signature="));
+        signature.unwrap_or_default().clone_into(&mut self.given);
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        let data = std::mem::take(&mut self.data).finalize();
+        self.signatures.check(&data, &self.given).map_err(|_| forged())
+    }
+
+    /// The last trailer is the signature of those before it.
+    fn trailer(&mut self, line: &[u8]) -> io::Result<()> {
+        let line = line.trim_ascii_end();
+        if let Some(signature) = line.strip_prefix(b"x-amz-trailer-signature:") {
+            let signature = String::from_utf8_lossy(signature);
+            let lines = std::mem::take(&mut self.lines);
+            return self.signatures.check_trailers(&lines, signature.trim()).map_err(|_| forged());
+        }
+        self.lines.extend_from_slice(line);
+        self.lines.push(b'\n');
+        Ok(())
+    }
+
+    /// Whether there are trailers that nobody has signed.
+    fn is_open(&self) -> bool {
+        !self.lines.is_empty()
+    }
 }
 
 enum State {
@@ -77,25 +129,39 @@ where
             match self.state {
                 State::Size => {
                     let line = self.line().await?.ok_or_else(|| malformed("the body ends before its last chunk"))?;
-                    self.state = match chunk_size(&line)? {
-                        0 => State::Trailers,
-                        size => State::Data(size),
-                    };
+                    let size = chunk_size(&line)?;
+                    if let Some(signed) = &mut self.signed {
+                        signed.begin(&line);
+                        if size == 0 {
+                            signed.end()?;
+                        }
+                    }
+                    self.state = if size == 0 { State::Trailers } else { State::Data(size) };
                 }
                 State::Data(left) => {
                     if self.buffer.is_empty() && !self.fill().await? {
                         return Err(malformed("the body ends in the middle of a chunk"));
                     }
                     let taken = self.buffer.split_to(left.min(self.buffer.len())).freeze();
+                    if let Some(signed) = &mut self.signed {
+                        signed.data.update(&taken);
+                    }
                     self.state = if taken.len() == left { State::DataEnd } else { State::Data(left - taken.len()) };
                     return Ok(Some(taken));
                 }
                 State::DataEnd => match self.line().await? {
-                    Some(line) if line.is_empty() => self.state = State::Size,
+                    Some(line) if line.is_empty() => {
+                        self.signed.as_mut().map_or(Ok(()), Signed::end)?;
+                        self.state = State::Size;
+                    }
                     _ => return Err(malformed("a chunk is longer than its size says")),
                 },
                 State::Trailers => match self.line().await? {
-                    Some(line) if !line.is_empty() => self.trailers.add(&line)?,
+                    Some(line) if !line.is_empty() => {
+                        self.signed.as_mut().map_or(Ok(()), |signed| signed.trailer(&line))?;
+                        self.trailers.add(&line)?;
+                    }
+                    _ if self.signed.as_ref().is_some_and(Signed::is_open) => return Err(forged()),
                     _ => self.state = State::Done,
                 },
                 State::Done => return Ok(None),
@@ -148,6 +214,11 @@ fn chunk_size(line: &[u8]) -> io::Result<usize> {
         .ok_or_else(|| malformed("a chunk's size is not a hexadecimal number"))
 }
 
+fn forged() -> io::Error {
+    let why = "The signature of a chunk does not match what was computed with the key's secret.";
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
 fn malformed(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the aws-chunked body is malformed: {why}"))
 }
@@ -163,7 +234,7 @@ mod tests {
         let frames: Vec<Result<Frame<Bytes>, Infallible>> =
             pieces.iter().map(|piece| Ok(Frame::data(Bytes::from_static(piece.as_bytes())))).collect();
         let trailers = Trailers::default();
-        let stream = chunks(StreamBody::new(stream::iter(frames)), trailers.clone());
+        let stream = chunks(StreamBody::new(stream::iter(frames)), trailers.clone(), None);
         let data = stream.try_fold(Vec::new(), |mut all, piece| async move {
             all.extend_from_slice(&piece);
             Ok(all)
@@ -187,5 +258,62 @@ mod tests {
             assert!(run(&[body]).await.0.is_err(), "{body:?}");
         }
         assert_eq!(run(&["0\r\n\r\n"]).await.0.unwrap(), b"");
+    }
+
+    /// The examples of "Signature calculations for the Authorization header: transferring a payload in multiple chunks"
+    /// in the S3 API reference: 65,536 and 1,024 times an `a`.
+    fn example(payload: &str, seed: &str) -> ChunkSignatures {
+        let credential = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request";
+        let authorization = format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={seed}");
+        let request = hyper::Request::put("/examplebucket/chunkObject.txt")
+            .header("authorization", authorization)
+            .header("x-amz-date", "20130524T000000Z");
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let signed = crate::wire::sigv4::Signed::of(&head.headers, &head.uri).unwrap();
+        signed.chunks("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", payload).unwrap()
+    }
+
+    async fn receive(body: String, signatures: ChunkSignatures) -> io::Result<usize> {
+        let frames = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from(body)))]);
+        let pieces = chunks(StreamBody::new(frames), Trailers::default(), Some(signatures));
+        pieces.try_fold(0, |all, piece| async move { Ok(all + piece.len()) }).await
+    }
+
+    #[tokio::test]
+    async fn every_chunk_must_be_signed_in_its_turn() {
+        let (large, small) = ("a".repeat(65536), "a".repeat(1024));
+        let body = format!(
+            "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\r\n{large}\r\n\
+             400;chunk-signature=0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497\r\n{small}\r\n\
+             0;chunk-signature=b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9\r\n\r\n"
+        );
+        let seed = "4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+        let check = async |body: String| receive(body, example("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", seed)).await;
+        assert_eq!(check(body.clone()).await.unwrap(), 65536 + 1024);
+        let changed = body.replacen("\r\na", "\r\nb", 1);
+        let cut = format!("0{}", &body[body.find(";chunk-signature=b6").unwrap()..]);
+        for wrong in [changed, cut, body.replace("b6c6ea8a", "b6c6ea8b"), body.replace(";chunk-signature=", ";x=")] {
+            assert_eq!(check(wrong).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
+    }
+
+    #[tokio::test]
+    async fn trailers_are_signed_as_well() {
+        let (large, small) = ("a".repeat(65536), "a".repeat(1024));
+        let body = format!(
+            "10000;chunk-signature=b474d8862b1487a5145d686f57f013e54db672cee1c953b3010fb58501ef5aa2\r\n{large}\r\n\
+             400;chunk-signature=1c1344b170168f8e65b41376b44b20fe354e373826ccbbe2c1d40a8cae51e5c7\r\n{small}\r\n\
+             0;chunk-signature=2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992\r\n\
+             x-amz-checksum-crc32c:sOO8/Q==\r\n\
+             x-amz-trailer-signature:d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435\r\n\r\n"
+        );
+        let seed = "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e";
+        let payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
+        let check = async |body: String| receive(body, example(payload, seed)).await;
+        assert_eq!(check(body.clone()).await.unwrap(), 65536 + 1024);
+        let unsigned = format!("{}\r\n", &body[..body.find("x-amz-trailer").unwrap()]);
+        for wrong in [body.replace("sOO8", "sOO9"), unsigned] {
+            assert_eq!(check(wrong).await.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod access;
 mod bucket;
 mod chunked;
 mod conditions;
+mod configuration;
 mod digest;
 mod listing;
 mod multipart;
@@ -18,12 +19,13 @@ mod upload;
 
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Request, Response, StatusCode};
+use s3s::dto::TagSet;
 use s3s::service::{S3Service, S3ServiceBuilder};
 
 use crate::access::Identity;
 use crate::body::RequestBody;
 use crate::cloud::Shared;
-use crate::wire::sigv4::Scope;
+use crate::wire::sigv4::{ChunkSignatures, Scope};
 use crate::wire::{ApiError, Protocol};
 
 use chunked::Trailers;
@@ -38,6 +40,8 @@ struct Context {
     identity: Identity,
     /// Checksums that stand behind the body; complete when the body was read to its end.
     trailers: Trailers,
+    /// The tags that a new bucket is to have.
+    bucket_tags: TagSet,
 }
 
 /// The object store's HTTP side.
@@ -63,6 +67,7 @@ impl Store {
         request: Request<RequestBody>,
         scope: &Scope,
         identity: Identity,
+        chunks: Option<ChunkSignatures>,
         request_id: &str,
     ) -> Response<s3s::Body> {
         let (mut head, body) = request.into_parts();
@@ -78,7 +83,7 @@ impl Store {
         let digest = head.headers.remove(CONTENT_SHA256).and_then(|value| value.to_str().ok().map(str::to_owned));
         let body = if streaming {
             match undo_chunking(&mut head.headers) {
-                Ok(()) => chunked::decode(body, trailers.clone()),
+                Ok(()) => chunked::decode(body, trailers.clone(), chunks),
                 Err(error) => return failure(&error, request_id),
             }
         } else {
@@ -87,7 +92,15 @@ impl Store {
                 None => s3s::Body::http_body(body),
             }
         };
-        head.extensions.insert(Context { region: scope.region.clone(), identity, trailers });
+        let (bucket_tags, body) = if configuration::creates_bucket(&head) {
+            match configuration::read(body).await {
+                Ok(read) => read,
+                Err(error) => return failure(&error, request_id),
+            }
+        } else {
+            (TagSet::new(), body)
+        };
+        head.extensions.insert(Context { region: scope.region.clone(), identity, trailers, bucket_tags });
         let mut answer = match self.service.call(Request::from_parts(head, body)).await {
             Ok(answer) => answer,
             Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),

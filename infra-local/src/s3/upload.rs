@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{Checksum, StreamingBlob};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3Result, s3_error};
 use tokio::io::AsyncWriteExt as _;
 
 use super::chunked::Trailers;
@@ -75,7 +75,7 @@ pub(super) async fn receive(
     let mut size = 0_u64;
     if let Some(mut body) = body {
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| s3_error!(IncompleteBody, "the body could not be read: {error}"))?;
+            let piece = piece.map_err(|error| unread(&*error))?;
             md5.update(&piece);
             hashers.update(&piece);
             file.write_all(&piece).await.map_err(internal)?;
@@ -92,6 +92,16 @@ pub(super) async fn receive(
         blob.checksums = computed;
     }
     Ok(new)
+}
+
+/// Why a body did not come to its end.
+fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    let forged = causes.find_map(|error| error.downcast_ref::<std::io::Error>());
+    match forged.filter(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
+        Some(error) => s3_error!(SignatureDoesNotMatch, "{error}"),
+        None => s3_error!(IncompleteBody, "the body could not be read: {error}"),
+    }
 }
 
 impl Claims {

@@ -104,7 +104,8 @@ impl World {
             _ if content_type.ends_with("cbor") => Protocol::Cbor,
             _ => Protocol::Json(JsonVersion::V1_1),
         };
-        let asked = Asked { signed: &signed, head: &head, body, protocol, request_id: "fuzz" };
+        let asked =
+            Asked { signed: &signed, head: &head, body, digest: sigv4::digest(body), protocol, request_id: "fuzz" };
         let outcome = match named {
             Service::Query { operations, always, .. } => self.server.query(&asked, operations, always, operation),
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {

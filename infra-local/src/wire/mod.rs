@@ -1,6 +1,7 @@
 //! AWS's wire protocols: what a request says, and how answers and errors are written.
 
 mod cbor;
+pub(crate) mod compression;
 pub(crate) mod error;
 pub(crate) mod filter;
 pub(crate) mod operation;

@@ -17,6 +17,9 @@ use super::error::{ApiError, Outcome};
 /// What is hashed in place of a body that is not part of the signature.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
+/// The beginning of what stands there when every chunk of the body bears a signature of its own.
+const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
+
 /// How far a client's clock may be off.
 const SKEW: Duration = Duration::minutes(15);
 
@@ -133,13 +136,22 @@ impl Signed {
     /// Whether the signature is made with this secret; `payload` is the digest of the body in hexadecimal digits, or
     /// what stands in its place.
     pub(crate) fn check(&self, secret: &str, request: &Parts, payload: &str) -> Result<(), BadSignature> {
-        let scope = format!("{}/{}/{}/aws4_request", self.scope.date, self.scope.region, self.scope.service);
+        let scope = self.scope.text();
         let canonical = self.canonical_request(request, payload).ok_or(BadSignature::Wrong)?;
         let digest = hex::encode(Sha256::digest(canonical));
         let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{digest}", self.timestamp);
         let given = hex::decode(&self.signature).map_err(|_| BadSignature::Wrong)?;
         let mac = keyed(&self.scope.signing_key(secret)).chain_update(to_sign);
         mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
+    }
+
+    /// What the signatures of a body's chunks are checked by, if each has one; the request's own was checked before.
+    pub(crate) fn chunks(&self, secret: &str, payload: &str) -> Option<ChunkSignatures> {
+        payload.starts_with(SIGNED_CHUNKS).then(|| ChunkSignatures {
+            key: self.scope.signing_key(secret),
+            stamp: format!("{}\n{}", self.timestamp, self.scope.text()),
+            previous: self.signature.clone(),
+        })
     }
 
     /// `None` when a header that is said to be signed is not there.
@@ -170,10 +182,42 @@ impl Scope {
         }
     }
 
+    fn text(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+
     fn signing_key(&self, secret: &str) -> Vec<u8> {
         let first = format!("AWS4{secret}").into_bytes();
         let parts = [self.date.as_str(), &self.region, &self.service, "aws4_request"];
         parts.iter().fold(first, |key, part| keyed(&key).chain_update(part).finalize().into_bytes().to_vec())
+    }
+}
+
+/// Each chunk's signature is made of the one before; the first of the request's own.
+pub(crate) struct ChunkSignatures {
+    key: Vec<u8>,
+    /// The time and the scope.
+    stamp: String,
+    previous: String,
+}
+
+impl ChunkSignatures {
+    /// Checks the next chunk: the SHA-256 of its data, and the signature that came with it.
+    pub(crate) fn check(&mut self, data: &[u8], signature: &str) -> Result<(), BadSignature> {
+        self.next("PAYLOAD", &format!("{}\n{}", digest(b""), hex::encode(data)), signature)
+    }
+
+    /// Checks the headers behind the last chunk: lines of a name, a colon and a value.
+    pub(crate) fn check_trailers(&mut self, lines: &[u8], signature: &str) -> Result<(), BadSignature> {
+        self.next("TRAILER", &digest(lines), signature)
+    }
+
+    fn next(&mut self, kind: &str, content: &str, signature: &str) -> Result<(), BadSignature> {
+        let to_sign = format!("{ALGORITHM}-{kind}\n{}\n{}\n{content}", self.stamp, self.previous);
+        let given = hex::decode(signature).map_err(|_| BadSignature::Wrong)?;
+        keyed(&self.key).chain_update(to_sign).verify_slice(&given).map_err(|_| BadSignature::Wrong)?;
+        signature.clone_into(&mut self.previous);
+        Ok(())
     }
 }
 

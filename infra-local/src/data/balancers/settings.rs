@@ -7,12 +7,12 @@ use hyper::header::{HeaderName, HeaderValue};
 
 use crate::data::proxy::{
     Action, Algorithm, CheckPort, Forward, ForwardedFor, HealthCheck, Identity, PoolSettings, Route, Settings,
-    Stickiness, TargetPool, Tls,
+    Stickiness, TargetPool, Tls, Transport,
 };
 use crate::elasticloadbalancing::ssl_policy;
 use crate::model::Region;
 use crate::model::attributes::Attributed as _;
-use crate::model::balancing::{Listener, LoadBalancer, TargetGroup};
+use crate::model::balancing::{Listener, LoadBalancer, Protocol, TargetGroup};
 use crate::model::routing;
 
 /// How a target group is treated.
@@ -22,6 +22,7 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
     let slow_start = group.number("slow_start.duration_seconds");
     PoolSettings {
         check: HealthCheck {
+            transport: transport(check.protocol),
             port: check.port.parse().map_or(CheckPort::Traffic, CheckPort::Fixed),
             path: check.path.clone(),
             interval: seconds(check.interval_seconds),
@@ -30,6 +31,7 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
             unhealthy_threshold: check.unhealthy_threshold,
             matcher: check.matcher.parse().unwrap_or_default(),
         },
+        transport: transport(group.protocol),
         deregistration_delay: Duration::from_secs(group.number("deregistration_delay.timeout_seconds")),
         algorithm: match group.attribute("load_balancing.algorithm.type").as_str() {
             "least_outstanding_requests" => Algorithm::LeastOutstanding,
@@ -39,6 +41,13 @@ pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
         slow_start: (slow_start > 0).then(|| Duration::from_secs(slow_start)),
         stickiness: group.is("stickiness.enabled").then(|| stickiness(group)),
         in_use,
+    }
+}
+
+fn transport(protocol: Protocol) -> Transport {
+    match protocol {
+        Protocol::Http => Transport::Plain,
+        Protocol::Https => Transport::Tls,
     }
 }
 

@@ -115,6 +115,9 @@ impl Host {
             }
             _ => {}
         }
+        if view.is_lost {
+            return self.lose(view).await;
+        }
         let runtime = &view.instance.runtime;
         match runtime.process {
             None => self.start(view).await,
@@ -347,6 +350,40 @@ impl Host {
             instance.runtime.ready = false;
             instance.runtime.restarts += 1;
         });
+        self.give_up_writing(view);
+    }
+
+    /// The machine has no power any more: an instance with a second zone goes on there, a writer that has readers leaves
+    /// its place to one of them, and anything else waits for its zone.
+    async fn lose(&mut self, view: &View) -> Result<Flow, PostgresError> {
+        if let Some(process) = view.instance.runtime.process {
+            process.kill();
+            self.server()?.end_remains().await;
+            self.settings = None;
+            self.died(view);
+            return Ok(Flow::Again);
+        }
+        let moved = self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return false };
+            let instances = &mut region.databases.instances;
+            let Some(instance) = instances.get_mut(&view.instance.id) else { return false };
+            match &mut instance.second_zone {
+                Some(second) if !region.lost_zones.contains(second) => {
+                    std::mem::swap(second, &mut instance.zone);
+                    true
+                }
+                _ => false,
+            }
+        });
+        if moved {
+            return Ok(Flow::Again);
+        }
+        self.give_up_writing(view);
+        Ok(Flow::Wait)
+    }
+
+    /// Leaves the writer's place to a reader, if there is one that serves.
+    fn give_up_writing(&self, view: &View) {
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
             self.shared.update(|cloud| {
                 cloud.region_mut(&self.region).is_ok_and(|region| region.databases.fail_over(cluster, None))

@@ -22,6 +22,8 @@ pub(super) struct View {
     pub(super) demoted: Option<Demoted>,
     /// Whether another member has not taken this one's place yet.
     pub(super) is_needed: bool,
+    /// Whether its zone is lost, and with it the machine under it.
+    pub(super) is_lost: bool,
     /// Snapshots that are to be made of its data.
     pub(super) snapshots: Vec<Snapshot>,
 }
@@ -79,6 +81,7 @@ impl View {
                     runs: demoted.runtime.process.as_ref().is_some_and(ProcessIdentity::is_alive),
                 }),
                 is_needed: cluster.is_some_and(|cluster| cluster.demoted.as_ref() == Some(&instance.id)),
+                is_lost: region.lost_zones.contains(&instance.zone),
                 snapshots: due,
                 instance: instance.clone(),
             })

@@ -57,7 +57,9 @@ fn rebalances(group: &mut Group, region: &Region) -> bool {
         return group.rebalancing;
     }
     let count = |zone: &String| group.staying().filter(|member| member.zone == *zone).count();
-    let counts: Vec<usize> = group.zones.iter().map(count).collect();
+    // Nothing can be launched in a zone that is lost.
+    let usable = group.zones.iter().filter(|zone| !region.lost_zones.contains(*zone));
+    let counts: Vec<usize> = usable.map(count).collect();
     let elsewhere = group.staying().any(|member| !group.zones.contains(&member.zone));
     let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
     let uneven = most > least + 1 || elsewhere;

@@ -6,7 +6,7 @@ mod lifecycle;
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::model::balancing::{Check, TargetGroup, TargetType};
+use crate::model::balancing::{Check, Protocol, TargetGroup, TargetType};
 use crate::model::image::stock;
 use crate::model::instance::{InstanceState, Service, ServiceState, StateReason};
 use crate::model::launch_template::{LaunchData, TemplateVersion};
@@ -53,6 +53,7 @@ impl World {
         };
         region.launch_templates.insert(template.id.clone(), template);
         let check = Check {
+            protocol: Protocol::Http,
             path: "/".to_owned(),
             port: "traffic-port".to_owned(),
             interval_seconds: 5,
@@ -62,6 +63,7 @@ impl World {
             matcher: "200".to_owned(),
         };
         let target_group = TargetGroup {
+            protocol: Protocol::Http,
             arn: TARGETS.to_owned(),
             name: "targets".to_owned(),
             target_type: TargetType::Instance,

@@ -10,17 +10,17 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
 use super::body::{Activity, Upload};
+use super::stream::Stream;
 
 /// AWS's limit for the head of an answer.
 const HEAD_BYTES: usize = 32 * 1024;
 
 /// The half that carries bytes.
-type Driver = http1::Connection<TokioIo<TcpStream>, Upload>;
+type Driver = http1::Connection<TokioIo<Stream>, Upload>;
 
 /// An open connection.
 pub(super) struct Connection {
@@ -41,7 +41,7 @@ pub(super) enum Unanswered {
 }
 
 impl Connection {
-    pub(super) async fn open(stream: TcpStream) -> hyper::Result<Self> {
+    pub(super) async fn open(stream: Stream) -> hyper::Result<Self> {
         let mut builder = http1::Builder::new();
         let (sender, driver) = builder.max_buf_size(HEAD_BYTES).handshake(TokioIo::new(stream)).await?;
         let now = Instant::now();

@@ -14,11 +14,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::stream::{Stream, Transport};
+
 /// How the targets of a group are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthCheck {
     /// Where.
     pub(crate) port: CheckPort,
+    /// Over what.
+    pub(crate) transport: Transport,
     /// Path and query of the GET.
     pub(crate) path: String,
     /// Time between checks, before the time scale.
@@ -177,14 +181,15 @@ pub(super) async fn check(target: SocketAddr, check: &HealthCheck) -> Result<(),
     };
     let address = SocketAddr::new(target.ip(), port);
     let asked = async {
-        let stream = TcpStream::connect(address).await.map_err(|_| Failure::Refused)?;
+        let tcp = TcpStream::connect(address).await.map_err(|_| Failure::Refused)?;
+        let stream = Stream::over(tcp, address, check.transport).await.map_err(|_| Failure::Refused)?;
         let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
         if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }
     };
     tokio::time::timeout(check.timeout, asked).await.unwrap_or(Err(Failure::Timeout))
 }
 
-async fn status(stream: TcpStream, address: SocketAddr, path: &str) -> Option<u16> {
+async fn status(stream: Stream, address: SocketAddr, path: &str) -> Option<u16> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get(path)
         .header(HOST, address.to_string())
@@ -257,6 +262,7 @@ mod tests {
     fn settings() -> HealthCheck {
         HealthCheck {
             port: CheckPort::Traffic,
+            transport: Transport::Plain,
             path: "/".to_owned(),
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(2),

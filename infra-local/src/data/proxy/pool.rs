@@ -13,6 +13,7 @@ use super::super::balancers::Counts;
 use super::health::{HealthCheck, HealthState, TargetHealth, Verdict};
 use super::random;
 use super::sticky::{Mark, Stickiness};
+use super::stream::Transport;
 use super::target::Target;
 use super::times::Recorder;
 
@@ -42,6 +43,8 @@ pub(crate) struct Endpoint {
 pub(crate) struct PoolSettings {
     /// How targets are checked.
     pub(crate) check: HealthCheck,
+    /// How requests get to targets that are registered from now on; a target group's never changes.
+    pub(crate) transport: Transport,
     /// How long a removed target is shown as draining, before the time scale.
     pub(crate) deregistration_delay: Duration,
     /// Who is next.
@@ -228,9 +231,13 @@ impl TargetPool {
     }
 
     fn register(&self, key: &TargetKey, endpoint: Endpoint) -> Arc<Target> {
-        let initial = if self.0.settings.borrow().in_use { TargetHealth::initial() } else { TargetHealth::unused() };
+        let (in_use, transport) = {
+            let settings = self.0.settings.borrow();
+            (settings.in_use, settings.transport)
+        };
+        let initial = if in_use { TargetHealth::initial() } else { TargetHealth::unused() };
         let mark = Mark::of(&[&self.0.arn, &key.id, &key.port.to_string()]);
-        let target = Arc::new(Target::new(mark, endpoint, initial));
+        let target = Arc::new(Target::new(mark, endpoint, transport, initial));
         let checker =
             tokio::spawn(keep_checking(Arc::downgrade(&self.0), self.0.settings.subscribe(), Arc::downgrade(&target)));
         target.set_checker(Some(checker));

@@ -16,6 +16,7 @@ use super::connection::Connection;
 use super::health::{self, Failure, HealthCheck, HealthState, TargetHealth};
 use super::pool::{Endpoint, lock};
 use super::sticky::Mark;
+use super::stream::{Stream, Transport};
 use super::workers;
 
 /// AWS's limit for opening a connection to a target.
@@ -35,6 +36,7 @@ pub(super) struct Target {
     /// What stands for it in cookies.
     pub(super) mark: Mark,
     address: SocketAddr,
+    transport: Transport,
     reachable: AtomicBool,
     health: Mutex<TargetHealth>,
     /// Since when it takes a growing share of the requests.
@@ -62,10 +64,11 @@ pub(super) enum ConnectError {
 }
 
 impl Target {
-    pub(super) fn new(mark: Mark, endpoint: Endpoint, health: TargetHealth) -> Self {
+    pub(super) fn new(mark: Mark, endpoint: Endpoint, transport: Transport, health: TargetHealth) -> Self {
         Self {
             mark,
             address: endpoint.address,
+            transport,
             reachable: AtomicBool::new(endpoint.reachable),
             health: Mutex::new(health),
             warming: Mutex::default(),
@@ -135,15 +138,18 @@ impl Target {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(ConnectError::Timeout);
         }
-        let stream = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(self.address))
+        let tcp = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(|error| match error.kind() {
                 io::ErrorKind::TimedOut => ConnectError::Timeout,
                 _ => ConnectError::Refused,
             })?;
-        // Small answers must not wait for more to send.
-        stream.set_nodelay(true).map_err(|_| ConnectError::Refused)?;
+        // What cannot agree on TLS in time is a bad gateway, not a late one.
+        let stream = tokio::time::timeout(CONNECT_LIMIT, Stream::over(tcp, self.address, self.transport))
+            .await
+            .map_err(|_| ConnectError::Refused)?
+            .map_err(|_| ConnectError::Refused)?;
         Connection::open(stream).await.map(Box::new).map_err(|_| ConnectError::Refused)
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod routing;
+mod transport;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
 
 use super::body::BodyError;
 use super::*;
@@ -40,6 +42,7 @@ fn settings() -> PoolSettings {
     PoolSettings {
         check: HealthCheck {
             port: CheckPort::Traffic,
+            transport: Transport::Plain,
             path: "/health".to_owned(),
             interval: Duration::from_millis(200),
             timeout: Duration::from_secs(2),
@@ -47,6 +50,7 @@ fn settings() -> PoolSettings {
             unhealthy_threshold: 2,
             matcher: "200".parse().unwrap(),
         },
+        transport: Transport::Plain,
         deregistration_delay: Duration::from_mins(5),
         algorithm: Algorithm::RoundRobin,
         slow_start: None,
@@ -126,6 +130,16 @@ impl Drop for Server {
 
 impl Server {
     async fn start(name: &'static str) -> Self {
+        Self::speaking(name, None).await
+    }
+
+    /// The same by TLS, with this certificate.
+    async fn start_tls(name: &'static str, identity: Identity) -> Self {
+        let tls = Tls { identities: vec![identity], tls12: true, tls13: true, http2: false };
+        Self::speaking(name, Some(tls.config().unwrap().into())).await
+    }
+
+    async fn speaking(name: &'static str, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let health = Arc::new(AtomicUsize::new(200));
@@ -142,7 +156,17 @@ impl Server {
                     let status = answer.load(Ordering::SeqCst);
                     serve(name, request, status, released.clone())
                 });
-                served.spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let tls = tls.clone();
+                served.spawn(async move {
+                    let http = http1::Builder::new();
+                    match tls {
+                        None => http.serve_connection(TokioIo::new(stream), service).await.is_ok(),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => http.serve_connection(TokioIo::new(stream), service).await.is_ok(),
+                            Err(_) => false,
+                        },
+                    }
+                });
             }
         });
         Self { address, health, connections, release, task }

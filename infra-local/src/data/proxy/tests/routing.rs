@@ -186,7 +186,7 @@ async fn a_target_that_comes_late_takes_its_share_little_by_little() {
 }
 
 /// A certificate for a name, and what is shown with it.
-fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
+pub(super) fn identity(name: &str) -> (CertificateDer<'static>, Identity) {
     let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
     let (chain, private_key) = (made.cert.pem(), made.signing_key.serialize_pem());
     (made.cert.der().clone(), Identity { names: vec![name.to_owned()], chain, private_key })

@@ -1,0 +1,237 @@
+//! What differs between two states, as a record that makes the one out of the other.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::Table;
+
+/// Where something stands in the state: the names of fields and keys that lead to it.
+pub(crate) type Place = Vec<String>;
+
+/// What became of a number of places. It can be applied again to a state that it is part of already.
+#[derive(Default)]
+pub(crate) struct Record {
+    at: Place,
+    places: Vec<Place>,
+    /// A JSON array of pairs of a place and what stands there now; a place alone is empty now.
+    text: Vec<u8>,
+    failure: Option<serde_json::Error>,
+}
+
+/// A part of the state whose changes are recorded piece by piece.
+pub(crate) trait Changes {
+    /// Records what makes `self` out of `before`.
+    fn changes(&self, before: &Self, record: &mut Record);
+}
+
+/// Says of every field of a struct how its changes are recorded: as a `whole` value, entry by entry of a `map`, by the
+/// `part`'s or the `children`'s own account, or not at all (`apart`).
+macro_rules! record_by_field {
+    ($kind:ty {
+        whole: [$($whole:ident),*], maps: [$($map:ident),*], parts: [$($part:ident),*],
+        children: [$($children:ident),*], apart: [$($apart:ident),*] $(,)?
+    }) => {
+        impl $crate::model::changes::Changes for $kind {
+            fn changes(&self, before: &Self, record: &mut $crate::model::changes::Record) {
+                let Self { $($whole,)* $($map,)* $($part,)* $($children,)* $($apart: _,)* } = self;
+                $(record.whole(stringify!($whole), $whole, &before.$whole);)*
+                $(record.entries(stringify!($map), $map, &before.$map);)*
+                $(record.part(stringify!($part), $part, &before.$part);)*
+                $(record.children(stringify!($children), $children, &before.$children);)*
+            }
+        }
+    };
+}
+pub(crate) use record_by_field;
+
+impl Record {
+    /// What makes the one state out of the other.
+    pub(crate) fn of<T: Changes>(now: &T, before: &T) -> Self {
+        let mut record = Self::default();
+        now.changes(before, &mut record);
+        record
+    }
+
+    /// The places that changed.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The record as one line of text.
+    pub(crate) fn line(&self) -> std::io::Result<Vec<u8>> {
+        if let Some(error) = &self.failure {
+            return Err(std::io::Error::other(error.to_string()));
+        }
+        Ok([b"[", self.text.as_slice(), b"]\n"].concat())
+    }
+
+    pub(crate) fn whole<T: PartialEq + Serialize>(&mut self, name: &str, now: &T, before: &T) {
+        if now != before {
+            self.below(name, |record| record.put(now));
+        }
+    }
+
+    pub(crate) fn entries<M: Entries>(&mut self, name: &str, now: &M, before: &M) {
+        self.below(name, |record| now.differing(before, |key, value| record.below(key, |record| record.settle(value))));
+    }
+
+    pub(crate) fn part<T: Changes>(&mut self, name: &str, now: &T, before: &T) {
+        self.below(name, |record| now.changes(before, record));
+    }
+
+    pub(crate) fn children<T: Changes + PartialEq + Serialize>(
+        &mut self,
+        name: &str,
+        now: &BTreeMap<String, T>,
+        before: &BTreeMap<String, T>,
+    ) {
+        self.below(name, |record| {
+            for (key, child) in now {
+                match before.get(key) {
+                    Some(earlier) => record.part(key, child, earlier),
+                    None => record.below(key, |record| record.put(child)),
+                }
+            }
+            for key in before.keys().filter(|key| !now.contains_key(*key)) {
+                record.below(key, |record| record.settle(None::<&T>));
+            }
+        });
+    }
+
+    fn below(&mut self, name: &str, look: impl FnOnce(&mut Self)) {
+        self.at.push(name.to_owned());
+        look(self);
+        self.at.pop();
+    }
+
+    fn put<T: Serialize>(&mut self, value: &T) {
+        self.settle(Some(value));
+    }
+
+    fn settle<T: Serialize>(&mut self, value: Option<&T>) {
+        if !self.places.is_empty() {
+            self.text.push(b',');
+        }
+        let written = match value {
+            Some(value) => serde_json::to_writer(&mut self.text, &(&self.at, value)),
+            None => serde_json::to_writer(&mut self.text, &(&self.at,)),
+        };
+        self.failure = self.failure.take().or(written.err());
+        self.places.push(self.at.clone());
+    }
+}
+
+/// Applies a line to a state in its general form; false when it is not a whole record.
+pub(crate) fn apply(state: &mut Value, line: &[u8]) -> bool {
+    let Ok(changes) = serde_json::from_slice::<Vec<Vec<Value>>>(line) else { return false };
+    changes.into_iter().all(|change| {
+        let mut change = change.into_iter();
+        let Some(place) = change.next().and_then(|place| serde_json::from_value::<Place>(place).ok()) else {
+            return false;
+        };
+        let Some((name, way)) = place.split_last() else { return false };
+        let mut at = &mut *state;
+        for step in way {
+            let Value::Object(fields) = at else { return false };
+            at = fields.entry(step.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        }
+        let Value::Object(fields) = at else { return false };
+        match change.next() {
+            Some(value) => fields.insert(name.clone(), value),
+            None => fields.remove(name),
+        };
+        true
+    })
+}
+
+/// A map whose entries are recorded one by one.
+pub(crate) trait Entries {
+    type Value: PartialEq + Serialize;
+
+    /// Names the entries that are not what they were before, and what they are now.
+    fn differing(&self, before: &Self, tell: impl FnMut(&str, Option<&Self::Value>));
+}
+
+impl<T: PartialEq + Serialize> Entries for BTreeMap<String, T> {
+    type Value = T;
+
+    fn differing(&self, before: &Self, tell: impl FnMut(&str, Option<&T>)) {
+        merge(self.iter(), before.iter(), |now, before| now == before, tell);
+    }
+}
+
+impl<T: PartialEq + Serialize> Entries for Table<T> {
+    type Value = T;
+
+    fn differing(&self, before: &Self, mut tell: impl FnMut(&str, Option<&T>)) {
+        if !self.is_copy_of(before) {
+            let same = |now: &Arc<T>, before: &Arc<T>| Arc::ptr_eq(now, before) || now == before;
+            merge(self.entries(), before.entries(), same, |key, value| tell(key, value.map(Arc::as_ref)));
+        }
+    }
+}
+
+/// Walks through two sorted maps side by side.
+fn merge<'a, V: 'a>(
+    now: impl Iterator<Item = (&'a String, &'a V)>,
+    before: impl Iterator<Item = (&'a String, &'a V)>,
+    same: impl Fn(&V, &V) -> bool,
+    mut tell: impl FnMut(&str, Option<&V>),
+) {
+    let mut before = before.peekable();
+    for (key, value) in now {
+        while let Some((gone, _)) = before.next_if(|(earlier, _)| *earlier < key) {
+            tell(gone, None);
+        }
+        match before.next_if(|(earlier, _)| *earlier == key) {
+            Some((_, earlier)) if same(value, earlier) => {}
+            _ => tell(key, Some(value)),
+        }
+    }
+    before.for_each(|(gone, _)| tell(gone, None));
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::model::{Cloud, vpc::Vpc};
+
+    fn cloud() -> Cloud {
+        let mut cloud = Cloud::default();
+        cloud.add_missing_regions();
+        cloud
+    }
+
+    #[test]
+    fn a_record_makes_the_later_state_out_of_the_earlier_one() {
+        let before = cloud();
+        let mut now = before.clone();
+        let region = now.regions.get_mut("us-east-1").unwrap();
+        let subnet = region.subnets.keys().next().unwrap().clone();
+        region.subnets.get_mut(&subnet).unwrap().tags.insert("a".to_owned(), "line\nand \"more\"".to_owned());
+        let gone = region.security_groups.keys().next().unwrap().clone();
+        region.security_groups.remove(&gone);
+        let vpc = Vpc::new("10.0.0.0/16");
+        region.vpcs.insert(vpc.id.clone(), vpc);
+        region.lost_zones.insert("us-east-1a".to_owned());
+        now.port = Some(1);
+        now.regions.remove("us-east-2");
+
+        let record = Record::of(&now, &before);
+        assert_eq!(record.places().len(), 6);
+        let line = record.line().unwrap();
+        let mut state = serde_json::to_value(&before).unwrap();
+        // A record may be part of the state already.
+        for _ in 0..2 {
+            assert!(apply(&mut state, &line));
+            assert_eq!(serde_json::from_value::<Cloud>(state.clone()).unwrap(), now);
+        }
+        assert!(!apply(&mut state, &line[..line.len() / 2]), "half a record is none");
+        assert!(Record::of(&now, &now.clone()).places().is_empty());
+    }
+}

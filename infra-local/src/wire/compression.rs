@@ -1,0 +1,70 @@
+//! Requests whose body is compressed, as SDKs send large ones of some operations (the model's `requestCompression`).
+
+use std::io::Read as _;
+
+use flate2::read::MultiGzDecoder;
+use hyper::HeaderMap;
+use hyper::body::Bytes;
+use hyper::header::CONTENT_ENCODING;
+
+use super::{ApiError, Outcome};
+
+/// The body as it was before it was compressed; it may not be larger than `limit` bytes.
+pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome<Bytes> {
+    let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
+    let encodings: Vec<&str> = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")).collect();
+    // What was applied last is undone first.
+    encodings.iter().rev().try_fold(body, |body, encoding| {
+        if !encoding.eq_ignore_ascii_case("gzip") {
+            return Err(unreadable(format!("the encoding '{encoding}' is not supported: gzip is")));
+        }
+        let mut whole = Vec::new();
+        let mut decoder = MultiGzDecoder::new(body.as_ref()).take(limit as u64 + 1);
+        decoder.read_to_end(&mut whole).map_err(|error| unreadable(format!("it is not gzip: {error}")))?;
+        if whole.len() > limit {
+            let message = format!("the request is larger than {limit} bytes when it is not compressed");
+            return Err(ApiError::new("RequestEntityTooLarge", message).with_status(413));
+        }
+        Ok(whole.into())
+    })
+}
+
+fn unreadable(why: String) -> ApiError {
+    ApiError::new("SerializationException", format!("the request's body cannot be read: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Bytes {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap().into()
+    }
+
+    fn read(encoding: &str, body: Bytes) -> Result<Vec<u8>, String> {
+        let headers = HeaderMap::from_iter([(CONTENT_ENCODING, encoding.parse().unwrap())]);
+        decoded(&headers, body, 1000).map(|body| body.to_vec()).map_err(|error| error.code.into_owned())
+    }
+
+    #[test]
+    fn bodies_are_unpacked_as_they_were_packed() {
+        let text = b"Action=PutMetricData".to_vec();
+        assert_eq!(read("gzip", gzip(&text)), Ok(text.clone()));
+        assert_eq!(read("gzip, GZIP", gzip(&gzip(&text))), Ok(text.clone()));
+        assert_eq!(read("identity", text.clone().into()), Ok(text.clone()));
+        assert_eq!(read("gzip", text.clone().into()), Err("SerializationException".to_owned()));
+        assert_eq!(read("br", text.into()), Err("SerializationException".to_owned()));
+        assert_eq!(read("gzip", gzip(&[b'a'; 1000])), Ok(vec![b'a'; 1000]));
+        assert_eq!(read("gzip", gzip(&[b'a'; 1001])), Err("RequestEntityTooLarge".to_owned()));
+    }
+}

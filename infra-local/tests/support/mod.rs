@@ -1,0 +1,135 @@
+//! What the tests of a running cloud share: requests the way an AWS client sends them, and what becomes of them.
+#![allow(clippy::unwrap_used, dead_code)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use infra_local::{InstanceStatus, LocalCloud, ServiceStatus};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+/// Sends one signed request and returns status and body.
+pub(crate) async fn send(
+    cloud: &LocalCloud,
+    service: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String) {
+    send_to(&cloud.endpoint(), service, method, path, headers, body).await
+}
+
+/// The same to a cloud that may be in another process.
+pub(crate) async fn send_to(
+    endpoint: &str,
+    service: &str,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> (u16, String) {
+    let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
+    let signature =
+        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("{endpoint}{path}"))
+        .header("authorization", signature)
+        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string());
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request.body(Full::new(Bytes::copy_from_slice(body))).unwrap()).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+pub(crate) async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, String) {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    send(cloud, "ec2", Method::POST, "/", &[("content-type", "application/x-www-form-urlencoded")], body.as_bytes())
+        .await
+}
+
+/// The text of the first element with this name.
+pub(crate) fn element(xml: &str, name: &str) -> String {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    rest.split_once(&format!("</{name}>")).unwrap().0.to_owned()
+}
+
+pub(crate) async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it did not happen within 30 s");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) async fn instance(cloud: &LocalCloud, id: &str) -> InstanceStatus {
+    let status = cloud.status().await;
+    status.regions["us-east-1"].instances.iter().find(|instance| instance.id == id).unwrap().clone()
+}
+
+pub(crate) async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u32>) -> ServiceStatus {
+    eventually(async || {
+        let service = instance(cloud, id).await.services.first().cloned()?;
+        (service.pid.is_some() && service.pid != not).then_some(service)
+    })
+    .await
+}
+
+/// Launches an instance with one service that is this shell script.
+pub(crate) async fn launch(cloud: &LocalCloud, script: &str) -> String {
+    let user_data = user_data(&cloud.endpoint(), script, None).await;
+    let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
+    run(cloud, &element(&images, "imageId"), Some(user_data)).await
+}
+
+/// Launches an instance of this image.
+pub(crate) async fn run(cloud: &LocalCloud, image: &str, user_data: Option<String>) -> String {
+    let mut form = vec![
+        ("Action", "RunInstances"),
+        ("ImageId", image),
+        ("InstanceType", "t3.micro"),
+        ("MinCount", "1"),
+        ("MaxCount", "1"),
+    ];
+    form.extend(user_data.as_ref().map(|user_data| ("UserData", user_data.as_str())));
+    let (status, answer) = ec2(cloud, &form).await;
+    assert_eq!(status, 200, "{answer}");
+    element(&answer, "instanceId")
+}
+
+/// The user data of a machine with one service that is this shell script; it is put into a bucket.
+pub(crate) async fn user_data(endpoint: &str, script: &str, port: Option<u16>) -> String {
+    send_to(endpoint, "s3", Method::PUT, "/programs", &[], b"").await;
+    let (status, text) = send_to(endpoint, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
+    assert_eq!(status, 200, "{text}");
+    let mut service = serde_json::json!({
+        "name": "service",
+        "artifact": {"bucket": "programs", "key": "service", "sha256": hex::encode(Sha256::digest(script))},
+    });
+    if let Some(port) = port {
+        service["listen"] = port.into();
+    }
+    let machine = serde_json::json!({"machine": 1, "image": "debian-12", "services": [service]});
+    let file = serde_json::json!({"path": "/etc/infra/machine.json", "content": machine.to_string()});
+    STANDARD.encode(format!("#cloud-config\n{}", serde_json::json!({"write_files": [file]})))
+}
+
+pub(crate) fn lives(pid: u32) -> bool {
+    // A zombie of ours is no longer alive.
+    std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
+        .is_ok_and(|stat| !stat.contains(") Z "))
+}
