@@ -50,7 +50,7 @@
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
-//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]
+//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all others
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`PostgresHost`]: a database server, as a component
 //! - [`objects`]: states in S3
@@ -65,6 +65,7 @@ pub mod acm;
 pub mod artifact;
 pub mod autoscaling;
 mod client;
+pub mod cloudcontrol;
 pub mod cloudwatch;
 pub mod ec2;
 pub mod elb;
@@ -98,6 +99,7 @@ pub use autoscaling::{
     steps::{Adjustment, Aggregation, Step, Steps},
 };
 pub use client::Aws;
+pub use cloudcontrol::resource::{CloudResource, CloudResourceOutputs};
 pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};
 pub use ec2::{
     default_vpc::{DefaultVpc, DefaultVpcOutputs},
@@ -135,10 +137,10 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbInstanceId, DbParameterGroupName,
-    DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName, LaunchTemplateId,
-    LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcId, VpcPeeringId,
+    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbInstanceId,
+    DbParameterGroupName, DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
+    LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
 };
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
@@ -215,6 +217,8 @@ kinds! {
         LifecycleHook,
         ScalingPolicy,
         ScheduledAction,
+        // cloudcontrol
+        CloudResource,
         // cloudwatch
         MetricAlarm,
         // logs

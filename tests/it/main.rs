@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod balancing;
+mod cloud_control;
 mod crash;
 mod databases;
 mod end_to_end;

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::kinds;
+use super::{kinds, schema};
 use crate::access::{self, Identity, Wish};
 use crate::cloud::Cloud;
 use crate::data::address::AddressBlock;
@@ -93,6 +93,7 @@ fn perform(
     let caller = Caller { surroundings, region, access_key: &request.access_key };
     let wanted = request.wanted.as_ref().unwrap_or(&Value::Null);
     if request.operation == Verb::Create {
+        schema::check_new(kind, wanted)?;
         return (kind.create)(cloud, &caller, wanted);
     }
     let identifier = request.identifier.clone().unwrap_or_default();

@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::kinds::Kind;
-use super::validation;
+use super::{invalid, validation};
 use crate::wire::{ApiError, Outcome};
 
-/// Refuses properties that the type does not have, that are told and not taken, and lacks of required ones.
+/// Refuses properties that the type does not have, and lacks of required ones.
 pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
     let Value::Object(properties) = wanted else {
         return Err(validation("Model validation failed (#: expected type: JSONObject)"));
@@ -26,11 +26,6 @@ pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
             problems.push(format!("#: extraneous key [{name}] is not permitted"));
         }
     }
-    let told = properties.keys().filter(|name| kind.read_only.contains(&name.as_str()));
-    let told: Vec<String> = told.map(|name| format!("/properties/{name}")).collect();
-    if !told.is_empty() {
-        problems.push(format!("Encountered unsupported read-only properties: [{}]", told.join(", ")));
-    }
     let missing = kind.required.iter().filter(|name| !properties.contains_key(**name));
     problems.extend(missing.map(|name| format!("#: required key [{name}] not found")));
     if problems.is_empty() {
@@ -39,24 +34,33 @@ pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
     Err(validation(format!("Model validation failed ({})", problems.join("\n"))))
 }
 
-/// The same for what a patch makes of what lives; what is given at creation alone must stay.
+/// Refuses properties that are told and not taken.
+pub(super) fn check_new(kind: &Kind, wanted: &Value) -> Outcome<()> {
+    let told = kind.read_only.iter().filter(|name| wanted.get(**name).is_some());
+    let told: Vec<String> = told.map(|name| format!("/properties/{name}")).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(format!("Invalid Create: cannot create a resource using ReadOnly properties [{}].", told.join(", "))))
+}
+
+/// Checks what a patch makes of what lives; what is given at creation alone must stay.
 pub(super) fn check_change(kind: &Kind, living: &Value, wanted: &Value) -> Outcome<()> {
     let changed = |names: &[&str]| -> Vec<String> {
         let changed = names.iter().filter(|name| living.get(**name) != wanted.get(**name));
         changed.map(|name| format!("/properties/{name}")).collect()
     };
-    for (what, names) in [("createOnlyProperties", kind.create_only), ("readOnlyProperties", kind.read_only)] {
+    for (what, names, code) in [
+        ("createOnlyProperties", kind.create_only, "NotUpdatableException"),
+        ("readOnlyProperties", kind.read_only, "ValidationException"),
+    ] {
         let paths = changed(names);
         if !paths.is_empty() {
             return Err(ApiError::new(
-                "NotUpdatableException",
+                code,
                 format!("Invalid patch update: {what} [{}] cannot be updated", paths.join(", ")),
             ));
         }
     }
-    let mut given = wanted.clone();
-    if let Value::Object(properties) = &mut given {
-        properties.retain(|name, _| !kind.read_only.contains(&name.as_str()));
-    }
-    check(kind, &given)
+    check(kind, wanted)
 }

@@ -40,7 +40,7 @@ fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<Str
 }
 
 fn update(cloud: &mut Cloud, caller: &Caller<'_>, name: &str, living: &Value, wanted: &Value) -> Outcome<()> {
-    if living.get("LogGroupClass") != wanted.get("LogGroupClass") {
+    if wanted.get("LogGroupClass").is_some_and(|class| *class != living["LogGroupClass"]) {
         return Err(super::invalid("The class of a log group cannot be changed."));
     }
     if living.get("RetentionInDays") != wanted.get("RetentionInDays") {
