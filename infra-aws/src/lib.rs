@@ -137,7 +137,7 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbInstanceId,
+    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbClusterParameterGroupName, DbInstanceId,
     DbParameterGroupName, DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
     LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
     SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
@@ -147,6 +147,7 @@ pub use machine::{Architecture, Machine, Postgres, Service};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},
+    cluster_parameter_group::{DbClusterParameterGroup, DbClusterParameterGroupOutputs},
     instance::{DbInstance, DbInstanceOutputs},
     parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
@@ -226,6 +227,7 @@ kinds! {
         // rds
         DbInstance,
         DbCluster,
+        DbClusterParameterGroup,
         DbSubnetGroup,
         DbParameterGroup,
         // s3

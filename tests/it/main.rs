@@ -12,6 +12,7 @@ mod import;
 mod network;
 mod outside;
 mod plans;
+mod replicas;
 mod scaling;
 mod security_group;
 mod states_in_s3;
