@@ -8,6 +8,7 @@ mod cloud_control;
 mod crash;
 mod databases;
 mod end_to_end;
+mod every_kind;
 mod import;
 mod network;
 mod outside;
