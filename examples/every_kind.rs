@@ -8,14 +8,16 @@
 //!
 //! What a plain mock server cannot do is asked for by `config set everything true`:
 //! - `CloudResource`: moto has no Cloud Control
+//! - `MetricAlarm`: moto reads CloudWatch's older protocols, Query and JSON, and the SDK speaks CBOR
 
 use infra_aws::{
-    self as aws, Action, AlarmMetric, AutoScalingGroup, AvailabilityZones, Bucket, BucketObject, CallerIdentity,
-    Certificate, CloudResource, Condition, DbCluster, DbClusterParameterGroup, DbInstance, DbParameterGroup,
-    DbSubnetGroup, DefaultVpc, ElasticIp, ExistingVpc, Image, Instance, InstanceId, InstanceProfile, InternetGateway,
-    KeyPair, LaunchTemplate, LifecycleHook, Listener, ListenerRule, LoadBalancer, LogGroup, MetricAlarm, NatGateway,
-    Parameter, Region, Role, RolePolicy, Route, RouteTable, Rule, ScalingPolicy, ScheduledAction, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, Subnet, SubnetId, TargetGroup, TargetGroupAttachment, Vpc, VpcId, VpcPeering,
+    self as aws, Action, AlarmMetric, AutoScalingGroup, AutoScalingGroupName, AvailabilityZones, Bucket, BucketObject,
+    CallerIdentity, Certificate, CloudResource, Condition, DbCluster, DbClusterParameterGroup, DbInstance,
+    DbParameterGroup, DbSubnetGroup, DefaultVpc, ElasticIp, ExistingVpc, Image, Instance, InstanceId, InstanceProfile,
+    InternetGateway, KeyPair, LaunchTemplate, LifecycleHook, Listener, ListenerRule, LoadBalancer, LogGroup,
+    MetricAlarm, NatGateway, Parameter, Region, Role, RolePolicy, Route, RouteTable, Rule, ScalingPolicy,
+    ScheduledAction, SecurityGroup, SecurityGroupId, SecurityGroupRule, Subnet, SubnetId, TargetGroup,
+    TargetGroupAttachment, Vpc, VpcId, VpcPeering,
 };
 use infra_cli::program;
 use infra_core::{Config, Output, Result, Stack, output_json};
@@ -30,11 +32,12 @@ pub(crate) fn every_kind(stack: &Stack, config: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let ohio = aws::region(stack, "us-east-2");
     let network = network(&virginia, &ohio);
-    let host = hosts(&virginia, &network);
+    let (host, group) = hosts(&virginia, &network);
     balancing(&virginia, &network, &host);
     databases(&virginia, &network, &config.get_or("postgres", "15".to_owned())?);
     rest(&virginia);
     if config.get_or("everything", false)? {
+        virginia.add("busy", MetricAlarm::above(AlarmMetric::group_cpu(&group), 90.0));
         cloud_control(&virginia, &network);
     }
     stack.export("account", virginia.lookup(CallerIdentity).account);
@@ -75,7 +78,7 @@ fn network(virginia: &Region, ohio: &Region) -> Network {
     Network { vpc: existing.vpc_id, subnets: Output::list([first.id, second.id]), access: access.id }
 }
 
-fn hosts(region: &Region, network: &Network) -> Output<InstanceId> {
+fn hosts(region: &Region, network: &Network) -> (Output<InstanceId>, Output<AutoScalingGroupName>) {
     let role = region.add("role", Role::for_service("ec2.amazonaws.com"));
     let reads = output_json!({
         "Version": "2012-10-17",
@@ -105,8 +108,7 @@ fn hosts(region: &Region, network: &Network) -> Output<InstanceId> {
     region.add("policy", ScalingPolicy::target_cpu(&group.name, 50.0));
     let nightly = ScheduledAction { min: Some(0), ..ScheduledAction::recurring(&group.name, "0 3 * * *") };
     region.add("nightly", nightly);
-    region.add("busy", MetricAlarm::above(AlarmMetric::group_cpu(&group.name), 90.0));
-    host.id
+    (host.id, group.name)
 }
 
 fn balancing(region: &Region, network: &Network, host: &Output<InstanceId>) {
