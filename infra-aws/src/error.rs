@@ -56,6 +56,18 @@ where
 }
 
 impl AwsError {
+    /// A failure that a service tells of an operation behind its answer.
+    pub(crate) fn of(kind: ErrorKind, operation: &'static str, code: &str, message: &str) -> Self {
+        Self {
+            kind,
+            operation,
+            code: Some(code.to_owned()),
+            message: message.to_owned(),
+            request_id: None,
+            hint: advice(operation, code),
+        }
+    }
+
     /// Whether the service answered with one of these codes.
     pub fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))

@@ -124,6 +124,8 @@ ids! {
     DbSubnetGroupName
     /// The name of a DB parameter group.
     DbParameterGroupName
+    /// The name of a parameter group of DB clusters.
+    DbClusterParameterGroupName
     /// The identifier of a DB instance.
     DbInstanceId
     /// The identifier of a DB cluster.

@@ -50,7 +50,7 @@
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
 //! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
-//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]
+//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all others
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`Network`]: a VPC with a way to the internet, as a component
 //! - [`PostgresHost`]: a database server, as a component
@@ -66,6 +66,7 @@ pub mod acm;
 pub mod artifact;
 pub mod autoscaling;
 mod client;
+pub mod cloudcontrol;
 pub mod cloudwatch;
 pub mod ec2;
 pub mod elb;
@@ -100,6 +101,7 @@ pub use autoscaling::{
     steps::{Adjustment, Aggregation, Step, Steps},
 };
 pub use client::Aws;
+pub use cloudcontrol::resource::{CloudResource, CloudResourceOutputs};
 pub use cloudwatch::metric_alarm::{AlarmMetric, Comparison, MetricAlarm, MetricAlarmOutputs, MissingData, Statistic};
 pub use ec2::{
     baked_image::{BakedImage, BakedImageOutputs},
@@ -138,10 +140,10 @@ pub use iam::{
     role_policy::{RolePolicy, RolePolicyOutputs},
 };
 pub use ids::{
-    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbInstanceId, DbParameterGroupName,
-    DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName, LaunchTemplateId,
-    LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId, SecurityGroupRuleId, SubnetId,
-    VpcId, VpcPeeringId,
+    AlarmName, AllocationId, Arn, AutoScalingGroupName, DbClusterId, DbClusterParameterGroupName, DbInstanceId,
+    DbParameterGroupName, DbSubnetGroupName, ImageId, InstanceId, InstanceProfileName, InternetGatewayId, KeyName,
+    LaunchTemplateId, LaunchTemplateVersion, LogGroupName, NatGatewayId, RouteTableId, SecurityGroupId,
+    SecurityGroupRuleId, SubnetId, VpcId, VpcPeeringId,
 };
 pub use logs::log_group::{LogGroup, LogGroupOutputs};
 pub use machine::{Architecture, Machine, Postgres, Service};
@@ -149,6 +151,7 @@ pub use network::{Network, NetworkOutputs};
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},
+    cluster_parameter_group::{DbClusterParameterGroup, DbClusterParameterGroupOutputs},
     instance::{DbInstance, DbInstanceOutputs},
     parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
@@ -220,6 +223,8 @@ kinds! {
         LifecycleHook,
         ScalingPolicy,
         ScheduledAction,
+        // cloudcontrol
+        CloudResource,
         // cloudwatch
         MetricAlarm,
         // logs
@@ -227,6 +232,7 @@ kinds! {
         // rds
         DbInstance,
         DbCluster,
+        DbClusterParameterGroup,
         DbSubnetGroup,
         DbParameterGroup,
         // s3

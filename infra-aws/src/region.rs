@@ -38,6 +38,11 @@ pub trait AwsResource: Handler<Client = Aws> {
         let _ = (region, name);
         self
     }
+
+    /// Options that the resource brings along, besides those of where it is declared; most kinds have none.
+    fn options(&self) -> Option<Options> {
+        None
+    }
 }
 
 impl Region {
@@ -59,7 +64,10 @@ impl Region {
     /// Declares a resource and returns its outputs.
     pub fn add<R: AwsResource>(&self, name: &str, resource: R) -> R::Outputs {
         let prepared = resource.prepare(self, name);
-        self.scope.add(name, prepared)
+        match prepared.options() {
+            Some(options) => self.scope.with(options).add(name, prepared),
+            None => self.scope.add(name, prepared),
+        }
     }
 
     /// Asks AWS a question; the same question in the same place is asked once.

@@ -8,7 +8,7 @@
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, on disk after each change as `<directory>/cloud.json` and `cloud.journal`
 //! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `rds`, `sts`, `ssm`, `s3`: the
-//!   control plane, one module per service, one file per resource kind
+//!   control plane, one module per service, one file per resource kind; `cloudcontrol`: the same by CloudFormation's names
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
@@ -19,6 +19,7 @@ mod acm;
 mod autoscaling;
 mod body;
 mod cloud;
+mod cloudcontrol;
 mod cloudwatch;
 pub mod daemon;
 mod data;
@@ -120,6 +121,7 @@ impl LocalCloud {
 
         let stop_requested = Arc::new(Notify::new());
         let access = server::Access { credentials: options.credentials, enforce_iam: options.enforce_iam };
+        let enforce_iam = options.enforce_iam;
         let server = server::Server::new(shared.clone(), access, Arc::clone(&stop_requested));
         let mut background = Background::new();
         background.spawn(|phase| server.run(listener, phase));
@@ -132,6 +134,7 @@ impl LocalCloud {
         background.spawn(|phase| data::gateways::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| data::databases::run(shared.clone(), phase));
         background.spawn(|phase| data::groups::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| data::resource_requests::run(shared.clone(), enforce_iam, phase));
         background.spawn(|phase| data::watch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
         Ok(LocalCloud { shared, background, stop_requested, _lock: lock })

@@ -31,8 +31,8 @@ use crate::options::Credentials;
 use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed};
-use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, xml};
-use crate::{acm, autoscaling, cloudwatch, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts};
+use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, leaves, xml};
+use crate::{acm, autoscaling, cloudcontrol, cloudwatch, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -95,6 +95,11 @@ impl Service {
                 target: "GraniteServiceVersion20100801",
                 operations: cloudwatch::OPERATIONS,
                 shape: cloudwatch::error_shape,
+            },
+            "cloudcontrolapi" => Service::Json {
+                version: JsonVersion::V1_0,
+                target: "CloudApiService",
+                operations: cloudcontrol::OPERATIONS,
             },
             "acm" => json("CertificateManager", acm::OPERATIONS),
             "logs" => json("Logs_20140328", logs::OPERATIONS),
@@ -329,14 +334,23 @@ impl Server {
             return Ok(());
         }
         let Scope { service, region, .. } = &asked.signed.scope;
-        // Its endpoint has kept an older name.
-        let service = if service == "monitoring" { "cloudwatch" } else { service };
+        // What endpoints are called is not always what actions are called.
+        let service = match service.as_str() {
+            "monitoring" => "cloudwatch",
+            "cloudcontrolapi" => "cloudformation",
+            other => other,
+        };
         let parameters = parameters();
+        let type_name = parameters.iter().find(|(name, _)| service == "cloudformation" && name == "TypeName");
+        let needed = type_name.map_or(&[][..], |(_, kind)| cloudcontrol::needed_actions(operation, kind));
         self.shared.read(|cloud| {
             let resources = access::resources(&cloud.iam, service, operation, region, &parameters);
-            let action = format!("{service}:{operation}");
-            let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
-            access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))
+            let actions = needed.iter().map(|action| (*action).to_owned());
+            for action in std::iter::once(format!("{service}:{operation}")).chain(actions) {
+                let wish = Wish { action: &action, resources: &resources, region, now: Utc::now() };
+                access::authorise(cloud, identity, &wish).map_err(|refusal| refusal.in_words_of(asked.protocol))?;
+            }
+            Ok(())
         })
     }
 
@@ -440,21 +454,6 @@ impl Asked<'_> {
             _ => Params::parse(self.body),
         }
     }
-}
-
-/// The texts of a JSON request by the names of their fields.
-fn leaves(value: &Value) -> Vec<(String, String)> {
-    fn walk(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
-        match value {
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(name, value, out)),
-            Value::Array(items) => items.iter().for_each(|item| walk(name, item, out)),
-            Value::String(text) => out.push((name.to_owned(), text.clone())),
-            _ => {}
-        }
-    }
-    let mut out = Vec::new();
-    walk("", value, &mut out);
-    out
 }
 
 /// Binds the loopback address: the demanded port, else the remembered one, else any.

@@ -35,6 +35,11 @@ impl ControlPlane {
         self.directory.path()
     }
 
+    /// The addresses it may hand out.
+    pub(crate) fn addresses(&self) -> &AddressBlock {
+        &self.addresses
+    }
+
     /// Asks a Query service; the answer as XML, or the error's code and message.
     pub(crate) fn query(&mut self, tables: Tables<Params, Node>, name: &str, form: &str) -> Result<String, String> {
         let params = Params::parse(form.as_bytes());

@@ -112,14 +112,14 @@ fn postgres(program: &str) -> Command {
     Command::new(newest.map_or_else(|| program.into(), |(_, path)| path.join("bin").join(program)))
 }
 
-fn major() -> String {
+pub(crate) fn major() -> String {
     let output = postgres("postgres").arg("--version").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.split_whitespace().nth(2).unwrap().split('.').next().unwrap().to_owned()
 }
 
 /// What a statement answers, or what the client complains of.
-fn sql(url: &str, statement: &str) -> Result<String, String> {
+pub(crate) fn sql(url: &str, statement: &str) -> Result<String, String> {
     let output =
         postgres("psql").args(["-X", "-Atq", "-c", statement, url]).env("PGCONNECT_TIMEOUT", "10").output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
@@ -127,7 +127,7 @@ fn sql(url: &str, statement: &str) -> Result<String, String> {
 }
 
 /// Asks until the answer is this one.
-async fn answers(url: &str, statement: &str, expected: &str) {
+pub(crate) async fn answers(url: &str, statement: &str, expected: &str) {
     let begun = Instant::now();
     loop {
         let answer = sql(url, statement);
@@ -466,6 +466,7 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
         deletion_protection: false,
         final_snapshot: true,
         snapshot: None,
+        replicate_from: None,
         tags: Default::default(),
     });
     "#);

@@ -4,14 +4,17 @@
 mod architecture;
 mod bad_input;
 mod balancing;
+mod cloud_control;
 mod crash;
 mod databases;
 mod end_to_end;
+mod every_kind;
 mod images;
 mod import;
 mod network;
 mod outside;
 mod plans;
+mod replicas;
 mod scaling;
 mod security_group;
 mod states_in_s3;

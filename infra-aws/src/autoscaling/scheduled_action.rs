@@ -6,6 +6,7 @@ use crate::{
     error::{AwsError, SdkContext, found},
     ids::{Arn, AutoScalingGroupName},
     region::AwsResource,
+    wait,
 };
 use aws_sdk_autoscaling::{
     Client,
@@ -14,7 +15,7 @@ use aws_sdk_autoscaling::{
 };
 use infra_core::{
     Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
+    provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +127,7 @@ impl Handler for ScheduledAction {
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let client = cx.client().autoscaling(cx.region()?).await;
         let name = inputs.action_name(cx);
-        let outputs = put(&client, &name, inputs).await?;
+        let outputs = put(cx, &client, &name, inputs).await?;
         Ok(Created::new(name, outputs))
     }
 
@@ -151,7 +152,7 @@ impl Handler for ScheduledAction {
         if cleared.contains(&true) {
             found(remove(&client, &inputs.group.known()?, &prior.id).await)?;
         }
-        put(&client, &prior.id, inputs).await
+        put(cx, &client, &prior.id, inputs).await
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
@@ -183,7 +184,12 @@ impl Handler for ScheduledAction {
     }
 }
 
-async fn put(client: &Client, name: &str, inputs: &ScheduledAction) -> Result<ScheduledActionOutputs, ProviderError> {
+async fn put(
+    cx: &Context<'_, Aws>,
+    client: &Client,
+    name: &str,
+    inputs: &ScheduledAction,
+) -> Result<ScheduledActionOutputs, ProviderError> {
     let group = inputs.group.known()?;
     let moment = |text: &Option<String>| text.as_deref().map(time).transpose();
     // A recurring action that began long ago goes on; its beginning is no news.
@@ -202,11 +208,10 @@ async fn put(client: &Client, name: &str, inputs: &ScheduledAction) -> Result<Sc
         .send()
         .await
         .context("PutScheduledUpdateGroupAction")?;
-    let action = describe(client, &group, name).await?;
-    let arn = action.and_then(|action| action.scheduled_action_arn).ok_or_else(|| {
-        ProviderError::of(ErrorKind::Unsure, format!("the scheduled action {name} of {group} is not to be seen"))
-    })?;
-    Ok(ScheduledActionOutputs { arn: Arn::from(arn).into(), name: name.into() })
+    let status = "waiting until the action is seen";
+    let look = async || Ok(describe(client, &group, name).await?);
+    let action = wait::until(cx, status, wait::CONSISTENCY, look).await?;
+    Ok(outputs(&action))
 }
 
 async fn remove(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<(), AwsError> {
@@ -237,13 +242,13 @@ fn live(action: &Described, recorded: &ScheduledAction) -> Created<ScheduledActi
         max: number(action.max_size()),
         desired: number(action.desired_capacity()),
     };
-    Created {
-        id: name.to_owned(),
-        inputs: Some(inputs),
-        outputs: ScheduledActionOutputs {
-            arn: Arn::from(action.scheduled_action_arn().unwrap_or_default()).into(),
-            name: name.into(),
-        },
+    Created { id: name.to_owned(), inputs: Some(inputs), outputs: outputs(action) }
+}
+
+fn outputs(action: &Described) -> ScheduledActionOutputs {
+    ScheduledActionOutputs {
+        arn: Arn::from(action.scheduled_action_arn().unwrap_or_default()).into(),
+        name: action.scheduled_action_name().unwrap_or_default().into(),
     }
 }
 

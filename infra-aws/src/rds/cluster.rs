@@ -8,7 +8,7 @@ use super::{
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
-    ids::{Arn, DbClusterId, DbParameterGroupName, DbSubnetGroupName, SecurityGroupId},
+    ids::{Arn, DbClusterId, DbClusterParameterGroupName, DbParameterGroupName, DbSubnetGroupName, SecurityGroupId},
     region::AwsResource,
     wait,
 };
@@ -62,6 +62,8 @@ pub struct DbCluster {
     pub security_groups: Vec<Input<SecurityGroupId>>,
     /// How PostgreSQL is configured on its instances; the engine's defaults when none is given.
     pub parameter_group: Option<Input<DbParameterGroupName>>,
+    /// How PostgreSQL is configured in the cluster as a whole; the engine's defaults when none is given.
+    pub cluster_parameter_group: Option<Input<DbClusterParameterGroupName>>,
     /// Whether its instances have addresses on the internet.
     pub public: bool,
     /// Whether its storage is encrypted.
@@ -116,6 +118,7 @@ impl DbCluster {
             subnet_group: None,
             security_groups: Vec::new(),
             parameter_group: None,
+            cluster_parameter_group: None,
             public: false,
             encrypted: false,
             backup_retention: 1,
@@ -129,6 +132,10 @@ impl DbCluster {
     fn identifier(&self, cx: &Context<'_, Aws>) -> String {
         // The numbers of its instances go behind it.
         self.name.clone().unwrap_or_else(|| derived_name(cx, 60))
+    }
+
+    fn own_group(&self) -> Result<Option<String>, ProviderError> {
+        Ok(self.cluster_parameter_group.as_ref().map(Input::known).transpose()?.map(String::from))
     }
 
     fn members<'a>(&'a self, cluster: &'a str) -> Result<Members<'a>, ProviderError> {
@@ -297,6 +304,7 @@ async fn make(cx: &Context<'_, Aws>, rds: &Client, id: &str, inputs: &DbCluster)
         .set_port(inputs.port.map(i32::from))
         .set_db_subnet_group_name(inputs.subnet_group.as_ref().map(Input::known).transpose()?.map(String::from))
         .set_vpc_security_group_ids((!groups.is_empty()).then_some(groups))
+        .set_db_cluster_parameter_group_name(inputs.own_group()?)
         .storage_encrypted(inputs.encrypted)
         .backup_retention_period(inputs.backup_retention.cast_signed())
         .deletion_protection(inputs.deletion_protection)
@@ -318,6 +326,7 @@ async fn restore(cx: &Context<'_, Aws>, rds: &Client, id: &str, snapshot: &str, 
         .set_port(inputs.port.map(i32::from))
         .set_db_subnet_group_name(inputs.subnet_group.as_ref().map(Input::known).transpose()?.map(String::from))
         .set_vpc_security_group_ids((!groups.is_empty()).then_some(groups))
+        .set_db_cluster_parameter_group_name(inputs.own_group()?)
         .deletion_protection(inputs.deletion_protection)
         .set_tags(Some(tag_list(cx, &inputs.tags)))
         .send()
@@ -352,6 +361,8 @@ async fn converge(
     let groups = known_groups(&inputs.security_groups)?;
     let living = known_groups(&living_groups(cluster.vpc_security_groups(), &inputs.security_groups))?;
     change(living != groups, &|call| call.set_vpc_security_group_ids(Some(groups.clone())));
+    let group = wanted_group(cluster, inputs)?;
+    change(cluster.db_cluster_parameter_group() != Some(&group), &|call| call.db_cluster_parameter_group_name(&group));
     let days = inputs.backup_retention.cast_signed();
     change(cluster.backup_retention_period() != Some(days), &|call| call.backup_retention_period(days));
     let protection = inputs.deletion_protection;
@@ -360,6 +371,12 @@ async fn converge(
         call.set_master_user_password(password).send().await.context("ModifyDBCluster")?;
     }
     Ok(())
+}
+
+/// The group that a cluster is to have: without one of its own, that of its engine.
+fn wanted_group(cluster: &Described, inputs: &DbCluster) -> Result<String, ProviderError> {
+    let major = cluster.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
+    Ok(inputs.own_group()?.unwrap_or_else(|| format!("default.{ENGINE}{major}")))
 }
 
 /// Waits until nothing is going on with the cluster any more.
@@ -459,6 +476,10 @@ fn inputs(cluster: &Described, members: &[Member], recorded: &DbCluster) -> DbCl
         parameter_group: group
             .filter(|name| recorded.parameter_group.is_some() || !name.starts_with("default."))
             .map(|name| DbParameterGroupName::from(name).into()),
+        cluster_parameter_group: cluster
+            .db_cluster_parameter_group()
+            .filter(|name| recorded.cluster_parameter_group.is_some() || !name.starts_with("default."))
+            .map(|name| DbClusterParameterGroupName::from(name).into()),
         public: members.iter().any(|member| member.publicly_accessible() == Some(true)),
         encrypted: cluster.storage_encrypted().unwrap_or_default(),
         backup_retention: cluster.backup_retention_period().map_or(recorded.backup_retention, i32::cast_unsigned),

@@ -2,7 +2,7 @@
 
 use super::{
     PATIENCE, account_problems, are_ours, derived_name, known_groups, last_snapshot, living_groups, living_version,
-    name_problem, own_tags, retag, tag_list, url,
+    name_problem, own_tags, replica, retag, tag_list, url,
 };
 use crate::{
     client::Aws,
@@ -26,8 +26,10 @@ use std::collections::BTreeMap;
 
 /// A PostgreSQL server that AWS looks after.
 ///
-/// Made by `CreateDBInstance`, or by `RestoreDBInstanceFromDBSnapshot` when a snapshot is given; changed in place, and
-/// at once, by `ModifyDBInstance`; deleted by `DeleteDBInstance`, which leaves a last snapshot unless told otherwise.
+/// Made by `CreateDBInstance`, by `RestoreDBInstanceFromDBSnapshot` when a snapshot is given, or by
+/// `CreateDBInstanceReadReplica` when it replicates another one; changed in place, and at once, by `ModifyDBInstance`,
+/// and by `PromoteReadReplica` when it is to replicate no more; deleted by `DeleteDBInstance`, which leaves a last
+/// snapshot unless told otherwise or it is a replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 // The switches are AWS's.
 #[allow(clippy::struct_excessive_bools)]
@@ -73,6 +75,9 @@ pub struct DbInstance {
     pub final_snapshot: bool,
     /// The snapshot that its data comes from; then `database` and `user` are those of the snapshot.
     pub snapshot: Option<Input<String>>,
+    /// The instance that it replicates, and can be read instead of. Then `database`, `user` and `password` are those of
+    /// that one, whose backups must be kept. Taken away, it becomes an instance of its own.
+    pub replicate_from: Option<Input<DbInstanceId>>,
     /// Tags of one's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -124,8 +129,21 @@ impl DbInstance {
             deletion_protection: false,
             final_snapshot: true,
             snapshot: None,
+            replicate_from: None,
             tags: BTreeMap::new(),
         }
+    }
+
+    /// A read replica of `source` with this class; the database, the user and the password are those of the source.
+    pub fn replica(
+        class: impl Into<String>,
+        source: impl Into<Input<DbInstanceId>>,
+        database: impl Into<String>,
+        user: impl Into<String>,
+        password: impl Into<Input<String>>,
+    ) -> Self {
+        let replicate_from = Some(source.into());
+        Self { replicate_from, backup_retention: 0, ..Self::postgres(class, database, user, password) }
     }
 
     fn identifier(&self, cx: &Context<'_, Aws>) -> String {
@@ -166,15 +184,18 @@ impl Handler for DbInstance {
         refuse(shrinks, "max_allocated_storage", "it must be more than what is allocated at the beginning");
         refuse(self.backup_retention > 35, "backup_retention", "backups are kept for up to 35 days");
         refuse(self.port.is_some_and(|port| port < 1150), "port", "it takes 1150 to 65535");
+        let both = self.snapshot.is_some() && self.replicate_from.is_some();
+        refuse(both, "snapshot", "what replicates another instance has the data of that one");
         problems
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let rds = cx.client().rds(cx.region()?).await;
         let id = inputs.identifier(cx);
-        let made = match &inputs.snapshot {
-            Some(snapshot) => restore(cx, &rds, &id, &snapshot.known()?, inputs).await?,
-            None => make(cx, &rds, &id, inputs).await?,
+        let made = match (&inputs.snapshot, &inputs.replicate_from) {
+            (Some(snapshot), _) => restore(cx, &rds, &id, &snapshot.known()?, inputs).await?,
+            (None, Some(source)) => replica::make(cx, &rds, &id, &source.known()?, inputs).await?,
+            (None, None) => make(cx, &rds, &id, inputs).await?,
         };
         let mut instance = match made {
             Ok(instance) => instance.ok_or_else(|| lost(&id))?,
@@ -190,6 +211,9 @@ impl Handler for DbInstance {
             if inputs.snapshot.is_some() {
                 // What a snapshot does not bring, its password above all.
                 converge(&rds, &instance, inputs, Some(inputs.password.known()?)).await?;
+                instance = self::available(cx, &rds, &id).await?;
+            } else if inputs.replicate_from.is_some() {
+                converge(&rds, &instance, inputs, None).await?;
                 instance = self::available(cx, &rds, &id).await?;
             }
             Ok::<_, ProviderError>(())
@@ -207,9 +231,14 @@ impl Handler for DbInstance {
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
         let rds = cx.client().rds(cx.region()?).await;
-        let instance = available(cx, &rds, &prior.id).await?;
+        let mut instance = available(cx, &rds, &prior.id).await?;
+        let promoted = replica::promote(&rds, &instance, inputs).await?;
+        if promoted {
+            instance = available(cx, &rds, &prior.id).await?;
+        }
         let password = inputs.password.known()?;
-        let password = (prior.inputs.password.known().ok().as_ref() != Some(&password)).then_some(password);
+        let other = promoted || prior.inputs.password.known().ok().as_ref() != Some(&password);
+        let password = (other && inputs.replicate_from.is_none()).then_some(password);
         converge(&rds, &instance, inputs, password).await?;
         retag(&rds, instance.db_instance_arn().unwrap_or_default(), &prior.inputs.tags, &inputs.tags).await?;
         let instance = available(cx, &rds, &prior.id).await?;
@@ -219,7 +248,9 @@ impl Handler for DbInstance {
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let rds = cx.client().rds(cx.region()?).await;
         let id = &prior.id;
-        let last = prior.inputs.final_snapshot.then(|| last_snapshot(cx, id));
+        let instance = describe(&rds, id).await?.ok_or_else(|| lost(id))?;
+        let own = replica::source(&instance).is_none();
+        let last = (prior.inputs.final_snapshot && own).then(|| last_snapshot(cx, id));
         // What is being made, changed or backed up cannot be deleted yet.
         let deleted = wait::retry(cx, "waiting until it may be deleted", PATIENCE, is_busy, async || {
             if describe(&rds, id).await?.is_some_and(|instance| instance.db_instance_status() == Some("deleting")) {
@@ -261,7 +292,7 @@ impl Handler for DbInstance {
 }
 
 /// The answer of a request that makes an instance; what the request needs may be unknown.
-type Made = Result<Result<Option<Described>, AwsError>, ProviderError>;
+pub(super) type Made = Result<Result<Option<Described>, AwsError>, ProviderError>;
 
 async fn make(cx: &Context<'_, Aws>, rds: &Client, id: &str, inputs: &DbInstance) -> Made {
     let groups = known_groups(&inputs.security_groups)?;
@@ -370,6 +401,10 @@ fn wanted_group(instance: &Described, inputs: &DbInstance) -> Result<String, Pro
     if let Some(group) = &inputs.parameter_group {
         return Ok(group.known()?.into());
     }
+    let living = instance.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name());
+    if let (Some(inherited), true) = (living, inputs.replicate_from.is_some()) {
+        return Ok(inherited.to_owned());
+    }
     let major = instance.engine_version().and_then(|version| version.split('.').next()).unwrap_or_default();
     Ok(format!("default.postgres{major}"))
 }
@@ -446,7 +481,7 @@ fn live(
     let address = instance.endpoint().and_then(|endpoint| endpoint.address()).unwrap_or_default();
     let port = port_of(instance).and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
     let endpoint = format!("{address}:{port}");
-    let inputs = inputs(instance, recorded);
+    let inputs = replica::as_declared(inputs(instance, recorded), instance, recorded);
     let password = recorded.password.known()?;
     let outputs = DbInstanceOutputs {
         id: DbInstanceId::from(id).into(),
@@ -496,6 +531,7 @@ fn inputs(instance: &Described, recorded: &DbInstance) -> DbInstance {
         deletion_protection: instance.deletion_protection().unwrap_or_default(),
         final_snapshot: recorded.final_snapshot,
         snapshot: recorded.snapshot.clone(),
+        replicate_from: replica::source(instance).map(|source| DbInstanceId::from(source).into()),
         tags: own_tags(instance.tag_list(), &recorded.tags),
     }
 }

@@ -1,9 +1,12 @@
 //! Relational Database Service: PostgreSQL instances and clusters.
 
 pub mod cluster;
+pub mod cluster_parameter_group;
 pub mod instance;
 mod members;
 pub mod parameter_group;
+mod parameters;
+mod replica;
 pub mod subnet_group;
 
 use crate::{

@@ -51,6 +51,14 @@ pub fn lower<T: Serialize + ?Sized>(value: &T) -> Result<Expression, LowerError>
     Ok(lowered?.unwrap_or(Expression::Literal(Value::Null)))
 }
 
+/// A JSON document that may hold outputs: `make` builds it.
+pub(super) fn document(make: impl FnOnce() -> Json) -> Result<Expression, LowerError> {
+    let outer = TABLE.replace(Some(Vec::new()));
+    let lowered = make().serialize(Lowering);
+    TABLE.replace(outer);
+    Ok(lowered?.unwrap_or(Expression::Literal(Value::Null)))
+}
+
 /// The typed outputs of a declared resource: every field a reference.
 pub fn handle<O: DeserializeOwned>(
     urn: &Urn,

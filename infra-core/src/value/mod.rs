@@ -22,6 +22,9 @@ mod value;
 
 pub use capture::{LowerError, from_value, handle, lower};
 pub use expression::{EvaluateError, Expression, Reference, Segment};
+#[doc(hidden)]
+pub use serde_json::{Value as Json, json};
+
 pub use map::{Map, MapIter};
 pub use mask::Mask;
 pub use output::{Input, Output, Piece, Tuple, Unresolved, all};

@@ -6,6 +6,7 @@ use super::{
     value::Value,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde_json::Value as Json;
 use std::{fmt, marker::PhantomData, sync::Arc};
 
 /// A `T` that is known, or will be once the resource it comes from exists.
@@ -209,6 +210,17 @@ macro_rules! output_format {
     };
 }
 
+/// JSON with outputs in it: `output_json!({"VpcId": network.vpc_id, "Tags": [{"Key": "stage", "Value": stage}]})`.
+///
+/// Written like `serde_json::json!`; any expression in it may be an [`Output`](crate::Output), of which the document is
+/// computed once it is known.
+#[macro_export]
+macro_rules! output_json {
+    ($($json:tt)+) => {
+        $crate::value::Output::<$crate::value::Json>::document(|| $crate::value::json!($($json)+))
+    };
+}
+
 /// What [`output_format!`](crate::output_format) takes: outputs, texts, numbers.
 pub trait Piece {
     /// The expression that stands in the text.
@@ -237,6 +249,14 @@ macro_rules! piece {
     )+};
 }
 piece!(str String u8 u16 u32 u64 usize i32 i64 bool);
+
+impl Output<Json> {
+    /// What [`output_json!`](crate::output_json) expands to.
+    #[doc(hidden)]
+    pub fn document(make: impl FnOnce() -> Json) -> Self {
+        Self::from_expression(capture::document(make).unwrap_or(Expression::Literal(Value::Null)))
+    }
+}
 
 impl Output<String> {
     /// What [`output_format!`](crate::output_format) expands to.
@@ -328,6 +348,24 @@ mod tests {
         assert_eq!(evaluate(&both, None), Value::Unknown);
         let inner: Output<u16> = reference::<serde_json::Value>("map").field("port");
         assert_eq!(evaluate(&inner, Some(json!({"map": {"port": 80}}))), Value::from_json(json!(80)));
+    }
+
+    #[test]
+    fn documents_hold_outputs_wherever_they_stand() {
+        let (host, password): (Output<String>, Output<String>) = (reference("host"), reference("password"));
+        let document = crate::output_json!({
+            "Host": host, "Port": 5432, "Tags": [{"Key": "of", "Value": &host}], "Account": {"Password": password},
+        });
+        assert!(document.expression().is_secret());
+        let value = evaluate(&document, Some(json!({"host": "h", "password": "pw"})));
+        assert_eq!(
+            value.to_json(),
+            json!({"Host": "h", "Port": 5432, "Tags": [{"Key": "of", "Value": "h"}], "Account": {"Password": "pw"}})
+        );
+        assert_eq!(value.field("Account").unwrap().to_string(), r#"{"Password":"[secret]"}"#);
+        let unknown = evaluate(&document, None);
+        assert_eq!(unknown.field("Host"), Some(&Value::Unknown));
+        assert_eq!(unknown.field("Port"), Some(&Value::from_json(json!(5432))));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::capture::LowerError;
 use serde::{Serialize, ser};
+use serde_json::Value as Json;
 use std::{cell::Cell, fmt};
 
 thread_local! {
@@ -58,6 +59,24 @@ impl Source {
         let (inner, outer) = ("    ".repeat(self.indent + 1), "    ".repeat(self.indent));
         let lines: Vec<String> = lines.iter().map(|line| format!("{inner}{line},")).collect();
         format!("{open}\n{}\n{outer}{close}", lines.join("\n"))
+    }
+
+    /// JSON as `json!` takes it.
+    fn json(self, value: &Json) -> String {
+        let inner = self.deeper();
+        match value {
+            Json::Object(members) => {
+                let lines: Vec<String> =
+                    members.iter().map(|(name, value)| format!("{name:?}: {}", inner.json(value))).collect();
+                self.fields("{", &lines, "}")
+            }
+            Json::Array(items) => {
+                let lines: Vec<String> = items.iter().map(|item| inner.json(item)).collect();
+                self.fields("[", &lines, "]")
+            }
+            Json::String(text) => format!("{text:?}"),
+            other => other.to_string(),
+        }
     }
 
     fn list(self, items: &[String]) -> String {
@@ -132,6 +151,11 @@ impl ser::Serializer for Source {
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<String, Refused> {
+        if name == OUTPUT
+            && let Ok(document @ Json::Object(_)) = serde_json::to_value(value)
+        {
+            return Ok(format!("output_json!({})", self.json(&document)));
+        }
         let inner = value.serialize(self)?;
         Ok(match name {
             OUTPUT if inner.ends_with(".into()") => inner,
@@ -315,6 +339,7 @@ mod tests {
         rules: Vec<Rule>,
         names: Output<Vec<String>>,
         tags: BTreeMap<String, String>,
+        properties: Output<Json>,
         #[serde(skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     }
@@ -330,6 +355,7 @@ mod tests {
             ],
             names: vec!["a".to_owned(), "b".to_owned()].into(),
             tags: [("team".to_owned(), "x".to_owned())].into(),
+            properties: serde_json::json!({"Name": "a\u{1}", "Days": 7, "Tags": [{"Key": "k"}], "None": []}).into(),
             note: None,
         };
         insta::assert_snapshot!(source(&group).unwrap(), @r#"
@@ -352,6 +378,16 @@ mod tests {
             tags: [
                 ("team".into(), "x".into()),
             ].into(),
+            properties: output_json!({
+                "Days": 7,
+                "Name": "a\u{1}",
+                "None": [],
+                "Tags": [
+                    {
+                        "Key": "k",
+                    },
+                ],
+            }),
             note: Default::default(),
         }
         "#);

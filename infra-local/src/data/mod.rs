@@ -20,5 +20,6 @@ pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod resource_requests;
 pub(crate) mod service;
 pub(crate) mod watch;

@@ -22,6 +22,7 @@ pub(crate) mod log;
 pub(crate) mod metrics;
 pub(crate) mod parameter;
 pub(crate) mod peering;
+pub(crate) mod resource_request;
 pub(crate) mod route_table;
 pub(crate) mod routing;
 pub(crate) mod scaling;
@@ -110,6 +111,8 @@ pub(crate) struct Region {
     pub(crate) watching: alarm::Watching,
     /// CloudWatch's log groups by name.
     pub(crate) log_groups: BTreeMap<String, log::LogGroup>,
+    /// Cloud Control's requests by token.
+    pub(crate) resource_requests: BTreeMap<String, resource_request::ResourceRequest>,
 }
 
 changes::record_by_field!(Cloud {
@@ -141,7 +144,8 @@ changes::record_by_field!(Region {
         parameters,
         certificates,
         scaling,
-        log_groups
+        log_groups,
+        resource_requests
     ],
     parts: [balancing, databases, watching],
     children: [],

@@ -36,7 +36,6 @@ impl<T> Table<T> {
         self.0.get(key).cloned()
     }
 
-    #[cfg(test)]
     pub(crate) fn keys(&self) -> btree_map::Keys<'_, String, Arc<T>> {
         self.0.keys()
     }

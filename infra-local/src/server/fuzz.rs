@@ -17,7 +17,7 @@ use crate::data::address::AddressBlock;
 const CASES: usize = 20;
 
 const QUERY: &[&str] = &["ec2", "iam", "sts", "autoscaling", "elasticloadbalancing", "rds"];
-const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring"];
+const VALUES: &[&str] = &["ssm", "logs", "acm", "monitoring", "cloudcontrolapi"];
 
 /// A cloud of its own, and texts that name what is in it.
 struct World {

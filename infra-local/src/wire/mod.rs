@@ -99,6 +99,21 @@ impl Protocol {
     }
 }
 
+/// The texts of a JSON request by the names of their fields.
+pub(crate) fn leaves(value: &Value) -> Vec<(String, String)> {
+    fn walk(name: &str, value: &Value, out: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| walk(name, value, out)),
+            Value::Array(items) => items.iter().for_each(|item| walk(name, item, out)),
+            Value::String(text) => out.push((name.to_owned(), text.clone())),
+            _ => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk("", value, &mut out);
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,6 +54,17 @@ impl Node {
     pub(crate) fn list<N: Into<Node>>(self, name: &'static str, nodes: impl IntoIterator<Item = N>) -> Node {
         self.with(name, Node::items(nodes))
     }
+
+    /// The text at the end of a path of names.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&str> {
+        match (self, path) {
+            (Node::Text(text), []) => Some(text),
+            (Node::Fields(fields), [name, rest @ ..]) => {
+                fields.iter().find(|(field, _)| field == name).and_then(|(_, node)| node.at(rest))
+            }
+            _ => None,
+        }
+    }
 }
 
 macro_rules! leaf {

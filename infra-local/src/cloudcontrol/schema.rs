@@ -1,0 +1,66 @@
+//! What properties a type has, and what is wrong with some.
+
+use serde_json::Value;
+
+use super::kinds::Kind;
+use super::{invalid, validation};
+use crate::wire::{ApiError, Outcome};
+
+/// Refuses properties that the type does not have, and lacks of required ones.
+pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
+    let Value::Object(properties) = wanted else {
+        return Err(validation("Model validation failed (#: expected type: JSONObject)"));
+    };
+    let mut problems = Vec::new();
+    for name in properties.keys().map(String::as_str) {
+        if kind.only_on_aws.contains(&name) {
+            return Err(ApiError::new(
+                "UnsupportedParameter",
+                format!(
+                    "The local cloud does not honour the property {name} of {}; leave it out, or use AWS",
+                    kind.name
+                ),
+            ));
+        }
+        if !kind.has(name) {
+            problems.push(format!("#: extraneous key [{name}] is not permitted"));
+        }
+    }
+    let missing = kind.required.iter().filter(|name| !properties.contains_key(**name));
+    problems.extend(missing.map(|name| format!("#: required key [{name}] not found")));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(validation(format!("Model validation failed ({})", problems.join("\n"))))
+}
+
+/// Refuses properties that are told and not taken.
+pub(super) fn check_new(kind: &Kind, wanted: &Value) -> Outcome<()> {
+    let told = kind.read_only.iter().filter(|name| wanted.get(**name).is_some());
+    let told: Vec<String> = told.map(|name| format!("/properties/{name}")).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    Err(invalid(format!("Invalid Create: cannot create a resource using ReadOnly properties [{}].", told.join(", "))))
+}
+
+/// Checks what a patch makes of what lives; what is given at creation alone must stay.
+pub(super) fn check_change(kind: &Kind, living: &Value, wanted: &Value) -> Outcome<()> {
+    let changed = |names: &[&str]| -> Vec<String> {
+        let changed = names.iter().filter(|name| living.get(**name) != wanted.get(**name));
+        changed.map(|name| format!("/properties/{name}")).collect()
+    };
+    for (what, names, code) in [
+        ("createOnlyProperties", kind.create_only, "NotUpdatableException"),
+        ("readOnlyProperties", kind.read_only, "ValidationException"),
+    ] {
+        let paths = changed(names);
+        if !paths.is_empty() {
+            return Err(ApiError::new(
+                code,
+                format!("Invalid patch update: {what} [{}] cannot be updated", paths.join(", ")),
+            ));
+        }
+    }
+    check(kind, wanted)
+}

@@ -1,0 +1,91 @@
+//! Requests to Cloud Control, which are carried out one by one behind its answers.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A request to create, change or delete a resource, and what became of it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ResourceRequest {
+    /// The token that names it; tokens sort by time.
+    pub(crate) token: String,
+    /// The client's own token, and a digest of what it came with.
+    pub(crate) client_token: Option<(String, String)>,
+    /// `AWS::Logs::LogGroup`
+    pub(crate) type_name: String,
+    pub(crate) operation: Operation,
+    pub(crate) status: Status,
+    /// Known from the beginning where the properties tell it.
+    pub(crate) identifier: Option<String>,
+    /// The properties it is to have, as long as they are needed.
+    pub(crate) wanted: Option<Value>,
+    /// Whose key the request was signed with.
+    pub(crate) access_key: String,
+    pub(crate) begun: DateTime<Utc>,
+    /// When its status last changed.
+    pub(crate) changed: DateTime<Utc>,
+    pub(crate) message: Option<String>,
+    pub(crate) error: Option<ErrorCode>,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum Status {
+    Pending,
+    InProgress,
+    Success,
+    Failed,
+    CancelInProgress,
+    CancelComplete,
+}
+
+/// Why it failed, in the words that all kinds of resources share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ErrorCode {
+    AccessDenied,
+    AlreadyExists,
+    InvalidRequest,
+    NotFound,
+    ResourceConflict,
+    ServiceInternalError,
+    ServiceLimitExceeded,
+}
+
+impl Status {
+    /// Whether nothing happens any more.
+    pub(crate) fn is_over(self) -> bool {
+        matches!(self, Self::Success | Self::Failed | Self::CancelComplete)
+    }
+}
+
+impl ResourceRequest {
+    /// Ends it.
+    pub(crate) fn end(&mut self, status: Status, now: DateTime<Utc>) {
+        self.status = status;
+        self.changed = now;
+        self.wanted = None;
+    }
+}
+
+/// Properties can hold secrets; they are not for logs.
+impl std::fmt::Debug for ResourceRequest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ResourceRequest")
+            .field("token", &self.token)
+            .field("type_name", &self.type_name)
+            .field("operation", &self.operation)
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
