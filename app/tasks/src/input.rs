@@ -3,6 +3,8 @@
 //! The rules and the words are those of Django REST framework: text is trimmed, numbers count as text, unknown
 //! fields are ignored.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -69,7 +71,36 @@ impl TaskChange {
             pub_date: fields.optional("pub_date", moment),
             description: fields.optional("description", description),
         };
-        if fields.errors.0.is_empty() { Ok(change) } else { Err(fields.errors) }
+        fields.errors.or(change)
+    }
+}
+
+impl FieldErrors {
+    /// Adds the faults of a field, if there are any.
+    pub fn add(&mut self, field: &'static str, faults: Vec<String>) {
+        if !faults.is_empty() {
+            self.0.push((field, faults));
+        }
+    }
+
+    /// The value when nothing is wrong.
+    ///
+    /// # Errors
+    /// Itself, when something is.
+    pub fn or<T>(self, value: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(value) } else { Err(self) }
+    }
+
+    /// The fields and what is wrong with each.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
+        self.0.iter().map(|(field, faults)| (*field, &faults[..]))
+    }
+}
+
+impl fmt::Display for FieldErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields: Vec<_> = self.iter().map(|(field, faults)| format!("{field}: {}", faults.join(" "))).collect();
+        f.write_str(&fields.join("; "))
     }
 }
 

@@ -7,8 +7,10 @@
 //! | [`mod@routes`] | the requests under `/tasks/` and their answers |
 //! | [`input`] | request bodies, parsed into what may be stored, or every fault in them |
 //! | [`timestamp`] | dates and times as clients write and read them |
-//! | [`entity`] | the table `tasks_task` |
-//! | [`migration`] | how that table comes into being, and goes |
+//! | [`entity`] | the tables |
+//! | [`migration`] | how they come into being, and go |
+//! | [`users`] | users, and how they come to be |
+//! | [`password`] | passwords, hashed and verified |
 //! | [`auth`] | who may do what: `AUTH` |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
@@ -17,8 +19,10 @@ pub mod auth;
 pub mod entity;
 pub mod input;
 pub mod migration;
+pub mod password;
 pub mod routes;
 pub mod timestamp;
+pub mod users;
 
 pub use migration::Migrations;
 pub use routes::routes;

@@ -12,7 +12,7 @@ use sea_orm::{
 use serde::Serialize;
 
 use crate::{
-    entity::{self, Entity},
+    entity::task::{self as entity, Entity},
     input::{FieldErrors, NewTask, TaskChange},
     timestamp,
 };

@@ -10,6 +10,7 @@ use sea_orm_migration::{MigratorTrait, SchemaManager};
 use tasks::Migrations;
 
 const INSTANCES: usize = 4;
+const TABLES: [&str; 5] = ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity"];
 
 /// Starts the migrations of four instances at the same moment, each with its own connections.
 fn migrate_at_once(database_url: &str) {
@@ -38,9 +39,13 @@ fn there_and_back(database_url: &str) {
         let manager = SchemaManager::new(&database);
         for _ in 0..2 {
             migrate::up::<Migrations>(&database).await.unwrap();
-            assert!(manager.has_table("tasks_task").await.unwrap());
+            for table in TABLES {
+                assert!(manager.has_table(table).await.unwrap(), "{table}");
+            }
             Migrations::down(&database, None).await.unwrap();
-            assert!(!manager.has_table("tasks_task").await.unwrap());
+            for table in TABLES {
+                assert!(!manager.has_table(table).await.unwrap(), "{table}");
+            }
         }
     });
 }
