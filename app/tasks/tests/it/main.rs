@@ -9,10 +9,24 @@ mod program;
 use std::time::Duration;
 
 use kit::{limits::Limits, testing::Served};
-use tasks::Migrations;
+use tasks::{Migrations, Settings, Tasks};
 
-/// Starts the service on a database.
+const LIMITS: Limits = Limits { body_bytes: 64 * 1024, head_bytes: 16 * 1024, time: Duration::from_secs(8) };
+
+/// Starts the service on a database; everybody may do everything.
 fn serve(database_url: &str) -> Served {
-    let limits = Limits { body_bytes: 64 * 1024, head_bytes: 16 * 1024, time: Duration::from_secs(8) };
-    Served::start::<Migrations>(database_url, limits, tasks::routes)
+    serve_with(database_url, &[("AUTH", "off")])
+}
+
+/// Starts the service on a database with settings.
+fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Served {
+    let settings = settings_of(settings);
+    Served::start::<Migrations, _>(database_url, LIMITS, async |context| {
+        Tasks::start(settings, &context).await.unwrap()
+    })
+}
+
+fn settings_of(settings: &[(&str, &str)]) -> Settings {
+    let variables = |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    Settings::from(&variables).unwrap()
 }

@@ -21,7 +21,9 @@ impl Program {
     fn start(environment: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
-        for name in ["DATABASE_URL", "AUTH", "RUST_LOG"] {
+        for name in
+            ["DATABASE_URL", "DATABASE_READER_URL", "AUTH", "AUTH_KEYS", "ADMIN_USERNAME", "ADMIN_PASSWORD", "RUST_LOG"]
+        {
             command.env_remove(name);
         }
         command.env("LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
@@ -85,7 +87,7 @@ fn says_what_is_wrong_and_ends() {
     let taken = kit::listen::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (name, value, expected) in [
-        ("AUTH", "writes", "tasks: AUTH=writes is not available yet"),
+        ("AUTH", "some", "tasks: AUTH=some is not off, writes or all"),
         ("LISTEN", "nowhere", "tasks: LISTEN=nowhere is not <host>:<port>"),
         ("LISTEN", &taken, &format!("tasks: {taken} is taken by another process")),
         ("DATABASE_URL", "mysql://u:s3cret@h/d", "tasks: DATABASE_URL starts with neither"),
