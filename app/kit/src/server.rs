@@ -4,8 +4,8 @@ use std::{fmt::Display, future::Future, io, net::TcpListener, process::ExitCode,
 
 use actix_web::{
     App, HttpServer,
-    http::StatusCode,
-    middleware::from_fn,
+    http::{StatusCode, header::X_CONTENT_TYPE_OPTIONS},
+    middleware::{DefaultHeaders, from_fn},
     web::{self, Data, PayloadConfig},
 };
 use sea_orm_migration::MigratorTrait;
@@ -141,6 +141,7 @@ impl<A: Application> Service<A> {
                 .app_data(metrics)
                 .app_data(limits)
                 .app_data(body_limit)
+                .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))

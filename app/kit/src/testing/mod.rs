@@ -76,9 +76,12 @@ impl Served {
 
     /// Sends a request such as `("GET /tasks/", "")` and waits for the answer.
     pub fn send(&self, request: &str, body: &str) -> Answer {
-        let length = body.len();
-        let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-        exchange(self.address, &(head + body))
+        send(self.address, request, &[], body)
+    }
+
+    /// As [`Served::send`], with more headers.
+    pub fn send_with(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        send(self.address, request, headers, body)
     }
 
     /// Asks the service to stop, without waiting for it.
@@ -124,6 +127,14 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
+}
+
+/// Sends a request such as `("GET /tasks/", [("Accept", "text/html")], "")` and waits for the answer.
+pub fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let headers = headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
+    let length = body.len();
+    let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    exchange(address, &(head + &headers + "\r\n" + body))
 }
 
 /// Sends bytes as they are and reads the answer. The request should ask for `Connection: close`.

@@ -8,7 +8,7 @@ mod b;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use kit::testing::{Answer, Postgres, exchange, sqlite_url, wait_until};
+use kit::testing::{Postgres, exchange, send, sqlite_url, wait_until};
 use serde_json::Value;
 
 use crate::serve;
@@ -19,23 +19,16 @@ type Case = (&'static str, &'static str, u16, &'static str);
 /// What both dialects say of a path that is none.
 const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
 
-/// Sends a request such as `GET /tasks/` and waits for the answer.
-fn send(address: SocketAddr, request: &str, body: &str) -> Answer {
-    let length = body.len();
-    let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-    exchange(address, &(head + body))
-}
-
 /// Runs a table against the service at an address, which loses all its tasks.
 fn check(address: SocketAddr, cases: &[Case]) {
-    assert_eq!(send(address, "DELETE /tasks/delete_all", "").status, 201);
+    assert_eq!(send(address, "DELETE /tasks/delete_all", &[], "").status, 201);
     let mut ids: Vec<i64> = Vec::new();
     let fill = |text: &str, ids: &[i64]| {
         let numbered = ids.iter().enumerate();
         numbered.fold(text.to_owned(), |text, (at, id)| text.replace(&format!("${}", at + 1), &id.to_string()))
     };
     for (request, body, status, expected) in cases {
-        let answer = send(address, &fill(request, &ids), body);
+        let answer = send(address, &fill(request, &ids), &[], body);
         if request.starts_with("POST") && answer.status == 201 {
             let id = serde_json::from_str::<Value>(&answer.body).unwrap()["id"].as_i64().unwrap();
             assert!(ids.iter().all(|known| *known < id), "{request} {body} gave {id} after {ids:?}");
@@ -56,7 +49,7 @@ fn check(address: SocketAddr, cases: &[Case]) {
 fn check_both(address: SocketAddr) {
     check(address, a::CASES);
     check(address, b::CASES);
-    assert_eq!(send(address, "GET /tasks", "").header("location"), Some("/tasks/"));
+    assert_eq!(send(address, "GET /tasks", &[], "").header("location"), Some("/tasks/"));
     for (path, allowed) in [
         ("/tasks", "GET, HEAD"),
         ("/tasks/", "GET, HEAD, POST"),
@@ -68,7 +61,7 @@ fn check_both(address: SocketAddr) {
         ("/tasks/delete/2", "DELETE"),
         ("/tasks/delete_all", "DELETE"),
     ] {
-        assert_eq!(send(address, &format!("PATCH {path}"), "").header("allow"), Some(allowed), "{path}");
+        assert_eq!(send(address, &format!("PATCH {path}"), &[], "").header("allow"), Some(allowed), "{path}");
     }
 }
 
