@@ -9,7 +9,7 @@ use kit::{Application, ApplicationError, Context, settings::Variables};
 use crate::{
     activity::{self, Activity},
     auth::{self, Authority},
-    dialect,
+    dialect, openapi,
     users::{Administrator, AdministratorError},
 };
 
@@ -78,7 +78,8 @@ impl Application for Tasks {
                 .wrap(from_fn(activity::log))
                 .configure(dialect::routes)
                 .configure(auth::routes::routes)
-                .configure(activity::routes::routes),
+                .configure(activity::routes::routes)
+                .configure(openapi::routes),
         );
     }
 

@@ -15,6 +15,7 @@
 //! | [`password`] | passwords, hashed and verified |
 //! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
 //! | [`activity`] | one row per request, and `/activity/` |
+//! | [`openapi`] | all of it described, and a page to try it out |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
@@ -25,6 +26,7 @@ pub mod dialect;
 pub mod entity;
 pub mod input;
 pub mod migration;
+pub mod openapi;
 pub mod password;
 pub mod store;
 pub mod timestamp;
