@@ -1,10 +1,7 @@
 //! The service put together: settings, start, routes, finish.
 
-use actix_web::{
-    middleware::from_fn,
-    web::{self, Data, ServiceConfig},
-};
-use kit::{Application, ApplicationError, Context, settings::Variables};
+use actix_web::web::{Data, ServiceConfig};
+use kit::{Application, ApplicationError, Context, log::Answered, settings::Variables};
 
 use crate::{
     activity::{self, Activity},
@@ -73,14 +70,15 @@ impl Tasks {
 
 impl Application for Tasks {
     fn routes(&self, app: &mut ServiceConfig) {
-        app.app_data(self.authority.clone()).app_data(Data::new(self.activity.clone())).service(
-            web::scope("")
-                .wrap(from_fn(activity::log))
-                .configure(dialect::routes)
-                .configure(auth::routes::routes)
-                .configure(activity::routes::routes)
-                .configure(openapi::routes),
-        );
+        app.app_data(self.authority.clone())
+            .configure(dialect::routes)
+            .configure(auth::routes::routes)
+            .configure(activity::routes::routes)
+            .configure(openapi::routes);
+    }
+
+    fn answered(&self, answered: &Answered) {
+        self.activity.log(answered);
     }
 
     async fn finish(self) {

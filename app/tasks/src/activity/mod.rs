@@ -9,21 +9,13 @@
 pub mod routes;
 mod writer;
 
-use std::{cell::OnceCell, rc::Rc, time::Instant};
-
-use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    web::Data,
-};
-use chrono::Utc;
-use kit::{Context, client, settings::Variables};
+use chrono::{DateTime, Utc};
+use kit::{Context, log::Answered, settings::Variables};
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::entity::activity::ActiveModel;
 
+pub use kit::log::identify;
 pub use writer::Activity;
 
 /// The name of this instance.
@@ -41,47 +33,25 @@ pub fn start(context: &Context, instance: String) -> Activity {
     Activity::start(context, instance)
 }
 
-/// Says who a request came from, if not its middleware knows already.
-pub fn identify(request: &HttpRequest, username: &str) {
-    if let Some(Identity(identity)) = request.extensions().get::<Identity>() {
-        // Set already: by whoever knew first.
-        let _ = identity.set(username.to_owned());
+impl Activity {
+    /// Logs a request.
+    pub fn log(&self, answered: &Answered) {
+        let Answered { time, method, path, status, duration, client, user } = *answered;
+        if matches!(path, "/healthz" | "/metrics") {
+            return;
+        }
+        self.add(ActiveModel {
+            id: NotSet,
+            time: Set(DateTime::<Utc>::from(time)),
+            username: Set(user.map(|user| cut(user, 150))),
+            method: Set(cut(method, 16)),
+            path: Set(cut(path, 500)),
+            status: Set(status.cast_signed()),
+            duration_us: Set(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+            client: Set(client.map(|address| address.to_string()).unwrap_or_default()),
+            instance: Set(self.instance.clone()),
+        });
     }
-}
-
-/// Where a request's user will be found, when it is answered.
-#[derive(Clone, Default)]
-struct Identity(Rc<OnceCell<String>>);
-
-/// Middleware that logs a request when it is answered.
-pub async fn log(
-    activity: Data<Activity>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let (start, time) = (Instant::now(), Utc::now());
-    let identity = Identity::default();
-    request.extensions_mut().insert(identity.clone());
-    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
-    let (method, path) = (cut(request.method().as_str(), 16), cut(request.path(), 500));
-
-    let answer = next.call(request).await;
-    let status = match &answer {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
-    };
-    activity.add(ActiveModel {
-        id: NotSet,
-        time: Set(time),
-        username: Set(identity.0.get().cloned()),
-        method: Set(method),
-        path: Set(path),
-        status: Set(status.as_u16().cast_signed()),
-        duration_us: Set(i64::try_from(start.elapsed().as_micros()).unwrap_or(i64::MAX)),
-        client: Set(client.map(|address| address.to_string()).unwrap_or_default()),
-        instance: Set(activity.instance.clone()),
-    });
-    answer
 }
 
 /// The first so many characters.

@@ -11,7 +11,7 @@ use actix_web::{
     web::{self, Bytes, Data, ServiceConfig},
 };
 use kit::{
-    client,
+    client, log,
     reply::{self, only},
 };
 use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
@@ -26,7 +26,6 @@ use super::{
     sign_in::{SignInError, sign_in},
 };
 use crate::{
-    activity,
     entity::user,
     input::{Credentials, FieldErrors, RefreshToken},
     users::{NewUser, UserError},
@@ -61,7 +60,7 @@ async fn register(
     let user = NewUser::new(&username, &password, false)?;
     authority.limits.check_client(address(&request))?;
     let user::Model { id, username, .. } = user.create(database.as_ref()).await?;
-    activity::identify(&request, &username);
+    log::identify(&request, &username);
     Ok(HttpResponse::Created().json(json!({ "id": id, "username": username })))
 }
 
@@ -100,7 +99,7 @@ async fn give(
     user: &user::Model,
     refresh: String,
 ) -> Result<HttpResponse, Refusal> {
-    activity::identify(request, &user.username);
+    log::identify(request, &user.username);
     let access = authority.keys.sign(user.id, &user.username, authority.access).await?;
     let tokens = Tokens { access, refresh, expires_in: authority.access.as_secs() };
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(tokens))

@@ -25,6 +25,7 @@ fn one_row_per_request(url: &str) {
     service.send_with("BREWINGTEAISMETHODTOO /tasks/%3Cb%3E", &[ana], "");
     service.send("GET /nowhere", "");
     service.send("GET /healthz", "");
+    service.send("POST /tasks/", &"x".repeat(70_000));
     drop(service);
 
     // Nothing is lost when it stops.
@@ -43,6 +44,7 @@ fn one_row_per_request(url: &str) {
             (Some("ana"), "POST", "/tasks/", 201, "203.0.113.7"),
             (Some("ana"), "BREWINGTEAISMETH", "/tasks/%3Cb%3E", 405, "127.0.0.1"),
             (None, "GET", "/nowhere", 404, "127.0.0.1"),
+            (None, "POST", "/tasks/", 413, "127.0.0.1"),
         ]
     );
     assert!(rows.iter().all(|row| row.instance == "one" && row.duration_us > 0), "{rows:?}");

@@ -118,12 +118,30 @@ fn a_lost_database_is_503_until_it_is_back() {
         return;
     };
     let service = serve(&postgres.url());
-    let body = r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#;
+    let body = concat!(
+        r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d","#,
+        r#""username":"ana","password":"correct horse","refresh":"r"}"#
+    );
     assert_eq!(service.send("POST /tasks/", body).status, 201);
 
     postgres.suspend();
     let detail = r#"{"detail":"The database does not answer. Try again shortly."}"#;
-    for request in ["GET /tasks/", "GET /tasks/1", "POST /tasks/", "PUT /tasks/1", "DELETE /tasks/1"] {
+    for request in [
+        "GET /tasks/",
+        "GET /tasks/1",
+        "POST /tasks/",
+        "PUT /tasks/1",
+        "DELETE /tasks/1",
+        "GET /tasks/get_all",
+        "GET /tasks/get_single/1",
+        "POST /tasks/post",
+        "PUT /tasks/update/1",
+        "DELETE /tasks/delete/1",
+        "DELETE /tasks/delete_all",
+        "POST /auth/register",
+        "POST /auth/token",
+        "POST /auth/refresh",
+    ] {
         let answer = service.send(request, body);
         assert_eq!((answer.status, answer.body.as_str()), (503, detail), "{request}");
     }
