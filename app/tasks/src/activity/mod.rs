@@ -4,13 +4,20 @@
 //! away for too long, is dropped and counted in `activity_dropped_total`. A graceful stop writes what is left.
 //! `/healthz` and `/metrics`, which machines ask all the time, are not logged.
 //!
+//! Rows are kept for `ACTIVITY_DAYS`, 90 when it is not set.
+//!
 //! `INSTANCE` names the instance in the rows; the default is the host's name and what `LISTEN` says.
 
+pub mod retention;
 pub mod routes;
 mod writer;
 
 use chrono::{DateTime, Utc};
-use kit::{Context, log::Answered, settings::Variables};
+use kit::{
+    Context,
+    log::Answered,
+    settings::{self, SettingError, Variables},
+};
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::entity::activity::ActiveModel;
@@ -18,8 +25,27 @@ use crate::entity::activity::ActiveModel;
 pub use kit::log::identify;
 pub use writer::Activity;
 
+/// The settings of this module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `INSTANCE`.
+    pub instance: String,
+    /// `ACTIVITY_DAYS`.
+    pub days: u16,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] when `ACTIVITY_DAYS` is not a number above zero.
+    pub fn from(variables: Variables) -> Result<Self, SettingError> {
+        Ok(Self { instance: instance(variables), days: settings::positive(variables, "ACTIVITY_DAYS", 90)? })
+    }
+}
+
 /// The name of this instance.
-pub fn instance(variables: Variables) -> String {
+fn instance(variables: Variables) -> String {
     let named = variables("INSTANCE").unwrap_or_else(|| {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let listen = variables("LISTEN").unwrap_or_else(|| kit::listen::DEFAULT.to_owned());
@@ -28,9 +54,10 @@ pub fn instance(variables: Variables) -> String {
     cut(&named, 255)
 }
 
-/// Starts to write rows.
-pub fn start(context: &Context, instance: String) -> Activity {
-    Activity::start(context, instance)
+/// Starts to write rows, and to delete old ones.
+pub fn start(context: &Context, settings: Settings) -> Activity {
+    tokio::spawn(retention::run(context.database.clone(), settings.days));
+    Activity::start(context, settings.instance)
 }
 
 impl Activity {

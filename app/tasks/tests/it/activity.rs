@@ -3,7 +3,7 @@
 use kit::testing::{Postgres, Served, connect, sqlite_url, wait_until};
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
-use tasks::entity::activity;
+use tasks::{activity::retention, entity::activity};
 
 use crate::{block_on, serve, serve_with, sign_in};
 
@@ -61,6 +61,34 @@ fn one_row_per_request_on_sqlite() {
 fn one_row_per_request_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         one_row_per_request(&postgres.url());
+    }
+}
+
+fn old_rows_go(url: &str) {
+    let service = serve(url);
+    for _ in 0..3 {
+        service.send("GET /tasks/", "");
+    }
+    let moment = chrono::Utc::now();
+    service.send("GET /tasks/1", "");
+    drop(service);
+    let delete = |before| block_on(async { retention::delete(&connect(url).await, before).await.unwrap() });
+    assert_eq!(delete(moment - chrono::TimeDelta::days(1)), 0);
+    assert_eq!(delete(moment), 3);
+    assert_eq!(delete(moment), 0);
+    assert_eq!(rows(url).iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["/tasks/1"]);
+}
+
+#[test]
+fn old_rows_go_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    old_rows_go(&sqlite_url(&directory));
+}
+
+#[test]
+fn old_rows_go_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        old_rows_go(&postgres.url());
     }
 }
 

@@ -8,7 +8,7 @@ mod b;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use kit::testing::{Postgres, exchange, send, sqlite_url, wait_until};
+use kit::testing::{Postgres, send, sqlite_url, wait_until};
 use serde_json::Value;
 
 use crate::serve;
@@ -105,10 +105,10 @@ fn the_content_type_does_not_matter() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let body = r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#;
-    for kind in ["", "Content-Type: text/plain\r\n", "Content-Type: nonsense\r\n"] {
-        let length = body.len();
-        let head = format!("POST /tasks/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{kind}Content-Length: {length}");
-        assert_eq!(exchange(service.address, &format!("{head}\r\n\r\n{body}")).status, 201, "{kind}");
+    for path in ["/tasks/", "/tasks/post"] {
+        for kind in [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "nonsense")]] {
+            assert_eq!(service.send_with(&format!("POST {path}"), kind, body).status, 201, "{path} {kind:?}");
+        }
     }
 }
 
