@@ -16,6 +16,7 @@
 //! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
 //! | [`activity`] | one row per request, and `/activity/` |
 //! | [`openapi`] | all of it described, and a page to try it out |
+//! | `testing` | with the feature of that name: the contract, to be put to a service |
 //!
 //! # Settings
 //!
@@ -42,6 +43,8 @@ pub mod migration;
 pub mod openapi;
 pub mod password;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timestamp;
 pub mod users;
 

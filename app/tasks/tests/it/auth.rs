@@ -158,7 +158,7 @@ fn a_refresh_token_is_good_once_on_postgres() {
 #[test]
 fn flooding_is_stopped() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = [("AUTH_ATTEMPTS_PER_USER", "3"), ("AUTH_ATTEMPTS_PER_CLIENT", "5")];
+    let settings = [("AUTH_ATTEMPTS_PER_USER", "2"), ("AUTH_ATTEMPTS_PER_CLIENT", "2")];
     let service = serve_with(&sqlite_url(&directory), &settings);
     let from = |client: &str, request: &str, username: &str, password: &str| {
         let credentials = json!({ "username": username, "password": password }).to_string();
@@ -168,18 +168,16 @@ fn flooding_is_stopped() {
     assert_eq!(from("192.0.2.9", "POST /auth/register", "ana", PASSWORD).status, 201);
 
     // With one name, from many addresses.
-    let statuses: Vec<u16> = (1..=5).map(|last| attempt(&format!("192.0.2.{last}"), "ana")).collect();
-    assert_eq!(statuses, [401, 401, 401, 429, 429]);
+    let statuses: Vec<u16> = (1..=4).map(|last| attempt(&format!("192.0.2.{last}"), "ana")).collect();
+    assert_eq!(statuses, [401, 401, 429, 429]);
     let refused = from("192.0.2.6", "POST /auth/token", "ana", PASSWORD);
     let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
-    assert!((1..=20).contains(&seconds), "{refused:?}");
+    assert!((1..=30).contains(&seconds), "{refused:?}");
     assert_eq!(refused.body, format!(r#"{{"detail":"Too many attempts. Try again in {seconds} s."}}"#));
 
     // From one address, with many names; what it says about others is not believed.
-    let names: Vec<String> = (0..7).map(|name| format!("name{name}")).collect();
-    let statuses: Vec<u16> =
-        names.iter().map(|name| attempt(&format!("10.0.0.{}, 192.0.2.7", name.len()), name)).collect();
-    assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429]);
+    let statuses: Vec<u16> = (0..4).map(|n| attempt(&format!("10.0.0.{n}, 192.0.2.7"), &format!("name{n}"))).collect();
+    assert_eq!(statuses, [401, 401, 429, 429]);
     assert_eq!(from("192.0.2.7", "POST /auth/register", "eva", PASSWORD).status, 429);
     assert_eq!(from("192.0.2.8", "POST /auth/register", "eva", PASSWORD).status, 201);
 }

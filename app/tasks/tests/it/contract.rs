@@ -1,88 +1,33 @@
-//! The contract of both dialects: one table each of requests and their exact answers, starting from no tasks.
+//! The contract of both dialects, and what holds around it.
 //!
-//! The tables are run against the service on SQLite and on PostgreSQL, and against any that is deployed with `AUTH=off`:
-//! `TASKS_CONTRACT_URL=http://HOST:PORT cargo test -p tasks --test it -- --ignored at_a_url`. That deletes its tasks.
+//! The tables stand in `tasks::testing`. They are run against the service on SQLite and on PostgreSQL, and against any that
+//! is deployed with `AUTH=off`: `TASKS_CONTRACT_URL=http://HOST:PORT cargo test -p tasks --test it -- --ignored at_a_url`.
 
-mod a;
-mod b;
+use std::net::ToSocketAddrs;
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
-use kit::testing::{Postgres, send, sqlite_url, wait_until};
-use serde_json::Value;
+use kit::testing::{Postgres, sqlite_url, wait_until};
+use tasks::testing::keeps_its_contract;
 
 use crate::serve;
-
-/// Request, body, status, answer. `$1` is the id of the first task that was added, and so on.
-type Case = (&'static str, &'static str, u16, &'static str);
-
-/// What both dialects say of a path that is none.
-const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
-
-/// Runs a table against the service at an address, which loses all its tasks.
-fn check(address: SocketAddr, cases: &[Case]) {
-    assert_eq!(send(address, "DELETE /tasks/delete_all", &[], "").status, 201);
-    let mut ids: Vec<i64> = Vec::new();
-    let fill = |text: &str, ids: &[i64]| {
-        let numbered = ids.iter().enumerate();
-        numbered.fold(text.to_owned(), |text, (at, id)| text.replace(&format!("${}", at + 1), &id.to_string()))
-    };
-    for (request, body, status, expected) in cases {
-        let answer = send(address, &fill(request, &ids), &[], body);
-        if request.starts_with("POST") && answer.status == 201 {
-            let id = serde_json::from_str::<Value>(&answer.body).unwrap()["id"].as_i64().unwrap();
-            assert!(ids.iter().all(|known| *known < id), "{request} {body} gave {id} after {ids:?}");
-            ids.push(id);
-        }
-        let expected = fill(expected, &ids);
-        assert_eq!((answer.status, answer.body.as_str()), (*status, expected.as_str()), "{request} {body}");
-        let kind = match expected.chars().next() {
-            Some('[' | '{') => Some("application/json"),
-            Some(_) => Some("text/plain; charset=utf-8"),
-            None => answer.header("content-type"),
-        };
-        assert_eq!(answer.header("content-type"), kind, "{request} {body}");
-    }
-}
-
-/// Runs both tables, and what stands in headers.
-fn check_both(address: SocketAddr) {
-    check(address, a::CASES);
-    check(address, b::CASES);
-    assert_eq!(send(address, "GET /tasks", &[], "").header("location"), Some("/tasks/"));
-    for (path, allowed) in [
-        ("/tasks", "GET, HEAD"),
-        ("/tasks/", "GET, HEAD, POST"),
-        ("/tasks/2", "GET, HEAD, PUT, DELETE"),
-        ("/tasks/get_all", "GET, HEAD"),
-        ("/tasks/get_single/2", "GET, HEAD"),
-        ("/tasks/post", "POST"),
-        ("/tasks/update/2", "PUT"),
-        ("/tasks/delete/2", "DELETE"),
-        ("/tasks/delete_all", "DELETE"),
-    ] {
-        assert_eq!(send(address, &format!("PATCH {path}"), &[], "").header("allow"), Some(allowed), "{path}");
-    }
-}
 
 #[test]
 #[ignore = "needs TASKS_CONTRACT_URL, and deletes the tasks there"]
 fn at_a_url() {
     let url = std::env::var("TASKS_CONTRACT_URL").expect("TASKS_CONTRACT_URL=http://HOST:PORT");
     let host = url.strip_prefix("http://").expect("a URL that starts with http://").trim_end_matches('/');
-    check_both(host.to_socket_addrs().unwrap().next().unwrap());
+    keeps_its_contract(host.to_socket_addrs().unwrap().next().unwrap());
 }
 
 #[test]
 fn on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
-    check_both(serve(&sqlite_url(&directory)).address);
+    keeps_its_contract(serve(&sqlite_url(&directory)).address);
 }
 
 #[test]
 fn on_postgres() {
     if let Some(postgres) = Postgres::start() {
-        check_both(serve(&postgres.url()).address);
+        keeps_its_contract(serve(&postgres.url()).address);
     }
 }
 
