@@ -14,7 +14,7 @@ use kit::{
     client, log,
     reply::{self, only},
 };
-use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm::{DatabaseConnection, DbErr, SqlErr};
 use serde::Serialize;
 use serde_json::json;
 
@@ -72,12 +72,7 @@ async fn token(
 ) -> Result<HttpResponse, Refusal> {
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
     let user = sign_in(&authority, &database, &username, password, address(&request)).await?;
-    let refresh = {
-        let transaction = database.begin().await?;
-        let refresh = refresh::first(&transaction, user.id, authority.refresh).await?;
-        transaction.commit().await?;
-        refresh
-    };
+    let refresh = refresh::first(&database, user.id, authority.refresh).await?;
     give(&request, &authority, &user, refresh).await
 }
 
@@ -103,6 +98,11 @@ async fn give(
     let access = authority.keys.sign(user.id, &user.username, authority.access).await?;
     let tokens = Tokens { access, refresh, expires_in: authority.access.as_secs() };
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(tokens))
+}
+
+/// Tells whether a token was not stored because its user has just been deleted.
+fn is_without_user(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
 fn address(request: &HttpRequest) -> Option<IpAddr> {
@@ -154,6 +154,9 @@ impl ResponseError for Refusal {
                 let mut response = reply::detail(StatusCode::TOO_MANY_REQUESTS, &self.to_string());
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.seconds()));
                 response
+            }
+            Self::Keys(KeysError::Database(error)) if is_without_user(error) => {
+                guard::unauthorized(&SignInError::Wrong.to_string(), r#"Bearer realm="tasks""#)
             }
             Self::SignIn(SignInError::Database(error))
             | Self::User(UserError::Database(error))

@@ -3,7 +3,11 @@
 use kit::testing::{Answer, Postgres, Served, connect, sqlite_url};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
 use serde_json::{Value, json};
-use tasks::{entity::user, users};
+use tasks::{
+    auth::refresh,
+    entity::{refresh_token, user},
+    users,
+};
 
 use crate::{PASSWORD, block_on, serve_with, sign_in, tokens};
 
@@ -191,6 +195,35 @@ fn signing_in_clears_the_count() {
         let credentials = json!({ "username": "ana", "password": password }).to_string();
         let expected = if password == PASSWORD { 200 } else { 401 };
         assert_eq!(service.send("POST /auth/token", &credentials).status, expected);
+    }
+}
+
+fn tokens_go_with_their_user(url: &str) {
+    let service = serve_with(url, &[]);
+    let (_, refresh) = sign_in(&service, "ana");
+    let (lifetime, nobody) = (std::time::Duration::from_mins(1), 999);
+    block_on(async {
+        let database = connect(url).await;
+        let error = refresh::first(&database, nobody, lifetime).await.unwrap_err();
+        assert!(error.to_string().to_lowercase().contains("foreign key"), "{error}");
+        let ana = users::find(&database, "ana").await.unwrap().unwrap();
+        user::Entity::delete_by_id(ana.id).exec(&database).await.unwrap();
+        assert_eq!(refresh_token::Entity::find().all(&database).await.unwrap(), []);
+    });
+    let answer = service.send("POST /auth/refresh", &json!({ "refresh": refresh }).to_string());
+    refuses(&answer, "The refresh token is not valid. Sign in again.");
+}
+
+#[test]
+fn tokens_go_with_their_user_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    tokens_go_with_their_user(&sqlite_url(&directory));
+}
+
+#[test]
+fn tokens_go_with_their_user_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        tokens_go_with_their_user(&postgres.url());
     }
 }
 
