@@ -4,24 +4,52 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`mod@routes`] | the requests under `/tasks/` and their answers |
+//! | [`app`] | the service put together |
+//! | [`dialect`] | the requests under `/tasks/` and their answers, in two dialects |
+//! | [`store`] | what can be done with tasks |
 //! | [`input`] | request bodies, parsed into what may be stored, or every fault in them |
 //! | [`timestamp`] | dates and times as clients write and read them |
-//! | [`entity`] | the table `tasks_task` |
-//! | [`migration`] | how that table comes into being, and goes |
-//! | [`auth`] | who may do what: `AUTH` |
+//! | [`entity`] | the tables |
+//! | [`migration`] | how they come into being, and go |
+//! | [`users`] | users, and how they come to be |
+//! | [`password`] | passwords, hashed and verified |
+//! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
+//! | [`activity`] | one row per request, and `/activity/` |
+//! | [`openapi`] | all of it described, and a page to try it out |
+//! | `testing` | with the feature of that name: the contract, to be put to a service |
+//!
+//! # Settings
+//!
+//! Environment variables alone, besides those of the kit:
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `AUTH`, `AUTH_*` | `AUTH=writes` | who may do what; see [`auth`] |
+//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | a staff user that is made at the start, unless there is one of that name |
+//! | `ACTIVITY_DAYS` | 90 | how long the activity log is kept |
+//! | `INSTANCE` | host name and `LISTEN` | the name of this instance in the activity log |
+//!
+//! `tasks create-user [--staff] NAME` makes a user, `tasks rotate-keys` a new signing key.
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
+pub mod activity;
+pub mod app;
 pub mod auth;
+pub mod dialect;
 pub mod entity;
 pub mod input;
 pub mod migration;
-pub mod routes;
+pub mod openapi;
+pub mod password;
+pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timestamp;
+pub mod users;
 
+pub use app::{Settings, Tasks};
 pub use migration::Migrations;
-pub use routes::routes;
 
 /// The database when `DATABASE_URL` is not set: a file in the current directory, created when missing.
 pub const DEFAULT_DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";

@@ -9,7 +9,10 @@ use kit::{
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use tasks::Migrations;
 
+use crate::block_on;
+
 const INSTANCES: usize = 4;
+const TABLES: [&str; 5] = ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity"];
 
 /// Starts the migrations of four instances at the same moment, each with its own connections.
 fn migrate_at_once(database_url: &str) {
@@ -38,15 +41,15 @@ fn there_and_back(database_url: &str) {
         let manager = SchemaManager::new(&database);
         for _ in 0..2 {
             migrate::up::<Migrations>(&database).await.unwrap();
-            assert!(manager.has_table("tasks_task").await.unwrap());
+            for table in TABLES {
+                assert!(manager.has_table(table).await.unwrap(), "{table}");
+            }
             Migrations::down(&database, None).await.unwrap();
-            assert!(!manager.has_table("tasks_task").await.unwrap());
+            for table in TABLES {
+                assert!(!manager.has_table(table).await.unwrap(), "{table}");
+            }
         }
     });
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 #[test]

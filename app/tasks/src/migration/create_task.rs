@@ -1,19 +1,7 @@
-//! The migrations, oldest first. One that has been released is never edited; a change is a new one.
-
 use sea_orm_migration::{prelude::*, schema};
 
-/// All migrations of this service.
-#[derive(Debug, Clone, Copy)]
-pub struct Migrations;
-
-impl MigratorTrait for Migrations {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(CreateTask)]
-    }
-}
-
 /// Creates `tasks_task`.
-struct CreateTask;
+pub(super) struct CreateTask;
 
 #[derive(DeriveIden)]
 enum TasksTask {

@@ -1,0 +1,25 @@
+//! The migrations, oldest first. One that has been released is never edited; a change is a new one.
+
+mod create_activity;
+mod create_refresh_token;
+mod create_signing_key;
+mod create_task;
+mod create_user;
+
+use sea_orm_migration::prelude::*;
+
+/// All migrations of this service.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrations;
+
+impl MigratorTrait for Migrations {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(create_task::CreateTask),
+            Box::new(create_user::CreateUser),
+            Box::new(create_refresh_token::CreateRefreshToken),
+            Box::new(create_signing_key::CreateSigningKey),
+            Box::new(create_activity::CreateActivity),
+        ]
+    }
+}

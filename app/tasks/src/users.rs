@@ -1,0 +1,188 @@
+//! Users: how they come to be, for the interface, the command line and the start.
+
+use chrono::Utc;
+use kit::settings::Variables;
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr,
+};
+
+use crate::{
+    entity::user::{self, USERNAME_CHARACTERS},
+    input::FieldErrors,
+    password::{self, PasswordError},
+};
+
+/// A user that can be stored once the password is hashed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NewUser {
+    /// The name, well formed.
+    pub username: String,
+    /// The password, good enough.
+    pub password: String,
+    /// May use the admin site.
+    pub is_staff: bool,
+}
+
+/// Why there is no new user.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// Name or password are not fit, or the name is taken.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    /// The password was not hashed.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database did not take it.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl NewUser {
+    /// Checks name and password.
+    ///
+    /// # Errors
+    /// [`FieldErrors`] with every fault.
+    pub fn new(username: &str, password: &str, is_staff: bool) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        errors.add("username", username_faults(username));
+        errors.add("password", password::faults(password));
+        errors.or(Self { username: username.into(), password: password.into(), is_staff })
+    }
+
+    /// Stores the user, active.
+    ///
+    /// # Errors
+    /// [`UserError::Invalid`] when the name is taken.
+    pub async fn create(self, database: &impl ConnectionTrait) -> Result<user::Model, UserError> {
+        let Self { username, password, is_staff } = self;
+        let user = user::ActiveModel {
+            username: Set(username),
+            password_hash: Set(password::hash(password).await?),
+            is_staff: Set(is_staff),
+            is_active: Set(true),
+            created_at: Set(Utc::now()),
+            last_sign_in: Set(None),
+            ..Default::default()
+        };
+        user.insert(database).await.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => UserError::Invalid(taken()),
+            _ => UserError::Database(error),
+        })
+    }
+}
+
+/// The staff user that is to be there when the service starts: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
+///
+/// One that is there already is kept as it is, with the password it has: what the administrator changes later stays.
+#[derive(Clone)]
+pub struct Administrator(NewUser);
+
+/// Why there is no administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministratorError {
+    /// Only one of the two variables is set.
+    #[error("{0} is set and {1} is not; set both, or neither")]
+    Half(&'static str, &'static str),
+    /// The name or the password is not fit. The password is not shown.
+    #[error("ADMIN_USERNAME and ADMIN_PASSWORD cannot be used: {0}")]
+    Unfit(FieldErrors),
+}
+
+impl Administrator {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`AdministratorError`].
+    pub fn from(variables: Variables) -> Result<Option<Self>, AdministratorError> {
+        match (variables("ADMIN_USERNAME"), variables("ADMIN_PASSWORD")) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(AdministratorError::Half("ADMIN_USERNAME", "ADMIN_PASSWORD")),
+            (None, Some(_)) => Err(AdministratorError::Half("ADMIN_PASSWORD", "ADMIN_USERNAME")),
+            (Some(username), Some(password)) => {
+                let user = NewUser::new(&username, &password, true).map_err(AdministratorError::Unfit)?;
+                Ok(Some(Self(user)))
+            }
+        }
+    }
+
+    /// Creates the user, unless there is one of that name. Several instances may do so at once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn ensure(self, database: &impl ConnectionTrait) -> Result<(), UserError> {
+        if find(database, &self.0.username).await?.is_some() {
+            return Ok(());
+        }
+        match self.0.create(database).await {
+            // Another instance was faster.
+            Ok(_) | Err(UserError::Invalid(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The user of a name.
+///
+/// # Errors
+/// What the database says.
+pub async fn find(database: &impl ConnectionTrait, username: &str) -> Result<Option<user::Model>, DbErr> {
+    // What cannot be a name is nobody's; PostgreSQL would not even take a null character.
+    if !username_faults(username).is_empty() {
+        return Ok(None);
+    }
+    user::Entity::find().filter(user::Column::Username.eq(username)).one(database).await
+}
+
+/// What is wrong with a name, in Django's words; empty when nothing is.
+pub fn username_faults(username: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    if username.is_empty() {
+        return vec!["This field may not be blank.".into()];
+    }
+    if !username.chars().all(|character| character.is_ascii_alphanumeric() || "@.+-_".contains(character)) {
+        let allowed = "This value may contain only letters, numbers, and @/./+/-/_ characters.";
+        faults.push(format!("Enter a valid username. {allowed}"));
+    }
+    if username.chars().count() > USERNAME_CHARACTERS {
+        faults.push(format!("Ensure this field has no more than {USERNAME_CHARACTERS} characters."));
+    }
+    faults
+}
+
+fn taken() -> FieldErrors {
+    let mut errors = FieldErrors::default();
+    errors.add("username", vec!["A user with that username already exists.".into()]);
+    errors
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn faults(username: &str, password: &str) -> String {
+        match NewUser::new(username, password, false) {
+            Ok(_) => String::new(),
+            Err(errors) => serde_json::to_string(&errors).unwrap(),
+        }
+    }
+
+    #[test]
+    fn names_and_passwords() {
+        for fine in ["ana", "Ana-Maria+1@example.org", "_", &"x".repeat(150)] {
+            assert_eq!(faults(fine, "correct horse"), "", "{fine}");
+        }
+        let allowed = "Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.";
+        for wrong in ["a b", "<b>", "ana\0", "açaí", "a'--", "a/b"] {
+            assert_eq!(faults(wrong, "correct horse"), format!(r#"{{"username":["{allowed}"]}}"#), "{wrong}");
+        }
+        assert_eq!(
+            faults("", "short"),
+            r#"{"username":["This field may not be blank."],"password":["This password is too short. It must contain at least 8 characters."]}"#
+        );
+        assert_eq!(
+            faults(&"x".repeat(151), "correct horse"),
+            r#"{"username":["Ensure this field has no more than 150 characters."]}"#
+        );
+    }
+}
