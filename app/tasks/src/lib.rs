@@ -11,10 +11,12 @@
 //! | [`migration`] | how they come into being, and go |
 //! | [`users`] | users, and how they come to be |
 //! | [`password`] | passwords, hashed and verified |
+//! | [`admin`] | the admin site: `/admin/` |
 //! | [`auth`] | who may do what: `AUTH` |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
+pub mod admin;
 pub mod auth;
 pub mod entity;
 pub mod input;

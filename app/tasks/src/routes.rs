@@ -19,27 +19,28 @@ use crate::{
 
 /// Adds the routes to a server whose data holds the `DatabaseConnection`.
 pub fn routes(app: &mut ServiceConfig) {
-    app.service(
-        web::resource("/tasks")
-            .route(web::get().to(add_slash))
-            .route(web::head().to(add_slash))
-            .default_service(only("GET, HEAD")),
-    )
-    .service(
-        web::resource("/tasks/")
-            .route(web::get().to(list))
-            .route(web::head().to(list))
-            .route(web::post().to(create))
-            .default_service(only("GET, HEAD, POST")),
-    )
-    .service(
-        web::resource("/tasks/{id}")
-            .route(web::get().to(show))
-            .route(web::head().to(show))
-            .route(web::put().to(change))
-            .route(web::delete().to(delete))
-            .default_service(only("GET, HEAD, PUT, DELETE")),
-    );
+    app.configure(crate::admin::routes)
+        .service(
+            web::resource("/tasks")
+                .route(web::get().to(add_slash))
+                .route(web::head().to(add_slash))
+                .default_service(only("GET, HEAD")),
+        )
+        .service(
+            web::resource("/tasks/")
+                .route(web::get().to(list))
+                .route(web::head().to(list))
+                .route(web::post().to(create))
+                .default_service(only("GET, HEAD, POST")),
+        )
+        .service(
+            web::resource("/tasks/{id}")
+                .route(web::get().to(show))
+                .route(web::head().to(show))
+                .route(web::put().to(change))
+                .route(web::delete().to(delete))
+                .default_service(only("GET, HEAD, PUT, DELETE")),
+        );
 }
 
 async fn add_slash() -> impl Responder {

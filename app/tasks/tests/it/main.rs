@@ -1,6 +1,7 @@
 //! Tests from outside: the service as its clients see it, on SQLite and on PostgreSQL, and the two programs.
 #![allow(clippy::unwrap_used)]
 
+mod admin;
 mod client;
 mod contract;
 mod migrations;
