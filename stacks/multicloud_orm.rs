@@ -6,6 +6,7 @@
 //! | `listenerPort` | 80 on AWS, 8080 on the local cloud | where the balancer listens |
 //! | `applicationPort` | 8080 | where the application listens |
 //! | `logLevel` | `info` | how much the application logs |
+//! | `auth` | `off` | which requests to tasks need a signed-in user: `off`, `writes` or `all` |
 //! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
 //! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
 
@@ -60,6 +61,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let tasks = Machine::debian().service(
         Service::cargo_bin("tasks")
             .env("DATABASE_URL", database.url)
+            .env("AUTH", config.get_or("auth", "off")?)
             .env("RUST_LOG", config.get_or("logLevel", "info")?)
             .listen(application_port)
             .health("/healthz"),

@@ -3,6 +3,7 @@
 //! | variable | default | meaning |
 //! |---|---|---|
 //! | `DATABASE_URL` | the service's own | where the database is |
+//! | `DATABASE_READER_URL` | not set | a replica; see [`crate::reader`] |
 //! | `DATABASE_WAIT_SECONDS` | 60 | how long to wait at the start while PostgreSQL does not answer |
 //! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool (SQLite always has one connection) |
 //! | `DATABASE_ACQUIRE_SECONDS` | 3 | how long a request may wait for a connection |
@@ -25,16 +26,14 @@ use crate::settings::{self, SettingError, Variables};
 /// Why there is no database. No variant ever holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// `DATABASE_URL` is of a kind that is not supported.
+    /// The variable's URL is of a kind that is not supported.
+    #[error("{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)")]
+    UnknownKind(&'static str),
+    /// The variable's URL has the right start and a fault behind it.
     #[error(
-        "DATABASE_URL starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)"
+        "{0} cannot be read; write postgres://user:password@host:5432/name, with special characters in the password percent-encoded, or sqlite:file?mode=rwc (it is not shown: it may hold a password)"
     )]
-    UnknownKind,
-    /// `DATABASE_URL` has the right start and a fault behind it.
-    #[error(
-        "DATABASE_URL cannot be read; write postgres://user:password@host:5432/name, with special characters in the password percent-encoded, or sqlite:file?mode=rwc (it is not shown: it may hold a password)"
-    )]
-    Malformed,
+    Malformed(&'static str),
     /// Another setting is wrong.
     #[error(transparent)]
     Setting(#[from] SettingError),
@@ -84,18 +83,35 @@ impl Database {
     /// [`DatabaseError`] when a setting cannot be understood. Nothing is contacted yet.
     pub fn from(variables: Variables, default_url: &str) -> Result<Self, DatabaseError> {
         let url = variables("DATABASE_URL").unwrap_or_else(|| default_url.to_owned());
+        Self::at(&url, "DATABASE_URL", variables)
+    }
+
+    /// Reads the settings of the replica, if there is one. A request waits for it for one second at most, so that
+    /// there is time left to ask the writer.
+    ///
+    /// # Errors
+    /// As [`Database::from`].
+    pub fn reader_from(variables: Variables) -> Result<Option<Self>, DatabaseError> {
+        let Some(url) = variables("DATABASE_READER_URL") else {
+            return Ok(None);
+        };
+        let reader = Self::at(&url, "DATABASE_READER_URL", variables)?;
+        Ok(Some(Self { acquire: reader.acquire.min(Duration::from_secs(1)), ..reader }))
+    }
+
+    fn at(url: &str, variable: &'static str, variables: Variables) -> Result<Self, DatabaseError> {
         let statement = settings::seconds(variables, "DATABASE_STATEMENT_SECONDS", 5)?;
         let kind = if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(&url)
-                .map_err(|_| DatabaseError::Malformed)?
+            let options = PgConnectOptions::from_str(url)
+                .map_err(|_| DatabaseError::Malformed(variable))?
                 .options([("statement_timeout", statement.as_millis().to_string())])
                 .disable_statement_logging();
             Kind::Postgres(Box::new(options))
         } else if url.starts_with("sqlite:") {
-            let options = SqliteConnectOptions::from_str(&url).map_err(|_| DatabaseError::Malformed)?;
+            let options = SqliteConnectOptions::from_str(url).map_err(|_| DatabaseError::Malformed(variable))?;
             Kind::Sqlite(Box::new(options.disable_statement_logging()))
         } else {
-            return Err(DatabaseError::UnknownKind);
+            return Err(DatabaseError::UnknownKind(variable));
         };
         Ok(Self {
             kind,
@@ -112,9 +128,19 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::NoAnswer`] with PostgreSQL, [`DatabaseError::NoFile`] with SQLite.
     pub async fn connect(&self) -> Result<DatabaseConnection, DatabaseError> {
+        if let Kind::Postgres(options) = &self.kind {
+            self.wait_for(options).await?;
+        }
+        self.open().await
+    }
+
+    /// Opens a pool; whether PostgreSQL answers is left to the requests.
+    ///
+    /// # Errors
+    /// [`DatabaseError::NoFile`] with SQLite.
+    pub async fn open(&self) -> Result<DatabaseConnection, DatabaseError> {
         match &self.kind {
             Kind::Postgres(options) => {
-                self.wait_for(options).await?;
                 let pool = PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(self.acquire);
                 let pool = pool.connect_lazy_with(options.as_ref().clone());
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))

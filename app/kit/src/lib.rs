@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     kit::exit("hello", kit::run::<Migrations>("hello", "sqlite:hello.sqlite?mode=rwc", routes))
+//!     kit::exit("hello", kit::run::<Migrations, _>("hello", "sqlite:hello.sqlite?mode=rwc", async |_| Ok(routes)))
 //! }
 //! ```
 //!
@@ -29,16 +29,21 @@
 //! |---|---|---|
 //! | [`listen`] | opens the port | `LISTEN` |
 //! | [`database`] | connects, and waits while the database starts | `DATABASE_*` |
+//! | [`reader`] | reads lists from a replica, while there is one | `DATABASE_READER_URL` |
 //! | [`migrate`] | brings the schema up to date, whoever else is starting | |
 //! | [`limits`] | refuses what is too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
 //! | [`metrics`] | `GET /metrics` for Prometheus | |
 //! | [`health`] | `GET /healthz` for load balancers | |
+//! | [`client`] | who asks: the client's address | |
 //! | [`reply`] | the answers that all services share | |
 //! | [`settings`] | reads a setting, or says what is wrong with it | |
+//! | [`application`] | what a service itself is made of | |
 //! | [`server`] | puts it all together, and stops gracefully | |
 //! | `testing` | with the feature of that name: services and PostgreSQL servers for tests | |
 
+pub mod application;
+pub mod client;
 pub mod database;
 pub mod health;
 pub mod limits;
@@ -46,10 +51,12 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod migrate;
+pub mod reader;
 pub mod reply;
 pub mod server;
 pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+pub use application::{Application, ApplicationError, Context};
 pub use server::{Service, StartError, exit, run};

@@ -16,7 +16,7 @@ use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
-use crate::settings::Variables;
+use crate::{client, settings::Variables};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -48,7 +48,8 @@ pub(crate) async fn request(
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
     let method = request.method().clone();
     let path = request.path().to_owned();
-    let client = request.connection_info().realip_remote_addr().unwrap_or_default().to_owned();
+    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
+    let client = client.map(|address| address.to_string()).unwrap_or_default();
     let span = tracing::error_span!("request", request_id = id);
 
     let mut answer = next.call(request).instrument(span.clone()).await;

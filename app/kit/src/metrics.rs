@@ -22,10 +22,17 @@ use actix_web::{
 /// Upper bounds of the latency histogram, in milliseconds.
 const BUCKETS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 
-/// All requests so far, by method, route and status.
+/// All requests so far, by method, route and status, and what else the service counts.
 #[derive(Debug, Default)]
 pub struct Metrics {
     series: RwLock<BTreeMap<Labels, Arc<Histogram>>>,
+    counters: RwLock<BTreeMap<&'static str, Counter>>,
+}
+
+#[derive(Debug)]
+struct Counter {
+    help: &'static str,
+    value: Arc<AtomicU64>,
 }
 
 /// The route is the pattern (`/tasks/{id}`), so that the number of series is bounded.
@@ -45,6 +52,14 @@ struct Histogram {
 }
 
 impl Metrics {
+    /// A counter of the service's own, from 0; the same one for the same name. Prometheus wants names to end in
+    /// `_total`, and the help to be a sentence.
+    pub fn counter(&self, name: &'static str, help: &'static str) -> Arc<AtomicU64> {
+        let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
+        let counter = counters.entry(name).or_insert_with(|| Counter { help, value: Arc::default() });
+        Arc::clone(&counter.value)
+    }
+
     fn record(&self, labels: Labels, latency: Duration) {
         let known = self.series.read().unwrap_or_else(PoisonError::into_inner).get(&labels).cloned();
         let histogram = known.unwrap_or_else(|| {
@@ -74,7 +89,12 @@ impl Metrics {
             // Writing to a String cannot fail.
             let _ = histogram.render(&labels, &mut requests, &mut latency);
         }
-        requests + &latency
+        let mut counters = String::new();
+        for (name, Counter { help, value }) in self.counters.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let value = value.load(Relaxed);
+            let _ = writeln!(counters, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}");
+        }
+        requests + &latency + &counters
     }
 }
 
@@ -153,6 +173,15 @@ mod tests {
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line}\nis not in\n{text}");
         }
+    }
+
+    #[test]
+    fn counters_of_the_services_own() {
+        let metrics = Metrics::default();
+        metrics.counter("cups_total", "Cups of tea.").fetch_add(2, Relaxed);
+        metrics.counter("cups_total", "Cups of tea.").fetch_add(1, Relaxed);
+        let expected = "# HELP cups_total Cups of tea.\n# TYPE cups_total counter\ncups_total 3\n";
+        assert!(metrics.render().ends_with(expected), "{}", metrics.render());
     }
 
     #[test]

@@ -1,12 +1,38 @@
 //! Answers that all services share. A refusal is `{"detail": "what and why"}`.
 
-use actix_web::{HttpResponse, http::StatusCode};
+use std::error::Error;
+
+use actix_web::{
+    HttpResponse, Route,
+    http::{
+        Method, StatusCode,
+        header::{ALLOW, HeaderValue},
+    },
+    web,
+};
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use serde_json::json;
+
+const INTERNAL: &str = "Internal error. The log tells more under this request's id.";
 
 /// Answers `{"detail": …}` with the given status.
 pub fn detail(status: StatusCode, detail: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "detail": detail }))
+}
+
+/// The route for every other method of a resource: 405 with the methods it has, such as `"GET, HEAD"`.
+pub fn only(allowed: &'static str) -> Route {
+    web::to(move |method: Method| async move {
+        let mut response = detail(StatusCode::METHOD_NOT_ALLOWED, &format!("Method \"{method}\" not allowed."));
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        response
+    })
+}
+
+/// Answers 500 for a fault of ours. The error itself goes to the log, never to the client.
+pub fn internal_failure(error: &dyn Error) -> HttpResponse {
+    tracing::error!(error = %error, "internal");
+    detail(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
 }
 
 /// Answers for a database error: 503 when the database is away, else 500.
@@ -17,12 +43,12 @@ pub fn database_failure(error: &DbErr) -> HttpResponse {
     if is_away(error) {
         detail(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again shortly.")
     } else {
-        detail(StatusCode::INTERNAL_SERVER_ERROR, "Internal error. The log tells more under this request's id.")
+        detail(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
     }
 }
 
 /// Tells whether an error means that the database is away, full or busy, so that trying again later may help.
-fn is_away(error: &DbErr) -> bool {
+pub fn is_away(error: &DbErr) -> bool {
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
         DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match &**error {

@@ -1,14 +1,13 @@
 //! The server: everything around a service's routes, from the first setting to the last request.
 
-use std::{fmt::Display, future::Future, io, net::TcpListener, process::ExitCode, time::Duration};
+use std::{fmt::Display, future::Future, io, net::TcpListener, process::ExitCode, sync::Arc, time::Duration};
 
 use actix_web::{
     App, HttpServer,
-    http::StatusCode,
-    middleware::from_fn,
-    web::{self, Data, PayloadConfig, ServiceConfig},
+    http::{StatusCode, header::X_CONTENT_TYPE_OPTIONS},
+    middleware::{DefaultHeaders, from_fn},
+    web::{self, Data, PayloadConfig},
 };
-use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    application::{Application, ApplicationError, Context},
     database::{Database, DatabaseError},
     health,
     limits::{self, Limits},
@@ -23,12 +23,17 @@ use crate::{
     log,
     metrics::{self, Metrics},
     migrate::{self, MigrateError},
+    reader::Reader,
     reply,
     settings::{SettingError, environment},
 };
 
 /// How long a graceful shutdown lets running requests finish, in seconds: within 10 s all is over.
-const SHUTDOWN_SECONDS: u64 = 9;
+const SHUTDOWN_SECONDS: u64 = 8;
+/// How long it then lets the application finish.
+const FINISH: Duration = Duration::from_millis(1500);
+/// How long it waits for the databases to say goodbye.
+const CLOSE: Duration = Duration::from_millis(500);
 
 /// Why a service did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +50,9 @@ pub enum StartError {
     /// The schema is not up to date.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
+    /// The application does not start.
+    #[error(transparent)]
+    Application(#[from] ApplicationError),
     /// The operating system refused something.
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
@@ -52,30 +60,40 @@ pub enum StartError {
 
 /// Runs a service, configured by environment variables alone, until SIGTERM or SIGINT.
 ///
-/// Connects to the database, applies the migrations, and then listens; prints one line that says where.
+/// Connects to the database, applies the migrations, starts the application, and then listens; prints one line that
+/// says where.
 ///
 /// # Errors
 /// [`StartError`]: each says what to change.
-pub fn run<M: MigratorTrait>(
+pub fn run<M: MigratorTrait, A: Application>(
     name: &str,
     default_database_url: &str,
-    routes: fn(&mut ServiceConfig),
+    start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
 ) -> Result<(), StartError> {
     log::start(&environment);
     let limits = Limits::from(&environment)?;
     let database = Database::from(&environment, default_database_url)?;
+    let replica = Database::reader_from(&environment)?;
     actix_web::rt::System::new().block_on(async {
         // The port first: when it is taken, nothing has been touched. Until the server runs, connections queue.
         let listener = listen::from(&environment)?;
         let address = listener.local_addr()?;
         let database = database.connect().await?;
         migrate::up::<M>(&database).await?;
+        let replica = match replica {
+            Some(replica) => Some(replica.open().await?),
+            None => None,
+        };
+        let metrics = Arc::new(Metrics::default());
+        let reader = Reader::new(database.clone(), replica, &metrics);
+        let context = Context { database, reader, metrics };
+        let application = start(context.clone()).await?;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         };
         println!("{name} listens on http://{address}");
-        Service { listener, database, limits, routes }.run_until(stop).await?;
+        Service { listener, context, limits, application }.run_until(stop).await?;
         Ok(())
     })
 }
@@ -92,39 +110,44 @@ pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
 }
 
 /// A service that has its port and its database.
-pub struct Service {
+pub struct Service<A> {
     /// Where it listens.
     pub listener: TcpListener,
-    /// Its database, migrated.
-    pub database: DatabaseConnection,
+    /// Its database and metrics.
+    pub context: Context,
     /// What a request may cost.
     pub limits: Limits,
-    /// Its own routes. `Data<DatabaseConnection>` is there for the handlers.
-    pub routes: fn(&mut ServiceConfig),
+    /// Its own part.
+    pub application: A,
 }
 
-impl Service {
-    /// Serves until `stop` is ready; then refuses what is new, finishes what runs, and closes the database.
+impl<A: Application> Service<A> {
+    /// Serves until `stop` is ready; then refuses what is new, finishes what runs, lets the application finish, and
+    /// closes the database.
     ///
     /// # Errors
     /// What the operating system says when it refuses threads or the listener.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { listener, database, limits, routes } = self;
-        let data = (Data::new(database.clone()), Data::new(limits), Data::new(Metrics::default()));
+        let Self { listener, context, limits, application } = self;
+        let Context { database, reader, metrics } = context;
+        let data = (Data::new(database.clone()), Data::new(reader.clone()), Data::from(metrics), Data::new(limits));
+        let routes = application.clone();
         let app = move || {
-            let (database, limits, metrics) = data.clone();
+            let (database, reader, metrics, limits) = data.clone();
             let body_limit = PayloadConfig::new(limits.body_bytes);
             App::new()
                 .app_data(database)
-                .app_data(limits)
+                .app_data(reader)
                 .app_data(metrics)
+                .app_data(limits)
                 .app_data(body_limit)
+                .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))
                 .route("/healthz", web::get().to(health::check))
                 .route("/metrics", web::get().to(metrics::show))
-                .configure(routes)
+                .configure(|app| routes.routes(app))
                 .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
         };
         let server = HttpServer::new(app)
@@ -133,8 +156,11 @@ impl Service {
             .client_request_timeout(limits.time)
             .listen(listener)?;
         server.run().await?;
+        if timeout(FINISH, application.finish()).await.is_err() {
+            tracing::error!("the application did not finish within {FINISH:?}; what it had left to do is lost");
+        }
         // A connection on which the database hangs is not waited for.
-        let _ = timeout(Duration::from_millis(500), database.close()).await;
+        let _ = timeout(CLOSE, async { tokio::join!(database.close(), reader.close()) }).await;
         Ok(())
     }
 }

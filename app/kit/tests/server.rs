@@ -31,7 +31,7 @@ fn routes(app: &mut ServiceConfig) {
 const LIMITS: Limits = Limits { body_bytes: 1000, head_bytes: 2000, time: Duration::from_secs(20) };
 
 fn serve(limits: Limits) -> Served {
-    Served::start::<NoMigrations>("sqlite::memory:", limits, routes)
+    Served::start::<NoMigrations, _>("sqlite::memory:", limits, async |_| routes)
 }
 
 #[test]

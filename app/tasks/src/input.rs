@@ -3,7 +3,7 @@
 //! The rules and the words are those of Django REST framework: text is trimmed, numbers count as text, unknown
 //! fields are ignored.
 
-use std::fmt;
+use std::{error::Error, fmt};
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -37,6 +37,19 @@ pub struct TaskChange {
     /// Description, not blank.
     pub description: Option<String>,
 }
+
+/// A name and a password, as given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The name.
+    pub username: String,
+    /// The password: not trimmed.
+    pub password: String,
+}
+
+/// A refresh token, as given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RefreshToken(pub String);
 
 /// What is wrong, by field, in the fields' order. Serialises as `{"title": ["This field is required."]}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,6 +88,31 @@ impl TaskChange {
     }
 }
 
+impl Credentials {
+    /// Reads a name and a password; both are required.
+    ///
+    /// # Errors
+    /// [`FieldErrors`] with every fault in the body.
+    pub fn parse(body: &Value) -> Result<Self, FieldErrors> {
+        let mut fields = Fields::of(body)?;
+        match (fields.required("username", exact), fields.required("password", exact)) {
+            (Some(username), Some(password)) => Ok(Self { username, password }),
+            _ => Err(fields.errors),
+        }
+    }
+}
+
+impl RefreshToken {
+    /// Reads `{"refresh": …}`.
+    ///
+    /// # Errors
+    /// As [`Credentials::parse`].
+    pub fn parse(body: &Value) -> Result<Self, FieldErrors> {
+        let mut fields = Fields::of(body)?;
+        fields.required("refresh", exact).map(Self).ok_or(fields.errors)
+    }
+}
+
 impl FieldErrors {
     /// Adds the faults of a field, if there are any.
     pub fn add(&mut self, field: &'static str, faults: Vec<String>) {
@@ -103,6 +141,8 @@ impl fmt::Display for FieldErrors {
         f.write_str(&fields.join("; "))
     }
 }
+
+impl Error for FieldErrors {}
 
 impl Serialize for FieldErrors {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -180,11 +220,17 @@ fn text(value: &Value, limit: usize) -> Result<String, Faults> {
     if faults.is_empty() { Ok(text) } else { Err(faults) }
 }
 
+/// A text that is taken as it is.
+fn exact(value: &Value) -> Result<String, Faults> {
+    match value {
+        Value::String(text) if text.is_empty() => Err(vec!["This field may not be blank.".into()]),
+        Value::String(text) => Ok(text.clone()),
+        _ => Err(vec!["Not a valid string.".into()]),
+    }
+}
+
 fn moment(value: &Value) -> Result<DateTime<Utc>, Faults> {
-    value.as_str().and_then(|text| timestamp::parse(text.trim())).ok_or_else(|| {
-        let formats = "YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z]";
-        vec![format!("Datetime has wrong format. Use one of these formats instead: {formats}.")]
-    })
+    value.as_str().and_then(|text| timestamp::parse(text.trim())).ok_or_else(|| vec![timestamp::WRONG.into()])
 }
 
 #[cfg(test)]

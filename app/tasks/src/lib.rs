@@ -4,30 +4,36 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`mod@routes`] | the requests under `/tasks/` and their answers |
+//! | [`app`] | the service put together |
+//! | [`dialect`] | the requests under `/tasks/` and their answers, in two dialects |
+//! | [`store`] | what can be done with tasks |
 //! | [`input`] | request bodies, parsed into what may be stored, or every fault in them |
 //! | [`timestamp`] | dates and times as clients write and read them |
 //! | [`entity`] | the tables |
 //! | [`migration`] | how they come into being, and go |
 //! | [`users`] | users, and how they come to be |
 //! | [`password`] | passwords, hashed and verified |
+//! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
+//! | [`activity`] | one row per request, and `/activity/` |
 //! | [`admin`] | the admin site: `/admin/` |
-//! | [`auth`] | who may do what: `AUTH` |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
+pub mod activity;
 pub mod admin;
+pub mod app;
 pub mod auth;
+pub mod dialect;
 pub mod entity;
 pub mod input;
 pub mod migration;
 pub mod password;
-pub mod routes;
+pub mod store;
 pub mod timestamp;
 pub mod users;
 
+pub use app::{Settings, Tasks};
 pub use migration::Migrations;
-pub use routes::routes;
 
 /// The database when `DATABASE_URL` is not set: a file in the current directory, created when missing.
 pub const DEFAULT_DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";

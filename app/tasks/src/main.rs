@@ -1,15 +1,93 @@
-//! Serves tasks. Configured by environment variables alone; see `kit` for most of them.
+//! Serves tasks, and does what an administrator needs around it. Configured by environment variables alone; see `kit`
+//! for most of them.
 
-use std::{error::Error, process::ExitCode};
+use std::{
+    error::Error,
+    io::{IsTerminal, stdin},
+    process::ExitCode,
+};
 
-use tasks::{DEFAULT_DATABASE_URL, Migrations, auth::Auth, routes};
+use clap::{Parser, Subcommand};
+use kit::{Context, database::Database, migrate, settings::environment};
+use sea_orm::DatabaseConnection;
+use tasks::{DEFAULT_DATABASE_URL, Migrations, Settings, Tasks, auth::keys, users::NewUser};
+
+/// Serves tasks until it is told to stop.
+#[derive(Parser)]
+#[command(name = "tasks", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Create a user; the password is asked for, or read from standard input
+    CreateUser {
+        /// Letters, digits and @ . + - _
+        username: String,
+        /// Let the user use the admin site
+        #[arg(long)]
+        staff: bool,
+    },
+    /// Make a new key that signs access tokens; the service may be running
+    RotateKeys,
+}
 
 fn main() -> ExitCode {
-    kit::exit("tasks", serve())
+    let result = match Arguments::parse().command {
+        None => serve(),
+        Some(command) => administer(command),
+    };
+    kit::exit("tasks", result)
 }
 
 fn serve() -> Result<(), Box<dyn Error>> {
-    Auth::from(&kit::settings::environment)?;
-    kit::run::<Migrations>("tasks", DEFAULT_DATABASE_URL, routes)?;
+    let settings = Settings::from(&environment)?;
+    let start = async move |context: Context| Tasks::start(settings, &context).await;
+    kit::run::<Migrations, _>("tasks", DEFAULT_DATABASE_URL, start)?;
     Ok(())
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn administer(command: Command) -> Result<(), Box<dyn Error>> {
+    kit::log::start(&environment);
+    match command {
+        Command::CreateUser { username, staff } => {
+            let user = NewUser::new(&username, &password()?, staff)?;
+            let user = user.create(&database().await?).await?;
+            println!("created {} {} with id {}", if staff { "staff user" } else { "user" }, user.username, user.id);
+        }
+        Command::RotateKeys => {
+            let settings = Settings::from(&environment)?;
+            if settings.auth.keys.is_some() {
+                return Err(
+                    "AUTH_KEYS is set, so the keys are not in the database; put a new one in front of it".into()
+                );
+            }
+            let id = keys::rotate(&database().await?, settings.auth.access).await?;
+            println!("key {id} signs from now on");
+        }
+    }
+    Ok(())
+}
+
+async fn database() -> Result<DatabaseConnection, Box<dyn Error>> {
+    let database = Database::from(&environment, DEFAULT_DATABASE_URL)?.connect().await?;
+    migrate::up::<Migrations>(&database).await?;
+    Ok(database)
+}
+
+/// Asks for a password on the terminal, twice and without showing it; elsewhere it is the first line of the input.
+fn password() -> Result<String, Box<dyn Error>> {
+    if !stdin().is_terminal() {
+        let mut line = String::new();
+        stdin().read_line(&mut line)?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let password = rpassword::prompt_password("Password: ")?;
+    if rpassword::prompt_password("Password again: ")? != password {
+        return Err("the two passwords are not the same; try again".into());
+    }
+    Ok(password)
 }

@@ -2,6 +2,10 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
+/// What is said to whoever wrote something else.
+pub const WRONG: &str =
+    "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
+
 /// Shows milliseconds: `2026-01-02T03:04:05.123Z`.
 pub fn milliseconds(moment: DateTime<Utc>) -> String {
     moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()

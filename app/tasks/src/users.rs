@@ -1,6 +1,7 @@
 //! Users: how they come to be, for the interface, the command line and the start.
 
 use chrono::Utc;
+use kit::settings::Variables;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, SqlErr,
 };
@@ -67,6 +68,56 @@ impl NewUser {
             Some(SqlErr::UniqueConstraintViolation(_)) => UserError::Invalid(taken()),
             _ => UserError::Database(error),
         })
+    }
+}
+
+/// The staff user that is to be there when the service starts: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
+///
+/// One that is there already is kept as it is, with the password it has: what the administrator changes later stays.
+#[derive(Clone)]
+pub struct Administrator(NewUser);
+
+/// Why there is no administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum AdministratorError {
+    /// Only one of the two variables is set.
+    #[error("{0} is set and {1} is not; set both, or neither")]
+    Half(&'static str, &'static str),
+    /// The name or the password is not fit. The password is not shown.
+    #[error("ADMIN_USERNAME and ADMIN_PASSWORD cannot be used: {0}")]
+    Unfit(FieldErrors),
+}
+
+impl Administrator {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`AdministratorError`].
+    pub fn from(variables: Variables) -> Result<Option<Self>, AdministratorError> {
+        match (variables("ADMIN_USERNAME"), variables("ADMIN_PASSWORD")) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(AdministratorError::Half("ADMIN_USERNAME", "ADMIN_PASSWORD")),
+            (None, Some(_)) => Err(AdministratorError::Half("ADMIN_PASSWORD", "ADMIN_USERNAME")),
+            (Some(username), Some(password)) => {
+                let user = NewUser::new(&username, &password, true).map_err(AdministratorError::Unfit)?;
+                Ok(Some(Self(user)))
+            }
+        }
+    }
+
+    /// Creates the user, unless there is one of that name. Several instances may do so at once.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn ensure(self, database: &impl ConnectionTrait) -> Result<(), UserError> {
+        if find(database, &self.0.username).await?.is_some() {
+            return Ok(());
+        }
+        match self.0.create(database).await {
+            // Another instance was faster.
+            Ok(_) | Err(UserError::Invalid(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

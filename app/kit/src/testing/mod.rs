@@ -8,11 +8,12 @@ mod postgres;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use actix_web::{rt::System, web::ServiceConfig};
+use actix_web::rt::System;
 use sea_orm::DatabaseConnection;
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
@@ -20,7 +21,10 @@ use tokio::sync::oneshot;
 
 pub use postgres::Postgres;
 
-use crate::{Service, database::Database, limits::Limits, listen, migrate};
+use crate::{
+    Application, Context, Service, database::Database, limits::Limits, listen, metrics::Metrics, migrate,
+    reader::Reader,
+};
 
 /// A service on a free port.
 pub struct Served {
@@ -32,16 +36,38 @@ pub struct Served {
 
 impl Served {
     /// Starts a service on a database. Requests may be sent at once: they queue until it is ready.
-    pub fn start<M: MigratorTrait>(database_url: &str, limits: Limits, routes: fn(&mut ServiceConfig)) -> Self {
+    pub fn start<M: MigratorTrait, A: Application>(
+        database_url: &str,
+        limits: Limits,
+        start: impl AsyncFnOnce(Context) -> A + Send + 'static,
+    ) -> Self {
+        Self::start_with_reader::<M, A>(database_url, None, limits, start)
+    }
+
+    /// As [`Served::start`], with a replica of the database.
+    pub fn start_with_reader<M: MigratorTrait, A: Application>(
+        database_url: &str,
+        reader_url: Option<&str>,
+        limits: Limits,
+        start: impl AsyncFnOnce(Context) -> A + Send + 'static,
+    ) -> Self {
         let listener = listen::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let database_url = database_url.to_owned();
+        let (database_url, reader_url) = (database_url.to_owned(), reader_url.map(str::to_owned));
         let thread = thread::spawn(move || {
             System::new().block_on(async {
                 let database = connect(&database_url).await;
                 migrate::up::<M>(&database).await.unwrap();
-                let service = Service { listener, database, limits, routes };
+                let metrics = Arc::new(Metrics::default());
+                let replica = match &reader_url {
+                    Some(url) => Some(reader(url).await),
+                    None => None,
+                };
+                let reader = Reader::new(database.clone(), replica, &metrics);
+                let context = Context { database, reader, metrics };
+                let application = start(context.clone()).await;
+                let service = Service { listener, context, limits, application };
                 service.run_until(async { drop(stopped.await) }).await.unwrap();
             });
         });
@@ -50,9 +76,12 @@ impl Served {
 
     /// Sends a request such as `("GET /tasks/", "")` and waits for the answer.
     pub fn send(&self, request: &str, body: &str) -> Answer {
-        let length = body.len();
-        let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
-        exchange(self.address, &(head + body))
+        send(self.address, request, &[], body)
+    }
+
+    /// As [`Served::send`], with more headers.
+    pub fn send_with(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        send(self.address, request, headers, body)
     }
 
     /// Asks the service to stop, without waiting for it.
@@ -100,6 +129,14 @@ impl Answer {
     }
 }
 
+/// Sends a request such as `("GET /tasks/", [("Accept", "text/html")], "")` and waits for the answer.
+pub fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let headers = headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
+    let length = body.len();
+    let head = format!("{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    exchange(address, &(head + &headers + "\r\n" + body))
+}
+
 /// Sends bytes as they are and reads the answer. The request should ask for `Connection: close`.
 pub fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -112,6 +149,12 @@ pub fn exchange(address: SocketAddr, request: &str) -> Answer {
 pub async fn connect(url: &str) -> DatabaseConnection {
     let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
     Database::from(&variables, "").unwrap().connect().await.unwrap()
+}
+
+/// Opens the replica behind a URL, whether it answers or not.
+async fn reader(url: &str) -> DatabaseConnection {
+    let variables = |name: &str| (name == "DATABASE_READER_URL").then(|| url.to_owned());
+    Database::reader_from(&variables).unwrap().unwrap().open().await.unwrap()
 }
 
 /// The URL of a SQLite file in a directory, created when missing.

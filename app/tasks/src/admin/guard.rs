@@ -14,6 +14,7 @@ use actix_web::{
 use sea_orm::DatabaseConnection;
 
 use super::{error::Failure, form::Fields, page, pager, session, token::Token};
+use crate::activity;
 
 /// Middleware for all of the site: says to browsers what its pages may do, and lets a form through only when it came
 /// from a page that the same browser was given. Handlers find the form's fields in `ReqData<Fields>`.
@@ -43,6 +44,7 @@ pub(super) async fn staff_only(
     let shows_notice = request.method() == Method::GET;
     match session::visit(&database, request.headers(), shows_notice).await {
         Ok(Some(visit)) => {
+            activity::identify(request.request(), &visit.user.username);
             request.extensions_mut().insert(visit);
             Ok(next.call(request).await?.map_into_boxed_body())
         }

@@ -6,8 +6,8 @@ use actix_web::{
     web::{Data, ReqData},
 };
 use askama::Template;
-use chrono::Utc;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, IntoActiveModel};
+use kit::client;
+use sea_orm::DatabaseConnection;
 
 use super::{
     error::{Answer, Failure},
@@ -16,7 +16,10 @@ use super::{
     session::{self, Visit},
     token::Token,
 };
-use crate::{entity::user, password, users};
+use crate::{
+    activity,
+    auth::{self, Authority, sign_in::SignInError},
+};
 
 /// Answers with the form, and with a token for whoever has none yet.
 pub(super) async fn show(database: Data<DatabaseConnection>, request: HttpRequest) -> Answer {
@@ -37,22 +40,30 @@ pub(super) async fn show(database: Data<DatabaseConnection>, request: HttpReques
 
 /// Signs in, or says that it cannot be; never why, for that would help who guesses.
 pub(super) async fn sign_in(
+    authority: Data<Authority>,
     database: Data<DatabaseConnection>,
     request: HttpRequest,
     fields: ReqData<Fields>,
 ) -> Answer {
-    let (username, next) = (fields.text("username"), next(&fields));
-    let Some(user) = staff(&database, username, fields.text("password")).await? else {
-        let token = Token::of(request.headers()).ok_or(Failure::Forged)?;
-        let wrong = "Name and password do not belong to an active user of the staff.".to_owned();
-        let page = SignInPage { username: username.to_owned(), error: Some(wrong), ..SignInPage::new(&token, next) };
-        return page.show(StatusCode::UNPROCESSABLE_ENTITY);
+    let (username, password) = (fields.text("username"), fields.text("password").to_owned());
+    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
+    let user = match auth::sign_in::sign_in(&authority, &database, username, password, client).await {
+        Ok(user) if user.is_staff => user,
+        Ok(_) | Err(SignInError::Wrong) => {
+            let wrong = "Name and password do not belong to an active user of the staff.";
+            return refuse(&request, &fields, StatusCode::UNPROCESSABLE_ENTITY, wrong);
+        }
+        Err(SignInError::TooMany(after)) => {
+            let mut answer = refuse(&request, &fields, StatusCode::TOO_MANY_REQUESTS, &after.to_string())?;
+            answer.headers_mut().insert(header::RETRY_AFTER, after.seconds().into());
+            return Ok(answer);
+        }
+        Err(SignInError::Password(error)) => return Err(error.into()),
+        Err(SignInError::Database(error)) => return Err(error.into()),
     };
+    activity::identify(&request, &user.username);
     let token = session::open(&database, &user).await?;
-    let mut row = user.into_active_model();
-    row.last_sign_in = Set(Some(Utc::now()));
-    row.update(database.as_ref()).await?;
-    let mut answer = page::redirect(&next);
+    let mut answer = page::redirect(&next(&fields));
     set(&mut answer, &token, &request);
     Ok(answer)
 }
@@ -69,12 +80,10 @@ pub(super) async fn sign_out(
     Ok(answer)
 }
 
-/// The user, if the password is right and they may come in.
-async fn staff(database: &DatabaseConnection, username: &str, given: &str) -> Result<Option<user::Model>, Failure> {
-    let user = users::find(database, username).await?;
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let is_right = password::verify(given.to_owned(), hash).await?;
-    Ok(user.filter(|user| is_right && user.is_active && user.is_staff))
+fn refuse(request: &HttpRequest, fields: &Fields, status: StatusCode, why: &str) -> Answer {
+    let token = Token::of(request.headers()).ok_or(Failure::Forged)?;
+    let (username, error) = (fields.text("username").to_owned(), Some(why.to_owned()));
+    SignInPage { username, error, ..SignInPage::new(&token, next(fields)) }.show(status)
 }
 
 /// Where one wanted to go, if that is in this site.

@@ -9,6 +9,8 @@ use kit::{
 use sea_orm_migration::{MigratorTrait, SchemaManager};
 use tasks::Migrations;
 
+use crate::block_on;
+
 const INSTANCES: usize = 4;
 const TABLES: [&str; 6] =
     ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity", "tasks_admin_session"];
@@ -49,10 +51,6 @@ fn there_and_back(database_url: &str) {
             }
         }
     });
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 #[test]

@@ -1,15 +1,19 @@
 //! The program `tasks`: starts with nothing set, logs, stops when told, and says what is wrong.
 
 use std::{
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use kit::testing::exchange;
-use serde_json::Value;
+use kit::testing::{connect, exchange, send};
+use sea_orm::EntityTrait;
+use serde_json::{Value, json};
+use tasks::entity::user;
 use tempfile::TempDir;
+
+use crate::{PASSWORD, block_on};
 
 /// The program in a directory of its own; ended when dropped.
 struct Program {
@@ -19,11 +23,11 @@ struct Program {
 
 impl Program {
     fn start(environment: &[(&str, &str)]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
-        for name in ["DATABASE_URL", "AUTH", "RUST_LOG"] {
-            command.env_remove(name);
-        }
+        Self::start_in(tempfile::tempdir().unwrap(), environment)
+    }
+
+    fn start_in(directory: TempDir, environment: &[(&str, &str)]) -> Self {
+        let mut command = command();
         command.env("LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
         command.current_dir(directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: command.spawn().unwrap(), directory }
@@ -43,6 +47,36 @@ impl Program {
         self.child.stderr.as_mut().unwrap().read_to_string(&mut stderr).unwrap();
         (self.child.wait().unwrap().code(), stderr)
     }
+}
+
+/// The program with no settings.
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
+    for name in
+        ["DATABASE_URL", "DATABASE_READER_URL", "AUTH", "AUTH_KEYS", "ADMIN_USERNAME", "ADMIN_PASSWORD", "RUST_LOG"]
+    {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs one of the program's commands in a directory; gives whether it succeeded, and what it wrote.
+fn administer(directory: &TempDir, arguments: &[&str], input: &str) -> (bool, String) {
+    let mut command = command();
+    command.args(arguments).current_dir(directory.path()).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It may have ended without reading.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+/// Sends a request with a JSON body to a program.
+fn post(address: SocketAddr, path: &str, authorization: &str, body: &Value) -> (u16, Value) {
+    let headers = [("Authorization", authorization)];
+    let answer = send(address, &format!("POST {path}"), &headers, &body.to_string());
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
 }
 
 impl Drop for Program {
@@ -85,9 +119,12 @@ fn says_what_is_wrong_and_ends() {
     let taken = kit::listen::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (name, value, expected) in [
-        ("AUTH", "writes", "tasks: AUTH=writes is not available yet"),
+        ("AUTH", "some", "tasks: AUTH=some is not off, writes or all"),
         ("LISTEN", "nowhere", "tasks: LISTEN=nowhere is not <host>:<port>"),
         ("LISTEN", &taken, &format!("tasks: {taken} is taken by another process")),
+        ("AUTH_KEYS", "k1:czNjcmV0", "tasks: AUTH_KEYS: a key has fewer than 32 bytes"),
+        ("ADMIN_USERNAME", "ana", "tasks: ADMIN_USERNAME is set and ADMIN_PASSWORD is not"),
+        ("DATABASE_READER_URL", "mysql://u:s3cret@h/d", "tasks: DATABASE_READER_URL starts with neither"),
         ("DATABASE_URL", "mysql://u:s3cret@h/d", "tasks: DATABASE_URL starts with neither"),
         ("DATABASE_URL", "sqlite:no/such/file", "tasks: cannot open the SQLite file no/such/file"),
         ("LIMIT_SECONDS", "soon", "tasks: LIMIT_SECONDS=soon is not a whole number"),
@@ -95,5 +132,86 @@ fn says_what_is_wrong_and_ends() {
         let (code, stderr) = Program::start(&[(name, value)]).end();
         assert_eq!(code, Some(1), "{name}={value}: {stderr}");
         assert!(stderr.starts_with(expected) && !stderr.contains("s3cret"), "{name}={value}: {stderr}");
+    }
+}
+
+#[test]
+fn users_and_keys_are_made_on_the_command_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = administer(&directory, &["create-user", "--staff", "root"], "correct horse\n");
+    assert_eq!(said, (true, "created staff user root with id 1\n".into()));
+    let said = administer(&directory, &["create-user", "ana"], "correct horse");
+    assert_eq!(said, (true, "created user ana with id 2\n".into()));
+    for (name, password, why) in [
+        ("ana", PASSWORD, "tasks: username: A user with that username already exists."),
+        ("a b", PASSWORD, "tasks: username: Enter a valid username."),
+        ("eva", "s3cret", "tasks: password: This password is too short."),
+        ("eva", "", "tasks: password: This password is too short."),
+    ] {
+        let (done, said) = administer(&directory, &["create-user", name], password);
+        assert!(!done && said.starts_with(why) && !said.contains("s3cret"), "{name}: {said}");
+    }
+
+    let mut program = Program::start_in(directory, &[]);
+    let address = program.address();
+    let (status, tokens) = post(address, "/auth/token", "", &json!({ "username": "ana", "password": PASSWORD }));
+    assert_eq!(status, 200, "{tokens}");
+    let (done, said) = administer(&program.directory, &["rotate-keys"], "");
+    assert!(done && said.starts_with("key ") && said.ends_with(" signs from now on\n"), "{said}");
+    let (status, refreshed) = post(address, "/auth/refresh", "", &json!({ "refresh": tokens["refresh"] }));
+    assert_eq!(status, 200, "{refreshed}");
+    for token in [&tokens, &refreshed] {
+        let authorization = format!("Bearer {}", token["access"].as_str().unwrap());
+        assert_eq!(post(address, "/tasks/", &authorization, &json!({})).0, 400, "signed in, and nothing to add");
+    }
+}
+
+#[test]
+fn the_administrator_is_made_once() {
+    let mut directory = tempfile::tempdir().unwrap();
+    for password in [PASSWORD, "another horse"] {
+        let environment = [("ADMIN_USERNAME", "root"), ("ADMIN_PASSWORD", password)];
+        let mut program = Program::start_in(directory, &environment);
+        let credentials = json!({ "username": "root", "password": PASSWORD });
+        assert_eq!(post(program.address(), "/auth/token", "", &credentials).0, 200);
+        let url = format!("sqlite:{}/tasks.sqlite", program.directory.path().display());
+        let users = block_on(async { user::Entity::find().all(&connect(&url).await).await.unwrap() });
+        let [root] = &users[..] else { panic!("{users:?}") };
+        assert!(root.username == "root" && root.is_staff && root.is_active);
+        directory = std::mem::replace(&mut program.directory, tempfile::tempdir().unwrap());
+    }
+}
+
+#[test]
+fn the_log_holds_no_secrets() {
+    let key = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let environment = [
+        ("RUST_LOG", "debug"),
+        ("AUTH_KEYS", key),
+        ("ADMIN_USERNAME", "root"),
+        ("ADMIN_PASSWORD", "horse of an admin"),
+    ];
+    let mut program = Program::start(&environment);
+    let address = program.address();
+    let credentials = json!({ "username": "ana", "password": PASSWORD });
+    assert_eq!(post(address, "/auth/register", "", &credentials).0, 201);
+    assert_eq!(post(address, "/auth/token", "", &json!({ "username": "ana", "password": "wrong horse" })).0, 401);
+    let (_, first) = post(address, "/auth/token", "", &credentials);
+    let (_, second) = post(address, "/auth/refresh", "", &json!({ "refresh": first["refresh"] }));
+    assert_eq!(post(address, "/auth/refresh", "", &json!({ "refresh": first["refresh"] })).0, 401);
+    let access = second["access"].as_str().unwrap();
+    assert_eq!(post(address, &format!("/tasks/?token={access}"), &format!("Bearer {access}"), &json!({})).0, 400);
+    assert_eq!(post(address, "/tasks/", "Bearer f0rged.t0ken.here", &json!({})).0, 401);
+
+    let kill = Command::new("kill").arg(program.child.id().to_string()).status();
+    assert!(kill.unwrap().success());
+    let (code, log) = program.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("/auth/token") && log.contains("a refresh token was used twice"), "{log}");
+    let tokens = [&first["access"], &first["refresh"], &second["access"], &second["refresh"]];
+    let tokens = tokens.map(|token| token.as_str().unwrap());
+    let others = ["horse", "f0rged", "t0ken", "AAECAwQF", "$argon2id"];
+    for secret in tokens.iter().chain(&others) {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
 }

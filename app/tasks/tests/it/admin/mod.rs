@@ -15,6 +15,7 @@ use self::site::{Site, block_on};
 const CHECKS: &[fn(&Site)] = &[
     signing_in::staff_signs_in_and_out,
     signing_in::others_do_not,
+    signing_in::guessing_is_slowed_down,
     signing_in::forms_need_their_token,
     signing_in::sessions_end,
     signing_in::every_instance_knows_who_is_signed_in,

@@ -65,6 +65,15 @@ pub(super) fn others_do_not(site: &Site) {
     );
 }
 
+pub(super) fn guessing_is_slowed_down(site: &Site) {
+    let mut browser = site.browser();
+    let refused = (0..40).map(|_| browser.sign_in("eva", "a guess")).find(|answer| answer.status != 422).unwrap();
+    assert_eq!(refused.status, 429);
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    assert!(refused.body.contains("Too many attempts. Try again in "), "{}", refused.body);
+}
+
 pub(super) fn forms_need_their_token(site: &Site) {
     let add = [("title", "t"), ("description", "d"), ("pub_date", "2026-01-02T03:04")];
     let other = site.signed_in("eva");

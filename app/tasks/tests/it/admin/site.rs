@@ -129,7 +129,7 @@ impl Browser<'_> {
             self.cookie = set.split(';').next().map(str::to_owned);
         }
         if let Some((_, after)) = answer.body.split_once(r#"name="csrf" value=""#) {
-            self.token = after.split('"').next().unwrap().to_owned();
+            after.split('"').next().unwrap().clone_into(&mut self.token);
         }
         answer
     }

@@ -1,0 +1,164 @@
+//! `GET /activity/`: the log, for whoever is signed in.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    middleware::from_fn,
+    web::{self, Data, Query, ServiceConfig},
+};
+use chrono::{DateTime, Utc};
+use kit::{
+    reader::Reader,
+    reply::{self, only},
+};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, LikeExpr},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    auth::guard,
+    entity::activity::{Column, Entity, Model},
+    input::FieldErrors,
+    timestamp,
+};
+
+/// How many rows are shown when nobody says.
+pub const DEFAULT_LIMIT: u64 = 100;
+/// Most rows that are shown.
+pub const MAX_LIMIT: u64 = 1000;
+
+/// Adds the route.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::resource("/activity/")
+            .wrap(from_fn(guard::always))
+            .route(web::get().to(list))
+            .route(web::head().to(list))
+            .default_service(only("GET, HEAD")),
+    );
+}
+
+/// The query as it stands in the URL.
+#[derive(Deserialize)]
+struct Parameters {
+    user: Option<String>,
+    path: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// A query that can be answered.
+struct Wanted {
+    user: Option<String>,
+    path: Option<String>,
+    since: Option<DateTime<Utc>>,
+    limit: u64,
+}
+
+/// A row as clients see it.
+#[derive(Serialize)]
+struct Shown {
+    time: String,
+    user: Option<String>,
+    method: String,
+    path: String,
+    status: i16,
+    duration_ms: f64,
+    client: String,
+    instance: String,
+}
+
+/// The latest first.
+async fn list(reader: Data<Reader>, query: Query<Parameters>) -> Result<HttpResponse, Refusal> {
+    let Wanted { user, path, since, limit } = Wanted::parse(query.into_inner())?;
+    let mut rows = Entity::find().order_by_desc(Column::Time).order_by_desc(Column::Id).limit(limit);
+    if let Some(user) = user {
+        rows = rows.filter(Column::Username.eq(user));
+    }
+    if let Some(path) = path {
+        rows = rows.filter(Expr::col(Column::Path).like(starts_with(&path)));
+    }
+    if let Some(since) = since {
+        rows = rows.filter(Column::Time.gte(since));
+    }
+    let rows = reader.read(async |database| rows.clone().all(database).await).await?;
+    Ok(HttpResponse::Ok().json(rows.into_iter().map(Shown::from).collect::<Vec<_>>()))
+}
+
+impl Wanted {
+    fn parse(Parameters { user, path, since, limit }: Parameters) -> Result<Self, FieldErrors> {
+        let mut errors = FieldErrors::default();
+        for (name, text) in [("user", &user), ("path", &path)] {
+            if text.as_ref().is_some_and(|text| text.contains('\0')) {
+                errors.add(name, vec!["Null characters are not allowed.".into()]);
+            }
+        }
+        let since = since.and_then(|text| {
+            let moment = timestamp::parse(&text);
+            if moment.is_none() {
+                errors.add("since", vec![timestamp::WRONG.into()]);
+            }
+            moment
+        });
+        let limit = limit.map_or(Some(DEFAULT_LIMIT), |text| text.parse().ok());
+        let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).unwrap_or_else(|| {
+            errors.add("limit", vec![format!("A whole number from 1 to {MAX_LIMIT} is required.")]);
+            DEFAULT_LIMIT
+        });
+        errors.or(Self { user, path, since, limit })
+    }
+}
+
+/// The pattern of what starts with a text, in which nothing is a wildcard.
+fn starts_with(text: &str) -> LikeExpr {
+    let mut pattern = String::new();
+    for character in text.chars() {
+        if "\\%_".contains(character) {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    LikeExpr::new(pattern + "%").escape('\\')
+}
+
+impl From<Model> for Shown {
+    fn from(row: Model) -> Self {
+        let Model { time, username, method, path, status, duration_us, client, instance, .. } = row;
+        let duration_ms = duration_us as f64 / 1000.0;
+        Self {
+            time: timestamp::microseconds(time),
+            user: username,
+            method,
+            path,
+            status,
+            duration_ms,
+            client,
+            instance,
+        }
+    }
+}
+
+/// Why the log is not shown.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+impl From<FieldErrors> for Refusal {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Invalid(errors)
+    }
+}
+
+impl ResponseError for Refusal {
+    fn error_response(&self) -> HttpResponse {
+        match self {
+            Self::Invalid(errors) => HttpResponse::BadRequest().json(errors),
+            Self::Database(error) => reply::database_failure(error),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The service put together: settings, start, routes, finish.
+
+use actix_web::{
+    middleware::from_fn,
+    web::{self, Data, ServiceConfig},
+};
+use kit::{Application, ApplicationError, Context, settings::Variables};
+
+use crate::{
+    activity::{self, Activity},
+    admin,
+    auth::{self, Authority},
+    dialect,
+    users::{Administrator, AdministratorError},
+};
+
+/// The settings that are not the kit's.
+#[derive(Clone)]
+pub struct Settings {
+    /// Who may do what.
+    pub auth: auth::Settings,
+    /// The user that is to be there.
+    pub administrator: Option<Administrator>,
+    /// The name of this instance.
+    pub instance: String,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// What is wrong with the first that cannot be understood.
+    pub fn from(variables: Variables) -> Result<Self, SettingsError> {
+        Ok(Self {
+            auth: auth::Settings::from(variables)?,
+            administrator: Administrator::from(variables)?,
+            instance: activity::instance(variables),
+        })
+    }
+}
+
+/// A setting that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// One of [`auth`].
+    #[error(transparent)]
+    Auth(#[from] auth::keys::KeysError),
+    /// `ADMIN_USERNAME` or `ADMIN_PASSWORD`.
+    #[error(transparent)]
+    Administrator(#[from] AdministratorError),
+}
+
+/// The running service.
+#[derive(Clone)]
+pub struct Tasks {
+    authority: Data<Authority>,
+    activity: Activity,
+}
+
+impl Tasks {
+    /// Gets everything ready in a migrated database.
+    ///
+    /// # Errors
+    /// What the database says, or what it holds that cannot be used.
+    pub async fn start(settings: Settings, context: &Context) -> Result<Self, ApplicationError> {
+        let Settings { auth, administrator, instance } = settings;
+        if let Some(administrator) = administrator {
+            administrator.ensure(&context.database).await?;
+        }
+        let authority = Data::new(Authority::start(auth, &context.database).await?);
+        Ok(Self { authority, activity: activity::start(context, instance) })
+    }
+}
+
+impl Application for Tasks {
+    fn routes(&self, app: &mut ServiceConfig) {
+        app.app_data(self.authority.clone()).app_data(Data::new(self.activity.clone())).service(
+            web::scope("")
+                .wrap(from_fn(activity::log))
+                .configure(dialect::routes)
+                .configure(auth::routes::routes)
+                .configure(activity::routes::routes)
+                .configure(admin::routes),
+        );
+    }
+
+    async fn finish(self) {
+        self.activity.flush().await;
+    }
+}

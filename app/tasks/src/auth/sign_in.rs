@@ -1,0 +1,58 @@
+//! From a name and a password to a user: for tokens and for the admin site.
+
+use std::net::IpAddr;
+
+use chrono::Utc;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, DbErr, IntoActiveModel};
+
+use super::{Authority, limit::RetryAfter};
+use crate::{
+    entity::user,
+    password::{self, PasswordError},
+    users,
+};
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// There is no active user of that name and password. Which of them is wrong is not said.
+    #[error("No active account found with the given credentials.")]
+    Wrong,
+    /// It was tried too often.
+    #[error(transparent)]
+    TooMany(#[from] RetryAfter),
+    /// The password could not be looked at.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The database did not answer.
+    #[error(transparent)]
+    Database(#[from] DbErr),
+}
+
+/// Gives the active user of a name and password, and records the sign-in.
+///
+/// # Errors
+/// [`SignInError`].
+pub async fn sign_in(
+    authority: &Authority,
+    database: &DatabaseConnection,
+    username: &str,
+    password: String,
+    client: Option<IpAddr>,
+) -> Result<user::Model, SignInError> {
+    authority.limits.check(username, client)?;
+    let user = users::find(database, username).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    if !password::verify(password, hash).await? {
+        return Err(SignInError::Wrong);
+    }
+    let user = user.filter(|user| user.is_active).ok_or(SignInError::Wrong)?;
+    authority.limits.forgive(username);
+    let mut signed_in = user.into_active_model();
+    signed_in.last_sign_in = Set(Some(Utc::now()));
+    match signed_in.update(database).await {
+        // Deleted in this moment.
+        Err(DbErr::RecordNotUpdated) => Err(SignInError::Wrong),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,102 @@
+//! Dialect A: resources and methods, `/tasks/` and `/tasks/{id}`.
+
+use actix_web::{
+    HttpResponse, Responder, ResponseError,
+    http::StatusCode,
+    web::{self, Bytes, Data, Path, ServiceConfig},
+};
+use kit::{reader::Reader, reply::only};
+use sea_orm::DatabaseConnection;
+use serde::Serialize;
+
+use super::{Single, shared_refusal};
+use crate::{
+    entity::task,
+    input::{NewTask, TaskChange},
+    store::{self, Refusal},
+    timestamp,
+};
+
+/// Adds the routes, under `/tasks`.
+pub(super) fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::resource("")
+            .route(web::get().to(add_slash))
+            .route(web::head().to(add_slash))
+            .default_service(only("GET, HEAD")),
+    )
+    .service(
+        web::resource("/")
+            .route(web::get().to(list))
+            .route(web::head().to(list))
+            .route(web::post().to(create))
+            .default_service(only("GET, HEAD, POST")),
+    )
+    .service(
+        web::resource("/{id}")
+            .route(web::get().to(show))
+            .route(web::head().to(show))
+            .route(web::put().to(change))
+            .route(web::delete().to(delete))
+            .default_service(only("GET, HEAD, PUT, DELETE")),
+    );
+}
+
+async fn add_slash() -> impl Responder {
+    web::Redirect::to("/tasks/").using_status_code(StatusCode::MOVED_PERMANENTLY)
+}
+
+async fn list(reader: Data<Reader>) -> Result<impl Responder, Refusal> {
+    let tasks = store::list(&reader).await?;
+    Ok(web::Json(tasks.into_iter().map(Listed::from).collect::<Vec<_>>()))
+}
+
+async fn create(database: Data<DatabaseConnection>, body: Bytes) -> Result<impl Responder, Refusal> {
+    let task = store::create(&database, NewTask::parse(&serde_json::from_slice(&body)?)?).await?;
+    Ok((web::Json(Single::from(task)), StatusCode::CREATED))
+}
+
+async fn show(database: Data<DatabaseConnection>, id: Path<String>) -> Result<impl Responder, Refusal> {
+    Ok(web::Json(Single::from(store::find(&database, &id).await?)))
+}
+
+async fn change(database: Data<DatabaseConnection>, id: Path<String>, body: Bytes) -> Result<impl Responder, Refusal> {
+    let task = store::find(&database, &id).await?;
+    let change = TaskChange::parse(&serde_json::from_slice(&body)?)?;
+    let task = store::change(&database, task, change).await?;
+    Ok((web::Json(Single::from(task)), StatusCode::CREATED))
+}
+
+async fn delete(database: Data<DatabaseConnection>, id: Path<String>) -> Result<impl Responder, Refusal> {
+    store::delete(&database, &id).await?;
+    Ok("Task successfully deleted!")
+}
+
+/// A task in the list: the shape of Django's serialiser.
+#[derive(Serialize)]
+struct Listed {
+    model: &'static str,
+    pk: i64,
+    fields: ListedFields,
+}
+
+#[derive(Serialize)]
+struct ListedFields {
+    title: String,
+    pub_date: String,
+    description: String,
+}
+
+impl From<task::Model> for Listed {
+    fn from(task: task::Model) -> Self {
+        let task::Model { id, title, pub_date, description } = task;
+        let pub_date = timestamp::milliseconds(pub_date);
+        Self { model: "tasks.task", pk: id, fields: ListedFields { title, pub_date, description } }
+    }
+}
+
+impl ResponseError for Refusal {
+    fn error_response(&self) -> HttpResponse {
+        shared_refusal(self)
+    }
+}

@@ -1,0 +1,179 @@
+//! Access tokens that are not what they claim to be, and keys that are changed.
+
+use std::time::Duration;
+
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use chrono::Utc;
+use hmac::{Hmac, Mac};
+use kit::testing::{Served, connect, sqlite_url};
+use serde_json::{Value, json};
+use sha2::{Sha256, Sha512};
+use tasks::auth::keys;
+
+use crate::{PASSWORD, block_on, serve_with, sign_in, tokens};
+
+const TASK: &str = r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#;
+
+fn part(value: &Value) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn hs256(secret: &[u8], header: &Value, claims: &Value) -> String {
+    let signed = format!("{}.{}", part(header), part(claims));
+    let mac = Hmac::<Sha256>::new_from_slice(secret).unwrap().chain_update(&signed).finalize();
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes()))
+}
+
+fn hs512(secret: &[u8], header: &Value, claims: &Value) -> String {
+    let signed = format!("{}.{}", part(header), part(claims));
+    let mac = Hmac::<Sha512>::new_from_slice(secret).unwrap().chain_update(&signed).finalize();
+    format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes()))
+}
+
+/// Writes with a token; gives the status and, of a refusal, the challenge.
+fn write_with(service: &Served, token: &str) -> (u16, String) {
+    let answer = service.send_with("POST /tasks/", &[("Authorization", &format!("Bearer {token}"))], TASK);
+    (answer.status, answer.header("www-authenticate").unwrap_or_default().to_owned())
+}
+
+#[test]
+fn only_what_our_key_has_signed_and_while_it_is_fresh() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ours, theirs) = ([7_u8; 32], [8_u8; 32]);
+    let setting = format!("k1:{}", BASE64_STANDARD.encode(ours));
+    let service = serve_with(&sqlite_url(&directory), &[("AUTH_KEYS", &setting)]);
+    let (real, _) = sign_in(&service, "ana");
+    let real = real.strip_prefix("Bearer ").unwrap();
+
+    let now = Utc::now().timestamp();
+    let header = json!({ "typ": "JWT", "alg": "HS256", "kid": "k1" });
+    let claims = json!({ "iss": "tasks", "sub": "1", "name": "ana", "iat": now, "exp": now + 60 });
+    let but = |value: &Value, key: &str, other: Value| {
+        let mut value = value.clone();
+        if other.is_null() {
+            value.as_object_mut().unwrap().remove(key)
+        } else {
+            value.as_object_mut().unwrap().insert(key.into(), other)
+        };
+        value
+    };
+    let sign = |header: &Value, claims: &Value| hs256(&ours, header, claims);
+    assert_eq!(write_with(&service, real).0, 201);
+    assert_eq!(write_with(&service, &sign(&header, &claims)).0, 201, "a token like this is good");
+
+    let expired = write_with(&service, &sign(&header, &but(&claims, "exp", json!(now - 1))));
+    let challenge = r#"Bearer realm="tasks", error="invalid_token", error_description="The access token has expired.""#;
+    assert_eq!(expired, (401, challenge.to_owned()));
+
+    let [head, body, signature] = real.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let unsigned = |algorithm: &str| but(&header, "alg", json!(algorithm));
+    let forged = [
+        ("no signature", format!("{head}.{body}.")),
+        ("two parts", format!("{head}.{body}")),
+        ("another signature", format!("{head}.{body}.{}", signature.chars().rev().collect::<String>())),
+        ("other claims under the signature", format!("{head}.{}.{signature}", part(&but(&claims, "sub", json!("2"))))),
+        ("none", format!("{}.{}.", part(&unsigned("none")), part(&claims))),
+        ("None", format!("{}.{}.", part(&unsigned("None")), part(&claims))),
+        ("none, signed", sign(&unsigned("none"), &claims)),
+        ("RS256 with our secret", sign(&unsigned("RS256"), &claims)),
+        ("EdDSA with our secret", sign(&unsigned("EdDSA"), &claims)),
+        ("HS512 with our secret", hs512(&ours, &unsigned("HS512"), &claims)),
+        ("no algorithm", sign(&but(&header, "alg", Value::Null), &claims)),
+        ("another key under our id", hs256(&theirs, &header, &claims)),
+        ("another key", hs256(&theirs, &but(&header, "kid", json!("k2")), &claims)),
+        ("an empty key", hs256(&[], &header, &claims)),
+        ("no key id", sign(&but(&header, "kid", Value::Null), &claims)),
+        ("an unknown key id", sign(&but(&header, "kid", json!("../k1")), &claims)),
+        ("no expiry", sign(&header, &but(&claims, "exp", Value::Null))),
+        ("expiry as text", sign(&header, &but(&claims, "exp", json!("never")))),
+        ("another issuer", sign(&header, &but(&claims, "iss", json!("others")))),
+        ("no issuer", sign(&header, &but(&claims, "iss", Value::Null))),
+        ("nobody", sign(&header, &but(&claims, "sub", Value::Null))),
+        ("not a user", sign(&header, &but(&claims, "sub", json!("root")))),
+        ("no JSON", format!("{head}.e30.{signature}")),
+        ("nothing", String::new()),
+        ("garbage", "a.b.c".into()),
+        ("long garbage", "x".repeat(8000)),
+    ];
+    for (what, token) in forged {
+        let (status, challenge) = write_with(&service, &token);
+        assert_eq!(status, 401, "{what}");
+        assert!(challenge.starts_with(r#"Bearer realm="tasks""#), "{what}: {challenge}");
+    }
+}
+
+#[test]
+fn keys_in_the_environment_are_changed_without_signing_anybody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = sqlite_url(&directory);
+    let key = |id: &str, byte: u8| format!("{id}:{}", BASE64_STANDARD.encode([byte; 32]));
+    let (old, new) = (key("old", 1), key("new", 2));
+    let token = {
+        let service = serve_with(&url, &[("AUTH_KEYS", &old)]);
+        sign_in(&service, "ana").0
+    };
+    let status = |keys: &str| {
+        let service = serve_with(&url, &[("AUTH_KEYS", keys)]);
+        service.send_with("POST /tasks/", &[("Authorization", &token)], TASK).status
+    };
+    assert_eq!(status(&format!("{new},{old}")), 201);
+    assert_eq!(status(&new), 401);
+    assert_eq!(status(&key("old", 3)), 401);
+}
+
+#[test]
+fn keys_in_the_database_are_shared_and_changed_while_all_run() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = sqlite_url(&directory);
+    let (one, two) = (serve_with(&url, &[]), serve_with(&url, &[]));
+    let kid = |authorization: &str| {
+        let head = authorization.strip_prefix("Bearer ").unwrap().split('.').next().unwrap();
+        let head: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(head).unwrap()).unwrap();
+        head["kid"].as_str().unwrap().to_owned()
+    };
+    let status = |service: &Served, authorization: &str| {
+        service.send_with("POST /tasks/", &[("Authorization", authorization)], TASK).status
+    };
+    let (before, _) = sign_in(&one, "ana");
+    assert_eq!((kid(&before).as_str(), status(&two, &before)), ("first", 201));
+
+    let rotate = || block_on(async { keys::rotate(&connect(&url).await, Duration::from_mins(5)).await.unwrap() });
+    let new = rotate();
+    // An instance looks for unknown keys once a second at most; it has just looked for none.
+    let credentials = json!({ "username": "ana", "password": PASSWORD }).to_string();
+    let (after, _) = tokens(&one.send("POST /auth/token", &credentials));
+    assert_eq!(kid(&after), new);
+    for service in [&one, &two] {
+        kit::testing::wait_until("the new key is known", || status(service, &after) == 201);
+        assert_eq!(status(service, &before), 201, "the old key still verifies");
+    }
+    // Taken away only once it has been replaced for longer than its tokens live.
+    rotate();
+    assert_eq!(status(&one, &before), 201);
+    block_on(async { keys::rotate(&connect(&url).await, Duration::ZERO).await.unwrap() });
+    let third = serve_with(&url, &[]);
+    assert_eq!(status(&third, &before), 401);
+}
+
+#[test]
+fn keys_that_cannot_be_used_are_refused_without_being_shown() {
+    let good = BASE64_STANDARD.encode([1; 32]);
+    for wrong in [
+        "s3cret",
+        ":s3cret",
+        "k1:s3cret!",
+        "k1:czNjcmV0",
+        &format!(":{good}"),
+        &format!("k1:{good},k1:{good}"),
+        &format!("k1:{good},s3cret"),
+        ",",
+    ] {
+        let error = tasks::Settings::from(&|name| (name == "AUTH_KEYS").then(|| wrong.to_owned())).err().unwrap();
+        let text = format!("{error} {error:?}");
+        assert!(error.to_string().starts_with("AUTH_KEYS: "), "{text}");
+        assert!(!text.contains("s3cret") && !text.contains("czNjcmV0") && !text.contains(&good), "{text}");
+    }
+}
