@@ -41,8 +41,12 @@ def main(program, pictures):
     with tempfile.TemporaryDirectory() as directory, served(program, directory) as address:
         fill(address)
         with browser(DESKTOP, "light") as driver:
-            sign_in(driver, address)
-            work(driver, address)
+            try:
+                sign_in(driver, address)
+                work(driver, address)
+            except BaseException:
+                driver.get_screenshot_as_file(str(pathlib.Path(pictures, "failed.png")))
+                raise
         for name, size in (("desktop", DESKTOP), ("phone", PHONE)):
             for scheme in ("light", "dark"):
                 with browser(size, scheme) as driver:
@@ -175,6 +179,8 @@ def work(driver, address):
     driver.find_element(By.ID, "staff").click()
     press(driver, "Save")
     assert "Added the user “olga”." in text(driver), text(driver)
+    # With one set, the filters are open in every browser.
+    driver.get(f"{address}/admin/users/?active=yes")
     Select(driver.find_element(By.ID, "filter-staff")).select_by_visible_text("yes")
     press(driver, "Search")
     assert "1–2 of 2" in text(driver), text(driver)
@@ -185,8 +191,9 @@ def work(driver, address):
     press(driver, "Sign out")
     write(driver, "username", "olga")
     write(driver, "password", "another good one" + Keys.ENTER)
-    until(driver, lambda: "Latest requests" in text(driver))
+    until(driver, lambda: "Latest changes" in text(driver))
     press(driver, "Activity")
+    driver.get(f"{address}/admin/activity/?method=POST")
     driver.find_element(By.ID, "filter-user").send_keys("olga" + Keys.ENTER)
     until(driver, lambda: "user=olga" in driver.current_url)
     assert "/admin/sign-in" in text(driver), text(driver)
@@ -197,6 +204,7 @@ def work(driver, address):
 
 def look(driver, address, pictures, name):
     """Takes pictures of every kind of page, and looks that none is wider than its window."""
+    picture(driver, pictures, f"{name}-front", f"{address}/")
     picture(driver, pictures, f"{name}-sign-in", f"{address}/admin/")
     sign_in(driver, address)
     for page, path in (

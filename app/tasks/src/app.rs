@@ -10,7 +10,7 @@ use crate::{
     activity::{self, Activity},
     admin,
     auth::{self, Authority},
-    dialect,
+    dialect, front,
     users::{Administrator, AdministratorError},
 };
 
@@ -80,7 +80,8 @@ impl Application for Tasks {
                 .configure(dialect::routes)
                 .configure(auth::routes::routes)
                 .configure(activity::routes::routes)
-                .configure(admin::routes),
+                .configure(admin::routes)
+                .configure(front::routes),
         );
     }
 

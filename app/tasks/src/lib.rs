@@ -16,6 +16,7 @@
 //! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
 //! | [`activity`] | one row per request, and `/activity/` |
 //! | [`admin`] | the admin site: `/admin/` |
+//! | [`front`] | the page at `/` |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
@@ -25,6 +26,7 @@ pub mod app;
 pub mod auth;
 pub mod dialect;
 pub mod entity;
+pub mod front;
 pub mod input;
 pub mod migration;
 pub mod password;

@@ -84,8 +84,9 @@ impl DeletePage {
         let grammar = E::grammar();
         let state = ListQuery::parse(asked.text("list"), &grammar).write(&grammar);
         let refusals = rows.iter().filter_map(|row| Some((E::name(row), E::refusal(visit, row)?)));
+        let title = format!("Delete {}", if rows.len() == 1 { E::SECTION.one } else { E::SECTION.many });
         Ok(Self {
-            frame: Frame::new(visit, E::SECTION.path, format!("Delete {}", E::SECTION.many)),
+            frame: Frame::new(visit, E::SECTION.path, title),
             section: E::SECTION,
             ids: rows.iter().map(E::id).collect(),
             names: rows.iter().map(E::name).collect(),

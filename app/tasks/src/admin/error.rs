@@ -51,14 +51,19 @@ impl ResponseError for Failure {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forged => StatusCode::FORBIDDEN,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Database(error) => reply::database_failure(error).status(),
+            Self::Database(error) if reply::is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Password(PasswordError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Render(_) | Self::Random(_) | Self::Password(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Database(_) | Self::Render(_) | Self::Random(_) | Self::Password(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         }
     }
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
+        if status.is_server_error() {
+            tracing::error!(error = %self, "admin");
+        }
         let title = match status {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::FORBIDDEN => "Refused",
@@ -68,12 +73,7 @@ impl ResponseError for Failure {
         };
         let detail = match status {
             StatusCode::SERVICE_UNAVAILABLE => "Nothing was changed. Try again shortly.".to_owned(),
-            StatusCode::INTERNAL_SERVER_ERROR => {
-                if !matches!(self, Self::Database(_)) {
-                    tracing::error!(error = %self, "admin");
-                }
-                "The service's log tells more.".to_owned()
-            }
+            StatusCode::INTERNAL_SERVER_ERROR => "The service's log tells more.".to_owned(),
             _ => self.to_string(),
         };
         let page = ErrorPage { title, detail, style: page::style_version() };

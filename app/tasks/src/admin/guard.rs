@@ -57,7 +57,7 @@ pub(super) async fn staff_only(
 }
 
 /// No scripts at all, nothing from elsewhere, in nobody's frame, and kept by no cache.
-const HEADERS: [(HeaderName, &str); 7] = [
+pub(crate) const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",

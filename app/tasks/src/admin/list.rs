@@ -177,6 +177,7 @@ struct ListPage {
     search: String,
     search_characters: usize,
     filters: Vec<ShownFilter>,
+    filters_set: usize,
     not_understood: Vec<&'static str>,
     /// Whether anything narrows the list.
     is_narrowed: bool,
@@ -244,6 +245,7 @@ impl ListPage {
             search: query.search.clone(),
             search_characters: SEARCH_CHARACTERS,
             filters: E::filters().into_iter().map(|filter| ShownFilter::new(filter, query)).collect(),
+            filters_set: query.filters.len(),
             not_understood,
             is_narrowed: !query.search.is_empty() || !query.filters.is_empty(),
             kept: kept(query, grammar),

@@ -49,6 +49,9 @@ use self::{
 };
 use crate::entity::{activity::Entity as Activity, task::Entity as Task, user::Entity as User};
 
+pub(crate) use guard::HEADERS;
+pub(crate) use page::style_version;
+
 /// What has pages, in the order of the menu.
 const SECTIONS: [Section; 3] = [Task::SECTION, User::SECTION, Activity::SECTION];
 

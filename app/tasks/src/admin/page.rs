@@ -85,7 +85,7 @@ pub(super) async fn icon() -> HttpResponse {
 }
 
 /// What is behind the question mark in the style sheet's address.
-pub(super) fn style_version() -> &'static str {
+pub(crate) fn style_version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| hex::encode(&Sha256::digest(STYLE)[..6]));
     &VERSION
 }

@@ -1,5 +1,7 @@
 //! Forms and deleting, with tasks.
 
+use kit::testing::wait_until;
+
 use super::site::{Site, first_row};
 
 const HTML: &str = r#"<script>alert("1")</script><img src=x onerror='alert(2)'>&amp;"#;
@@ -43,6 +45,16 @@ pub(super) fn a_task_from_beginning_to_end(site: &Site) {
     assert_eq!(browser.get("/admin/tasks/1").status, 404);
     assert_eq!(browser.post("/admin/tasks/1", &change).status, 404);
     assert!(browser.submit("/admin/tasks/delete", &[("id", "1")]).contains("Nothing was deleted"));
+}
+
+pub(super) fn changes_are_on_the_first_page(site: &Site) {
+    let mut browser = site.signed_in("eva");
+    browser.submit("/admin/tasks/add", &[("title", "t"), ("description", "d"), ("pub_date", "2026-01-02T03:04")]);
+    wait_until("the change is in the activity", || browser.page("/admin/").contains(">/admin/tasks/add<"));
+    let home = browser.page("/admin/");
+    let row = home.split("<tbody").nth(1).unwrap();
+    assert!(row.contains(">eva</td>") && !row.contains("/admin/sign-in"), "{home}");
+    assert!(home.contains("<strong>1</strong> Tasks"), "{home}");
 }
 
 pub(super) fn faults_stand_beside_their_fields(site: &Site) {

@@ -26,6 +26,7 @@ const CHECKS: &[fn(&Site)] = &[
     lists::nonsense_is_left_out,
     lists::activity_is_read_only,
     forms::a_task_from_beginning_to_end,
+    forms::changes_are_on_the_first_page,
     forms::faults_stand_beside_their_fields,
     forms::html_is_text,
     forms::several_are_deleted_at_once,

@@ -170,6 +170,11 @@ pub(super) fn every_answer_says_what_a_browser_may_do(site: &Site) {
             assert!(!answer.body.contains(loaded), "{path} contains {loaded}");
         }
     }
+    let front = site.browser().get("/");
+    assert_eq!((front.status, front.header("x-frame-options")), (200, Some("DENY")));
+    for link in ["/docs", "/tasks/", "/admin/"] {
+        assert!(front.body.contains(&format!(r#"<a href="{link}">"#)), "{link}: {}", front.body);
+    }
     let page = browser.page("/admin/");
     let style = page.split(r#"<link rel="stylesheet" href=""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
     let answer = site.browser().get(&style);
