@@ -145,8 +145,18 @@ impl<A: Application> Service<A> {
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))
-                .route("/healthz", web::get().to(health::check))
-                .route("/metrics", web::get().to(metrics::show))
+                .service(
+                    web::resource("/healthz")
+                        .route(web::get().to(health::check))
+                        .route(web::head().to(health::check))
+                        .default_service(reply::only("GET, HEAD")),
+                )
+                .service(
+                    web::resource("/metrics")
+                        .route(web::get().to(metrics::show))
+                        .route(web::head().to(metrics::show))
+                        .default_service(reply::only("GET, HEAD")),
+                )
                 .configure(|app| routes.routes(app))
                 .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
         };

@@ -10,7 +10,7 @@ use crate::{
     activity::{self, Activity},
     admin,
     auth::{self, Authority},
-    dialect, front,
+    dialect, front, openapi,
     users::{Administrator, AdministratorError},
 };
 
@@ -81,6 +81,7 @@ impl Application for Tasks {
                 .configure(auth::routes::routes)
                 .configure(activity::routes::routes)
                 .configure(admin::routes)
+                .configure(openapi::routes)
                 .configure(front::routes),
         );
     }

@@ -17,6 +17,7 @@
 //! | [`activity`] | one row per request, and `/activity/` |
 //! | [`admin`] | the admin site: `/admin/` |
 //! | [`front`] | the page at `/` |
+//! | [`openapi`] | all of it described, and a page to try it out |
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
@@ -29,6 +30,7 @@ pub mod entity;
 pub mod front;
 pub mod input;
 pub mod migration;
+pub mod openapi;
 pub mod password;
 pub mod store;
 pub mod timestamp;

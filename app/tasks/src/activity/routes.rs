@@ -1,7 +1,7 @@
 //! `GET /activity/`: the log, for whoever is signed in.
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     middleware::from_fn,
     web::{self, Data, Query, ServiceConfig},
 };
@@ -14,7 +14,7 @@ use sea_orm::{
     ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
     sea_query::{Expr, ExprTrait, LikeExpr},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     auth::guard,
@@ -40,7 +40,7 @@ pub fn routes(app: &mut ServiceConfig) {
 }
 
 /// The query as it stands in the URL.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Parameters {
     user: Option<String>,
     path: Option<String>,
@@ -70,8 +70,8 @@ struct Shown {
 }
 
 /// The latest first.
-async fn list(reader: Data<Reader>, query: Query<Parameters>) -> Result<HttpResponse, Refusal> {
-    let Wanted { user, path, since, limit } = Wanted::parse(query.into_inner())?;
+async fn list(reader: Data<Reader>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
+    let Wanted { user, path, since, limit } = Wanted::parse(Parameters::read(request.query_string())?)?;
     let mut rows = Entity::find().order_by_desc(Column::Time).order_by_desc(Column::Id).limit(limit);
     if let Some(user) = user {
         rows = rows.filter(Column::Username.eq(user));
@@ -84,6 +84,36 @@ async fn list(reader: Data<Reader>, query: Query<Parameters>) -> Result<HttpResp
     }
     let rows = reader.read(async |database| rows.clone().all(database).await).await?;
     Ok(HttpResponse::Ok().json(rows.into_iter().map(Shown::from).collect::<Vec<_>>()))
+}
+
+impl Parameters {
+    /// Takes the query apart. What is not known or is there twice is a fault: it would have no effect.
+    fn read(query: &str) -> Result<Self, FieldErrors> {
+        let fault = |why: String| {
+            let mut errors = FieldErrors::default();
+            errors.add("non_field_errors", vec![why]);
+            errors
+        };
+        let pairs = Query::<Vec<(String, String)>>::from_query(query).map_err(|error| fault(format!("{error}.")))?;
+        let mut parameters = Self::default();
+        for (name, value) in pairs.into_inner() {
+            let slot = match name.as_str() {
+                "user" => &mut parameters.user,
+                "path" => &mut parameters.path,
+                "since" => &mut parameters.since,
+                "limit" => &mut parameters.limit,
+                _ => {
+                    return Err(fault(format!(
+                        "There is no parameter {name:?}; there are user, path, since and limit."
+                    )));
+                }
+            };
+            if slot.replace(value).is_some() {
+                return Err(fault(format!("The parameter {name} is there twice.")));
+            }
+        }
+        Ok(parameters)
+    }
 }
 
 impl Wanted {

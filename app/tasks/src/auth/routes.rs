@@ -145,7 +145,9 @@ impl ResponseError for Refusal {
     fn error_response(&self) -> HttpResponse {
         match self {
             Self::Malformed(_) => reply::detail(StatusCode::BAD_REQUEST, &self.to_string()),
-            Self::Invalid(errors) | Self::User(UserError::Invalid(errors)) => HttpResponse::BadRequest().json(errors),
+            Self::Invalid(errors) => HttpResponse::BadRequest().json(errors),
+            // Well formed, as was found before: so the name is taken.
+            Self::User(UserError::Invalid(errors)) => HttpResponse::Conflict().json(errors),
             Self::SignIn(SignInError::Wrong) | Self::Refresh => {
                 guard::unauthorized(&self.to_string(), r#"Bearer realm="tasks""#)
             }

@@ -74,10 +74,6 @@ fn who_may_register_and_sign_in() {
             r#"{"username":["Not a valid string."],"password":["This field may not be null."]}"#,
         ),
         (
-            json!({ "username": "ana", "password": PASSWORD }),
-            r#"{"username":["A user with that username already exists."]}"#,
-        ),
-        (
             json!({ "username": "eva", "password": "short" }),
             r#"{"password":["This password is too short. It must contain at least 8 characters."]}"#,
         ),
@@ -85,6 +81,8 @@ fn who_may_register_and_sign_in() {
     ] {
         assert_eq!(register(body.clone()), (400, faults.to_owned()), "{body}");
     }
+    let taken = r#"{"username":["A user with that username already exists."]}"#;
+    assert_eq!(register(json!({ "username": "ana", "password": PASSWORD })), (409, taken.to_owned()));
     assert_eq!(service.send("POST /auth/register", "{").status, 400);
     assert_eq!(service.send("GET /auth/register", "").header("allow"), Some("POST"));
 

@@ -7,6 +7,7 @@ mod auth;
 mod client;
 mod contract;
 mod migrations;
+mod openapi;
 mod program;
 mod reading;
 mod tokens;

@@ -1,0 +1,82 @@
+//! Calls the Tasks service from the command line.
+
+mod arguments;
+mod paint;
+mod place;
+mod service;
+mod shell;
+mod tokens;
+mod verbs;
+
+use std::{
+    io::{self, IsTerminal, stderr, stdin, stdout},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, error::ErrorKind};
+
+use arguments::{Arguments, Command, Login};
+use paint::{GREEN, RED, paint};
+use service::{Failure, Service};
+
+fn main() -> ExitCode {
+    let Arguments { command, url } = Arguments::parse();
+    match command {
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "client", &mut stdout());
+            ExitCode::SUCCESS
+        }
+        Command::Login(login) => finish(sign_in(&service(url), &login)),
+        Command::Shell { url: given } => finish(shell::run(service(given.or(url)))),
+        Command::Verb(verb) => verb.run(&service(url)),
+    }
+}
+
+/// The service at the place that is given or found; without one this is wrong use.
+fn service(url: Option<String>) -> Service {
+    match place::find(url).and_then(|url| Service::at(&url)) {
+        Ok(service) => service,
+        Err(why) => Arguments::command().error(ErrorKind::MissingRequiredArgument, why).exit(),
+    }
+}
+
+fn finish(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say_failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say_success(message: &str) {
+    println!("{}", paint(GREEN, message, stdout().is_terminal()));
+}
+
+fn say_failure(failure: &Failure) {
+    let message = format!("Something went wrong! Try Again. ({failure})");
+    eprintln!("{}", paint(RED, &message, stderr().is_terminal()));
+}
+
+fn sign_in(service: &Service, login: &Login) -> Result<(), Failure> {
+    let username = match &login.username {
+        Some(username) => username.clone(),
+        None => shell::ask("Username: ")?.unwrap_or_default(),
+    };
+    let password = password()?;
+    if login.register {
+        service.register(&username, &password)?;
+    }
+    service.sign_in(&username, &password)?;
+    say_success(&format!("Signed in as {username}."));
+    Ok(())
+}
+
+/// Asks for a password without showing it; elsewhere than on a terminal it is a line of the input.
+fn password() -> io::Result<String> {
+    if stdin().is_terminal() {
+        return rpassword::prompt_password("Password: ");
+    }
+    Ok(shell::line()?.unwrap_or_default())
+}

@@ -1,0 +1,151 @@
+//! The service, as seen from here: requests, answers, and what goes wrong between them.
+
+use std::{io, time::Duration};
+
+use serde_json::{Value, json};
+use ureq::{
+    Agent, Body,
+    http::{Request, Response, StatusCode, Uri},
+};
+
+use crate::tokens::{Kept, Tokens, TokensError};
+
+/// Why the service did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{url} does not answer: {source}. Is the service running there? Set --url or TASKS_URL to where it is")]
+    NoAnswer { url: String, source: Box<ureq::Error> },
+    #[error("{url} answered {status}: {body}")]
+    Refused { url: String, status: StatusCode, body: String },
+    #[error("{url} answered {status}: {body}. Sign in with `client login`")]
+    NotSignedIn { url: String, status: StatusCode, body: String },
+    #[error("{url} answered something that is not JSON: {source}. Is that the Tasks service?")]
+    NotJson { url: String, source: serde_json::Error },
+    #[error("{0}")]
+    Tokens(#[from] TokensError),
+    #[error("the terminal or the input cannot be used: {0}")]
+    Input(#[from] io::Error),
+}
+
+impl Failure {
+    /// The status and the body, if there was an answer.
+    pub(crate) fn answer(&self) -> Option<(StatusCode, &str)> {
+        match self {
+            Self::Refused { status, body, .. } | Self::NotSignedIn { status, body, .. } => Some((*status, body)),
+            _ => None,
+        }
+    }
+}
+
+/// A service at a place, with the tokens that are kept for it.
+pub(crate) struct Service {
+    /// Where it is, without the path to the tasks.
+    pub(crate) base: String,
+    agent: Agent,
+    tokens: Tokens,
+}
+
+/// An answer that is no refusal.
+pub(crate) struct Answer {
+    pub(crate) url: String,
+    pub(crate) status: StatusCode,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Result<Value, Failure> {
+        serde_json::from_str(&self.body).map_err(|source| Failure::NotJson { url: self.url.clone(), source })
+    }
+}
+
+impl Service {
+    /// The service at a URL, or what is wrong with the URL. It may lead to the tasks.
+    pub(crate) fn at(url: &str) -> Result<Self, String> {
+        let base = url.trim_end_matches('/');
+        let base = base.strip_suffix("/tasks").unwrap_or(base);
+        let uri: Uri = base.parse().map_err(|error| format!("{url} is not a URL ({error}); write http://HOST:PORT"))?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none() {
+            return Err(format!("{url} is not a URL of a service; write http://HOST:PORT"));
+        }
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
+        Ok(Self { base: base.to_owned(), agent: config.build().into(), tokens: Tokens::in_files() })
+    }
+
+    /// Sends a request, signed in if a token is kept; a token that has run out is renewed.
+    pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+        let mut kept = self.tokens.of(&self.base)?;
+        if kept.as_ref().is_some_and(Kept::has_expired) {
+            kept = self.renew()?;
+        }
+        let access = kept.map(|kept| kept.access);
+        match self.send(method, path, body, access.as_deref()) {
+            Err(Failure::NotSignedIn { .. }) if access.is_some() => {
+                // The keys may have been changed, or this machine's clock may be wrong.
+                let renewed = self.renew()?.map(|kept| kept.access);
+                self.send(method, path, body, renewed.as_deref())
+            }
+            other => other,
+        }
+    }
+
+    /// Creates a user.
+    pub(crate) fn register(&self, username: &str, password: &str) -> Result<(), Failure> {
+        let credentials = json!({ "username": username, "password": password });
+        self.send("POST", "/auth/register", Some(&credentials), None).map(drop)
+    }
+
+    /// Signs in, and keeps the tokens.
+    pub(crate) fn sign_in(&self, username: &str, password: &str) -> Result<(), Failure> {
+        let credentials = json!({ "username": username, "password": password });
+        let kept = self.ask_for_tokens("/auth/token", &credentials).map_err(|failure| match failure {
+            // Signing in is what was tried.
+            Failure::NotSignedIn { url, status, body } => Failure::Refused { url, status, body },
+            other => other,
+        })?;
+        self.tokens.change(&self.base, |_| Ok(Some(kept))).map(drop)
+    }
+
+    /// Gets new tokens for the kept ones. They are dropped when the service does not know them any more.
+    fn renew(&self) -> Result<Option<Kept>, Failure> {
+        // Only one of several clients may use a refresh token, so the others wait for what it gets.
+        let before = self.tokens.of(&self.base)?;
+        self.tokens.change(&self.base, |now| match now {
+            Some(kept) if before.as_ref().is_some_and(|before| before.refresh != kept.refresh) => Ok(Some(kept)),
+            Some(kept) => match self.ask_for_tokens("/auth/refresh", &json!({ "refresh": kept.refresh })) {
+                Err(Failure::NotSignedIn { .. } | Failure::Refused { status: StatusCode::BAD_REQUEST, .. }) => Ok(None),
+                other => other.map(Some),
+            },
+            None => Ok(None),
+        })
+    }
+
+    fn ask_for_tokens(&self, path: &str, body: &Value) -> Result<Kept, Failure> {
+        let answer = self.send("POST", path, Some(body), None)?;
+        Kept::from(&answer.body).map_err(|source| Failure::NotJson { url: answer.url, source })
+    }
+
+    fn send(&self, method: &str, path: &str, body: Option<&Value>, access: Option<&str>) -> Result<Answer, Failure> {
+        let url = format!("{}{path}", self.base);
+        let mut request = Request::builder().method(method).uri(&url);
+        if let Some(access) = access {
+            request = request.header("Authorization", format!("Bearer {access}"));
+        }
+        let no_answer = |source: ureq::Error| Failure::NoAnswer { url: url.clone(), source: source.into() };
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let request = request.body(body).map_err(|error| no_answer(error.into()))?;
+        let mut response: Response<Body> = self.agent.run(request).map_err(no_answer)?;
+        let status = response.status();
+        let body = response.body_mut().read_to_string().map_err(no_answer)?;
+        if status.is_success() {
+            return Ok(Answer { url, status, body });
+        }
+        // Dialect B says 401 to wrong fields as well, and then without a challenge.
+        let challenged = response.headers().contains_key("www-authenticate");
+        Err(if challenged {
+            Failure::NotSignedIn { url, status, body }
+        } else {
+            Failure::Refused { url, status, body }
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The service described, for programs at `/openapi.json` and for people at `/docs`.
+//!
+//! The document says what this instance does: which requests need a user depends on `AUTH`.
+
+mod around;
+mod page;
+mod schemas;
+mod tasks;
+
+use actix_web::{
+    HttpResponse,
+    web::{self, Data, ServiceConfig},
+};
+use kit::reply::only;
+use serde_json::{Map, Value, json};
+
+use crate::auth::{Authority, Mode};
+
+/// Adds the routes.
+pub fn routes(app: &mut ServiceConfig) {
+    app.service(
+        web::resource("/openapi.json")
+            .route(web::get().to(show))
+            .route(web::head().to(show))
+            .default_service(only("GET, HEAD")),
+    )
+    .configure(page::routes);
+}
+
+async fn show(authority: Data<Authority>) -> HttpResponse {
+    HttpResponse::Ok().json(document(authority.mode))
+}
+
+/// The OpenAPI 3.1 document of a service with such an `AUTH`.
+pub fn document(mode: Mode) -> Value {
+    let mut paths = Map::new();
+    for (path, methods) in tasks::paths(mode).into_iter().chain(around::paths()) {
+        let methods: Map<String, Value> =
+            methods.into_iter().map(|(method, operation)| (method.to_owned(), operation.document())).collect();
+        paths.insert(path.to_owned(), methods.into());
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tasks",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "A table of tasks, spoken of in two dialects. A refusal is `{\"detail\": …}`, or says by field what is wrong.",
+            "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
+        },
+        "servers": [{ "url": "/" }],
+        "tags": [
+            { "name": "dialect A", "description": "Resources and methods." },
+            { "name": "dialect B", "description": "A path for each thing to do. What is created, read, changed or deleted by its id is answered with 201." },
+            { "name": "auth", "description": "Users, and the tokens they sign in with." },
+            { "name": "activity", "description": "Who asked for what." },
+            { "name": "operation", "description": "For those who keep the service running." },
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": schemas::all(),
+            "securitySchemes": {
+                "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "The `access` token of `/auth/token`." },
+            },
+        },
+    })
+}
+
+/// A path and what can be done there, by method in lower case.
+type Path = (&'static str, Vec<(&'static str, Operation)>);
+
+/// One thing that can be done.
+struct Operation {
+    tag: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    parameters: Vec<Value>,
+    body: Option<&'static str>,
+    answers: Map<String, Value>,
+    needs_user: bool,
+}
+
+impl Operation {
+    fn new(tag: &'static str, id: &'static str, summary: &'static str) -> Self {
+        let operation =
+            Self { tag, id, summary, parameters: Vec::new(), body: None, answers: Map::new(), needs_user: false };
+        operation
+            .refusal(408, "The body did not arrive in time.")
+            .refusal(413, "The body is too long.")
+            .refusal(431, "The head is too long.")
+            .refusal(503, "The database does not answer, or the answer took too long. Try again shortly.")
+    }
+
+    /// Takes a task's id in the path; 404 in JSON when there is none.
+    fn id(mut self) -> Self {
+        let schema = json!({ "type": "integer", "format": "int64", "minimum": 1 });
+        self.parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
+        self.refusal(404, "There is no such task.")
+    }
+
+    fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
+        self.parameters.push(json!({ "name": name, "in": "query", "description": description, "schema": schema }));
+        self
+    }
+
+    /// Takes a body of a schema; 400 when it is none. Its content type does not matter.
+    fn body(mut self, schema: &'static str) -> Self {
+        self.body = Some(schema);
+        self.answer_with(400, "The body is not JSON, or some of its fields are wrong.", &reference("Fault"))
+    }
+
+    fn user(mut self, needed: bool) -> Self {
+        self.needs_user = needed;
+        if needed && !self.answers.contains_key("401") { self.unauthorized("Nobody is signed in.") } else { self }
+    }
+
+    fn answer(self, status: u16, description: &str, schema: &str) -> Self {
+        self.answer_with(status, description, &reference(schema))
+    }
+
+    fn answer_with(mut self, status: u16, description: &str, schema: &Value) -> Self {
+        let content = json!({ "application/json": { "schema": schema } });
+        self.answers.insert(status.to_string(), json!({ "description": description, "content": content }));
+        self
+    }
+
+    /// Answers with a text that is always the same.
+    fn text(mut self, status: u16, description: &str, text: &str) -> Self {
+        let content = json!({ "text/plain": { "schema": { "type": "string", "const": text } } });
+        self.answers.insert(status.to_string(), json!({ "description": description, "content": content }));
+        self
+    }
+
+    fn refusal(self, status: u16, description: &str) -> Self {
+        self.answer(status, description, "Refusal")
+    }
+
+    fn unauthorized(self, description: &str) -> Self {
+        let challenge = json!({ "schema": { "type": "string" }, "description": "How to sign in (RFC 6750)." });
+        self.refusal(401, description).header(401, "WWW-Authenticate", &challenge)
+    }
+
+    fn header(mut self, status: u16, name: &str, header: &Value) -> Self {
+        if let Some(answer) = self.answers.get_mut(&status.to_string()) {
+            answer["headers"][name] = header.clone();
+        }
+        self
+    }
+
+    fn document(self) -> Value {
+        let Self { tag, id, summary, parameters, body, answers, needs_user } = self;
+        let mut operation =
+            json!({ "tags": [tag], "operationId": id, "summary": summary, "responses": Value::from(answers) });
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
+        }
+        if let Some(schema) = body {
+            let content = json!({ "application/json": { "schema": reference(schema) } });
+            operation["requestBody"] = json!({ "required": true, "content": content });
+        }
+        operation["security"] = if needs_user { json!([{ "bearer": [] }]) } else { json!([]) };
+        operation
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{schema}") })
+}
