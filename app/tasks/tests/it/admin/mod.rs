@@ -6,7 +6,7 @@ mod signing_in;
 mod site;
 mod users;
 
-use kit::testing::{Postgres, connect};
+use kit::testing::{Postgres, connect, wait_until};
 use sea_orm::ConnectionTrait;
 
 use self::site::{Site, block_on};
@@ -55,4 +55,23 @@ fn on_postgres() {
         });
         check(&Site::on(&postgres.url().replace("/postgres?", &format!("/{database}?"))));
     }
+}
+
+#[test]
+fn a_lost_database_is_503_until_it_is_back() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let site = Site::on(&postgres.url());
+    let mut browser = site.signed_in("eva");
+    let add = [("title", "t"), ("description", "d"), ("pub_date", "2026-01-02T03:04")];
+    postgres.suspend();
+    for answer in [browser.get("/admin/tasks/"), browser.post("/admin/tasks/add", &add), browser.get("/admin/sign-in")]
+    {
+        assert_eq!((answer.status, answer.header("cache-control")), (503, Some("no-store")), "{}", answer.body);
+        assert!(answer.body.contains("Nothing was changed. Try again shortly."), "{}", answer.body);
+    }
+    postgres.resume();
+    wait_until("the service has healed", || site.service.send("GET /healthz", "").status == 200);
+    assert!(browser.submit("/admin/tasks/add", &add).contains("Added the task “t”."));
 }
