@@ -1,6 +1,12 @@
 //! Why the admin site refuses something, as a page.
 
-use actix_web::{HttpResponse, ResponseError, http::StatusCode};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, HeaderValue},
+    },
+};
 use askama::Template;
 use kit::reply;
 use sea_orm::DbErr;
@@ -16,8 +22,9 @@ pub(super) type Answer = Result<HttpResponse, Failure>;
 pub(super) enum Failure {
     #[error("There is no such page, or what it was about has been deleted.")]
     NotFound,
+    /// With the methods that there are.
     #[error("This page cannot be asked for in that way.")]
-    Method,
+    Method(&'static str),
     #[error(
         "The form did not come from this site, or is out of date: you may have signed in or out in another window. Go back, reload the page and send the form again. Your browser must allow cookies."
     )]
@@ -48,7 +55,7 @@ impl ResponseError for Failure {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forged => StatusCode::FORBIDDEN,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Database(error) if reply::is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
@@ -77,7 +84,11 @@ impl ResponseError for Failure {
             _ => self.to_string(),
         };
         let page = ErrorPage { title, detail, style: page::style_version() };
-        page::html(status, page.render().unwrap_or_else(|_| title.to_owned()))
+        let mut answer = page::html(status, page.render().unwrap_or_else(|_| title.to_owned()));
+        if let Self::Method(allowed) = self {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        answer
     }
 }
 

@@ -36,13 +36,13 @@ mod token;
 mod users;
 
 use actix_web::{
-    Resource,
+    Resource, Route,
+    guard::{Any, Get, Head},
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use self::{
-    delete::Deleted,
     error::{Answer, Failure},
     list::Listed,
     page::Section,
@@ -59,40 +59,48 @@ const SECTIONS: [Section; 3] = [Task::SECTION, User::SECTION, Activity::SECTION]
 pub fn routes(app: &mut ServiceConfig) {
     let staff = web::scope("")
         .wrap(from_fn(guard::staff_only))
-        .service(resource("/").route(web::get().to(home::show)))
-        .service(resource("/sign-out").route(web::post().to(sign_in::sign_out)))
-        .service(resource("/tasks/").route(web::get().to(list::show::<Task>)))
-        .service(resource("/tasks/add").route(web::get().to(tasks::new)).route(web::post().to(tasks::add)))
-        .service(deletion::<Task>("/tasks/delete"))
-        .service(resource("/tasks/{id}").route(web::get().to(tasks::open)).route(web::post().to(tasks::save)))
-        .service(resource("/users/").route(web::get().to(list::show::<User>)))
-        .service(resource("/users/add").route(web::get().to(users::new)).route(web::post().to(users::add)))
-        .service(deletion::<User>("/users/delete"))
-        .service(resource("/users/{id}").route(web::get().to(users::open)).route(web::post().to(users::save)))
-        .service(
-            resource("/users/{id}/password")
-                .route(web::get().to(users::new_password))
-                .route(web::post().to(users::save_password)),
-        )
-        .service(resource("/activity/").route(web::get().to(list::show::<Activity>)))
-        .service(resource("/activity/{id}").route(web::get().to(activity::open)))
+        .service(page_at("/", get().to(home::show)))
+        .service(action_at("/sign-out", web::post().to(sign_in::sign_out)))
+        .service(page_at("/tasks/", get().to(list::show::<Task>)))
+        .service(form_at("/tasks/add", get().to(tasks::new), web::post().to(tasks::add)))
+        .service(form_at("/tasks/delete", get().to(delete::ask::<Task>), web::post().to(delete::perform::<Task>)))
+        .service(form_at("/tasks/{id}", get().to(tasks::open), web::post().to(tasks::save)))
+        .service(page_at("/users/", get().to(list::show::<User>)))
+        .service(form_at("/users/add", get().to(users::new), web::post().to(users::add)))
+        .service(form_at("/users/delete", get().to(delete::ask::<User>), web::post().to(delete::perform::<User>)))
+        .service(form_at("/users/{id}", get().to(users::open), web::post().to(users::save)))
+        .service(form_at("/users/{id}/password", get().to(users::new_password), web::post().to(users::save_password)))
+        .service(page_at("/activity/", get().to(list::show::<Activity>)))
+        .service(page_at("/activity/{id}", get().to(activity::open)))
         .default_service(web::to(|| async { Answer::Err(Failure::NotFound) }));
     app.service(
         web::scope("/admin")
             .wrap(from_fn(guard::protect))
-            .service(resource("").route(web::get().to(|| async { page::redirect(page::HOME) })))
-            .service(resource("/style.css").route(web::get().to(page::style)))
-            .service(resource("/icon.svg").route(web::get().to(page::icon)))
-            .service(resource("/sign-in").route(web::get().to(sign_in::show)).route(web::post().to(sign_in::sign_in)))
+            .service(page_at("", get().to(|| async { page::redirect(page::HOME) })))
+            .service(page_at("/style.css", get().to(page::style)))
+            .service(page_at("/icon.svg", get().to(page::icon)))
+            .service(form_at("/sign-in", get().to(sign_in::show), web::post().to(sign_in::sign_in)))
             .service(staff),
     );
 }
 
-fn deletion<E: Deleted>(path: &str) -> Resource {
-    resource(path).route(web::get().to(delete::ask::<E>)).route(web::post().to(delete::perform::<E>))
+fn page_at(path: &str, get: Route) -> Resource {
+    web::resource(path.to_owned()).route(get).default_service(only("GET, HEAD"))
 }
 
-/// A place that answers other methods with a page that says so.
-fn resource(path: &str) -> Resource {
-    web::resource(path.to_owned()).default_service(web::to(|| async { Answer::Err(Failure::Method) }))
+fn form_at(path: &str, get: Route, post: Route) -> Resource {
+    web::resource(path.to_owned()).route(get).route(post).default_service(only("GET, HEAD, POST"))
+}
+
+fn action_at(path: &str, post: Route) -> Resource {
+    web::resource(path.to_owned()).route(post).default_service(only("POST"))
+}
+
+fn get() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
+}
+
+/// Answers every other method.
+fn only(allowed: &'static str) -> Route {
+    web::to(move || async move { Answer::Err(Failure::Method(allowed)) })
 }

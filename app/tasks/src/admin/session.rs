@@ -3,8 +3,8 @@
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseConnection, DbErr, EntityTrait, ExprTrait,
-    IntoActiveModel, QueryFilter, sea_query::Expr,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
+    ExprTrait, IntoActiveModel, QueryFilter, sea_query::Expr,
 };
 use sha2::{Digest, Sha256};
 
@@ -90,14 +90,14 @@ pub(super) async fn tell(database: &DatabaseConnection, visit: &Visit, notice: &
     change(database, &visit.token, [(admin_session::Column::Notice, Expr::value(notice))]).await
 }
 
-/// Lets the session go on after its own user has changed their password.
-pub(super) async fn go_on(database: &DatabaseConnection, visit: &Visit, user: &user::Model) -> Result<(), DbErr> {
+/// Lets the session go on when its own user changes their password.
+pub(super) async fn go_on(database: &impl ConnectionTrait, visit: &Visit, user: &user::Model) -> Result<(), DbErr> {
     let mark = Expr::value(password_mark(user));
     change(database, &visit.token, [(admin_session::Column::PasswordMark, mark)]).await
 }
 
 async fn change(
-    database: &DatabaseConnection,
+    database: &impl ConnectionTrait,
     token: &Token,
     values: impl IntoIterator<Item = (admin_session::Column, Expr)>,
 ) -> Result<(), DbErr> {

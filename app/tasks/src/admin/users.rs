@@ -28,7 +28,7 @@ use crate::{
     },
     input::FieldErrors,
     password,
-    users::{NewUser, UserError, username_faults},
+    users::{NewUser, UserError, taken, username_faults},
 };
 
 impl Listed for Entity {
@@ -213,10 +213,10 @@ pub(super) async fn save_password(
     row.password_hash = Set(hash);
     let user = row.update(&transaction).await?;
     forget_refresh_tokens(&transaction, &user).await?;
-    transaction.commit().await?;
     if user.id == visit.user.id {
-        session::go_on(&database, &visit, &user).await?;
+        session::go_on(&transaction, &visit, &user).await?;
     }
+    transaction.commit().await?;
     session::tell(&database, &visit, &format!("Changed the password of “{}”.", user.username)).await?;
     Ok(page::redirect(&pager::row_address(Entity::SECTION, user.id, &edit::state::<Entity>(&request))))
 }
@@ -279,12 +279,6 @@ fn own_right(stays: bool) -> Vec<String> {
 fn repetition_faults(fields: &Fields) -> Vec<String> {
     let same = fields.text("password") == fields.text("again");
     if same { Vec::new() } else { vec!["The two passwords differ.".into()] }
-}
-
-fn taken() -> FieldErrors {
-    let mut errors = FieldErrors::default();
-    errors.add("username", vec!["A user with that username already exists.".into()]);
-    errors
 }
 
 fn new_form(visit: &Visit, request: &HttpRequest, sent: &Fields, errors: &FieldErrors) -> FormPage {

@@ -156,3 +156,18 @@ pub(super) fn activity_is_read_only(site: &Site) {
     assert_eq!(browser.get("/admin/activity/delete").status, 404);
     assert_eq!(browser.get("/admin/activity/add").status, 404);
 }
+
+pub(super) fn counting_ends(site: &Site) {
+    let row = "'2026-01-02T03:04:05+00:00', 'GET', '/tasks/', 200, 1, '127.0.0.1', 'one'";
+    site.execute(&format!(
+        "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100001) \
+         INSERT INTO tasks_activity (time, method, path, status, duration_us, client, instance) \
+         SELECT {row} FROM numbers"
+    ));
+    let mut browser = site.signed_in("eva");
+    let page = browser.page("/admin/activity/");
+    assert!(page.contains("1–25 of more than 100,000") && page.contains(">4000</a>"), "{page}");
+    let last = browser.page("/admin/activity/?page=5000");
+    assert!(last.contains("99,976–100,000 of more than 100,000"), "{last}");
+    assert!(browser.page("/admin/").contains("<strong>more than 100,000</strong> Activity"));
+}

@@ -23,6 +23,7 @@ const CHECKS: &[fn(&Site)] = &[
     lists::search,
     lists::sorting_and_pages,
     lists::filters,
+    lists::counting_ends,
     lists::nonsense_is_left_out,
     lists::activity_is_read_only,
     forms::a_task_from_beginning_to_end,

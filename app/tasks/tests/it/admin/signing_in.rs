@@ -170,6 +170,17 @@ pub(super) fn every_answer_says_what_a_browser_may_do(site: &Site) {
             assert!(!answer.body.contains(loaded), "{path} contains {loaded}");
         }
     }
+    let head = browser.send("HEAD", "/admin/tasks/", "", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    for (path, allowed) in [
+        ("/admin/tasks/", "GET, HEAD"),
+        ("/admin/tasks/1", "GET, HEAD, POST"),
+        ("/admin/sign-out", "POST"),
+        ("/admin/sign-in", "GET, HEAD, POST"),
+    ] {
+        let answer = browser.send("PATCH", path, "", "");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some(allowed)), "{path}");
+    }
     let front = site.browser().get("/");
     assert_eq!((front.status, front.header("x-frame-options")), (200, Some("DENY")));
     for link in ["/docs", "/tasks/", "/admin/"] {
