@@ -5,7 +5,7 @@ use std::{error::Error, future::Future, sync::Arc};
 use actix_web::web::ServiceConfig;
 use sea_orm::DatabaseConnection;
 
-use crate::{metrics::Metrics, reader::Reader};
+use crate::{log::Answered, metrics::Metrics, reader::Reader};
 
 /// A service's own part. A function that adds routes is one that has nothing to finish.
 pub trait Application: Clone + Send + 'static {
@@ -13,6 +13,9 @@ pub trait Application: Clone + Send + 'static {
     ///
     /// The handlers find `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`.
     fn routes(&self, app: &mut ServiceConfig);
+
+    /// Is told of every request that was answered, also of those that the kit has refused. Must not wait.
+    fn answered(&self, _: &Answered) {}
 
     /// Finishes what requests have left to do. Called once, when the last request is answered; may take 1.5 s.
     fn finish(self) -> impl Future<Output = ()>;

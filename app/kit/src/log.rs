@@ -3,14 +3,20 @@
 //! The id is taken from the header `x-request-id` (or made), stands in every line that is logged on the request's
 //! behalf, and goes back in the answer. `RUST_LOG` chooses what is logged; the default is `info`.
 
-use std::time::Instant;
+use std::{
+    cell::OnceCell,
+    net::IpAddr,
+    rc::Rc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use actix_web::{
-    Error,
+    Error, HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderMap, HeaderName, HeaderValue},
     middleware::Next,
+    web::Data,
 };
 use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
@@ -38,18 +44,54 @@ pub fn start(variables: Variables) {
         .try_init();
 }
 
+/// A request that was answered, whoever answered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered<'a> {
+    /// When it came.
+    pub time: SystemTime,
+    /// `GET`, `POST`, … or what the client has invented.
+    pub method: &'a str,
+    /// The path, without the query.
+    pub path: &'a str,
+    /// The status code of the answer.
+    pub status: u16,
+    /// Time from the request's head to the answer's head.
+    pub duration: Duration,
+    /// The client's address.
+    pub client: Option<IpAddr>,
+    /// Who was signed in, if [`identify`] was called.
+    pub user: Option<&'a str>,
+}
+
+/// Says whom a request comes from, for the log. The first word counts.
+pub fn identify(request: &HttpRequest, user: &str) {
+    if let Some(Identity(identity)) = request.extensions().get::<Identity>() {
+        // Set already.
+        let _ = identity.set(user.to_owned());
+    }
+}
+
+/// Where a request's user will be found, when it is answered.
+#[derive(Clone, Default)]
+struct Identity(Rc<OnceCell<String>>);
+
+/// Whom answered requests are told to, besides the log.
+pub(crate) struct Observer(pub(crate) Box<dyn Fn(&Answered)>);
+
 /// Middleware that logs a request when it is answered, and gives the answer its id.
 pub(crate) async fn request(
+    observer: Data<Observer>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let start = Instant::now();
+    let (start, time) = (Instant::now(), SystemTime::now());
+    let identity = Identity::default();
+    request.extensions_mut().insert(identity.clone());
     let id = request_id(request.headers());
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
     let method = request.method().clone();
     let path = request.path().to_owned();
     let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
-    let client = client.map(|address| address.to_string()).unwrap_or_default();
     let span = tracing::error_span!("request", request_id = id);
 
     let mut answer = next.call(request).instrument(span.clone()).await;
@@ -66,8 +108,14 @@ pub(crate) async fn request(
             error.as_response_error().status_code()
         }
     };
-    let (status, duration_ms) = (status.as_u16(), start.elapsed().as_secs_f64() * 1000.0);
-    span.in_scope(|| tracing::info!(%method, path, status, duration_ms, client, "request"));
+    let (status, duration) = (status.as_u16(), start.elapsed());
+    let user = identity.0.get().map(String::as_str);
+    span.in_scope(|| {
+        let client = client.map(|address| address.to_string()).unwrap_or_default();
+        let duration_ms = duration.as_secs_f64() * 1000.0;
+        tracing::info!(%method, path, status, duration_ms, client, user, "request");
+    });
+    observer.0(&Answered { time, method: method.as_str(), path: &path, status, duration, client, user });
     answer
 }
 

@@ -20,7 +20,7 @@ use crate::{
     health,
     limits::{self, Limits},
     listen::{self, ListenError},
-    log,
+    log::{self, Observer},
     metrics::{self, Metrics},
     migrate::{self, MigrateError},
     reader::Reader,
@@ -131,9 +131,11 @@ impl<A: Application> Service<A> {
         let Self { listener, context, limits, application } = self;
         let Context { database, reader, metrics } = context;
         let data = (Data::new(database.clone()), Data::new(reader.clone()), Data::from(metrics), Data::new(limits));
-        let routes = application.clone();
+        let shared = application.clone();
         let app = move || {
             let (database, reader, metrics, limits) = data.clone();
+            let observing = shared.clone();
+            let observer = Data::new(Observer(Box::new(move |answered| observing.answered(answered))));
             let body_limit = PayloadConfig::new(limits.body_bytes);
             App::new()
                 .app_data(database)
@@ -141,6 +143,7 @@ impl<A: Application> Service<A> {
                 .app_data(metrics)
                 .app_data(limits)
                 .app_data(body_limit)
+                .app_data(observer)
                 .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
@@ -157,7 +160,7 @@ impl<A: Application> Service<A> {
                         .route(web::head().to(metrics::show))
                         .default_service(reply::only("GET, HEAD")),
                 )
-                .configure(|app| routes.routes(app))
+                .configure(|app| shared.routes(app))
                 .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
         };
         let server = HttpServer::new(app)

@@ -1,10 +1,11 @@
 //! The service put together: settings, start, routes, finish.
 
-use actix_web::{
-    middleware::from_fn,
-    web::{self, Data, ServiceConfig},
+use actix_web::web::{Data, ServiceConfig};
+use kit::{
+    Application, ApplicationError, Context,
+    log::Answered,
+    settings::{SettingError, Variables},
 };
-use kit::{Application, ApplicationError, Context, settings::Variables};
 
 use crate::{
     activity::{self, Activity},
@@ -21,8 +22,8 @@ pub struct Settings {
     pub auth: auth::Settings,
     /// The user that is to be there.
     pub administrator: Option<Administrator>,
-    /// The name of this instance.
-    pub instance: String,
+    /// What is kept of requests.
+    pub activity: activity::Settings,
 }
 
 impl Settings {
@@ -34,7 +35,7 @@ impl Settings {
         Ok(Self {
             auth: auth::Settings::from(variables)?,
             administrator: Administrator::from(variables)?,
-            instance: activity::instance(variables),
+            activity: activity::Settings::from(variables)?,
         })
     }
 }
@@ -45,6 +46,9 @@ pub enum SettingsError {
     /// One of [`auth`].
     #[error(transparent)]
     Auth(#[from] auth::keys::KeysError),
+    /// One of [`activity`].
+    #[error(transparent)]
+    Activity(#[from] SettingError),
     /// `ADMIN_USERNAME` or `ADMIN_PASSWORD`.
     #[error(transparent)]
     Administrator(#[from] AdministratorError),
@@ -63,27 +67,28 @@ impl Tasks {
     /// # Errors
     /// What the database says, or what it holds that cannot be used.
     pub async fn start(settings: Settings, context: &Context) -> Result<Self, ApplicationError> {
-        let Settings { auth, administrator, instance } = settings;
+        let Settings { auth, administrator, activity } = settings;
         if let Some(administrator) = administrator {
             administrator.ensure(&context.database).await?;
         }
         let authority = Data::new(Authority::start(auth, &context.database).await?);
-        Ok(Self { authority, activity: activity::start(context, instance) })
+        Ok(Self { authority, activity: activity::start(context, activity) })
     }
 }
 
 impl Application for Tasks {
     fn routes(&self, app: &mut ServiceConfig) {
-        app.app_data(self.authority.clone()).app_data(Data::new(self.activity.clone())).service(
-            web::scope("")
-                .wrap(from_fn(activity::log))
-                .configure(dialect::routes)
-                .configure(auth::routes::routes)
-                .configure(activity::routes::routes)
-                .configure(admin::routes)
-                .configure(openapi::routes)
-                .configure(front::routes),
-        );
+        app.app_data(self.authority.clone())
+            .configure(dialect::routes)
+            .configure(auth::routes::routes)
+            .configure(activity::routes::routes)
+            .configure(admin::routes)
+            .configure(openapi::routes)
+            .configure(front::routes);
+    }
+
+    fn answered(&self, answered: &Answered) {
+        self.activity.log(answered);
     }
 
     async fn finish(self) {

@@ -18,6 +18,20 @@
 //! | [`admin`] | the admin site: `/admin/` |
 //! | [`front`] | the page at `/` |
 //! | [`openapi`] | all of it described, and a page to try it out |
+//! | `testing` | with the feature of that name: the contract, to be put to a service |
+//!
+//! # Settings
+//!
+//! Environment variables alone, besides those of the kit:
+//!
+//! | variable | default | meaning |
+//! |---|---|---|
+//! | `AUTH`, `AUTH_*` | `AUTH=writes` | who may do what; see [`auth`] |
+//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | a staff user that is made at the start, unless there is one of that name |
+//! | `ACTIVITY_DAYS` | 90 | how long the activity log is kept |
+//! | `INSTANCE` | host name and `LISTEN` | the name of this instance in the activity log |
+//!
+//! `tasks create-user [--staff] NAME` makes a user, `tasks rotate-keys` a new signing key.
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
@@ -33,6 +47,8 @@ pub mod migration;
 pub mod openapi;
 pub mod password;
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod timestamp;
 pub mod users;
 

@@ -4,30 +4,48 @@
 //! away for too long, is dropped and counted in `activity_dropped_total`. A graceful stop writes what is left.
 //! `/healthz` and `/metrics`, which machines ask all the time, are not logged.
 //!
+//! Rows are kept for `ACTIVITY_DAYS`, 90 when it is not set.
+//!
 //! `INSTANCE` names the instance in the rows; the default is the host's name and what `LISTEN` says.
 
+pub mod retention;
 pub mod routes;
 mod writer;
 
-use std::{cell::OnceCell, rc::Rc, time::Instant};
-
-use actix_web::{
-    Error, HttpMessage, HttpRequest,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-    web::Data,
+use chrono::{DateTime, Utc};
+use kit::{
+    Context,
+    log::Answered,
+    settings::{self, SettingError, Variables},
 };
-use chrono::Utc;
-use kit::{Context, client, settings::Variables};
 use sea_orm::ActiveValue::{NotSet, Set};
 
 use crate::entity::activity::ActiveModel;
 
+pub use kit::log::identify;
 pub use writer::Activity;
 
+/// The settings of this module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `INSTANCE`.
+    pub instance: String,
+    /// `ACTIVITY_DAYS`.
+    pub days: u16,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] when `ACTIVITY_DAYS` is not a number above zero.
+    pub fn from(variables: Variables) -> Result<Self, SettingError> {
+        Ok(Self { instance: instance(variables), days: settings::positive(variables, "ACTIVITY_DAYS", 90)? })
+    }
+}
+
 /// The name of this instance.
-pub fn instance(variables: Variables) -> String {
+fn instance(variables: Variables) -> String {
     let named = variables("INSTANCE").unwrap_or_else(|| {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let listen = variables("LISTEN").unwrap_or_else(|| kit::listen::DEFAULT.to_owned());
@@ -36,52 +54,31 @@ pub fn instance(variables: Variables) -> String {
     cut(&named, 255)
 }
 
-/// Starts to write rows.
-pub fn start(context: &Context, instance: String) -> Activity {
-    Activity::start(context, instance)
+/// Starts to write rows, and to delete old ones.
+pub fn start(context: &Context, settings: Settings) -> Activity {
+    tokio::spawn(retention::run(context.database.clone(), settings.days));
+    Activity::start(context, settings.instance)
 }
 
-/// Says who a request came from, if not its middleware knows already.
-pub fn identify(request: &HttpRequest, username: &str) {
-    if let Some(Identity(identity)) = request.extensions().get::<Identity>() {
-        // Set already: by whoever knew first.
-        let _ = identity.set(username.to_owned());
+impl Activity {
+    /// Logs a request.
+    pub fn log(&self, answered: &Answered) {
+        let Answered { time, method, path, status, duration, client, user } = *answered;
+        if matches!(path, "/healthz" | "/metrics") {
+            return;
+        }
+        self.add(ActiveModel {
+            id: NotSet,
+            time: Set(DateTime::<Utc>::from(time)),
+            username: Set(user.map(|user| cut(user, 150))),
+            method: Set(cut(method, 16)),
+            path: Set(cut(path, 500)),
+            status: Set(status.cast_signed()),
+            duration_us: Set(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
+            client: Set(client.map(|address| address.to_string()).unwrap_or_default()),
+            instance: Set(self.instance.clone()),
+        });
     }
-}
-
-/// Where a request's user will be found, when it is answered.
-#[derive(Clone, Default)]
-struct Identity(Rc<OnceCell<String>>);
-
-/// Middleware that logs a request when it is answered.
-pub async fn log(
-    activity: Data<Activity>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let (start, time) = (Instant::now(), Utc::now());
-    let identity = Identity::default();
-    request.extensions_mut().insert(identity.clone());
-    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
-    let (method, path) = (cut(request.method().as_str(), 16), cut(request.path(), 500));
-
-    let answer = next.call(request).await;
-    let status = match &answer {
-        Ok(response) => response.status(),
-        Err(error) => error.as_response_error().status_code(),
-    };
-    activity.add(ActiveModel {
-        id: NotSet,
-        time: Set(time),
-        username: Set(identity.0.get().cloned()),
-        method: Set(method),
-        path: Set(path),
-        status: Set(status.as_u16().cast_signed()),
-        duration_us: Set(i64::try_from(start.elapsed().as_micros()).unwrap_or(i64::MAX)),
-        client: Set(client.map(|address| address.to_string()).unwrap_or_default()),
-        instance: Set(activity.instance.clone()),
-    });
-    answer
 }
 
 /// The first so many characters.

@@ -136,3 +136,57 @@ async fn gather(rows: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use kit::{metrics::Metrics, reader::Reader, testing::connect};
+    use sea_orm::ActiveValue::{NotSet, Set};
+
+    use super::*;
+
+    /// A context whose database has no tables at all.
+    async fn context() -> Context {
+        let (database, metrics) = (connect("sqlite::memory:").await, Arc::new(Metrics::default()));
+        Context { reader: Reader::new(database.clone(), None, &metrics), database, metrics }
+    }
+
+    fn row() -> ActiveModel {
+        ActiveModel {
+            id: NotSet,
+            time: Set(chrono::Utc::now()),
+            username: Set(None),
+            method: Set("GET".into()),
+            path: Set("/".into()),
+            status: Set(200),
+            duration_us: Set(1),
+            client: Set(String::new()),
+            instance: Set(String::new()),
+        }
+    }
+
+    fn dropped(context: &Context) -> u64 {
+        context.metrics.counter("activity_dropped_total", "").load(Relaxed)
+    }
+
+    #[tokio::test]
+    async fn what_does_not_fit_is_counted() {
+        let context = context().await;
+        let activity = Activity::start(&context, "test".into());
+        // The writer has no turn before this test waits.
+        for _ in 0..QUEUE + 3 {
+            activity.add(row());
+        }
+        assert_eq!(dropped(&context), 3);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_is_counted() {
+        let context = context().await;
+        let activity = Activity::start(&context, "test".into());
+        activity.add(row());
+        activity.add(row());
+        activity.flush().await;
+        assert_eq!(dropped(&context), 2);
+    }
+}

@@ -12,10 +12,9 @@ use actix_web::{
     middleware::Next,
     web::Data,
 };
-use kit::reply;
+use kit::{log, reply};
 
 use super::{Authority, Mode, keys::TokenError};
-use crate::activity;
 
 /// Who asks, as the access token says. A handler that takes one answers 401 when nobody is signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +62,7 @@ async fn admit(
         Some(token) => match authority.keys.verify(&token).await {
             Ok(claims) => match claims.sub.parse() {
                 Ok(id) => {
-                    activity::identify(request.request(), &claims.name);
+                    log::identify(request.request(), &claims.name);
                     request.extensions_mut().insert(SignedIn { id, username: claims.name });
                     None
                 }

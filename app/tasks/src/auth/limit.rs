@@ -1,6 +1,8 @@
 //! How often somebody may try to sign in: per name, so that passwords cannot be guessed, and per client's address, so
 //! that neither can names, and nobody can keep the processors busy with hashing.
 //!
+//! Somebody can so keep another from signing in, but not from going on with a refresh token.
+//!
 //! The count is each instance's own. A minute's attempts may come at once; then one is granted whenever its share of a
 //! minute has passed. A sign-in that succeeds clears the name's count.
 

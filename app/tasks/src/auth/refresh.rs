@@ -24,12 +24,15 @@ use crate::entity::{
 /// Gives out the first token of a new family: somebody signed in. Forgets the user's expired ones.
 ///
 /// # Errors
-/// [`KeysError`] when there is no randomness, or what the database says.
-pub async fn first(database: &impl ConnectionTrait, user_id: i64, lifetime: Duration) -> Result<String, KeysError> {
+/// [`KeysError`] when there is no randomness, or what the database says, also when the user has been deleted.
+pub async fn first(database: &DatabaseConnection, user_id: i64, lifetime: Duration) -> Result<String, KeysError> {
+    let transaction = database.begin().await?;
     let expired = Column::UserId.eq(user_id).and(Column::ExpiresAt.lt(Utc::now()));
-    Entity::delete_many().filter(expired).exec(database).await?;
+    Entity::delete_many().filter(expired).exec(&transaction).await?;
     let family = BASE64_URL_SAFE_NO_PAD.encode(random::<16>()?);
-    give(database, user_id, family, lifetime).await
+    let token = give(&transaction, user_id, family, lifetime).await?;
+    transaction.commit().await?;
+    Ok(token)
 }
 
 /// Uses a token up; gives its user and the next one. `None` when it is unknown, expired or used, or its user may not

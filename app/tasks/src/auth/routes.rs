@@ -11,10 +11,10 @@ use actix_web::{
     web::{self, Bytes, Data, ServiceConfig},
 };
 use kit::{
-    client,
+    client, log,
     reply::{self, only},
 };
-use sea_orm::{DatabaseConnection, DbErr, TransactionTrait};
+use sea_orm::{DatabaseConnection, DbErr, SqlErr};
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,7 +26,6 @@ use super::{
     sign_in::{SignInError, sign_in},
 };
 use crate::{
-    activity,
     entity::user,
     input::{Credentials, FieldErrors, RefreshToken},
     users::{NewUser, UserError},
@@ -61,7 +60,7 @@ async fn register(
     let user = NewUser::new(&username, &password, false)?;
     authority.limits.check_client(address(&request))?;
     let user::Model { id, username, .. } = user.create(database.as_ref()).await?;
-    activity::identify(&request, &username);
+    log::identify(&request, &username);
     Ok(HttpResponse::Created().json(json!({ "id": id, "username": username })))
 }
 
@@ -73,12 +72,7 @@ async fn token(
 ) -> Result<HttpResponse, Refusal> {
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
     let user = sign_in(&authority, &database, &username, password, address(&request)).await?;
-    let refresh = {
-        let transaction = database.begin().await?;
-        let refresh = refresh::first(&transaction, user.id, authority.refresh).await?;
-        transaction.commit().await?;
-        refresh
-    };
+    let refresh = refresh::first(&database, user.id, authority.refresh).await?;
     give(&request, &authority, &user, refresh).await
 }
 
@@ -100,10 +94,15 @@ async fn give(
     user: &user::Model,
     refresh: String,
 ) -> Result<HttpResponse, Refusal> {
-    activity::identify(request, &user.username);
+    log::identify(request, &user.username);
     let access = authority.keys.sign(user.id, &user.username, authority.access).await?;
     let tokens = Tokens { access, refresh, expires_in: authority.access.as_secs() };
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(tokens))
+}
+
+/// Tells whether a token was not stored because its user has just been deleted.
+fn is_without_user(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
 fn address(request: &HttpRequest) -> Option<IpAddr> {
@@ -155,6 +154,9 @@ impl ResponseError for Refusal {
                 let mut response = reply::detail(StatusCode::TOO_MANY_REQUESTS, &self.to_string());
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(after.seconds()));
                 response
+            }
+            Self::Keys(KeysError::Database(error)) if is_without_user(error) => {
+                guard::unauthorized(&SignInError::Wrong.to_string(), r#"Bearer realm="tasks""#)
             }
             Self::SignIn(SignInError::Database(error))
             | Self::User(UserError::Database(error))

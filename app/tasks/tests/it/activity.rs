@@ -3,7 +3,7 @@
 use kit::testing::{Postgres, Served, connect, sqlite_url, wait_until};
 use sea_orm::{EntityTrait, QueryOrder};
 use serde_json::{Value, json};
-use tasks::entity::activity;
+use tasks::{activity::retention, entity::activity};
 
 use crate::{block_on, serve, serve_with, sign_in};
 
@@ -25,6 +25,7 @@ fn one_row_per_request(url: &str) {
     service.send_with("BREWINGTEAISMETHODTOO /tasks/%3Cb%3E", &[ana], "");
     service.send("GET /nowhere", "");
     service.send("GET /healthz", "");
+    service.send("POST /tasks/", &"x".repeat(70_000));
     drop(service);
 
     // Nothing is lost when it stops.
@@ -43,6 +44,7 @@ fn one_row_per_request(url: &str) {
             (Some("ana"), "POST", "/tasks/", 201, "203.0.113.7"),
             (Some("ana"), "BREWINGTEAISMETH", "/tasks/%3Cb%3E", 405, "127.0.0.1"),
             (None, "GET", "/nowhere", 404, "127.0.0.1"),
+            (None, "POST", "/tasks/", 413, "127.0.0.1"),
         ]
     );
     assert!(rows.iter().all(|row| row.instance == "one" && row.duration_us > 0), "{rows:?}");
@@ -59,6 +61,34 @@ fn one_row_per_request_on_sqlite() {
 fn one_row_per_request_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         one_row_per_request(&postgres.url());
+    }
+}
+
+fn old_rows_go(url: &str) {
+    let service = serve(url);
+    for _ in 0..3 {
+        service.send("GET /tasks/", "");
+    }
+    let moment = chrono::Utc::now();
+    service.send("GET /tasks/1", "");
+    drop(service);
+    let delete = |before| block_on(async { retention::delete(&connect(url).await, before).await.unwrap() });
+    assert_eq!(delete(moment - chrono::TimeDelta::days(1)), 0);
+    assert_eq!(delete(moment), 3);
+    assert_eq!(delete(moment), 0);
+    assert_eq!(rows(url).iter().map(|row| row.path.as_str()).collect::<Vec<_>>(), ["/tasks/1"]);
+}
+
+#[test]
+fn old_rows_go_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    old_rows_go(&sqlite_url(&directory));
+}
+
+#[test]
+fn old_rows_go_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        old_rows_go(&postgres.url());
     }
 }
 

@@ -1,0 +1,49 @@
+//! Old rows go, so that the table does not grow for ever.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Days, Utc};
+use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QuerySelect, QueryTrait};
+use tokio::time::{Instant, interval_at};
+
+use crate::entity::activity::{Column, Entity};
+
+/// How often it is looked for old rows.
+const PERIOD: Duration = Duration::from_hours(1);
+/// How long after the start for the first time.
+const FIRST: Duration = Duration::from_mins(1);
+/// Most rows that go at once, so that no statement takes long.
+const PART: u64 = 5000;
+
+/// Deletes rows that are older than so many days, again and again. Every instance does; what is gone is gone.
+pub(super) async fn run(database: DatabaseConnection, days: u16) {
+    let mut times = interval_at(Instant::now() + FIRST, PERIOD);
+    loop {
+        times.tick().await;
+        let Some(before) = Utc::now().checked_sub_days(Days::new(days.into())) else {
+            return;
+        };
+        match delete(&database, before).await {
+            Ok(0) => (),
+            Ok(rows) => tracing::info!(rows, "old activity is deleted"),
+            Err(error) => tracing::warn!(%error, "old activity is not deleted; the next try is in an hour"),
+        }
+    }
+}
+
+/// Deletes the rows from before a moment, and says how many there were.
+///
+/// # Errors
+/// What the database says; some rows may be gone then.
+pub async fn delete(database: &DatabaseConnection, before: DateTime<Utc>) -> Result<u64, DbErr> {
+    let mut deleted = 0;
+    loop {
+        let part = Entity::find().select_only().column(Column::Id).filter(Column::Time.lt(before)).limit(PART);
+        let part = Entity::delete_many().filter(Column::Id.in_subquery(part.into_query()));
+        let rows = part.exec(database).await?.rows_affected;
+        deleted += rows;
+        if rows < PART {
+            return Ok(deleted);
+        }
+    }
+}
