@@ -23,7 +23,10 @@ use sea_orm::{
     sea_query::OnConflict,
 };
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep_until},
+};
 
 use super::signature;
 use crate::entity::signing_key::{self, ActiveModel, Column, Entity};
@@ -122,12 +125,13 @@ pub struct Keys {
     /// Where they are kept; `None` when `AUTH_KEYS` says them.
     database: Option<DatabaseConnection>,
     known: RwLock<Known>,
+    /// When unknown keys were last looked for.
+    looked: Mutex<Instant>,
 }
 
 struct Known {
     signing: (String, EncodingKey),
     verifying: HashMap<String, DecodingKey>,
-    since: Instant,
 }
 
 impl Keys {
@@ -138,11 +142,14 @@ impl Keys {
     pub async fn start(fixed: Option<FixedKeys>, database: &DatabaseConnection) -> Result<Self, KeysError> {
         signature::install();
         if let Some(FixedKeys(keys)) = fixed {
-            return Ok(Self { database: None, known: RwLock::new(Known::new(&keys)) });
+            return Ok(Self::new(None, &keys));
         }
         store(database, FIRST).await?;
-        let known = RwLock::new(Known::new(&load(database).await?));
-        Ok(Self { database: Some(database.clone()), known })
+        Ok(Self::new(Some(database.clone()), &load(database).await?))
+    }
+
+    fn new(database: Option<DatabaseConnection>, keys: &[(String, Vec<u8>)]) -> Self {
+        Self { database, known: RwLock::new(Known::new(keys)), looked: Mutex::new(Instant::now()) }
     }
 
     /// Signs a token for a user, with the newest key there is.
@@ -167,8 +174,7 @@ impl Keys {
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
         if !self.knows(&kid)
-            && self.is_old()
-            && let Err(error) = self.reload().await
+            && let Err(error) = self.look_again().await
         {
             tracing::warn!(%error, "a token's key is looked for in vain");
         }
@@ -189,14 +195,17 @@ impl Keys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).verifying.contains_key(kid)
     }
 
-    /// Tells whether it is time to look again: forged tokens must not make a query each.
-    fn is_old(&self) -> bool {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let old = known.since.elapsed() >= RELOAD;
-        if old {
-            known.since = Instant::now();
+    /// Looks for new keys, on behalf of all who wait for that, once a second at most: forged tokens must not make a
+    /// query each, and no good one may be refused because of them.
+    async fn look_again(&self) -> Result<(), KeysError> {
+        let asked = Instant::now();
+        let mut last = self.looked.lock().await;
+        if self.database.is_none() || *last > asked {
+            return Ok(());
         }
-        old
+        sleep_until(*last + RELOAD).await;
+        *last = Instant::now();
+        self.reload().await
     }
 
     async fn reload(&self) -> Result<(), KeysError> {
@@ -213,11 +222,7 @@ impl Known {
     fn new(keys: &[(String, Vec<u8>)]) -> Self {
         let (id, secret) = &keys[0];
         let verifying = keys.iter().map(|(id, secret)| (id.clone(), DecodingKey::from_secret(secret)));
-        Self {
-            signing: (id.clone(), EncodingKey::from_secret(secret)),
-            verifying: verifying.collect(),
-            since: Instant::now(),
-        }
+        Self { signing: (id.clone(), EncodingKey::from_secret(secret)), verifying: verifying.collect() }
     }
 }
 

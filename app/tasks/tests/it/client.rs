@@ -77,7 +77,9 @@ fn a_task_lives_and_dies() {
 
     assert_eq!(call(&["PUT", "--id", "1", "--title", "Uva"]), said("Successfully altered task!"));
     let (_, listed, _) = call(&["GET"]);
-    assert!(listed.starts_with("[\n  {\n"), "not indented: {listed}");
+    let start =
+        "[\n  {\n    \"model\": \"tasks.task\",\n    \"pk\": 1,\n    \"fields\": {\n      \"title\": \"Uva\",\n";
+    assert!(listed.starts_with(start), "not indented, or in another order: {listed}");
     let listed: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((&listed[0]["pk"], &listed[0]["fields"]["title"]), (&json!(1), &json!("Uva")));
     assert_eq!(listed[0]["fields"]["description"], json!("Dois"));

@@ -1,6 +1,6 @@
 //! Access tokens that are not what they claim to be, and keys that are changed.
 
-use std::time::Duration;
+use std::{sync::Barrier, time::Duration};
 
 use base64::{
     Engine,
@@ -8,10 +8,16 @@ use base64::{
 };
 use chrono::Utc;
 use hmac::{Hmac, Mac};
-use kit::testing::{Served, connect, sqlite_url};
+use kit::{
+    migrate,
+    testing::{Postgres, Served, connect, sqlite_url},
+};
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha512};
-use tasks::auth::keys;
+use tasks::{
+    Migrations,
+    auth::keys::{self, Keys},
+};
 
 use crate::{PASSWORD, block_on, serve_with, sign_in, tokens};
 
@@ -142,12 +148,20 @@ fn keys_in_the_database_are_shared_and_changed_while_all_run() {
 
     let rotate = || block_on(async { keys::rotate(&connect(&url).await, Duration::from_mins(5)).await.unwrap() });
     let new = rotate();
-    // An instance looks for unknown keys once a second at most; it has just looked for none.
     let credentials = json!({ "username": "ana", "password": PASSWORD }).to_string();
     let (after, _) = tokens(&one.send("POST /auth/token", &credentials));
     assert_eq!(kid(&after), new);
+    // Tokens with keys that nobody has do not keep the new one from being found.
+    let forged = hs256(&[1; 32], &json!({ "alg": "HS256", "kid": "none" }), &json!({}));
+    std::thread::scope(|scope| {
+        let forgers: Vec<_> = (0..4).map(|_| scope.spawn(|| write_with(&two, &forged).0)).collect();
+        assert_eq!(status(&two, &after), 201);
+        for forger in forgers {
+            assert_eq!(forger.join().unwrap(), 401);
+        }
+    });
     for service in [&one, &two] {
-        kit::testing::wait_until("the new key is known", || status(service, &after) == 201);
+        assert_eq!(status(service, &after), 201, "the new key is looked for");
         assert_eq!(status(service, &before), 201, "the old key still verifies");
     }
     // Taken away only once it has been replaced for longer than its tokens live.
@@ -156,6 +170,43 @@ fn keys_in_the_database_are_shared_and_changed_while_all_run() {
     block_on(async { keys::rotate(&connect(&url).await, Duration::ZERO).await.unwrap() });
     let third = serve_with(&url, &[]);
     assert_eq!(status(&third, &before), 401);
+}
+
+/// Starts with no key in the database, four times at the same moment; each must take the others' tokens.
+fn instances_that_start_at_once_agree(url: &str) {
+    block_on(async { migrate::up::<Migrations>(&connect(url).await).await.unwrap() });
+    let start = Barrier::new(4);
+    let instance = || {
+        block_on(async {
+            let database = connect(url).await;
+            start.wait();
+            let keys = Keys::start(None, &database).await.unwrap();
+            keys.sign(1, "ana", Duration::from_mins(1)).await.unwrap()
+        })
+    };
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let instances: Vec<_> = (0..4).map(|_| scope.spawn(instance)).collect();
+        instances.into_iter().map(|instance| instance.join().unwrap()).collect()
+    });
+    block_on(async {
+        let keys = Keys::start(None, &connect(url).await).await.unwrap();
+        for token in tokens {
+            assert_eq!(keys.verify(&token).await.unwrap().name, "ana");
+        }
+    });
+}
+
+#[test]
+fn instances_that_start_at_once_agree_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    instances_that_start_at_once_agree(&sqlite_url(&directory));
+}
+
+#[test]
+fn instances_that_start_at_once_agree_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        instances_that_start_at_once_agree(&postgres.url());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::{Value, json, ser::Formatter};
 use ureq::{
     Agent, Body,
     http::{Request, Response, StatusCode, Uri},
@@ -55,7 +55,28 @@ pub(crate) struct Answer {
 impl Answer {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
-        serde_json::from_str(&self.body).map_err(|source| Failure::NotJson { url: self.url.clone(), source })
+        serde_json::from_str(&self.body).map_err(|source| self.not_json(source))
+    }
+
+    /// The body as JSON, indented; its members stay in their order.
+    pub(crate) fn indented(&self) -> Result<String, Failure> {
+        self.transcode(serde_json::Serializer::pretty(Vec::new()))
+    }
+
+    /// The body as JSON in one line; its members stay in their order.
+    pub(crate) fn in_one_line(&self) -> Result<String, Failure> {
+        self.transcode(serde_json::Serializer::new(Vec::new()))
+    }
+
+    fn transcode<F: Formatter>(&self, mut writer: serde_json::Serializer<Vec<u8>, F>) -> Result<String, Failure> {
+        let mut reader = serde_json::Deserializer::from_str(&self.body);
+        let done = serde_transcode::transcode(&mut reader, &mut writer).and_then(|()| reader.end());
+        done.map_err(|source| self.not_json(source))?;
+        Ok(String::from_utf8_lossy(&writer.into_inner()).into_owned())
+    }
+
+    fn not_json(&self, source: serde_json::Error) -> Failure {
+        Failure::NotJson { url: self.url.clone(), source }
     }
 }
 

@@ -63,7 +63,7 @@ fn is_id(word: &str) -> bool {
 }
 
 fn show(service: &Service, path: &str) -> Result<(), Failure> {
-    println!("{:#}", service.call("GET", path, None)?.json()?);
+    println!("{}", service.call("GET", path, None)?.indented()?);
     Ok(())
 }
 
@@ -73,7 +73,7 @@ fn post(service: &Service) -> Result<(), Failure> {
     };
     let pub_date = timestamp::microseconds(Utc::now());
     let task = json!({ "title": title, "description": description, "pub_date": pub_date });
-    println!("{:#}", service.call("POST", "/tasks/post", Some(&task))?.json()?);
+    println!("{}", service.call("POST", "/tasks/post", Some(&task))?.indented()?);
     Ok(())
 }
 

@@ -78,11 +78,8 @@ impl Verb {
             Self::Delete { shape, .. } => (shape, Some("Successfully removed task!")),
         };
         let shown = self.call(service).and_then(|answer| match message {
-            Some(message) => Ok(Shown { text: message.to_owned(), json: success(&answer, message) }),
-            None => {
-                let json = answer.json()?;
-                Ok(Shown { text: format!("{json:#}"), json })
-            }
+            Some(message) => Ok(Shown { text: message.to_owned(), json: success(&answer, message).to_string() }),
+            None => Ok(Shown { text: answer.indented()?, json: answer.in_one_line()? }),
         });
         match (shown, shape.json) {
             (Ok(shown), true) => println!("{}", shown.json),
@@ -124,7 +121,7 @@ impl Verb {
 /// What came of a request, for people and for programs.
 struct Shown {
     text: String,
-    json: Value,
+    json: String,
 }
 
 fn success(answer: &Answer, message: &str) -> Value {
