@@ -9,8 +9,9 @@ use kit::{
 
 use crate::{
     activity::{self, Activity},
+    admin,
     auth::{self, Authority},
-    dialect, openapi,
+    dialect, front, openapi,
     users::{Administrator, AdministratorError},
 };
 
@@ -81,7 +82,9 @@ impl Application for Tasks {
             .configure(dialect::routes)
             .configure(auth::routes::routes)
             .configure(activity::routes::routes)
-            .configure(openapi::routes);
+            .configure(admin::routes)
+            .configure(openapi::routes)
+            .configure(front::routes);
     }
 
     fn answered(&self, answered: &Answered) {

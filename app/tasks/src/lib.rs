@@ -15,6 +15,8 @@
 //! | [`password`] | passwords, hashed and verified |
 //! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
 //! | [`activity`] | one row per request, and `/activity/` |
+//! | [`admin`] | the admin site: `/admin/` |
+//! | [`front`] | the page at `/` |
 //! | [`openapi`] | all of it described, and a page to try it out |
 //! | `testing` | with the feature of that name: the contract, to be put to a service |
 //!
@@ -34,10 +36,12 @@
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 
 pub mod activity;
+pub mod admin;
 pub mod app;
 pub mod auth;
 pub mod dialect;
 pub mod entity;
+pub mod front;
 pub mod input;
 pub mod migration;
 pub mod openapi;

@@ -149,7 +149,8 @@ pub fn username_faults(username: &str) -> Vec<String> {
     faults
 }
 
-fn taken() -> FieldErrors {
+/// What is wrong with a name that another user has.
+pub(crate) fn taken() -> FieldErrors {
     let mut errors = FieldErrors::default();
     errors.add("username", vec!["A user with that username already exists.".into()]);
     errors

@@ -1,6 +1,7 @@
 //! The migrations, oldest first. One that has been released is never edited; a change is a new one.
 
 mod create_activity;
+mod create_admin_session;
 mod create_refresh_token;
 mod create_signing_key;
 mod create_task;
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrations {
             Box::new(create_refresh_token::CreateRefreshToken),
             Box::new(create_signing_key::CreateSigningKey),
             Box::new(create_activity::CreateActivity),
+            Box::new(create_admin_session::CreateAdminSession),
         ]
     }
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod activity;
+mod admin;
 mod auth;
 mod client;
 mod contract;

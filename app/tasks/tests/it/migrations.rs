@@ -12,7 +12,8 @@ use tasks::Migrations;
 use crate::block_on;
 
 const INSTANCES: usize = 4;
-const TABLES: [&str; 5] = ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity"];
+const TABLES: [&str; 6] =
+    ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity", "tasks_admin_session"];
 
 /// Starts the migrations of four instances at the same moment, each with its own connections.
 fn migrate_at_once(database_url: &str) {

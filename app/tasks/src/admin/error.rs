@@ -1,0 +1,102 @@
+//! Why the admin site refuses something, as a page.
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{
+        StatusCode,
+        header::{ALLOW, HeaderValue},
+    },
+};
+use askama::Template;
+use kit::reply;
+use sea_orm::DbErr;
+
+use super::page;
+use crate::password::PasswordError;
+
+/// What a handler answers with.
+pub(super) type Answer = Result<HttpResponse, Failure>;
+
+/// Why there is no page.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("There is no such page, or what it was about has been deleted.")]
+    NotFound,
+    /// With the methods that there are.
+    #[error("This page cannot be asked for in that way.")]
+    Method(&'static str),
+    #[error(
+        "The form did not come from this site, or is out of date: you may have signed in or out in another window. Go back, reload the page and send the form again. Your browser must allow cookies."
+    )]
+    Forged,
+    #[error("A form is expected, in UTF-8 and of the type application/x-www-form-urlencoded.")]
+    NotAForm,
+    #[error("{0}")]
+    Database(DbErr),
+    #[error("a page cannot be rendered: {0}")]
+    Render(#[from] askama::Error),
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    #[error("the operating system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+impl From<DbErr> for Failure {
+    fn from(error: DbErr) -> Self {
+        match error {
+            // Deleted between our finding it and our changing it.
+            DbErr::RecordNotUpdated => Self::NotFound,
+            other => Self::Database(other),
+        }
+    }
+}
+
+impl ResponseError for Failure {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Forged => StatusCode::FORBIDDEN,
+            Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Database(error) if reply::is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Password(PasswordError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(_) | Self::Render(_) | Self::Random(_) | Self::Password(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let status = self.status_code();
+        if status.is_server_error() {
+            tracing::error!(error = %self, "admin");
+        }
+        let title = match status {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::FORBIDDEN => "Refused",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
+            StatusCode::INTERNAL_SERVER_ERROR => "Something is broken",
+            _ => "That does not work",
+        };
+        let detail = match status {
+            StatusCode::SERVICE_UNAVAILABLE => "Nothing was changed. Try again shortly.".to_owned(),
+            StatusCode::INTERNAL_SERVER_ERROR => "The service's log tells more.".to_owned(),
+            _ => self.to_string(),
+        };
+        let page = ErrorPage { title, detail, style: page::style_version() };
+        let mut answer = page::html(status, page.render().unwrap_or_else(|_| title.to_owned()));
+        if let Self::Method(allowed) = self {
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        answer
+    }
+}
+
+/// A page for everybody: whoever sees it may not be signed in.
+#[derive(Template)]
+#[template(path = "admin/error.html")]
+struct ErrorPage<'a> {
+    title: &'a str,
+    detail: String,
+    style: &'a str,
+}

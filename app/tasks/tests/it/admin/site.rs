@@ -1,0 +1,148 @@
+//! The site and browsers that visit it.
+
+use kit::testing::{Answer, Served, connect, exchange, sqlite_url, wait_until};
+use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Set};
+use tasks::{entity::task, timestamp, users::NewUser};
+use tempfile::TempDir;
+
+use crate::serve;
+
+pub(super) const PASSWORD: &str = "correct horse";
+
+/// The service with one user, `eva`, of the staff.
+pub(super) struct Site {
+    pub(super) service: Served,
+    url: String,
+    _directory: Option<TempDir>,
+}
+
+impl Site {
+    /// In a file of its own.
+    pub(super) fn on_sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let site = Self::on(&sqlite_url(&directory));
+        Self { _directory: Some(directory), ..site }
+    }
+
+    pub(super) fn on(url: &str) -> Self {
+        let site = Self { service: serve(url), url: url.to_owned(), _directory: None };
+        wait_until("the tables are there", || site.service.send("GET /healthz", "").status == 200);
+        site.add_user("eva", true);
+        site
+    }
+
+    /// Another instance on the same database.
+    pub(super) fn other_instance(&self) -> Self {
+        Self { service: serve(&self.url), url: self.url.clone(), _directory: None }
+    }
+
+    /// Works on the database behind the service's back.
+    pub(super) fn database<T>(&self, work: impl AsyncFnOnce(DatabaseConnection) -> T) -> T {
+        block_on(async { work(connect(&self.url).await).await })
+    }
+
+    pub(super) fn execute(&self, sql: &str) {
+        self.database(async |database| database.execute_unprepared(sql).await.unwrap());
+    }
+
+    pub(super) fn add_user(&self, name: &str, is_staff: bool) -> i64 {
+        let new = NewUser::new(name, PASSWORD, is_staff).unwrap();
+        self.database(async |database| new.create(&database).await.unwrap().id)
+    }
+
+    /// Adds tasks by title, description and publication.
+    pub(super) fn add_tasks(&self, tasks: impl IntoIterator<Item = (String, String, String)>) {
+        let rows = tasks.into_iter().map(|(title, description, moment)| task::ActiveModel {
+            title: Set(title),
+            description: Set(description),
+            pub_date: Set(timestamp::parse(&moment).unwrap()),
+            ..Default::default()
+        });
+        self.database(async |database| task::Entity::insert_many(rows).exec(&database).await.unwrap());
+    }
+
+    pub(super) fn browser(&self) -> Browser<'_> {
+        Browser { site: self, cookie: None, token: String::new() }
+    }
+
+    pub(super) fn signed_in(&self, name: &str) -> Browser<'_> {
+        let mut browser = self.browser();
+        let answer = browser.sign_in(name, PASSWORD);
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/admin/")), "{}", answer.body);
+        browser.get("/admin/");
+        browser
+    }
+}
+
+/// A browser: keeps its cookie, and the token of the last form it saw.
+#[derive(Clone)]
+pub(super) struct Browser<'a> {
+    pub(super) site: &'a Site,
+    pub(super) cookie: Option<String>,
+    pub(super) token: String,
+}
+
+impl Browser<'_> {
+    /// Asks for a page.
+    pub(super) fn get(&mut self, path: &str) -> Answer {
+        self.send("GET", path, "", "")
+    }
+
+    /// Asks for a page that must be there.
+    pub(super) fn page(&mut self, path: &str) -> String {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// Sends a form with the last token.
+    pub(super) fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.token.clone();
+        self.post_with(&token, path, fields)
+    }
+
+    /// Sends a form that must be taken, and gives the page that one is led to.
+    pub(super) fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+        let answer = self.post(path, fields);
+        assert_eq!(answer.status, 303, "{path}: {}", answer.body);
+        self.page(answer.header("location").unwrap())
+    }
+
+    pub(super) fn post_with(&mut self, token: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let fields = fields.iter().copied().chain([("csrf", token)]);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send("POST", path, "Content-Type: application/x-www-form-urlencoded\r\n", &body)
+    }
+
+    pub(super) fn sign_in(&mut self, name: &str, password: &str) -> Answer {
+        self.get("/admin/sign-in");
+        self.post("/admin/sign-in", &[("username", name), ("password", password)])
+    }
+
+    /// Sends a request with further header lines.
+    pub(super) fn send(&mut self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+        let cookie = self.cookie.as_ref().map_or_else(String::new, |cookie| format!("Cookie: {cookie}\r\n"));
+        let length = body.len();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}");
+        let answer = exchange(self.site.service.address, &format!("{head}\r\n{cookie}{headers}\r\n{body}"));
+        if let Some(set) = answer.header("set-cookie") {
+            self.cookie = set.split(';').next().map(str::to_owned);
+        }
+        if let Some((_, after)) = answer.body.split_once(r#"name="csrf" value=""#) {
+            after.split('"').next().unwrap().clone_into(&mut self.token);
+        }
+        answer
+    }
+}
+
+/// The address of the first row in a list, which is searched so that there is one.
+pub(super) fn first_row(list: &str) -> String {
+    let row = list.split("<tbody").nth(1).unwrap_or_else(|| panic!("no rows: {list}"));
+    let address = row.split(r#"<a href=""#).nth(1).unwrap().split(['"', '?']).next();
+    address.unwrap().to_owned()
+}
+
+/// Runs what waits.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
