@@ -394,8 +394,18 @@ def parameters():
     assert [parameter["Name"] for parameter in tagged] == [name] and tagged[0]["KeyId"] == "alias/aws/ssm"
     below = ssm.get_parameters_by_path(Path=f"/peer-{SUFFIX}", Recursive=True)["Parameters"]
     assert len(below) == 4 and len(ssm.get_parameters_by_path(Path=f"/peer-{SUFFIX}")["Parameters"]) == 1
-    with refused("UnsupportedParameter"):
-        ssm.put_parameter(Name=name, Value="x", Type="String", AllowedPattern="[a-z]+")
+    digits = {"Name": f"/peer-{SUFFIX}/digits", "Type": "String"}
+    with refused("InvalidAllowedPatternException"):
+        ssm.put_parameter(**digits, Value="7", AllowedPattern="(")
+    with refused("ParameterPatternMismatchException"):
+        ssm.put_parameter(**digits, Value="x", AllowedPattern=r"^\d+$")
+    ssm.put_parameter(**digits, Value="7", AllowedPattern=r"^\d+$")
+    with refused("ParameterPatternMismatchException"):
+        # A pattern holds for later values too.
+        ssm.put_parameter(**digits, Value="x", Overwrite=True)
+    described = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [f"/peer-{SUFFIX}/digits"]}])
+    assert described["Parameters"][0]["AllowedPattern"] == r"^\d+$", described
+    ssm.delete_parameter(Name=f"/peer-{SUFFIX}/digits")
     ssm.delete_parameter(Name=name)
     with refused("ParameterNotFound"):
         ssm.delete_parameter(Name=name)
