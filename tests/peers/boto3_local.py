@@ -394,8 +394,18 @@ def parameters():
     assert [parameter["Name"] for parameter in tagged] == [name] and tagged[0]["KeyId"] == "alias/aws/ssm"
     below = ssm.get_parameters_by_path(Path=f"/peer-{SUFFIX}", Recursive=True)["Parameters"]
     assert len(below) == 4 and len(ssm.get_parameters_by_path(Path=f"/peer-{SUFFIX}")["Parameters"]) == 1
-    with refused("UnsupportedParameter"):
-        ssm.put_parameter(Name=name, Value="x", Type="String", AllowedPattern="[a-z]+")
+    digits = {"Name": f"/peer-{SUFFIX}/digits", "Type": "String"}
+    with refused("InvalidAllowedPatternException"):
+        ssm.put_parameter(**digits, Value="7", AllowedPattern="(")
+    with refused("ParameterPatternMismatchException"):
+        ssm.put_parameter(**digits, Value="x", AllowedPattern=r"^\d+$")
+    ssm.put_parameter(**digits, Value="7", AllowedPattern=r"^\d+$")
+    with refused("ParameterPatternMismatchException"):
+        # A pattern holds for later values too.
+        ssm.put_parameter(**digits, Value="x", Overwrite=True)
+    described = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [f"/peer-{SUFFIX}/digits"]}])
+    assert described["Parameters"][0]["AllowedPattern"] == r"^\d+$", described
+    ssm.delete_parameter(Name=f"/peer-{SUFFIX}/digits")
     ssm.delete_parameter(Name=name)
     with refused("ParameterNotFound"):
         ssm.delete_parameter(Name=name)
@@ -516,6 +526,19 @@ def objects():
     assert [found["Key"] for found in after] == ["list/2/5", "list/top"]
     assert key in [found["Key"] for found in s3.list_objects_v2(Bucket=name)["Contents"]]
     assert len(s3.list_objects(Bucket=name, Prefix="list/")["Contents"]) == 8
+    pages = list(s3.get_paginator("list_object_versions").paginate(Bucket=name, Prefix="list/", PaginationConfig={"PageSize": 3}))
+    versions = [version for page in pages for version in page["Versions"]]
+    assert len(pages) == 3 and len(versions) == 8, pages
+    assert all(version["IsLatest"] and version["VersionId"] == "null" for version in versions), versions
+    page = s3.list_object_versions(Bucket=name, Prefix="list/", Delimiter="/")
+    assert page["CommonPrefixes"], page
+    answer = s3.delete_objects(Bucket=name, Delete={"Objects": [
+        {"Key": "list/top", "VersionId": "other"}, {"Key": "list/0/0", "VersionId": "null"}]})
+    assert [error["Code"] for error in answer["Errors"]] == ["NoSuchVersion"], answer
+    assert [(one["Key"], one["VersionId"]) for one in answer["Deleted"]] == [("list/0/0", "null")], answer
+    assert s3.head_object(Bucket=name, Key="list/top")
+    with refused("NoSuchBucket"):
+        s3.list_object_versions(Bucket=name + "-none")
 
     url = client("s3", signature_version="s3v4").generate_presigned_url("get_object", Params={"Bucket": name, "Key": key})
     with urllib.request.urlopen(url) as answer:

@@ -302,20 +302,10 @@ async fn some_objects(s3: &Client, name: &str) -> Result<Vec<ObjectIdentifier>, 
         let object = ObjectIdentifier::builder().key(key.unwrap_or_default());
         object.set_version_id(version.map(str::to_owned)).build()
     };
-    let identified: Result<Vec<_>, _> =
-        match s3.list_object_versions().bucket(name).send().await.context("ListObjectVersions") {
-            Ok(page) => {
-                let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
-                let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
-                versions.chain(markers).map(identify).collect()
-            }
-            // A store that knows no versions.
-            Err(error) if error.is(&["NotImplemented"]) => {
-                let page = s3.list_objects_v2().bucket(name).send().await.context("ListObjectsV2")?;
-                page.contents().iter().map(|object| identify((object.key(), None))).collect()
-            }
-            Err(error) => return Err(error.into()),
-        };
+    let page = s3.list_object_versions().bucket(name).send().await.context("ListObjectVersions")?;
+    let versions = page.versions().iter().map(|version| (version.key(), version.version_id()));
+    let markers = page.delete_markers().iter().map(|marker| (marker.key(), marker.version_id()));
+    let identified: Result<Vec<_>, _> = versions.chain(markers).map(identify).collect();
     identified.map_err(|error| ProviderError::refused(error.to_string()))
 }
 

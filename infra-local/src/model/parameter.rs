@@ -15,6 +15,9 @@ pub(crate) struct Parameter {
     pub(crate) tier: String,
     pub(crate) data_type: String,
     pub(crate) key_id: Option<String>,
+    /// What its values have to match.
+    #[serde(default)]
+    pub(crate) allowed_pattern: Option<String>,
     /// The last hundred versions.
     pub(crate) versions: BTreeMap<u64, ParameterVersion>,
     pub(crate) tags: Tags,

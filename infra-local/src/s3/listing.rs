@@ -161,6 +161,64 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Every object in its only version, whose id is `null`.
+    pub(super) fn list_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        self.settings(&request, &request.input.bucket)?;
+        let input = request.input;
+        let (key_marker, version_marker) = (input.key_marker.as_deref(), input.version_id_marker.as_deref());
+        if version_marker.is_some_and(|version| !version.is_empty()) && key_marker.is_none() {
+            return Err(s3_error!(InvalidArgument, "A version-id marker cannot be specified without a key marker."));
+        }
+        let query = Query {
+            prefix: input.prefix.as_deref().unwrap_or_default(),
+            delimiter: input.delimiter.as_deref().filter(|delimiter| !delimiter.is_empty()),
+            after: key_marker.filter(|marker| !marker.is_empty()),
+            limit: limit(input.max_keys)?,
+        };
+        let encode = encoder(input.encoding_type.as_ref());
+        self.objects().bucket(&input.bucket, |bucket| {
+            let listed = query.run(bucket);
+            let last = listed.entries.last().filter(|_| listed.truncated);
+            let next_key = last.map(|entry| encode(entry.name()));
+            let next_version = last.filter(|entry| matches!(entry, Entry::Object(_))).map(|_| "null".to_owned());
+            let (contents, common_prefixes) = shown(listed.entries, encode, true);
+            Ok(S3Response::new(ListObjectVersionsOutput {
+                name: Some(input.bucket.clone()),
+                prefix: Some(encode(query.prefix)),
+                delimiter: input.delimiter.as_deref().map(encode),
+                key_marker: Some(encode(key_marker.unwrap_or_default())),
+                version_id_marker: Some(version_marker.unwrap_or_default().to_owned()),
+                max_keys: Some(i32::try_from(query.limit).unwrap_or(i32::MAX)),
+                is_truncated: Some(listed.truncated),
+                next_key_marker: next_key,
+                next_version_id_marker: next_version,
+                versions: Some(contents.into_iter().map(only_version).collect()),
+                common_prefixes: Some(common_prefixes),
+                encoding_type: input.encoding_type.clone(),
+                ..Default::default()
+            }))
+        })
+    }
+}
+
+fn only_version(object: Object) -> ObjectVersion {
+    ObjectVersion {
+        key: object.key,
+        version_id: Some("null".to_owned()),
+        is_latest: Some(true),
+        e_tag: object.e_tag,
+        size: object.size,
+        last_modified: object.last_modified,
+        storage_class: Some(ObjectVersionStorageClass::from_static(ObjectVersionStorageClass::STANDARD)),
+        owner: object.owner,
+        ..Default::default()
+    }
+}
+
 fn limit(wanted: Option<i32>) -> S3Result<usize> {
     let wanted = usize::try_from(wanted.unwrap_or(1000));
     wanted

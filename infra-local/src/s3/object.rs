@@ -244,17 +244,30 @@ impl Service {
         let (mut deleted, mut errors) = (Vec::new(), Vec::new());
         for identifier in input.delete.objects {
             let condition = identifier.e_tag.map(ETagCondition::ETag);
+            let version_id = identifier.version_id;
+            // The one version of an object is called `null`.
+            if version_id.as_ref().is_some_and(|version| version != "null") {
+                errors.push(Error {
+                    key: Some(identifier.key),
+                    version_id,
+                    code: Some("NoSuchVersion".to_owned()),
+                    message: Some("The specified version does not exist.".to_owned()),
+                });
+                continue;
+            }
             match self
                 .objects()
                 .remove(&input.bucket, &identifier.key, |held| write_conditions(held, condition.as_ref(), None))
             {
                 Ok(()) if quiet => {}
-                Ok(()) => deleted.push(DeletedObject { key: Some(identifier.key), ..Default::default() }),
+                Ok(()) => {
+                    deleted.push(DeletedObject { key: Some(identifier.key), version_id, ..Default::default() });
+                }
                 Err(error) => errors.push(Error {
                     key: Some(identifier.key),
+                    version_id,
                     code: Some(error.code().as_str().to_owned()),
                     message: error.message().map(str::to_owned),
-                    ..Default::default()
                 }),
             }
         }

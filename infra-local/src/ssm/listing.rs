@@ -175,5 +175,8 @@ pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
     if let Some(key) = &parameter.key_id {
         node["KeyId"] = json!(key);
     }
+    if let Some(pattern) = &parameter.allowed_pattern {
+        node["AllowedPattern"] = json!(pattern);
+    }
     node
 }

@@ -92,6 +92,7 @@ fn public(region: &Region, name: &str) -> Option<Parameter> {
         tier: "Standard".to_owned(),
         data_type: "aws:ec2:image".to_owned(),
         key_id: None,
+        allowed_pattern: None,
         versions: [(1, ParameterVersion { value: image.id, modified: image.created })].into(),
         tags: Tags::new(),
     })

@@ -1,6 +1,7 @@
 //! Single parameters: put, get, delete.
 
 use chrono::{DateTime, Utc};
+use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -52,19 +53,13 @@ struct Put {
     tags: Vec<Tag>,
     tier: Option<String>,
     data_type: Option<String>,
-    /// Some clients send an empty one.
+    /// Some clients send an empty one for none.
     allowed_pattern: Option<String>,
 }
 
 fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Put = input(call)?;
     check_name(&request.name)?;
-    if request.allowed_pattern.is_some_and(|pattern| !pattern.is_empty()) {
-        return Err(ApiError::new(
-            "UnsupportedParameter",
-            "The local cloud does not honour the parameter AllowedPattern of PutParameter; leave it out, or use AWS",
-        ));
-    }
     let tags = read_tags(request.tags)?;
     if request.overwrite && !tags.is_empty() {
         return Err(validation(
@@ -107,10 +102,17 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         tier: String::new(),
         data_type: String::new(),
         key_id: None,
+        allowed_pattern: None,
         versions: [].into(),
         tags,
     });
     parameter.description = request.description.or(parameter.description);
+    if let Some(pattern) = request.allowed_pattern {
+        parameter.allowed_pattern = Some(pattern).filter(|pattern| !pattern.is_empty());
+    }
+    if let Some(pattern) = &parameter.allowed_pattern {
+        check_pattern(pattern, &request.value)?;
+    }
     parameter.tier.clone_from(&tier);
     parameter.data_type = data_type;
     if kind == ParameterKind::SecureString {
@@ -237,6 +239,30 @@ pub(super) fn kind_name(kind: ParameterKind) -> &'static str {
     }
 }
 
+/// A value has to match a pattern as a whole.
+fn check_pattern(pattern: &str, value: &str) -> Outcome<()> {
+    let invalid = |why: String| ApiError::new("InvalidAllowedPatternException", why);
+    if pattern.chars().count() > 1024 {
+        return Err(invalid("AllowedPattern has at most 1024 characters.".to_owned()));
+    }
+    let compiled = |pattern: &str| {
+        Regex::new(pattern).map_err(|error| {
+            invalid(format!(
+                "AllowedPattern '{pattern}' is no regular expression of the local cloud, which knows no look-around and no back-references: {error}"
+            ))
+        })
+    };
+    compiled(pattern)?;
+    let whole = compiled(&format!("^(?:{pattern})$"))?;
+    if whole.is_match(value) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "ParameterPatternMismatchException",
+        format!("Parameter value, cannot be validated against allowedPattern: {pattern}"),
+    ))
+}
+
 /// Standard parameters hold 4 KiB, advanced ones 8 KiB; an advanced one does not go back.
 fn tier(wanted: Option<&str>, known: Option<&Parameter>, value: &str) -> Outcome<String> {
     if value.is_empty() {
@@ -284,4 +310,23 @@ fn check_name(name: &str) -> Outcome<()> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_match_patterns_as_a_whole() {
+        for (pattern, value) in [(r"^\d+$", "12"), ("a|ab", "ab"), ("[a-z]{1,3}", "abc")] {
+            assert_eq!(check_pattern(pattern, value), Ok(()), "{pattern}");
+        }
+        let code = |pattern: &str, value: &str| check_pattern(pattern, value).map_err(|error| error.code);
+        for (pattern, value) in [(r"^\d+$", "x1"), ("a|b", "ab"), ("[a-z]{1,3}", "abcd"), (r"\d", "1\n")] {
+            assert_eq!(code(pattern, value), Err("ParameterPatternMismatchException".into()), "{pattern}");
+        }
+        for pattern in ["(", "a)|(b", "(?=a)", &"a".repeat(1025)] {
+            assert_eq!(code(pattern, "a"), Err("InvalidAllowedPatternException".into()), "{pattern}");
+        }
+    }
 }
