@@ -419,7 +419,10 @@ def buckets():
     s3.create_bucket(Bucket=name)  # us-east-1 says yes again
     with refused("IllegalLocationConstraintException"):
         ohio.create_bucket(Bucket=f"{name}-ohio")
-    ohio.create_bucket(Bucket=f"{name}-ohio", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
+    born_with = [{"Key": "team", "Value": "a & b"}]
+    ohio.create_bucket(
+        Bucket=f"{name}-ohio", CreateBucketConfiguration={"LocationConstraint": "us-east-2", "Tags": born_with})
+    assert ohio.get_bucket_tagging(Bucket=f"{name}-ohio")["TagSet"] == born_with
     with refused("BucketAlreadyOwnedByYou"):
         ohio.create_bucket(Bucket=f"{name}-ohio", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
     assert s3.get_bucket_location(Bucket=name)["LocationConstraint"] is None

@@ -96,3 +96,82 @@ fn read(snapshot: &[u8], lines: &[u8]) -> serde_json::Result<Cloud> {
     }
     serde_json::from_value(state)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    struct Written {
+        directory: tempfile::TempDir,
+        journal: Journal,
+        cloud: Cloud,
+    }
+
+    impl Written {
+        fn new() -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let (mut journal, found) = Journal::open(directory.path()).unwrap();
+            assert!(found.is_none());
+            let mut cloud = Cloud::default();
+            cloud.add_missing_regions();
+            journal.fold(&cloud).unwrap();
+            Self { directory, journal, cloud }
+        }
+
+        fn change(&mut self, change: impl FnOnce(&mut Cloud)) {
+            let mut next = self.cloud.clone();
+            change(&mut next);
+            self.journal.append(&Record::of(&next, &self.cloud), &next).unwrap();
+            self.cloud = next;
+        }
+
+        fn lines(&self) -> Vec<u8> {
+            std::fs::read(self.directory.path().join(JOURNAL)).unwrap()
+        }
+
+        fn read_again(&mut self) -> Cloud {
+            let (journal, found) = Journal::open(self.directory.path()).unwrap();
+            self.journal = journal;
+            found.unwrap()
+        }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_half_a_line_is_left_out() {
+        let mut written = Written::new();
+        for port in 1..=3 {
+            written.change(|cloud| cloud.port = Some(port));
+        }
+        assert_eq!(written.read_again(), written.cloud);
+        let lines = written.lines();
+        assert_eq!(lines.split_inclusive(|byte| *byte == b'\n').count(), 3);
+        for cut in 1..lines.len() / 3 {
+            std::fs::write(written.directory.path().join(JOURNAL), &lines[..lines.len() - cut]).unwrap();
+            assert_eq!(written.read_again().port, Some(2), "{cut} bytes are missing");
+        }
+        // Nothing may stand behind half a line: the whole state is written.
+        written.change(|cloud| cloud.port = Some(4));
+        assert!(written.lines().is_empty());
+        assert_eq!(written.read_again().port, Some(4));
+    }
+
+    #[test]
+    fn lines_are_folded_when_they_have_outgrown_the_snapshot() {
+        let mut written = Written::new();
+        let (mut folds, mut longest) = (0, 0);
+        for number in 0..3000 {
+            let before = written.lines().len();
+            written.change(|cloud| {
+                let region = cloud.regions.get_mut("us-east-1").unwrap();
+                region.client_tokens.insert(format!("token-{number}"), ("x".repeat(200), String::new()));
+            });
+            folds += usize::from(written.lines().len() < before);
+            longest = longest.max(written.lines().len());
+        }
+        let snapshot = std::fs::metadata(written.directory.path().join(SNAPSHOT)).unwrap().len() as usize;
+        assert!(folds > 0 && longest <= snapshot.max(LEAST_BYTES as usize), "{folds} {longest} {snapshot}");
+        assert_eq!(written.read_again(), written.cloud);
+    }
+}

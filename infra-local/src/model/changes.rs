@@ -1,5 +1,6 @@
 //! What differs between two states, as a record that makes the one out of the other.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -159,7 +160,7 @@ impl<T: PartialEq + Serialize> Entries for BTreeMap<String, T> {
     type Value = T;
 
     fn differing(&self, before: &Self, tell: impl FnMut(&str, Option<&T>)) {
-        merge(self.iter(), before.iter(), |now, before| now == before, tell);
+        merge(self.iter(), before.iter(), |_, _| false, tell);
     }
 }
 
@@ -168,30 +169,45 @@ impl<T: PartialEq + Serialize> Entries for Table<T> {
 
     fn differing(&self, before: &Self, mut tell: impl FnMut(&str, Option<&T>)) {
         if !self.is_copy_of(before) {
-            let same = |now: &Arc<T>, before: &Arc<T>| Arc::ptr_eq(now, before) || now == before;
-            merge(self.entries(), before.entries(), same, |key, value| tell(key, value.map(Arc::as_ref)));
+            merge(self.entries(), before.entries(), Arc::ptr_eq, |key, value| tell(key, value.map(Arc::as_ref)));
         }
     }
 }
 
-/// Walks through two sorted maps side by side.
-fn merge<'a, V: 'a>(
-    now: impl Iterator<Item = (&'a String, &'a V)>,
-    before: impl Iterator<Item = (&'a String, &'a V)>,
-    same: impl Fn(&V, &V) -> bool,
+/// Walks through two sorted maps side by side; the keys of values that are `shared` are the same ones.
+fn merge<'a, V: PartialEq + 'a>(
+    mut now: impl Iterator<Item = (&'a String, &'a V)>,
+    mut before: impl Iterator<Item = (&'a String, &'a V)>,
+    shared: impl Fn(&V, &V) -> bool,
     mut tell: impl FnMut(&str, Option<&V>),
 ) {
-    let mut before = before.peekable();
-    for (key, value) in now {
-        while let Some((gone, _)) = before.next_if(|(earlier, _)| *earlier < key) {
-            tell(gone, None);
+    let (mut one, mut other) = (now.next(), before.next());
+    loop {
+        let order = match (one, other) {
+            (None, None) => return,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((_, value)), Some((_, earlier))) if shared(value, earlier) => Ordering::Equal,
+            (Some((key, value)), Some((other, earlier))) => {
+                let order = key.cmp(other);
+                if order.is_eq() && value != earlier {
+                    tell(key, Some(value));
+                }
+                order
+            }
+        };
+        match (order, one, other) {
+            (Ordering::Less, Some((key, value)), _) => tell(key, Some(value)),
+            (Ordering::Greater, _, Some((gone, _))) => tell(gone, None),
+            _ => {}
         }
-        match before.next_if(|(earlier, _)| *earlier == key) {
-            Some((_, earlier)) if same(value, earlier) => {}
-            _ => tell(key, Some(value)),
+        if order.is_le() {
+            one = now.next();
+        }
+        if order.is_ge() {
+            other = before.next();
         }
     }
-    before.for_each(|(gone, _)| tell(gone, None));
 }
 
 #[cfg(test)]
