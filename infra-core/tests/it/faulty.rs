@@ -48,6 +48,8 @@ pub(crate) struct Faulty {
     pub(crate) deaf: Arc<AtomicBool>,
     /// After how many more changes the process ends, in halves: an even number is before one, an odd one after it.
     pub(crate) ends_after: Arc<AtomicU64>,
+    /// Whether the process is now and then paused before a change or after it.
+    pub(crate) pauses: Arc<AtomicBool>,
 }
 
 /// SplitMix64.
@@ -98,6 +100,7 @@ impl Faulty {
             healed: Arc::default(),
             deaf: Arc::default(),
             ends_after: Arc::new(AtomicU64::new(u64::MAX)),
+            pauses: Arc::default(),
         })
     }
 
@@ -124,8 +127,13 @@ impl Faulty {
         Fate { delay: Duration::from_millis(delay), mishap }
     }
 
-    /// Ends the process when its time has come: nothing of it ever runs again.
+    /// Pauses the process now and then, and ends it when its time has come: nothing of it ever runs again.
     async fn live_on(&self) {
+        if self.pauses.load(Ordering::Relaxed) && self.dice.lock().unwrap().below(30) == 0 {
+            let time = self.dice.lock().unwrap().below(900);
+            self.process.stop(Duration::from_secs(time));
+            self.process.running().await;
+        }
         let left = self.ends_after.load(Ordering::Relaxed);
         if left == 0 {
             self.process.stop(Duration::from_hours(100));

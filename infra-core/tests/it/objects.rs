@@ -32,6 +32,24 @@ impl Case {
         self.finish(async move { store.peek("p", "dev").await }).map(Option::unwrap)
     }
 
+    /// A session whose holder has appended `a`, then is paused for ten minutes, and believes in its lease afterwards.
+    fn paused(&mut self) -> Session {
+        let process = self.world.process(Duration::from_hours(7), true);
+        let session = self.open(&self.calm_for(&process).0).unwrap();
+        self.append(&session, "a").unwrap();
+        process.stop(Duration::from_mins(10));
+        session
+    }
+
+    /// Lets the paused holder wake up and write before it looks at its lease: it changes nothing any more.
+    fn wakes_up_too_late(&mut self, mut session: Session) {
+        let error = self.append(&session, "late").unwrap_err();
+        assert!(matches!(error, StoreError::Lost { .. }), "{error}");
+        let mut state = session.state.clone();
+        self.finish(async move { session.fold(&mut state).await }).unwrap_err();
+        assert_eq!(names(&self.peek().unwrap()), set(["a"]));
+    }
+
     fn append(&mut self, session: &Session, name: &str) -> std::result::Result<(), StoreError> {
         let (journal, entry) = (session.journal.clone(), entry(name));
         self.finish(async move { journal.append(entry).await })
@@ -156,6 +174,48 @@ fn a_lease_that_is_not_renewed_is_taken_over_and_its_holder_finds_out() {
     assert!(matches!(error, StoreError::Lost { .. }), "{error}");
     assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
     successor.journal.ensure_held().unwrap();
+}
+
+#[test]
+fn a_taker_that_fails_and_gives_the_lease_back_has_fenced_nobody_off() {
+    let mut case = Case::new();
+    let late = case.paused();
+    let whole = case.text("state.json");
+    case.damage("state.json", "{".into());
+    let (taker, ..) = case.calm();
+    let error = case.open(&taker).map(drop).unwrap_err();
+    assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+    case.damage("state.json", whole);
+    let (next, ..) = case.calm();
+    let begun = case.world.now();
+    let session = case.open(&next).unwrap();
+    assert!(case.world.since(begun) < Duration::from_secs(2), "the taker has given the lease back");
+    assert_eq!(names(&session.state), set(["a"]));
+    case.finish(session.close()).unwrap();
+    case.wakes_up_too_late(late);
+}
+
+/// Ends the taker before and after every change it makes to the objects.
+#[test]
+fn a_taker_can_end_at_any_moment() {
+    for moment in 0.. {
+        let mut case = Case::new();
+        let late = case.paused();
+        let (taker, process, objects) = case.calm();
+        objects.ends_after.store(moment, Ordering::Relaxed);
+        case.world.spawn(async move { drop(taker.open("p", "dev").await) });
+        case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(1));
+        let ended = process.is_stopped();
+        let (next, ..) = case.calm();
+        let session = case.open(&next).unwrap();
+        assert_eq!(names(&session.state), set(["a"]));
+        case.finish(session.close()).unwrap();
+        case.wakes_up_too_late(late);
+        if !ended {
+            assert!(moment > 5, "{moment}");
+            break;
+        }
+    }
 }
 
 #[test]

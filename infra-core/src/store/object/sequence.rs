@@ -1,9 +1,15 @@
 //! The journal as a sequence of objects, each put only where none is, and the snapshot they fold into.
 //!
 //! Whoever takes the lease puts a fence into the sequence, where the next object of the holder before would go: a
-//! holder that wakes up late collides with it, whatever the clocks say. For that the fence must outlive its folding, if
-//! the holder before did not give the lease back; every other object goes once a snapshot includes it. Then the taker
-//! puts the snapshot anew, so that a late fold collides as well.
+//! holder that wakes up late collides with it, whatever the clocks say. Then the taker puts the snapshot anew, so that a
+//! late fold collides as well; with that it has taken the stack over.
+//!
+//! A fence must outlive its folding as long as somebody may collide with it; every other object goes once a snapshot
+//! includes it. Nobody can, where the holder before had taken the stack over and then gave the lease back: its snapshot
+//! names the older fences that still count. But a taker may also fail or die halfway. That it gave the lease back says
+//! nothing then, for whoever came before it may not be fenced off, or be so by a fence that no snapshot names. Hence
+//! [`Stack::begin`] keeps its own fence unless the snapshot is of the very holder who gave the lease back, and all
+//! fences that it finds behind the snapshot.
 
 use super::{
     client::{Found, Objects, Put},
@@ -92,6 +98,8 @@ pub(super) struct Reading {
     version: Option<UpdateVersion>,
     /// The first place in the sequence where nothing is.
     next: u64,
+    /// The fences behind the snapshot, of takers who did not come to put theirs.
+    fences: Vec<u64>,
     /// The newest epoch that has left its mark.
     pub(super) epoch: u64,
 }
@@ -161,7 +169,8 @@ impl Stack {
 
     async fn snapshot(&self) -> Result<Reading, StoreError> {
         let Some(found) = self.objects.get(SNAPSHOT).await? else {
-            return Ok(Reading { state: None, position: Position::default(), version: None, next: 1, epoch: 0 });
+            let position = Position::default();
+            return Ok(Reading { state: None, position, version: None, next: 1, fences: Vec::new(), epoch: 0 });
         };
         let previous = self.objects.version(PREVIOUS).await?.is_some();
         let source = self.source(SNAPSHOT, previous);
@@ -170,7 +179,7 @@ impl Stack {
             source.broken(1, format!("it does not tell where its journal begins: {}", snapshot::message(&error)))
         })?;
         let (next, epoch) = (position.included + 1, position.epoch);
-        Ok(Reading { state: Some(state), position, version: Some(found.version), next, epoch })
+        Ok(Reading { state: Some(state), position, version: Some(found.version), next, fences: Vec::new(), epoch })
     }
 
     /// Applies the next object of the sequence.
@@ -195,29 +204,31 @@ impl Stack {
             None if lines.is_empty() => {}
             None => return Err(source.broken(2, format!("there is no {SNAPSHOT} that it could follow on"))),
         }
+        if header.fence.is_some() {
+            reading.fences.push(reading.next);
+        }
         reading.epoch = reading.epoch.max(header.epoch);
         reading.next += 1;
         Ok(())
     }
 
-    /// Takes the stack over: fence, then claim. `lease` is renewed meanwhile; it is `orderly` when the holder before
-    /// gave it back.
+    /// Takes the stack over: fence, then claim. `lease` is renewed meanwhile; it is `orderly` when the one before gave
+    /// it back.
     pub(super) async fn begin(&self, lease: &Kept, orderly: bool) -> Result<Begun, StoreError> {
-        let mut fences = Vec::new();
         for _ in 0..ATTEMPTS {
             let mut reading = self.read().await?;
             refuse_newer(lease, reading.epoch)?;
             let Some(fence) = self.fence(lease, &mut reading).await? else {
                 continue;
             };
-            if !orderly {
-                fences.push(fence);
-            }
+            // Who gave the lease back without a snapshot of its own had not fenced off whoever was before.
+            let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
+            let own = (!superfluous).then_some(fence);
             let state = match reading.state {
                 Some(state) => state,
                 None => State::new(&self.program, &self.name, new_seed()?),
             };
-            let kept = [reading.position.fences, fences.clone()].concat();
+            let kept: Vec<u64> = reading.position.fences.into_iter().chain(reading.fences).chain(own).collect();
             let newest = kept[kept.len().saturating_sub(FENCES)..].to_vec();
             let mut position = Position { epoch: lease.epoch, included: fence, fences: newest, nonce: String::new() };
             let mode = reading.version.map_or(PutMode::Create, PutMode::Update);
