@@ -11,12 +11,12 @@
 //! - `MetricAlarm`: moto reads CloudWatch's older protocols, Query and JSON, and the SDK speaks CBOR
 
 use infra_aws::{
-    self as aws, Action, AlarmMetric, AutoScalingGroup, AutoScalingGroupName, AvailabilityZones, Bucket, BucketObject,
-    CallerIdentity, Certificate, CloudResource, Condition, DbCluster, DbClusterParameterGroup, DbInstance,
-    DbParameterGroup, DbSubnetGroup, DefaultVpc, ElasticIp, ExistingVpc, Image, Instance, InstanceId, InstanceProfile,
-    InternetGateway, KeyPair, LaunchTemplate, LifecycleHook, Listener, ListenerRule, LoadBalancer, LogGroup,
-    MetricAlarm, NatGateway, Parameter, Region, Role, RolePolicy, Route, RouteTable, Rule, ScalingPolicy,
-    ScheduledAction, SecurityGroup, SecurityGroupId, SecurityGroupRule, Subnet, SubnetId, TargetGroup,
+    self as aws, Action, AlarmMetric, AutoScalingGroup, AutoScalingGroupName, AvailabilityZones, BakedImage, Bucket,
+    BucketObject, CallerIdentity, Certificate, CloudResource, Condition, DbCluster, DbClusterParameterGroup,
+    DbInstance, DbParameterGroup, DbSubnetGroup, DefaultVpc, ElasticIp, ExistingVpc, Image, Instance, InstanceId,
+    InstanceProfile, InternetGateway, KeyPair, LaunchTemplate, LifecycleHook, Listener, ListenerRule, LoadBalancer,
+    LogGroup, Machine, MetricAlarm, NatGateway, Parameter, Region, Role, RolePolicy, Route, RouteTable, Rule,
+    ScalingPolicy, ScheduledAction, SecurityGroup, SecurityGroupId, SecurityGroupRule, Subnet, SubnetId, TargetGroup,
     TargetGroupAttachment, Vpc, VpcId, VpcPeering,
 };
 use infra_cli::program;
@@ -99,6 +99,9 @@ fn hosts(region: &Region, network: &Network) -> (Output<InstanceId>, Output<Auto
             ..Instance::new("t3.micro")
         },
     );
+    let machine = Machine::debian().file("/etc/motd", "one of each kind", "0644");
+    let image = BakedImage { subnet: Some(network.subnets.index(0)), ..BakedImage::new("t3.micro", machine) };
+    region.add("image", image);
     let template = LaunchTemplate { security_groups: vec![network.access.clone()], ..LaunchTemplate::new("t3.micro") };
     let template = region.add("template", template);
     let group =

@@ -8,7 +8,7 @@
 //! | `listenerPort` | 80 on AWS, 8080 on the local cloud | where the balancer listens |
 //! | `applicationPort` | 8080 | where the application listens |
 //! | `logLevel` | `info` | how much the application logs |
-//! | `auth` | `off` | which requests to tasks need a signed-in user: `off`, `writes` or `all` |
+//! | `auth` | `writes` on AWS, `off` on the local cloud | whom the application asks to sign in: nobody (`off`), writers or `all` |
 //! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
 //! | `sshFrom` | nobody | the addresses that may log in to the hosts, such as `203.0.113.7/32` |
 //! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
@@ -74,11 +74,17 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         },
     );
 
+    // Whoever reaches this machine may write here; on the internet only users do.
+    let default_auth = if stack.target().is_local() { "off" } else { "writes" };
+    let admin_password = stack.add("admin-password", Password::of_length(24));
+
     // The application: what a host runs, an image that holds it, and how to launch one.
     let tasks = Machine::debian().service(
         Service::cargo_bin("tasks")
             .env("DATABASE_URL", database.url)
-            .env("AUTH", config.get_or("auth", "off")?)
+            .env("AUTH", config.get_or("auth", default_auth)?)
+            .env("ADMIN_USERNAME", "admin")
+            .env("ADMIN_PASSWORD", admin_password.value.clone())
             .env("RUST_LOG", config.get_or("logLevel", "info")?)
             .listen(application_port)
             .health("/healthz"),
@@ -118,6 +124,8 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     stack.export("url", url.clone());
     stack.export("curl", output_format!("curl {}/tasks/", url));
     stack.export("client", output_format!("cargo run --quiet --bin client -- GET --url {}", url));
+    stack.export("admin", output_format!("{}/admin/", url));
+    stack.export("admin_password", admin_password.value);
     stack.export("database_endpoint", database.endpoint);
     stack.export("database_private_key", database_key.private_key);
     stack.export("application_private_key", application_key.private_key);

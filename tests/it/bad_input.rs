@@ -144,7 +144,7 @@ fn an_application_that_never_becomes_healthy_shows_its_log() {
     let output = place.stack(["up"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("Usage: tasks <VERB>"), "the log is missing in: {text}");
+    assert!(text.contains("Usage: tasks [OPTIONS] <COMMAND>"), "the log is missing in: {text}");
     // The right program mends it.
     place.run(&["up"]).expect(0);
     place.run(&["destroy"]).expect(0);

@@ -33,8 +33,10 @@ fn the_plans_of_a_stack() {
       + KeyPair application-key  us-east-1
       + SecurityGroup balancer-access  us-east-1
       + SecurityGroup application-access  us-east-1
+      + Password admin-password
       + Bucket artifacts-us-east-1  us-east-1
       + BucketObject artifact-tasks-us-east-1  us-east-1
+      + Parameter application-image/tasks-admin-password  us-east-1
       + Parameter application-image/tasks-database-url  us-east-1
       + Role application-image/role  us-east-1
       + InstanceProfile application-image/profile  us-east-1
@@ -46,9 +48,11 @@ fn the_plans_of_a_stack() {
       + AutoScalingGroup group  us-east-1
       + ScalingPolicy scale-on-cpu  us-east-1
 
-    32 to create
+    34 to create
 
     Outputs
+      admin                    (known after apply)
+      admin_password           (known after apply)
       application_private_key  (known after apply)
       client                   (known after apply)
       curl                     (known after apply)
@@ -60,9 +64,11 @@ fn the_plans_of_a_stack() {
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
 
-    32 unchanged
+    34 unchanged
 
     Outputs
+      admin                    http://127.x.x.x:8080/admin/
+      admin_password           [secret]
       application_private_key  [secret]
       client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8080
       curl                     curl http://127.x.x.x:8080/tasks/
@@ -78,9 +84,11 @@ fn the_plans_of_a_stack() {
       ~ Listener listener  us-east-1
           ~ port: 8080 => 8088
 
-    30 unchanged, 2 to update
+    32 unchanged, 2 to update
 
     Outputs
+      admin                    http://127.x.x.x:8088/admin/
+      admin_password           [secret]
       application_private_key  [secret]
       client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8088
       curl                     curl http://127.x.x.x:8088/tasks/
@@ -106,9 +114,11 @@ fn the_plans_of_a_stack() {
           ~ targets[0]: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
           ~ template.version: 1 => (known after apply)
 
-    26 unchanged, 4 to update, 2 to replace
+    28 unchanged, 4 to update, 2 to replace
 
     Outputs
+      admin                    http://127.x.x.x:8080/admin/
+      admin_password           [secret]
       application_private_key  [secret]
       client                   cargo run --quiet --bin client -- GET --url http://127.x.x.x:8080
       curl                     curl http://127.x.x.x:8080/tasks/
