@@ -93,14 +93,8 @@ impl Network {
     /// Declares the routes.
     pub fn declare(self) -> NetworkOutputs {
         let table = RouteTable::of(&self.vpc.id);
-        let table = self.parts.add(
-            "routes",
-            RouteTable {
-                routes: self.routes,
-                subnets: self.subnets.iter().map(|subnet| subnet.clone().into()).collect(),
-                ..table
-            },
-        );
+        let table =
+            self.parts.add("routes", RouteTable { routes: self.routes, subnets: self.subnets.clone(), ..table });
         NetworkOutputs {
             region: self.region.with(Options::new().depends_on(&table.id)),
             vpc_id: self.vpc.id,
@@ -128,7 +122,7 @@ mod tests {
                 Ok(())
             });
         let graph = declared.graph.unwrap();
-        let order: Vec<_> = graph.in_order().map(|node| node.urn.short().to_string()).collect();
+        let order: Vec<_> = graph.in_order().map(|node| node.urn.short()).collect();
         let place = |name: &str| order.iter().position(|other| other == name).unwrap_or_else(|| panic!("{order:?}"));
         assert!(place("Vpc late") > place("RouteTable here/routes"));
         assert!(place("RouteTable there/routes") > place("VpcPeering here/peering-us-east-2-there"));

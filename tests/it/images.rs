@@ -43,7 +43,7 @@ impl World {
     async fn living(&self) -> Vec<(String, String)> {
         let ec2 = self.aws.ec2("us-east-1").await;
         let answer = ec2.describe_instances().send().await.unwrap();
-        let all = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        let all = answer.reservations().iter().flat_map(|reservation| reservation.instances().iter());
         let living = all.filter(|one| one.state().unwrap().name().unwrap().as_str() != "terminated");
         living.map(|one| (one.instance_id().unwrap().to_owned(), one.image_id().unwrap().to_owned())).collect()
     }
