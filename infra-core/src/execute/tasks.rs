@@ -56,6 +56,8 @@ enum Users {
 }
 
 /// The tasks of a plan and who waits for whom.
+///
+/// Behind its tasks it has points, one for each: that it is done, and so is everything that uses what it is about.
 #[derive(Debug, Default)]
 pub(super) struct TaskGraph {
     pub(super) tasks: Vec<Task>,
@@ -97,7 +99,12 @@ impl TaskGraph {
                 }
             }
         }
-        let stuck = all.wait(all.edges(state, graph, &applies, &removes, Users::All));
+        let edges = all.edges(state, graph, &applies, &removes, Users::All);
+        let patient = [edges.clone(), all.order_replaced(graph, &applies, &removes)].concat();
+        if all.wait(patient).is_empty() {
+            return Ok(all);
+        }
+        let stuck = all.wait(edges);
         if stuck.is_empty() {
             return Ok(all);
         }
@@ -149,8 +156,9 @@ impl TaskGraph {
 
     /// Lets tasks wait for each other; the answer is those that can never begin.
     fn wait(&mut self, edges: Vec<(usize, usize)>) -> Vec<usize> {
-        self.waiting.fill(0);
-        self.followers.iter_mut().for_each(Vec::clear);
+        let points = 2 * self.tasks.len();
+        self.waiting = vec![0; points];
+        self.followers = vec![Vec::new(); points];
         for (before, after) in edges {
             self.followers[before].push(after);
             self.waiting[after] += 1;
@@ -165,14 +173,18 @@ impl TaskGraph {
 
     /// Marks a task as done and returns those that waited for it alone.
     pub(super) fn complete(&mut self, at: usize) -> Vec<usize> {
-        let followers = self.followers[at].clone();
-        followers
-            .into_iter()
-            .filter(|&after| {
+        let mut ready = Vec::new();
+        let mut done = vec![at];
+        while let Some(at) = done.pop() {
+            for after in std::mem::take(&mut self.followers[at]) {
                 self.waiting[after] -= 1;
-                self.waiting[after] == 0
-            })
-            .collect()
+                if self.waiting[after] == 0 {
+                    let next = if after < self.tasks.len() { &mut ready } else { &mut done };
+                    next.push(after);
+                }
+            }
+        }
+        ready
     }
 
     /// Marks a task as begun.
@@ -187,8 +199,6 @@ impl TaskGraph {
 
     fn push(&mut self, task: Task) -> usize {
         self.tasks.push(task);
-        self.waiting.push(0);
-        self.followers.push(Vec::new());
         self.begun.push(false);
         self.tasks.len() - 1
     }
@@ -215,6 +225,33 @@ impl TaskGraph {
                 }
             }
         }
+    }
+
+    /// What was replaced goes once everything that uses it, and what uses that, has come to terms with the new one: when
+    /// one of them fails, the old one is still there to go back to.
+    fn order_replaced(
+        &self,
+        graph: &ResourceGraph,
+        applies: &HashMap<&Urn, usize>,
+        removes: &BTreeMap<&Urn, Vec<usize>>,
+    ) -> Vec<(usize, usize)> {
+        let point = |task: usize| self.tasks.len() + task;
+        let mut edges = Vec::new();
+        for (&urn, &at) in applies.iter().filter(|(urn, _)| !graph.node(urn).is_some_and(Node::deletes_before_replace))
+        {
+            let old = removes.get(urn).into_iter().flatten();
+            let last = old.filter(|&&old| !matches!(self.tasks[old], Task::Remove { goes_first: true, .. }));
+            edges.extend(last.map(|&old| (point(at), old)));
+        }
+        if edges.is_empty() {
+            return edges;
+        }
+        for (&urn, &at) in applies {
+            edges.push((at, point(at)));
+            let used = graph.dependencies(urn).into_iter().filter_map(|used| applies.get(used));
+            edges.extend(used.map(|&used| (point(at), point(used))));
+        }
+        edges
     }
 
     /// What goes waits until nobody uses it any more.

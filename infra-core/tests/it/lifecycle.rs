@@ -1,7 +1,7 @@
 //! The life of a stack, on a cloud in memory: every plan is a snapshot, every preview leaves the state as it was.
 
 use crate::common::{Lifecycle, Port, Program, Thing, placed, sized, using};
-use infra_core::{Config, Output, ProgramError, Result, Stack, random::Password, state::Verb, testing::Fault};
+use infra_core::{Config, Options, Output, ProgramError, Result, Stack, random::Password, state::Verb, testing::Fault};
 use insta::assert_snapshot;
 
 fn network(stack: &Stack, _: &Config) -> Result {
@@ -90,6 +90,35 @@ async fn a_replacement_comes_before_its_users_and_goes_after_them() {
     assert_snapshot!(life.done(&program("b")).await, @r"
     replace net
     update host
+    delete net
+    ");
+}
+
+/// A group that cannot go over to a new image goes back to the old one.
+#[tokio::test]
+async fn what_was_replaced_stays_until_those_behind_its_users_are_done_too() {
+    let life = Lifecycle::new();
+    let program = |place: &'static str, size: u32| {
+        move |stack: &Stack, _: &Config| -> Result {
+            let net = stack.add("net", placed(place));
+            let host = stack.add("host", using(&net.id));
+            stack.with(Options::new().depends_on(&host.id)).add("tower", sized(size));
+            Ok(())
+        }
+    };
+    life.done(&program("a", 1)).await;
+    life.cloud.faults(|request| (request.urn.name() == "tower").then_some(Fault::Before));
+    life.log.lock().unwrap().clear();
+    life.up(&program("b", 2)).await.unwrap();
+    assert_snapshot!(life.log(), @"
+    replace net
+    update host
+    update tower failed: injected: refused
+    delete net skipped
+    ");
+    life.cloud.heal();
+    assert_snapshot!(life.done(&program("b", 2)).await, @"
+    update tower
     delete net
     ");
 }
