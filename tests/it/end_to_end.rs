@@ -97,7 +97,7 @@ fn the_client_works(url: &str) {
 fn outputs_keep_their_secrets(place: &Place) {
     let all = place.run(&["output"]);
     all.expect(0);
-    assert_eq!(all.out.matches("[secret]").count(), 2, "{}", all.out);
+    assert_eq!(all.out.matches("[secret]").count(), 3, "{}", all.out);
     place.run(&["output", "application_private_key"]).expect(1);
     let file = place.path().join("key");
     place.run(&["output", "application_private_key", "--key-file", file.to_str().unwrap()]).expect(0);
