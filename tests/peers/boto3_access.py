@@ -9,19 +9,16 @@ import datetime
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import urllib.error
 import urllib.request
-import uuid
 from contextlib import contextmanager
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
+from common import ENDPOINT, SUFFIX, refused
+
 ACCOUNT = "000000000000"
 ONCE = Config(retries={"total_max_attempts": 1}, signature_version="v4")
 ONCE_S3 = Config(retries={"total_max_attempts": 1}, signature_version="s3v4")
@@ -37,17 +34,6 @@ def client(service, endpoint=ENDPOINT, key="test", secret="test", token=None, re
         aws_session_token=token,
         config=ONCE_S3 if service == "s3" else ONCE,
     )
-
-
-@contextmanager
-def refused(code, contains=""):
-    try:
-        yield
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        assert contains in error.response["Error"]["Message"], error
-        return
-    raise AssertionError(f"{code} was expected")
 
 
 def policy(*statements):

@@ -13,53 +13,16 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
-import time
-import uuid
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
-
-
-def client(service):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
-        aws_secret_access_key="test", config=Config(retries={"max_attempts": 0}))
-
+from common import SUFFIX, client, eventually, refused
 
 ec2, elb, acm = client("ec2"), client("elbv2"), client("acm")
-
-
-@contextmanager
-def refused(code, words=""):
-    """The block must fail with this error code, and say these words."""
-    try:
-        yield
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, f"expected {code}, got {error}"
-        assert words in str(error), f"expected {words!r} in {error}"
-    else:
-        raise AssertionError(f"expected {code}, but it succeeded")
-
-
-def eventually(what, look, seconds=60):
-    """Asks again until the answer is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = look()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
-        time.sleep(0.05)
 
 
 class Handler(BaseHTTPRequestHandler):

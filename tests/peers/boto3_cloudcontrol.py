@@ -7,39 +7,15 @@ Everything it makes has a random suffix and is deleted again.
 """
 
 import json
-import sys
 import uuid
-from contextlib import contextmanager
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
-REGION = "us-east-1"
+from common import SUFFIX, client, refused
+
 GROUP = "AWS::Logs::LogGroup"
 
-
-def client(service):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}))
-
-
 control, logs, ec2, iam = client("cloudcontrol"), client("logs"), client("ec2"), client("iam")
-
-
-@contextmanager
-def refused(code, words=""):
-    """The block must fail with this error code, and say these words."""
-    try:
-        yield
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, f"expected {code}, got {error}"
-        assert words in str(error), f"expected {words!r} in {error}"
-    else:
-        raise AssertionError(f"expected {code}, but it succeeded")
 
 
 def done(answer):

@@ -13,52 +13,17 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
-import time
 import urllib.request
-import uuid
-from contextlib import contextmanager
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
+from common import ENDPOINT, SUFFIX, client, eventually, refused
+
 REGION = "us-east-1"
 PASSWORD = "first-password"
 PSQL = max(glob.glob("/usr/lib/postgresql/*/bin/psql"), default=shutil.which("psql"))
 
-
-def client(service):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}))
-
-
 ec2, rds = client("ec2"), client("rds")
-
-
-@contextmanager
-def refused(code, words=""):
-    """The block must fail with this error code, and say these words."""
-    try:
-        yield
-    except ClientError as error:
-        found = error.response["Error"]
-        assert found["Code"] == code and words in found["Message"], found
-    else:
-        raise AssertionError(f"{code} was expected")
-
-
-def eventually(what, ask, seconds=60):
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = ask()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"gave up waiting until {what}"
-        time.sleep(0.05)
 
 
 def name(text):

@@ -16,48 +16,14 @@ import socket
 import sys
 import time
 import urllib.request
-import uuid
 import zlib
-from contextlib import contextmanager
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from common import ENDPOINT, SUFFIX, client, eventually, refused
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
 TRUST = json.dumps({
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 })
-
-
-def client(service, region="us-east-1", **config):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=region, aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}, **config))
-
-
-@contextmanager
-def refused(code):
-    """The block must fail with this error code."""
-    try:
-        yield
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, f"expected {code}, got {error}"
-    else:
-        raise AssertionError(f"expected {code}, but it succeeded")
-
-
-def eventually(look, seconds=30):
-    """Asks again until the answer is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = look()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
-        time.sleep(0.05)
 
 
 def network():
@@ -253,7 +219,7 @@ def instances():
     with refused("IdempotentParameterMismatch"):
         ec2.run_instances(**dict(launch, MaxCount=1))
 
-    eventually(lambda: all(state(ec2, identifier) == "running" for identifier in identifiers))
+    eventually("both run", lambda: all(state(ec2, identifier) == "running" for identifier in identifiers))
     found = ec2.describe_instances(Filters=[
         {"Name": "tag:peer", "Values": [SUFFIX]}, {"Name": "instance-state-name", "Values": ["running"]},
         {"Name": "client-token", "Values": [f"token-{SUFFIX}"]}])["Reservations"]
@@ -277,10 +243,10 @@ def instances():
     with refused("IncorrectInstanceState"):
         ec2.modify_instance_attribute(InstanceId=identifiers[0], InstanceType={"Value": "t3.small"})
     assert ec2.stop_instances(InstanceIds=identifiers[:1])["StoppingInstances"][0]["CurrentState"]["Name"] == "stopping"
-    eventually(lambda: state(ec2, identifiers[0]) == "stopped")
+    eventually("the first is stopped", lambda: state(ec2, identifiers[0]) == "stopped")
     ec2.modify_instance_attribute(InstanceId=identifiers[0], InstanceType={"Value": "t3.small"})
     assert ec2.start_instances(InstanceIds=identifiers[:1])["StartingInstances"][0]["CurrentState"]["Name"] == "pending"
-    eventually(lambda: state(ec2, identifiers[0]) == "running")
+    eventually("the first runs again", lambda: state(ec2, identifiers[0]) == "running")
     ec2.reboot_instances(InstanceIds=identifiers[:1])
     with refused("InvalidInstanceID.NotFound"):
         ec2.describe_instances(InstanceIds=["i-00000000000000000"])
@@ -289,7 +255,7 @@ def instances():
 
     ended = ec2.terminate_instances(InstanceIds=identifiers)["TerminatingInstances"]
     assert {change["CurrentState"]["Name"] for change in ended} == {"shutting-down"}
-    eventually(lambda: all(state(ec2, identifier) == "terminated" for identifier in identifiers))
+    eventually("both are terminated", lambda: all(state(ec2, identifier) == "terminated" for identifier in identifiers))
     ec2.terminate_instances(InstanceIds=identifiers)
     ec2.delete_launch_template(LaunchTemplateId=template["LaunchTemplateId"])
 
@@ -635,7 +601,7 @@ def machines():
         {"path": "/etc/infra/machine.json", "permissions": "0644", "content": json.dumps(document)}]})
     made = ec2.run_instances(ImageId=image(ec2), InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=user_data)
     identifier, address = made["Instances"][0]["InstanceId"], made["Instances"][0]["PrivateIpAddress"]
-    eventually(lambda: state(ec2, identifier) == "running")
+    eventually("the instance runs", lambda: state(ec2, identifier) == "running")
 
     def ask(path="/"):
         try:
@@ -644,7 +610,7 @@ def machines():
         except OSError:
             return None
 
-    environment = dict(line.split("=", 1) for line in eventually(ask).split("\n"))
+    environment = dict(line.split("=", 1) for line in eventually("the service answers", ask).split("\n"))
     assert environment["SECRET"] == "hush" and environment["COLOUR"] == "green" and environment["AWS_REGION"] == "us-east-1"
     assert environment["LISTEN"] == f"{address}:8080"
     assert environment["AWS_ENDPOINT_URL"] == ENDPOINT
@@ -662,19 +628,19 @@ def machines():
     before = service()
     assert before["state"] == "running" and before["name"] == "web" and before["port"] == 8080
     ask("/die")
-    eventually(lambda: service()["restarts"] == 1 and ask())
+    eventually("the service is started again", lambda: service()["restarts"] == 1 and ask())
     assert service()["pid"] != before["pid"]
     console = ec2.get_console_output(InstanceId=identifier)["Output"]
     assert "listening on" in console and "hush" not in console, console
     ec2.reboot_instances(InstanceIds=[identifier])
-    eventually(lambda: service()["pid"] not in (None, before["pid"]) and ask())
+    eventually("the service outlives the reboot", lambda: service()["pid"] not in (None, before["pid"]) and ask())
     ec2.stop_instances(InstanceIds=[identifier])
-    eventually(lambda: state(ec2, identifier) == "stopped")
+    eventually("the instance is stopped", lambda: state(ec2, identifier) == "stopped")
     assert ask() is None
     ec2.start_instances(InstanceIds=[identifier])
-    eventually(ask)
+    eventually("the service answers again", ask)
     ec2.terminate_instances(InstanceIds=[identifier])
-    eventually(lambda: state(ec2, identifier) == "terminated")
+    eventually("the instance is terminated", lambda: state(ec2, identifier) == "terminated")
     assert ask() is None
     database(ec2, secret)
     ssm.delete_parameter(Name=secret)
@@ -699,10 +665,10 @@ def database(ec2, secret):
         except OSError:
             return False
 
-    eventually(accepts, 90)
-    eventually(lambda: state(ec2, identifier) == "running")
+    eventually("the database accepts connections", accepts, 90)
+    eventually("the instance runs", lambda: state(ec2, identifier) == "running")
     ec2.terminate_instances(InstanceIds=[identifier])
-    eventually(lambda: state(ec2, identifier) == "terminated")
+    eventually("the instance is terminated", lambda: state(ec2, identifier) == "terminated")
     assert not accepts()
 
 

@@ -10,52 +10,14 @@ us-east-1 and one in us-east-2), and any number of times.
 import hashlib
 import json
 import socket
-import sys
 import time
 import urllib.request
-import uuid
 from contextlib import contextmanager
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
-
-
-def client(service, region="us-east-1"):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=region, aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}))
-
+from common import SUFFIX, client, eventually, refused
 
 EC2 = client("ec2")
 OHIO = client("ec2", "us-east-2")
-
-
-@contextmanager
-def refused(code, *words):
-    """The block must fail with this error code, and a message that has these words."""
-    try:
-        yield
-    except ClientError as error:
-        told = error.response["Error"]
-        assert told["Code"] == code, f"expected {code}, got {error}"
-        assert all(word in told["Message"] for word in words), f"expected {words} in {told['Message']}"
-    else:
-        raise AssertionError(f"expected {code}, but it succeeded")
-
-
-def eventually(look, seconds=30):
-    """Asks again until the answer is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = look()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"still {answer!r} after {seconds} s"
-        time.sleep(0.05)
 
 
 def tagged(kind):
@@ -364,14 +326,14 @@ def nat_gateways():
     subnet = EC2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
     allocation = EC2.allocate_address()["AllocationId"]
     failing = EC2.create_nat_gateway(SubnetId=subnet, AllocationId=allocation)["NatGateway"]["NatGatewayId"]
-    failed = eventually(lambda: nat(failing)["State"] == "failed" and nat(failing))
+    failed = eventually("the NAT gateway has failed", lambda: nat(failing)["State"] == "failed" and nat(failing))
     assert failed["FailureCode"] == "Gateway.NotAttached" and vpc in failed["FailureMessage"]
     EC2.release_address(AllocationId=allocation)
     private = EC2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")["NatGateway"]["NatGatewayId"]
-    eventually(lambda: nat(private)["State"] == "available")
+    eventually("the private NAT gateway is available", lambda: nat(private)["State"] == "available")
     assert nat(private)["ConnectivityType"] == "private" and "PublicIp" not in nat(private)["NatGatewayAddresses"][0]
     EC2.delete_nat_gateway(NatGatewayId=private)
-    eventually(lambda: nat(private)["State"] == "deleted")
+    eventually("the private NAT gateway is deleted", lambda: nat(private)["State"] == "deleted")
     EC2.delete_subnet(SubnetId=subnet)
     EC2.delete_vpc(VpcId=vpc)
 
@@ -427,24 +389,24 @@ def instances_and_addresses():
         public = EC2.run_instances(SubnetId=net["public"], **launch)["Instances"][0]["InstanceId"]
         private = EC2.run_instances(SubnetId=net["private"], **launch)["Instances"][0]["InstanceId"]
         running = [{"Name": "vpc-id", "Values": [net["vpc"]]}, {"Name": "instance-state-name", "Values": ["running"]}]
-        eventually(lambda: len(EC2.describe_instances(Filters=running)["Reservations"]) == 2)
+        eventually("both instances run", lambda: len(EC2.describe_instances(Filters=running)["Reservations"]) == 2)
         assert shown(public)["PublicIpAddress"] == shown(public)["PrivateIpAddress"]
         assert "PublicIpAddress" not in shown(private) and "Association" not in shown(private)["NetworkInterfaces"][0]
         assert shown(public)["PublicDnsName"] == "", "the VPC gives no names"
-        assert says_hello(shown(public)["PublicIpAddress"]) or eventually(lambda: says_hello(shown(public)["PublicIpAddress"]))
+        assert says_hello(shown(public)["PublicIpAddress"]) or eventually("the public instance answers", lambda: says_hello(shown(public)["PublicIpAddress"]))
 
         # The private one cannot fetch its program before there is a way out.
         def console():
             return EC2.get_console_output(InstanceId=private)["Output"]
-        eventually(lambda: "has no way to the internet" in console())
+        eventually("the private instance says what it lacks", lambda: "has no way to the internet" in console())
         assert not says_hello(shown(private)["PrivateIpAddress"])
         allocation = EC2.allocate_address()["AllocationId"]
         gateway = EC2.create_nat_gateway(SubnetId=net["public"], AllocationId=allocation)["NatGateway"]["NatGatewayId"]
-        eventually(lambda: nat(gateway)["State"] == "available")
+        eventually("the NAT gateway is available", lambda: nat(gateway)["State"] == "available")
         main = EC2.describe_route_tables(Filters=by(vpc_id=net["vpc"]) + [{"Name": "association.main", "Values": ["true"]}])
         main = main["RouteTables"][0]["RouteTableId"]
         EC2.create_route(RouteTableId=main, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
-        eventually(lambda: says_hello(shown(private)["PrivateIpAddress"]), 60)
+        eventually("the private instance answers", lambda: says_hello(shown(private)["PrivateIpAddress"]))
 
         # An elastic address is the public one of its instance, and leads there as far as the group lets the world in.
         elastic = EC2.allocate_address(TagSpecifications=tagged("elastic-ip"))
@@ -462,9 +424,9 @@ def instances_and_addresses():
         assert attributes == [{"PublicIp": ip, "AllocationId": identifier}]
         assert not says_hello(ip)
         EC2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=8080, ToPort=8080, CidrIp="0.0.0.0/0")
-        eventually(lambda: says_hello(ip))
+        eventually("the address answers", lambda: says_hello(ip))
         EC2.delete_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0")
-        eventually(lambda: not says_hello(ip))
+        eventually("nothing answers without a route", lambda: not says_hello(ip))
         EC2.create_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=net["gateway"])
         with refused("Resource.AlreadyAssociated"):
             EC2.associate_address(AllocationId=identifier, InstanceId=private, AllowReassociation=False)
@@ -484,7 +446,7 @@ def instances_and_addresses():
         EC2.delete_nat_gateway(NatGatewayId=gateway)
         EC2.terminate_instances(InstanceIds=[public, private])
         ended = lambda one: shown(one)["State"]["Name"] == "terminated"
-        eventually(lambda: ended(public) and ended(private) and nat(gateway)["State"] == "deleted")
+        eventually("everything has ended", lambda: ended(public) and ended(private) and nat(gateway)["State"] == "deleted")
         assert "AssociationId" not in EC2.describe_addresses(AllocationIds=[identifier])["Addresses"][0]
         with refused("InvalidAddress.NotFound"):
             EC2.release_address(AllocationId=identifier, NetworkBorderGroup="us-east-1-atl-1")
@@ -537,7 +499,7 @@ def peering():
     identifier = made["VpcPeeringConnectionId"]
     assert made["Status"]["Code"] == "initiating-request" and made["RequesterVpcInfo"]["CidrBlock"] == "10.0.0.0/16"
     assert "CidrBlock" not in made["AccepterVpcInfo"] and made["AccepterVpcInfo"]["Region"] == "us-east-2"
-    eventually(lambda: status(OHIO, identifier) == "pending-acceptance")
+    eventually("the other region has the request", lambda: status(OHIO, identifier) == "pending-acceptance")
     assert pcx(EC2, identifier)["Tags"] == [{"Key": "peer", "Value": SUFFIX}] and pcx(OHIO, identifier)["Tags"] == []
     OHIO.create_tags(Resources=[identifier], Tags=[{"Key": "side", "Value": "theirs"}])
     assert pcx(OHIO, identifier)["Tags"] == [{"Key": "side", "Value": "theirs"}]
@@ -554,7 +516,7 @@ def peering():
     assert route(table, **there)["State"] == "blackhole"
 
     assert OHIO.accept_vpc_peering_connection(VpcPeeringConnectionId=identifier)["VpcPeeringConnection"]["Status"]["Code"] == "provisioning"
-    eventually(lambda: status(EC2, identifier) == "active")
+    eventually("the peering is active", lambda: status(EC2, identifier) == "active")
     assert route(table, **there)["State"] == "active"
     assert pcx(EC2, identifier)["AccepterVpcInfo"]["CidrBlock"] == "10.1.0.0/16"
     answer = EC2.modify_vpc_peering_connection_options(
@@ -577,19 +539,19 @@ def peering():
     with refused("InvalidGroup.NotFound", "different networks"):
         EC2.authorize_security_group_ingress(GroupId=mine, IpPermissions=rule)
     second = EC2.create_vpc_peering_connection(VpcId=near, PeerVpcId=ours)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually(lambda: status(EC2, second) == "pending-acceptance")
+    eventually("the second request is there", lambda: status(EC2, second) == "pending-acceptance")
     EC2.accept_vpc_peering_connection(VpcPeeringConnectionId=second)
-    eventually(lambda: status(EC2, second) == "active")
+    eventually("the second peering is active", lambda: status(EC2, second) == "active")
     added = EC2.authorize_security_group_ingress(GroupId=mine, IpPermissions=rule)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
     EC2.revoke_security_group_ingress(GroupId=mine, SecurityGroupRuleIds=[added])
 
     OHIO.delete_vpc_peering_connection(VpcPeeringConnectionId=identifier)
-    eventually(lambda: status(EC2, identifier) == "deleted")
+    eventually("the peering is deleted", lambda: status(EC2, identifier) == "deleted")
     assert route(table, **there)["State"] == "blackhole"
     with refused("InvalidStateTransition"):
         OHIO.accept_vpc_peering_connection(VpcPeeringConnectionId=identifier)
     third = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId=theirs, PeerRegion="us-east-2")["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually(lambda: status(OHIO, third) == "pending-acceptance")
+    eventually("the third request is there", lambda: status(OHIO, third) == "pending-acceptance")
     OHIO.reject_vpc_peering_connection(VpcPeeringConnectionId=third)
     assert status(EC2, third) == "rejected"
     with refused("InvalidStateTransition"):
@@ -599,10 +561,10 @@ def peering():
 
     same = make_vpc()
     failing = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId=same)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually(lambda: status(EC2, failing) == "failed")
+    eventually("ranges that overlap fail", lambda: status(EC2, failing) == "failed")
     assert "overlapping CIDR" in pcx(EC2, failing)["Status"]["Message"]
     absent = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId="vpc-00000000000000000")["VpcPeeringConnection"]
-    eventually(lambda: status(EC2, absent["VpcPeeringConnectionId"]) == "failed")
+    eventually("a VPC that is absent fails", lambda: status(EC2, absent["VpcPeeringConnectionId"]) == "failed")
     with refused("InvalidVpcPeeringConnectionID.NotFound"):
         pcx(EC2, "pcx-00000000000000000")
     for vpc in (ours, same):

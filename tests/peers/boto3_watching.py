@@ -9,56 +9,20 @@ signed by the same library, in JSON and Query, which others do.
 
 import datetime
 import json
-import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import uuid
-from contextlib import contextmanager
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.config import Config
 from botocore.credentials import Credentials
-from botocore.exceptions import ClientError
 
-ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(__doc__)
-SUFFIX = uuid.uuid4().hex[:8]
+from common import ENDPOINT, SUFFIX, client, eventually, refused
+
 REGION = "us-east-1"
 
-
-def client(service):
-    return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=REGION, aws_access_key_id="test", aws_secret_access_key="test",
-        config=Config(retries={"max_attempts": 0}))
-
-
 watch, logs = client("cloudwatch"), client("logs")
-
-
-@contextmanager
-def refused(code, words=""):
-    """The block must fail with this error code, and say these words."""
-    try:
-        yield
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, f"expected {code}, got {error}"
-        assert words in str(error), f"expected {words!r} in {error}"
-    else:
-        raise AssertionError(f"expected {code}, but it succeeded")
-
-
-def eventually(what, look, seconds=60):
-    """Asks again until the answer is true."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = look()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
-        time.sleep(0.05)
 
 
 def raw(headers, body):
