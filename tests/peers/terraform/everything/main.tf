@@ -279,6 +279,12 @@ resource "aws_instance" "single" {
   tags                   = { Name = "single", stage = var.stage }
 }
 
+resource "aws_ami_from_instance" "single" {
+  name               = "single"
+  source_instance_id = aws_instance.single.id
+  tags               = { Name = "single", stage = var.stage }
+}
+
 resource "aws_launch_template" "main" {
   name                   = "main"
   image_id               = data.aws_ami.debian.id
