@@ -292,8 +292,10 @@ async fn bake(
         .instance_id(&builder)
         .name(inputs.image_name(cx))
         .description(format!("{} of {}", cx.urn().name(), cx.urn().program()))
-        .tag_specifications(tags::ec2_with(cx, ResourceType::Image, &inputs.tags))
-        .tag_specifications(tags::ec2_with(cx, ResourceType::Snapshot, &inputs.tags));
+        .tag_specifications(tags::ec2_with(cx, ResourceType::Image, &inputs.tags));
+    // moto takes the tags of one thing at a time.
+    let call =
+        if patient { call.tag_specifications(tags::ec2_with(cx, ResourceType::Snapshot, &inputs.tags)) } else { call };
     let answer = unless_throttled(cx, async || {
         call.clone().customize().config_override(once()).send().await.context("CreateImage")
     })

@@ -79,9 +79,14 @@ impl Handler for BucketObject {
             // The SDK repeats a request whose answer was lost.
             Err(error) if error.is(&["PreconditionFailed", "ConditionalRequestConflict"]) => {
                 let object = head(&s3, &upload.bucket, &upload.key).await?;
-                match object.filter(|object| object.metadata.get(OPERATION) == Some(&cx.operation().to_string())) {
-                    Some(object) => object.etag,
-                    None => return Err(upload.taken()),
+                match object {
+                    Some(object) if object.says(OPERATION, cx.operation().as_str()) => object.etag,
+                    // A content that was replaced and comes back before the old object has been deleted: it belongs to
+                    // this generation from now on.
+                    Some(object) if object.says(URN, cx.urn().as_str()) && object.says(SHA256, &upload.sha256) => {
+                        upload.put(cx, &s3, upload.open().await?, Existing::Replace).await?
+                    }
+                    _ => return Err(upload.taken()),
                 }
             }
             Err(error) => return Err(error.into()),
@@ -92,7 +97,8 @@ impl Handler for BucketObject {
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
         let s3 = cx.client().s3(cx.region()?).await;
         let (bucket, key) = (prior.inputs.bucket.known()?, prior.inputs.key.known()?);
-        Ok(head(&s3, &bucket, &key).await?.map(|object| created(&bucket, &key, &object, &prior.inputs)))
+        let object = head(&s3, &bucket, &key).await?.filter(|object| !object.is_of_another_generation(cx));
+        Ok(object.map(|object| created(&bucket, &key, &object, &prior.inputs)))
     }
 
     async fn update(cx: &Context<'_, Aws>, _: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
@@ -105,6 +111,9 @@ impl Handler for BucketObject {
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let s3 = cx.client().s3(cx.region()?).await;
         let (bucket, key) = (prior.inputs.bucket.known()?, prior.inputs.key.known()?);
+        if head(&s3, &bucket, &key).await?.is_some_and(|object| object.is_of_another_generation(cx)) {
+            return Ok(());
+        }
         s3.delete_object().bucket(bucket).key(key).send().await.context("DeleteObject")?;
         Ok(())
     }
@@ -134,6 +143,8 @@ impl Handler for BucketObject {
 }
 
 const OPERATION: &str = "infra-operation";
+const URN: &str = "infra-urn";
+const GENERATION: &str = "infra-generation";
 const SHA256: &str = "infra-sha256";
 
 /// What to do with an object that is already there.
@@ -188,12 +199,13 @@ impl Upload {
         let patience = Duration::from_secs(60 + self.bytes / 100_000);
         let timeouts = TimeoutConfig::builder().read_timeout(patience).build();
         let metadata = cx.tags().into_iter().map(|(key, value)| (key.replace(':', "-"), value));
+        let own = [(SHA256.to_owned(), self.sha256.clone()), (GENERATION.to_owned(), cx.generation().to_string())];
         let sum = STANDARD.encode(hex::decode(&self.sha256).unwrap_or_default());
         let answer = s3
             .put_object()
             .bucket(&self.bucket)
             .key(&self.key)
-            .set_metadata(Some(metadata.chain([(SHA256.to_owned(), self.sha256.clone())]).collect()))
+            .set_metadata(Some(metadata.chain(own).collect()))
             .checksum_sha256(sum)
             .set_if_none_match((existing == Existing::Keep).then(|| "*".to_owned()))
             .body(body)
@@ -235,6 +247,18 @@ fn sum(path: &Path) -> std::io::Result<(String, u64)> {
 struct Head {
     metadata: HashMap<String, String>,
     etag: String,
+}
+
+impl Head {
+    fn says(&self, name: &str, value: &str) -> bool {
+        self.metadata.get(name).is_some_and(|said| said == value)
+    }
+
+    /// Whether another generation of the same declaration has taken it over.
+    fn is_of_another_generation(&self, cx: &Context<'_, Aws>) -> bool {
+        let generation = self.metadata.get(GENERATION);
+        self.says(URN, cx.urn().as_str()) && generation.is_some_and(|number| *number != cx.generation().to_string())
+    }
 }
 
 async fn head(s3: &Client, bucket: &str, key: &str) -> Result<Option<Head>, AwsError> {

@@ -230,6 +230,12 @@ impl<C> Context<'_, C> {
         &self.request.urn
     }
 
+    /// Which generation of the declaration it makes, changes, looks at or removes: of those that exist side by side while
+    /// one replaces another, no two have the same number.
+    pub fn generation(&self) -> u32 {
+        self.request.generation
+    }
+
     /// A name for this generation that no other resource has; see [`names::unique`].
     pub fn unique_name(&self, longest: usize) -> String {
         let Request { seed, urn, origin, generation, .. } = self.request;

@@ -1,6 +1,6 @@
 //! Snapshots of volumes: those that images start from.
 
-use super::{Ec2Operation, select};
+use super::{Ec2Operation, Located, select};
 use crate::cloud::Cloud;
 use crate::model::image::{ImageState, Snapshot};
 use crate::model::{ACCOUNT, Region, tags};
@@ -22,17 +22,22 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         snapshots
             .retain(|_| accounts.is_empty() || accounts.iter().any(|account| account == "self" || account == ACCOUNT));
     }
-    let fields: &[Field<Snapshot>] = &[
-        ("snapshot-id", |snapshot| vec![snapshot.id.clone()]),
-        ("volume-id", |snapshot| vec![snapshot.volume_id.clone()]),
-        ("volume-size", |snapshot| vec![snapshot.size_gib.to_string()]),
-        ("description", |snapshot| vec![snapshot.description.clone()]),
+    let fields: &[Field<Located<'_, Snapshot>>] = &[
+        ("snapshot-id", |it| vec![it.item.id.clone()]),
+        ("volume-id", |it| vec![it.item.volume_id.clone()]),
+        ("volume-size", |it| vec![it.item.size_gib.to_string()]),
+        ("description", |it| vec![it.item.description.clone()]),
+        ("status", |it| vec![progress(it.region, it.item).0.to_owned()]),
+        ("progress", |it| vec![progress(it.region, it.item).1.to_owned()]),
+        ("start-time", |it| vec![it.item.started.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
+        ("storage-tier", |_| vec!["standard".to_owned()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
         ("encrypted", |_| vec!["false".to_owned()]),
     ];
-    let found = Filters::parse(params)?.apply(snapshots.into_iter(), fields, |snapshot| &snapshot.tags)?;
-    let page = Page::of(found, params, |snapshot| &snapshot.id)?;
-    let nodes = page.items.into_iter().map(|snapshot| render(region, snapshot));
+    let snapshots: Vec<_> = snapshots.into_iter().map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(snapshots.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(found, params, |it| &it.item.id)?;
+    let nodes = page.items.into_iter().map(|it| render(region, it.item));
     Ok(Node::new().list("snapshotSet", nodes).maybe("nextToken", page.next))
 }
 
@@ -49,13 +54,18 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
 }
 
-fn render(region: &Region, snapshot: &Snapshot) -> Node {
+/// Its state, and how far it is: its image's.
+fn progress(region: &Region, snapshot: &Snapshot) -> (&'static str, &'static str) {
     let image = region.images.values().find(|image| image.snapshot_id == snapshot.id);
-    let (status, progress) = match image.map(|image| image.state) {
+    match image.map(|image| image.state) {
         Some(ImageState::Pending) => ("pending", "0%"),
         Some(ImageState::Failed) => ("error", "0%"),
         Some(ImageState::Available) | None => ("completed", "100%"),
-    };
+    }
+}
+
+fn render(region: &Region, snapshot: &Snapshot) -> Node {
+    let (status, progress) = progress(region, snapshot);
     Node::new()
         .with("snapshotId", &snapshot.id)
         .with("volumeId", &snapshot.volume_id)
