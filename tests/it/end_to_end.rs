@@ -191,7 +191,7 @@ fn a_version_that_never_becomes_healthy_is_rolled_back(place: &Place, url: &str)
     assert_eq!(images(place), 2);
     assert!(processes(place).len() >= 2);
     // The right program again.
-    let (_, count, bad) = under_load(url, || place.run(&["up"]).expect(0));
+    let ((), count, bad) = under_load(url, || place.run(&["up"]).expect(0));
     assert!(bad.is_empty(), "{bad:?} of {count}");
     place.run(&["preview", "--expect-no-changes"]).expect(0);
     assert_eq!(images(place), 1);
