@@ -38,7 +38,7 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
             }
             claim(&elsewhere, user).map_err(failed(&elsewhere))?;
             let belongs_to = elsewhere.join(BELONGS_TO);
-            write_anew(&belongs_to, wanted.as_os_str().as_encoded_bytes(), None).map_err(failed(&belongs_to))?;
+            say_once(&belongs_to, wanted.as_os_str().as_encoded_bytes()).map_err(failed(&belongs_to))?;
             sweep(&std::env::temp_dir(), user);
             elsewhere
         }
@@ -51,6 +51,16 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     let log = wanted.join("postgres.log");
     OpenOptions::new().append(true).create(true).mode(0o600).open(&log).map_err(failed(&log))?;
     Ok(home)
+}
+
+/// Writes a file in one step, unless it says so already: whoever sweeps meanwhile must not find it empty.
+fn say_once(path: &Path, content: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|said| said == content) {
+        return Ok(());
+    }
+    let whole = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
+    write_anew(&whole, content, None)?;
+    fs::rename(&whole, path)
 }
 
 /// Writes a file, for this user if not for us, in a directory that belongs to the server's user: a link left there must
@@ -130,7 +140,7 @@ fn sweep(temporary: &Path, user: User) {
             continue;
         }
         let Ok(wanted) = fs::read_to_string(path.join(BELONGS_TO)) else { continue };
-        let gone = matches!(Path::new(&wanted).try_exists(), Ok(false));
+        let gone = Path::new(&wanted).is_absolute() && matches!(Path::new(&wanted).try_exists(), Ok(false));
         if gone && !path.join("data/postmaster.pid").exists() {
             tracing::info!("removing {}: {wanted} is gone", path.display());
             if let Err(error) = fs::remove_dir_all(&path) {
@@ -145,6 +155,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn what_does_not_say_yet_where_it_belongs_is_not_swept() {
+        let Some(user) = process::unprivileged_user() else { return };
+        let temporary = tempfile::tempdir().unwrap();
+        let home = temporary.path().join(format!("{PREFIX}0123"));
+        claim(&home, user).unwrap();
+        fs::write(home.join(BELONGS_TO), "").unwrap();
+        sweep(temporary.path(), user);
+        assert!(home.exists());
+        say_once(&home.join(BELONGS_TO), b"/no/such/directory").unwrap();
+        sweep(temporary.path(), user);
+        assert!(!home.exists());
+    }
 
     #[test]
     fn what_the_user_cannot_enter_is_kept_elsewhere_and_removed_with_it() {
