@@ -2,7 +2,7 @@
 
 use infra_aws::{self as aws, Aws, BakedImage, Instance, LaunchTemplate, Machine, Service, Subnet, Vpc};
 use infra_core::{Config, Engine, Result, Stack, Target, store::MemoryStore};
-use infra_local::{LocalCloud, Options};
+use infra_local::{Fault, LocalCloud, Options, Requests};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
 use tests::PATIENCE;
@@ -128,5 +128,27 @@ async fn a_builder_that_cannot_configure_itself_is_ended_and_its_console_shown()
     assert!(failures[0].contains("has no way to the internet"), "{failures:?}");
     assert!(world.images().await.is_empty() && world.living().await.is_empty());
     world.engine.destroy(&program).await.unwrap();
+    world.cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_whose_answer_is_lost_is_not_left_behind() {
+    let world = World::new().await;
+    let path = world.program(1);
+    let program = |stack: &Stack, _: &Config| -> Result {
+        let machine = Machine::debian().service(Service::prebuilt("waits", &path).argument("600"));
+        aws::region(stack, "us-east-1").add("image", BakedImage::new("t3.micro", machine));
+        Ok(())
+    };
+    let requests = Requests { operation: "ec2:CreateImage".to_owned(), ..Requests::default() };
+    world.cloud.inject(&Fault::DropAnswers(requests)).unwrap();
+    let report = world.engine.up(&program).await.unwrap();
+    assert!(!report.is_success());
+    assert!(world.images().await.is_empty() && world.living().await.is_empty(), "{:?}", report.failures);
+    world.cloud.inject(&Fault::Clear).unwrap();
+    assert!(world.engine.up(&program).await.unwrap().is_success());
+    assert_eq!(world.images().await.len(), 1);
+    assert!(world.engine.destroy(&program).await.unwrap().is_success());
+    assert!(world.images().await.is_empty());
     world.cloud.shutdown().await;
 }

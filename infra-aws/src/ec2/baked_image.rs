@@ -167,15 +167,7 @@ impl Handler for BakedImage {
         cx.milestone(&made).await?;
         let image = match bake(cx, &ec2, inputs, &mut made).await {
             Ok(image) => image,
-            Err(error) => {
-                return match remove(cx, &ec2, &made).await {
-                    Ok(()) if error.kind == ErrorKind::Unsure => {
-                        Err(ProviderError { kind: ErrorKind::Refused, ..error })
-                    }
-                    Ok(()) => Err(error),
-                    Err(_) => Err(unfinished(&made, inputs)?.failed(error)),
-                };
-            }
+            Err(error) => return Err(give_up(cx, &ec2, inputs, made, error).await?),
         };
         match end(cx, &ec2, builder).await {
             Ok(()) => Ok(Created { inputs: None, ..created(&image, inputs)? }),
@@ -253,6 +245,32 @@ impl Handler for BakedImage {
             })
         })
     }
+}
+
+/// Removes what there is after a failure, so that nothing is left; what is left nevertheless is recorded. Where an image
+/// may have been made whose answer was lost, and cannot be seen, the next runs look for it.
+async fn give_up(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    inputs: &BakedImage,
+    mut made: Made,
+    error: ProviderError,
+) -> Result<ProviderError, ProviderError> {
+    let removed = match begun(cx, ec2, &made).await {
+        Ok(image) => {
+            made.image = image.and_then(|image| image.image_id);
+            remove(cx, ec2, &made).await
+        }
+        Err(unseen) => Err(unseen),
+    };
+    let nothing_else = !made.imaging || made.image.is_some();
+    Ok(match removed {
+        Ok(()) if error.kind == ErrorKind::Unsure && nothing_else => {
+            ProviderError { kind: ErrorKind::Refused, ..error }
+        }
+        Ok(()) => error,
+        Err(_) => unfinished(&made, inputs)?.failed(error),
+    })
 }
 
 /// The image that an interrupted operation has asked for. It may be seen only after a while.

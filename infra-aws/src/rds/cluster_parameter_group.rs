@@ -20,10 +20,9 @@ use std::collections::BTreeMap;
 /// Parameters of PostgreSQL that hold for whole Aurora clusters, such as those of replication; the groups of their
 /// instances come before it.
 ///
-/// Made by `CreateDBClusterParameterGroup`; parameters are set by `ModifyDBClusterParameterGroup` and given back to the engine by
-/// `ResetDBClusterParameterGroup`. Dynamic ones reach running clusters at once, static ones when their instances are
-/// rebooted. Tags are
-/// changed with `AddTagsToResource` and `RemoveTagsFromResource`.
+/// Made by `CreateDBClusterParameterGroup`; parameters are set by `ModifyDBClusterParameterGroup` and given back to the
+/// engine by `ResetDBClusterParameterGroup`. Dynamic ones reach running clusters at once, static ones when their instances
+/// are rebooted. Tags are changed with `AddTagsToResource` and `RemoveTagsFromResource`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DbClusterParameterGroup {
     /// Its name; derived from the declaration's when none is given.
