@@ -12,12 +12,16 @@
 //! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
 //! | `sshFrom` | nobody | the addresses that may log in to the hosts, such as `203.0.113.7/32` |
 //! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
+//! | `targetRequests` | none | the requests in a minute that each instance is to get on average |
+//! | `schedule` | none | from when on how many instances: `0 8 * * MON-FRI = 4; 0 20 * * MON-FRI = 1`, in UTC |
+//! | `keepData` | true | whether a database host that is relaunched keeps the data of the old one |
 
 use infra_aws::{
     self as aws, AutoScalingGroup, BakedImage, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, Network,
-    PostgresHost, Rule, ScalingPolicy, SecurityGroup, Service, TargetGroup,
+    PostgresHost, Rule, ScalingPolicy, ScheduledAction, SecurityGroup, Service, TargetGroup,
 };
 use infra_core::{Config, Result, Stack, output_format, random::Password};
+use std::str::FromStr;
 
 /// Declares the system.
 pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
@@ -51,7 +55,13 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     if let Some(addresses) = &ssh_from {
         database = database.ssh_from(addresses);
     }
+    let keep_data = config.get_or("keepData", true)?;
+    if !keep_data {
+        database = database.fresh();
+    }
     let database = database.declare()?;
+    let data = if keep_data { "the old one's data" } else { "an empty database" };
+    stack.relaunchable("database", &database.instance_id, &format!("a new host with {data}"));
 
     // What the application may be reached by, in Virginia.
     let application_key = virginia.add("application-key", KeyPair::generated());
@@ -118,7 +128,21 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
             ..AutoScalingGroup::from(template.version(), network.subnets.clone())
         },
     );
+    stack.relaunchable("application", &template.id, "new instances, one after another");
+
+    // How many there are in between.
     virginia.add("scale-on-cpu", ScalingPolicy::target_cpu(group.name.clone(), config.get_or("targetCpu", 50.0)?));
+    if let Some(per_minute) = config.get("targetRequests")? {
+        virginia.add(
+            "scale-on-requests",
+            ScalingPolicy::target_requests(group.name.clone(), balancer.arn.clone(), targets.arn.clone(), per_minute),
+        );
+    }
+    let Schedule(times) = config.get("schedule")?.unwrap_or_default();
+    for (number, (recurrence, desired)) in (1..).zip(times) {
+        let action = ScheduledAction::recurring(group.name.clone(), recurrence);
+        virginia.add(&format!("schedule-{number}"), ScheduledAction { desired: Some(desired), ..action });
+    }
 
     let url = output_format!("http://{}:{}", balancer.dns_name, listener_port);
     stack.export("url", url.clone());
@@ -130,4 +154,21 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     stack.export("database_private_key", database_key.private_key);
     stack.export("application_private_key", application_key.private_key);
     Ok(())
+}
+
+/// From when on how many instances: cron's five fields, `=`, the number; several are separated by `;`.
+#[derive(Default)]
+struct Schedule(Vec<(String, u32)>);
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let times = text.split(';').map(|time| {
+            let (recurrence, desired) = time.split_once('=').ok_or_else(|| format!("`{time}` has no `=`"))?;
+            let desired = desired.trim().parse().map_err(|error| format!("`{}`: {error}", desired.trim()))?;
+            Ok((recurrence.trim().to_owned(), desired))
+        });
+        times.collect::<Result<_, String>>().map(Self)
+    }
 }

@@ -4,7 +4,7 @@ use crate::{
     DefaultVpc, Instance, InstanceId, KeyName, Machine, Postgres, Region, Rule, SecurityGroup, SecurityGroupId,
     SubnetId, VpcId,
 };
-use infra_core::{Input, Output, ProgramError, Result, output_format};
+use infra_core::{Input, Options, Output, ProgramError, Result, output_format};
 use std::fmt::Write;
 
 /// A PostgreSQL server on an instance of its own: a component with a security group and the instance.
@@ -19,8 +19,10 @@ use std::fmt::Write;
 /// leaves the machine, has none).
 ///
 /// # What lasts
-/// The data lies on the instance's own disk, and a change of the instance's machine, type or image replaces the
-/// instance. Keep what must not be lost elsewhere, or protect the instance.
+/// The data lies on the instance's own disk. Whatever has the instance replaced, such as another type, the new one starts
+/// from an image of that disk ([`Instance::keep_disk`]): the old one is stopped first, so that
+/// nothing is lost, and until the new one answers there is no database. A newer Debian does not replace it; it is
+/// upgraded in place. With [`fresh`](Self::fresh) a replacement begins with an empty database.
 #[must_use = "a component is declared by `declare`"]
 #[derive(Clone)]
 pub struct PostgresHost {
@@ -33,6 +35,7 @@ pub struct PostgresHost {
     readers: Vec<Region>,
     clients: Vec<Input<String>>,
     ssh_from: Option<String>,
+    keep_disk: bool,
 }
 
 /// What a [`PostgresHost`] tells.
@@ -70,6 +73,7 @@ impl PostgresHost {
             readers: Vec::new(),
             clients: Vec::new(),
             ssh_from: None,
+            keep_disk: true,
         }
     }
 
@@ -126,6 +130,12 @@ impl PostgresHost {
         self
     }
 
+    /// Says that an instance that replaces another begins with an empty database.
+    pub fn fresh(mut self) -> Self {
+        self.keep_disk = false;
+        self
+    }
+
     /// Declares it.
     pub fn declare(self) -> Result<PostgresHostOutputs> {
         let database = self.database.ok_or_else(|| ProgramError::from(NoDatabase(self.name.clone())))?;
@@ -153,13 +163,15 @@ impl PostgresHost {
         let access = parts.add("access", SecurityGroup { ingress, ..SecurityGroup::in_vpc(vpc_id) });
         let (port, user, name) = (database.port, database.user.clone(), database.database.clone());
         let password = database.secret().map(|password| percent_encoded(&password)).secret();
-        let instance = parts.add(
+        let kept = if self.keep_disk { &["image"][..] } else { &[] };
+        let instance = parts.with(Options::new().ignore_changes(kept.iter().copied())).add(
             "instance",
             Instance {
                 security_groups: vec![access.id.clone()],
                 subnet,
                 key_name: self.key_name,
                 machine: Machine::debian().postgres(database),
+                keep_disk: self.keep_disk,
                 ..Instance::new(self.instance_type)
             },
         );

@@ -17,10 +17,11 @@ use crate::{
     policy::Policy,
     provider::Providers,
     reference::References,
-    stack::{self, Declaration, Stack},
+    stack::{self, Declaration, Relaunchable, Stack},
     state::{Entry, State},
     store::{Holder, Session, StateStore, StoreError},
     target::Target,
+    urn::Pattern,
     value::Value,
 };
 use std::{collections::BTreeMap, sync::Arc, time::Instant};
@@ -61,8 +62,11 @@ pub struct Engine {
     policies: Vec<Policy>,
     /// What is said about a plan on top of its own warnings.
     warn: Option<Arc<Warn>>,
+    relaunch: Option<Arc<Relaunch>>,
     approve: Arc<Approve>,
 }
+
+type Relaunch = dyn Fn(&Relaunchable) -> bool + Send + Sync;
 
 type Warn = dyn Fn(&Plan) -> Vec<Diagnostic> + Send + Sync;
 
@@ -116,6 +120,7 @@ struct Declared {
     graph: ResourceGraph,
     providers: Providers,
     policies: Arc<[Policy]>,
+    relaunchable: Vec<Relaunchable>,
 }
 
 /// A run that has come to its end.
@@ -155,6 +160,7 @@ impl Engine {
             planned: None,
             policies: Vec::new(),
             warn: None,
+            relaunch: None,
             approve: Arc::new(|_| true),
         }
     }
@@ -220,6 +226,13 @@ impl Engine {
         self
     }
 
+    /// Who decides, in `up`, whether what lives and may be made anew ([`Scope::relaunchable`](crate::Scope::relaunchable))
+    /// is; all of it is kept unless said.
+    pub fn relaunch(mut self, relaunch: impl Fn(&Relaunchable) -> bool + Send + Sync + 'static) -> Self {
+        self.relaunch = Some(Arc::new(relaunch));
+        self
+    }
+
     /// What asks a run to begin nothing new.
     pub fn interrupt(&self) -> Interrupt {
         self.options.interrupt.clone()
@@ -255,7 +268,8 @@ impl Engine {
         let mut destroying = self.clone();
         // A program that cannot be declared any more can still be destroyed.
         destroying.options.destroyed = Arc::new(graph.unwrap_or_default());
-        let nothing = Declared { graph: ResourceGraph::default(), providers, policies: Arc::default() };
+        let graph = ResourceGraph::default();
+        let nothing = Declared { graph, providers, policies: Arc::default(), relaunchable: Vec::new() };
         destroying.run("destroy", &nothing, Keep::Nothing).await
     }
 
@@ -348,7 +362,7 @@ impl Engine {
     }
 
     async fn run_in(&self, session: &Session, state: &mut State, declared: &Declared) -> Result<Report, EngineError> {
-        let Declared { graph, providers, policies } = declared;
+        let Declared { graph, providers, policies, .. } = declared;
         let journal = &session.journal;
         let problems = execute::settle(state, providers, journal, &self.events).await?;
         if !problems.is_empty() {
@@ -364,7 +378,7 @@ impl Engine {
             }
         }
         let planned = self.planned_by(state).await?;
-        let plan = self.plan(declared, state, planned.is_some()).await?;
+        let plan = self.relaunching(declared, state).plan(declared, state, planned.is_some()).await?;
         if let Some(planned) = planned {
             planned.check_plan(&plan)?;
         }
@@ -401,6 +415,33 @@ impl Engine {
         Ok((plan, state))
     }
 
+    /// The same engine, which also replaces what somebody wants made anew of all that lives.
+    fn relaunching(&self, declared: &Declared, state: &State) -> Self {
+        let mut engine = self.clone();
+        let Some(relaunch) = self.relaunch.as_ref().filter(|_| self.planned.is_none()) else {
+            return engine;
+        };
+        for relaunchable in &declared.relaunchable {
+            let lives = relaunchable.resources.iter().any(|urn| state.current(urn).is_some());
+            if lives && relaunch(relaunchable) {
+                engine.selection.replace.push(relaunchable.name.clone().into());
+            }
+        }
+        engine
+    }
+
+    /// What is selected, with what the program says about the names of what can be made anew.
+    fn selection(&self, declared: &Declared) -> Selection {
+        let replace = self.selection.replace.iter().flat_map(|pattern| {
+            let named = declared.relaunchable.iter().find(|relaunchable| relaunchable.name == pattern.as_str());
+            named.map_or_else(
+                || vec![pattern.clone()],
+                |named| named.resources.iter().map(|urn| Pattern::from(urn.to_string())).collect(),
+            )
+        });
+        Selection { replace: replace.collect(), ..self.selection.clone() }
+    }
+
     /// The kept plan that the run is bound to, if it fits the state.
     async fn planned_by(&self, state: &State) -> Result<Option<SavedPlan>, EngineError> {
         let Some(text) = &self.planned else {
@@ -426,8 +467,8 @@ impl Engine {
     }
 
     async fn plan(&self, declared: &Declared, state: &State, tell_inputs: bool) -> Result<Plan, EngineError> {
-        let Declared { graph, providers, policies } = declared;
-        let (selection, policies) = (self.selection.clone(), policies.clone());
+        let Declared { graph, providers, policies, .. } = declared;
+        let (selection, policies) = (self.selection(declared), policies.clone());
         let options = PlanOptions { refresh: self.refresh, selection, tell_inputs, policies };
         options.selection.check(graph, state).map_err(EngineError::WrongUse)?;
         let plan = plan::plan(graph, state, providers, &options, &self.events).await;
@@ -454,7 +495,7 @@ impl Engine {
     }
 
     fn declare(&self, program: Program<'_>) -> Result<Declared, EngineError> {
-        let Declaration { graph, providers, policies, unread_config } = self.run_program(program);
+        let Declaration { graph, providers, policies, relaunchable, unread_config } = self.run_program(program);
         for key in unread_config {
             self.events.send(Event::Message(
                 Diagnostic::warning(format!("nothing reads the configuration value `{key}`"))
@@ -472,7 +513,8 @@ impl Engine {
                 .collect();
             if misconfigured { EngineError::WrongUse(diagnostics) } else { EngineError::Refused(diagnostics) }
         })?;
-        Ok(Declared { graph, providers, policies: self.policies.iter().cloned().chain(policies).collect() })
+        let policies = self.policies.iter().cloned().chain(policies).collect();
+        Ok(Declared { graph, providers, policies, relaunchable })
     }
 
     fn run_program(&self, program: Program<'_>) -> Declaration {

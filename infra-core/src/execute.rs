@@ -364,7 +364,8 @@ impl<'a> Executor<'a> {
                 attempt.prior = Some(plan::live(&recorded));
                 attempt.read_first = recorded.uncertain;
             }
-            _ => {
+            recorded => {
+                attempt.request.replaces = recorded.map(|recorded| Box::new(plan::live(&recorded)));
                 attempt.request.region.clone_from(&node.region);
                 attempt.request.generation = self.state.next_generation(urn);
                 attempt.resume(self.state, self.provider);

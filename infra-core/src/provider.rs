@@ -26,6 +26,12 @@ pub trait Inspect: Send + Sync {
     /// Refuses inputs that cannot work; unknown ones pass.
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
 
+    /// What is gone for good when a thing with these inputs is deleted, or replaced by one with the `next` inputs.
+    fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        let _ = (urn, inputs, next);
+        None
+    }
+
     /// How a create of this kind is found again; `None` for a kind that is not served.
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind>;
 
@@ -217,6 +223,10 @@ impl Inspect for Providers {
             Ok(provider) => provider.check(urn, inputs),
             Err(error) => vec![error.diagnostic(urn)],
         }
+    }
+
+    fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        self.of(urn).ok()?.loses(urn, inputs, next)
     }
 
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {

@@ -91,6 +91,7 @@ struct Declared {
     exports: BTreeMap<String, Expression>,
     providers: Providers,
     policies: Vec<Policy>,
+    relaunchable: Vec<Relaunchable>,
     errors: Vec<GraphError>,
     /// By the type token.
     schemas: HashMap<&'static str, Arc<Schema>>,
@@ -105,8 +106,21 @@ pub struct Declaration {
     pub providers: Providers,
     /// Rules that its plans have to keep.
     pub policies: Vec<Policy>,
+    /// What a person may want made anew.
+    pub relaunchable: Vec<Relaunchable>,
     /// Configuration keys that nothing read.
     pub unread_config: Vec<String>,
+}
+
+/// What a person may want made anew although nothing about it has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relaunchable {
+    /// What people call it.
+    pub name: String,
+    /// What is replaced.
+    pub resources: Vec<Urn>,
+    /// What relaunching it means, such as "a new host with the old one's data".
+    pub meaning: String,
 }
 
 /// What can be wrong with a program.
@@ -165,7 +179,8 @@ pub fn declare(
     } else {
         Err(errors)
     };
-    Declaration { graph, providers: declared.providers, policies: declared.policies, unread_config: config.unread() }
+    let Declared { providers, policies, relaunchable, .. } = declared;
+    Declaration { graph, providers, policies, relaunchable, unread_config: config.unread() }
 }
 
 impl Scope {
@@ -293,6 +308,15 @@ impl Scope {
     /// Rules that plans of this program have to keep.
     pub fn policy(&self, policy: Policy) {
         self.inner.declared.borrow_mut().policies.push(policy);
+    }
+
+    /// Says that a person may want something made anew although nothing about it has changed: whoever runs `up` is asked,
+    /// and it is kept unless they want something else. `resources` is an output of each resource that is then replaced;
+    /// asked for by its name, `--replace database`, it is these alone, even where a component has the same name.
+    pub fn relaunchable(&self, name: &str, resources: &impl Dependency, meaning: &str) {
+        let relaunchable =
+            Relaunchable { name: name.to_owned(), resources: resources.urns(), meaning: meaning.to_owned() };
+        self.inner.declared.borrow_mut().relaunchable.push(relaunchable);
     }
 
     /// Makes a value an output of the stack.

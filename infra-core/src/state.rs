@@ -165,6 +165,9 @@ pub struct Request {
     /// The provider's id of what is changed or removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// What a create is to take the place of, while that still lives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Box<Live>>,
     /// The resolved inputs: those wanted, or those of what is removed.
     pub inputs: Value,
     /// What the inputs came from.
@@ -192,6 +195,7 @@ impl Request {
             region: None,
             generation: 0,
             id: None,
+            replaces: None,
             inputs,
             dependencies: Vec::new(),
             seed: seed.to_owned(),

@@ -14,7 +14,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tasks", &["kit"]),
     ("crash", &["infra-core"]),
     ("examples", &["infra-core", "infra-aws", "infra-cli", "infra-local"]),
-    ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks"]),
+    ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
 ];
 
 /// The modules of the engine: none uses one behind it.

@@ -5,8 +5,9 @@ use serde_json::{Value as Json, json};
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     net::{SocketAddr, TcpStream},
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -19,6 +20,7 @@ fn the_tasks_system_lives() {
     let events = place.events(&["up"]);
     the_order_of_creation_follows_the_uses(&events);
     let url = place.output("url");
+    tasks::testing::keeps_its_contract(url.trim_start_matches("http://").parse().unwrap());
     tasks_come_and_go(&url);
     the_client_works(&url);
     outputs_keep_their_secrets(&place);
@@ -31,9 +33,14 @@ fn the_tasks_system_lives() {
     a_new_environment_is_rolled_out(&place, &url);
     a_version_that_never_becomes_healthy_is_rolled_back(&place, &url);
 
+    the_database_is_relaunched_with_its_data(&place, &url);
+
     let listening = addresses(&place);
     assert!(listening.len() >= 4, "{listening:?}");
     let events = place.events(&["destroy"]);
+    let named =
+        |event: &Json| event.to_string().contains("deleting it loses the PostgreSQL database `tasks` on its disk");
+    assert!(events.iter().take_while(|event| event["event"] != "step_started").any(named), "{events:?}");
     the_order_of_deletion_is_the_reverse(&events);
     nothing_is_left(&place, &listening);
 }
@@ -66,6 +73,7 @@ fn the_order_of_deletion_is_the_reverse(events: &[Json]) {
 
 fn tasks_come_and_go(url: &str) {
     let tasks = format!("{url}/tasks/");
+    assert_eq!(http("DELETE", &format!("{tasks}delete_all"), None).map(|(status, _)| status), Some(201));
     assert_eq!(http("GET", &tasks, None), Some((200, "[]".into())));
     let task = json!({"title": "water", "pub_date": "2026-01-02T03:04:05.123456Z", "description": "the plants"});
     let (status, body) = http("POST", &tasks, Some(&task.to_string())).unwrap();
@@ -195,6 +203,41 @@ fn a_version_that_never_becomes_healthy_is_rolled_back(place: &Place, url: &str)
     assert!(bad.is_empty(), "{bad:?} of {count}");
     place.run(&["preview", "--expect-no-changes"]).expect(0);
     assert_eq!(images(place), 1);
+}
+
+fn the_database_is_relaunched_with_its_data(place: &Place, url: &str) {
+    let (endpoint, before) = (place.output("database_endpoint"), processes(place));
+    let said = at_a_terminal(place, "up", "y\n\n");
+    assert!(said.contains("Relaunch the database (a new host with the old one's data)? [y/N]"), "{said}");
+    assert!(said.contains("Relaunch the application (new instances, one after another)? [y/N]"), "{said}");
+    assert!(said.contains("29 unchanged, 3 updated, 2 replaced"), "{said}");
+    assert_ne!(place.output("database_endpoint"), endpoint);
+    let (status, list) = http("GET", &format!("{url}/tasks/"), None).unwrap();
+    assert!(status == 200 && list.contains("read"), "the data has survived, and the application followed: {list}");
+    let after = processes(place);
+    assert!(after.iter().all(|(id, _)| before.iter().all(|(old, _)| old != id)), "{before:?} {after:?}");
+    place.run(&["preview", "--expect-no-changes"]).expect(0);
+
+    let ran = place.run(&["up", "--replace", "application"]);
+    ran.expect(0);
+    assert!(ran.out.contains("32 unchanged, 1 updated, 1 replaced"), "{}", ran.out);
+    assert!(processes(place).iter().all(|(id, _)| after.iter().all(|(old, _)| old != id)));
+}
+
+/// What the command says at a terminal where these answers are typed.
+fn at_a_terminal(place: &Place, command: &str, answers: &str) -> String {
+    let stack = place.stack([command]);
+    let words = std::iter::once(stack.get_program()).chain(stack.get_args());
+    let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+    let mut terminal = Command::new("script");
+    terminal.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
+    terminal.envs(stack.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(place.path());
+    let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.as_mut().unwrap().write_all(answers.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    text
 }
 
 /// Every address that something of this place listens on.

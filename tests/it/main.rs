@@ -14,6 +14,7 @@ mod import;
 mod network;
 mod outside;
 mod plans;
+mod relaunch;
 mod replicas;
 mod scaling;
 mod security_group;

@@ -126,5 +126,12 @@ fn the_plans_of_a_stack() {
       database_private_key     [secret]
       url                      http://127.x.x.x:8080
     "#);
+    let scaled = preview(&["-c", "targetRequests=600", "-c", "schedule=0 8 * * MON-FRI = 4; 0 20 * * MON-FRI = 1"]);
+    let added: Vec<&str> = scaled.lines().filter(|line| line.starts_with("  +")).collect();
+    assert_snapshot!(added.join("\n"), @"
+    + ScalingPolicy scale-on-requests  us-east-1
+    + ScheduledAction schedule-1  us-east-1
+    + ScheduledAction schedule-2  us-east-1
+    ");
     place.run(&["destroy"]).expect(0);
 }

@@ -1,8 +1,8 @@
 //! `aws:ec2:BakedImage`: a machine image that holds what a machine says.
 
 use super::{
+    imaging::{self, describe, snapshot_id},
     instance::{self, Instance},
-    once, unless_throttled,
 };
 use crate::{
     client::Aws,
@@ -14,7 +14,7 @@ use crate::{
 };
 use aws_sdk_ec2::{
     Client,
-    types::{Image as Described, ImageState, InstanceStateName, ResourceType},
+    types::{Image as Described, ImageState, InstanceStateName},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use infra_core::{
@@ -305,35 +305,10 @@ async fn bake(
     }
     made.imaging = true;
     cx.milestone(made).await?;
-    let call = ec2
-        .create_image()
-        .instance_id(&builder)
-        .name(inputs.image_name(cx))
-        .description(format!("{} of {}", cx.urn().name(), cx.urn().program()))
-        .tag_specifications(tags::ec2_with(cx, ResourceType::Image, &inputs.tags));
-    // moto takes the tags of one thing at a time.
-    let call =
-        if patient { call.tag_specifications(tags::ec2_with(cx, ResourceType::Snapshot, &inputs.tags)) } else { call };
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("CreateImage")
-    })
-    .await?;
-    let id = answer.image_id().ok_or_else(|| ProviderError::unsure("CreateImage: the answer has no image"))?;
-    made.image = Some(id.to_owned());
+    let id = imaging::create(cx, ec2, &builder, &inputs.image_name(cx), &inputs.tags).await?;
+    made.image = Some(id.clone());
     cx.milestone(made).await?;
-    wait::until(cx, &format!("waiting until the image {id} is there"), BUILD_PATIENCE, async || {
-        // A new image is not seen everywhere at once.
-        let Some(image) = describe(ec2, id).await? else { return Ok(None) };
-        match image.state() {
-            Some(ImageState::Failed | ImageState::Error | ImageState::Invalid) => {
-                let why = image.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason was given");
-                Err(ProviderError::refused(format!("EC2 could not make the image {id}: {why}")))
-            }
-            Some(ImageState::Available) => Ok(Some(image)),
-            _ => Ok((!patient).then_some(image)),
-        }
-    })
-    .await
+    imaging::available(cx, ec2, &id).await
 }
 
 /// Whether the builder has powered itself off; an error once it has said that it cannot be configured, or has ended.
@@ -381,19 +356,7 @@ async fn remove(cx: &Context<'_, Aws>, ec2: &Client, made: &Made) -> Result<(), 
     if let Some(image) = &made.image
         && let Some(image) = describe(ec2, image).await?
     {
-        let id = image.image_id().unwrap_or_default();
-        found(ec2.deregister_image().image_id(id).send().await.context("DeregisterImage"))?;
-        if let Some(snapshot) = snapshot_id(&image) {
-            // It is in use for a moment longer.
-            let status = "waiting until the image lets go of its snapshot";
-            let codes = ["InvalidSnapshot.InUse"];
-            found(
-                wait::while_inconsistent(cx, status, &codes, async || {
-                    ec2.delete_snapshot().snapshot_id(&snapshot).send().await.context("DeleteSnapshot")
-                })
-                .await,
-            )?;
-        }
+        imaging::delete(cx, ec2, &image).await?;
     }
     match &made.builder {
         Some(builder) => end(cx, ec2, builder).await,
@@ -401,19 +364,9 @@ async fn remove(cx: &Context<'_, Aws>, ec2: &Client, made: &Made) -> Result<(), 
     }
 }
 
-async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
-    let answer = found(ec2.describe_images().image_ids(id).send().await.context("DescribeImages"))?;
-    let images = answer.and_then(|answer| answer.images).unwrap_or_default();
-    Ok(images.into_iter().find(|image| image.state() != Some(&ImageState::Deregistered)))
-}
-
 async fn image_of_operation(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
     let call = ec2.describe_images().owners("self").filters(tags::ec2_filter(cx));
     Ok(call.send().await.context("DescribeImages")?.images.unwrap_or_default().pop())
-}
-
-fn snapshot_id(image: &Described) -> Option<String> {
-    image.block_device_mappings().iter().find_map(|device| device.ebs()?.snapshot_id().map(str::to_owned))
 }
 
 /// What is recorded of an image.

@@ -1,6 +1,6 @@
 //! `aws:ec2:Instance`: a virtual server.
 
-use super::{encode, filter, living_profile, profile_name};
+use super::{encode, filter, kept_disk, living_profile, profile_name};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -35,7 +35,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 /// A virtual server.
 ///
 /// Made by `RunInstances`. Security groups are changed by `ModifyInstanceAttribute` and tags by `CreateTags` and
-/// `DeleteTags`; everything else needs another instance.
+/// `DeleteTags`; everything else needs another instance. One that was stopped is started when it is updated.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Instance {
     /// Its type, such as `t3.micro`.
@@ -52,6 +52,11 @@ pub struct Instance {
     pub instance_profile: Option<Input<InstanceProfileName>>,
     /// What it runs.
     pub machine: Machine,
+    /// Whether an instance that takes its place starts from its disk: it is stopped (`StopInstances`), an image is made of
+    /// it (`CreateImage`), and the new one launched from that instead of `image`. Whatever replaces it is done so, but for
+    /// another `image`, which is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_disk: bool,
     /// Tags of one's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
@@ -83,6 +88,7 @@ impl Instance {
             key_name: None,
             instance_profile: None,
             machine: Machine::debian(),
+            keep_disk: false,
             tags: BTreeMap::new(),
         }
     }
@@ -129,6 +135,7 @@ impl Resource for Instance {
     fn schema() -> Schema {
         Schema::new()
             .replace_on(["instance_type", "image", "subnet", "key_name", "instance_profile", "machine"])
+            .untracked(["keep_disk"])
             .regional(["id"])
     }
 }
@@ -148,13 +155,29 @@ impl Handler for Instance {
         machine::problems(&self.machine, &self.instance_type)
     }
 
+    fn loses(&self, next: Option<&Self>) -> Option<String> {
+        let database = &self.machine.postgres.as_ref()?.database;
+        let kept = next.is_some_and(|next| next.keep_disk);
+        (!kept).then(|| format!("the PostgreSQL database `{database}` on its disk"))
+    }
+
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let launched = launch(cx, &ec2, inputs, Purpose::Run).await?;
-        match settled(cx, &ec2, launched.instance_id().unwrap_or_default()).await {
-            Ok(instance) => Ok(Created { inputs: None, ..created(&instance, inputs) }),
-            Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
-            Err(error) => Err(created(&launched, inputs).failed(error)),
+        let Some(old) = cx.replaces::<Self>()?.filter(|_| inputs.keep_disk) else {
+            return start_new(cx, &ec2, inputs, inputs).await;
+        };
+        refuse_image(&old.inputs, inputs)?;
+        let image = match kept_disk::image_of(cx, &ec2, &old.id).await {
+            Ok(image) => image,
+            Err(error) => return Err(kept_disk::go_back(cx, &ec2, &old.id, error).await),
+        };
+        let on_disk = Self { image: Some(image.into()), ..inputs.clone() };
+        match start_new(cx, &ec2, &on_disk, inputs).await {
+            // Beside one that may have come about, the old one must not take any more data.
+            Err(error) if error.kind != ErrorKind::Unsure && error.live.is_none() => {
+                Err(kept_disk::go_back(cx, &ec2, &old.id, error).await)
+            }
+            answer => answer,
         }
     }
 
@@ -177,13 +200,16 @@ impl Handler for Instance {
             call.send().await.context("ModifyInstanceAttribute")?;
         }
         tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(created(&instance, inputs).outputs)
+        kept_disk::start(cx, &ec2, &prior.id).await?;
+        // An instance that has been stopped has other public addresses once it runs again.
+        Ok(created(&settled(cx, &ec2, &prior.id).await?, inputs).outputs)
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances")?;
-        ended(cx, &ec2, &prior.id).await
+        found(ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances"))?;
+        ended(cx, &ec2, &prior.id).await?;
+        kept_disk::discard(cx, &ec2, &prior.id).await
     }
 
     /// What it runs cannot be read back: it is declared without a machine, which counts as a change once there is one.
@@ -216,6 +242,35 @@ impl Handler for Instance {
             })
         })
     }
+}
+
+/// Launches it, and waits until it runs. What is launched may start from another image than is `declared`.
+async fn start_new(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    inputs: &Instance,
+    declared: &Instance,
+) -> Result<Created<Instance>, ProviderError> {
+    let launched = launch(cx, ec2, inputs, Purpose::Run).await?;
+    match settled(cx, ec2, launched.instance_id().unwrap_or_default()).await {
+        Ok(instance) => Ok(Created { inputs: None, ..created(&instance, declared) }),
+        Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
+        Err(error) => Err(created(&launched, declared).failed(error)),
+    }
+}
+
+/// What starts from the old one's disk cannot start from another image as well.
+fn refuse_image(old: &Instance, new: &Instance) -> Result<(), ProviderError> {
+    let image = |instance: &Instance| instance.image.as_ref().map(Input::known).transpose();
+    let (Some(old), Some(new)) = (image(old)?, image(new)?) else { return Ok(()) };
+    if old == new {
+        return Ok(());
+    }
+    let message = format!("its disk is to be kept, so it cannot start from another image ({new} instead of {old})");
+    Err(ProviderError::refused(message).hint(
+        "upgrade the system in place and let the declaration ignore changes of `image`, or give the disk up with \
+         `keep_disk: false`",
+    ))
 }
 
 /// Sends the request, patiently while EC2 does not know yet what it refers to.
@@ -320,7 +375,11 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()?.rsplit('/').next());
     let inputs = Instance {
         instance_type: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
-        image: recorded.image.as_ref().map(|_| ImageId::from(text(instance.image_id())).into()),
+        // One that has kept a disk was launched from an image of that.
+        image: match &recorded.image {
+            Some(image) if recorded.keep_disk => Some(image.clone()),
+            image => image.as_ref().map(|_| ImageId::from(text(instance.image_id())).into()),
+        },
         subnet: recorded.subnet.as_ref().map(|_| SubnetId::from(text(instance.subnet_id())).into()),
         security_groups: if as_recorded {
             recorded.security_groups.clone()
@@ -330,6 +389,7 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
         key_name: instance.key_name().map(|name| KeyName::from(name).into()),
         instance_profile: living_profile(profile, recorded.instance_profile.as_ref()),
         machine: recorded.machine.clone(),
+        keep_disk: recorded.keep_disk,
         tags: tags::ec2_own(instance.tags(), &recorded.tags),
     };
     let zone = instance.placement().and_then(|placement| placement.availability_zone());

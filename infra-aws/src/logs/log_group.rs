@@ -68,6 +68,10 @@ impl AwsResource for LogGroup {}
 impl Handler for LogGroup {
     type Client = Aws;
 
+    fn loses(&self, _: Option<&Self>) -> Option<String> {
+        Some("its log events".to_owned())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let valid = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);

@@ -76,11 +76,7 @@ impl Needs<'_> {
             Source::Prebuilt(path) => (service.name.clone(), CargoBin::prebuilt(&service.name, path)),
         };
         let region = self.region.name();
-        let bucket = self.region.shared(&format!("artifacts-{region}"), || Bucket {
-            // Programs can be built again, so they are nothing to hold a bucket back for.
-            force_delete: true,
-            ..Bucket::default()
-        });
+        let bucket = self.region.shared(&format!("artifacts-{region}"), Bucket::default);
         let distinct = program.distinct_name();
         let built = self.region.anywhere().lookup(program);
         let object = self.region.shared(&format!("artifact-{distinct}-{region}"), || BucketObject {
@@ -183,7 +179,7 @@ mod tests {
         });
         insta::assert_snapshot!(shown(&graph.unwrap()), @r#"
         Image image-us-east-1-debian-12-arm64: {"architecture":"arm64","name":"debian-12-{arch}-*","owner":"136693071363"}
-        Bucket artifacts-us-east-1: {"force_delete":true}
+        Bucket artifacts-us-east-1: {"force_delete":false}
         CargoBin cargo-bin-tasks: {"name":"tasks"}
         BucketObject artifact-tasks-us-east-1: {"bucket":${artifacts-us-east-1.name},"key":artifacts/${cargo-bin-tasks.sha256}/tasks,"sha256":${cargo-bin-tasks.sha256},"source":${cargo-bin-tasks.path}}
         Component application: {}

@@ -169,6 +169,10 @@ impl AwsResource for DbCluster {}
 impl Handler for DbCluster {
     type Client = Aws;
 
+    fn loses(&self, _: Option<&Self>) -> Option<String> {
+        (!self.final_snapshot).then(|| "its databases, of which no last snapshot is made".to_owned())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = name_problem(self.name.as_deref(), 60).into_iter().collect();
         problems.extend(account_problems(&self.user, &self.password, self.database.as_deref()));

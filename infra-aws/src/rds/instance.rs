@@ -170,6 +170,11 @@ impl AwsResource for DbInstance {}
 impl Handler for DbInstance {
     type Client = Aws;
 
+    fn loses(&self, _: Option<&Self>) -> Option<String> {
+        let alone = self.replicate_from.is_none() && !self.final_snapshot;
+        alone.then(|| "its databases, of which no last snapshot is made".to_owned())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = name_problem(self.name.as_deref(), 63).into_iter().collect();
         problems.extend(account_problems(&self.user, &self.password, self.database.as_deref()));

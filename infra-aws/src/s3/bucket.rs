@@ -101,6 +101,10 @@ impl AwsResource for Bucket {}
 impl Handler for Bucket {
     type Client = Aws;
 
+    fn loses(&self, _: Option<&Self>) -> Option<String> {
+        self.force_delete.then(|| "every object in it".to_owned())
+    }
+
     fn check(&self) -> Vec<Problem> {
         let problem = self.name.as_deref().filter(|name| !is_bucket_name(name)).map(|name| {
             Problem::new("name", format!("`{name}` cannot name a bucket")).hint(

@@ -91,12 +91,16 @@ fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
 /// Whether changes may be made: on the local target without a question, on AWS after one.
 fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     let asks = session.target == TargetName::Aws && !yes;
-    let answers = std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !session.json;
-    if asks && !answers {
+    if asks && !is_at_terminal(session) {
         let nobody = Diagnostic::error("changes on AWS need a yes, and there is no terminal to ask on");
         return Err(Failure::wrong_use(nobody.hint("look at `preview`, then add `--yes`")));
     }
     Ok(())
+}
+
+/// Whether there is somebody who can be asked.
+fn is_at_terminal(session: &Session<'_>) -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !session.json
 }
 
 /// Who is asked is shown everything first.

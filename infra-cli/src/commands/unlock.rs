@@ -1,20 +1,16 @@
 //! `stack unlock`
 
-use super::says_yes;
+use super::{is_at_terminal, says_yes};
 use crate::{failure::Failure, session::Session};
 use infra_core::diagnostic::Diagnostic;
 use serde_json::json;
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 const DANGER: &str =
     "a run that still lives and loses its stack begins nothing more, but cannot record what it has under way";
 
 pub(super) async fn run(session: &Session<'_>, yes: bool) -> Result<ExitCode, Failure> {
-    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !session.json;
-    if !yes && !terminal {
+    if !yes && !is_at_terminal(session) {
         let nobody = Diagnostic::error("unlocking needs a yes, and there is no terminal to ask on").because(DANGER);
         return Err(Failure::wrong_use(nobody.hint("make sure that the run has ended, then add `--yes`")));
     }

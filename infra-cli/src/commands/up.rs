@@ -1,6 +1,6 @@
 //! `stack up`
 
-use super::{ask, conclude, detail, ensure_may_ask, watch_ctrl_c};
+use super::{ask, conclude, detail, ensure_may_ask, is_at_terminal, says_yes, watch_ctrl_c};
 use crate::{arguments::Up, failure::Failure, render, session::Session};
 use infra_core::diagnostic::Diagnostic;
 use std::{fs, path::Path, process::ExitCode};
@@ -16,10 +16,20 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCod
         None => engine,
     };
     let engine = engine.continue_on_error(arguments.continue_on_error).approve(ask(session, arguments.yes));
+    let engine = if is_asked(session, arguments) {
+        engine.relaunch(|thing| says_yes(&format!("Relaunch the {} ({})?", thing.name, thing.meaning)))
+    } else {
+        engine
+    };
     watch_ctrl_c(engine.interrupt(), renderer.clone());
     let report = engine.up(&session.program.run).await;
     renderer.finish();
     Ok(conclude(session, &report?))
+}
+
+/// Whether somebody is there to say what is to be relaunched, and has not said so already.
+fn is_asked(session: &Session<'_>, arguments: &Up) -> bool {
+    is_at_terminal(session) && !arguments.yes && arguments.plan.is_none() && arguments.planning.replace.is_empty()
 }
 
 fn read_plan(path: &Path) -> Result<String, Failure> {

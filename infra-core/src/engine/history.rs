@@ -76,7 +76,8 @@ impl Engine {
     async fn declared_at(&self, serial: u64, program: Program<'_>) -> Result<Declared, EngineError> {
         let graph = self.declaration(serial).await?;
         let Declaration { providers, policies, .. } = self.run_program(program);
-        Ok(Declared { graph, providers, policies: self.policies.iter().cloned().chain(policies).collect() })
+        let policies = self.policies.iter().cloned().chain(policies).collect();
+        Ok(Declared { graph, providers, policies, relaunchable: Vec::new() })
     }
 
     fn going_back(&self) -> Self {

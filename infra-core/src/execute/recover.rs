@@ -54,10 +54,17 @@ pub async fn settle(
                     let done = Entry::Done { operation, live: Some(live) };
                     (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
-                Ok(Outcome::Absent) if age(&request).is_none_or(|age| age > SWEEP) => {
-                    (vec![Entry::Dropped(operation)], "an interrupted create never happened".to_owned())
+                Ok(Outcome::Absent) => {
+                    // On its way it may have changed what it was to replace.
+                    let touched = request.replaces.is_some() && !progress.is_empty();
+                    let distrusted = touched.then(|| Entry::Distrusted(urn.clone())).into_iter();
+                    if age(&request).is_none_or(|age| age > SWEEP) {
+                        let entries = distrusted.chain([Entry::Dropped(operation)]).collect();
+                        (entries, "an interrupted create never happened".to_owned())
+                    } else {
+                        (distrusted.collect(), "an interrupted create has not happened (yet)".to_owned())
+                    }
                 }
-                Ok(Outcome::Absent) => (Vec::new(), "an interrupted create has not happened (yet)".to_owned()),
                 Ok(Outcome::Unknown) => {
                     (Vec::new(), "whether an interrupted create happened cannot be told yet".to_owned())
                 }

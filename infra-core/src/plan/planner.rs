@@ -210,6 +210,11 @@ impl<'a> Planner<'a> {
         }
         self.outputs.insert(&node.urn, outlook(node, action, recorded));
         let retained = action == Action::Replace && marks.retain_on_delete;
+        if let Some(recorded) = recorded.filter(|_| action == Action::Replace && !retained) {
+            // What goes first cannot hand anything over.
+            let next = (order == Some(ReplaceOrder::CreateBeforeDelete)).then_some(&inputs);
+            self.warn_of_loss(&node.urn, "replacing", recorded, next);
+        }
         let note = match (retained, forced) {
             (true, _) => Some("the old one lives on: retain_on_delete".to_owned()),
             (_, true) if !diff.replaces() => Some("asked for".to_owned()),
@@ -339,6 +344,9 @@ impl<'a> Planner<'a> {
             if is_current {
                 going.insert(&step.urn);
             }
+            if let Some(generation) = generation.filter(|generation| is_current && !generation.marks.retain_on_delete) {
+                self.warn_of_loss(&step.urn, "deleting", generation, None);
+            }
             let protect = is_current && generation.is_some_and(|generation| generation.marks.protect);
             if protect && step.action == Action::Delete {
                 self.problems.push(protected(&step.urn, "deleted"));
@@ -353,6 +361,12 @@ impl<'a> Planner<'a> {
             }
         }
         self.steps.extend(steps);
+    }
+
+    /// Data is not lost without a word.
+    fn warn_of_loss(&mut self, urn: &Urn, verb: &str, recorded: &Generation, next: Option<&Value>) {
+        let lost = recorded.id.as_ref().and_then(|_| self.inspect.loses(urn, &recorded.inputs, next));
+        self.warnings.extend(lost.map(|lost| Diagnostic::warning(format!("{verb} it loses {lost}")).about(urn)));
     }
 
     /// Lookups that wait for nothing are asked all at once.

@@ -23,6 +23,13 @@ pub trait Handler: Resource {
         Vec::new()
     }
 
+    /// What is gone for good when it is deleted, or replaced by `next` while it still lives: said before it happens, as in
+    /// "replacing it loses the database on its disk". Inputs may be unknown here.
+    fn loses(&self, next: Option<&Self>) -> Option<String> {
+        let _ = next;
+        None
+    }
+
     /// Makes one, and returns once it can be used.
     fn create(
         cx: &Context<'_, Self::Client>,
@@ -234,6 +241,13 @@ impl<C> Context<'_, C> {
     /// one replaces another, no two have the same number.
     pub fn generation(&self) -> u32 {
         self.request.generation
+    }
+
+    /// What a create is to take the place of, while that still lives. What a create does with it is preceded by
+    /// [`Context::milestone`]; then an update brings it in order, should the create never happen.
+    pub fn replaces<R: Resource>(&self) -> Result<Option<Prior<R>>, ProviderError> {
+        let replaced = self.request.replaces.as_deref();
+        Ok(replaced.map(super::registry::prior).transpose()?)
     }
 
     /// A name for this generation that no other resource has; see [`names::unique`].

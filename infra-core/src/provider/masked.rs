@@ -26,7 +26,10 @@ struct Known {
 
 impl Known {
     fn new(request: &Request, prior: Option<&Live>, progress: &[Value]) -> Self {
-        let prior = prior.into_iter().flat_map(|prior| prior.inputs.iter().chain([&prior.outputs]));
+        let prior = prior
+            .into_iter()
+            .chain(request.replaces.as_deref())
+            .flat_map(|prior| prior.inputs.iter().chain([&prior.outputs]));
         let given = Mask::of(std::iter::once(&request.inputs).chain(prior));
         Self { given, progress: Mutex::new(progress.to_vec()) }
     }
@@ -53,6 +56,11 @@ impl Inspect for Masked<'_> {
         }
         let mask = Mask::of([inputs]);
         found.into_iter().map(|diagnostic| mask.diagnostic(diagnostic)).collect()
+    }
+
+    fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        let lost = self.0.loses(urn, inputs, next)?;
+        Some(Mask::of([inputs]).text(&lost))
     }
 
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {

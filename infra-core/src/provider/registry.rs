@@ -73,6 +73,10 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
         }
     }
 
+    fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        self.handler(urn).ok()?.loses(inputs, next)
+    }
+
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
         Some(self.handler(urn).ok()?.recovery())
     }
@@ -126,6 +130,7 @@ impl<C: Send + Sync + 'static> Provider for Registry<C> {
 #[async_trait]
 trait ErasedHandler<C>: Send + Sync {
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
+    fn loses(&self, inputs: &Value, next: Option<&Value>) -> Option<String>;
     fn recovery(&self) -> RecoveryKind;
     async fn create(&self, cx: &Context<'_, C>) -> Result<Live, ProviderError>;
     async fn read(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Option<Live>, ProviderError>;
@@ -158,6 +163,11 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
                 .collect(),
             Err(error) => vec![Diagnostic::error(error.to_string()).about(urn)],
         }
+    }
+
+    fn loses(&self, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        let next = next.map(value::from_value::<R>).transpose().ok()?;
+        value::from_value::<R>(inputs).ok()?.loses(next.as_ref())
     }
 
     fn recovery(&self) -> RecoveryKind {
@@ -221,7 +231,7 @@ impl<L: LookupHandler> ErasedLookup<L::Client> for Erased<L> {
     }
 }
 
-fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
+pub(super) fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
     Ok(Prior {
         id: live.id.clone(),
         inputs: value::from_value(live.inputs.as_ref().unwrap_or(&Value::Null))?,

@@ -177,19 +177,10 @@ mod tests {
     /// A create that was asked for and done.
     fn create(name: &str, uses: &[&str]) -> [Entry; 2] {
         let operation = OperationId::random().unwrap();
+        let inputs = Value::from("hunter2").into_secret();
         let request = Request {
-            operation: operation.clone(),
-            verb: Verb::Create,
-            urn: urn(name),
-            region: None,
-            generation: 0,
-            id: None,
-            inputs: Value::from("hunter2").into_secret(),
             dependencies: uses.iter().map(|name| urn(name)).collect(),
-            seed: String::new(),
-            at: String::new(),
-            marks: crate::state::Marks::default(),
-            origin: None,
+            ..Request::new(operation.clone(), Verb::Create, urn(name), inputs, "")
         };
         let live = Some(Live { id: format!("id-{name}"), inputs: None, outputs: Value::empty() });
         [Entry::Intent(request), Entry::Done { operation, live }]

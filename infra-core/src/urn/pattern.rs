@@ -52,6 +52,12 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+impl From<String> for Pattern {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl FromStr for Pattern {
     type Err = Infallible;
 

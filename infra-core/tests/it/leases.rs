@@ -95,20 +95,8 @@ impl Case {
 }
 
 pub(crate) fn entry(name: &str) -> Entry {
-    Entry::Intent(Request {
-        operation: OperationId::random().unwrap(),
-        verb: Verb::Create,
-        urn: Urn::new("dev", "p", "t:T", name).unwrap(),
-        region: None,
-        generation: 0,
-        id: None,
-        inputs: Value::empty(),
-        dependencies: Vec::new(),
-        seed: String::new(),
-        at: String::new(),
-        marks: infra_core::state::Marks::default(),
-        origin: None,
-    })
+    let urn = Urn::new("dev", "p", "t:T", name).unwrap();
+    Entry::Intent(Request::new(OperationId::random().unwrap(), Verb::Create, urn, Value::empty(), ""))
 }
 
 pub(crate) fn names(state: &State) -> BTreeSet<String> {

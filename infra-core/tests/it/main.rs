@@ -3,6 +3,7 @@
 
 mod common;
 mod faulty;
+mod handing_over;
 mod history;
 mod invariants;
 mod kept;

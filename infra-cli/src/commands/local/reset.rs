@@ -1,18 +1,18 @@
 //! `stack local reset`
 
 use super::answer;
-use crate::{commands::says_yes, failure::Failure, local_cloud, session::Session};
-use infra_core::diagnostic::Diagnostic;
-use std::{
-    io::{self, IsTerminal},
-    path::Path,
-    process::ExitCode,
+use crate::{
+    commands::{is_at_terminal, says_yes},
+    failure::Failure,
+    local_cloud,
+    session::Session,
 };
+use infra_core::diagnostic::Diagnostic;
+use std::{path::Path, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, yes: bool) -> Result<ExitCode, Failure> {
     const LOSS: &str = "everything in the local cloud is lost, data of databases and buckets included";
-    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && !session.json;
-    if !yes && !terminal {
+    if !yes && !is_at_terminal(session) {
         let nobody = Diagnostic::error("a reset needs a yes, and there is no terminal to ask on").because(LOSS);
         return Err(Failure::wrong_use(nobody.hint("add `--yes`")));
     }

@@ -1,0 +1,229 @@
+//! What is replaced hands over what it holds, and nobody loses data without having been told.
+
+use infra_core::{
+    Config, Engine, Output, Resource, Result, Schema, Stack,
+    event::{Event, Events},
+    options::Options,
+    plan::Selection,
+    provider::{Context, Created, Found, Handler, Prior, ProviderError, Recovery, Registry},
+    store::MemoryStore,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+/// A host that hands what is on its disk over to the one that takes its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Host {
+    /// Forces replacement.
+    place: String,
+    keep: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct HostOutputs {
+    id: Output<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Machine {
+    disk: &'static str,
+    running: bool,
+}
+
+#[derive(Clone, Default)]
+struct World(Arc<Mutex<Hosts>>);
+
+#[derive(Default)]
+struct Hosts {
+    machines: BTreeMap<String, Machine>,
+    made: u32,
+    /// New ones get lost on their way.
+    lost: bool,
+}
+
+impl Resource for Host {
+    const TYPE: &'static str = "world:Host";
+    type Outputs = HostOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["place"]).untracked(["keep"])
+    }
+}
+
+impl Handler for Host {
+    type Client = World;
+
+    fn loses(&self, next: Option<&Self>) -> Option<String> {
+        (!next.is_some_and(|next| next.keep)).then(|| "what is on its disk".to_owned())
+    }
+
+    async fn create(cx: &Context<'_, World>, inputs: &Self) -> std::result::Result<Created<Self>, ProviderError> {
+        let mut disk = "empty";
+        if let Some(old) = cx.replaces::<Self>()?.filter(|_| inputs.keep) {
+            cx.milestone(&old.id).await?;
+            let mut hosts = cx.client().0.lock().unwrap();
+            let machine = hosts.machines.get_mut(&old.id).unwrap();
+            machine.running = false;
+            disk = machine.disk;
+        }
+        let mut hosts = cx.client().0.lock().unwrap();
+        if hosts.lost {
+            return Err(ProviderError::unsure("it got lost on its way"));
+        }
+        hosts.made += 1;
+        let id = format!("host-{}", hosts.made);
+        hosts.machines.insert(id.clone(), Machine { disk, running: true });
+        Ok(Created::new(&id, HostOutputs { id: id.clone().into() }))
+    }
+
+    async fn read(
+        _: &Context<'_, World>,
+        prior: &Prior<Self>,
+    ) -> std::result::Result<Option<Created<Self>>, ProviderError> {
+        Ok(Some(Created::new(&prior.id, prior.outputs.clone())))
+    }
+
+    async fn update(
+        cx: &Context<'_, World>,
+        prior: &Prior<Self>,
+        _: &Self,
+    ) -> std::result::Result<HostOutputs, ProviderError> {
+        cx.client().0.lock().unwrap().machines.get_mut(&prior.id).unwrap().running = true;
+        Ok(prior.outputs.clone())
+    }
+
+    async fn delete(cx: &Context<'_, World>, prior: &Prior<Self>) -> std::result::Result<(), ProviderError> {
+        cx.client().0.lock().unwrap().machines.remove(&prior.id);
+        Ok(())
+    }
+
+    fn recovery() -> Recovery<Self> {
+        Recovery::phased(|_, _| Box::pin(async { Ok(Found::Absent) }))
+    }
+}
+
+#[derive(Default)]
+struct Life {
+    world: World,
+    store: MemoryStore,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl Life {
+    /// A stack with a host, and a disk that something has been written to.
+    async fn begun() -> Self {
+        let life = Self::default();
+        assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+        life.world.0.lock().unwrap().machines.get_mut("host-1").unwrap().disk = "full";
+        life
+    }
+
+    fn engine(&self) -> Engine {
+        let told = self.told.clone();
+        let events = Events::to(move |event| {
+            if let Event::Message(diagnostic) = event {
+                told.lock().unwrap().push(diagnostic.summary);
+            }
+        });
+        Engine::new("program", "dev", self.store.clone()).events(events)
+    }
+
+    fn declared(&self, host: Host, options: Options) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
+        let world = Mutex::new(self.world.clone());
+        move |stack, _| {
+            stack.provide("world", || {
+                Arc::new(Registry::new(world.lock().unwrap().clone()).resource::<Host>()) as Arc<_>
+            });
+            let database = stack.component("database");
+            let host = database.with(options.clone()).add("host", host.clone());
+            stack.relaunchable("database", &host.id, "another host");
+            Ok(())
+        }
+    }
+
+    fn program(&self, place: &str) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
+        self.declared(Host { place: place.to_owned(), keep: true }, Options::new())
+    }
+
+    fn machines(&self) -> Vec<String> {
+        let hosts = self.world.0.lock().unwrap();
+        let tell = |(id, machine): (&String, &Machine)| {
+            format!("{id} {} {}", machine.disk, if machine.running { "runs" } else { "is stopped" })
+        };
+        hosts.machines.iter().map(tell).collect()
+    }
+
+    fn told(&self) -> Vec<String> {
+        std::mem::take(&mut self.told.lock().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn what_takes_a_place_is_told_whose() {
+    let life = Life::begun().await;
+    assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
+    assert_eq!(life.machines(), ["host-2 full runs"]);
+    assert_eq!(life.told(), [""; 0], "nothing was lost");
+}
+
+#[tokio::test]
+async fn a_loss_is_named_before_it_happens() {
+    let life = Life::begun().await;
+    let forgetful = life.declared(Host { place: "there".to_owned(), keep: false }, Options::new());
+    life.engine().preview(&forgetful).await.unwrap();
+    assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
+    // What goes first hands nothing over, whatever it would like to.
+    let kept = Host { place: "there".to_owned(), keep: true };
+    life.engine().preview(&life.declared(kept.clone(), Options::new().delete_before_replace(true))).await.unwrap();
+    assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
+    life.engine().preview(&life.declared(kept, Options::new().retain_on_delete(true))).await.unwrap();
+    assert_eq!(life.told(), [""; 0]);
+    life.engine().destroy(&life.program("here")).await.unwrap();
+    assert_eq!(life.told(), ["deleting it loses what is on its disk"]);
+}
+
+#[tokio::test]
+async fn what_lives_is_relaunched_when_somebody_wants_it() {
+    let life = Life::default();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let engine = |answer: bool| {
+        let asked = asked.clone();
+        life.engine().relaunch(move |thing| {
+            asked.lock().unwrap().push(format!("{}: {}", thing.name, thing.meaning));
+            answer
+        })
+    };
+    let program = life.program("here");
+    engine(true).up(&program).await.unwrap();
+    assert!(asked.lock().unwrap().is_empty(), "nothing lived yet");
+    engine(false).up(&program).await.unwrap();
+    assert_eq!(*asked.lock().unwrap(), ["database: another host"]);
+    assert_eq!(life.machines(), ["host-1 empty runs"]);
+    engine(true).up(&program).await.unwrap();
+    assert_eq!(life.machines(), ["host-2 empty runs"]);
+    // The same by its name, which here is a component's as well.
+    let replace = vec!["database".parse().unwrap()];
+    let selection = Selection { replace, ..Selection::default() };
+    let report = life.engine().select(selection).up(&program).await.unwrap();
+    assert!(report.is_success());
+    assert_eq!(life.machines(), ["host-3 empty runs"]);
+}
+
+#[tokio::test]
+async fn what_an_interrupted_replacement_has_touched_is_brought_in_order() {
+    let life = Life::begun().await;
+    life.world.0.lock().unwrap().lost = true;
+    assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+    assert_eq!(life.machines(), ["host-1 full is stopped"]);
+    // The program wants the old one after all.
+    assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+    assert_eq!(life.machines(), ["host-1 full runs"]);
+    // Or it wants the new one still.
+    assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+    life.world.0.lock().unwrap().lost = false;
+    assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
+    assert_eq!(life.machines(), ["host-2 full runs"]);
+}
