@@ -1,8 +1,8 @@
-//! SIGKILL during `up`, at ten moments: the next `up` and `destroy` account for everything.
+//! SIGKILL during `up`, at many moments: the next `up` and `destroy` account for everything.
 
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use tests::Place;
+use tests::{Place, http, until};
 
 /// How many events are seen, from the first step on, before the run is killed.
 const EARLY: [usize; 5] = [1, 6, 12, 18, 26];
@@ -21,16 +21,7 @@ fn a_run_killed_late_loses_nothing() {
 fn kill_at(moments: &[usize]) {
     for &moment in moments {
         let place = Place::new();
-        let mut run = place.begin(&["up"]);
-        let mut seen = 0;
-        while seen < moment {
-            let event = run.next_event().unwrap_or_else(|| panic!("the run ended before event {moment}"));
-            if seen > 0 || event["event"] == "step_started" {
-                seen += 1;
-            }
-        }
-        run.kill();
-
+        killed_at(moment, &place, &["up"]);
         place.run(&["up"]).expect(0);
         place.run(&["preview", "--expect-no-changes"]).expect(0);
         let (recorded, live) = (recorded(&place), live(&place));
@@ -47,6 +38,43 @@ fn kill_at(moments: &[usize]) {
         assert_eq!(place.status(), None, "something is left in the cloud after a kill at event {moment}");
         assert_eq!(place.json(&["state", "list"]), Json::Array(Vec::new()));
     }
+}
+
+#[test]
+fn a_relaunch_of_the_database_that_is_killed_loses_no_data() {
+    let place = Place::new();
+    place.run(&["up"]).expect(0);
+    let tasks = format!("{}/tasks/", place.output("url"));
+    let task = r#"{"title": "kept", "pub_date": "2026-01-02T03:04:05Z", "description": "whatever happens"}"#;
+    assert_eq!(http("POST", &tasks, Some(task)).unwrap().0, 201);
+    // While the old host is stopped, imaged, and the new one launched; and while the application follows.
+    for moment in [1, 2, 3, 4, 5, 7, 9, 11] {
+        killed_at(moment, &place, &["up", "--replace", "database"]);
+        place.run(&["up"]).expect(0);
+        place.run(&["preview", "--expect-no-changes"]).expect(0);
+        until(&format!("the application has its data after a kill at event {moment}"), || {
+            http("GET", &tasks, None).filter(|(status, list)| *status == 200 && list.contains("kept"))
+        });
+    }
+    place.run(&["up", "--replace", "database"]).expect(0);
+    assert!(http("GET", &tasks, None).unwrap().1.contains("kept"));
+    let (recorded, live) = (recorded(&place), live(&place));
+    assert_eq!((recorded.get("BakedImage"), live.get("BakedImage")), (Some(&1), Some(&1)), "{live:?}");
+    place.run(&["destroy"]).expect(0);
+    assert_eq!(place.status(), None, "something is left in the cloud");
+}
+
+/// Kills a run when so many events have been seen, from the first step on.
+fn killed_at(moment: usize, place: &Place, arguments: &[&str]) {
+    let mut run = place.begin(arguments);
+    let mut seen = 0;
+    while seen < moment {
+        let event = run.next_event().unwrap_or_else(|| panic!("the run ended before event {moment}"));
+        if seen > 0 || event["event"] == "step_started" {
+            seen += 1;
+        }
+    }
+    run.kill();
 }
 
 /// How many of each kind the state holds.
