@@ -3,6 +3,8 @@
 //! Execution never decides. As unknown values become real it compares again, and may find that a planned step is not
 //! needed or can be done in place; it never does more than the plan says.
 
+mod begin;
+mod finish;
 mod operation;
 mod recover;
 mod tasks;
@@ -13,18 +15,20 @@ use crate::{
     diagnostic::Diagnostic,
     diff::Action,
     event::{Event, Events},
-    graph::{Node, ResourceGraph},
-    options::{Condition, HookContext, HookMoment, Options},
+    graph::ResourceGraph,
+    options::Options,
     plan::{self, Plan, Step},
-    policy::{Declared, Policy},
-    provider::{ErrorKind, Provider, ProviderError},
-    state::{Entry, Generation, Live, Request, State, Verb},
+    policy::Policy,
+    provider::Provider,
+    state::{Entry, Generation, State},
     store::{Journal, StoreError},
     urn::Urn,
     value::Value,
 };
+use begin::Begun;
+use finish::Next;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use operation::{Attempt, Finished};
+use operation::Finished;
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::{
@@ -33,8 +37,7 @@ use std::{
     },
     time::Duration,
 };
-use tasks::{Task, TaskGraph};
-use tokio::time::Instant;
+use tasks::TaskGraph;
 
 /// How a run executes.
 #[derive(Clone, Debug)]
@@ -162,24 +165,6 @@ struct Executor<'a> {
     state: &'a mut State,
 }
 
-/// What beginning a task came to.
-enum Begun<'f> {
-    /// It needs nobody else: done.
-    Done,
-    /// It runs.
-    Running(BoxFuture<'f, Finished>),
-}
-
-/// What follows when something has ended.
-enum Next<'f> {
-    /// What waited for it can begin.
-    Done,
-    /// Something has to be done first.
-    Follow(BoxFuture<'f, Finished>),
-    /// What waited for it cannot begin.
-    Failed,
-}
-
 impl<'a> Executor<'a> {
     /// What stays the same is known from the start.
     fn begin(&mut self, plan: &'a Plan) -> Result<(), StoreError> {
@@ -257,258 +242,9 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    fn start(&mut self, task: &Task) -> Result<Begun<'a>, Box<Diagnostic>> {
-        match task {
-            Task::Apply { urn, action } => {
-                let node = self.graph.node(urn).expect("a step has its node");
-                let present = plan::presence(node, &|urn| self.outputs.get(urn));
-                if present.map_err(|error| plan::evaluation(&error, node))? == Some(false) {
-                    self.absent.insert(urn.clone());
-                    self.outputs.insert(urn.clone(), Value::Null);
-                    return Ok(Begun::Done);
-                }
-                let inputs = node
-                    .inputs
-                    .evaluate(&|urn| self.outputs.get(urn))
-                    .map_err(|error| plan::evaluation(&error, node))?;
-                if inputs.has_unknown() {
-                    return Err(Box::new(
-                        Diagnostic::error("an input is still unknown when its turn has come")
-                            .about(urn)
-                            .hint("a resource it depends on did not tell an output that it promises"),
-                    ));
-                }
-                if *action == Action::Read {
-                    return Ok(self.read(node, inputs));
-                }
-                self.apply(node, *action, inputs)
-            }
-            Task::Remove { urn, generation, action, goes_first, perhaps } => {
-                if *perhaps && !self.absent.contains(urn) {
-                    return Ok(Begun::Done);
-                }
-                if *goes_first && self.is_current(urn, *generation) && !self.still_needed(urn)? {
-                    self.dropped.insert(urn.clone());
-                }
-                if self.dropped.contains(urn) && self.is_current(urn, *generation) {
-                    return Ok(Begun::Done);
-                }
-                if *action == Action::Forget {
-                    let lookup = self.state.generation(urn, *generation).is_none_or(|thing| thing.id.is_none());
-                    self.record(Entry::Released { urn: urn.clone(), generation: *generation })?;
-                    if !lookup && !self.is_declared(urn) {
-                        self.succeeded(urn.clone(), Action::Forget, None, Duration::ZERO);
-                    }
-                    return Ok(Begun::Done);
-                }
-                Ok(self.remove(urn, *generation))
-            }
-        }
-    }
-
-    /// Creates, updates or leaves alone, whichever the values that are known now ask for.
-    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
-        let urn = &node.urn;
-        let recorded = self.state.current(urn).cloned();
-        let went_first = planned == Action::Replace && recorded.is_none();
-        let step = self.steps.get(urn);
-        let inputs = plan::wanted(node, recorded.as_ref(), inputs);
-        let forced = recorded.is_some() && step.is_some_and(|step| step.forced);
-        let (needed, diff) = plan::decide(node, recorded.as_ref(), &inputs, forced);
-        let action = match (planned, needed) {
-            (Action::Replace, Action::Same | Action::Update) => {
-                self.dropped.insert(urn.clone());
-                needed
-            }
-            (Action::Replace, Action::Create) if went_first => Action::Replace,
-            (Action::Update, Action::Same) => Action::Same,
-            (planned, needed) if planned == needed => planned,
-            _ => {
-                let what = format!("the plan says {planned}, but the values that are known now ask for {needed}");
-                let because: Vec<String> = diff.properties.iter().map(ToString::to_string).collect();
-                return Err(Box::new(
-                    Diagnostic::error(what)
-                        .about(urn)
-                        .because(because.join("\n"))
-                        .hint("run it again: the new plan starts from what is known by then"),
-                ));
-            }
-        };
-        if let (Action::Same, Some(recorded)) = (action, &recorded) {
-            *self.report.counts.entry(Action::Same).or_default() += 1;
-            self.outputs.insert(urn.clone(), recorded.outputs.clone());
-            let (urn, id) = (urn.clone(), recorded.id.clone());
-            let (dependencies, marks) = (self.dependencies(&urn), plan::marks(node, Some(recorded)));
-            if recorded.dependencies != dependencies {
-                self.record(Entry::Depends { urn: urn.clone(), dependencies })?;
-            }
-            if recorded.marks != marks {
-                self.record(Entry::Marked { urn: urn.clone(), marks })?;
-            }
-            self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
-            return Ok(Begun::Done);
-        }
-        self.obey(node, action, &inputs)?;
-        let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
-        let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
-        let options = &node.options;
-        attempt.request.dependencies = self.dependencies(urn);
-        attempt.request.marks = plan::marks(node, recorded.as_ref());
-        attempt.options = options.clone();
-        attempt.conditions = self.conditions(node)?;
-        let own_timeout = if verb == Verb::Update { options.update_timeout } else { options.create_timeout };
-        attempt.timeout = own_timeout.unwrap_or_else(|| node.schema.operation_timeout());
-        match recorded {
-            Some(recorded) if verb == Verb::Update => {
-                attempt.request = attempt.request.about(&recorded);
-                attempt.prior = Some(plan::live(&recorded));
-                attempt.read_first = recorded.uncertain;
-            }
-            recorded => {
-                attempt.request.replaces = recorded.map(|recorded| Box::new(plan::live(&recorded)));
-                attempt.request.region.clone_from(&node.region);
-                attempt.request.generation = self.state.next_generation(urn);
-                attempt.resume(self.state, self.provider);
-            }
-        }
-        Ok(self.launch(attempt, action))
-    }
-
-    /// Some policies could not judge what was unknown in the plan.
-    fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
-        if self.options.policies.is_empty() {
-            return Ok(());
-        }
-        let dependencies = self.dependencies(&node.urn);
-        let region = node.region.as_deref();
-        let declared = Declared { urn: &node.urn, region, action, inputs, dependencies: &dependencies };
-        let broken = self.options.policies.iter().find_map(|policy| policy.enforce(&declared).into_iter().next());
-        broken.map_or(Ok(()), |diagnostic| Err(Box::new(diagnostic)))
-    }
-
-    fn remove(&mut self, urn: &Urn, generation: u32) -> Begun<'a> {
-        let Some(recorded) = self.state.generation(urn, generation).cloned() else {
-            return Begun::Done;
-        };
-        match Attempt::new(urn.clone(), Verb::Delete, recorded.inputs.clone(), self.state) {
-            Ok(mut attempt) => {
-                attempt.request = attempt.request.about(&recorded);
-                attempt.prior = Some(plan::live(&recorded));
-                attempt.options = self.options_of(urn);
-                if let Some(seconds) = recorded.marks.delete_timeout_seconds {
-                    attempt.timeout = Duration::from_secs(seconds);
-                }
-                self.launch(attempt, Action::Delete)
-            }
-            Err(error) => Begun::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
-        }
-    }
-
-    fn read(&mut self, node: &'a Node, inputs: Value) -> Begun<'a> {
-        let urn = node.urn.clone();
-        self.events.send(Event::StepStarted { urn, action: Action::Read });
-        if let Some(answer) = self.answers.get(&node.urn) {
-            let generation = answer.clone();
-            return Begun::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
-        }
-        let (provider, graph, events) = (self.provider, self.graph, self.events);
-        let seed = self.state.seed.clone();
-        let begun = Instant::now();
-        Begun::Running(Box::pin(async move {
-            let answer = plan::ask(provider, graph, &seed, node, inputs, events).await;
-            Finished::read(answer, begun.elapsed())
-        }))
-    }
-
-    fn launch(&mut self, attempt: Attempt, action: Action) -> Begun<'a> {
-        let urn = attempt.request.urn.clone();
-        self.events.send(Event::StepStarted { urn, action });
-        if !attempt.resumed {
-            self.state.apply(Entry::Intent(attempt.request.clone()));
-        }
-        Begun::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
-    }
-
-    /// Records what an operation came to; whether it succeeded.
-    fn finish(&mut self, task: &Task, finished: Finished) -> Result<Next<'a>, StoreError> {
-        let Finished { action, outcome, elapsed, progress } = finished;
-        let urn = task.urn().clone();
-        for entry in progress {
-            // Already in the journal.
-            self.state.apply(entry);
-        }
-        match outcome {
-            operation::Outcome::Lives(operation, live) => {
-                let id = Some(live.id.clone());
-                let outputs = live.outputs.clone();
-                self.outputs.insert(urn.clone(), outputs.clone());
-                self.record(Entry::Done { operation, live: Some(live) })?;
-                self.succeeded(urn.clone(), action, id.clone(), elapsed);
-                let done = if action == Action::Update { Action::Update } else { Action::Create };
-                let inputs = self.state.current(&urn).map_or(Value::Null, |current| current.inputs.clone());
-                return Ok(self.follow(HookContext { urn, action: done, inputs, id, outputs: Some(outputs) }));
-            }
-            operation::Outcome::Gone(operation) => {
-                self.detach_users(&urn)?;
-                for (urn, generation) in self.contents.remove(&urn).unwrap_or_default() {
-                    self.record(Entry::Released { urn, generation })?;
-                }
-                let inputs = self.state.open_inputs(&operation).cloned().unwrap_or_default();
-                self.record(Entry::Done { operation, live: None })?;
-                // The deletion of a replaced generation is part of the replacement.
-                if self.is_declared(&urn) {
-                    let (urn, elapsed_ms) = (urn.clone(), elapsed.as_millis() as u64);
-                    self.events.send(Event::StepFinished { urn, action, id: None, elapsed_ms });
-                } else {
-                    self.succeeded(urn.clone(), action, None, elapsed);
-                }
-                return Ok(self.follow(HookContext { urn, action, inputs, id: None, outputs: None }));
-            }
-            operation::Outcome::Followed(Ok(())) => {}
-            operation::Outcome::Followed(Err(reason)) => {
-                let hint = "the resource itself is done and recorded; the hook is not called again";
-                self.failed(task, Diagnostic::error(reason).about(&urn).hint(hint), elapsed);
-                return Ok(Next::Failed);
-            }
-            operation::Outcome::Read(generation) => {
-                self.outputs.insert(urn.clone(), generation.outputs.clone());
-                self.record(Entry::Read { urn: urn.clone(), generation })?;
-                self.succeeded(urn, action, None, elapsed);
-            }
-            operation::Outcome::Failed(request, error) => {
-                self.record_failure(request, &error)?;
-                self.failed(task, error.diagnostic(&urn), elapsed);
-                return Ok(Next::Failed);
-            }
-            operation::Outcome::Stopped(error) => return Err(error),
-        }
-        Ok(Next::Done)
-    }
-
-    /// What the program wants done after a step.
-    fn follow(&self, context: HookContext) -> Next<'a> {
-        let options = self.options_of(&context.urn);
-        if !options.hooks.iter().any(|hook| hook.is_for(HookMoment::After, context.action)) {
-            return Next::Done;
-        }
-        Next::Follow(Box::pin(async move {
-            let begun = Instant::now();
-            let answer = operation::follow(&options, HookMoment::After, &context).await;
-            Finished::of(context.action, operation::Outcome::Followed(answer), begun.elapsed())
-        }))
-    }
-
     fn options_of(&self, urn: &Urn) -> Arc<Options> {
         let node = self.graph.node(urn).or_else(|| self.options.destroyed.node(urn));
         node.map(|node| node.options.clone()).unwrap_or_default()
-    }
-
-    fn conditions(&self, node: &Node) -> Result<Vec<(Condition, Value)>, Box<Diagnostic>> {
-        let valued = node.options.conditions.iter().map(|condition| {
-            let value = condition.value.evaluate(&|urn| self.outputs.get(urn));
-            value.map(|value| (condition.clone(), value)).map_err(|error| Box::new(plan::evaluation(&error, node)))
-        });
-        valued.collect()
     }
 
     /// What the state records as dependencies: what is there.
@@ -524,58 +260,8 @@ impl<'a> Executor<'a> {
         self.graph.node(urn).is_some() && !self.absent.contains(urn)
     }
 
-    /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
-    fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
-        if !self.is_declared(gone) {
-            return Ok(());
-        }
-        let users = self.state.resources.iter().filter_map(|(urn, resource)| {
-            let dependencies = &resource.current.as_ref()?.dependencies;
-            let left = || dependencies.iter().filter(|used| *used != gone).cloned().collect();
-            dependencies.contains(gone).then(|| (urn.clone(), left()))
-        });
-        let users: Vec<(Urn, Vec<Urn>)> = users.collect();
-        let last = self.state.resources.get(gone).is_some_and(|resource| resource.generations() == 1);
-        for (urn, dependencies) in users.into_iter().filter(|_| last) {
-            self.record(Entry::Depends { urn, dependencies })?;
-        }
-        Ok(())
-    }
-
-    fn record_failure(&mut self, request: Option<Box<Request>>, error: &ProviderError) -> Result<(), StoreError> {
-        let Some(request) = request else {
-            return Ok(());
-        };
-        let live: Option<Live> = error.live.as_deref().cloned();
-        // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
-        // is done again, whatever the program says by then.
-        let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
-        let Request { operation, urn, verb, generation, .. } = *request;
-        let unsure = perhaps && verb == Verb::Create;
-        let distrust = verb == Verb::Update && live.is_none();
-        self.record(Entry::Failed { operation, live, unsure })?;
-        if distrust {
-            self.record(Entry::Distrusted(urn))?;
-        } else if perhaps && verb == Verb::Delete && self.is_current(&urn, generation) {
-            self.record(Entry::Deposed(urn))?;
-        }
-        Ok(())
-    }
-
-    fn succeeded(&mut self, urn: Urn, action: Action, id: Option<String>, elapsed: Duration) {
-        *self.report.counts.entry(action).or_default() += 1;
-        let elapsed_ms = elapsed.as_millis() as u64;
-        self.events.send(Event::StepFinished { urn, action, id, elapsed_ms });
-    }
-
-    fn failed(&mut self, task: &Task, diagnostic: Diagnostic, elapsed: Duration) {
-        self.report.failures.push(diagnostic.clone());
-        self.events.send(Event::StepFailed {
-            urn: task.urn().clone(),
-            action: task.action(),
-            diagnostic,
-            elapsed_ms: elapsed.as_millis() as u64,
-        });
+    fn is_current(&self, urn: &Urn, generation: u32) -> bool {
+        self.state.current(urn).is_some_and(|current| current.generation == generation)
     }
 
     /// Applies an entry to the state and to the journal, where it becomes durable with the next intent or at the end.
@@ -583,24 +269,6 @@ impl<'a> Executor<'a> {
         self.journal.note(entry.clone())?;
         self.state.apply(entry);
         Ok(())
-    }
-
-    /// Whether a resource that has to go before its replacement comes is really going to be replaced.
-    fn still_needed(&self, urn: &Urn) -> Result<bool, Box<Diagnostic>> {
-        let Some(node) = self.graph.node(urn) else {
-            return Ok(true);
-        };
-        let inputs =
-            node.inputs.evaluate(&|urn| self.outputs.get(urn)).map_err(|error| plan::evaluation(&error, node))?;
-        let recorded = self.state.current(urn);
-        let inputs = plan::wanted(node, recorded, inputs);
-        let forced = self.steps.get(urn).is_some_and(|step| step.forced);
-        let (needed, _) = plan::decide(node, recorded, &inputs, forced);
-        Ok(inputs.has_unknown() || needed == Action::Replace)
-    }
-
-    fn is_current(&self, urn: &Urn, generation: u32) -> bool {
-        self.state.current(urn).is_some_and(|current| current.generation == generation)
     }
 
     fn export(&mut self) -> Result<(), StoreError> {

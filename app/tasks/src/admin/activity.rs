@@ -25,9 +25,9 @@ impl Listed for Entity {
     const SORT: Sort = Sort { column: "time", descending: true };
 
     fn columns() -> Vec<Column<Self>> {
-        let column = |name, title, sorted_by, cell| Column { name, title, sorted_by: Some(sorted_by), cell };
+        let column = Column::<Self>::new;
         vec![
-            column("time", "Time", activity::Column::Time, |it: &activity::Model| Cell::Moment(it.time)),
+            column("time", "Time", activity::Column::Time, |it| Cell::Moment(it.time)),
             column("user", "User", activity::Column::Username, |it| {
                 it.username.clone().map_or(Cell::Nothing, Cell::Text)
             }),

@@ -40,7 +40,7 @@ pub(super) trait Listed: EntityTrait<Model: Send + Sync> {
 
     fn grammar() -> Grammar {
         Grammar {
-            sortable: Self::columns().iter().filter(|column| column.sorted_by.is_some()).map(|it| it.name).collect(),
+            sortable: Self::columns().iter().map(|column| column.name).collect(),
             sort: Self::SORT,
             filters: Self::filters().iter().map(|filter| filter.name).collect(),
         }
@@ -52,9 +52,19 @@ pub(super) struct Column<E: EntityTrait> {
     /// In addresses.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    /// `None` when it cannot be sorted.
-    pub(super) sorted_by: Option<E::Column>,
+    pub(super) sorted_by: E::Column,
     pub(super) cell: fn(&E::Model) -> Cell,
+}
+
+impl<E: EntityTrait> Column<E> {
+    pub(super) fn new(
+        name: &'static str,
+        title: &'static str,
+        sorted_by: E::Column,
+        cell: fn(&E::Model) -> Cell,
+    ) -> Self {
+        Self { name, title, sorted_by, cell }
+    }
 }
 
 /// What stands in one place of a list, or beside a name on a page.
@@ -157,8 +167,8 @@ async fn rows<E: Listed>(
     let direction = if query.sort.descending { Order::Desc } else { Order::Asc };
     let column = E::columns().into_iter().find(|column| column.name == query.sort.column);
     let mut select = select;
-    if let Some(column) = column.and_then(|column| column.sorted_by) {
-        select = select.order_by(column, direction.clone());
+    if let Some(column) = column {
+        select = select.order_by(column.sorted_by, direction.clone());
     }
     // So that rows that are alike stand in one order, and no page leaves one out.
     for key in E::PrimaryKey::iter() {
@@ -195,7 +205,7 @@ struct ListPage {
 
 struct Heading {
     title: &'static str,
-    /// Sorts by it, or the other way round; `""` when it cannot be sorted.
+    /// Sorts by it, or the other way round.
     address: String,
     /// As `aria-sort` names it; `""` when it is not sorted by this.
     sorted: &'static str,
@@ -285,10 +295,9 @@ impl ShownFilter {
 fn heading<E: EntityTrait>(column: &Column<E>, query: &ListQuery, address: &dyn Fn(ListQuery) -> String) -> Heading {
     let is_sorted = query.sort.column == column.name;
     let sort = Sort { column: column.name, descending: is_sorted && !query.sort.descending };
-    let turned = || address(ListQuery { sort, page: 1, ticked: false, ..query.clone() });
     Heading {
         title: column.title,
-        address: column.sorted_by.map_or_else(String::new, |_| turned()),
+        address: address(ListQuery { sort, page: 1, ticked: false, ..query.clone() }),
         sorted: match (is_sorted, query.sort.descending) {
             (false, _) => "",
             (true, false) => "ascending",

@@ -29,31 +29,14 @@ impl Listed for Entity {
     const SORT: Sort = Sort { column: "id", descending: true };
 
     fn columns() -> Vec<Column<Self>> {
+        let column = Column::<Self>::new;
         vec![
-            Column {
-                name: "title",
-                title: "Title",
-                sorted_by: Some(task::Column::Title),
-                cell: |task| Cell::Text(task.title.clone()),
-            },
-            Column {
-                name: "description",
-                title: "Description",
-                sorted_by: Some(task::Column::Description),
-                cell: |task| Cell::Long(task.description.clone()),
-            },
-            Column {
-                name: "pub_date",
-                title: "Publication",
-                sorted_by: Some(task::Column::PubDate),
-                cell: |task| Cell::Moment(task.pub_date),
-            },
-            Column {
-                name: "id",
-                title: "Id",
-                sorted_by: Some(task::Column::Id),
-                cell: |task| Cell::Number(task.id.to_string()),
-            },
+            column("title", "Title", task::Column::Title, |task| Cell::Text(task.title.clone())),
+            column("description", "Description", task::Column::Description, |task| {
+                Cell::Long(task.description.clone())
+            }),
+            column("pub_date", "Publication", task::Column::PubDate, |task| Cell::Moment(task.pub_date)),
+            column("id", "Id", task::Column::Id, |task| Cell::Number(task.id.to_string())),
         ]
     }
 

@@ -36,37 +36,15 @@ impl Listed for Entity {
     const SORT: Sort = Sort { column: "username", descending: false };
 
     fn columns() -> Vec<Column<Self>> {
+        let column = Column::<Self>::new;
         vec![
-            Column {
-                name: "username",
-                title: "Name",
-                sorted_by: Some(user::Column::Username),
-                cell: |user| Cell::Text(user.username.clone()),
-            },
-            Column {
-                name: "staff",
-                title: "Staff",
-                sorted_by: Some(user::Column::IsStaff),
-                cell: |user| Cell::Flag(user.is_staff),
-            },
-            Column {
-                name: "active",
-                title: "Active",
-                sorted_by: Some(user::Column::IsActive),
-                cell: |user| Cell::Flag(user.is_active),
-            },
-            Column {
-                name: "seen",
-                title: "Last sign-in",
-                sorted_by: Some(user::Column::LastSignIn),
-                cell: |user| user.last_sign_in.map_or(Cell::Nothing, Cell::Moment),
-            },
-            Column {
-                name: "created",
-                title: "Created",
-                sorted_by: Some(user::Column::CreatedAt),
-                cell: |user| Cell::Moment(user.created_at),
-            },
+            column("username", "Name", user::Column::Username, |user| Cell::Text(user.username.clone())),
+            column("staff", "Staff", user::Column::IsStaff, |user| Cell::Flag(user.is_staff)),
+            column("active", "Active", user::Column::IsActive, |user| Cell::Flag(user.is_active)),
+            column("seen", "Last sign-in", user::Column::LastSignIn, |user| {
+                user.last_sign_in.map_or(Cell::Nothing, Cell::Moment)
+            }),
+            column("created", "Created", user::Column::CreatedAt, |user| Cell::Moment(user.created_at)),
         ]
     }
 

@@ -1,0 +1,156 @@
+//! Recording what operations came to.
+
+use super::{
+    Executor,
+    operation::{self, Finished},
+    tasks::Task,
+};
+use crate::{
+    diagnostic::Diagnostic,
+    diff::Action,
+    event::Event,
+    options::{HookContext, HookMoment},
+    provider::{ErrorKind, ProviderError},
+    state::{Entry, Live, Request, Verb},
+    store::StoreError,
+    urn::Urn,
+    value::Value,
+};
+use futures::future::BoxFuture;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What follows when something has ended.
+pub(super) enum Next<'f> {
+    /// What waited for it can begin.
+    Done,
+    /// Something has to be done first.
+    Follow(BoxFuture<'f, Finished>),
+    /// What waited for it cannot begin.
+    Failed,
+}
+
+impl<'a> Executor<'a> {
+    /// Records what an operation came to; whether it succeeded.
+    pub(super) fn finish(&mut self, task: &Task, finished: Finished) -> Result<Next<'a>, StoreError> {
+        let Finished { action, outcome, elapsed, progress } = finished;
+        let urn = task.urn().clone();
+        for entry in progress {
+            // Already in the journal.
+            self.state.apply(entry);
+        }
+        match outcome {
+            operation::Outcome::Lives(operation, live) => {
+                let id = Some(live.id.clone());
+                let outputs = live.outputs.clone();
+                self.outputs.insert(urn.clone(), outputs.clone());
+                self.record(Entry::Done { operation, live: Some(live) })?;
+                self.succeeded(urn.clone(), action, id.clone(), elapsed);
+                let done = if action == Action::Update { Action::Update } else { Action::Create };
+                let inputs = self.state.current(&urn).map_or(Value::Null, |current| current.inputs.clone());
+                return Ok(self.follow(HookContext { urn, action: done, inputs, id, outputs: Some(outputs) }));
+            }
+            operation::Outcome::Gone(operation) => {
+                self.detach_users(&urn)?;
+                for (urn, generation) in self.contents.remove(&urn).unwrap_or_default() {
+                    self.record(Entry::Released { urn, generation })?;
+                }
+                let inputs = self.state.open_inputs(&operation).cloned().unwrap_or_default();
+                self.record(Entry::Done { operation, live: None })?;
+                // The deletion of a replaced generation is part of the replacement.
+                if self.is_declared(&urn) {
+                    let (urn, elapsed_ms) = (urn.clone(), elapsed.as_millis() as u64);
+                    self.events.send(Event::StepFinished { urn, action, id: None, elapsed_ms });
+                } else {
+                    self.succeeded(urn.clone(), action, None, elapsed);
+                }
+                return Ok(self.follow(HookContext { urn, action, inputs, id: None, outputs: None }));
+            }
+            operation::Outcome::Followed(Ok(())) => {}
+            operation::Outcome::Followed(Err(reason)) => {
+                let hint = "the resource itself is done and recorded; the hook is not called again";
+                self.failed(task, Diagnostic::error(reason).about(&urn).hint(hint), elapsed);
+                return Ok(Next::Failed);
+            }
+            operation::Outcome::Read(generation) => {
+                self.outputs.insert(urn.clone(), generation.outputs.clone());
+                self.record(Entry::Read { urn: urn.clone(), generation })?;
+                self.succeeded(urn, action, None, elapsed);
+            }
+            operation::Outcome::Failed(request, error) => {
+                self.record_failure(request, &error)?;
+                self.failed(task, error.diagnostic(&urn), elapsed);
+                return Ok(Next::Failed);
+            }
+            operation::Outcome::Stopped(error) => return Err(error),
+        }
+        Ok(Next::Done)
+    }
+
+    /// What the program wants done after a step.
+    fn follow(&self, context: HookContext) -> Next<'a> {
+        let options = self.options_of(&context.urn);
+        if !options.hooks.iter().any(|hook| hook.is_for(HookMoment::After, context.action)) {
+            return Next::Done;
+        }
+        Next::Follow(Box::pin(async move {
+            let begun = Instant::now();
+            let answer = operation::follow(&options, HookMoment::After, &context).await;
+            Finished::of(context.action, operation::Outcome::Followed(answer), begun.elapsed())
+        }))
+    }
+
+    /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
+    fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
+        if !self.is_declared(gone) {
+            return Ok(());
+        }
+        let users = self.state.resources.iter().filter_map(|(urn, resource)| {
+            let dependencies = &resource.current.as_ref()?.dependencies;
+            let left = || dependencies.iter().filter(|used| *used != gone).cloned().collect();
+            dependencies.contains(gone).then(|| (urn.clone(), left()))
+        });
+        let users: Vec<(Urn, Vec<Urn>)> = users.collect();
+        let last = self.state.resources.get(gone).is_some_and(|resource| resource.generations() == 1);
+        for (urn, dependencies) in users.into_iter().filter(|_| last) {
+            self.record(Entry::Depends { urn, dependencies })?;
+        }
+        Ok(())
+    }
+
+    fn record_failure(&mut self, request: Option<Box<Request>>, error: &ProviderError) -> Result<(), StoreError> {
+        let Some(request) = request else {
+            return Ok(());
+        };
+        let live: Option<Live> = error.live.as_deref().cloned();
+        // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
+        // is done again, whatever the program says by then.
+        let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
+        let Request { operation, urn, verb, generation, .. } = *request;
+        let unsure = perhaps && verb == Verb::Create;
+        let distrust = verb == Verb::Update && live.is_none();
+        self.record(Entry::Failed { operation, live, unsure })?;
+        if distrust {
+            self.record(Entry::Distrusted(urn))?;
+        } else if perhaps && verb == Verb::Delete && self.is_current(&urn, generation) {
+            self.record(Entry::Deposed(urn))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn succeeded(&mut self, urn: Urn, action: Action, id: Option<String>, elapsed: Duration) {
+        *self.report.counts.entry(action).or_default() += 1;
+        let elapsed_ms = elapsed.as_millis() as u64;
+        self.events.send(Event::StepFinished { urn, action, id, elapsed_ms });
+    }
+
+    pub(super) fn failed(&mut self, task: &Task, diagnostic: Diagnostic, elapsed: Duration) {
+        self.report.failures.push(diagnostic.clone());
+        self.events.send(Event::StepFailed {
+            urn: task.urn().clone(),
+            action: task.action(),
+            diagnostic,
+            elapsed_ms: elapsed.as_millis() as u64,
+        });
+    }
+}
