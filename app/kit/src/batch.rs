@@ -50,12 +50,14 @@ impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
     /// What the database says to the statement; when it refused one for several, to that for this question alone.
     pub async fn ask(&self, question: Q) -> Result<A, DbErr> {
         let (sender, answer) = oneshot::channel();
-        let mut line = self.0.line.borrow_mut();
-        line.waiting.push((question, sender));
-        if !std::mem::replace(&mut line.runs, true) {
+        let runs = {
+            let line = &mut *self.0.line.borrow_mut();
+            line.waiting.push((question, sender));
+            std::mem::replace(&mut line.runs, true)
+        };
+        if !runs {
             rt::spawn(Turn(Rc::clone(&self.0)).run());
         }
-        drop(line);
         answer.await.unwrap_or_else(|_| Err(DbErr::Custom("the statement was abandoned".to_owned())))
     }
 }
