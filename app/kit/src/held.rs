@@ -1,5 +1,5 @@
 //! A connection that is kept from one statement to the next. The pool asks a connection whether it is alive whenever it is
-//! taken and given back, which takes longer than a short statement does.
+//! taken and given back, which takes longer than a short statement does. It is kept only while the pool has others.
 
 use std::{
     cell::RefCell,
@@ -43,12 +43,19 @@ impl Held {
             None => (Instant::now(), self.pool.acquire().await.map_err(error)?),
         };
         let found = statement(&mut connection).await.map_err(error)?;
-        self.kept.replace(Some((since, connection)));
+        if self.has_others() {
+            self.kept.replace(Some((since, connection)));
+        }
         Ok(found)
     }
 
     /// Gives the connection back to the pool.
     pub fn release(&self) {
         self.kept.take();
+    }
+
+    /// Tells whether the pool has connections for others; else somebody may be waiting for this one.
+    fn has_others(&self) -> bool {
+        self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections()
     }
 }
