@@ -29,8 +29,10 @@
 //! |---|---|---|
 //! | [`listen`] | opens the port | `LISTEN` |
 //! | [`database`] | connects, and waits while the database starts | `DATABASE_*` |
+//! | [`batch`] | lets requests of the same moment share a statement | |
 //! | [`reader`] | reads lists from a replica, while there is one | `DATABASE_READER_URL` |
 //! | [`migrate`] | brings the schema up to date, whoever else is starting | |
+//! | [`held`] | keeps a connection while there is much to ask | |
 //! | [`limits`] | refuses what is too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
 //! | [`metrics`] | `GET /metrics` for Prometheus | |
@@ -43,9 +45,11 @@
 //! | `testing` | with the feature of that name: services and PostgreSQL servers for tests | |
 
 pub mod application;
+pub mod batch;
 pub mod client;
 pub mod database;
 pub mod health;
+pub mod held;
 pub mod limits;
 pub mod listen;
 pub mod log;

@@ -65,6 +65,14 @@ pub fn is_away(error: &DbErr) -> bool {
     }
 }
 
+/// Tells whether the database has refused a statement, so that nothing of it is done.
+pub fn is_refusal(error: &DbErr) -> bool {
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) = error else {
+        return false;
+    };
+    matches!(**source, sqlx::Error::Database(_)) && !is_away(error)
+}
+
 /// PostgreSQL: connection (08), resources (53), operator intervention (57), read-only replica (25006).
 /// SQLite: busy, locked, read-only, input/output, full, cannot open.
 fn code_means_away(code: &str) -> bool {

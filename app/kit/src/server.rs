@@ -98,8 +98,9 @@ pub fn run<M: MigratorTrait, A: Application>(
     })
 }
 
-/// Turns the end of a program into its exit code; an error is printed on stderr.
+/// Turns the end of a program into its exit code; what is left of the log and an error are printed on stderr.
 pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
+    log::flush();
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -4,8 +4,11 @@ use actix_web::web::{Data, ServiceConfig};
 use kit::{
     Application, ApplicationError, Context,
     log::Answered,
+    reader::Reader,
     settings::{SettingError, Variables},
 };
+
+use sea_orm::DatabaseConnection;
 
 use crate::{
     activity::{self, Activity},
@@ -59,6 +62,8 @@ pub enum SettingsError {
 pub struct Tasks {
     authority: Data<Authority>,
     activity: Activity,
+    database: DatabaseConnection,
+    reader: Reader,
 }
 
 impl Tasks {
@@ -72,14 +77,15 @@ impl Tasks {
             administrator.ensure(&context.database).await?;
         }
         let authority = Data::new(Authority::start(auth, &context.database).await?);
-        Ok(Self { authority, activity: activity::start(context, activity) })
+        let Context { database, reader, .. } = context.clone();
+        Ok(Self { authority, activity: activity::start(context, activity), database, reader })
     }
 }
 
 impl Application for Tasks {
     fn routes(&self, app: &mut ServiceConfig) {
         app.app_data(self.authority.clone())
-            .configure(dialect::routes)
+            .configure(|app| dialect::routes(app, &self.database, &self.reader))
             .configure(auth::routes::routes)
             .configure(activity::routes::routes)
             .configure(admin::routes)

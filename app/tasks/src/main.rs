@@ -12,6 +12,9 @@ use kit::{Context, database::Database, migrate, settings::environment};
 use sea_orm::DatabaseConnection;
 use tasks::{DEFAULT_DATABASE_URL, Migrations, Settings, Tasks, auth::keys, users::NewUser};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Serves tasks until it is told to stop.
 #[derive(Parser)]
 #[command(name = "tasks", version)]

@@ -1,6 +1,6 @@
 //! Dates and times as clients write and read them. All are UTC, to the microsecond.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
 
 /// What is said to whoever wrote something else.
 pub const WRONG: &str =
@@ -8,12 +8,12 @@ pub const WRONG: &str =
 
 /// Shows milliseconds: `2026-01-02T03:04:05.123Z`.
 pub fn milliseconds(moment: DateTime<Utc>) -> String {
-    moment.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    moment.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// Shows microseconds: `2026-01-02T03:04:05.123456Z`.
 pub fn microseconds(moment: DateTime<Utc>) -> String {
-    moment.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+    moment.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
 /// Reads `YYYY-MM-DD hh:mm[:ss[.uuuuuu]]`, with `T` or a space in the middle, and `Z`, `+hh:mm`, `+hhmm`, `+hh` or

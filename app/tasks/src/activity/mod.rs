@@ -18,9 +18,7 @@ use kit::{
     log::Answered,
     settings::{self, SettingError, Variables},
 };
-use sea_orm::ActiveValue::{NotSet, Set};
-
-use crate::entity::activity::ActiveModel;
+use writer::Row;
 
 pub use kit::log::identify;
 pub use writer::Activity;
@@ -67,21 +65,20 @@ impl Activity {
         if matches!(path, "/healthz" | "/metrics") {
             return;
         }
-        self.add(ActiveModel {
-            id: NotSet,
-            time: Set(DateTime::<Utc>::from(time)),
-            username: Set(user.map(|user| cut(user, 150))),
-            method: Set(cut(method, 16)),
-            path: Set(cut(path, 500)),
-            status: Set(status.cast_signed()),
-            duration_us: Set(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
-            client: Set(client.map(|address| address.to_string()).unwrap_or_default()),
-            instance: Set(self.instance.clone()),
+        self.add(Row {
+            time: DateTime::<Utc>::from(time),
+            username: user.map(|user| cut(user, 150)),
+            method: cut(method, 16),
+            path: cut(path, 500),
+            status: status.cast_signed(),
+            duration_us: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX),
+            client,
         });
     }
 }
 
 /// The first so many characters.
 fn cut(text: &str, characters: usize) -> String {
-    text.chars().take(characters).collect()
+    let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
+    text[..end].to_owned()
 }

@@ -1,6 +1,7 @@
 //! The queue of rows and the task that empties it.
 
 use std::{
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -8,21 +9,27 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use kit::Context;
-use sea_orm::{DatabaseConnection, EntityTrait};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, Statement,
+};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use crate::entity::activity::{ActiveModel, Entity};
 
 /// Most rows that wait to be written.
-const QUEUE: usize = 20_000;
-/// Most rows in one statement.
-const BATCH: usize = 500;
+const QUEUE: usize = 100_000;
+/// Most rows in one statement: as many as SQLite has parameters for.
+const BATCH: usize = 3000;
 /// How long the first row of a batch waits for others.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How often the writer looks meanwhile: requests do not wake it.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long the writer waits before it tries again to write a batch.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,12 +38,22 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub struct Activity {
     queue: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,
-    /// The name of this instance.
-    pub(super) instance: String,
+}
+
+/// A request to be logged.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) time: DateTime<Utc>,
+    pub(super) username: Option<String>,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) status: i16,
+    pub(super) duration_us: i64,
+    pub(super) client: Option<IpAddr>,
 }
 
 enum Message {
-    Row(Box<ActiveModel>),
+    Row(Row),
     /// Write what is there at once, and say so.
     Flush(oneshot::Sender<()>),
 }
@@ -47,14 +64,14 @@ impl Activity {
         let dropped = context.metrics.counter("activity_dropped_total", "Requests that the activity log has lost.");
         let written = context.metrics.counter("activity_written_total", "Requests that the activity log has written.");
         let (queue, rows) = mpsc::channel(QUEUE);
-        let writer = Writer { database: context.database.clone(), dropped: Arc::clone(&dropped), written };
+        let writer = Writer { database: context.database.clone(), instance, dropped: Arc::clone(&dropped), written };
         tokio::spawn(writer.run(rows));
-        Self { queue, dropped, instance }
+        Self { queue, dropped }
     }
 
     /// Puts a row into the queue, or drops it.
-    pub(super) fn add(&self, row: ActiveModel) {
-        if self.queue.try_send(Message::Row(Box::new(row))).is_err() {
+    pub(super) fn add(&self, row: Row) {
+        if self.queue.try_send(Message::Row(row)).is_err() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -71,6 +88,8 @@ impl Activity {
 
 struct Writer {
     database: DatabaseConnection,
+    /// The name of this instance.
+    instance: String,
     dropped: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
 }
@@ -79,15 +98,11 @@ impl Writer {
     async fn run(self, mut rows: mpsc::Receiver<Message>) {
         let mut messages = Vec::new();
         while rows.recv_many(&mut messages, BATCH).await > 0 {
-            let flushing = messages.iter().any(|message| matches!(message, Message::Flush(_)));
-            if !flushing && messages.len() < BATCH {
-                // Others of the same moment. What has arrived by the end of the wait is taken, and no more.
-                let _ = timeout(PATIENCE, gather(&mut rows, &mut messages)).await;
-            }
+            gather(&mut rows, &mut messages).await;
             let mut batch = Vec::with_capacity(BATCH);
             for message in messages.drain(..) {
                 match message {
-                    Message::Row(row) => batch.push(*row),
+                    Message::Row(row) => batch.push(row),
                     Message::Flush(done) => {
                         self.write(std::mem::take(&mut batch), false).await;
                         // Whoever asked may have given up.
@@ -100,13 +115,13 @@ impl Writer {
     }
 
     /// Writes a batch. While the database is away it waits, if it may, and the queue fills.
-    async fn write(&self, batch: Vec<ActiveModel>, patient: bool) {
+    async fn write(&self, batch: Vec<Row>, patient: bool) {
         if batch.is_empty() {
             return;
         }
         let rows = batch.len() as u64;
         loop {
-            let Err(error) = Entity::insert_many(batch.clone()).exec_without_returning(&self.database).await else {
+            let Err(error) = self.insert(&batch).await else {
                 self.written.fetch_add(rows, Relaxed);
                 return;
             };
@@ -119,20 +134,69 @@ impl Writer {
             sleep(PAUSE).await;
         }
     }
+
+    async fn insert(&self, batch: &[Row]) -> Result<(), DbErr> {
+        if self.database.get_database_backend() == DbBackend::Postgres {
+            return self.database.execute_raw(self.insertion(batch)).await.map(drop);
+        }
+        let rows = batch.iter().map(|row| row.clone().at(&self.instance));
+        Entity::insert_many(rows).exec_without_returning(&self.database).await.map(drop)
+    }
+
+    /// PostgreSQL's statement for any number of rows, so that it is prepared once.
+    fn insertion(&self, batch: &[Row]) -> Statement {
+        fn column<T>(batch: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
+            batch.iter().map(value).collect()
+        }
+        let sql = "INSERT INTO tasks_activity \
+                   (time, username, method, path, status, duration_us, client, instance) \
+                   SELECT time, NULLIF(username, ''), method, path, status, duration_us, client, $8 \
+                   FROM UNNEST($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], \
+                   $7::text[]) AS row (time, username, method, path, status, duration_us, client)";
+        let values = [
+            column(batch, |row| row.time).into(),
+            column(batch, |row| row.username.clone().unwrap_or_default()).into(),
+            column(batch, |row| row.method.clone()).into(),
+            column(batch, |row| row.path.clone()).into(),
+            column(batch, |row| row.status).into(),
+            column(batch, |row| row.duration_us).into(),
+            column(batch, Row::client).into(),
+            self.instance.clone().into(),
+        ];
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    }
 }
 
-/// Receives until the batch is full or somebody wants it flushed.
+impl Row {
+    fn client(&self) -> String {
+        self.client.map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    fn at(self, instance: &str) -> ActiveModel {
+        ActiveModel {
+            id: NotSet,
+            client: Set(self.client()),
+            time: Set(self.time),
+            username: Set(self.username),
+            method: Set(self.method),
+            path: Set(self.path),
+            status: Set(self.status),
+            duration_us: Set(self.duration_us),
+            instance: Set(instance.to_owned()),
+        }
+    }
+}
+
+/// Takes what others of the same moment add, until the batch is full, the wait is over, or somebody wants it flushed.
 async fn gather(rows: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) {
-    while messages.len() < BATCH {
-        match rows.recv().await {
-            Some(message) => {
-                let flush = matches!(message, Message::Flush(_));
-                messages.push(message);
-                if flush {
-                    return;
-                }
-            }
-            None => return,
+    let deadline = Instant::now() + PATIENCE;
+    let is_flush = |message: &Message| matches!(message, Message::Flush(_));
+    while messages.len() < BATCH && !messages.iter().any(is_flush) && Instant::now() < deadline {
+        sleep(LOOK).await;
+        while messages.len() < BATCH
+            && let Ok(message) = rows.try_recv()
+        {
+            messages.push(message);
         }
     }
 }
@@ -141,7 +205,6 @@ async fn gather(rows: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>)
 mod tests {
     #![allow(clippy::unwrap_used)]
     use kit::{metrics::Metrics, reader::Reader, testing::connect};
-    use sea_orm::ActiveValue::{NotSet, Set};
 
     use super::*;
 
@@ -151,17 +214,15 @@ mod tests {
         Context { reader: Reader::new(database.clone(), None, &metrics), database, metrics }
     }
 
-    fn row() -> ActiveModel {
-        ActiveModel {
-            id: NotSet,
-            time: Set(chrono::Utc::now()),
-            username: Set(None),
-            method: Set("GET".into()),
-            path: Set("/".into()),
-            status: Set(200),
-            duration_us: Set(1),
-            client: Set(String::new()),
-            instance: Set(String::new()),
+    fn row() -> Row {
+        Row {
+            time: Utc::now(),
+            username: None,
+            method: "GET".into(),
+            path: "/".into(),
+            status: 200,
+            duration_us: 1,
+            client: None,
         }
     }
 

@@ -5,59 +5,61 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data, Path, ServiceConfig},
 };
-use kit::{reader::Reader, reply::only};
+use kit::{batch::Batch, reader::Reader, reply::only};
 use sea_orm::DatabaseConnection;
 use serde::Serialize;
 
-use super::{Single, shared_refusal};
+use super::{Single, listed, shared_refusal};
 use crate::{
     entity::task,
     input::{NewTask, TaskChange},
-    store::{self, Refusal},
+    store::{self, Refusal, Together},
     timestamp,
 };
 
 /// Adds the routes, under `/tasks`.
-pub(super) fn routes(app: &mut ServiceConfig) {
-    app.service(
-        web::resource("")
-            .route(web::get().to(add_slash))
-            .route(web::head().to(add_slash))
-            .default_service(only("GET, HEAD")),
-    )
-    .service(
-        web::resource("/")
-            .route(web::get().to(list))
-            .route(web::head().to(list))
-            .route(web::post().to(create))
-            .default_service(only("GET, HEAD, POST")),
-    )
-    .service(
-        web::resource("/{id}")
-            .route(web::get().to(show))
-            .route(web::head().to(show))
-            .route(web::put().to(change))
-            .route(web::delete().to(delete))
-            .default_service(only("GET, HEAD, PUT, DELETE")),
-    );
+pub(super) fn routes(app: &mut ServiceConfig, reader: &Reader) {
+    app.app_data(Data::new(List(super::list(reader, Listed::from))))
+        .service(
+            web::resource("")
+                .route(web::get().to(add_slash))
+                .route(web::head().to(add_slash))
+                .default_service(only("GET, HEAD")),
+        )
+        .service(
+            web::resource("/")
+                .route(web::get().to(list))
+                .route(web::head().to(list))
+                .route(web::post().to(create))
+                .default_service(only("GET, HEAD, POST")),
+        )
+        .service(
+            web::resource("/{id}")
+                .route(web::get().to(show))
+                .route(web::head().to(show))
+                .route(web::put().to(change))
+                .route(web::delete().to(delete))
+                .default_service(only("GET, HEAD, PUT, DELETE")),
+        );
 }
 
 async fn add_slash() -> impl Responder {
     web::Redirect::to("/tasks/").using_status_code(StatusCode::MOVED_PERMANENTLY)
 }
 
-async fn list(reader: Data<Reader>) -> Result<impl Responder, Refusal> {
-    let tasks = store::list(&reader).await?;
-    Ok(web::Json(tasks.into_iter().map(Listed::from).collect::<Vec<_>>()))
+struct List(Batch<(), Bytes>);
+
+async fn list(list: Data<List>) -> Result<impl Responder, Refusal> {
+    Ok(listed(&list.0).await?)
 }
 
-async fn create(database: Data<DatabaseConnection>, body: Bytes) -> Result<impl Responder, Refusal> {
-    let task = store::create(&database, NewTask::parse(&serde_json::from_slice(&body)?)?).await?;
+async fn create(together: Data<Together>, body: Bytes) -> Result<impl Responder, Refusal> {
+    let task = together.create(NewTask::parse(&serde_json::from_slice(&body)?)?).await?;
     Ok((web::Json(Single::from(task)), StatusCode::CREATED))
 }
 
-async fn show(database: Data<DatabaseConnection>, id: Path<String>) -> Result<impl Responder, Refusal> {
-    Ok(web::Json(Single::from(store::find(&database, &id).await?)))
+async fn show(together: Data<Together>, id: Path<String>) -> Result<impl Responder, Refusal> {
+    Ok(web::Json(Single::from(together.find(&id).await?)))
 }
 
 async fn change(database: Data<DatabaseConnection>, id: Path<String>, body: Bytes) -> Result<impl Responder, Refusal> {

@@ -5,49 +5,55 @@ use actix_web::{
     http::StatusCode,
     web::{self, Bytes, Data, Path, ServiceConfig},
 };
-use kit::{reader::Reader, reply::only};
+use kit::{batch::Batch, reader::Reader, reply::only};
 use sea_orm::DatabaseConnection;
 
-use super::{Single, shared_refusal};
+use super::{Single, listed, shared_refusal};
 use crate::{
     input::{NewTask, TaskChange},
-    store::{self, Refusal},
+    store::{self, Refusal, Together},
 };
 
-/// Adds the routes, under `/tasks`.
-pub(super) fn routes(app: &mut ServiceConfig) {
+/// Adds the routes that are a name, under `/tasks`.
+pub(super) fn names(app: &mut ServiceConfig, reader: &Reader) {
+    app.app_data(Data::new(List(super::list(reader, Single::from))))
+        .service(
+            web::resource("/get_all")
+                .route(web::get().to(list))
+                .route(web::head().to(list))
+                .default_service(only("GET, HEAD")),
+        )
+        .service(web::resource("/post").route(web::post().to(create)).default_service(only("POST")))
+        .service(web::resource("/delete_all").route(web::delete().to(delete_all)).default_service(only("DELETE")));
+}
+
+/// Adds the routes that are a name and an id, under `/tasks`.
+pub(super) fn names_and_ids(app: &mut ServiceConfig) {
     app.service(
-        web::resource("/get_all")
-            .route(web::get().to(list))
-            .route(web::head().to(list))
-            .default_service(only("GET, HEAD")),
-    )
-    .service(
         web::resource("/get_single/{id}")
             .route(web::get().to(show))
             .route(web::head().to(show))
             .default_service(only("GET, HEAD")),
     )
-    .service(web::resource("/post").route(web::post().to(create)).default_service(only("POST")))
     .service(web::resource("/update/{id}").route(web::put().to(change)).default_service(only("PUT")))
-    .service(web::resource("/delete/{id}").route(web::delete().to(delete)).default_service(only("DELETE")))
-    .service(web::resource("/delete_all").route(web::delete().to(delete_all)).default_service(only("DELETE")));
+    .service(web::resource("/delete/{id}").route(web::delete().to(delete)).default_service(only("DELETE")));
 }
 
-async fn list(reader: Data<Reader>) -> Result<impl Responder, InB> {
-    let tasks = store::list(&reader).await?;
-    Ok(web::Json(tasks.into_iter().map(Single::from).collect::<Vec<_>>()))
+struct List(Batch<(), Bytes>);
+
+async fn list(list: Data<List>) -> Result<impl Responder, InB> {
+    Ok(listed(&list.0).await?)
 }
 
-async fn show(database: Data<DatabaseConnection>, id: Path<String>) -> Result<impl Responder, InB> {
-    let task = store::find(&database, &id).await?;
+async fn show(together: Data<Together>, id: Path<String>) -> Result<impl Responder, InB> {
+    let task = together.find(&id).await?;
     Ok((web::Json(Single::from(task)), StatusCode::CREATED))
 }
 
-async fn create(database: Data<DatabaseConnection>, body: Bytes) -> Result<impl Responder, InB> {
+async fn create(together: Data<Together>, body: Bytes) -> Result<impl Responder, InB> {
     let task = NewTask::parse(&serde_json::from_slice(&body)?);
     let task = task.map_err(|errors| InB { refusal: errors.into(), invalid: StatusCode::UNAUTHORIZED })?;
-    let task = store::create(&database, task).await?;
+    let task = together.create(task).await?;
     Ok((web::Json(Single::from(task)), StatusCode::CREATED))
 }
 

@@ -5,19 +5,46 @@ mod b;
 
 use actix_web::{
     HttpResponse,
-    http::StatusCode,
+    http::{StatusCode, header::ContentType},
     middleware::from_fn,
-    web::{self, ServiceConfig},
+    web::{self, Bytes, Data, ServiceConfig},
 };
-use kit::reply;
+use kit::{batch::Batch, reader::Reader, reply};
+use sea_orm::{DatabaseConnection, DbErr};
 use serde::Serialize;
 
-use crate::{auth::guard, entity::task, store::Refusal, timestamp};
+use crate::{
+    auth::guard,
+    entity::task,
+    store::{self, Refusal, Together},
+    timestamp,
+};
 
 /// Adds the routes of both. What `AUTH` says is asked here, once for all of them.
-pub fn routes(app: &mut ServiceConfig) {
-    // B first: its paths would be ids in A.
-    app.service(web::scope("/tasks").wrap(from_fn(guard::by_mode)).configure(b::routes).configure(a::routes));
+pub fn routes(app: &mut ServiceConfig, database: &DatabaseConnection, reader: &Reader) {
+    let tasks = web::scope("/tasks").wrap(from_fn(guard::by_mode)).app_data(Data::new(Together::at(database)));
+    // B's names first: they would be ids in A. What stands behind others is found later, so what is rarer comes last.
+    let tasks = tasks.configure(|app| b::names(app, reader)).configure(|app| a::routes(app, reader));
+    app.service(tasks.configure(b::names_and_ids));
+}
+
+/// All tasks as a dialect writes them. Who asks at the same moment gets the same bytes.
+fn list<T: Serialize + 'static>(reader: &Reader, shown: fn(task::Model) -> T) -> Batch<(), Bytes> {
+    let reader = reader.clone();
+    let ask = move |askers: Vec<()>| {
+        let reader = reader.clone();
+        async move {
+            let tasks: Vec<T> = store::list(&reader).await?.into_iter().map(shown).collect();
+            let body = serde_json::to_vec(&tasks).map_err(|error| DbErr::Json(error.to_string()))?;
+            Ok(vec![Bytes::from(body); askers.len()])
+        }
+    };
+    Batch::new(ask, || ())
+}
+
+/// Answers with a list.
+async fn listed(list: &Batch<(), Bytes>) -> Result<HttpResponse, DbErr> {
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(list.ask(()).await?))
 }
 
 /// A task on its own: the same in both dialects.

@@ -3,9 +3,10 @@
 //! The tables stand in `tasks::testing`. They are run against the service on SQLite and on PostgreSQL, and against any that
 //! is deployed with `AUTH=off`: `TASKS_CONTRACT_URL=http://HOST:PORT cargo test -p tasks --test it -- --ignored at_a_url`.
 
-use std::net::ToSocketAddrs;
+use std::{collections::BTreeSet, net::ToSocketAddrs, thread};
 
-use kit::testing::{Postgres, sqlite_url, wait_until};
+use kit::testing::{Answer, Postgres, send, sqlite_url, wait_until};
+use serde_json::{Value, json};
 use tasks::testing::keeps_its_contract;
 
 use crate::serve;
@@ -28,6 +29,45 @@ fn on_sqlite() {
 fn on_postgres() {
     if let Some(postgres) = Postgres::start() {
         keeps_its_contract(serve(&postgres.url()).address);
+    }
+}
+
+/// Who asks at the same moment shares statements, and still everybody gets what is his.
+fn each_gets_its_own(url: &str) {
+    let service = serve(url);
+    let address = service.address;
+    let parsed = |answer: &Answer| serde_json::from_str::<Value>(&answer.body).unwrap();
+    thread::scope(|scope| {
+        for client in 0..16 {
+            scope.spawn(move || {
+                for turn in 0..8 {
+                    // Some are the same.
+                    let title = format!("task {}", (client * 8 + turn) % 100);
+                    let body = json!({ "title": title, "pub_date": "2026-01-02T03:04Z", "description": "d" });
+                    let created = send(address, "POST /tasks/", &[], &body.to_string());
+                    assert_eq!((created.status, &parsed(&created)["title"]), (201, &json!(title)));
+                    let found = send(address, &format!("GET /tasks/{}", parsed(&created)["id"]), &[], "");
+                    assert_eq!((found.status, parsed(&found)), (200, parsed(&created)));
+                    assert_eq!(send(address, &format!("GET /tasks/{}", 1_000_000 + client), &[], "").status, 404);
+                }
+            });
+        }
+    });
+    let listed = parsed(&service.send("GET /tasks/", ""));
+    let ids: BTreeSet<_> = listed.as_array().unwrap().iter().map(|task| task["pk"].as_i64().unwrap()).collect();
+    assert_eq!(ids.len(), 16 * 8);
+}
+
+#[test]
+fn each_gets_its_own_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    each_gets_its_own(&sqlite_url(&directory));
+}
+
+#[test]
+fn each_gets_its_own_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        each_gets_its_own(&postgres.url());
     }
 }
 

@@ -3,8 +3,11 @@
 //! The id is taken from the header `x-request-id` (or made), stands in every line that is logged on the request's
 //! behalf, and goes back in the answer. `RUST_LOG` chooses what is logged; the default is `info`.
 
+mod json;
+mod writer;
+
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     net::IpAddr,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
@@ -22,6 +25,8 @@ use tracing::Instrument;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
+pub use writer::flush;
+
 use crate::{client, settings::Variables};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,13 +39,10 @@ pub fn start(variables: Variables) {
     let filter = variables("RUST_LOG").unwrap_or_else(|| DEFAULT_FILTER.to_owned());
     // The only failure is that a logger is there already, and then it stays.
     let _ = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false)
-        .with_target(false)
+        .event_format(json::Json)
+        .fmt_fields(json::Json)
         .with_env_filter(EnvFilter::new(filter))
-        .with_writer(std::io::stderr)
+        .with_writer(writer::Lines)
         .try_init();
 }
 
@@ -126,7 +128,18 @@ fn request_id(headers: &HeaderMap) -> String {
         (1..=128).contains(&id.len()) && id.bytes().all(plain)
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_plain);
-    given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned)
+    given.map_or_else(|| new_id().to_string(), str::to_owned)
+}
+
+/// An id that nobody else has. Random numbers come from the operating system, so a thread takes one and counts on from it.
+fn new_id() -> Uuid {
+    thread_local!(static NEXT: Cell<(Uuid, u16)> = const { Cell::new((Uuid::nil(), 0)) });
+    let (base, count) = match NEXT.get() {
+        (_, 0) => (Uuid::new_v4(), 0),
+        next => next,
+    };
+    NEXT.set((base, count.wrapping_add(1)));
+    Uuid::from_u128(base.as_u128() ^ u128::from(count))
 }
 
 #[cfg(test)]
@@ -151,5 +164,11 @@ mod tests {
             let id = id_for(wrong);
             assert!(Uuid::parse_str(&id).is_ok(), "{wrong} gave {id}");
         }
+    }
+
+    #[test]
+    fn no_two_new_ids_are_the_same() {
+        let ids: std::collections::BTreeSet<_> = (0..200_000).map(|_| new_id()).collect();
+        assert_eq!(ids.len(), 200_000);
     }
 }
