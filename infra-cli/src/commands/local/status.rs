@@ -57,7 +57,10 @@ fn describe(status: &Status) -> String {
 }
 
 fn instances(region: &RegionStatus) -> String {
-    let rows = region.instances.iter().map(|instance| {
+    let mut instances: Vec<_> = region.instances.iter().collect();
+    // What is over is shown for a while, after what lives.
+    instances.sort_by_key(|instance| (instance.state == "terminated", &instance.name));
+    let rows = instances.into_iter().map(|instance| {
         let services = instance.services.iter().map(|service| {
             let port = service.port.map(|port| format!(":{port}")).unwrap_or_default();
             format!("{}{port} {}{}", service.name, service.state, restarts(service.restarts))
@@ -140,7 +143,7 @@ mod tests {
         let service = ServiceStatus {
             name: "tasks".into(),
             pid: Some(1),
-            state: state.into(),
+            state: if state == "running" { "running" } else { "stopped" }.into(),
             port: Some(8080),
             restarts: u32::from(last % 2),
             log: "tasks.log".into(),
@@ -159,7 +162,11 @@ mod tests {
         let targets = [("i-1:8080", "healthy"), ("i-2:8080", "initial"), ("i-3:8080", "draining")];
         let targets = targets.map(|(target, health)| (target.to_owned(), health.to_owned()));
         let region = RegionStatus {
-            instances: vec![instance("i-1", "running", 4), instance("i-2", "running", 5)],
+            instances: vec![
+                instance("i-0", "terminated", 3),
+                instance("i-1", "running", 4),
+                instance("i-2", "running", 5),
+            ],
             groups: vec![GroupStatus {
                 name: "group-1".into(),
                 min: 1,
@@ -194,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_not_missing() {
+    fn who_leaves_is_not_missing_and_what_is_over_comes_last() {
         insta::assert_snapshot!(describe(&status()), @"
         http://127.0.0.1:4000 (process 7)
 
@@ -202,6 +209,7 @@ mod tests {
         INSTANCE  NAME   STATE    ZONE        ADDRESS     SERVICES
         i-1       group  running  us-east-1a  127.80.6.4  tasks:8080 running
         i-2       group  running  us-east-1a  127.80.6.5  tasks:8080 running, 1 restart
+        i-0       group  terminated  us-east-1a  127.80.6.3  tasks:8080 stopped
         GROUP    IN SERVICE       REFRESH
         group-1  2 of 2 (1 to 4)  InProgress
         BALANCER    STATE   LISTENS          TARGETS
