@@ -301,9 +301,12 @@ mod tests {
         let pool = database.get_postgres_connection_pool();
         assert_eq!(pool.size(), 4);
         // They come back by themselves.
-        while pool.num_idle() < 4 {
-            tokio::task::yield_now().await;
-        }
+        let back = async {
+            while pool.num_idle() < 4 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout_at(Instant::now() + Duration::from_secs(30), back).await.unwrap();
 
         // Without a database it ends all the same, and soon.
         let database = configured.connect().await.unwrap();
