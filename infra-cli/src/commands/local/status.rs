@@ -38,8 +38,8 @@ pub(super) async fn watch(directory: &Path) -> Result<(), Failure> {
 /// What draws a text over the one that is on the screen: from the top, each line to its end, nothing behind the last.
 fn frame(text: &str, rows: usize, columns: usize) -> String {
     let lines = text.lines().take(rows.saturating_sub(1));
-    let lines: String = lines.map(|line| format!("{}\x1b[K\n", console::truncate_str(line, columns, "…"))).collect();
-    format!("\x1b[H{lines}\x1b[J")
+    let lines = lines.flat_map(|line| [console::truncate_str(line, columns, "…"), "\x1b[K\n".into()]);
+    format!("\x1b[H{}\x1b[J", lines.collect::<String>())
 }
 
 fn describe(status: &Status) -> String {
