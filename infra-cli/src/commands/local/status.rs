@@ -206,10 +206,10 @@ mod tests {
         http://127.0.0.1:4000 (process 7)
 
         us-east-1
-        INSTANCE  NAME   STATE    ZONE        ADDRESS     SERVICES
-        i-1       group  running  us-east-1a  127.80.6.4  tasks:8080 running
-        i-2       group  running  us-east-1a  127.80.6.5  tasks:8080 running, 1 restart
-        i-0       group  terminated  us-east-1a  127.80.6.3  tasks:8080 stopped
+        INSTANCE  NAME   STATE       ZONE        ADDRESS     SERVICES
+        i-1       group  running     us-east-1a  127.80.6.4  tasks:8080 running
+        i-2       group  running     us-east-1a  127.80.6.5  tasks:8080 running, 1 restart
+        i-0       group  terminated  us-east-1a  127.80.6.3  tasks:8080 stopped, 1 restart
         GROUP    IN SERVICE       REFRESH
         group-1  2 of 2 (1 to 4)  InProgress
         BALANCER    STATE   LISTENS          TARGETS
