@@ -375,7 +375,7 @@ pub(crate) enum Local {
     /// Shows what is alive in it.
     Status {
         /// Show it again every second until Ctrl-C, on a terminal.
-        #[arg(long, short, conflicts_with = "json")]
+        #[arg(long, short)]
         watch: bool,
     },
     /// Shows the log of the cloud, or of an instance.

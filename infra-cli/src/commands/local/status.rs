@@ -16,10 +16,10 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path) -> Result<(), F
 }
 
 /// Shows it again and again in place, until Ctrl-C or the end of the cloud.
-pub(super) async fn watch(directory: &Path) -> Result<(), Failure> {
+pub(super) async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
     let terminal = Term::stdout();
-    if !terminal.is_term() {
-        let nobody = Diagnostic::error("`--watch` draws on a terminal, and the output goes elsewhere");
+    if session.json || !terminal.is_term() {
+        let nobody = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
         return Err(Failure::wrong_use(nobody.hint("without `--watch` the status is printed once")));
     }
     let mut end = std::pin::pin!(tokio::signal::ctrl_c());
