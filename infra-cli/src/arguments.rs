@@ -373,7 +373,11 @@ pub(crate) enum Local {
     /// Starts it, unless it runs. What is said here holds for later starts as well, until it is said differently.
     Start(Start),
     /// Shows what is alive in it.
-    Status,
+    Status {
+        /// Show it again every second until Ctrl-C, on a terminal.
+        #[arg(long, short)]
+        watch: bool,
+    },
     /// Shows the log of the cloud, or of an instance.
     Logs {
         /// The instance: its id, or the name of its declaration.

@@ -158,6 +158,9 @@ fn wrong_use_changes_nothing(place: &Place) {
     place.run(&["config", "get", "token"]).complains(2, &["`token` is secret", "--show-secrets"]);
     place.run(&["config", "set", "token", "x"]).complains(2, &["`token` is secret", "--secret token"]);
     place.run(&["config", "set", "a=b", "x"]).complains(2, &["`a=b`", "neither blanks nor"]);
+    place.run(&["local", "status", "--watch"]).complains(2, &["`--watch`", "terminal"]);
+    let told = place.run(&["--json", "local", "status", "--watch"]);
+    assert!(told.code == Some(2) && told.out.contains("`--watch`"), "{}", told.out);
     place.run(&["config", "set", "port"]).complains(2, &["VALUE"]);
     place.run(&["config", "set", "--secret", "empty"]).complains(2, &["no value was entered for `empty`"]);
     place.run(&["config", "set", "x", "y", "--sekret"]).complains(2, &["--sekret"]);

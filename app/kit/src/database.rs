@@ -5,7 +5,7 @@
 //! | `DATABASE_URL` | the service's own | where the database is |
 //! | `DATABASE_READER_URL` | not set | a replica; see [`crate::reader`] |
 //! | `DATABASE_WAIT_SECONDS` | 60 | how long to wait at the start while PostgreSQL does not answer |
-//! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool (SQLite always has one connection) |
+//! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool, opened before requests are taken (SQLite always has one connection) |
 //! | `DATABASE_ACQUIRE_SECONDS` | 3 | how long a request may wait for a connection |
 //! | `DATABASE_STATEMENT_SECONDS` | 5 | how long PostgreSQL may work on one statement |
 
@@ -141,8 +141,10 @@ impl Database {
     pub async fn open(&self) -> Result<DatabaseConnection, DatabaseError> {
         match &self.kind {
             Kind::Postgres(options) => {
-                let pool = PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(self.acquire);
-                let pool = pool.connect_lazy_with(options.as_ref().clone());
+                // What is open stays open: see `warm`.
+                let pool = PgPoolOptions::new().max_connections(self.max_connections);
+                let pool = pool.min_connections(self.max_connections).idle_timeout(None);
+                let pool = pool.acquire_timeout(self.acquire).connect_lazy_with(options.as_ref().clone());
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
             }
             Kind::Sqlite(options) => {
@@ -154,6 +156,26 @@ impl Database {
                     DatabaseError::NoFile { file, source }
                 })?;
                 Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+            }
+        }
+    }
+
+    /// Opens all connections of a PostgreSQL pool, one after another. Otherwise the first requests open them: all at
+    /// once, each within the time that it may wait for one, and on a busy machine in vain.
+    ///
+    /// What cannot be opened now is left to the requests.
+    pub async fn warm(&self, pool: &DatabaseConnection) {
+        if let Kind::Postgres(_) = self.kind {
+            let pool = pool.get_postgres_connection_pool();
+            let mut held = Vec::new();
+            while held.len() < self.max_connections as usize {
+                match pool.acquire().await {
+                    Ok(connection) => held.push(connection),
+                    Err(error) => {
+                        tracing::warn!(%error, open = held.len(), "not all connections to the database could be opened");
+                        return;
+                    }
+                }
             }
         }
     }
@@ -259,5 +281,37 @@ mod tests {
         let error = Database::from(&variables, "").unwrap().connect().await.unwrap_err().to_string();
         let start = format!("PostgreSQL database tasks of cloud at {address} did not answer within 1s: ");
         assert!(error.starts_with(&start) && error.contains("refused") && !error.contains("s3cret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_warm_pool_has_all_its_connections() {
+        let Some(postgres) = crate::testing::Postgres::start() else {
+            return;
+        };
+        let url = postgres.url();
+        let variables = |name: &str| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "DATABASE_MAX_CONNECTIONS" => Some("4".to_owned()),
+            "DATABASE_ACQUIRE_SECONDS" => Some("1".to_owned()),
+            _ => None,
+        };
+        let configured = Database::from(&variables, "").unwrap();
+        let database = configured.connect().await.unwrap();
+        configured.warm(&database).await;
+        let pool = database.get_postgres_connection_pool();
+        assert_eq!(pool.size(), 4);
+        // They come back by themselves.
+        let back = async {
+            while pool.num_idle() < 4 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout_at(Instant::now() + Duration::from_secs(30), back).await.unwrap();
+
+        // Without a database it ends all the same, and soon.
+        let database = configured.connect().await.unwrap();
+        postgres.suspend();
+        configured.warm(&database).await;
+        assert_eq!(database.get_postgres_connection_pool().size(), 0);
     }
 }

@@ -60,8 +60,8 @@ pub enum StartError {
 
 /// Runs a service, configured by environment variables alone, until SIGTERM or SIGINT.
 ///
-/// Connects to the database, applies the migrations, starts the application, and then listens; prints one line that
-/// says where.
+/// Connects to the database, applies the migrations, starts the application, and takes requests when all connections
+/// to the database are open; prints one line that says where.
 ///
 /// # Errors
 /// [`StartError`]: each says what to change.
@@ -72,13 +72,13 @@ pub fn run<M: MigratorTrait, A: Application>(
 ) -> Result<(), StartError> {
     log::start(&environment);
     let limits = Limits::from(&environment)?;
-    let database = Database::from(&environment, default_database_url)?;
+    let configured = Database::from(&environment, default_database_url)?;
     let replica = Database::reader_from(&environment)?;
     actix_web::rt::System::new().block_on(async {
         // The port first: when it is taken, nothing has been touched. Until the server runs, connections queue.
         let listener = listen::from(&environment)?;
         let address = listener.local_addr()?;
-        let database = database.connect().await?;
+        let database = configured.connect().await?;
         migrate::up::<M>(&database).await?;
         let replica = match replica {
             Some(replica) => Some(replica.open().await?),
@@ -88,6 +88,7 @@ pub fn run<M: MigratorTrait, A: Application>(
         let reader = Reader::new(database.clone(), replica, &metrics);
         let context = Context { database, reader, metrics };
         let application = start(context.clone()).await?;
+        configured.warm(&context.database).await;
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let stop = async move {
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }

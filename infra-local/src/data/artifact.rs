@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::machine::Artifact;
 use crate::cloud::Shared;
+
+/// Where programs are kept, in the cloud's directory.
+const CACHE: &str = "artifacts";
 
 /// Why an artifact cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +60,7 @@ pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Re
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong(artifact, "(not looked at)".to_owned()));
     }
-    let cached = shared.directory().join("artifacts").join(&wanted);
+    let cached = shared.directory().join(CACHE).join(&wanted);
     if !cached.exists() {
         // An image may have brought it.
         if target.exists() && hash(target).map_err(disk(target))? == wanted {
@@ -73,6 +76,22 @@ pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Re
         _ => {}
     }
     fs::hard_link(&cached, target).or_else(|_| fs::copy(&cached, target).map(|_| ())).map_err(disk(target))
+}
+
+/// Removes the programs that no instance and no image has any more. Nothing may be installed meanwhile.
+pub(crate) fn forget_unused(directory: &Path) -> io::Result<()> {
+    let cached = match fs::read_dir(directory.join(CACHE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        cached => cached?,
+    };
+    for program in cached {
+        let program = program?;
+        // Whoever runs it has a link to it.
+        if program.metadata()?.nlink() == 1 {
+            fs::remove_file(program.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn fetch(shared: &Shared, artifact: &Artifact, wanted: &str, cached: &Path) -> Result<(), ArtifactError> {
@@ -124,5 +143,29 @@ fn hash_into(source: &Path, output: &mut impl io::Write) -> io::Result<String> {
         }
         hasher.update(&piece[..read]);
         output.write_all(&piece[..read])?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_program_is_kept_as_long_as_somebody_has_it() {
+        let directory = tempfile::tempdir().unwrap();
+        forget_unused(directory.path()).unwrap();
+        let cache = directory.path().join(CACHE);
+        fs::create_dir(&cache).unwrap();
+        fs::write(cache.join("used"), "program").unwrap();
+        fs::write(cache.join("unused"), "program").unwrap();
+        fs::hard_link(cache.join("used"), directory.path().join("instance")).unwrap();
+        forget_unused(directory.path()).unwrap();
+        let kept: Vec<_> = fs::read_dir(&cache).unwrap().map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(kept, ["used"]);
+        fs::remove_file(directory.path().join("instance")).unwrap();
+        forget_unused(directory.path()).unwrap();
+        assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
     }
 }

@@ -7,7 +7,7 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
-use super::{console, host, postgres};
+use super::{artifact, console, host, postgres};
 use crate::cloud::Shared;
 use crate::model::instance::InstanceState;
 
@@ -54,6 +54,9 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     while hosts.join_next().await.is_some() {}
     if phase.now() == Phase::Stopping {
         forget_ended(&shared, Duration::ZERO);
+        if let Err(error) = artifact::forget_unused(shared.directory()) {
+            tracing::warn!(%error, "programs that nobody runs any more could not be removed");
+        }
     }
 }
 

@@ -22,7 +22,8 @@ pub(super) async fn run(session: &Session<'_>, command: Local) -> Result<ExitCod
         }
         Local::Reset { yes } => return reset::run(session, &directory, yes).await,
         Local::Fault(name) => fault::run(session, &directory, name).await?,
-        Local::Status => status::run(session, &directory).await?,
+        Local::Status { watch: true } => status::watch(session, &directory).await?,
+        Local::Status { watch: false } => status::run(session, &directory).await?,
         Local::Logs { instance, lines } => logs::run(&directory, instance.as_deref(), lines).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,12 +2,44 @@
 
 use super::{answer, running};
 use crate::{failure::Failure, render::style, session::Session};
-use infra_local::{RegionStatus, Status};
-use std::path::Path;
+use console::Term;
+use infra_core::diagnostic::Diagnostic;
+use infra_local::{RegionStatus, Status, TargetGroupStatus};
+use std::{path::Path, time::Duration};
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
     let status = running(directory).await?.status().await?;
     answer(session, &status, || describe(&status))
+}
+
+/// Shows it again and again in place, until Ctrl-C or the end of the cloud.
+pub(super) async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
+    let terminal = Term::stdout();
+    if session.json || !terminal.is_term() {
+        let nobody = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
+        return Err(Failure::wrong_use(nobody.hint("without `--watch` the status is printed once")));
+    }
+    let mut end = std::pin::pin!(tokio::signal::ctrl_c());
+    terminal.clear_screen()?;
+    loop {
+        let status = running(directory).await?.status().await?;
+        let (rows, columns) = terminal.size();
+        terminal.write_str(&frame(&describe(&status), rows.into(), columns.into()))?;
+        tokio::select! {
+            _ = &mut end => return Ok(()),
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+}
+
+/// What draws a text over the one that is on the screen: from the top, each line to its end, nothing behind the last.
+fn frame(text: &str, rows: usize, columns: usize) -> String {
+    let lines = text.lines().take(rows.saturating_sub(1));
+    let lines = lines.flat_map(|line| [console::truncate_str(line, columns, "…"), "\x1b[K\n".into()]);
+    format!("\x1b[H{}\x1b[J", lines.collect::<String>())
 }
 
 fn describe(status: &Status) -> String {
@@ -25,18 +57,27 @@ fn describe(status: &Status) -> String {
 }
 
 fn instances(region: &RegionStatus) -> String {
-    let rows = region.instances.iter().map(|instance| {
+    let mut instances: Vec<_> = region.instances.iter().collect();
+    // What is over is shown for a while, after what lives.
+    instances.sort_by_key(|instance| (instance.state == "terminated", &instance.name));
+    let rows = instances.into_iter().map(|instance| {
         let services = instance.services.iter().map(|service| {
             let port = service.port.map(|port| format!(":{port}")).unwrap_or_default();
-            let restarts =
-                if service.restarts > 0 { format!(", {} restarts", service.restarts) } else { String::new() };
-            format!("{}{port} {}{restarts}", service.name, service.state)
+            format!("{}{port} {}{}", service.name, service.state, restarts(service.restarts))
         });
         let services = services.collect::<Vec<_>>().join("; ");
         let (name, address) = (instance.name.clone().unwrap_or_default(), instance.address.to_string());
         [instance.id.clone(), name, instance.state.clone(), instance.zone.clone(), address, services]
     });
     style::table(["INSTANCE", "NAME", "STATE", "ZONE", "ADDRESS", "SERVICES"], rows)
+}
+
+fn restarts(count: u32) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 restart".to_owned(),
+        _ => format!(", {count} restarts"),
+    }
 }
 
 fn groups(region: &RegionStatus) -> String {
@@ -50,25 +91,35 @@ fn groups(region: &RegionStatus) -> String {
 fn balancers(region: &RegionStatus) -> String {
     let rows = region.balancers.iter().map(|balancer| {
         let ports = balancer.ports.iter().map(|port| format!("{}:{port}", balancer.address)).collect::<Vec<_>>();
-        let targets = balancer.target_groups.iter().map(|group| {
-            let healthy = group.targets.values().filter(|health| *health == "healthy").count();
-            format!("{healthy} of {} healthy, {} requests", group.targets.len(), group.requests)
-        });
+        let targets = balancer.target_groups.iter().map(describe_targets);
         let state = balancer.reason.as_ref().unwrap_or(&balancer.state);
         [balancer.name.clone(), state.clone(), ports.join(" "), targets.collect::<Vec<_>>().join("; ")]
     });
     style::table(["BALANCER", "STATE", "LISTENS", "TARGETS"], rows)
 }
 
+/// Who leaves is counted apart: it is shown for as long as requests may take, and lacks nothing.
+fn describe_targets(group: &TargetGroupStatus) -> String {
+    let count = |state: &str| group.targets.values().filter(|health| *health == state).count();
+    let (healthy, draining) = (count("healthy"), count("draining"));
+    let leaving = if draining > 0 { format!(", {draining} draining") } else { String::new() };
+    format!("{healthy} of {} healthy{leaving}, {} requests", group.targets.len() - draining, group.requests)
+}
+
 fn databases(region: &RegionStatus) -> String {
     let rows = region.databases.iter().map(|database| {
-        let restarts = if database.restarts > 0 { format!(", {} restarts", database.restarts) } else { String::new() };
         let role = database.cluster.as_ref().map_or_else(
             || database.role.clone(),
             |cluster| format!("{} of {cluster}", if database.role == "primary" { "writer" } else { "reader" }),
         );
         let state = database.reason.as_ref().map_or(database.state.clone(), |why| format!("{}: {why}", database.state));
-        [database.id.clone(), state, database.zone.clone(), database.endpoint.clone(), format!("{role}{restarts}")]
+        [
+            database.id.clone(),
+            state,
+            database.zone.clone(),
+            database.endpoint.clone(),
+            role + &restarts(database.restarts),
+        ]
     });
     style::table(["DATABASE", "STATE", "ZONE", "ENDPOINT", "ROLE"], rows)
 }
@@ -80,4 +131,95 @@ fn clusters(region: &RegionStatus) -> String {
         [cluster.id.clone(), cluster.state.clone(), writes, writer, reads]
     });
     style::table(["CLUSTER", "STATE", "WRITES", "BY", "READS"], rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infra_local::{BalancerStatus, GroupStatus, InstanceStatus, ServiceStatus};
+    use std::{collections::BTreeMap, net::Ipv4Addr};
+
+    fn instance(id: &str, state: &str, last: u8) -> InstanceStatus {
+        let service = ServiceStatus {
+            name: "tasks".into(),
+            pid: Some(1),
+            state: if state == "running" { "running" } else { "stopped" }.into(),
+            port: Some(8080),
+            restarts: u32::from(last % 2),
+            log: "tasks.log".into(),
+        };
+        InstanceStatus {
+            id: id.into(),
+            name: Some("group".into()),
+            state: state.into(),
+            address: Ipv4Addr::new(127, 80, 6, last),
+            zone: "us-east-1a".into(),
+            services: vec![service],
+        }
+    }
+
+    fn status() -> Status {
+        let targets = [("i-1:8080", "healthy"), ("i-2:8080", "initial"), ("i-3:8080", "draining")];
+        let targets = targets.map(|(target, health)| (target.to_owned(), health.to_owned()));
+        let region = RegionStatus {
+            instances: vec![
+                instance("i-0", "terminated", 3),
+                instance("i-1", "running", 4),
+                instance("i-2", "running", 5),
+            ],
+            groups: vec![GroupStatus {
+                name: "group-1".into(),
+                min: 1,
+                max: 4,
+                desired: 2,
+                in_service: 2,
+                refresh: Some("InProgress".into()),
+            }],
+            balancers: vec![BalancerStatus {
+                name: "balancer-1".into(),
+                address: Ipv4Addr::new(127, 80, 7, 4),
+                state: "active".into(),
+                reason: None,
+                ports: vec![8080],
+                target_groups: vec![TargetGroupStatus {
+                    name: "targets-1".into(),
+                    targets: BTreeMap::from(targets),
+                    requests: 12_345,
+                    connection_errors: 0,
+                }],
+            }],
+            ..RegionStatus::default()
+        };
+        Status {
+            endpoint: "http://127.0.0.1:4000".into(),
+            version: "1".into(),
+            pid: 7,
+            regions: BTreeMap::from([("us-east-1".to_owned(), region)]),
+            counts: BTreeMap::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_leaves_is_not_missing_and_what_is_over_comes_last() {
+        insta::assert_snapshot!(describe(&status()), @"
+        http://127.0.0.1:4000 (process 7)
+
+        us-east-1
+        INSTANCE  NAME   STATE       ZONE        ADDRESS     SERVICES
+        i-1       group  running     us-east-1a  127.80.6.4  tasks:8080 running
+        i-2       group  running     us-east-1a  127.80.6.5  tasks:8080 running, 1 restart
+        i-0       group  terminated  us-east-1a  127.80.6.3  tasks:8080 stopped, 1 restart
+        GROUP    IN SERVICE       REFRESH
+        group-1  2 of 2 (1 to 4)  InProgress
+        BALANCER    STATE   LISTENS          TARGETS
+        balancer-1  active  127.80.7.4:8080  1 of 2 healthy, 1 draining, 12345 requests
+        ");
+    }
+
+    #[test]
+    fn a_frame_fits_the_screen_and_leaves_nothing_of_the_one_before() {
+        assert_eq!(frame("abc\n\ndefgh\nij", 4, 4), "\x1b[Habc\x1b[K\n\x1b[K\ndef…\x1b[K\n\x1b[J");
+        assert_eq!(frame("abc", 0, 0), "\x1b[H\x1b[J");
+    }
 }

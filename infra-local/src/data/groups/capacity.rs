@@ -176,9 +176,13 @@ fn launch_somewhere(
     let region = cloud.region(region_name)?;
     let zone = |subnet: &str| region.subnets.get(subnet).map(|subnet| subnet.zone.clone());
     let mut subnets = group.subnets.clone();
+    let (_, renewal) = refresh::template(group);
     subnets.sort_by_cached_key(|subnet| {
         let zone = zone(subnet);
-        group.staying().filter(|member| Some(&member.zone) == zone.as_ref()).count()
+        let there = || group.staying().filter(|member| Some(&member.zone) == zone.as_ref());
+        // What a refresh is going to replace will not be there for long.
+        let lasting = there().filter(|member| renewal.is_none() || member.refresh == renewal);
+        (lasting.count(), there().count())
     });
     let mut tags: crate::model::Tags =
         group.tags.iter().filter(|(_, tag)| tag.propagate).map(|(key, tag)| (key.clone(), tag.value.clone())).collect();

@@ -3,7 +3,7 @@
 
 mod lifecycle;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::balancing::{Check, Protocol, TargetGroup, TargetType};
@@ -321,6 +321,17 @@ fn a_refresh_never_serves_with_less_than_it_must() {
     assert_eq!(world.versions(), [2, 2, 2]);
     assert_eq!(world.group().template, reference(2));
     assert_eq!(world.serving().len(), 3);
+}
+
+#[test]
+fn a_refresh_launches_what_it_needs_and_nothing_to_balance_afterwards() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    world.refresh(preferences());
+    world.ticks(40);
+    assert_eq!(world.versions(), [2, 2]);
+    let zones: BTreeSet<String> = world.group().staying().map(|member| member.zone.clone()).collect();
+    assert_eq!((zones.len(), world.region().instances.len()), (2, 4));
 }
 
 #[test]

@@ -162,7 +162,7 @@ impl Errand {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for step in 0..self.usable.len() {
             let target = Arc::clone(self.usable.target(self.first + step));
-            let in_flight = target.begin();
+            let Some(in_flight) = target.begin() else { continue };
             if let Some(connection) = poll_fn(|context| Poll::Ready(target.idle_connection(self.began, context))).await
             {
                 match self.exchange(connection).await {
@@ -259,7 +259,7 @@ impl Errand {
         let mut status = StatusCode::SERVICE_UNAVAILABLE;
         for step in 0..self.usable.len() {
             let target = Arc::clone(self.usable.target(self.first + step));
-            let in_flight = target.begin();
+            let Some(in_flight) = target.begin() else { continue };
             let connection = match target.connect().await {
                 Ok(connection) => connection,
                 Err(error) => {

@@ -153,10 +153,13 @@ impl Target {
         Connection::open(stream).await.map(Box::new).map_err(|_| ConnectError::Refused)
     }
 
-    /// Counts a request as under way until what is returned is dropped.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    /// Counts a request as under way until what is returned is dropped; `None` when the target is on its way out.
+    ///
+    /// Counting comes before looking: whoever finds that nothing is under way to a draining target finds it for good.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<InFlight> {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight(Arc::clone(self))
+        let in_flight = InFlight(Arc::clone(self));
+        (!self.is_draining()).then_some(in_flight)
     }
 
     pub(super) fn in_flight(&self) -> usize {

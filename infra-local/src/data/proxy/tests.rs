@@ -377,6 +377,22 @@ async fn a_draining_target_finishes_and_takes_nothing_new() {
 }
 
 #[tokio::test]
+async fn a_request_that_chose_a_target_before_it_began_to_drain_does_not_get_there() {
+    let server = Server::start("one").await;
+    let pool = pool();
+    pool.set_targets(&targets([("i-1", server.address)]));
+    until_state(&pool, "i-1", HealthState::Healthy).await;
+    let usable = pool.usable();
+    let before = usable.target(0).begin();
+    assert!(before.is_some());
+    pool.set_targets(&BTreeMap::new());
+    assert!(!pool.is_drained(&key("i-1")));
+    drop(before);
+    assert!(pool.is_drained(&key("i-1")));
+    assert!(usable.target(0).begin().is_none() && pool.is_drained(&key("i-1")));
+}
+
+#[tokio::test]
 async fn a_drained_target_goes_after_its_delay_and_a_new_registration_stays() {
     let server = Server::start("one").await;
     let pool = pool();
