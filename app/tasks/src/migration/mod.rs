@@ -6,6 +6,7 @@ mod create_refresh_token;
 mod create_signing_key;
 mod create_task;
 mod create_user;
+mod index_activity_of_users;
 
 use sea_orm_migration::prelude::*;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrations {
             Box::new(create_signing_key::CreateSigningKey),
             Box::new(create_activity::CreateActivity),
             Box::new(create_admin_session::CreateAdminSession),
+            Box::new(index_activity_of_users::IndexActivityOfUsers),
         ]
     }
 }

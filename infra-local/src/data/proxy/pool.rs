@@ -245,8 +245,7 @@ impl TargetPool {
     }
 
     fn drain(&self, key: TargetKey, target: &Arc<Target>) {
-        target.set_checker(None);
-        *target.health() = TargetHealth::draining();
+        target.drain();
         let delay = self.0.scaled(self.0.settings.borrow().deregistration_delay);
         let (pool, drained) = (Arc::downgrade(&self.0), Arc::downgrade(target));
         tokio::spawn(async move {

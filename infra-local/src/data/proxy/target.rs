@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::health::{self, Failure, HealthCheck, HealthState, TargetHealth};
+use super::health::{self, Failure, HealthCheck, TargetHealth};
 use super::pool::{Endpoint, lock};
 use super::sticky::Mark;
 use super::stream::{Stream, Transport};
@@ -39,6 +39,8 @@ pub(super) struct Target {
     transport: Transport,
     reachable: AtomicBool,
     health: Mutex<TargetHealth>,
+    /// Its health says so as well; every request asks.
+    draining: AtomicBool,
     /// Since when it takes a growing share of the requests.
     warming: Mutex<Option<Instant>>,
     /// Of each worker; the one used last stands last.
@@ -71,6 +73,7 @@ impl Target {
             transport,
             reachable: AtomicBool::new(endpoint.reachable),
             health: Mutex::new(health),
+            draining: AtomicBool::new(false),
             warming: Mutex::default(),
             idle: (0..workers::count()).map(|_| Mutex::default()).collect(),
             in_flight: AtomicUsize::new(0),
@@ -157,17 +160,25 @@ impl Target {
     ///
     /// Counting comes before looking: whoever finds that nothing is under way to a draining target finds it for good.
     pub(super) fn begin(self: &Arc<Self>) -> Option<InFlight> {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
         let in_flight = InFlight(Arc::clone(self));
         (!self.is_draining()).then_some(in_flight)
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.in_flight.load(Ordering::Relaxed)
+        self.in_flight.load(Ordering::SeqCst)
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        self.health().state == HealthState::Draining
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Takes no more requests from now on, for good.
+    pub(super) fn drain(&self) {
+        self.set_checker(None);
+        let mut health = self.health();
+        self.draining.store(true, Ordering::SeqCst);
+        *health = TargetHealth::draining();
     }
 
     pub(super) fn health(&self) -> MutexGuard<'_, TargetHealth> {
@@ -177,7 +188,7 @@ impl Target {
     /// False when nothing changes; what drains stays so.
     pub(super) fn becomes(&self, next: TargetHealth) -> bool {
         let mut health = self.health();
-        let changes = *health != next && health.state != HealthState::Draining;
+        let changes = *health != next && !self.is_draining();
         if changes {
             *health = next;
             *lock(&self.warming) = None;
@@ -222,6 +233,6 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
