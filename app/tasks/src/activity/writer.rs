@@ -120,12 +120,17 @@ impl Writer {
             return;
         }
         let rows = batch.len() as u64;
-        loop {
+        for attempt in 0.. {
             let Err(error) = self.insert(&batch).await else {
                 self.written.fetch_add(rows, Relaxed);
                 return;
             };
-            if !(patient && kit::reply::is_away(&error)) {
+            let away = kit::reply::is_away(&error);
+            if away && attempt == 0 {
+                // A connection that a worker thread has opened ends with it, when the service stops; another one may do.
+                continue;
+            }
+            if !(patient && away) {
                 tracing::error!(%error, rows, "the activity of some requests is lost");
                 self.dropped.fetch_add(rows, Relaxed);
                 return;
