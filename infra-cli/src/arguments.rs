@@ -157,7 +157,7 @@ pub(crate) struct Planning {
     /// Show every property, also of what is created.
     #[arg(long)]
     pub(crate) diff: bool,
-    /// Replace this, whatever differs.
+    /// Replace this, whatever differs; what the program calls relaunchable goes by that name.
     #[arg(long, value_name = "PATTERN")]
     pub(crate) replace: Vec<Pattern>,
     #[command(flatten)]
@@ -190,7 +190,7 @@ pub(crate) struct Up {
     /// Do what this plan says, and nothing else. Give the same selection as for its preview.
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
-    /// Do not ask (on AWS).
+    /// Ask nothing: neither, on AWS, whether to make the changes, nor what to relaunch.
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// After a failure, go on with what does not depend on it.
