@@ -227,7 +227,7 @@ impl Engine {
     }
 
     /// Who decides, in `up`, whether what lives and may be made anew ([`Scope::relaunchable`](crate::Scope::relaunchable))
-    /// is; all of it is kept unless said.
+    /// is; all of it is kept unless said. Nobody is asked in a run that is about a part, or has a kept plan.
     pub fn relaunch(mut self, relaunch: impl Fn(&Relaunchable) -> bool + Send + Sync + 'static) -> Self {
         self.relaunch = Some(Arc::new(relaunch));
         self
@@ -418,7 +418,8 @@ impl Engine {
     /// The same engine, which also replaces what somebody wants made anew of all that lives.
     fn relaunching(&self, declared: &Declared, state: &State) -> Self {
         let mut engine = self.clone();
-        let Some(relaunch) = self.relaunch.as_ref().filter(|_| self.planned.is_none()) else {
+        let whole = self.planned.is_none() && self.selection.is_everything();
+        let Some(relaunch) = self.relaunch.as_ref().filter(|_| whole) else {
             return engine;
         };
         for relaunchable in &declared.relaunchable {

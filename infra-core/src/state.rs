@@ -368,6 +368,11 @@ impl State {
         Some(&open.request.inputs)
     }
 
+    /// Whether an open operation has written anything down on its way.
+    pub fn has_progress(&self, operation: &OperationId) -> bool {
+        self.open.iter().any(|open| open.request.operation == *operation && !open.progress.is_empty())
+    }
+
     /// Every generation there is, current and deposed.
     pub fn generations(&self) -> impl Iterator<Item = (&Urn, &Generation)> {
         self.resources.iter().flat_map(|(urn, resource)| {

@@ -54,7 +54,8 @@ pub struct Instance {
     pub machine: Machine,
     /// Whether an instance that takes its place starts from its disk: it is stopped (`StopInstances`), an image is made of
     /// it (`CreateImage`), and the new one launched from that instead of `image`. Whatever replaces it is done so, but for
-    /// another `image`, which is refused.
+    /// another `image`, which is refused; and where the old one has to go first, as when all that it uses is replaced as
+    /// well, the disk is lost, which the plan warns of.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_disk: bool,
     /// Tags of one's own.

@@ -16,7 +16,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCod
         None => engine,
     };
     let engine = engine.continue_on_error(arguments.continue_on_error).approve(ask(session, arguments.yes));
-    let engine = if is_asked(session, arguments) {
+    let engine = if is_at_terminal(session) && !arguments.yes {
         engine.relaunch(|thing| says_yes(&format!("Relaunch the {} ({})?", thing.name, thing.meaning)))
     } else {
         engine
@@ -25,11 +25,6 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCod
     let report = engine.up(&session.program.run).await;
     renderer.finish();
     Ok(conclude(session, &report?))
-}
-
-/// Whether somebody is there to say what is to be relaunched, and has not said so already.
-fn is_asked(session: &Session<'_>, arguments: &Up) -> bool {
-    is_at_terminal(session) && !arguments.yes && arguments.plan.is_none() && arguments.planning.replace.is_empty()
 }
 
 fn read_plan(path: &Path) -> Result<String, Failure> {

@@ -126,9 +126,11 @@ impl<'a> Executor<'a> {
         // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
         // is done again, whatever the program says by then.
         let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
-        let Request { operation, urn, verb, generation, .. } = *request;
+        let Request { operation, urn, verb, generation, replaces, .. } = *request;
         let unsure = perhaps && verb == Verb::Create;
-        let distrust = verb == Verb::Update && live.is_none();
+        // A create that has come to some point may have changed what it was to replace.
+        let touched = verb == Verb::Create && replaces.is_some() && self.state.has_progress(&operation);
+        let distrust = (touched || verb == Verb::Update) && live.is_none();
         self.record(Entry::Failed { operation, live, unsure })?;
         if distrust {
             self.record(Entry::Distrusted(urn))?;

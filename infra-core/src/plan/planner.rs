@@ -366,7 +366,9 @@ impl<'a> Planner<'a> {
     /// Data is not lost without a word.
     fn warn_of_loss(&mut self, urn: &Urn, verb: &str, recorded: &Generation, next: Option<&Value>) {
         let lost = recorded.id.as_ref().and_then(|_| self.inspect.loses(urn, &recorded.inputs, next));
-        self.warnings.extend(lost.map(|lost| Diagnostic::warning(format!("{verb} it loses {lost}")).about(urn)));
+        let hint = || format!("copy what is worth keeping first; `state protect {}` refuses such plans", urn.name());
+        let warning = |lost| Diagnostic::warning(format!("{verb} it loses {lost}")).about(urn).hint(hint());
+        self.warnings.extend(lost.map(warning));
     }
 
     /// Lookups that wait for nothing are asked all at once.

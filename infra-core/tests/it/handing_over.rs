@@ -5,7 +5,7 @@ use infra_core::{
     event::{Event, Events},
     options::Options,
     plan::Selection,
-    provider::{Context, Created, Found, Handler, Prior, ProviderError, Recovery, Registry},
+    provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery, Registry},
     store::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
@@ -40,8 +40,8 @@ struct World(Arc<Mutex<Hosts>>);
 struct Hosts {
     machines: BTreeMap<String, Machine>,
     made: u32,
-    /// New ones get lost on their way.
-    lost: bool,
+    /// What becomes of new ones on their way.
+    fault: Option<ErrorKind>,
 }
 
 impl Resource for Host {
@@ -70,8 +70,8 @@ impl Handler for Host {
             disk = machine.disk;
         }
         let mut hosts = cx.client().0.lock().unwrap();
-        if hosts.lost {
-            return Err(ProviderError::unsure("it got lost on its way"));
+        if let Some(kind) = hosts.fault {
+            return Err(ProviderError::of(kind, "it did not get through"));
         }
         hosts.made += 1;
         let id = format!("host-{}", hosts.made);
@@ -213,17 +213,30 @@ async fn what_lives_is_relaunched_when_somebody_wants_it() {
 }
 
 #[tokio::test]
-async fn what_an_interrupted_replacement_has_touched_is_brought_in_order() {
+async fn nobody_is_asked_in_a_run_about_a_part() {
     let life = Life::begun().await;
-    life.world.0.lock().unwrap().lost = true;
-    assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
-    assert_eq!(life.machines(), ["host-1 full is stopped"]);
-    // The program wants the old one after all.
-    assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+    let program = life.program("here");
+    let targets = vec!["database".parse().unwrap()];
+    let part = life.engine().select(Selection { targets, ..Selection::default() });
+    assert!(part.relaunch(|_| panic!("nobody can want that")).up(&program).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-1 full runs"]);
-    // Or it wants the new one still.
-    assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
-    life.world.0.lock().unwrap().lost = false;
-    assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
-    assert_eq!(life.machines(), ["host-2 full runs"]);
+}
+
+#[tokio::test]
+async fn what_an_unfinished_replacement_has_touched_is_brought_in_order() {
+    // Whether it certainly failed, or nobody knows.
+    for kind in [ErrorKind::Unsure, ErrorKind::Refused] {
+        let life = Life::begun().await;
+        life.world.0.lock().unwrap().fault = Some(kind);
+        assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+        assert_eq!(life.machines(), ["host-1 full is stopped"]);
+        // The program wants the old one after all.
+        assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+        assert_eq!(life.machines(), ["host-1 full runs"], "{kind:?}");
+        // Or it wants the new one still.
+        assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+        life.world.0.lock().unwrap().fault = None;
+        assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
+        assert_eq!(life.machines(), ["host-2 full runs"]);
+    }
 }
