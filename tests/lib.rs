@@ -1,5 +1,7 @@
 //! What the tests of the whole share: a place of their own, the `stack` command as a child process, HTTP.
 
+use infra_core::{Target, target::Credentials};
+use infra_local::LocalCloud;
 use serde_json::Value as Json;
 use std::{
     ffi::OsStr,
@@ -49,6 +51,12 @@ pub fn binary(name: &str) -> PathBuf {
         any.parent().map(Path::to_owned).unwrap_or_default()
     });
     directory.join(name)
+}
+
+/// The target of a local cloud in this process.
+pub fn target(cloud: &LocalCloud) -> Target {
+    let key = cloud.credentials();
+    Target::local(cloud.endpoint(), Credentials::new(key.access_key_id, key.secret_access_key))
 }
 
 /// A directory of its own with a stack in it. Whatever still runs in it ends with it.

@@ -114,7 +114,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_service_that_is_not_there_is_an_error() {
-        let factory = factory_at(&Target::local("http://127.0.0.1:1"));
+        let factory =
+            factory_at(&Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")));
         let wrapper = factory("awskms://arn:aws:kms:us-east-1:123456789012:key/a").ok().unwrap();
         let error = wrapper.wrap(&[0; 32]).await.unwrap_err();
         assert!(error.to_string().contains("the endpoint does not answer"), "{error}");

@@ -65,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn a_service_that_is_not_there_is_an_error() {
         let keys = Keys { access_key: "AKIAIOSFODNN7EXAMPLE".into(), secret_key: "secret".into() };
-        let target = Target { credentials: Some(keys), ..Target::local("http://127.0.0.1:1") };
+        let target = Target::local("http://127.0.0.1:1", keys);
         let error = check(target).await.unwrap_err();
         assert!(error.summary.contains("does not take") && !format!("{error:?}").contains("secret"), "{error}");
     }

@@ -413,9 +413,15 @@ pub(crate) struct Start {
     /// Let the policies of users and roles decide what their keys may do; `false` takes it back.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub(crate) enforce_iam: Option<bool>,
-    /// Take this access key alone as the account's own, and its secret from AWS_SECRET_ACCESS_KEY; `any` takes every key.
+    /// Add a root access key, with its secret from AWS_SECRET_ACCESS_KEY, beside the generated one.
     #[arg(long, value_name = "ID")]
     pub(crate) access_key: Option<String>,
+    /// Accept every access key without checking signatures (unsafe); `false` restores the check.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) accept_any_key: Option<bool>,
+    /// Start services with all your rights instead of confining them to their instances (unsafe); `false` takes it back.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) unconfined: Option<bool>,
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {

@@ -144,6 +144,7 @@ impl Cli {
 }
 
 fn start(cli: &Cli) -> ExitCode {
+    infra_local::enable_launcher();
     let arguments = arguments::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

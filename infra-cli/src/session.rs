@@ -18,7 +18,6 @@ use infra_core::{
     target::{Credentials, Readiness},
     urn,
 };
-use infra_local::Options;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The document that says where a stack lives.
@@ -128,16 +127,10 @@ impl<'a> Session<'a> {
     }
 
     fn local(&self, endpoint: String) -> Target {
-        let target = Target::local(endpoint);
-        // That the options cannot be read is told by whoever starts the cloud.
-        let demanded = Options::remembered(self.cloud_directory()).ok().and_then(|options| options.credentials);
-        match demanded {
-            Some(key) => {
-                let (access_key, secret_key) = (key.access_key_id, key.secret_access_key);
-                Target { credentials: Some(Credentials { access_key, secret_key }), ..target }
-            }
-            None => target,
-        }
+        // Without a key, as before the first start, the cloud refuses every request.
+        let key = infra_local::credentials(&self.cloud_directory()).ok();
+        let key = key.map(|key| Credentials::new(key.access_key_id, key.secret_access_key));
+        Target::local(endpoint, key.unwrap_or_else(|| Credentials::new("none", "none")))
     }
 
     /// The local cloud is of no use any more once nothing is in it.

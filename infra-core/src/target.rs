@@ -24,6 +24,13 @@ pub struct Credentials {
     pub secret_key: String,
 }
 
+impl Credentials {
+    /// An access key pair.
+    pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
+        Self { access_key: access_key.into(), secret_key: secret_key.into() }
+    }
+}
+
 /// What a resource counts as ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readiness {
@@ -40,12 +47,12 @@ impl Target {
         Self { name: "aws".into(), ..Self::default() }
     }
 
-    /// A local cloud at this endpoint, which takes any access key.
-    pub fn local(endpoint: impl Into<String>) -> Self {
+    /// A local cloud at this endpoint, with the access key that it generated for its root user.
+    pub fn local(endpoint: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             name: "local".into(),
             endpoint: Some(endpoint.into()),
-            credentials: Some(Credentials { access_key: "local".into(), secret_key: "local".into() }),
+            credentials: Some(credentials),
             readiness: Readiness::Full,
         }
     }

@@ -2,8 +2,13 @@
 
 use infra_local::{Options, daemon};
 
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    infra_local::enable_launcher();
+    serve()
+}
+
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)

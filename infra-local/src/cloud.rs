@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,8 @@ struct Inner {
     addresses: AddressBlock,
     objects: Objects,
     endpoint: OnceLock<SocketAddr>,
+    /// Whether services are confined.
+    confines: AtomicBool,
     traffic: Traffic,
 }
 
@@ -70,8 +73,19 @@ impl Shared {
             addresses,
             objects: Objects::load(directory.join("s3"))?,
             endpoint: OnceLock::new(),
+            confines: AtomicBool::new(true),
             traffic: Traffic::default(),
         })))
+    }
+
+    /// Whether services are confined. They are, unless the user who starts the cloud decides otherwise.
+    pub(crate) fn confines(&self) -> bool {
+        self.0.confines.load(Ordering::Relaxed)
+    }
+
+    /// Starts services with all rights of the user who started the cloud.
+    pub(crate) fn unconfine(&self) {
+        self.0.confines.store(false, Ordering::Relaxed);
     }
 
     /// Looks at the state.

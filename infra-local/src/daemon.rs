@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cloud::write_private;
+use crate::credentials::Generated;
 use crate::data::process::ProcessIdentity;
 use crate::{LocalCloud, Options, StartError};
 
@@ -16,7 +15,7 @@ use crate::{LocalCloud, Options, StartError};
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A local cloud that runs in a process of its own; the content of `<directory>/daemon.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
     /// The process.
     pub pid: u32,
@@ -26,6 +25,17 @@ pub struct Running {
     pub endpoint: String,
     /// The version of this crate that runs.
     pub version: String,
+    /// Token of the administration paths, from `credentials.json`.
+    #[serde(skip)]
+    pub(crate) token: String,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut fields = f.debug_struct("Running");
+        fields.field("pid", &self.pid).field("start_time", &self.start_time).field("endpoint", &self.endpoint);
+        fields.field("version", &self.version).finish_non_exhaustive()
+    }
 }
 
 /// Why the process of a local cloud ended early.
@@ -68,8 +78,10 @@ pub async fn find(directory: &Path) -> Option<Running> {
     if !identity.is_alive() {
         return None;
     }
-    let answers = tokio::time::timeout(ANSWER_LIMIT, answers(&running.endpoint)).await;
-    matches!(answers, Ok(Ok(true))).then_some(running)
+    let token = Generated::read(directory).ok()?.token;
+    let running = Running { token, ..running };
+    let answers = tokio::time::timeout(ANSWER_LIMIT, running.status()).await;
+    matches!(answers, Ok(Ok(_))).then_some(running)
 }
 
 fn file(directory: &Path) -> PathBuf {
@@ -84,17 +96,7 @@ fn announce(file: &Path, cloud: &LocalCloud) -> std::io::Result<()> {
         start_time: own.started,
         endpoint: cloud.endpoint(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        token: String::new(),
     };
     write_private(file, &serde_json::to_vec_pretty(&running)?)
-}
-
-/// Whether a local cloud answers at this URL.
-async fn answers(endpoint: &str) -> std::io::Result<bool> {
-    let Some(address) = endpoint.strip_prefix("http://") else { return Ok(false) };
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /_infra/status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).await?;
-    Ok(&head == b"HTTP/1.1 200")
 }

@@ -1,15 +1,18 @@
 //! A local AWS in one process: it speaks AWS's wire protocols and really runs what is declared.
 //!
-//! Start one with [`LocalCloud::start`] and point any AWS client (SDK, CLI, boto3, Terraform) at [`LocalCloud::endpoint`].
+//! Start one with [`LocalCloud::start`] and point any AWS client (SDK, CLI, boto3, Terraform) at [`LocalCloud::endpoint`], with
+//! the key of [`LocalCloud::credentials`].
 //!
 //! # Layout
 //! - `server`: the HTTP endpoint; dispatches by the credential scope of the signature
-//! - `access`: who asks, and whether they may: signatures, IAM's policies
+//! - `access`: authentication and authorisation: signatures, IAM's policies, web pages
+//! - `credentials`: the generated access key and administration token
 //! - `wire`: the EC2, Query, JSON and REST-XML protocols, and operations as tables
 //! - `model`, `cloud`: the state, on disk after each change as `<directory>/cloud.json` and `cloud.journal`
 //! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `rds`, `sts`, `ssm`, `s3`: the
 //!   control plane, one module per service, one file per resource kind; `cloudcontrol`: the same by CloudFormation's names
 //! - `data`: the data plane: runs instances as processes, and reconciles
+//! - [`enable_launcher`]: confinement of the programs that instances run
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
 //! - `status`: what runs, for people and tests
@@ -21,6 +24,7 @@ mod body;
 mod cloud;
 mod cloudcontrol;
 mod cloudwatch;
+mod credentials;
 pub mod daemon;
 mod data;
 mod ec2;
@@ -45,18 +49,23 @@ use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+pub use credentials::{Credentials, credentials};
+pub use data::confinement::{ConfinementStatus, enable_launcher};
 pub use faults::{Fault, FaultError, Requests};
-pub use options::{Credentials, Options};
+pub use options::Options;
 pub use status::{
     BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus,
     Status, TargetGroupStatus,
 };
 
+use access::RootKeys;
 use cloud::Shared;
+use credentials::{Generated, Token};
 use data::address::AddressBlock;
 use data::background::{Background, Phase};
 use model::clock::TimeScale;
@@ -101,6 +110,7 @@ pub enum StartError {
 pub struct LocalCloud {
     shared: Shared,
     background: Background,
+    root_key: Credentials,
     stop_requested: Arc<Notify>,
     /// Held as long as the cloud runs.
     _lock: File,
@@ -111,7 +121,7 @@ impl LocalCloud {
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
         data::descriptors::raise();
         let directory = prepare_directory(&options.directory)?;
-        let lock = lock(&directory)?;
+        let lock = lock(&directory).await?;
         let addresses =
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
@@ -119,9 +129,22 @@ impl LocalCloud {
         shared.update(|cloud| cloud.time_scale = TimeScale(options.time_scale));
         let listener = listen(&shared, options.port).await?;
 
+        // What the machine enforces is found out now, so that no question for the status waits for it.
+        tokio::task::spawn_blocking(ConfinementStatus::of_this_machine);
         let stop_requested = Arc::new(Notify::new());
-        let access = server::Access { credentials: options.credentials, enforce_iam: options.enforce_iam };
+        let generated = Generated::ensure(&directory).map_err(unusable)?;
+        let root_key = generated.key.clone();
+        let known = std::iter::once(generated.key).chain(options.access_keys).collect();
         let enforce_iam = options.enforce_iam;
+        let root = RootKeys { known, accept_any: options.accept_any_key };
+        let access = server::Access { root, token: Token::new(generated.token), enforce_iam };
+        if options.unconfined {
+            tracing::warn!("services are not confined: they can read and write everything that this user can");
+            shared.unconfine();
+        }
+        if options.accept_any_key {
+            tracing::warn!("any access key is accepted: every local process can run programs as this user");
+        }
         let server = server::Server::new(shared.clone(), access, Arc::clone(&stop_requested));
         let mut background = Background::new();
         background.spawn(|phase| server.run(listener, phase));
@@ -137,12 +160,17 @@ impl LocalCloud {
         background.spawn(|phase| data::resource_requests::run(shared.clone(), enforce_iam, phase));
         background.spawn(|phase| data::watch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
-        Ok(LocalCloud { shared, background, stop_requested, _lock: lock })
+        Ok(LocalCloud { shared, background, root_key, stop_requested, _lock: lock })
     }
 
     /// The URL any AWS client takes as its endpoint.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.shared.endpoint())
+    }
+
+    /// The access key of the account's root user, generated at the first start in this directory.
+    pub fn credentials(&self) -> Credentials {
+        self.root_key.clone()
     }
 
     /// What runs now.
@@ -179,17 +207,17 @@ impl LocalCloud {
     }
 }
 
-/// Throws away everything that was in the cloud of a directory but its options. It must not run.
-pub fn reset(directory: &Path) -> Result<(), StartError> {
+/// Deletes everything in the cloud of a directory but its options and its access key. The cloud must not run.
+pub async fn reset(directory: &Path) -> Result<(), StartError> {
     let directory = prepare_directory(directory)?;
-    let _lock = lock(&directory)?;
+    let _lock = lock(&directory).await?;
     let unusable = |path: &Path| {
         let path = path.to_owned();
         move |source| StartError::Directory { path, source }
     };
     for entry in std::fs::read_dir(&directory).map_err(unusable(&directory))? {
         let path = entry.map_err(unusable(&directory))?.path();
-        if [options::FILE, LOCK].iter().any(|kept| path.ends_with(kept)) {
+        if [options::FILE, credentials::FILE, LOCK].iter().any(|kept| path.ends_with(kept)) {
             continue;
         }
         let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
@@ -208,15 +236,25 @@ fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
 
 const LOCK: &str = "lock";
 
+/// How long the lock of a directory may still be held by a process that is just being started: until a child has replaced
+/// itself by its program, it holds the locks of its parent.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Takes the lock that keeps two processes from running one directory. It dies with its holder.
-fn lock(directory: &Path) -> Result<File, StartError> {
+async fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
     let unusable = |source| StartError::Directory { path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
-    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::InUse { path: directory.to_owned() }),
-        Err(error) => Err(unusable(error.into())),
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StartError::InUse { path: directory.to_owned() }),
+            Err(error) => return Err(unusable(error.into())),
+        }
     }
 }
 

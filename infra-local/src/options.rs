@@ -3,9 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cloud::write_private;
+use crate::credentials::Credentials;
 
 /// How a local cloud is started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,29 +22,28 @@ pub struct Options {
     pub time_scale: f64,
     /// Whether the policies of users and roles decide what their keys may do.
     pub enforce_iam: bool,
-    /// The account's own key, the only one that is taken besides those of users and roles. By default any key is.
-    pub credentials: Option<Credentials>,
-}
-
-/// An access key.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    /// `AWS_ACCESS_KEY_ID`
-    pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`
-    pub secret_access_key: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
-    }
+    /// Access keys of the account's root user, besides the generated one in `<directory>/credentials.json`.
+    #[serde(alias = "credentials", deserialize_with = "any_number")]
+    pub access_keys: Vec<Credentials>,
+    /// Whether requests with an unknown access key are carried out as the root user, without checking their signature.
+    ///
+    /// Every process that reaches the endpoint can then run programs as the user who started the cloud.
+    pub accept_any_key: bool,
+    /// Whether services run with all rights of the user who starts the cloud, instead of confined to their instances.
+    pub unconfined: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { directory: PathBuf::new(), port: None, time_scale: 1.0, enforce_iam: false, credentials: None }
+        Options {
+            directory: PathBuf::new(),
+            port: None,
+            time_scale: 1.0,
+            enforce_iam: false,
+            access_keys: Vec::new(),
+            accept_any_key: false,
+            unconfined: false,
+        }
     }
 }
 
@@ -75,6 +75,20 @@ impl Options {
     }
 }
 
+/// Reads a list of keys, or the single optional key of earlier versions.
+fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Credentials>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Keys {
+        Many(Vec<Credentials>),
+        One(Option<Credentials>),
+    }
+    Ok(match Keys::deserialize(deserializer)? {
+        Keys::Many(keys) => keys,
+        Keys::One(key) => key.into_iter().collect(),
+    })
+}
+
 /// Where options are remembered.
 pub(crate) const FILE: &str = "options.json";
 
@@ -89,10 +103,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Options::remembered(directory.path()).unwrap(), Options::new(directory.path()));
         let credentials = Credentials { access_key_id: "AK".to_owned(), secret_access_key: "hidden".to_owned() };
-        let options = Options { time_scale: 30.0, credentials: Some(credentials), ..Options::new(directory.path()) };
+        let options = Options { time_scale: 30.0, access_keys: vec![credentials], ..Options::new(directory.path()) };
         options.remember().unwrap();
         assert_eq!(Options::remembered(directory.path()).unwrap(), options);
         assert!(!format!("{options:?}").contains("hidden"));
+        for (text, keys) in [
+            (r#"{"credentials": null}"#, 0),
+            (r#"{"credentials": {"access_key_id": "A", "secret_access_key": "S"}}"#, 1),
+        ] {
+            std::fs::write(directory.path().join(FILE), text).unwrap();
+            assert_eq!(Options::remembered(directory.path()).unwrap().access_keys.len(), keys);
+        }
         std::fs::write(directory.path().join(FILE), r#"{"speed": 3}"#).unwrap();
         assert!(Options::remembered(directory.path()).unwrap_err().to_string().contains("unknown field `speed`"));
     }

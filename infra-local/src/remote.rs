@@ -3,7 +3,7 @@
 use crate::{Fault, RegionStatus, Status, cloud::Cloud, daemon::Running, data::process::ProcessIdentity};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use std::{collections::BTreeMap, error::Error, io, sync::LazyLock, time::Duration};
 
@@ -36,6 +36,7 @@ impl Running {
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {
         let request = Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
+        let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
         let request = request.body(Full::new(body)).map_err(io::Error::other)?;
         let client = Client::builder(TokioExecutor::new()).build_http();
         let answer = async {

@@ -1,44 +1,51 @@
-//! The endpoint: one port for every service, told apart by the credential scope of the signature.
+//! The endpoint: one port for every service. The credential scope of a request's signature selects the service.
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::access::{self, Identity, Wish};
+use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
 use crate::body::{self, RequestBody};
 use crate::cloud::Shared;
+use crate::credentials::Token;
 use crate::data::background::PhaseWatch;
 use crate::faults::Fault;
-use crate::options::Credentials;
 use crate::status::Status;
 use crate::wire::operation::Run;
-use crate::wire::sigv4::{self, Scope, Signed};
+use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, leaves, xml};
-use crate::{acm, autoscaling, cloudcontrol, cloudwatch, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts};
+use crate::{
+    acm, autoscaling, cloudcontrol, cloudwatch, credentials, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts,
+};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long connections may finish what they do when the server ends.
-const GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long open connections may finish their requests when the server stops.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to send the head of its next request, and how long it may stay idle before it.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
 
 /// An answer on its way out; S3's bodies are streams.
 type Answer = Response<s3s::Body>;
@@ -115,7 +122,7 @@ impl Service {
         match self {
             Service::Query { protocol, .. } => protocol,
             Service::Json { version, .. } => Protocol::Json(version),
-            Service::QueryCompatible { namespace, .. } => match guess_protocol(request) {
+            Service::QueryCompatible { namespace, .. } => match guess_protocol(request.headers()) {
                 Protocol::Ec2 | Protocol::RestXml => Protocol::Query { namespace },
                 Protocol::Json(_) => Protocol::Json(JsonVersion::V1_0),
                 other => other,
@@ -125,32 +132,39 @@ impl Service {
     }
 }
 
-/// Whose requests are carried out.
-#[derive(Debug, Clone, Default)]
+/// Conditions under which requests are carried out.
+#[derive(Clone)]
 pub(crate) struct Access {
-    /// The account's own key; any key when none is demanded.
-    pub(crate) credentials: Option<Credentials>,
+    /// The keys of the account's root user.
+    pub(crate) root: RootKeys,
+    /// Required for the paths below `/_infra/`.
+    pub(crate) token: Token,
     /// Whether the policies of users and roles decide.
     pub(crate) enforce_iam: bool,
 }
 
-/// What answers requests.
+/// Answers requests.
 pub(crate) struct Server {
     shared: Shared,
     access: Access,
+    endpoint: Endpoint,
     s3: s3::Store,
-    /// Told when somebody asks the cloud to stop over the admin path.
+    head_limit: Duration,
+    /// Notified by `POST /_infra/shutdown`.
     stop_requested: Arc<Notify>,
 }
 
 impl Server {
+    /// The server of the endpoint that `shared` is bound to.
     pub(crate) fn new(shared: Shared, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
-        Server { shared, access, s3, stop_requested }
+        let endpoint = Endpoint::new(shared.endpoint());
+        Server { shared, access, endpoint, s3, head_limit: HEAD_LIMIT, stop_requested }
     }
 
     /// Accepts connections until the cloud ends, then lets running requests finish.
     pub(crate) async fn run(self, listener: TcpListener, mut phase: PhaseWatch) {
+        let head_limit = self.head_limit;
         let server = Arc::new(self);
         let connections = GracefulShutdown::new();
         loop {
@@ -171,9 +185,9 @@ impl Server {
                 let server = Arc::clone(&server);
                 async move { server.answer(request).await }
             });
-            let builder = auto::Builder::new(TokioExecutor::new());
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-            let connection = connections.watch(connection);
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(head_limit);
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended early");
@@ -186,21 +200,53 @@ impl Server {
         }
     }
 
-    /// Answers, unless the answer gets lost.
+    /// Answers, unless a fault drops the response.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Lost> {
-        if let Some(path) = request.uri().path().strip_prefix("/_infra/") {
-            let path = path.to_owned();
-            return Ok(self.admin(request, &path).await);
-        }
         let request_id = Uuid::new_v4().to_string();
+        let (head, body) = request.into_parts();
+        if !self.endpoint.is_addressed_by(&head) {
+            tracing::warn!(host = ?head.headers.get(HOST), "refused a request that names another host");
+            return Ok(refusal(&head, OTHER_HOST, &request_id));
+        }
+        let source = Source::of(&head);
+        if let Some(path) = head.uri.path().strip_prefix("/_infra/") {
+            let path = path.to_owned();
+            return Ok(self.admin(Request::from_parts(head, body), &source, &path).await);
+        }
+        if source != Source::Program {
+            return self.answer_page(Request::from_parts(head, body), source, &request_id).await;
+        }
+        self.answer_program(Request::from_parts(head, body), &request_id).await
+    }
+
+    /// Answers a request that a web page sent: only S3, and only where the bucket's CORS configuration admits the page.
+    async fn answer_page(&self, request: Request<Incoming>, source: Source, request_id: &str) -> Result<Answer, Lost> {
+        let Source::Page { origin: Some(origin) } = source else {
+            tracing::warn!(path = request.uri().path(), "refused a request of a web page");
+            return Ok(refusal(&request.into_parts().0, OTHER_ORIGIN, request_id));
+        };
+        let bucket = s3::bucket_of(request.uri());
+        if request.method() == Method::OPTIONS {
+            return Ok(self.s3.preflight(request.headers(), &origin, bucket, request_id));
+        }
+        let Some(granted) = self.s3.cors(bucket, &origin, request.method()).filter(|_| is_for_s3(&request)) else {
+            tracing::warn!(path = request.uri().path(), origin, "refused a request of a web page");
+            return Ok(refusal(&request.into_parts().0, OTHER_ORIGIN, request_id));
+        };
+        let mut answer = self.answer_program(request, request_id).await?;
+        granted.mark(answer.headers_mut());
+        Ok(answer)
+    }
+
+    async fn answer_program(&self, request: Request<Incoming>, request_id: &str) -> Result<Answer, Lost> {
         let began = Instant::now();
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
         let (request, remains) = body::share(request);
-        let done = self.dispatch(request, &request_id).await;
+        let done = self.dispatch(request, request_id).await;
         let microseconds = began.elapsed().as_micros() as u64;
         let Done { answer: Some(mut answer), operation } = done else {
-            tracing::info!(%method, path, operation = done.operation, request_id, microseconds, "the answer is dropped");
+            tracing::info!(%method, path, operation = done.operation, request_id, microseconds, "the response is dropped");
             return Err(Lost);
         };
         remains.settle(&mut answer).await;
@@ -210,9 +256,12 @@ impl Server {
     }
 
     async fn dispatch(&self, request: Request<RequestBody>, request_id: &str) -> Done {
+        if s3::is_form(request.method(), request.headers()) {
+            return self.form_upload(request, request_id).await;
+        }
         let signed = match Signed::of(request.headers(), request.uri()) {
             Ok(signed) => signed,
-            Err(error) => return Done::early(failure(guess_protocol(&request), &error, request_id), "?"),
+            Err(error) => return Done::early(failure(guess_protocol(request.headers()), &error, request_id), "?"),
         };
         let scope = &signed.scope;
         let Some(service) = Service::named(&scope.service) else {
@@ -220,7 +269,7 @@ impl Server {
                 "UnknownService",
                 format!("The local cloud has no service '{}' (from the request's credential scope)", scope.service),
             );
-            return Done::early(failure(guess_protocol(&request), &error, request_id), &scope.service);
+            return Done::early(failure(guess_protocol(request.headers()), &error, request_id), &scope.service);
         };
         let protocol = service.protocol(&request);
         if let Err(error) = self.shared.read(|cloud| cloud.region(&scope.region).map(|_| ())) {
@@ -273,14 +322,30 @@ impl Server {
         };
         let answer = match identity {
             Ok(identity) => {
-                let demanded = self.access.credentials.as_ref();
                 let chunks = self.shared.read(|cloud| {
-                    let secret = access::secret(cloud, demanded, &signed.scope.access_key);
+                    let secret = access::secret(cloud, &self.access.root, &signed.scope.access_key);
                     secret.and_then(|secret| signed.chunks(secret, &payload))
                 });
                 self.s3.answer(Request::from_parts(head, body), &signed.scope, identity, chunks, request_id).await
             }
             Err(error) => failure(Protocol::RestXml, &error, request_id),
+        };
+        Done { answer: (!trouble.drop_answer).then_some(answer), operation }
+    }
+
+    /// An upload by an HTML form, whose signature stands in its fields.
+    async fn form_upload(&self, request: Request<RequestBody>, request_id: &str) -> Done {
+        let operation = "s3:POST".to_owned();
+        let trouble = self.shared.trouble(&operation);
+        trouble.delay().await;
+        let identify = |signed: &SignedPolicy| {
+            let root = &self.access.root;
+            let found = self.shared.read(|cloud| access::identify_form(cloud, root, signed, Utc::now()));
+            found.map_err(|refusal| refusal.in_words_of(Protocol::RestXml))
+        };
+        let answer = match trouble.error(Protocol::RestXml) {
+            Some(error) => failure(Protocol::RestXml, &error, request_id),
+            None => self.s3.answer_form(request, identify, request_id).await,
         };
         Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
@@ -315,14 +380,14 @@ impl Server {
         Ok(response(StatusCode::OK, protocol, protocol.write(operation.name, &output, request_id), request_id))
     }
 
-    /// Who signed a request.
+    /// Returns the identity that signed a request.
     fn identify(&self, signed: &Signed, head: &Parts, payload: &str, protocol: Protocol) -> Outcome<Identity> {
-        let demanded = self.access.credentials.as_ref();
-        let found = self.shared.read(|cloud| access::identify(cloud, demanded, signed, head, payload, Utc::now()));
+        let root = &self.access.root;
+        let found = self.shared.read(|cloud| access::identify(cloud, root, signed, head, payload, Utc::now()));
         found.map_err(|refusal| refusal.in_words_of(protocol))
     }
 
-    /// Whether they may do it.
+    /// Checks the identity's policies, when IAM is enforced.
     fn permit(
         &self,
         identity: &Identity,
@@ -370,9 +435,17 @@ impl Server {
         }
     }
 
-    async fn admin(&self, request: Request<Incoming>, path: &str) -> Answer {
+    /// The paths below `/_infra/`, for holders of the cloud's token.
+    async fn admin(&self, request: Request<Incoming>, source: &Source, path: &str) -> Answer {
         let json = |value: &Value| value.to_string();
+        let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let (status, body) = match (request.method(), path) {
+            _ if *source != Source::Program || !self.access.token.admits(token) => {
+                let path = self.shared.directory().join(credentials::FILE);
+                tracing::warn!(path = request.uri().path(), "refused a request without the cloud's token");
+                let why = format!("send `Authorization: Bearer TOKEN` with the token from {}", path.display());
+                (StatusCode::FORBIDDEN, json(&serde_json::json!({ "error": why })))
+            }
             (&Method::GET, "status") => match serde_json::to_string(&Status::of(&self.shared)) {
                 Ok(text) => (StatusCode::OK, text),
                 Err(error) => {
@@ -406,14 +479,24 @@ impl Server {
     }
 }
 
-/// An answer that a client does not get: its connection is closed instead.
+/// A response that the client does not get: the connection is closed instead.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is dropped, as was asked for")]
+#[error("an injected fault drops the response")]
 struct Lost;
 
-/// What became of a request.
+const OTHER_HOST: &str = "The Host header does not name this endpoint: use the URL that `stack local env` prints";
+const OTHER_ORIGIN: &str = "The local cloud answers no web page of another origin, except S3 for the origins in a bucket's \
+                            CORS configuration";
+
+/// Whether the request is signed for S3, or is an upload by a form.
+fn is_for_s3(request: &Request<Incoming>) -> bool {
+    s3::is_form(request.method(), request.headers())
+        || Signed::of(request.headers(), request.uri()).is_ok_and(|signed| signed.scope.service == "s3")
+}
+
+/// The outcome of a request.
 struct Done {
-    /// `None` when the client is to get none.
+    /// `None` when a fault drops it.
     answer: Option<Answer>,
     operation: String,
 }
@@ -503,14 +586,20 @@ async fn read_body(body: RequestBody) -> Outcome<Bytes> {
     }
 }
 
+/// A request that is refused before its signature is read.
+fn refusal(head: &Parts, message: &str, request_id: &str) -> Answer {
+    let error = ApiError::new("AccessDenied", message).with_status(403);
+    failure(guess_protocol(&head.headers), &error, request_id)
+}
+
 /// The protocol of a request that does not say which service it is for.
-fn guess_protocol(request: &Request<RequestBody>) -> Protocol {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if request.headers().contains_key("smithy-protocol") {
+fn guess_protocol(headers: &HeaderMap) -> Protocol {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if headers.contains_key("smithy-protocol") {
         Protocol::Cbor
     } else if content_type.starts_with("application/x-amz-json-1.0") {
         Protocol::Json(JsonVersion::V1_0)
-    } else if request.headers().contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
+    } else if headers.contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
         Protocol::Json(JsonVersion::V1_1)
     } else if content_type.starts_with("application/x-www-form-urlencoded") {
         Protocol::Ec2

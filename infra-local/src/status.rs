@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::Shared;
 use crate::data::balancers::Traffic;
+use crate::data::confinement::ConfinementStatus;
 use crate::data::databases;
 use crate::data::process::ProcessIdentity;
 use crate::model::Region;
@@ -32,6 +33,9 @@ pub struct Status {
     /// What goes wrong on demand, in words.
     #[serde(default)]
     pub faults: Vec<String>,
+    /// How the programs of instances are confined.
+    #[serde(default)]
+    pub confinement: ConfinementStatus,
 }
 
 /// One region.
@@ -198,6 +202,10 @@ impl Status {
                 ("buckets", shared.objects().count()),
             ]),
             faults: cloud.describe_faults(),
+            confinement: match shared.confines() {
+                true => ConfinementStatus::of_this_machine().clone(),
+                false => ConfinementStatus::off(),
+            },
         })
     }
 }

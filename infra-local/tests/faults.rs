@@ -6,7 +6,7 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,10 +16,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use infra_local::{Fault, LocalCloud, Options, RegionStatus, Status, daemon};
+use infra_local::{Fault, LocalCloud, Options, RegionStatus, daemon};
 use rustix::process::{Pid, Signal, kill_process};
 
-use support::{element, eventually, lives, send_to, user_data};
+use support::{Api, api, element, eventually, lives, user_data};
 
 const PORT: u16 = 8080;
 
@@ -27,19 +27,26 @@ const PORT: u16 = 8080;
 const TIME_SCALE: f64 = 60.0;
 
 fn options(directory: &Path) -> Options {
-    Options { time_scale: TIME_SCALE, ..Options::new(directory) }
+    // The services are this executable, which confined ones cannot see.
+    Options { time_scale: TIME_SCALE, unconfined: true, ..Options::new(directory) }
 }
 
 /// A cloud, in this process or another, with two instances behind a balancer, in zones a and b.
 struct Application {
-    endpoint: String,
+    api: Api,
+    /// Where the cloud keeps its files.
+    directory: PathBuf,
     url: String,
 }
 
 impl Application {
+    fn new(endpoint: &str, directory: &Path) -> Self {
+        Self { api: Api::at(endpoint, directory), directory: directory.to_owned(), url: String::new() }
+    }
+
     /// Waits until both instances are served.
-    async fn deploy(endpoint: String) -> Self {
-        let mut application = Self { endpoint, url: String::new() };
+    async fn deploy(endpoint: &str, directory: &Path) -> Self {
+        let mut application = Self::new(endpoint, directory);
         let access = application.ec2("CreateSecurityGroup", &[("GroupName", "web"), ("GroupDescription", "d")]).await;
         let access = element(&access, "groupId");
         let rule = [
@@ -54,7 +61,7 @@ impl Application {
         // Nothing is inherited from this process but what stands here.
         let program = std::env::current_exe().unwrap();
         let script = format!("#!/bin/sh\nexec '{}' --ignored --exact serves\n", program.display());
-        let user_data = user_data(&application.endpoint, &script, Some(PORT)).await;
+        let user_data = user_data(&application.api, &script, Some(PORT)).await;
         let template = [
             ("LaunchTemplateName", "web"),
             ("LaunchTemplateData.ImageId", &image),
@@ -128,7 +135,7 @@ impl Application {
         let mut body = form_urlencoded::Serializer::new(String::new());
         let body = body.append_pair("Action", action).extend_pairs(form).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        let (status, text) = send_to(&self.endpoint, service, Method::POST, "/", &headers, body.as_bytes()).await;
+        let (status, text) = self.api.send(service, Method::POST, "/", &headers, body.as_bytes()).await.unwrap();
         assert_eq!(status, 200, "{action}: {text}");
         text
     }
@@ -148,10 +155,7 @@ impl Application {
     }
 
     async fn status(&self) -> RegionStatus {
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let request = Request::get(format!("{}/_infra/status", self.endpoint)).body(Full::<Bytes>::default()).unwrap();
-        let answer = client.request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
-        serde_json::from_slice::<Status>(&answer).unwrap().regions.remove("us-east-1").unwrap()
+        api::status(&self.api.endpoint, &self.directory).await.regions.remove("us-east-1").unwrap()
     }
 
     /// Waits until the group has one healthy instance in each of these zones and no other; gives their zones by address.
@@ -200,7 +204,7 @@ impl Application {
 async fn a_killed_machine_is_replaced_behind_its_balancer() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
-    let application = Application::deploy(cloud.endpoint()).await;
+    let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
     let killed = application.status().await.instances[0].clone();
     cloud.inject(&Fault::KillInstance { instance: killed.id.clone() }).unwrap();
     eventually(async || {
@@ -218,7 +222,7 @@ async fn a_killed_machine_is_replaced_behind_its_balancer() {
 async fn a_lost_zone_is_left_and_taken_again() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
-    let application = Application::deploy(cloud.endpoint()).await;
+    let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
     cloud.inject(&Fault::LoseZone { zone: "us-east-1a".to_owned() }).unwrap();
     let members = application.settled(&["us-east-1b", "us-east-1b"]).await;
     application.serves(&members).await;
@@ -232,7 +236,7 @@ async fn a_lost_zone_is_left_and_taken_again() {
 async fn a_target_that_hangs_costs_its_own_requests_and_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
-    let application = Application::deploy(cloud.endpoint()).await;
+    let application = Application::deploy(&cloud.endpoint(), directory.path()).await;
     let (id, pid) = application.processes().await.pop_first().unwrap();
     let process = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     kill_process(process, Signal::STOP).unwrap();
@@ -252,13 +256,13 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let child = Process::start(directory.path());
     let endpoint = eventually(async || daemon::find(directory.path()).await).await.endpoint;
-    let application = Application::deploy(endpoint.clone()).await;
+    let application = Application::deploy(&endpoint, directory.path()).await;
     let processes = application.processes().await;
     assert_eq!(processes.len(), 2);
 
     // It dies in the midst of changes: what was answered must be there.
     let answered = Arc::new(AtomicU32::new(0));
-    let writer = tokio::spawn(write_until_it_dies(endpoint.clone(), Arc::clone(&answered)));
+    let writer = tokio::spawn(write_until_it_dies(application.api.clone(), Arc::clone(&answered)));
     eventually(async || (answered.load(Ordering::Relaxed) >= 50).then_some(())).await;
     drop(child);
     writer.await.unwrap();
@@ -268,7 +272,7 @@ async fn a_killed_cloud_is_taken_up_where_it_was() {
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
     assert_eq!(cloud.endpoint(), endpoint);
     for number in 1..=answered {
-        let (status, text) = put(&endpoint, number).await.unwrap();
+        let (status, text) = put(&application.api, number).await.unwrap();
         assert_eq!((status, text.contains("ParameterAlreadyExists")), (400, true), "{number} of {answered}: {text}");
     }
     let members = application.settled(&["us-east-1a", "us-east-1b"]).await;
@@ -284,7 +288,7 @@ async fn databases_go_with_their_zone_and_others_take_their_place() {
     // The server runs as a user of its own.
     std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let cloud = LocalCloud::start(options(directory.path())).await.unwrap();
-    let asked = Application { endpoint: cloud.endpoint(), url: String::new() };
+    let asked = Application::new(&cloud.endpoint(), directory.path());
     let owner = [("MasterUsername", "cloud"), ("MasterUserPassword", "correct-horse")];
     let cluster = [("DBClusterIdentifier", "cluster"), ("Engine", "aurora-postgresql")];
     asked.ask("rds", "CreateDBCluster", &[&cluster[..], &owner].concat()).await;
@@ -334,9 +338,9 @@ async fn databases_go_with_their_zone_and_others_take_their_place() {
 }
 
 /// Writes parameters one after another and counts those that were answered.
-async fn write_until_it_dies(endpoint: String, answered: Arc<AtomicU32>) {
+async fn write_until_it_dies(api: Api, answered: Arc<AtomicU32>) {
     let mut number = 1;
-    while let Some((status, text)) = put(&endpoint, number).await {
+    while let Some((status, text)) = put(&api, number).await {
         assert_eq!(status, 200, "{text}");
         answered.store(number, Ordering::Relaxed);
         number += 1;
@@ -344,22 +348,10 @@ async fn write_until_it_dies(endpoint: String, answered: Arc<AtomicU32>) {
 }
 
 /// Puts a parameter; `None` when nobody answers.
-async fn put(endpoint: &str, number: u32) -> Option<(u16, String)> {
+async fn put(api: &Api, number: u32) -> Option<(u16, String)> {
     let body = serde_json::json!({"Name": format!("/p/{number}"), "Value": "v", "Type": "String"}).to_string();
-    let signature = format!(
-        "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/ssm/aws4_request, SignedHeaders=host, Signature={}",
-        "0".repeat(64)
-    );
-    let request = Request::post(endpoint)
-        .header("authorization", signature)
-        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string())
-        .header("content-type", "application/x-amz-json-1.1")
-        .header("x-amz-target", "AmazonSSM.PutParameter")
-        .body(Full::<Bytes>::from(body))
-        .unwrap();
-    let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.ok()?;
-    let status = answer.status().as_u16();
-    Some((status, String::from_utf8(answer.into_body().collect().await.ok()?.to_bytes().to_vec()).ok()?))
+    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.PutParameter")];
+    api.send("ssm", Method::POST, "/", &headers, body.as_bytes()).await
 }
 
 /// A cloud in a process of its own, which is killed when this is dropped.

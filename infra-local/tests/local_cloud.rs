@@ -7,14 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::{Method, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::Method;
 use infra_local::{Fault, LocalCloud, Options, Requests, StartError, daemon};
 
-use support::{ec2, element, eventually, instance, launch, lives, run, running_service, send, user_data};
+use support::{Api, ec2, element, eventually, instance, launch, lives, run, running_service, send, user_data};
 
 const WAITS: &str = "#!/bin/sh\nexec sleep 600\n";
 
@@ -177,9 +173,8 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
     assert_eq!(daemon::find(directory.path()).await, None);
     std::fs::write(&file, text).unwrap();
 
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let stop = Request::builder().method(Method::POST).uri(format!("{}/_infra/shutdown", found.endpoint));
-    client.request(stop.body(Full::new(Bytes::new())).unwrap()).await.unwrap();
+    assert!(found.status().await.unwrap().is_empty());
+    found.stop().await.unwrap();
     running.await.unwrap().unwrap();
     assert!(!file.exists());
     assert_eq!(daemon::find(directory.path()).await, None);
@@ -253,18 +248,10 @@ async fn a_dropped_answer_was_carried_out_and_lag_hides_it() {
         ["dropped", "late", "refused"].map(|name| answer.contains(&format!("<groupName>{name}</groupName>")))
     };
     cloud.inject(&Fault::DropAnswers(requests("ec2:CreateSecurityGroup"))).unwrap();
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let credential = "test/20250101/us-east-1/ec2/aws4_request";
-    let signature =
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
     let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(create("dropped")).finish();
-    let request = Request::post(cloud.endpoint())
-        .header("authorization", signature)
-        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string())
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(Full::from(form))
-        .unwrap();
-    assert!(client.request(request).await.is_err(), "there is no answer");
+    let form_type = [("content-type", "application/x-www-form-urlencoded")];
+    let dropped = Api::of(&cloud).send("ec2", Method::POST, "/", &form_type, form.as_bytes()).await;
+    assert_eq!(dropped, None, "there is no response");
     assert_eq!(names().await, [true, false, false]);
 
     cloud.inject(&Fault::Errors(requests("ec2:Create*"))).unwrap();
@@ -294,7 +281,7 @@ fn built(user_data: &str) -> String {
 async fn an_image_holds_what_its_builder_had() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let user_data = built(&user_data(&cloud.endpoint(), WAITS, None).await);
+    let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);
     let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
     let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;
     let stopped = async |id: &str| {
@@ -349,7 +336,7 @@ async fn an_image_holds_what_its_builder_had() {
 async fn a_builder_that_cannot_configure_itself_says_so_and_stays() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let user_data = built(&user_data(&cloud.endpoint(), WAITS, None).await);
+    let user_data = built(&user_data(&Api::of(&cloud), WAITS, None).await);
     send(&cloud, "s3", Method::DELETE, "/programs/service", &[], b"").await;
     let (_, images) = ec2(&cloud, &[("Action", "DescribeImages")]).await;
     let builder = run(&cloud, &element(&images, "imageId"), Some(user_data)).await;

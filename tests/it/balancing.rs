@@ -5,7 +5,7 @@ use infra_aws::{
     SecurityGroup, Share, TargetGroup, TargetGroupAttachment, TargetType, policies,
 };
 use infra_core::{
-    Config, Engine, Result, Stack, Target, engine::ImportRequest, policy::Enforcement, store::MemoryStore,
+    Config, Engine, Result, Stack, engine::ImportRequest, policy::Enforcement, store::MemoryStore,
 };
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
@@ -118,7 +118,7 @@ async fn a_balancer_with_rules_and_a_certificate_lives_changes_and_goes() {
     let directory = TempDir::new().unwrap();
     let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
     let cloud = LocalCloud::start(options).await.unwrap();
-    let engine = Engine::new("program", "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
     let (blue, green) = (server("blue"), server("green"));
     let program = |version| web(blue, green, version);
     let up = async |version| {
@@ -177,7 +177,7 @@ fn location(url: &str) -> Option<String> {
 }
 
 async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::value::Value>) {
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&cloud));
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
@@ -258,7 +258,7 @@ fn targets_take_turns_behind_rules() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
     let cloud = runtime.block_on(LocalCloud::start(options)).unwrap();
-    let engine = Engine::new("program", "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
     let (blue, green) = (server("blue"), server("green"));
     let program = move |stack: &Stack, _: &Config| -> Result {
         let virginia = aws::region(stack, "us-east-1");

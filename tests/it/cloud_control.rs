@@ -71,7 +71,7 @@ fn succeeded(report: std::result::Result<Report, EngineError>) -> Report {
 async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
     let directory = TempDir::new().unwrap();
     let cloud = start(&directory.path().join("cloud")).await;
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let store = FileStore::new(directory.path().join("state"));
     let engine = Engine::new("program", "dev", store).target(target.clone());
     let output = async |name: &str| engine.outputs().await.unwrap()[name].as_str().unwrap().to_owned();
@@ -162,7 +162,7 @@ async fn vpcs(target: &Target) -> usize {
 async fn a_create_whose_answer_was_lost_makes_no_second_one() {
     let directory = TempDir::new().unwrap();
     let cloud = start(directory.path()).await;
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
     for operation in ["cloudcontrolapi:CreateResource", "cloudcontrolapi:GetResourceRequestStatus"] {
         let requests = Requests { operation: operation.to_owned(), ..Requests::default() };
@@ -184,7 +184,7 @@ async fn a_create_whose_answer_was_lost_makes_no_second_one() {
 async fn what_exists_already_is_taken_over() {
     let directory = TempDir::new().unwrap();
     let cloud = start(directory.path()).await;
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let engine = Engine::new("taker", "dev", MemoryStore::new()).target(target.clone());
     let client = Aws::new(&target).logs("us-east-1").await;
     client.create_log_group().log_group_name("shop").send().await.unwrap();

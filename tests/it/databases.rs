@@ -4,8 +4,7 @@ use infra_aws::{
     self as aws, Aws, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, DefaultVpc, Rule, SecurityGroup,
 };
 use infra_core::{
-    Config, Engine, Result, Stack, Target,
-    engine::ImportRequest,
+    Config, Engine, Result, Stack, engine::ImportRequest,
     store::{FileStore, MemoryStore},
 };
 use infra_local::{DatabaseStatus, LocalCloud, Options};
@@ -213,7 +212,7 @@ async fn an_instance_lives_changes_and_goes() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
-    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", store).target(tests::target(&cloud));
     let up = async |tasks: Tasks| {
         let report = engine.up(&instance(tasks)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
@@ -296,7 +295,7 @@ async fn until_closed(endpoint: &str) {
 async fn a_cluster_fails_over_without_losing_anything() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let rds = Aws::new(&target).rds("us-east-1").await;
     let store = FileStore::new(directory.path().join("state"));
     let engine = Engine::new("program", "dev", store).target(target);
@@ -368,7 +367,7 @@ async fn creations_that_were_cut_off_are_found_again() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
-    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", store).target(tests::target(&cloud));
     let both = |stack: &Stack, config: &Config| -> Result {
         instance(TASKS)(stack, config)?;
         cluster(2)(stack, config)
@@ -395,7 +394,7 @@ async fn a_restart_of_the_cloud_keeps_everything() {
     let directory = TempDir::new().unwrap();
     let options = || Options::new(directory.path().join("cloud"));
     let cloud = LocalCloud::start(options()).await.unwrap();
-    let engine = Engine::new("program", "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(tests::target(&cloud));
     assert!(engine.up(&cluster(2)).await.unwrap().is_success());
     let status = cloud.status().await.regions["us-east-1"].database_clusters[0].clone();
     let url = |endpoint: &str| format!("postgres://cloud:first-password@{endpoint}/tasks");
@@ -424,7 +423,7 @@ async fn a_restart_of_the_cloud_keeps_everything() {
 async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-    let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+    let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     let original = Tasks { final_snapshot: true, ..TASKS };
     assert!(maker.up(&instance(original)).await.unwrap().is_success());
@@ -474,7 +473,7 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
     assert!(maker.destroy(&instance(original)).await.unwrap().is_success());
     let kept = std::fs::read_dir(directory.path().join("cloud/databases")).unwrap().count();
     assert_eq!(kept, 1, "the last snapshot alone is left");
-    let rds = Aws::new(&Target::local(cloud.endpoint())).rds("us-east-2").await;
+    let rds = Aws::new(&tests::target(&cloud)).rds("us-east-2").await;
     let snapshots = rds.describe_db_snapshots().send().await.unwrap();
     let snapshot = snapshots.db_snapshots()[0].db_snapshot_identifier().unwrap().to_owned();
     let restored = move |stack: &Stack, _: &Config| -> Result {
@@ -506,7 +505,7 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
 async fn the_last_snapshot_of_a_cluster_becomes_another_one() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(target.clone());
     let original =
         DbCluster { instances: 1, ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "first-password") };

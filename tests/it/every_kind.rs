@@ -2,7 +2,7 @@
 
 use crate::databases::major;
 use infra_aws::Aws;
-use infra_core::{Config, Engine, Result, Stack, Target, store::MemoryStore};
+use infra_core::{Config, Engine, Result, Stack, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use std::collections::{BTreeMap, BTreeSet};
 use tempfile::TempDir;
@@ -28,7 +28,7 @@ async fn left(cloud: &LocalCloud) -> BTreeMap<String, usize> {
         all.map(move |(kind, count)| (format!("{region}/{kind}"), count))
     });
     let mut left: BTreeMap<String, usize> = status.counts.into_iter().chain(regions).collect();
-    let aws = Aws::new(&Target::local(cloud.endpoint()));
+    let aws = Aws::new(&tests::target(&cloud));
     let logs = aws.logs("us-east-1").await.describe_log_groups().send().await.unwrap();
     let alarms = aws.cloudwatch("us-east-1").await.describe_alarms().send().await.unwrap();
     let certificates = aws.acm("us-east-1").await.list_certificates().send().await.unwrap();
@@ -44,7 +44,7 @@ async fn one_of_each_lives_as_declared_and_goes() {
     let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
     let cloud = LocalCloud::start(options).await.unwrap();
     let engine = Engine::new("every-kind", "dev", MemoryStore::new())
-        .target(Target::local(cloud.endpoint()))
+        .target(tests::target(&cloud))
         .config([("everything", "true".to_owned()), ("postgres", major())]);
     let before = left(&cloud).await;
     let every_kind = |stack: &Stack, config: &Config| -> Result { program::every_kind(stack, config) };

@@ -1,7 +1,7 @@
 //! Images that are baked, through every layer: program, engine, SDK, local cloud.
 
 use infra_aws::{self as aws, Aws, BakedImage, Instance, LaunchTemplate, Machine, Service, Subnet, Vpc};
-use infra_core::{Config, Engine, Result, Stack, Target, store::MemoryStore};
+use infra_core::{Config, Engine, Result, Stack, store::MemoryStore};
 use infra_local::{Fault, LocalCloud, Options, Requests};
 use std::os::unix::fs::PermissionsExt;
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ impl World {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-        let target = Target::local(cloud.endpoint());
+        let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
         Self { cloud, engine, aws: Aws::new(&target), directory }
     }

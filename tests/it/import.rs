@@ -4,7 +4,7 @@ use infra_aws::{
     self as aws, Bucket, DefaultVpc, Image, Instance, InstanceProfile, KeyPair, Parameter, Role, RolePolicy, Rule,
     SecurityGroup,
 };
-use infra_core::{Config, Engine, Input, Result, Stack, Target, engine::ImportRequest, store::MemoryStore};
+use infra_core::{Config, Engine, Input, Result, Stack, engine::ImportRequest, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ async fn what_exists_is_declared_by_what_is_printed() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     assert!(maker.up(&first).await.unwrap().is_success());
     let web = maker.outputs().await.unwrap()["web"].as_str().unwrap().to_owned();
@@ -127,7 +127,7 @@ async fn every_kind_is_taken_over_and_its_tags_change_in_place() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     assert!(maker.up(&of_every_kind("me")).await.unwrap().is_success());
     assert!(!maker.preview(&of_every_kind("me")).await.unwrap().has_changes());
@@ -190,7 +190,7 @@ async fn a_role_and_its_policies_may_be_declared_apart() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(Target::local(cloud.endpoint()));
+        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     for action in ["s3:*", "ec2:*"] {
         let report = maker.up(&policy(action, true)).await.unwrap();

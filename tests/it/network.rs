@@ -102,7 +102,7 @@ impl World {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
         let store = FileStore::new(directory.path().join("state"));
-        let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+        let engine = Engine::new("program", "dev", store).target(tests::target(&cloud));
         Self { _directory: directory, cloud, engine }
     }
 
@@ -160,7 +160,7 @@ async fn a_network_lives_changes_in_place_and_goes() {
     vpc = "vpc-<id>"
     "#);
     world.up(SECOND).await;
-    let ec2 = Aws::new(&Target::local(world.cloud.endpoint())).ec2("us-east-2").await;
+    let ec2 = Aws::new(&tests::target(&world.cloud)).ec2("us-east-2").await;
     let rules = ec2.describe_security_group_rules().security_group_rule_ids(world.output("rule").await);
     let rules = rules.send().await.unwrap().security_group_rules.unwrap_or_default();
     assert_eq!(rules[0].from_port(), Some(5433));
@@ -175,7 +175,7 @@ async fn a_network_lives_changes_in_place_and_goes() {
 async fn what_others_change_is_seen_and_put_right() {
     let world = World::new().await;
     world.up(FIRST).await;
-    let aws = Aws::new(&Target::local(world.cloud.endpoint()));
+    let aws = Aws::new(&tests::target(&world.cloud));
     let (here, there) = (aws.ec2("us-east-1").await, aws.ec2("us-east-2").await);
     let vpc = world.output("other").await;
     let tables = there.describe_route_tables().send().await.unwrap().route_tables.unwrap_or_default();
@@ -238,7 +238,7 @@ async fn what_exists_is_declared_by_what_is_printed() {
         aws::region(stack, "us-east-1");
         Ok(())
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(Target::local(world.cloud.endpoint()));
+    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
     let request = |kind: &str, name: &str, id: String, region: &str| ImportRequest {
         kind: kind.into(),
         name: name.into(),
@@ -308,7 +308,7 @@ async fn what_exists_is_declared_by_what_is_printed() {
 async fn tables_and_gateways_are_taken_over() {
     let world = World::new().await;
     world.up(FIRST).await;
-    let ec2 = Aws::new(&Target::local(world.cloud.endpoint())).ec2("us-east-1").await;
+    let ec2 = Aws::new(&tests::target(&world.cloud)).ec2("us-east-1").await;
     let nat = ec2.describe_nat_gateways().send().await.unwrap().nat_gateways.unwrap_or_default();
     let nat = nat[0].nat_gateway_id().unwrap().to_owned();
     let tables = ec2.describe_route_tables().send().await.unwrap().route_tables.unwrap_or_default();
@@ -319,7 +319,7 @@ async fn tables_and_gateways_are_taken_over() {
         aws::region(stack, "us-east-1");
         Ok(())
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(Target::local(world.cloud.endpoint()));
+    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
     let request = |kind: &str, name: &str, id: String| ImportRequest {
         kind: kind.into(),
         name: name.into(),
@@ -369,7 +369,7 @@ async fn a_vpc_of_others_is_found_by_its_tags() {
             Ok(())
         }
     };
-    let engine = Engine::new("finder", "dev", MemoryStore::new()).target(Target::local(world.cloud.endpoint()));
+    let engine = Engine::new("finder", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
     assert!(engine.up(&finder("first")).await.unwrap().is_success());
     assert_eq!(engine.outputs().await.unwrap()["vpc"].as_str(), Some(world.output("vpc").await.as_str()));
     let refused = engine.preview(&finder("last")).await.unwrap_err();
@@ -515,7 +515,7 @@ async fn nothing_is_made_twice_when_answers_are_lost() {
     ];
     let way = LossyWay::to(&world.cloud, &operations).await;
     let directory = TempDir::new().unwrap();
-    let target = Target { endpoint: Some(way.endpoint.clone()), ..Target::local(world.cloud.endpoint()) };
+    let target = Target { endpoint: Some(way.endpoint.clone()), ..tests::target(&world.cloud) };
     let engine = Engine::new("program", "lossy", FileStore::new(directory.path())).target(target);
     let mut runs = 1;
     while !engine.up(&networks(FIRST)).await.unwrap().is_success() {

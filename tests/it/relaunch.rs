@@ -2,7 +2,7 @@
 
 use crate::databases::{answers, sql};
 use infra_aws::{self as aws, Aws, PostgresHost};
-use infra_core::{Config, Engine, Result, Stack, Target, plan::Selection, store::MemoryStore};
+use infra_core::{Config, Engine, Result, Stack, plan::Selection, store::MemoryStore};
 use infra_local::{Fault, LocalCloud, Options, Requests};
 use tempfile::TempDir;
 
@@ -31,7 +31,7 @@ impl World {
     async fn with_data() -> Self {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-        let target = Target::local(cloud.endpoint());
+        let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
         let world = Self { cloud, engine, aws: Aws::new(&target), _directory: directory };
         world.up(&world.engine).await;

@@ -2,7 +2,7 @@
 
 use crate::databases::{answers, major, sql};
 use infra_aws::{self as aws, DbCluster, DbClusterParameterGroup, DbInstance, DefaultVpc, Rule, SecurityGroup};
-use infra_core::{Config, Engine, Result, Stack, Target, engine::ImportRequest, execute::Report, store::MemoryStore};
+use infra_core::{Config, Engine, Result, Stack, engine::ImportRequest, execute::Report, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
 use tempfile::TempDir;
@@ -56,7 +56,7 @@ fn succeeded(report: Report) -> Report {
 async fn a_replica_follows_its_source_until_it_is_an_instance_of_its_own() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let engine = Engine::new("replicas", "dev", MemoryStore::new()).target(target.clone());
     let output = async |name: &str| engine.outputs().await.unwrap()[name].as_str().unwrap().to_owned();
 
@@ -131,7 +131,7 @@ fn cluster(work_mem: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
 async fn a_cluster_is_configured_as_a_whole() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
-    let target = Target::local(cloud.endpoint());
+    let target = tests::target(&cloud);
     let engine = Engine::new("clusters", "dev", MemoryStore::new()).target(target.clone());
     succeeded(engine.up(&cluster(2048)).await.unwrap());
     let url = engine.outputs().await.unwrap()["url"].as_str().unwrap().to_owned();

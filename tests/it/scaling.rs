@@ -4,7 +4,7 @@ use infra_aws::{
     self as aws, AlarmMetric, AutoScalingGroup, AutoScalingGroupOutputs, Aws, DefaultVpc, LaunchTemplate,
     LifecycleHook, LogGroup, MetricAlarm, MissingData, Process, Refresh, Region, ScalingPolicy, ScheduledAction, Step,
 };
-use infra_core::{Config, Engine, Result, Stack, Target, engine::ImportRequest, store::MemoryStore};
+use infra_core::{Config, Engine, Result, Stack, engine::ImportRequest, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ impl World {
         let directory = TempDir::new().unwrap();
         let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
         let cloud = LocalCloud::start(options).await.unwrap();
-        let target = Target::local(cloud.endpoint());
+        let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
         Self { cloud, engine, aws: Aws::new(&target), _directory: directory }
     }
@@ -197,7 +197,7 @@ async fn everything_around_a_group_is_taken_over() {
         id: id.into(),
         region: Some("us-east-1".into()),
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(Target::local(world.cloud.endpoint()));
+    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
     let wrong = [request("aws:autoscaling:ScalingPolicy", "grow", "grow")];
     let error = taker.import(&region, &wrong).await.unwrap_err().to_string();
     assert!(error.contains("write `GROUP/POLICY`"), "{error}");

@@ -1,7 +1,7 @@
 //! One security group through every layer: program, engine, the AWS SDK, the local cloud, state, and back.
 
 use infra_aws::{self as aws, DefaultVpc, KeyPair, Rule, SecurityGroup, policies};
-use infra_core::{Config, Engine, Result, Stack, Target, policy::Enforcement, store::FileStore};
+use infra_core::{Config, Engine, Result, Stack, policy::Enforcement, store::FileStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ async fn a_security_group_lives_and_goes() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
-    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", store).target(tests::target(&cloud));
     let plan = async |port, description, admin| {
         stable(&engine.preview(&access(port, description, admin)).await.unwrap().to_string())
     };
@@ -127,7 +127,7 @@ async fn tags_are_required_changed_in_place_and_read_back() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
-    let engine = Engine::new("program", "dev", store).target(Target::local(cloud.endpoint()));
+    let engine = Engine::new("program", "dev", store).target(tests::target(&cloud));
     let up = async |tags| {
         let report = engine.up(&tagged(tags)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
@@ -157,7 +157,7 @@ async fn tags_are_required_changed_in_place_and_read_back() {
     2 update
     "#);
     up(next).await;
-    let ec2 = infra_aws::Aws::new(&Target::local(cloud.endpoint())).ec2("us-east-1").await;
+    let ec2 = infra_aws::Aws::new(&tests::target(&cloud)).ec2("us-east-1").await;
     let groups = ec2.describe_security_groups().send().await.unwrap().security_groups.unwrap_or_default();
     let mut own = Vec::new();
     for group in &groups {

@@ -15,13 +15,13 @@ use tempfile::TempDir;
 async fn in_the_local_cloud() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    live(&cloud.endpoint()).await;
+    live(tests::target(&cloud)).await;
 }
 
 #[tokio::test]
 async fn in_another_server() {
     match std::env::var("INFRA_S3_ENDPOINT") {
-        Ok(endpoint) => live(&endpoint).await,
+        Ok(endpoint) => live(Target::local(endpoint, Credentials::new("test", "test"))).await,
         Err(_) => println!("SKIPPED: INFRA_S3_ENDPOINT names no server"),
     }
 }
@@ -36,8 +36,8 @@ fn program(length: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
     }
 }
 
-async fn live(endpoint: &str) {
-    let target = Target { name: "aws".into(), ..Target::local(endpoint) };
+async fn live(target: Target) {
+    let target = Target { name: "aws".into(), ..target };
     let bucket = format!("states-{}", std::process::id());
     let made = infra_aws::Aws::new(&target).s3("us-east-1").await.create_bucket().bucket(&bucket).send().await;
     made.unwrap();

@@ -24,7 +24,7 @@ ONCE = Config(retries={"total_max_attempts": 1}, signature_version="v4")
 ONCE_S3 = Config(retries={"total_max_attempts": 1}, signature_version="s3v4")
 
 
-def client(service, endpoint=ENDPOINT, key="test", secret="test", token=None, region="us-east-1"):
+def client(service, endpoint=ENDPOINT, key=None, secret=None, token=None, region="us-east-1"):
     return boto3.client(
         service,
         endpoint_url=endpoint,

@@ -7,17 +7,15 @@ Everything it makes has a random suffix and is deleted again.
 """
 
 import glob
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
-import urllib.request
 
 from botocore.exceptions import ClientError
 
-from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import ENDPOINT, SUFFIX, client, eventually, refused, status
 
 REGION = "us-east-1"
 PASSWORD = "first-password"
@@ -72,13 +70,8 @@ def gone(code, describe):
     return ask
 
 
-def status():
-    with urllib.request.urlopen(f"{ENDPOINT}/_infra/status") as answer:
-        return json.load(answer)["regions"][REGION]
-
-
 def pid_of(id):
-    return next(one["pid"] for one in status()["databases"] if one["id"] == id)
+    return next(one["pid"] for one in status()["regions"][REGION]["databases"] if one["id"] == id)
 
 
 def engines():

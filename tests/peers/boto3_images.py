@@ -11,7 +11,7 @@ import json
 import sys
 import urllib.request
 
-from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import ENDPOINT, SUFFIX, client, eventually, refused, status
 
 ec2, s3 = client("ec2"), client("s3")
 BUCKET, PORT = f"images-{SUFFIX}", 8080
@@ -75,8 +75,7 @@ def greeting(instance):
 
 def process(instance):
     """The id of the service's process on the instance, if it runs."""
-    with urllib.request.urlopen(f"{ENDPOINT}/_infra/status") as answer:
-        shown = json.load(answer)["regions"]["us-east-1"]["instances"]
+    shown = status()["regions"]["us-east-1"]["instances"]
     return next(one for one in shown if one["id"] == instance)["services"][0]["pid"]
 
 

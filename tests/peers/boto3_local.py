@@ -12,13 +12,17 @@ import hashlib
 import http.client
 import io
 import json
+import os
 import socket
 import sys
 import time
+import urllib.error
 import urllib.request
 import zlib
 
+import keys
 from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import status as cloud_status
 
 TRUST = json.dumps({
     "Version": "2012-10-17",
@@ -537,6 +541,62 @@ def empty(s3, bucket):
         assert len(answer["Deleted"]) == len(keys) and not answer.get("Errors"), answer
 
 
+def forms_and_pages():
+    """Uploads by HTML forms, and what web pages of other origins may do with a bucket."""
+    s3 = client("s3", signature_version="s3v4")
+    name, page = f"forms-{SUFFIX}", "http://app.example:8080"
+    s3.create_bucket(Bucket=name)
+
+    def post(fields, content, **headers):
+        parts = [f'--XX\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n' for key, value in fields.items()]
+        last = '--XX\r\nContent-Disposition: form-data; name="file"; filename="a.txt"\r\n\r\n'
+        body = "".join(parts).encode() + last.encode() + content + b"\r\n--XX--\r\n"
+        request = urllib.request.Request(form["url"], body, {"Content-Type": "multipart/form-data; boundary=XX", **headers})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return answer.status, answer.headers
+        except urllib.error.HTTPError as error:
+            return error.status, error.read().decode()
+
+    form = s3.generate_presigned_post(
+        name, "up/${filename}", Fields={"x-amz-meta-colour": "red", "success_action_status": "201"},
+        Conditions=[{"x-amz-meta-colour": "red"}, {"success_action_status": "201"}, ["content-length-range", 1, 1 << 20]])
+    status, headers = post(form["fields"], b"hello")
+    assert status == 201 and headers["ETag"], (status, headers)
+    got = s3.get_object(Bucket=name, Key="up/a.txt")
+    assert got["Body"].read() == b"hello" and got["Metadata"] == {"colour": "red"}, got
+    for change, code in [({"x-amz-signature": "0" * 64}, "SignatureDoesNotMatch"), ({"x-amz-meta-colour": "blue"}, "AccessDenied"),
+                         ({"acl": "private"}, "AccessDenied")]:
+        status, text = post({**form["fields"], **change}, b"no")
+        assert status == 403 and code in text, (change, status, text)
+    status, text = post(form["fields"], bytes(1 << 21))
+    assert status == 400 and "EntityTooLarge" in text, (status, text)
+
+    with refused("NoSuchCORSConfiguration"):
+        s3.get_bucket_cors(Bucket=name)
+    status, text = post(form["fields"], b"page", Origin=page)
+    assert status == 403 and "web page" in text, (status, text)
+    rules = [{"AllowedOrigins": [page], "AllowedMethods": ["POST", "GET"], "AllowedHeaders": ["*"], "ExposeHeaders": ["ETag"],
+              "MaxAgeSeconds": 60, "ID": "page"}]
+    s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": rules})
+    assert s3.get_bucket_cors(Bucket=name)["CORSRules"] == rules
+    status, headers = post(form["fields"], b"page", Origin=page)
+    assert status == 201 and headers["Access-Control-Allow-Origin"] == page, (status, headers)
+    assert headers["Access-Control-Expose-Headers"] == "ETag", headers
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": name, "Key": "up/a.txt"})
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Origin": page})) as answer:
+        assert answer.read() == b"page" and answer.headers["Access-Control-Allow-Origin"] == page
+    status, text = post(form["fields"], b"evil", Origin="http://evil.example")
+    assert status == 403, (status, text)
+    with refused("InvalidRequest", "PATCH"):
+        s3.put_bucket_cors(Bucket=name, CORSConfiguration={"CORSRules": [{**rules[0], "AllowedMethods": ["PATCH"]}]})
+    s3.delete_bucket_cors(Bucket=name)
+    with refused("NoSuchCORSConfiguration"):
+        s3.get_bucket_cors(Bucket=name)
+    empty(s3, name)
+    s3.delete_bucket(Bucket=name)
+
+
 def streamed_bodies():
     """What SDKs send when they do not know the checksum in advance: aws-chunked bodies with trailers."""
     s3 = client("s3")
@@ -546,12 +606,14 @@ def streamed_bodies():
 
     def put(checksum, length=11, chunks=b"5\r\nhello\r\n6\r\n world\r\n0\r\n"):
         connection = http.client.HTTPConnection(ENDPOINT.removeprefix("http://"))
-        connection.request("PUT", f"/{name}/streamed", chunks + f"x-amz-checksum-crc32:{checksum}\r\n\r\n".encode(), {
-            "Authorization": "AWS4-HMAC-SHA256 Credential=test/20250101/us-east-1/s3/aws4_request, "
-                             f"SignedHeaders=host, Signature={'0' * 64}",
-            "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
-            "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32",
-            "x-amz-decoded-content-length": str(length), "Content-Encoding": "aws-chunked,identity-of-mine"})
+        path, key = f"/{name}/streamed", {
+            "access_key_id": os.environ["AWS_ACCESS_KEY_ID"], "secret_access_key": os.environ["AWS_SECRET_ACCESS_KEY"]}
+        headers = keys.signed(key, "s3", ENDPOINT.removeprefix("http://"), b"", {
+            "x-amz-trailer": "x-amz-checksum-crc32", "x-amz-decoded-content-length": str(length),
+            "Content-Encoding": "aws-chunked,identity-of-mine",
+        }, method="PUT", path=path, payload="STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        body = chunks + f"x-amz-checksum-crc32:{checksum}\r\n\r\n".encode()
+        connection.request("PUT", path, body, headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
 
@@ -621,8 +683,7 @@ def machines():
     assert ask("/file") == "hello"
 
     def service():
-        with urllib.request.urlopen(f"{ENDPOINT}/_infra/status") as answer:
-            shown = json.load(answer)["regions"]["us-east-1"]["instances"]
+        shown = cloud_status()["regions"]["us-east-1"]["instances"]
         return next(instance for instance in shown if instance["id"] == identifier)["services"][0]
 
     before = service()
@@ -673,7 +734,7 @@ def database(ec2, secret):
 
 
 CHECKS = [network, security_groups, key_pairs, images_and_types, launch_templates, identities, parameters, buckets, objects,
-          streamed_bodies, instances, machines]
+          forms_and_pages, streamed_bodies, instances, machines]
 
 if __name__ == "__main__":
     for check in CHECKS:

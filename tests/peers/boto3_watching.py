@@ -9,6 +9,7 @@ signed by the same library, in JSON and Query, which others do.
 
 import datetime
 import json
+import os
 import time
 import urllib.error
 import urllib.parse
@@ -25,10 +26,13 @@ REGION = "us-east-1"
 watch, logs = client("cloudwatch"), client("logs")
 
 
+own = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+
+
 def raw(headers, body):
     """A signed request in a protocol of one's own choice: status, headers and body of the answer."""
     request = AWSRequest("POST", ENDPOINT + "/", headers=headers, data=body)
-    SigV4Auth(Credentials("test", "test"), "monitoring", REGION).add_auth(request)
+    SigV4Auth(own, "monitoring", REGION).add_auth(request)
     prepared = request.prepare()
     sent = urllib.request.Request(prepared.url, data=body.encode(), headers=dict(prepared.headers), method="POST")
     try:

@@ -1,8 +1,11 @@
-"""What the boto3_*.py scripts have in common: clients of the local cloud whose endpoint is the one argument of the script,
-expected errors, and patience."""
+"""Helpers of the boto3_*.py scripts. The script's one argument is the endpoint of the local cloud; its access key is in
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, its administration token in INFRA_LOCAL_TOKEN."""
 
+import json
+import os
 import sys
 import time
+import urllib.request
 import uuid
 from contextlib import contextmanager
 
@@ -18,8 +21,16 @@ SUFFIX = uuid.uuid4().hex[:8]
 def client(service, region="us-east-1", **config):
     """A client that tries everything once."""
     return boto3.client(
-        service, endpoint_url=ENDPOINT, region_name=region, aws_access_key_id="test", aws_secret_access_key="test",
+        service, endpoint_url=ENDPOINT, region_name=region,
         config=Config(retries={"max_attempts": 0}, **config))
+
+
+def status():
+    """What runs in the cloud, by its own account."""
+    token = os.environ["INFRA_LOCAL_TOKEN"]
+    request = urllib.request.Request(f"{ENDPOINT}/_infra/status", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
 
 
 @contextmanager

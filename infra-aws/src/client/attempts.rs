@@ -107,14 +107,14 @@ mod tests {
         client::Aws,
         error::{AwsError, SdkContext},
     };
-    use infra_core::{Target, provider::ErrorKind};
+    use infra_core::{Target, provider::ErrorKind, target::Credentials};
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
         net::TcpListener,
     };
 
     async fn ask(endpoint: &str) -> AwsError {
-        let ec2 = Aws::new(&Target::local(endpoint)).ec2("us-east-1").await;
+        let ec2 = Aws::new(&Target::local(endpoint, Credentials::new("key", "secret"))).ec2("us-east-1").await;
         ec2.create_vpc().send().await.context("CreateVpc").unwrap_err()
     }
 

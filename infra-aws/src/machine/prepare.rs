@@ -192,13 +192,16 @@ mod tests {
 
     #[test]
     fn hosts_of_a_region_share_programs() {
-        let graph = graph(Target::local("http://127.0.0.1:1"), |stack| {
-            for name in ["one", "two"] {
-                region(stack, "us-east-1").add(name, Instance { machine: tasks(), ..Instance::new("t3.micro") });
-            }
-            region(stack, "us-east-2").add("three", Instance { machine: tasks(), ..Instance::new("t3.micro") });
-            Ok(())
-        });
+        let graph = graph(
+            Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")),
+            |stack| {
+                for name in ["one", "two"] {
+                    region(stack, "us-east-1").add(name, Instance { machine: tasks(), ..Instance::new("t3.micro") });
+                }
+                region(stack, "us-east-2").add("three", Instance { machine: tasks(), ..Instance::new("t3.micro") });
+                Ok(())
+            },
+        );
         let graph = graph.unwrap();
         let mut names: Vec<_> = graph.in_order().map(|node| node.urn.short()).collect();
         names.sort();

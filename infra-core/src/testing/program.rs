@@ -41,7 +41,11 @@ pub enum NotDeclared {
 
 /// Runs a program without a cloud and a store, as the stack `test` of the program `test` in the local cloud.
 pub fn declare(program: Program<'_>) -> Result<DeclaredProgram, Vec<DeclareError>> {
-    declare_with(program, Target::local("http://127.0.0.1:0"), Config::default())
+    declare_with(
+        program,
+        Target::local("http://127.0.0.1:0", crate::target::Credentials::new("key", "secret")),
+        Config::default(),
+    )
 }
 
 /// The same for a target and a configuration.

@@ -1,4 +1,4 @@
-//! Whose key a request is signed with.
+//! The identities that access keys belong to.
 
 use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
@@ -6,12 +6,12 @@ use hyper::http::request::Parts;
 use super::policy::{Context, Document};
 use super::{Refusal, Wish, managed};
 use crate::cloud::Cloud;
+use crate::credentials::Credentials;
 use crate::model::ACCOUNT;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
-use crate::options::Credentials;
-use crate::wire::sigv4::Signed;
+use crate::wire::sigv4::{BadSignature, Scope, Signed, SignedPolicy};
 
-/// Who asks.
+/// The caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// The account's root user.
@@ -21,7 +21,7 @@ pub(crate) enum Identity {
     User {
         name: String,
     },
-    /// Somebody who has taken a role on.
+    /// Temporary credentials of a role.
     Session {
         access_key: String,
         role: String,
@@ -29,22 +29,60 @@ pub(crate) enum Identity {
     },
 }
 
-/// Finds out who signed a request, and verifies the signature where the secret is known.
+/// The access keys of the account's root user.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RootKeys {
+    pub(crate) known: Vec<Credentials>,
+    /// Whether an unknown key passes for the root user's, with any signature.
+    pub(crate) accept_any: bool,
+}
+
+impl RootKeys {
+    fn find(&self, id: &str) -> Option<&Credentials> {
+        self.known.iter().find(|key| key.access_key_id == id)
+    }
+}
+
+/// Returns the identity that signed a request, after verifying the signature.
 pub(crate) fn identify(
     cloud: &Cloud,
-    demanded: Option<&Credentials>,
+    root: &RootKeys,
     signed: &Signed,
     request: &Parts,
     payload: &str,
     now: DateTime<Utc>,
 ) -> Result<Identity, Refusal> {
-    let key = signed.scope.access_key.as_str();
     signed.check_time(now)?;
+    let token = signed.session_token.as_deref();
+    holder(cloud, root, &signed.scope, token, now, |secret| signed.check(secret, request, payload))
+}
+
+/// Returns the identity that signed the policy of a form. The policy's own expiration is not checked here.
+pub(crate) fn identify_form(
+    cloud: &Cloud,
+    root: &RootKeys,
+    signed: &SignedPolicy,
+    now: DateTime<Utc>,
+) -> Result<Identity, Refusal> {
+    let token = signed.session_token.as_deref();
+    holder(cloud, root, &signed.scope, token, now, |secret| signed.check(secret))
+}
+
+/// Returns the identity that holds an access key, if `check` accepts the key's secret.
+fn holder(
+    cloud: &Cloud,
+    root: &RootKeys,
+    scope: &Scope,
+    token: Option<&str>,
+    now: DateTime<Utc>,
+    check: impl Fn(&str) -> Result<(), BadSignature>,
+) -> Result<Identity, Refusal> {
+    let key = scope.access_key.as_str();
     if let Some(session) = cloud.iam.sessions.get(key) {
-        if signed.session_token.as_deref() != Some(session.token.as_str()) {
+        if token != Some(session.token.as_str()) {
             return Err(Refusal::UnknownKey);
         }
-        signed.check(&session.secret, request, payload)?;
+        check(&session.secret)?;
         if session.expires <= now {
             return Err(Refusal::ExpiredToken);
         }
@@ -56,30 +94,28 @@ pub(crate) fn identify(
         if !held.active {
             return Err(Refusal::UnknownKey);
         }
-        signed.check(&held.secret, request, payload)?;
+        check(&held.secret)?;
         return Ok(Identity::User { name: user.name.clone() });
     }
-    match demanded {
-        Some(demanded) if demanded.access_key_id == key => {
-            signed.check(&demanded.secret_access_key, request, payload)?;
-        }
-        Some(_) => return Err(Refusal::UnknownKey),
+    match root.find(key) {
+        Some(held) => check(&held.secret_access_key)?,
         None if key.starts_with(ISSUED_KEY) || key.starts_with(ISSUED_SESSION_KEY) => return Err(Refusal::UnknownKey),
-        None => {}
+        None if root.accept_any => {}
+        None => return Err(Refusal::UnknownKey),
     }
     Ok(Identity::Root { access_key: key.to_owned() })
 }
 
-/// The secret of a key, where it is known.
-pub(crate) fn secret<'a>(cloud: &'a Cloud, demanded: Option<&'a Credentials>, key: &str) -> Option<&'a str> {
+/// Returns the secret of an access key. With [`RootKeys::accept_any`] a key may have none.
+pub(crate) fn secret<'a>(cloud: &'a Cloud, root: &'a RootKeys, key: &str) -> Option<&'a str> {
     let session = cloud.iam.sessions.get(key).map(|session| &session.secret);
     let held = || cloud.iam.users.values().find_map(|user| user.access_keys.get(key)).map(|held| &held.secret);
-    let own = || demanded.filter(|demanded| demanded.access_key_id == key).map(|demanded| &demanded.secret_access_key);
+    let own = || root.find(key).map(|key| &key.secret_access_key);
     session.or_else(held).or_else(own).map(String::as_str)
 }
 
 impl Identity {
-    /// The same as in [`identify`], for a key whose signature was verified before.
+    /// The identity of a key whose signature was verified before.
     pub(crate) fn of_key(iam: &Iam, key: &str) -> Identity {
         if let Some(session) = iam.sessions.get(key) {
             let Session { role, name, .. } = session.clone();

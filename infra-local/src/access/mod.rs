@@ -1,12 +1,13 @@
-//! Who asks, and whether they may.
+//! Authentication and authorisation of requests.
 //!
-//! Any access key that the cloud has not issued itself is taken for the account's root user, whose secret nobody here
-//! knows, unless [`Credentials`](crate::Credentials) were demanded. Keys that it has issued (of users, of sessions of
-//! roles) are what they are on AWS: their signatures are verified, and when IAM is enforced, their policies decide.
+//! Every request is signed with a key that the cloud knows: a root key (generated at the first start, or added with
+//! [`Options::access_keys`](crate::Options::access_keys)), a user's key, or the temporary key of a role's session. When IAM
+//! is enforced, the policies of users and roles decide what their keys may do; the root user may do everything.
 //!
 //! # Layout
 //!
-//! - [`identity`]: whose key a request is signed with, and whether the signature is theirs
+//! - [`identity`]: finds the identity of an access key and verifies the signature
+//! - [`origin`]: refuses requests that a web page may have sent
 //! - [`policy`]: what policy documents say about a request
 //! - [`managed`]: the policies that AWS manages
 //! - [`resource`]: what a request is about, as ARNs
@@ -14,12 +15,14 @@
 
 mod identity;
 mod managed;
+mod origin;
 mod policy;
 mod refusal;
 mod resource;
 
-pub(crate) use identity::{Identity, identify, secret};
+pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use managed::document as managed_document;
+pub(crate) use origin::{Endpoint, Source};
 pub(crate) use policy::{Document, Question};
 pub(crate) use refusal::Refusal;
 pub(crate) use resource::resources;

@@ -1,8 +1,9 @@
-//! Programs from the object store, verified once and then shared by all instances that run them.
+//! Programs from the object store: verified, cached, and copied into each instance.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -49,7 +50,8 @@ pub(crate) enum ArtifactError {
     },
 }
 
-/// Puts the program at `target`, executable by its owner only.
+/// Puts a copy of the program at `target`, executable by its owner only, and notes its hash beside it. The cached program
+/// is verified again on the way; a damaged one is fetched again.
 pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Result<(), ArtifactError> {
     let disk = |path: &Path| {
         let path = path.to_owned();
@@ -60,34 +62,83 @@ pub(crate) fn install(shared: &Shared, artifact: &Artifact, target: &Path) -> Re
     if wanted.len() != 64 || !wanted.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(wrong(artifact, "(not looked at)".to_owned()));
     }
+    // An image, or the start before, may have brought it.
+    if target.is_file() && hash(target).map_err(disk(target))? == wanted {
+        return Ok(());
+    }
     let cached = shared.directory().join(CACHE).join(&wanted);
-    if !cached.exists() {
-        // An image may have brought it.
-        if target.exists() && hash(target).map_err(disk(target))? == wanted {
-            return Ok(());
-        }
+    if !cached.is_file() {
         fetch(shared, artifact, &wanted, &cached)?;
     }
     if let Some(parent) = target.parent() {
         fs::create_dir_all(parent).map_err(disk(parent))?;
     }
-    match fs::remove_file(target) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(disk(target)(error)),
-        _ => {}
+    let partial = target.with_file_name(format!(".{}.new", uuid::Uuid::new_v4().simple()));
+    let installed = copy_verified(shared, artifact, &wanted, &cached, &partial)
+        .and_then(|()| fs::write(note(target), &wanted).map_err(disk(target)))
+        .and_then(|()| fs::rename(&partial, target).map_err(disk(target)));
+    if installed.is_err() {
+        let _ = fs::remove_file(&partial);
     }
-    fs::hard_link(&cached, target).or_else(|_| fs::copy(&cached, target).map(|_| ())).map_err(disk(target))
+    installed
 }
 
-/// Removes the programs that no instance and no image has any more. Nothing may be installed meanwhile.
+fn copy_verified(
+    shared: &Shared,
+    artifact: &Artifact,
+    wanted: &str,
+    cached: &Path,
+    target: &Path,
+) -> Result<(), ArtifactError> {
+    let disk = |source| ArtifactError::Disk { path: target.to_owned(), source };
+    if copy_hashed(cached, target).map_err(disk)? == wanted {
+        return Ok(());
+    }
+    tracing::warn!(path = %cached.display(), "a cached program has changed: it is fetched again");
+    fs::remove_file(target).map_err(disk)?;
+    fetch(shared, artifact, wanted, cached)?;
+    let found = copy_hashed(cached, target).map_err(disk)?;
+    if found == wanted { Ok(()) } else { Err(wrong(artifact, found)) }
+}
+
+/// The file that holds the hash of an installed program. No service's name begins with a dot.
+fn note(program: &Path) -> PathBuf {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    program.with_file_name(format!(".{name}.sha256"))
+}
+
+/// The hashes of all programs that instances and images have.
+fn used(directory: &Path) -> io::Result<BTreeSet<String>> {
+    let mut used = BTreeSet::new();
+    for holders in ["instances", "images"] {
+        for holder in entries(&directory.join(holders))? {
+            for file in entries(&holder.join("bin"))? {
+                if file.extension().is_some_and(|extension| extension == "sha256") {
+                    used.insert(fs::read_to_string(file)?);
+                }
+            }
+        }
+    }
+    Ok(used)
+}
+
+fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(directory) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Vec::new()),
+        entries => entries?.map(|entry| Ok(entry?.path())).collect(),
+    }
+}
+
+/// Removes the cached programs that no instance and no image has any more. Nothing may be installed meanwhile.
 pub(crate) fn forget_unused(directory: &Path) -> io::Result<()> {
+    let used = used(directory)?;
     let cached = match fs::read_dir(directory.join(CACHE)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         cached => cached?,
     };
     for program in cached {
         let program = program?;
-        // Whoever runs it has a link to it.
-        if program.metadata()?.nlink() == 1 {
+        if !program.file_name().to_str().is_some_and(|name| used.contains(name)) {
             fs::remove_file(program.path())?;
         }
     }
@@ -153,18 +204,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_kept_as_long_as_somebody_has_it() {
+    fn a_cached_program_is_kept_while_an_instance_or_image_has_it() {
         let directory = tempfile::tempdir().unwrap();
         forget_unused(directory.path()).unwrap();
         let cache = directory.path().join(CACHE);
         fs::create_dir(&cache).unwrap();
         fs::write(cache.join("used"), "program").unwrap();
         fs::write(cache.join("unused"), "program").unwrap();
-        fs::hard_link(cache.join("used"), directory.path().join("instance")).unwrap();
+        let bin = directory.path().join("instances/i-1/bin");
+        fs::create_dir_all(&bin).unwrap();
+        fs::write(note(&bin.join("service")), "used").unwrap();
         forget_unused(directory.path()).unwrap();
         let kept: Vec<_> = fs::read_dir(&cache).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(kept, ["used"]);
-        fs::remove_file(directory.path().join("instance")).unwrap();
+        fs::remove_dir_all(directory.path().join("instances")).unwrap();
         forget_unused(directory.path()).unwrap();
         assert_eq!(fs::read_dir(&cache).unwrap().count(), 0);
     }

@@ -1,7 +1,7 @@
 //! One instance as a host: boots it, keeps its services running like systemd would, and ends it.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::background::{Phase, PhaseWatch};
 use super::machine::{MachineDocument, MachineFile};
 use super::service::{Restarts, Unit};
-use super::{console, images, machine, postgres};
+use super::{console, images, inside, machine, postgres};
 use crate::cloud::{Cloud, Shared};
 use crate::data::process::ProcessIdentity;
 use crate::model::gateway::Holder;
@@ -384,20 +384,7 @@ fn prepare_directory(directory: &Path) -> std::io::Result<()> {
 
 /// Writes a Machine's file below the instance's own root: `/etc/x` is `etc/x` in the services' working directory.
 fn write_file(root: &Path, file: &MachineFile) -> std::io::Result<()> {
-    use std::io::Write as _;
-    let inside: PathBuf = Path::new(&file.path)
-        .components()
-        .filter_map(|part| match part {
-            std::path::Component::Normal(name) => Some(name),
-            _ => None,
-        })
-        .collect();
-    let path = root.join(inside);
-    if let Some(parent) = path.parent() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    }
-    // Whatever the mode says, nobody but the owner gets in here.
+    // The instance's owner is the only user of its files.
     let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600) & 0o700;
-    let mut written = std::fs::File::options().write(true).create(true).truncate(true).mode(mode).open(path)?;
-    written.write_all(file.content.as_bytes())
+    inside::write(root, Path::new(&file.path), file.content.as_bytes(), mode)
 }

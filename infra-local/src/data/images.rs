@@ -99,8 +99,7 @@ async fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
     }
     let (source, target) = (from.to_owned(), to.to_owned());
     let copied = tokio::task::spawn_blocking(move || {
-        // Programs are never written to, only replaced.
-        copy_tree(&source.join("bin"), &target.join("bin"), &|from, to| fs::hard_link(from, to))?;
+        copy_tree(&source.join("bin"), &target.join("bin"), &|from, to| fs::copy(from, to).map(drop))?;
         let partial = target.join("root.new");
         copy_tree(&source.join("root"), &partial, &|from, to| fs::copy(from, to).map(drop))?;
         fs::rename(&partial, target.join("root"))

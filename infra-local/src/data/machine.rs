@@ -1,6 +1,7 @@
 //! The Machine document: what an instance runs, as it travels inside its user data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -132,6 +133,12 @@ pub(crate) enum MachineError {
         #[source]
         source: serde_json::Error,
     },
+    /// Something in it would lead out of the instance, or is not what its name says.
+    #[error("the Machine document in the user data has {problem}")]
+    Invalid {
+        /// What and where.
+        problem: String,
+    },
     /// The file's content is encoded in a way cloud-init knows and this cloud does not.
     #[error("the file {DOCUMENT_PATH} in the user data has encoding {encoding:?}: write it as plain text or `b64`")]
     Encoding {
@@ -178,7 +185,73 @@ impl MachineDocument {
         if machine != SUPPORTED_VERSION {
             return Err(MachineError::UnsupportedVersion { found: machine });
         }
-        serde_json::from_str(&text).map(Some).map_err(malformed)
+        let machine: Self = serde_json::from_str(&text).map_err(malformed)?;
+        machine.check().map_err(|problem| MachineError::Invalid { problem })?;
+        Ok(Some(machine))
+    }
+
+    /// Whether names that become paths are single components, and everything can be handed to a process.
+    fn check(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for service in &self.services {
+            let name = &service.name;
+            if !is_service_name(name) {
+                return Err(format!(
+                    "the service name {name:?}: use letters, digits, '-', '_' and '.', beginning with a letter or digit"
+                ));
+            }
+            if RESERVED.contains(&name.as_str()) {
+                return Err(format!("the service name {name:?}, which the host uses itself"));
+            }
+            if !names.insert(name) {
+                return Err(format!("two services named {name:?}"));
+            }
+            service.check().map_err(|problem| format!("{problem} in the service {name:?}"))?;
+        }
+        self.files.iter().try_for_each(MachineFile::check)
+    }
+}
+
+/// Names that would collide with the host's own files.
+const RESERVED: &[&str] = &["console", "postgres"];
+
+const NAME_LIMIT: usize = 128;
+
+fn is_service_name(name: &str) -> bool {
+    name.len() <= NAME_LIMIT
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+impl MachineService {
+    fn check(&self) -> Result<(), String> {
+        let sha256 = &self.artifact.sha256;
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("the artifact hash {sha256:?}, which is not 64 hexadecimal digits,"));
+        }
+        let names = self.environment.keys().chain(self.secrets.keys());
+        if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            return Err(format!("the variable name {name:?}"));
+        }
+        if self.arguments.iter().chain(self.environment.values()).any(|text| text.contains('\0')) {
+            return Err("a NUL character".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl MachineFile {
+    fn check(&self) -> Result<(), String> {
+        let Self { path, mode, .. } = self;
+        let normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+        let is_absolute = path.starts_with('/') && !path.ends_with('/') && Path::new(path).components().all(normal);
+        if !is_absolute || path.contains('\0') {
+            return Err(format!("the file path {path:?}: write an absolute path without '..'"));
+        }
+        match u32::from_str_radix(mode, 8) {
+            Ok(bits) if bits <= 0o7777 => Ok(()),
+            _ => Err(format!("the mode {mode:?} of the file {path:?}: write octal permissions such as \"0644\"")),
+        }
     }
 }
 
@@ -276,7 +349,7 @@ mod tests {
             "machine": 1, "image": "debian-12", "packages": ["postgresql"],
             "files": [{"path": "/etc/x", "content": "y", "mode": "0600"}],
             "services": [{
-                "name": "tasks", "artifact": {"bucket": "b", "key": "artifacts/00/tasks", "sha256": "00"},
+                "name": "tasks", "artifact": {"bucket": "b", "key": "artifacts/00/tasks", "sha256": "0".repeat(64)},
                 "arguments": ["--serve"], "environment": {"K": "V"},
                 "secrets": {"DATABASE_URL": {"parameter": "/p/url", "version": 3}},
                 "listen": 8080, "health": "/healthz",
@@ -356,6 +429,38 @@ mod tests {
         document["services"][0]["restart"] = json!("never");
         let error = MachineDocument::from_user_data(&user_data(&document)).unwrap_err();
         assert!(error.to_string().contains("unknown field `restart`"), "{error}");
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_instance_are_refused() {
+        let refused = |change: &dyn Fn(&mut Value)| {
+            let mut document = whole();
+            change(&mut document);
+            MachineDocument::from_user_data(&user_data(&document)).unwrap_err().to_string()
+        };
+        for name in ["/x", "../../x", "..", ".", "", ".hidden", "a/b", "a\0b", "console", "postgres", "a b"] {
+            let error = refused(&|document| document["services"][0]["name"] = json!(name));
+            assert!(error.contains("the service name"), "{name:?}: {error}");
+        }
+        for path in ["etc/x", "/etc/../x", "/..", "/", "/etc/", "", "/a\0b"] {
+            let error = refused(&|document| document["files"][0]["path"] = json!(path));
+            assert!(error.contains("the file path"), "{path:?}: {error}");
+        }
+        for mode in ["", "rw", "99999", "-1"] {
+            let error = refused(&|document| document["files"][0]["mode"] = json!(mode));
+            assert!(error.contains("octal"), "{mode:?}: {error}");
+        }
+        for sha256 in ["00", "../../etc/passwd"] {
+            let error = refused(&|document| document["services"][0]["artifact"]["sha256"] = json!(sha256));
+            assert!(error.contains("the artifact hash"), "{sha256:?}: {error}");
+        }
+        let error = refused(&|document| document["services"][0]["environment"] = json!({"A=B": "x"}));
+        assert!(error.contains("the variable name"), "{error}");
+        let error = refused(&|document| {
+            let service = document["services"][0].clone();
+            document["services"].as_array_mut().unwrap().push(service);
+        });
+        assert!(error.contains("two services"), "{error}");
     }
 
     #[test]

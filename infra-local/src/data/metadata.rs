@@ -20,12 +20,13 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::background::PhaseWatch;
+use crate::access::{Endpoint, Source};
 use crate::cloud::{Cloud, Shared};
 use crate::model::instance::{Instance, InstanceState};
 
@@ -34,6 +35,9 @@ pub(crate) const PORT: u16 = 1338;
 
 /// How often an address that could not be had is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to send the head of its next request.
+const HEAD_LIMIT: Duration = Duration::from_secs(60);
 
 const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
@@ -63,7 +67,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
         for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
                 Ok(listener) => {
-                    let service = Arc::new(Service::new(shared.clone(), key.clone()));
+                    let service = Arc::new(Service::new(shared.clone(), key.clone(), address));
                     let mut task = JoinSet::new();
                     task.spawn(serve(listener, service));
                     served.insert(key.1, Served { address, _task: task });
@@ -123,10 +127,10 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
                 let service = Arc::clone(&service);
                 connections.spawn(async move {
                     let answer = service_fn(move |request| {
-                        let answer = service.answer(&request);
+                        let answer = service.answer(request);
                         async move { Ok::<_, Infallible>(answer) }
                     });
-                    if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await {
+                    if let Err(error) = builder().serve_connection(TokioIo::new(stream), answer).await {
                         tracing::debug!(%error, "a connection to the metadata service ended early");
                     }
                 });
@@ -136,20 +140,36 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
     }
 }
 
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder
+}
+
 /// The service of one instance.
 struct Service {
     shared: Shared,
     key: Key,
+    endpoint: Endpoint,
     /// Tokens, and until when they are good; in the order they were given.
     tokens: Mutex<Vec<(String, Instant)>>,
 }
 
 impl Service {
-    fn new(shared: Shared, key: Key) -> Service {
-        Service { shared, key, tokens: Mutex::default() }
+    fn new(shared: Shared, key: Key, address: Ipv4Addr) -> Service {
+        let endpoint = Endpoint::new((address, PORT).into());
+        Service { shared, key, endpoint, tokens: Mutex::default() }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, _) = request.into_parts();
+        if !self.endpoint.is_addressed_by(&head) || Source::of(&head) != Source::Program {
+            return status(StatusCode::FORBIDDEN);
+        }
+        self.answer_program(&Request::from_parts(head, ()))
+    }
+
+    fn answer_program(&self, request: &Request<()>) -> Response<Full<Bytes>> {
         let (region, id) = &self.key;
         let instance = self.shared.read(|cloud| cloud.region(region).ok()?.instances.get(id).cloned());
         let Some(instance) = instance else {
@@ -174,7 +194,7 @@ impl Service {
         }
     }
 
-    fn give_token(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn give_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
         // A request that came through a proxy of the instance is not its own.
         if request.headers().contains_key("x-forwarded-for") {
             return status(StatusCode::FORBIDDEN);
@@ -197,7 +217,7 @@ impl Service {
     }
 
     /// With a token that is good; without any only where the instance's options allow it.
-    fn is_admitted(&self, request: &Request<Incoming>, instance: &Instance) -> bool {
+    fn is_admitted(&self, request: &Request<()>, instance: &Instance) -> bool {
         let Some(given) = request.headers().get(&TOKEN) else {
             return instance.metadata_options.http_tokens != "required";
         };

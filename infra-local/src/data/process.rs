@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -11,6 +11,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use super::confinement::{self, Confinement};
 
 /// How often a process that is going away is looked at.
 const POLL: Duration = Duration::from_millis(10);
@@ -28,12 +30,14 @@ pub(crate) struct ProcessSpec {
     pub(crate) directory: PathBuf,
     /// Where standard output and error are appended; created with mode 0600.
     pub(crate) log: PathBuf,
-    /// Runs as this user; as ours when absent.
+    /// Runs as this user; as the cloud's own when absent.
     pub(crate) user: Option<User>,
+    /// Directories it may touch; without any it is not confined.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// A user by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct User {
     /// User id.
     pub(crate) uid: u32,
@@ -55,9 +59,23 @@ pub(crate) struct ProcessIdentity {
 /// Must be called on a tokio runtime.
 pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log)?;
-    let mut command = tokio::process::Command::new(&spec.program);
+    let program = fs::metadata(&spec.program)?;
+    if program.permissions().mode() & 0o111 == 0 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let confinement = Confinement { user: spec.user, ..spec.confinement.clone().unwrap_or_default() };
+    let mut command: tokio::process::Command = match &spec.confinement {
+        Some(_) => confinement::command(&confinement, &spec.program, &spec.arguments)?.into(),
+        None => {
+            let mut command = tokio::process::Command::new(&spec.program);
+            command.args(&spec.arguments);
+            if let Some(user) = spec.user {
+                command.uid(user.uid).gid(user.gid);
+            }
+            command
+        }
+    };
     command
-        .args(&spec.arguments)
         .env_clear()
         .envs(&spec.environment)
         .current_dir(&spec.directory)
@@ -65,10 +83,10 @@ pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
         .stdout(log.try_clone()?)
         .stderr(log)
         .process_group(0);
-    if let Some(user) = spec.user {
-        command.uid(user.uid).gid(user.gid);
-    }
-    let mut child = command.spawn()?;
+    let mut child = match &spec.confinement {
+        Some(_) => confinement::spawn(&confinement, command)?,
+        None => command.spawn()?,
+    };
     // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
     let identity = system::look(pid)
@@ -293,7 +311,6 @@ mod system {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::Path;
 
     use super::*;
@@ -306,6 +323,7 @@ mod tests {
             directory: directory.to_owned(),
             log: directory.join("log"),
             user: None,
+            confinement: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::confinement::Confinement;
 use super::host::POSTGRES;
 use super::machine::{MachinePostgres, MachineService, ParameterReference};
 use super::network::{self, Party};
@@ -153,6 +154,11 @@ async fn start_service(
         directory: directory.join("root"),
         log: directory.join(format!("{}.log", service.name)),
         user: None,
+        confinement: shared.confines().then(|| Confinement {
+            writable: vec![directory.join("root"), directory.join("tmp")],
+            readable: vec![directory.join("bin")],
+            user: None,
+        }),
     };
     spawn(&spec).map_err(|source| UnitError::Run { program, source })
 }

@@ -84,6 +84,7 @@ impl Service {
                     restrict_public_buckets: true,
                 }),
                 encryption: Encryption::default(),
+                cors: Vec::new(),
             })?,
         }
         Ok(S3Response::new(CreateBucketOutput { location: Some(format!("/{}", input.bucket)) }))

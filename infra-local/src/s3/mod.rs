@@ -9,7 +9,9 @@ mod bucket;
 mod chunked;
 mod conditions;
 mod configuration;
+mod cors;
 mod digest;
+mod form;
 mod listing;
 mod multipart;
 mod object;
@@ -29,6 +31,7 @@ use crate::wire::sigv4::{ChunkSignatures, Scope};
 use crate::wire::{ApiError, Protocol};
 
 use chunked::Trailers;
+pub(crate) use form::is_form;
 pub(crate) use objects::Objects;
 
 /// What operations need to know of a request beyond their input.
@@ -46,6 +49,7 @@ struct Context {
 
 /// The object store's HTTP side.
 pub(crate) struct Store {
+    shared: Shared,
     service: S3Service,
 }
 
@@ -59,7 +63,7 @@ impl Store {
             builder.set_auth(access::Nobody);
             builder.set_access(access::Policies::new(shared.clone()));
         }
-        Store { service: builder.build() }
+        Store { shared: shared.clone(), service: builder.build() }
     }
 
     pub(crate) async fn answer(
@@ -100,8 +104,14 @@ impl Store {
         } else {
             (TagSet::new(), body)
         };
-        head.extensions.insert(Context { region: scope.region.clone(), identity, trailers, bucket_tags });
-        let mut answer = match self.service.call(Request::from_parts(head, body)).await {
+        let context = Context { region: scope.region.clone(), identity, trailers, bucket_tags };
+        self.call(Request::from_parts(head, body), context, request_id).await
+    }
+
+    /// Hands a request over to s3s.
+    async fn call(&self, mut request: Request<s3s::Body>, context: Context, request_id: &str) -> Response<s3s::Body> {
+        request.extensions_mut().insert(context);
+        let mut answer = match self.service.call(request).await {
             Ok(answer) => answer,
             Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),
         };
@@ -110,6 +120,11 @@ impl Store {
         }
         answer
     }
+}
+
+/// The bucket in a path-style URI; empty when there is none.
+pub(crate) fn bucket_of(uri: &hyper::Uri) -> &str {
+    uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
 /// Makes the headers say what the body is once it is decoded.

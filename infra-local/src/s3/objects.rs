@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::cors;
 use crate::cloud::write_private;
 use crate::model::Tags;
 
@@ -43,6 +44,8 @@ pub(super) struct Settings {
     pub(super) versioning: Option<String>,
     pub(super) public_access_block: Option<PublicAccessBlock>,
     pub(super) encryption: Encryption,
+    #[serde(default)]
+    pub(super) cors: Vec<cors::Rule>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -139,6 +139,30 @@ impl S3 for Service {
         Ok(S3Response::new(DeleteBucketEncryptionOutput::default()))
     }
 
+    async fn get_bucket_cors(
+        &self,
+        request: S3Request<GetBucketCorsInput>,
+    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
+        self.cors_configuration(&request)
+    }
+
+    async fn put_bucket_cors(
+        &self,
+        request: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        let rules = request.input.cors_configuration.cors_rules.clone();
+        self.set_cors(&request, &request.input.bucket, rules)?;
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
+    }
+
+    async fn delete_bucket_cors(
+        &self,
+        request: S3Request<DeleteBucketCorsInput>,
+    ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
+        self.set_cors(&request, &request.input.bucket, Vec::new())?;
+        Ok(S3Response::new(DeleteBucketCorsOutput::default()))
+    }
+
     async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
         self.put(request).await
     }

@@ -36,7 +36,9 @@ impl World {
             let ids = region.vpcs.keys().chain(region.subnets.keys()).chain(region.security_groups.keys());
             ids.cloned().collect()
         });
-        let server = Server::new(shared, Access::default(), Arc::new(Notify::new()));
+        let root = RootKeys { accept_any: true, ..RootKeys::default() };
+        let access = Access { root, token: Token::new("token".to_owned()), enforce_iam: false };
+        let server = Server::new(shared, access, Arc::new(Notify::new()));
         World { server, known, _directory: directory }
     }
 
@@ -101,6 +103,9 @@ impl World {
         let named = Service::named(service).unwrap();
         let protocol = match named {
             Service::Query { protocol, .. } => protocol,
+            Service::QueryCompatible { namespace, .. } if content_type.ends_with("urlencoded") => {
+                Protocol::Query { namespace }
+            }
             _ if content_type.ends_with("cbor") => Protocol::Cbor,
             _ => Protocol::Json(JsonVersion::V1_1),
         };
@@ -192,6 +197,47 @@ fn every_operation_answers_whatever_its_document_is() {
             }
         }
     }
+}
+
+/// Forms whose names are made of segments in any order and to any depth.
+fn nested_form() -> impl Strategy<Value = String> {
+    const SEGMENTS: &[&str] =
+        &["member", "1", "2", "0", "", "entry", "key", "MetricData", "Dimensions", "Filter", "Name", "Tag", "N"];
+    let name = prop_oneof![
+        8 => prop::collection::vec(select(SEGMENTS), 1..12),
+        1 => (select(SEGMENTS), select(SEGMENTS), 1..3000_usize).prop_map(|(one, other, times)| [one, other].repeat(times)),
+    ];
+    let pair = (name, "[a-z0-9]{0,4}").prop_map(|(name, value)| format!("{}={value}", name.join(".")));
+    prop::collection::vec(pair, 0..8).prop_map(|pairs| pairs.join("&"))
+}
+
+#[test]
+fn every_operation_answers_whatever_the_structure_of_its_form() {
+    let world = World::new();
+    let mut runner = TestRunner::deterministic();
+    let (forms, kind) = (nested_form(), "application/x-www-form-urlencoded");
+    for service in QUERY.iter().chain(&["monitoring"]) {
+        let operations: Vec<(&str, Vec<&str>)> = match Service::named(service) {
+            Some(Service::Query { operations, .. }) => named(operations),
+            Some(Service::QueryCompatible { operations, .. }) => named(operations),
+            _ => unreachable!(),
+        };
+        for (operation, parameters) in operations {
+            for _ in 0..CASES {
+                let form = sample(&mut runner, &forms);
+                // Half of them begin as the operation's own parameters do.
+                let own = parameters.first().map(|name| format!("&{}.{form}", name.replace(".N", ".1")));
+                for form in [form, own.unwrap_or_default()] {
+                    world.ask(service, operation, kind, format!("Action={operation}&{form}").as_bytes());
+                }
+            }
+        }
+    }
+}
+
+fn named<I, O>(tables: &'static [&'static [Operation<I, O>]]) -> Vec<(&'static str, Vec<&'static str>)> {
+    let operations = tables.iter().flat_map(|table| table.iter());
+    operations.map(|operation| (operation.name, operation.parameters().collect())).collect()
 }
 
 proptest! {

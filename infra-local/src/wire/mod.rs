@@ -56,7 +56,7 @@ impl Protocol {
     pub(crate) fn read(self, body: &[u8]) -> Outcome<Value> {
         match self {
             Protocol::Cbor => cbor::decode(body),
-            Protocol::Ec2 | Protocol::Query { .. } => Ok(shape::from_form(&Params::parse(body))),
+            Protocol::Ec2 | Protocol::Query { .. } => shape::from_form(&Params::parse(body)),
             Protocol::Json(_) | Protocol::RestXml => {
                 let body: &[u8] = if body.is_empty() { b"{}" } else { body };
                 serde_json::from_slice(body).map_err(|error| {

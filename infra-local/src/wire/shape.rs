@@ -12,6 +12,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Vi
 use serde::forward_to_deserialize_any;
 use serde_json::{Error, Map, Value};
 
+use super::error::{ApiError, Outcome};
 use super::query::Params;
 
 /// Reads a request into its type. Texts are taken for numbers and switches where the type asks for those, and an empty
@@ -30,8 +31,16 @@ pub(crate) fn timestamp(time: DateTime<Utc>) -> Value {
     Value::from(time.timestamp_millis() as f64 / 1000.0)
 }
 
+/// The most levels that a form's names can have. AWS's deepest request has about ten.
+const DEPTH_LIMIT: usize = 32;
+
 /// The tree that a form's dotted names describe.
-pub(super) fn from_form(params: &Params) -> Value {
+pub(super) fn from_form(params: &Params) -> Outcome<Value> {
+    if let Some(name) = params.names().find(|name| name.split('.').count() > DEPTH_LIMIT) {
+        let start: String = name.chars().take(40).collect();
+        let message = format!("the parameter {start}… has more than {DEPTH_LIMIT} levels");
+        return Err(ApiError::new("MalformedQueryString", message));
+    }
     let mut root = Map::new();
     for name in params.names().filter(|name| !["Action", "Version"].contains(name)) {
         let mut place = &mut root;
@@ -49,19 +58,19 @@ pub(super) fn from_form(params: &Params) -> Value {
             place = inner;
         }
     }
-    gather(Value::Object(root))
+    Ok(gather(Value::Object(root)))
 }
 
 /// Turns `{"member": {"1": …, "2": …}}` into a list.
 fn gather(value: Value) -> Value {
     let Value::Object(mut fields) = value else { return value };
     if fields.len() == 1
-        && let Some(Value::Object(members)) = fields.get("member")
+        && let Some(Value::Object(members)) = fields.get_mut("member")
     {
-        let numbered = members.iter().filter_map(|(number, member)| Some((number.parse::<u32>().ok()?, member)));
-        let ordered: BTreeMap<u32, &Value> = numbered.collect();
-        if ordered.len() == members.len() {
-            return ordered.into_values().map(|member| gather(member.clone())).collect();
+        let numbers: BTreeMap<u32, String> =
+            members.keys().filter_map(|number| Some((number.parse().ok()?, number.clone()))).collect();
+        if numbers.len() == members.len() {
+            return numbers.into_values().filter_map(|number| members.remove(&number)).map(gather).collect();
         }
     }
     for field in fields.values_mut() {
@@ -229,9 +238,17 @@ mod tests {
             "Name": "12", "Period": 60, "Threshold": 1.5, "Enabled": true, "Actions": [],
             "Dimensions": [{"Name": "a"}, {"Name": "b"}],
         });
-        let request: Request = read(&from_form(&form)).unwrap();
+        let request: Request = read(&from_form(&form).unwrap()).unwrap();
         assert_eq!(request, read(&json).unwrap());
         assert_eq!(request.dimensions[1].name, "b");
+    }
+
+    #[test]
+    fn a_form_nested_too_deeply_is_refused() {
+        let nested = |levels: usize| Params::parse(format!("{}Name=x", "member.1.".repeat(levels)).as_bytes());
+        assert!(from_form(&nested(10)).is_ok());
+        let error = from_form(&nested(100_000)).unwrap_err();
+        assert_eq!(error.code, "MalformedQueryString");
     }
 
     #[test]

@@ -50,6 +50,43 @@ pub(crate) struct Signed {
     signature: String,
 }
 
+/// The signed policy of an upload by an HTML form.
+///
+/// Source: Amazon S3 API Reference, "Authenticating requests: browser-based uploads using POST".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SignedPolicy {
+    pub(crate) scope: Scope,
+    pub(crate) session_token: Option<String>,
+    /// The policy document in base64.
+    pub(crate) policy: String,
+    signature: String,
+}
+
+impl SignedPolicy {
+    /// Reads a form's fields, whose names are in lower case.
+    pub(crate) fn of(fields: &BTreeMap<String, String>) -> Outcome<SignedPolicy> {
+        let field = |name: &str| {
+            fields.get(name).ok_or_else(|| malformed(&format!("the form has no field {name} before its file")))
+        };
+        if field("x-amz-algorithm")? != ALGORITHM {
+            return Err(malformed("the form's x-amz-algorithm is not AWS4-HMAC-SHA256"));
+        }
+        Ok(SignedPolicy {
+            scope: Scope::from_credential(field("x-amz-credential")?)?,
+            session_token: fields.get("x-amz-security-token").cloned(),
+            policy: field("policy")?.clone(),
+            signature: checked_signature(field("x-amz-signature")?)?,
+        })
+    }
+
+    /// Whether the policy is signed with this secret.
+    pub(crate) fn check(&self, secret: &str) -> Result<(), BadSignature> {
+        let given = hex::decode(&self.signature).map_err(|_| BadSignature::Wrong)?;
+        let mac = keyed(&self.scope.signing_key(secret)).chain_update(&self.policy);
+        mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
+    }
+}
+
 /// What is wrong with a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BadSignature {
@@ -73,8 +110,7 @@ impl Signed {
         if query.contains_key("X-Amz-Credential") {
             return Signed::from_query(&query);
         }
-        let message =
-            "Request is missing Authentication Token: sign it with AWS Signature Version 4; any access key will do";
+        let message = "Request is missing Authentication Token: sign it with AWS Signature Version 4 and the key that `stack local env` prints";
         Err(ApiError::new("MissingAuthenticationToken", message).with_status(403))
     }
 

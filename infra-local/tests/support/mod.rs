@@ -1,21 +1,21 @@
-//! What the tests of a running cloud share: requests the way an AWS client sends them, and what becomes of them.
+//! Helpers for tests of a running cloud: signed requests, and waiting for their effects.
 #![allow(clippy::unwrap_used, dead_code)]
+
+pub(crate) mod api;
 
 use std::path::Path;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::Method;
 use infra_local::{InstanceStatus, LocalCloud, ServiceStatus};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-/// Sends one signed request and returns status and body.
+pub(crate) use api::Api;
+
+/// Sends a signed request and returns status and body.
 pub(crate) async fn send(
     cloud: &LocalCloud,
     service: &str,
@@ -24,33 +24,7 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> (u16, String) {
-    send_to(&cloud.endpoint(), service, method, path, headers, body).await
-}
-
-/// The same to a cloud that may be in another process.
-pub(crate) async fn send_to(
-    endpoint: &str,
-    service: &str,
-    method: Method,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> (u16, String) {
-    let credential = format!("test/20250101/us-east-1/{service}/aws4_request");
-    let signature =
-        format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={}", "0".repeat(64));
-    let mut request = Request::builder()
-        .method(method)
-        .uri(format!("{endpoint}{path}"))
-        .header("authorization", signature)
-        .header("x-amz-date", chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = client.request(request.body(Full::new(Bytes::copy_from_slice(body))).unwrap()).await.unwrap();
-    let status = answer.status().as_u16();
-    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    Api::of(cloud).send(service, method, path, headers, body).await.unwrap()
 }
 
 pub(crate) async fn ec2(cloud: &LocalCloud, form: &[(&str, &str)]) -> (u16, String) {
@@ -91,7 +65,7 @@ pub(crate) async fn running_service(cloud: &LocalCloud, id: &str, not: Option<u3
 
 /// Launches an instance with one service that is this shell script.
 pub(crate) async fn launch(cloud: &LocalCloud, script: &str) -> String {
-    let user_data = user_data(&cloud.endpoint(), script, None).await;
+    let user_data = user_data(&Api::of(cloud), script, None).await;
     let (_, images) = ec2(cloud, &[("Action", "DescribeImages")]).await;
     run(cloud, &element(&images, "imageId"), Some(user_data)).await
 }
@@ -112,9 +86,9 @@ pub(crate) async fn run(cloud: &LocalCloud, image: &str, user_data: Option<Strin
 }
 
 /// The user data of a machine with one service that is this shell script; it is put into a bucket.
-pub(crate) async fn user_data(endpoint: &str, script: &str, port: Option<u16>) -> String {
-    send_to(endpoint, "s3", Method::PUT, "/programs", &[], b"").await;
-    let (status, text) = send_to(endpoint, "s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await;
+pub(crate) async fn user_data(api: &Api, script: &str, port: Option<u16>) -> String {
+    api.send("s3", Method::PUT, "/programs", &[], b"").await;
+    let (status, text) = api.send("s3", Method::PUT, "/programs/service", &[], script.as_bytes()).await.unwrap();
     assert_eq!(status, 200, "{text}");
     let mut service = serde_json::json!({
         "name": "service",

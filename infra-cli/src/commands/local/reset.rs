@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, yes: bool) -> R
         tracing::warn!(?failure, "the local cloud does not start: what it has left running cannot be ended");
     }
     local_cloud::stop(directory).await?;
-    infra_local::reset(directory).map_err(|error| Failure::failed(error.to_string()))?;
+    infra_local::reset(directory).await.map_err(|error| Failure::failed(error.to_string()))?;
     answer(session, &serde_json::json!({ "reset": true }), || {
         "the local cloud is empty; for stacks that lived in it, `stack up --refresh` makes everything anew".to_owned()
     })?;

@@ -8,6 +8,12 @@ use std::path::Path;
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) -> Result<(), Failure> {
     remember(directory, start).await?;
+    if Options::remembered(directory)?.accept_any_key {
+        eprintln!(
+            "warning: the local cloud accepts any access key: every local process can run programs as this user\n  \
+             hint: `stack local start --accept-any-key false` restores the check"
+        );
+    }
     let running = local_cloud::ensure(directory).await?;
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
 }
@@ -15,16 +21,18 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) 
 /// Keeps what was said about how the cloud is to run.
 async fn remember(directory: &Path, start: &Start) -> Result<(), Failure> {
     let before = Options::remembered(directory)?;
-    let credentials = match start.access_key.as_deref() {
-        None => before.credentials.clone(),
-        Some("any") => None,
-        Some(id) => Some(Credentials { access_key_id: id.to_owned(), secret_access_key: secret_key()? }),
-    };
+    let mut access_keys = before.access_keys.clone();
+    if let Some(id) = &start.access_key {
+        access_keys.retain(|key| key.access_key_id != *id);
+        access_keys.push(Credentials { access_key_id: id.clone(), secret_access_key: secret_key()? });
+    }
     let options = Options {
         port: start.port.or(before.port),
         time_scale: start.time_scale.unwrap_or(before.time_scale),
         enforce_iam: start.enforce_iam.unwrap_or(before.enforce_iam),
-        credentials,
+        access_keys,
+        accept_any_key: start.accept_any_key.unwrap_or(before.accept_any_key),
+        unconfined: start.unconfined.unwrap_or(before.unconfined),
         directory: before.directory.clone(),
     };
     if options == before {

@@ -4,7 +4,7 @@ use super::{answer, running};
 use crate::{failure::Failure, render::style, session::Session};
 use console::Term;
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{RegionStatus, Status, TargetGroupStatus};
+use infra_local::{ConfinementStatus, RegionStatus, Status, TargetGroupStatus};
 use std::{path::Path, time::Duration};
 
 /// How often `--watch` looks.
@@ -44,6 +44,7 @@ fn frame(text: &str, rows: usize, columns: usize) -> String {
 
 fn describe(status: &Status) -> String {
     let mut text = format!("{} (process {})\n", status.endpoint, status.pid);
+    text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     for fault in &status.faults {
         text.extend(["on demand: ", fault, "\n"]);
     }
@@ -54,6 +55,28 @@ fn describe(status: &Status) -> String {
         }
     }
     text.trim_end().to_owned()
+}
+
+/// What is enforced, and what is not.
+fn confinement(status: &ConfinementStatus) -> String {
+    let parts = [
+        ("files", status.files),
+        ("signals", status.signals),
+        ("sockets", status.sockets),
+        ("privileges", status.privileges),
+    ];
+    let named = |wanted: bool| {
+        let names: Vec<&str> =
+            parts.iter().filter(|(_, enforced)| *enforced == wanted).map(|(name, _)| *name).collect();
+        names.join(", ")
+    };
+    match (named(true), named(false)) {
+        (enforced, missing) if missing.is_empty() => enforced,
+        (enforced, missing) => {
+            let enforced = if enforced.is_empty() { "no".to_owned() } else { enforced };
+            format!("{enforced}; not {missing} ({})", status.reasons.join("; "))
+        }
+    }
 }
 
 fn instances(region: &RegionStatus) -> String {
@@ -197,6 +220,12 @@ mod tests {
             regions: BTreeMap::from([("us-east-1".to_owned(), region)]),
             counts: BTreeMap::new(),
             faults: Vec::new(),
+            confinement: ConfinementStatus {
+                files: true,
+                signals: true,
+                reasons: vec!["no mount namespace".into()],
+                ..ConfinementStatus::default()
+            },
         }
     }
 
@@ -204,6 +233,7 @@ mod tests {
     fn who_leaves_is_not_missing_and_what_is_over_comes_last() {
         insta::assert_snapshot!(describe(&status()), @"
         http://127.0.0.1:4000 (process 7)
+        instances are confined: files, signals; not sockets, privileges (no mount namespace)
 
         us-east-1
         INSTANCE  NAME   STATE       ZONE        ADDRESS     SERVICES

@@ -7,7 +7,7 @@ pub(crate) fn evaluate(value: &str, memory_bytes: u64) -> Option<String> {
         return Some(value.to_owned());
     }
     let compact: String = value.chars().filter(|character| !character.is_whitespace()).collect();
-    let mut parser = Parser { rest: &compact, memory: memory_bytes as f64 };
+    let mut parser = Parser { rest: &compact, memory: memory_bytes as f64, depth: 0 };
     let number = parser.term()?;
     parser.rest.is_empty().then(|| format!("{:.0}", number.floor()))
 }
@@ -20,7 +20,12 @@ pub(crate) fn is_formula(value: &str) -> bool {
 struct Parser<'a> {
     rest: &'a str,
     memory: f64,
+    /// How many functions are open.
+    depth: usize,
 }
+
+/// The most functions that can stand inside each other.
+const DEPTH_LIMIT: usize = 16;
 
 impl Parser<'_> {
     fn term(&mut self) -> Option<f64> {
@@ -30,10 +35,15 @@ impl Parser<'_> {
             ("SUM(", |one: f64, other: f64| one + other),
         ] {
             if self.takes(name) {
+                self.depth += 1;
+                if self.depth > DEPTH_LIMIT {
+                    return None;
+                }
                 let mut value = self.term()?;
                 while self.takes(",") {
                     value = choose(value, self.term()?);
                 }
+                self.depth -= 1;
                 return self.takes(")").then_some(value);
             }
         }

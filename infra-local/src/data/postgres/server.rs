@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::binaries::Binaries;
 use super::{PostgresError, find_binaries, home, stop};
+use crate::data::confinement::Confinement;
 use crate::data::process::{self, ProcessIdentity, ProcessSpec, User};
 
 /// How long a server may take to accept; recovery after a crash is part of it.
@@ -222,6 +223,7 @@ impl Server {
             directory: self.data(),
             log: self.log.clone(),
             user: self.user,
+            confinement: Some(self.confinement()),
         })
         .map_err(|source| PostgresError::Run { program: self.binaries.postgres.clone(), source })?;
         self.accepting(launch, identity).await
@@ -251,6 +253,13 @@ impl Server {
             let (address, port) = (launch.address, launch.port);
             return Err(PostgresError::NotAccepting { address, port, what, log: tail(&self.log) });
         }
+    }
+
+    /// The server writes to its own directory; superusers can make it run programs.
+    fn confinement(&self) -> Confinement {
+        let installation = self.binaries.postgres.parent().and_then(Path::parent);
+        let readable = installation.map(Path::to_owned).into_iter().collect();
+        Confinement { writable: vec![self.home.clone()], readable, user: None }
     }
 
     fn command(&self, program: &Path) -> Command {

@@ -31,12 +31,14 @@ struct Moments {
     start: Instant,
     last_millis: AtomicU64,
     uploaded: AtomicBool,
+    broken: AtomicBool,
 }
 
 impl Activity {
     pub(super) fn begin() -> Self {
         let start = Instant::now();
-        Self(Arc::new(Moments { start, last_millis: AtomicU64::new(0), uploaded: AtomicBool::new(false) }))
+        let (uploaded, broken) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(Moments { start, last_millis: AtomicU64::new(0), uploaded, broken }))
     }
 
     pub(super) fn last(&self) -> Instant {
@@ -45,6 +47,11 @@ impl Activity {
 
     pub(super) fn uploaded(&self) -> bool {
         self.0.uploaded.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client's body cannot be read: it is malformed, or the client is gone.
+    pub(super) fn broken(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
     }
 
     fn touch(&self) {
@@ -72,6 +79,9 @@ impl Body for Upload {
             activity.touch();
             if matches!(polled, Poll::Ready(None)) || inner.is_end_stream() {
                 activity.0.uploaded.store(true, Ordering::Relaxed);
+            }
+            if matches!(polled, Poll::Ready(Some(Err(_)))) {
+                activity.0.broken.store(true, Ordering::Relaxed);
             }
         }
         polled.map_err(BodyError::from)

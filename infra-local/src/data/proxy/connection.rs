@@ -72,6 +72,10 @@ impl Connection {
         self.used = Instant::now();
         self.alarm.set(self.used + limit);
         let mut answer = pin!(self.sender.try_send_request(request));
+        let failed = || match activity {
+            Some(activity) if activity.broken() => Unanswered::Failed(StatusCode::BAD_REQUEST),
+            _ => Unanswered::Failed(StatusCode::BAD_GATEWAY),
+        };
         let (driver, ended, alarm) = (&mut self.driver, &mut self.ended, &mut self.alarm);
         poll_fn(|context| {
             if !*ended {
@@ -82,10 +86,10 @@ impl Connection {
                 Poll::Ready(Err(mut error)) => {
                     return Poll::Ready(Err(match error.take_message() {
                         Some(request) => Unanswered::Unsent(Box::new(request)),
-                        None => Unanswered::Failed(StatusCode::BAD_GATEWAY),
+                        None => failed(),
                     }));
                 }
-                Poll::Pending if *ended => return Poll::Ready(Err(Unanswered::Failed(StatusCode::BAD_GATEWAY))),
+                Poll::Pending if *ended => return Poll::Ready(Err(failed())),
                 Poll::Pending => {}
             }
             while alarm.poll_rings(context).is_ready() {

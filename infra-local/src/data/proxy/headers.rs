@@ -20,6 +20,9 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+/// Headers that a request needs to mean the same to the target. `Connection` cannot name them as options (RFC 9110, 7.6.1).
+const END_TO_END: [HeaderName; 5] =
+    [header::HOST, header::CONTENT_LENGTH, header::CONTENT_TYPE, header::AUTHORIZATION, header::COOKIE];
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
@@ -187,7 +190,8 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         return;
     }
     let named: Vec<HeaderName> = tokens(headers).filter_map(|token| token.parse().ok()).collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
+    let named = named.iter().filter(|name| !END_TO_END.contains(name));
+    for name in named.chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
 }

@@ -1,6 +1,7 @@
 //! The proxy between real clients and tiny real servers.
 #![allow(clippy::unwrap_used)]
 
+mod hostile;
 mod routing;
 mod transport;
 

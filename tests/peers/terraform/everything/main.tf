@@ -31,8 +31,6 @@ variable "stage" {
 
 provider "aws" {
   region                      = "us-east-1"
-  access_key                  = "test"
-  secret_key                  = "test"
   s3_use_path_style           = true
   skip_metadata_api_check     = true
   skip_credentials_validation = false
@@ -59,8 +57,6 @@ provider "aws" {
 provider "aws" {
   alias                   = "ohio"
   region                  = "us-east-2"
-  access_key              = "test"
-  secret_key              = "test"
   s3_use_path_style       = true
   skip_metadata_api_check = true
   endpoints {

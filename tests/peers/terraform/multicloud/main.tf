@@ -40,8 +40,6 @@ locals {
 provider "aws" {
   alias                       = "virginia"
   region                      = "us-east-1"
-  access_key                  = "test"
-  secret_key                  = "test"
   s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true
@@ -60,8 +58,6 @@ provider "aws" {
 provider "aws" {
   alias                       = "ohio"
   region                      = "us-east-2"
-  access_key                  = "test"
-  secret_key                  = "test"
   s3_use_path_style           = true
   skip_credentials_validation = true
   skip_metadata_api_check     = true

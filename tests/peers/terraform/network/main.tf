@@ -8,8 +8,6 @@ variable "endpoint" { type = string }
 variable "stage" { default = "one" }
 provider "aws" {
   region                      = "us-east-1"
-  access_key                  = "test"
-  secret_key                  = "test"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
@@ -21,8 +19,6 @@ provider "aws" {
 provider "aws" {
   alias                       = "ohio"
   region                      = "us-east-2"
-  access_key                  = "test"
-  secret_key                  = "test"
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true

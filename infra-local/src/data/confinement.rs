@@ -1,0 +1,172 @@
+//! Confinement of the programs that instances run.
+//!
+//! A program sees the system's directories and its instance's own, writes only to the directories in its
+//! [`Confinement`], gains no privileges, and reaches no process and no Unix socket of the user's session. Landlock enforces
+//! file access and the limits on signals; a mount namespace hides everything else, path-based sockets above all, because
+//! Landlock does not restrict connecting to those. What the kernel does not offer is left out, and
+//! [`Status::confinement`](crate::Status::confinement) says so.
+//!
+//! Only a process with a single thread can enter a user namespace, so programs are started through a launcher: this
+//! executable again, which confines itself and then becomes the program. Executables that have not called
+//! [`enable_launcher`] start programs from a confined thread instead, without a mount namespace.
+//!
+//! Source: Linux, "Landlock: unprivileged access control"; `user_namespaces(7)`, `pivot_root(2)`.
+
+#[cfg(target_os = "linux")]
+mod launcher;
+#[cfg(target_os = "linux")]
+mod mounts;
+#[cfg(target_os = "linux")]
+mod restrictions;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::process::User;
+
+/// First argument of a launcher.
+const LAUNCH: &str = "infra-launch";
+/// First argument of a launcher that only reports what it can enforce.
+const PROBE: &str = "infra-launch-probe";
+
+/// Whether this executable can be started again as a launcher.
+static LAUNCHER: AtomicBool = AtomicBool::new(false);
+
+/// What a program may touch besides the system's directories.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confinement {
+    /// Directories it may write to.
+    pub(crate) writable: Vec<PathBuf>,
+    /// Directories it may read, and execute programs from.
+    pub(crate) readable: Vec<PathBuf>,
+    /// The user it runs as; the cloud's own when absent.
+    pub(crate) user: Option<User>,
+}
+
+/// What of the confinement this machine enforces.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfinementStatus {
+    /// Programs read and write only their own files, and cannot be debugged into (Landlock).
+    pub files: bool,
+    /// Programs signal and reach over abstract sockets only what they started (Landlock, since Linux 6.12).
+    pub signals: bool,
+    /// Programs see no Unix socket of the user's session: session bus, ssh-agent, Docker (mount namespace).
+    pub sockets: bool,
+    /// Programs gain no privileges through set-user-id files, and have limits on processes, files and file sizes.
+    pub privileges: bool,
+    /// Why something is not enforced.
+    pub reasons: Vec<String>,
+}
+
+/// Makes this executable the launcher of confined programs. Call it first in `main`: in a process that was started as a
+/// launcher it does not return.
+pub fn enable_launcher() {
+    #[cfg(target_os = "linux")]
+    {
+        let mut arguments = std::env::args_os().skip(1);
+        match arguments.next() {
+            Some(first) if first == LAUNCH => launcher::run(arguments),
+            Some(first) if first == PROBE => launcher::probe(),
+            _ => LAUNCHER.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+impl ConfinementStatus {
+    /// What is enforced when the cloud was started without confinement.
+    pub(crate) fn off() -> ConfinementStatus {
+        let reasons = vec!["the cloud was started with `--unconfined`".to_owned()];
+        ConfinementStatus { reasons, ..ConfinementStatus::default() }
+    }
+
+    /// Finds out once what this machine enforces.
+    pub(crate) fn of_this_machine() -> &'static ConfinementStatus {
+        static STATUS: OnceLock<ConfinementStatus> = OnceLock::new();
+        STATUS.get_or_init(|| {
+            probe().unwrap_or_else(|error| ConfinementStatus {
+                reasons: vec![format!("the launcher does not work: {error}")],
+                ..ConfinementStatus::default()
+            })
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn probe() -> io::Result<ConfinementStatus> {
+    if !LAUNCHER.load(Ordering::Relaxed) {
+        let restricted = std::thread::spawn(|| restrictions::restrict(&Confinement::default(), false)).join();
+        let mut status = restricted.map_err(|_| io::Error::other("the probing thread panicked"))?;
+        status.reasons.push("this executable is no launcher: see `infra_local::enable_launcher`".to_owned());
+        return Ok(status);
+    }
+    let output =
+        Command::new("/proc/self/exe").arg(PROBE).env_clear().current_dir("/").stdin(Stdio::null()).output()?;
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| io::Error::other(format!("{error} ({})", String::from_utf8_lossy(&output.stderr).trim())))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn probe() -> io::Result<ConfinementStatus> {
+    Err(io::Error::other("programs are confined on Linux alone"))
+}
+
+/// Builds the command that runs a program confined; the caller adds environment, directory and streams, and spawns it
+/// with [`spawn`].
+#[cfg(target_os = "linux")]
+pub(super) fn command(confinement: &Confinement, program: &Path, arguments: &[String]) -> io::Result<Command> {
+    if LAUNCHER.load(Ordering::Relaxed) {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(LAUNCH).arg(serde_json::to_string(confinement)?).arg(program).args(arguments);
+        return Ok(command);
+    }
+    Ok(plain_command(confinement, program, arguments))
+}
+
+/// Builds the command that runs a program without confinement, which is all that other systems have.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn command(confinement: &Confinement, program: &Path, arguments: &[String]) -> io::Result<Command> {
+    Ok(plain_command(confinement, program, arguments))
+}
+
+fn plain_command(confinement: &Confinement, program: &Path, arguments: &[String]) -> Command {
+    use std::os::unix::process::CommandExt as _;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    if let Some(user) = confinement.user {
+        command.uid(user.uid).gid(user.gid);
+    }
+    command
+}
+
+/// Spawns a command of [`command`]. Must be called on a tokio runtime.
+#[cfg(target_os = "linux")]
+pub(super) fn spawn(
+    confinement: &Confinement,
+    mut command: tokio::process::Command,
+) -> io::Result<tokio::process::Child> {
+    if LAUNCHER.load(Ordering::Relaxed) {
+        return command.spawn();
+    }
+    // Restrictions are a thread's, and its children's.
+    let runtime = tokio::runtime::Handle::current();
+    let confined = std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let _entered = runtime.enter();
+            let status = restrictions::restrict(confinement, false);
+            tracing::debug!(?status, "confined");
+            command.spawn()
+        });
+        thread.join()
+    });
+    confined.map_err(|_| io::Error::other("the thread that starts the program panicked"))?
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn spawn(_: &Confinement, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
+    command.spawn()
+}
