@@ -12,7 +12,6 @@ mod every_kind;
 mod images;
 mod import;
 mod network;
-mod outside;
 mod plans;
 mod relaunch;
 mod replicas;
