@@ -22,6 +22,7 @@ pub(crate) use crate::model::Cloud;
 use crate::model::REGIONS;
 use crate::model::changes::Record;
 use crate::s3::Objects;
+use crate::wire::Outcome;
 use journal::Journal;
 use topics::Topics;
 
@@ -59,7 +60,7 @@ impl Shared {
         let (mut journal, found) = Journal::open(directory)?;
         let found = found.unwrap_or_default();
         let mut cloud = found.clone();
-        cloud.add_missing_regions();
+        cloud.complete();
         if !journal.is_folded() || !Record::of(&cloud, &found).places().is_empty() {
             journal.fold(&cloud)?;
         }
@@ -131,6 +132,21 @@ impl Shared {
         }
         self.tell(record, before, cloud);
         value
+    }
+
+    /// Adds one of AWS's regions to the state, unless it is there. Control planes whose answers lag show it at once.
+    pub(crate) fn open_region(&self, name: &str) -> Outcome<()> {
+        if self.read(|cloud| cloud.regions.contains_key(name)) {
+            return Ok(());
+        }
+        let region = self.write(|cloud| {
+            cloud.open_region(name)?;
+            cloud.region(name).cloned()
+        })?;
+        for (_, earlier) in self.past().iter_mut() {
+            earlier.regions.entry(name.to_owned()).or_insert_with(|| region.clone());
+        }
+        Ok(())
     }
 
     /// Runs `change` on a copy and throws the copy away.
@@ -239,4 +255,33 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_region_that_was_opened_is_kept_and_shown_at_once_by_control_planes_that_lag() {
+        let directory = tempfile::tempdir().unwrap();
+        let load = || {
+            let addresses = AddressBlock::claim(directory.path()).unwrap();
+            Shared::load(directory.path(), addresses).unwrap()
+        };
+        let vpcs = |cloud: &Cloud| cloud.region("eu-west-1").map(|region| region.vpcs.clone()).ok();
+        let shared = load();
+        shared.update(|cloud| cloud.faults.lag_milliseconds = 3_600_000);
+        shared.update(|cloud| cloud.port = Some(1));
+        assert_eq!(shared.read_late(vpcs), None);
+        shared.open_region("eu-west-1").unwrap();
+        let opened = shared.read_late(vpcs);
+        assert!(opened.is_some());
+        assert!(shared.open_region("eu-west-9").is_err());
+        drop(shared);
+        let again = load();
+        again.open_region("eu-west-1").unwrap();
+        assert_eq!(again.read(vpcs), opened);
+    }
 }

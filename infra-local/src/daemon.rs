@@ -5,14 +5,22 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::cloud::write_private;
 use crate::credentials::Generated;
+use crate::data::background::Phase;
 use crate::data::process::ProcessIdentity;
 use crate::{LocalCloud, Options, StartError};
 
 /// How long a running cloud may take to answer that it is there.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a process may wait for the previous one of its directory to end: that may stop several databases.
+const PREVIOUS_LIMIT: Duration = Duration::from_mins(1);
+
+/// How often a waiting process looks whether the previous one has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// A local cloud that runs in a process of its own; the content of `<directory>/daemon.json`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +33,9 @@ pub struct Running {
     pub endpoint: String,
     /// The version of this crate that runs.
     pub version: String,
+    /// The id of the cloud, which it keeps until it is reset; empty for an earlier version.
+    #[serde(default)]
+    pub cloud_id: String,
     /// Token of the administration paths, from `credentials.json`.
     #[serde(skip)]
     pub(crate) token: String,
@@ -34,7 +45,7 @@ impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut fields = f.debug_struct("Running");
         fields.field("pid", &self.pid).field("start_time", &self.start_time).field("endpoint", &self.endpoint);
-        fields.field("version", &self.version).finish_non_exhaustive()
+        fields.field("version", &self.version).field("cloud_id", &self.cloud_id).finish_non_exhaustive()
     }
 }
 
@@ -50,12 +61,12 @@ pub enum DaemonError {
 }
 
 /// Runs the cloud of a directory until SIGTERM, SIGINT or `POST /_infra/shutdown`, then stops what runs in it.
-/// Meanwhile `<directory>/daemon.json` says where it is.
+/// Meanwhile `<directory>/daemon.json` says where it is. A process that is still stopping in this directory is waited for.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let file = file(&options.directory);
-    let cloud = LocalCloud::start(options).await?;
+    let cloud = start_after_previous(options).await?;
     let announced = announce(&file, &cloud);
     if announced.is_ok() {
         tokio::select! {
@@ -64,24 +75,40 @@ pub async fn run(options: Options) -> Result<(), DaemonError> {
             () = cloud.stop_requested() => tracing::info!("asked to stop: the local cloud stops"),
         }
     }
-    cloud.shutdown().await;
-    if announced.is_ok() {
-        std::fs::remove_file(&file)?;
+    let lock = cloud.end(Phase::Stopping).await;
+    // The next process writes the same file as soon as it has the lock.
+    let removed = if announced.is_ok() { std::fs::remove_file(&file) } else { Ok(()) };
+    drop(lock);
+    announced?;
+    Ok(removed?)
+}
+
+/// Starts the cloud once the previous process of the directory has ended. One that answers does not end: that is an
+/// error at once.
+async fn start_after_previous(options: Options) -> Result<LocalCloud, StartError> {
+    let limit = Instant::now() + PREVIOUS_LIMIT;
+    loop {
+        match LocalCloud::start(options.clone()).await {
+            Err(StartError::InUse { .. }) if Instant::now() < limit && find(&options.directory).await.is_none() => {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            outcome => return outcome,
+        }
     }
-    Ok(announced?)
 }
 
 /// Finds the cloud that runs in a directory: the process is the one that wrote the file, and it answers.
 pub async fn find(directory: &Path) -> Option<Running> {
+    let running = recorded(directory)?;
+    let answers = tokio::time::timeout(ANSWER_LIMIT, running.is_healthy()).await;
+    matches!(answers, Ok(Ok(()))).then_some(running)
+}
+
+/// The process that wrote `<directory>/daemon.json`, when it still exists. It may be stopping; see [`find`].
+pub fn recorded(directory: &Path) -> Option<Running> {
     let running: Running = serde_json::from_slice(&std::fs::read(file(directory)).ok()?).ok()?;
-    let identity = ProcessIdentity { pid: running.pid, started: running.start_time };
-    if !identity.is_alive() {
-        return None;
-    }
     let token = Generated::read(directory).ok()?.token;
-    let running = Running { token, ..running };
-    let answers = tokio::time::timeout(ANSWER_LIMIT, running.status()).await;
-    matches!(answers, Ok(Ok(_))).then_some(running)
+    running.is_alive().then_some(Running { token, ..running })
 }
 
 fn file(directory: &Path) -> PathBuf {
@@ -96,6 +123,7 @@ fn announce(file: &Path, cloud: &LocalCloud) -> std::io::Result<()> {
         start_time: own.started,
         endpoint: cloud.endpoint(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        cloud_id: cloud.id(),
         token: String::new(),
     };
     write_private(file, &serde_json::to_vec_pretty(&running)?)

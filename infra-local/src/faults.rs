@@ -241,6 +241,10 @@ impl Shared {
     }
 
     fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
+        if let Some(region) = zone.get(..zone.len().saturating_sub(1)) {
+            // A name that is no region's is refused below.
+            let _ = self.open_region(region);
+        }
         self.write(|cloud| {
             let known: Vec<String> = cloud.regions.values().flat_map(Region::zone_names).collect();
             let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));

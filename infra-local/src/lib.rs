@@ -15,12 +15,15 @@
 //! - [`enable_launcher`]: confinement of the programs that instances run
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
+//! - `capabilities`: what this machine can provide, for a check before anything is created
 //! - `status`: what runs, for people and tests
+//! - `usage`: which commands use the cloud, so that none stops it under another one
 
 mod access;
 mod acm;
 mod autoscaling;
 mod body;
+mod capabilities;
 mod cloud;
 mod cloudcontrol;
 mod cloudwatch;
@@ -43,6 +46,7 @@ mod status;
 mod sts;
 #[cfg(test)]
 mod testing;
+mod usage;
 mod wire;
 
 use std::fs::File;
@@ -56,12 +60,14 @@ use tokio::sync::Notify;
 
 pub use credentials::{Credentials, credentials};
 pub use data::confinement::{ConfinementStatus, enable_launcher};
+pub use capabilities::{Capabilities, Obstacle};
 pub use faults::{Fault, FaultError, Requests};
 pub use options::Options;
 pub use status::{
     BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus,
     Status, TargetGroupStatus,
 };
+pub use usage::{SoleUsage, Usage};
 
 use access::RootKeys;
 use cloud::Shared;
@@ -113,7 +119,7 @@ pub struct LocalCloud {
     root_key: Credentials,
     stop_requested: Arc<Notify>,
     /// Held as long as the cloud runs.
-    _lock: File,
+    lock: File,
 }
 
 impl LocalCloud {
@@ -160,7 +166,7 @@ impl LocalCloud {
         background.spawn(|phase| data::resource_requests::run(shared.clone(), enforce_iam, phase));
         background.spawn(|phase| data::watch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
-        Ok(LocalCloud { shared, background, root_key, stop_requested, _lock: lock })
+        Ok(LocalCloud { shared, background, root_key, stop_requested, lock })
     }
 
     /// The URL any AWS client takes as its endpoint.
@@ -171,6 +177,11 @@ impl LocalCloud {
     /// The access key of the account's root user, generated at the first start in this directory.
     pub fn credentials(&self) -> Credentials {
         self.root_key.clone()
+    }
+
+    /// The id of the cloud: random, and kept until the directory is [`reset`].
+    pub fn id(&self) -> String {
+        self.shared.read(|cloud| cloud.id.clone())
     }
 
     /// What runs now.
@@ -199,11 +210,13 @@ impl LocalCloud {
         self.end(Phase::Detaching).await;
     }
 
-    async fn end(self, phase: Phase) {
+    /// Ends everything, and returns the lock of the directory for what is left to do under it.
+    async fn end(self, phase: Phase) -> File {
         self.background.end(phase).await;
         if let Err(error) = self.shared.fold() {
             tracing::warn!(%error, "the state stays in two files: cloud.json and cloud.journal");
         }
+        self.lock
     }
 }
 
@@ -217,7 +230,7 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
     };
     for entry in std::fs::read_dir(&directory).map_err(unusable(&directory))? {
         let path = entry.map_err(unusable(&directory))?.path();
-        if [options::FILE, credentials::FILE, LOCK].iter().any(|kept| path.ends_with(kept)) {
+        if [options::FILE, credentials::FILE, LOCK, usage::FILE].iter().any(|kept| path.ends_with(kept)) {
             continue;
         }
         let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
@@ -227,14 +240,22 @@ pub async fn reset(directory: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Lets database servers pass through a directory of ours when they run as another user, which is when this process is
+/// root. They may enter it and nothing else.
+pub fn admit_databases(directory: &Path) -> std::io::Result<()> {
+    data::postgres::admit(directory)
+}
+
 /// Creates the directory, only for its owner, and makes its path absolute: processes run elsewhere.
 fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     let unusable = |source| StartError::Directory { path: path.to_owned(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    admit_databases(path).map_err(unusable)?;
     path.canonicalize().map_err(unusable)
 }
 
-const LOCK: &str = "lock";
+/// The lock file of a cloud's directory.
+pub(crate) const LOCK: &str = "lock";
 
 /// How long the lock of a directory may still be held by a process that is just being started: until a child has replaced
 /// itself by its program, it holds the locks of its parent.

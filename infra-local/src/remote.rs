@@ -1,11 +1,11 @@
 //! Asking a local cloud that runs in another process.
 
-use crate::{Fault, RegionStatus, Status, cloud::Cloud, daemon::Running, data::process::ProcessIdentity};
+use crate::{Capabilities, Fault, Status, daemon::Running, data::process::ProcessIdentity};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use std::{collections::BTreeMap, error::Error, io, sync::LazyLock, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 /// How long an answer may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -16,9 +16,20 @@ impl Running {
         ProcessIdentity { pid: self.pid, started: self.start_time }.is_alive()
     }
 
+    /// Whether the cloud answers at all.
+    pub(crate) async fn is_healthy(&self) -> io::Result<()> {
+        self.ask(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
+    }
+
     /// What runs in the cloud. Fails when it does not answer, or not as this version does.
     pub async fn status(&self) -> io::Result<Status> {
         let body = self.ask(Method::GET, "/_infra/status", Bytes::new()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// What the cloud's machine can provide.
+    pub async fn capabilities(&self) -> io::Result<Capabilities> {
+        let body = self.ask(Method::GET, "/_infra/capabilities", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
@@ -68,19 +79,9 @@ fn failed(error: &(dyn Error + 'static)) -> io::Error {
 impl Status {
     /// Whether nothing is in the cloud but what every account has from the start.
     pub fn is_empty(&self) -> bool {
-        self.counts.values().all(|count| *count == 0) && self.regions.values().all(RegionStatus::is_empty)
-    }
-}
-
-impl RegionStatus {
-    /// Whether nothing is in the region but what every new one has: its default VPC and what belongs to that.
-    pub fn is_empty(&self) -> bool {
-        static NEW: LazyLock<BTreeMap<String, usize>> = LazyLock::new(|| {
-            let mut cloud = Cloud::default();
-            cloud.add_missing_regions();
-            cloud.regions.values().next().map(RegionStatus::counts_of).unwrap_or_default()
-        });
-        let made = self.counts.iter().any(|(kind, count)| *count > NEW.get(kind).copied().unwrap_or_default());
-        !made && self.balancers.is_empty() && self.groups.is_empty()
+        self.counts
+            .values()
+            .chain(self.regions.values().flat_map(|region| region.counts.values()))
+            .all(|count| *count == 0)
     }
 }

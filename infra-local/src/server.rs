@@ -19,6 +19,7 @@ use hyper::service::service_fn;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use serde::Serialize;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -26,10 +27,12 @@ use uuid::Uuid;
 
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
 use crate::body::{self, RequestBody};
+use crate::capabilities::Capabilities;
 use crate::cloud::Shared;
 use crate::credentials::Token;
 use crate::data::background::PhaseWatch;
 use crate::faults::Fault;
+use crate::model;
 use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
@@ -213,6 +216,10 @@ impl Server {
             let path = path.to_owned();
             return Ok(self.admin(Request::from_parts(head, body), &source, &path).await);
         }
+        // With a signature this is a request for the bucket `health`.
+        if head.uri == "/health" && !head.headers.contains_key(AUTHORIZATION) {
+            return Ok(self.admin(Request::from_parts(head, body), &source, "health").await);
+        }
         if source != Source::Program {
             return self.answer_page(Request::from_parts(head, body), source, &request_id).await;
         }
@@ -272,7 +279,7 @@ impl Server {
             return Done::early(failure(guess_protocol(request.headers()), &error, request_id), &scope.service);
         };
         let protocol = service.protocol(&request);
-        if let Err(error) = self.shared.read(|cloud| cloud.region(&scope.region).map(|_| ())) {
+        if let Err(error) = model::check_region(&scope.region) {
             return Done::early(failure(protocol, &error, request_id), &scope.service);
         }
         let (head, body) = request.into_parts();
@@ -420,6 +427,7 @@ impl Server {
     }
 
     fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
+        self.shared.open_region(&scope.region)?;
         let call = Call {
             input,
             region: &scope.region,
@@ -440,18 +448,19 @@ impl Server {
         let json = |value: &Value| value.to_string();
         let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
         let (status, body) = match (request.method(), path) {
+            (&Method::GET, "health") if *source == Source::Program => {
+                (StatusCode::OK, r#"{"status":"running"}"#.to_owned())
+            }
             _ if *source != Source::Program || !self.access.token.admits(token) => {
                 let path = self.shared.directory().join(credentials::FILE);
                 tracing::warn!(path = request.uri().path(), "refused a request without the cloud's token");
                 let why = format!("send `Authorization: Bearer TOKEN` with the token from {}", path.display());
                 (StatusCode::FORBIDDEN, json(&serde_json::json!({ "error": why })))
             }
-            (&Method::GET, "status") => match serde_json::to_string(&Status::of(&self.shared)) {
-                Ok(text) => (StatusCode::OK, text),
-                Err(error) => {
-                    (StatusCode::INTERNAL_SERVER_ERROR, json(&serde_json::json!({"error": error.to_string()})))
-                }
-            },
+            (&Method::GET, "status") => document(Ok(Status::of(&self.shared))),
+            (&Method::GET, "capabilities") => {
+                document(Capabilities::of(self.shared.directory()).map_err(|error| error.to_string()))
+            }
             (&Method::POST, "shutdown") => {
                 self.stop_requested.notify_one();
                 (StatusCode::ACCEPTED, "{}".to_owned())
@@ -462,7 +471,7 @@ impl Server {
             },
             _ => (
                 StatusCode::NOT_FOUND,
-                r#"{"error":"there are GET /_infra/status, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
+                r#"{"error":"there are GET /_infra/health, GET /_infra/status, GET /_infra/capabilities, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
             ),
         };
         let mut answer = Response::new(s3s::Body::from(body));
@@ -476,6 +485,15 @@ impl Server {
             Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await.map_err(|error| error.to_string())?;
         let fault: Fault = serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())?;
         self.shared.inject(&fault).map_err(|error| error.to_string())
+    }
+}
+
+/// A document of the administration paths, or the reason why there is none.
+fn document<T: Serialize>(document: Result<T, String>) -> (StatusCode, String) {
+    let text = document.and_then(|document| serde_json::to_string(&document).map_err(|error| error.to_string()));
+    match text {
+        Ok(text) => (StatusCode::OK, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, serde_json::json!({ "error": error }).to_string()),
     }
 }
 

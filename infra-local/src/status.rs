@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::Shared;
@@ -28,6 +29,9 @@ pub struct Status {
     pub pid: u32,
     /// Every region by name.
     pub regions: BTreeMap<String, RegionStatus>,
+    /// The id of the cloud; see [`LocalCloud::id`](crate::LocalCloud::id).
+    #[serde(default)]
+    pub cloud_id: String,
     /// How many there are of each global kind: `roles`, `buckets`.
     pub counts: BTreeMap<String, usize>,
     /// What goes wrong on demand, in words.
@@ -53,7 +57,8 @@ pub struct RegionStatus {
     /// Database clusters.
     #[serde(default)]
     pub database_clusters: Vec<DatabaseClusterStatus>,
-    /// How many there are of each kind: `security_groups`, `launch_templates`, `parameters`.
+    /// How many there are of each kind, such as `security_groups`, besides the default network that every region has
+    /// from the start.
     pub counts: BTreeMap<String, usize>,
 }
 
@@ -73,6 +78,9 @@ pub struct InstanceStatus {
     pub zone: String,
     /// The processes it runs.
     pub services: Vec<ServiceStatus>,
+    /// How long ago it was terminated, in seconds.
+    #[serde(default)]
+    pub terminated_seconds: Option<u64>,
 }
 
 /// One process of an instance.
@@ -189,6 +197,7 @@ impl Status {
             endpoint: format!("http://{}", shared.endpoint()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            cloud_id: cloud.id.clone(),
             regions: cloud
                 .regions
                 .iter()
@@ -232,24 +241,36 @@ impl RegionStatus {
         }
     }
 
-    /// How many there are of each kind in a region.
-    pub(crate) fn counts_of(region: &Region) -> BTreeMap<String, usize> {
-        let databases = &region.databases;
+    /// How many there are of each kind in a region, besides its default network.
+    fn counts_of(region: &Region) -> BTreeMap<String, usize> {
+        let (databases, balancing) = (&region.databases, &region.balancing);
+        let in_default_vpc = |id: &String| region.vpcs.get(id).is_some_and(|vpc| vpc.default);
+        let of_default_vpc = |id: &Option<String>| id.as_ref().is_some_and(in_default_vpc);
+        let security_groups = region.security_groups.values();
+        let gateways = region.internet_gateways.values().filter(|gateway| !of_default_vpc(&gateway.vpc_id));
+        let instances = region.instances.values().filter(|instance| !instance.state.is_ending());
         counts([
-            ("vpcs", region.vpcs.len()),
-            ("subnets", region.subnets.len()),
-            ("security_groups", region.security_groups.len()),
-            ("internet_gateways", region.internet_gateways.len()),
+            ("vpcs", region.vpcs.values().filter(|vpc| !vpc.default).count()),
+            ("subnets", region.subnets.values().filter(|subnet| !subnet.default_for_zone).count()),
+            ("security_groups", security_groups.filter(|group| group.name != "default").count()),
+            ("internet_gateways", gateways.count()),
             ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
             ("addresses", region.addresses.len()),
-            ("route_tables", region.route_tables.len()),
+            ("route_tables", region.route_tables.values().filter(|table| !table.is_main()).count()),
             ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
             ("key_pairs", region.key_pairs.len()),
             ("images", region.images.len()),
             ("snapshots", region.snapshots.len()),
             ("launch_templates", region.launch_templates.len()),
-            ("instances", region.instances.values().filter(|instance| !instance.state.is_ending()).count()),
+            ("instances", instances.clone().count()),
+            ("volumes", instances.map(|instance| instance.block_devices.len()).sum()),
+            ("auto_scaling_groups", region.scaling.len()),
+            ("load_balancers", balancing.load_balancers.len()),
+            ("target_groups", balancing.target_groups.len()),
+            ("certificates", region.certificates.len()),
             ("parameters", region.parameters.len()),
+            ("alarms", region.watching.alarms.len()),
+            ("log_groups", region.log_groups.len()),
             ("databases", databases.instances.len()),
             ("database_clusters", databases.clusters.len()),
             ("database_snapshots", databases.snapshots.len() + databases.cluster_snapshots.len()),
@@ -276,6 +297,7 @@ impl InstanceStatus {
             address: instance.address,
             zone: instance.zone.clone(),
             services: services.collect(),
+            terminated_seconds: instance.terminated_at.map(|at| (Utc::now() - at).num_seconds().max(0).cast_unsigned()),
         }
     }
 }

@@ -24,7 +24,7 @@ type Tables<I, O> = &'static [&'static [Operation<I, O>]];
 impl ControlPlane {
     pub(crate) fn new() -> Self {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         let directory = tempfile::tempdir().unwrap();
         let addresses = AddressBlock::claim(directory.path()).unwrap();
         Self { cloud, now: None, addresses, directory }

@@ -181,6 +181,59 @@ async fn a_daemon_says_where_it_is_and_stops_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_waits_for_the_previous_one_and_does_not_remove_its_successors_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let previous = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let mut next = Box::pin(daemon::run(Options::new(directory.path())));
+    assert!(futures::poll!(&mut next).is_pending(), "it waits for the lock");
+    let next = tokio::spawn(next);
+    previous.shutdown().await;
+    let found = eventually(async || daemon::find(directory.path()).await).await;
+    // Nobody waits for a cloud that answers.
+    let third = daemon::run(Options::new(directory.path())).await;
+    assert!(matches!(third, Err(daemon::DaemonError::Start(StartError::InUse { .. }))), "{third:?}");
+    assert_eq!(daemon::recorded(directory.path()), Some(found.clone()));
+    found.stop().await.unwrap();
+    next.await.unwrap().unwrap();
+    assert_eq!(daemon::recorded(directory.path()), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_cloud_is_another_cloud_and_a_restarted_one_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let id = async || {
+        let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+        let id = cloud.id();
+        assert_eq!(cloud.status().await.cloud_id, id);
+        cloud.shutdown().await;
+        id
+    };
+    let (first, second) = (id().await, id().await);
+    assert_eq!(first, second);
+    infra_local::reset(directory.path()).unwrap();
+    assert_ne!(id().await, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_is_added_when_it_is_first_used_and_the_cloud_stays_empty() {
+    let directory = tempfile::tempdir().unwrap();
+    let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
+    let (_, answer) = ec2(&cloud, &[("Action", "DescribeRegions")]).await;
+    assert_eq!(answer.matches("<regionName>").count(), 34);
+    assert!(!cloud.status().await.regions.contains_key("ap-northeast-1"));
+    cloud.inject(&Fault::LoseZone { zone: "ap-northeast-1d".to_owned() }).unwrap();
+    let refused = cloud.inject(&Fault::LoseZone { zone: "ap-northeast-1b".to_owned() }).unwrap_err();
+    assert!(refused.to_string().contains("ap-northeast-1a, ap-northeast-1c, ap-northeast-1d"), "{refused}");
+    let status = cloud.status().await;
+    assert!(status.regions.contains_key("ap-northeast-1") && status.is_empty());
+    let create = [("Action", "CreateSecurityGroup"), ("GroupName", "web"), ("GroupDescription", "d")];
+    assert_eq!(ec2(&cloud, &create).await.0, 200);
+    let status = cloud.status().await;
+    assert_eq!((status.regions["us-east-1"].counts["security_groups"], status.is_empty()), (1, false));
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_outlives_a_full_disk_under_its_log() {
     let directory = tempfile::tempdir().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();

@@ -296,7 +296,7 @@ async fn nested_parameters_are_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_daemon_is_found_with_its_token_alone() {
+async fn a_daemon_is_asked_with_its_token_alone() {
     let directory = tempfile::tempdir().unwrap();
     let options = Options::new(directory.path());
     let running = tokio::spawn(async move { daemon::run(options).await });
@@ -306,7 +306,8 @@ async fn the_daemon_is_found_with_its_token_alone() {
     let file = directory.path().join("credentials.json");
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace(&token(directory.path()), "another")).unwrap();
-    assert_eq!(daemon::find(directory.path()).await, None);
+    let stranger = daemon::find(directory.path()).await.unwrap();
+    assert!(stranger.status().await.unwrap_err().to_string().contains("the token from"));
     std::fs::write(&file, text).unwrap();
     found.stop().await.unwrap();
     running.await.unwrap().unwrap();

@@ -396,7 +396,7 @@ async fn a_connection_that_cannot_be_is_refused_with_the_reason() {
     let failures: Vec<String> = report.failures.iter().map(|failure| stable(&format!("{failure:?}"))).collect();
     assert!(failures.len() == 1 && failures[0].contains("overlapping CIDR"), "{failures:?}");
     assert!(world.engine.destroy(&program).await.unwrap().is_success());
-    assert_eq!(world.counts("us-east-1").await["vpcs"], 1);
+    assert_eq!(world.counts("us-east-1").await["vpcs"], 0);
     world.cloud.shutdown().await;
 }
 

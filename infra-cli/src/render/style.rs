@@ -89,7 +89,7 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic) -> String {
     }
 }
 
-/// Columns as wide as their widest cell; nothing at all for no rows.
+/// Columns as wide as their widest cell, colours not counted; nothing at all for no rows.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = rows.collect();
     if rows.is_empty() {
@@ -98,11 +98,15 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = 
     let mut widths = head.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(console::measure_text_width(cell));
         }
     }
     let line = |cells: &[String; N]| {
-        let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let padded: Vec<String> = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| console::pad_str(cell, width, console::Alignment::Left, None).into_owned())
+            .collect();
         format!("{}\n", padded.join("  ").trim_end())
     };
     let mut text = dim(line(&head.map(str::to_owned)).trim_end()) + "\n";
@@ -126,6 +130,17 @@ mod tests {
         X       Y
         a       b
         longer
+        ");
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let green = Style::new().green().force_styling(true).apply_to("a").to_string();
+        let rows = [[green, "b".to_owned()], ["longer".to_owned(), "c".to_owned()]];
+        insta::assert_snapshot!(console::strip_ansi_codes(&table(["X", "Y"], rows.into_iter())), @r"
+        X       Y
+        a       b
+        longer  c
         ");
     }
 }

@@ -115,7 +115,7 @@ mod tests {
             let (mut journal, found) = Journal::open(directory.path()).unwrap();
             assert!(found.is_none());
             let mut cloud = Cloud::default();
-            cloud.add_missing_regions();
+            cloud.complete();
             journal.fold(&cloud).unwrap();
             Self { directory, journal, cloud }
         }

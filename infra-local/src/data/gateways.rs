@@ -157,7 +157,7 @@ mod tests {
 
     fn settled(peering: Peering) -> PeeringState {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         for region in cloud.regions.values_mut() {
             region.peerings.insert(peering.id.clone(), peering.clone());
         }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn requests_expire_and_ends_are_forgotten() {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         let waiting = Peering { state: PeeringState::PendingAcceptance, ..peering("10.0.0.0/16", Some("10.1.0.0/16")) };
         let region = cloud.regions.get_mut("us-east-1").expect("a region");
         region.peerings.insert(waiting.id.clone(), waiting.clone());
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn every_subnet_has_a_part_of_the_addresses_of_its_own() {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         let mut taken: Vec<u8> =
             cloud.regions.values().flat_map(|region| region.subnets.values()).map(|subnet| subnet.index).collect();
         let sample = cloud.regions["us-east-1"].subnets.values().next().cloned().expect("a default subnet");

@@ -234,7 +234,7 @@ mod tests {
 
     fn cloud() -> Cloud {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         cloud
     }
 

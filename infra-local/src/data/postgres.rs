@@ -14,9 +14,10 @@ use rustix::process::Signal;
 
 pub(crate) use binaries::find_binaries;
 pub(crate) use client::Login;
+pub(crate) use home::{admit, closed_above};
 pub(crate) use server::{Launch, Server};
 
-use super::process::ProcessIdentity;
+use super::process::{self, ProcessIdentity};
 
 /// How long a fast shutdown may take before the server is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -50,6 +51,16 @@ pub(crate) enum PostgresError {
          Install it (Debian: apt-get install postgresql, Fedora: dnf install postgresql-server, macOS: brew install postgresql)"
     )]
     NotInstalled,
+    /// The server's user cannot enter the directory.
+    #[error(
+        "PostgreSQL does not run as root but as {}, who cannot enter {}: let others pass through it \
+         (`chmod o+x {}`), or keep the cloud in another directory",
+        process::unprivileged_name(), closed.display(), closed.display()
+    )]
+    Closed {
+        /// The directory above the data that cannot be entered.
+        closed: PathBuf,
+    },
     /// A name or password that cannot be written into SQL here.
     #[error("the {what} of the database is empty or has a control character in it: choose another")]
     Unusable {

@@ -109,6 +109,18 @@ pub(crate) fn unprivileged_user() -> Option<User> {
     ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name)).or(Some(User { uid: 65534, gid: 65534 }))
 }
 
+/// The user of [`unprivileged_user`] in words.
+pub(crate) fn unprivileged_name() -> String {
+    let uid = unprivileged_user().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid);
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let names = passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, fields.nth(1)?.parse::<u32>().ok()?))
+    });
+    let name = names.into_iter().find(|(_, other)| *other == uid).map(|(name, _)| format!("the user `{name}`"));
+    name.unwrap_or_else(|| format!("the user {uid}"))
+}
+
 /// CPU time used so far by these processes, each with its descendants and the children it has reaped.
 ///
 /// Descendants count wherever they are grouped: a database server puts each of its processes into a session of its own.

@@ -44,15 +44,14 @@ const EXPIRES_AFTER: Duration = Duration::days(7);
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let tags = tags_for(params, "vpc-peering-connection")?;
+    let peer_region = params.optional("PeerRegion").unwrap_or(call.region);
+    let unknown = |_| ApiError::invalid(format!("Value ({peer_region}) for parameter peerRegion is invalid."));
+    cloud.open_region(peer_region).map_err(unknown)?;
     let vpc = vpc::find(cloud.region(call.region)?, params.required("VpcId")?)?;
     let peer_vpc_id = params.required("PeerVpcId")?;
     check_id(peer_vpc_id, "vpc", "InvalidVpcID.Malformed")?;
-    let peer_region = params.optional("PeerRegion").unwrap_or(call.region);
     let peer_owner = params.optional("PeerOwnerId").unwrap_or(ACCOUNT);
-    let theirs = cloud
-        .regions
-        .get(peer_region)
-        .ok_or_else(|| ApiError::invalid(format!("Value ({peer_region}) for parameter peerRegion is invalid.")))?;
+    let theirs = cloud.region(peer_region)?;
     let of_both = |peering: &&Peering| {
         !peering.state.is_over() && peering.other_side(&vpc.id).is_some_and(|side| side.vpc_id == peer_vpc_id)
     };

@@ -2,7 +2,7 @@
 
 use super::Ec2Operation;
 use crate::cloud::Cloud;
-use crate::model::zone_id;
+use crate::model::{REGIONS, check_region, zone_id};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, Call, FILTERS, Filters, Node, Operation, Outcome, Params};
 
@@ -16,18 +16,19 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     Operation::reads("DescribeAccountAttributes", describe_account, &[&["AttributeName.N"]]),
 ];
 
-fn describe_regions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+fn describe_regions(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let names = params.texts("RegionName");
-    if let Some(missing) = names.iter().find(|name| !cloud.regions.contains_key(*name)) {
+    if let Some(missing) = names.iter().find(|name| check_region(name).is_err()) {
         return Err(ApiError::invalid(format!("Invalid region names provided: ({missing})")));
     }
-    let fields: &[Field<&String>] = &[
-        ("region-name", |name| vec![(*name).clone()]),
+    let fields: &[Field<&str>] = &[
+        ("region-name", |name| vec![(*name).to_owned()]),
         ("endpoint", |name| vec![endpoint(name)]),
         ("opt-in-status", |_| vec!["opt-in-not-required".to_owned()]),
     ];
-    let wanted = cloud.regions.keys().filter(|name| names.is_empty() || names.contains(name));
+    let wanted = REGIONS.iter().map(|(name, _)| *name);
+    let wanted = wanted.filter(|name| names.is_empty() || names.iter().any(|wanted| wanted == name));
     let regions = Filters::parse(params)?.apply_untagged(wanted, fields)?;
     Ok(Node::new().list(
         "regionInfo",

@@ -219,7 +219,7 @@ mod tests {
 
     fn cloud() -> Cloud {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         cloud
     }
 

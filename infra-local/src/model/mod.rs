@@ -43,13 +43,56 @@ use crate::wire::{ApiError, Outcome};
 /// The account that owns everything here.
 pub(crate) const ACCOUNT: &str = "000000000000";
 
-/// The regions and their zones. A region is data: adding a line here adds it.
-pub(crate) const REGIONS: &[(&str, &[&str])] = &[("us-east-1", &["a", "b", "c"]), ("us-east-2", &["a", "b", "c"])];
+/// AWS's regions and their zones, three of them at most. A region is data: adding a line here adds it.
+pub(crate) const REGIONS: &[(&str, &[&str])] = &[
+    ("af-south-1", ABC),
+    ("ap-east-1", ABC),
+    ("ap-east-2", ABC),
+    ("ap-northeast-1", &["a", "c", "d"]),
+    ("ap-northeast-2", ABC),
+    ("ap-northeast-3", ABC),
+    ("ap-south-1", ABC),
+    ("ap-south-2", ABC),
+    ("ap-southeast-1", ABC),
+    ("ap-southeast-2", ABC),
+    ("ap-southeast-3", ABC),
+    ("ap-southeast-4", ABC),
+    ("ap-southeast-5", ABC),
+    ("ap-southeast-6", ABC),
+    ("ap-southeast-7", ABC),
+    ("ca-central-1", &["a", "b", "d"]),
+    ("ca-west-1", ABC),
+    ("eu-central-1", ABC),
+    ("eu-central-2", ABC),
+    ("eu-north-1", ABC),
+    ("eu-south-1", ABC),
+    ("eu-south-2", ABC),
+    ("eu-west-1", ABC),
+    ("eu-west-2", ABC),
+    ("eu-west-3", ABC),
+    ("il-central-1", ABC),
+    ("me-central-1", ABC),
+    ("me-south-1", ABC),
+    ("mx-central-1", ABC),
+    ("sa-east-1", ABC),
+    ("us-east-1", ABC),
+    ("us-east-2", ABC),
+    ("us-west-1", &["a", "c"]),
+    ("us-west-2", ABC),
+];
+
+const ABC: &[&str] = &["a", "b", "c"];
+
+/// The regions that every state has. The others are added by the first request to them: each takes three of the 255
+/// address ranges for its default subnets.
+const FIRST_REGIONS: &[&str] = &["us-east-1", "us-east-2"];
 
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Cloud {
+    /// `cloud-…`: given to a new state, so that what was created in another one is not looked for in this one.
+    pub(crate) id: String,
     /// The endpoint's port, kept over restarts.
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
@@ -116,7 +159,7 @@ pub(crate) struct Region {
 }
 
 changes::record_by_field!(Cloud {
-    whole: [port, faults, last_subnet_index, last_elastic_host],
+    whole: [id, port, faults, last_subnet_index, last_elastic_host],
     maps: [],
     parts: [iam],
     children: [regions],
@@ -153,23 +196,35 @@ changes::record_by_field!(Region {
 });
 
 impl Cloud {
-    /// Creates the regions that a new or an older state does not have yet, each with its default network, and what the
-    /// networks of an older state lack.
-    pub(crate) fn add_missing_regions(&mut self) {
-        for (name, zones) in REGIONS {
-            if self.regions.contains_key(*name) {
-                continue;
-            }
-            let mut region = Region {
-                name: (*name).to_owned(),
-                zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
-                ..Region::default()
-            };
-            let indexes: Vec<u8> = zones.iter().filter_map(|_| self.take_subnet_index()).collect();
-            vpc::add_default_network(&mut region, &indexes);
-            self.regions.insert((*name).to_owned(), region);
+    /// Adds what a new state, or one of an earlier version, lacks: its id, the first regions, parts of networks.
+    pub(crate) fn complete(&mut self) {
+        if self.id.is_empty() {
+            self.id = new_id("cloud");
         }
+        REGIONS.iter().filter(|(name, _)| FIRST_REGIONS.contains(name)).for_each(|entry| self.add_region(*entry));
         self.regions.values_mut().for_each(vpc::complete_networks);
+    }
+
+    /// Adds one of AWS's regions with its default network, unless the state has it.
+    pub(crate) fn open_region(&mut self, name: &str) -> Outcome<()> {
+        let entry = REGIONS.iter().find(|(known, _)| *known == name).ok_or_else(|| unknown_region(name))?;
+        self.add_region(*entry);
+        Ok(())
+    }
+
+    fn add_region(&mut self, (name, zones): (&str, &[&str])) {
+        if self.regions.contains_key(name) {
+            return;
+        }
+        let mut region = Region {
+            name: name.to_owned(),
+            zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            ..Region::default()
+        };
+        let indexes: Vec<u8> = zones.iter().filter_map(|_| self.take_subnet_index()).collect();
+        vpc::add_default_network(&mut region, &indexes);
+        vpc::complete_networks(&mut region);
+        self.regions.insert(name.to_owned(), region);
     }
 
     /// Takes a part of the cloud's addresses for a new subnet. One that was given back is the last to be given again.
@@ -222,7 +277,55 @@ pub(crate) fn zone_id(zone: &str) -> String {
     )
 }
 
+/// Whether AWS has a region of this name.
+pub(crate) fn check_region(name: &str) -> Outcome<()> {
+    let known = REGIONS.iter().any(|(known, _)| *known == name);
+    if known { Ok(()) } else { Err(unknown_region(name)) }
+}
+
 fn unknown_region(name: &str) -> ApiError {
     let known: Vec<&str> = REGIONS.iter().map(|(name, _)| *name).collect();
-    ApiError::new("InvalidRegion", format!("The local cloud has no region '{name}'; it has {}", known.join(" and ")))
+    ApiError::new("InvalidRegion", format!("The local cloud has no region '{name}'; it has {}", known.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn every_region_is_added_once_with_its_default_network_and_leaves_room_for_subnets() {
+        let mut cloud = Cloud::default();
+        cloud.complete();
+        assert_eq!(cloud.regions.keys().collect::<Vec<_>>(), FIRST_REGIONS);
+        for (name, zones) in REGIONS {
+            cloud.open_region(name).unwrap();
+            assert_eq!(cloud.region(name).unwrap().subnets.len(), zones.len(), "{name}");
+        }
+        let all = cloud.clone();
+        cloud.open_region("eu-west-1").unwrap();
+        assert_eq!(cloud, all);
+        let left = std::iter::from_fn(|| {
+            let index = cloud.take_subnet_index()?;
+            let subnet = cloud.regions["us-east-1"].subnets.values().next().cloned().unwrap();
+            let region = cloud.regions.get_mut("us-east-1").unwrap();
+            region.subnets.insert(format!("subnet-{index}"), vpc::Subnet { index, ..subnet });
+            Some(index)
+        });
+        assert_eq!(left.count(), 154);
+        let refused = cloud.open_region("us-east-9").unwrap_err();
+        assert!(refused.message.contains("no region 'us-east-9'") && refused.message.contains("sa-east-1"));
+    }
+
+    #[test]
+    fn every_state_has_an_id_of_its_own() {
+        let (mut one, mut other) = (Cloud::default(), Cloud::default());
+        one.complete();
+        other.complete();
+        assert!(one.id.starts_with("cloud-") && one.id != other.id);
+        let id = one.id.clone();
+        one.complete();
+        assert_eq!(one.id, id);
+    }
 }

@@ -2,13 +2,16 @@
 
 use super::{answer, running};
 use crate::{failure::Failure, render::style, session::Session};
-use console::Term;
+use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{ConfinementStatus, RegionStatus, Status, TargetGroupStatus};
-use std::{path::Path, time::Duration};
+use infra_local::{ConfinementStatus, InstanceStatus, RegionStatus, Status, TargetGroupStatus};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// How long a terminated instance is shown, in seconds. EC2 itself describes it for an hour.
+const SHOWN_SECONDS: u64 = 60;
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
     let status = running(directory).await?.status().await?;
@@ -43,16 +46,24 @@ fn frame(text: &str, rows: usize, columns: usize) -> String {
 }
 
 fn describe(status: &Status) -> String {
-    let mut text = format!("{} (process {})\n", status.endpoint, status.pid);
+    let mut text = format!("{} (process {}, {})\n", status.endpoint, status.pid, status.cloud_id);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
     for fault in &status.faults {
         text.extend(["on demand: ", fault, "\n"]);
     }
+    let global = others(&status.counts);
+    if !global.is_empty() {
+        text.extend(["\nin all regions\n", &global]);
+    }
     for (name, region) in &status.regions {
         let tables = [instances, groups, balancers, databases, clusters].map(|table| table(region)).concat();
-        if !tables.is_empty() {
-            text.extend(["\n", name, "\n", &tables]);
+        let others = others(&region.counts);
+        if !tables.is_empty() || !others.is_empty() {
+            text.extend(["\n", name, "\n", &tables, &others]);
         }
+    }
+    if status.is_empty() {
+        text.push_str("\nit holds nothing\n");
     }
     text.trim_end().to_owned()
 }
@@ -79,18 +90,40 @@ fn confinement(status: &ConfinementStatus) -> String {
     }
 }
 
+/// The kinds that have a table of their own.
+const IN_TABLES: [&str; 5] = ["instances", "auto_scaling_groups", "load_balancers", "databases", "database_clusters"];
+
+/// How many there are of everything else.
+fn others(counts: &BTreeMap<String, usize>) -> String {
+    let others = counts.iter().filter(|(kind, count)| **count > 0 && !IN_TABLES.contains(&kind.as_str()));
+    let others: Vec<_> = others.map(|(kind, count)| format!("{} {count}", kind.replace('_', " "))).collect();
+    if others.is_empty() { String::new() } else { others.join(", ") + "\n" }
+}
+
+/// A state or a health in its colour.
+fn coloured(state: &str) -> String {
+    let style = match state.split(':').next().unwrap_or_default() {
+        "running" | "active" | "available" | "healthy" => Style::new().green(),
+        "failed" | "impaired" | "unhealthy" => Style::new().red(),
+        "terminated" | "stopped" => Style::new().dim(),
+        _ => Style::new().yellow(),
+    };
+    style.apply_to(state).to_string()
+}
+
 fn instances(region: &RegionStatus) -> String {
-    let mut instances: Vec<_> = region.instances.iter().collect();
-    // What is over is shown for a while, after what lives.
+    let is_shown = |instance: &&InstanceStatus| instance.terminated_seconds.is_none_or(|ago| ago < SHOWN_SECONDS);
+    let mut instances: Vec<_> = region.instances.iter().filter(is_shown).collect();
+    // Terminated ones come last.
     instances.sort_by_key(|instance| (instance.state == "terminated", &instance.name));
     let rows = instances.into_iter().map(|instance| {
         let services = instance.services.iter().map(|service| {
             let port = service.port.map(|port| format!(":{port}")).unwrap_or_default();
-            format!("{}{port} {}{}", service.name, service.state, restarts(service.restarts))
+            format!("{}{port} {}{}", service.name, coloured(&service.state), restarts(service.restarts))
         });
         let services = services.collect::<Vec<_>>().join("; ");
         let (name, address) = (instance.name.clone().unwrap_or_default(), instance.address.to_string());
-        [instance.id.clone(), name, instance.state.clone(), instance.zone.clone(), address, services]
+        [instance.id.clone(), name, coloured(&instance.state), instance.zone.clone(), address, services]
     });
     style::table(["INSTANCE", "NAME", "STATE", "ZONE", "ADDRESS", "SERVICES"], rows)
 }
@@ -115,8 +148,9 @@ fn balancers(region: &RegionStatus) -> String {
     let rows = region.balancers.iter().map(|balancer| {
         let ports = balancer.ports.iter().map(|port| format!("{}:{port}", balancer.address)).collect::<Vec<_>>();
         let targets = balancer.target_groups.iter().map(describe_targets);
-        let state = balancer.reason.as_ref().unwrap_or(&balancer.state);
-        [balancer.name.clone(), state.clone(), ports.join(" "), targets.collect::<Vec<_>>().join("; ")]
+        let reason = balancer.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let state = &format!("{}{reason}", balancer.state);
+        [balancer.name.clone(), coloured(state), ports.join(" "), targets.collect::<Vec<_>>().join("; ")]
     });
     style::table(["BALANCER", "STATE", "LISTENS", "TARGETS"], rows)
 }
@@ -126,7 +160,14 @@ fn describe_targets(group: &TargetGroupStatus) -> String {
     let count = |state: &str| group.targets.values().filter(|health| *health == state).count();
     let (healthy, draining) = (count("healthy"), count("draining"));
     let leaving = if draining > 0 { format!(", {draining} draining") } else { String::new() };
-    format!("{healthy} of {} healthy{leaving}, {} requests", group.targets.len() - draining, group.requests)
+    let wanted = group.targets.len() - draining;
+    let style = match healthy {
+        _ if healthy == wanted => Style::new().green(),
+        0 => Style::new().red(),
+        _ => Style::new().yellow(),
+    };
+    let health = style.apply_to(format!("{healthy} of {wanted} healthy"));
+    format!("{health}{leaving}, {} requests", group.requests)
 }
 
 fn databases(region: &RegionStatus) -> String {
@@ -138,7 +179,7 @@ fn databases(region: &RegionStatus) -> String {
         let state = database.reason.as_ref().map_or(database.state.clone(), |why| format!("{}: {why}", database.state));
         [
             database.id.clone(),
-            state,
+            coloured(&state),
             database.zone.clone(),
             database.endpoint.clone(),
             role + &restarts(database.restarts),
@@ -151,7 +192,7 @@ fn clusters(region: &RegionStatus) -> String {
     let rows = region.database_clusters.iter().map(|cluster| {
         let writer = cluster.writer.clone().unwrap_or_else(|| "nobody".to_owned());
         let (writes, reads) = (cluster.writer_endpoint.clone(), cluster.reader_endpoint.clone());
-        [cluster.id.clone(), cluster.state.clone(), writes, writer, reads]
+        [cluster.id.clone(), coloured(&cluster.state), writes, writer, reads]
     });
     style::table(["CLUSTER", "STATE", "WRITES", "BY", "READS"], rows)
 }
@@ -159,8 +200,8 @@ fn clusters(region: &RegionStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use infra_local::{BalancerStatus, GroupStatus, InstanceStatus, ServiceStatus};
-    use std::{collections::BTreeMap, net::Ipv4Addr};
+    use infra_local::{BalancerStatus, GroupStatus, ServiceStatus};
+    use std::net::Ipv4Addr;
 
     fn instance(id: &str, state: &str, last: u8) -> InstanceStatus {
         let service = ServiceStatus {
@@ -178,7 +219,12 @@ mod tests {
             address: Ipv4Addr::new(127, 80, 6, last),
             zone: "us-east-1a".into(),
             services: vec![service],
+            terminated_seconds: (state == "terminated").then_some(u64::from(last) * 19),
         }
+    }
+
+    fn count((kind, count): (&str, usize)) -> (String, usize) {
+        (kind.to_owned(), count)
     }
 
     fn status() -> Status {
@@ -189,6 +235,7 @@ mod tests {
                 instance("i-0", "terminated", 3),
                 instance("i-1", "running", 4),
                 instance("i-2", "running", 5),
+                instance("i-3", "terminated", 6),
             ],
             groups: vec![GroupStatus {
                 name: "group-1".into(),
@@ -211,14 +258,16 @@ mod tests {
                     connection_errors: 0,
                 }],
             }],
+            counts: BTreeMap::from([("instances", 2), ("security_groups", 3), ("vpcs", 0)].map(count)),
             ..RegionStatus::default()
         };
         Status {
+            cloud_id: "cloud-1".into(),
             endpoint: "http://127.0.0.1:4000".into(),
             version: "1".into(),
             pid: 7,
             regions: BTreeMap::from([("us-east-1".to_owned(), region)]),
-            counts: BTreeMap::new(),
+            counts: BTreeMap::from([("buckets", 1), ("roles", 2)].map(count)),
             faults: Vec::new(),
             confinement: ConfinementStatus {
                 files: true,
@@ -230,10 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_not_missing_and_what_is_over_comes_last() {
-        insta::assert_snapshot!(describe(&status()), @"
-        http://127.0.0.1:4000 (process 7)
+    fn everything_that_exists_is_shown_and_a_terminated_instance_for_a_minute() {
+        insta::assert_snapshot!(console::strip_ansi_codes(&describe(&status())), @"
+        http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
+
+        in all regions
+        buckets 1, roles 2
 
         us-east-1
         INSTANCE  NAME   STATE       ZONE        ADDRESS     SERVICES
@@ -244,6 +296,19 @@ mod tests {
         group-1  2 of 2 (1 to 4)  InProgress
         BALANCER    STATE   LISTENS          TARGETS
         balancer-1  active  127.80.7.4:8080  1 of 2 healthy, 1 draining, 12345 requests
+        security groups 3
+        ");
+    }
+
+    #[test]
+    fn an_empty_cloud_says_so() {
+        let counts = BTreeMap::from([("vpcs", 0)].map(count));
+        let region = RegionStatus { counts, ..RegionStatus::default() };
+        let regions = BTreeMap::from([("us-east-1".to_owned(), region)]);
+        insta::assert_snapshot!(describe(&Status { regions, counts: BTreeMap::new(), ..status() }), @"
+        http://127.0.0.1:4000 (process 7, cloud-1)
+
+        it holds nothing
         ");
     }
 

@@ -33,7 +33,7 @@ impl World {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         let region = cloud.regions.get_mut(REGION).unwrap();
         let data = LaunchData {
             image_id: Some(stock(REGION)[0].id.clone()),

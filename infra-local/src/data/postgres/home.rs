@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use super::PostgresError;
 use crate::data::process::{self, User};
 
-/// File in a directory kept elsewhere that says where it would be if it could.
+/// File that names the directory whose data is kept elsewhere.
 const BELONGS_TO: &str = "belongs-to";
 
 /// How directories kept elsewhere begin.
 const PREFIX: &str = "infra-postgres-";
 
-/// Prepares the wanted directory, or one under the system's temporary directory when the user cannot get there.
+/// Prepares the directory of a server. Fails when the server's user cannot enter it.
 pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -26,24 +26,10 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     fs::create_dir_all(&wanted).map_err(failed(&wanted))?;
     let user = process::unprivileged_user();
     let home = match user {
-        Some(user) if !reachable(&wanted, user) => {
-            let elsewhere = elsewhere(&wanted);
-            if !elsewhere.join(BELONGS_TO).exists() {
-                tracing::info!(
-                    "user {} may not enter {}: the database's data is kept in {}",
-                    user.uid,
-                    wanted.display(),
-                    elsewhere.display()
-                );
-            }
-            claim(&elsewhere, user).map_err(failed(&elsewhere))?;
-            let belongs_to = elsewhere.join(BELONGS_TO);
-            say_once(&belongs_to, wanted.as_os_str().as_encoded_bytes()).map_err(failed(&belongs_to))?;
-            sweep(&std::env::temp_dir(), user);
-            elsewhere
-        }
-        _ => wanted.clone(),
+        Some(user) => place(&wanted, user).map_err(failed(&wanted))?,
+        None => Ok(wanted.clone()),
     };
+    let home = home.map_err(|closed| PostgresError::Closed { closed })?;
     fs::set_permissions(&home, Permissions::from_mode(0o700)).map_err(failed(&home))?;
     if let Some(user) = user {
         std::os::unix::fs::chown(&home, Some(user.uid), Some(user.gid)).map_err(failed(&home))?;
@@ -53,14 +39,58 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     Ok(home)
 }
 
-/// Writes a file in one step, unless it says so already: whoever sweeps meanwhile must not find it empty.
-fn say_once(path: &Path, content: &[u8]) -> io::Result<()> {
-    if fs::read(path).is_ok_and(|said| said == content) {
+/// Where the data of a server is kept: in the wanted directory, or where an earlier version put it when the user could not
+/// enter that. The error is a directory above it that the user cannot enter.
+fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
+    let elsewhere = elsewhere(wanted);
+    if elsewhere.join("data").exists() && is_ours(&elsewhere, user) {
+        return Ok(Ok(elsewhere));
+    }
+    // The directories from the cloud's own down to this one are ours to open.
+    let above: Vec<_> = wanted.ancestors().skip(1).collect();
+    let cloud = above.iter().position(|directory| directory.join(crate::LOCK).exists());
+    for directory in &above[..cloud.map_or(0, |cloud| cloud + 1)] {
+        admit_user(directory, user)?;
+    }
+    Ok(closed(wanted, user).map_or_else(|| Ok(wanted.to_owned()), Err))
+}
+
+/// Lets the user of the database servers enter a directory of ours, and nothing else: through the directory's group. Does
+/// nothing unless this process is root, since servers run as another user only then.
+pub(crate) fn admit(directory: &Path) -> io::Result<()> {
+    process::unprivileged_user().map_or(Ok(()), |user| admit_user(directory, user))
+}
+
+fn admit_user(directory: &Path, user: User) -> io::Result<()> {
+    if may_enter(directory, user) {
         return Ok(());
     }
-    let whole = path.with_extension(uuid::Uuid::new_v4().simple().to_string());
-    write_anew(&whole, content, None)?;
-    fs::rename(&whole, path)
+    let mode = fs::metadata(directory)?.mode() & 0o7777;
+    std::os::unix::fs::chown(directory, None, Some(user.gid))?;
+    fs::set_permissions(directory, Permissions::from_mode(mode & !0o070 | 0o010))
+}
+
+/// The directory closest to the root that keeps the user of the database servers from entering this one.
+pub(crate) fn closed_above(directory: &Path) -> Option<PathBuf> {
+    let user = process::unprivileged_user()?;
+    closed(&directory.join("server"), user)
+}
+
+fn closed(path: &Path, user: User) -> Option<PathBuf> {
+    path.ancestors().skip(1).filter(|directory| !may_enter(directory, user)).last().map(Path::to_owned)
+}
+
+fn may_enter(directory: &Path, user: User) -> bool {
+    fs::metadata(directory).is_ok_and(|found| {
+        let bit = if found.uid() == user.uid {
+            0o100
+        } else if found.gid() == user.gid {
+            0o010
+        } else {
+            0o001
+        };
+        found.mode() & bit != 0
+    })
 }
 
 /// Writes a file, for this user if not for us, in a directory that belongs to the server's user: a link left there must
@@ -89,37 +119,10 @@ pub(super) fn remove(wanted: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn reachable(directory: &Path, user: User) -> bool {
-    directory.ancestors().skip(1).all(|parent| {
-        fs::metadata(parent).is_ok_and(|found| {
-            let bit = if found.uid() == user.uid {
-                0o100
-            } else if found.gid() == user.gid {
-                0o010
-            } else {
-                0o001
-            };
-            found.mode() & bit != 0
-        })
-    })
-}
-
-/// Always the same place for the same directory.
+/// Where an earlier version kept the data of a directory that the user could not enter.
 fn elsewhere(wanted: &Path) -> PathBuf {
     let digest = hex::encode(Sha256::digest(wanted.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("{PREFIX}{}", digest.get(..16).unwrap_or(&digest)))
-}
-
-/// Anyone may have made it already: a link or somebody else's directory is not taken over.
-fn claim(directory: &Path, user: User) -> io::Result<()> {
-    match fs::create_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
-    if is_ours(directory, user) {
-        return Ok(());
-    }
-    Err(io::Error::other("it belongs to somebody else: remove it"))
 }
 
 fn is_ours(directory: &Path, user: User) -> bool {
@@ -156,30 +159,58 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_does_not_say_yet_where_it_belongs_is_not_swept() {
-        let Some(user) = process::unprivileged_user() else { return };
-        let temporary = tempfile::tempdir().unwrap();
-        let home = temporary.path().join(format!("{PREFIX}0123"));
-        claim(&home, user).unwrap();
-        fs::write(home.join(BELONGS_TO), "").unwrap();
-        sweep(temporary.path(), user);
-        assert!(home.exists());
-        say_once(&home.join(BELONGS_TO), b"/no/such/directory").unwrap();
-        sweep(temporary.path(), user);
-        assert!(!home.exists());
+    fn closed_directory() -> tempfile::TempDir {
+        let closed = tempfile::tempdir().unwrap();
+        fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
+        closed
+    }
+
+    fn closed_by(outcome: Result<PathBuf, PostgresError>) -> PathBuf {
+        match outcome {
+            Err(PostgresError::Closed { closed }) => closed,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
-    fn what_the_user_cannot_enter_is_kept_elsewhere_and_removed_with_it() {
+    fn a_directory_that_the_user_cannot_enter_is_refused_and_named() {
+        let closed = closed_directory();
+        let wanted = closed.path().join("above/postgres");
+        if process::unprivileged_user().is_none() {
+            assert_eq!(home(&wanted).unwrap(), wanted, "the server runs as this user");
+            return;
+        }
+        assert_eq!(closed_by(home(&wanted)), closed.path());
+        assert_eq!(closed_above(&closed.path().join("above")), Some(closed.path().to_owned()));
+        assert!(!elsewhere(&wanted).exists());
+    }
+
+    #[test]
+    fn directories_of_the_cloud_are_opened_for_the_user_to_pass_through() {
+        let cloud = closed_directory();
+        fs::write(cloud.path().join(crate::LOCK), "").unwrap();
+        let wanted = cloud.path().join("instances/i-1/postgres");
+        fs::create_dir_all(wanted.parent().unwrap()).unwrap();
+        fs::set_permissions(cloud.path().join("instances"), Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(home(&wanted).unwrap(), wanted);
+        if let Some(user) = process::unprivileged_user() {
+            assert_eq!(fs::metadata(&wanted).unwrap().uid(), user.uid);
+            for directory in [cloud.path().to_owned(), cloud.path().join("instances")] {
+                let found = fs::metadata(directory).unwrap();
+                assert_eq!((found.uid(), found.gid(), found.mode() & 0o777), (0, user.gid, 0o710));
+            }
+        }
+    }
+
+    #[test]
+    fn data_that_an_earlier_version_kept_elsewhere_is_used_and_removed() {
         let Some(user) = process::unprivileged_user() else {
             return;
         };
-        let closed = tempfile::tempdir().unwrap();
-        fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
-        let wanted = closed.path().join("postgres");
-        let kept = home(&wanted).unwrap();
-        assert_eq!(kept, elsewhere(&wanted));
+        let cloud = tempfile::tempdir().unwrap();
+        let wanted = cloud.path().join("postgres");
+        let kept = elsewhere(&wanted);
+        fs::create_dir_all(kept.join("data")).unwrap();
         assert_eq!(home(&wanted).unwrap(), kept);
         assert_eq!(fs::metadata(&kept).unwrap().uid(), user.uid);
         assert!(wanted.join("postgres.log").exists());
@@ -206,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_not_followed() {
+    fn a_link_in_place_of_data_kept_elsewhere_is_not_followed() {
         let Some(user) = process::unprivileged_user() else {
             return;
         };
         let directory = tempfile::tempdir().unwrap();
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("/etc", &link).unwrap();
-        assert!(claim(&link, user).is_err());
+        assert!(!is_ours(&link, user));
     }
 }

@@ -108,7 +108,7 @@ struct World {
 impl World {
     fn new(time_scale: f64) -> Self {
         let mut cloud = Cloud::default();
-        cloud.add_missing_regions();
+        cloud.complete();
         let watcher = Watcher::new(&cloud, time_scale);
         let mut world = Self { cloud, watcher };
         let alarm = Alarm { evaluation_periods: 1, datapoints_to_alarm: None, ..alarm(None) };
@@ -157,7 +157,7 @@ fn time_passes_faster_at_a_scale() {
 #[test]
 fn the_clouds_own_metrics_are_differences_of_counters() {
     let mut cloud = Cloud::default();
-    cloud.add_missing_regions();
+    cloud.complete();
     let mut publisher = Publisher::new(1.0);
     let sources = publish::sources(&cloud, &Traffic::default());
     publisher.publish(&sources, &cloud.metrics, at(0));

@@ -1,0 +1,108 @@
+//! Which commands use the cloud of a directory, so that none stops it under another one.
+//!
+//! A command holds the lock file shared for as long as it works with the cloud. To stop a cloud that holds nothing it
+//! takes the file exclusively, which succeeds only for the last one, and keeps it until the process has ended.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+/// The lock file. [`reset`](crate::reset) keeps it, because a command may hold it.
+pub(crate) const FILE: &str = "in-use";
+
+/// Proof that a command uses the cloud of a directory. Released when dropped, and by the system when the process dies.
+#[derive(Debug)]
+pub struct Usage(File);
+
+/// Proof that no command uses the cloud of a directory: until it is dropped, none can begin to.
+#[derive(Debug)]
+pub struct SoleUsage {
+    _file: File,
+}
+
+impl Usage {
+    /// Begins to use the cloud of a directory, which must exist. Returns `None` while another command holds a
+    /// [`SoleUsage`], which means that the cloud is being stopped.
+    pub fn begin(directory: &Path) -> io::Result<Option<Usage>> {
+        let nofollow = OFlags::NOFOLLOW.bits().cast_signed();
+        let mut options = File::options();
+        options.create(true).truncate(false).write(true).mode(0o600).custom_flags(nofollow);
+        let file = options.open(directory.join(FILE))?;
+        Ok(take(&file, FlockOperation::NonBlockingLockShared)?.then_some(Usage(file)))
+    }
+
+    /// Ends this use. Returns `None` when other commands still use the cloud: the last of them may stop it.
+    pub fn end(self) -> io::Result<Option<SoleUsage>> {
+        Ok(take(&self.0, FlockOperation::NonBlockingLockExclusive)?.then_some(SoleUsage { _file: self.0 }))
+    }
+}
+
+/// Takes a lock unless another holder is in the way.
+fn take(file: &File, lock: FlockOperation) -> io::Result<bool> {
+    match flock(file, lock) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn only_the_last_user_may_stop_the_cloud_and_nobody_begins_meanwhile() {
+        let directory = tempfile::tempdir().unwrap();
+        let one = Usage::begin(directory.path()).unwrap().unwrap();
+        let other = Usage::begin(directory.path()).unwrap().unwrap();
+        assert!(one.end().unwrap().is_none());
+        let sole = other.end().unwrap().unwrap();
+        assert!(Usage::begin(directory.path()).unwrap().is_none());
+        drop(sole);
+        assert!(Usage::begin(directory.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_lock_file_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let victim = directory.path().join("victim");
+        std::os::unix::fs::symlink(&victim, directory.path().join(FILE)).unwrap();
+        assert!(Usage::begin(directory.path()).is_err());
+        assert!(!victim.exists());
+    }
+
+    #[test]
+    fn no_command_uses_a_cloud_that_another_one_stops() {
+        const ROUNDS: usize = 2000;
+        let directory = tempfile::tempdir().unwrap();
+        let (users, stops) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = || {
+            for _ in 0..ROUNDS {
+                let usage = loop {
+                    match Usage::begin(directory.path()).unwrap() {
+                        Some(usage) => break usage,
+                        None => std::thread::yield_now(),
+                    }
+                };
+                users.fetch_add(1, Ordering::SeqCst);
+                std::thread::yield_now();
+                users.fetch_sub(1, Ordering::SeqCst);
+                if let Some(sole) = usage.end().unwrap() {
+                    assert_eq!(users.load(Ordering::SeqCst), 0);
+                    stops.fetch_add(1, Ordering::SeqCst);
+                    std::thread::yield_now();
+                    assert_eq!(users.load(Ordering::SeqCst), 0);
+                    drop(sole);
+                }
+            }
+        };
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(work))));
+        assert!(stops.into_inner() > 0);
+    }
+}
