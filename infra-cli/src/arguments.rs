@@ -372,19 +372,28 @@ pub(crate) enum State {
 pub(crate) enum Local {
     /// Starts it, unless it runs. What is said here holds for later starts as well, until it is said differently.
     Start(Start),
-    /// Shows what is alive in it.
+    /// Show everything that exists in it, and the health of what runs.
     Status {
         /// Show it again every second until Ctrl-C, on a terminal.
         #[arg(long, short)]
         watch: bool,
     },
-    /// Shows the log of the cloud, or of an instance.
+    /// Print the variables with which the AWS CLI, boto3 and Terraform use it: `eval "$(stack local env)"`.
+    Env {
+        /// The region.
+        #[arg(long, value_name = "REGION", default_value = "us-east-1")]
+        region: String,
+    },
+    /// Show the log of the cloud or of an instance, or follow the logs of all services.
     Logs {
         /// The instance: its id, or the name of its declaration.
         instance: Option<String>,
         /// How many lines of each log.
         #[arg(long, short = 'n', default_value_t = 50)]
         lines: usize,
+        /// Print the logs of all services, or of the instance's, as they grow, until Ctrl-C or the end of the cloud.
+        #[arg(long, short)]
+        follow: bool,
     },
     /// Stops it and everything in it; the next start runs it again.
     Stop,

@@ -18,6 +18,7 @@
 //! # Layout
 //! - `arguments`: the command line
 //! - `session`: what a command works with: program, stack, target, directory
+//! - `deployed`: the cloud that a stack's state describes
 //! - `files`: files that only their owner may read
 //! - `passphrase`: what opens the key of the secrets, and secret values
 //! - `local_cloud`: starting and finding the local cloud
@@ -35,6 +36,7 @@ macro_rules! say {
 
 mod arguments;
 mod commands;
+mod deployed;
 mod failure;
 mod files;
 mod local_cloud;
@@ -127,8 +129,8 @@ impl Cli {
         self
     }
 
-    /// Lets `login-check` say as whom the provider would be asked, and where: what it says line by line, or why nobody
-    /// can be asked.
+    /// Lets `login-check` show the identity that the provider's calls would use: names and values, line by line, or why
+    /// there is none. The line `account` is recorded for a stack that is deployed, which is refused in another account.
     pub fn login<F>(mut self, check: impl Fn(Target) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<(&'static str, String)>, Diagnostic>> + Send + 'static,

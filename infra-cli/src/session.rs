@@ -1,8 +1,9 @@
 //! What a command works with.
 
 use crate::{
-    Cli, Program,
+    CheckLogin, Cli, Program,
     arguments::{Global, Planning, ReadinessName, TargetName},
+    deployed::{self, Deployed},
     failure::Failure,
     local_cloud, passphrase,
     render::Renderer,
@@ -18,10 +19,12 @@ use infra_core::{
     target::{Credentials, Readiness},
     urn,
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-
-/// The document that says where a stack lives.
-const TARGET: &str = "target";
+use infra_local::{Usage, daemon::Running};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Program, stack, target and directory, as the command line and the environment name them.
 pub(crate) struct Session<'a> {
@@ -34,6 +37,11 @@ pub(crate) struct Session<'a> {
     readiness: Readiness,
     parallel: usize,
     store: Arc<dyn KeyedStore>,
+    login: Option<&'a CheckLogin>,
+    /// Held while the command uses the local cloud.
+    usage: Mutex<Option<Usage>>,
+    /// The cloud that the command uses, once it is known.
+    actual: Mutex<Option<Deployed>>,
 }
 
 impl<'a> Session<'a> {
@@ -61,6 +69,9 @@ impl<'a> Session<'a> {
             },
             parallel: global.parallel,
             store,
+            login: cli.login.as_deref(),
+            usage: Mutex::default(),
+            actual: Mutex::default(),
         })
     }
 
@@ -103,16 +114,26 @@ impl<'a> Session<'a> {
         self.refuse_other_target().await?;
         let config = planning.map(|planning| changes(&planning.config)).unwrap_or_default();
         let config = self.config(&config).await?;
-        let endpoint = match self.target {
+        let running = match self.target {
             TargetName::Aws => None,
-            TargetName::Local => Some(local_cloud::ensure(&self.cloud_directory()).await?.endpoint),
+            TargetName::Local => Some(self.enter().await?),
         };
+        let actual = self.actual(false).await?;
+        let elsewhere = self.deployed_elsewhere(&actual).await?;
+        if let Some(recorded) = &elsewhere {
+            renderer.show(&Event::Message(actual.notice(&self.stack, recorded)));
+        }
+        let host = match &running {
+            Some(running) => local_cloud::host(running).await,
+            None => None,
+        };
+        let target = Target { host, ..self.target(running.map(|running| running.endpoint)) };
         Ok(self
             .offline()
-            .target(self.target(endpoint))
+            .target(target)
             .config(config)
             .parallel(self.parallel)
-            .refresh_first(planning.is_some_and(|planning| planning.refresh))
+            .refresh_first(elsewhere.is_some() || planning.is_some_and(|planning| planning.refresh))
             .select(planning.map(|planning| planning.selecting.selection(&planning.replace)).unwrap_or_default())
             .events(renderer.clone().events()))
     }
@@ -133,39 +154,101 @@ impl<'a> Session<'a> {
         Target::local(endpoint, key.unwrap_or_else(|| Credentials::new("none", "none")))
     }
 
-    /// The local cloud is of no use any more once nothing is in it.
+    /// Ends the use of the local cloud, and stops the cloud when it holds nothing and no other command uses it.
     pub(crate) async fn stop_empty_cloud(&self) {
-        if self.target == TargetName::Local {
-            local_cloud::stop_if_empty(&self.cloud_directory()).await;
+        let usage = locked(&self.usage).take();
+        if let Some(usage) = usage {
+            local_cloud::leave(&self.cloud_directory(), usage).await;
         }
     }
 
-    /// A stack lives in one place: what was made on AWS must not be looked for on this machine. One that has nothing
-    /// may move.
-    async fn refuse_other_target(&self) -> Result<(), Failure> {
-        let name = self.target_name();
-        let Some(recorded) = self.store.document(&self.program.name, &self.stack, TARGET).await? else {
-            return Ok(());
+    /// Starts the local cloud unless it runs, and uses it until [`Session::stop_empty_cloud`] or the end of the command.
+    async fn enter(&self) -> Result<Running, Failure> {
+        let (running, usage) = local_cloud::enter(&self.cloud_directory()).await?;
+        *locked(&self.usage) = Some(usage);
+        *locked(&self.actual) = Some(Deployed::local(&running));
+        Ok(running)
+    }
+
+    /// The cloud that this command uses. The AWS account is asked for when the stack's is recorded, or `to_record` it.
+    async fn actual(&self, to_record: bool) -> Result<Deployed, Failure> {
+        let known = locked(&self.actual).clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let asks = to_record || self.recorded().await?.is_some_and(|recorded| recorded.has_account());
+        let Some(login) = self.login.filter(|_| asks) else {
+            return Ok(Deployed::named(self.target_name()));
         };
-        let recorded = String::from_utf8_lossy(&recorded).trim().to_owned();
-        if recorded == name {
-            return Ok(());
+        let lines = login(self.target(None)).await.map_err(Failure::of)?;
+        let account = lines.into_iter().find(|(name, _)| *name == "account").map(|(_, value)| value);
+        let actual = Deployed::aws(account, self.endpoint.clone());
+        *locked(&self.actual) = Some(actual.clone());
+        Ok(actual)
+    }
+
+    async fn recorded(&self) -> Result<Option<Deployed>, Failure> {
+        let document = self.store.document(&self.program.name, &self.stack, deployed::DOCUMENT).await?;
+        Ok(document.map(|document| Deployed::read(&document)))
+    }
+
+    /// The local cloud that the stack was deployed to when it is not `actual`. A stack without resources may be deployed
+    /// anywhere. Another target and another AWS account are refused: what was created there cannot be found here.
+    async fn deployed_elsewhere(&self, actual: &Deployed) -> Result<Option<Deployed>, Failure> {
+        let Some(recorded) = self.recorded().await? else {
+            return Ok(None);
+        };
+        let another_target = recorded.target != actual.target;
+        if !another_target && !actual.is_another_cloud_than(&recorded) {
+            return Ok(None);
         }
         let state = self.offline().state().await?;
         if state.is_none_or(|state| state.resources.is_empty() && state.open.is_empty()) {
-            return Ok(());
+            return Ok(None);
         }
-        let stack = &self.stack;
-        let summary = format!("the stack `{stack}` lives on the target `{recorded}`, not on `{name}`");
-        let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
-        Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)))
+        if another_target {
+            let (stack, name, recorded) = (&self.stack, &actual.target, &recorded.target);
+            let summary = format!("the stack `{stack}` is deployed to the target `{recorded}`, not to `{name}`");
+            let hint = format!("add `--target {recorded}`, or choose another stack: `--stack {name}`");
+            return Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)));
+        }
+        match self.target {
+            TargetName::Aws => Err(Failure::wrong_use(actual.refusal(&self.stack, &recorded))),
+            TargetName::Local => Ok(Some(recorded)),
+        }
     }
 
-    /// Notes where the stack lives from now on.
+    /// Refuses a stack that is deployed to another target. Asks no cloud.
+    pub(crate) async fn refuse_other_target(&self) -> Result<(), Failure> {
+        self.deployed_elsewhere(&Deployed::named(self.target_name())).await.map(drop)
+    }
+
+    /// Records the cloud before anything is created in it, once [`Session::engine`] has found it. A state that describes
+    /// another local cloud keeps its record until [`Session::record_refreshed`].
     pub(crate) async fn record_target(&self) -> Result<(), Failure> {
-        self.refuse_other_target().await?;
-        let (program, name) = (&self.program.name, self.target_name().as_bytes());
-        Ok(self.store.put_document(program, &self.stack, TARGET, name).await?)
+        let actual = self.actual(true).await?;
+        if self.deployed_elsewhere(&actual).await?.is_none() {
+            self.record(&actual).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the local cloud once a run has read everything in it into the state.
+    pub(crate) async fn record_refreshed(&self) -> Result<(), Failure> {
+        let actual = locked(&self.actual).clone();
+        match actual {
+            Some(actual) => self.record(&actual).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn record(&self, deployed: &Deployed) -> Result<(), Failure> {
+        let document = deployed.write().map_err(std::io::Error::from)?;
+        let program = &self.program.name;
+        if self.store.document(program, &self.stack, deployed::DOCUMENT).await?.as_deref() == Some(&document[..]) {
+            return Ok(());
+        }
+        Ok(self.store.put_document(program, &self.stack, deployed::DOCUMENT, &document).await?)
     }
 
     fn target_name(&self) -> &'static str {
@@ -202,6 +285,10 @@ impl<'a> Session<'a> {
             _ => self.change_config(&changes).await,
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn changes(values: &[(String, String)]) -> Vec<ConfigChange> {

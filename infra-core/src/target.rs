@@ -1,6 +1,9 @@
 //! Where a stack is deployed to.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// Where a stack is deployed to, carried by the stack rather than by process-wide environment variables.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +16,31 @@ pub struct Target {
     pub credentials: Option<Credentials>,
     /// What a resource counts as ready.
     pub readiness: Readiness,
+    /// What the machine that runs the target can provide; `None` for a real cloud, or when it is not known.
+    pub host: Option<Host>,
+}
+
+/// What the machine that runs a local target can provide. Providers refuse a plan that needs more, before anything of it
+/// is created.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Features that it cannot provide, by name, such as `postgresql`.
+    pub unavailable: BTreeMap<String, Obstacle>,
+    /// Free space for everything that is created, in bytes.
+    pub free_bytes: u64,
+    /// The lowest TCP port that may be listened on.
+    pub lowest_port: u16,
+    /// TCP ports that are listened on at every address, so that nothing else can.
+    pub occupied_ports: BTreeSet<u16>,
+}
+
+/// Why a feature is unavailable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What is missing.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
 }
 
 /// An access key.
@@ -54,6 +82,7 @@ impl Target {
             endpoint: Some(endpoint.into()),
             credentials: Some(credentials),
             readiness: Readiness::Full,
+            host: None,
         }
     }
 

@@ -105,7 +105,7 @@ fn a_state_that_cannot_be_is_refused_and_kept() {
         assert_eq!(fs::read_to_string(&path).unwrap(), bad, "a refused state is left as it is");
     }
     fs::write(&path, &good).unwrap();
-    complains(&place.run(&["--target", "aws", "preview"]), 2, &["lives on the target `local`"]);
+    complains(&place.run(&["--target", "aws", "preview"]), 2, &["is deployed to the target `local`"]);
     place.run(&["preview", "-c", "desired=1", "--expect-no-changes"]).expect(0);
     place.run(&["destroy"]).expect(0);
     assert_eq!(place.status(), None);

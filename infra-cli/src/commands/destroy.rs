@@ -14,5 +14,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<Ex
     let report = engine.destroy(&session.program.run).await;
     renderer.finish();
     session.stop_empty_cloud().await;
-    Ok(conclude(session, &report?))
+    let report = report?;
+    session.record_refreshed().await?;
+    Ok(conclude(session, &report))
 }

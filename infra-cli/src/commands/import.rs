@@ -18,9 +18,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
         }
         _ => return Err(Failure::wrong_use(Diagnostic::error("write TYPE, NAME and ID, or `--file PATH`"))),
     };
-    session.record_target().await?;
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
+    session.record_target().await?;
     let adopted = engine.import(&session.program.run, &requests).await;
     renderer.finish();
     session.stop_empty_cloud().await;

@@ -16,6 +16,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<Ex
     renderer.finish();
     session.stop_empty_cloud().await;
     let report = report?;
+    if report.failures.is_empty() {
+        session.record_refreshed().await?;
+    }
     let pending = arguments.expect_no_changes && !report.drift.is_empty();
     Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { conclude(session, &report) })
 }

@@ -27,5 +27,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Rollback) -> Result<E
     let report = engine.rollback(arguments.serial, &session.program.run).await;
     renderer.finish();
     session.stop_empty_cloud().await;
-    Ok(conclude(session, &report?))
+    let report = report?;
+    session.record_refreshed().await?;
+    Ok(conclude(session, &report))
 }

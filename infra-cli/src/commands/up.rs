@@ -7,10 +7,11 @@ use std::{fs, path::Path, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCode, Failure> {
     ensure_may_ask(session, arguments.yes)?;
-    session.record_target().await?;
+    session.refuse_other_target().await?;
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
     session.remember(&arguments.planning.config).await?;
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    session.record_target().await?;
     let engine = match &arguments.plan {
         Some(path) => engine.planned(read_plan(path)?),
         None => engine,
@@ -24,7 +25,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCod
     watch_ctrl_c(engine.interrupt(), renderer.clone());
     let report = engine.up(&session.program.run).await;
     renderer.finish();
-    Ok(conclude(session, &report?))
+    let report = report?;
+    session.record_refreshed().await?;
+    Ok(conclude(session, &report))
 }
 
 fn read_plan(path: &Path) -> Result<String, Failure> {

@@ -26,8 +26,7 @@ pub(super) async fn run(directory: &Path, instance: Option<&str>, lines: usize) 
         .filter(|instance| instance.id == wanted || instance.name.as_deref() == Some(wanted))
         .collect();
     if instances.is_empty() {
-        let unknown = Diagnostic::error(format!("there is no instance `{wanted}`"));
-        return Err(Failure::wrong_use(unknown.hint("`stack local status` lists them")));
+        return Err(unknown_instance(wanted));
     }
     for instance in instances {
         for service in &instance.services {
@@ -36,4 +35,9 @@ pub(super) async fn run(directory: &Path, instance: Option<&str>, lines: usize) 
         }
     }
     Ok(())
+}
+
+pub(super) fn unknown_instance(wanted: &str) -> Failure {
+    let unknown = Diagnostic::error(format!("there is no instance `{wanted}`"));
+    Failure::wrong_use(unknown.hint("`stack local status` lists them"))
 }

@@ -1,6 +1,8 @@
 //! `stack local`: the commands on the local cloud of a directory, one file each.
 
+mod env;
 mod fault;
+mod follow;
 mod logs;
 mod reset;
 mod start;
@@ -24,7 +26,11 @@ pub(super) async fn run(session: &Session<'_>, command: Local) -> Result<ExitCod
         Local::Fault(name) => fault::run(session, &directory, name).await?,
         Local::Status { watch: true } => status::watch(session, &directory).await?,
         Local::Status { watch: false } => status::run(session, &directory).await?,
-        Local::Logs { instance, lines } => logs::run(&directory, instance.as_deref(), lines).await?,
+        Local::Env { region } => env::run(session, &directory, &region).await?,
+        Local::Logs { instance, lines, follow: true } => {
+            follow::run(session, &directory, instance.as_deref(), lines).await?;
+        }
+        Local::Logs { instance, lines, follow: false } => logs::run(&directory, instance.as_deref(), lines).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,13 +20,14 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, yes: bool) -> R
         return Ok(ExitCode::SUCCESS);
     }
     // What a cloud that was killed has left running is ended by the next one.
-    if let Err(failure) = local_cloud::ensure(directory).await {
+    if let Err(failure) = local_cloud::enter(directory).await {
         tracing::warn!(?failure, "the local cloud does not start: what it has left running cannot be ended");
     }
     local_cloud::stop(directory).await?;
     infra_local::reset(directory).await.map_err(|error| Failure::failed(error.to_string()))?;
     answer(session, &serde_json::json!({ "reset": true }), || {
-        "the local cloud is empty; for stacks that lived in it, `stack up --refresh` makes everything anew".to_owned()
+        "the local cloud is empty; the next `stack up` of each stack that was deployed to it creates everything again"
+            .to_owned()
     })?;
     Ok(ExitCode::SUCCESS)
 }

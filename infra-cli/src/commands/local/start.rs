@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) 
              hint: `stack local start --accept-any-key false` restores the check"
         );
     }
-    let running = local_cloud::ensure(directory).await?;
+    let running = local_cloud::enter(directory).await?.0;
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
 }
 

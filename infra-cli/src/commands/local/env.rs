@@ -1,0 +1,52 @@
+//! `stack local env`
+
+use super::{answer, running};
+use crate::{failure::Failure, session::Session};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+/// Variables that would take precedence over the exported ones, or be sent beside them.
+const UNSET: &str = "unset AWS_PROFILE AWS_SESSION_TOKEN";
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, region: &str) -> Result<(), Failure> {
+    let endpoint = running(directory).await?.endpoint;
+    let key = infra_local::credentials(directory)?;
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", &key.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
+        ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),
+    ];
+    let json: Map<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+    answer(session, &json, || exports(&variables))
+}
+
+/// What a POSIX shell evaluates.
+fn exports(variables: &[(&str, &str)]) -> String {
+    let lines = variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
+    lines.collect::<String>() + UNSET
+}
+
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_evaluates_the_lines_to_the_very_values() {
+        let values = ["http://127.0.0.1:4000", "it's $HOME `id` \"x\"", "a b\\", ""];
+        let names = ["ONE", "TWO", "THREE", "FOUR"];
+        let variables: Vec<_> = names.into_iter().zip(values).collect();
+        let script =
+            format!("{}\nprintf '%s|' \"$ONE\" \"$TWO\" \"$THREE\" \"$FOUR\" \"$AWS_PROFILE\"", exports(&variables));
+        let output = Command::new("sh").arg("-c").arg(script).env("AWS_PROFILE", "other").output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{}||", values.join("|")));
+    }
+}
