@@ -1,11 +1,14 @@
 //! The engine as other programs embed it.
 
+mod approval;
 mod history;
 mod import;
+mod pin;
 mod surgery;
 
 pub use history::HistoryEntry;
 pub use import::{Adopted, ImportRequest};
+pub use pin::Pin;
 
 use crate::{
     config::{Config, ConfigValue},
@@ -24,7 +27,10 @@ use crate::{
     urn::Pattern,
     value::Value,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use approval::{Approve, OnApproval, Relaunch, Stopwatch};
+use futures::{FutureExt, future::BoxFuture};
+use pin::Pinning;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A program as the engine runs it.
 pub type Program<'a> = &'a (dyn Fn(&Stack, &Config) -> stack::Result + Sync);
@@ -64,13 +70,14 @@ pub struct Engine {
     warn: Option<Arc<Warn>>,
     relaunch: Option<Arc<Relaunch>>,
     approve: Arc<Approve>,
+    on_approval: Option<Arc<OnApproval>>,
+    /// Whether a rollback pins the stack.
+    pin: bool,
+    /// Whether `up` removes the pin of the stack.
+    unpin: bool,
 }
 
-type Relaunch = dyn Fn(&Relaunchable) -> bool + Send + Sync;
-
 type Warn = dyn Fn(&Plan) -> Vec<Diagnostic> + Send + Sync;
-
-type Approve = dyn Fn(&Plan) -> bool + Send + Sync;
 
 /// Why a run could not be made, or not to its end.
 #[derive(Debug, thiserror::Error)]
@@ -129,14 +136,17 @@ struct Finished<'a> {
     /// What is kept of what was declared.
     kept: Option<&'a ResourceGraph>,
     outcome: Result<&'a Report, &'a EngineError>,
-    begun: Instant,
+    watch: Stopwatch,
 }
 
-/// Whether what was declared is kept, for going back to it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    Declaration,
-    Nothing,
+/// How a command plans and executes.
+struct Run<'a> {
+    command: &'a str,
+    /// Whether the declaration is kept for later rollbacks.
+    keeps_declaration: bool,
+    pinning: Pinning,
+    /// What is worth knowing once the run has succeeded.
+    note: Option<Diagnostic>,
 }
 
 impl Engine {
@@ -162,6 +172,9 @@ impl Engine {
             warn: None,
             relaunch: None,
             approve: Arc::new(|_| true),
+            on_approval: None,
+            pin: false,
+            unpin: false,
         }
     }
 
@@ -220,16 +233,29 @@ impl Engine {
         self
     }
 
-    /// Who is shown each plan before it is done, and may refuse it; everything is approved unless said.
+    /// Approves or rejects each plan before it is executed; all plans are approved by default. The time that `approve`
+    /// takes does not count into the duration of the run.
     pub fn approve(mut self, approve: impl Fn(&Plan) -> bool + Send + Sync + 'static) -> Self {
         self.approve = Arc::new(approve);
         self
     }
 
-    /// Who decides, in `up`, whether what lives and may be made anew ([`Scope::relaunchable`](crate::Scope::relaunchable))
-    /// is; all of it is kept unless said. Nobody is asked in a run that is about a part, or has a kept plan.
+    /// Decides in `up`, once the plan has been shown, which of the existing
+    /// [relaunchable](crate::Scope::relaunchable) resources are replaced although nothing about them has changed; none
+    /// by default. When some are, a new plan is made and shown before it is approved. Not used for plans of a part of
+    /// the stack, nor for saved plans. The time that `relaunch` takes does not count into the duration of the run.
     pub fn relaunch(mut self, relaunch: impl Fn(&Relaunchable) -> bool + Send + Sync + 'static) -> Self {
         self.relaunch = Some(Arc::new(relaunch));
+        self
+    }
+
+    /// Runs `store` when a plan is approved, before its first step and while the run holds the stack: the place to
+    /// record what a rejected or failed plan must not change. When it fails, nothing of the plan is executed.
+    pub fn on_approval<F>(mut self, store: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), StoreError>> + Send + 'static,
+    {
+        self.on_approval = Some(Arc::new(move || -> BoxFuture<'static, _> { store().boxed() }));
         self
     }
 
@@ -256,7 +282,8 @@ impl Engine {
     pub async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
         let declared = self.declare(program)?;
-        let report = self.run("up", &declared, Keep::Declaration).await;
+        let pinning = if self.unpin { Pinning::Remove } else { Pinning::Obey };
+        let report = self.run(Run { command: "up", keeps_declaration: true, pinning, note: None }, &declared).await;
         discard(declared.graph);
         report
     }
@@ -264,19 +291,36 @@ impl Engine {
     /// Deletes everything. The program is run only for the providers it declares.
     pub async fn destroy(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("destroy");
-        let Declaration { graph, providers, .. } = self.run_program(program);
+        let (nothing, graph) = self.undeclared(program);
         let mut destroying = self.clone();
-        // A program that cannot be declared any more can still be destroyed.
-        destroying.options.destroyed = Arc::new(graph.unwrap_or_default());
-        let graph = ResourceGraph::default();
-        let nothing = Declared { graph, providers, policies: Arc::default(), relaunchable: Vec::new() };
-        destroying.run("destroy", &nothing, Keep::Nothing).await
+        destroying.options.destroyed = Arc::new(graph);
+        let run = Run { command: "destroy", keeps_declaration: false, pinning: Pinning::Ignore, note: None };
+        destroying.run(run, &nothing).await
+    }
+
+    /// Plans what [`Engine::destroy`] would delete, with a warning for each loss of data. Nothing is written and nothing
+    /// is changed.
+    pub async fn preview_destroy(&self, program: Program<'_>) -> Result<Plan, EngineError> {
+        self.started("preview");
+        let (nothing, _) = self.undeclared(program);
+        let state = self.state().await?.unwrap_or_else(|| self.empty_state());
+        self.note_open_operations(&state);
+        self.plan(&nothing, &state, false).await
+    }
+
+    /// An empty declaration with the providers of the program, and the graph of the program. A program that cannot be
+    /// declared any more can still be destroyed: its graph is empty.
+    fn undeclared(&self, program: Program<'_>) -> (Declared, ResourceGraph) {
+        let Declaration { graph, providers, .. } = self.run_program(program);
+        let nothing = ResourceGraph::default();
+        let declared = Declared { graph: nothing, providers, policies: Arc::default(), relaunchable: Vec::new() };
+        (declared, graph.unwrap_or_default())
     }
 
     /// Reads what lives into the state and says what differs from what was recorded.
     pub async fn refresh(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("refresh");
-        let begun = Instant::now();
+        let watch = Stopwatch::start();
         let providers = self.run_program(program).providers;
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
@@ -293,8 +337,8 @@ impl Engine {
             Err(problems) => report.failures.extend(problems),
         }
         let outcome = Ok(&report);
-        self.conclude(session, &mut state, Finished { command: "refresh", kept: None, outcome, begun }).await?;
-        self.finished(&report, &state, begun);
+        self.conclude(session, &mut state, Finished { command: "refresh", kept: None, outcome, watch }).await?;
+        self.finished(&report, &state, watch);
         Ok(report)
     }
 
@@ -319,12 +363,16 @@ impl Engine {
         Ok(self.store.peek(&self.program, &self.stack).await?)
     }
 
-    /// Plans and does; what is declared is kept for going back to it.
-    async fn run(&self, command: &str, declared: &Declared, keep: Keep) -> Result<Report, EngineError> {
-        let begun = Instant::now();
+    /// Plans, and executes the plan once it is approved.
+    async fn run(&self, run: Run<'_>, declared: &Declared) -> Result<Report, EngineError> {
+        let Run { command, keeps_declaration, pinning, note } = run;
+        let mut watch = Stopwatch::start();
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let outcome = self.run_in(&session, &mut state, declared).await;
+        let outcome = match self.check_pin(pinning).await {
+            Ok(()) => self.run_in(&session, &mut state, declared, pinning, &mut watch).await,
+            Err(refused) => Err(refused),
+        };
         if let Err(EngineError::Store(error)) = outcome {
             // The journal may know more than the state does: what operations that were abandoned wrote on their way.
             // The next run reads it. That the stack cannot be given back now adds nothing.
@@ -332,11 +380,14 @@ impl Engine {
             return Err(error.into());
         }
         // Whatever happened is in the journal; now it goes into the snapshot as well.
-        let kept = (keep == Keep::Declaration).then_some(&declared.graph);
-        let finished = Finished { command, kept, outcome: outcome.as_ref(), begun };
+        let kept = keeps_declaration.then_some(&declared.graph);
+        let finished = Finished { command, kept, outcome: outcome.as_ref(), watch };
         self.conclude(session, &mut state, finished).await?;
         let report = outcome?;
-        self.finished(&report, &state, begun);
+        if let Some(note) = note.filter(|_| report.is_success()) {
+            self.events.send(Event::Message(note));
+        }
+        self.finished(&report, &state, watch);
         discard(state);
         Ok(report)
     }
@@ -361,7 +412,14 @@ impl Engine {
         Ok(folded.and(closed)?)
     }
 
-    async fn run_in(&self, session: &Session, state: &mut State, declared: &Declared) -> Result<Report, EngineError> {
+    async fn run_in(
+        &self,
+        session: &Session,
+        state: &mut State,
+        declared: &Declared,
+        pinning: Pinning,
+        watch: &mut Stopwatch,
+    ) -> Result<Report, EngineError> {
         let Declared { graph, providers, policies, .. } = declared;
         let journal = &session.journal;
         let problems = execute::settle(state, providers, journal, &self.events).await?;
@@ -377,14 +435,10 @@ impl Engine {
                 state.apply(entry);
             }
         }
-        let planned = self.planned_by(state).await?;
-        let plan = self.relaunching(declared, state).plan(declared, state, planned.is_some()).await?;
-        if let Some(planned) = planned {
-            planned.check_plan(&plan)?;
-        }
-        if !(self.approve)(&plan) {
+        let Some(plan) = self.approved_plan(declared, state, watch).await? else {
             return Ok(Report { interrupted: true, ..refreshed });
-        }
+        };
+        self.change_pin(pinning).await?;
         let options = ExecuteOptions { policies: policies.clone(), ..self.options.clone() };
         let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &options).await?;
         Ok(Report { drift: refreshed.drift, ..report })
@@ -397,14 +451,12 @@ impl Engine {
         let state = tokio::spawn(async move { engine.state().await });
         let declared = self.declare(program);
         let state = state.await.expect("reading a state does not panic")?;
-        let mut state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
+        let mut state = state.unwrap_or_else(|| self.empty_state());
         let declared = declared?;
-        for open in &state.open {
-            self.events.send(Event::Message(
-                Diagnostic::note("an operation of an earlier run was never confirmed; `up` looks into it first")
-                    .about(&open.request.urn),
-            ));
+        if let Some(pin) = self.pinned().await? {
+            self.events.send(Event::Message(pin::notice(&self.stack, &pin)));
         }
+        self.note_open_operations(&state);
         if self.refresh {
             let found = execute::refresh(&state, &declared.providers, self.options.parallel).await;
             let found = found.map_err(EngineError::Refused)?;
@@ -415,20 +467,20 @@ impl Engine {
         Ok((plan, state))
     }
 
-    /// The same engine, which also replaces what somebody wants made anew of all that lives.
-    fn relaunching(&self, declared: &Declared, state: &State) -> Self {
-        let mut engine = self.clone();
-        let whole = self.planned.is_none() && self.selection.is_everything();
-        let Some(relaunch) = self.relaunch.as_ref().filter(|_| whole) else {
-            return engine;
-        };
-        for relaunchable in &declared.relaunchable {
-            let lives = relaunchable.resources.iter().any(|urn| state.current(urn).is_some());
-            if lives && relaunch(relaunchable) {
-                engine.selection.replace.push(relaunchable.name.clone().into());
-            }
+    /// The state of a stack that has none, for previews.
+    fn empty_state(&self) -> State {
+        State::new(&self.program, &self.stack, "preview".into())
+    }
+
+    fn note_open_operations(&self, state: &State) {
+        for open in &state.open {
+            self.events.send(Event::Message(
+                Diagnostic::note(
+                    "an operation of an earlier run was never confirmed; the next run looks into it first",
+                )
+                .about(&open.request.urn),
+            ));
         }
-        engine
     }
 
     /// What is selected, with what the program says about the names of what can be made anew.
@@ -441,16 +493,6 @@ impl Engine {
             )
         });
         Selection { replace: replace.collect(), ..self.selection.clone() }
-    }
-
-    /// The kept plan that the run is bound to, if it fits the state.
-    async fn planned_by(&self, state: &State) -> Result<Option<SavedPlan>, EngineError> {
-        let Some(text) = &self.planned else {
-            return Ok(None);
-        };
-        let planned = SavedPlan::from_text(text, &self.store.seal().await?)?;
-        planned.check_state(state, &self.target.name)?;
-        Ok(Some(planned))
     }
 
     /// Tells what drifted, and returns what has to be recorded.
@@ -534,13 +576,16 @@ impl Engine {
         });
     }
 
-    fn finished(&self, report: &Report, state: &State, begun: Instant) {
+    fn finished(&self, report: &Report, state: &State, watch: Stopwatch) {
         let outputs = state.outputs.iter().map(|(name, value)| (name.clone(), value.masked()));
         self.events.send(Event::RunFinished {
             success: report.is_success(),
+            interrupted: report.interrupted,
             counts: report.counts.clone(),
+            failures: report.failures.clone(),
+            skipped: report.skipped,
             outputs: outputs.collect(),
-            elapsed_ms: begun.elapsed().as_millis() as u64,
+            elapsed_ms: watch.elapsed().as_millis() as u64,
         });
     }
 }

@@ -16,7 +16,7 @@
 //! | `step_started`, `step_status` | that a step is under way, and what it is busy with |
 //! | `step_finished`, `step_failed`, `step_skipped` | how it ended |
 //! | `message` | a message: `severity`, `subject`, `summary`, `detail`, `hint` |
-//! | `run_finished` | whether everything was done, counts, outputs, duration |
+//! | `run_finished` | whether everything was done, counts, failures, outputs, duration |
 
 use crate::{
     diagnostic::Diagnostic,
@@ -141,13 +141,27 @@ pub enum Event {
     RunFinished {
         /// Whether everything was done.
         success: bool,
-        /// How many resources saw each action.
+        /// Whether the plan was rejected, or the run was asked to stop before its end.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        interrupted: bool,
+        /// How many times each action succeeded.
         counts: BTreeMap<Action, usize>,
+        /// Everything that went wrong, including what belongs to no step.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        failures: Vec<Diagnostic>,
+        /// How many steps were not started.
+        #[serde(skip_serializing_if = "is_zero")]
+        skipped: usize,
         /// The program's exports, secrets masked.
         outputs: BTreeMap<String, serde_json::Value>,
-        /// How long it took, in milliseconds.
+        /// How long it took without the time spent waiting for answers, in milliseconds.
         elapsed_ms: u64,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes references
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Declarations of which only applying tells how many there are.
@@ -236,11 +250,23 @@ mod tests {
             Event::StepFinished { urn: urn.clone(), action: Action::Create, id: Some("net-1".into()), elapsed_ms: 5 },
             Event::StepFailed { urn: urn.clone(), action: Action::Create, diagnostic: problem.clone(), elapsed_ms: 5 },
             Event::StepSkipped { urn: urn.clone(), action: Action::Delete },
-            Event::Message(problem),
+            Event::Message(problem.clone()),
             Event::RunFinished {
                 success: true,
-                counts,
+                interrupted: false,
+                counts: counts.clone(),
+                failures: Vec::new(),
+                skipped: 0,
                 outputs: [("url".to_owned(), json!("http://x"))].into(),
+                elapsed_ms: 7,
+            },
+            Event::RunFinished {
+                success: false,
+                interrupted: true,
+                counts,
+                failures: vec![problem],
+                skipped: 3,
+                outputs: BTreeMap::new(),
                 elapsed_ms: 7,
             },
         ];
@@ -258,6 +284,7 @@ mod tests {
         {"event":"step_skipped","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"delete"}
         {"event":"message","severity":"error","subject":"urn:infra:dev::web::aws:ec2:Subnet::net","summary":"it failed","detail":"of this","hint":"do that"}
         {"event":"run_finished","success":true,"counts":{"create":2},"outputs":{"url":"http://x"},"elapsed_ms":7}
+        {"event":"run_finished","success":false,"interrupted":true,"counts":{"create":2},"failures":[{"severity":"error","subject":"urn:infra:dev::web::aws:ec2:Subnet::net","summary":"it failed","detail":"of this","hint":"do that"}],"skipped":3,"outputs":{},"elapsed_ms":7}
         "#);
     }
 }

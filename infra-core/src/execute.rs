@@ -88,7 +88,8 @@ impl Interrupt {
 pub struct Report {
     /// What went wrong, each failure on its own.
     pub failures: Vec<Diagnostic>,
-    /// How many resources saw each action.
+    /// How many times each action succeeded. A replacement counts as one, and the deletion of the resource that it
+    /// replaced as another.
     pub counts: BTreeMap<Action, usize>,
     /// Steps that were not begun.
     pub skipped: usize,

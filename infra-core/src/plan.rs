@@ -135,6 +135,11 @@ impl Plan {
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
+
+    /// Whether anything would be replaced or deleted, so that something may be lost for good.
+    pub fn is_destructive(&self) -> bool {
+        self.steps.iter().any(Step::is_destructive)
+    }
 }
 
 impl Step {
@@ -159,6 +164,16 @@ impl Step {
     /// Whether the step changes anything that a provider keeps.
     pub fn is_change(&self) -> bool {
         self.perhaps.is_some() || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
+    }
+
+    /// Whether the step replaces or deletes an existing resource. A member of a set of unknown size may turn out to be
+    /// deleted.
+    pub fn is_destructive(&self) -> bool {
+        match self.action {
+            Action::Replace | Action::Delete => true,
+            Action::Same | Action::Update => self.perhaps.is_some() && !self.lookup,
+            _ => false,
+        }
     }
 
     /// Whether there is nothing to tell about it.

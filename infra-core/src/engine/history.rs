@@ -1,6 +1,6 @@
 //! What was done to a stack, and going back to it.
 
-use super::{Declared, Engine, EngineError, Finished, Keep, Program};
+use super::{Declared, Engine, EngineError, Finished, Program, Run, pin, pin::Pinning};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -33,7 +33,7 @@ pub struct HistoryEntry {
     pub by: String,
     /// When it began, RFC 3339.
     pub at: String,
-    /// How long it took, in milliseconds.
+    /// How long it took without the time spent waiting for answers, in milliseconds.
     pub duration_ms: u64,
     /// Whether everything was done.
     pub success: bool,
@@ -59,18 +59,25 @@ impl Engine {
     pub async fn preview_rollback(&self, serial: u64, program: Program<'_>) -> Result<Plan, EngineError> {
         self.started("preview");
         let declared = self.declared_at(serial, program).await?;
-        let state = self.store.peek(&self.program, &self.stack).await?;
-        let state = state.unwrap_or_else(|| State::new(&self.program, &self.stack, "preview".into()));
-        self.going_back().plan(&declared, &state, false).await
+        let state = self.state().await?.unwrap_or_else(|| self.empty_state());
+        let plan = self.going_back().plan(&declared, &state, false).await?;
+        if self.pinning_of_rollback(serial).await? == Pinning::Ignore {
+            self.events.send(Event::Message(pin::not_pinned(serial)));
+        }
+        Ok(plan)
     }
 
-    /// Makes everything be as it was declared when the state had this serial. The program is run only for the providers
-    /// it declares. The plan names what cannot be undone; where a value was computed by a closure from something that
-    /// has changed since, it is refused.
+    /// Applies the declaration that was recorded with this serial. The program is run only for the providers it
+    /// declares. The plan names what cannot be undone; where a value was computed by a closure from something that has
+    /// changed since, it is refused.
+    ///
+    /// The next `up` applies the program again and so undoes the rollback, unless the stack is [pinned](Engine::pin).
     pub async fn rollback(&self, serial: u64, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("rollback");
         let declared = self.declared_at(serial, program).await?;
-        self.going_back().run("rollback", &declared, Keep::Declaration).await
+        let pinning = self.pinning_of_rollback(serial).await?;
+        let note = (pinning == Pinning::Ignore).then(|| pin::not_pinned(serial));
+        self.going_back().run(Run { command: "rollback", keeps_declaration: true, pinning, note }, &declared).await
     }
 
     async fn declared_at(&self, serial: u64, program: Program<'_>) -> Result<Declared, EngineError> {
@@ -129,8 +136,7 @@ impl Engine {
         declaration: Result<Option<Vec<u8>>, EngineError>,
         serial: u64,
     ) -> Result<(), EngineError> {
-        let Finished { command, outcome, begun, .. } = *finished;
-        let elapsed = begun.elapsed();
+        let Finished { command, outcome, watch, .. } = *finished;
         let mut history = self.history().await?;
         let declaration = declaration?;
         if let Some(text) = &declaration {
@@ -140,13 +146,13 @@ impl Engine {
             Ok(report) => report.failures.iter().map(|failure| failure.summary.clone()).collect(),
             Err(error) => error.diagnostics().into_iter().map(|failure| failure.summary).collect(),
         };
-        let began = chrono::Utc::now() - chrono::Duration::from_std(elapsed).unwrap_or_default();
+        let began = chrono::Utc::now() - chrono::Duration::from_std(watch.since_start()).unwrap_or_default();
         history.push(HistoryEntry {
             serial,
             command: command.to_owned(),
             by: whoever_runs_this(),
-            at: began.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-            duration_ms: elapsed.as_millis() as u64,
+            at: rfc3339(began),
+            duration_ms: watch.elapsed().as_millis() as u64,
             success: outcome.is_ok_and(Report::is_success),
             counts: outcome.map(|report| report.counts.clone()).unwrap_or_default(),
             failures,
@@ -201,7 +207,7 @@ fn document(serial: u64) -> String {
     format!("declared-{serial}.json")
 }
 
-fn broken(document: &str, error: &serde_json::Error) -> EngineError {
+pub(super) fn broken(document: &str, error: &serde_json::Error) -> EngineError {
     let (path, line, reason) = (document.into(), error.line(), error.to_string());
     EngineError::Store(StoreError::Broken { path, line, reason, previous: None })
 }
@@ -220,7 +226,16 @@ fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
     told.collect()
 }
 
-fn whoever_runs_this() -> String {
+pub(super) fn now() -> String {
+    rfc3339(chrono::Utc::now())
+}
+
+fn rfc3339(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// User and host, as far as the environment names them.
+pub(super) fn whoever_runs_this() -> String {
     let user = whoami::username().unwrap_or_else(|_| "somebody".into());
     match whoami::hostname() {
         Ok(host) => format!("{user}@{host}"),

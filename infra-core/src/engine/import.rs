@@ -1,6 +1,6 @@
 //! Taking over what exists already.
 
-use super::{Engine, EngineError, Finished, Program};
+use super::{Engine, EngineError, Finished, Program, Stopwatch};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -11,7 +11,6 @@ use crate::{
     value::Value,
 };
 use serde::{Deserialize, Serialize};
-use std::time::Instant;
 
 /// A thing to take over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +46,7 @@ impl Engine {
     /// until the program declares them and says otherwise, for a run of a program without them would delete them.
     pub async fn import(&self, program: Program<'_>, requests: &[ImportRequest]) -> Result<Vec<Adopted>, EngineError> {
         self.started("import");
-        let begun = Instant::now();
+        let watch = Stopwatch::start();
         let providers = self.run_program(program).providers;
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
@@ -94,7 +93,7 @@ impl Engine {
         }
         let counts = [(Action::Import, adopted.len())].into();
         let report = Report { counts, failures: problems.clone(), ..Report::default() };
-        let finished = Finished { command: "import", kept: None, outcome: Ok(&report), begun };
+        let finished = Finished { command: "import", kept: None, outcome: Ok(&report), watch };
         self.conclude(session, &mut state, finished).await?;
         if problems.is_empty() { Ok(adopted) } else { Err(EngineError::Refused(problems)) }
     }

@@ -1,13 +1,12 @@
 //! Changing what is recorded, without touching what lives.
 
-use super::{Engine, EngineError, Finished};
+use super::{Engine, EngineError, Finished, Stopwatch};
 use crate::{
     diagnostic::Diagnostic,
     execute::Report,
     state::{Entry, Marks, State},
     urn::{Pattern, Urn},
 };
-use std::time::Instant;
 
 impl Engine {
     /// Forgets resources: they live on, and the stack knows nothing of them. What others depend on is not forgotten
@@ -81,7 +80,7 @@ impl Engine {
         command: &str,
         decide: impl FnOnce(&State) -> Result<(Vec<Entry>, T), Vec<Diagnostic>>,
     ) -> Result<T, EngineError> {
-        let begun = Instant::now();
+        let watch = Stopwatch::start();
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
         let decided = decide(&state).map_err(EngineError::WrongUse);
@@ -97,7 +96,7 @@ impl Engine {
             state.apply(entry);
         }
         let report = Report::default();
-        let finished = Finished { command, kept: None, outcome: Ok(&report), begun };
+        let finished = Finished { command, kept: None, outcome: Ok(&report), watch };
         self.conclude(session, &mut state, finished).await?;
         Ok(answer)
     }

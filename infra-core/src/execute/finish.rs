@@ -57,13 +57,7 @@ impl<'a> Executor<'a> {
                 }
                 let inputs = self.state.open_inputs(&operation).cloned().unwrap_or_default();
                 self.record(Entry::Done { operation, live: None })?;
-                // The deletion of a replaced generation is part of the replacement.
-                if self.is_declared(&urn) {
-                    let (urn, elapsed_ms) = (urn.clone(), elapsed.as_millis() as u64);
-                    self.events.send(Event::StepFinished { urn, action, id: None, elapsed_ms });
-                } else {
-                    self.succeeded(urn.clone(), action, None, elapsed);
-                }
+                self.succeeded(urn.clone(), action, None, elapsed);
                 return Ok(self.follow(HookContext { urn, action, inputs, id: None, outputs: None }));
             }
             operation::Outcome::Followed(Ok(())) => {}

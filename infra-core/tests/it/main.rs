@@ -1,6 +1,7 @@
 //! The engine as a whole, on a cloud in memory.
 #![allow(clippy::unwrap_used)]
 
+mod approval;
 mod common;
 mod faulty;
 mod handing_over;

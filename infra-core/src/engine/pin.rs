@@ -1,0 +1,117 @@
+//! Pins: a stack that was rolled back can be held at that serial, so that the next `up` does not undo the rollback.
+
+use super::{Engine, EngineError, history};
+use crate::diagnostic::Diagnostic;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+const DOCUMENT: &str = "pin.json";
+
+/// The serial that a stack is held at. While there is a pin, `up` is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The serial that the stack was rolled back to.
+    pub serial: u64,
+    /// The user and host that set the pin.
+    pub by: String,
+    /// When the pin was set, RFC 3339.
+    pub at: String,
+}
+
+/// What a run does with the pin of its stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pinning {
+    /// Leaves it alone.
+    Ignore,
+    /// Is refused while there is one.
+    Obey,
+    /// Holds the stack at this serial once the plan is approved.
+    Set(u64),
+    /// Removes it once the plan is approved.
+    Remove,
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pinned to serial {} by {} on {}", self.serial, self.by, self.at)
+    }
+}
+
+impl Engine {
+    /// Makes a [`rollback`](Engine::rollback) pin the stack: `up` is refused until the pin is removed. A stack that is
+    /// pinned already stays pinned, to the serial it is rolled back to.
+    pub fn pin(mut self, pin: bool) -> Self {
+        self.pin = pin;
+        self
+    }
+
+    /// Lets `up` remove the stack's pin, once its plan is approved, instead of being refused.
+    pub fn unpin(mut self, unpin: bool) -> Self {
+        self.unpin = unpin;
+        self
+    }
+
+    /// The pin of the stack, if it has one.
+    pub async fn pinned(&self) -> Result<Option<Pin>, EngineError> {
+        let text = self.store.document(&self.program, &self.stack, DOCUMENT).await?;
+        text.map(|text| serde_json::from_slice(&text).map_err(|error| history::broken(DOCUMENT, &error))).transpose()
+    }
+
+    /// Removes the pin of the stack and returns it.
+    pub async fn remove_pin(&self) -> Result<Option<Pin>, EngineError> {
+        let pin = self.pinned().await?;
+        if pin.is_some() {
+            self.store.remove_document(&self.program, &self.stack, DOCUMENT).await?;
+        }
+        Ok(pin)
+    }
+
+    /// Refuses a run of a pinned stack.
+    pub(super) async fn check_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
+        if pinning != Pinning::Obey {
+            return Ok(());
+        }
+        match self.pinned().await? {
+            Some(pin) => Err(EngineError::WrongUse(vec![refusal(&self.stack, &pin)])),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn change_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
+        match pinning {
+            Pinning::Ignore | Pinning::Obey => {}
+            Pinning::Remove => drop(self.remove_pin().await?),
+            Pinning::Set(serial) => {
+                let pin = Pin { serial, by: history::whoever_runs_this(), at: history::now() };
+                let text = serde_json::to_vec_pretty(&pin).map_err(|error| history::broken(DOCUMENT, &error))?;
+                self.store.put_document(&self.program, &self.stack, DOCUMENT, &text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What becomes of the pin when the stack is rolled back to `serial`.
+    pub(super) async fn pinning_of_rollback(&self, serial: u64) -> Result<Pinning, EngineError> {
+        let pins = self.pin || self.pinned().await?.is_some();
+        Ok(if pins { Pinning::Set(serial) } else { Pinning::Ignore })
+    }
+}
+
+/// The note of a preview of `up` on a pinned stack.
+pub(super) fn notice(stack: &str, pin: &Pin) -> Diagnostic {
+    Diagnostic::note(format!("the stack `{stack}` is pinned, so `up` is refused")).because(pin.to_string()).hint(HINT)
+}
+
+fn refusal(stack: &str, pin: &Pin) -> Diagnostic {
+    Diagnostic::error(format!("the stack `{stack}` is pinned, and `up` would undo the rollback"))
+        .because(pin.to_string())
+        .hint(HINT)
+}
+
+const HINT: &str = "`up --unpin` applies the program again; `rollback --unpin` only removes the pin";
+
+/// The note that ends a rollback which was not pinned.
+pub(super) fn not_pinned(serial: u64) -> Diagnostic {
+    Diagnostic::note("the next `up` applies the program as it is now, and so undoes this rollback")
+        .hint(format!("`rollback {serial} --pin` makes `up` refuse that; or change the program"))
+}

@@ -1,0 +1,244 @@
+//! The approval of plans: what is asked and when, and what a run that was rejected or failed to plan leaves alone.
+
+use crate::common::{Lifecycle, placed, sized};
+use infra_core::{
+    Config, Engine, Result, Stack,
+    diff::Action,
+    engine::EngineError,
+    event::{Event, Events},
+    store::{ConfigChange, StackConfig},
+};
+use insta::assert_snapshot;
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
+
+fn program(stack: &Stack, config: &Config) -> Result {
+    let thing = stack.add("thing", sized(config.get_or("size", 1_u32)?));
+    stack.add("place", placed(&config.get_or("place", "a")?));
+    stack.relaunchable("engine", &thing.id, "another thing");
+    if config.get_or("invalid", false)? {
+        stack.add("thing", sized(2));
+    }
+    Ok(())
+}
+
+/// An engine that notes plans and questions in the order in which they come.
+fn asked(life: &Lifecycle, relaunch: bool, approve: bool) -> (Engine, Arc<Mutex<Vec<String>>>) {
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (shown, offered, confirmed) = (log.clone(), log.clone(), log.clone());
+    let events = Events::to(move |event| match event {
+        Event::StepPlanned { urn, action, .. } => {
+            shown.lock().unwrap().push(format!("planned: {action} {}", urn.name()))
+        }
+        Event::StepFinished { urn, action, .. } => shown.lock().unwrap().push(format!("{action} {}", urn.name())),
+        _ => {}
+    });
+    let engine = life.engine().events(events);
+    let engine = engine.relaunch(move |thing| {
+        offered.lock().unwrap().push(format!("relaunch {}?", thing.name));
+        relaunch
+    });
+    let engine = engine.approve(move |plan| {
+        confirmed.lock().unwrap().push(format!("destructive: {}?", plan.is_destructive()));
+        approve
+    });
+    (engine, log)
+}
+
+fn text(log: &Mutex<Vec<String>>) -> String {
+    log.lock().unwrap().join("\n")
+}
+
+#[tokio::test]
+async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
+    let life = Lifecycle::new();
+    life.done(&program).await;
+    let wrapped = life.wrap(&program);
+    let (engine, log) = asked(&life, false, true);
+    let report = engine.config([("place", "b")]).up(&wrapped).await.unwrap();
+    assert_eq!(report.counts, [(Action::Same, 1), (Action::Replace, 1), (Action::Delete, 1)].into());
+    assert_snapshot!(text(&log), @"
+    planned: replace place
+    relaunch engine?
+    destructive: true?
+    replace place
+    delete place
+    ");
+    // Also when there is nothing to change.
+    let (engine, log) = asked(&life, true, false);
+    let report = engine.config([("place", "b")]).up(&wrapped).await.unwrap();
+    assert!(report.interrupted && report.counts.is_empty());
+    assert_snapshot!(text(&log), @"
+    relaunch engine?
+    planned: replace thing
+    destructive: true?
+    ");
+}
+
+#[tokio::test]
+async fn what_the_plan_replaces_already_is_not_offered() {
+    let life = Lifecycle::new();
+    let replaced = |stack: &Stack, config: &Config| -> Result {
+        let place = stack.add("place", placed(&config.get_or("place", "a")?));
+        stack.relaunchable("place", &place.id, "another place");
+        Ok(())
+    };
+    life.done(&replaced).await;
+    let (engine, log) = asked(&life, true, true);
+    engine.config([("place", "b")]).up(&life.wrap(&replaced)).await.unwrap();
+    assert_snapshot!(text(&log), @"
+    planned: replace place
+    destructive: true?
+    replace place
+    delete place
+    ");
+}
+
+#[tokio::test]
+async fn creations_and_updates_in_place_are_not_destructive() {
+    let life = Lifecycle::new();
+    let wrapped = life.wrap(&program);
+    assert!(!life.engine().preview(&wrapped).await.unwrap().is_destructive());
+    life.done(&program).await;
+    let engine = life.engine();
+    assert!(!engine.clone().config([("size", "2")]).preview(&wrapped).await.unwrap().is_destructive());
+    assert!(engine.clone().config([("place", "b")]).preview(&wrapped).await.unwrap().is_destructive());
+    assert!(engine.preview_destroy(&wrapped).await.unwrap().is_destructive());
+}
+
+#[tokio::test]
+async fn time_at_a_question_is_not_part_of_the_run() {
+    const ANSWER: Duration = Duration::from_millis(1500);
+    let life = Lifecycle::new();
+    let elapsed = Arc::new(Mutex::new(0));
+    let told = elapsed.clone();
+    let events = Events::to(move |event| {
+        if let Event::RunFinished { elapsed_ms, .. } = event {
+            *told.lock().unwrap() = elapsed_ms;
+        }
+    });
+    let engine = life.engine().events(events).approve(|_| {
+        thread::sleep(ANSWER);
+        true
+    });
+    let begun = std::time::Instant::now();
+    engine.up(&life.wrap(&program)).await.unwrap();
+    let whole = begun.elapsed().as_millis() as u64;
+    let recorded = engine.history().await.unwrap()[0].duration_ms;
+    for counted in [*elapsed.lock().unwrap(), recorded] {
+        assert!(counted + ANSWER.as_millis() as u64 <= whole, "{counted} ms of {whole} ms");
+    }
+}
+
+#[tokio::test]
+async fn what_a_run_stores_waits_for_the_approval() {
+    let life = Lifecycle::new();
+    let wrapped = life.wrap(&program);
+    let run = |engine: Engine, key: &'static str| {
+        let store = life.store.clone();
+        engine.config([(key, "true")]).on_approval(move || {
+            let store = store.clone();
+            async move {
+                let change = ConfigChange::Set(key.to_owned(), "true".into());
+                StackConfig::change(&store, "program", "dev", &[change]).await.map(drop)
+            }
+        })
+    };
+    run(life.engine(), "invalid").up(&wrapped).await.unwrap_err();
+    let rejected = run(life.engine().approve(|_| false), "rejected").up(&wrapped).await.unwrap();
+    assert!(rejected.interrupted);
+    let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
+    assert!(stored.values().is_empty(), "{stored:?}");
+    assert!(life.cloud.things().is_empty());
+    assert!(run(life.engine(), "kept").up(&wrapped).await.unwrap().is_success());
+    let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
+    assert_eq!(stored.values().keys().collect::<Vec<_>>(), ["kept"]);
+}
+
+#[tokio::test]
+async fn a_preview_of_destroy_names_what_goes_and_changes_nothing() {
+    let life = Lifecycle::new();
+    let wrapped = life.wrap(&program);
+    assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"nothing");
+    life.done(&program).await;
+    let before = life.engine().state().await.unwrap();
+    assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"
+    - delete Thing thing
+    - delete Thing place
+    2 delete
+    ");
+    assert_eq!(life.engine().state().await.unwrap(), before);
+    assert_eq!(life.engine().history().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
+    let life = Lifecycle::new();
+    let wrapped = life.wrap(&program);
+    life.done(&program).await;
+    life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
+    let size = async || {
+        life.engine().state().await.unwrap().unwrap().current(&thing()).unwrap().inputs.to_json()["size"].clone()
+    };
+
+    assert!(life.engine().rollback(1, &wrapped).await.unwrap().is_success());
+    assert_eq!(life.engine().pinned().await.unwrap(), None);
+    assert!(life.engine().pin(true).rollback(1, &wrapped).await.unwrap().is_success());
+    assert_eq!(life.engine().pinned().await.unwrap().unwrap().serial, 1);
+    let newer = life.engine().config([("size", "2")]);
+    let refused = newer.up(&wrapped).await.unwrap_err();
+    assert!(matches!(refused, EngineError::WrongUse(_)));
+    let pin = life.engine().pinned().await.unwrap().unwrap();
+    let refused = refused.to_string().replace(&pin.to_string(), "pinned to serial 1 by … on …");
+    assert_snapshot!(refused, @"
+    error: the stack `dev` is pinned, and `up` would undo the rollback
+      why: pinned to serial 1 by … on …
+      hint: `up --unpin` applies the program again; `rollback --unpin` only removes the pin
+    ");
+    assert_eq!(size().await, 1);
+    // A rejected plan does not remove the pin, and another rollback moves it.
+    assert!(newer.clone().unpin(true).approve(|_| false).up(&wrapped).await.unwrap().interrupted);
+    assert!(life.engine().pinned().await.unwrap().is_some());
+    assert!(life.engine().rollback(2, &wrapped).await.unwrap().is_success());
+    assert_eq!(life.engine().pinned().await.unwrap().unwrap().serial, 2);
+    assert!(newer.clone().unpin(true).up(&wrapped).await.unwrap().is_success());
+    assert_eq!((life.engine().pinned().await.unwrap(), size().await), (None, 2.into()));
+    life.engine().pin(true).rollback(1, &wrapped).await.unwrap();
+    assert_eq!(life.engine().remove_pin().await.unwrap().unwrap().serial, 1);
+    assert!(newer.up(&wrapped).await.unwrap().is_success());
+}
+
+#[tokio::test]
+async fn a_rollback_says_that_the_next_up_undoes_it() {
+    let life = Lifecycle::new();
+    let wrapped = life.wrap(&program);
+    life.done(&program).await;
+    life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let engine = || {
+        let notes = notes.clone();
+        life.engine().events(Events::to(move |event| {
+            if let Event::Message(message) = event {
+                notes.lock().unwrap().push(message.to_string());
+            }
+        }))
+    };
+    engine().preview_rollback(1, &wrapped).await.unwrap();
+    engine().rollback(1, &wrapped).await.unwrap();
+    let told = std::mem::take(&mut *notes.lock().unwrap());
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(told[0], told[1]);
+    assert_snapshot!(told[0], @"
+    note: the next `up` applies the program as it is now, and so undoes this rollback
+      hint: `rollback 1 --pin` makes `up` refuse that; or change the program
+    ");
+    engine().pin(true).rollback(1, &wrapped).await.unwrap();
+    assert!(notes.lock().unwrap().is_empty());
+}
+
+fn thing() -> infra_core::Urn {
+    infra_core::Urn::new("dev", "program", "fake:Thing", "thing").unwrap()
+}
