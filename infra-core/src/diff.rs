@@ -6,7 +6,7 @@ pub use path::PropertyPath;
 
 use crate::{resource::Schema, value::Value};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What a plan does with a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -141,13 +141,15 @@ mod as_json {
     }
 }
 
+/// A precision is the greatest length of a value: `{:.30}`; 100 characters by default.
 impl fmt::Display for PropertyDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, old, new, .. } = self;
+        let longest = f.precision().unwrap_or(LONGEST);
         match (old, new) {
-            (Value::Null, _) => write!(f, "+ {path}: {}", Shown(new))?,
-            (_, Value::Null) => write!(f, "- {path}: {}", Shown(old))?,
-            _ => write!(f, "~ {path}: {} => {}", Shown(old), Shown(new))?,
+            (Value::Null, _) => write!(f, "+ {path}: {:.longest$}", Shown(new))?,
+            (_, Value::Null) => write!(f, "- {path}: {:.longest$}", Shown(old))?,
+            _ => write!(f, "~ {path}: {:.longest$} => {:.longest$}", Shown(old), Shown(new))?,
         }
         if self.replaces {
             f.write_str("  (forces replacement)")?;
@@ -156,22 +158,30 @@ impl fmt::Display for PropertyDiff {
     }
 }
 
-/// A masked value as people read it: long texts shortened, markers without quotes.
+/// A masked value as people read it: markers without quotes, long texts without their middle, which tells less about
+/// ids and ARNs than their ends.
 pub(crate) struct Shown<'a>(pub(crate) &'a Value);
+
+/// The greatest length of a value, in characters.
+const LONGEST: usize = 100;
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 100;
+        let longest = f.precision().unwrap_or(LONGEST);
         let text = match self.0.as_str() {
             Some(marker @ ("[secret]" | "(known after apply)")) => return f.write_str(marker),
             _ => self.0.to_string(),
         };
         let text = text.replace("\"(known after apply)\"", "(known after apply)").replace("\"[secret]\"", "[secret]");
-        if text.chars().count() <= LONGEST {
+        let length = text.chars().count();
+        if length <= longest {
             return f.write_str(&text);
         }
-        let short: String = text.chars().take(LONGEST - 1).collect();
-        write!(f, "{short}…")
+        let end = longest.saturating_sub(1) / 2;
+        let start = longest.saturating_sub(1) - end;
+        text.chars().take(start).try_for_each(|character| f.write_char(character))?;
+        f.write_char('…')?;
+        text.chars().skip(length - end).try_for_each(|character| f.write_char(character))
     }
 }
 
@@ -197,5 +207,13 @@ mod tests {
         + rules[1]: {"port":82}
         ~ vpc: "a" => "b"  (forces replacement)
         "#);
+    }
+
+    #[test]
+    fn long_values_keep_their_ends() {
+        let (old, new) = (Value::from("arn:aws:iam::123456789012:role/one"), Value::Unknown);
+        let property = PropertyDiff { path: "role".into(), old, new: new.marked(), replaces: false };
+        insta::assert_snapshot!(format!("{property:.15}"), @r#"~ role: "arn:aw…le/one" => (known after apply)"#);
+        insta::assert_snapshot!(property, @r#"~ role: "arn:aws:iam::123456789012:role/one" => (known after apply)"#);
     }
 }
