@@ -89,7 +89,7 @@ pub(crate) enum Command {
         #[arg(long, short = 'n', default_value_t = 20)]
         lines: usize,
     },
-    /// Makes everything be as it was declared at an earlier entry of the history.
+    /// Apply the declaration of an earlier entry of the history. The next `up` undoes it, unless it is pinned.
     Rollback(Rollback),
     /// Draws the program: what it declares, and what uses what.
     Graph(Graph),
@@ -190,12 +190,15 @@ pub(crate) struct Up {
     /// Do what this plan says, and nothing else. Give the same selection as for its preview.
     #[arg(long, value_name = "FILE")]
     pub(crate) plan: Option<PathBuf>,
-    /// Ask nothing: neither, on AWS, whether to make the changes, nor what to relaunch.
+    /// Ask nothing: neither whether to make the changes, nor what to relaunch.
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// After a failure, go on with what does not depend on it.
     #[arg(long)]
     pub(crate) continue_on_error: bool,
+    /// Remove the pin that `rollback --pin` has set, and apply the program.
+    #[arg(long)]
+    pub(crate) unpin: bool,
 }
 
 #[derive(Debug, Args)]
@@ -226,11 +229,18 @@ pub(crate) struct Import {
 #[derive(Debug, Args)]
 pub(crate) struct Rollback {
     /// The serial that the history shows.
-    pub(crate) serial: u64,
+    #[arg(required_unless_present = "unpin")]
+    pub(crate) serial: Option<u64>,
     /// Only show what would be done, and what cannot be undone.
     #[arg(long)]
     pub(crate) preview: bool,
-    /// Do not ask (on AWS).
+    /// Hold the stack there: `up` is refused until the pin is removed.
+    #[arg(long)]
+    pub(crate) pin: bool,
+    /// Only remove the pin of the stack.
+    #[arg(long, conflicts_with_all = ["serial", "preview", "pin"])]
+    pub(crate) unpin: bool,
+    /// Ask nothing.
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -256,7 +266,10 @@ pub(crate) enum GraphFormat {
 pub(crate) struct Destroy {
     #[command(flatten)]
     pub(crate) selecting: Selecting,
-    /// Do not ask (on AWS).
+    /// Only show what would be deleted, and what would be lost with it.
+    #[arg(long)]
+    pub(crate) preview: bool,
+    /// Ask nothing.
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// After a failure, go on with what does not depend on it.

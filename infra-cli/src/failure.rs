@@ -72,7 +72,7 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
             let event = infra_core::event::Event::Message(diagnostic.clone());
             say!("{}", serde_json::to_string(&event).unwrap_or_default());
         } else {
-            eprintln!("{}", style::diagnostic(diagnostic));
+            eprintln!("{}", style::diagnostic(diagnostic, style::error_width()));
         }
     }
     match failure.kind {

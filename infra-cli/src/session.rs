@@ -8,22 +8,28 @@ use crate::{
     local_cloud, passphrase,
     render::Renderer,
 };
+use futures::{FutureExt, future::BoxFuture};
 use infra_core::{
     Engine, Target,
     config::ConfigValue,
     diagnostic::Diagnostic,
-    engine::EngineError,
     event::{Event, Events},
     graph::ResourceGraph,
-    store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, Unlock},
+    store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, Unlock},
     target::{Credentials, Readiness},
     urn,
 };
-use infra_local::{Usage, daemon::Running};
+use infra_local::{
+    Usage,
+    daemon::{self, Running},
+};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Program, stack, target and directory, as the command line and the environment name them.
@@ -40,8 +46,12 @@ pub(crate) struct Session<'a> {
     login: Option<&'a CheckLogin>,
     /// Held while the command uses the local cloud.
     usage: Mutex<Option<Usage>>,
+    /// Whether this command found no local cloud and started one.
+    started_cloud: AtomicBool,
     /// The cloud that the command uses, once it is known.
     actual: Mutex<Option<Deployed>>,
+    /// Whether the state describes another local cloud, so that it is refreshed first.
+    elsewhere: AtomicBool,
 }
 
 impl<'a> Session<'a> {
@@ -71,7 +81,9 @@ impl<'a> Session<'a> {
             store,
             login: cli.login.as_deref(),
             usage: Mutex::default(),
+            started_cloud: AtomicBool::new(false),
             actual: Mutex::default(),
+            elsewhere: AtomicBool::new(false),
         })
     }
 
@@ -97,12 +109,9 @@ impl<'a> Session<'a> {
 
     /// What the program declares. No cloud is needed: declaring asks nobody.
     pub(crate) async fn declared(&self) -> Result<ResourceGraph, Failure> {
-        Ok(self.declared_with(self.config(&[]).await?)?)
-    }
-
-    fn declared_with(&self, config: BTreeMap<String, ConfigValue>) -> Result<ResourceGraph, EngineError> {
         let nobody = "http://127.0.0.1:0".to_owned();
-        self.offline().target(self.target(Some(nobody))).config(config).declared(&self.program.run)
+        let config = self.config(&[]).await?;
+        Ok(self.offline().target(self.target(Some(nobody))).config(config).declared(&self.program.run)?)
     }
 
     /// The engine for planning and doing; starts the local cloud when it is the target.
@@ -120,6 +129,7 @@ impl<'a> Session<'a> {
         };
         let actual = self.actual(false).await?;
         let elsewhere = self.deployed_elsewhere(&actual).await?;
+        self.elsewhere.store(elsewhere.is_some(), Ordering::Relaxed);
         if let Some(recorded) = &elsewhere {
             renderer.show(&Event::Message(actual.notice(&self.stack, recorded)));
         }
@@ -154,6 +164,16 @@ impl<'a> Session<'a> {
         Target::local(endpoint, key.unwrap_or_else(|| Credentials::new("none", "none")))
     }
 
+    /// Ends the use of the local cloud, and stops it if this command started it, nothing is in it and no other command
+    /// uses it: a failed plan or a preview must not leave one behind.
+    pub(crate) async fn leave_cloud(&self) {
+        if self.started_cloud.load(Ordering::Relaxed) {
+            self.stop_empty_cloud().await;
+        } else {
+            drop(locked(&self.usage).take());
+        }
+    }
+
     /// Ends the use of the local cloud, and stops the cloud when it holds nothing and no other command uses it.
     pub(crate) async fn stop_empty_cloud(&self) {
         let usage = locked(&self.usage).take();
@@ -162,9 +182,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Starts the local cloud unless it runs, and uses it until [`Session::stop_empty_cloud`] or the end of the command.
+    /// Starts the local cloud unless it runs, and uses it until [`Session::leave_cloud`] or the end of the command.
     async fn enter(&self) -> Result<Running, Failure> {
+        let started = daemon::recorded(&self.cloud_directory()).is_none();
         let (running, usage) = local_cloud::enter(&self.cloud_directory()).await?;
+        self.started_cloud.store(started, Ordering::Relaxed);
         *locked(&self.usage) = Some(usage);
         *locked(&self.actual) = Some(Deployed::local(&running));
         Ok(running)
@@ -223,32 +245,47 @@ impl<'a> Session<'a> {
         self.deployed_elsewhere(&Deployed::named(self.target_name())).await.map(drop)
     }
 
-    /// Records the cloud before anything is created in it, once [`Session::engine`] has found it. A state that describes
-    /// another local cloud keeps its record until [`Session::record_refreshed`].
-    pub(crate) async fn record_target(&self) -> Result<(), Failure> {
+    /// Returns what [`Engine::on_approval`] records before anything is created: the cloud, and these configuration values.
+    /// A state that describes another local cloud keeps its record until [`Session::record_refreshed`].
+    pub(crate) async fn record(
+        &self,
+        values: &[(String, String)],
+    ) -> Result<impl Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync + use<>, Failure> {
         let actual = self.actual(true).await?;
-        if self.deployed_elsewhere(&actual).await?.is_none() {
-            self.record(&actual).await?;
-        }
-        Ok(())
+        let document = (!self.elsewhere.load(Ordering::Relaxed)).then(|| actual.write());
+        let document = document.transpose().map_err(std::io::Error::from)?;
+        let (store, program, stack) = (self.store.clone(), self.program.name.clone(), self.stack.clone());
+        let changes = changes(values);
+        Ok(move || {
+            let (store, program, stack) = (store.clone(), program.clone(), stack.clone());
+            let (document, changes) = (document.clone(), changes.clone());
+            async move {
+                if let Some(document) = document {
+                    put_changed(&*store, &program, &stack, &document).await?;
+                }
+                if !changes.is_empty() {
+                    StackConfig::change(&*store, &program, &stack, &changes).await?;
+                }
+                Ok(())
+            }
+            .boxed()
+        })
     }
 
-    /// Records the local cloud once a run has read everything in it into the state.
+    /// Records the local cloud, once a run has refreshed a state that described another one.
     pub(crate) async fn record_refreshed(&self) -> Result<(), Failure> {
         let actual = locked(&self.actual).clone();
-        match actual {
-            Some(actual) => self.record(&actual).await,
-            None => Ok(()),
-        }
+        let Some(actual) = actual.filter(|_| self.elsewhere.load(Ordering::Relaxed)) else {
+            return Ok(());
+        };
+        let document = actual.write().map_err(std::io::Error::from)?;
+        Ok(put_changed(&*self.store, &self.program.name, &self.stack, &document).await?)
     }
 
-    async fn record(&self, deployed: &Deployed) -> Result<(), Failure> {
-        let document = deployed.write().map_err(std::io::Error::from)?;
-        let program = &self.program.name;
-        if self.store.document(program, &self.stack, deployed::DOCUMENT).await?.as_deref() == Some(&document[..]) {
-            return Ok(());
-        }
-        Ok(self.store.put_document(program, &self.stack, deployed::DOCUMENT, &document).await?)
+    /// Says that the stack has no state.
+    pub(crate) fn say_nothing_there(&self, renderer: &Arc<dyn Renderer>) {
+        let summary = format!("the stack `{}` of `{}` has nothing", self.stack, self.program.name);
+        renderer.show(&Event::Message(Diagnostic::note(summary)));
     }
 
     fn target_name(&self) -> &'static str {
@@ -273,18 +310,14 @@ impl<'a> Session<'a> {
         StackConfig::change(&*self.store, &self.program.name, &self.stack, changes).await?;
         Ok(())
     }
+}
 
-    /// Sets these values for good, unless the program refuses them.
-    pub(crate) async fn remember(&self, values: &[(String, String)]) -> Result<(), Failure> {
-        if values.is_empty() {
-            return Ok(());
-        }
-        let changes = changes(values);
-        match self.declared_with(self.config(&changes).await?) {
-            Err(error @ EngineError::WrongUse(_)) => Err(error.into()),
-            _ => self.change_config(&changes).await,
-        }
+/// Writes the document that names the cloud, unless it says the same already.
+async fn put_changed(store: &dyn KeyedStore, program: &str, stack: &str, document: &[u8]) -> Result<(), StoreError> {
+    if store.document(program, stack, deployed::DOCUMENT).await?.as_deref() == Some(document) {
+        return Ok(());
     }
+    store.put_document(program, stack, deployed::DOCUMENT, document).await
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

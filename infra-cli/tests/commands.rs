@@ -15,6 +15,9 @@ use std::{
     time::Duration,
 };
 
+#[path = "commands/runs.rs"]
+mod runs;
+
 const AS_STACK: &str = "INFRA_TEST_AS_STACK";
 
 type Test = (&'static str, fn(&Place));
@@ -24,7 +27,8 @@ fn program(stack: &Stack, config: &Config) -> Result {
     let port = config.get_or("port", 80_u16)?;
     let zones: Vec<String> = config.object("zones")?.unwrap_or_default();
     let token = config.secret("token")?.unwrap_or_else(|| "none".into());
-    let password = stack.add("password", Password::of_length(20));
+    let password = stack.add("password", Password::of_length(config.get_or("length", 20_u32)?));
+    stack.relaunchable("password", &password.value, "another password");
     if let Some(gate) = config.get::<PathBuf>("gate")? {
         let waits = move |_: HookContext| {
             let gate = gate.clone();
@@ -50,7 +54,7 @@ fn main() -> ExitCode {
     if std::env::var_os(AS_STACK).is_some() {
         return infra_cli::run([infra_cli::program("p", program)]);
     }
-    let tests: [Test; 8] = [
+    let tests: &[Test] = &[
         ("values_are_set_shown_and_removed", values_are_set_shown_and_removed),
         ("wrong_use_changes_nothing", wrong_use_changes_nothing),
         ("programs_read_what_was_set", programs_read_what_was_set),
@@ -59,8 +63,18 @@ fn main() -> ExitCode {
         ("no_secret_is_shown", no_secret_is_shown),
         ("ctrl_c_once_finishes_what_runs", ctrl_c_once_finishes_what_runs),
         ("ctrl_c_twice_stops_at_once", ctrl_c_twice_stops_at_once),
+        ("destruction_is_confirmed_at_a_terminal", runs::destruction_is_confirmed_at_a_terminal),
+        ("relaunches_are_offered_below_the_plan", runs::relaunches_are_offered_below_the_plan),
+        ("a_plan_that_fails_leaves_no_empty_cloud", runs::a_plan_that_fails_leaves_no_empty_cloud),
+        (
+            "configuration_is_stored_by_runs_that_passed_planning",
+            runs::configuration_is_stored_by_runs_that_passed_planning,
+        ),
+        ("nothing_is_written_for_an_unknown_stack", runs::nothing_is_written_for_an_unknown_stack),
+        ("a_rollback_can_be_pinned", runs::a_rollback_can_be_pinned),
     ];
-    for (name, test) in tests {
+    let filter = std::env::args().nth(1).filter(|filter| !filter.starts_with('-')).unwrap_or_default();
+    for (name, test) in tests.iter().filter(|(name, _)| name.contains(&filter)) {
         test(&Place(tempfile::tempdir().unwrap()));
         println!("test {name} ... ok");
     }
@@ -90,7 +104,11 @@ impl Place {
         for variable in std::env::vars().filter(|(name, _)| name.starts_with("INFRA_")) {
             command.env_remove(variable.0);
         }
-        command.args(["--directory", self.path().to_str().unwrap(), "--target", "aws"]).args(arguments);
+        command.args(["--directory", self.path().to_str().unwrap()]);
+        if !arguments.contains(&"--target") {
+            command.args(["--target", "aws"]);
+        }
+        command.args(arguments);
         command.env(AS_STACK, "1");
         command
     }

@@ -1,7 +1,7 @@
 //! `stack history`
 
 use crate::{failure::Failure, render::style, session::Session};
-use infra_core::{diff::Action, engine::HistoryEntry};
+use infra_core::engine::HistoryEntry;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode, Failure> {
@@ -20,8 +20,8 @@ pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode,
 }
 
 fn row(entry: &HistoryEntry) -> [String; 7] {
-    let told = entry.counts.iter().filter(|(action, _)| !matches!(action, Action::Read | Action::Forget));
-    let counts: Vec<String> = told.map(|(action, count)| format!("{count} {}", style::done(*action))).collect();
+    let counts = style::in_order(&entry.counts).map(|(action, count)| format!("{count} {}", style::done(action)));
+    let counts: Vec<String> = counts.collect();
     let what = if counts.is_empty() { "nothing else".to_owned() } else { counts.join(", ") };
     let outcome = match (entry.success, entry.failures.first()) {
         (true, _) if entry.declared => "can be gone back to".to_owned(),

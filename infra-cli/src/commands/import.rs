@@ -23,7 +23,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
     session.record_target().await?;
     let adopted = engine.import(&session.program.run, &requests).await;
     renderer.finish();
-    session.stop_empty_cloud().await;
+    session.leave_cloud().await;
     let adopted = adopted?;
     if session.json {
         say!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);

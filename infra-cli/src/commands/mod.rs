@@ -11,6 +11,7 @@ mod login_check;
 mod output;
 mod preview;
 mod programs;
+mod question;
 mod refresh;
 mod rollback;
 mod secrets;
@@ -22,20 +23,16 @@ use crate::{
     Cli,
     arguments::{Arguments, Command, Local, TargetName},
     failure::Failure,
-    render::{Detail, Renderer, style},
+    render::{Detail, Renderer},
     session::Session,
 };
 use infra_core::{
     diagnostic::Diagnostic,
     event::Event,
     execute::{Interrupt, Report},
-    plan::Plan,
 };
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    sync::Arc,
-};
+use question::{is_at_terminal, says_yes};
+use std::{process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 
 /// The exit code of `--expect-no-changes` when there are some.
@@ -75,10 +72,11 @@ fn log(default: &str) {
 
 /// Ctrl-C once: nothing new begins. Twice: the process ends at once, which the journal makes safe.
 fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
-    let say = move |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
     tokio::spawn(async move {
+        let say = |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
         while tokio::signal::ctrl_c().await.is_ok() {
             if interrupt.is_interrupted() {
+                renderer.finish();
                 say("stopped; the next run settles what was under way");
                 std::process::exit(130);
             }
@@ -88,53 +86,12 @@ fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
     });
 }
 
-/// Whether changes may be made: on the local target without a question, on AWS after one.
-fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
-    let asks = session.target == TargetName::Aws && !yes;
-    if asks && !is_at_terminal(session) {
-        let nobody = Diagnostic::error("changes on AWS need a yes, and there is no terminal to ask on");
-        return Err(Failure::wrong_use(nobody.hint("look at `preview`, then add `--yes`")));
-    }
-    Ok(())
-}
-
-/// Whether there is somebody who can be asked.
-fn is_at_terminal(session: &Session<'_>) -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !session.json
-}
-
-/// Who is asked is shown everything first.
+/// A plan that is confirmed as a whole is shown as a whole.
 fn detail(session: &Session<'_>, yes: bool) -> Detail {
     if session.target == TargetName::Aws && !yes { Detail::Everything } else { Detail::Changes }
 }
 
-/// Asks on the terminal, on AWS and unless told not to.
-fn ask(session: &Session<'_>, yes: bool) -> impl Fn(&Plan) -> bool + Send + Sync + use<> {
-    let asks = session.target == TargetName::Aws && !yes;
-    move |plan| {
-        if !asks || !plan.has_changes() {
-            return true;
-        }
-        says_yes("\nMake these changes?")
-    }
-}
-
-fn says_yes(question: &str) -> bool {
-    print!("{question} [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stdout().flush().and_then(|()| std::io::stdin().read_line(&mut answer));
-    read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
-/// Failures were shown as they came; here they are again, together, below everything else.
-fn conclude(session: &Session<'_>, report: &Report) -> ExitCode {
-    if report.is_success() {
-        return ExitCode::SUCCESS;
-    }
-    if !session.json {
-        for failure in &report.failures {
-            eprintln!("{}", style::diagnostic(failure));
-        }
-    }
-    ExitCode::from(1)
+/// The exit code of a run. The renderer has shown its failures.
+fn exit_code(report: &Report) -> ExitCode {
+    if report.is_success() { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }

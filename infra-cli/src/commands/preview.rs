@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Preview) -> Result<Ex
         Some(_) => engine.preview_to_keep(&session.program.run).await.map(|(plan, text)| (plan, Some(text))),
     };
     renderer.finish();
-    session.stop_empty_cloud().await;
+    session.leave_cloud().await;
     let (plan, text) = plan?;
     if let (Some(path), Some(text)) = (&arguments.save_plan, text) {
         write_new(path, &text)?;

@@ -1,6 +1,6 @@
 //! `stack refresh`
 
-use super::{CHANGES_PENDING, conclude};
+use super::{CHANGES_PENDING, exit_code};
 use crate::{
     arguments::Refresh,
     failure::Failure,
@@ -14,11 +14,11 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<Ex
     let engine = session.engine(None, &renderer).await?;
     let report = engine.refresh(&session.program.run).await;
     renderer.finish();
-    session.stop_empty_cloud().await;
+    session.leave_cloud().await;
     let report = report?;
     if report.failures.is_empty() {
         session.record_refreshed().await?;
     }
     let pending = arguments.expect_no_changes && !report.drift.is_empty();
-    Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { conclude(session, &report) })
+    Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { exit_code(&report) })
 }

@@ -1,33 +1,53 @@
 //! `stack rollback`
 
-use super::{ask, conclude, ensure_may_ask, watch_ctrl_c};
+use super::{exit_code, question, watch_ctrl_c};
 use crate::{
     arguments::Rollback,
     failure::Failure,
     render::{self, Detail},
     session::Session,
 };
+use infra_core::diagnostic::Diagnostic;
+use serde_json::json;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Rollback) -> Result<ExitCode, Failure> {
+    let Some(serial) = arguments.serial.filter(|_| !arguments.unpin) else {
+        return unpin(session).await;
+    };
     if !arguments.preview {
-        ensure_may_ask(session, arguments.yes)?;
+        question::ensure_may_ask(session, arguments.yes)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
-    let engine = session.engine(None, &renderer).await?;
+    let engine = session.engine(None, &renderer).await?.pin(arguments.pin);
     if arguments.preview {
-        let plan = engine.preview_rollback(arguments.serial, &session.program.run).await;
+        let plan = engine.preview_rollback(serial, &session.program.run).await;
         renderer.finish();
-        session.stop_empty_cloud().await;
+        session.leave_cloud().await;
         renderer.planned_outputs(&plan?.outputs);
         return Ok(ExitCode::SUCCESS);
     }
-    let engine = engine.approve(ask(session, arguments.yes));
-    watch_ctrl_c(engine.interrupt(), renderer.clone());
-    let report = engine.rollback(arguments.serial, &session.program.run).await;
+    let interrupt = engine.interrupt();
+    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
+    watch_ctrl_c(interrupt, renderer.clone());
+    let report = engine.rollback(serial, &session.program.run).await;
     renderer.finish();
-    session.stop_empty_cloud().await;
+    session.leave_cloud().await;
     let report = report?;
     session.record_refreshed().await?;
-    Ok(conclude(session, &report))
+    Ok(exit_code(&report))
+}
+
+async fn unpin(session: &Session<'_>) -> Result<ExitCode, Failure> {
+    let Some(pin) = session.offline().remove_pin().await? else {
+        let summary = format!("the stack `{}` is not pinned", session.stack);
+        let hint = "`rollback SERIAL --pin` pins it; `history` shows the serials";
+        return Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)));
+    };
+    if session.json {
+        say!("{}", json!({ "was": pin }));
+    } else {
+        say!("the stack `{}` is not pinned any more; it was {pin}", session.stack);
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,186 +1,229 @@
 //! Text for people: running steps in place on a terminal, otherwise a line when something has happened.
 
-use super::{Detail, Renderer, style};
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use super::{
+    Detail, Renderer,
+    progress::{Progress, Ran},
+    screen::Screen,
+    style, text,
+    tree::{self, Planned, Shape},
+};
+use indicatif::ProgressBar;
 use infra_core::{
+    diagnostic::Diagnostic,
     diff::{Action, Diff},
     event::{Event, Events, PlannedSet},
     urn::Urn,
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    io::{IsTerminal, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
+
+/// How many of the steps that were not started are named.
+const NAMED: usize = 20;
 
 pub(super) struct Human {
     diff: bool,
     detail: Detail,
-    progress: Option<MultiProgress>,
+    screen: Screen,
     shown: Mutex<Shown>,
 }
 
 #[derive(Default)]
 struct Shown {
-    running: HashMap<Urn, Running>,
-    regions: HashMap<Urn, String>,
-    /// How wide the widest planned name is, and the widest region.
-    widths: (usize, usize),
-    preview: bool,
-    refresh: bool,
-}
-
-/// A step of the plan, as the event tells it.
-struct Planned<'a> {
-    urn: &'a Urn,
-    action: Action,
-    region: Option<&'a String>,
-    diff: &'a Diff,
-    renamed_from: Option<&'a Urn>,
-    note: Option<&'a str>,
+    command: String,
+    /// The steps of a plan that is not complete yet, and the messages about them.
+    planned: Vec<Planned>,
+    messages: Vec<Diagnostic>,
+    progress: Progress,
+    /// Running steps; a resource may be deleted while its successor is created.
+    running: HashMap<(Urn, bool), Running>,
+    not_started: Vec<String>,
 }
 
 struct Running {
     bar: Option<ProgressBar>,
+    what: String,
     status: String,
 }
 
+/// The end of a run.
+struct Finished<'a> {
+    success: bool,
+    interrupted: bool,
+    counts: &'a BTreeMap<Action, usize>,
+    failures: &'a [Diagnostic],
+    skipped: usize,
+    outputs: &'a BTreeMap<String, serde_json::Value>,
+    elapsed_ms: u64,
+}
+
 impl Human {
-    pub(super) fn new(detail: Detail, diff: bool) -> Self {
-        let in_place = std::io::stdout().is_terminal();
-        Self { diff, detail, progress: in_place.then(MultiProgress::new), shown: Mutex::default() }
+    pub(super) fn new(detail: Detail, diff: bool, screen: Screen) -> Self {
+        Self { diff, detail, screen, shown: Mutex::default() }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn line(&self, text: impl AsRef<str>) {
-        let text = text.as_ref();
-        let written = match &self.progress {
-            Some(progress) => progress.println(text),
-            None => writeln!(std::io::stdout(), "{text}"),
-        };
-        // A reader that went away does not stop a run.
-        let _ = written;
-    }
-
     fn drifted(&self, urn: &Urn, gone: bool, diff: &Diff) {
         let what = if gone { "is gone" } else { "is not as recorded" };
-        self.line(format!("  ! {} {what}", urn.short()));
+        self.screen.line(format!("  ! {} {what}", urn.short()));
         for property in &diff.properties {
-            self.line(format!("      {}", console::Style::new().yellow().apply_to(property)));
+            let line = tree::fit(property, self.screen.width().map(|width| width.saturating_sub(6)));
+            self.screen.line(format!("      {}", console::Style::new().yellow().apply_to(line)));
         }
     }
 
-    fn planned(&self, step: &Planned<'_>) {
-        let Planned { urn, action, region, diff, .. } = *step;
-        {
+    /// A message about a plan comes after the plan.
+    fn message(&self, message: &Diagnostic) {
+        let mut shown = self.shown();
+        if !shown.planned.is_empty() {
+            shown.messages.push(message.clone());
+            return;
+        }
+        drop(shown);
+        self.screen.line(style::diagnostic(message, self.screen.width()));
+    }
+
+    fn planned(&self, counts: &BTreeMap<Action, usize>, sets: &[PlannedSet]) {
+        let (steps, messages) = {
             let mut shown = self.shown();
-            let (name, place) = shown.widths;
-            shown.widths = (name.max(urn.short().len()), place.max(region.map_or(0, String::len)));
-            if let Some(region) = region {
-                shown.regions.insert(urn.clone(), region.clone());
-            }
-        }
-        // What is created or deleted is shown again when it is done; a change is shown once, with its reasons.
-        let told_later = self.detail == Detail::Changes && matches!(action, Action::Create | Action::Delete);
-        let quiet = action == Action::Read || (action == Action::Forget && step.note.is_none());
-        if (told_later || quiet) && !self.diff {
-            return;
-        }
-        let renamed = step.renamed_from.map(|from| format!("was {}", from.name()));
-        let notes = renamed.iter().map(String::as_str).chain(step.note).map(|note| format!("  ({note})"));
-        let notes: String = notes.collect();
-        let region = region.map(|region| style::dim(format!("  {region}"))).unwrap_or_default();
-        let kind = urn.kind().rsplit(':').next().unwrap_or_default();
-        self.line(format!("  {} {kind} {}{region}{}", style::sign(action), style::bold(urn.name()), style::dim(notes)));
-        if action == Action::Create && !self.diff {
-            return;
-        }
-        for property in &diff.properties {
-            let text = property.to_string();
-            let text = if action == Action::Create { text.trim_start_matches("+ ") } else { &text };
-            self.line(format!("      {}", style::colour(action).apply_to(text)));
-        }
+            (std::mem::take(&mut shown.planned), std::mem::take(&mut shown.messages))
+        };
+        // Lookups that were asked while planning.
+        self.clear();
+        let sums_up = self.detail == Detail::Changes;
+        let shape = Shape { width: self.screen.width(), all_properties: self.diff, sums_up };
+        let mut lines = tree::lines(&steps, shape);
+        lines.extend(sets.iter().map(|PlannedSet { name, kind, most }| {
+            let kind = kind.rsplit(':').next().unwrap_or_default();
+            format!("  ? 0 to {most} {kind} {}", style::bold(name))
+        }));
+        let blank = messages.first().map(|_| String::new());
+        lines.extend(blank.into_iter().chain(messages.iter().map(|message| style::diagnostic(message, shape.width))));
+        let to_do = style::in_order(counts).map(|(action, count)| match action {
+            Action::Same => format!("{count} unchanged"),
+            action => format!("{count} to {}", style::colour(action).apply_to(action)),
+        });
+        let to_do: Vec<String> = to_do.collect();
+        lines.push(format!("\n{}", if to_do.is_empty() { "nothing to do".to_owned() } else { to_do.join(", ") }));
+        self.screen.line(lines.join("\n"));
+        self.shown().progress = Progress::of(&steps);
     }
 
     fn started(&self, urn: &Urn, action: Action) {
-        let bar = self.bar(format!("{} {}", style::doing(action), urn.short()));
-        self.shown().running.insert(urn.clone(), Running { bar, status: String::new() });
-    }
-
-    fn bar(&self, what: String) -> Option<ProgressBar> {
-        self.progress.as_ref().map(|progress| {
-            let bar = progress.add(ProgressBar::new_spinner().with_style(spinner()));
-            bar.set_prefix(what);
-            bar.enable_steady_tick(Duration::from_millis(100));
-            bar
-        })
+        let what = format!("{} {}", style::doing(action), urn.short());
+        let running = Running { bar: self.screen.spinner(&what), what, status: String::new() };
+        let before = self.shown().running.insert((urn.clone(), action == Action::Delete), running);
+        clear(before);
     }
 
     fn status(&self, urn: &Urn, message: &str) {
         let mut shown = self.shown();
-        // A lookup while planning has no step of its own.
-        let running = shown
-            .running
-            .entry(urn.clone())
-            .or_insert_with(|| Running { bar: self.bar(format!("reading {}", urn.short())), status: String::new() });
-        if running.status == message {
+        let key = [false, true].map(|deletes| (urn.clone(), deletes)).into_iter();
+        let key = key.filter(|key| shown.running.contains_key(key)).last().unwrap_or_else(|| {
+            // A lookup while planning has no step of its own.
+            let what = format!("reading {}", urn.short());
+            let running = Running { bar: self.screen.spinner(&what), what, status: String::new() };
+            shown.running.insert((urn.clone(), false), running);
+            (urn.clone(), false)
+        });
+        let Some(running) = shown.running.get_mut(&key).filter(|running| running.status != message) else {
             return;
-        }
+        };
         message.clone_into(&mut running.status);
         match &running.bar {
-            Some(bar) => bar.set_message(message.to_owned()),
+            Some(bar) => bar.set_message(format!("{}  {}", running.what, style::dim(message))),
             None => {
                 drop(shown);
-                self.line(style::dim(format!("    {}: {message}", urn.short())));
+                let line = format!("    {}: {message}", urn.short());
+                self.screen.line(style::dim(text::wrap(&line, self.screen.width())));
             }
         }
     }
 
-    fn ended(&self, urn: &Urn) -> String {
-        let mut shown = self.shown();
-        if let Some(bar) = shown.running.remove(urn).and_then(|running| running.bar) {
-            bar.finish_and_clear();
-        }
-        shown.regions.get(urn).cloned().unwrap_or_default()
-    }
-
-    fn finished(&self, urn: &Urn, action: Action, id: Option<&String>, elapsed_ms: u64) {
-        let region = self.ended(urn);
-        if matches!(action, Action::Read | Action::Forget) && !self.diff {
+    fn ran(&self, step: &Ran<'_>) {
+        let before = self.shown().running.remove(&(step.urn.clone(), step.action == Action::Delete));
+        clear(before);
+        if matches!(step.action, Action::Read | Action::Forget) && !step.failed && !self.diff {
             return;
         }
-        let (name, place) = self.shown().widths;
-        let id = id.map(|id| short_id(id)).unwrap_or_default();
-        let more = style::dim(format!("  {region:place$}  {id}  {}", style::duration(elapsed_ms)));
-        self.line(format!("  {} {} {:name$}{more}", style::sign(action), style::done(action), urn.short()));
+        let line = self.shown().progress.line(step, self.screen.width());
+        self.screen.line(line);
     }
 
-    fn summary(&self, success: bool, counts: &BTreeMap<Action, usize>, elapsed_ms: u64) {
-        let parts: Vec<String> = counts
-            .iter()
-            .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
-            .map(|(action, count)| format!("{count} {}", style::colour(*action).apply_to(style::done(*action))))
-            .collect();
-        let nothing = if self.shown().refresh { "everything is as it lives now" } else { "nothing to do" };
-        let parts = if parts.is_empty() { nothing.to_owned() } else { parts.join(", ") };
-        let outcome = if success { "" } else { ", not all of it" };
-        self.line(format!("\n{parts}{outcome} in {}", style::duration(elapsed_ms)));
+    fn finished(&self, run: &Finished<'_>) {
+        self.clear();
+        let took = style::duration(run.elapsed_ms);
+        let done = style::in_order(run.counts)
+            .map(|(action, count)| format!("{count} {}", style::colour(action).apply_to(style::done(action))));
+        let done: Vec<String> = done.collect();
+        if run.success {
+            self.outputs(run.outputs);
+            let refresh = self.shown().command == "refresh";
+            let nothing = if refresh { "the recorded state is up to date" } else { "nothing to do" };
+            let done = if done.is_empty() { nothing.to_owned() } else { done.join(", ") };
+            return self.screen.line(format!("\n{done} in {took}"));
+        }
+        self.not_started();
+        for failure in run.failures {
+            self.screen.error(&style::diagnostic(failure, self.screen.width()));
+        }
+        let number = |count: usize, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        let undone = [number(run.failures.len(), "failed"), number(run.skipped, "not started")];
+        let parts: Vec<String> = done.into_iter().chain(undone.into_iter().flatten()).collect();
+        let verdict = if parts.is_empty() {
+            "nothing was changed".to_owned()
+        } else {
+            let outcome = if run.interrupted { "interrupted" } else { "failed" };
+            format!("{}: {} in {took}", style::failed(outcome), parts.join(", "))
+        };
+        self.screen.line(format!("\n{verdict}"));
     }
 
+    fn not_started(&self) {
+        let names = std::mem::take(&mut self.shown().not_started);
+        if names.is_empty() {
+            return;
+        }
+        let more = names.len().saturating_sub(NAMED);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        let named = names.into_iter().take(NAMED).chain(more).collect::<Vec<_>>().join(", ");
+        self.screen.line(style::dim(text::wrap(&format!("    not started: {named}"), self.screen.width())));
+    }
+
+    /// A value that does not fit beside its name has lines of its own: it can be copied, and is never cut.
     fn outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
         if outputs.is_empty() {
             return;
         }
-        self.line(format!("\n{}", style::bold("Outputs")));
-        let width = outputs.keys().map(String::len).max().unwrap_or_default();
+        let mut lines = vec![format!("\n{}", style::bold("Outputs"))];
+        let names = outputs.keys().map(|name| text::width(name)).max().unwrap_or_default();
         for (name, value) in outputs {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            self.line(format!("  {name:width$}  {value}"));
+            let widest = value.lines().map(text::width).max().unwrap_or_default();
+            if self.screen.width().is_some_and(|width| 2 + names + 2 + widest > width) {
+                lines.push(format!("  {name}"));
+                lines.extend(value.lines().map(|line| format!("    {line}")));
+            } else {
+                lines.push(format!("  {name:names$}  {value}"));
+            }
         }
+        self.screen.line(lines.join("\n"));
+    }
+
+    /// Removes all running steps from the screen.
+    fn clear(&self) {
+        let running: Vec<Running> = self.shown().running.drain().map(|(_, running)| running).collect();
+        running.into_iter().for_each(|running| clear(Some(running)));
+    }
+}
+
+fn clear(running: Option<Running>) {
+    if let Some(bar) = running.and_then(|running| running.bar) {
+        bar.finish_and_clear();
     }
 }
 
@@ -188,71 +231,47 @@ impl Renderer for Human {
     fn show(&self, event: &Event) {
         match event {
             Event::RunStarted { command, program, stack, .. } => {
-                self.shown().preview = command == "preview";
-                self.shown().refresh = command == "refresh";
-                self.line(format!("{} {program} {}", style::bold(command), style::dim(format!("stack {stack}"))));
+                self.shown().command.clone_from(command);
+                let stack = style::dim(format!("stack {stack}"));
+                self.screen.line(format!("{} {program} {stack}", style::bold(command)));
             }
-            Event::Settled { urn, outcome } => self.line(format!("  ! {}: {outcome}", urn.short())),
+            Event::Settled { urn, outcome } => self.screen.line(format!("  ! {}: {outcome}", urn.short())),
             Event::Drifted { urn, gone, diff } => self.drifted(urn, *gone, diff),
-            Event::StepPlanned { urn, action, region, diff, renamed_from, note } => self.planned(&Planned {
-                urn,
-                action: *action,
-                region: region.as_ref(),
-                diff,
-                renamed_from: renamed_from.as_ref(),
-                note: note.as_deref(),
-            }),
-            Event::Planned { counts, sets } => {
-                for PlannedSet { name, kind, most } in sets {
-                    let kind = kind.rsplit(':').next().unwrap_or_default();
-                    self.line(format!("  ? 0 to {most} {kind} {}", style::bold(name)));
-                }
-                self.finish();
-                let changes: Vec<String> = counts
-                    .iter()
-                    .filter(|(action, _)| !matches!(action, Action::Read | Action::Forget))
-                    .map(|(action, count)| match action {
-                        Action::Same => format!("{count} unchanged"),
-                        action => format!("{count} to {}", style::colour(*action).apply_to(action)),
-                    })
-                    .collect();
-                let changes = if changes.is_empty() { "nothing".to_owned() } else { changes.join(", ") };
-                let preview = self.shown().preview;
-                self.line(if preview { format!("\n{changes}") } else { format!("  {changes}") });
+            Event::StepPlanned { urn, action, region, diff, renamed_from, note } => {
+                self.shown().planned.push(Planned {
+                    urn: urn.clone(),
+                    action: *action,
+                    region: region.clone(),
+                    diff: diff.clone(),
+                    renamed_from: renamed_from.clone(),
+                    note: note.clone(),
+                });
             }
+            Event::Planned { counts, sets } => self.planned(counts, sets),
             Event::StepStarted { urn, action } => self.started(urn, *action),
             Event::StepStatus { urn, message } => self.status(urn, message),
             Event::StepFinished { urn, action, id, elapsed_ms } => {
-                self.finished(urn, *action, id.as_ref(), *elapsed_ms)
+                let id = id.as_deref();
+                self.ran(&Ran { urn, action: *action, failed: false, id, elapsed_ms: *elapsed_ms });
             }
             Event::StepFailed { urn, action, diagnostic, elapsed_ms } => {
-                self.ended(urn);
-                let what = format!("{} {} failed", style::doing(*action), urn.short());
-                let failed = console::Style::new().red().apply_to(format!("✗ {what}"));
-                self.line(format!(
-                    "  {failed}: {}{}",
-                    diagnostic.summary,
-                    style::dim(format!("  {}", style::duration(*elapsed_ms)))
-                ));
+                self.ran(&Ran { urn, action: *action, failed: true, id: None, elapsed_ms: *elapsed_ms });
+                let summary = format!("      {} it: {}", style::doing(*action), diagnostic.summary);
+                self.screen.line(style::failed(text::wrap(&summary, self.screen.width())));
             }
-            Event::StepSkipped { urn, action } => {
-                self.line(style::dim(format!("    not begun: {action} {}", urn.short())));
-            }
-            Event::Message(diagnostic) => self.line(style::diagnostic(diagnostic)),
-            Event::RunFinished { success, counts, outputs, elapsed_ms } => {
-                self.outputs(outputs);
-                self.summary(*success, counts, *elapsed_ms);
+            Event::StepSkipped { urn, .. } => self.shown().not_started.push(urn.short()),
+            Event::Message(diagnostic) => self.message(diagnostic),
+            Event::RunFinished { success, interrupted, counts, failures, skipped, outputs, elapsed_ms } => {
+                let (success, interrupted, skipped) = (*success, *interrupted, *skipped);
+                let elapsed_ms = *elapsed_ms;
+                self.finished(&Finished { success, interrupted, counts, failures, skipped, outputs, elapsed_ms });
             }
             _ => {}
         }
     }
 
     fn finish(&self) {
-        for (_, running) in self.shown().running.drain() {
-            if let Some(bar) = running.bar {
-                bar.finish_and_clear();
-            }
-        }
+        self.clear();
     }
 
     fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
@@ -264,20 +283,5 @@ impl Renderer for Human {
     }
 }
 
-/// The telling part of a long id: of an ARN what stands behind the account, of anything its beginning and end.
-fn short_id(id: &str) -> String {
-    const LONGEST: usize = 36;
-    let id = id.strip_prefix("arn:").map_or(id, |rest| rest.splitn(5, ':').last().unwrap_or(rest));
-    let characters: Vec<char> = id.chars().collect();
-    if characters.len() <= LONGEST {
-        return id.to_owned();
-    }
-    let half = LONGEST / 2 - 1;
-    let (start, end) = (&characters[..half], &characters[characters.len() - half..]);
-    start.iter().chain(['…'].iter()).chain(end).collect()
-}
-
-fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("  {spinner} {prefix} {elapsed:.dim} {wide_msg:.dim}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
+#[cfg(test)]
+mod tests;

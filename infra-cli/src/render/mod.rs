@@ -1,8 +1,19 @@
 //! Events as text for people, or as JSON lines for programs.
+//!
+//! - `human`: events as text, made of
+//!   - `tree`: the plan, component by component
+//!   - `progress`: the steps that have run, in columns
+//!   - `screen`: the terminal or file that the text goes to
+//! - `text`, `style`: widths, colours, durations, tables
+//! - `json`: events as JSON lines
 
 mod human;
 mod json;
+mod progress;
+mod screen;
 pub(crate) mod style;
+mod text;
+mod tree;
 
 use infra_core::event::{Event, Events};
 use std::{collections::BTreeMap, sync::Arc};
@@ -11,7 +22,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(crate) trait Renderer: Send + Sync {
     /// Shows one.
     fn show(&self, event: &Event);
-    /// Nothing more comes.
+    /// Removes running steps from the screen: no more events come.
     fn finish(&self);
     /// What a preview would export.
     fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>);
@@ -25,13 +36,13 @@ pub(crate) trait Renderer: Send + Sync {
 /// How much of a plan is shown before it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
-    /// Every step: somebody is to judge them.
+    /// Every step.
     Everything,
-    /// What is changed in place or replaced, and why; the rest is seen when it is done.
+    /// Every step as well, but a plan that only creates is summed up, component by component.
     Changes,
 }
 
 /// A reader for what standard output is.
 pub(crate) fn to_terminal(json: bool, detail: Detail, diff: bool) -> Arc<dyn Renderer> {
-    if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(detail, diff)) }
+    if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(detail, diff, screen::Screen::standard())) }
 }

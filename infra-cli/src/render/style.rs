@@ -1,10 +1,12 @@
 //! Colours, durations and tables.
 
-use console::Style;
+use super::text;
+use console::{Style, Term};
 use infra_core::{
     diagnostic::{Diagnostic, Severity},
     diff::Action,
 };
+use std::collections::BTreeMap;
 
 /// The sign of an action, in its colour.
 pub(crate) fn sign(action: Action) -> String {
@@ -67,26 +69,45 @@ pub(crate) fn bold(text: impl std::fmt::Display) -> String {
     Style::new().bold().apply_to(text).to_string()
 }
 
-/// `340 ms`, `2.4 s`, `3 m 05 s`.
+/// The red of what failed.
+pub(crate) fn failed(text: impl std::fmt::Display) -> String {
+    Style::new().red().bold().apply_to(text).to_string()
+}
+
+/// The actions that are counted, in the order in which they are shown. What is only forgotten is not counted.
+pub(crate) fn in_order(counts: &BTreeMap<Action, usize>) -> impl Iterator<Item = (Action, usize)> {
+    use Action::{Create, Delete, Import, Read, Replace, Same, Update};
+    let order = [Same, Create, Update, Replace, Delete, Import, Read];
+    order.into_iter().filter_map(|action| counts.get(&action).map(|&count| (action, count)))
+}
+
+/// `340 ms`, `2.4 s`, `3m05s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
         1000..60_000 => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
-        _ => format!("{} m {:02} s", milliseconds / 60_000, milliseconds / 1000 % 60),
+        _ => format!("{}m{:02}s", milliseconds / 60_000, milliseconds / 1000 % 60),
     }
 }
 
-pub(crate) fn diagnostic(diagnostic: &Diagnostic) -> String {
+/// A message, wrapped to this width.
+pub(crate) fn diagnostic(diagnostic: &Diagnostic, width: Option<usize>) -> String {
     let style = match diagnostic.severity {
         Severity::Error => Style::new().red().bold(),
         Severity::Warning => Style::new().yellow().bold(),
         Severity::Note => Style::new().cyan(),
     };
-    let text = diagnostic.to_string();
+    let text = text::wrap(&diagnostic.to_string(), width);
     match text.split_once(':') {
         Some((severity, rest)) => format!("{}:{rest}", style.for_stderr().apply_to(severity)),
         None => text,
     }
+}
+
+/// How wide standard error is, when it is a terminal.
+pub(crate) fn error_width() -> Option<usize> {
+    let terminal = Term::stderr();
+    terminal.is_term().then(|| terminal.size().1.into())
 }
 
 /// Columns as wide as their widest cell, colours not counted; nothing at all for no rows.
@@ -120,7 +141,7 @@ mod tests {
 
     #[test]
     fn durations_are_short() {
-        assert_eq!([0, 999, 1000, 59_999, 65_000].map(duration), ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 m 05 s"]);
+        assert_eq!([0, 999, 1000, 59_999, 65_000].map(duration), ["0 ms", "999 ms", "1.0 s", "59.9 s", "1m05s"]);
     }
 
     #[test]

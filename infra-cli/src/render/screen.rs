@@ -1,0 +1,83 @@
+//! Where text goes, and how wide it may be.
+
+use console::Term;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Standard output, with running steps in place when it is a terminal.
+pub(super) struct Screen {
+    progress: Option<MultiProgress>,
+    lines: Mutex<Box<dyn Write + Send>>,
+    /// Takes what went wrong.
+    errors: Mutex<Box<dyn Write + Send>>,
+    width: Option<usize>,
+}
+
+impl Screen {
+    pub(super) fn standard() -> Self {
+        let progress = io::stdout().is_terminal().then(MultiProgress::new);
+        Self { progress, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr()), None) }
+    }
+
+    fn new(lines: Box<dyn Write + Send>, errors: Box<dyn Write + Send>, width: Option<usize>) -> Self {
+        Self { progress: None, lines: Mutex::new(lines), errors: Mutex::new(errors), width }
+    }
+
+    /// A screen of this width that writes both streams to one place.
+    #[cfg(test)]
+    pub(super) fn of<W: Write + Send + Clone + 'static>(writer: W, width: Option<usize>) -> Self {
+        Self::new(Box::new(writer.clone()), Box::new(writer), width)
+    }
+
+    /// How many columns there are; `None` where lines may be as long as they are.
+    pub(super) fn width(&self) -> Option<usize> {
+        match &self.progress {
+            Some(_) => terminal_width(&Term::stdout()),
+            None => self.width,
+        }
+    }
+
+    /// Writes one or more lines above the running steps.
+    pub(super) fn line(&self, text: impl AsRef<str>) {
+        let written = match &self.progress {
+            Some(progress) => progress.println(text),
+            None => write_line(&self.lines, text.as_ref()),
+        };
+        // A reader that went away does not stop a run.
+        let _ = written;
+    }
+
+    /// Writes one or more lines to the stream of errors, when no step runs any more.
+    pub(super) fn error(&self, text: &str) {
+        let _ = write_line(&self.errors, text);
+    }
+
+    /// A spinner below all lines, on a terminal.
+    pub(super) fn spinner(&self, what: &str) -> Option<ProgressBar> {
+        let progress = self.progress.as_ref()?;
+        let bar = progress.add(ProgressBar::new_spinner().with_style(style()));
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Some(bar)
+    }
+}
+
+/// How many columns a terminal has; `None` when it is none.
+pub(crate) fn terminal_width(terminal: &Term) -> Option<usize> {
+    terminal.size_checked().map(|(_, columns)| usize::from(columns))
+}
+
+fn write_line(stream: &Mutex<Box<dyn Write + Send>>, text: &str) -> io::Result<()> {
+    let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(stream, "{text}").and_then(|()| stream.flush())
+}
+
+/// The message is last: it is cut where the terminal ends, and never wraps.
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("  {spinner} {elapsed:>4.dim} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

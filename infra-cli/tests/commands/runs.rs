@@ -1,0 +1,195 @@
+//! Runs of plans: what is asked at a terminal, what a run that was rejected or failed leaves alone, and pins.
+
+use crate::{Place, files};
+use std::{
+    io::{Read, Write},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+/// The `stack` command at a terminal of 80 columns.
+struct Terminal {
+    child: Child,
+    keyboard: ChildStdin,
+    screen: ChildStdout,
+    shown: String,
+}
+
+impl Terminal {
+    fn run(place: &Place, arguments: &[&str]) -> Self {
+        let stack = place.command(arguments);
+        let words = std::iter::once(stack.get_program()).chain(stack.get_args());
+        let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let mut terminal = Command::new("script");
+        let command = format!("stty cols 80; {}", line.join(" "));
+        terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+        terminal.envs(stack.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        for (name, _) in stack.get_envs().filter(|(_, value)| value.is_none()) {
+            terminal.env_remove(name);
+        }
+        terminal.env("NO_COLOR", "1");
+        let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (keyboard, screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, keyboard, screen, shown: String::new() }
+    }
+
+    /// Waits for this text, and types an answer. Returns what was shown since the last answer.
+    #[track_caller]
+    fn answer(&mut self, question: &str, answer: &str) -> String {
+        let mut bytes = [0; 4096];
+        while !self.shown.contains(question) {
+            let read = self.screen.read(&mut bytes).unwrap();
+            assert!(read > 0, "`{question}` was not asked: {}", self.shown);
+            self.shown += &String::from_utf8_lossy(&bytes[..read]);
+        }
+        self.keyboard.write_all(answer.as_bytes()).unwrap();
+        std::mem::take(&mut self.shown)
+    }
+
+    /// The exit code, and what was shown since the last answer.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = Vec::new();
+        self.screen.read_to_end(&mut rest).unwrap();
+        drop(self.keyboard);
+        (self.child.wait().unwrap().code(), self.shown + &String::from_utf8_lossy(&rest))
+    }
+}
+
+const CONFIRM: &str = "Make these changes? [y/N]";
+const RELAUNCH: &str = "Relaunch the password (another password)? [y/N]";
+
+fn local<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--target", "local"], arguments].concat()
+}
+
+fn password(place: &Place) -> String {
+    place.run(&["output", "password", "--show-secrets"]).out
+}
+
+pub(crate) fn destruction_is_confirmed_at_a_terminal(place: &Place) {
+    // Creations need no answer on this machine.
+    let (code, shown) = Terminal::run(place, &local(&["up"])).end();
+    assert!(code == Some(0) && !shown.contains("[y/N]"), "{shown}");
+    let first = password(place);
+
+    let mut up = Terminal::run(place, &local(&["up", "-c", "length=30"]));
+    let plan = up.answer(RELAUNCH_NOT_OFFERED, "n\n");
+    assert!(plan.contains("1 to replace") && !plan.contains("Relaunch"), "{plan}");
+    let (code, shown) = up.end();
+    assert!(code == Some(1) && shown.contains("nothing was changed"), "{shown}");
+    assert_eq!(password(place), first);
+    place.run(&["config", "get", "length"]).complains(2, &["no value `length`"]);
+
+    let mut up = Terminal::run(place, &local(&["up", "-c", "length=30"]));
+    up.answer(CONFIRM, "y\n");
+    let (code, shown) = up.end();
+    assert!(code == Some(0) && shown.contains("1 replaced, 1 deleted"), "{shown}");
+    place.run(&["config", "get", "length"]).says("30");
+
+    // Where nobody can be asked, and with `--yes`, nothing is.
+    let (code, shown) = Terminal::run(place, &local(&["up", "--yes", "-c", "length=31"])).end();
+    assert!(code == Some(0) && !shown.contains("[y/N]"), "{shown}");
+    assert_eq!(place.run(&local(&["up", "-c", "length=32"])).code, Some(0));
+
+    let last = password(place);
+    let preview = place.run(&local(&["destroy", "--preview"]));
+    assert_eq!(preview.code, Some(0), "{}", preview.err);
+    assert!(preview.out.contains("- Password password") && preview.out.contains("1 to delete"), "{}", preview.out);
+    let mut destroy = Terminal::run(place, &local(&["destroy"]));
+    assert!(destroy.answer(CONFIRM, "\n").contains("1 to delete"));
+    assert_eq!(destroy.end().0, Some(1));
+    assert_eq!(password(place), last);
+    let mut destroy = Terminal::run(place, &local(&["destroy"]));
+    destroy.answer(CONFIRM, "y\n");
+    assert_eq!(destroy.end().0, Some(0));
+    place.run(&local(&["state", "list"])).says("the stack `dev` of `p` has nothing");
+    place.run(&local(&["local", "status"])).complains(1, &["does not run"]);
+}
+
+/// What the plan replaces anyway is not offered: the first question is the confirmation.
+const RELAUNCH_NOT_OFFERED: &str = CONFIRM;
+
+pub(crate) fn relaunches_are_offered_below_the_plan(place: &Place) {
+    assert_eq!(place.run(&local(&["up"])).code, Some(0));
+    let first = password(place);
+    let mut up = Terminal::run(place, &local(&["up"]));
+    let plan = up.answer(RELAUNCH, "y\n");
+    assert!(plan.find("1 unchanged").unwrap() < plan.find(RELAUNCH).unwrap(), "{plan}");
+    let plan = up.answer(CONFIRM, "n\n");
+    assert!(plan.contains("± Password password") && plan.contains("1 to replace"), "{plan}");
+    assert_eq!(up.end().0, Some(1));
+    assert_eq!(password(place), first);
+
+    // Ctrl-C at a question is a no, and gives the stack back.
+    let mut up = Terminal::run(place, &local(&["up"]));
+    up.answer(RELAUNCH, "\u{3}");
+    let (code, shown) = up.end();
+    assert!(code == Some(0) && shown.contains("1 unchanged in"), "{shown}");
+
+    let mut up = Terminal::run(place, &local(&["up"]));
+    up.answer(RELAUNCH, "y\n");
+    up.answer(CONFIRM, "y\n");
+    assert_eq!(up.end().0, Some(0));
+    assert_ne!(password(place), first);
+    assert_eq!(place.run(&local(&["destroy"])).code, Some(0));
+}
+
+pub(crate) fn a_plan_that_fails_leaves_no_empty_cloud(place: &Place) {
+    for command in
+        [&["up", "-c", "length=3"][..], &["up", "-c", "length=no"], &["preview", "-c", "length=3"], &["preview"]]
+    {
+        assert_eq!(place.run(&local(command)).code == Some(0), command == ["preview"]);
+        place.run(&local(&["local", "status"])).complains(1, &["does not run"]);
+    }
+    // One that ran before goes on running.
+    assert_eq!(place.run(&local(&["local", "start"])).code, Some(0));
+    assert_eq!(place.run(&local(&["up", "-c", "length=3"])).code, Some(1));
+    assert_eq!(place.run(&local(&["local", "status"])).code, Some(0));
+    assert_eq!(place.run(&local(&["local", "stop"])).code, Some(0));
+}
+
+pub(crate) fn configuration_is_stored_by_runs_that_passed_planning(place: &Place) {
+    place.run(&["up", "--yes", "-c", "length=3"]).complains(1, &["3 is not between 8 and 1000"]);
+    place.run(&["up", "--yes", "-c", "port=many"]).complains(2, &["`port` is `many`"]);
+    place.run(&["up", "--yes", "-c", "length=21", "--target-urn", "nothing"]).complains(2, &["`nothing`"]);
+    place.run(&["config", "list"]).says("the stack `dev` of `p` has no configuration");
+    assert_eq!(place.read("p/dev/target"), "", "a stack of which nothing was planned is nowhere");
+    assert_eq!(place.run(&["up", "--yes", "-c", "length=21", "-c", "port=81"]).code, Some(0));
+    place.run(&["config", "list"]).says("length  21\nport    81");
+    assert_eq!(place.read("p/dev/target"), "aws");
+    // Also where the plan is empty.
+    assert_eq!(place.run(&["up", "--yes", "-c", "unread=x"]).code, Some(0));
+    place.run(&["config", "get", "unread"]).says("x");
+}
+
+pub(crate) fn nothing_is_written_for_an_unknown_stack(place: &Place) {
+    let unknown = |arguments: &[&str]| place.run(&[&["--stack", "typo"], arguments].concat());
+    assert_eq!(unknown(&["preview", "-c", "length=21"]).code, Some(0));
+    unknown(&["destroy", "--yes"]).says("note: the stack `typo` of `p` has nothing");
+    unknown(&["destroy", "--preview"]).says("note: the stack `typo` of `p` has nothing");
+    unknown(&["state", "list"]).says("the stack `typo` of `p` has nothing");
+    unknown(&["output"]).complains(1, &["the stack `typo` has no outputs"]);
+    unknown(&["rollback", "1", "--preview"]).complains(2, &["cannot go back to 1"]);
+    assert_eq!((unknown(&["history"]).code, unknown(&["config", "list"]).code), (Some(0), Some(0)));
+    assert_eq!(files(place.path()), "");
+    assert!(std::fs::read_dir(place.path()).unwrap().next().is_none());
+}
+
+pub(crate) fn a_rollback_can_be_pinned(place: &Place) {
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    assert_eq!(place.run(&["up", "--yes", "-c", "length=30"]).code, Some(0));
+    let rolled_back = place.run(&["rollback", "1", "--yes"]);
+    assert!(rolled_back.out.contains("undoes this rollback"), "{}", rolled_back.out);
+    let rolled_back = place.run(&["rollback", "1", "--yes", "--pin"]);
+    assert!(rolled_back.code == Some(0) && !rolled_back.out.contains("undoes"), "{}", rolled_back.out);
+    place.run(&["up", "--yes"]).complains(2, &["`dev` is pinned", "pinned to serial 1 by", "`up --unpin`"]);
+    let preview = place.run(&["preview"]);
+    assert!(preview.code == Some(0) && preview.out.contains("`dev` is pinned"), "{}", preview.out);
+    let unpinned = place.run(&["rollback", "--unpin"]);
+    assert!(unpinned.code == Some(0) && unpinned.out.contains("it was pinned to serial 1"), "{}", unpinned.out);
+    place.run(&["rollback", "--unpin"]).complains(2, &["`dev` is not pinned"]);
+    place.run(&["rollback"]).complains(2, &["SERIAL"]);
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    place.run(&["rollback", "1", "--yes", "--pin"]);
+    assert_eq!(place.run(&["up", "--yes", "--unpin"]).code, Some(0));
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+}
