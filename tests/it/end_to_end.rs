@@ -207,10 +207,13 @@ fn a_version_that_never_becomes_healthy_is_rolled_back(place: &Place, url: &str)
 
 fn the_database_is_relaunched_with_its_data(place: &Place, url: &str) {
     let (endpoint, before) = (place.output("database_endpoint"), processes(place));
-    let said = at_a_terminal(place, "up", "y\n\n");
+    let said = at_a_terminal(place, "up", "y\n\ny\n");
+    assert!(said.contains("34 unchanged"), "the plan comes first: {said}");
     assert!(said.contains("Relaunch the database (a new host with the old one's data)? [y/N]"), "{said}");
     assert!(said.contains("Relaunch the application (new instances, one after another)? [y/N]"), "{said}");
-    assert!(said.contains("29 unchanged, 3 updated, 2 replaced"), "{said}");
+    assert!(said.contains("29 unchanged, 3 to update, 2 to replace"), "{said}");
+    assert!(said.contains("Make these changes? [y/N]"), "{said}");
+    assert!(said.contains("29 unchanged, 3 updated, 2 replaced, 2 deleted"), "{said}");
     assert_ne!(place.output("database_endpoint"), endpoint);
     let (status, list) = http("GET", &format!("{url}/tasks/"), None).unwrap();
     assert!(status == 200 && list.contains("read"), "the data has survived, and the application followed: {list}");

@@ -13,42 +13,45 @@ fn the_plans_of_a_stack() {
     };
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
-      + Vpc network/vpc  us-east-1
-      + InternetGateway network/gateway  us-east-1
-      + Subnet network/subnet-0  us-east-1
-      + Subnet network/subnet-1  us-east-1
-      + Vpc database-<suffix>/vpc  us-east-2
-      + InternetGateway database-<suffix>/gateway  us-east-2
-      + Subnet database-<suffix>/subnet-0  us-east-2
-      + VpcPeering network/peering-us-east-2-database-<suffix>  us-east-1
-      + RouteTable network/routes  us-east-1
-      + RouteTable database-<suffix>/routes  us-east-2
-      + KeyPair database-key  us-east-2
+      network
+        + Vpc vpc                                        us-east-1
+        + InternetGateway gateway                        us-east-1
+        + Subnet subnet-0                                us-east-1
+        + Subnet subnet-1                                us-east-1
+        + VpcPeering peering-us-east-2-database-<suffix>  us-east-1
+        + RouteTable routes                              us-east-1
+      database-<suffix>
+        + Vpc vpc                                        us-east-2
+        + InternetGateway gateway                        us-east-2
+        + Subnet subnet-0                                us-east-2
+        + RouteTable routes                              us-east-2
+      + KeyPair database-key                             us-east-2
       + Password database-password
-      + SecurityGroup database/access  us-east-2
-      + Parameter database/instance/postgres-password  us-east-2
-      + Role database/instance/role  us-east-2
-      + InstanceProfile database/instance/profile  us-east-2
-      + Instance database/instance  us-east-2
-      + KeyPair application-key  us-east-1
-      + SecurityGroup balancer-access  us-east-1
-      + SecurityGroup application-access  us-east-1
+      database
+        + SecurityGroup access                           us-east-2
+        + Instance instance                              us-east-2
+          + Parameter postgres-password                  us-east-2
+          + Role role                                    us-east-2
+          + InstanceProfile profile                      us-east-2
+      + KeyPair application-key                          us-east-1
+      + SecurityGroup balancer-access                    us-east-1
+      + SecurityGroup application-access                 us-east-1
       + Password admin-password
-      + Bucket artifacts-us-east-1  us-east-1
-      + BucketObject artifact-tasks-us-east-1  us-east-1
-      + Parameter application-image/tasks-admin-password  us-east-1
-      + Parameter application-image/tasks-database-url  us-east-1
-      + Role application-image/role  us-east-1
-      + InstanceProfile application-image/profile  us-east-1
-      + BakedImage application-image  us-east-1
-      + LaunchTemplate application  us-east-1
-      + LoadBalancer balancer  us-east-1
-      + TargetGroup targets  us-east-1
-      + Listener listener  us-east-1
-      + AutoScalingGroup group  us-east-1
-      + ScalingPolicy scale-on-cpu  us-east-1
+      + Bucket artifacts-us-east-1                       us-east-1
+      + BucketObject artifact-tasks-us-east-1            us-east-1
+      + BakedImage application-image                     us-east-1
+        + Parameter tasks-admin-password                 us-east-1
+        + Parameter tasks-database-url                   us-east-1
+        + Role role                                      us-east-1
+        + InstanceProfile profile                        us-east-1
+      + LaunchTemplate application                       us-east-1
+      + LoadBalancer balancer                            us-east-1
+      + TargetGroup targets                              us-east-1
+      + Listener listener                                us-east-1
+      + AutoScalingGroup group                           us-east-1
+      + ScalingPolicy scale-on-cpu                       us-east-1
 
-    34 to create
+    34 to create, 5 to read
 
     Outputs
       admin                    (known after apply)
@@ -81,7 +84,7 @@ fn the_plans_of_a_stack() {
       ~ SecurityGroup balancer-access  us-east-1
           ~ ingress[0].from_port: 8080 => 8088
           ~ ingress[0].to_port: 8080 => 8088
-      ~ Listener listener  us-east-1
+      ~ Listener listener              us-east-1
           ~ port: 8080 => 8088
 
     32 unchanged, 2 to update
@@ -101,16 +104,16 @@ fn the_plans_of_a_stack() {
       ~ SecurityGroup application-access  us-east-1
           ~ ingress[0].from_port: 8080 => 8081
           ~ ingress[0].to_port: 8080 => 8081
-      ± BakedImage application-image  us-east-1
+      ± BakedImage application-image      us-east-1
           ~ machine.services[0].listen: 8080 => 8081  (forces replacement)
-      ~ LaunchTemplate application  us-east-1
+      ~ LaunchTemplate application        us-east-1
           ~ image: "ami-<id>" => (known after apply)
           ~ instance_profile: "application-image-profile-<suffix>" => (known after apply)
-      ± TargetGroup targets  us-east-1
+      ± TargetGroup targets               us-east-1
           ~ port: 8080 => 8081  (forces replacement)
-      ~ Listener listener  us-east-1
+      ~ Listener listener                 us-east-1
           ~ forward: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
-      ~ AutoScalingGroup group  us-east-1
+      ~ AutoScalingGroup group            us-east-1
           ~ targets[0]: "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/targets-<suffix>/<id>" => (known after apply)
           ~ template.version: 1 => (known after apply)
 
@@ -130,8 +133,8 @@ fn the_plans_of_a_stack() {
     let added: Vec<&str> = scaled.lines().filter(|line| line.starts_with("  +")).collect();
     assert_snapshot!(added.join("\n"), @"
     + ScalingPolicy scale-on-requests  us-east-1
-    + ScheduledAction schedule-1  us-east-1
-    + ScheduledAction schedule-2  us-east-1
+    + ScheduledAction schedule-1       us-east-1
+    + ScheduledAction schedule-2       us-east-1
     ");
     place.run(&["destroy"]).expect(0);
 }

@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
     };
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
-    session.record_target().await?;
+    (session.record(&[]).await?)().await?;
     let adopted = engine.import(&session.program.run, &requests).await;
     renderer.finish();
     session.leave_cloud().await;
