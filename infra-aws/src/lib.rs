@@ -179,7 +179,7 @@ pub fn provider(target: &Target) -> Arc<dyn Provider> {
 macro_rules! kinds {
     (resources: $($resource:ty,)+; lookups: $($lookup:ty,)*) => {
         fn registry(target: &Target) -> Registry<Aws> {
-            Registry::new(Aws::new(target))
+            Registry::new(Aws::new(target)).regional()
                 $(.resource::<$resource>())+
                 $(.lookup::<$lookup>())*
         }

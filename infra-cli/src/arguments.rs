@@ -1,12 +1,13 @@
 //! The command line.
 
+use crate::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use infra_core::urn::Pattern;
 use std::path::PathBuf;
 
 /// Declares infrastructure in Rust, and runs it on AWS or on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "stack", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(name = "stack", version, propagate_version = true, disable_help_subcommand = true, after_help = Exit::help())]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -17,32 +18,55 @@ pub(crate) struct Arguments {
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The program to run; `programs` lists them [default: the first one].
-    #[arg(long, short, global = true, value_name = "NAME", env = "INFRA_PROGRAM")]
+    #[arg(help_heading = "Stack and target", long, short, global = true, value_name = "NAME", env = "INFRA_PROGRAM")]
     pub(crate) program: Option<String>,
     /// The stack: one deployment of the program.
-    #[arg(long, short, global = true, value_name = "NAME", default_value = "dev", env = "INFRA_STACK")]
+    #[arg(
+        help_heading = "Stack and target",
+        long,
+        short,
+        global = true,
+        value_name = "NAME",
+        default_value = "dev",
+        env = "INFRA_STACK"
+    )]
     pub(crate) stack: String,
     /// Where to deploy to.
-    #[arg(long, short, global = true, value_enum, default_value = "local", env = "INFRA_TARGET")]
+    #[arg(
+        help_heading = "Stack and target",
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value = "local",
+        env = "INFRA_TARGET"
+    )]
     pub(crate) target: TargetName,
     /// Where AWS's APIs are, when that is not AWS: a server that speaks its protocols. Only with `--target aws`.
-    #[arg(long, global = true, value_name = "URL", env = "INFRA_ENDPOINT")]
+    #[arg(help_heading = "Stack and target", long, global = true, value_name = "URL", env = "INFRA_ENDPOINT")]
     pub(crate) endpoint: Option<String>,
     /// What counts as ready; `control-plane` is for servers behind which nothing lives.
-    #[arg(long, global = true, value_enum, default_value = "full", env = "INFRA_READINESS")]
+    #[arg(
+        help_heading = "Stack and target",
+        long,
+        global = true,
+        value_enum,
+        default_value = "full",
+        env = "INFRA_READINESS"
+    )]
     pub(crate) readiness: ReadinessName,
     /// Where states are kept: a directory, a `file://` URL, or a URL such as `s3://BUCKET/PREFIX?region=eu-west-1`
     /// [default: DIRECTORY/state].
-    #[arg(long, global = true, value_name = "URL", env = "INFRA_BACKEND")]
+    #[arg(help_heading = "Storage", long, global = true, value_name = "URL", env = "INFRA_BACKEND")]
     pub(crate) backend: Option<String>,
     /// Where everything on this machine is kept [default: the nearest `.infra` at or above the current directory].
-    #[arg(long, global = true, value_name = "PATH", env = "INFRA_DIRECTORY")]
+    #[arg(help_heading = "Storage", long, global = true, value_name = "PATH", env = "INFRA_DIRECTORY")]
     pub(crate) directory: Option<PathBuf>,
     /// Print JSON: one event per line, or the answer as one document.
-    #[arg(long, global = true)]
+    #[arg(help_heading = "Execution and output", long, global = true)]
     pub(crate) json: bool,
     /// How many operations run at once.
-    #[arg(long, global = true, value_name = "N", default_value_t = 16, value_parser = parallel)]
+    #[arg(help_heading = "Execution and output", long, global = true, value_name = "N", default_value_t = 16, value_parser = parallel)]
     pub(crate) parallel: usize,
 }
 
@@ -112,6 +136,10 @@ pub(crate) enum Command {
     LoginCheck,
     /// Lists the programs.
     Programs,
+    /// List the stacks of all programs in the backend.
+    Ls,
+    /// Create a project with a program that builds.
+    New(New),
     /// The local cloud of this directory.
     #[command(subcommand)]
     Local(Local),
@@ -125,13 +153,13 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Selecting {
     /// Only this and what it needs: a URN, a name, or a component; `*` stands for any characters.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(help_heading = "Selection", long, value_name = "PATTERN")]
     pub(crate) target_urn: Vec<Pattern>,
     /// Not this.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(help_heading = "Selection", long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<Pattern>,
     /// Also what uses a `--target-urn`; neither what uses an `--exclude`.
-    #[arg(long)]
+    #[arg(help_heading = "Selection", long)]
     pub(crate) dependents: bool,
 }
 
@@ -149,16 +177,16 @@ impl Selecting {
 #[derive(Debug, Args)]
 pub(crate) struct Planning {
     /// Sets a configuration value; `up` remembers it for this stack.
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(help_heading = "Planning", long, short, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) config: Vec<(String, String)>,
     /// Read everything that exists first, and ask every lookup again.
-    #[arg(long)]
+    #[arg(help_heading = "Planning", long)]
     pub(crate) refresh: bool,
     /// Show every property, also of what is created.
-    #[arg(long)]
+    #[arg(help_heading = "Planning", long)]
     pub(crate) diff: bool,
     /// Replace this, whatever differs; what the program calls relaunchable goes by that name.
-    #[arg(long, value_name = "PATTERN")]
+    #[arg(help_heading = "Selection", long, value_name = "PATTERN")]
     pub(crate) replace: Vec<Pattern>,
     #[command(flatten)]
     pub(crate) selecting: Selecting,
@@ -210,20 +238,30 @@ pub(crate) struct Refresh {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The type token, such as `aws:ec2:SecurityGroup`.
-    #[arg(value_name = "TYPE", required_unless_present = "file", requires = "name")]
+    /// The type token, such as `aws:ec2:SecurityGroup` [default: list the types].
+    #[arg(value_name = "TYPE", requires = "name")]
     pub(crate) kind: Option<String>,
     /// The name it gets in the program, with the components it lies in.
     #[arg(requires = "id")]
     pub(crate) name: Option<String>,
     /// The provider's id.
     pub(crate) id: Option<String>,
-    /// Where it lives, when its provider has regions.
-    #[arg(long, value_name = "REGION")]
+    /// The region that the resource belongs to, for providers with regions.
+    #[arg(long, value_name = "REGION", requires = "kind")]
     pub(crate) region: Option<String>,
     /// Many at once: a JSON list of objects with `type`, `name`, `id` and `region`.
     #[arg(long, value_name = "PATH", conflicts_with_all = ["kind", "region"])]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    /// The directory to create; its last component is the name of the project.
+    #[arg(value_name = "NAME")]
+    pub(crate) path: PathBuf,
+    /// The infra crates: a checkout of their repository, or its Git URL [default: the checkout this command was built from].
+    #[arg(long, value_name = "PATH|URL")]
+    pub(crate) infra: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -293,6 +331,8 @@ pub(crate) struct Output {
 pub(crate) enum Config {
     /// Lists all values; secrets are masked.
     List,
+    /// List the keys that the program reads, with their types and defaults.
+    Keys,
     /// Shows one value.
     Get {
         /// Its name.
@@ -311,6 +351,9 @@ pub(crate) enum Config {
         /// Keep it encrypted, and mask it everywhere.
         #[arg(long)]
         secret: bool,
+        /// Set the value even if the program does not read it, or cannot read it as the type it needs.
+        #[arg(long)]
+        force: bool,
     },
     /// Removes a value.
     Unset {

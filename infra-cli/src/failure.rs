@@ -1,15 +1,15 @@
-//! What ends a command early, and with which exit code.
+//! Errors that end a command early.
 
-use crate::render::style;
+use crate::{exit::Exit, render::style};
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, plan::PlanFileError, store::StoreError};
 use std::process::ExitCode;
 
-/// The exit code of a failure.
+/// The kind of a failure, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// 1: it failed.
+    /// The command was understood and failed.
     Failed,
-    /// 2: it was asked for in a wrong way.
+    /// The command line or its input is wrong.
     WrongUse,
 }
 
@@ -65,18 +65,18 @@ impl From<std::io::Error> for Failure {
     }
 }
 
-/// Tells what went wrong: on standard error, or as JSON lines on standard output.
+/// Prints the diagnostics of a failure to standard error, or as JSON lines to standard output.
 pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     for diagnostic in &failure.diagnostics {
         if json {
             let event = infra_core::event::Event::Message(diagnostic.clone());
             say!("{}", serde_json::to_string(&event).unwrap_or_default());
         } else {
-            eprintln!("{}", style::diagnostic(diagnostic, style::error_width()));
+            complain!("{}", style::diagnostic(diagnostic, style::error_width()));
         }
     }
     match failure.kind {
-        Kind::Failed => ExitCode::from(1),
-        Kind::WrongUse => ExitCode::from(2),
+        Kind::Failed => Exit::Failed.into(),
+        Kind::WrongUse => Exit::WrongUse.into(),
     }
 }

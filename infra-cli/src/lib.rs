@@ -24,9 +24,13 @@
 //! - `local_cloud`: starting and finding the local cloud
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
-//! - `failure`: what ends a command, and with which exit code
+//! - `failure`: what ends a command early
+//! - `exit`: the exit codes
 
-/// Prints a line. That nobody reads it any more, as behind `| head`, is no reason to end halfway.
+// `println!` and `eprintln!` panic when the reader of a pipe has exited, as in `stack … | head -1`. A command prints
+// through these macros only: it runs to its end and its exit code stays meaningful.
+
+/// Prints a line to standard output.
 macro_rules! say {
     ($($words:tt)*) => {{
         use std::io::Write as _;
@@ -34,9 +38,26 @@ macro_rules! say {
     }};
 }
 
+/// Prints text to standard output without adding a line break.
+macro_rules! show {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = write!(std::io::stdout().lock(), $($words)*);
+    }};
+}
+
+/// Prints a line to standard error.
+macro_rules! complain {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr().lock(), $($words)*);
+    }};
+}
+
 mod arguments;
 mod commands;
 mod deployed;
+mod exit;
 mod failure;
 mod files;
 mod local_cloud;
@@ -71,7 +92,7 @@ impl Program {
 
 /// Runs the command line with these programs; the first one is the default.
 ///
-/// Exit codes: 0 done, 1 failed, 2 wrong use, 3 changes pending (`preview --expect-no-changes`).
+/// `docs/exit-codes.md` lists the exit codes.
 pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
     Cli::new(programs).run()
 }

@@ -12,10 +12,11 @@ use futures::{FutureExt, future::BoxFuture};
 use infra_core::{
     Engine, Target,
     config::ConfigValue,
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, did_you_mean},
+    engine::ConfigReads,
     event::{Event, Events},
     graph::ResourceGraph,
-    store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, Unlock},
+    store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, StoredValue, Unlock},
     target::{Credentials, Readiness},
     urn,
 };
@@ -107,11 +108,50 @@ impl<'a> Session<'a> {
         Engine::with_store(&self.program.name, &self.stack, self.store.clone())
     }
 
+    /// Returns the engine for reading the recorded state of any stack in the store.
+    pub(crate) fn offline_of(&self, program: &str, stack: &str) -> Engine {
+        Engine::with_store(program, stack, self.store.clone())
+    }
+
+    /// Returns the name of the target that a stack was last deployed to.
+    pub(crate) async fn target_of(&self, program: &str, stack: &str) -> Result<Option<String>, Failure> {
+        let recorded = self.store.document(program, stack, deployed::DOCUMENT).await?;
+        Ok(recorded.map(|document| Deployed::read(&document).target))
+    }
+
+    /// Returns the configuration keys that the program would read after these changes. Secrets are not decrypted: a
+    /// program cannot depend on their values while it declares.
+    pub(crate) async fn config_reads(&self, changes: &[ConfigChange]) -> Result<ConfigReads, Failure> {
+        let stored = self.stored_config().await?;
+        stored
+            .check(changes)
+            .map_err(|problem| Failure::wrong_use(Diagnostic::error(problem.to_string()).hint(problem.hint())))?;
+        let mut config: BTreeMap<String, ConfigValue> = BTreeMap::new();
+        for (key, value) in stored.values() {
+            let value = match value {
+                StoredValue::Plain(text) => ConfigValue::Plain(text.clone()),
+                StoredValue::Sealed(_) => ConfigValue::secret(""),
+            };
+            config.insert(key.clone(), value);
+        }
+        for change in changes {
+            match change {
+                ConfigChange::Set(key, value) => drop(config.insert(key.clone(), value.clone())),
+                ConfigChange::Unset(key) => drop(config.remove(key)),
+            }
+        }
+        Ok(self.declaring(config).config_reads(&self.program.run))
+    }
+
     /// What the program declares. No cloud is needed: declaring asks nobody.
     pub(crate) async fn declared(&self) -> Result<ResourceGraph, Failure> {
-        let nobody = "http://127.0.0.1:0".to_owned();
-        let config = self.config(&[]).await?;
-        Ok(self.offline().target(self.target(Some(nobody))).config(config).declared(&self.program.run)?)
+        Ok(self.declaring(self.config(&[]).await?).declared(&self.program.run)?)
+    }
+
+    /// Returns the engine for running the program without a provider that answers.
+    pub(crate) fn declaring(&self, config: BTreeMap<String, ConfigValue>) -> Engine {
+        let unreachable = "http://127.0.0.1:0".to_owned();
+        self.offline().target(self.target(Some(unreachable))).config(config)
     }
 
     /// The engine for planning and doing; starts the local cloud when it is the target.
@@ -297,7 +337,12 @@ impl<'a> Session<'a> {
 
     /// The stack's configuration as it is stored: no key is needed.
     pub(crate) async fn stored_config(&self) -> Result<StackConfig, Failure> {
-        Ok(StackConfig::read(&*self.store, &self.program.name, &self.stack).await?)
+        self.config_of(&self.program.name, &self.stack).await
+    }
+
+    /// Returns the stored configuration of any stack in the store.
+    pub(crate) async fn config_of(&self, program: &str, stack: &str) -> Result<StackConfig, Failure> {
+        Ok(StackConfig::read(&*self.store, program, stack).await?)
     }
 
     /// The stack's configuration as it would be with these changes.
@@ -335,7 +380,8 @@ fn choose<'a>(name: Option<&str>, programs: &'a [Program]) -> Result<&'a Program
     };
     programs.iter().find(|program| program.name == name).ok_or_else(|| {
         let unknown = Diagnostic::error(format!("there is no program `{name}`"));
-        Failure::wrong_use(unknown.hint(format!("the programs are: {}", known())))
+        let near = did_you_mean(name, programs.iter().map(|program| program.name.as_str()));
+        Failure::wrong_use(unknown.hint(near.unwrap_or_else(|| format!("the programs are: {}", known()))))
     })
 }
 
@@ -378,7 +424,7 @@ async fn backend(url: &str, cli: &Cli, unlock: Unlock) -> Result<Arc<dyn KeyedSt
     // Whoever takes a stack over has to wait, and wants to know for whom.
     let told = Events::to(|event| {
         if let Event::Message(message) = event {
-            eprintln!("{message}");
+            complain!("{message}");
         }
     });
     Ok(Arc::new(ObjectStateStore::new(objects, &prefix).unlocked_by(unlock).events(told)))

@@ -153,9 +153,9 @@ impl Ran {
 fn values_are_set_shown_and_removed(place: &Place) {
     place.run(&["config", "list"]).says("the stack `dev` of `p` has no configuration");
     place.run(&["config", "set", "port", "8080"]).says("");
-    place.run(&["config", "set", "below", "-1"]).says("");
+    place.run(&["config", "set", "--force", "below", "-1"]).says("");
     place.run_with(&["config", "set", "--secret", "token"], &[], "hunter2\n").says("");
-    place.run(&["config", "set", "--secret", "other", "hunter3"]).says("");
+    place.run(&["config", "set", "--force", "--secret", "other", "hunter3"]).says("");
     place.run(&["config", "list"]).says("below  -1\nother  [secret]\nport   8080\ntoken  [secret]");
     let list = place.run(&["--json", "config", "list"]);
     let list: serde_json::Value = serde_json::from_str(&list.out).unwrap();
@@ -180,7 +180,7 @@ fn wrong_use_changes_nothing(place: &Place) {
     let told = place.run(&["--json", "local", "status", "--watch"]);
     assert!(told.code == Some(2) && told.out.contains("`--watch`"), "{}", told.out);
     place.run(&["config", "set", "port"]).complains(2, &["VALUE"]);
-    place.run(&["config", "set", "--secret", "empty"]).complains(2, &["no value was entered for `empty`"]);
+    place.run(&["config", "set", "--force", "--secret", "empty"]).complains(2, &["no value was entered for `empty`"]);
     place.run(&["config", "set", "x", "y", "--sekret"]).complains(2, &["--sekret"]);
     place.run(&["preview", "-c", "token=x"]).complains(2, &["`token` is secret"]);
     place.run(&["preview", "-c", "port=many"]).complains(2, &["`port` is `many`", "u16", "config set port"]);
@@ -189,7 +189,7 @@ fn wrong_use_changes_nothing(place: &Place) {
     assert_eq!(place.read("p/dev/state.json"), "");
 
     // A secret that the program reads in the clear.
-    place.run(&["config", "set", "--secret", "port", "81"]).says("");
+    place.run(&["config", "set", "--force", "--secret", "port", "81"]).says("");
     place.run(&["preview"]).complains(2, &["`port` is secret", "config.secret(\"port\")"]);
 }
 

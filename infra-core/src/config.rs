@@ -1,16 +1,30 @@
 //! A stack's configuration: named texts that programs read as the types they need, some of them secret.
 
 use crate::value::Output;
-use serde::de::DeserializeOwned;
-use std::{
-    any::type_name, cell::RefCell, collections::BTreeMap, collections::BTreeSet, fmt, fmt::Display, str::FromStr,
-};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{any::type_name, cell::RefCell, collections::BTreeMap, fmt, fmt::Display, str::FromStr};
 
 /// The configuration of one stack.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     values: BTreeMap<String, ConfigValue>,
-    read: RefCell<BTreeSet<String>>,
+    read: RefCell<BTreeMap<String, ConfigKey>>,
+}
+
+/// A configuration key that a program has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigKey {
+    /// The name of the key.
+    pub name: String,
+    /// The type that the program reads the value as, such as `u16`.
+    pub expected: String,
+    /// The value without configuration, if the program has a default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
+    /// Whether the program fails without a value.
+    pub required: bool,
+    /// Whether the program reads the value as a secret.
+    pub secret: bool,
 }
 
 /// A configuration value. Its `Debug` never reveals a secret.
@@ -46,6 +60,13 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The key that the error is about.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Missing(key) | Self::Secret(key) | Self::Type { key, .. } => key,
+        }
+    }
+
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
@@ -64,6 +85,10 @@ pub trait ConfigDefault {
     type Value: FromStr<Err: Display>;
     /// The default as that type.
     fn into_value(self) -> Self::Value;
+    /// The default as a user would write it, for lists of keys.
+    fn text(&self) -> Option<String> {
+        None
+    }
 }
 
 impl ConfigDefault for &str {
@@ -71,6 +96,10 @@ impl ConfigDefault for &str {
 
     fn into_value(self) -> String {
         self.to_owned()
+    }
+
+    fn text(&self) -> Option<String> {
+        Some((*self).to_owned())
     }
 }
 
@@ -81,6 +110,10 @@ macro_rules! config_default {
 
             fn into_value(self) -> Self {
                 self
+            }
+
+            fn text(&self) -> Option<String> {
+                Some(self.to_string())
             }
         }
     )+};
@@ -96,12 +129,17 @@ impl Config {
 
     /// The value of `key`, or the default when there is none.
     pub fn get_or<D: ConfigDefault>(&self, key: &str, default: D) -> Result<D::Value, ConfigError> {
-        self.get(key).map(|value| value.unwrap_or_else(|| default.into_value()))
+        let text = default.text();
+        let value = self.get(key).map(|value| value.unwrap_or_else(|| default.into_value()));
+        self.note(key, |read| read.default = text);
+        value
     }
 
     /// The value of `key`, which must be there.
     pub fn require<T: FromStr<Err: Display>>(&self, key: &str) -> Result<T, ConfigError> {
-        self.get(key)?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
+        let value = self.get(key);
+        self.note(key, |read| read.required = true);
+        value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
     /// The value of `key`, if there is one. A secret one is an error: it could get into a plan in the clear.
@@ -118,19 +156,28 @@ impl Config {
 
     /// The value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
     pub fn secret(&self, key: &str) -> Result<Option<Output<String>>, ConfigError> {
-        Ok(self.value(key).map(|value| Output::from(value.text().to_owned()).secret()))
+        let value = self.value(key, "String");
+        self.note(key, |read| read.secret = true);
+        Ok(value.map(|value| Output::from(value.text().to_owned()).secret()))
     }
 
     /// The value of `key`, which must be there, marked as secret.
     pub fn require_secret(&self, key: &str) -> Result<Output<String>, ConfigError> {
-        self.secret(key)?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
+        let value = self.secret(key);
+        self.note(key, |read| read.required = true);
+        value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
     /// The keys that have a value which nothing has asked for.
     pub fn unread(&self) -> Vec<String> {
         let read = self.read.borrow();
-        let unread = self.values.keys().filter(|key| !read.contains(*key));
+        let unread = self.values.keys().filter(|key| !read.contains_key(*key));
         unread.cloned().collect()
+    }
+
+    /// The keys that the program has read so far, in alphabetical order.
+    pub fn keys(&self) -> Vec<ConfigKey> {
+        self.read.borrow().values().cloned().collect()
     }
 
     fn plain<T>(
@@ -139,20 +186,34 @@ impl Config {
         expected: impl Into<String>,
         parse: impl Fn(&str) -> Result<T, String>,
     ) -> Result<Option<T>, ConfigError> {
+        let expected = expected.into();
         let key = key.to_owned();
-        match self.value(&key) {
+        match self.value(&key, &expected) {
             None => Ok(None),
             Some(ConfigValue::Secret(_)) => Err(ConfigError::Secret(key)),
             Some(ConfigValue::Plain(value)) => parse(value).map(Some).map_err(|reason| {
-                let (value, expected) = (value.clone(), expected.into());
+                let value = value.clone();
                 ConfigError::Type { key, value, expected, reason }
             }),
         }
     }
 
-    fn value(&self, key: &str) -> Option<&ConfigValue> {
-        self.read.borrow_mut().insert(key.to_owned());
+    fn value(&self, key: &str, expected: &str) -> Option<&ConfigValue> {
+        let read = || ConfigKey {
+            name: key.to_owned(),
+            expected: expected.to_owned(),
+            default: None,
+            required: false,
+            secret: false,
+        };
+        self.read.borrow_mut().entry(key.to_owned()).or_insert_with(read);
         self.values.get(key)
+    }
+
+    fn note(&self, key: &str, change: impl FnOnce(&mut ConfigKey)) {
+        if let Some(read) = self.read.borrow_mut().get_mut(key) {
+            change(read);
+        }
     }
 }
 
@@ -215,6 +276,29 @@ mod tests {
         insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which is no u32: invalid digit found in string");
         assert_eq!(config.unread(), ["typo"]);
         assert_eq!(config.require::<u16>("absent"), Err(ConfigError::Missing("absent".into())));
+    }
+
+    #[test]
+    fn keys_are_recorded_with_type_default_and_requirement() {
+        let config = Config::new([("port", "80")]);
+        config.get_or("port", 1_u16).unwrap();
+        config.get::<f64>("share").unwrap();
+        config.require::<bool>("strict").unwrap_err();
+        config.require_secret("token").unwrap_err();
+        let described = |key: ConfigKey| {
+            let default = key.default.unwrap_or_else(|| "-".into());
+            format!("{} {} {default} {} {}", key.name, key.expected, key.required, key.secret)
+        };
+        let keys: Vec<String> = config.keys().into_iter().map(described).collect();
+        assert_eq!(
+            keys,
+            [
+                "port u16 1 false false",
+                "share f64 - false false",
+                "strict bool - true false",
+                "token String - true true"
+            ]
+        );
     }
 
     #[test]

@@ -83,6 +83,24 @@ impl Diagnostic {
     }
 }
 
+/// Returns the candidate most similar to `text`, if one is similar enough to be a misspelling of it. The last segment of
+/// a path or a type token is compared as well, so that `SecurtyGroup` finds `aws:ec2:SecurityGroup`.
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let text = text.to_lowercase();
+    let likeness = |candidate: &str| strsim::normalized_damerau_levenshtein(&candidate.to_lowercase(), &text);
+    let scored = candidates.into_iter().map(|candidate| {
+        let last = candidate.rsplit(['/', ':']).next().unwrap_or(candidate);
+        (likeness(candidate).max(likeness(last)), candidate)
+    });
+    let best = scored.filter(|(likeness, _)| *likeness > 0.5).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.map(|(_, candidate)| candidate)
+}
+
+/// Returns a hint that names the candidate most similar to `text`, if there is one.
+pub fn did_you_mean<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(text, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
@@ -101,5 +119,20 @@ impl fmt::Display for Diagnostic {
             write!(f, "\n  hint: {}", hint.replace('\n', "\n        "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_names_find_their_nearest_candidate() {
+        let kinds = ["aws:ec2:SecurityGroup", "aws:ec2:Subnet", "aws:s3:Bucket"];
+        assert_eq!(nearest("aws:ec2:SecurtyGroup", kinds), Some("aws:ec2:SecurityGroup"));
+        assert_eq!(nearest("subnets", kinds), Some("aws:ec2:Subnet"));
+        assert_eq!(nearest("database", kinds), None);
+        assert_eq!(did_you_mean("buket", kinds).as_deref(), Some("did you mean `aws:s3:Bucket`?"));
+        assert_eq!(did_you_mean("x", []), None);
     }
 }

@@ -3,16 +3,18 @@
 mod approval;
 mod history;
 mod import;
+mod introspection;
 mod pin;
 mod surgery;
 
 pub use history::HistoryEntry;
 pub use import::{Adopted, ImportRequest};
+pub use introspection::ConfigReads;
 pub use pin::Pin;
 
 use crate::{
     config::{Config, ConfigValue},
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, did_you_mean},
     event::{self, Event, Events, PlannedSet},
     execute::{self, ExecuteOptions, Interrupt, Refreshed, Report},
     graph::ResourceGraph,
@@ -20,7 +22,7 @@ use crate::{
     policy::Policy,
     provider::Providers,
     reference::References,
-    stack::{self, Declaration, Relaunchable, Stack},
+    stack::{self, Declaration, DeclareError, Relaunchable, Stack},
     state::{Entry, State},
     store::{Holder, Session, StateStore, StoreError},
     target::Target,
@@ -99,6 +101,19 @@ pub enum EngineError {
 /// Frees what a large stack has filled; that takes as long as planning it, and nobody has to wait for it.
 fn discard(large: impl Send + 'static) {
     std::thread::spawn(move || drop(large));
+}
+
+/// The errors of a program, as the failure of the command that ran it.
+fn refused(errors: &[DeclareError]) -> EngineError {
+    let misconfigured = errors.iter().any(|error| error.as_config().is_some());
+    let diagnostics = errors
+        .iter()
+        .map(|error| match error.as_config() {
+            Some(error) => Diagnostic::from_error(error).hint(error.hint()),
+            None => Diagnostic::from_error(error),
+        })
+        .collect();
+    if misconfigured { EngineError::WrongUse(diagnostics) } else { EngineError::Refused(diagnostics) }
 }
 
 fn list(diagnostics: &[Diagnostic]) -> String {
@@ -513,7 +528,8 @@ impl Engine {
         let Declared { graph, providers, policies, .. } = declared;
         let (selection, policies) = (self.selection(declared), policies.clone());
         let options = PlanOptions { refresh: self.refresh, selection, tell_inputs, policies };
-        options.selection.check(graph, state).map_err(EngineError::WrongUse)?;
+        let names: Vec<&str> = declared.relaunchable.iter().map(|relaunchable| relaunchable.name.as_str()).collect();
+        options.selection.check(graph, state, &names).map_err(EngineError::WrongUse)?;
         let plan = plan::plan(graph, state, providers, &options, &self.events).await;
         let mut plan = plan.map_err(EngineError::Refused)?;
         if let Some(warn) = &self.warn {
@@ -538,24 +554,16 @@ impl Engine {
     }
 
     fn declare(&self, program: Program<'_>) -> Result<Declared, EngineError> {
-        let Declaration { graph, providers, policies, relaunchable, unread_config } = self.run_program(program);
+        let Declaration { graph, providers, policies, relaunchable, unread_config, config_keys } =
+            self.run_program(program);
         for key in unread_config {
+            let known = config_keys.iter().map(|key| key.name.as_str());
+            let hint = did_you_mean(&key, known).unwrap_or_else(|| "`config keys` lists the keys it reads".into());
             self.events.send(Event::Message(
-                Diagnostic::warning(format!("nothing reads the configuration value `{key}`"))
-                    .hint("look for a misspelt name"),
+                Diagnostic::warning(format!("the program does not read the configuration value `{key}`")).hint(hint),
             ));
         }
-        let graph = graph.map_err(|errors| {
-            let misconfigured = errors.iter().any(|error| error.as_config().is_some());
-            let diagnostics = errors
-                .iter()
-                .map(|error| match error.as_config() {
-                    Some(error) => Diagnostic::from_error(error).hint(error.hint()),
-                    None => Diagnostic::from_error(error),
-                })
-                .collect();
-            if misconfigured { EngineError::WrongUse(diagnostics) } else { EngineError::Refused(diagnostics) }
-        })?;
+        let graph = graph.map_err(|errors| refused(&errors))?;
         let policies = self.policies.iter().cloned().chain(policies).collect();
         Ok(Declared { graph, providers, policies, relaunchable })
     }

@@ -18,6 +18,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use masked::Masked;
+use serde::Serialize;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What can be asked without changing anything: all that planning is given.
@@ -46,6 +47,23 @@ pub trait Inspect: Send + Sync {
 
     /// Answers a lookup.
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError>;
+
+    /// The resource types that the provider serves, sorted by their tokens. Empty when the provider has no fixed list.
+    fn resource_kinds(&self) -> Vec<ResourceKind> {
+        Vec::new()
+    }
+}
+
+/// A resource type that a provider serves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ResourceKind {
+    /// The type token, such as `aws:ec2:SecurityGroup`.
+    #[serde(rename = "type")]
+    pub token: String,
+    /// Whether every resource of the type belongs to a region.
+    pub regional: bool,
+    /// Whether existing resources of the type can be imported.
+    pub importable: bool,
 }
 
 /// What changes things: only execution is given it.
@@ -247,6 +265,13 @@ impl Inspect for Providers {
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
         self.of(&request.urn)?.lookup(request, reporter).await
+    }
+
+    fn resource_kinds(&self) -> Vec<ResourceKind> {
+        let mut kinds: Vec<_> = self.0.values().flat_map(|provider| provider.resource_kinds()).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        kinds
     }
 }
 

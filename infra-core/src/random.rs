@@ -41,6 +41,8 @@ impl Resource for Password {
 impl Handler for Password {
     type Client = ();
 
+    const IMPORTABLE: bool = false;
+
     fn check(&self) -> Vec<Problem> {
         let fits = (8..=1000).contains(&self.length);
         let problem = || Problem::new("length", format!("{} is not between 8 and 1000", self.length));

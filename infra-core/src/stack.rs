@@ -5,7 +5,7 @@ mod reference;
 pub(crate) use reference::ReferenceArguments;
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, ConfigKey},
     graph::{GraphError, Node, NodeKind, ResourceGraph, Set},
     options::{Declaring, Dependency, Options},
     policy::Policy,
@@ -110,6 +110,8 @@ pub struct Declaration {
     pub relaunchable: Vec<Relaunchable>,
     /// Configuration keys that nothing read.
     pub unread_config: Vec<String>,
+    /// The configuration keys that the program read before it ended.
+    pub config_keys: Vec<ConfigKey>,
 }
 
 /// What a person may want made anew although nothing about it has changed.
@@ -180,7 +182,8 @@ pub fn declare(
         Err(errors)
     };
     let Declared { providers, policies, relaunchable, .. } = declared;
-    Declaration { graph, providers, policies, relaunchable, unread_config: config.unread() }
+    let (unread_config, config_keys) = (config.unread(), config.keys());
+    Declaration { graph, providers, policies, relaunchable, unread_config, config_keys }
 }
 
 impl Scope {

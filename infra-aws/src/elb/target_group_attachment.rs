@@ -73,6 +73,8 @@ impl AwsResource for TargetGroupAttachment {}
 impl Handler for TargetGroupAttachment {
     type Client = Aws;
 
+    const IMPORTABLE: bool = false;
+
     fn check(&self) -> Vec<Problem> {
         (self.port == Some(0)).then(|| Problem::new("port", "there is no port 0")).into_iter().collect()
     }

@@ -1,9 +1,9 @@
 //! `stack config`
 
-use crate::{arguments, failure::Failure, passphrase, session::Session};
+use crate::{arguments, failure::Failure, passphrase, render::style, session::Session};
 use infra_core::{
-    config::ConfigValue,
-    diagnostic::Diagnostic,
+    config::{ConfigError, ConfigKey, ConfigValue},
+    diagnostic::{Diagnostic, did_you_mean},
     store::{ConfigChange, StoredValue},
 };
 use serde_json::json;
@@ -13,7 +13,12 @@ pub(super) async fn run(session: &Session<'_>, command: arguments::Config) -> Re
     match command {
         arguments::Config::List => list(session).await?,
         arguments::Config::Get { key, show_secrets } => get(session, &key, show_secrets).await?,
-        arguments::Config::Set { key, value, secret } => {
+        arguments::Config::Keys => keys(session).await?,
+        arguments::Config::Set { key, value, secret, force } => {
+            // Before a secret is asked for.
+            if !force {
+                ensure_read(session, &key, value.as_deref(), secret).await?;
+            }
             let value = match value {
                 Some(value) if secret => ConfigValue::Secret(value),
                 Some(value) => ConfigValue::Plain(value),
@@ -24,6 +29,74 @@ pub(super) async fn run(session: &Session<'_>, command: arguments::Config) -> Re
         arguments::Config::Unset { key } => session.change_config(&[ConfigChange::Unset(key)]).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a key that the program does not read, and a value that it cannot read as the type it needs.
+async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secret: bool) -> Result<(), Failure> {
+    let value = match value {
+        Some(value) if !secret => ConfigValue::Plain(value.to_owned()),
+        value => ConfigValue::secret(value.unwrap_or_default()),
+    };
+    let reads = session.config_reads(&[ConfigChange::Set(key.to_owned(), value)]).await?;
+    if let Some(error @ (ConfigError::Type { .. } | ConfigError::Secret(_))) = &reads.config_error
+        && error.key() == key
+    {
+        let hint = match error {
+            ConfigError::Secret(_) => format!("leave `--secret` out, or read it with `config.secret(\"{key}\")`"),
+            _ => error.hint(),
+        };
+        return Err(Failure::wrong_use(Diagnostic::error(error.to_string()).hint(hint)));
+    }
+    let names = || reads.keys.iter().map(|key| key.name.as_str());
+    if names().any(|name| name == key) {
+        return Ok(());
+    }
+    let program = session.program.name();
+    let near = did_you_mean(key, names());
+    // A program that ended early may read the key once its error is mended.
+    if let (Some(error), None) = (&reads.error, &near) {
+        let unchecked = Diagnostic::warning(format!("it is not known whether the program `{program}` reads `{key}`"));
+        complain!("{}", style::diagnostic(&unchecked.because(format!("the program failed before: {error}"))));
+        return Ok(());
+    }
+    let unknown = Diagnostic::error(format!("the program `{program}` does not read the configuration value `{key}`"));
+    let hint = near.unwrap_or_else(|| match names().collect::<Vec<_>>() {
+        none if none.is_empty() => "it reads no configuration".to_owned(),
+        names => format!("it reads: {}", names.join(", ")),
+    });
+    Err(Failure::wrong_use(unknown.hint(format!("{hint}\n`--force` sets it all the same"))))
+}
+
+/// Lists the keys that the program reads with the stack's configuration.
+async fn keys(session: &Session<'_>) -> Result<(), Failure> {
+    let reads = session.config_reads(&[]).await?;
+    if session.json {
+        say!("{}", serde_json::to_string_pretty(&reads.keys).map_err(io::Error::from)?);
+    } else if reads.keys.is_empty() {
+        say!("the program `{}` reads no configuration", session.program.name());
+    } else {
+        let stored = session.stored_config().await?;
+        let row = |key: &ConfigKey| {
+            let kind = if key.secret { "secret" } else { key.expected.as_str() };
+            let default = match &key.default {
+                Some(default) => default.as_str(),
+                None if key.required => "(required)",
+                None => "",
+            };
+            let value = match stored.values().get(&key.name) {
+                Some(StoredValue::Plain(text)) => text.as_str(),
+                Some(StoredValue::Sealed(_)) => "[secret]",
+                None => "",
+            };
+            [&key.name, kind, default, value].map(str::to_owned)
+        };
+        show!("{}", style::table(["KEY", "TYPE", "DEFAULT", "VALUE"], reads.keys.iter().map(row)));
+    }
+    if let Some(error) = reads.error {
+        let unchecked = Diagnostic::warning("the program may read more keys: it failed before its end");
+        complain!("{}", style::diagnostic(&unchecked.because(error.to_string())));
+    }
+    Ok(())
 }
 
 async fn list(session: &Session<'_>) -> Result<(), Failure> {

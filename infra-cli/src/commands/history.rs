@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode,
         say!("nothing was done to the stack `{}` of `{}` yet", session.stack, session.program.name);
     }
     let head = ["SERIAL", "WHEN", "WHO", "COMMAND", "TOOK", "WHAT", ""];
-    print!("{}", style::table(head, shown.iter().map(row)));
+    show!("{}", style::table(head, shown.iter().map(row)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     arguments::Import,
+    exit::Exit,
     failure::Failure,
-    render::{self, Detail},
+    render::{self, Detail, style},
     session::Session,
 };
 use infra_core::{diagnostic::Diagnostic, engine::ImportRequest};
@@ -16,7 +17,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
             let region = arguments.region.clone();
             vec![ImportRequest { kind: kind.clone(), name: name.clone(), id: id.clone(), region }]
         }
-        _ => return Err(Failure::wrong_use(Diagnostic::error("write TYPE, NAME and ID, or `--file PATH`"))),
+        _ => return list_types(session).await,
     };
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
@@ -34,6 +35,31 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<Exi
     }
     say!("Put this into the program; what is imported is protected until then (`state unprotect`).");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the types that can be imported.
+async fn list_types(session: &Session<'_>) -> Result<ExitCode, Failure> {
+    let engine = session.declaring(session.config(&[]).await?);
+    let mut kinds = engine.resource_kinds(&session.program.run);
+    kinds.retain(|kind| kind.importable);
+    if session.json {
+        say!("{}", serde_json::to_string_pretty(&kinds).map_err(std::io::Error::from)?);
+        return Ok(Exit::Done.into());
+    }
+    if kinds.is_empty() {
+        let none =
+            Failure::failed(format!("the program `{}` has no provider that lists its types", session.program.name));
+        return Err(
+            none.hint("a program names its provider by a declaration, such as `aws::region(stack, \"us-east-1\")`")
+        );
+    }
+    let needs = |regional: bool| if regional { "--region REGION" } else { "" }.to_owned();
+    show!(
+        "{}",
+        style::table(["TYPE", "ALSO NEEDS"], kinds.iter().map(|kind| [kind.token.clone(), needs(kind.regional)]))
+    );
+    say!("\nimport one with `import TYPE NAME ID`");
+    Ok(Exit::Done.into())
 }
 
 fn from_file(path: &Path) -> Result<Vec<ImportRequest>, Failure> {

@@ -1,7 +1,10 @@
 //! `stack output`
 
 use crate::{arguments::Output, failure::Failure, files::write_new, session::Session};
-use infra_core::{diagnostic::Diagnostic, value::Value};
+use infra_core::{
+    diagnostic::{Diagnostic, did_you_mean},
+    value::Value,
+};
 use std::{collections::BTreeMap, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<ExitCode, Failure> {
@@ -17,7 +20,8 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<Exi
     let value = outputs.get(name).ok_or_else(|| {
         let names = outputs.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let unknown = Diagnostic::error(format!("there is no output `{name}`"));
-        Failure::wrong_use(unknown.hint(format!("the outputs are: {names}")))
+        let near = did_you_mean(name, outputs.keys().map(String::as_str));
+        Failure::wrong_use(unknown.hint(near.unwrap_or_else(|| format!("the outputs are: {names}"))))
     })?;
     match &arguments.key_file {
         Some(path) => write_new(path, &plain(value))?,

@@ -1,8 +1,8 @@
 //! `stack preview`
 
-use super::CHANGES_PENDING;
 use crate::{
     arguments::Preview,
+    exit::Exit,
     failure::Failure,
     files::write_new,
     render::{self, Detail},
@@ -25,5 +25,5 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Preview) -> Result<Ex
     }
     renderer.planned_outputs(&plan.outputs);
     let pending = arguments.expect_no_changes && plan.has_changes();
-    Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { ExitCode::SUCCESS })
+    Ok(if pending { Exit::ChangesPending.into() } else { ExitCode::SUCCESS })
 }

@@ -1,8 +1,9 @@
 //! `stack refresh`
 
-use super::{CHANGES_PENDING, exit_code};
+use super::exit_code;
 use crate::{
     arguments::Refresh,
+    exit::Exit,
     failure::Failure,
     render::{self, Detail},
     session::Session,
@@ -20,5 +21,5 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<Ex
         session.record_refreshed().await?;
     }
     let pending = arguments.expect_no_changes && !report.drift.is_empty();
-    Ok(if pending { ExitCode::from(CHANGES_PENDING) } else { exit_code(&report) })
+    Ok(if pending { Exit::ChangesPending.into() } else { exit_code(&report) })
 }

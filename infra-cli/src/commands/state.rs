@@ -103,6 +103,6 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
         let (kind, name) = (urn.kind().to_owned(), urn.name().to_owned());
         [kind, name, thing.region.clone().unwrap_or_default(), thing.id.clone().unwrap_or_default()]
     });
-    print!("{}", style::table(["TYPE", "NAME", "REGION", "ID"], rows));
+    show!("{}", style::table(["TYPE", "NAME", "REGION", "ID"], rows));
     Ok(())
 }

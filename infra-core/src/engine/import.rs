@@ -2,15 +2,18 @@
 
 use super::{Engine, EngineError, Finished, Program, Stopwatch};
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, did_you_mean},
     diff::Action,
     execute::{self, Report},
-    provider::Inspect,
+    graph::ResourceGraph,
+    provider::{Inspect, ResourceKind},
+    stack::Declaration,
     state::{Entry, Generation, Marks, OperationId, Request, Verb},
     urn::Urn,
     value::Value,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// A thing to take over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +50,14 @@ impl Engine {
     pub async fn import(&self, program: Program<'_>, requests: &[ImportRequest]) -> Result<Vec<Adopted>, EngineError> {
         self.started("import");
         let watch = Stopwatch::start();
-        let providers = self.run_program(program).providers;
+        let Declaration { graph, providers, .. } = self.run_program(program);
+        let regions = graph.map(|graph| regions(&graph)).unwrap_or_default();
+        let kinds = providers.resource_kinds();
+        let misused: Vec<Diagnostic> =
+            requests.iter().filter_map(|request| misuse(request, &kinds, &regions)).collect();
+        if !misused.is_empty() {
+            return Err(EngineError::WrongUse(misused));
+        }
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
         let mut problems = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
@@ -135,5 +145,40 @@ impl Engine {
         let declaration = format!("scope.add({name:?}, {});", found.declaration);
         let taken = Adopted { urn: urn.clone(), id: found.live.id, region: request.region.clone(), declaration };
         Ok((Entry::Imported { urn: urn.clone(), generation }, taken))
+    }
+}
+
+/// The regions that a program declares resources in.
+fn regions(graph: &ResourceGraph) -> BTreeSet<String> {
+    graph.in_order().filter_map(|node| node.region.clone()).collect()
+}
+
+/// The reason why a request cannot be meant as it is written. A provider without a list of its types answers for itself.
+fn misuse(request: &ImportRequest, kinds: &[ResourceKind], regions: &BTreeSet<String>) -> Option<Diagnostic> {
+    let provider = |token: &str| token.split(':').next().map(str::to_owned);
+    let importable = || kinds.iter().filter(|kind| kind.importable).map(|kind| kind.token.as_str());
+    let listed = kinds.iter().any(|kind| provider(&kind.token) == provider(&request.kind));
+    match kinds.iter().find(|kind| kind.token == request.kind) {
+        None if listed || !request.kind.contains(':') => {
+            let unknown = Diagnostic::error(format!("there is no resource type `{}`", request.kind));
+            Some(
+                unknown.about(&request.name).hint(
+                    did_you_mean(&request.kind, importable())
+                        .unwrap_or_else(|| format!("the types are:\n{}", importable().collect::<Vec<_>>().join("\n"))),
+                ),
+            )
+        }
+        Some(kind) if !kind.importable => {
+            let refused = Diagnostic::error(format!("resources of the type `{}` cannot be imported", kind.token));
+            Some(refused.about(&request.name).hint("declare a new one; `import` without arguments lists the types"))
+        }
+        Some(kind) if kind.regional && request.region.is_none() => {
+            let missing = Diagnostic::error(format!("the region of the {} `{}` is missing", kind.token, request.id));
+            let example = regions.first().map_or("us-east-1", String::as_str);
+            let declared = regions.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let declared = if declared.is_empty() { declared } else { format!("; the program uses {declared}") };
+            Some(missing.about(&request.name).hint(format!("add `--region`, such as `--region {example}`{declared}")))
+        }
+        _ => None,
     }
 }

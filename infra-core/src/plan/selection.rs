@@ -1,7 +1,7 @@
 //! Which part of a program a run is about.
 
 use crate::{
-    diagnostic::Diagnostic,
+    diagnostic::{Diagnostic, did_you_mean},
     graph::{NodeKind, ResourceGraph},
     state::State,
     urn::{Pattern, Urn},
@@ -45,13 +45,23 @@ impl Selection {
         self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
     }
 
-    /// Whether every pattern names something.
-    pub fn check(&self, graph: &ResourceGraph, state: &State) -> Result<(), Vec<Diagnostic>> {
-        self.resolve(graph, state).map(drop)
+    /// Checks that every pattern names something. `relaunchable` are the names that the program gave to what may be
+    /// relaunched: an unknown pattern to replace may be a misspelling of one of them.
+    pub fn check(&self, graph: &ResourceGraph, state: &State, relaunchable: &[&str]) -> Result<(), Vec<Diagnostic>> {
+        self.resolve_among(graph, state, relaunchable).map(drop)
     }
 
     /// Resolves the patterns; one that names nothing is an error.
     pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
+        self.resolve_among(graph, state, &[])
+    }
+
+    fn resolve_among(
+        &self,
+        graph: &ResourceGraph,
+        state: &State,
+        relaunchable: &[&str],
+    ) -> Result<Selected, Vec<Diagnostic>> {
         if self.dependents && self.targets.is_empty() && self.exclude.is_empty() {
             let nothing = Diagnostic::error("the users of what? `dependents` goes with a target, or with an exclusion");
             return Err(vec![nothing.hint("name one: `--target-urn NAME --dependents`")]);
@@ -63,18 +73,19 @@ impl Selection {
         let undeclared = state.resources.keys().filter(|urn| graph.node(urn).is_none());
         let all: Vec<&Urn> = declared.chain(undeclared).collect();
         let mut problems = Vec::new();
-        let mut named = |patterns: &[Pattern]| -> HashSet<Urn> {
+        let mut named = |patterns: &[Pattern], others: &[&str]| -> HashSet<Urn> {
             let mut named = HashSet::new();
             for pattern in patterns {
                 let before = named.len();
                 named.extend(all.iter().filter(|urn| pattern.matches(urn)).map(|&urn| urn.clone()));
                 if named.len() == before && !all.iter().any(|urn| pattern.matches(urn)) {
-                    problems.push(unknown(pattern, &all));
+                    problems.push(unknown(pattern, &all, others));
                 }
             }
             named
         };
-        let (targets, exclude, replace) = (named(&self.targets), named(&self.exclude), named(&self.replace));
+        let (targets, exclude) = (named(&self.targets, &[]), named(&self.exclude, &[]));
+        let replace = named(&self.replace, relaunchable);
         if let Some(both) = replace.iter().find(|urn| exclude.contains(urn)) {
             problems.push(Diagnostic::error("it is to be replaced and excluded at once").about(both));
         }
@@ -144,17 +155,12 @@ fn users(graph: &ResourceGraph, state: &State) -> HashMap<Urn, Vec<Urn>> {
     users
 }
 
-fn unknown(pattern: &Pattern, all: &[&Urn]) -> Diagnostic {
-    let likeness = |urn: &&&Urn| {
-        let name = urn.name();
-        let last = name.rsplit('/').next().unwrap_or(name);
-        let likeness = |text| (strsim::normalized_levenshtein(text, pattern.as_str()) * 1000.0) as u32;
-        likeness(name).max(likeness(last))
-    };
-    let near = all.iter().max_by_key(likeness).filter(|urn| likeness(urn) > 500);
-    let hint = match near {
-        Some(urn) => format!("did you mean `{}`?", urn.name()),
-        None => "`state list` and `preview --diff` show the names; `*` stands for any characters".to_owned(),
-    };
+fn unknown(pattern: &Pattern, all: &[&Urn], others: &[&str]) -> Diagnostic {
+    let candidates = others.iter().copied().chain(all.iter().map(|urn| urn.name()));
+    let hint = did_you_mean(pattern.as_str(), candidates).unwrap_or_else(|| {
+        let names = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let relaunchable = if others.is_empty() { String::new() } else { format!("{names} can be relaunched; ") };
+        format!("{relaunchable}`state list` and `preview --diff` show the names; `*` stands for any characters")
+    });
     Diagnostic::error(format!("nothing is called `{pattern}`")).hint(hint)
 }

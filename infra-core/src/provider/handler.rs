@@ -18,6 +18,9 @@ pub trait Handler: Resource {
     /// What the provider's calls go through, such as its API clients.
     type Client: Send + Sync + 'static;
 
+    /// Whether [`Handler::import`] is implemented. A kind that keeps the default `import` sets it to `false`.
+    const IMPORTABLE: bool = true;
+
     /// Refuses inputs that cannot work, before anything is changed. Inputs may still be unknown here.
     fn check(&self) -> Vec<Problem> {
         Vec::new()

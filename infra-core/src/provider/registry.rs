@@ -1,7 +1,7 @@
 //! Where the types of handlers are erased, once.
 
 use super::{
-    Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter,
+    Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter, ResourceKind,
     handler::{Context, Created, Found, Handler, LookupHandler, Prior, found},
 };
 use crate::{
@@ -20,12 +20,19 @@ pub struct Registry<C> {
     client: C,
     resources: HashMap<&'static str, Box<dyn ErasedHandler<C>>>,
     lookups: HashMap<&'static str, Box<dyn ErasedLookup<C>>>,
+    regional: bool,
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
     /// A provider that serves nothing yet.
     pub fn new(client: C) -> Self {
-        Self { client, resources: HashMap::new(), lookups: HashMap::new() }
+        Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false }
+    }
+
+    /// Declares that every resource of this provider belongs to a region, so that `import` can ask for a missing one.
+    pub fn regional(mut self) -> Self {
+        self.regional = true;
+        self
     }
 
     /// Serves a kind of resource.
@@ -101,6 +108,17 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
         let lookup = lookup.ok_or_else(|| unserved(&request.urn))?;
         lookup.read(&self.context(request, &[], reporter)).await
     }
+
+    fn resource_kinds(&self) -> Vec<ResourceKind> {
+        let kinds = self.resources.iter().map(|(token, handler)| ResourceKind {
+            token: (*token).to_owned(),
+            regional: self.regional,
+            importable: handler.is_importable(),
+        });
+        let mut kinds: Vec<_> = kinds.collect();
+        kinds.sort_unstable();
+        kinds
+    }
 }
 
 #[async_trait]
@@ -132,6 +150,7 @@ trait ErasedHandler<C>: Send + Sync {
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
     fn loses(&self, inputs: &Value, next: Option<&Value>) -> Option<String>;
     fn recovery(&self) -> RecoveryKind;
+    fn is_importable(&self) -> bool;
     async fn create(&self, cx: &Context<'_, C>) -> Result<Live, ProviderError>;
     async fn read(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Option<Live>, ProviderError>;
     async fn update(&self, cx: &Context<'_, C>, prior: &Live) -> Result<Live, ProviderError>;
@@ -172,6 +191,10 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
 
     fn recovery(&self) -> RecoveryKind {
         R::recovery().kind
+    }
+
+    fn is_importable(&self) -> bool {
+        R::IMPORTABLE
     }
 
     async fn create(&self, cx: &Context<'_, R::Client>) -> Result<Live, ProviderError> {

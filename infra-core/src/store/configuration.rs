@@ -1,7 +1,7 @@
 //! A stack's configuration as a document in its store: `config.json`, texts by name, secrets encrypted one by one.
 
 use super::{StateStore, StoreError};
-use crate::{config::ConfigValue, value::Seal};
+use crate::{config::ConfigValue, diagnostic::did_you_mean, value::Seal};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -73,7 +73,8 @@ impl ConfigProblem {
             Self::Name(_) => "names are not empty, and have neither blanks nor `=`".into(),
             Self::Reveal(key) => format!("set it with `config set --secret {key}`, or `config unset {key}` first"),
             Self::Unknown { known, .. } if known.is_empty() => "the configuration is empty".into(),
-            Self::Unknown { known, .. } => format!("the values are: {}", known.join(", ")),
+            Self::Unknown { key, known } => did_you_mean(key, known.iter().map(String::as_str))
+                .unwrap_or_else(|| format!("the values are: {}", known.join(", "))),
             Self::Undecryptable(key) => format!("restore the store's key, or `config set --secret {key}` anew"),
         }
     }
@@ -191,7 +192,8 @@ impl StackConfig {
         Ok(Self { values })
     }
 
-    fn check(&self, changes: &[ConfigChange]) -> Result<(), ConfigProblem> {
+    /// Checks whether the changes can be made, without making them.
+    pub fn check(&self, changes: &[ConfigChange]) -> Result<(), ConfigProblem> {
         for change in changes {
             match change {
                 ConfigChange::Set(key, value) => {
@@ -311,7 +313,7 @@ mod tests {
         error: config.json of p/dev: `` cannot be the name of a value
           hint: names are not empty, and have neither blanks nor `=`
         error: config.json of p/dev: there is no value `prot`
-          hint: the values are: port, token
+          hint: did you mean `port`?
         error: config.json of p/dev: it is no JSON object of texts: a value in it is neither a text nor an encrypted one at line 1 column 12
           hint: nothing was changed; mend or remove the document
         ");

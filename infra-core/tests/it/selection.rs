@@ -134,6 +134,29 @@ async fn a_replacement_can_be_asked_for() {
 }
 
 #[tokio::test]
+async fn a_misspelt_relaunchable_is_corrected() {
+    let life = Lifecycle::new();
+    let program = |stack: &Stack, _: &Config| -> Result {
+        let host = stack.add("host", sized(1));
+        stack.relaunchable("database", &host.id, "another host");
+        Ok(())
+    };
+    let replace = |name: &str| Selection { replace: patterns(&[name]), ..Selection::default() };
+    assert_snapshot!(preview(&life, replace("databse"), &program).await, @"
+    error: nothing is called `databse`
+      hint: did you mean `database`?
+    ");
+    assert_snapshot!(preview(&life, replace("zebra"), &program).await, @"
+    error: nothing is called `zebra`
+      hint: `database` can be relaunched; `state list` and `preview --diff` show the names; `*` stands for any characters
+    ");
+    assert_snapshot!(preview(&life, only(&["databse"]), &program).await, @"
+    error: nothing is called `databse`
+      hint: `state list` and `preview --diff` show the names; `*` stands for any characters
+    ");
+}
+
+#[tokio::test]
 async fn a_name_that_nothing_has_is_refused() {
     let life = Lifecycle::new();
     assert_snapshot!(preview(&life, only(&["web/hosst", "zebra"]), &program("a", 1)).await, @"
