@@ -115,7 +115,7 @@ pub(crate) enum Command {
     },
     /// Apply the declaration of an earlier entry of the history. The next `up` undoes it, unless it is pinned.
     Rollback(Rollback),
-    /// Draws the program: what it declares, and what uses what.
+    /// Draw the resources, grouped by region and component, and their dependencies.
     Graph(Graph),
     /// Looks at the recorded state, and changes it without touching what lives.
     #[command(subcommand)]
@@ -285,9 +285,18 @@ pub(crate) struct Rollback {
 
 #[derive(Debug, Args)]
 pub(crate) struct Graph {
-    /// As what.
+    /// The output format.
     #[arg(long, value_enum, default_value = "svg")]
     pub(crate) format: GraphFormat,
+    /// Colour the resources by the changes that `up` would make.
+    #[arg(long, conflicts_with = "state")]
+    pub(crate) plan: bool,
+    /// Colour the resources by the recorded state.
+    #[arg(long)]
+    pub(crate) state: bool,
+    /// The colours of the picture.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(crate) theme: Theme,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -296,8 +305,18 @@ pub(crate) enum GraphFormat {
     Svg,
     /// The language of Graphviz.
     Dot,
-    /// Nodes and edges.
+    /// The nodes with their dependencies.
     Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Theme {
+    /// Light or dark, as the viewer prefers.
+    Auto,
+    /// Dark on light, as for paper and most slides.
+    Light,
+    /// Light on dark.
+    Dark,
 }
 
 #[derive(Debug, Args)]

@@ -34,7 +34,7 @@ fn a_misspelt_configuration_value_is_warned_of() {
     let place = Place::new();
     let ran = place.run(&["preview", "-c", "listnerPort=81"]);
     ran.expect(0);
-    assert!(ran.out.contains("listnerPort") && ran.out.contains("misspelt"), "{}", ran.out);
+    assert!(ran.out.contains("`listnerPort`") && ran.out.contains("did you mean `listenerPort`?"), "{}", ran.out);
 }
 
 #[test]

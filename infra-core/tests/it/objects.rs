@@ -9,7 +9,7 @@ use infra_core::{
     Config, Engine, Result, Stack,
     event::{Event, Events},
     state::{Entry, OperationId, State},
-    store::{Session, StateStore, StoreError},
+    store::{FileStore, KeyedStore, ObjectStateStore, Session, StateStore, StoreError},
     testing::Fault,
     value::Value,
 };
@@ -399,4 +399,25 @@ fn a_call_is_abandoned_when_the_lease_may_be_lost() {
     case.world.run(&mut case.pool, Duration::from_mins(4));
     assert_eq!(*outcome.lock().unwrap(), None, "the second run came to its end");
     assert!(life.cloud.things().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.things());
+}
+
+#[tokio::test]
+async fn stores_list_the_stacks_of_all_programs() {
+    let objects: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+    let directory = tempfile::tempdir().unwrap();
+    let stores: [Box<dyn KeyedStore>; 2] = [
+        Box::new(ObjectStateStore::new(objects.clone(), "team")),
+        Box::new(FileStore::new(directory.path().join("states"))),
+    ];
+    for store in stores {
+        assert!(store.stacks().await.unwrap().is_empty());
+        for (program, stack) in [("shop", "dev"), ("blog", "dev"), ("shop", "a-test")] {
+            store.put_document(program, stack, "history.json", b"[]").await.unwrap();
+        }
+        let listed = store.stacks().await.unwrap();
+        let listed: Vec<String> = listed.into_iter().map(|(program, stack)| format!("{program}/{stack}")).collect();
+        assert_eq!(listed, ["blog/dev", "shop/a-test", "shop/dev"]);
+    }
+    // Another prefix is another store.
+    assert!(ObjectStateStore::new(objects, "tea").stacks().await.unwrap().is_empty());
 }

@@ -1,0 +1,107 @@
+//! `stack graph`
+//!
+//! - `drawing`: the boxes, frames and edges
+//! - `rows`, `place`: a cell of a grid for each box
+//! - `route`: a way between the cells for each edge
+//! - `layout`: coordinates
+//! - `text`: the width of texts
+//! - `svg`, `dot`: output formats
+
+mod dot;
+mod drawing;
+mod layout;
+mod place;
+mod route;
+mod rows;
+mod svg;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use crate::{
+    arguments::{Graph, GraphFormat},
+    exit::Exit,
+    failure::Failure,
+    render::{Renderer, style},
+    session::Session,
+};
+use drawing::{Drawing, Status};
+use infra_core::{
+    event::{Event, Events},
+    graph::{NodeKind, ResourceGraph},
+};
+use layout::Layout;
+use serde_json::json;
+use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+
+pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<ExitCode, Failure> {
+    let graph = session.declared().await?;
+    let drawing = if arguments.plan {
+        let messages: Arc<dyn Renderer> = Arc::new(MessagesOnly);
+        let engine = session.engine(None, &messages).await?;
+        let plan = engine.preview(&session.program.run).await;
+        session.stop_empty_cloud().await;
+        let state = session.offline().state().await?;
+        Drawing::of_plan(&graph, state.as_ref(), &plan?)
+    } else if arguments.state {
+        Drawing::of_state(&graph, session.offline().state().await?.as_ref())
+    } else {
+        Drawing::declared(&graph)
+    };
+    let coloured = match (arguments.plan, arguments.state) {
+        (true, _) => ": planned changes",
+        (_, true) => ": recorded state",
+        _ => "",
+    };
+    let heading = format!("{}, stack {}{coloured}", session.program.name(), session.stack);
+    let text = match arguments.format {
+        _ if session.json => document(&graph, &drawing),
+        GraphFormat::Json => document(&graph, &drawing),
+        GraphFormat::Dot => dot::dot(&drawing, &heading),
+        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, arguments.theme),
+    };
+    say!("{}", text.trim_end());
+    Ok(Exit::Done.into())
+}
+
+/// Standard output carries the picture, so that a plan's messages go to standard error.
+struct MessagesOnly;
+
+impl Renderer for MessagesOnly {
+    fn show(&self, event: &Event) {
+        if let Event::Message(message) = event {
+            complain!("{}", style::diagnostic(message));
+        }
+    }
+
+    fn finish(&self) {}
+
+    fn planned_outputs(&self, _: &BTreeMap<String, serde_json::Value>) {}
+
+    fn events(self: Arc<Self>) -> Events {
+        Events::to(move |event| self.show(&event))
+    }
+}
+
+fn document(graph: &ResourceGraph, drawing: &Drawing) -> String {
+    let status = |status: Status| (status != Status::Declared).then(|| status.label());
+    let drawn: BTreeMap<_, _> = drawing.boxes.iter().map(|node| (&node.urn, node)).collect();
+    let declared = graph.in_order().map(|node| {
+        let kind = match node.kind {
+            NodeKind::Resource => "resource",
+            NodeKind::Lookup => "lookup",
+            NodeKind::Component => "component",
+        };
+        let mut document = json!({"urn": node.urn, "kind": kind, "region": node.region, "parent": node.parent, "uses": graph.dependencies(&node.urn)});
+        if let Some(status) = drawn.get(&node.urn).and_then(|node| status(node.status)) {
+            document["status"] = status.into();
+        }
+        document
+    });
+    let undeclared = drawing.boxes.iter().filter(|node| graph.node(&node.urn).is_none()).map(|node| {
+        let kind = if node.lookup { "lookup" } else { "resource" };
+        json!({"urn": node.urn, "kind": kind, "status": node.status.label()})
+    });
+    let nodes: Vec<_> = declared.chain(undeclared).collect();
+    format!("{:#}", json!({ "nodes": nodes }))
+}
