@@ -51,7 +51,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         .database("tasks", "cloud", password.value)
         .key_name(database_key.name)
         .network(database_network.vpc_id, database_network.subnets.index(0), database_network.cidr)
-        .reachable_by(network.cidr);
+        .reachable_by(network.cidr.clone());
     if let Some(addresses) = &ssh_from {
         database = database.ssh_from(addresses);
     }
@@ -88,13 +88,17 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let default_auth = if stack.target().is_local() { "off" } else { "writes" };
     let admin_password = stack.add("admin-password", Password::of_length(24));
 
-    // The application: what a host runs, an image that holds it, and how to launch one.
+    // The application: what a host runs, an image that holds it, and how to launch one. The balancer's subnets are those
+    // of this network, and only the balancer may connect to the instances, so its `X-Forwarded-For` is trusted. On the
+    // local cloud every program connects from 127.0.0.1, clients and balancer alike. That address is not in the range
+    // and must not be: clients could then choose their address. All clients of this machine count as one there.
     let tasks = Machine::debian().service(
         Service::cargo_bin("tasks")
             .env("DATABASE_URL", database.url)
             .env("AUTH", config.get_or("auth", default_auth)?)
             .env("ADMIN_USERNAME", "admin")
             .env("ADMIN_PASSWORD", admin_password.value.clone())
+            .env("TRUSTED_PROXIES", network.cidr)
             .env("RUST_LOG", config.get_or("logLevel", "info")?)
             .listen(application_port)
             .health("/healthz"),

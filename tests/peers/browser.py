@@ -59,6 +59,7 @@ def served(program, directory):
     environment = {
         "PATH": os.environ["PATH"],
         "LISTEN": "127.0.0.1:0",
+        "DATABASE_URL": "sqlite:tasks.sqlite?mode=rwc",
         "ADMIN_USERNAME": "eva",
         "ADMIN_PASSWORD": PASSWORD,
         "INSTANCE": "tasks-1",

@@ -26,6 +26,12 @@ use crate::settings::{self, SettingError, Variables};
 /// Why there is no database. No variant ever holds a password.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
+    /// `DATABASE_URL` is not set, or empty. There is no default: a service whose settings got lost must not start with
+    /// an empty database.
+    #[error(
+        "DATABASE_URL is not set; write postgres://user:password@host:5432/name, or for development sqlite:tasks.sqlite?mode=rwc"
+    )]
+    NotSet,
     /// The variable's URL is of a kind that is not supported.
     #[error("{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)")]
     UnknownKind(&'static str),
@@ -77,12 +83,12 @@ enum Kind {
 }
 
 impl Database {
-    /// Reads the settings; `default_url` applies when `DATABASE_URL` is not set.
+    /// Reads the settings. `DATABASE_URL` is required.
     ///
     /// # Errors
-    /// [`DatabaseError`] when a setting cannot be understood. Nothing is contacted yet.
-    pub fn from(variables: Variables, default_url: &str) -> Result<Self, DatabaseError> {
-        let url = variables("DATABASE_URL").unwrap_or_else(|| default_url.to_owned());
+    /// [`DatabaseError`] when a setting is missing or cannot be understood. Nothing is contacted yet.
+    pub fn from(variables: Variables) -> Result<Self, DatabaseError> {
+        let url = variables("DATABASE_URL").filter(|url| !url.is_empty()).ok_or(DatabaseError::NotSet)?;
         Self::at(&url, "DATABASE_URL", variables)
     }
 
@@ -233,33 +239,37 @@ mod tests {
     fn with(settings: &'static [(&'static str, &'static str)]) -> Result<Database, DatabaseError> {
         let variables =
             |name: &str| settings.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-        Database::from(&variables, "sqlite:default.sqlite")
+        Database::from(&variables)
     }
 
     #[test]
-    fn the_default_applies() {
-        assert_eq!(with(&[]).unwrap().to_string(), "SQLite file default.sqlite");
+    fn there_is_no_default_database() {
+        for missing in [&[][..], &[("DATABASE_URL", "")], &[("DATABASE_READER_URL", "sqlite:replica.sqlite")]] {
+            let error = with(missing).unwrap_err().to_string();
+            assert!(error.starts_with("DATABASE_URL is not set; write postgres://"), "{error}");
+        }
     }
 
     #[test]
     fn a_password_is_never_shown() {
         let url = "postgres://cloud:s3cret@db.internal:6432/tasks?password=s3cret";
         let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-        let database = Database::from(&variables, "").unwrap();
+        let database = Database::from(&variables).unwrap();
         assert_eq!(database.to_string(), "PostgreSQL database tasks of cloud at db.internal:6432");
         assert!(!format!("{database:?}").contains("s3cret"));
 
         for wrong in
             ["postgres://cloud:s3cret@db:port/x", "mysql://cloud:s3cret@db/x", "s3cret", "sqlite:x?mode=s3cret"]
         {
-            let error = Database::from(&|_| None, wrong).unwrap_err();
+            let error = Database::from(&|name| (name == "DATABASE_URL").then(|| wrong.to_owned())).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error:?}");
         }
     }
 
     #[test]
     fn a_wrong_number_is_refused() {
-        let error = with(&[("DATABASE_MAX_CONNECTIONS", "lots")]).unwrap_err().to_string();
+        let error =
+            with(&[("DATABASE_URL", "sqlite::memory:"), ("DATABASE_MAX_CONNECTIONS", "lots")]).unwrap_err().to_string();
         assert!(error.starts_with("DATABASE_MAX_CONNECTIONS=lots is not"), "{error}");
     }
 
@@ -272,13 +282,13 @@ mod tests {
     #[tokio::test]
     async fn waiting_is_bounded_and_names_the_reason() {
         // A port that was just free, so nobody answers there.
-        let address = crate::listen::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = crate::listen::bind("LISTEN", "127.0.0.1:0").unwrap().local_addr().unwrap();
         let variables = |name: &str| match name {
             "DATABASE_URL" => Some(format!("postgres://cloud:s3cret@{address}/tasks")),
             "DATABASE_WAIT_SECONDS" => Some("1".to_owned()),
             _ => None,
         };
-        let error = Database::from(&variables, "").unwrap().connect().await.unwrap_err().to_string();
+        let error = Database::from(&variables).unwrap().connect().await.unwrap_err().to_string();
         let start = format!("PostgreSQL database tasks of cloud at {address} did not answer within 1s: ");
         assert!(error.starts_with(&start) && error.contains("refused") && !error.contains("s3cret"), "{error}");
     }
@@ -295,7 +305,7 @@ mod tests {
             "DATABASE_ACQUIRE_SECONDS" => Some("1".to_owned()),
             _ => None,
         };
-        let configured = Database::from(&variables, "").unwrap();
+        let configured = Database::from(&variables).unwrap();
         let database = configured.connect().await.unwrap();
         configured.warm(&database).await;
         let pool = database.get_postgres_connection_pool();

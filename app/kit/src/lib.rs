@@ -19,7 +19,7 @@
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     kit::exit("hello", kit::run::<Migrations, _>("hello", "sqlite:hello.sqlite?mode=rwc", async |_| Ok(routes)))
+//!     kit::exit("hello", kit::run::<Migrations, _>("hello", async |_| Ok(routes)))
 //! }
 //! ```
 //!
@@ -27,7 +27,7 @@
 //!
 //! | module | what it does | environment |
 //! |---|---|---|
-//! | [`listen`] | opens the port | `LISTEN` |
+//! | [`listen`] | opens the ports | `LISTEN`, `METRICS_LISTEN` |
 //! | [`database`] | connects, and waits while the database starts | `DATABASE_*` |
 //! | [`batch`] | lets requests of the same moment share a statement | |
 //! | [`reader`] | reads lists from a replica, while there is one | `DATABASE_READER_URL` |
@@ -35,9 +35,10 @@
 //! | [`held`] | keeps a connection while there is much to ask | |
 //! | [`limits`] | refuses what is too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
-//! | [`metrics`] | `GET /metrics` for Prometheus | |
+//! | [`metrics`] | `GET /metrics` for Prometheus, on a listener of its own | `METRICS_LISTEN` |
 //! | [`health`] | `GET /healthz` for load balancers | |
-//! | [`client`] | who asks: the client's address | |
+//! | [`client`] | the client's address, also behind proxies | `TRUSTED_PROXIES` |
+//! | `connection` | shuts down connections that wait too long for a request | `LIMIT_SECONDS` |
 //! | [`reply`] | the answers that all services share | |
 //! | [`settings`] | reads a setting, or says what is wrong with it | |
 //! | [`application`] | what a service itself is made of | |
@@ -47,6 +48,7 @@
 pub mod application;
 pub mod batch;
 pub mod client;
+mod connection;
 pub mod database;
 pub mod health;
 pub mod held;

@@ -5,6 +5,9 @@
 //! | `LIMIT_BODY_BYTES` | 65536 | 413 |
 //! | `LIMIT_HEAD_BYTES` | 16384 | 431 |
 //! | `LIMIT_SECONDS` | 8 | 408 when the client is late with its request, 503 when the answer is late |
+//!
+//! A connection whose first request head is not complete after `LIMIT_SECONDS` gets 408. One that already had an answer
+//! may stay idle for 5 seconds before; then it is closed without an answer.
 
 use std::time::Duration;
 

@@ -1,4 +1,11 @@
-//! The port a service listens on: `LISTEN=<host>:<port>`.
+//! The ports of a service.
+//!
+//! | variable | default | listener |
+//! |---|---|---|
+//! | `LISTEN` | `127.0.0.1:8080` | requests of clients |
+//! | `METRICS_LISTEN` | none: metrics are not served | `GET /metrics`, for the operator's network only |
+//!
+//! Both are `<host>:<port>`. Metrics never share the clients' port, which a load balancer forwards to from anywhere.
 
 use std::{
     io,
@@ -13,53 +20,78 @@ pub const DEFAULT: &str = "127.0.0.1:8080";
 /// Why a service cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// `LISTEN` is not an address.
-    #[error("LISTEN={0} is not <host>:<port>; write for example 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")]
-    Malformed(String),
-    /// The host in `LISTEN` is not known here.
-    #[error("LISTEN={address}: the host has no address ({source}); use an address of this machine, such as 127.0.0.1")]
-    UnknownHost {
-        /// What `LISTEN` says.
+    /// The variable's value is not an address.
+    #[error("{variable}={address} is not <host>:<port>; write for example 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")]
+    Malformed {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Value of the variable.
         address: String,
-        /// What the resolver said.
+    },
+    /// The host cannot be resolved.
+    #[error(
+        "{variable}={address}: the host has no address ({source}); use an address of this machine, such as 127.0.0.1"
+    )]
+    UnknownHost {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Value of the variable.
+        address: String,
+        /// Error of the resolver.
         source: io::Error,
     },
     /// Another process has the port.
-    #[error("{0} is taken by another process; stop that one, or set LISTEN to another port")]
-    Taken(String),
-    /// The operating system does not give us the port.
-    #[error("cannot listen on {address}: {source}; set LISTEN to an address of this machine and a port above 1023")]
-    Refused {
-        /// What `LISTEN` says.
+    #[error("{address} is taken by another process; stop that one, or set {variable} to another port")]
+    Taken {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Value of the variable.
         address: String,
-        /// What the operating system said.
+    },
+    /// The operating system refuses the address or the port.
+    #[error("cannot listen on {address}: {source}; set {variable} to an address of this machine and a port above 1023")]
+    Refused {
+        /// Name of the variable.
+        variable: &'static str,
+        /// Value of the variable.
+        address: String,
+        /// Error of the operating system.
         source: io::Error,
     },
 }
 
-/// Opens the port that `LISTEN` names. Port 0 takes any free one.
+/// Opens the port of `LISTEN`. Port 0 takes any free one.
 ///
 /// # Errors
-/// [`ListenError`], which says what to set instead.
+/// [`ListenError`], which names the variable and a better value.
 pub fn from(variables: Variables) -> Result<TcpListener, ListenError> {
-    bind(&variables("LISTEN").unwrap_or_else(|| DEFAULT.to_owned()))
+    bind("LISTEN", &variables("LISTEN").unwrap_or_else(|| DEFAULT.to_owned()))
 }
 
-/// Opens a port given as `<host>:<port>`.
+/// Opens the port of `METRICS_LISTEN`, if it is set.
 ///
 /// # Errors
 /// As [`from`].
-pub fn bind(address: &str) -> Result<TcpListener, ListenError> {
-    if !is_host_and_port(address) {
-        return Err(ListenError::Malformed(address.to_owned()));
+pub fn metrics_from(variables: Variables) -> Result<Option<TcpListener>, ListenError> {
+    variables("METRICS_LISTEN").map(|address| bind("METRICS_LISTEN", &address)).transpose()
+}
+
+/// Opens a port given as `<host>:<port>`. `variable` names the setting in errors.
+///
+/// # Errors
+/// As [`from`].
+pub fn bind(variable: &'static str, address: &str) -> Result<TcpListener, ListenError> {
+    let address = address.to_owned();
+    if !is_host_and_port(&address) {
+        return Err(ListenError::Malformed { variable, address });
     }
-    let resolved: Vec<_> = address
-        .to_socket_addrs()
-        .map_err(|source| ListenError::UnknownHost { address: address.to_owned(), source })?
-        .collect();
+    let resolved: Vec<_> = match address.to_socket_addrs() {
+        Ok(resolved) => resolved.collect(),
+        Err(source) => return Err(ListenError::UnknownHost { variable, address, source }),
+    };
     TcpListener::bind(&resolved[..]).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken(address.to_owned()),
-        _ => ListenError::Refused { address: address.to_owned(), source },
+        io::ErrorKind::AddrInUse => ListenError::Taken { variable, address },
+        _ => ListenError::Refused { variable, address, source },
     })
 }
 
@@ -77,30 +109,30 @@ mod tests {
 
     #[test]
     fn any_free_port() {
-        let listener = bind("127.0.0.1:0").unwrap();
+        let listener = bind("LISTEN", "127.0.0.1:0").unwrap();
         assert_ne!(listener.local_addr().unwrap().port(), 0);
     }
 
     #[test]
     fn a_taken_port_is_named() {
-        let first = bind("127.0.0.1:0").unwrap();
+        let first = bind("LISTEN", "127.0.0.1:0").unwrap();
         let address = first.local_addr().unwrap().to_string();
-        let error = bind(&address).unwrap_err();
+        let error = bind("METRICS_LISTEN", &address).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{address} is taken by another process; stop that one, or set LISTEN to another port")
+            format!("{address} is taken by another process; stop that one, or set METRICS_LISTEN to another port")
         );
     }
 
     #[test]
     fn what_is_no_address_is_malformed() {
         for wrong in ["", "8080", ":8080", "localhost", "localhost:", "localhost:http", "127.0.0.1:65536", "::1:80"] {
-            assert!(matches!(bind(wrong), Err(ListenError::Malformed(_))), "{wrong}");
+            assert!(matches!(bind("LISTEN", wrong), Err(ListenError::Malformed { .. })), "{wrong}");
         }
     }
 
     #[test]
     fn an_address_of_another_machine_is_refused() {
-        assert!(matches!(bind("192.0.2.1:0"), Err(ListenError::Refused { .. })));
+        assert!(matches!(bind("LISTEN", "192.0.2.1:0"), Err(ListenError::Refused { .. })));
     }
 }

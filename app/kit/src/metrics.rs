@@ -1,8 +1,13 @@
 //! `GET /metrics`: requests and their latency, in Prometheus' text format.
+//!
+//! Metrics have a listener of their own, `METRICS_LISTEN`: a load balancer forwards every path of the clients' listener,
+//! and the names of routes and their traffic are for operators only.
 
 use std::{
     collections::BTreeMap,
     fmt::Write,
+    io,
+    net::TcpListener,
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -11,13 +16,16 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpResponse,
+    App, Error, HttpResponse, HttpServer,
     body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::Method,
-    middleware::Next,
-    web::Data,
+    dev::{ServerHandle, ServiceRequest, ServiceResponse},
+    http::{Method, StatusCode},
+    middleware::{Next, from_fn},
+    rt,
+    web::{self, Data},
 };
+
+use crate::{connection, limits::Limits, reply};
 
 /// Upper bounds of the latency histogram, in milliseconds.
 const BUCKETS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
@@ -117,8 +125,38 @@ impl Histogram {
     }
 }
 
-/// Answers with [`Metrics::render`].
-pub async fn show(metrics: Data<Metrics>) -> HttpResponse {
+/// Starts a server for `/metrics` alone. The caller stops it through the handle.
+///
+/// # Errors
+/// What the operating system says when it refuses threads or the listener.
+pub(crate) fn serve(listener: TcpListener, metrics: Arc<Metrics>, limits: Limits) -> io::Result<ServerHandle> {
+    let metrics = Data::from(metrics);
+    let app = move || {
+        App::new()
+            .app_data(metrics.clone())
+            .wrap(from_fn(connection::track))
+            .service(
+                web::resource("/metrics")
+                    .route(web::get().to(show))
+                    .route(web::head().to(show))
+                    .default_service(reply::only("GET, HEAD")),
+            )
+            .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
+    };
+    let server = HttpServer::new(app)
+        .workers(1)
+        .disable_signals()
+        .client_request_timeout(limits.time)
+        .keep_alive(connection::KEEP_ALIVE)
+        .on_connect(move |stream, data| connection::watch(stream, data, limits.time))
+        .listen(listener)?
+        .run();
+    let handle = server.handle();
+    rt::spawn(server);
+    Ok(handle)
+}
+
+async fn show(metrics: Data<Metrics>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(metrics.render())
 }
 

@@ -16,6 +16,8 @@ use tokio::{
 
 use crate::{
     application::{Application, ApplicationError, Context},
+    client::TrustedProxies,
+    connection,
     database::{Database, DatabaseError},
     health,
     limits::{self, Limits},
@@ -61,22 +63,23 @@ pub enum StartError {
 /// Runs a service, configured by environment variables alone, until SIGTERM or SIGINT.
 ///
 /// Connects to the database, applies the migrations, starts the application, and takes requests when all connections
-/// to the database are open; prints one line that says where.
+/// to the database are open; prints the address of each listener on a line of its own.
 ///
 /// # Errors
 /// [`StartError`]: each says what to change.
 pub fn run<M: MigratorTrait, A: Application>(
     name: &str,
-    default_database_url: &str,
     start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
 ) -> Result<(), StartError> {
     log::start(&environment);
     let limits = Limits::from(&environment)?;
-    let configured = Database::from(&environment, default_database_url)?;
+    let proxies = TrustedProxies::from(&environment)?;
+    let configured = Database::from(&environment)?;
     let replica = Database::reader_from(&environment)?;
     actix_web::rt::System::new().block_on(async {
-        // The port first: when it is taken, nothing has been touched. Until the server runs, connections queue.
+        // The ports first: when one is taken, nothing has been touched. Until the server runs, connections queue.
         let listener = listen::from(&environment)?;
+        let metrics_listener = listen::metrics_from(&environment)?;
         let address = listener.local_addr()?;
         let database = configured.connect().await?;
         migrate::up::<M>(&database).await?;
@@ -94,7 +97,10 @@ pub fn run<M: MigratorTrait, A: Application>(
             tokio::select! { _ = terminate.recv() => (), _ = interrupt.recv() => () }
         };
         println!("{name} listens on http://{address}");
-        Service { listener, context, limits, application }.run_until(stop).await?;
+        if let Some(listener) = &metrics_listener {
+            println!("{name} serves metrics on http://{}/metrics", listener.local_addr()?);
+        }
+        Service { listener, metrics_listener, context, limits, proxies, application }.run_until(stop).await?;
         Ok(())
     })
 }
@@ -113,12 +119,16 @@ pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
 
 /// A service that has its port and its database.
 pub struct Service<A> {
-    /// Where it listens.
+    /// Where it listens for clients.
     pub listener: TcpListener,
+    /// Where it serves its metrics, if anywhere.
+    pub metrics_listener: Option<TcpListener>,
     /// Its database and metrics.
     pub context: Context,
     /// What a request may cost.
     pub limits: Limits,
+    /// Proxies between clients and the service.
+    pub proxies: TrustedProxies,
     /// Its own part.
     pub application: A,
 }
@@ -130,9 +140,14 @@ impl<A: Application> Service<A> {
     /// # Errors
     /// What the operating system says when it refuses threads or the listener.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let Self { listener, context, limits, application } = self;
+        let Self { listener, metrics_listener, context, limits, proxies, application } = self;
         let Context { database, reader, metrics } = context;
+        let metrics_server = match metrics_listener {
+            Some(listener) => Some(metrics::serve(listener, Arc::clone(&metrics), limits)?),
+            None => None,
+        };
         let data = (Data::new(database.clone()), Data::new(reader.clone()), Data::from(metrics), Data::new(limits));
+        let proxies = Data::new(proxies);
         let shared = application.clone();
         let app = move || {
             let (database, reader, metrics, limits) = data.clone();
@@ -146,31 +161,32 @@ impl<A: Application> Service<A> {
                 .app_data(limits)
                 .app_data(body_limit)
                 .app_data(observer)
+                .app_data(proxies.clone())
                 .wrap(DefaultHeaders::new().add((X_CONTENT_TYPE_OPTIONS, "nosniff")))
                 .wrap(from_fn(limits::enforce))
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))
+                .wrap(from_fn(connection::track))
                 .service(
                     web::resource("/healthz")
                         .route(web::get().to(health::check))
                         .route(web::head().to(health::check))
                         .default_service(reply::only("GET, HEAD")),
                 )
-                .service(
-                    web::resource("/metrics")
-                        .route(web::get().to(metrics::show))
-                        .route(web::head().to(metrics::show))
-                        .default_service(reply::only("GET, HEAD")),
-                )
-                .configure(|app| shared.routes(app))
                 .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
+                .configure(|app| shared.routes(app))
         };
         let server = HttpServer::new(app)
             .shutdown_signal(stop)
             .shutdown_timeout(SHUTDOWN_SECONDS)
             .client_request_timeout(limits.time)
+            .keep_alive(connection::KEEP_ALIVE)
+            .on_connect(move |stream, data| connection::watch(stream, data, limits.time))
             .listen(listener)?;
         server.run().await?;
+        if let Some(server) = metrics_server {
+            server.stop(false).await;
+        }
         if timeout(FINISH, application.finish()).await.is_err() {
             tracing::error!("the application did not finish within {FINISH:?}; what it had left to do is lost");
         }

@@ -21,9 +21,11 @@ pub struct SettingError {
     pub default: String,
 }
 
-/// Reads a variable of this process. An empty one counts as not set.
+/// Reads a variable of this process.
+///
+/// An empty variable is set: its value got lost, and readers refuse it instead of using a default.
 pub fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Reads a whole number of at least 1, or the default when it is not set.

@@ -2,16 +2,22 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    convert::Infallible,
     future::pending,
     io::{Read, Write},
     net::TcpStream,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
-use actix_web::web::{self, ServiceConfig};
+use actix_web::{
+    HttpResponse,
+    web::{self, Bytes, ServiceConfig},
+};
+use futures::stream;
 use kit::{
     limits::Limits,
-    testing::{Answer, Served, exchange, wait_until},
+    testing::{Answer, Served, exchange, send, wait_until},
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -25,7 +31,20 @@ impl MigratorTrait for NoMigrations {
 
 fn routes(app: &mut ServiceConfig) {
     app.route("/echo/{name}", web::post().to(|body: String| async { body }))
-        .route("/never", web::get().to(pending::<String>));
+        .route("/never", web::get().to(pending::<String>))
+        .route("/ticks/{number}", web::get().to(ticks));
+}
+
+/// Answers with a word in each second.
+async fn ticks(number: web::Path<u32>) -> HttpResponse {
+    let ticks = stream::unfold(0, move |sent| {
+        let number = *number;
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            (sent < number).then(|| (Ok::<_, Infallible>(Bytes::from_static(b"tick")), sent + 1))
+        }
+    });
+    HttpResponse::Ok().streaming(ticks)
 }
 
 const LIMITS: Limits = Limits { body_bytes: 1000, head_bytes: 2000, time: Duration::from_secs(20) };
@@ -46,7 +65,7 @@ fn metrics_count_by_pattern() {
     service.send("POST /echo/a", "");
     service.send("POST /echo/b", "");
     service.send("GET /no/such/path", "");
-    let metrics = service.send("GET /metrics", "").body;
+    let metrics = service.metrics();
     for line in [
         r#"http_requests_total{method="POST",route="/echo/{name}",status="200"} 2"#,
         r#"http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
@@ -54,6 +73,79 @@ fn metrics_count_by_pattern() {
     ] {
         assert!(metrics.lines().any(|shown| shown == line), "{line}\nis not in\n{metrics}");
     }
+}
+
+#[test]
+fn metrics_are_on_their_own_listener_only() {
+    let service = serve(LIMITS);
+    let answer = service.send("GET /metrics", "");
+    assert_eq!((answer.status, answer.body.as_str()), (404, r#"{"detail":"Not found."}"#));
+    for (request, status) in [
+        ("GET /metrics", 200),
+        ("HEAD /metrics", 200),
+        ("POST /metrics", 405),
+        ("GET /", 404),
+        ("POST /echo/a", 404),
+        ("GET /healthz", 404),
+    ] {
+        assert_eq!(send(service.metrics_address, request, &[], "").status, status, "{request}");
+    }
+    let counted = service.metrics();
+    assert!(counted.contains(r#"route="unmatched",status="404"} 1"#), "{counted}");
+    assert!(!counted.contains("405"), "requests for metrics are not counted: {counted}");
+}
+
+/// Reads until the service closes the connection. Fails when it does not.
+fn rest_of(mut connection: &TcpStream) -> String {
+    connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let mut rest = String::new();
+    connection.read_to_string(&mut rest).unwrap();
+    rest
+}
+
+/// Sends a byte of a head that never ends, again and again, until the service refuses them.
+fn drip(mut connection: &TcpStream) {
+    let start = Instant::now();
+    while connection.write_all(b"x").is_ok() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the service takes a head for ever");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_slow_first_head_is_cut() {
+    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
+    let mut connection = TcpStream::connect(service.address).unwrap();
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    let answer = rest_of(&connection);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+
+    let mut connection = TcpStream::connect(service.address).unwrap();
+    connection.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    drip(&connection);
+}
+
+#[test]
+fn a_slow_later_head_is_cut() {
+    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
+    for address in [service.address, service.metrics_address] {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+        let mut start = [0; 12];
+        connection.read_exact(&mut start).unwrap();
+        assert_eq!(&start, b"HTTP/1.1 404");
+        connection.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+        drip(&connection);
+    }
+}
+
+#[test]
+fn a_long_answer_keeps_its_connection() {
+    // The answer takes longer than an idle connection is kept.
+    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
+    let answer = service.send("GET /ticks/9", "");
+    assert_eq!(answer.body.matches("tick").count(), 9, "{answer:?}");
+    assert!(answer.body.ends_with("\r\n0\r\n\r\n"), "the answer is complete: {answer:?}");
 }
 
 #[test]
@@ -108,7 +200,7 @@ fn a_slow_answer_is_503_and_counted() {
     let answer = service.send("GET /never", "");
     assert_eq!((answer.status, answer.body.as_str()), (503, r#"{"detail":"No answer within 1s. Try again shortly."}"#));
     assert!(answer.header("x-request-id").is_some(), "{answer:?}");
-    let metrics = service.send("GET /metrics", "").body;
+    let metrics = service.metrics();
     assert!(metrics.contains(r#"http_requests_total{method="GET",route="/never",status="503"} 1"#), "{metrics}");
 }
 

@@ -22,7 +22,8 @@
 //!
 //! # Settings
 //!
-//! Environment variables alone, besides those of the kit:
+//! Environment variables alone, besides those of the kit. `DATABASE_URL` is required; a variable that is set and empty
+//! is refused, because its value got lost.
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
@@ -54,6 +55,3 @@ pub mod users;
 
 pub use app::{Settings, Tasks};
 pub use migration::Migrations;
-
-/// The database when `DATABASE_URL` is not set: a file in the current directory, created when missing.
-pub const DEFAULT_DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";

@@ -10,7 +10,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use kit::{Context, database::Database, migrate, settings::environment};
 use sea_orm::DatabaseConnection;
-use tasks::{DEFAULT_DATABASE_URL, Migrations, Settings, Tasks, auth::keys, users::NewUser};
+use tasks::{Migrations, Settings, Tasks, auth::keys, users::NewUser};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 fn serve() -> Result<(), Box<dyn Error>> {
     let settings = Settings::from(&environment)?;
     let start = async move |context: Context| Tasks::start(settings, &context).await;
-    kit::run::<Migrations, _>("tasks", DEFAULT_DATABASE_URL, start)?;
+    kit::run::<Migrations, _>("tasks", start)?;
     Ok(())
 }
 
@@ -76,7 +76,7 @@ async fn administer(command: Command) -> Result<(), Box<dyn Error>> {
 }
 
 async fn database() -> Result<DatabaseConnection, Box<dyn Error>> {
-    let database = Database::from(&environment, DEFAULT_DATABASE_URL)?.connect().await?;
+    let database = Database::from(&environment)?.connect().await?;
     migrate::up::<Migrations>(&database).await?;
     Ok(database)
 }

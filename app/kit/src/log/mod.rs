@@ -27,7 +27,10 @@ use uuid::Uuid;
 
 pub use writer::flush;
 
-use crate::{client, settings::Variables};
+use crate::{
+    client::{self, TrustedProxies},
+    settings::Variables,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -83,6 +86,7 @@ pub(crate) struct Observer(pub(crate) Box<dyn Fn(&Answered)>);
 /// Middleware that logs a request when it is answered, and gives the answer its id.
 pub(crate) async fn request(
     observer: Data<Observer>,
+    proxies: Data<TrustedProxies>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
@@ -93,7 +97,7 @@ pub(crate) async fn request(
     let header = HeaderValue::from_str(&id).map_err(actix_web::error::ErrorInternalServerError)?;
     let method = request.method().clone();
     let path = request.path().to_owned();
-    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
+    let client = client::identify(&request, &proxies);
     let span = tracing::error_span!("request", request_id = id);
 
     let mut answer = next.call(request).instrument(span.clone()).await;

@@ -22,14 +22,16 @@ use tokio::sync::oneshot;
 pub use postgres::Postgres;
 
 use crate::{
-    Application, Context, Service, database::Database, limits::Limits, listen, metrics::Metrics, migrate,
-    reader::Reader,
+    Application, Context, Service, client::TrustedProxies, database::Database, limits::Limits, listen,
+    metrics::Metrics, migrate, reader::Reader,
 };
 
 /// A service on a free port.
 pub struct Served {
-    /// Where it listens.
+    /// Where it listens for clients.
     pub address: SocketAddr,
+    /// Where it serves its metrics.
+    pub metrics_address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -51,8 +53,22 @@ impl Served {
         limits: Limits,
         start: impl AsyncFnOnce(Context) -> A + Send + 'static,
     ) -> Self {
-        let listener = listen::bind("127.0.0.1:0").unwrap();
+        Self::start_behind::<M, A>("", database_url, reader_url, limits, start)
+    }
+
+    /// As [`Served::start_with_reader`], with the value of `TRUSTED_PROXIES`.
+    pub fn start_behind<M: MigratorTrait, A: Application>(
+        proxies: &str,
+        database_url: &str,
+        reader_url: Option<&str>,
+        limits: Limits,
+        start: impl AsyncFnOnce(Context) -> A + Send + 'static,
+    ) -> Self {
+        let proxies = Some(proxies.to_owned()).filter(|proxies| !proxies.is_empty());
+        let proxies = TrustedProxies::from(&|_| proxies.clone()).unwrap();
+        let [listener, metrics_listener] = [(); 2].map(|()| listen::bind("LISTEN", "127.0.0.1:0").unwrap());
         let address = listener.local_addr().unwrap();
+        let metrics_address = metrics_listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let (database_url, reader_url) = (database_url.to_owned(), reader_url.map(str::to_owned));
         let thread = thread::spawn(move || {
@@ -67,11 +83,12 @@ impl Served {
                 let reader = Reader::new(database.clone(), replica, &metrics);
                 let context = Context { database, reader, metrics };
                 let application = start(context.clone()).await;
-                let service = Service { listener, context, limits, application };
+                let metrics_listener = Some(metrics_listener);
+                let service = Service { listener, metrics_listener, context, limits, proxies, application };
                 service.run_until(async { drop(stopped.await) }).await.unwrap();
             });
         });
-        Self { address, stop: Some(stop), thread: Some(thread) }
+        Self { address, metrics_address, stop: Some(stop), thread: Some(thread) }
     }
 
     /// Sends a request such as `("GET /tasks/", "")` and waits for the answer.
@@ -82,6 +99,11 @@ impl Served {
     /// As [`Served::send`], with more headers.
     pub fn send_with(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         send(self.address, request, headers, body)
+    }
+
+    /// Returns the service's metrics.
+    pub fn metrics(&self) -> String {
+        send(self.metrics_address, "GET /metrics", &[], "").body
     }
 
     /// Asks the service to stop, without waiting for it.
@@ -148,7 +170,7 @@ pub fn exchange(address: SocketAddr, request: &str) -> Answer {
 /// Connects to the database behind a URL.
 pub async fn connect(url: &str) -> DatabaseConnection {
     let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
-    Database::from(&variables, "").unwrap().connect().await.unwrap()
+    Database::from(&variables).unwrap().connect().await.unwrap()
 }
 
 /// Opens the replica behind a URL, whether it answers or not.

@@ -2,7 +2,7 @@
 //!
 //! A request only puts its row into a queue. The queue is bounded: what does not fit, because the database has been
 //! away for too long, is dropped and counted in `activity_dropped_total`. A graceful stop writes what is left.
-//! `/healthz` and `/metrics`, which machines ask all the time, are not logged.
+//! `/healthz`, which balancers request all the time, and the files that browsers load along with pages are not logged.
 //!
 //! Rows are kept for `ACTIVITY_DAYS`, 90 when it is not set.
 //!
@@ -62,7 +62,8 @@ impl Activity {
     /// Logs a request.
     pub fn log(&self, answered: &Answered) {
         let Answered { time, method, path, status, duration, client, user } = *answered;
-        if matches!(path, "/healthz" | "/metrics") {
+        let reads = matches!(method, "GET" | "HEAD");
+        if path == "/healthz" || reads && is_static_file(path) {
             return;
         }
         self.add(Row {
@@ -75,6 +76,11 @@ impl Activity {
             client,
         });
     }
+}
+
+/// Returns whether browsers load a path along with a page: styles, icons, and the parts of Swagger UI.
+fn is_static_file(path: &str) -> bool {
+    matches!(path, "/favicon.ico" | "/admin/style.css" | "/admin/icon.svg") || path.starts_with("/docs/")
 }
 
 /// The first so many characters.

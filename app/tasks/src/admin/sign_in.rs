@@ -46,7 +46,7 @@ pub(super) async fn sign_in(
     fields: ReqData<Fields>,
 ) -> Answer {
     let (username, password) = (fields.text("username"), fields.text("password").to_owned());
-    let client = client::address(request.peer_addr().map(|peer| peer.ip()), request.headers());
+    let client = client::address(&request);
     let user = match auth::sign_in::sign_in(&authority, &database, username, password, client).await {
         Ok(user) if user.is_staff => user,
         Ok(_) | Err(SignInError::Wrong) => {

@@ -1,7 +1,5 @@
 //! The requests under `/auth/`.
 
-use std::net::IpAddr;
-
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
     http::{
@@ -58,7 +56,7 @@ async fn register(
 ) -> Result<HttpResponse, Refusal> {
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
     let user = NewUser::new(&username, &password, false)?;
-    authority.limits.check_client(address(&request))?;
+    authority.limits.check_client(client::address(&request))?;
     let user::Model { id, username, .. } = user.create(database.as_ref()).await?;
     log::identify(&request, &username);
     Ok(HttpResponse::Created().json(json!({ "id": id, "username": username })))
@@ -71,7 +69,7 @@ async fn token(
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
-    let user = sign_in(&authority, &database, &username, password, address(&request)).await?;
+    let user = sign_in(&authority, &database, &username, password, client::address(&request)).await?;
     let refresh = refresh::first(&database, user.id, authority.refresh).await?;
     give(&request, &authority, &user, refresh).await
 }
@@ -103,10 +101,6 @@ async fn give(
 /// Tells whether a token was not stored because its user has just been deleted.
 fn is_without_user(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
-}
-
-fn address(request: &HttpRequest) -> Option<IpAddr> {
-    client::address(request.peer_addr().map(|peer| peer.ip()), request.headers())
 }
 
 /// Why a request is not granted.

@@ -51,7 +51,6 @@ pub(super) fn paths() -> Vec<Path> {
                     .answer(503, "The database does not.", "Unavailable"),
             )],
         ),
-        ("/metrics", vec![("get", operation("metrics", "Numbers for Prometheus").plain())]),
         (
             "/openapi.json",
             vec![(
@@ -92,11 +91,5 @@ impl Operation {
     fn too_many(self) -> Self {
         let header = json!({ "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } });
         self.refusal(429, "It was tried too often.").header(429, "Retry-After", &header)
-    }
-
-    fn plain(mut self) -> Self {
-        let content = json!({ "text/plain": { "schema": { "type": "string" } } });
-        self.answers.insert("200".into(), json!({ "description": "The numbers.", "content": content }));
-        self
     }
 }

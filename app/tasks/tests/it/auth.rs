@@ -9,7 +9,7 @@ use tasks::{
     users,
 };
 
-use crate::{PASSWORD, block_on, serve_with, sign_in, tokens};
+use crate::{PASSWORD, block_on, serve_behind, serve_with, sign_in, tokens};
 
 const TASK: &str = r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#;
 
@@ -163,7 +163,7 @@ fn a_refresh_token_is_good_once_on_postgres() {
 fn flooding_is_stopped() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [("AUTH_ATTEMPTS_PER_USER", "2"), ("AUTH_ATTEMPTS_PER_CLIENT", "2")];
-    let service = serve_with(&sqlite_url(&directory), &settings);
+    let service = serve_behind("127.0.0.1", &sqlite_url(&directory), &settings);
     let from = |client: &str, request: &str, username: &str, password: &str| {
         let credentials = json!({ "username": username, "password": password }).to_string();
         service.send_with(request, &[("X-Forwarded-For", client)], &credentials)
@@ -184,6 +184,21 @@ fn flooding_is_stopped() {
     assert_eq!(statuses, [401, 401, 429, 429]);
     assert_eq!(from("192.0.2.7", "POST /auth/register", "eva", PASSWORD).status, 429);
     assert_eq!(from("192.0.2.8", "POST /auth/register", "eva", PASSWORD).status, 201);
+}
+
+#[test]
+fn a_direct_peer_cannot_lift_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    // The peer of this test is 127.0.0.1, in a private range as a balancer is, but no proxy of this service.
+    let settings = [("AUTH_ATTEMPTS_PER_CLIENT", "10")];
+    let service = serve_behind("10.1.0.0/16", &sqlite_url(&directory), &settings);
+    let attempts = (1..=60).map(|number| {
+        let credentials = json!({ "username": format!("name{number}"), "password": "wrong horse" }).to_string();
+        let forged = format!("192.0.2.{number}");
+        service.send_with("POST /auth/token", &[("X-Forwarded-For", &forged)], &credentials).status
+    });
+    let refused = attempts.filter(|status| *status == 429).count();
+    assert!((40..=50).contains(&refused), "{refused} of 60 attempts were refused");
 }
 
 #[test]

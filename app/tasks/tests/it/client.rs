@@ -107,7 +107,7 @@ fn a_refusal_shows_the_status() {
 #[test]
 fn nobody_there() {
     // A port that was just free.
-    let address = kit::listen::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = kit::listen::bind("LISTEN", "127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, stdout, stderr) = client(&["GET", "--url", &format!("http://{address}/")], &[]);
     assert_eq!((code, stdout.as_str()), (1, ""));
     let start = format!("Something went wrong! Try Again. (http://{address}/tasks/ does not answer: ");

@@ -30,8 +30,13 @@ fn serve(database_url: &str) -> Served {
 
 /// Starts the service on a database with settings.
 fn serve_with(database_url: &str, settings: &[(&str, &str)]) -> Served {
+    serve_behind("", database_url, settings)
+}
+
+/// Starts the service on a database with trusted proxies and settings.
+fn serve_behind(proxies: &str, database_url: &str, settings: &[(&str, &str)]) -> Served {
     let settings = settings_of(settings);
-    Served::start::<Migrations, _>(database_url, LIMITS, async |context| {
+    Served::start_behind::<Migrations, _>(proxies, database_url, None, LIMITS, async |context| {
         Tasks::start(settings, &context).await.unwrap()
     })
 }

@@ -1,6 +1,7 @@
-//! The program `tasks`: starts with nothing set, logs, stops when told, and says what is wrong.
+//! The program `tasks`: starts with a database alone, logs, stops on signals, and names wrong settings.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
     process::{Child, Command, Stdio},
@@ -15,6 +16,9 @@ use tempfile::TempDir;
 
 use crate::{PASSWORD, block_on};
 
+/// A database in the program's directory.
+const DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";
+
 /// The program in a directory of its own; ended when dropped.
 struct Program {
     child: Child,
@@ -28,7 +32,7 @@ impl Program {
 
     fn start_in(directory: TempDir, environment: &[(&str, &str)]) -> Self {
         let mut command = command();
-        command.env("LISTEN", "127.0.0.1:0").envs(environment.iter().copied());
+        command.env("LISTEN", "127.0.0.1:0").env("DATABASE_URL", DATABASE_URL).envs(environment.iter().copied());
         command.current_dir(directory.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Self { child: command.spawn().unwrap(), directory }
     }
@@ -52,9 +56,17 @@ impl Program {
 /// The program with no settings.
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
-    for name in
-        ["DATABASE_URL", "DATABASE_READER_URL", "AUTH", "AUTH_KEYS", "ADMIN_USERNAME", "ADMIN_PASSWORD", "RUST_LOG"]
-    {
+    for name in [
+        "ADMIN_PASSWORD",
+        "ADMIN_USERNAME",
+        "AUTH",
+        "AUTH_KEYS",
+        "DATABASE_READER_URL",
+        "DATABASE_URL",
+        "METRICS_LISTEN",
+        "RUST_LOG",
+        "TRUSTED_PROXIES",
+    ] {
         command.env_remove(name);
     }
     command
@@ -63,6 +75,7 @@ fn command() -> Command {
 /// Runs one of the program's commands in a directory; gives whether it succeeded, and what it wrote.
 fn administer(directory: &TempDir, arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = command();
+    command.env("DATABASE_URL", DATABASE_URL);
     command.args(arguments).current_dir(directory.path()).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // It may have ended without reading.
@@ -116,11 +129,21 @@ fn serves_logs_and_stops() {
 
 #[test]
 fn says_what_is_wrong_and_ends() {
-    let taken = kit::listen::bind("127.0.0.1:0").unwrap();
+    let taken = kit::listen::bind("LISTEN", "127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (name, value, expected) in [
         ("AUTH", "some", "tasks: AUTH=some is not off, writes or all"),
         ("LISTEN", "nowhere", "tasks: LISTEN=nowhere is not <host>:<port>"),
+        ("LISTEN", "", "tasks: LISTEN= is not <host>:<port>"),
+        ("METRICS_LISTEN", "9090", "tasks: METRICS_LISTEN=9090 is not <host>:<port>"),
+        ("METRICS_LISTEN", &taken, &format!("tasks: {taken} is taken by another process")),
+        ("TRUSTED_PROXIES", "10.1.0.0/99", "tasks: TRUSTED_PROXIES=10.1.0.0/99 is not a list of addresses"),
+        ("TRUSTED_PROXIES", "", "tasks: TRUSTED_PROXIES= is not a list of addresses"),
+        ("AUTH", "", "tasks: AUTH= is not off, writes or all"),
+        ("AUTH_KEYS", "", "tasks: AUTH_KEYS"),
+        ("ADMIN_PASSWORD", "", "tasks: ADMIN_PASSWORD is set and ADMIN_USERNAME is not"),
+        ("DATABASE_READER_URL", "", "tasks: DATABASE_READER_URL starts with neither"),
+        ("DATABASE_URL", "", "tasks: DATABASE_URL is not set; write postgres://"),
         ("LISTEN", &taken, &format!("tasks: {taken} is taken by another process")),
         ("AUTH_KEYS", "k1:czNjcmV0", "tasks: AUTH_KEYS: a key has fewer than 32 bytes"),
         ("ADMIN_USERNAME", "ana", "tasks: ADMIN_USERNAME is set and ADMIN_PASSWORD is not"),
@@ -133,6 +156,34 @@ fn says_what_is_wrong_and_ends() {
         assert_eq!(code, Some(1), "{name}={value}: {stderr}");
         assert!(stderr.starts_with(expected) && !stderr.contains("s3cret"), "{name}={value}: {stderr}");
     }
+}
+
+#[test]
+fn there_is_no_default_database() {
+    let directory = tempfile::tempdir().unwrap();
+    for arguments in [&[][..], &["rotate-keys"], &["create-user", "ana"]] {
+        let mut command = command();
+        command.args(arguments).env("LISTEN", "127.0.0.1:0").current_dir(directory.path());
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {stderr}");
+        let (what, development) = ("tasks: DATABASE_URL is not set", "sqlite:tasks.sqlite?mode=rwc");
+        let asks_for_password = arguments.contains(&"ana");
+        assert!(asks_for_password || stderr.contains(what) && stderr.contains(development), "{arguments:?}: {stderr}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing was created");
+}
+
+#[test]
+fn metrics_have_a_listener_of_their_own() {
+    let mut program = Program::start(&[("METRICS_LISTEN", "127.0.0.1:0")]);
+    let mut lines = BufReader::new(program.child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (listens, serves) = (lines.next().unwrap(), lines.next().unwrap());
+    let address = listens.strip_prefix("tasks listens on http://").unwrap().parse().unwrap();
+    let metrics = serves.strip_prefix("tasks serves metrics on http://").unwrap().strip_suffix("/metrics").unwrap();
+    assert_eq!(send(address, "GET /metrics", &[], "").status, 404);
+    let shown = send(metrics.parse().unwrap(), "GET /metrics", &[], "");
+    assert!(shown.status == 200 && shown.body.contains("http_requests_total"), "{shown:?}");
 }
 
 #[test]

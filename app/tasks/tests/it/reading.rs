@@ -40,7 +40,7 @@ fn lists_come_from_the_replica_while_it_is_there() {
         assert_eq!(title("GET /tasks/"), "in the writer");
     }
     assert_eq!(service.send("GET /healthz", "").status, 200);
-    let metrics = service.send("GET /metrics", "").body;
+    let metrics = service.metrics();
     assert!(metrics.contains("\ndatabase_reader_fallbacks_total 3\n"), "{metrics}");
 
     replica.resume();
