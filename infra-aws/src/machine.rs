@@ -2,12 +2,15 @@
 //!
 //! - `document`: the same as a versioned JSON document, which travels inside the user data
 //! - `cloud_init`: the user data that makes a stock Debian image run it
+//! - `scripts`, `units`: the programs and systemd units that the user data puts on the host
 //! - `prepare`: the resources that a host needs for it
 
 mod check;
 mod cloud_init;
 mod document;
 mod prepare;
+mod scripts;
+mod units;
 
 pub(crate) use check::problems;
 pub(crate) use cloud_init::Purpose;

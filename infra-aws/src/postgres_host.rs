@@ -14,9 +14,9 @@ use std::fmt::Write;
 /// network that is peered with its own, over its private address too ([`reachable_by`](Self::reachable_by)). From any
 /// other place it is reached over its **public** address: VPCs of two regions do not know each other's private
 /// addresses as long as nothing peers them, and the public addresses of the applications are not known beforehand, so
-/// the port is open to the internet. What protects the data then is the password (SCRAM-SHA-256; take a long random
-/// one) and TLS, which Debian's PostgreSQL offers and the URL demands (`sslmode=require`; the local cloud, where nothing
-/// leaves the machine, has none).
+/// the port is open to the internet. The data is protected by the password (SCRAM-SHA-256; take a long random one) and by
+/// TLS: the server refuses connections without it, and the URL contains `sslmode=require`. On the local cloud, where no
+/// connection leaves the machine, there is no TLS.
 ///
 /// # What lasts
 /// The data lies on the instance's own disk. Whatever has the instance replaced, such as another type, the new one starts
@@ -178,7 +178,7 @@ impl PostgresHost {
         let host = if far.is_empty() { &instance.private_ip } else { &instance.public_ip };
         let endpoint = output_format!("{}:{}", host, port);
         let (user, name) = (percent_encoded(&user), percent_encoded(&name));
-        // Debian's PostgreSQL offers TLS; what never leaves this machine needs none.
+        // The host accepts connections over TLS only. The local cloud's servers listen on loopback and have no TLS.
         let tls = if self.region.target().is_local() { "" } else { "?sslmode=require" };
         Ok(PostgresHostOutputs {
             url: output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, name, tls),

@@ -117,11 +117,13 @@ impl Needs<'_> {
     fn profile(&mut self) -> Option<Output<InstanceProfileName>> {
         let mut statements = Vec::new();
         if let Some(bucket) = &self.bucket {
-            statements.push(statement("s3:GetObject", &output_format!("\"{}/artifacts/*\"", &bucket.arn)));
+            statements.push(statement(&["s3:GetObject"], &output_format!("\"{}/artifacts/*\"", &bucket.arn)));
         }
         if !self.parameters.is_empty() {
             let quoted = self.parameters.iter().map(|arn| output_format!("\"{}\"", arn));
-            statements.push(statement("ssm:GetParameter", &Output::list(quoted).join(",")));
+            // Hosts read with GetParameters. Images baked by earlier versions call GetParameter.
+            let actions = ["ssm:GetParameters", "ssm:GetParameter"];
+            statements.push(statement(&actions, &Output::list(quoted).join(",")));
         }
         if statements.is_empty() {
             return None;
@@ -135,8 +137,9 @@ impl Needs<'_> {
     }
 }
 
-fn statement(action: &str, resources: &Output<String>) -> Output<String> {
-    output_format!(r#"{{"Effect":"Allow","Action":"{}","Resource":[{}]}}"#, action, resources)
+fn statement(actions: &[&str], resources: &Output<String>) -> Output<String> {
+    let actions = actions.iter().map(|action| format!("\"{action}\"")).collect::<Vec<_>>().join(",");
+    output_format!(r#"{{"Effect":"Allow","Action":[{}],"Resource":[{}]}}"#, actions, resources)
 }
 
 #[cfg(test)]
@@ -184,7 +187,7 @@ mod tests {
         BucketObject artifact-tasks-us-east-1: {"bucket":${artifacts-us-east-1.name},"key":artifacts/${cargo-bin-tasks.sha256}/tasks,"sha256":${cargo-bin-tasks.sha256},"source":${cargo-bin-tasks.path}}
         Component application: {}
         Parameter application/tasks-database-url: {"secure":true,"value":[secret]}
-        Role application/role: {"policies":{"read-own-parts":{"Version":"2012-10-17","Statement":[join(",", [{"Effect":"Allow","Action":"s3:GetObject","Resource":["${artifacts-us-east-1.arn}/artifacts/*"]}, {"Effect":"Allow","Action":"ssm:GetParameter","Resource":[join(",", ["${application/tasks-database-url.arn}"])]}])]}},"trusted_service":"ec2.amazonaws.com"}
+        Role application/role: {"policies":{"read-own-parts":{"Version":"2012-10-17","Statement":[join(",", [{"Effect":"Allow","Action":["s3:GetObject"],"Resource":["${artifacts-us-east-1.arn}/artifacts/*"]}, {"Effect":"Allow","Action":["ssm:GetParameters","ssm:GetParameter"],"Resource":[join(",", ["${application/tasks-database-url.arn}"])]}])]}},"trusted_service":"ec2.amazonaws.com"}
         InstanceProfile application/profile: {"role":${application/role.name}}
         LaunchTemplate application: {"image":${image-us-east-1-debian-12-arm64.id},"instance_profile":${application/profile.name},"instance_type":"t4g.micro","machine":{"files":[],"image":"debian-12","packages":[],"services":[{"arguments":[],"artifact":{"architecture":${cargo-bin-tasks.architecture},"bucket":${artifact-tasks-us-east-1.bucket},"glibc":${cargo-bin-tasks.glibc},"key":${artifact-tasks-us-east-1.key},"sha256":${cargo-bin-tasks.sha256}},"environment":{"RUST_LOG":"info"},"health":"/healthz","listen":8080,"name":"tasks","secrets":{"DATABASE_URL":{"parameter":${application/tasks-database-url.name},"version":${application/tasks-database-url.version}}}}]},"security_groups":[]}
         "#);

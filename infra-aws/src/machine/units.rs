@@ -1,0 +1,88 @@
+//! The systemd unit of a service and its environment file.
+
+use super::document::DocumentService;
+use std::fmt::Write;
+
+/// Directory of the environment files that are written at every start. It does not survive the host's power-off.
+const RUN: &str = "/run/infra";
+
+pub(super) fn unit_name(service: &DocumentService) -> String {
+    format!("infra-{}.service", service.name)
+}
+
+/// Path of the service's executable.
+pub(super) fn program(service: &DocumentService) -> String {
+    format!("/opt/infra/{}", service.name)
+}
+
+/// Path of the environment that the Machine declares.
+pub(super) fn environment_file(service: &DocumentService) -> String {
+    format!("/etc/infra/{}.env", service.name)
+}
+
+/// Path of the environment that each start determines: the address and the secrets.
+pub(super) fn run_file(service: &DocumentService) -> String {
+    format!("{RUN}/{}.env", service.name)
+}
+
+/// Content of the environment file that the Machine declares.
+pub(super) fn environment(service: &DocumentService) -> String {
+    let mut text = String::new();
+    for (name, value) in &service.environment {
+        let _ = writeln!(text, "{name}=\"{}\"", escape(value, &['\\', '"', '$', '`']));
+    }
+    text
+}
+
+/// Content of the service's unit file.
+///
+/// The service cannot start before `infra.service` has written its environment. A start that waits for
+/// `infra.service` is cancelled when that fails; `infra.service` wants its services, so each of its attempts requests
+/// their start again.
+pub(super) fn unit(service: &DocumentService) -> String {
+    let command = std::iter::once(program(service)).chain(service.arguments.iter().map(|argument| {
+        // In units `%` and `$` have a meaning unless doubled.
+        let plain = escape(argument, &['\\', '"']).replace('%', "%%").replace('$', "$$").replace('\n', "\\n");
+        format!("\"{plain}\"")
+    }));
+    let command = command.collect::<Vec<_>>().join(" ");
+    let name = &service.name;
+    let (environment, run) = (environment_file(service), run_file(service));
+    let privilege = match service.listen {
+        Some(..1024) => "AmbientCapabilities=CAP_NET_BIND_SERVICE\n",
+        _ => "",
+    };
+    format!(
+        "[Unit]\n\
+         Description={name}\n\
+         Requires=infra.service\n\
+         After=infra.service\n\
+         StartLimitIntervalSec=0\n\
+         \n\
+         [Service]\n\
+         ExecStart={command}\n\
+         EnvironmentFile={environment}\n\
+         EnvironmentFile={run}\n\
+         DynamicUser=yes\n\
+         User=infra-{name}\n\
+         {privilege}\
+         StateDirectory=infra-{name}\n\
+         WorkingDirectory=%S/infra-{name}\n\
+         Restart=always\n\
+         RestartSec=1\n\
+         \n\
+         [Install]\n\
+         WantedBy=infra.service\n"
+    )
+}
+
+fn escape(text: &str, special: &[char]) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if special.contains(&c) {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}
