@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use std::{
     ffi::OsStr,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Output, Stdio},
     sync::OnceLock,
@@ -67,7 +68,10 @@ pub struct Place {
 impl Place {
     /// An empty place.
     pub fn new() -> Self {
-        Self { directory: TempDir::new().expect("a temporary directory") }
+        // Database servers run as another user when the tests run as root, and must be able to enter it.
+        let open = std::fs::Permissions::from_mode(0o711);
+        let directory = tempfile::Builder::new().permissions(open).tempdir();
+        Self { directory: directory.expect("a temporary directory") }
     }
 
     /// Where it is.

@@ -1,8 +1,10 @@
 //! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
 mod open_paths;
+mod runs_on;
 
 pub use open_paths::open_paths;
+pub use runs_on::runs_on;
 
 use crate::{
     AutoScalingGroup, BakedImage, Certificate, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, ElasticIp,

@@ -9,10 +9,14 @@ use infra_core::{
 };
 
 /// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`. The first one of a stack asks it to keep
-/// [`open_paths`](crate::policies::open_paths), with warnings.
+/// [`open_paths`](crate::policies::open_paths), with warnings, and on a local target to keep
+/// [`runs_on`](crate::policies::runs_on) its machine.
 pub fn region(scope: &Scope, name: &str) -> Region {
     scope.provide("aws", || {
         scope.policy(policies::open_paths(Enforcement::Advisory));
+        if let Some(host) = &scope.target().host {
+            scope.policy(policies::runs_on(host.clone()));
+        }
         provider(scope.target())
     });
     let inside = scope.in_region(name);

@@ -26,6 +26,9 @@ const NOTES: &str = "TEST_NOTES";
 /// The account that `login` reports.
 const ACCOUNT: &str = "TEST_ACCOUNT";
 
+/// A port that the program looks for among those that are occupied.
+const PORT: &str = "TEST_PORT";
+
 /// Makes the program fail.
 const FAIL: &str = "TEST_FAIL";
 
@@ -115,6 +118,10 @@ fn notes(stack: &Stack, _: &Config) -> Result {
         stack.add("password", Password::of_length(20));
         return Ok(());
     }
+    if let Ok(port) = std::env::var(PORT) {
+        let host = stack.target().host.as_ref().unwrap();
+        stack.export("occupied", host.occupied_ports.contains(&port.parse().unwrap()).into());
+    }
     let directory = PathBuf::from(std::env::var_os(NOTES).unwrap());
     let endpoint = stack.target().endpoint.clone().unwrap_or_default();
     stack.provide("notes", || Arc::new(Registry::new(Notes { directory, endpoint }).resource::<Note>()));
@@ -130,12 +137,13 @@ fn main() -> ExitCode {
         };
         return Cli::new([program("p", notes)]).login(login).run();
     }
-    let tests: [Test; 7] = [
+    let tests: [Test; 8] = [
         ("a_stack_of_a_reset_cloud_is_created_again", a_stack_of_a_reset_cloud_is_created_again),
         ("another_aws_account_is_refused", another_aws_account_is_refused),
         ("no_command_stops_the_cloud_under_another_one", no_command_stops_the_cloud_under_another_one),
         ("a_command_waits_for_a_cloud_that_is_stopping", a_command_waits_for_a_cloud_that_is_stopping),
         ("environment_and_health_are_those_of_the_cloud", environment_and_health_are_those_of_the_cloud),
+        ("a_program_knows_what_the_machine_can_provide", a_program_knows_what_the_machine_can_provide),
         ("following_ends_with_the_cloud", following_ends_with_the_cloud),
         ("following_ends_with_ctrl_c", following_ends_with_ctrl_c),
     ];
@@ -364,6 +372,18 @@ fn environment_and_health_are_those_of_the_cloud(place: &Place) {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"running"}"#), "{answer}");
     }
     assert!(place.run(&["local", "status"]).succeeds().out.contains("it holds nothing"));
+}
+
+fn a_program_knows_what_the_machine_can_provide(place: &Place) {
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    // Where the kernel has no table of sockets, no port is known to be occupied.
+    let known = Path::new("/proc/net/tcp").exists().to_string();
+    let port = listener.local_addr().unwrap().port().to_string();
+    place.run_with(&["up"], &[(PORT, &port)]).succeeds();
+    assert_eq!(place.run(&["output", "occupied"]).succeeds().out.trim_end(), known);
+    drop(listener);
+    place.run_with(&["up"], &[(PORT, &port)]).succeeds();
+    assert_eq!(place.run(&["output", "occupied"]).succeeds().out.trim_end(), "false");
 }
 
 const FOLLOWS: &str = "no service runs yet";

@@ -107,7 +107,8 @@ pub async fn find(directory: &Path) -> Option<Running> {
 /// The process that wrote `<directory>/daemon.json`, when it still exists. It may be stopping; see [`find`].
 pub fn recorded(directory: &Path) -> Option<Running> {
     let running: Running = serde_json::from_slice(&std::fs::read(file(directory)).ok()?).ok()?;
-    let token = Generated::read(directory).ok()?.token;
+    // A cloud of an earlier version has no token, and asks for none.
+    let token = Generated::read(directory).map(|generated| generated.token).unwrap_or_default();
     running.is_alive().then_some(Running { token, ..running })
 }
 

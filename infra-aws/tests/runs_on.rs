@@ -1,0 +1,74 @@
+//! A plan that the machine of a local target cannot carry out is refused before anything of it is created.
+#![allow(clippy::unwrap_used)]
+
+use infra_aws::{Arn, DbInstance, ImageId, LaunchTemplate, Listener, Machine, Postgres, Service, region};
+use infra_core::{
+    Config, Engine, Result, Stack, Target,
+    engine::EngineError,
+    store::MemoryStore,
+    target::{Host, Obstacle},
+};
+
+/// Asks AWS nothing while it is planned.
+fn program(stack: &Stack, _: &Config) -> Result {
+    let virginia = region(stack, "us-east-1");
+    let machine = Machine::debian()
+        .postgres(Postgres::new("tasks", "cloud", "long-secret"))
+        .service(Service::prebuilt("tasks", "/bin/true").listen(8080));
+    let image = Some(ImageId::from("ami-1").into());
+    virginia.add("host", LaunchTemplate { image, machine, ..LaunchTemplate::new("t3.micro") });
+    virginia.add("database", DbInstance::postgres("db.t4g.micro", "tasks", "cloud", "long-secret"));
+    virginia.add("listener", Listener::http(80, Arn::from("arn:balancer")).forward(Arn::from("arn:targets")));
+    Ok(())
+}
+
+/// What a preview on this machine is refused for; nothing when it is not.
+async fn refused(host: Host) -> String {
+    // Nobody answers there.
+    let target = Target { host: Some(host), ..Target::local("http://127.0.0.1:1") };
+    let engine = Engine::new("program", "dev", MemoryStore::new()).target(target);
+    match engine.preview(&program).await {
+        Ok(plan) => {
+            assert!(plan.has_changes());
+            String::new()
+        }
+        Err(EngineError::Refused(diagnostics)) => {
+            diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_has_everything_is_no_news() {
+    assert_eq!(refused(Host { free_bytes: 1 << 30, lowest_port: 1, ..Host::default() }).await, "");
+}
+
+#[tokio::test]
+async fn everything_that_is_missing_is_named_with_a_remedy() {
+    let obstacle = Obstacle { reason: "PostgreSQL is not installed".into(), remedy: "install it".into() };
+    let host = Host {
+        unavailable: [("postgresql".to_owned(), obstacle)].into(),
+        free_bytes: 100 << 20,
+        lowest_port: 1024,
+        occupied_ports: [8080, 9000].into(),
+    };
+    insta::assert_snapshot!(refused(host).await, @r"
+    error: PostgreSQL cannot run on this machine: PostgreSQL is not installed
+      at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
+      why: the policy `runs-on-this-machine` asks for it
+      hint: install it
+    error: port 8080 cannot be listened on: another process listens on it at every address
+      at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
+      why: the policy `runs-on-this-machine` asks for it
+      hint: stop that process (`ss -ltnp 'sport = :8080'`), or choose another port
+    error: port 80 cannot be listened on: this user may listen on ports from 1024
+      at: urn:infra:dev::program::aws:elb:Listener::listener
+      why: the policy `runs-on-this-machine` asks for it
+      hint: choose another port, or allow this one as root: `sysctl net.ipv4.ip_unprivileged_port_start=80`
+    error: the disk of the local cloud has 100 MiB left, and this takes at least 352 MiB
+      at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
+      why: the policy `runs-on-this-machine` asks for it
+      hint: make room, or keep everything on another disk: `--directory PATH`
+    ");
+}
