@@ -58,9 +58,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+pub use capabilities::{Capabilities, Obstacle};
 pub use credentials::{Credentials, credentials};
 pub use data::confinement::{ConfinementStatus, enable_launcher};
-pub use capabilities::{Capabilities, Obstacle};
 pub use faults::{Fault, FaultError, Requests};
 pub use options::Options;
 pub use status::{

@@ -4,9 +4,7 @@ use infra_aws::{
     self as aws, Action, Certificate, Condition, DefaultVpc, Forward, Listener, ListenerRule, LoadBalancer, Rule,
     SecurityGroup, Share, TargetGroup, TargetGroupAttachment, TargetType, policies,
 };
-use infra_core::{
-    Config, Engine, Result, Stack, engine::ImportRequest, policy::Enforcement, store::MemoryStore,
-};
+use infra_core::{Config, Engine, Result, Stack, engine::ImportRequest, policy::Enforcement, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
 use insta::assert_snapshot;
 use std::{

@@ -4,7 +4,8 @@ use infra_aws::{
     self as aws, Aws, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, DefaultVpc, Rule, SecurityGroup,
 };
 use infra_core::{
-    Config, Engine, Result, Stack, engine::ImportRequest,
+    Config, Engine, Result, Stack,
+    engine::ImportRequest,
     store::{FileStore, MemoryStore},
 };
 use infra_local::{DatabaseStatus, LocalCloud, Options};

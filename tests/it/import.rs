@@ -26,8 +26,7 @@ fn first(stack: &Stack, _: &Config) -> Result {
 async fn what_exists_is_declared_by_what_is_printed() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
+    let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     assert!(maker.up(&first).await.unwrap().is_success());
     let web = maker.outputs().await.unwrap()["web"].as_str().unwrap().to_owned();
@@ -126,8 +125,7 @@ fn of_every_kind(owner: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sy
 async fn every_kind_is_taken_over_and_its_tags_change_in_place() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
+    let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     assert!(maker.up(&of_every_kind("me")).await.unwrap().is_success());
     assert!(!maker.preview(&of_every_kind("me")).await.unwrap().has_changes());
@@ -189,8 +187,7 @@ fn policy(action: &'static str, with_role: bool) -> impl Fn(&Stack, &Config) -> 
 async fn a_role_and_its_policies_may_be_declared_apart() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
-    let engine =
-        |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
+    let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
     let maker = engine("maker");
     for action in ["s3:*", "ec2:*"] {
         let report = maker.up(&policy(action, true)).await.unwrap();

@@ -7,6 +7,7 @@ use infra_core::{
     Config, Engine, Result, Stack, Target,
     random::Password,
     store::{ObjectStateStore, StateStore, StoreError, Unlock, rotate},
+    target::Credentials,
 };
 use infra_local::{LocalCloud, Options};
 use tempfile::TempDir;

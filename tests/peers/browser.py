@@ -189,10 +189,20 @@ def work(driver, address):
     driver.find_element(By.ID, "staff").click()
     press(driver, "Save")
     assert "you would lock yourself out" in text(driver), text(driver)
+    permissions(driver, address)
+    several(driver, address)
     press(driver, "Sign out")
     write(driver, "username", "olga")
     write(driver, "password", "another good one" + Keys.ENTER)
     until(driver, lambda: "Latest changes" in text(driver))
+    assert labels(driver.find_element(By.TAG_NAME, "nav")) == ["Tasks", "Activity"], text(driver)
+    press(driver, "Tasks")
+    assert "Add task" not in labels(driver) and not driver.find_elements(By.CSS_SELECTOR, "tbody input")
+    press(driver, first_name(driver))
+    assert "Save" not in labels(driver), text(driver)
+    driver.get(f"{address}/admin/users/")
+    assert driver.title == "Not permitted · Tasks admin", driver.title
+    press(driver, "To the overview")
     press(driver, "Activity")
     driver.get(f"{address}/admin/activity/?method=POST")
     driver.find_element(By.ID, "filter-user").send_keys("olga" + Keys.ENTER)
@@ -201,6 +211,42 @@ def work(driver, address):
     press(driver, "Sign out")
     driver.get(f"{address}/admin/users/")
     assert driver.title == "Sign in · Tasks admin", driver.title
+
+
+def permissions(driver, address):
+    """Gives a user of the staff permissions, some by a group, and finds that in the user's history."""
+    driver.get(f"{address}/admin/groups/add")
+    write(driver, "name", "Readers")
+    tick(driver, "permissions", "tasks.view")
+    press(driver, "Save")
+    assert "Added the group “Readers”." in text(driver), text(driver)
+    press(driver, "Users")
+    press(driver, "olga")
+    tick(driver, "groups", "1")
+    tick(driver, "permissions", "activity.view")
+    press(driver, "Save and stay here")
+    press(driver, "History")
+    assert "Groups Readers" in text(driver) and "Permissions Activity: view" in text(driver), text(driver)
+
+
+def several(driver, address):
+    """Publishes the rows of a page, and deletes all rows of a search, which is cancelled."""
+    driver.get(f"{address}/admin/tasks/?size=50")
+    press(driver, "Tick all on this page")
+    press(driver, "Publish ticked…")
+    assert "These 50 tasks will have the current time as publication:" in text(driver), text(driver)
+    press(driver, "Publish 50 tasks")
+    assert "Published 50 tasks." in text(driver) and "size=50" in driver.current_url, text(driver)
+    driver.get(f"{address}/admin/tasks/")
+    press(driver, "Tick all on this page")
+    press(driver, "Tick all 60 tasks")
+    assert "All 60 tasks of this list are ticked" in text(driver), text(driver)
+    press(driver, "Delete ticked…")
+    assert "These 60 tasks will be gone for good:" in text(driver), text(driver)
+    press(driver, "Keep")
+    assert "1–25 of 60" in text(driver), text(driver)
+    exported = [it.get_attribute("href") for it in driver.find_elements(By.CSS_SELECTOR, ".exports a")]
+    assert exported == [f"{address}/admin/tasks/export.{kind}" for kind in ("csv", "json")], exported
 
 
 def look(driver, address, pictures, name):
@@ -218,8 +264,13 @@ def look(driver, address, pictures, name):
         ("users", "/admin/users/"),
         ("user", "/admin/users/1"),
         ("password", "/admin/users/1/password"),
+        ("history-of-user", "/admin/users/5/history"),
+        ("publish", "/admin/tasks/publish?id=1&id=2"),
+        ("every", "/admin/tasks/?ticked=every"),
+        ("group", "/admin/groups/1"),
         ("activity", "/admin/activity/"),
         ("request", "/admin/activity/1"),
+        ("history", "/admin/history/"),
         ("nothing", "/admin/nothing"),
     ):
         picture(driver, pictures, f"{name}-{page}", address + path)
@@ -245,6 +296,14 @@ def press(driver, label, first=None):
     before = driver.find_element(By.TAG_NAME, "html")
     found[0].click()
     until(driver, lambda: driver.find_element(By.TAG_NAME, "html") != before)
+
+
+def tick(driver, name, value):
+    driver.find_element(By.CSS_SELECTOR, f'input[name="{name}"][value="{value}"]').click()
+
+
+def labels(within):
+    return [it.text.strip() for it in within.find_elements(By.CSS_SELECTOR, "a, button")]
 
 
 def write(driver, name, value):

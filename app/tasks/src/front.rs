@@ -1,35 +1,55 @@
-//! The page at `/`: what this is, and where to go on.
+//! The page at `/`: what this is and where to go from here; and the page for unknown paths.
 
 use actix_web::{
-    HttpResponse, Responder,
+    HttpRequest, HttpResponse, Responder,
+    http::{StatusCode, header},
     web::{self, ServiceConfig},
 };
 use askama::Template;
-use kit::reply::only;
+use kit::reply::{self, only};
 
 use crate::admin;
 
-/// Adds the route.
+/// Adds the route, and the answer for unknown paths: a page for browsers, JSON for others.
 pub fn routes(app: &mut ServiceConfig) {
+    app.default_service(web::to(unknown));
     app.service(
         web::resource("/").route(web::get().to(show)).route(web::head().to(show)).default_service(only("GET, HEAD")),
     );
 }
 
 async fn show() -> impl Responder {
-    let page = FrontPage { style: admin::style_version() };
-    let mut answer = HttpResponse::Ok();
+    answer(StatusCode::OK, FrontPage { style: admin::style_version() }.render())
+}
+
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    // Programs ask for anything, or for JSON.
+    if !accept.contains("text/html") {
+        return reply::detail(StatusCode::NOT_FOUND, "Not found.");
+    }
+    answer(StatusCode::NOT_FOUND, UnknownPage { style: admin::style_version() }.render())
+}
+
+fn answer(status: StatusCode, page: askama::Result<String>) -> HttpResponse {
+    let mut answer = HttpResponse::build(status);
     for header in admin::HEADERS {
         answer.insert_header(header);
     }
-    match page.render() {
+    match page {
         Ok(page) => answer.content_type("text/html; charset=utf-8").body(page),
-        Err(error) => kit::reply::internal_failure(&error),
+        Err(error) => reply::internal_failure(&error),
     }
 }
 
 #[derive(Template)]
 #[template(path = "front.html")]
 struct FrontPage {
+    style: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "unknown.html")]
+struct UnknownPage {
     style: &'static str,
 }

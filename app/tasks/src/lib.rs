@@ -28,11 +28,11 @@
 //! | variable | default | meaning |
 //! |---|---|---|
 //! | `AUTH`, `AUTH_*` | `AUTH=writes` | who may do what; see [`auth`] |
-//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | a staff user that is made at the start, unless there is one of that name |
+//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | a superuser that is created at the start, unless there is a user of that name |
 //! | `ACTIVITY_DAYS` | 90 | how long the activity log is kept |
 //! | `INSTANCE` | host name and `LISTEN` | the name of this instance in the activity log |
 //!
-//! `tasks create-user [--staff] NAME` makes a user, `tasks rotate-keys` a new signing key.
+//! `tasks create-user [--staff | --superuser] NAME` creates a user, `tasks rotate-keys` a new signing key.
 //!
 //! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
 

@@ -10,7 +10,11 @@ use std::{
 use clap::{Parser, Subcommand};
 use kit::{Context, database::Database, migrate, settings::environment};
 use sea_orm::DatabaseConnection;
-use tasks::{Migrations, Settings, Tasks, auth::keys, users::NewUser};
+use tasks::{
+    Migrations, Settings, Tasks,
+    auth::keys,
+    users::{NewUser, Role},
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -29,9 +33,12 @@ enum Command {
     CreateUser {
         /// Letters, digits and @ . + - _
         username: String,
-        /// Let the user use the admin site
+        /// Let the user sign in to the admin site; permissions are given there
         #[arg(long)]
         staff: bool,
+        /// Let the user do everything in the admin site
+        #[arg(long, conflicts_with = "staff")]
+        superuser: bool,
     },
     /// Make a new key that signs access tokens; the service may be running
     RotateKeys,
@@ -56,10 +63,15 @@ fn serve() -> Result<(), Box<dyn Error>> {
 async fn administer(command: Command) -> Result<(), Box<dyn Error>> {
     kit::log::start(&environment);
     match command {
-        Command::CreateUser { username, staff } => {
-            let user = NewUser::new(&username, &password()?, staff)?;
+        Command::CreateUser { username, staff, superuser } => {
+            let (role, kind) = match (superuser, staff) {
+                (true, _) => (Role::Superuser, "superuser"),
+                (false, true) => (Role::Staff, "staff user"),
+                (false, false) => (Role::User, "user"),
+            };
+            let user = NewUser::new(&username, &password()?, role)?;
             let user = user.create(&database().await?).await?;
-            println!("created {} {} with id {}", if staff { "staff user" } else { "user" }, user.username, user.id);
+            println!("created {kind} {} with id {}", user.username, user.id);
         }
         Command::RotateKeys => {
             let settings = Settings::from(&environment)?;

@@ -19,8 +19,19 @@ pub struct NewUser {
     pub username: String,
     /// The password, good enough.
     pub password: String,
-    /// May use the admin site.
-    pub is_staff: bool,
+    /// What the user may do in the admin site.
+    pub role: Role,
+}
+
+/// What a new user may do in the admin site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing.
+    User,
+    /// Signs in, and does what permissions allow: none in the beginning.
+    Staff,
+    /// Everything.
+    Superuser,
 }
 
 /// Why there is no new user.
@@ -42,11 +53,11 @@ impl NewUser {
     ///
     /// # Errors
     /// [`FieldErrors`] with every fault.
-    pub fn new(username: &str, password: &str, is_staff: bool) -> Result<Self, FieldErrors> {
+    pub fn new(username: &str, password: &str, role: Role) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::default();
         errors.add("username", username_faults(username));
         errors.add("password", password::faults(password));
-        errors.or(Self { username: username.into(), password: password.into(), is_staff })
+        errors.or(Self { username: username.into(), password: password.into(), role })
     }
 
     /// Stores the user, active.
@@ -54,11 +65,12 @@ impl NewUser {
     /// # Errors
     /// [`UserError::Invalid`] when the name is taken.
     pub async fn create(self, database: &impl ConnectionTrait) -> Result<user::Model, UserError> {
-        let Self { username, password, is_staff } = self;
+        let Self { username, password, role } = self;
         let user = user::ActiveModel {
             username: Set(username),
             password_hash: Set(password::hash(password).await?),
-            is_staff: Set(is_staff),
+            is_staff: Set(role != Role::User),
+            is_superuser: Set(role == Role::Superuser),
             is_active: Set(true),
             created_at: Set(Utc::now()),
             last_sign_in: Set(None),
@@ -71,7 +83,7 @@ impl NewUser {
     }
 }
 
-/// The staff user that is to be there when the service starts: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
+/// The superuser that is to exist when the service starts: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
 ///
 /// One that is there already is kept as it is, with the password it has: what the administrator changes later stays.
 #[derive(Clone)]
@@ -99,7 +111,7 @@ impl Administrator {
             (Some(_), None) => Err(AdministratorError::Half("ADMIN_USERNAME", "ADMIN_PASSWORD")),
             (None, Some(_)) => Err(AdministratorError::Half("ADMIN_PASSWORD", "ADMIN_USERNAME")),
             (Some(username), Some(password)) => {
-                let user = NewUser::new(&username, &password, true).map_err(AdministratorError::Unfit)?;
+                let user = NewUser::new(&username, &password, Role::Superuser).map_err(AdministratorError::Unfit)?;
                 Ok(Some(Self(user)))
             }
         }
@@ -162,7 +174,7 @@ mod tests {
     use super::*;
 
     fn faults(username: &str, password: &str) -> String {
-        match NewUser::new(username, password, false) {
+        match NewUser::new(username, password, Role::User) {
             Ok(_) => String::new(),
             Err(errors) => serde_json::to_string(&errors).unwrap(),
         }

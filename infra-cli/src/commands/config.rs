@@ -56,7 +56,10 @@ async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secr
     // A program that ended early may read the key once its error is mended.
     if let (Some(error), None) = (&reads.error, &near) {
         let unchecked = Diagnostic::warning(format!("it is not known whether the program `{program}` reads `{key}`"));
-        complain!("{}", style::diagnostic(&unchecked.because(format!("the program failed before: {error}"))));
+        complain!(
+            "{}",
+            style::diagnostic(&unchecked.because(format!("the program failed before: {error}")), style::error_width())
+        );
         return Ok(());
     }
     let unknown = Diagnostic::error(format!("the program `{program}` does not read the configuration value `{key}`"));
@@ -94,7 +97,7 @@ async fn keys(session: &Session<'_>) -> Result<(), Failure> {
     }
     if let Some(error) = reads.error {
         let unchecked = Diagnostic::warning("the program may read more keys: it failed before its end");
-        complain!("{}", style::diagnostic(&unchecked.because(error.to_string())));
+        complain!("{}", style::diagnostic(&unchecked.because(error.to_string()), style::error_width()));
     }
     Ok(())
 }

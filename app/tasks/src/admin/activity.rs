@@ -1,28 +1,28 @@
-//! Activity: list and look. Nobody changes what was done.
+//! Activity: requests to the service, to look at.
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::{Data, Path, ReqData},
-};
-use askama::Template;
-use sea_orm::{ColumnTrait, DatabaseConnection};
+use sea_orm::ColumnTrait;
 
 use super::{
     edit,
-    error::Answer,
-    list::{Cell, Column, Control, Filter, Listed},
-    page::{self, Frame, Section},
-    pager,
+    model::{Cell, Column, Control, Filter, ModelAdmin},
+    page::Section,
+    permission::Verb,
     query::Sort,
-    session::Visit,
 };
 use crate::entity::activity::{self, Entity};
 
-impl Listed for Entity {
+impl ModelAdmin for Entity {
     const SECTION: Section =
-        Section { path: "activity", title: "Activity", one: "request", many: "requests", editable: false };
+        Section { path: "activity", title: "Activity", one: "request", many: "requests", verbs: Verb::READ };
     const SORT: Sort = Sort { column: "time", descending: true };
+
+    fn id(request: &activity::Model) -> i64 {
+        request.id
+    }
+
+    fn name(request: &activity::Model) -> String {
+        format!("{} {}", request.method, request.path)
+    }
 
     fn columns() -> Vec<Column<Self>> {
         let column = Column::<Self>::new;
@@ -34,8 +34,10 @@ impl Listed for Entity {
             column("method", "Method", activity::Column::Method, |it| Cell::Text(it.method.clone())),
             column("path", "Path", activity::Column::Path, |it| Cell::Long(it.path.clone())),
             column("status", "Status", activity::Column::Status, |it| Cell::Status(it.status)),
-            column("duration", "Took", activity::Column::DurationUs, |it| Cell::Number(milliseconds(it.duration_us))),
+            column("duration", "Took", activity::Column::DurationUs, |it| Cell::Duration(it.duration_us)),
             column("client", "Client", activity::Column::Client, |it| Cell::Text(it.client.clone())),
+            column("instance", "Instance", activity::Column::Instance, |it| Cell::Text(it.instance.clone())).unlisted(),
+            column("id", "Id", activity::Column::Id, |it| Cell::Number(it.id)).unlisted(),
         ]
     }
 
@@ -94,49 +96,4 @@ impl Listed for Entity {
             },
         ]
     }
-
-    fn id(request: &activity::Model) -> i64 {
-        request.id
-    }
-}
-
-/// Answers with everything about one request.
-pub(super) async fn open(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    let it = edit::find::<Entity>(&database, &id).await?;
-    let page = FactsPage {
-        frame: Frame::new(&visit, Entity::SECTION.path, format!("{} {}", it.method, it.path)),
-        back: pager::address(Entity::SECTION, &edit::state::<Entity>(&request)),
-        section: Entity::SECTION,
-        facts: vec![
-            ("Time", Cell::Moment(it.time)),
-            ("User", it.username.map_or(Cell::Nothing, Cell::Text)),
-            ("Method", Cell::Text(it.method)),
-            ("Path", Cell::Text(it.path)),
-            ("Status", Cell::Status(it.status)),
-            ("Took", Cell::Number(milliseconds(it.duration_us))),
-            ("Client", Cell::Text(it.client)),
-            ("Instance", Cell::Text(it.instance)),
-            ("Id", Cell::Number(it.id.to_string())),
-        ],
-    };
-    Ok(page::html(StatusCode::OK, page.render()?))
-}
-
-/// `1.234 ms`.
-pub(super) fn milliseconds(micros: i64) -> String {
-    format!("{}.{:03} ms", micros / 1000, micros % 1000)
-}
-
-#[derive(Template)]
-#[template(path = "admin/facts.html")]
-struct FactsPage {
-    frame: Frame,
-    section: Section,
-    back: String,
-    facts: Vec<(&'static str, Cell)>,
 }

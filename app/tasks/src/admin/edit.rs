@@ -1,48 +1,208 @@
-//! What adding and editing have in common: the page with the form, and where it leads.
+//! The pages of a row: the form to add or change it, or its values for those who may only look.
 
-use actix_web::{HttpRequest, http::StatusCode};
+use actix_web::{
+    HttpRequest,
+    http::StatusCode,
+    web::{Data, Path, ReqData},
+};
 use askama::Template;
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseConnection, EntityTrait, PrimaryKeyTrait};
+use sea_orm::{ConnectionTrait, DatabaseConnection, QuerySelect};
 
 use super::{
     error::{Answer, Failure},
     form::{Field, Fields, Kind},
-    list::{Cell, Listed},
+    history::{self, Object},
+    model::{Cell, Editable, ModelAdmin, StoreError},
     page::{self, Frame},
     pager,
+    permission::Verb,
     query::ListQuery,
-    session::Visit,
+    session::{self, Visit},
 };
 use crate::{input::FieldErrors, timestamp};
+
+/// Answers with an empty form.
+pub(super) async fn new<E: Editable>(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+) -> Answer {
+    visit.require(E::SECTION, Verb::Add)?;
+    let fields = E::fields(database.as_ref(), &visit, None).await?;
+    FormPage::new::<E>(&visit, &request, None, fields, &FieldErrors::default()).show(StatusCode::OK)
+}
+
+/// Stores a new row.
+pub(super) async fn add<E: Editable>(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    sent: ReqData<Fields>,
+) -> Answer {
+    visit.require(E::SECTION, Verb::Add)?;
+    match store::<E>(&database, &visit, None, &sent).await {
+        Ok(row) => saved::<E>(&database, &visit, &request, &sent, &row, "Added").await,
+        Err(StoreError::Invalid(errors)) => refused::<E>(&database, &visit, &request, None, &sent, &errors).await,
+        Err(StoreError::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Answers with a row: in a form for those who may change it.
+pub(super) async fn open<E: Editable>(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Answer {
+    visit.require(E::SECTION, Verb::View)?;
+    let row = find::<E>(database.as_ref(), &id).await?;
+    let fields = E::fields(database.as_ref(), &visit, Some(&row)).await?;
+    if may::<E>(&visit, &row, Verb::Change) {
+        return FormPage::new::<E>(&visit, &request, Some(&row), fields, &FieldErrors::default()).show(StatusCode::OK);
+    }
+    let values = fields.iter().map(|field| match field.shown() {
+        empty if empty.is_empty() => (field.label, Cell::Nothing),
+        shown => (field.label, Cell::Text(shown)),
+    });
+    let values = values.chain(columns_without::<E>(&row, &fields)).collect();
+    let mut page = FactsPage::new::<E>(&visit, &request, &row, values);
+    page.refusal = if visit.may(E::SECTION, Verb::Change) { E::refusal(&visit, &row, Verb::Change) } else { None };
+    page.history_address = Some(pager::history_address(E::SECTION, E::id(&row), &state::<E>(&request)));
+    Ok(page::html(StatusCode::OK, page.render()?))
+}
+
+/// Answers with the values of a row of a model without forms.
+pub(super) async fn look<E: ModelAdmin>(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Answer {
+    visit.require(E::SECTION, Verb::View)?;
+    let row = find::<E>(database.as_ref(), &id).await?;
+    let values = columns_without::<E>(&row, &[]);
+    Ok(page::html(StatusCode::OK, FactsPage::new::<E>(&visit, &request, &row, values).render()?))
+}
+
+/// Stores a changed row.
+pub(super) async fn save<E: Editable>(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    id: Path<String>,
+    sent: ReqData<Fields>,
+) -> Answer {
+    visit.require(E::SECTION, Verb::Change)?;
+    let row = find::<E>(database.as_ref(), &id).await?;
+    if !may::<E>(&visit, &row, Verb::Change) {
+        return Err(Failure::Forbidden);
+    }
+    match store::<E>(&database, &visit, Some(&row), &sent).await {
+        Ok(row) => saved::<E>(&database, &visit, &request, &sent, &row, "Saved").await,
+        Err(StoreError::Invalid(errors)) => refused::<E>(&database, &visit, &request, Some(&row), &sent, &errors).await,
+        Err(StoreError::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Stores a form and its entry in the history, or neither.
+async fn store<E: Editable>(
+    database: &DatabaseConnection,
+    visit: &Visit,
+    row: Option<&E::Model>,
+    sent: &Fields,
+) -> Result<E::Model, StoreError> {
+    let draft = E::parse(visit, row, sent).await?;
+    let transaction = history::begin(database).await?;
+    // Again, and locked: the entry says what this change has replaced.
+    let before = match row {
+        Some(row) => {
+            let row = E::find_by_id(E::id(row)).lock_exclusive().one(&transaction).await?;
+            Some(row.ok_or(Failure::NotFound)?)
+        }
+        None => None,
+    };
+    let (fields, action) = match &before {
+        Some(row) => (E::fields(&transaction, visit, Some(row)).await?, "Changed"),
+        None => (Vec::new(), "Added"),
+    };
+    let is_new = before.is_none();
+    let row = E::store(&transaction, visit, before, draft).await?;
+    let changes = history::differences(&fields, &E::fields(&transaction, visit, Some(&row)).await?);
+    if is_new || !changes.is_empty() {
+        let object = Object { id: E::id(&row), name: E::name(&row), changes };
+        history::record(&transaction, visit, E::SECTION, action, &[object]).await?;
+    }
+    transaction.commit().await?;
+    Ok(row)
+}
+
+async fn saved<E: Editable>(
+    database: &DatabaseConnection,
+    visit: &Visit,
+    request: &HttpRequest,
+    sent: &Fields,
+    row: &E::Model,
+    done: &str,
+) -> Answer {
+    session::tell(database, visit, &format!("{done} the {} “{}”.", E::SECTION.one, E::name(row))).await?;
+    let state = state::<E>(request);
+    let to = match sent.text("then") {
+        "stay" => pager::row_address(E::SECTION, E::id(row), &state),
+        "another" => format!("/admin/{}/add", E::SECTION.path),
+        // Who may only add has no list to go back to.
+        _ if !visit.may(E::SECTION, Verb::View) => page::HOME.to_owned(),
+        _ => pager::address(E::SECTION, &state),
+    };
+    Ok(page::redirect(&to))
+}
+
+async fn refused<E: Editable>(
+    database: &DatabaseConnection,
+    visit: &Visit,
+    request: &HttpRequest,
+    row: Option<&E::Model>,
+    sent: &Fields,
+    errors: &FieldErrors,
+) -> Answer {
+    let mut fields = E::fields(database, visit, row).await?;
+    for field in &mut fields {
+        field.refill(sent);
+    }
+    FormPage::new::<E>(visit, request, row, fields, errors).show(StatusCode::UNPROCESSABLE_ENTITY)
+}
+
+/// Returns whether a user may change or delete a row.
+pub(super) fn may<E: ModelAdmin>(visit: &Visit, row: &E::Model, verb: Verb) -> bool {
+    visit.may(E::SECTION, verb) && E::refusal(visit, row, verb).is_none()
+}
 
 /// A page with a form.
 #[derive(Template)]
 #[template(path = "admin/form.html")]
 pub(super) struct FormPage {
-    frame: Frame,
+    pub(super) frame: Frame,
     /// What is edited, if it exists already.
     id: Option<i64>,
     fields: Vec<Field>,
-    /// Where one came from.
+    /// The page that this one was opened from.
     pub(super) back: String,
     pub(super) back_label: String,
     /// Further links: label and address.
     pub(super) links: Vec<(&'static str, String)>,
-    /// What can be seen and not changed: name and value.
+    /// Values that cannot be changed here: name and value.
     pub(super) facts: Vec<(&'static str, Cell)>,
-    /// Whether one may save and go on with this one or another one.
+    /// Whether one may save and go on with this row or another.
     pub(super) can_stay: bool,
     /// `None` when this cannot be deleted from here.
     pub(super) delete_address: Option<String>,
 }
 
 impl FormPage {
-    pub(super) fn new<E: Listed>(
+    pub(super) fn new<E: ModelAdmin>(
         visit: &Visit,
         request: &HttpRequest,
-        title: String,
-        id: Option<i64>,
+        row: Option<&E::Model>,
         mut fields: Vec<Field>,
         errors: &FieldErrors,
     ) -> Self {
@@ -51,16 +211,22 @@ impl FormPage {
             fields[known].errors.extend_from_slice(faults);
         }
         let state = state::<E>(request);
+        let id = row.map(E::id);
+        let history = id.map(|id| ("History", pager::history_address(E::SECTION, id, &state)));
+        let links = row.map(|row| E::links(row, &state)).unwrap_or_default();
+        let can_delete = row.is_some_and(|row| may::<E>(visit, row, Verb::Delete));
+        let article = if E::SECTION.one.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
+        let title = row.map_or_else(|| format!("Add {article} {}", E::SECTION.one), E::name);
         Self {
             frame: Frame::new(visit, E::SECTION.path, title),
             id,
+            facts: row.map(|row| columns_without::<E>(row, &fields)).unwrap_or_default(),
             fields,
             back: pager::address(E::SECTION, &state),
             back_label: E::SECTION.title.to_owned(),
-            links: Vec::new(),
-            facts: Vec::new(),
-            can_stay: true,
-            delete_address: id.map(|id| pager::delete_address(E::SECTION, id, &state)),
+            links: links.into_iter().chain(history).collect(),
+            can_stay: row.is_some() || visit.may(E::SECTION, Verb::Add),
+            delete_address: id.filter(|_| can_delete).map(|id| pager::delete_address(E::SECTION, id, &state)),
         }
     }
 
@@ -73,28 +239,65 @@ impl FormPage {
     }
 }
 
-/// The row of an id in an address. What cannot be an id is the id of no row.
-pub(super) async fn find<E>(database: &DatabaseConnection, id: &str) -> Result<E::Model, Failure>
-where
-    E: EntityTrait<PrimaryKey: PrimaryKeyTrait<ValueType = i64>>,
-{
-    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-    let id: i64 = id.parse().ok().filter(|_| digits).ok_or(Failure::NotFound)?;
-    E::find_by_id(id).one(database).await?.ok_or(Failure::NotFound)
+/// A page with the values of a row.
+#[derive(Template)]
+#[template(path = "admin/facts.html")]
+struct FactsPage {
+    frame: Frame,
+    back: String,
+    back_label: &'static str,
+    /// Why the row cannot be changed by a user who may change others.
+    refusal: Option<&'static str>,
+    history_address: Option<String>,
+    facts: Vec<(&'static str, Cell)>,
 }
 
-/// Where one goes after saving: back to the list, on with this one, or on to a new one, by the button.
-pub(super) fn next<E: Listed>(request: &HttpRequest, fields: &Fields, id: i64) -> String {
-    let state = state::<E>(request);
-    match fields.text("then") {
-        "stay" => pager::row_address(E::SECTION, id, &state),
-        "another" => format!("/admin/{}/add", E::SECTION.path),
-        _ => pager::address(E::SECTION, &state),
+impl FactsPage {
+    fn new<E: ModelAdmin>(
+        visit: &Visit,
+        request: &HttpRequest,
+        row: &E::Model,
+        facts: Vec<(&'static str, Cell)>,
+    ) -> Self {
+        Self {
+            frame: Frame::new(visit, E::SECTION.path, E::name(row)),
+            back: pager::address(E::SECTION, &state::<E>(request)),
+            back_label: E::SECTION.title,
+            refusal: None,
+            history_address: None,
+            facts,
+        }
     }
 }
 
+/// The columns of a row that no field of the form shows: title and value.
+fn columns_without<E: ModelAdmin>(row: &E::Model, fields: &[Field]) -> Vec<(&'static str, Cell)> {
+    let columns = E::columns().into_iter();
+    let others = columns.filter(|column| !fields.iter().any(|field| field.name == column.name));
+    others.map(|column| (column.title, unfolded((column.cell)(row)))).collect()
+}
+
+/// There is room for all of it.
+fn unfolded(cell: Cell) -> Cell {
+    match cell {
+        Cell::Long(text) => Cell::Text(text),
+        other => other,
+    }
+}
+
+/// The row of an id in an address.
+pub(super) async fn find<E: ModelAdmin>(database: &impl ConnectionTrait, id: &str) -> Result<E::Model, Failure> {
+    E::find_by_id(parse_id(id)?).one(database).await?.ok_or(Failure::NotFound)
+}
+
+/// Reads an id in an address. Anything else is the id of no row.
+pub(super) fn parse_id(id: &str) -> Result<i64, Failure> {
+    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+    id.parse().ok().filter(|_| digits).ok_or(Failure::NotFound)
+}
+
 /// The state of the list one came from, rewritten so that nothing else can be in it.
-pub(super) fn state<E: Listed>(request: &HttpRequest) -> String {
+pub(super) fn state<E: ModelAdmin>(request: &HttpRequest) -> String {
     let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
     let grammar = E::grammar();
     ListQuery::parse(query.text("list"), &grammar).write(&grammar)

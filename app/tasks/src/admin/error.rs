@@ -11,7 +11,10 @@ use askama::Template;
 use kit::reply;
 use sea_orm::DbErr;
 
-use super::page;
+use super::{
+    page::{self, Frame},
+    session::Visit,
+};
 use crate::password::PasswordError;
 
 /// What a handler answers with.
@@ -22,6 +25,8 @@ pub(super) type Answer = Result<HttpResponse, Failure>;
 pub(super) enum Failure {
     #[error("There is no such page, or what it was about has been deleted.")]
     NotFound,
+    #[error("You do not have the permission for this. A superuser can give it to you.")]
+    Forbidden,
     /// With the methods that there are.
     #[error("This page cannot be asked for in that way.")]
     Method(&'static str),
@@ -39,6 +44,8 @@ pub(super) enum Failure {
     Password(#[from] PasswordError),
     #[error("the operating system gives no random numbers: {0}")]
     Random(getrandom::Error),
+    #[error("a change cannot be written to the history: {0}")]
+    History(serde_json::Error),
 }
 
 impl From<DbErr> for Failure {
@@ -56,11 +63,11 @@ impl ResponseError for Failure {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Forged => StatusCode::FORBIDDEN,
+            Self::Forged | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Database(error) if reply::is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Password(PasswordError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Database(_) | Self::Render(_) | Self::Random(_) | Self::Password(_) => {
+            Self::Database(_) | Self::Render(_) | Self::Random(_) | Self::Password(_) | Self::History(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
         }
@@ -71,32 +78,59 @@ impl ResponseError for Failure {
         if status.is_server_error() {
             tracing::error!(error = %self, "admin");
         }
-        let title = match status {
-            StatusCode::NOT_FOUND => "Not found",
-            StatusCode::FORBIDDEN => "Refused",
-            StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
-            StatusCode::INTERNAL_SERVER_ERROR => "Something is broken",
-            _ => "That does not work",
-        };
-        let detail = match status {
-            StatusCode::SERVICE_UNAVAILABLE => "Nothing was changed. Try again shortly.".to_owned(),
-            StatusCode::INTERNAL_SERVER_ERROR => "The service's log tells more.".to_owned(),
-            _ => self.to_string(),
-        };
-        let page = ErrorPage { title, detail, style: page::style_version() };
-        let mut answer = page::html(status, page.render().unwrap_or_else(|_| title.to_owned()));
+        let page = ErrorPage { title: self.title(), detail: self.detail(), style: page::style_version() };
+        self.answer(page.render())
+    }
+}
+
+impl Failure {
+    /// The page for a user who is signed in: with the menu, to go on from.
+    pub(super) fn page(&self, visit: &Visit) -> HttpResponse {
+        let page = SignedInErrorPage { frame: Frame::new(visit, "", self.title()), detail: self.detail() };
+        self.answer(page.render())
+    }
+
+    fn answer(&self, page: askama::Result<String>) -> HttpResponse {
+        let mut answer = page::html(self.status_code(), page.unwrap_or_else(|_| self.title().to_owned()));
         if let Self::Method(allowed) = self {
             answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         }
         answer
     }
+
+    fn title(&self) -> &'static str {
+        match self.status_code() {
+            StatusCode::NOT_FOUND => "Not found",
+            StatusCode::FORBIDDEN if matches!(self, Self::Forbidden) => "Not permitted",
+            StatusCode::FORBIDDEN => "Refused",
+            StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
+            StatusCode::INTERNAL_SERVER_ERROR => "Something is broken",
+            _ => "That does not work",
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self.status_code() {
+            StatusCode::SERVICE_UNAVAILABLE => "Nothing was changed. Try again shortly.".to_owned(),
+            StatusCode::INTERNAL_SERVER_ERROR => "The service's log tells more.".to_owned(),
+            _ => self.to_string(),
+        }
+    }
 }
 
-/// A page for everybody: whoever sees it may not be signed in.
+/// A page for users who may not be signed in.
 #[derive(Template)]
 #[template(path = "admin/error.html")]
 struct ErrorPage<'a> {
     title: &'a str,
     detail: String,
     style: &'a str,
+}
+
+/// A page in the site's frame.
+#[derive(Template)]
+#[template(path = "admin/refused.html")]
+struct SignedInErrorPage {
+    frame: Frame,
+    detail: String,
 }

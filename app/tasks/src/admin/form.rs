@@ -55,7 +55,7 @@ pub(super) struct Field {
 }
 
 /// How a field is entered.
-#[derive(Debug, Default, PartialEq, Eq, Clone, Copy)]
+#[derive(Debug, Default, PartialEq, Eq, Clone)]
 pub(super) enum Kind {
     #[default]
     Line,
@@ -66,9 +66,41 @@ pub(super) enum Kind {
     Box {
         ticked: bool,
     },
+    /// Any number of these; the value is ignored.
+    Choices {
+        /// Value and label.
+        options: Vec<(String, String)>,
+        /// The values that are ticked.
+        chosen: Vec<String>,
+    },
 }
 
 impl Field {
+    /// Fills in what was sent, so that a refused form can be corrected. Passwords are not sent back.
+    pub(super) fn refill(&mut self, sent: &Fields) {
+        match &mut self.kind {
+            Kind::Box { ticked } => *ticked = sent.ticked(self.name),
+            Kind::Choices { chosen, .. } => *chosen = sent.all(self.name).map(str::to_owned).collect(),
+            Kind::Password => self.value.clear(),
+            Kind::Line | Kind::Lines | Kind::Moment => sent.text(self.name).clone_into(&mut self.value),
+        }
+    }
+
+    /// The value as text, for pages without a form and for the history.
+    pub(super) fn shown(&self) -> String {
+        match &self.kind {
+            Kind::Box { ticked } => if *ticked { "yes" } else { "no" }.to_owned(),
+            Kind::Choices { options, chosen } => {
+                let labels =
+                    options.iter().filter(|(value, _)| chosen.contains(value)).map(|(_, label)| label.as_str());
+                labels.collect::<Vec<_>>().join(", ")
+            }
+            Kind::Moment => self.value.replace('T', " "),
+            Kind::Password => String::new(),
+            Kind::Line | Kind::Lines => self.value.clone(),
+        }
+    }
+
     /// The attribute that ties the help and the errors to the field, for those who do not see them.
     pub(super) fn described_by(&self) -> String {
         let help = (!self.help.is_empty()).then(|| format!("{}-help", self.name));

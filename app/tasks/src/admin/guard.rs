@@ -35,7 +35,8 @@ pub(super) async fn protect(
     Ok(answer)
 }
 
-/// Middleware for what only staff may see: others are sent to sign in. Handlers find `ReqData<Visit>`.
+/// Middleware for what only staff may see: others are sent to sign in. Handlers find `ReqData<Visit>`, and check the
+/// permissions in it; pages of what they refuse have the site's frame.
 pub(super) async fn staff_only(
     database: Data<DatabaseConnection>,
     request: ServiceRequest,
@@ -45,8 +46,14 @@ pub(super) async fn staff_only(
     match session::visit(&database, request.headers(), shows_notice).await {
         Ok(Some(visit)) => {
             activity::identify(request.request(), &visit.user.username);
-            request.extensions_mut().insert(visit);
-            Ok(next.call(request).await?.map_into_boxed_body())
+            request.extensions_mut().insert(visit.clone());
+            let answer = next.call(request).await?.map_into_boxed_body();
+            let failure = answer.response().error().and_then(|error| error.as_error::<Failure>());
+            match failure.filter(|failure| failure.status_code().is_client_error()).map(|failure| failure.page(&visit))
+            {
+                Some(page) => Ok(answer.into_response(page)),
+                None => Ok(answer),
+            }
         }
         Ok(None) => {
             let to = sign_in_for(&request);

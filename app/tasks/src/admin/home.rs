@@ -1,4 +1,4 @@
-//! The first page: what there is, and what was done last.
+//! The first page: the models, and what was requested last.
 
 use actix_web::{
     http::StatusCode,
@@ -8,32 +8,42 @@ use askama::Template;
 use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::{
+    MODELS,
     error::Answer,
-    list::{self, Cell, Listed, Row},
+    list::{self, Row},
+    model::{Cell, ModelAdmin},
     page::{self, Frame, Section},
+    pager,
+    permission::Verb,
     session::Visit,
 };
-use crate::entity::{activity, task, user};
+use crate::entity::{activity, user};
 
 /// How many changes are shown.
 const LATEST: u64 = 8;
 /// Among how many of the latest requests they are looked for.
 const LOOKED_AT: i64 = 10_000;
 
-/// What is sent to sign in and out changes nothing that anybody looks for.
+/// Requests to sign in and out change nothing that anybody looks for.
 const SIGN_INS: [&str; 4] = ["/admin/sign-in", "/admin/sign-out", "/auth/token", "/auth/refresh"];
 
 /// Answers with the first page.
 pub(super) async fn show(database: Data<DatabaseConnection>, visit: ReqData<Visit>) -> Answer {
+    let mut counted = Vec::new();
+    for model in MODELS.iter().filter(|model| visit.may(model.section, Verb::View)) {
+        let count = list::shown_count((model.count)(&database).await?);
+        counted.push(Counted { section: model.section, count, can_add: visit.may(model.section, Verb::Add) });
+    }
+    let shows_latest = visit.may(activity::Entity::SECTION, Verb::View);
+    let latest = if shows_latest { changes(&database).await? } else { Vec::new() };
+    let columns = activity::Entity::columns();
     let page = HomePage {
         frame: Frame::new(&visit, "", "Overview"),
-        counted: [
-            counted::<task::Entity>(&database).await?,
-            counted::<user::Entity>(&database).await?,
-            counted::<activity::Entity>(&database).await?,
-        ],
-        titles: activity::Entity::columns().iter().map(|column| column.title).collect(),
-        latest: changes(&database).await?.iter().map(|row| Row::new::<activity::Entity>(row, "")).collect(),
+        counted,
+        shows_latest,
+        titles: columns.iter().filter(|column| column.listed).map(|column| column.title).collect(),
+        latest: latest.iter().map(|row| Row::new::<activity::Entity>(row, "")).collect(),
+        password_address: pager::password_address(user::Entity::id(&visit.user), ""),
     };
     Ok(page::html(StatusCode::OK, page.render()?))
 }
@@ -54,17 +64,15 @@ async fn changes(database: &DatabaseConnection) -> Result<Vec<activity::Model>, 
 #[template(path = "admin/home.html")]
 struct HomePage {
     frame: Frame,
-    counted: [Counted; 3],
+    counted: Vec<Counted>,
+    shows_latest: bool,
     titles: Vec<&'static str>,
     latest: Vec<Row>,
+    password_address: String,
 }
 
 struct Counted {
     section: Section,
     count: String,
-}
-
-async fn counted<E: Listed>(database: &DatabaseConnection) -> Result<Counted, DbErr> {
-    let count = list::count(database, &E::find()).await?;
-    Ok(Counted { section: E::SECTION, count: list::shown_count(count) })
+    can_add: bool,
 }

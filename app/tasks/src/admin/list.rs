@@ -1,4 +1,4 @@
-//! Lists: a model says which columns, words and filters there are, and everything else is the same for all.
+//! Lists: search, filters, sorting, pages and ticked rows, the same for all models.
 
 use actix_web::{
     HttpRequest,
@@ -13,100 +13,26 @@ use sea_orm::{
 };
 
 use super::{
+    action::{self, ShownAction},
     error::Answer,
+    model::{Cell, Column, Control, Filter, ModelAdmin},
     page::{self, Frame, Section, grouped},
     pager::{self, PageLink},
-    query::{Grammar, ListQuery, SEARCH_CHARACTERS, SIZES, Sort},
+    permission::Verb,
+    query::{Grammar, ListQuery, SEARCH_CHARACTERS, SIZES, Sort, Ticked},
     session::Visit,
 };
-
-/// A model that has a list.
-pub(super) trait Listed: EntityTrait<Model: Send + Sync> {
-    const SECTION: Section;
-    /// How the list is sorted by itself.
-    const SORT: Sort;
-
-    /// The first leads to the row's own page.
-    fn columns() -> Vec<Column<Self>>;
-
-    /// Where the words of a search may occur.
-    fn searched() -> Vec<Self::Column>;
-
-    fn filters() -> Vec<Filter> {
-        Vec::new()
-    }
-
-    fn id(row: &Self::Model) -> i64;
-
-    fn grammar() -> Grammar {
-        Grammar {
-            sortable: Self::columns().iter().map(|column| column.name).collect(),
-            sort: Self::SORT,
-            filters: Self::filters().iter().map(|filter| filter.name).collect(),
-        }
-    }
-}
-
-/// A column of a list.
-pub(super) struct Column<E: EntityTrait> {
-    /// In addresses.
-    pub(super) name: &'static str,
-    pub(super) title: &'static str,
-    pub(super) sorted_by: E::Column,
-    pub(super) cell: fn(&E::Model) -> Cell,
-}
-
-impl<E: EntityTrait> Column<E> {
-    pub(super) fn new(
-        name: &'static str,
-        title: &'static str,
-        sorted_by: E::Column,
-        cell: fn(&E::Model) -> Cell,
-    ) -> Self {
-        Self { name, title, sorted_by, cell }
-    }
-}
-
-/// What stands in one place of a list, or beside a name on a page.
-pub(super) enum Cell {
-    Text(String),
-    /// Shown in full only where there is room.
-    Long(String),
-    Number(String),
-    Moment(chrono::DateTime<chrono::Utc>),
-    Flag(bool),
-    /// A status code of HTTP.
-    Status(i16),
-    Nothing,
-}
-
-/// A way to narrow a list down.
-pub(super) struct Filter {
-    /// In addresses.
-    pub(super) name: &'static str,
-    pub(super) label: &'static str,
-    pub(super) control: Control,
-    /// What a row must be like; `None` for a value that means nothing.
-    pub(super) condition: fn(&str) -> Option<Expr>,
-}
-
-/// How a filter is set.
-pub(super) enum Control {
-    /// One of these: value and what it is called.
-    Choice(&'static [(&'static str, &'static str)]),
-    Text,
-    Date,
-}
 
 /// Counting stops here: a table of millions is searched or filtered, not leafed through.
 const MOST_COUNTED: u64 = 100_000;
 
 /// Answers with the list.
-pub(super) async fn show<E: Listed>(
+pub(super) async fn show<E: ModelAdmin>(
     database: Data<DatabaseConnection>,
     visit: ReqData<Visit>,
     request: HttpRequest,
 ) -> Answer {
+    visit.require(E::SECTION, Verb::View)?;
     let grammar = E::grammar();
     let mut query = ListQuery::parse(request.query_string(), &grammar);
     let (select, not_understood) = narrowed::<E>(&query, database.get_database_backend());
@@ -134,7 +60,7 @@ pub(super) fn shown_count(count: u64) -> String {
 }
 
 /// The rows that are searched for, and the labels of filters whose values mean nothing.
-fn narrowed<E: Listed>(query: &ListQuery, backend: DbBackend) -> (Select<E>, Vec<&'static str>) {
+pub(super) fn narrowed<E: ModelAdmin>(query: &ListQuery, backend: DbBackend) -> (Select<E>, Vec<&'static str>) {
     let mut wanted = Condition::all();
     for word in query.words() {
         let columns = E::searched().into_iter();
@@ -159,7 +85,7 @@ fn contains(column: impl ColumnTrait, word: &str, backend: DbBackend) -> Expr {
     if backend == DbBackend::Postgres { column.ilike(pattern) } else { column.like(pattern.escape('\\')) }
 }
 
-async fn rows<E: Listed>(
+async fn rows<E: ModelAdmin>(
     database: &impl ConnectionTrait,
     select: Select<E>,
     query: &ListQuery,
@@ -182,6 +108,10 @@ async fn rows<E: Listed>(
 struct ListPage {
     frame: Frame,
     section: Section,
+    /// Whether the user may add rows.
+    can_add: bool,
+    /// What the user may do with ticked rows.
+    actions: Vec<ShownAction>,
     headings: Vec<Heading>,
     rows: Vec<Row>,
     search: String,
@@ -199,8 +129,15 @@ struct ListPage {
     sizes: Vec<PageLink>,
     /// The address of this list behind the question mark, to come back to.
     state: String,
-    ticked: bool,
+    ticked: Ticked,
+    /// Ticks the rows of this page, or none.
     tick_address: String,
+    /// Ticks the rows of all pages; `""` when there is one page.
+    every_address: String,
+    /// How many rows the list finds.
+    count: String,
+    csv_address: String,
+    json_address: String,
 }
 
 struct Heading {
@@ -226,7 +163,7 @@ struct ShownFilter {
 }
 
 impl ListPage {
-    fn new<E: Listed>(
+    fn new<E: ModelAdmin>(
         visit: &Visit,
         grammar: &Grammar,
         query: &ListQuery,
@@ -236,13 +173,16 @@ impl ListPage {
     ) -> Self {
         let section = E::SECTION;
         let address = |query: ListQuery| pager::address(section, &query.write(grammar));
-        let state = ListQuery { ticked: false, ..query.clone() }.write(grammar);
+        let state = ListQuery { ticked: Ticked::Nothing, ..query.clone() }.write(grammar);
+        let narrowing =
+            ListQuery { sort: grammar.sort, page: 1, size: SIZES[0], ticked: Ticked::Nothing, ..query.clone() };
+        let exported = narrowing.write(grammar);
         let size = |size: u64| PageLink {
             label: size.to_string(),
             address: if size == query.size {
                 String::new()
             } else {
-                address(ListQuery { size, page: 1, ticked: false, ..query.clone() })
+                address(ListQuery { size, page: 1, ticked: Ticked::Nothing, ..query.clone() })
             },
         };
         let from = (query.page - 1) * query.size + 1;
@@ -250,7 +190,13 @@ impl ListPage {
         Self {
             frame: Frame::new(visit, section.path, section.title),
             section,
-            headings: E::columns().iter().map(|column| heading(column, query, &address)).collect(),
+            can_add: visit.may(section, Verb::Add),
+            actions: action::shown::<E>(visit),
+            headings: E::columns()
+                .iter()
+                .filter(|column| column.listed)
+                .map(|column| heading(column, query, &address))
+                .collect(),
             rows: rows.iter().map(|row| Row::new::<E>(row, &state)).collect(),
             search: query.search.clone(),
             search_characters: SEARCH_CHARACTERS,
@@ -265,21 +211,32 @@ impl ListPage {
                 _ => format!("{}–{} of {}", grouped(from), grouped(to), shown_count(count)),
             },
             pages: pager::links(query.page, count.min(MOST_COUNTED).div_ceil(query.size), |page| {
-                address(ListQuery { page, ticked: false, ..query.clone() })
+                address(ListQuery { page, ticked: Ticked::Nothing, ..query.clone() })
             }),
             sizes: if count > SIZES[0] { SIZES.into_iter().map(size).collect() } else { Vec::new() },
+            csv_address: pager::export_address(section, "csv", &exported),
+            json_address: pager::export_address(section, "json", &exported),
             state,
             ticked: query.ticked,
-            tick_address: address(ListQuery { ticked: !query.ticked, ..query.clone() }),
+            tick_address: address(ListQuery {
+                ticked: if query.ticked == Ticked::Nothing { Ticked::Page } else { Ticked::Nothing },
+                ..query.clone()
+            }),
+            every_address: if count > rows.len() as u64 {
+                address(ListQuery { ticked: Ticked::Every, ..query.clone() })
+            } else {
+                String::new()
+            },
+            count: shown_count(count),
         }
     }
 }
 
 impl Row {
     /// `state` is the list's that it stands in.
-    pub(super) fn new<E: Listed>(row: &E::Model, state: &str) -> Self {
+    pub(super) fn new<E: ModelAdmin>(row: &E::Model, state: &str) -> Self {
         let id = E::id(row);
-        let cells = E::columns().iter().map(|column| (column.cell)(row)).collect();
+        let cells = E::columns().iter().filter(|column| column.listed).map(|column| (column.cell)(row)).collect();
         Self { id, address: pager::row_address(E::SECTION, id, state), cells }
     }
 }
@@ -297,7 +254,7 @@ fn heading<E: EntityTrait>(column: &Column<E>, query: &ListQuery, address: &dyn 
     let sort = Sort { column: column.name, descending: is_sorted && !query.sort.descending };
     Heading {
         title: column.title,
-        address: address(ListQuery { sort, page: 1, ticked: false, ..query.clone() }),
+        address: address(ListQuery { sort, page: 1, ticked: Ticked::Nothing, ..query.clone() }),
         sorted: match (is_sorted, query.sort.descending) {
             (false, _) => "",
             (true, false) => "ascending",

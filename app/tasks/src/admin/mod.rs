@@ -1,6 +1,7 @@
 //! The admin site: `/admin/`.
 //!
-//! Staff sign in and list, search, add, edit and delete tasks and users, and look at the activity. Pages are made by
+//! Staff sign in and list, search, add, edit, export and delete tasks, users and groups, take actions on several at once,
+//! and look at the activity and at the history of every object, each as far as their permissions allow. Pages are made by
 //! the server from templates that are checked when the service is compiled; there is no JavaScript and nothing is
 //! loaded from elsewhere. Sessions are in the database, so any instance answers any request.
 //!
@@ -8,26 +9,41 @@
 //! own, its pages load their styles and scripts from three content delivery networks, and as they need htmx and inline
 //! scripts for deleting and for forms, neither a strict Content-Security-Policy nor a site without internet is possible.
 //!
+//! A model gets its pages by one declaration, [`model::ModelAdmin`] (with [`model::Editable`] when it has forms), and a
+//! line in [`MODELS`]. All pages are generic; they check permissions and write the history.
+//!
 //! | module | what it does |
 //! |---|---|
 //! | `guard` | what every request passes: security headers, the form's token, who is signed in |
 //! | `token` | the browser's token and the forms' tokens |
 //! | `session` | who is signed in, in the database |
+//! | `permission` | what they may do |
+//! | `model` | what a model declares |
 //! | `list`, `query`, `pager` | lists: columns, search, filters, sorting, pages |
-//! | `edit`, `form`, `delete` | forms, and deleting after asking |
+//! | `edit`, `form` | the page of a row, and forms |
+//! | `action` | deleting, and the models' own actions, on selected rows |
+//! | `history` | who changed what, written with the change |
+//! | `export` | lists as CSV and JSON |
 //! | `page`, `error` | what all pages share |
-//! | `home`, `sign_in`, `tasks`, `users`, `activity` | the pages |
+//! | `tasks`, `users`, `groups`, `activity` | the models' declarations |
+//! | `home`, `sign_in`, `password` | pages of their own |
 
+mod action;
 mod activity;
-mod delete;
 mod edit;
 mod error;
+mod export;
 mod form;
+mod groups;
 mod guard;
+mod history;
 mod home;
 mod list;
+mod model;
 mod page;
 mod pager;
+mod password;
+mod permission;
 mod query;
 mod session;
 mod sign_in;
@@ -41,38 +57,85 @@ use actix_web::{
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
+use futures::future::LocalBoxFuture;
+use sea_orm::{DatabaseConnection, DbErr};
 
 use self::{
     error::{Answer, Failure},
-    list::Listed,
+    model::{Editable, ModelAdmin},
     page::Section,
 };
-use crate::entity::{activity::Entity as Activity, task::Entity as Task, user::Entity as User};
+use crate::entity::{
+    activity::Entity as Activity, admin_history::Entity as History, group::Entity as Group, task::Entity as Task,
+    user::Entity as User,
+};
 
 pub(crate) use guard::HEADERS;
 pub(crate) use page::style_version;
 
-/// What has pages, in the order of the menu.
-const SECTIONS: [Section; 3] = [Task::SECTION, User::SECTION, Activity::SECTION];
+/// The models of the site, in the order of the menu.
+const MODELS: [Registered; 5] = [
+    Registered::editable::<Task>(),
+    Registered::editable::<User>(),
+    Registered::editable::<Group>(),
+    Registered::read_only::<Activity>(),
+    Registered::read_only::<History>(),
+];
+
+/// A model of the site.
+struct Registered {
+    section: Section,
+    routes: fn(&mut ServiceConfig),
+    count: for<'a> fn(&'a DatabaseConnection) -> LocalBoxFuture<'a, Result<u64, DbErr>>,
+}
+
+impl Registered {
+    const fn editable<E: Editable>() -> Self {
+        Self { section: E::SECTION, routes: editable_routes::<E>, count: count::<E> }
+    }
+
+    const fn read_only<E: ModelAdmin>() -> Self {
+        Self { section: E::SECTION, routes: read_only_routes::<E>, count: count::<E> }
+    }
+}
+
+fn count<E: ModelAdmin>(database: &DatabaseConnection) -> LocalBoxFuture<'_, Result<u64, DbErr>> {
+    Box::pin(async move { list::count(database, &E::find()).await })
+}
+
+fn editable_routes<E: Editable>(app: &mut ServiceConfig) {
+    let path = E::SECTION.path;
+    app.service(form_at(&format!("/{path}/add"), get().to(edit::new::<E>), web::post().to(edit::add::<E>)));
+    list_routes::<E>(app);
+    app.service(form_at(&format!("/{path}/{{id}}"), get().to(edit::open::<E>), web::post().to(edit::save::<E>)))
+        .service(page_at(&format!("/{path}/{{id}}/history"), get().to(history::of::<E>)));
+    E::more_routes(app);
+}
+
+fn read_only_routes<E: ModelAdmin>(app: &mut ServiceConfig) {
+    list_routes::<E>(app);
+    app.service(page_at(&format!("/{}/{{id}}", E::SECTION.path), get().to(edit::look::<E>)));
+}
+
+fn list_routes<E: ModelAdmin>(app: &mut ServiceConfig) {
+    let path = E::SECTION.path;
+    let (ask, perform) = (get().to(action::ask::<E>), web::post().to(action::perform::<E>));
+    app.service(page_at(&format!("/{path}/"), get().to(list::show::<E>)))
+        .service(page_at(&format!("/{path}/export.csv"), get().to(export::csv::<E>)))
+        .service(page_at(&format!("/{path}/export.json"), get().to(export::json::<E>)))
+        .service(form_at(&format!("/{path}/{{action:[a-z]+}}"), ask, perform));
+}
 
 /// Adds the site to a server whose data holds the `DatabaseConnection`.
 pub fn routes(app: &mut ServiceConfig) {
-    let staff = web::scope("")
+    let mut staff = web::scope("")
         .wrap(from_fn(guard::staff_only))
         .service(page_at("/", get().to(home::show)))
-        .service(action_at("/sign-out", web::post().to(sign_in::sign_out)))
-        .service(page_at("/tasks/", get().to(list::show::<Task>)))
-        .service(form_at("/tasks/add", get().to(tasks::new), web::post().to(tasks::add)))
-        .service(form_at("/tasks/delete", get().to(delete::ask::<Task>), web::post().to(delete::perform::<Task>)))
-        .service(form_at("/tasks/{id}", get().to(tasks::open), web::post().to(tasks::save)))
-        .service(page_at("/users/", get().to(list::show::<User>)))
-        .service(form_at("/users/add", get().to(users::new), web::post().to(users::add)))
-        .service(form_at("/users/delete", get().to(delete::ask::<User>), web::post().to(delete::perform::<User>)))
-        .service(form_at("/users/{id}", get().to(users::open), web::post().to(users::save)))
-        .service(form_at("/users/{id}/password", get().to(users::new_password), web::post().to(users::save_password)))
-        .service(page_at("/activity/", get().to(list::show::<Activity>)))
-        .service(page_at("/activity/{id}", get().to(activity::open)))
-        .default_service(web::to(|| async { Answer::Err(Failure::NotFound) }));
+        .service(action_at("/sign-out", web::post().to(sign_in::sign_out)));
+    for model in &MODELS {
+        staff = staff.configure(model.routes);
+    }
+    let staff = staff.default_service(web::to(|| async { Answer::Err(Failure::NotFound) }));
     app.service(
         web::scope("/admin")
             .wrap(from_fn(guard::protect))

@@ -9,7 +9,10 @@ use actix_web::{
 };
 use sha2::{Digest, Sha256};
 
-use super::session::Visit;
+use super::{
+    permission::{Permissions, Verb},
+    session::Visit,
+};
 
 /// The first page.
 pub(super) const HOME: &str = "/admin/";
@@ -26,8 +29,8 @@ pub(super) struct Section {
     pub(super) one: &'static str,
     /// Several of them.
     pub(super) many: &'static str,
-    /// Whether there is anything to do but look.
-    pub(super) editable: bool,
+    /// What can be done with its rows at all; what a user may do is in their permissions.
+    pub(super) verbs: &'static [Verb],
 }
 
 /// What stands around the content of a page for somebody who is signed in.
@@ -35,7 +38,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     /// The section it belongs to, by its path; `""` for none.
     pub(super) section: &'static str,
-    pub(super) sections: [Section; 3],
+    /// Those that the user may view.
+    pub(super) sections: Vec<Section>,
     pub(super) username: String,
     /// What its forms carry.
     pub(super) form_token: String,
@@ -48,13 +52,19 @@ impl Frame {
         Self {
             title: title.into(),
             section,
-            sections: super::SECTIONS,
+            sections: sections(&visit.permissions),
             username: visit.user.username.clone(),
             form_token: visit.token.form_token(),
             notice: visit.notice.clone(),
             style: style_version(),
         }
     }
+}
+
+/// The sections that a user may view, in the order of the menu.
+pub(super) fn sections(permissions: &Permissions) -> Vec<Section> {
+    let sections = super::MODELS.iter().map(|model| model.section);
+    sections.filter(|section| permissions.allow(*section, Verb::View)).collect()
 }
 
 /// A page.

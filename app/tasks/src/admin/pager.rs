@@ -22,6 +22,18 @@ pub(super) fn row_address(section: Section, id: i64, state: &str) -> String {
     with_state(&format!("/admin/{}/{id}", section.path), state)
 }
 
+/// The address of the history of a row.
+pub(super) fn history_address(section: Section, id: i64, state: &str) -> String {
+    with_state(&format!("/admin/{}/{id}/history", section.path), state)
+}
+
+/// The address of a list as a file, in CSV or JSON. Pages do not matter there.
+pub(super) fn export_address(section: Section, format: &str, state: &str) -> String {
+    let path = section.path;
+    let query = if state.is_empty() { String::new() } else { format!("?{state}") };
+    format!("/admin/{path}/export.{format}{query}")
+}
+
 /// The address of the page that changes a user's password.
 pub(super) fn password_address(id: i64, state: &str) -> String {
     with_state(&format!("/admin/users/{id}/password"), state)

@@ -31,8 +31,18 @@ pub(super) struct ListQuery {
     pub(super) size: u64,
     /// Filters that are set, in the grammar's order.
     pub(super) filters: Vec<(&'static str, String)>,
-    /// Whether all rows of the page are ticked.
-    pub(super) ticked: bool,
+    /// Which rows are ticked to begin with.
+    pub(super) ticked: Ticked,
+}
+
+/// Which rows of a list are ticked to begin with: links tick, as there are no scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ticked {
+    Nothing,
+    /// Those of the page.
+    Page,
+    /// Those of all pages.
+    Every,
 }
 
 /// How many rows a page may have; the first unless asked otherwise.
@@ -44,8 +54,14 @@ pub(super) const SEARCH_CHARACTERS: usize = 200;
 impl ListQuery {
     /// Reads what it understands, and leaves out the rest: an address may come from a newer or older version.
     pub(super) fn parse(text: &str, grammar: &Grammar) -> Self {
-        let mut query =
-            Self { search: String::new(), sort: grammar.sort, page: 1, size: SIZES[0], filters: vec![], ticked: false };
+        let mut query = Self {
+            search: String::new(),
+            sort: grammar.sort,
+            page: 1,
+            size: SIZES[0],
+            filters: vec![],
+            ticked: Ticked::Nothing,
+        };
         let mut filters = vec![None; grammar.filters.len()];
         for (name, value) in form_urlencoded::parse(text.as_bytes()) {
             match &*name {
@@ -53,7 +69,13 @@ impl ListQuery {
                 "sort" => query.sort = parse_sort(&value, grammar).unwrap_or(grammar.sort),
                 "page" => query.page = value.parse().ok().filter(|page| *page > 0).unwrap_or(1),
                 "size" => query.size = value.parse().ok().filter(|size| SIZES.contains(size)).unwrap_or(SIZES[0]),
-                "ticked" => query.ticked = value == "all",
+                "ticked" => {
+                    query.ticked = match &*value {
+                        "all" => Ticked::Page,
+                        "every" => Ticked::Every,
+                        _ => Ticked::Nothing,
+                    }
+                }
                 name => {
                     if let Some(index) = grammar.filters.iter().position(|filter| *filter == name) {
                         filters[index] = Some(value.trim().to_owned()).filter(|value| !value.is_empty());
@@ -82,8 +104,10 @@ impl ListQuery {
         if self.page != 1 {
             text.append_pair("page", &self.page.to_string());
         }
-        if self.ticked {
-            text.append_pair("ticked", "all");
+        match self.ticked {
+            Ticked::Nothing => (),
+            Ticked::Page => drop(text.append_pair("ticked", "all")),
+            Ticked::Every => drop(text.append_pair("ticked", "every")),
         }
         text.finish()
     }
@@ -141,7 +165,7 @@ mod tests {
             "",
             "q=milk+%26+honey",
             "sort=title&page=3",
-            "sort=-title&size=100",
+            "sort=-title&size=100&ticked=every",
             "q=a&user=eva&since=2026-01-02&sort=id&size=50&page=2&ticked=all",
         ] {
             assert_eq!(rewritten(text), text);

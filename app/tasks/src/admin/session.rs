@@ -8,7 +8,12 @@ use sea_orm::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{error::Failure, token::Token};
+use super::{
+    error::Failure,
+    page::Section,
+    permission::{Permissions, Verb},
+    token::Token,
+};
 use crate::entity::{
     admin_session::{self, NOTICE_CHARACTERS},
     user,
@@ -28,8 +33,25 @@ pub(super) struct Visit {
     pub(super) user: user::Model,
     /// Their browser's token.
     pub(super) token: Token,
+    /// What they may do.
+    pub(super) permissions: Permissions,
     /// What they are to be told once.
     pub(super) notice: Option<String>,
+}
+
+impl Visit {
+    /// Returns whether the user may do something with a model's rows.
+    pub(super) fn may(&self, section: Section, verb: Verb) -> bool {
+        self.permissions.allow(section, verb)
+    }
+
+    /// Refuses what the user may not do.
+    ///
+    /// # Errors
+    /// [`Failure::Forbidden`].
+    pub(super) fn require(&self, section: Section, verb: Verb) -> Result<(), Failure> {
+        if self.may(section, verb) { Ok(()) } else { Err(Failure::Forbidden) }
+    }
 }
 
 /// Signs a user in with a new token, so that one planted before is worth nothing. Clears away what has expired.
@@ -76,7 +98,8 @@ pub(super) async fn visit(
         let seen = (admin_session::Column::SeenAt, Expr::value(now));
         change(database, &token, [seen].into_iter().chain(shown)).await?;
     }
-    Ok(Some(Visit { user, token, notice }))
+    let permissions = Permissions::of(database, &user).await?;
+    Ok(Some(Visit { user, token, permissions, notice }))
 }
 
 /// Signs out.

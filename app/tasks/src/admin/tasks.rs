@@ -1,32 +1,38 @@
-//! Tasks: list, add, edit, delete.
+//! Tasks: their pages in the admin site.
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::{Data, Path, ReqData},
-};
 use chrono::{DateTime, SubsecRound, Utc};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DatabaseConnection, IntoActiveModel};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, IntoActiveModel,
+    QueryFilter, sea_query::Expr,
+};
 use serde_json::json;
 
 use super::{
-    delete::Deleted,
-    edit::{self, FormPage},
-    error::Answer,
+    action::Action,
+    edit,
     form::{Field, Fields, Kind},
-    list::{Cell, Column, Control, Filter, Listed},
-    page::{self, Section},
+    model::{Cell, Column, Control, Editable, Filter, ModelAdmin, StoreError},
+    page::Section,
+    permission::Verb,
     query::Sort,
-    session::{self, Visit},
+    session::Visit,
 };
 use crate::{
     entity::task::{self, Entity},
-    input::{DESCRIPTION_CHARACTERS, FieldErrors, NewTask, TITLE_CHARACTERS},
+    input::{DESCRIPTION_CHARACTERS, NewTask, TITLE_CHARACTERS},
 };
 
-impl Listed for Entity {
-    const SECTION: Section = Section { path: "tasks", title: "Tasks", one: "task", many: "tasks", editable: true };
+impl ModelAdmin for Entity {
+    const SECTION: Section = Section { path: "tasks", title: "Tasks", one: "task", many: "tasks", verbs: Verb::ALL };
     const SORT: Sort = Sort { column: "id", descending: true };
+
+    fn id(task: &task::Model) -> i64 {
+        task.id
+    }
+
+    fn name(task: &task::Model) -> String {
+        task.title.clone()
+    }
 
     fn columns() -> Vec<Column<Self>> {
         let column = Column::<Self>::new;
@@ -36,7 +42,7 @@ impl Listed for Entity {
                 Cell::Long(task.description.clone())
             }),
             column("pub_date", "Publication", task::Column::PubDate, |task| Cell::Moment(task.pub_date)),
-            column("id", "Id", task::Column::Id, |task| Cell::Number(task.id.to_string())),
+            column("id", "Id", task::Column::Id, |task| Cell::Number(task.id)),
         ]
     }
 
@@ -61,144 +67,85 @@ impl Listed for Entity {
         ]
     }
 
-    fn id(task: &task::Model) -> i64 {
-        task.id
+    fn actions() -> Vec<Action<Self>> {
+        vec![Action {
+            name: "publish",
+            label: "Publish",
+            done: "Published",
+            consequence: "will have the current time as publication",
+            verb: Verb::Change,
+            refusal: |_, _| None,
+            run: |transaction, tasks| {
+                let ids: Vec<i64> = tasks.iter().map(|task| task.id).collect();
+                let publish = Entity::update_many().col_expr(task::Column::PubDate, Expr::value(Utc::now()));
+                let publish = publish.filter(task::Column::Id.is_in(ids));
+                Box::pin(async move { publish.exec(transaction).await.map(drop) })
+            },
+        }]
     }
 }
 
-impl Deleted for Entity {
-    fn name(task: &task::Model) -> String {
-        task.title.clone()
-    }
-}
+impl Editable for Entity {
+    type Draft = NewTask;
 
-/// Answers with an empty form.
-pub(super) async fn new(visit: ReqData<Visit>, request: HttpRequest) -> Answer {
-    let task = Sent { title: "", description: "", pub_date: &input_value(Utc::now()) };
-    form(&visit, &request, None, &task, &FieldErrors::default()).show(StatusCode::OK)
-}
-
-/// Stores a new task.
-pub(super) async fn add(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    fields: ReqData<Fields>,
-) -> Answer {
-    let sent = Sent::of(&fields);
-    let NewTask { title, pub_date, description } = match sent.parse() {
-        Ok(task) => task,
-        Err(errors) => return form(&visit, &request, None, &sent, &errors).show(StatusCode::UNPROCESSABLE_ENTITY),
-    };
-    let task = task::ActiveModel {
-        title: Set(title),
-        pub_date: Set(pub_date),
-        description: Set(description),
-        ..Default::default()
-    };
-    let task = task.insert(database.as_ref()).await?;
-    session::tell(&database, &visit, &format!("Added the task “{}”.", task.title)).await?;
-    Ok(page::redirect(&edit::next::<Entity>(&request, &fields, task.id)))
-}
-
-/// Answers with a task in a form.
-pub(super) async fn open(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    let task = edit::find::<Entity>(&database, &id).await?;
-    let pub_date = input_value(task.pub_date);
-    let shown = Sent { title: &task.title, description: &task.description, pub_date: &pub_date };
-    form(&visit, &request, Some(&task), &shown, &FieldErrors::default()).show(StatusCode::OK)
-}
-
-/// Stores a changed task.
-pub(super) async fn save(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-    fields: ReqData<Fields>,
-) -> Answer {
-    let task = edit::find::<Entity>(&database, &id).await?;
-    let sent = Sent::of(&fields);
-    let changed = match sent.parse() {
-        Ok(changed) => changed,
-        Err(errors) => {
-            let page = form(&visit, &request, Some(&task), &sent, &errors);
-            return page.show(StatusCode::UNPROCESSABLE_ENTITY);
-        }
-    };
-    // The form shows whole seconds; what is behind them stays when the seconds do.
-    let same_second = changed.pub_date == task.pub_date.trunc_subsecs(0);
-    let pub_date = if same_second { task.pub_date } else { changed.pub_date };
-    let mut row = task.into_active_model();
-    row.title.set_if_not_equals(changed.title);
-    row.pub_date.set_if_not_equals(pub_date);
-    row.description.set_if_not_equals(changed.description);
-    let task = row.update(database.as_ref()).await?;
-    session::tell(&database, &visit, &format!("Saved the task “{}”.", task.title)).await?;
-    Ok(page::redirect(&edit::next::<Entity>(&request, &fields, task.id)))
-}
-
-/// What a form says.
-struct Sent<'a> {
-    title: &'a str,
-    pub_date: &'a str,
-    description: &'a str,
-}
-
-impl<'a> Sent<'a> {
-    fn of(fields: &'a Fields) -> Self {
-        Self { title: fields.text("title"), pub_date: fields.text("pub_date"), description: fields.text("description") }
+    async fn fields(
+        _database: &impl ConnectionTrait,
+        _visit: &Visit,
+        task: Option<&task::Model>,
+    ) -> Result<Vec<Field>, DbErr> {
+        let (title, description) = task.map(|task| (task.title.clone(), task.description.clone())).unwrap_or_default();
+        Ok(vec![
+            Field {
+                name: "title",
+                label: "Title",
+                value: title,
+                limit: TITLE_CHARACTERS,
+                autocomplete: "off",
+                ..Field::default()
+            },
+            Field {
+                name: "pub_date",
+                label: "Publication",
+                kind: Kind::Moment,
+                value: input_value(task.map_or_else(Utc::now, |task| task.pub_date)),
+                help: "In UTC.".into(),
+                ..Field::default()
+            },
+            Field {
+                name: "description",
+                label: "Description",
+                kind: Kind::Lines,
+                value: description,
+                limit: DESCRIPTION_CHARACTERS,
+                ..Field::default()
+            },
+        ])
     }
 
     /// By the rules of the interface.
-    fn parse(&self) -> Result<NewTask, FieldErrors> {
-        NewTask::parse(&json!({ "title": self.title, "pub_date": self.pub_date, "description": self.description }))
+    async fn parse(_visit: &Visit, _task: Option<&task::Model>, sent: &Fields) -> Result<NewTask, StoreError> {
+        let [title, pub_date, description] = ["title", "pub_date", "description"].map(|name| sent.text(name));
+        Ok(NewTask::parse(&json!({ "title": title, "pub_date": pub_date, "description": description }))?)
     }
-}
 
-fn form(
-    visit: &Visit,
-    request: &HttpRequest,
-    task: Option<&task::Model>,
-    sent: &Sent,
-    errors: &FieldErrors,
-) -> FormPage {
-    let fields = vec![
-        Field {
-            name: "title",
-            label: "Title",
-            value: sent.title.into(),
-            limit: TITLE_CHARACTERS,
-            autocomplete: "off",
-            ..Field::default()
-        },
-        Field {
-            name: "pub_date",
-            label: "Publication",
-            kind: Kind::Moment,
-            value: sent.pub_date.into(),
-            help: "In UTC.".into(),
-            ..Field::default()
-        },
-        Field {
-            name: "description",
-            label: "Description",
-            kind: Kind::Lines,
-            value: sent.description.into(),
-            limit: DESCRIPTION_CHARACTERS,
-            ..Field::default()
-        },
-    ];
-    let (title, id) = match task {
-        Some(task) => (task.title.clone(), Some(task.id)),
-        None => ("Add a task".to_owned(), None),
-    };
-    FormPage::new::<Entity>(visit, request, title, id, fields, errors)
+    async fn store(
+        transaction: &DatabaseTransaction,
+        _visit: &Visit,
+        task: Option<task::Model>,
+        draft: NewTask,
+    ) -> Result<task::Model, StoreError> {
+        let Some(task) = task else {
+            return Ok(task::ActiveModel::from(draft).insert(transaction).await?);
+        };
+        // The form has whole seconds; their fraction stays when the seconds do.
+        let same_second = draft.pub_date == task.pub_date.trunc_subsecs(0);
+        let pub_date = if same_second { task.pub_date } else { draft.pub_date };
+        let mut row = task.into_active_model();
+        row.title.set_if_not_equals(draft.title);
+        row.pub_date.set_if_not_equals(pub_date);
+        row.description.set_if_not_equals(draft.description);
+        Ok(row.update(transaction).await?)
+    }
 }
 
 /// As HTML's `datetime-local` takes it.

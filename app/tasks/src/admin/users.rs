@@ -1,50 +1,65 @@
-//! Users: list, add, edit, change the password, delete. Nobody can lock themselves out here.
+//! Users: their pages in the admin site. Nobody locks themselves out, and only superusers decide about staff.
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::{Data, Path, ReqData},
-};
+use std::collections::BTreeSet;
+
+use actix_web::web::{self, ServiceConfig};
+use chrono::Utc;
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseConnection, DbErr, EntityTrait,
-    IntoActiveModel, QueryFilter, SqlErr, TransactionTrait,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait,
+    IntoActiveModel, QueryFilter, QuerySelect, SqlErr, sea_query::Expr,
 };
 
 use super::{
-    delete::Deleted,
-    edit::{self, FormPage},
-    error::Answer,
+    action::Action,
     form::{Field, Fields, Kind},
-    list::{Cell, Column, Control, Filter, Listed},
-    page::{self, Section},
-    pager,
+    form_at, get,
+    groups::{self, known_permissions, permissions_field},
+    model::{Cell, Column, Control, Editable, Filter, ModelAdmin, StoreError},
+    page::Section,
+    pager, password as password_page,
+    permission::{self, Verb},
     query::Sort,
-    session::{self, Visit},
+    session::Visit,
 };
 use crate::{
     entity::{
-        refresh_token,
+        group, refresh_token,
         user::{self, Entity, USERNAME_CHARACTERS},
+        user_group, user_permission,
     },
     input::FieldErrors,
     password,
-    users::{NewUser, UserError, taken, username_faults},
+    users::{taken, username_faults},
 };
 
-impl Listed for Entity {
-    const SECTION: Section = Section { path: "users", title: "Users", one: "user", many: "users", editable: true };
+const YES_OR_NO: Control = Control::Choice(&[("yes", "yes"), ("no", "no")]);
+
+impl ModelAdmin for Entity {
+    const SECTION: Section = Section { path: "users", title: "Users", one: "user", many: "users", verbs: Verb::ALL };
     const SORT: Sort = Sort { column: "username", descending: false };
+    const ALSO_DELETED: &'static str =
+        "Whoever is signed in as them is signed out. What they did stays in the activity and the history.";
+
+    fn id(user: &user::Model) -> i64 {
+        user.id
+    }
+
+    fn name(user: &user::Model) -> String {
+        user.username.clone()
+    }
 
     fn columns() -> Vec<Column<Self>> {
         let column = Column::<Self>::new;
         vec![
             column("username", "Name", user::Column::Username, |user| Cell::Text(user.username.clone())),
             column("staff", "Staff", user::Column::IsStaff, |user| Cell::Flag(user.is_staff)),
+            column("superuser", "Superuser", user::Column::IsSuperuser, |user| Cell::Flag(user.is_superuser)),
             column("active", "Active", user::Column::IsActive, |user| Cell::Flag(user.is_active)),
             column("seen", "Last sign-in", user::Column::LastSignIn, |user| {
                 user.last_sign_in.map_or(Cell::Nothing, Cell::Moment)
             }),
             column("created", "Created", user::Column::CreatedAt, |user| Cell::Moment(user.created_at)),
+            column("id", "Id", user::Column::Id, |user| Cell::Number(user.id)).unlisted(),
         ]
     }
 
@@ -53,13 +68,18 @@ impl Listed for Entity {
     }
 
     fn filters() -> Vec<Filter> {
-        const YES_OR_NO: Control = Control::Choice(&[("yes", "yes"), ("no", "no")]);
         vec![
             Filter {
                 name: "staff",
                 label: "Staff",
                 control: YES_OR_NO,
                 condition: |value| parse_yes(value).map(|yes| user::Column::IsStaff.eq(yes)),
+            },
+            Filter {
+                name: "superuser",
+                label: "Superuser",
+                control: YES_OR_NO,
+                condition: |value| parse_yes(value).map(|yes| user::Column::IsSuperuser.eq(yes)),
             },
             Filter {
                 name: "active",
@@ -70,133 +90,255 @@ impl Listed for Entity {
         ]
     }
 
-    fn id(user: &user::Model) -> i64 {
-        user.id
+    fn actions() -> Vec<Action<Self>> {
+        vec![
+            Action {
+                name: "activate",
+                label: "Activate",
+                done: "Activated",
+                consequence: "will be able to sign in",
+                verb: Verb::Change,
+                refusal: |visit, user| Self::refusal(visit, user, Verb::Change),
+                run: |transaction, users| Box::pin(set_active(transaction, users, true)),
+            },
+            Action {
+                name: "deactivate",
+                label: "Deactivate",
+                done: "Deactivated",
+                consequence: "will be signed out and not be able to sign in",
+                verb: Verb::Change,
+                // As for deleting: not oneself.
+                refusal: |visit, user| Self::refusal(visit, user, Verb::Delete),
+                run: |transaction, users| Box::pin(set_active(transaction, users, false)),
+            },
+        ]
     }
-}
 
-impl Deleted for Entity {
-    fn name(user: &user::Model) -> String {
-        user.username.clone()
-    }
-
-    fn refusal(visit: &Visit, user: &user::Model) -> Option<&'static str> {
-        (visit.user.id == user.id).then_some("this is you; somebody else of the staff has to do it")
-    }
-
-    const ALSO: &'static str =
-        "Whoever is signed in as them is signed out. What they did stays in the activity, under their name.";
-}
-
-/// Answers with an empty form.
-pub(super) async fn new(visit: ReqData<Visit>, request: HttpRequest) -> Answer {
-    new_form(&visit, &request, &Fields::default(), &FieldErrors::default()).show(StatusCode::OK)
-}
-
-/// Stores a new user.
-pub(super) async fn add(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    fields: ReqData<Fields>,
-) -> Answer {
-    match create(&database, &fields).await {
-        Ok(user) => {
-            session::tell(&database, &visit, &format!("Added the user “{}”.", user.username)).await?;
-            Ok(page::redirect(&edit::next::<Entity>(&request, &fields, user.id)))
+    fn refusal(visit: &Visit, user: &user::Model, verb: Verb) -> Option<&'static str> {
+        let is_own = visit.user.id == user.id;
+        if is_own && verb == Verb::Delete {
+            return Some("this is you; somebody else of the staff has to do it");
         }
-        Err(UserError::Invalid(errors)) => {
-            new_form(&visit, &request, &fields, &errors).show(StatusCode::UNPROCESSABLE_ENTITY)
+        // Else they could take over an account that may do more than their own.
+        let is_above = (user.is_staff || user.is_superuser) && !visit.user.is_superuser;
+        (is_above && !is_own).then_some("only a superuser can change users of the staff")
+    }
+
+    fn links(user: &user::Model, state: &str) -> Vec<(&'static str, String)> {
+        vec![("Change password", pager::password_address(user.id, state))]
+    }
+
+    fn more_routes(app: &mut ServiceConfig) {
+        let (ask, save) = (get().to(password_page::ask), web::post().to(password_page::save));
+        app.service(form_at("/users/{id}/password", ask, save));
+    }
+}
+
+/// A user as a form describes them.
+pub(super) struct Draft {
+    username: String,
+    is_active: bool,
+    /// For a new user.
+    password_hash: Option<String>,
+    /// As far as the visitor decides about them.
+    rights: Option<Rights>,
+}
+
+struct Rights {
+    is_staff: bool,
+    is_superuser: bool,
+    groups: Vec<i64>,
+    permissions: Vec<String>,
+}
+
+impl Editable for Entity {
+    type Draft = Draft;
+
+    async fn fields(
+        database: &impl ConnectionTrait,
+        visit: &Visit,
+        user: Option<&user::Model>,
+    ) -> Result<Vec<Field>, DbErr> {
+        let mut fields = vec![Field {
+            name: "username",
+            label: "Name",
+            value: user.map(|user| user.username.clone()).unwrap_or_default(),
+            help: "Letters, digits and @ . + - _".into(),
+            limit: USERNAME_CHARACTERS,
+            autocomplete: "off",
+            ..Field::default()
+        }];
+        match user {
+            Some(user) => fields.push(Field {
+                name: "active",
+                label: "Active",
+                kind: Kind::Box { ticked: user.is_active },
+                help: "May sign in at all. Taking this away ends every session; better than deleting when the name is to stay reserved.".into(),
+                ..Field::default()
+            }),
+            None => fields.extend(password_page::fields()),
         }
-        Err(UserError::Password(error)) => Err(error.into()),
-        Err(UserError::Database(error)) => Err(error.into()),
+        if visit.user.is_superuser {
+            fields.extend(rights_fields(database, user).await?);
+        }
+        Ok(fields)
+    }
+
+    async fn parse(visit: &Visit, user: Option<&user::Model>, sent: &Fields) -> Result<Draft, StoreError> {
+        let username = sent.text("username");
+        let mut errors = FieldErrors::default();
+        errors.add("username", username_faults(username));
+        let rights = visit.user.is_superuser.then(|| Rights {
+            is_staff: sent.ticked("staff"),
+            is_superuser: sent.ticked("superuser"),
+            groups: sent.all("groups").filter_map(|id| id.parse().ok()).collect::<BTreeSet<_>>().into_iter().collect(),
+            permissions: known_permissions(sent),
+        });
+        match user {
+            Some(user) if user.id == visit.user.id => {
+                errors.add("active", own_right(sent.ticked("active")));
+                if let Some(Rights { is_staff, is_superuser, .. }) = rights {
+                    errors.add("staff", own_right(is_staff));
+                    errors.add("superuser", own_right(is_superuser));
+                }
+            }
+            Some(_) => (),
+            None => {
+                errors.add("password", password::faults(sent.text("password")));
+                errors.add("again", password_page::repetition_faults(sent));
+            }
+        }
+        errors.or(())?;
+        let password_hash = match user {
+            Some(_) => None,
+            None => Some(password::hash(sent.text("password").to_owned()).await?),
+        };
+        let is_active = user.is_none() || sent.ticked("active");
+        Ok(Draft { username: username.to_owned(), is_active, password_hash, rights })
+    }
+
+    async fn store(
+        transaction: &DatabaseTransaction,
+        _visit: &Visit,
+        user: Option<user::Model>,
+        draft: Draft,
+    ) -> Result<user::Model, StoreError> {
+        let Draft { username, is_active, password_hash, rights } = draft;
+        let is_new = user.is_none();
+        let mut row = match user {
+            Some(user) => user.into_active_model(),
+            None => <user::ActiveModel as Default>::default(),
+        };
+        row.username.set_if_not_equals(username);
+        row.is_active.set_if_not_equals(is_active);
+        if let Some(hash) = password_hash {
+            row.password_hash = Set(hash);
+            row.created_at = Set(Utc::now());
+            (row.is_staff, row.is_superuser, row.last_sign_in) = (Set(false), Set(false), Set(None));
+        }
+        if let Some(Rights { is_staff, is_superuser, .. }) = rights {
+            row.is_staff.set_if_not_equals(is_staff);
+            row.is_superuser.set_if_not_equals(is_superuser);
+        }
+        let saved = if is_new { row.insert(transaction).await } else { row.update(transaction).await };
+        let user = saved.map_err(|error| match error.sql_err() {
+            Some(SqlErr::UniqueConstraintViolation(_)) => StoreError::Invalid(taken()),
+            _ => error.into(),
+        })?;
+        if !is_active {
+            forget_refresh_tokens(transaction, [user.id]).await?;
+        }
+        if let Some(Rights { groups, permissions, .. }) = rights {
+            set_groups(transaction, user.id, groups).await?;
+            set_permissions(transaction, user.id, permissions).await?;
+        }
+        Ok(user)
     }
 }
 
-/// Answers with a user in a form.
-pub(super) async fn open(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    let user = edit::find::<Entity>(&database, &id).await?;
-    form(&visit, &request, &user, &user.username, user.is_staff, user.is_active, &FieldErrors::default())
-        .show(StatusCode::OK)
+/// What a password or an active user was given is worth nothing from now on.
+pub(super) async fn forget_refresh_tokens(
+    database: &impl ConnectionTrait,
+    users: impl IntoIterator<Item = i64>,
+) -> Result<(), DbErr> {
+    let theirs = refresh_token::Column::UserId.is_in(users);
+    refresh_token::Entity::delete_many().filter(theirs).exec(database).await.map(drop)
 }
 
-/// Stores a changed user.
-pub(super) async fn save(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-    fields: ReqData<Fields>,
-) -> Answer {
-    let user = edit::find::<Entity>(&database, &id).await?;
-    let (username, is_staff, is_active) = (fields.text("username"), fields.ticked("staff"), fields.ticked("active"));
-    let mut errors = FieldErrors::default();
-    errors.add("username", username_faults(username));
-    if user.id == visit.user.id {
-        errors.add("staff", own_right(is_staff));
-        errors.add("active", own_right(is_active));
-    }
-    let saved = match errors.or(()) {
-        Ok(()) => change(&database, user.clone(), username, is_staff, is_active).await,
-        Err(errors) => Err(UserError::Invalid(errors)),
+async fn set_active(transaction: &DatabaseTransaction, users: &[user::Model], is_active: bool) -> Result<(), DbErr> {
+    let ids: Vec<i64> = users.iter().map(|user| user.id).collect();
+    let change = Entity::update_many().col_expr(user::Column::IsActive, Expr::value(is_active));
+    change.filter(user::Column::Id.is_in(ids.iter().copied())).exec(transaction).await?;
+    if is_active { Ok(()) } else { forget_refresh_tokens(transaction, ids).await }
+}
+
+async fn rights_fields(database: &impl ConnectionTrait, user: Option<&user::Model>) -> Result<[Field; 4], DbErr> {
+    let (groups, permissions) = match user {
+        Some(user) => (groups_of(database, user.id).await?, permissions_of(database, user.id).await?),
+        None => Default::default(),
     };
-    match saved {
-        Ok(user) => {
-            session::tell(&database, &visit, &format!("Saved the user “{}”.", user.username)).await?;
-            Ok(page::redirect(&edit::next::<Entity>(&request, &fields, user.id)))
-        }
-        Err(UserError::Invalid(errors)) => {
-            let page = form(&visit, &request, &user, username, is_staff, is_active, &errors);
-            page.show(StatusCode::UNPROCESSABLE_ENTITY)
-        }
-        Err(UserError::Password(error)) => Err(error.into()),
-        Err(UserError::Database(error)) => Err(error.into()),
-    }
+    let has = |right: fn(&user::Model) -> bool| user.is_some_and(right);
+    Ok([
+        Field {
+            name: "staff",
+            label: "Staff",
+            kind: Kind::Box { ticked: has(|user| user.is_staff) },
+            help: "May sign in to this admin site, and do what permissions allow.".into(),
+            ..Field::default()
+        },
+        Field {
+            name: "superuser",
+            label: "Superuser",
+            kind: Kind::Box { ticked: has(|user| user.is_superuser) },
+            help: "Has every permission.".into(),
+            ..Field::default()
+        },
+        Field {
+            name: "groups",
+            label: "Groups",
+            kind: Kind::Choices { options: groups::options(database).await?, chosen: groups },
+            help: "The user has all permissions of these groups.".into(),
+            ..Field::default()
+        },
+        permissions_field(permissions, "Besides those of the groups.".into()),
+    ])
 }
 
-/// Answers with a form for a new password.
-pub(super) async fn new_password(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    let user = edit::find::<Entity>(&database, &id).await?;
-    password_form(&visit, &request, &user, &FieldErrors::default()).show(StatusCode::OK)
+async fn groups_of(database: &impl ConnectionTrait, user_id: i64) -> Result<Vec<String>, DbErr> {
+    let memberships = user_group::Entity::find().filter(user_group::Column::UserId.eq(user_id)).all(database).await?;
+    Ok(memberships.into_iter().map(|membership| membership.group_id.to_string()).collect())
 }
 
-/// Stores a new password. Whoever is signed in with the one before is signed out, except who does this.
-pub(super) async fn save_password(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-    fields: ReqData<Fields>,
-) -> Answer {
-    let user = edit::find::<Entity>(&database, &id).await?;
-    let mut errors = FieldErrors::default();
-    errors.add("password", password::faults(fields.text("password")));
-    errors.add("again", repetition_faults(&fields));
-    if let Err(errors) = errors.or(()) {
-        return password_form(&visit, &request, &user, &errors).show(StatusCode::UNPROCESSABLE_ENTITY);
+async fn permissions_of(database: &impl ConnectionTrait, user_id: i64) -> Result<Vec<String>, DbErr> {
+    let permissions = user_permission::Entity::find().select_only().column(user_permission::Column::Permission);
+    permissions.filter(user_permission::Column::UserId.eq(user_id)).into_tuple().all(database).await
+}
+
+async fn set_groups(transaction: &DatabaseTransaction, user_id: i64, groups: Vec<i64>) -> Result<(), DbErr> {
+    user_group::Entity::delete_many().filter(user_group::Column::UserId.eq(user_id)).exec(transaction).await?;
+    // One may have been deleted since the form was shown.
+    let existing = group::Entity::find().select_only().column(group::Column::Id);
+    let existing: Vec<i64> = existing.filter(group::Column::Id.is_in(groups)).into_tuple().all(transaction).await?;
+    if existing.is_empty() {
+        return Ok(());
     }
-    let hash = password::hash(fields.text("password").to_owned()).await?;
-    let transaction = database.begin().await?;
-    let mut row = user.into_active_model();
-    row.password_hash = Set(hash);
-    let user = row.update(&transaction).await?;
-    forget_refresh_tokens(&transaction, &user).await?;
-    if user.id == visit.user.id {
-        session::go_on(&transaction, &visit, &user).await?;
+    let row = |group_id| user_group::ActiveModel { user_id: Set(user_id), group_id: Set(group_id) };
+    user_group::Entity::insert_many(existing.into_iter().map(row)).exec_without_returning(transaction).await.map(drop)
+}
+
+async fn set_permissions(transaction: &DatabaseTransaction, user_id: i64, codes: Vec<String>) -> Result<(), DbErr> {
+    let known = permission::all().into_iter().map(|(code, _)| code);
+    user_permission::Entity::delete_many()
+        .filter(user_permission::Column::UserId.eq(user_id))
+        .filter(user_permission::Column::Permission.is_in(known))
+        .exec(transaction)
+        .await?;
+    if codes.is_empty() {
+        return Ok(());
     }
-    transaction.commit().await?;
-    session::tell(&database, &visit, &format!("Changed the password of “{}”.", user.username)).await?;
-    Ok(page::redirect(&pager::row_address(Entity::SECTION, user.id, &edit::state::<Entity>(&request))))
+    let row = |permission| user_permission::ActiveModel { user_id: Set(user_id), permission: Set(permission) };
+    let rows = codes.into_iter().map(row);
+    user_permission::Entity::insert_many(rows).exec_without_returning(transaction).await.map(drop)
 }
 
 fn parse_yes(value: &str) -> Option<bool> {
@@ -207,135 +349,7 @@ fn parse_yes(value: &str) -> Option<bool> {
     }
 }
 
-async fn create(database: &DatabaseConnection, fields: &Fields) -> Result<user::Model, UserError> {
-    let new = NewUser::new(fields.text("username"), fields.text("password"), fields.ticked("staff"));
-    let repetition = repetition_faults(fields);
-    match new {
-        Ok(new) if repetition.is_empty() => new.create(database).await,
-        other => {
-            let mut errors = other.err().unwrap_or_default();
-            errors.add("again", repetition);
-            Err(UserError::Invalid(errors))
-        }
-    }
-}
-
-async fn change(
-    database: &DatabaseConnection,
-    user: user::Model,
-    username: &str,
-    is_staff: bool,
-    is_active: bool,
-) -> Result<user::Model, UserError> {
-    let transaction = database.begin().await?;
-    let mut row = user.into_active_model();
-    row.username.set_if_not_equals(username.to_owned());
-    row.is_staff.set_if_not_equals(is_staff);
-    row.is_active.set_if_not_equals(is_active);
-    let user = row.update(&transaction).await.map_err(|error| match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(_)) => UserError::Invalid(taken()),
-        _ => UserError::Database(error),
-    })?;
-    if !is_active {
-        forget_refresh_tokens(&transaction, &user).await?;
-    }
-    transaction.commit().await?;
-    Ok(user)
-}
-
-/// Nobody goes on with what they got for the password before, or while they were active.
-async fn forget_refresh_tokens(database: &impl ConnectionTrait, user: &user::Model) -> Result<(), DbErr> {
-    let theirs = refresh_token::Column::UserId.eq(user.id);
-    refresh_token::Entity::delete_many().filter(theirs).exec(database).await.map(drop)
-}
-
 fn own_right(stays: bool) -> Vec<String> {
     let fault = "This is you: you would lock yourself out. Somebody else of the staff has to do it.";
     if stays { Vec::new() } else { vec![fault.into()] }
-}
-
-fn repetition_faults(fields: &Fields) -> Vec<String> {
-    let same = fields.text("password") == fields.text("again");
-    if same { Vec::new() } else { vec!["The two passwords differ.".into()] }
-}
-
-fn new_form(visit: &Visit, request: &HttpRequest, sent: &Fields, errors: &FieldErrors) -> FormPage {
-    let mut fields = vec![username_field(sent.text("username"))];
-    fields.extend(password_fields());
-    fields.push(staff_field(sent.ticked("staff")));
-    FormPage::new::<Entity>(visit, request, "Add a user".into(), None, fields, errors)
-}
-
-fn form(
-    visit: &Visit,
-    request: &HttpRequest,
-    user: &user::Model,
-    username: &str,
-    is_staff: bool,
-    is_active: bool,
-    errors: &FieldErrors,
-) -> FormPage {
-    let active = Field {
-        name: "active",
-        label: "Active",
-        kind: Kind::Box { ticked: is_active },
-        help: "May sign in at all. Taking this away ends every session; better than deleting when the name is to stay reserved.".into(),
-        ..Field::default()
-    };
-    let fields = vec![username_field(username), active, staff_field(is_staff)];
-    let mut page = FormPage::new::<Entity>(visit, request, user.username.clone(), Some(user.id), fields, errors);
-    let state = edit::state::<Entity>(request);
-    page.links = vec![("Change password", pager::password_address(user.id, &state))];
-    page.facts = vec![
-        ("Created", Cell::Moment(user.created_at)),
-        ("Last sign-in", user.last_sign_in.map_or(Cell::Nothing, Cell::Moment)),
-    ];
-    page.delete_address.take_if(|_| user.id == visit.user.id);
-    page
-}
-
-fn password_form(visit: &Visit, request: &HttpRequest, user: &user::Model, errors: &FieldErrors) -> FormPage {
-    let title = format!("New password for {}", user.username);
-    let mut page = FormPage::new::<Entity>(visit, request, title, Some(user.id), password_fields().into(), errors);
-    page.back = pager::row_address(Entity::SECTION, user.id, &edit::state::<Entity>(request));
-    page.back_label.clone_from(&user.username);
-    page.delete_address = None;
-    page.can_stay = false;
-    page
-}
-
-fn username_field(username: &str) -> Field {
-    Field {
-        name: "username",
-        label: "Name",
-        value: username.into(),
-        help: "Letters, digits and @ . + - _".into(),
-        limit: USERNAME_CHARACTERS,
-        autocomplete: "off",
-        ..Field::default()
-    }
-}
-
-fn staff_field(ticked: bool) -> Field {
-    Field {
-        name: "staff",
-        label: "Staff",
-        kind: Kind::Box { ticked },
-        help: "May use this admin site: see and change everything here.".into(),
-        ..Field::default()
-    }
-}
-
-fn password_fields() -> [Field; 2] {
-    let field = Field {
-        kind: Kind::Password,
-        limit: password::MAX_CHARACTERS,
-        autocomplete: "new-password",
-        ..Field::default()
-    };
-    let help = format!("At least {} characters, and not only digits.", password::MIN_CHARACTERS);
-    [
-        Field { name: "password", label: "Password", help, ..field.clone() },
-        Field { name: "again", label: "Password again", ..field },
-    ]
 }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     entity::user,
     input::{Credentials, FieldErrors, RefreshToken},
-    users::{NewUser, UserError},
+    users::{NewUser, Role, UserError},
 };
 
 /// Adds the routes.
@@ -55,7 +55,7 @@ async fn register(
     body: Bytes,
 ) -> Result<HttpResponse, Refusal> {
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
-    let user = NewUser::new(&username, &password, false)?;
+    let user = NewUser::new(&username, &password, Role::User)?;
     authority.limits.check_client(client::address(&request))?;
     let user::Model { id, username, .. } = user.create(database.as_ref()).await?;
     log::identify(&request, &username);

@@ -18,8 +18,10 @@ pub struct Model {
     /// The password as [`crate::password::hash`] made it.
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub password_hash: String,
-    /// May use the admin site.
+    /// May sign in to the admin site, and do there what permissions allow.
     pub is_staff: bool,
+    /// Has every permission.
+    pub is_superuser: bool,
     /// May sign in at all.
     pub is_active: bool,
     /// When the user was made.

@@ -1,7 +1,9 @@
 //! The migrations, oldest first. One that has been released is never edited; a change is a new one.
 
 mod create_activity;
+mod create_admin_history;
 mod create_admin_session;
+mod create_permissions;
 mod create_refresh_token;
 mod create_signing_key;
 mod create_task;
@@ -24,6 +26,8 @@ impl MigratorTrait for Migrations {
             Box::new(create_activity::CreateActivity),
             Box::new(create_admin_session::CreateAdminSession),
             Box::new(index_activity_of_users::IndexActivityOfUsers),
+            Box::new(create_permissions::CreatePermissions),
+            Box::new(create_admin_history::CreateAdminHistory),
         ]
     }
 }

@@ -6,14 +6,26 @@ use kit::{
     migrate,
     testing::{Postgres, connect, sqlite_url},
 };
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use sea_orm_migration::{MigratorTrait, SchemaManager};
-use tasks::Migrations;
+use tasks::{Migrations, entity::user};
 
 use crate::block_on;
 
 const INSTANCES: usize = 4;
-const TABLES: [&str; 6] =
-    ["tasks_task", "tasks_user", "tasks_refresh_token", "tasks_signing_key", "tasks_activity", "tasks_admin_session"];
+const TABLES: [&str; 11] = [
+    "tasks_task",
+    "tasks_user",
+    "tasks_refresh_token",
+    "tasks_signing_key",
+    "tasks_activity",
+    "tasks_admin_session",
+    "tasks_group",
+    "tasks_user_group",
+    "tasks_group_permission",
+    "tasks_user_permission",
+    "tasks_admin_history",
+];
 
 /// Starts the migrations of four instances at the same moment, each with its own connections.
 fn migrate_at_once(database_url: &str) {
@@ -51,6 +63,39 @@ fn there_and_back(database_url: &str) {
             }
         }
     });
+}
+
+/// Staff could do everything before there were permissions.
+fn staff_become_superusers(database_url: &str) {
+    block_on(async {
+        let database = connect(database_url).await;
+        Migrations::up(&database, Some(7)).await.unwrap();
+        for (name, is_staff) in [("eva", "TRUE"), ("ana", "FALSE")] {
+            let insert = format!(
+                "INSERT INTO tasks_user (username, password_hash, is_staff, is_active, created_at) \
+                 VALUES ('{name}', 'h', {is_staff}, TRUE, '2026-01-02T03:04:05+00:00')"
+            );
+            database.execute_unprepared(&insert).await.unwrap();
+            migrate::up::<Migrations>(&database).await.unwrap();
+        }
+        // The second as an instance of the previous version adds users during a rollout.
+        let users = user::Entity::find().order_by_asc(user::Column::Id).all(&database).await.unwrap();
+        let users: Vec<_> = users.iter().map(|user| (user.username.as_str(), user.is_superuser)).collect();
+        assert_eq!(users, [("eva", true), ("ana", false)]);
+    });
+}
+
+#[test]
+fn staff_become_superusers_on_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    staff_become_superusers(&sqlite_url(&directory));
+}
+
+#[test]
+fn staff_become_superusers_on_postgres() {
+    if let Some(postgres) = Postgres::start() {
+        staff_become_superusers(&postgres.url());
+    }
 }
 
 #[test]

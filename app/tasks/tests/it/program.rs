@@ -193,6 +193,8 @@ fn users_and_keys_are_made_on_the_command_line() {
     assert_eq!(said, (true, "created staff user root with id 1\n".into()));
     let said = administer(&directory, &["create-user", "ana"], "correct horse");
     assert_eq!(said, (true, "created user ana with id 2\n".into()));
+    let said = administer(&directory, &["create-user", "--superuser", "admin"], "correct horse");
+    assert_eq!(said, (true, "created superuser admin with id 3\n".into()));
     for (name, password, why) in [
         ("ana", PASSWORD, "tasks: username: A user with that username already exists."),
         ("a b", PASSWORD, "tasks: username: Enter a valid username."),
@@ -228,7 +230,7 @@ fn the_administrator_is_made_once() {
         let url = format!("sqlite:{}/tasks.sqlite", program.directory.path().display());
         let users = block_on(async { user::Entity::find().all(&connect(&url).await).await.unwrap() });
         let [root] = &users[..] else { panic!("{users:?}") };
-        assert!(root.username == "root" && root.is_staff && root.is_active);
+        assert!(root.username == "root" && root.is_staff && root.is_superuser && root.is_active);
         directory = std::mem::replace(&mut program.directory, tempfile::tempdir().unwrap());
     }
 }

@@ -70,7 +70,7 @@ struct MessagesOnly;
 impl Renderer for MessagesOnly {
     fn show(&self, event: &Event) {
         if let Event::Message(message) = event {
-            complain!("{}", style::diagnostic(message));
+            complain!("{}", style::diagnostic(message, style::error_width()));
         }
     }
 

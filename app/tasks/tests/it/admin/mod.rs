@@ -1,7 +1,11 @@
 //! The admin site as browsers see it, on SQLite and on PostgreSQL.
 
+mod actions;
+mod exports;
 mod forms;
+mod history;
 mod lists;
+mod rights;
 mod signing_in;
 mod site;
 mod users;
@@ -34,6 +38,21 @@ const CHECKS: &[fn(&Site)] = &[
     users::a_user_from_beginning_to_end,
     users::nobody_locks_themselves_out,
     users::another_password_ends_the_sessions_of_others,
+    rights::every_page_needs_its_permission,
+    rights::pages_offer_only_what_is_permitted,
+    rights::groups_give_permissions,
+    rights::rights_are_not_escalated,
+    rights::a_refusal_is_a_page_of_the_site,
+    history::of_a_task,
+    history::of_other_changes,
+    history::nothing_changes_without_its_entry,
+    actions::publishing,
+    actions::deactivating,
+    actions::every_row_of_a_list,
+    actions::too_many_rows,
+    exports::a_filtered_list,
+    exports::more_than_one_part,
+    exports::no_secrets,
 ];
 
 #[test]

@@ -2,14 +2,18 @@
 
 use kit::testing::{Answer, Served, connect, exchange, sqlite_url, wait_until};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Set};
-use tasks::{entity::task, timestamp, users::NewUser};
+use tasks::{
+    entity::task,
+    timestamp,
+    users::{NewUser, Role},
+};
 use tempfile::TempDir;
 
 use crate::serve;
 
 pub(super) const PASSWORD: &str = "correct horse";
 
-/// The service with one user, `eva`, of the staff.
+/// The service with one user, `eva`, a superuser.
 pub(super) struct Site {
     pub(super) service: Served,
     url: String,
@@ -45,8 +49,28 @@ impl Site {
         self.database(async |database| database.execute_unprepared(sql).await.unwrap());
     }
 
-    pub(super) fn add_user(&self, name: &str, is_staff: bool) -> i64 {
-        let new = NewUser::new(name, PASSWORD, is_staff).unwrap();
+    /// Adds a user, who may do everything or nothing in the site.
+    pub(super) fn add_user(&self, name: &str, is_superuser: bool) -> i64 {
+        self.add(name, if is_superuser { Role::Superuser } else { Role::User })
+    }
+
+    /// Adds a user of the staff with permissions.
+    pub(super) fn add_staff(&self, name: &str, permissions: &[&str]) -> i64 {
+        let id = self.add(name, Role::Staff);
+        self.permit(id, permissions);
+        id
+    }
+
+    /// Replaces a user's own permissions.
+    pub(super) fn permit(&self, user: i64, permissions: &[&str]) {
+        self.execute(&format!("DELETE FROM tasks_user_permission WHERE user_id = {user}"));
+        for permission in permissions {
+            self.execute(&format!("INSERT INTO tasks_user_permission VALUES ({user}, '{permission}')"));
+        }
+    }
+
+    fn add(&self, name: &str, role: Role) -> i64 {
+        let new = NewUser::new(name, PASSWORD, role).unwrap();
         self.database(async |database| new.create(&database).await.unwrap().id)
     }
 

@@ -23,7 +23,7 @@ pub(super) fn a_user_from_beginning_to_end(site: &Site) {
     let guest_page = first_row(&browser.page("/admin/users/?q=guest"));
     let form = browser.page(&guest_page);
     assert!(form.contains(&format!("{guest_page}/password")) && !form.contains("argon2"), "{form}");
-    browser.submit(&guest_page, &[("username", "guest2"), ("active", "yes"), ("staff", "yes")]);
+    browser.submit(&guest_page, &[("username", "guest2"), ("active", "yes"), ("staff", "yes"), ("superuser", "yes")]);
     let mut guest = site.signed_in("guest2");
     guest.page("/admin/users/");
     let taken = browser.post(&guest_page, &[("username", "eva"), ("active", "yes")]);
@@ -40,8 +40,8 @@ pub(super) fn a_user_from_beginning_to_end(site: &Site) {
 pub(super) fn nobody_locks_themselves_out(site: &Site) {
     site.add_user("adam", true);
     let mut browser = site.signed_in("eva");
-    for missing in ["staff", "active"] {
-        let fields = [("username", "eva"), ("staff", "yes"), ("active", "yes")];
+    for missing in ["staff", "active", "superuser"] {
+        let fields = [("username", "eva"), ("staff", "yes"), ("active", "yes"), ("superuser", "yes")];
         let fields: Vec<_> = fields.into_iter().filter(|(name, _)| *name != missing).collect();
         let answer = browser.post("/admin/users/1", &fields);
         assert_eq!(answer.status, 422);
@@ -55,7 +55,10 @@ pub(super) fn nobody_locks_themselves_out(site: &Site) {
     assert!(answer.status == 409 && answer.body.contains(why), "{}", answer.body);
     let list = browser.page("/admin/users/");
     assert!(list.contains("eva") && list.contains("adam"), "{list}");
-    browser.submit("/admin/users/1", &[("username", "eve"), ("staff", "yes"), ("active", "yes")]);
+    let deactivated = browser.post("/admin/users/deactivate", &[("id", "1"), ("id", "2")]);
+    assert!(deactivated.status == 409 && deactivated.body.contains("“eva” cannot be deactivated"), "{deactivated:?}");
+    let eve = [("username", "eve"), ("staff", "yes"), ("active", "yes"), ("superuser", "yes")];
+    browser.submit("/admin/users/1", &eve);
     assert!(browser.page("/admin/").contains("eve"));
 }
 

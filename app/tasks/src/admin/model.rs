@@ -1,0 +1,218 @@
+//! What a model declares to get its pages: list, search, filters, forms, actions, history and exports are then generic.
+
+use actix_web::web::ServiceConfig;
+use chrono::{DateTime, SecondsFormat, Utc};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
+    sea_query::Expr,
+};
+use serde_json::Value;
+
+use super::{
+    action::Action,
+    error::Failure,
+    form::{Field, Fields},
+    page::Section,
+    permission::Verb,
+    query::{Grammar, Sort},
+    session::Visit,
+};
+use crate::{input::FieldErrors, password::PasswordError};
+
+/// A model with pages in the admin site.
+pub(super) trait ModelAdmin:
+    EntityTrait<Model: Send + Sync, PrimaryKey: PrimaryKeyTrait<ValueType = i64>>
+{
+    const SECTION: Section;
+    /// Order of the list by default.
+    const SORT: Sort;
+    /// What else happens when a row is deleted, as a sentence; `""` for nothing.
+    const ALSO_DELETED: &'static str = "";
+
+    fn id(row: &Self::Model) -> i64;
+
+    /// What a row is called.
+    fn name(row: &Self::Model) -> String;
+
+    /// Columns of the list, of exports and of a row's page. In the list, the first leads to the row's page.
+    fn columns() -> Vec<Column<Self>>;
+
+    /// Columns that a search looks into.
+    fn searched() -> Vec<Self::Column>;
+
+    fn filters() -> Vec<Filter> {
+        Vec::new()
+    }
+
+    /// What can be done with selected rows, besides deleting.
+    fn actions() -> Vec<Action<Self>> {
+        Vec::new()
+    }
+
+    /// Why a user who has the permission must not change or delete a row.
+    fn refusal(_visit: &Visit, _row: &Self::Model, _verb: Verb) -> Option<&'static str> {
+        None
+    }
+
+    /// Further links on a row's page: label and address. `state` is the list's.
+    fn links(_row: &Self::Model, _state: &str) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Adds pages that only this model has.
+    fn more_routes(_app: &mut ServiceConfig) {}
+
+    fn grammar() -> Grammar {
+        Grammar {
+            sortable: Self::columns().iter().filter(|column| column.listed).map(|column| column.name).collect(),
+            sort: Self::SORT,
+            filters: Self::filters().iter().map(|filter| filter.name).collect(),
+        }
+    }
+
+    /// The column of the primary key.
+    fn key() -> Self::Column {
+        let column = Self::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).next();
+        column.expect("a primary key of one integer has one column")
+    }
+}
+
+/// A model whose rows are added and changed with a form.
+pub(super) trait Editable: ModelAdmin {
+    /// A form that was read and can be stored.
+    type Draft;
+
+    /// Returns the form's fields with the values of a row, or with those of a new one. Their values before and after a
+    /// change are what the history records.
+    async fn fields(
+        database: &impl ConnectionTrait,
+        visit: &Visit,
+        row: Option<&Self::Model>,
+    ) -> Result<Vec<Field>, DbErr>;
+
+    /// Reads a form that was sent to change a row or to add one.
+    async fn parse(visit: &Visit, row: Option<&Self::Model>, sent: &Fields) -> Result<Self::Draft, StoreError>;
+
+    /// Stores a form. Anything it does is in the transaction of the history's entry.
+    async fn store(
+        transaction: &DatabaseTransaction,
+        visit: &Visit,
+        row: Option<Self::Model>,
+        draft: Self::Draft,
+    ) -> Result<Self::Model, StoreError>;
+}
+
+/// Why a form was not stored.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The user can correct it.
+    #[error("{0}")]
+    Invalid(FieldErrors),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<FieldErrors> for StoreError {
+    fn from(errors: FieldErrors) -> Self {
+        Self::Invalid(errors)
+    }
+}
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<PasswordError> for StoreError {
+    fn from(error: PasswordError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// A column of a model.
+pub(super) struct Column<E: EntityTrait> {
+    /// In addresses and exports.
+    pub(super) name: &'static str,
+    pub(super) title: &'static str,
+    pub(super) sorted_by: E::Column,
+    pub(super) cell: fn(&E::Model) -> Cell,
+    /// Whether the list has it; if not, it is in exports and on the row's page only.
+    pub(super) listed: bool,
+}
+
+impl<E: EntityTrait> Column<E> {
+    pub(super) fn new(
+        name: &'static str,
+        title: &'static str,
+        sorted_by: E::Column,
+        cell: fn(&E::Model) -> Cell,
+    ) -> Self {
+        Self { name, title, sorted_by, cell, listed: true }
+    }
+
+    pub(super) fn unlisted(self) -> Self {
+        Self { listed: false, ..self }
+    }
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Cell {
+    Text(String),
+    /// Cut in lists.
+    Long(String),
+    Number(i64),
+    /// Microseconds.
+    Duration(i64),
+    Moment(DateTime<Utc>),
+    Flag(bool),
+    /// A status code of HTTP.
+    Status(i16),
+    Nothing,
+}
+
+impl Cell {
+    /// The value for programs.
+    pub(super) fn value(&self) -> Value {
+        match self {
+            Self::Text(text) | Self::Long(text) => Value::from(text.as_str()),
+            Self::Number(number) | Self::Duration(number) => Value::from(*number),
+            Self::Moment(moment) => Value::from(moment.to_rfc3339_opts(SecondsFormat::Micros, true)),
+            Self::Flag(flag) => Value::from(*flag),
+            Self::Status(status) => Value::from(*status),
+            Self::Nothing => Value::Null,
+        }
+    }
+
+    /// The value for people, in one line.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Duration(micros) => format!("{}.{:03} ms", micros / 1000, micros % 1000),
+            Self::Moment(moment) => moment.format("%Y-%m-%d %H:%M:%S").to_string(),
+            Self::Flag(flag) => if *flag { "yes" } else { "no" }.to_owned(),
+            Self::Nothing => String::new(),
+            Self::Text(text) | Self::Long(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+            Self::Status(status) => status.to_string(),
+        }
+    }
+}
+
+/// A way to narrow a list down.
+pub(super) struct Filter {
+    /// In addresses.
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) control: Control,
+    /// The condition for rows; `None` for a value without a meaning.
+    pub(super) condition: fn(&str) -> Option<Expr>,
+}
+
+/// How a filter is set.
+pub(super) enum Control {
+    /// One of these: value and label.
+    Choice(&'static [(&'static str, &'static str)]),
+    Text,
+    Date,
+}

@@ -1,0 +1,119 @@
+//! The page for a new password: of other users for those who may change them, and of one's own for all staff.
+
+use actix_web::{
+    HttpRequest,
+    http::StatusCode,
+    web::{Data, Path, ReqData},
+};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, IntoActiveModel};
+
+use super::{
+    edit::{self, FormPage},
+    error::{Answer, Failure},
+    form::{Field, Fields, Kind},
+    history::{self, Object},
+    model::ModelAdmin,
+    page, pager,
+    permission::Verb,
+    session::{self, Visit},
+    users::forget_refresh_tokens,
+};
+use crate::{
+    entity::user::{self, Entity},
+    input::FieldErrors,
+    password,
+};
+
+/// Answers with the form.
+pub(super) async fn ask(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> Answer {
+    let user = find(&database, &visit, &id).await?;
+    form(&visit, &request, &user, &FieldErrors::default()).show(StatusCode::OK)
+}
+
+/// Stores the password. Every other session of the user ends.
+pub(super) async fn save(
+    database: Data<DatabaseConnection>,
+    visit: ReqData<Visit>,
+    request: HttpRequest,
+    id: Path<String>,
+    sent: ReqData<Fields>,
+) -> Answer {
+    let user = find(&database, &visit, &id).await?;
+    let mut errors = FieldErrors::default();
+    errors.add("password", password::faults(sent.text("password")));
+    errors.add("again", repetition_faults(&sent));
+    if let Err(errors) = errors.or(()) {
+        return form(&visit, &request, &user, &errors).show(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    let hash = password::hash(sent.text("password").to_owned()).await?;
+    let transaction = history::begin(&database).await?;
+    let mut row = user.into_active_model();
+    row.password_hash = Set(hash);
+    let user = row.update(&transaction).await?;
+    forget_refresh_tokens(&transaction, [user.id]).await?;
+    if user.id == visit.user.id {
+        session::go_on(&transaction, &visit, &user).await?;
+    }
+    let object = Object { id: user.id, name: user.username.clone(), changes: Vec::new() };
+    history::record(&transaction, &visit, Entity::SECTION, "Changed password", &[object]).await?;
+    transaction.commit().await?;
+    session::tell(&database, &visit, &format!("Changed the password of “{}”.", user.username)).await?;
+    Ok(page::redirect(&back(&visit, &request, &user)))
+}
+
+/// The two fields of a new password.
+pub(super) fn fields() -> [Field; 2] {
+    let field = Field {
+        kind: Kind::Password,
+        limit: password::MAX_CHARACTERS,
+        autocomplete: "new-password",
+        ..Field::default()
+    };
+    let help = format!("At least {} characters, and not only digits.", password::MIN_CHARACTERS);
+    [
+        Field { name: "password", label: "Password", help, ..field.clone() },
+        Field { name: "again", label: "Password again", ..field },
+    ]
+}
+
+/// Compares the two fields.
+pub(super) fn repetition_faults(sent: &Fields) -> Vec<String> {
+    let same = sent.text("password") == sent.text("again");
+    if same { Vec::new() } else { vec!["The two passwords differ.".into()] }
+}
+
+/// The user of an id, if the visitor may change their password.
+async fn find(database: &DatabaseConnection, visit: &Visit, id: &str) -> Result<user::Model, Failure> {
+    if edit::parse_id(id)? == visit.user.id {
+        return Ok(visit.user.clone());
+    }
+    visit.require(Entity::SECTION, Verb::Change)?;
+    let user = edit::find::<Entity>(database, id).await?;
+    if edit::may::<Entity>(visit, &user, Verb::Change) { Ok(user) } else { Err(Failure::Forbidden) }
+}
+
+fn form(visit: &Visit, request: &HttpRequest, user: &user::Model, errors: &FieldErrors) -> FormPage {
+    let mut page = FormPage::new::<Entity>(visit, request, Some(user), fields().into(), errors);
+    page.frame.title = format!("New password for {}", user.username);
+    page.back = back(visit, request, user);
+    page.back_label = if visit.may(Entity::SECTION, Verb::View) { user.username.clone() } else { "Overview".into() };
+    page.facts.clear();
+    page.links.clear();
+    page.delete_address = None;
+    page.can_stay = false;
+    page
+}
+
+/// The user's page, for those who may see it.
+fn back(visit: &Visit, request: &HttpRequest, user: &user::Model) -> String {
+    if visit.may(Entity::SECTION, Verb::View) {
+        pager::row_address(Entity::SECTION, user.id, &edit::state::<Entity>(request))
+    } else {
+        page::HOME.to_owned()
+    }
+}
