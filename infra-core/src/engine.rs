@@ -319,7 +319,7 @@ impl Engine {
         self.started("preview");
         let (nothing, _) = self.undeclared(program);
         let state = self.state().await?.unwrap_or_else(|| self.empty_state());
-        self.note_open_operations(&state);
+        self.settle_in_memory(&mut state, &nothing).await?;
         self.plan(&nothing, &state, false).await
     }
 
@@ -339,7 +339,7 @@ impl Engine {
         let providers = self.run_program(program).providers;
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let failures = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
+        let failures = execute::settle(&mut state, &providers, Some(&session.journal), &self.events).await?;
         let mut report = Report { failures, ..Report::default() };
         match execute::refresh(&state, &providers, self.options.parallel).await {
             Ok(found) => {
@@ -437,7 +437,7 @@ impl Engine {
     ) -> Result<Report, EngineError> {
         let Declared { graph, providers, policies, .. } = declared;
         let journal = &session.journal;
-        let problems = execute::settle(state, providers, journal, &self.events).await?;
+        let problems = execute::settle(state, providers, Some(journal), &self.events).await?;
         if !problems.is_empty() {
             return Err(EngineError::Refused(problems));
         }
@@ -471,7 +471,7 @@ impl Engine {
         if let Some(pin) = self.pinned().await? {
             self.events.send(Event::Message(pin::notice(&self.stack, &pin)));
         }
-        self.note_open_operations(&state);
+        self.settle_in_memory(&mut state, &declared).await?;
         if self.refresh {
             let found = execute::refresh(&state, &declared.providers, self.options.parallel).await;
             let found = found.map_err(EngineError::Refused)?;
@@ -487,15 +487,13 @@ impl Engine {
         State::new(&self.program, &self.stack, "preview".into())
     }
 
-    fn note_open_operations(&self, state: &State) {
-        for open in &state.open {
-            self.events.send(Event::Message(
-                Diagnostic::note(
-                    "an operation of an earlier run was never confirmed; the next run looks into it first",
-                )
-                .about(&open.request.urn),
-            ));
+    /// Settles interrupted operations as `up` does first, but without recording it, so that a plan includes what they ask
+    /// for.
+    async fn settle_in_memory(&self, state: &mut State, declared: &Declared) -> Result<(), EngineError> {
+        for problem in execute::settle(state, &declared.providers, None, &self.events).await? {
+            self.events.send(Event::Message(problem));
         }
+        Ok(())
     }
 
     /// What is selected, with what the program says about the names of what can be made anew.

@@ -110,6 +110,8 @@ pub enum Outcome {
     Found(Live),
     /// It is not there (now).
     Absent,
+    /// It did not happen and cannot happen any more: the request that creates it was not sent.
+    Never,
     /// It cannot be told.
     Unknown,
 }

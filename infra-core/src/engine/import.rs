@@ -60,7 +60,7 @@ impl Engine {
         }
         let session = self.store.open(&self.program, &self.stack).await?;
         let mut state = session.state.clone();
-        let mut problems = execute::settle(&mut state, &providers, &session.journal, &self.events).await?;
+        let mut problems = execute::settle(&mut state, &providers, Some(&session.journal), &self.events).await?;
         let mut entries = Vec::new();
         let mut adopted: Vec<Adopted> = Vec::new();
         for request in requests {

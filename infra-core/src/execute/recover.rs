@@ -20,11 +20,12 @@ use std::time::Duration;
 const SWEEP: Duration = Duration::from_hours(1);
 
 /// Looks into every operation that was written down and never confirmed, and records what is found. Creates are looked
-/// for; updates make the recorded inputs distrusted; deletes are repeated. Nothing is changed at the provider.
+/// for; updates make the recorded inputs distrusted; deletes are repeated. Nothing is changed at the provider, and
+/// without a journal, as in a preview, only this state is changed.
 pub async fn settle(
     state: &mut State,
     inspect: &dyn Inspect,
-    journal: &Journal,
+    journal: Option<&Journal>,
     events: &Events,
 ) -> Result<Vec<Diagnostic>, StoreError> {
     let mut problems = Vec::new();
@@ -54,11 +55,11 @@ pub async fn settle(
                     let done = Entry::Done { operation, live: Some(live) };
                     (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
-                Ok(Outcome::Absent) => {
+                Ok(absent @ (Outcome::Absent | Outcome::Never)) => {
                     // On its way it may have changed what it was to replace.
                     let touched = request.replaces.is_some() && !progress.is_empty();
                     let distrusted = touched.then(|| Entry::Distrusted(urn.clone())).into_iter();
-                    if age(&request).is_none_or(|age| age > SWEEP) {
+                    if absent == Outcome::Never || age(&request).is_none_or(|age| age > SWEEP) {
                         let entries = distrusted.chain([Entry::Dropped(operation)]).collect();
                         (entries, "an interrupted create never happened".to_owned())
                     } else {
@@ -78,7 +79,9 @@ pub async fn settle(
             },
         };
         for entry in entries {
-            journal.note(entry.clone())?;
+            if let Some(journal) = journal {
+                journal.note(entry.clone())?;
+            }
             state.apply(entry);
         }
         events.send(Event::Settled { urn, outcome });
@@ -234,7 +237,7 @@ mod tests {
             let live = Some(Live { id: "key-1".into(), inputs: None, outputs: Value::empty() });
             state.apply(Entry::Done { operation: operations[1].clone(), live });
         }
-        assert!(settle(&mut state, &ByKey, &session.journal, &Events::ignored()).await.unwrap().is_empty());
+        assert!(settle(&mut state, &ByKey, Some(&session.journal), &Events::ignored()).await.unwrap().is_empty());
         assert!(state.open.is_empty());
         let things = state.generations().map(|(_, generation)| {
             let doubt = if generation.uncertain { ", in doubt" } else { "" };

@@ -151,6 +151,8 @@ pub enum Found<R: Resource> {
     Found(Created<R>),
     /// It is not there (now).
     Absent,
+    /// It did not happen and cannot happen any more: the request that creates it was not sent.
+    Never,
     /// It cannot be told.
     Unknown,
 }
@@ -253,10 +255,16 @@ impl<C> Context<'_, C> {
         Ok(replaced.map(super::registry::prior).transpose()?)
     }
 
+    /// The identity under which this generation was created. It differs from [`Context::urn`] once the declaration has
+    /// been renamed, and is what the tags of the generation contain.
+    pub fn origin(&self) -> &crate::urn::Urn {
+        self.request.origin.as_ref().unwrap_or(&self.request.urn)
+    }
+
     /// A name for this generation that no other resource has; see [`names::unique`].
     pub fn unique_name(&self, longest: usize) -> String {
-        let Request { seed, urn, origin, generation, .. } = self.request;
-        names::unique(seed, origin.as_ref().unwrap_or(urn), *generation, longest)
+        let Request { seed, generation, .. } = self.request;
+        names::unique(seed, self.origin(), *generation, longest)
     }
 
     /// What everything made is tagged with: program, stack, URN and operation.

@@ -241,6 +241,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         Ok(match find(cx, &inputs).await? {
             Found::Found(created) => Outcome::Found(live(created)?),
             Found::Absent => Outcome::Absent,
+            Found::Never => Outcome::Never,
             Found::Unknown => Outcome::Unknown,
         })
     }
