@@ -318,7 +318,7 @@ impl Engine {
     pub async fn preview_destroy(&self, program: Program<'_>) -> Result<Plan, EngineError> {
         self.started("preview");
         let (nothing, _) = self.undeclared(program);
-        let state = self.state().await?.unwrap_or_else(|| self.empty_state());
+        let mut state = self.state().await?.unwrap_or_else(|| self.empty_state());
         self.settle_in_memory(&mut state, &nothing).await?;
         self.plan(&nothing, &state, false).await
     }

@@ -16,7 +16,7 @@
 //! - [`daemon`]: the same cloud as a background process
 //! - [`Fault`]: what goes wrong on demand
 //! - `capabilities`: what this machine can provide, for a check before anything is created
-//! - `status`: what runs, for people and tests
+//! - `status`: what runs, for people and tests; `inventory`: the identifiers of everything that exists
 //! - `usage`: which commands use the cloud, so that none stops it under another one
 
 mod access;
@@ -34,6 +34,7 @@ mod ec2;
 mod elasticloadbalancing;
 mod faults;
 mod iam;
+mod inventory;
 mod logs;
 mod model;
 mod options;
@@ -49,6 +50,7 @@ mod testing;
 mod usage;
 mod wire;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -188,6 +190,12 @@ impl LocalCloud {
     #[allow(clippy::unused_async)]
     pub async fn status(&self) -> Status {
         Status::of(&self.shared)
+    }
+
+    /// Returns the identifiers of everything that the cloud holds, such as `us-east-1/snapshots/snap-0123`. Two of them are
+    /// equal when nothing was created or deleted in between.
+    pub fn inventory(&self) -> BTreeSet<String> {
+        inventory::of(&self.shared)
     }
 
     /// Injects a fault, and says what it has come to.

@@ -19,6 +19,8 @@ use uuid::Uuid;
 use super::cors;
 use crate::cloud::write_private;
 use crate::model::Tags;
+use crate::wire::ApiError;
+use crate::wire::error::{DISK_FULL, is_full};
 
 /// All buckets.
 pub(crate) struct Objects {
@@ -147,6 +149,16 @@ impl Objects {
         self.lock().len()
     }
 
+    /// The buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let buckets = self.lock();
+        let parts = buckets.iter().flat_map(|(name, bucket)| {
+            let keys = bucket.objects.keys().chain(bucket.uploads.keys());
+            keys.map(move |key| format!("{name}/{key}")).chain([name.clone()])
+        });
+        parts.collect()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -259,10 +271,16 @@ pub(super) fn no_such_bucket(name: &str) -> s3s::S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}")
 }
 
-/// The disk failed us: the client may try again.
+/// An error of the disk. The client may try again, unless the disk is full.
 pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
     tracing::error!(%error, "object storage");
-    s3_error!(error, InternalError)
+    let cause = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>());
+    let Some(full) = cause.filter(|error| is_full(error)) else { return s3_error!(error, InternalError) };
+    let error = ApiError::from(io::Error::from(full.kind()));
+    let mut answer = s3s::S3Error::with_message(s3s::S3ErrorCode::Custom(DISK_FULL.into()), error.message);
+    answer.set_status_code(hyper::StatusCode::INSUFFICIENT_STORAGE);
+    answer
 }
 
 fn make_directories(bucket: &Path) -> io::Result<()> {

@@ -13,6 +13,14 @@ pub(crate) struct ApiError {
     pub(crate) message: String,
 }
 
+/// The error code of the local cloud when its disk or the quota on it is used up. AWS has none for that.
+pub(crate) const DISK_FULL: &str = "LocalCloudDiskFull";
+
+/// Whether the disk, or the quota on it, is used up.
+pub(crate) fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+}
+
 /// What operations return.
 pub(crate) type Outcome<T> = Result<T, ApiError>;
 
@@ -45,6 +53,27 @@ impl ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
+        if is_full(&error) {
+            let message = format!("the local cloud's disk is full, and nothing was changed: {error}");
+            // No status that clients try again after.
+            return ApiError::new(DISK_FULL, message).with_status(507);
+        }
         ApiError::internal(format!("the local cloud could not use its directory: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_named_and_not_retried() {
+        for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+            let error = ApiError::from(std::io::Error::from(kind));
+            assert_eq!((error.code.as_ref(), error.status), (DISK_FULL, 507));
+            assert!(error.message.contains("disk is full"), "{error}");
+        }
+        let other = ApiError::from(std::io::Error::from(std::io::ErrorKind::PermissionDenied));
+        assert_eq!((other.code.as_ref(), other.status), ("InternalError", 500));
     }
 }
