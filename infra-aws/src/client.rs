@@ -1,8 +1,10 @@
-//! The clients of AWS's services: one set per region, made when first used and shared by every handler.
+//! The clients of AWS's services: one set per region, created on first use and shared by every handler.
 
 mod attempts;
+mod throttling;
 
 pub(crate) use attempts::earlier_attempt_may_have_arrived;
+pub(crate) use throttling::{is_throttling, reporting};
 
 use attempts::Attempts;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
@@ -11,6 +13,7 @@ use aws_smithy_http_client::{
     Builder as HttpClient,
     tls::{Provider as Tls, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor};
 use infra_core::{
     Target,
     target::{Credentials, Readiness},
@@ -20,14 +23,16 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
+use throttling::Throttling;
 use tokio::sync::OnceCell;
 
 /// What every handler is given: AWS, as seen from one target.
 ///
 /// Requests are signed with the target's credentials when it has some, else with what the SDK's standard chain finds.
-/// Lost and throttled requests are retried by the SDK.
+/// Lost requests are retried a few times, throttled ones for minutes.
 pub struct Aws {
     target: Target,
+    interceptor: Option<SharedInterceptor>,
     base: OnceCell<SdkConfig>,
     regions: Mutex<HashMap<String, Clients>>,
 }
@@ -52,7 +57,12 @@ struct Clients {
 impl Aws {
     /// Connects to nothing yet.
     pub fn new(target: &Target) -> Self {
-        Self { target: target.clone(), base: OnceCell::new(), regions: Mutex::default() }
+        Self { target: target.clone(), interceptor: None, base: OnceCell::new(), regions: Mutex::default() }
+    }
+
+    /// Adds an interceptor of the SDK to the clients of all services, for recording or failing requests in tests.
+    pub fn intercepted(self, interceptor: impl Intercept + 'static) -> Self {
+        Self { interceptor: Some(SharedInterceptor::new(interceptor)), regions: Mutex::default(), ..self }
     }
 
     /// The Certificate Manager client of a region.
@@ -139,6 +149,12 @@ impl Aws {
         self.target.endpoint.is_some()
     }
 
+    /// The options that make the AWS command line call the same target, each with a leading blank.
+    pub(crate) fn command_options(&self, region: &str) -> String {
+        let endpoint = self.target.endpoint.as_ref().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
+        format!(" --region {region}{endpoint}")
+    }
+
     /// Whether the stack lives in the local cloud.
     pub fn is_local(&self) -> bool {
         self.target.is_local()
@@ -148,24 +164,41 @@ impl Aws {
         let base = self.base.get_or_init(|| configure(&self.target)).await;
         // Nothing that holds the lock can panic halfway through a change.
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        regions.entry(region.to_owned()).or_insert_with(|| Clients::new(base, region)).clone()
+        regions
+            .entry(region.to_owned())
+            .or_insert_with(|| Clients::new(base, region, self.interceptor.as_ref()))
+            .clone()
     }
 }
 
 impl Clients {
-    fn new(base: &SdkConfig, region: &str) -> Self {
+    fn new(base: &SdkConfig, region: &str, interceptor: Option<&SharedInterceptor>) -> Self {
         let config = base.to_builder().region(Region::new(region.to_owned())).build();
+        let elsewhere = config.endpoint_url().is_some();
+        let throttling = Throttling {
+            backoff: backoff(elsewhere),
+            slowest: Duration::from_secs(if elsewhere { 1 } else { 20 }),
+            patience: throttling::PATIENCE,
+            retry_for: RETRIES,
+        };
+        let own = [SharedInterceptor::new(Attempts), SharedInterceptor::new(throttling)];
+        let interceptors = || own.iter().chain(interceptor).cloned();
         macro_rules! client {
-            ($sdk:ident) => {
-                $sdk::Client::from_conf($sdk::config::Builder::from(&config).interceptor(Attempts).build())
-            };
+            ($sdk:ident) => {{
+                let mut builder = $sdk::config::Builder::from(&config);
+                for interceptor in interceptors() {
+                    builder.push_interceptor(interceptor);
+                }
+                $sdk::Client::from_conf(builder.build())
+            }};
         }
         // Buckets in the host name need wildcard DNS, which only AWS has. A large upload may take its time.
-        let s3 = aws_sdk_s3::config::Builder::from(&config)
+        let mut s3 = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(config.endpoint_url().is_some())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build())
-            .interceptor(Attempts)
-            .build();
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build());
+        for interceptor in interceptors() {
+            s3.push_interceptor(interceptor);
+        }
         Self {
             acm: client!(aws_sdk_acm),
             ec2: client!(aws_sdk_ec2),
@@ -177,7 +210,7 @@ impl Clients {
             kms: client!(aws_sdk_kms),
             logs: client!(aws_sdk_cloudwatchlogs),
             rds: client!(aws_sdk_rds),
-            s3: aws_sdk_s3::Client::from_conf(s3),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
             ssm: client!(aws_sdk_ssm),
             sts: client!(aws_sdk_sts),
         }
@@ -186,17 +219,19 @@ impl Clients {
 
 const CONNECT: Duration = Duration::from_secs(4);
 const ATTEMPT: Duration = Duration::from_secs(15);
-/// Shorter than the lease on a shared state lives, so that a writer that lost it has no call under way any more.
-const OPERATION: Duration = Duration::from_secs(25);
+/// How long failures other than throttling are retried. The last attempt ends [`ATTEMPT`] later. A run that loses its
+/// lease on a shared state abandons its calls at once, so this need not be shorter than the lease.
+const RETRIES: Duration = Duration::from_secs(25);
+
+/// The first pause before a retry; each further one is about twice as long.
+fn backoff(elsewhere: bool) -> Duration {
+    Duration::from_millis(if elsewhere { 50 } else { 500 })
+}
 
 async fn configure(target: &Target) -> SdkConfig {
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT)
-        .operation_attempt_timeout(ATTEMPT)
-        .operation_timeout(OPERATION)
-        .build();
-    let backoff = if target.endpoint.is_some() { 50 } else { 500 };
-    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(Duration::from_millis(backoff));
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+    let backoff = backoff(target.endpoint.is_some());
+    let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(backoff);
     let http = HttpClient::new().tls_provider(Tls::Rustls(CryptoMode::Ring)).build_https();
     // The region of the moment only serves the credential chain; every client is given its own.
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

@@ -1,6 +1,6 @@
 //! What AWS's errors mean, in one place.
 
-use crate::client::earlier_attempt_may_have_arrived;
+use crate::client::{earlier_attempt_may_have_arrived, is_throttling};
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
@@ -77,6 +77,12 @@ impl AwsError {
     /// whose it is cannot be asked.
     pub fn unsure(mut self) -> Self {
         self.kind = ErrorKind::Unsure;
+        self
+    }
+
+    /// Adds a cause that the service does not name.
+    pub(crate) fn because(mut self, cause: &str) -> Self {
+        self.message = format!("{}; {cause}", self.message.trim_end_matches('.'));
         self
     }
 
@@ -268,18 +274,25 @@ fn classify(code: &str, status: u16) -> ErrorKind {
         ErrorKind::AlreadyExists
     } else if means(NEEDED, &[]) {
         ErrorKind::Dependency
-    } else if status >= 500 && !is_throttling(code) {
+    } else if status >= 500 && !is_certain(code) {
         ErrorKind::Unsure
     } else {
         ErrorKind::Refused
     }
 }
 
-fn is_throttling(code: &str) -> bool {
-    ["Throttl", "LimitExceeded", "TooManyRequests", "SlowDown", "InsufficientInstanceCapacity", "InsufficientCapacity"]
-        .iter()
-        .any(|part| code.contains(part))
+/// Whether an error of the server's side, of status 500 and more, says for certain that nothing was done.
+fn is_certain(code: &str) -> bool {
+    is_throttling(code) || is_capacity(code) || code.contains("LimitExceeded") || code == DISK_FULL
 }
+
+/// Whether AWS has no machine of the kind that was asked for.
+fn is_capacity(code: &str) -> bool {
+    code.contains("Insufficient") && code.contains("Capacity")
+}
+
+/// The local cloud's error code when it cannot write its state.
+const DISK_FULL: &str = "LocalCloudDiskFull";
 
 fn advice(operation: &str, code: &str) -> Option<String> {
     let hint = match code {
@@ -295,10 +308,22 @@ fn advice(operation: &str, code: &str) -> Option<String> {
             "the session has expired: sign in again, such as with `aws sso login`".to_owned()
         }
         "OptInRequired" => "subscribe to the service, or enable the region, in the AWS console".to_owned(),
-        _ if code.contains("LimitExceeded") && code != "RequestLimitExceeded" => {
+        DISK_FULL => {
+            "free space on the disk that holds the local cloud's directory, and run the same command again: the \
+                      request changed nothing"
+                .to_owned()
+        }
+        _ if is_throttling(code) => {
+            "the account makes more requests than the service allows: run the same command again, \
+                                     with fewer operations at once (`--parallel 4`)"
+                .to_owned()
+        }
+        _ if code.contains("LimitExceeded") => {
             "the account's quota is used up: delete something, or ask for more in Service Quotas".to_owned()
         }
-        _ if is_throttling(code) => "AWS has no capacity for it now: try again later".to_owned(),
+        _ if is_capacity(code) => {
+            "AWS has no capacity for it now: try again later, or use another type or availability zone".to_owned()
+        }
         _ => return None,
     };
     Some(hint)
@@ -345,10 +370,32 @@ mod tests {
             ("InvalidParameterValue", 400, ErrorKind::Refused),
             ("UnauthorizedOperation", 403, ErrorKind::Refused),
             ("RequestLimitExceeded", 503, ErrorKind::Refused),
+            ("Throttling", 503, ErrorKind::Refused),
+            ("InsufficientInstanceCapacity", 500, ErrorKind::Refused),
+            ("LocalCloudDiskFull", 507, ErrorKind::Refused),
             ("InternalError", 500, ErrorKind::Unsure),
             ("", 503, ErrorKind::Unsure),
         ] {
             assert_eq!(classify(code, status), kind, "{code} {status}");
+        }
+    }
+
+    #[test]
+    fn hints_fit_the_cause() {
+        for (code, part) in [
+            ("RequestLimitExceeded", Some("--parallel")),
+            ("TooManyRequestsException", Some("--parallel")),
+            ("SlowDown", Some("--parallel")),
+            ("VpcLimitExceeded", Some("quota")),
+            ("LimitExceededException", Some("quota")),
+            ("InsufficientInstanceCapacity", Some("no capacity")),
+            ("InsufficientDBInstanceCapacity", Some("no capacity")),
+            ("LocalCloudDiskFull", Some("free space")),
+            ("InvalidParameterValue", None),
+        ] {
+            let hint = advice("CreateVpc", code);
+            assert_eq!(hint.is_some(), part.is_some(), "{code}");
+            assert!(hint.unwrap_or_default().contains(part.unwrap_or_default()), "{code}");
         }
     }
 

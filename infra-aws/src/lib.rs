@@ -83,6 +83,7 @@ pub mod policies;
 mod postgres_host;
 pub mod rds;
 mod region;
+mod reporting;
 pub mod s3;
 pub mod ssm;
 pub mod sts;
@@ -168,18 +169,24 @@ use infra_core::{
     Target,
     provider::{Provider, Registry},
 };
+use reporting::Reporting;
 use std::sync::Arc;
 
-/// What serves every kind of AWS resource of a stack with this target.
+/// Returns the provider of all kinds of AWS resources for a stack with this target.
 pub fn provider(target: &Target) -> Arc<dyn Provider> {
-    Arc::new(registry(target))
+    provider_through(Aws::new(target))
+}
+
+/// Returns the provider of all kinds of AWS resources that calls AWS through these clients.
+pub fn provider_through(aws: Aws) -> Arc<dyn Provider> {
+    Arc::new(Reporting(registry(aws)))
 }
 
 /// Every kind that is served, in one list.
 macro_rules! kinds {
     (resources: $($resource:ty,)+; lookups: $($lookup:ty,)*) => {
-        fn registry(target: &Target) -> Registry<Aws> {
-            Registry::new(Aws::new(target)).regional()
+        fn registry(aws: Aws) -> Registry<Aws> {
+            Registry::new(aws).regional()
                 $(.resource::<$resource>())+
                 $(.lookup::<$lookup>())*
         }
@@ -316,7 +323,7 @@ mod tests {
     #[test]
     fn schemas_speak_of_properties_that_exist() {
         let shapes = shapes();
-        assert_eq!(shapes.len(), registry(&Target::aws()).kinds().len(), "two kinds have one type token");
+        assert_eq!(shapes.len(), registry(Aws::new(&Target::aws())).kinds().len(), "two kinds have one type token");
         for Shape { kind, fields, schema } in shapes {
             assert!(kind.starts_with("aws:"), "{kind}");
             for name in schema.mentioned() {

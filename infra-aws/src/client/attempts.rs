@@ -4,6 +4,7 @@
 //! refused" or "access denied" at the end proves nothing: the request may have been carried out. What is noted here lets
 //! [`error`](crate::error) tell "it certainly did not happen" from "nobody knows".
 
+use super::throttling::is_throttled;
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -58,12 +59,8 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let failed = context.response().status().is_server_error();
         if bag.load::<Ambiguous>().is_some() {
             context.response_mut().headers_mut().insert(HEADER, "ambiguous");
-        }
-        if failed {
-            bag.interceptor_state().store_put(Ambiguous);
         }
         Ok(())
     }
@@ -74,11 +71,12 @@ impl Intercept for Attempts {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let lost = match context.output_or_error() {
-            Some(Err(error)) => context.response().is_none() && !crate::error::never_sent(error),
-            _ => false,
+        let ambiguous = match (context.output_or_error(), context.response()) {
+            (Some(Err(error)), None) => !crate::error::never_sent(error),
+            (_, Some(response)) => response.status().is_server_error() && !is_throttled(response),
+            (_, None) => false,
         };
-        if lost {
+        if ambiguous {
             bag.interceptor_state().store_put(Ambiguous);
         }
         Ok(())

@@ -1,0 +1,65 @@
+//! The provider whose operations report the requests that wait for a lower request rate.
+
+use crate::client::reporting;
+use async_trait::async_trait;
+use infra_core::{
+    Urn,
+    diagnostic::Diagnostic,
+    provider::{Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
+    state::{Live, Request},
+    value::Value,
+};
+
+/// Passes everything on to `P`, and the waiting requests to the operation's reporter.
+pub(crate) struct Reporting<P>(pub(crate) P);
+
+#[async_trait]
+impl<P: Inspect> Inspect for Reporting<P> {
+    fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic> {
+        self.0.check(urn, inputs)
+    }
+
+    fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
+        self.0.loses(urn, inputs, next)
+    }
+
+    fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
+        self.0.recovery(urn)
+    }
+
+    async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {
+        self.0.read(request, prior).await
+    }
+
+    async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
+        self.0.import(request).await
+    }
+
+    async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError> {
+        self.0.find(request, progress).await
+    }
+
+    async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
+        reporting(|message| reporter.status(message), self.0.lookup(request, reporter)).await
+    }
+}
+
+#[async_trait]
+impl<P: Provider> Provider for Reporting<P> {
+    async fn create(
+        &self,
+        request: &Request,
+        progress: &[Value],
+        reporter: &dyn Reporter,
+    ) -> Result<Live, ProviderError> {
+        reporting(|message| reporter.status(message), self.0.create(request, progress, reporter)).await
+    }
+
+    async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError> {
+        reporting(|message| reporter.status(message), self.0.update(request, prior, reporter)).await
+    }
+
+    async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError> {
+        reporting(|message| reporter.status(message), self.0.delete(request, prior, reporter)).await
+    }
+}
