@@ -1,7 +1,7 @@
 //! The engine and infra-aws inside another program: preview, up, outputs and events by API.
 //!
-//! `cargo run --example embedding -- ENDPOINT` works on a local cloud (`stack local start` prints the endpoint);
-//! without an argument it works on AWS, with the credentials the AWS SDK finds.
+//! `cargo run --example embedding` works on AWS, with the credentials that the AWS SDK finds. With ENDPOINT as its argument
+//! it works on a local cloud, whose key is then in the environment: `eval "$(stack local env)"`.
 
 use infra_aws::{self as aws, DefaultVpc, Rule, SecurityGroup};
 use infra_core::{
@@ -28,7 +28,10 @@ fn firewall(stack: &Stack, config: &Config) -> Result {
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let target = std::env::args().nth(1).map_or_else(Target::aws, Target::local);
+    let target = match std::env::args().nth(1) {
+        Some(endpoint) => Target { name: "local".into(), endpoint: Some(endpoint), ..Target::aws() },
+        None => Target::aws(),
+    };
     let (events, mut happenings) = Events::channel();
     let engine = Engine::new("firewall", "dev", FileStore::new(".infra/embedding"))
         .target(target)

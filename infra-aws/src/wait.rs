@@ -100,19 +100,19 @@ where
 }
 
 /// The pauses between polls.
-struct Pace {
+pub(crate) struct Pace {
     pause: Duration,
     end: Instant,
 }
 
 impl Pace {
-    fn new(client: &Aws, deadline: Duration) -> Self {
+    pub(crate) fn new(client: &Aws, deadline: Duration) -> Self {
         let pause = if client.is_elsewhere() { 20 } else { 500 };
         Self { pause: Duration::from_millis(pause), end: Instant::now() + deadline }
     }
 
     /// Pauses; false when the time is up.
-    async fn next(&mut self) -> bool {
+    pub(crate) async fn next(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.end {
             return false;

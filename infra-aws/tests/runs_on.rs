@@ -25,7 +25,10 @@ fn program(stack: &Stack, _: &Config) -> Result {
 /// What a preview on this machine is refused for; nothing when it is not.
 async fn refused(host: Host) -> String {
     // Nobody answers there.
-    let target = Target { host: Some(host), ..Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")) };
+    let target = Target {
+        host: Some(host),
+        ..Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret"))
+    };
     let engine = Engine::new("program", "dev", MemoryStore::new()).target(target);
     match engine.preview(&program).await {
         Ok(plan) => {

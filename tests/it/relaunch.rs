@@ -2,12 +2,19 @@
 
 use crate::databases::{answers, sql};
 use infra_aws::{self as aws, Aws, PostgresHost};
-use infra_core::{Config, Engine, Result, Stack, plan::Selection, store::MemoryStore};
+use infra_core::{
+    Config, Engine, Result, Stack,
+    event::{Event, Events},
+    plan::Selection,
+    store::MemoryStore,
+};
 use infra_local::{Fault, LocalCloud, Options, Requests};
+use std::sync::Arc;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
 struct World {
-    cloud: LocalCloud,
+    cloud: Arc<LocalCloud>,
     engine: Engine,
     aws: Aws,
     _directory: TempDir,
@@ -33,7 +40,7 @@ impl World {
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
         let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
-        let world = Self { cloud, engine, aws: Aws::new(&target), _directory: directory };
+        let world = Self { cloud: Arc::new(cloud), engine, aws: Aws::new(&target), _directory: directory };
         world.up(&world.engine).await;
         let url = world.url().await;
         answers(&url, "SELECT 1", "1").await;
@@ -89,7 +96,36 @@ impl World {
         let report = self.engine.destroy(&program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
         assert_eq!((self.images().await, self.living().await), (0, 0));
-        self.cloud.shutdown().await;
+        if let Some(cloud) = Arc::into_inner(self.cloud) {
+            cloud.shutdown().await;
+        }
+    }
+
+    /// Relaunches the host, and ends the run as if it was killed once it sends this request, which is throttled. One
+    /// that comes after `CreateImage` is throttled only then.
+    async fn relaunch_killed_at(&self, operation: &'static str) {
+        let throttle = |operation: &str, count| {
+            let requests = Requests { operation: format!("ec2:{operation}"), count, ..Requests::default() };
+            Fault::Throttle(requests)
+        };
+        self.cloud.inject(&throttle("CreateImage", Some(1))).unwrap();
+        let (cloud, reached) = (self.cloud.clone(), Arc::new(Notify::new()));
+        let notify = reached.clone();
+        let events = Events::to(move |event| {
+            let Event::StepStatus { message, .. } = event else { return };
+            if message.ends_with("retrying CreateImage") {
+                // The request is repeated after this.
+                cloud.inject(&throttle(operation, None)).unwrap();
+            } else if message.ends_with(&format!("retrying {operation}")) {
+                notify.notify_one();
+            }
+        });
+        let engine = self.relaunching().events(events);
+        tokio::select! {
+            report = engine.up(&program) => panic!("the run was not interrupted: {report:?}"),
+            () = reached.notified() => {}
+        }
+        self.cloud.inject(&Fault::Clear).unwrap();
     }
 }
 
@@ -146,6 +182,36 @@ async fn a_relaunch_of_which_nobody_knows_how_far_it_came_is_gone_on_with() {
         assert_eq!(world.living().await, 1, "after {operation}: {:?}", report.failures);
     }
     world.up(&world.relaunching()).await;
+    world.has_kept_everything().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaunch_killed_before_the_launch_leaves_no_image_and_no_open_operation() {
+    let world = World::with_data().await;
+    let before = world.cloud.inventory();
+    let url = world.url().await;
+    world.relaunch_killed_at("DescribeImages").await;
+    assert_eq!(world.images().await, 1, "the image is there and the new host is not");
+    let plan = world.engine.preview(&program).await.unwrap();
+    assert!(plan.has_changes(), "the preview shows that the old host is started again: {plan}");
+    assert_eq!(world.engine.state().await.unwrap().unwrap().open.len(), 1, "a preview records nothing");
+
+    world.up(&world.engine).await;
+    assert_eq!(world.cloud.inventory(), before);
+    assert!(world.engine.state().await.unwrap().unwrap().open.is_empty());
+    assert_eq!(world.url().await, url);
+    world.has_kept_everything().await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relaunch_killed_at_the_launch_leaves_no_image() {
+    let world = World::with_data().await;
+    let before = world.cloud.inventory();
+    world.relaunch_killed_at("RunInstances").await;
+    world.up(&world.engine).await;
+    assert_eq!(world.cloud.inventory(), before);
     world.has_kept_everything().await;
     world.end().await;
 }

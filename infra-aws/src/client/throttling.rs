@@ -180,7 +180,7 @@ mod tests {
         client::Aws,
         error::{AwsError, SdkContext},
     };
-    use infra_core::{Target, provider::ErrorKind};
+    use infra_core::{Target, provider::ErrorKind, target::Credentials};
     use std::sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},

@@ -1,7 +1,8 @@
 //! `aws:ec2:BakedImage`: a machine image that holds what a machine says.
 
 use super::{
-    imaging::{self, describe, snapshot_id},
+    filter,
+    imaging::{self, describe, snapshot_ids},
     instance::{self, Instance},
 };
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 use aws_sdk_ec2::{
     Client,
-    types::{Image as Described, ImageState, InstanceStateName},
+    types::{Filter, Image as Described, ImageState, InstanceStateName},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use infra_core::{
@@ -27,6 +28,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 /// How long a builder may take to configure itself.
 const BUILD_PATIENCE: Duration = Duration::from_mins(20);
+
+/// The tag of snapshots that names their image; with the URN it finds them once the image is deregistered.
+const IMAGE_TAG: &str = "infra:image";
 
 /// What the setup script says on the console when it gives up.
 const SETUP_FAILED: &str = "infra-setup failed";
@@ -93,6 +97,11 @@ impl BakedImage {
         self.name.clone().unwrap_or_else(|| cx.unique_name(128))
     }
 
+    /// The tags that find the image's snapshots, in any operation on this generation.
+    fn snapshot_tags(&self, cx: &Context<'_, Aws>) -> Vec<Filter> {
+        vec![filter("tag:infra:urn", cx.origin().as_str()), filter(&format!("tag:{IMAGE_TAG}"), &self.image_name(cx))]
+    }
+
     fn builder(&self) -> Instance {
         Instance {
             image: self.image.clone(),
@@ -112,12 +121,15 @@ impl BakedImage {
     }
 }
 
-/// What has been made so far.
+/// The parts that exist so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Made {
     builder: Option<String>,
     image: Option<String>,
-    /// Whether an image may have been asked for.
+    /// The recorded snapshot of the image's root volume.
+    #[serde(default)]
+    snapshot: Option<String>,
+    /// Whether `CreateImage` may have been sent.
     #[serde(default)]
     imaging: bool,
 }
@@ -184,13 +196,18 @@ impl Handler for BakedImage {
                 return Ok(Some(unfinished(&made, &prior.inputs)?));
             }
         }
-        match &made.image {
-            Some(image) => {
-                let image = describe(&ec2, image).await?;
-                Ok(image.map(|image| created(&image, &prior.inputs)).transpose()?)
-            }
-            None => Ok(None),
+        if let Some(image) = &made.image
+            && let Some(image) = describe(&ec2, image).await?
+        {
+            return Ok(Some(created(&image, &prior.inputs)?));
         }
+        // A deletion that deregistered the image and failed at its snapshot: without a record nothing would delete that.
+        let recorded = match &made.snapshot {
+            Some(snapshot) => imaging::snapshot_exists(&ec2, snapshot).await?,
+            None => false,
+        };
+        let left = recorded || !imaging::snapshots(&ec2, prior.inputs.snapshot_tags(cx)).await?.is_empty();
+        Ok(left.then(|| unfinished(&made, &prior.inputs)).transpose()?)
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
@@ -202,7 +219,7 @@ impl Handler for BakedImage {
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        remove(cx, &ec2, &recorded(prior)?).await
+        remove(cx, &ec2, &recorded(prior)?, prior.inputs.snapshot_tags(cx)).await
     }
 
     /// What it holds cannot be read back: it is declared without a machine.
@@ -235,7 +252,14 @@ impl Handler for BakedImage {
                     (Some(image), None) if image.state() == Some(&ImageState::Available) => {
                         Found::Found(created(&image, inputs)?)
                     }
-                    (None, None) => Found::Absent,
+                    (None, None) => {
+                        // The cleanup of a failed create may have been interrupted behind `DeregisterImage`.
+                        let snapshot = imaging::snapshots(&ec2, vec![tags::ec2_filter(cx)]).await?.pop();
+                        match snapshot {
+                            Some(_) => Found::Found(unfinished(&Made { builder: None, snapshot, ..noted }, inputs)?),
+                            None => Found::Absent,
+                        }
+                    }
                     (image, builder) => {
                         let builder = builder.and_then(|builder| builder.instance_id().map(str::to_owned));
                         let made = Made { builder, image: image.as_ref().and_then(id), ..noted };
@@ -259,7 +283,7 @@ async fn give_up(
     let removed = match begun(cx, ec2, &made).await {
         Ok(image) => {
             made.image = image.and_then(|image| image.image_id);
-            remove(cx, ec2, &made).await
+            remove(cx, ec2, &made, vec![tags::ec2_filter(cx)]).await
         }
         Err(unseen) => Err(unseen),
     };
@@ -305,7 +329,10 @@ async fn bake(
     }
     made.imaging = true;
     cx.milestone(made).await?;
-    let id = imaging::create(cx, ec2, &builder, &inputs.image_name(cx), &inputs.tags).await?;
+    let name = inputs.image_name(cx);
+    let mut own_tags = inputs.tags.clone();
+    own_tags.insert(IMAGE_TAG.to_owned(), name.clone());
+    let id = imaging::create(cx, ec2, &builder, &name, &own_tags).await?;
     made.image = Some(id.clone());
     cx.milestone(made).await?;
     imaging::available(cx, ec2, &id).await
@@ -351,13 +378,19 @@ async fn end(cx: &Context<'_, Aws>, ec2: &Client, builder: &str) -> Result<(), P
     instance::ended(cx, ec2, builder).await
 }
 
-/// Deletes whatever there is of an image.
-async fn remove(cx: &Context<'_, Aws>, ec2: &Client, made: &Made) -> Result<(), ProviderError> {
-    if let Some(image) = &made.image
-        && let Some(image) = describe(ec2, image).await?
-    {
-        imaging::delete(cx, ec2, &image).await?;
-    }
+/// Deletes the parts of an image that exist: the image, the snapshots with these tags, and the builder.
+async fn remove(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    made: &Made,
+    snapshot_tags: Vec<Filter>,
+) -> Result<(), ProviderError> {
+    let image = match &made.image {
+        Some(image) => describe(ec2, image).await?,
+        None => None,
+    };
+    let snapshots = imaging::snapshots(ec2, snapshot_tags).await?;
+    imaging::delete(cx, ec2, image.as_slice(), snapshots.into_iter().chain(made.snapshot.clone())).await?;
     match &made.builder {
         Some(builder) => end(cx, ec2, builder).await,
         None => Ok(()),
@@ -371,11 +404,12 @@ async fn image_of_operation(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Optio
 
 /// What is recorded of an image.
 fn recorded(prior: &Prior<BakedImage>) -> Result<Made, ProviderError> {
-    let builder = prior.outputs.builder.known()?;
+    let text = |output: &Output<String>| Ok::<_, ProviderError>(Some(output.known()?).filter(|text| !text.is_empty()));
     let is_image = prior.id.starts_with("ami-");
     Ok(Made {
-        builder: Some(builder).filter(|builder| !builder.is_empty()),
+        builder: text(&prior.outputs.builder)?,
         image: is_image.then(|| prior.id.clone()),
+        snapshot: text(&prior.outputs.snapshot_id)?,
         imaging: false,
     })
 }
@@ -391,7 +425,7 @@ fn created(image: &Described, recorded: &BakedImage) -> Result<Created<BakedImag
     let outputs = BakedImageOutputs {
         id: ImageId::from(id).into(),
         name: image.name().unwrap_or_default().into(),
-        snapshot_id: snapshot_id(image).unwrap_or_default().into(),
+        snapshot_id: snapshot_ids(image).next().unwrap_or_default().into(),
         instance_profile: profile(recorded)?.into(),
         builder: "".into(),
     };
@@ -405,11 +439,12 @@ fn unfinished(made: &Made, recorded: &BakedImage) -> Result<Created<BakedImage>,
     let outputs = BakedImageOutputs {
         id: ImageId::from(image.as_str()).into(),
         name: "".into(),
-        snapshot_id: "".into(),
+        snapshot_id: made.snapshot.clone().unwrap_or_default().into(),
         instance_profile: profile(recorded)?.into(),
         builder: builder.as_str().into(),
     };
-    let id = if image.is_empty() { builder } else { image };
+    let snapshot = made.snapshot.clone().unwrap_or_default();
+    let id = [image, builder, snapshot].into_iter().find(|id| !id.is_empty()).unwrap_or_default();
     Ok(Created { id, inputs: Some(recorded.unfinished()), outputs })
 }
 

@@ -1,6 +1,6 @@
 //! `aws:ec2:ElasticIp`: a public address of one's own.
 
-use super::{once, unless_throttled};
+use super::once;
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -130,10 +130,7 @@ impl Handler for ElasticIp {
 async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &ElasticIp) -> Result<Described, AwsError> {
     let tags = tags::ec2_with(cx, ResourceType::ElasticIp, &inputs.tags);
     let call = ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tags);
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("AllocateAddress")
-    })
-    .await?;
+    let answer = call.customize().config_override(once()).send().await.context("AllocateAddress")?;
     Ok(Described::builder().set_allocation_id(answer.allocation_id).set_public_ip(answer.public_ip).build())
 }
 

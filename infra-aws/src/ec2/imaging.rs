@@ -1,6 +1,6 @@
-//! Images of instances: making one, looking at it, and deleting it with its snapshot.
+//! Images of instances: creating, describing and deleting them together with their snapshots.
 
-use super::{once, unless_throttled};
+use super::once;
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -8,13 +8,16 @@ use crate::{
 };
 use aws_sdk_ec2::{
     Client,
-    types::{Image, ImageState, ResourceType},
+    types::{Filter, Image, ImageState, ResourceType},
 };
 use infra_core::{
     provider::{Context, ProviderError},
     target::Readiness,
 };
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// How long an image may take.
 const PATIENCE: Duration = Duration::from_mins(20);
@@ -38,10 +41,7 @@ pub(super) async fn create(
         Readiness::Full => call.tag_specifications(tags::ec2_with(cx, ResourceType::Snapshot, own_tags)),
         Readiness::ControlPlane => call,
     };
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("CreateImage")
-    })
-    .await?;
+    let answer = call.customize().config_override(once()).send().await.context("CreateImage")?;
     answer.image_id.ok_or_else(|| ProviderError::unsure("CreateImage: the answer has no image"))
 }
 
@@ -69,16 +69,25 @@ pub(super) async fn describe(ec2: &Client, id: &str) -> Result<Option<Image>, Aw
     Ok(images.into_iter().find(|image| image.state() != Some(&ImageState::Deregistered)))
 }
 
-/// Deletes an image and its snapshot.
-pub(super) async fn delete(cx: &Context<'_, Aws>, ec2: &Client, image: &Image) -> Result<(), ProviderError> {
-    let id = image.image_id().unwrap_or_default();
-    found(ec2.deregister_image().image_id(id).send().await.context("DeregisterImage"))?;
-    if let Some(snapshot) = snapshot_id(image) {
+/// Deletes images, and then their snapshots and the `other` ones. A deletion that failed halfway continues: an image is
+/// not described any more once it is deregistered, so the caller passes the snapshots of such an image as `other`.
+pub(super) async fn delete(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    images: &[Image],
+    other: impl IntoIterator<Item = String>,
+) -> Result<(), ProviderError> {
+    let snapshots: BTreeSet<String> = images.iter().flat_map(snapshot_ids).chain(other).collect();
+    for image in images {
+        let id = image.image_id().unwrap_or_default();
+        found(ec2.deregister_image().image_id(id).send().await.context("DeregisterImage"))?;
+    }
+    for snapshot in snapshots {
         // It is in use for a moment longer.
-        let status = "waiting until the image lets go of its snapshot";
+        let status = format!("waiting until no image uses the snapshot {snapshot} any more");
         let codes = ["InvalidSnapshot.InUse"];
         found(
-            wait::while_inconsistent(cx, status, &codes, async || {
+            wait::while_inconsistent(cx, &status, &codes, async || {
                 ec2.delete_snapshot().snapshot_id(&snapshot).send().await.context("DeleteSnapshot")
             })
             .await,
@@ -87,7 +96,20 @@ pub(super) async fn delete(cx: &Context<'_, Aws>, ec2: &Client, image: &Image) -
     Ok(())
 }
 
-/// The snapshot of its root volume.
-pub(super) fn snapshot_id(image: &Image) -> Option<String> {
-    image.block_device_mappings().iter().find_map(|device| device.ebs()?.snapshot_id().map(str::to_owned))
+/// The ids of this account's snapshots that have these tags.
+pub(super) async fn snapshots(ec2: &Client, tags: Vec<Filter>) -> Result<Vec<String>, AwsError> {
+    let call = ec2.describe_snapshots().owner_ids("self").set_filters(Some(tags));
+    let found = call.send().await.context("DescribeSnapshots")?.snapshots.unwrap_or_default();
+    Ok(found.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
+}
+
+/// Whether the snapshot still exists.
+pub(super) async fn snapshot_exists(ec2: &Client, id: &str) -> Result<bool, AwsError> {
+    let answer = ec2.describe_snapshots().snapshot_ids(id).send().await.context("DescribeSnapshots");
+    Ok(found(answer)?.is_some_and(|answer| !answer.snapshots().is_empty()))
+}
+
+/// The snapshots of an image's volumes, the root volume first.
+pub(super) fn snapshot_ids(image: &Image) -> impl Iterator<Item = String> {
+    image.block_device_mappings().iter().filter_map(|device| device.ebs()?.snapshot_id().map(str::to_owned))
 }

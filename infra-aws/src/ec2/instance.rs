@@ -201,16 +201,17 @@ impl Handler for Instance {
             call.send().await.context("ModifyInstanceAttribute")?;
         }
         tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        kept_disk::start(cx, &ec2, &prior.id).await?;
+        kept_disk::resume(cx, &ec2, &prior.id).await?;
         // An instance that has been stopped has other public addresses once it runs again.
         Ok(created(&settled(cx, &ec2, &prior.id).await?, inputs).outputs)
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
+        // First, so that a refresh cannot find the instance gone while images of its disk still exist.
+        kept_disk::discard(cx, &ec2, &prior.id).await?;
         found(ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances"))?;
-        ended(cx, &ec2, &prior.id).await?;
-        kept_disk::discard(cx, &ec2, &prior.id).await
+        ended(cx, &ec2, &prior.id).await
     }
 
     /// What it runs cannot be read back: it is declared without a machine, which counts as a change once there is one.
@@ -234,7 +235,10 @@ impl Handler for Instance {
         Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let Some(instance) = of_operation(cx, &ec2).await? else { return Ok(Found::Absent) };
+                let Some(instance) = of_operation(cx, &ec2).await? else {
+                    let never = kept_disk::ended_before_launch(cx, &ec2).await?;
+                    return Ok(if never { Found::Never } else { Found::Absent });
+                };
                 match settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
                     Ok(instance) => Ok(Found::Found(created(&instance, inputs))),
                     Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::Absent),

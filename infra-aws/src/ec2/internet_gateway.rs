@@ -1,6 +1,9 @@
 //! `aws:ec2:InternetGateway`: a VPC's door to the internet.
 
-use super::{once, unless_throttled};
+use super::{
+    blockers::{self, Held},
+    once,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -17,7 +20,7 @@ use infra_core::{
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// An internet gateway, attached to a VPC: what a [`Route`](crate::Route) to it leads to is the internet.
 ///
@@ -122,10 +125,7 @@ impl Handler for InternetGateway {
 async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &InternetGateway) -> Result<Described, ProviderError> {
     let tags = tags::ec2_with(cx, ResourceType::InternetGateway, &inputs.tags);
     let call = ec2.create_internet_gateway().tag_specifications(tags);
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("CreateInternetGateway")
-    })
-    .await?;
+    let answer = call.customize().config_override(once()).send().await.context("CreateInternetGateway")?;
     let made = answer.internet_gateway;
     made.ok_or_else(|| ProviderError::unsure("CreateInternetGateway: the answer has no gateway"))
 }
@@ -172,15 +172,14 @@ async fn attach(
 }
 
 async fn detach(cx: &Context<'_, Aws>, ec2: &Client, id: &str, vpc_id: &str) -> Result<(), ProviderError> {
-    let status = "waiting until nothing in the VPC has a public address any more";
-    let answer = wait::while_needed(cx, status, Duration::from_mins(8), async || {
+    let answer = blockers::delete(cx, ec2, Held::GatewayOf(vpc_id), async || {
         let call = ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc_id);
-        call.send().await.context("DetachInternetGateway")
+        call.send().await.context("DetachInternetGateway").map(drop)
     })
     .await;
     match answer {
         Err(error) if error.is(&["Gateway.NotAttached"]) || error.kind == ErrorKind::NotFound => Ok(()),
-        answer => Ok(answer.map(drop)?),
+        answer => Ok(answer?),
     }
 }
 

@@ -1,23 +1,36 @@
-//! The disk of an instance, carried over to the instance that takes its place.
+//! The disk of an instance, carried over to the instance that replaces it.
 //!
-//! The old instance is stopped, so that nothing is written behind the copy, and stays so; an image is made of it, and the
-//! new one launched from that. The image bears the old instance's id, and is deleted with it. When no new instance comes
-//! about, the old one is started again.
+//! The old instance is stopped, so that nothing is written after the copy, and stays stopped; an image of it is created,
+//! and the new instance is launched from that image. The image and its snapshots have the old instance's id as a tag and
+//! are deleted before that instance is. When the new instance is not created, the old one is started again.
 
 use super::{filter, imaging, instance};
-use crate::{client::Aws, error::SdkContext, ids::ImageId, wait};
-use aws_sdk_ec2::{Client, types::InstanceStateName};
+use crate::{
+    client::Aws,
+    error::{AwsError, SdkContext},
+    ids::ImageId,
+    wait,
+};
+use aws_sdk_ec2::{
+    Client,
+    types::{Filter, Image, InstanceStateName},
+};
 use infra_core::provider::{Context, ErrorKind, ProviderError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tokio::time::Instant;
 
 /// Names the instance whose disk an image holds.
 const TAG: &str = "infra:disk-of";
 
-/// What is about to be done with the instance that is replaced.
-#[derive(Serialize, Deserialize)]
-struct Stopping<'a> {
-    stopping: &'a str,
+/// The step that a replacement is about to take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Step {
+    /// Stops the old instance with this id, and creates an image of it.
+    Stopping(String),
+    /// Launches the new instance from this image.
+    Launching(String),
 }
 
 /// An image of the disk of `old`, which is stopped for it.
@@ -28,7 +41,7 @@ pub(super) async fn image_of(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> 
         return Err(ProviderError::refused(message)
             .hint("`up --refresh` takes note of that, and makes a new one with an empty disk"));
     }
-    cx.milestone(&Stopping { stopping: old }).await?;
+    cx.milestone(&Step::Stopping(old.to_owned())).await?;
     ec2.stop_instances().instance_ids(old).send().await.context("StopInstances")?;
     become_state(cx, ec2, old, InstanceStateName::Stopped).await?;
     // What an earlier attempt has made may lack what was written since.
@@ -37,12 +50,25 @@ pub(super) async fn image_of(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> 
     let tags = BTreeMap::from([(TAG.to_owned(), old.to_owned())]);
     let image = imaging::create(cx, ec2, old, &name, &tags).await?;
     imaging::available(cx, ec2, &image).await?;
+    cx.milestone(&Step::Launching(image.clone())).await?;
     Ok(ImageId::from(image))
 }
 
-/// Starts the old instance again after a failure that no new one can have survived.
+/// Whether an interrupted replacement ended before `RunInstances` was sent. Then its image, should `CreateImage` have
+/// been sent just before, is visible once this returns, so that [`discard`] finds it.
+pub(super) async fn ended_before_launch(cx: &Context<'_, Aws>, ec2: &Client) -> Result<bool, AwsError> {
+    let Some(Step::Stopping(old)) = cx.earlier().pop() else { return Ok(false) };
+    let patience = wait::visibility(cx.client());
+    let deadline = Instant::now() + patience;
+    while images(ec2, &old).await?.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(patience / 20).await;
+    }
+    Ok(true)
+}
+
+/// Starts the old instance again after a failure that no new one can have survived, and deletes the image of its disk.
 pub(super) async fn go_back(cx: &Context<'_, Aws>, ec2: &Client, old: &str, error: ProviderError) -> ProviderError {
-    let message = match start(cx, ec2, old).await {
+    let message = match resume(cx, ec2, old).await {
         Ok(false) => error.message,
         Ok(true) => format!("{}; the old instance {old} runs again", error.message),
         Err(stuck) => format!("{}; and the old instance {old} cannot be started again: {stuck}", error.message),
@@ -50,8 +76,18 @@ pub(super) async fn go_back(cx: &Context<'_, Aws>, ec2: &Client, old: &str, erro
     ProviderError { kind: ErrorKind::Refused, message, ..error }
 }
 
+/// Starts an instance that was stopped for a copy of its disk, and deletes the copies; whether it was stopped. Of an
+/// instance that is gone, the copies are kept: they may be all that is left of its data.
+pub(super) async fn resume(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
+    let started = start(cx, ec2, id).await?;
+    if instance::describe(ec2, id).await?.is_some_and(|instance| !instance::is_over(&instance)) {
+        discard(cx, ec2, id).await?;
+    }
+    Ok(started)
+}
+
 /// Starts an instance that was stopped; whether it was.
-pub(super) async fn start(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
+async fn start(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
     let state = instance::describe(ec2, id).await?.map(|lives| instance::state(&lives));
     if state == Some(InstanceStateName::Stopping) {
         become_state(cx, ec2, id, InstanceStateName::Stopped).await?;
@@ -64,14 +100,20 @@ pub(super) async fn start(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Resu
     Ok(stopped)
 }
 
-/// Deletes the images of an instance's disk that were made to carry it over.
+/// Deletes the images of an instance's disk that were created to carry it over, and their snapshots.
 pub(super) async fn discard(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> Result<(), ProviderError> {
-    let call = ec2.describe_images().owners("self").filters(filter(&format!("tag:{TAG}"), old));
-    let images = call.send().await.context("DescribeImages")?.images.unwrap_or_default();
-    for image in &images {
-        imaging::delete(cx, ec2, image).await?;
-    }
-    Ok(())
+    let snapshots = imaging::snapshots(ec2, vec![of_disk(old)]).await?;
+    imaging::delete(cx, ec2, &images(ec2, old).await?, snapshots).await
+}
+
+async fn images(ec2: &Client, old: &str) -> Result<Vec<Image>, AwsError> {
+    let call = ec2.describe_images().owners("self").filters(of_disk(old));
+    Ok(call.send().await.context("DescribeImages")?.images.unwrap_or_default())
+}
+
+/// The filter of the images of an instance's disk, and of their snapshots.
+fn of_disk(old: &str) -> Filter {
+    filter(&format!("tag:{TAG}"), old)
 }
 
 async fn become_state(

@@ -1,6 +1,7 @@
 //! Elastic Compute Cloud.
 
 pub mod baked_image;
+mod blockers;
 pub mod default_vpc;
 pub mod elastic_ip;
 pub mod existing_vpc;
@@ -22,33 +23,20 @@ pub mod vpc;
 pub mod vpc_peering;
 pub mod zones;
 
-use crate::{client::Aws, error::AwsError, ids::InstanceProfileName, wait};
+use crate::ids::InstanceProfileName;
 use aws_sdk_ec2::config::{Builder, Config, retry::RetryConfig};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use infra_core::{
-    Input,
-    provider::{Context, Problem},
-    value::Unresolved,
-};
+use infra_core::{Input, provider::Problem, value::Unresolved};
 
 /// A filter of the Describe calls.
 fn filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
     aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
 }
 
-/// For Create calls that take no client token: one whose answer was lost is not sent again, for it may have been carried
-/// out; the next run finds by its tags what it made.
+/// For Create calls that take no client token: a request whose response was lost is not sent again, for it may have been
+/// carried out; the next run finds by its tags what it created. A throttled request is repeated nevertheless.
 fn once() -> Builder {
     Config::builder().retry_config(RetryConfig::disabled())
-}
-
-/// Sends such a call again only while EC2 says that it did not look at it.
-async fn unless_throttled<T, F>(cx: &Context<'_, Aws>, call: impl FnMut() -> F) -> Result<T, AwsError>
-where
-    F: Future<Output = Result<T, AwsError>>,
-{
-    const CODES: [&str; 3] = ["RequestLimitExceeded", "Throttling", "ThrottlingException"];
-    wait::while_inconsistent(cx, "waiting until EC2 takes more requests", &CODES, call).await
 }
 
 /// What is wrong with the range of a VPC or a subnet.

@@ -1,6 +1,7 @@
 //! `aws:ec2:SecurityGroup`: a firewall around network interfaces.
 
 use super::{
+    blockers::{self, Held},
     filter,
     rule::{self, Rule, RuleSet},
     security_group_rule,
@@ -21,10 +22,7 @@ use infra_core::{
     provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A security group: which traffic may reach its members, and which they may send.
 ///
@@ -155,13 +153,10 @@ impl Handler for SecurityGroup {
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let status = "waiting until nothing uses the group any more";
-        // The network interfaces of terminated instances and deleted balancers outlive them by minutes.
-        wait::while_needed(cx, status, Duration::from_mins(8), async || {
-            ec2.delete_security_group().group_id(&prior.id).send().await.context("DeleteSecurityGroup")
-        })
-        .await?;
-        Ok(())
+        let deleted = blockers::delete(cx, &ec2, Held::SecurityGroup(&prior.id), async || {
+            ec2.delete_security_group().group_id(&prior.id).send().await.context("DeleteSecurityGroup").map(drop)
+        });
+        Ok(deleted.await?)
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {

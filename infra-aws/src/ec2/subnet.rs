@@ -1,6 +1,9 @@
 //! `aws:ec2:Subnet`: a part of a VPC in one zone.
 
-use super::{filter, range_problem};
+use super::{
+    blockers::{self, Held},
+    filter, range_problem,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -17,7 +20,7 @@ use infra_core::{
     provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// A part of a VPC's addresses in one availability zone.
 ///
@@ -140,13 +143,10 @@ impl Handler for Subnet {
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let status = "waiting until nothing is in the subnet any more";
-        // The network interfaces of deleted balancers outlive them by minutes.
-        wait::while_needed(cx, status, Duration::from_mins(8), async || {
-            ec2.delete_subnet().subnet_id(&prior.id).send().await.context("DeleteSubnet")
-        })
-        .await?;
-        Ok(())
+        let deleted = blockers::delete(cx, &ec2, Held::Subnet(&prior.id), async || {
+            ec2.delete_subnet().subnet_id(&prior.id).send().await.context("DeleteSubnet").map(drop)
+        });
+        Ok(deleted.await?)
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {

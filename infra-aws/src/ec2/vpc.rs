@@ -1,6 +1,9 @@
 //! `aws:ec2:Vpc`: a network of one's own.
 
-use super::{filter, once, range_problem, unless_throttled};
+use super::{
+    blockers::{self, Held},
+    filter, once, range_problem,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -17,7 +20,7 @@ use infra_core::{
     provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// A virtual private cloud: a range of private addresses that subnets are cut out of.
 ///
@@ -115,12 +118,10 @@ impl Handler for Vpc {
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let status = "waiting until nothing is in the VPC any more";
-        wait::while_needed(cx, status, Duration::from_mins(8), async || {
-            ec2.delete_vpc().vpc_id(&prior.id).send().await.context("DeleteVpc")
-        })
-        .await?;
-        Ok(())
+        let deleted = blockers::delete(cx, &ec2, Held::Vpc(&prior.id), async || {
+            ec2.delete_vpc().vpc_id(&prior.id).send().await.context("DeleteVpc").map(drop)
+        });
+        Ok(deleted.await?)
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
@@ -147,10 +148,7 @@ impl Handler for Vpc {
 async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &Vpc) -> Result<Described, ProviderError> {
     let tags = tags::ec2_with(cx, ResourceType::Vpc, &inputs.tags);
     let call = ec2.create_vpc().cidr_block(&inputs.cidr).tag_specifications(tags);
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("CreateVpc")
-    })
-    .await?;
+    let answer = call.customize().config_override(once()).send().await.context("CreateVpc")?;
     answer.vpc.ok_or_else(|| ProviderError::unsure("CreateVpc: the answer has no VPC"))
 }
 

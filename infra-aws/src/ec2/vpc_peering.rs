@@ -1,6 +1,6 @@
 //! `aws:ec2:VpcPeering`: a connection between two VPCs, in one region or two.
 
-use super::{once, unless_throttled};
+use super::once;
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -166,10 +166,7 @@ async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &VpcPeering) -> Resul
         .peer_vpc_id(inputs.peer_vpc_id.known()?.as_str())
         .set_peer_region(inputs.peer_region.clone())
         .tag_specifications(tags::ec2_with(cx, ResourceType::VpcPeeringConnection, &inputs.tags));
-    let answer = unless_throttled(cx, async || {
-        call.clone().customize().config_override(once()).send().await.context("CreateVpcPeeringConnection")
-    })
-    .await?;
+    let answer = call.customize().config_override(once()).send().await.context("CreateVpcPeeringConnection")?;
     let made = answer.vpc_peering_connection;
     made.ok_or_else(|| ProviderError::unsure("CreateVpcPeeringConnection: the answer has no connection"))
 }

@@ -1,0 +1,297 @@
+//! What keeps EC2 from deleting a group, a subnet or a VPC. `DependencyViolation` does not name it, so it is looked up:
+//! a deletion waits only for blockers that are being deleted themselves, and names them meanwhile.
+
+use super::{filter, instance};
+use crate::{
+    client::Aws,
+    error::{AwsError, SdkContext, found},
+    wait::{self, Pace},
+};
+use aws_sdk_ec2::{
+    Client,
+    types::{
+        Filter, InstanceStateName, NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceStatus,
+        NetworkInterfaceType, Tag,
+    },
+};
+use infra_core::provider::{Context, ErrorKind, ProviderError};
+use std::{future::Future, time::Duration};
+use tokio::time::Instant;
+
+/// How long blockers that are being deleted may take: network interfaces outlive their balancers and instances by minutes.
+const PATIENCE: Duration = Duration::from_mins(8);
+
+/// What is to be deleted, by its id.
+#[derive(Clone, Copy)]
+pub(super) enum Held<'a> {
+    SecurityGroup(&'a str),
+    Subnet(&'a str),
+    Vpc(&'a str),
+    /// An internet gateway, which cannot leave this VPC while something in it has a public address.
+    GatewayOf(&'a str),
+}
+
+/// Something that has to be deleted first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Blocker {
+    /// Kind, id, name and state.
+    text: String,
+    /// Whether it is being deleted, or belongs to the same stack, which deletes it.
+    leaving: bool,
+}
+
+/// Repeats a deletion while something that is being deleted itself still needs its object. Fails as soon as a blocker is
+/// not, naming it and the command that shows it.
+pub(super) async fn delete<F>(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    held: Held<'_>,
+    mut call: impl FnMut() -> F,
+) -> Result<(), AwsError>
+where
+    F: Future<Output = Result<(), AwsError>>,
+{
+    let begun = Instant::now();
+    let mut pace = Pace::new(cx.client(), PATIENCE);
+    let mut reported = String::new();
+    loop {
+        let refusal = match call().await {
+            Err(error) if error.kind == ErrorKind::Dependency => error,
+            answer => return answer,
+        };
+        // A blocker that cannot be looked up is no reason to stop waiting.
+        let blockers = held.blockers(cx, ec2).await.unwrap_or_default();
+        let list = listed(&blockers);
+        let status = format!("waiting until {} by {list}", held.verb());
+        if status != reported {
+            cx.status(&status);
+            reported = status;
+        }
+        let stays = blockers.iter().any(|blocker| !blocker.leaving);
+        let patience = match (stays, blockers.is_empty()) {
+            // Descriptions lag behind deletions.
+            (true, _) => settling(cx.client()),
+            (false, true) => wait::CONSISTENCY,
+            (false, false) => PATIENCE,
+        };
+        if begun.elapsed() >= patience || !pace.next().await {
+            let stays: Vec<Blocker> = blockers.iter().filter(|blocker| stays != blocker.leaving).cloned().collect();
+            let cause = format!("{} by {}", held.used(), listed(&stays));
+            let hint = format!("delete it first; `{}` shows what is there", held.command(cx));
+            return Err(refusal.because(&cause).hint(hint));
+        }
+    }
+}
+
+/// How long a blocker must be described as staying.
+fn settling(client: &Aws) -> Duration {
+    if client.is_elsewhere() { Duration::from_millis(500) } else { Duration::from_secs(15) }
+}
+
+/// The blockers as a text of bounded length.
+fn listed(blockers: &[Blocker]) -> String {
+    const SHOWN: usize = 3;
+    if blockers.is_empty() {
+        return "something that EC2 does not describe".to_owned();
+    }
+    let shown: Vec<&str> = blockers.iter().take(SHOWN).map(|blocker| blocker.text.as_str()).collect();
+    let more = blockers.len().saturating_sub(SHOWN);
+    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+}
+
+impl Held<'_> {
+    fn verb(self) -> String {
+        match self {
+            Self::SecurityGroup(id) | Self::Subnet(id) | Self::Vpc(id) => format!("{id} is no longer used"),
+            Self::GatewayOf(vpc) => format!("no public address in {vpc} is used"),
+        }
+    }
+
+    fn used(self) -> String {
+        match self {
+            Self::SecurityGroup(id) | Self::Subnet(id) | Self::Vpc(id) => format!("{id} is used"),
+            Self::GatewayOf(vpc) => format!("public addresses in {vpc} are used"),
+        }
+    }
+
+    /// The filter of the network interfaces that may block the deletion.
+    fn interfaces(self) -> (&'static str, String) {
+        match self {
+            Self::SecurityGroup(id) => ("group-id", id.to_owned()),
+            Self::Subnet(id) => ("subnet-id", id.to_owned()),
+            Self::Vpc(id) | Self::GatewayOf(id) => ("vpc-id", id.to_owned()),
+        }
+    }
+
+    /// The command that shows the network interfaces.
+    fn command(self, cx: &Context<'_, Aws>) -> String {
+        let (name, value) = self.interfaces();
+        let options = cx.client().command_options(cx.region().unwrap_or_default());
+        format!("aws ec2 describe-network-interfaces --filters Name={name},Values={value}{options}")
+    }
+
+    async fn blockers(self, cx: &Context<'_, Aws>, ec2: &Client) -> Result<Vec<Blocker>, ProviderError> {
+        let (name, value) = self.interfaces();
+        let call = ec2.describe_network_interfaces().filters(filter(name, &value));
+        let mut interfaces =
+            call.send().await.context("DescribeNetworkInterfaces")?.network_interfaces.unwrap_or_default();
+        if let Self::GatewayOf(_) = self {
+            interfaces.retain(|interface| interface.association().is_some_and(|it| it.public_ip().is_some()));
+        }
+        let mut blockers = Vec::new();
+        for interface in &interfaces {
+            blockers.push(interface_blocker(cx, ec2, interface).await?);
+        }
+        match self {
+            Self::SecurityGroup(id) => blockers.extend(referring_groups(cx, ec2, id).await?),
+            Self::Vpc(id) => blockers.extend(parts_of_vpc(cx, ec2, id).await?),
+            Self::Subnet(_) | Self::GatewayOf(_) => {}
+        }
+        Ok(blockers)
+    }
+}
+
+/// The instance, gateway or balancer that has the interface.
+async fn interface_blocker(
+    cx: &Context<'_, Aws>,
+    ec2: &Client,
+    interface: &NetworkInterface,
+) -> Result<Blocker, ProviderError> {
+    let id = interface.network_interface_id().unwrap_or_default();
+    let description = interface.description().unwrap_or_default();
+    if let Some(owner) = interface.attachment().and_then(|attachment| attachment.instance_id()) {
+        let Some(owner) = instance::describe(ec2, owner).await? else {
+            return Ok(leaving(format!("instance {owner}")));
+        };
+        let state = instance::state(&owner);
+        let over = matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated);
+        let text = named("instance", owner.instance_id(), owner.tags(), state.as_str());
+        return Ok(Blocker { text, leaving: over || is_of_stack(cx, owner.tags()) });
+    }
+    if interface.interface_type() == Some(&NetworkInterfaceType::NatGateway) {
+        let gateway = description.rsplit(' ').next().unwrap_or_default();
+        let answer = ec2.describe_nat_gateways().nat_gateway_ids(gateway).send().await.context("DescribeNatGateways");
+        let gateways = found(answer)?.and_then(|answer| answer.nat_gateways).unwrap_or_default();
+        return Ok(match gateways.first() {
+            Some(gateway) => nat_blocker(cx, gateway),
+            None => leaving(format!("NAT gateway {gateway}")),
+        });
+    }
+    if let Some(name) = description.strip_prefix("ELB ").and_then(|rest| rest.split('/').nth(1)) {
+        return balancer_blocker(cx, name).await;
+    }
+    let detached = interface.status() == Some(&NetworkInterfaceStatus::Available);
+    let ours = is_of_stack(cx, interface.tag_set());
+    let of_service = interface.requester_managed() == Some(true);
+    let state = interface.status().map(NetworkInterfaceStatus::as_str).unwrap_or_default();
+    let owner = if description.is_empty() { String::new() } else { format!(", {description}") };
+    let text = format!("network interface {id} ({state}{owner})");
+    // Services delete their interfaces some time after what had them.
+    Ok(Blocker { text, leaving: ours || of_service || !detached && interface.attachment().is_none() })
+}
+
+async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, ProviderError> {
+    let elb = cx.client().balancing(cx.region()?).await;
+    let answer = elb.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
+    let balancers = found(answer)?.and_then(|answer| answer.load_balancers).unwrap_or_default();
+    let text = format!("load balancer {name}");
+    let Some(arn) = balancers.first().and_then(|balancer| balancer.load_balancer_arn()) else {
+        return Ok(leaving(text));
+    };
+    let answer = found(elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags"))?;
+    let descriptions = answer.and_then(|answer| answer.tag_descriptions).unwrap_or_default();
+    let tags = descriptions.iter().flat_map(|description| description.tags());
+    Ok(Blocker { text, leaving: is_of_stack_by(cx, tags.map(|tag| (tag.key(), tag.value()))) })
+}
+
+fn nat_blocker(cx: &Context<'_, Aws>, gateway: &NatGateway) -> Blocker {
+    let state = gateway.state().map(NatGatewayState::as_str).unwrap_or_default();
+    let over = matches!(gateway.state(), Some(NatGatewayState::Deleting | NatGatewayState::Deleted));
+    let text = named("NAT gateway", gateway.nat_gateway_id(), gateway.tags(), state);
+    Blocker { text, leaving: over || is_of_stack(cx, gateway.tags()) }
+}
+
+/// The groups whose rules refer to this one.
+async fn referring_groups(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+    let mut blockers: Vec<Blocker> = Vec::new();
+    for name in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
+        let call = ec2.describe_security_groups().filters(filter(name, id));
+        let groups = call.send().await.context("DescribeSecurityGroups")?.security_groups.unwrap_or_default();
+        for group in groups.iter().filter(|group| group.group_id() != Some(id)) {
+            let text = named("rule of security group", group.group_id(), group.tags(), "refers to it");
+            let blocker = Blocker { text, leaving: is_of_stack(cx, group.tags()) };
+            if !blockers.contains(&blocker) {
+                blockers.push(blocker);
+            }
+        }
+    }
+    Ok(blockers)
+}
+
+/// The parts of a VPC that AWS does not delete with it.
+async fn parts_of_vpc(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+    let mut blockers = Vec::new();
+    let mut add = |kind, id: Option<&str>, tags: &[Tag]| {
+        blockers.push(Blocker { text: named(kind, id, tags, ""), leaving: is_of_stack(cx, tags) });
+    };
+    let in_vpc = || -> Filter { filter("vpc-id", id) };
+    let answer = ec2.describe_subnets().filters(in_vpc()).send().await.context("DescribeSubnets")?;
+    answer.subnets().iter().for_each(|subnet| add("subnet", subnet.subnet_id(), subnet.tags()));
+    let call = ec2.describe_internet_gateways().filters(filter("attachment.vpc-id", id));
+    let answer = call.send().await.context("DescribeInternetGateways")?;
+    let gateways = answer.internet_gateways().iter();
+    gateways.for_each(|gateway| add("internet gateway", gateway.internet_gateway_id(), gateway.tags()));
+    let answer = ec2.describe_security_groups().filters(in_vpc()).send().await.context("DescribeSecurityGroups")?;
+    let groups = answer.security_groups().iter().filter(|group| group.group_name() != Some("default"));
+    groups.for_each(|group| add("security group", group.group_id(), group.tags()));
+    let answer = ec2.describe_route_tables().filters(in_vpc()).send().await.context("DescribeRouteTables")?;
+    let tables = answer.route_tables().iter();
+    let tables =
+        tables.filter(|table| !table.associations().iter().any(|association| association.main() == Some(true)));
+    tables.for_each(|table| add("route table", table.route_table_id(), table.tags()));
+    Ok(blockers)
+}
+
+fn leaving(text: String) -> Blocker {
+    Blocker { text, leaving: true }
+}
+
+/// Whether the tags say that the same stack created it: then the same run deletes it.
+fn is_of_stack(cx: &Context<'_, Aws>, tags: &[Tag]) -> bool {
+    is_of_stack_by(cx, tags.iter().map(|tag| (tag.key(), tag.value())))
+}
+
+fn is_of_stack_by<'a>(
+    cx: &Context<'_, Aws>,
+    tags: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)> + Clone,
+) -> bool {
+    let has = |key: &str, value: &str| tags.clone().any(|tag| tag == (Some(key), Some(value)));
+    has("infra:program", cx.urn().program()) && has("infra:stack", cx.urn().stack())
+}
+
+/// Such as `instance i-0123 (web, running)`.
+fn named(kind: &str, id: Option<&str>, tags: &[Tag], state: &str) -> String {
+    let name = tags.iter().find(|tag| tag.key() == Some("Name")).and_then(Tag::value).unwrap_or_default();
+    let details: Vec<&str> = [name, state].into_iter().filter(|text| !text.is_empty()).collect();
+    let details = if details.is_empty() { String::new() } else { format!(" ({})", details.join(", ")) };
+    format!("{kind} {}{details}", id.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        let blockers: Vec<Blocker> = (1..=5).map(|number| leaving(format!("instance i-{number}"))).collect();
+        assert_eq!(listed(&blockers), "instance i-1, instance i-2, instance i-3 and 2 more");
+        assert_eq!(listed(&[]), "something that EC2 does not describe");
+    }
+
+    #[test]
+    fn names_and_states_are_shown_where_they_are_known() {
+        let tag = Tag::builder().key("Name").value("web").build();
+        assert_eq!(named("instance", Some("i-1"), &[tag], "running"), "instance i-1 (web, running)");
+        assert_eq!(named("subnet", Some("subnet-1"), &[], ""), "subnet subnet-1");
+    }
+}

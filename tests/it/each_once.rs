@@ -1,0 +1,113 @@
+//! An interceptor of the SDK's clients that fails each distinct request once.
+
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        interceptors::{
+            Intercept,
+            context::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
+        orchestrator::Metadata,
+        runtime_components::RuntimeComponents,
+    },
+};
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+/// How a request fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It is not sent: certainly nothing happened.
+    Refused,
+    /// It is carried out, and the response is lost.
+    Lost,
+}
+
+/// Fails each distinct request once: the same operation with the same parameters succeeds the second time.
+#[derive(Clone, Debug)]
+pub(crate) struct EachOnce {
+    failure: Failure,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    armed: bool,
+    /// Operation names by request.
+    failed: BTreeMap<String, String>,
+}
+
+/// The response of this attempt is to be lost.
+#[derive(Debug)]
+struct Lose;
+
+impl Storable for Lose {
+    type Storer = StoreReplace<Self>;
+}
+
+impl EachOnce {
+    pub(crate) fn new(failure: Failure) -> Self {
+        Self { failure, seen: Arc::default() }
+    }
+
+    /// Begins to fail requests.
+    pub(crate) fn arm(&self) {
+        self.seen().armed = true;
+    }
+
+    /// The operations of the requests that failed.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        self.seen().failed.values().cloned().collect()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap()
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for EachOnce {
+    fn name(&self) -> &'static str {
+        "EachOnce"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        let request = context.request();
+        let body = request.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = bag.load::<Metadata>().map(|metadata| metadata.name().to_owned()).unwrap_or_default();
+        let key = format!("{operation} {} {} {target} {body}", request.method(), request.uri());
+        let mut seen = self.seen();
+        if !seen.armed || seen.failed.contains_key(&key) {
+            return Ok(());
+        }
+        seen.failed.insert(key, operation);
+        if self.failure == Failure::Refused {
+            return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+        }
+        bag.interceptor_state().store_put(Lose);
+        Ok(())
+    }
+
+    fn read_before_deserialization(
+        &self,
+        _: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> std::result::Result<(), BoxError> {
+        match bag.load::<Lose>() {
+            Some(_) => Err("the response is lost on purpose".into()),
+            None => Ok(()),
+        }
+    }
+}
