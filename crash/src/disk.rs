@@ -7,6 +7,7 @@
 use crate::{Result, broken::Broken, place::Place};
 use fastrand::Rng;
 use std::{
+    fmt::Write,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::FileExt,
@@ -58,15 +59,16 @@ impl Watch {
             seen.durable.journal_named = journal.exists();
         }
         match boundary {
-            "JournalBegin" if !journal.exists() => {
+            "JournalRename" => {
                 seen.durable.journal_named = false;
-                seen.durable.journal_bytes = 0;
+                // It is written and synced beside before it gets its name.
+                let next = self.stack_files.join("journal.next");
+                seen.durable.journal_bytes = fs::metadata(&next).map_or(0, |metadata| metadata.len());
             }
             // The one writer is here, and has synced all that it wrote before.
             "JournalWrite" | "JournalSynced" => {
                 seen.durable.journal_bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
             }
-            "JournalRemove" => seen.durable.journal_bytes = 0,
             "SnapshotRename" => seen.durable.snapshot_named = false,
             "DirectorySync" => seen.syncing_directory = true,
             _ => {}
@@ -87,15 +89,12 @@ pub fn cut(place: &Place, rng: &mut Rng) -> Result<()> {
     let snapshot = stack_files.join("state.json");
     if !durable.snapshot_named && rng.bool() {
         // The rename is lost; the snapshot before it still had its second name.
-        remove(&snapshot)?;
-        match fs::hard_link(stack_files.join("state.json.previous"), &snapshot) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        restore(&stack_files.join("state.json.previous"), &snapshot)?;
     }
     let journal = stack_files.join("journal");
     if !durable.journal_named && rng.bool() {
-        return remove(&journal);
+        // The rename is lost; the journal before it still had its second name.
+        return restore(&stack_files.join("journal.previous"), &journal);
     }
     shorten(&journal, durable.journal_bytes, rng)
 }
@@ -135,6 +134,16 @@ fn shorten(path: &Path, durable_bytes: u64, rng: &mut Rng) -> Result<()> {
     Ok(())
 }
 
+/// Puts a file in the place of another one, or nothing when there is no such file.
+fn restore(previous: &Path, path: &Path) -> Result<()> {
+    remove(path)?;
+    match fs::hard_link(previous, path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Changes the lines of a journal as an engine would have written them: the chain of their checksums fits.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
     let Ok(text) = fs::read_to_string(path) else {
         return Ok(());
@@ -143,7 +152,22 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
     let mut lines: Vec<String> =
         text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(Into::into).collect();
     change(&mut lines);
-    Ok(fs::write(path, lines.concat())?)
+    let Some((header, lines)) = lines.split_first() else {
+        return Ok(());
+    };
+    let mut text = header.clone();
+    let mut sum = crc32fast::hash(header.trim_end().as_bytes());
+    for (number, line) in (1_u64..).zip(lines) {
+        let json = line.trim_end().splitn(3, ' ').last().unwrap_or_default();
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&sum.to_be_bytes());
+        hasher.update(&number.to_be_bytes());
+        hasher.update(json.as_bytes());
+        sum = hasher.finalize();
+        // Writing into a text does not fail.
+        let _ = writeln!(text, "{number} {sum:08x} {json}");
+    }
+    Ok(fs::write(path, text)?)
 }
 
 fn remove(path: &Path) -> Result<()> {

@@ -16,8 +16,8 @@ pub enum Boundary {
     JournalSynced,
     /// A journal is about to begin.
     JournalBegin,
-    /// A folded journal is about to be removed.
-    JournalRemove,
+    /// A new journal is about to take the place of the one before.
+    JournalRename,
     /// A provider is about to be called.
     ProviderCall,
     /// A provider has answered, and nothing of the answer is written down.

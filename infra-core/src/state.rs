@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
 /// The format of the state that this version writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything that is known of a stack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,14 +3,21 @@
 //! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
 //! journal entries, and folds them into a new snapshot at the end.
 
+mod checksum;
 mod clock;
 mod configuration;
+mod damage;
+mod envelope;
+mod evidence;
 mod file;
 mod hold;
 mod journal;
+mod lines;
 mod memory;
 mod object;
+mod private;
 mod readback;
+mod restore;
 mod secrets;
 mod snapshot;
 
@@ -20,10 +27,13 @@ pub use file::FileStore;
 pub use journal::Journal;
 pub use memory::MemoryStore;
 pub use object::ObjectStateStore;
+pub use restore::{Restored, Salvage};
 pub use secrets::{
     DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyStatus, KeyWrapper, KeyedStore, Keys, Opened, Passphrase,
     Rotation, RotationError, Unlock, WrapperFactory, Wrapping, key_status, rewrap, rotate,
 };
+
+pub(crate) use evidence::{HISTORY, declaration_document};
 
 pub use zeroize::Zeroizing;
 
@@ -70,6 +80,14 @@ pub trait StateStore: Send + Sync {
 
     /// Takes the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
+
+    /// Puts a state together from what is left of a stack whose files are damaged or missing; `None` when they are sound,
+    /// or the stack was never written. Takes no lock and changes nothing.
+    async fn salvage(&self, program: &str, stack: &str) -> Result<Option<Salvage>, StoreError>;
+
+    /// Writes the state that [`StateStore::salvage`] returned, as long as it still does, under the stack's lock. Damaged
+    /// files are kept under other names.
+    async fn restore(&self, program: &str, stack: &str, salvage: &Salvage) -> Result<Restored, StoreError>;
 
     /// Takes the stack away from a run that holds it and does not end, and tells whose it was; `None` when nobody
     /// holds it. Refuses where the lock dies with its holder, for then the way is to end the holder.
@@ -191,29 +209,51 @@ pub enum StoreError {
         /// Why.
         error: object_store::Error,
     },
-    /// A file or an object holds something else than it should.
+    /// A file or an object is damaged.
     #[error("{}: line {line}: {reason}", path.display())]
     Broken {
-        /// Which one.
+        /// The file or object.
         path: PathBuf,
-        /// Where in it.
+        /// The line, from 1 on.
         line: usize,
         /// What is wrong.
         reason: String,
-        /// Where the snapshot before it is kept.
-        previous: Option<PathBuf>,
+        /// How to get back to a sound state.
+        recovery: Recovery,
     },
     /// A file or an object holds a state that cannot be.
     #[error("{}: line {line}: {error}", path.display())]
     Refused {
-        /// Which one.
+        /// The file or object.
         path: PathBuf,
-        /// Where in it.
+        /// The line, from 1 on.
         line: usize,
-        /// Why.
+        /// The invariant that does not hold.
         error: StateError,
-        /// Where the snapshot before it is kept.
-        previous: Option<PathBuf>,
+        /// How to get back to a sound state.
+        recovery: Recovery,
+    },
+    /// A file or an object is missing that an earlier run has written.
+    #[error("{} is missing, but an earlier run has left {}", path.display(), found.join(", "))]
+    Missing {
+        /// The missing file or object.
+        path: PathBuf,
+        /// The files that prove that there was an earlier run.
+        found: Vec<String>,
+    },
+    /// The files of a stack are damaged, and so is what a state could be put together from.
+    #[error("nothing can be restored: {damage}; {previous}")]
+    Irrecoverable {
+        /// What is wrong with the snapshot.
+        damage: String,
+        /// What is wrong with the snapshot before it.
+        previous: String,
+    },
+    /// The files of a stack are sound, or changed after they were looked at.
+    #[error("nothing was restored: the files of the stack `{stack}` are sound, or have changed in the meantime")]
+    NothingToRestore {
+        /// The stack: program/stack.
+        stack: String,
     },
     /// The engine made a state that cannot be: a defect of the engine.
     #[error("the new state is not sound and was not written, the journal keeps every step: {0}; please report this")]
@@ -266,7 +306,17 @@ impl StoreError {
                 "nothing new was begun, and what was running is written down as open: run it again, and it is settled first".into(),
             ),
             Self::Refused { error: StateError::Newer { .. }, .. } => None,
-            Self::Broken { previous, .. } | Self::Refused { previous, .. } => Some(restore(previous.as_ref())),
+            Self::Broken { recovery, .. } | Self::Refused { recovery, .. } => Some(recovery.hint()),
+            Self::Missing { .. } => Some(format!(
+                "{}; to start over without what the stack has, move those files away",
+                Recovery::Restore.hint()
+            )),
+            Self::Irrecoverable { .. } => Some(
+                "nothing was changed; restore the files of the stack from a backup, or move them away and `import` what \
+                 exists"
+                    .into(),
+            ),
+            Self::NothingToRestore { .. } => Some("look at the stack with `state verify`".into()),
             _ => None,
         };
         Diagnostic { hint, ..diagnostic }
@@ -278,10 +328,44 @@ impl StoreError {
     }
 }
 
-fn restore(previous: Option<&PathBuf>) -> String {
-    let copy = previous.map_or_else(
-        || "restore the file from a copy".to_owned(),
-        |previous| format!("restore the file from a copy ({} is the one before it)", previous.display()),
-    );
-    format!("nothing was changed; {copy}, mend it by hand, or move all files of the stack away to begin anew")
+/// How to get back to a sound state when a file is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recovery {
+    /// A state can be put together from the stack's other files.
+    Restore,
+    /// The file has to come from a backup.
+    Backup,
+    /// Without the file, its values have to be set again.
+    Configuration,
+    /// Only the commands that look back use the file.
+    History,
+    /// The file can be removed.
+    Remove,
+}
+
+impl Recovery {
+    /// The recovery of a document.
+    fn of_document(name: &str) -> Self {
+        match name {
+            configuration::DOCUMENT => Self::Configuration,
+            name if evidence::is_of_a_run(name) => Self::History,
+            _ => Self::Backup,
+        }
+    }
+
+    fn hint(self) -> String {
+        let action = match self {
+            Self::Restore => {
+                "`state restore` shows the state that can be put together from the other files, and installs it; or \
+                 restore the file from a backup"
+            }
+            Self::Backup => "restore the file from a backup",
+            Self::Configuration => {
+                "restore the file from a backup, or remove it and set its values again with `config set`"
+            }
+            Self::History => "restore the file from a backup, or remove it: only `history` and `rollback` need it",
+            Self::Remove => "remove the file",
+        };
+        format!("nothing was changed; {action}")
+    }
 }

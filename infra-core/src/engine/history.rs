@@ -10,7 +10,7 @@ use crate::{
     plan::Plan,
     stack::Declaration,
     state::State,
-    store::StoreError,
+    store::{HISTORY, Recovery, StoreError, declaration_document},
     value,
 };
 use serde::{Deserialize, Serialize};
@@ -49,10 +49,10 @@ pub struct HistoryEntry {
 impl Engine {
     /// What was done to the stack, the oldest first.
     pub async fn history(&self) -> Result<Vec<HistoryEntry>, EngineError> {
-        let Some(text) = self.store.document(&self.program, &self.stack, DOCUMENT).await? else {
+        let Some(text) = self.store.document(&self.program, &self.stack, HISTORY).await? else {
             return Ok(Vec::new());
         };
-        serde_json::from_slice(&text).map_err(|error| broken(DOCUMENT, &error))
+        serde_json::from_slice(&text).map_err(|error| broken(HISTORY, &error))
     }
 
     /// What going back would do; see [`Engine::rollback`].
@@ -105,7 +105,7 @@ impl Engine {
             };
             return Err(refused(format!("the stack cannot go back to {serial}"), hint));
         }
-        let name = document(serial);
+        let name = declaration_document(serial);
         let text = self.store.document(&self.program, &self.stack, &name).await?.unwrap_or_default();
         let seal = self.store.seal().await?;
         let recorded: RecordedGraph =
@@ -140,7 +140,7 @@ impl Engine {
         let mut history = self.history().await?;
         let declaration = declaration?;
         if let Some(text) = &declaration {
-            self.store.put_document(&self.program, &self.stack, &document(serial), text).await?;
+            self.store.put_document(&self.program, &self.stack, &declaration_document(serial), text).await?;
         }
         let failures = match outcome {
             Ok(report) => report.failures.iter().map(|failure| failure.summary.clone()).collect(),
@@ -164,11 +164,11 @@ impl Engine {
             .by_ref()
             .map(|entry| {
                 entry.declared = false;
-                document(entry.serial)
+                declaration_document(entry.serial)
             })
             .collect();
-        let text = serde_json::to_vec_pretty(&history).map_err(|error| broken(DOCUMENT, &error))?;
-        self.store.put_document(&self.program, &self.stack, DOCUMENT, &text).await?;
+        let text = serde_json::to_vec_pretty(&history).map_err(|error| broken(HISTORY, &error))?;
+        self.store.put_document(&self.program, &self.stack, HISTORY, &text).await?;
         for name in dropped {
             self.store.remove_document(&self.program, &self.stack, &name).await?;
         }
@@ -197,19 +197,13 @@ impl Engine {
         };
         let seal = self.store.seal().await?;
         let text = value::sealing(&seal, || serde_json::to_vec(&recorded));
-        text.map(Some).map_err(|error| broken(&document(state.serial), &error))
+        text.map(Some).map_err(|error| broken(&declaration_document(state.serial), &error))
     }
-}
-
-const DOCUMENT: &str = "history.json";
-
-fn document(serial: u64) -> String {
-    format!("declared-{serial}.json")
 }
 
 pub(super) fn broken(document: &str, error: &serde_json::Error) -> EngineError {
     let (path, line, reason) = (document.into(), error.line(), error.to_string());
-    EngineError::Store(StoreError::Broken { path, line, reason, previous: None })
+    EngineError::Store(StoreError::Broken { path, line, reason, recovery: Recovery::History })
 }
 
 /// What a plan that goes back cannot bring back.

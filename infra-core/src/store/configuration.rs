@@ -5,7 +5,8 @@ use crate::{config::ConfigValue, diagnostic::did_you_mean, value::Seal};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-const DOCUMENT: &str = "config.json";
+/// Name of the document.
+pub(super) const DOCUMENT: &str = "config.json";
 
 /// The configuration of a stack as it is stored. Reading it needs no key; only its secrets do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -264,7 +265,7 @@ fn of(program: &str, stack: &str, problem: ConfigProblem) -> StoreError {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::store::{FileStore, MemoryStore};
+    use crate::store::{FileStore, MemoryStore, Wrapping, key_status, rewrap};
     use std::sync::Arc;
 
     fn set(key: &str, value: impl Into<ConfigValue>) -> ConfigChange {
@@ -329,12 +330,19 @@ mod tests {
         let key = directory.path().join("secrets.key");
         assert!(!key.exists(), "nothing was secret");
         change(&store, &[set("token", ConfigValue::secret("x"))]).await.unwrap();
+        let id = key_status(&store).await.unwrap().unwrap().current;
         std::fs::remove_file(&key).unwrap();
-        let error = StackConfig::open(&store, "p", "dev").await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "config.json of p/dev: the value of `token` cannot be decrypted with the store's key"
-        );
+        let open = StackConfig::open(&store, "p", "dev").await.unwrap_err().diagnostic().to_string();
+        // Neither another secret nor another stack nor another wrapping gets a key of its own.
+        let other = StackConfig::change(&store, "p", "other", &[set("token", ConfigValue::secret("y"))]).await;
+        assert_eq!(other.unwrap_err().diagnostic().to_string(), open);
+        assert_eq!(store.open("p", "other").await.map(drop).unwrap_err().diagnostic().to_string(), open);
+        assert_eq!(rewrap(&store, Wrapping::Plain).await.unwrap_err().diagnostic().to_string(), open);
+        assert!(!key.exists());
+        insta::assert_snapshot!(open.replace(directory.path().to_str().unwrap(), "…").replace(&id, "KEY"), @"
+        error: …/secrets.key is missing, and …/p/dev/config.json holds secrets that are encrypted with its key KEY
+          hint: nothing was changed, and no other key is created in its place; restore it from a copy: without it the secrets in the states are lost. A copy of a state or of a configuration contains no key
+        ");
         assert_eq!(StackConfig::read(&store, "p", "dev").await.unwrap().values().len(), 2);
     }
 

@@ -1,27 +1,40 @@
 //! States in local files.
 
+mod disk;
+mod restore;
+#[cfg(test)]
+mod tests;
+
 use super::{
-    Holder, Journal, KeyedStore, Keys, Session, StateStore, StoreError, Unlock, Update,
+    Holder, Journal, KeyedStore, Keys, Restored, Salvage, Session, StateStore, StoreError, Unlock, Update, envelope,
+    evidence,
     journal::{self, Sink, Size, Start},
-    secrets,
+    lines::{self, Chain},
+    private, secrets,
     snapshot::{self, Source},
 };
-use crate::{
-    boundary::{self, Boundary},
-    state::State,
-    urn,
-    value::Seal,
-};
+use crate::{state::State, urn, value::Seal};
 use async_trait::async_trait;
+use disk::{Files, sync_directory};
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+pub(super) const SNAPSHOT: &str = "state.json";
+/// The snapshot before the last fold.
+pub(super) const PREVIOUS: &str = "state.json.previous";
+pub(super) const JOURNAL: &str = "journal";
+/// The journal on the snapshot before.
+pub(super) const PREVIOUS_JOURNAL: &str = "journal.previous";
+pub(super) const LOCK: &str = "lock";
+
 /// Keeps each stack in `DIRECTORY/PROGRAM/STACK/`: `state.json`, `journal`, `lock`; readable by their owner alone.
+///
+/// There is always a journal beside a snapshot. `state.json.previous` and `journal.previous` are the generation before:
+/// together with the journal they hold what `state.json` does, see [`StateStore::salvage`].
 ///
 /// The lock is the operating system's, which dies with its holder. Secrets are encrypted with the keys in
 /// `DIRECTORY/secrets.key`, a [`KeyDocument`](super::KeyDocument).
@@ -65,12 +78,12 @@ impl FileStore {
         &self.keys
     }
 
-    /// Makes a stack's directory, durably.
+    /// Creates a stack's directory, durably.
     fn make(&self, directory: &Path) -> Result<(), StoreError> {
-        if directory.join("state.json").exists() {
+        if directory.join(SNAPSHOT).exists() {
             return Ok(());
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(StoreError::io(directory))?;
+        private::create_directory(directory).map_err(StoreError::io(directory))?;
         let above = directory.ancestors().skip(1).take_while(|above| above.starts_with(&self.directory));
         above.chain(self.directory.parent().filter(|above| above.is_dir())).try_for_each(sync_directory)
     }
@@ -95,48 +108,67 @@ impl FileStore {
         secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))
     }
 
+    /// Reads the snapshot and the journal on it. A missing snapshot is a loss where a run has left anything else.
     fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Found>, StoreError> {
         let directory = self.place(program, stack)?;
-        let path = directory.join("state.json");
+        let path = directory.join(SNAPSHOT);
         let Some(text) = read_file(&path)? else {
-            return match read_file(&directory.join("journal"))? {
-                Some(journal) if split_header(&journal).1.contains(&b'\n') => Err(StoreError::Broken {
-                    reason: "it is missing, but there is a journal that follows on it".into(),
-                    line: 1,
-                    previous: snapshot::previous_of(&path),
-                    path,
-                }),
-                _ => Ok(None),
-            };
+            let found = left_by_a_run(&directory)?;
+            return if found.is_empty() { Ok(None) } else { Err(StoreError::Missing { path, found }) };
         };
-        let previous = snapshot::previous_of(&path);
-        let source = Source { program, stack, path, previous, seal };
-        let mut state = source.snapshot(&text)?;
+        let source = Source { program, stack, path, seal };
+        let snapshot::Read { mut state, legacy } = source.snapshot(&text)?;
         let mut size = Size { snapshot: text.len() as u64, journal: 0 };
-        let path = directory.join("journal");
-        if let Some(text) = read_file(&path)? {
-            let source = Source { path, previous: None, ..source };
-            let (header, lines) = split_header(&text);
-            if header == Some(state.serial) {
-                let whole = source.replay(&mut state, 2, lines)?;
-                size.journal = (text.len() - lines.len() + whole) as u64;
-            } else if header.is_none_or(|base| base > state.serial) && text.contains(&b'\n') {
-                let reason = match header {
-                    Some(base) => format!("it follows on snapshot {base}, but there is only snapshot {}", state.serial),
-                    None => "it does not say which snapshot it follows on, so it is no journal".into(),
-                };
-                return Err(source.broken(1, reason));
+        let mut tail = None;
+        let path = directory.join(JOURNAL);
+        match read_file(&path)? {
+            Some(text) => {
+                let source = Source { path, ..source };
+                let (header, lines) = lines::split(&text).map_err(|reason| source.broken(1, reason))?;
+                // A journal that follows on an older snapshot is included in this one.
+                let is_older = header.serial < state.serial;
+                if header.serial > state.serial {
+                    let (base, serial) = (header.serial, state.serial);
+                    let reason = format!("it follows on snapshot {base}, but there is only snapshot {serial}");
+                    return Err(source.broken(1, reason));
+                }
+                if !is_older && !legacy && header.format == lines::Format::Legacy {
+                    return Err(source.broken(1, "it has no checksum in its header, and its snapshot has one"));
+                }
+                if !is_older {
+                    let replayed = source.replay(&mut state, 2, lines, header.format)?;
+                    let whole = (text.len() - lines.len() + replayed.whole) as u64;
+                    tail = replayed.chain.map(|chain| Tail { whole, chain });
+                    size.journal = if replayed.entries > 0 { whole } else { 0 };
+                }
             }
+            // Snapshots of this format are never written without a journal beside them.
+            None if !legacy => {
+                return Err(StoreError::Missing { path, found: vec![SNAPSHOT.to_owned()] });
+            }
+            None => {}
         }
-        Ok(Some(Found { state, size }))
+        Ok(Some(Found { state, size, tail, legacy }))
     }
 }
 
-/// What the files of a stack hold. The size of the journal is that of its whole lines on top of the snapshot; 0 when it
-/// has to begin anew.
+/// What the files of a stack hold.
 struct Found {
     state: State,
+    /// The size of the journal is 0 when it has no entries on top of the snapshot.
     size: Size,
+    /// The end of the journal on this snapshot, which the next entry continues.
+    tail: Option<Tail>,
+    /// Whether the snapshot has the format without checksums.
+    legacy: bool,
+}
+
+/// The end of a journal.
+#[derive(Clone, Copy)]
+struct Tail {
+    /// Number of bytes of its header and its whole lines.
+    whole: u64,
+    chain: Chain,
 }
 
 #[async_trait]
@@ -149,7 +181,12 @@ impl StateStore for FileStore {
                 Ok(found) => return Ok(found.map(|found| found.state)),
                 // A rotation may have gone on between the key and the state.
                 Err(_) if self.key_document().await? != key => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if key.is_none() {
+                        secrets::check_key_is_not_lost(self).await?;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -160,13 +197,14 @@ impl StateStore for FileStore {
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        read_file(&self.document_path(program, stack, name)?)
+        let path = self.document_path(program, stack, name)?;
+        read_document(name, &path)
     }
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.document_path(program, stack, name)?;
         let _lock = self.lock_documents(program, stack)?;
-        secrets::replace(&path, content)
+        secrets::replace(&path, &envelope::wrap(name, content))
     }
 
     async fn update_document(
@@ -190,8 +228,8 @@ impl StateStore for FileStore {
                 continue;
             }
             let seal = seal.as_deref().map(|seal| seal as &dyn Seal);
-            return match update(read_file(&path)?.as_deref(), seal)? {
-                Some(content) => secrets::replace(&path, &content),
+            return match update(read_document(name, &path)?.as_deref(), seal)? {
+                Some(content) => secrets::replace(&path, &envelope::wrap(name, &content)),
                 None => Ok(()),
             };
         }
@@ -208,28 +246,61 @@ impl StateStore for FileStore {
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
         let directory = self.place(program, stack)?;
         self.make(&directory)?;
-        let lock = lock(&directory.join("lock"))?;
+        let lock = lock(&directory.join(LOCK))?;
         // Only now: a rotation that comes later waits for the lock.
         let seal = self.seal().await?;
-        let (state, size) = match self.read(program, stack, &seal)? {
-            Some(Found { state, size }) => (state, size),
+        let found = self.read(program, stack, &seal)?;
+        let serial = found.as_ref().map_or(0, |found| found.state.serial);
+        let mut files = Files { directory, seal: seal.clone(), serial, journal: None, _lock: lock };
+        let (state, size) = match found {
+            // What has no checksums is read once.
+            Some(Found { mut state, legacy: true, .. }) => {
+                state.serial += 1;
+                let size = files.fold(&state).await?;
+                (state, size)
+            }
+            Some(Found { state, size, tail, .. }) => {
+                if let Some(tail) = tail {
+                    files.journal = Some(files.continue_journal(tail)?);
+                }
+                (state, size)
+            }
             None => {
                 let state = State::new(program, stack, new_seed()?);
-                let snapshot = write_snapshot(&directory, &seal, &state)?;
-                (state, Size { snapshot, journal: 0 })
+                let journal = files.begin_journal()?;
+                let size = files.fold(&state).await?;
+                files.journal = Some(journal);
+                (state, size)
             }
         };
-        let mut files = Files { directory, seal: seal.clone(), serial: state.serial, journal: None, _lock: lock };
-        if size.journal > 0 {
-            files.journal = Some(files.open_journal(size.journal)?);
-        }
+        let unfolded = size.journal > 0;
         let start = Start { state: state.clone(), seal, size, fold_after: self.fold_after };
         let (journal, writer) = Journal::on_thread(start, files);
-        Ok(Session { state, journal, unfolded: size.journal > 0, writer })
+        Ok(Session { state, journal, unfolded, writer })
+    }
+
+    async fn salvage(&self, program: &str, stack: &str) -> Result<Option<Salvage>, StoreError> {
+        let key = self.key_document().await?;
+        if key.is_none() {
+            secrets::check_key_is_not_lost(self).await?;
+        }
+        let seal = self.keys.reader(key.as_ref()).await?;
+        restore::salvage(self, program, stack, &seal)
+    }
+
+    async fn restore(&self, program: &str, stack: &str, salvage: &Salvage) -> Result<Restored, StoreError> {
+        let directory = self.place(program, stack)?;
+        let lock = lock(&directory.join(LOCK))?;
+        let seal = self.seal().await?;
+        if restore::salvage(self, program, stack, &seal)?.as_ref() != Some(salvage) {
+            return Err(StoreError::NothingToRestore { stack: format!("{program}/{stack}") });
+        }
+        let serial = salvage.state.serial;
+        restore::install(&mut Files { directory, seal, serial, journal: None, _lock: lock }, salvage)
     }
 
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError> {
-        let path = self.place(program, stack)?.join("lock");
+        let path = self.place(program, stack)?.join(LOCK);
         if !path.exists() {
             return Ok(None);
         }
@@ -241,140 +312,8 @@ impl StateStore for FileStore {
     }
 }
 
-/// The files of a stack, open for writing.
-struct Files {
-    directory: PathBuf,
-    seal: Arc<dyn Seal>,
-    /// The snapshot that the journal follows on.
-    serial: u64,
-    /// Begun by the first entry.
-    journal: Option<File>,
-    _lock: File,
-}
-
-#[async_trait]
-impl Sink for Files {
-    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
-        let path = self.directory.join("journal");
-        let mut journal = match self.journal.take() {
-            Some(journal) => journal,
-            None => self.open_journal(0)?,
-        };
-        boundary::reached(Boundary::JournalWrite);
-        journal.write_all(lines).map_err(StoreError::io(&path))?;
-        boundary::reached(Boundary::JournalSync);
-        journal.sync_data().map_err(StoreError::io(&path))?;
-        boundary::reached(Boundary::JournalSynced);
-        self.journal = Some(journal);
-        Ok(lines.len() as u64)
-    }
-
-    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
-        let snapshot = write_snapshot(&self.directory, &self.seal, state)?;
-        // The journal now names an older serial than the snapshot, so whatever is in it counts no more.
-        self.serial = state.serial;
-        self.journal = None;
-        let path = self.directory.join("journal");
-        boundary::reached(Boundary::JournalRemove);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(path)(error)),
-            _ => Ok(Size { snapshot, journal: 0 }),
-        }
-    }
-
-    async fn close(self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
-impl Files {
-    /// Opens the journal behind its last whole line, or begins one.
-    fn open_journal(&self, whole: u64) -> Result<File, StoreError> {
-        let path = self.directory.join("journal");
-        let io = || StoreError::io(&path);
-        boundary::reached(Boundary::JournalBegin);
-        let mut file = private(&path, whole == 0)?;
-        if whole == 0 {
-            let header = format!("infra journal on snapshot {}\n", self.serial);
-            file.write_all(header.as_bytes()).map_err(io())?;
-        } else {
-            file.set_len(whole).map_err(io())?;
-            file.seek(io::SeekFrom::End(0)).map_err(io())?;
-        }
-        file.sync_all().map_err(io())?;
-        // Otherwise the directory may forget the file, and with it intents that were waited for.
-        sync_directory(&self.directory)?;
-        Ok(file)
-    }
-}
-
-/// Writes beside, syncs, checks what stands there, keeps the previous one, renames, syncs the directory. How long it is.
-fn write_snapshot(directory: &Path, seal: &Arc<dyn Seal>, state: &State) -> Result<u64, StoreError> {
-    let path = directory.join("state.json");
-    let next = directory.join("state.json.next");
-    let (program, stack) = (&state.program, &state.stack);
-    let source = Source { program, stack, path: next.clone(), previous: None, seal };
-    let text = snapshot::write(state, state, &source)?;
-    boundary::reached(Boundary::SnapshotWrite);
-    let mut file = private(&next, true)?;
-    file.write_all(&text).map_err(StoreError::io(&next))?;
-    boundary::reached(Boundary::SnapshotSync);
-    file.sync_all().map_err(StoreError::io(&next))?;
-    if !holds(&next, &text).map_err(StoreError::io(&next))? {
-        return Err(source.broken(1, "the disk does not hold what was written to it".into()));
-    }
-    keep_previous(&path, &directory.join("state.json.previous"))?;
-    boundary::reached(Boundary::SnapshotRename);
-    fs::rename(&next, &path).map_err(StoreError::io(&path))?;
-    sync_directory(directory)?;
-    Ok(text.len() as u64)
-}
-
-/// Gives a snapshot a second name, under which it stays when another takes its place.
-fn keep_previous(path: &Path, previous: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(previous) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(previous)(error)),
-        _ => {}
-    }
-    match fs::hard_link(path, previous) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io(previous)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Whether a file holds exactly this.
-fn holds(path: &Path, text: &[u8]) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut chunk = vec![0; 1024 * 1024];
-    let mut rest = text;
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(rest.is_empty()),
-            read if rest.starts_with(&chunk[..read]) => rest = &rest[read..],
-            _ => return Ok(false),
-        }
-    }
-}
-
-/// Makes new, renamed and removed names in a directory durable.
-fn sync_directory(directory: &Path) -> Result<(), StoreError> {
-    boundary::reached(Boundary::DirectorySync);
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(StoreError::io(directory))
-}
-
-fn private(path: &Path, truncate: bool) -> Result<File, StoreError> {
-    OpenOptions::new().write(true).create(true).truncate(truncate).mode(0o600).open(path).map_err(StoreError::io(path))
-}
-
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(StoreError::io(path))?;
+    let mut file = private::open_or_create(path).map_err(StoreError::io(path))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -392,102 +331,43 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
 }
 
 fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StoreError::io(path)(error)),
-    }
+    private::read(path).map_err(StoreError::io(path))
 }
 
-/// The snapshot that a journal follows on, and the lines behind its header.
-fn split_header(text: &[u8]) -> (Option<u64>, &[u8]) {
-    let Some(end) = text.iter().position(|&byte| byte == b'\n') else {
-        return (None, text);
+fn read_document(name: &str, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some(text) = read_file(path)? else {
+        return Ok(None);
     };
-    let serial = std::str::from_utf8(&text[..end])
-        .ok()
-        .and_then(|header| header.strip_prefix("infra journal on snapshot "))
-        .and_then(|serial| serial.parse().ok());
-    (serial, &text[end + 1..])
+    Ok(Some(envelope::unwrap(name, path, &text)?.to_vec()))
+}
+
+/// Returns the names of the files in a stack's directory that only a run can have left there.
+fn left_by_a_run(directory: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(StoreError::io(directory))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let Ok(name) = entry.map_err(StoreError::io(directory))?.file_name().into_string() else {
+            continue;
+        };
+        let is_left = match name.as_str() {
+            PREVIOUS => true,
+            // The first run of a stack begins its journal before its snapshot.
+            JOURNAL | PREVIOUS_JOURNAL => read_file(&directory.join(&name))?.is_some_and(|text| !lines::is_new(&text)),
+            name => evidence::is_of_a_run(name),
+        };
+        if is_left {
+            found.push(name);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 pub(super) fn new_seed() -> Result<String, StoreError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| StoreError::Journal(error.to_string()))?;
     Ok(hex::encode(seed))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::{state::Entry, value::Value};
-    use std::collections::BTreeMap;
-
-    fn outputs(value: &str) -> Entry {
-        Entry::Outputs(BTreeMap::from([("secret".to_owned(), Value::from(value).into_secret())]))
-    }
-
-    #[tokio::test]
-    async fn names_lead_nowhere_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = FileStore::new(directory.path().join("states"));
-        let mut refusals = Vec::new();
-        for (program, stack) in [("..", "dev"), ("p", ".."), ("p/q", "dev"), ("p", "")] {
-            refusals.extend(store.peek(program, stack).await.err());
-            refusals.extend(store.open(program, stack).await.err());
-            refusals.extend(store.unlock(program, stack).await.err());
-            refusals.extend(store.document(program, stack, "history.json").await.err());
-            refusals.extend(store.put_document(program, stack, "history.json", b"").await.err());
-            refusals.extend(store.remove_document(program, stack, "history.json").await.err());
-        }
-        refusals.extend(store.put_document("p", "dev", "../x", b"").await.err());
-        assert_eq!(refusals.len(), 25);
-        assert!(refusals.iter().all(|refusal| matches!(refusal, StoreError::Name(_))), "{refusals:?}");
-        assert!(std::fs::read_dir(directory.path()).unwrap().next().is_none(), "nothing was written");
-    }
-
-    #[tokio::test]
-    async fn entries_of_a_run_that_died_are_found_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = FileStore::new(directory.path());
-        assert!(store.peek("p", "dev").await.unwrap().is_none());
-        let session = store.open("p", "dev").await.unwrap();
-        assert!(matches!(store.open("p", "dev").await, Err(StoreError::Locked { .. })));
-        session.journal.append(outputs("one")).await.unwrap();
-        drop(session);
-
-        let journal = directory.path().join("p/dev/journal");
-        let mut text = fs::read(&journal).unwrap();
-        assert!(!String::from_utf8_lossy(&text).contains("one"), "a secret in the clear");
-        text.extend(b"0000 half a li");
-        fs::write(&journal, text).unwrap();
-        let state = store.peek("p", "dev").await.unwrap().unwrap();
-        assert_eq!(state.outputs["secret"].as_str(), Some("one"));
-
-        // What is written next stands behind the last whole line.
-        let session = store.open("p", "dev").await.unwrap();
-        session.journal.append(outputs("two")).await.unwrap();
-        drop(session);
-        let state = store.peek("p", "dev").await.unwrap().unwrap();
-        assert_eq!(state.outputs["secret"].as_str(), Some("two"));
-    }
-
-    #[tokio::test]
-    async fn a_journal_that_outlived_its_folding_counts_no_more() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = FileStore::new(directory.path());
-        let mut session = store.open("p", "dev").await.unwrap();
-        session.journal.append(outputs("old")).await.unwrap();
-        let journal = directory.path().join("p/dev/journal");
-        let old = fs::read(&journal).unwrap();
-        let mut state = session.state.clone();
-        state.apply(outputs("new"));
-        session.fold(&mut state).await.unwrap();
-        drop(session);
-        fs::write(&journal, old).unwrap();
-        let state = store.peek("p", "dev").await.unwrap().unwrap();
-        assert_eq!((state.serial, state.outputs["secret"].as_str()), (1, Some("new")));
-        assert!(directory.path().join("p/dev/state.json.previous").exists());
-    }
 }

@@ -4,14 +4,13 @@
 //! snapshot and the journal amount to, so that it can fold a journal that has grown without asking anybody: what is
 //! folded is exactly what was written.
 
-use super::{Clock, KeyRing, StoreError, hold::Hold, secrets, snapshot};
+use super::{Clock, StoreError, hold::Hold, lines};
 use crate::{
     state::{Entry, State},
-    value::{self, Seal},
+    value::Seal,
 };
 use async_trait::async_trait;
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -44,8 +43,8 @@ pub(super) struct Writer {
 /// Where the lines of a journal and the snapshots go.
 #[async_trait]
 pub(super) trait Sink: Send + 'static {
-    /// Makes the lines durable; what they will cost to read, in bytes.
-    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError>;
+    /// Makes entries durable, given as JSON, one line each; returns what they will cost to read, in bytes.
+    async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError>;
 
     /// Replaces the snapshot and begins an empty journal.
     async fn fold(&mut self, state: &State) -> Result<Size, StoreError>;
@@ -242,10 +241,7 @@ impl<S: Sink> Writing<S> {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<(), String> {
-        let mut lines = Vec::new();
-        for (entry, _) in batch {
-            lines.extend(line(entry, &self.seal)?);
-        }
+        let lines = batch.iter().map(|(entry, _)| lines::json(entry, &self.seal)).collect::<Result<Vec<_>, _>>()?;
         self.size.journal += self.sink.append(&lines).await.map_err(|error| error.to_string())?;
         Ok(())
     }
@@ -279,83 +275,17 @@ impl<S: Sink> Writing<S> {
     }
 }
 
-/// One line: CRC-32 of the JSON in eight hexadecimal digits, a space, the JSON.
-pub(super) fn line(entry: &Entry, seal: &Arc<dyn Seal>) -> Result<Vec<u8>, String> {
-    let json = value::sealing(seal, || serde_json::to_string(entry)).map_err(|error| error.to_string())?;
-    Ok(checked(&json).into_bytes())
-}
-
-fn checked(json: &str) -> String {
-    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
-}
-
-/// Reads the entries of a journal whose first line has the number `first`; the entries, and how many bytes are whole
-/// lines. An incomplete last line is what a crash leaves behind: it was never durable, so nothing depends on it.
-/// Anything else that is wrong is an error.
-pub(super) fn read(
-    path: &Path,
-    first: usize,
-    text: &[u8],
-    seal: &Arc<dyn Seal>,
-) -> Result<(Vec<Entry>, usize), StoreError> {
-    let mut entries = Vec::new();
-    let mut whole = 0;
-    for (number, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        let last = whole + line.len() == text.len();
-        match parse(line, seal) {
-            Ok(entry) => entries.push(entry),
-            Err(_) if last && !line.ends_with(b"\n") => break,
-            Err(reason) => {
-                return Err(StoreError::Broken { path: path.to_owned(), line: first + number, reason, previous: None });
-            }
-        }
-        whole += line.len();
-    }
-    Ok((entries, whole))
-}
-
-/// The journal with every secret under the ring's key in use; `None` when it is so already. The error is the number of
-/// the line that was changed, or whose secret no key opens.
-pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
-    let mut answer = String::new();
-    let mut changed = false;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
-        // The header has no checksum; an incomplete line at the end never counts.
-        let resealed = match line.split_once(' ').filter(|_| number > 0 && line.ends_with('\n')) {
-            Some((sum, json)) => {
-                let json = json.trim_end_matches('\n');
-                if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
-                    return Err(number + 1);
-                }
-                secrets::reseal(json, ring).map_err(|_| number + 1)?
-            }
-            None => None,
-        };
-        match resealed {
-            Some(json) => {
-                changed = true;
-                answer.push_str(&checked(&json));
-            }
-            None => answer.push_str(line),
-        }
-    }
-    Ok(changed.then_some(answer))
-}
-
-fn parse(line: &[u8], seal: &Arc<dyn Seal>) -> Result<Entry, String> {
-    let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    let line = line.strip_suffix('\n').ok_or("the line is not complete")?;
-    let (sum, json) = line.split_once(' ').ok_or("it has no checksum")?;
-    if u32::from_str_radix(sum, 16) != Ok(crc32fast::hash(json.as_bytes())) {
-        return Err("its checksum does not fit: the line was changed".into());
-    }
-    value::sealing(seal, || serde_json::from_str(json)).map_err(|error| snapshot::message(&error))
-}
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{store::DataKey, urn::Urn};
+    use crate::{
+        store::{
+            DataKey,
+            lines::{Chain, Format},
+        },
+        urn::Urn,
+    };
     use std::{
         io,
         sync::{Mutex, PoisonError},
@@ -368,11 +298,16 @@ mod tests {
         room: usize,
         /// The journals that went into snapshots.
         folded: Arc<Mutex<Vec<usize>>>,
+        chain: Chain,
     }
 
     #[async_trait]
     impl Sink for Disk {
-        async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
+        async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
+            let mut lines = Vec::new();
+            for json in entries {
+                self.chain.push(json, &mut lines);
+            }
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             let room = self.room.saturating_sub(written.len()).min(lines.len());
             written.extend(&lines[..room]);
@@ -381,6 +316,7 @@ mod tests {
         }
 
         async fn fold(&mut self, _: &State) -> Result<Size, StoreError> {
+            self.chain = Chain::behind(b"disk");
             let journal = std::mem::take(&mut *self.written.lock().unwrap()).len();
             self.folded.lock().unwrap().push(journal);
             Ok(Size { snapshot: 100, journal: 0 })
@@ -392,7 +328,7 @@ mod tests {
     }
 
     fn disk(room: usize) -> Disk {
-        Disk { written: Arc::default(), room, folded: Arc::default() }
+        Disk { written: Arc::default(), room, folded: Arc::default(), chain: Chain::behind(b"disk") }
     }
 
     fn start(seal: Arc<dyn Seal>, fold_after: u64) -> Start {
@@ -415,9 +351,9 @@ mod tests {
         drop(writer);
         assert!(journal.append(entry("fourth")).await.is_err(), "the writer has ended");
         let written = disk.written.lock().unwrap().clone();
-        let (entries, whole) = read(Path::new("journal"), 1, &written, &seal).unwrap();
-        assert_eq!(entries, [entry("first")]);
-        assert!(whole < written.len());
+        let read = lines::read(&written, Format::Chained(Chain::behind(b"disk")), &seal);
+        assert_eq!((read.entries, read.damage), (vec![entry("first")], None));
+        assert!(read.whole < written.len());
     }
 
     #[tokio::test]
@@ -429,20 +365,13 @@ mod tests {
             journal.append(entry("first")).await.unwrap();
         }
         writer.close().await.unwrap();
-        let line = line(&entry("first"), &seal).unwrap().len();
+        let mut line = Vec::new();
+        Chain::behind(b"disk").push(&lines::json(&entry("first"), &seal).unwrap(), &mut line);
+        // All lines have numbers of one digit between two folds.
+        let line = line.len();
         let folded = disk.folded.lock().unwrap().clone();
         // The first fold comes after 150 bytes; then the snapshot has 100, and the journal grows to four times that.
         assert_eq!(folded[0], 150_usize.next_multiple_of(line));
         assert!(folded.len() > 1 && folded[1..].iter().all(|&size| size == 400_usize.next_multiple_of(line)));
-    }
-
-    #[test]
-    fn a_changed_line_is_refused_by_its_number() {
-        let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
-        let mut text = [line(&entry("first"), &seal).unwrap(), line(&entry("second"), &seal).unwrap()].concat();
-        let at = text.len() - 10;
-        text[at] ^= 1;
-        let error = read(Path::new("journal"), 2, &text, &seal).unwrap_err();
-        assert!(matches!(error, StoreError::Broken { line: 3, .. }), "{error}");
     }
 }

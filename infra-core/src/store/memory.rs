@@ -1,8 +1,10 @@
 //! States in memory, for tests and dry runs.
 
 use super::{
-    DataKey, Holder, Journal, Session, StateStore, StoreError, Update,
+    DataKey, Holder, Journal, Recovery, Session, StateStore, StoreError, Update,
     journal::{self, Sink, Size, Start},
+    lines::{self, Chain, Format},
+    restore::{Restored, Salvage},
 };
 use crate::{
     state::State,
@@ -64,10 +66,15 @@ impl MemoryStore {
         };
         let mut state: State = value::sealing(&seal, || serde_json::from_slice(snapshot))
             .map_err(|error| StoreError::Journal(error.to_string()))?;
-        for entry in journal::read(&path, 1, &files.journal, &seal)?.0 {
+        let read = lines::read(&files.journal, Format::Chained(chain()), &seal);
+        if let Some(reason) = read.damage {
+            return Err(StoreError::Journal(reason));
+        }
+        for entry in read.entries {
             state.apply(entry);
         }
-        state.verify().map_err(|error| StoreError::Refused { path, line: 1, error, previous: None })?;
+        let recovery = Recovery::Backup;
+        state.verify().map_err(|error| StoreError::Refused { path, line: 1, error, recovery })?;
         Ok(Some(state))
     }
 }
@@ -127,11 +134,20 @@ impl StateStore for MemoryStore {
             None => State::new(program, name, "memory".into()),
         };
         let seal = self.data_key()?;
-        let mut memory = Memory { _lock: lock, files: stack.files, seal: seal.clone() };
+        let mut memory = Memory { _lock: lock, files: stack.files, seal: seal.clone(), chain: chain() };
         let size = memory.fold(&state).await?;
         let start = Start { state: state.clone(), seal, size, fold_after: journal::FOLD_AFTER };
         let (journal, writer) = Journal::on_thread(start, memory);
         Ok(Session { state, journal, unfolded: false, writer })
+    }
+
+    /// Memory is not damaged, so there is nothing to restore.
+    async fn salvage(&self, _: &str, _: &str) -> Result<Option<Salvage>, StoreError> {
+        Ok(None)
+    }
+
+    async fn restore(&self, program: &str, name: &str, _: &Salvage) -> Result<Restored, StoreError> {
+        Err(StoreError::NothingToRestore { stack: format!("{program}/{name}") })
     }
 
     async fn unlock(&self, program: &str, name: &str) -> Result<Option<Holder>, StoreError> {
@@ -146,13 +162,21 @@ struct Memory {
     _lock: OwnedMutexGuard<()>,
     files: Arc<Mutex<Files>>,
     seal: Arc<dyn Seal>,
+    chain: Chain,
+}
+
+/// The chain of the lines behind a snapshot.
+fn chain() -> Chain {
+    Chain::behind(b"memory")
 }
 
 #[async_trait]
 impl Sink for Memory {
-    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).journal.extend(lines);
-        Ok(lines.len() as u64)
+    async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
+        let journal = &mut self.files.lock().unwrap_or_else(PoisonError::into_inner).journal;
+        let before = journal.len();
+        entries.iter().for_each(|json| self.chain.push(json, journal));
+        Ok((journal.len() - before) as u64)
     }
 
     async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
@@ -162,6 +186,7 @@ impl Sink for Memory {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.snapshot = Some(text);
         files.journal.clear();
+        self.chain = chain();
         Ok(Size { snapshot, journal: 0 })
     }
 

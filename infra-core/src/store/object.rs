@@ -3,11 +3,12 @@
 mod client;
 mod keys;
 mod lease;
+mod restore;
 mod sequence;
 
 use super::{
-    Clock, Holder, Journal, KeyedStore, Keys, Session, StateStore, StoreError, SystemClock, Unlock, Update,
-    journal::Start,
+    Clock, Holder, Journal, KeyedStore, Keys, Restored, Salvage, Session, StateStore, StoreError, SystemClock, Unlock,
+    Update, envelope, journal::Start, secrets,
 };
 use crate::{event::Events, state::State, urn, value::Seal};
 use async_trait::async_trait;
@@ -98,7 +99,12 @@ impl StateStore for ObjectStateStore {
                 Ok(found) => return Ok(found.state),
                 // A rotation may have gone on between the key and the state.
                 Err(_) if self.key_document().await? != key => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if key.is_none() {
+                        secrets::check_key_is_not_lost(self).await?;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -109,12 +115,13 @@ impl StateStore for ObjectStateStore {
     }
 
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.objects(program, stack)?.get(&document(name)).await?;
-        Ok(found.map(|found| found.bytes))
+        let objects = self.objects(program, stack)?;
+        let found = objects.get(&document(name)).await?;
+        found.map(|found| content(&objects, name, &found.bytes)).transpose()
     }
 
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
-        self.objects(program, stack)?.replace(&document(name), content).await
+        self.objects(program, stack)?.replace(&document(name), &envelope::wrap(name, content)).await
     }
 
     async fn update_document(
@@ -132,7 +139,11 @@ impl StateStore for ObjectStateStore {
                 Some(key) => Some(self.keys.open(key).await?.ring.clone()),
                 None => None,
             };
-            let make = |was: Option<&[u8]>| update(was, seal.as_deref().map(|seal| seal as &dyn Seal));
+            let make = |was: Option<&[u8]>| {
+                let was = was.map(|was| content(&objects, name, was)).transpose()?;
+                let updated = update(was.as_deref(), seal.as_deref().map(|seal| seal as &dyn Seal))?;
+                Ok(updated.map(|content| envelope::wrap(name, &content)))
+            };
             if !objects.update(&document(name), make).await? {
                 continue;
             }
@@ -177,14 +188,44 @@ impl StateStore for ObjectStateStore {
         Ok(Session { state, journal, unfolded: size.journal > 0, writer })
     }
 
+    async fn salvage(&self, program: &str, stack: &str) -> Result<Option<Salvage>, StoreError> {
+        let key = self.key_document().await?;
+        if key.is_none() {
+            secrets::check_key_is_not_lost(self).await?;
+        }
+        let seal = self.keys.reader(key.as_ref()).await?;
+        self.stack(program, stack, seal)?.salvage().await
+    }
+
+    async fn restore(&self, program: &str, stack: &str, salvage: &Salvage) -> Result<Restored, StoreError> {
+        let mut stack = self.stack(program, stack, self.seal().await?)?;
+        let epoch = stack.newest_epoch().await?;
+        let (kept, _hold) = Lease::take(&stack.objects, epoch, &self.events).await?.keep();
+        let install = async {
+            stack.seal = self.seal().await?;
+            stack.install(&kept, salvage).await
+        };
+        let installed = install.await;
+        kept.release().await;
+        installed
+    }
+
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError> {
         lease::break_lease(&self.objects(program, stack)?).await
     }
 }
 
+const DOCUMENTS: &str = "documents";
+
 /// Where a document lies: apart from what the store itself keeps.
 fn document(name: &str) -> String {
-    format!("documents/{name}")
+    format!("{DOCUMENTS}/{name}")
+}
+
+/// Returns the content of a document's object.
+fn content(objects: &Objects, name: &str, bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let path = objects.path(&document(name)).to_string();
+    Ok(envelope::unwrap(name, path.as_ref(), bytes)?.to_vec())
 }
 
 /// Thirty-two hexadecimal digits that nobody else has.

@@ -17,7 +17,7 @@ pub use document::{Kdf, KeyDocument, Opened};
 pub use rotation::{KeyStatus, KeyedStore, Rotation, RotationError, key_status, rewrap, rotate};
 pub use unlock::{KeyWrapper, Keys, Passphrase, Unlock, WrapperFactory, Wrapping};
 
-pub(super) use rotation::reseal;
+pub(super) use rotation::{check_key_is_not_lost, key_of_first_secret, reseal};
 
 pub(super) use files::{DOCUMENTS_LOCK, replace, wait_for};
 
@@ -42,6 +42,7 @@ pub struct DataKey {
 }
 
 /// The key that seals, and the one before it, which still unseals while a rotation is under way.
+#[derive(Clone)]
 pub struct KeyRing {
     current: DataKey,
     retiring: Option<DataKey>,
@@ -104,6 +105,23 @@ pub enum KeyError {
     /// An empty passphrase protects nothing.
     #[error("an empty passphrase protects nothing")]
     EmptyPassphrase,
+    /// The passphrase can be guessed.
+    #[error(
+        "the passphrase is too weak: it needs at least {} characters, {} of them different",
+        unlock::LEAST_CHARACTERS,
+        unlock::LEAST_DIFFERENT
+    )]
+    WeakPassphrase,
+    /// The key document is missing while the store holds secrets.
+    #[error("{place} is missing, and {sealed_in} holds secrets that are encrypted with its key {id}")]
+    Missing {
+        /// Place of the key document.
+        place: String,
+        /// The first file or object with an encrypted secret.
+        sealed_in: String,
+        /// Id of the key that the secret is encrypted with.
+        id: String,
+    },
     /// Nothing here can talk to the key service.
     #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", unlock::scheme_of(url))]
     NoWrapper {
@@ -158,6 +176,13 @@ impl KeyError {
                 "nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: {lost}"
             ),
             Self::EmptyPassphrase => "choose one of several words".into(),
+            Self::WeakPassphrase => {
+                "nothing was changed; choose one of several words, with `secrets rewrap --passphrase`".into()
+            }
+            Self::Missing { .. } => format!(
+                "nothing was changed, and no other key is created in its place; {lost}. A copy of a state or of a \
+                 configuration contains no key"
+            ),
             Self::NoWrapper { .. } => "use a binary that hands a wrapper for it to the command line".into(),
             Self::Wrapper { .. } => "nothing was changed; look at the credentials, and at the key's policy".into(),
             Self::Changed { .. } => "run it again".into(),

@@ -1,58 +1,113 @@
-//! Snapshots and journals as text: what is damaged is refused, by its line.
+//! Snapshots as text, with a checksum for each resource and one for the whole: what is damaged is refused, by its line
+//! and its resource.
+//!
+//! ```json
+//! {
+//!   "version": 2,
+//!   …
+//!   "resources": {
+//!     "urn:infra:dev::web::aws:ec2:Vpc::net": {
+//!       "current": {…},
+//!       "checksum": "9b1f0a77"
+//!     }
+//!   },
+//!   "outputs": {},
+//!   "checksum": "5f0c1d2e"
+//! }
+//! ```
+//! The last checksum covers everything, so a reader checks that one alone; those of the resources say where a damage is.
+//! Version 1 had no checksums. It is still read, and a file that says it has version 1 must not have any.
 
-use super::{StoreError, journal, readback};
+use super::{KeyRing, Recovery, StoreError, checksum, damage, lines, readback, secrets};
 use crate::{
-    state::{Entry, State, StateError, VERSION},
+    state::{Entry, ResourceState, State, StateError, VERSION},
     urn::Urn,
     value::{self, Seal},
 };
-use serde::{Deserialize, Serialize};
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use checksum::Growing;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// The last version without checksums.
+pub(super) const LEGACY: u32 = 1;
+
+/// What stands around the digits of the last checksum.
+const BEFORE: &str = ",\n  \"checksum\": \"";
+const AFTER: &str = "\"\n}\n";
 
 /// Where a text came from, and whose state it should be.
 pub(super) struct Source<'a> {
     pub(super) program: &'a str,
     pub(super) stack: &'a str,
     pub(super) path: PathBuf,
-    /// Where the snapshot before it lies, if there is one.
-    pub(super) previous: Option<PathBuf>,
     pub(super) seal: &'a Arc<dyn Seal>,
 }
 
-/// The text of a snapshot of this state, which was verified; it is checked that it reads as the same state.
-pub(super) fn write(snapshot: &impl Serialize, state: &State, source: &Source<'_>) -> Result<Vec<u8>, StoreError> {
+/// A state that was read.
+pub(super) struct Read {
+    pub(super) state: State,
+    /// Whether the text has the format without checksums.
+    pub(super) legacy: bool,
+}
+
+/// What a journal's lines amount to.
+pub(super) struct Replayed {
+    /// Number of bytes of whole lines.
+    pub(super) whole: usize,
+    /// Number of entries.
+    pub(super) entries: usize,
+    /// The end of the chain; `None` in the legacy format.
+    pub(super) chain: Option<lines::Chain>,
+}
+
+/// Returns the text of a snapshot of this state, which was verified, after checking that it reads as the same state.
+/// A store that keeps its journal elsewhere adds where it begins.
+pub(super) fn write(
+    state: &State,
+    journal: Option<&impl Serialize>,
+    source: &Source<'_>,
+) -> Result<Vec<u8>, StoreError> {
     // Room that is not used costs nothing, and growing copies everything.
-    let mut text = Vec::with_capacity(64 * 1024 + 4 * 1024 * state.resources.len());
-    value::sealing(source.seal, || serde_json::to_writer_pretty(&mut text, snapshot))
+    let text = Growing::with_capacity(64 * 1024 + 4 * 1024 * state.resources.len());
+    value::sealing(source.seal, || serde_json::to_writer_pretty(&text, &Snapshot { state, journal, text: &text }))
         .map_err(|error| StoreError::Journal(error.to_string()))?;
+    let mut text = text.into_bytes();
     text.push(b'\n');
     value::sealing(source.seal, || readback::check(&text, state))
         .map_err(|error| source.broken(error.line(), message(&error)))?;
     Ok(text)
 }
 
+/// Whether the text of a snapshot fits the checksum at its end.
+pub(super) fn is_sound(text: &[u8]) -> bool {
+    checksum::fits(text, BEFORE, AFTER)
+}
+
+/// Whether the text ends with a checksum.
+pub(super) fn has_checksum(text: &[u8]) -> bool {
+    checksum::split(text, BEFORE, AFTER).is_some()
+}
+
+/// Returns the snapshot with every secret under the ring's key in use, or `None` if it is so already.
+pub(super) fn reseal(text: &str, ring: &KeyRing, source: &Source<'_>) -> Result<Option<String>, StoreError> {
+    let legacy = damage::is_legacy(text.as_bytes());
+    if !is_sound(text.as_bytes()) && !legacy {
+        return Err(damage::of_snapshot(text.as_bytes(), source));
+    }
+    let sealed = |line| source.broken(line, value::SealError.to_string());
+    let resealed = secrets::reseal(text, ring).map_err(sealed)?;
+    Ok(resealed.map(|text| if legacy { text } else { damage::with_checksums(&text) }))
+}
+
 impl Source<'_> {
-    /// The state in a snapshot, checked.
-    pub(super) fn snapshot(&self, text: &[u8]) -> Result<State, StoreError> {
-        #[derive(Deserialize)]
-        struct Version {
-            version: Option<u32>,
+    /// Reads the state in a snapshot, and checks it.
+    pub(super) fn snapshot(&self, text: &[u8]) -> Result<Read, StoreError> {
+        let legacy = !is_sound(text);
+        if legacy && !damage::is_legacy(text) {
+            return Err(damage::of_snapshot(text, self));
         }
-        let state: State = value::sealing(self.seal, || serde_json::from_slice(text)).map_err(|error| {
-            // A newer format may look different in everything but its version.
-            match serde_json::from_slice(text) {
-                Ok(Version { version: Some(found) }) if found > VERSION => {
-                    self.refused(text, StateError::Newer { found })
-                }
-                Ok(Version { version: None }) => {
-                    self.broken(1, "it does not tell its `version`, so it is no state".into())
-                }
-                _ => self.broken(error.line(), describe(text, &error)),
-            }
-        })?;
+        let state: State = value::sealing(self.seal, || serde_json::from_slice(text))
+            .map_err(|error| damage::syntax(text, &error, self))?;
         if state.version > VERSION {
             return Err(self.refused(text, StateError::Newer { found: state.version }));
         }
@@ -66,32 +121,96 @@ impl Source<'_> {
             ));
         }
         state.verify().map_err(|error| self.refused(text, error))?;
-        Ok(state)
+        Ok(Read { state: State { version: VERSION, ..state }, legacy })
     }
 
-    /// Applies the lines of a journal, of which the first one has the number `first`; how many bytes are whole lines.
-    pub(super) fn replay(&self, state: &mut State, first: usize, lines: &[u8]) -> Result<usize, StoreError> {
-        let (entries, whole) = journal::read(&self.path, first, lines, self.seal).map_err(|error| match error {
-            StoreError::Broken { line, reason, .. } => self.broken(line, reason),
-            other => other,
-        })?;
+    /// Applies the lines of a journal, of which the first one has the number `first`.
+    pub(super) fn replay(
+        &self,
+        state: &mut State,
+        first: usize,
+        text: &[u8],
+        format: lines::Format,
+    ) -> Result<Replayed, StoreError> {
+        let lines::Lines { entries, whole, chain, damage } = lines::read(text, format, self.seal);
+        if let Some(reason) = damage {
+            return Err(self.broken(first + entries.len(), reason));
+        }
         let before = state.clone();
         entries.iter().cloned().for_each(|entry| state.apply(entry));
+        let count = entries.len();
         state.verify().map_err(|error| {
             let (line, error) = first_unsound(before, entries).map_or((0, error), |(at, error)| (first + at, error));
-            StoreError::Refused { path: self.path.clone(), line, error, previous: self.previous.clone() }
+            StoreError::Refused { path: self.path.clone(), line, error, recovery: Recovery::Restore }
         })?;
-        Ok(whole)
+        Ok(Replayed { whole, entries: count, chain })
     }
 
-    pub(super) fn broken(&self, line: usize, reason: String) -> StoreError {
+    pub(super) fn broken(&self, line: usize, reason: impl Into<String>) -> StoreError {
+        let (path, reason) = (self.path.clone(), reason.into());
         // A text that ends at once has no line.
-        StoreError::Broken { path: self.path.clone(), line: line.max(1), reason, previous: self.previous.clone() }
+        StoreError::Broken { path, line: line.max(1), reason, recovery: Recovery::Restore }
     }
 
-    fn refused(&self, text: &[u8], error: StateError) -> StoreError {
-        let line = line_of(&String::from_utf8_lossy(text), &error);
-        StoreError::Refused { path: self.path.clone(), line, error, previous: self.previous.clone() }
+    pub(super) fn refused(&self, text: &[u8], error: StateError) -> StoreError {
+        let line = damage::line_of(&String::from_utf8_lossy(text), &error);
+        StoreError::Refused { path: self.path.clone(), line, error, recovery: Recovery::Restore }
+    }
+}
+
+/// Serializes a state with its checksums into `text`.
+struct Snapshot<'a, J> {
+    state: &'a State,
+    journal: Option<&'a J>,
+    text: &'a Growing,
+}
+
+struct Resources<'a>(&'a BTreeMap<Urn, ResourceState>, &'a Growing);
+
+struct Resource<'a>(&'a ResourceState, &'a Growing);
+
+impl<J: Serialize> Serialize for Snapshot<'_, J> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let State { version, program, stack, seed, serial, resources, open, outputs } = self.state;
+        let begin = self.text.len();
+        let mut out = serializer.serialize_map(None)?;
+        if let Some(journal) = self.journal {
+            out.serialize_entry("journal", journal)?;
+        }
+        out.serialize_entry("version", version)?;
+        out.serialize_entry("program", program)?;
+        out.serialize_entry("stack", stack)?;
+        out.serialize_entry("seed", seed)?;
+        out.serialize_entry("serial", serial)?;
+        out.serialize_entry("resources", &Resources(resources, self.text))?;
+        if !open.is_empty() {
+            out.serialize_entry("open", open)?;
+        }
+        out.serialize_entry("outputs", outputs)?;
+        out.serialize_entry(checksum::FIELD, &self.text.checksum_from(begin))?;
+        out.end()
+    }
+}
+
+impl Serialize for Resources<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(urn, resource)| (urn, Resource(resource, self.1))))
+    }
+}
+
+impl Serialize for Resource<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let ResourceState { current, deposed } = self.0;
+        let begin = self.1.len();
+        let mut out = serializer.serialize_map(None)?;
+        if let Some(current) = current {
+            out.serialize_entry("current", current)?;
+        }
+        if !deposed.is_empty() {
+            out.serialize_entry("deposed", deposed)?;
+        }
+        out.serialize_entry(checksum::FIELD, &self.1.checksum_from(begin))?;
+        out.end()
     }
 }
 
@@ -103,16 +222,6 @@ fn first_unsound(mut state: State, entries: Vec<Entry>) -> Option<(usize, StateE
     })
 }
 
-fn describe(text: &[u8], error: &serde_json::Error) -> String {
-    if text.iter().all(u8::is_ascii_whitespace) {
-        return "it is empty".into();
-    }
-    if error.is_eof() {
-        return "it ends in the middle: the rest was cut off".into();
-    }
-    message(error)
-}
-
 /// What a parser complains of, without the place, which is told otherwise.
 pub(super) fn message(error: &serde_json::Error) -> String {
     let message = error.to_string();
@@ -120,47 +229,12 @@ pub(super) fn message(error: &serde_json::Error) -> String {
     message.strip_suffix(&place).unwrap_or(&message).to_owned()
 }
 
-/// The line that a person has to look at.
-fn line_of(text: &str, error: &StateError) -> usize {
-    let lines: Vec<&str> = text.lines().collect();
-    let behind =
-        |from: usize, what: &str| lines.iter().skip(from).position(|line| line.contains(what)).map(|at| from + at);
-    let resource = |urn: &Urn| behind(0, &format!("\"{urn}\": {{"));
-    let at = match error {
-        StateError::Newer { .. } => behind(0, "\"version\""),
-        StateError::Foreign { found, expected } => {
-            let (program, stack) = found.split_once('/').unwrap_or((found, ""));
-            let field = if expected.split_once('/').is_some_and(|(expected, _)| expected == program) {
-                format!("\"stack\": \"{stack}\"")
-            } else {
-                format!("\"program\": \"{program}\"")
-            };
-            // The whole state, or one resource in it.
-            behind(0, &field).or_else(|| behind(0, &format!("\"urn:infra:{stack}::{program}::")))
-        }
-        StateError::Dangling { user, used } => resource(user).and_then(|at| behind(at, &format!("\"{used}\""))),
-        StateError::Empty(urn) | StateError::Generations(urn) | StateError::Cycle(urn) => resource(urn),
-        StateError::Operations(operation) => {
-            let first = behind(0, &format!("\"operation\": \"{operation}\""));
-            first.and_then(|first| behind(first + 1, &format!("\"operation\": \"{operation}\"")))
-        }
-    };
-    at.unwrap_or(0) + 1
-}
-
-/// Where the file before `path` is kept, when there is one.
-pub(super) fn previous_of(path: &Path) -> Option<PathBuf> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".previous");
-    Some(PathBuf::from(name)).filter(|previous| previous.exists())
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::{
         state::{Entry, Live, OperationId, Request, State, Verb},
-        store::{FileStore, Session, StateStore},
+        store::{FileStore, Session, StateStore, lines::Chain},
         urn::Urn,
         value::Value,
     };
@@ -208,6 +282,11 @@ mod tests {
         store.directory_of("p", "dev")
     }
 
+    /// Somebody who knows the format has changed it: the checksums fit.
+    fn summed(text: &str) -> String {
+        super::damage::with_checksums(text)
+    }
+
     /// What the person is told when a file was changed like this; the files are as they were, afterwards.
     async fn refused(directory: &Path, file: &str, change: impl Fn(&str) -> String) -> String {
         let path = directory.join("p/dev").join(file);
@@ -228,86 +307,141 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "state.json", change).await;
-        assert_snapshot!(refused(&|text| text[..text.len() - 30].to_owned()).await, @r"
-        error: …/p/dev/state.json: line 31: it ends in the middle: the rest was cut off
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text[..text.len() - 30].to_owned()).await, @"
+        error: …/p/dev/state.json: line 36: it ends in the middle: the rest was cut off
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|_| String::new()).await, @r"
+        assert_snapshot!(refused(&|_| String::new()).await, @"
         error: …/p/dev/state.json: line 1: it is empty
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replacen("\"id\":", "\"id\"", 1)).await, @r"
-        error: …/p/dev/state.json: line 10: expected `:`
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.replacen("\"id\":", "\"id\"", 1)).await, @"
+        error: …/p/dev/state.json: line 10: in the record of `urn:infra:dev::p::t:T::host`: expected `:`
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("\"version\": 1", "\"version\": 2, \"resources\": []")).await, @r"error: …/p/dev/state.json: line 2: it has format 2, and this version reads up to 1: use the version that wrote it, or a newer one");
-        assert_snapshot!(refused(&|_| "{\"serial\": 4}".to_owned()).await, @r"
-        error: …/p/dev/state.json: line 1: it does not tell its `version`, so it is no state
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.replace("\"version\": 2", "\"version\": 3, \"resources\": []")).await, @"error: …/p/dev/state.json: line 2: it has format 3, and this version reads up to 2: use the version that wrote it, or a newer one");
+        assert_snapshot!(refused(&|_| "{\"serial\": 4}".to_owned()).await, @"
+        error: …/p/dev/state.json: line 1: it has no `version`, so it is no state
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("\"stack\": \"dev\"", "\"stack\": \"prod\"")).await, @r"
+        assert_snapshot!(refused(&|text| summed(&text.replace("\"stack\": \"dev\"", "\"stack\": \"prod\""))).await, @"
         error: …/p/dev/state.json: line 4: it belongs to stack `p/prod`, not to `p/dev`
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("infra:dev::p::t:T::net\": {", "infra:prod::p::t:T::net\": {")).await, @r"
+        assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:prod::p::t:T::net\": {"))).await, @"
         error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("infra:dev::p::t:T::net\": {", "infra:dev::p::t:T::nat\": {")).await, @r"
+        assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:dev::p::t:T::nat\": {"))).await, @"
         error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replacen("::net\"\n", "::host\"\n", 1)).await, @r"
+        assert_snapshot!(refused(&|text| summed(&text.replacen("::net\"\n", "::host\"\n", 1))).await, @"
         error: …/p/dev/state.json: line 8: `urn:infra:dev::p::t:T::host` depends on itself, through others
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replacen("\"$secret\": \"", "\"$secret\": \"AAAA", 1)).await, @r"
-        error: …/p/dev/state.json: line 13: a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| summed(&text.replacen("\"$secret\": \"", "\"$secret\": \"AAAA", 1))).await, @"
+        error: …/p/dev/state.json: line 13: in the record of `urn:infra:dev::p::t:T::host`: a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        ");
+        assert_snapshot!(refused(&|text| text.replacen("id-host", "id-gone", 1)).await, @"
+        error: …/p/dev/state.json: line 8: the record of `urn:infra:dev::p::t:T::host` does not fit its checksum: it was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        ");
+        assert_snapshot!(refused(&|text| text.replacen("\"serial\": 1", "\"serial\": 0", 1)).await, @"
+        error: …/p/dev/state.json: line 1: it does not fit its checksum, and the record of every resource fits its own: something else was changed, or a record is missing
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        ");
+        assert_snapshot!(refused(&|text| text.replacen("\n  \"checksum\"", "\n  \"checksun\"", 1)).await, @"
+        error: …/p/dev/state.json: line 38: the checksum at its end is missing or was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        ");
+        assert_snapshot!(refused(&|text| text.replacen("\"version\": 2", "\"version\": 1", 1)).await, @"
+        error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
         FileStore::new(directory.path()).peek("p", "dev").await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn a_damaged_journal_is_refused_by_its_line() {
+    async fn every_changed_byte_cut_and_lost_doubled_or_moved_line_of_a_snapshot_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let files = stack(directory.path()).await;
+        let store = FileStore::new(directory.path());
+        let seal = store.seal().await.unwrap();
+        let text = fs::read(files.join("state.json")).unwrap();
+        let read = |text: &[u8]| {
+            let source = super::Source { program: "p", stack: "dev", path: "state.json".into(), seal: &seal };
+            source.snapshot(text).map(|read| read.state)
+        };
+        read(&text).unwrap();
+        for at in 0..text.len() {
+            // One of the eight bits: a checksum does not care which.
+            let mut changed = text.clone();
+            changed[at] ^= 1 << (at % 8);
+            assert!(read(&changed).is_err(), "byte {at}");
+            assert!(read(&text[..at]).is_err(), "cut at {at}");
+        }
+        let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+        for at in 0..lines.len() {
+            let mut changed = lines.clone();
+            changed.remove(at);
+            assert!(read(&changed.concat()).is_err(), "line {at} is lost");
+            changed = lines.clone();
+            changed.insert(at, lines[at]);
+            assert!(read(&changed.concat()).is_err(), "line {at} is doubled");
+            for other in at + 1..lines.len() {
+                changed = lines.clone();
+                changed.swap(at, other);
+                assert!(changed == lines || read(&changed.concat()).is_err(), "lines {at} and {other} are swapped");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_journal_is_refused_by_its_line() {
+        let directory = tempfile::tempdir().unwrap();
+        stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "journal", change).await;
-        assert_snapshot!(refused(&|text| text.replacen("create", "delete", 1)).await, @r"
-        error: …/p/dev/journal: line 2: its checksum does not fit: the line was changed
-          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.replacen("create", "delete", 1)).await, @"
+        error: …/p/dev/journal: line 2: it does not fit its checksum: the line was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replacen("snapshot 1", "snapshot 7", 1)).await, @r"
-        error: …/p/dev/journal: line 1: it follows on snapshot 7, but there is only snapshot 1
-          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.replacen("snapshot 1", "snapshot 7", 1)).await, @"
+        error: …/p/dev/journal: line 1: its header does not fit its checksum: it was changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replacen("infra journal", "a shopping list", 1)).await, @r"
-        error: …/p/dev/journal: line 1: it does not say which snapshot it follows on, so it is no journal
-          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.replacen("infra journal", "a shopping list", 1)).await, @"
+        error: …/p/dev/journal: line 1: it has no header, so it is no journal
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replace("p::t:T::host", "p::t:T::gone"))).await, @"
         error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which it does not hold
-          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replacen("\"done\"", "\"finished\"", 1))).await, @"
         error: …/p/dev/journal: line 3: unknown variant `finished`, expected one of `intent`, `progress`, `done`, `failed`, `read`, `refreshed`, `depends`, `marked`, `renamed`, `imported`, `released`, `distrusted`, `deposed`, `dropped`, `forgotten`, `outputs`
-          hint: nothing was changed; restore the file from a copy, mend it by hand, or move all files of the stack away to begin anew
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        fs::remove_file(files.join("state.json")).unwrap();
-        let error = FileStore::new(directory.path()).peek("p", "dev").await.unwrap_err().diagnostic().to_string();
-        assert_snapshot!(error.replace(directory.path().to_str().unwrap(), "…"), @r"
-        error: …/p/dev/state.json: line 1: it is missing, but there is a journal that follows on it
-          hint: nothing was changed; restore the file from a copy (…/p/dev/state.json.previous is the one before it), mend it by hand, or move all files of the stack away to begin anew
+        assert_snapshot!(refused(&|text| text.lines().take(2).chain(text.lines().skip(3)).map(|line| format!("{line}\n")).collect()).await, @"
+        error: …/p/dev/journal: line 3: its number is 3 where 2 is expected: a line was lost, doubled, moved or changed
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        ");
+        assert_snapshot!(refused(&|_| String::new()).await, @"
+        error: …/p/dev/journal: line 1: its header is incomplete
+          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
     }
 
-    /// Somebody who knows the format has changed it: the checksums fit.
+    /// The same for a journal.
     fn sealed_again(text: &str) -> String {
-        let line = |line: &str| match line.split_once(" {") {
-            Some((_, json)) => format!("{:08x} {{{json}\n", crc32fast::hash(format!("{{{json}").as_bytes())),
-            None => format!("{line}\n"),
-        };
-        text.lines().map(line).collect()
+        let (header, lines) = text.split_once('\n').unwrap();
+        let mut chain = Chain::behind(header.as_bytes());
+        let mut answer = format!("{header}\n").into_bytes();
+        for line in lines.lines() {
+            chain.push(&line[line.find('{').unwrap()..], &mut answer);
+        }
+        String::from_utf8(answer).unwrap()
     }
 
     #[tokio::test]

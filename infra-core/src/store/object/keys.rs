@@ -3,17 +3,20 @@
 use super::{
     ObjectStateStore,
     client::{Objects, Put},
+    sequence::PREVIOUS,
 };
 use crate::{
     store::{
-        DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, StateStore, StoreError, Wrapping, secrets,
+        DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, StateStore, StoreError, Wrapping, envelope,
+        secrets,
+        snapshot::{self, Source},
     },
-    value::SealError,
+    value::Seal,
 };
 use async_trait::async_trait;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, PutMode, path::Path};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 const KEY: &str = "secrets.key";
 
@@ -45,12 +48,14 @@ impl KeyedStore for ObjectStateStore {
             if let Some(document) = self.key_document().await? {
                 return Ok(document);
             }
+            secrets::check_key_is_not_lost(self).await?;
             let place = self.key_place();
             let passphrase = self.keys.unlock().ask_passphrase(&place).map_err(|error| match error {
                 KeyError::NoPassphrase { place } => KeyError::Unprotected { place },
                 error => error,
             })?;
             let wrapping = Wrapping::Passphrase(passphrase, Kdf::default());
+            wrapping.check_strength()?;
             let (document, _) = self.keys.close(KeyRing::of(DataKey::random()?), wrapping, &place).await?;
             match self.put_key_document(None, &document).await {
                 // Somebody else was quicker.
@@ -76,16 +81,30 @@ impl KeyedStore for ObjectStateStore {
         }
     }
 
+    async fn first_secret(&self) -> Result<Option<(String, String)>, StoreError> {
+        let root = Objects { store: self.objects.clone(), directory: Path::default(), clock: self.clock.clone() };
+        for path in self.all().await? {
+            // The key document and leases hold no secrets, and what was damaged is not read.
+            let is_of_a_stack = path.prefix_match(&self.prefix).is_some_and(|parts| parts.count() > 2);
+            if !is_of_a_stack || path.as_ref().contains(".damaged-") {
+                continue;
+            }
+            let Some(found) = root.get(path.as_ref()).await? else {
+                continue;
+            };
+            if let Some(id) = secrets::key_of_first_secret(&String::from_utf8_lossy(&found.bytes)) {
+                return Ok(Some((format!("{}/{path}", self.objects), id)));
+            }
+        }
+        Ok(None)
+    }
+
     fn key_place(&self) -> String {
         format!("{}/{}", self.objects, self.prefix.clone().join(KEY))
     }
 
     async fn stacks(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let listed = self.objects.list(Some(&self.prefix)).map_ok(|object| object.location).try_collect();
-        let listed: Vec<Path> = listed.await.map_err(|error| {
-            let path = self.prefix.to_string();
-            StoreError::Object { path, error }
-        })?;
+        let listed = self.all().await?;
         let stacks = listed.iter().filter_map(|path| {
             let mut parts = path.prefix_match(&self.prefix)?;
             let (program, stack) = (parts.next()?, parts.next()?);
@@ -109,25 +128,33 @@ impl KeyedStore for ObjectStateStore {
 }
 
 impl ObjectStateStore {
+    /// Everything below the prefix.
+    async fn all(&self) -> Result<Vec<Path>, StoreError> {
+        let listed = self.objects.list(Some(&self.prefix)).map_ok(|object| object.location).try_collect();
+        listed.await.map_err(|error| {
+            let path = self.prefix.to_string();
+            StoreError::Object { path, error }
+        })
+    }
+
     /// The snapshot before, and the documents.
     async fn reseal_others(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError> {
         let objects = self.objects(program, stack)?;
-        let documents = objects.list("documents").await?.into_iter().map(|name| super::document(&name));
-        for name in documents.chain([super::sequence::PREVIOUS.to_owned()]) {
-            let make = |was: Option<&[u8]>| {
-                // What is no text holds no secrets.
-                let Some(text) = was.and_then(|was| std::str::from_utf8(was).ok()) else {
-                    return Ok(None);
-                };
-                let resealed = secrets::reseal(text, ring).map_err(|line| StoreError::Broken {
-                    path: objects.path(&name).to_string().into(),
-                    line,
-                    reason: SealError.to_string(),
-                    previous: None,
-                })?;
-                Ok(resealed.map(String::into_bytes))
+        let documents = objects.list(super::DOCUMENTS).await?;
+        let document = |name: String| (super::document(&name), Some(name));
+        for (path, name) in documents.into_iter().map(document).chain([(PREVIOUS.to_owned(), None)]) {
+            let place = PathBuf::from(objects.path(&path).to_string());
+            let make = |was: Option<&[u8]>| match (was, &name) {
+                (None, _) => Ok(None),
+                (Some(was), Some(name)) => envelope::reseal(name, &place, was, ring),
+                (Some(was), None) => {
+                    let seal: Arc<dyn Seal> = Arc::new(ring.clone());
+                    let source = Source { program, stack, path: place.clone(), seal: &seal };
+                    let text = std::str::from_utf8(was).map_err(|error| source.broken(1, error.to_string()))?;
+                    Ok(snapshot::reseal(text, ring, &source)?.map(String::into_bytes))
+                }
             };
-            while !objects.update(&name, make).await? {}
+            while !objects.update(&path, make).await? {}
         }
         Ok(())
     }
@@ -145,7 +172,7 @@ mod tests {
     };
     use futures::{StreamExt, future, stream};
     use object_store::{ObjectStoreExt, memory::InMemory};
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::collections::BTreeMap;
 
     fn store(objects: &Arc<InMemory>, unlock: Unlock) -> ObjectStateStore {
         ObjectStateStore::new(objects.clone(), "team/infra").unlocked_by(unlock)

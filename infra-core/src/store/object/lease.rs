@@ -10,7 +10,7 @@ use crate::{
     diagnostic::Diagnostic,
     event::{Event, Events},
     store::{
-        Holder, StoreError,
+        Holder, Recovery, StoreError,
         clock::{sleep, within},
         hold::{Deadline, Held, Hold},
         snapshot,
@@ -315,11 +315,8 @@ fn parse(objects: &Objects, bytes: &[u8]) -> Result<Written, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Broken {
         path: objects.path(NAME).to_string().into(),
         line: error.line().max(1),
-        reason: format!(
-            "it is no lease: {}; remove it, for it tells nothing but who writes",
-            snapshot::message(&error)
-        ),
-        previous: None,
+        reason: format!("it is no lease: {}; it contains nothing but who writes", snapshot::message(&error)),
+        recovery: Recovery::Remove,
     })
 }
 

@@ -18,10 +18,12 @@ use super::{
 use crate::{
     state::State,
     store::{
-        Holder, StoreError,
+        Holder, StoreError, checksum,
         clock::sleep,
+        evidence,
         file::new_seed,
         journal::{Sink, Size},
+        lines::{Chain, Format},
         snapshot::{self, Source},
     },
     value::Seal,
@@ -32,9 +34,9 @@ use object_store::{PutMode, UpdateVersion};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-const SNAPSHOT: &str = "state.json";
+pub(super) const SNAPSHOT: &str = "state.json";
 pub(super) const PREVIOUS: &str = "state.json.previous";
-const JOURNAL: &str = "journal";
+pub(super) const JOURNAL: &str = "journal";
 /// How many objects are read at once.
 const WINDOW: u64 = 16;
 /// Reading an object costs as much as reading so many bytes.
@@ -57,25 +59,28 @@ struct Position {
     nonce: String,
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
-    journal: &'a Position,
-    #[serde(flatten)]
-    state: &'a State,
-}
-
-/// The first line of every object of the sequence.
+/// The first line of every object of the sequence. It ends with its checksum, which begins the chain of the lines.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
+#[serde(deny_unknown_fields)]
+pub(super) struct Header {
     infra_journal: u64,
     program: String,
     stack: String,
-    epoch: u64,
+    pub(super) epoch: u64,
     /// Who took the stack here, when it is a fence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fence: Option<Holder>,
+    pub(super) fence: Option<Holder>,
     nonce: String,
+    /// Number of lines behind it; none in the format without checksums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lines: Option<u64>,
+    /// Covers what is in front of it.
+    #[serde(default, skip_serializing)]
+    checksum: Option<String>,
 }
+
+const BEFORE: &str = ",\"checksum\":\"";
+const AFTER: &str = "\"}";
 
 #[derive(Deserialize)]
 struct Positioned {
@@ -95,13 +100,22 @@ pub(super) struct Stack {
 pub(super) struct Reading {
     pub(super) state: Option<State>,
     position: Position,
-    version: Option<UpdateVersion>,
+    pub(super) version: Option<UpdateVersion>,
     /// The first place in the sequence where nothing is.
-    next: u64,
+    pub(super) next: u64,
     /// The fences behind the snapshot, of takers who did not come to put theirs.
-    fences: Vec<u64>,
+    pub(super) fences: Vec<u64>,
     /// The newest epoch that has left its mark.
     pub(super) epoch: u64,
+}
+
+/// What came of an attempt to read.
+enum Tried {
+    Read(Reading),
+    /// It was written meanwhile, or something is missing in between.
+    Disturbed,
+    /// There is no snapshot, and these objects say that there was one.
+    Missing(Vec<String>),
 }
 
 /// A stack that was taken over.
@@ -127,19 +141,21 @@ impl Stack {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            if let Some(reading) = self.try_read().await? {
-                return Ok(reading);
-            }
+            let error = match self.try_read().await? {
+                Tried::Read(reading) => return Ok(reading),
+                Tried::Disturbed => {
+                    self.source(SNAPSHOT).broken(1, "the objects of the journal do not follow on one another")
+                }
+                Tried::Missing(found) => StoreError::Missing { path: self.source(SNAPSHOT).path, found },
+            };
             if attempt == ATTEMPTS {
-                let reason = "the objects of the journal do not follow on one another".into();
-                return Err(self.source(SNAPSHOT, false).broken(1, reason));
+                return Err(error);
             }
             sleep(&*self.objects.clock, Duration::from_millis(500)).await;
         }
     }
 
-    /// `None` when it was folded meanwhile.
-    async fn try_read(&self) -> Result<Option<Reading>, StoreError> {
+    async fn try_read(&self) -> Result<Tried, StoreError> {
         let mut reading = self.snapshot().await?;
         let included = reading.position.included;
         loop {
@@ -151,58 +167,94 @@ impl Stack {
             };
             let whole = window.iter().take_while(|found| found.is_some()).count();
             if window.iter().skip(whole).any(Option::is_some) {
-                return Ok(None);
+                return Ok(Tried::Disturbed);
             }
             for found in window.iter().flatten() {
                 self.take_in(&mut reading, found)?;
             }
-            if whole < WINDOW as usize {
+            if whole == WINDOW as usize {
+                continue;
+            }
+            // An object further on is either new or behind a gap.
+            if self.numbers().await?.last().is_none_or(|newest| *newest < reading.next) {
                 break;
             }
+            if whole == 0 {
+                return Ok(Tried::Disturbed);
+            }
         }
+        let left = if reading.version.is_none() { self.left_by_a_run().await? } else { Vec::new() };
         if self.objects.version(SNAPSHOT).await? != reading.version {
-            return Ok(None);
+            return Ok(Tried::Disturbed);
+        }
+        if !left.is_empty() {
+            return Ok(Tried::Missing(left));
         }
         tracing::debug!(included, next = reading.next, "read");
-        Ok(Some(reading))
+        Ok(Tried::Read(reading))
+    }
+
+    /// Returns the names of the objects besides the sequence that only a run can have left.
+    async fn left_by_a_run(&self) -> Result<Vec<String>, StoreError> {
+        let previous = self.objects.version(PREVIOUS).await?.map(|_| PREVIOUS.to_owned());
+        let documents = self.objects.list(super::DOCUMENTS).await?;
+        let of_runs = documents.into_iter().filter(|name| evidence::is_of_a_run(name));
+        Ok(previous.into_iter().chain(of_runs.map(|name| super::document(&name))).collect())
+    }
+
+    /// Returns the numbers of all objects of the sequence, in order.
+    pub(super) async fn numbers(&self) -> Result<Vec<u64>, StoreError> {
+        let names = self.objects.list(JOURNAL).await?;
+        let mut numbers: Vec<u64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
     }
 
     async fn snapshot(&self) -> Result<Reading, StoreError> {
-        let Some(found) = self.objects.get(SNAPSHOT).await? else {
-            let position = Position::default();
-            return Ok(Reading { state: None, position, version: None, next: 1, fences: Vec::new(), epoch: 0 });
-        };
-        let previous = self.objects.version(PREVIOUS).await?.is_some();
-        let source = self.source(SNAPSHOT, previous);
-        let state = source.snapshot(&found.bytes)?;
+        match self.objects.get(SNAPSHOT).await? {
+            Some(found) => self.parse(SNAPSHOT, &found),
+            None => {
+                let position = Position::default();
+                Ok(Reading { state: None, position, version: None, next: 1, fences: Vec::new(), epoch: 0 })
+            }
+        }
+    }
+
+    /// Reads a snapshot, before the objects behind it.
+    pub(super) fn parse(&self, name: &str, found: &Found) -> Result<Reading, StoreError> {
+        let source = self.source(name);
+        let state = source.snapshot(&found.bytes)?.state;
         let Positioned { journal: position } = serde_json::from_slice(&found.bytes).map_err(|error| {
             source.broken(1, format!("it does not tell where its journal begins: {}", snapshot::message(&error)))
         })?;
         let (next, epoch) = (position.included + 1, position.epoch);
-        Ok(Reading { state: Some(state), position, version: Some(found.version), next, fences: Vec::new(), epoch })
+        let version = Some(found.version.clone());
+        Ok(Reading { state: Some(state), position, version, next, fences: Vec::new(), epoch })
     }
 
     /// Applies the next object of the sequence.
-    fn take_in(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
-        let source = self.source(&name(reading.next), false);
-        let end = found.bytes.iter().position(|&byte| byte == b'\n').map_or(found.bytes.len(), |end| end + 1);
-        let (header, lines) = found.bytes.split_at(end);
-        let header: Header =
-            serde_json::from_slice(header).map_err(|_| source.broken(1, "it is no journal of this engine".into()))?;
+    pub(super) fn take_in(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
+        let source = self.source(&name(reading.next));
+        let (header, format, lines) = decode(&found.bytes).map_err(|reason| source.broken(1, reason))?;
         if (header.infra_journal, &header.program, &header.stack) != (reading.next, &self.program, &self.name) {
             let Header { infra_journal, program, stack, .. } = header;
             return Err(source.broken(1, format!("it is number {infra_journal} of stack `{program}/{stack}`")));
         }
         match &mut reading.state {
             Some(state) => {
+                let replayed = source.replay(state, 2, lines, format)?;
                 // Objects are whole or not there: what ends in the middle was cut by hand.
-                if source.replay(state, 2, lines)? < lines.len() {
+                let is_short = header.lines.is_some_and(|expected| expected != replayed.entries as u64);
+                if replayed.whole < lines.len() || is_short {
                     let line = found.bytes.split(|&byte| byte == b'\n').count();
-                    return Err(source.broken(line, "it ends in the middle: the rest was cut off".into()));
+                    return Err(source.broken(line, "it ends in the middle: the rest was cut off"));
                 }
             }
             None if lines.is_empty() => {}
-            None => return Err(source.broken(2, format!("there is no {SNAPSHOT} that it could follow on"))),
+            None => {
+                let (path, found) = (self.source(SNAPSHOT).path, vec![name(reading.next)]);
+                return Err(StoreError::Missing { path, found });
+            }
         }
         if header.fence.is_some() {
             reading.fences.push(reading.next);
@@ -216,30 +268,41 @@ impl Stack {
     /// it back.
     pub(super) async fn begin(&self, lease: &Kept, orderly: bool) -> Result<Begun, StoreError> {
         for _ in 0..ATTEMPTS {
-            let mut reading = self.read().await?;
-            refuse_newer(lease, reading.epoch)?;
-            let Some(fence) = self.fence(lease, &mut reading).await? else {
-                continue;
-            };
-            // Who gave the lease back without a snapshot of its own had not fenced off whoever was before.
-            let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
-            let own = (!superfluous).then_some(fence);
-            let state = match reading.state {
-                Some(state) => state,
-                None => State::new(&self.program, &self.name, new_seed()?),
-            };
-            let kept: Vec<u64> = reading.position.fences.into_iter().chain(reading.fences).chain(own).collect();
-            let newest = kept[kept.len().saturating_sub(FENCES)..].to_vec();
-            let mut position = Position { epoch: lease.epoch, included: fence, fences: newest, nonce: String::new() };
-            let mode = reading.version.map_or(PutMode::Create, PutMode::Update);
-            let Some((version, size)) = self.write(&mut position, &state, mode).await? else {
-                // A late fold came between; the next reading sees it.
-                continue;
-            };
-            self.sweep(&position).await;
-            return Ok(Begun { state, size: Size { snapshot: size, journal: 0 }, position, version });
+            if let Some(begun) = self.begin_from(self.read().await?, lease, orderly).await? {
+                return Ok(begun);
+            }
+            // A late writer came between; the next reading sees what it wrote.
         }
         Err(StoreError::Lost { reason: "others write the stack at the same time".into() })
+    }
+
+    /// Takes the stack over as it was read; `None` when it has to be read again.
+    pub(super) async fn begin_from(
+        &self,
+        mut reading: Reading,
+        lease: &Kept,
+        orderly: bool,
+    ) -> Result<Option<Begun>, StoreError> {
+        refuse_newer(lease, reading.epoch)?;
+        let Some(fence) = self.fence(lease, &mut reading).await? else {
+            return Ok(None);
+        };
+        // Who gave the lease back without a snapshot of its own had not fenced off whoever was before.
+        let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
+        let own = (!superfluous).then_some(fence);
+        let state = match reading.state {
+            Some(state) => state,
+            None => State::new(&self.program, &self.name, new_seed()?),
+        };
+        let kept: Vec<u64> = reading.position.fences.into_iter().chain(reading.fences).chain(own).collect();
+        let newest = kept[kept.len().saturating_sub(FENCES)..].to_vec();
+        let mut position = Position { epoch: lease.epoch, included: fence, fences: newest, nonce: String::new() };
+        let mode = reading.version.map_or(PutMode::Create, PutMode::Update);
+        let Some((version, size)) = self.write(&mut position, &state, mode).await? else {
+            return Ok(None);
+        };
+        self.sweep(&position).await;
+        Ok(Some(Begun { state, size: Size { snapshot: size, journal: 0 }, position, version }))
     }
 
     /// Puts a fence at the end of the sequence, taking in what a late writer has put there meanwhile. Where it is;
@@ -247,8 +310,8 @@ impl Stack {
     async fn fence(&self, lease: &Kept, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
         loop {
             let at = reading.next;
-            let header = self.header(at, lease.epoch, Some(lease.holder.clone()))?;
-            let body = encode(&header)?;
+            let header = self.header(at, lease.epoch, Some(lease.holder.clone()), 0)?;
+            let (body, _) = encode(&header)?;
             if let Put::Done(_) = self.objects.put(&name(at), body, PutMode::Create, header.nonce.as_bytes()).await? {
                 return Ok(Some(at));
             }
@@ -268,8 +331,8 @@ impl Stack {
         mode: PutMode,
     ) -> Result<Option<(UpdateVersion, u64)>, StoreError> {
         position.nonce = super::nonce()?;
-        let source = self.source(SNAPSHOT, false);
-        let text = snapshot::write(&Written { journal: position, state }, state, &source)?;
+        let source = self.source(SNAPSHOT);
+        let text = snapshot::write(state, Some(&*position), &source)?;
         let size = text.len() as u64;
         let Put::Done(version) = self.objects.put(SNAPSHOT, text.clone(), mode, position.nonce.as_bytes()).await?
         else {
@@ -279,18 +342,16 @@ impl Stack {
         if let Some(found) = self.objects.get(SNAPSHOT).await?.filter(|found| found.version == version)
             && found.bytes != text
         {
-            return Err(source.broken(1, "the object store does not hold what was put into it".into()));
+            return Err(source.broken(1, "the object store does not hold what was put into it"));
         }
         Ok(Some((version, size)))
     }
 
     /// Deletes what an interrupted fold has left.
     async fn sweep(&self, position: &Position) {
-        let Ok(names) = self.objects.list(JOURNAL).await else {
-            return;
-        };
-        let numbers = names.iter().filter_map(|name| name.parse::<u64>().ok());
-        self.delete(position, numbers.filter(|number| *number <= position.included)).await;
+        if let Ok(numbers) = self.numbers().await {
+            self.delete(position, numbers.into_iter().filter(|number| *number <= position.included)).await;
+        }
     }
 
     async fn delete(&self, position: &Position, numbers: impl Iterator<Item = u64>) {
@@ -298,28 +359,27 @@ impl Stack {
         self.objects.delete(names).await;
     }
 
-    fn header(&self, number: u64, epoch: u64, fence: Option<Holder>) -> Result<Header, StoreError> {
+    fn header(&self, number: u64, epoch: u64, fence: Option<Holder>, lines: u64) -> Result<Header, StoreError> {
         let (program, stack, nonce) = (self.program.clone(), self.name.clone(), super::nonce()?);
-        Ok(Header { infra_journal: number, program, stack, epoch, fence, nonce })
+        Ok(Header { infra_journal: number, program, stack, epoch, fence, nonce, lines: Some(lines), checksum: None })
     }
 
-    fn source(&self, name: &str, previous: bool) -> Source<'_> {
-        let path = |name: &str| PathBuf::from(self.objects.path(name).to_string());
-        let previous = previous.then(|| path(PREVIOUS));
-        Source { program: &self.program, stack: &self.name, path: path(name), previous, seal: &self.seal }
+    fn source(&self, name: &str) -> Source<'_> {
+        let path = PathBuf::from(self.objects.path(name).to_string());
+        Source { program: &self.program, stack: &self.name, path, seal: &self.seal }
     }
 }
 
 #[async_trait]
 impl Sink for Sequence {
-    async fn append(&mut self, lines: &[u8]) -> Result<u64, StoreError> {
+    async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
         self.lease.grip.ensure()?;
         let number = self.next;
         // When its fate is unknown, its place is not used again.
         self.next += 1;
-        let header = self.stack.header(number, self.lease.epoch, None)?;
-        let mut body = encode(&header)?;
-        body.extend(lines);
+        let header = self.stack.header(number, self.lease.epoch, None, entries.len() as u64)?;
+        let (mut body, mut chain) = encode(&header)?;
+        entries.iter().for_each(|json| chain.push(json, &mut body));
         let cost = OBJECT_COST.max(body.len() as u64);
         match self.stack.objects.put(&name(number), body, PutMode::Create, header.nonce.as_bytes()).await? {
             Put::Done(_) => Ok(cost),
@@ -369,12 +429,33 @@ fn refuse_newer(lease: &Kept, epoch: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn encode(header: &Header) -> Result<Vec<u8>, StoreError> {
+/// Returns the line of a header, and the chain that it begins.
+fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
     let mut line = serde_json::to_vec(header).map_err(|error| StoreError::Journal(error.to_string()))?;
+    // The closing brace comes after the checksum.
+    line.pop();
+    let sum = checksum::of(&line);
+    line.extend_from_slice(format!("{BEFORE}{sum}{AFTER}").as_bytes());
+    let chain = Chain::behind(&line);
     line.push(b'\n');
-    Ok(line)
+    Ok((line, chain))
 }
 
-fn name(number: u64) -> String {
+/// Splits an object of the sequence into its header and its lines.
+pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static str> {
+    let end = object.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
+    let (line, lines) = (&object[..end], &object[end + 1..]);
+    let header: Header = serde_json::from_slice(line).map_err(|_| "it is no journal of this engine")?;
+    // A newer header of which one byte was changed still has one of the two.
+    if header.lines.is_none() && header.checksum.is_none() {
+        return Ok((header, Format::Legacy, lines));
+    }
+    if header.lines.is_some() && checksum::fits(line, BEFORE, AFTER) {
+        return Ok((header, Format::Chained(Chain::behind(line)), lines));
+    }
+    Err("its header does not fit its checksum: it was changed")
+}
+
+pub(super) fn name(number: u64) -> String {
     format!("{JOURNAL}/{number:020}")
 }

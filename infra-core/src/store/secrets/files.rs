@@ -1,17 +1,24 @@
 //! The key document in a file, and a store of files under it.
 
-use super::{DataKey, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, Wrapping, rotation};
+use super::{
+    DataKey, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, Wrapping, check_key_is_not_lost, key_of_first_secret,
+};
 use crate::{
     boundary::{self, Boundary},
-    store::{FileStore, StoreError, file, journal},
+    store::{
+        FileStore, Recovery, StoreError, envelope, file, lines, private,
+        snapshot::{self, Source},
+    },
     urn,
+    value::{Seal, SealError},
 };
 use async_trait::async_trait;
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use zeroize::Zeroizing;
 
@@ -51,6 +58,7 @@ impl KeyedStore for FileStore {
             if let Some(document) = read(&self.key_path())? {
                 return Ok(document);
             }
+            check_key_is_not_lost(self).await?;
             open_directory(self.root())?;
             let ring = KeyRing::of(DataKey::random()?);
             let document = KeyDocument::close(&ring, &Wrapping::Plain, self.key_place()).await?;
@@ -60,6 +68,18 @@ impl KeyedStore for FileStore {
                 made => made?,
             }
         }
+    }
+
+    async fn first_secret(&self) -> Result<Option<(String, String)>, StoreError> {
+        for (program, stack) in self.stacks().await? {
+            for path in read_files(&self.directory_of(&program, &stack))? {
+                let bytes = private::read(&path).map_err(StoreError::io(&path))?.unwrap_or_default();
+                if let Some(id) = key_of_first_secret(&String::from_utf8_lossy(&bytes)) {
+                    return Ok(Some((path.display().to_string(), id)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn key_place(&self) -> String {
@@ -80,29 +100,63 @@ impl KeyedStore for FileStore {
         let directory = self.directory_of(program, stack);
         let _stack = file::lock(&directory.join("lock"))?;
         let _documents = wait_for(&directory.join(DOCUMENTS_LOCK))?;
-        let mut paths: Vec<PathBuf> = entries(&directory)?.into_iter().filter(|path| path.is_file()).collect();
-        paths.sort();
-        for path in paths {
+        for path in read_files(&directory)? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // What a crash left beside is written anew before anybody reads it.
-            if path.extension().is_some_and(|extension| extension == "next") {
-                continue;
-            }
-            let bytes = fs::read(&path).map_err(StoreError::io(&path))?;
-            // What is no text holds no secrets.
-            let Ok(text) = std::str::from_utf8(&bytes) else {
+            let Some(bytes) = private::read(&path).map_err(StoreError::io(&path))? else {
                 continue;
             };
-            let resealed = if name == "journal" { journal::reseal(text, ring) } else { rotation::reseal(text, ring) };
-            let broken = |line| {
-                let reason = crate::value::SealError.to_string();
-                StoreError::Broken { path: path.clone(), line, reason, previous: None }
-            };
-            if let Some(text) = resealed.map_err(broken)? {
-                replace(&path, text.as_bytes())?;
+            if let Some(text) = resealed(program, stack, name, &path, &bytes, ring)? {
+                replace(&path, &text)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Returns the files in a stack's directory that are read: what a crash left beside is written again before, locks hold
+/// nothing, and what was damaged is kept as it was found.
+fn read_files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut paths = entries(directory)?;
+    paths.retain(|path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_read = !name.ends_with(".next") && !name.contains(".damaged-");
+        is_read && ![file::LOCK, DOCUMENTS_LOCK].contains(&name) && path.is_file()
+    });
+    paths.sort();
+    Ok(paths)
+}
+
+/// Returns the content of a stack's file with every secret under the ring's key in use, or `None` if it is so already.
+fn resealed(
+    program: &str,
+    stack: &str,
+    name: &str,
+    path: &Path,
+    bytes: &[u8],
+    ring: &KeyRing,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    let text = || {
+        std::str::from_utf8(bytes).map_err(|error| StoreError::Broken {
+            path: path.to_owned(),
+            line: 1,
+            reason: error.to_string(),
+            recovery: Recovery::Restore,
+        })
+    };
+    match name {
+        file::SNAPSHOT | file::PREVIOUS => {
+            let seal: Arc<dyn Seal> = Arc::new(ring.clone());
+            let source = Source { program, stack, path: path.to_owned(), seal: &seal };
+            Ok(snapshot::reseal(text()?, ring, &source)?.map(String::into_bytes))
+        }
+        file::JOURNAL | file::PREVIOUS_JOURNAL => {
+            let broken = |line| {
+                let reason = SealError.to_string();
+                StoreError::Broken { path: path.to_owned(), line, reason, recovery: Recovery::Restore }
+            };
+            Ok(lines::reseal(text()?, ring).map_err(broken)?.map(String::into_bytes))
+        }
+        _ => envelope::reseal(name, path, bytes, ring),
     }
 }
 
@@ -111,8 +165,7 @@ pub(in crate::store) const DOCUMENTS_LOCK: &str = "documents.lock";
 
 /// Waits for the lock; for what takes a moment.
 pub(in crate::store) fn wait_for(path: &Path) -> Result<File, StoreError> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    let file = file.map_err(StoreError::io(path))?;
+    let file = private::open_or_create(path).map_err(StoreError::io(path))?;
     file.lock().map_err(StoreError::io(path))?;
     Ok(file)
 }
@@ -123,7 +176,7 @@ pub(in crate::store) fn replace(path: &Path, content: &[u8]) -> Result<(), Store
     next.push(".next");
     let next = PathBuf::from(next);
     boundary::reached(Boundary::DocumentWrite);
-    write_private(&next, content).map_err(StoreError::io(&next))?;
+    private::write(&next, content).map_err(StoreError::io(&next))?;
     boundary::reached(Boundary::DocumentRename);
     fs::rename(&next, path).map_err(StoreError::io(path))?;
     sync_above(path).map_err(StoreError::io(path))
@@ -131,18 +184,19 @@ pub(in crate::store) fn replace(path: &Path, content: &[u8]) -> Result<(), Store
 
 /// Makes a directory that only its owner may read, unless it is there.
 pub(in crate::store) fn open_directory(path: &Path) -> Result<(), StoreError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(StoreError::io(path))
+    private::create_directory(path).map_err(StoreError::io(path))
 }
 
 /// Reads the document in a file that only its owner may read.
 fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     const LONGEST: u64 = 1024 * 1024;
     let io = |error| KeyError::Io { path: path.to_owned(), error };
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
+    let mut file = match private::open(path) {
+        Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io(error)),
     };
+    let metadata = file.metadata().map_err(io)?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(KeyError::Open { path: path.to_owned(), mode });
@@ -152,7 +206,8 @@ fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     if metadata.len() > LONGEST {
         return Err(malformed("it is too long"));
     }
-    let bytes = Zeroizing::new(fs::read(path).map_err(io)?);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize));
+    file.read_to_end(&mut bytes).map_err(io)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
     KeyDocument::parse(text, place).map(Some)
 }
@@ -164,7 +219,7 @@ fn make(path: &Path, text: &str) -> Result<(), KeyError> {
     getrandom::fill(&mut name).map_err(KeyError::Randomness)?;
     let beside = path.with_extension(hex::encode(name));
     boundary::reached(Boundary::KeyWrite);
-    write_private(&beside, text.as_bytes()).map_err(io)?;
+    private::write(&beside, text.as_bytes()).map_err(io)?;
     boundary::reached(Boundary::KeyLink);
     let linked = fs::hard_link(&beside, path);
     fs::remove_file(&beside).map_err(io)?;
@@ -174,12 +229,6 @@ fn make(path: &Path, text: &str) -> Result<(), KeyError> {
         }
         linked => linked.and_then(|()| sync_above(path)).map_err(io),
     }
-}
-
-fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 fn sync_above(path: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 //! While a rotation is under way the document holds both keys, and each sealed text names its own; so a rotation can
 //! end at any moment, everything stays readable, and the next one finishes it.
 
-use super::{DataKey, KeyDocument, KeyRing, Keys, Wrapping};
+use super::{DataKey, KeyDocument, KeyError, KeyRing, Keys, Wrapping};
 use crate::{
     diagnostic::Diagnostic,
     store::{StateStore, StoreError},
@@ -26,8 +26,11 @@ pub trait KeyedStore: StateStore {
     /// Replaces the document atomically, when it still is `was`.
     async fn put_key_document(&self, was: Option<&KeyDocument>, document: &KeyDocument) -> Result<(), StoreError>;
 
-    /// The document, which is made when there is none.
+    /// The document, which is made when there is none, unless the store holds secrets: their key is lost then.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError>;
+
+    /// Returns the first place with an encrypted secret, and the id of its key.
+    async fn first_secret(&self) -> Result<Option<(String, String)>, StoreError>;
 
     /// Where a document will stand that is not there yet.
     fn key_place(&self) -> String;
@@ -96,6 +99,14 @@ impl RotationError {
     }
 }
 
+/// Refuses when the store holds secrets while it has no key document.
+pub(in crate::store) async fn check_key_is_not_lost(store: &dyn KeyedStore) -> Result<(), StoreError> {
+    match store.first_secret().await? {
+        Some((sealed_in, id)) => Err(KeyError::Missing { place: store.key_place(), sealed_in, id }.into()),
+        None => Ok(()),
+    }
+}
+
 /// What is known of the store's key; `None` when it has none yet.
 pub async fn key_status(store: &dyn KeyedStore) -> Result<Option<KeyStatus>, StoreError> {
     Ok(store.key_document().await?.map(|document| KeyStatus {
@@ -116,6 +127,7 @@ pub async fn rotate(store: &dyn KeyedStore) -> Result<Rotation, RotationError> {
     let (document, opened) = if finished {
         (was, opened)
     } else {
+        opened.wrapping.check_strength().map_err(StoreError::from)?;
         let ring = KeyRing {
             current: DataKey::random().map_err(StoreError::from)?,
             retiring: Some(opened.ring.current.clone()),
@@ -145,13 +157,17 @@ pub async fn rotate(store: &dyn KeyedStore) -> Result<Rotation, RotationError> {
 /// Wraps the store's keys differently; nothing is encrypted anew. A copy of the old document still opens with what
 /// opened it then: after a passphrase has become known, rotate as well.
 pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeyStatus, StoreError> {
+    wrapping.check_strength()?;
     let was = store.key_document().await?;
     let ring = match &was {
         Some(document) => {
             let ring = &store.keys().open(document).await?.ring;
             KeyRing { current: ring.current.clone(), retiring: ring.retiring.clone() }
         }
-        None => KeyRing::of(DataKey::random()?),
+        None => {
+            check_key_is_not_lost(store).await?;
+            KeyRing::of(DataKey::random()?)
+        }
     };
     let (document, _) = store.keys().close(ring, wrapping.clone(), &store.key_place()).await?;
     if let Wrapping::Key(service) = &wrapping {
@@ -175,31 +191,42 @@ pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeySta
 /// JSON, or lines of it, with every secret under the ring's key in use; `None` when it is so already. The rest stays
 /// byte for byte as it is. The error is the number of the line whose secret no key opens.
 pub(in crate::store) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
-    const NAME: &str = r#""$secret""#;
     let (mut answer, mut copied) = (String::new(), 0);
-    for (at, _) in text.match_indices(NAME) {
-        // Inside of a text the quotation mark would be escaped; a program's own name would begin with `$$`.
-        if text[..at].ends_with('\\') {
-            continue;
-        }
-        let Some(sealed) = text_behind(&text[at + NAME.len()..]) else {
-            continue;
-        };
+    for (at, sealed) in sealed_in(text) {
         if ring.is_current(sealed) {
             continue;
         }
         let again = ring.unseal(sealed).and_then(|plain| ring.seal(&zeroize::Zeroizing::new(plain)));
         let again = again.map_err(|_| 1 + text[..at].matches('\n').count())?;
-        let begin = sealed.as_ptr() as usize - text.as_ptr() as usize;
-        answer.push_str(&text[copied..begin]);
+        answer.push_str(&text[copied..at]);
         answer.push_str(&again);
-        copied = begin + sealed.len();
+        copied = at + sealed.len();
     }
     if copied == 0 {
         return Ok(None);
     }
     answer.push_str(&text[copied..]);
     Ok(Some(answer))
+}
+
+/// Returns the id of the key that the first secret in a text is encrypted with.
+pub(in crate::store) fn key_of_first_secret(text: &str) -> Option<String> {
+    let (_, sealed) = sealed_in(text).next()?;
+    // The first versions did not name the key.
+    Some(sealed.split_once(':').map_or("of an earlier version", |(id, _)| id).to_owned())
+}
+
+/// The encrypted secrets in JSON, each with its position.
+fn sealed_in(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    const NAME: &str = r#""$secret""#;
+    text.match_indices(NAME).filter_map(|(at, _)| {
+        // Inside of a text the quotation mark would be escaped; a program's own name would begin with `$$`.
+        if text[..at].ends_with('\\') {
+            return None;
+        }
+        let sealed = text_behind(&text[at + NAME.len()..])?;
+        Some((sealed.as_ptr() as usize - text.as_ptr() as usize, sealed))
+    })
 }
 
 /// The text in `: "text"`.

@@ -67,13 +67,64 @@ async fn a_document_opens_with_its_passphrase_alone() {
 }
 
 #[tokio::test]
+async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_closed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path());
+    store.seal().await.unwrap();
+    let path = directory.path().join("secrets.key");
+    let before = fs::read(&path).unwrap();
+    for weak in ["", "elevenchars", "aaaaaaaaaaaaaaaaaaaa", "abababababab"] {
+        let error = rewrap(&store, by_passphrase(weak)).await.unwrap_err();
+        assert!(matches!(error, StoreError::Key(KeyError::WeakPassphrase)), "{weak}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+    insta::assert_snapshot!(shown(&KeyError::WeakPassphrase), @"
+    the passphrase is too weak: it needs at least 12 characters, 5 of them different
+    hint: nothing was changed; choose one of several words, with `secrets rewrap --passphrase`
+    ");
+    rewrap(&store, by_passphrase("twelve chars")).await.unwrap();
+
+    // One of an earlier version.
+    let ring = KeyRing::of(DataKey::random().unwrap());
+    let document = KeyDocument::close(&ring, &by_passphrase("weak"), "keys").await.unwrap();
+    fs::write(&path, document.text()).unwrap();
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("weak"));
+    store.seal().await.unwrap();
+    let error = rotate(&store).await.unwrap_err();
+    assert!(matches!(error, RotationError::Store(StoreError::Key(KeyError::WeakPassphrase))), "{error}");
+    rewrap(&store, by_passphrase("correct horse")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lost_key_is_named_and_not_the_state_that_it_encrypts() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = FileStore::new(directory.path());
+    fill(&store).await;
+    let key = directory.path().join("secrets.key");
+    fs::rename(&key, directory.path().join("aside")).unwrap();
+    let store = FileStore::new(directory.path());
+    for error in [
+        store.peek("p", "dev").await.unwrap_err(),
+        store.salvage("p", "dev").await.unwrap_err(),
+        store.open("p", "dev").await.map(drop).unwrap_err(),
+        store.seal().await.map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(&error, StoreError::Key(KeyError::Missing { .. })), "{error}");
+        assert!(error.to_string().contains("secrets.key is missing"), "{error}");
+    }
+    assert!(!key.exists());
+    fs::rename(directory.path().join("aside"), &key).unwrap();
+    check(&store).await;
+}
+
+#[tokio::test]
 async fn a_damaged_document_is_refused_and_never_panics() {
     let ring = KeyRing::of(DataKey::random().unwrap());
-    let document = KeyDocument::close(&ring, &by_passphrase("p"), "keys").await.unwrap();
+    let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
     let text = document.text();
     for end in 0..text.trim_end().len() {
         let opened = match KeyDocument::parse(&text[..end], "keys") {
-            Ok(document) => document.open(&opened_by("p")).await.map(drop),
+            Ok(document) => document.open(&opened_by("correct horse")).await.map(drop),
             Err(error) => Err(error),
         };
         assert!(opened.is_err(), "the first {end} bytes open");
@@ -95,7 +146,7 @@ async fn a_damaged_document_is_refused_and_never_panics() {
         let mut changed = json.clone();
         *changed.pointer_mut(pointer).unwrap() = value;
         let opened = match KeyDocument::parse(changed.to_string(), "keys") {
-            Ok(document) => document.open(&opened_by("p")).await.map(drop),
+            Ok(document) => document.open(&opened_by("correct horse")).await.map(drop),
             Err(error) => Err(error),
         };
         errors.push(format!("{pointer}: {}", opened.unwrap_err()));
@@ -147,12 +198,12 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
     assert_eq!((rotation.from.as_str(), rotation.stacks, rotation.finished), (legacy.id(), 1, false));
     let store = FileStore::new(directory.path());
     assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["a"].text(), "hunter2");
-    rewrap(&store, by_passphrase("p")).await.unwrap();
+    rewrap(&store, by_passphrase("correct horse")).await.unwrap();
 
-    let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("correct horse"));
     assert_eq!(StackConfig::open(&store, "p", "dev").await.unwrap()["a"].text(), "hunter2");
     let before = fs::read(&path).unwrap();
-    let locked = FileStore::new(directory.path()).unlocked_by(opened_by("q"));
+    let locked = FileStore::new(directory.path()).unlocked_by(opened_by("battery staple"));
     assert!(matches!(
         rotate(&locked).await,
         Err(RotationError::Store(StoreError::Key(KeyError::WrongPassphrase { .. })))
@@ -361,13 +412,13 @@ fn mentions(directory: &Path, needle: &str) -> bool {
 #[test]
 fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_finishes_it() {
     for wrapped in [false, true] {
-        let store_in = |directory: &Path| FileStore::new(directory).unlocked_by(opened_by("p"));
+        let store_in = |directory: &Path| FileStore::new(directory).unlocked_by(opened_by("correct horse"));
         let filled = tempfile::tempdir().unwrap();
         let old = killed_after(usize::MAX, async {
             let store = store_in(filled.path());
             fill(&store).await;
             if wrapped {
-                rewrap(&store, by_passphrase("p")).await.unwrap();
+                rewrap(&store, by_passphrase("correct horse")).await.unwrap();
             }
             key_status(&store).await.unwrap().unwrap().current
         })
@@ -409,8 +460,8 @@ fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
     loop {
         let directory = copy(filled.path());
         let store = FileStore::new(directory.path());
-        let done = killed_after(steps, async { rewrap(&store, by_passphrase("p")).await.unwrap() });
-        let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+        let done = killed_after(steps, async { rewrap(&store, by_passphrase("correct horse")).await.unwrap() });
+        let store = FileStore::new(directory.path()).unlocked_by(opened_by("correct horse"));
         killed_after(usize::MAX, check(&store));
         if done.is_some() {
             break;
@@ -435,8 +486,8 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     drop(session);
     check(&store).await;
     // Another wrapping in between keeps both keys.
-    assert!(rewrap(&store, by_passphrase("p")).await.unwrap().retiring.is_some());
-    let store = FileStore::new(directory.path()).unlocked_by(opened_by("p"));
+    assert!(rewrap(&store, by_passphrase("correct horse")).await.unwrap().retiring.is_some());
+    let store = FileStore::new(directory.path()).unlocked_by(opened_by("correct horse"));
     check(&store).await;
     assert!(rotate(&store).await.unwrap().finished);
     check(&store).await;
@@ -498,7 +549,7 @@ async fn two_who_replace_the_document_do_not_both_succeed() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     let was = store.ensure_key_document().await.unwrap();
-    rewrap(&store, by_passphrase("p")).await.unwrap();
+    rewrap(&store, by_passphrase("correct horse")).await.unwrap();
     let error = store.put_key_document(Some(&was), &was).await.unwrap_err();
     assert!(matches!(error, StoreError::Key(KeyError::Changed { .. })), "{error}");
     let error = store.put_key_document(None, &was).await.unwrap_err();

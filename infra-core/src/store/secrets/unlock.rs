@@ -4,7 +4,11 @@ use super::{DataKey, Kdf, KeyDocument, KeyError, KeyRing, Opened};
 use crate::value::Seal;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
@@ -31,6 +35,11 @@ pub trait KeyWrapper: Send + Sync {
 
 /// Makes the wrapper that a URL names. It asks nobody yet.
 pub type WrapperFactory = Arc<dyn Fn(&str) -> Result<Arc<dyn KeyWrapper>, KeyError> + Send + Sync>;
+
+/// What a passphrase has to have when it is chosen: argon2id makes guesses expensive, not impossible. An existing one
+/// that has less still unlocks.
+pub(super) const LEAST_CHARACTERS: usize = 12;
+pub(super) const LEAST_DIFFERENT: usize = 5;
 
 type AskPassphrase = dyn Fn() -> Result<Option<Passphrase>, KeyError> + Send + Sync;
 
@@ -62,6 +71,11 @@ impl Passphrase {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    fn is_strong(&self) -> bool {
+        let different: BTreeSet<char> = self.0.chars().collect();
+        self.0.chars().count() >= LEAST_CHARACTERS && different.len() >= LEAST_DIFFERENT
     }
 }
 
@@ -155,6 +169,14 @@ fn fingerprint(document: &KeyDocument) -> [u8; 32] {
 }
 
 impl Wrapping {
+    /// Refuses a passphrase that can be guessed. To be asked whenever a key is wrapped, not when it is unwrapped.
+    pub(in crate::store) fn check_strength(&self) -> Result<(), KeyError> {
+        match self {
+            Self::Passphrase(passphrase, _) if !passphrase.is_strong() => Err(KeyError::WeakPassphrase),
+            _ => Ok(()),
+        }
+    }
+
     /// What wraps, for people.
     pub fn describe(&self) -> String {
         match self {

@@ -1,0 +1,26 @@
+//! Putting a state together from what is left of damaged or missing files.
+
+use crate::state::State;
+
+/// A state that was put together from the undamaged files of a stack.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Salvage {
+    /// The state. It is written with a greater serial.
+    pub state: State,
+    /// The files it was read from, in their order: a snapshot, then journals that follow on it.
+    pub sources: Vec<String>,
+    /// What is wrong with the files, the first damage that was found.
+    pub damage: String,
+    /// Number of journal lines that cannot be used, because they follow on a damaged one or on a snapshot that is
+    /// missing. What they recorded is not in the state.
+    pub unused_lines: usize,
+}
+
+/// A restored state, and where the files that it replaced are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// Serial of the state that was written.
+    pub serial: u64,
+    /// The names under which damaged files are kept.
+    pub kept: Vec<String>,
+}
