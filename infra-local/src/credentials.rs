@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::cloud::write_private;
 use crate::model::ids;
+use crate::private;
 
 /// Name of the file in the cloud's directory.
 pub(crate) const FILE: &str = "credentials.json";
@@ -54,7 +55,7 @@ impl Generated {
     /// Reads the file.
     pub(crate) fn read(directory: &Path) -> io::Result<Generated> {
         let path = directory.join(FILE);
-        let text = std::fs::read(&path)?;
+        let text = private::read(&path)?.ok_or(io::ErrorKind::NotFound)?;
         serde_json::from_slice(&text).map_err(|error| {
             let path = path.display();
             let message = format!("{path} is damaged: {error}; delete it, and the next start generates new keys");

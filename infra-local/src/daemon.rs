@@ -11,6 +11,7 @@ use crate::cloud::write_private;
 use crate::credentials::Generated;
 use crate::data::background::Phase;
 use crate::data::process::ProcessIdentity;
+use crate::private;
 use crate::{LocalCloud, Options, StartError};
 
 /// How long a running cloud may take to answer that it is there.
@@ -106,7 +107,7 @@ pub async fn find(directory: &Path) -> Option<Running> {
 
 /// The process that wrote `<directory>/daemon.json`, when it still exists. It may be stopping; see [`find`].
 pub fn recorded(directory: &Path) -> Option<Running> {
-    let running: Running = serde_json::from_slice(&std::fs::read(file(directory)).ok()?).ok()?;
+    let running: Running = serde_json::from_slice(&private::read(&file(directory)).ok()??).ok()?;
     // A cloud of an earlier version has no token, and asks for none.
     let token = Generated::read(directory).map(|generated| generated.token).unwrap_or_default();
     running.is_alive().then_some(Running { token, ..running })

@@ -11,6 +11,7 @@
 //! - `model`, `cloud`: the state, on disk after each change as `<directory>/cloud.json` and `cloud.journal`
 //! - `ec2`, `elasticloadbalancing`, `acm`, `autoscaling`, `cloudwatch`, `logs`, `iam`, `rds`, `sts`, `ssm`, `s3`: the
 //!   control plane, one module per service, one file per resource kind; `cloudcontrol`: the same by CloudFormation's names
+//! - `private`: opening the directory's files: owner only, no links
 //! - `data`: the data plane: runs instances as processes, and reconciles
 //! - [`enable_launcher`]: confinement of the programs that instances run
 //! - [`daemon`]: the same cloud as a background process
@@ -38,6 +39,7 @@ mod inventory;
 mod logs;
 mod model;
 mod options;
+mod private;
 mod rds;
 mod remote;
 mod s3;
@@ -52,7 +54,6 @@ mod wire;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -257,7 +258,7 @@ pub fn admit_databases(directory: &Path) -> std::io::Result<()> {
 /// Creates the directory, only for its owner, and makes its path absolute: processes run elsewhere.
 fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     let unusable = |source| StartError::Directory { path: path.to_owned(), source };
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
+    private::create_directory(path).map_err(unusable)?;
     admit_databases(path).map_err(unusable)?;
     path.canonicalize().map_err(unusable)
 }
@@ -273,7 +274,7 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 async fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
     let unusable = |source| StartError::Directory { path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
+    let file = private::open_or_create(&path).map_err(unusable)?;
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {

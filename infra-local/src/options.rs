@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cloud::write_private;
 use crate::credentials::Credentials;
+use crate::private;
 
 /// How a local cloud is started.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,11 +58,7 @@ impl Options {
     pub fn remembered(directory: impl Into<PathBuf>) -> io::Result<Options> {
         let directory = directory.into();
         let path = directory.join(FILE);
-        let text = match std::fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Options::new(directory)),
-            Err(error) => return Err(error),
-        };
+        let Some(text) = private::read(&path)? else { return Ok(Options::new(directory)) };
         let options: Options = serde_json::from_slice(&text).map_err(|error| {
             let message = format!("{} cannot be read: {error}; mend it or remove it", path.display());
             io::Error::new(io::ErrorKind::InvalidData, message)

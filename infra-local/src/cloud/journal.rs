@@ -2,16 +2,20 @@
 //!
 //! A change costs what it changes, however much else there is. When the lines have outgrown the snapshot, a new one is
 //! written beside it and renamed, and the lines are cut off; a line that a snapshot holds already does no harm.
+//!
+//! Each line begins with its number and a checksum (CRC-32, against accidental damage) over the checksum of the line
+//! before, the number and the rest of the line. A last line without a newline is what a crash leaves: its change was
+//! never answered, and it is left out. Any other damage is an error, because the changes behind it would be lost.
 
 use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::{Cloud, write_private};
 use crate::model::changes::{Record, apply};
+use crate::private;
 
 const SNAPSHOT: &str = "cloud.json";
 const JOURNAL: &str = "cloud.journal";
@@ -27,29 +31,48 @@ pub(super) struct Journal {
     snapshot_bytes: u64,
     /// Whether what stands in the lines can be read back.
     intact: bool,
+    chain: Chain,
+}
+
+/// The end of the lines: what the next one continues.
+#[derive(Clone, Copy, Default)]
+struct Chain {
+    lines: u64,
+    sum: u32,
 }
 
 impl Journal {
     /// Opens the files of a directory and reads what is in them; nothing when there are none.
     pub(super) fn open(directory: &Path) -> io::Result<(Journal, Option<Cloud>)> {
         let (snapshot, journal) = (directory.join(SNAPSHOT), directory.join(JOURNAL));
-        let lines = File::options().append(true).create(true).mode(0o600).open(&journal)?;
-        let bytes = match std::fs::read(&snapshot) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: 0, intact: false }, None));
+        let mut lines = private::open_or_create(&journal)?;
+        let written = private::read(&journal)?.unwrap_or_default();
+        lines.seek(io::SeekFrom::End(0))?;
+        let chain = Chain::default();
+        let Some(bytes) = private::read(&snapshot)? else {
+            if !written.is_empty() {
+                return Err(invalid(
+                    &snapshot,
+                    "is missing, while cloud.journal has changes of it",
+                    "restore it from a copy",
+                ));
             }
-            Err(error) => return Err(error),
+            return Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: 0, intact: false, chain }, None));
         };
-        let written = std::fs::read(&journal)?;
-        let cloud = read(&bytes, &written).map_err(|error| {
-            let path = snapshot.display();
-            let text = format!("{path} is not a state of this version: {error}; `local reset` begins a new one");
-            io::Error::new(io::ErrorKind::InvalidData, text)
+        let cloud = read(&bytes, &written).map_err(|error| match error {
+            Damage::Snapshot(error) => {
+                invalid(&snapshot, &format!("is not a state of this version: {error}"), "restore it from a copy")
+            }
+            Damage::Line(number, reason) => invalid(
+                &journal,
+                &format!("is damaged at line {number}: {reason}"),
+                "restore it from a copy, or remove it to go back to the state in cloud.json",
+            ),
         })?;
         // A last line that is not whole must not stand before another.
         let intact = written.is_empty();
-        Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: bytes.len() as u64, intact }, Some(cloud)))
+        let journal = Journal { snapshot, lines, bytes: 0, snapshot_bytes: bytes.len() as u64, intact, chain };
+        Ok((journal, Some(cloud)))
     }
 
     /// Whether the snapshot alone holds what was read.
@@ -59,13 +82,15 @@ impl Journal {
 
     /// Writes down how `cloud` came about.
     pub(super) fn append(&mut self, record: &Record, cloud: &Cloud) -> io::Result<()> {
-        let line = record.line()?;
+        let mut chain = self.chain;
+        let line = chain.push(&record.line()?);
         if !self.intact || self.bytes + line.len() as u64 > self.snapshot_bytes.max(LEAST_BYTES) {
             return self.fold(cloud);
         }
         // What was written in part must not stand before what is written later.
         self.lines.write_all(&line).inspect_err(|_| self.intact = false)?;
         self.bytes += line.len() as u64;
+        self.chain = chain;
         Ok(())
     }
 
@@ -76,25 +101,95 @@ impl Journal {
         self.snapshot_bytes = bytes.len() as u64;
         self.intact = false;
         self.lines.set_len(0)?;
+        self.lines.rewind()?;
+        self.chain = Chain::default();
         self.bytes = 0;
         self.intact = true;
         Ok(())
     }
 }
 
-/// The state of a snapshot after these lines. A last line that is not whole was never answered for.
-fn read(snapshot: &[u8], lines: &[u8]) -> serde_json::Result<Cloud> {
-    if lines.is_empty() {
-        return serde_json::from_slice(snapshot);
+impl Chain {
+    /// Returns the line with its number and its checksum in front.
+    fn push(&mut self, line: &[u8]) -> Vec<u8> {
+        *self = self.next(line);
+        [format!("{} {:08x} ", self.lines, self.sum).as_bytes(), line].concat()
     }
-    let mut state: Value = serde_json::from_slice(snapshot)?;
-    for line in lines.split_inclusive(|byte| *byte == b'\n') {
-        if !line.ends_with(b"\n") || !apply(&mut state, line) {
+
+    fn next(self, line: &[u8]) -> Self {
+        let lines = self.lines + 1;
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&self.sum.to_be_bytes());
+        hasher.update(&lines.to_be_bytes());
+        hasher.update(line);
+        Self { lines, sum: hasher.finalize() }
+    }
+
+    /// Returns the line without its number and its checksum, if they are those that follow.
+    fn check<'a>(&mut self, line: &'a [u8]) -> Result<&'a [u8], String> {
+        const CHANGED: &str = "it does not fit its checksum";
+        if line.starts_with(b"[") && self.lines == 0 {
+            // Earlier versions wrote no checksums.
+            return Ok(line);
+        }
+        let mut parts = line.splitn(3, |&byte| byte == b' ');
+        let (Some(number), Some(sum), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(CHANGED.to_owned());
+        };
+        let next = self.next(rest);
+        if number != next.lines.to_string().as_bytes() {
+            let number = String::from_utf8_lossy(number);
+            return Err(format!(
+                "its number is {number} where {} is expected: a line is lost, doubled or moved",
+                next.lines
+            ));
+        }
+        if sum != format!("{:08x}", next.sum).as_bytes() {
+            return Err(CHANGED.to_owned());
+        }
+        *self = next;
+        Ok(rest)
+    }
+}
+
+/// Why a state cannot be read.
+enum Damage {
+    Snapshot(serde_json::Error),
+    /// The number of the line, and what is wrong with it.
+    Line(usize, String),
+}
+
+/// The state of a snapshot after these lines. A last line that is not whole was never answered for.
+fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
+    if lines.is_empty() {
+        return serde_json::from_slice(snapshot).map_err(Damage::Snapshot);
+    }
+    let mut state: Value = serde_json::from_slice(snapshot).map_err(Damage::Snapshot)?;
+    let mut chain = Chain::default();
+    for (number, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if !line.ends_with(b"\n") && !is_whole(line, chain) {
             tracing::warn!(bytes = line.len(), "the state's last change was not written to its end, and is left out");
             break;
         }
+        let line = chain.check(line).map_err(|reason| Damage::Line(number + 1, reason))?;
+        if !apply(&mut state, line) {
+            return Err(Damage::Line(number + 1, "it is not a change of the state".to_owned()));
+        }
     }
-    serde_json::from_value(state)
+    serde_json::from_value(state).map_err(Damage::Snapshot)
+}
+
+/// Whether a line is complete but for its last byte, which should be a newline.
+fn is_whole(line: &[u8], mut chain: Chain) -> bool {
+    let Some((_, content)) = line.split_last() else { return false };
+    !line.starts_with(b"[") && chain.check(&[content, b"\n"].concat()).is_ok()
+}
+
+fn invalid(path: &Path, what: &str, remedy: &str) -> io::Error {
+    let path = path.display();
+    let text =
+        format!("{path} {what}; nothing was changed: {remedy}, or begin with an empty cloud: `stack local reset`");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 #[cfg(test)]
@@ -155,6 +250,72 @@ mod tests {
         written.change(|cloud| cloud.port = Some(4));
         assert!(written.lines().is_empty());
         assert_eq!(written.read_again().port, Some(4));
+    }
+
+    #[test]
+    fn a_damaged_line_is_refused_and_nothing_behind_it_is_dropped() {
+        let mut written = Written::new();
+        for port in 1..=4 {
+            written.change(|cloud| cloud.port = Some(port));
+        }
+        let path = written.directory.path().join(JOURNAL);
+        let whole = written.lines();
+        let refused = |damaged: &[u8]| {
+            std::fs::write(&path, damaged).unwrap();
+            let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
+            assert_eq!(std::fs::read(&path).unwrap(), damaged, "nothing is changed");
+            error
+        };
+        for at in 0..whole.len() {
+            for bit in [at % 8, (at + 3) % 8] {
+                let mut changed = whole.clone();
+                changed[at] ^= 1 << bit;
+                refused(&changed);
+            }
+        }
+        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        for at in 0..3 {
+            let (mut lost, mut doubled, mut moved) = (lines.clone(), lines.clone(), lines.clone());
+            lost.remove(at);
+            doubled.insert(at, lines[at]);
+            moved.swap(at, at + 1);
+            let error = refused(&lost.concat());
+            for part in ["cloud.journal is damaged at line", "`stack local reset`", "cloud.json"] {
+                assert!(error.contains(part), "{part} is missing in: {error}");
+            }
+            refused(&doubled.concat());
+            refused(&moved.concat());
+        }
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(written.read_again().port, Some(4));
+        std::fs::remove_file(written.directory.path().join(SNAPSHOT)).unwrap();
+        let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
+        assert!(error.contains("cloud.json is missing"), "{error}");
+    }
+
+    #[test]
+    fn planted_links_are_not_followed() {
+        for file in [SNAPSHOT, JOURNAL] {
+            let written = Written::new();
+            let (planted, target) = (written.directory.path().join(file), written.directory.path().join("target"));
+            std::fs::rename(&planted, &target).unwrap();
+            std::os::unix::fs::symlink(&target, &planted).unwrap();
+            let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
+            assert!(error.contains(file) && error.contains("symbolic link"), "{error}");
+        }
+    }
+
+    #[test]
+    fn lines_of_an_earlier_version_are_read() {
+        let mut written = Written::new();
+        let mut next = written.cloud.clone();
+        next.port = Some(7);
+        let line = Record::of(&next, &written.cloud).line().unwrap();
+        let path = written.directory.path().join(JOURNAL);
+        std::fs::write(&path, &line).unwrap();
+        assert_eq!(written.read_again().port, Some(7));
+        std::fs::write(&path, [b"[[[", &line[..]].concat()).unwrap();
+        assert!(Journal::open(written.directory.path()).is_err());
     }
 
     #[test]

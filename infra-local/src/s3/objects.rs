@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::cors;
 use crate::cloud::write_private;
 use crate::model::Tags;
+use crate::private;
 use crate::wire::ApiError;
 use crate::wire::error::{DISK_FULL, is_full};
 
@@ -122,7 +123,7 @@ pub(super) struct Upload {
 impl Objects {
     /// Reads what is in the directory and clears away content that no object has.
     pub(crate) fn load(root: PathBuf) -> io::Result<Objects> {
-        std::fs::create_dir_all(&root)?;
+        private::create_directory(&root)?;
         let mut buckets = BTreeMap::new();
         for entry in std::fs::read_dir(&root)? {
             let path = entry?.path();
@@ -284,8 +285,8 @@ pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) ->
 }
 
 fn make_directories(bucket: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(bucket.join("meta"))?;
-    std::fs::create_dir_all(bucket.join("data"))
+    private::create_directory(&bucket.join("meta"))?;
+    private::create_directory(&bucket.join("data"))
 }
 
 fn save_settings(bucket: &Path, settings: &Settings) -> S3Result<()> {
