@@ -439,8 +439,14 @@ pub(crate) enum State {
         #[arg(required = true)]
         resources: Vec<Pattern>,
     },
-    /// Checks that the recorded state is sound.
+    /// Check that the recorded state is sound.
     Verify,
+    /// Restore a damaged or missing state from the files of the generation before.
+    Restore {
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

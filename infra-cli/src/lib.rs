@@ -61,6 +61,7 @@ mod exit;
 mod failure;
 mod files;
 mod local_cloud;
+mod owner;
 mod passphrase;
 mod render;
 mod session;

@@ -5,7 +5,7 @@ use crate::{
     arguments::{Global, Planning, ReadinessName, TargetName},
     deployed::{self, Deployed},
     failure::Failure,
-    local_cloud, passphrase,
+    local_cloud, owner, passphrase,
     render::Renderer,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -62,6 +62,7 @@ impl<'a> Session<'a> {
             urn::check_name(part, name).map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
         }
         let directory = directory(global)?;
+        owner::check(&directory)?;
         let unlock = passphrase::unlock(&cli.wrappers);
         let store: Arc<dyn KeyedStore> = match &global.backend {
             None => Arc::new(FileStore::new(directory.join("state")).unlocked_by(unlock)),

@@ -60,6 +60,8 @@ fn main() -> ExitCode {
         ("programs_read_what_was_set", programs_read_what_was_set),
         ("a_passphrase_wraps_the_key", a_passphrase_wraps_the_key),
         ("the_key_is_rotated", the_key_is_rotated),
+        ("a_damaged_state_is_restored", a_damaged_state_is_restored),
+        ("a_lost_key_is_not_replaced", a_lost_key_is_not_replaced),
         ("no_secret_is_shown", no_secret_is_shown),
         ("ctrl_c_once_finishes_what_runs", ctrl_c_once_finishes_what_runs),
         ("ctrl_c_twice_stops_at_once", ctrl_c_twice_stops_at_once),
@@ -245,10 +247,13 @@ fn a_passphrase_wraps_the_key(place: &Place) {
     place.run_with(&get, &by_file, "").says("hunter2");
     place.run_with(&get, &[("INFRA_PASSPHRASE_FILE", "/nonexistent/file")], "").complains(1, &["/nonexistent/file"]);
 
-    let renew = [right[0], ("INFRA_NEW_PASSPHRASE", "another one")];
+    let weak = [right[0], ("INFRA_NEW_PASSPHRASE", "short")];
+    place.run_with(&["secrets", "rewrap", "--passphrase"], &weak, "").complains(1, &["too weak", "12 characters"]);
+    place.run_with(&get, &right, "").says("hunter2");
+    let renew = [right[0], ("INFRA_NEW_PASSPHRASE", "another horse")];
     assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &renew, "").code, Some(0));
     place.run_with(&get, &right, "").complains(1, &["does not open the key"]);
-    let new = [("INFRA_PASSPHRASE", "another one")];
+    let new = [("INFRA_PASSPHRASE", "another horse")];
     assert_eq!(place.run_with(&["secrets", "rewrap", "--plain"], &new, "").code, Some(0));
     place.run(&get).says("hunter2");
 }
@@ -269,6 +274,58 @@ fn the_key_is_rotated(place: &Place) {
     place.run(&["config", "get", "token", "--show-secrets"]).says("hunter2");
     assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
     assert_eq!(place.run(&["destroy", "--yes"]).code, Some(0));
+}
+
+fn a_damaged_state_is_restored(place: &Place) {
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    assert_eq!(place.run(&["up", "--yes", "-c", "port=81"]).code, Some(0));
+    place.run(&["state", "restore"]).says("the files of the stack are sound: there is nothing to restore");
+    let path = place.path().join("state/p/dev/state.json");
+    let password = place.run(&["output", "password", "--show-secrets"]).out;
+
+    let damaged = place.read("p/dev/state.json").replacen("\"length\": 20", "\"length\": 21", 1);
+    std::fs::write(&path, &damaged).unwrap();
+    for command in [&["preview"][..], &["up", "--yes"], &["state", "verify"], &["destroy", "--yes"]] {
+        place.run(command).complains(1, &["state.json", "random:Password::password", "checksum", "`state restore`"]);
+    }
+    place.run(&["state", "restore"]).complains(2, &["confirmation", "state.json.previous + journal", "`--yes`"]);
+    assert_eq!(place.read("p/dev/state.json"), damaged, "nothing is restored without a confirmation");
+    let restored = place.run(&["state", "restore", "--yes"]);
+    assert_eq!(restored.code, Some(0), "{}", restored.err);
+    for part in ["serial", "1 resources", "state.json.damaged-1"] {
+        assert!(restored.out.contains(part), "{part} is missing in: {}", restored.out);
+    }
+    assert_eq!(place.read("p/dev/state.json.damaged-1"), damaged);
+    place.run(&["output", "password", "--show-secrets"]).says(password.trim_end());
+    assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
+
+    std::fs::remove_file(&path).unwrap();
+    for command in [&["preview"][..], &["up", "--yes"], &["destroy", "--yes"]] {
+        place.run(command).complains(1, &["state.json is missing", "history.json", "`state restore`"]);
+    }
+    let json = place.run(&["--json", "state", "restore", "--yes"]);
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((&json["restored"], &json["resources"], &json["unused_lines"]), (&true.into(), &1.into(), &0.into()));
+    assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(0));
+    assert_eq!(place.run(&["destroy", "--yes"]).code, Some(0));
+}
+
+fn a_lost_key_is_not_replaced(place: &Place) {
+    place.run(&["config", "set", "--secret", "token", "hunter2"]).says("");
+    assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
+    std::fs::remove_file(place.path().join("state/secrets.key")).unwrap();
+    for command in [
+        &["config", "set", "--secret", "other", "x"][..],
+        &["up", "--yes"],
+        &["preview"],
+        &["state", "list"],
+        &["secrets", "rotate"],
+        &["secrets", "rewrap", "--plain"],
+        &["--stack", "new", "up", "--yes"],
+    ] {
+        place.run(command).complains(1, &["secrets.key is missing", "restore it from a copy"]);
+        assert_eq!(place.read("secrets.key"), "", "{command:?} has made a key");
+    }
 }
 
 /// The whole life of a stack, as text and as JSON, with everything that can be logged.

@@ -89,11 +89,11 @@ fn a_state_that_cannot_be_is_refused_and_kept() {
     let good = fs::read_to_string(&path).unwrap();
     let cases: [(String, &[&str]); 4] = [
         (good[..good.len() / 2].to_owned(), &["state.json", "line"]),
-        (good.replace("\"version\": 1", "\"version\": 9"), &["format 9"]),
-        (good.replace("multicloud-orm", "other"), &["other/dev", "multicloud-orm/dev"]),
+        (good.replacen("\"version\": 2", "\"version\": 9", 1), &["format 9"]),
+        (good.replace("multicloud-orm", "other"), &["state.json", "checksum", "`state restore`"]),
         (
             good.replacen("\"dependencies\": [", "\"dependencies\": [\"urn:infra:dev::multicloud-orm::a:B::c\",", 1),
-            &["depends on"],
+            &["the record of `urn:infra:dev::multicloud-orm::", "checksum"],
         ),
     ];
     for (bad, words) in cases {

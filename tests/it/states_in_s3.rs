@@ -48,7 +48,7 @@ async fn live(target: Target) {
     let error = ObjectStateStore::new(nowhere, "team").peek("program", "dev").await.unwrap_err();
     assert!(error.to_string().contains("NoSuchBucket"), "{error}");
 
-    let store = ObjectStateStore::new(objects, &prefix).unlocked_by(Unlock::default().passphrase("a long one"));
+    let store = ObjectStateStore::new(objects, &prefix).unlocked_by(Unlock::default().passphrase("a rather long one"));
 
     let engine = Engine::new("program", "dev", store.clone());
     assert!(engine.state().await.unwrap().is_none());

@@ -1,9 +1,11 @@
 //! `stack state`
 
+use super::{is_at_terminal, says_yes};
 use crate::{arguments, failure::Failure, render::style, session::Session};
 use infra_core::{
     diagnostic::Diagnostic,
     state::{Generation, ResourceState, State},
+    store::{Restored, Salvage, StateStore},
     urn::{Pattern, Urn},
 };
 use serde_json::json;
@@ -16,6 +18,7 @@ pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Re
         Command::List => list(session).await?,
         Command::Show { resource } => show(session, resource).await?,
         Command::Verify => verify(session).await?,
+        Command::Restore { yes } => restore(session, *yes).await?,
         Command::Rm { resources } => {
             tell(session, "forgotten; it lives on", &engine.forget(resources).await?);
         }
@@ -81,6 +84,59 @@ async fn verify(session: &Session<'_>) -> Result<(), Failure> {
         say!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
     } else {
         say!("sound: {resources} resources, {open} open operations");
+    }
+    Ok(())
+}
+
+async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
+    let (store, program, stack) = (session.store(), session.program.name(), session.stack.as_str());
+    let Some(salvage) = store.salvage(program, stack).await? else {
+        if session.json {
+            say!("{}", json!({"restored": false}));
+        } else {
+            say!("the files of the stack are sound: there is nothing to restore");
+        }
+        return Ok(());
+    };
+    let Salvage { state, sources, damage, unused_lines } = &salvage;
+    let (resources, open) = (state.live_count(), state.open.len());
+    let found = format!(
+        "{damage}\n{} amount to serial {}: {resources} resources, {open} open operations",
+        sources.join(" + "),
+        state.serial
+    );
+    let lost = match unused_lines {
+        0 => String::new(),
+        lines => format!(
+            "\n{lines} lines of the journal cannot be used: what they recorded is not in this state; look for \
+             resources that exist without being recorded"
+        ),
+    };
+    if !yes && !is_at_terminal(session) {
+        let unconfirmed = Diagnostic::error("restoring needs a confirmation, and there is no terminal to ask on");
+        return Err(Failure::wrong_use(unconfirmed.because(format!("{found}{lost}")).hint("add `--yes`")));
+    }
+    if !session.json {
+        say!("{found}{lost}");
+    }
+    if !yes && !says_yes(&format!("Record this as the state of the stack `{stack}`?")) {
+        return Ok(());
+    }
+    let Restored { serial, kept } = store.restore(program, stack, &salvage).await?;
+    if session.json {
+        let sources = json!(sources);
+        say!(
+            "{}",
+            json!({
+                "restored": true, "serial": serial, "resources": resources, "open_operations": open,
+                "sources": sources, "unused_lines": unused_lines, "kept": kept,
+            })
+        );
+        return Ok(());
+    }
+    say!("restored as serial {serial}; `refresh` compares it with what exists");
+    if !kept.is_empty() {
+        say!("the files before are kept as {}", kept.join(", "));
     }
     Ok(())
 }
