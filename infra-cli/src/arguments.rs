@@ -272,15 +272,21 @@ pub(crate) struct Rollback {
     /// Only show what would be done, and what cannot be undone.
     #[arg(long)]
     pub(crate) preview: bool,
+    #[command(flatten)]
+    pub(crate) pinning: Pinning,
+    /// Ask nothing.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Pinning {
     /// Hold the stack there: `up` is refused until the pin is removed.
     #[arg(long)]
     pub(crate) pin: bool,
     /// Only remove the pin of the stack.
     #[arg(long, conflicts_with_all = ["serial", "preview", "pin"])]
     pub(crate) unpin: bool,
-    /// Ask nothing.
-    #[arg(long, short)]
-    pub(crate) yes: bool,
 }
 
 #[derive(Debug, Args)]

@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         ("ctrl_c_twice_stops_at_once", ctrl_c_twice_stops_at_once),
         ("destruction_is_confirmed_at_a_terminal", runs::destruction_is_confirmed_at_a_terminal),
         ("relaunches_are_offered_below_the_plan", runs::relaunches_are_offered_below_the_plan),
+        ("an_interrupted_run_leaves_no_spinner", runs::an_interrupted_run_leaves_no_spinner),
         ("a_plan_that_fails_leaves_no_empty_cloud", runs::a_plan_that_fails_leaves_no_empty_cloud),
         (
             "configuration_is_stored_by_runs_that_passed_planning",

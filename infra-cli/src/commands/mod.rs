@@ -83,6 +83,7 @@ fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
     tokio::spawn(async move {
         let say = |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
         while tokio::signal::ctrl_c().await.is_ok() {
+            renderer.interrupted();
             if interrupt.is_interrupted() {
                 renderer.finish();
                 say("stopped; the next run settles what was under way");

@@ -12,14 +12,14 @@ use serde_json::json;
 use std::process::ExitCode;
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Rollback) -> Result<ExitCode, Failure> {
-    let Some(serial) = arguments.serial.filter(|_| !arguments.unpin) else {
+    let Some(serial) = arguments.serial.filter(|_| !arguments.pinning.unpin) else {
         return unpin(session).await;
     };
     if !arguments.preview {
         question::ensure_may_ask(session, arguments.yes)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
-    let engine = session.engine(None, &renderer).await?.pin(arguments.pin);
+    let engine = session.engine(None, &renderer).await?.pin(arguments.pinning.pin);
     if arguments.preview {
         let plan = engine.preview_rollback(serial, &session.program.run).await;
         renderer.finish();

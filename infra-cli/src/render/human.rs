@@ -274,6 +274,12 @@ impl Renderer for Human {
         self.clear();
     }
 
+    fn interrupted(&self) {
+        if self.shown().running.values().any(|running| running.bar.is_some()) {
+            self.screen.remove_echo();
+        }
+    }
+
     fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
         self.outputs(outputs);
     }

@@ -24,6 +24,8 @@ pub(crate) trait Renderer: Send + Sync {
     fn show(&self, event: &Event);
     /// Removes running steps from the screen: no more events come.
     fn finish(&self);
+    /// Ctrl-C was pressed: what the terminal shows of that is removed from among the running steps.
+    fn interrupted(&self) {}
     /// What a preview would export.
     fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>);
 

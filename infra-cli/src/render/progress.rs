@@ -71,7 +71,7 @@ impl Progress {
         let columns = Columns::new(before, self.names, self.places, longest);
         let mut line = format!("  {sign} {verb} {counter:>counters$} {}  {name}", style::dim(duration));
         let after = columns.after(&name, self.region(step.urn), step.id);
-        line += &style::dim(after);
+        line.push_str(&style::dim(after));
         line
     }
 
@@ -124,7 +124,8 @@ impl Columns {
         let pad = if self.places.is_some() { 2 } else { self.names.saturating_sub(name) + 2 };
         let room = self.end.map_or(usize::MAX, |end| end.saturating_sub(name + width(&text) + pad));
         if let Some(id) = id.filter(|id| room >= SHORTEST_ID.min(width(id))) {
-            text += &format!("{}{}", " ".repeat(pad), shorten_id(id, room));
+            text.push_str(&" ".repeat(pad));
+            text.push_str(&shorten_id(id, room));
         }
         text.trim_end().to_owned()
     }

@@ -1,7 +1,7 @@
 //! Where text goes, and how wide it may be.
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, IsTerminal, Write},
     sync::{Mutex, PoisonError},
@@ -19,7 +19,8 @@ pub(super) struct Screen {
 
 impl Screen {
     pub(super) fn standard() -> Self {
-        let progress = io::stdout().is_terminal().then(MultiProgress::new);
+        let in_place = io::stdout().is_terminal();
+        let progress = in_place.then(|| MultiProgress::with_draw_target(ProgressDrawTarget::stdout()));
         Self { progress, ..Self::new(Box::new(io::stdout()), Box::new(io::stderr()), None) }
     }
 
@@ -54,6 +55,16 @@ impl Screen {
     /// Writes one or more lines to the stream of errors, when no step runs any more.
     pub(super) fn error(&self, text: &str) {
         let _ = write_line(&self.errors, text);
+    }
+
+    /// Removes the `^C` that the terminal has written below the spinners, and goes back to the last of them: the next
+    /// spinners would be drawn a line too low otherwise, and these would stay.
+    pub(super) fn remove_echo(&self) {
+        const TO_THE_LINE_ABOVE: &str = "\r\x1b[2K\x1b[1A";
+        if self.progress.is_some() {
+            let mut out = io::stdout().lock();
+            let _ = out.write_all(TO_THE_LINE_ABOVE.as_bytes()).and_then(|()| out.flush());
+        }
     }
 
     /// A spinner below all lines, on a terminal.

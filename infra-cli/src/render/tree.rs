@@ -8,6 +8,7 @@ use infra_core::{
     diff::{Action, Diff, PropertyDiff},
     urn::Urn,
 };
+use std::collections::HashMap;
 
 /// Up to so many creations are listed one by one.
 const FEW: usize = 10;
@@ -56,6 +57,8 @@ struct Branch<'a> {
     steps: Vec<&'a Planned>,
     /// In the order of the plan.
     children: Vec<(&'a str, Branch<'a>)>,
+    /// The places of the children by their names.
+    index: HashMap<&'a str, usize>,
 }
 
 /// The lines of a plan.
@@ -93,10 +96,10 @@ impl<'a> Branch<'a> {
     fn insert(&mut self, step: &'a Planned) {
         let mut branch = self;
         for part in step.urn.name().split('/') {
-            let at = branch.children.iter().position(|(name, _)| *name == part).unwrap_or_else(|| {
+            let at = *branch.index.entry(part).or_insert(branch.children.len());
+            if at == branch.children.len() {
                 branch.children.push((part, Branch::default()));
-                branch.children.len() - 1
-            });
+            }
             branch = &mut branch.children[at].1;
         }
         branch.steps.push(step);
@@ -204,7 +207,8 @@ impl List {
             let pad = at.saturating_sub(length) + 2;
             let fits = length + pad + width(text) <= longest;
             if fits {
-                line += &format!("{}{}", " ".repeat(pad), style::dim(text));
+                line.push_str(&" ".repeat(pad));
+                line.push_str(&style::dim(text));
                 length += pad + width(text);
             }
             fits

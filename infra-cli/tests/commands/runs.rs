@@ -133,6 +133,18 @@ pub(crate) fn relaunches_are_offered_below_the_plan(place: &Place) {
     assert_eq!(place.run(&local(&["destroy"])).code, Some(0));
 }
 
+pub(crate) fn an_interrupted_run_leaves_no_spinner(place: &Place) {
+    let gate = place.path().join("gate");
+    let mut up = Terminal::run(place, &["up", "--yes", "-c", &format!("gate={}", gate.display())]);
+    up.answer("creating Password gated", "\u{3}");
+    let shown = up.answer("finishing what runs", "");
+    assert!(shown.contains("^C") && shown.contains("\r\u{1b}[2K\u{1b}[1A"), "{shown:?}");
+    std::fs::write(&gate, "").unwrap();
+    let (code, shown) = up.end();
+    let last = shown.trim_end().lines().last().unwrap();
+    assert!(code == Some(1) && last.contains("interrupted: 2 created, 1 not started in "), "{shown:?}");
+}
+
 pub(crate) fn a_plan_that_fails_leaves_no_empty_cloud(place: &Place) {
     for command in
         [&["up", "-c", "length=3"][..], &["up", "-c", "length=no"], &["preview", "-c", "length=3"], &["preview"]]

@@ -3,11 +3,11 @@
 use super::{Declared, Engine, EngineError};
 use crate::{
     diff::Action,
-    plan::{Plan, SavedPlan},
+    plan::{Plan, SavedPlan, Step},
     stack::Relaunchable,
     state::State,
     store::StoreError,
-    urn::Pattern,
+    urn::{Pattern, Urn},
 };
 use futures::future::BoxFuture;
 use std::time::{Duration, Instant};
@@ -85,14 +85,11 @@ impl Engine {
         let Some(relaunch) = self.relaunch.as_ref().filter(|_| whole) else {
             return Vec::new();
         };
-        let kept = |relaunchable: &&Relaunchable| {
-            relaunchable.resources.iter().any(|urn| {
-                let goes = |step: &&crate::plan::Step| {
-                    step.urn == *urn && matches!(step.action, Action::Replace | Action::Delete)
-                };
-                state.current(urn).is_some() && !plan.steps.iter().any(|step| goes(&step))
-            })
+        let is_kept = |urn: &Urn| {
+            let goes = |step: &Step| step.urn == *urn && matches!(step.action, Action::Replace | Action::Delete);
+            state.current(urn).is_some() && !plan.steps.iter().any(goes)
         };
+        let kept = |relaunchable: &&Relaunchable| relaunchable.resources.iter().any(is_kept);
         let offered = declared.relaunchable.iter().filter(kept).filter(|relaunchable| relaunch(relaunchable));
         offered.map(|relaunchable| relaunchable.name.clone().into()).collect()
     }

@@ -1,4 +1,5 @@
 //! Runs as they are seen at several widths.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use infra_core::value::Value;
