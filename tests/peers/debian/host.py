@@ -69,14 +69,14 @@ class Host:
     def power_off(self):
         """Powers off as EC2 does when an instance is stopped."""
         self.run("systemctl", "poweroff", "--no-block")
-        self.wait_until_off(90)
+        self.wait_until_off(300)
 
     def reboot(self):
         """Reboots. The disk and the address stay."""
         self.run("systemctl", "reboot", "--no-block")
         try:
             # systemd-nspawn leaves a reboot to its unit.
-            self.process.wait(90)
+            self.process.wait(300)
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name} has not gone down for the reboot") from None
         self.clean_up()

@@ -168,11 +168,11 @@ def database(world, outage):
     cloud.take_away(cloud.MIRROR)
     begun = time.monotonic()
     host = world.host("database", address, instance_id, "us-east-2", user_data)
-    host.wait_for("a failed attempt", 120, lambda: "infra-setup: " in host.run("journalctl", "-u", "infra-setup.service"))
+    host.wait_for("a failed attempt", 400, lambda: "infra-setup: " in host.run("journalctl", "-u", "infra-setup.service"))
     time.sleep(max(0, outage - (time.monotonic() - begun)))
     expect(not world.mirror.requests, "the mirror was not away")
     cloud.give_back(cloud.MIRROR)
-    host.wait_for("the database", 400, lambda: psql(host, "tasks", "SELECT 1") and active(host, "infra.service"))
+    host.wait_for("the database", 900, lambda: psql(host, "tasks", "SELECT 1") and active(host, "infra.service"))
     password = next(secret for secret in world.secrets if login(host, secret, "require").strip() == "accepted")
     refused = login(host, password, "disable")
     expect("no encryption" in refused, f"a password without TLS: {refused}")
@@ -195,7 +195,7 @@ def builder(world):
     before = len(world.mirror.requests)
     instance_id, address, user_data = world.instance("us-east-1", lambda data: '"power_state"' in data)
     host = world.host("builder", address, instance_id, "us-east-1", user_data)
-    host.wait_until_off(300)
+    host.wait_until_off(900)
     expect(len(world.mirror.requests) == before, f"apt was used: {world.mirror.requests[before:]}")
     program = host.disk / "opt/infra/tasks"
     expect(program.stat().st_mode & 0o777 == 0o755, "the program is not executable")
@@ -214,7 +214,7 @@ def application(world, image, outage, store):
     address = "10.1.0.77"
     host = world.host("application", address, "i-0application000001", "us-east-1", "", image)
     attempts = lambda: host.run("journalctl", "-u", "infra.service").count("infra-start: aws exited with")
-    host.wait_for("two failed attempts", 180, lambda: attempts() >= 2)
+    host.wait_for("two failed attempts", 400, lambda: attempts() >= 2)
     while time.monotonic() - begun < outage:
         expect(not host.run("sh", "-c", "ls /run/infra").strip(), "an environment was written without SSM")
         expect(not active(host, "infra-tasks.service"), "the service runs without its secrets")
@@ -239,7 +239,7 @@ def refuses(address):
 
 def serves(host):
     url = f"http://{host.address}:{PORT}"
-    host.wait_for("the service", 120, lambda: status(f"{url}/healthz") == 200 and status(f"{url}/tasks/") == 200)
+    host.wait_for("the service", 400, lambda: status(f"{url}/healthz") == 200 and status(f"{url}/tasks/") == 200)
 
 
 def expect_environment(host, store):
@@ -259,7 +259,7 @@ def kept_disk(world, previous, password):
     previous.power_off()
     _, _, user_data = world.instance("us-east-2", lambda data: "00-postgres" in data)
     host = world.host("kept", "10.2.0.78", "i-0kept0000000000001", "us-east-2", user_data, previous)
-    host.wait_for("its setup", 240, lambda: active(host, "infra-setup.service") and active(host, "infra.service"))
+    host.wait_for("its setup", 900, lambda: active(host, "infra-setup.service") and active(host, "infra.service"))
     expect_rules(host)
     expect(psql(host, "tasks", "SELECT value FROM kept").strip() == "still here", "the data is lost")
     expect(login(host, password, "require").strip() == "accepted", "the database refuses its password")
