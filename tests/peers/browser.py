@@ -225,7 +225,7 @@ def permissions(driver, address):
     tick(driver, "groups", "1")
     tick(driver, "permissions", "activity.view")
     press(driver, "Save and stay here")
-    press(driver, "History")
+    press(driver, "History", first=driver.find_element(By.TAG_NAME, "main"))
     assert "Groups Readers" in text(driver) and "Permissions Activity: view" in text(driver), text(driver)
 
 

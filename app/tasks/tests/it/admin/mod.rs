@@ -68,12 +68,12 @@ fn on_postgres() {
         return;
     };
     for (number, check) in CHECKS.iter().enumerate() {
-        let database = format!("site{number}");
+        let schema = format!("site{number}");
         block_on(async {
             let server = connect(&postgres.url()).await;
-            server.execute_unprepared(&format!("CREATE DATABASE {database}")).await.unwrap();
+            server.execute_unprepared(&format!("CREATE SCHEMA {schema}")).await.unwrap();
         });
-        check(&Site::on(&postgres.url().replace("/postgres?", &format!("/{database}?"))));
+        check(&Site::on(&format!("{}&options[search_path]={schema}", postgres.url())));
     }
 }
 
