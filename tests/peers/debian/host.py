@@ -84,8 +84,13 @@ class Host:
 
     def clean_up(self):
         if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            # systemd-nspawn ends with its host; the host would survive the end of systemd-nspawn.
+            try:
+                os.kill(int(self.leader()), signal.SIGKILL)
+                self.process.wait(60)
+            except (Failure, ProcessLookupError, subprocess.TimeoutExpired):
+                self.process.kill()
+                self.process.wait()
         self.process = None
         for cgroup in self.cgroups:
             for inner in sorted(cgroup.rglob("cgroup.procs"), key=lambda path: -len(path.parts)):
