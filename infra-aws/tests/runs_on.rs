@@ -36,7 +36,7 @@ async fn refused(host: Host) -> String {
             String::new()
         }
         Err(EngineError::Refused(diagnostics)) => {
-            diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect()
+            diagnostics.iter().map(|diagnostic| diagnostic.to_string() + "\n").collect()
         }
         Err(error) => panic!("{error}"),
     }

@@ -93,6 +93,9 @@ impl Program {
 
 /// Runs the command line with these programs; the first one is the default.
 ///
+/// Call it first in `main`: the local cloud starts this executable again to confine what its instances run, see
+/// [`infra_local::enable_launcher`].
+///
 /// `docs/exit-codes.md` lists the exit codes.
 pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
     Cli::new(programs).run()

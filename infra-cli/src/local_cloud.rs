@@ -87,7 +87,7 @@ impl Wait {
             return Err(Failure::of(Diagnostic::error(summary).because(reason).hint(hint)));
         }
         if waited > SILENCE && !std::mem::replace(&mut self.said, true) {
-            eprintln!("the local cloud{process} is stopping; this command goes on once it has stopped");
+            complain!("the local cloud{process} is stopping; this command goes on once it has stopped");
         }
         sleep(LOOK_EVERY).await;
         Ok(())
@@ -172,8 +172,25 @@ pub(crate) async fn serve(directory: &Path) -> Result<(), Failure> {
     daemon::run(options).await.map_err(|error| Failure::failed(error.to_string()))
 }
 
+/// Name of the file that says that the cloud goes on when it is empty.
+const KEPT: &str = "kept";
+
+/// Lets the cloud of this directory run on when it is empty, until [`stop`].
+pub(crate) fn keep(directory: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join(KEPT)).map(drop)
+}
+
+/// Whether the cloud was started on its own, and not for the sake of one command.
+pub(crate) fn is_kept(directory: &Path) -> bool {
+    directory.join(KEPT).exists()
+}
+
 /// Asks the cloud to stop and waits until its process has ended; false when it did not run.
 pub(crate) async fn stop(directory: &Path) -> Result<bool, Failure> {
+    match fs::remove_file(directory.join(KEPT)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let Some(running) = daemon::recorded(directory) else {
         return Ok(false);
     };
@@ -199,7 +216,8 @@ pub(crate) async fn leave(directory: &Path, usage: Usage) {
         Ok(None) => return,
         Err(error) => return tracing::warn!(%error, "the local cloud goes on running"),
     };
-    let Some(running) = daemon::find(directory).await else {
+    // A busy machine may take longer than `find` waits.
+    let Some(running) = daemon::recorded(directory) else {
         return;
     };
     if let Ok(status) = running.status().await

@@ -20,10 +20,7 @@ use infra_core::{
     target::{Credentials, Readiness},
     urn,
 };
-use infra_local::{
-    Usage,
-    daemon::{self, Running},
-};
+use infra_local::{Usage, daemon::Running};
 use std::{
     collections::BTreeMap,
     path::PathBuf,
@@ -47,8 +44,6 @@ pub(crate) struct Session<'a> {
     login: Option<&'a CheckLogin>,
     /// Held while the command uses the local cloud.
     usage: Mutex<Option<Usage>>,
-    /// Whether this command found no local cloud and started one.
-    started_cloud: AtomicBool,
     /// The cloud that the command uses, once it is known.
     actual: Mutex<Option<Deployed>>,
     /// Whether the state describes another local cloud, so that it is refreshed first.
@@ -83,7 +78,6 @@ impl<'a> Session<'a> {
             store,
             login: cli.login.as_deref(),
             usage: Mutex::default(),
-            started_cloud: AtomicBool::new(false),
             actual: Mutex::default(),
             elsewhere: AtomicBool::new(false),
         })
@@ -205,13 +199,13 @@ impl<'a> Session<'a> {
         Target::local(endpoint, key.unwrap_or_else(|| Credentials::new("none", "none")))
     }
 
-    /// Ends the use of the local cloud, and stops it if this command started it, nothing is in it and no other command
-    /// uses it: a failed plan or a preview must not leave one behind.
+    /// Ends the use of the local cloud, and stops it when it holds nothing, no other command uses it and `local start` did
+    /// not ask for it: a failed plan or a preview must not leave one behind.
     pub(crate) async fn leave_cloud(&self) {
-        if self.started_cloud.load(Ordering::Relaxed) {
-            self.stop_empty_cloud().await;
-        } else {
+        if local_cloud::is_kept(&self.cloud_directory()) {
             drop(locked(&self.usage).take());
+        } else {
+            self.stop_empty_cloud().await;
         }
     }
 
@@ -225,9 +219,7 @@ impl<'a> Session<'a> {
 
     /// Starts the local cloud unless it runs, and uses it until [`Session::leave_cloud`] or the end of the command.
     async fn enter(&self) -> Result<Running, Failure> {
-        let started = daemon::recorded(&self.cloud_directory()).is_none();
         let (running, usage) = local_cloud::enter(&self.cloud_directory()).await?;
-        self.started_cloud.store(started, Ordering::Relaxed);
         *locked(&self.usage) = Some(usage);
         *locked(&self.actual) = Some(Deployed::local(&running));
         Ok(running)

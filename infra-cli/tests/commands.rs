@@ -51,6 +51,7 @@ fn program(stack: &Stack, config: &Config) -> Result {
 }
 
 fn main() -> ExitCode {
+    infra_local::enable_launcher();
     if std::env::var_os(AS_STACK).is_some() {
         return infra_cli::run([infra_cli::program("p", program)]);
     }
@@ -316,7 +317,7 @@ fn a_lost_key_is_not_replaced(place: &Place) {
     assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
     std::fs::remove_file(place.path().join("state/secrets.key")).unwrap();
     for command in [
-        &["config", "set", "--secret", "other", "x"][..],
+        &["config", "set", "--force", "--secret", "other", "x"][..],
         &["up", "--yes"],
         &["preview"],
         &["state", "list"],

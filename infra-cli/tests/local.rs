@@ -130,6 +130,7 @@ fn notes(stack: &Stack, _: &Config) -> Result {
 }
 
 fn main() -> ExitCode {
+    infra_local::enable_launcher();
     if std::env::var_os(AS_STACK).is_some() {
         let login = async |_| match std::env::var(ACCOUNT) {
             Ok(account) => Ok(vec![("account", account)]),
@@ -272,6 +273,8 @@ fn get(endpoint: &str, path: &str) -> std::io::Result<String> {
 const ANOTHER_CLOUD: &str = "was deployed to another local cloud";
 
 fn a_stack_of_a_reset_cloud_is_created_again(place: &Place) {
+    // Nothing is in the cloud that would keep it.
+    place.run(&["local", "start"]).succeeds();
     place.run(&["up"]).succeeds();
     assert!(place.note().exists());
     let before = place.daemon()["cloud_id"].as_str().unwrap().to_owned();
@@ -284,6 +287,7 @@ fn a_stack_of_a_reset_cloud_is_created_again(place: &Place) {
     assert_eq!(place.run(&["preview", "--expect-no-changes"]).code, Some(3));
     // A run that fails before it has read everything changes nothing about that.
     assert_eq!(place.run_with(&["up"], &[(FAIL, "1")]).code, Some(1));
+    place.run(&["local", "start"]).succeeds();
     let up = place.run(&["up"]).succeeds();
     let after = place.daemon()["cloud_id"].as_str().unwrap().to_owned();
     for word in [ANOTHER_CLOUD, &before, &after] {

@@ -88,6 +88,7 @@ fn demanding(_: &Stack, config: &Config) -> Result {
 }
 
 fn main() -> ExitCode {
+    infra_local::enable_launcher();
     if std::env::var_os(AS_STACK).is_some() {
         return infra_cli::run([infra_cli::program("shop", program), infra_cli::program("demanding", demanding)]);
     }

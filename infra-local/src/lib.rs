@@ -97,6 +97,9 @@ pub enum StartError {
         /// The directory.
         path: PathBuf,
     },
+    /// The process was started as a launcher, and does not begin with [`enable_launcher`].
+    #[error("this process was started to become a program of an instance: call enable_launcher first in its main")]
+    Launcher,
     /// No loopback addresses could be had.
     #[error("the local cloud cannot get addresses for its instances: {message}")]
     Addresses {
@@ -128,6 +131,9 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
+        if data::confinement::is_launcher() {
+            return Err(StartError::Launcher);
+        }
         data::descriptors::raise();
         let directory = prepare_directory(&options.directory)?;
         let lock = lock(&directory).await?;
@@ -279,7 +285,10 @@ async fn lock(directory: &Path) -> Result<File, StartError> {
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < deadline => {
+            // A process that answers does not give the directory up, and nobody may be left waiting to take its place.
+            Err(rustix::io::Errno::WOULDBLOCK)
+                if Instant::now() < deadline && daemon::find(directory).await.is_none() =>
+            {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(rustix::io::Errno::WOULDBLOCK) => return Err(StartError::InUse { path: directory.to_owned() }),

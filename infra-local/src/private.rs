@@ -78,7 +78,7 @@ mod tests {
                 let is_refused = match file {
                     "options.json" => Options::remembered(directory.path()).is_err(),
                     "daemon.json" => daemon::find(directory.path()).await.is_none(),
-                    _ => crate::lock(directory.path()).is_err(),
+                    _ => crate::lock(directory.path()).await.is_err(),
                 };
                 assert!(is_refused, "{file}, FIFO: {fifo}");
                 assert_eq!(std::fs::read_to_string(&target).unwrap(), "{}");

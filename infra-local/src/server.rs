@@ -38,7 +38,8 @@ use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, leaves, xml};
 use crate::{
-    acm, autoscaling, cloudcontrol, cloudwatch, credentials, ec2, elasticloadbalancing, iam, logs, rds, s3, ssm, sts,
+    acm, autoscaling, cloudcontrol, cloudwatch, credentials, ec2, elasticloadbalancing, iam, inventory, logs, rds, s3,
+    ssm, sts,
 };
 
 /// The largest request of any service but S3.
@@ -48,7 +49,7 @@ const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to send the head of its next request, and how long it may stay idle before it.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
+const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 /// An answer on its way out; S3's bodies are streams.
 type Answer = Response<s3s::Body>;
@@ -458,6 +459,7 @@ impl Server {
                 (StatusCode::FORBIDDEN, json(&serde_json::json!({ "error": why })))
             }
             (&Method::GET, "status") => document(Ok(Status::of(&self.shared))),
+            (&Method::GET, "inventory") => document(Ok(inventory::of(&self.shared))),
             (&Method::GET, "capabilities") => {
                 document(Capabilities::of(self.shared.directory()).map_err(|error| error.to_string()))
             }

@@ -211,9 +211,10 @@ impl Status {
                 ("buckets", shared.objects().count()),
             ]),
             faults: cloud.describe_faults(),
-            confinement: match shared.confines() {
-                true => ConfinementStatus::of_this_machine().clone(),
-                false => ConfinementStatus::off(),
+            confinement: if shared.confines() {
+                ConfinementStatus::of_this_machine().clone()
+            } else {
+                ConfinementStatus::off()
             },
         })
     }

@@ -36,6 +36,8 @@ impl Usage {
 
     /// Ends this use. Returns `None` when other commands still use the cloud: the last of them may stop it.
     pub fn end(self) -> io::Result<Option<SoleUsage>> {
+        // Given up first: of two commands that end at the same moment, each would find the other one's lock.
+        flock(&self.0, FlockOperation::Unlock)?;
         Ok(take(&self.0, FlockOperation::NonBlockingLockExclusive)?.then_some(SoleUsage { _file: self.0 }))
     }
 }
@@ -104,5 +106,24 @@ mod tests {
         };
         std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(work))));
         assert!(stops.into_inner() > 0);
+    }
+
+    #[test]
+    fn of_the_last_users_that_end_together_one_may_stop_the_cloud() {
+        let directory = tempfile::tempdir().unwrap();
+        for _ in 0..500 {
+            let users: Vec<Usage> = (0..4).map(|_| Usage::begin(directory.path()).unwrap().unwrap()).collect();
+            let together = std::sync::Barrier::new(users.len());
+            let end = |usage: Usage| {
+                together.wait();
+                // Kept until all have tried, as by a command that stops the cloud.
+                usage.end().unwrap()
+            };
+            let sole: Vec<Option<SoleUsage>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = users.into_iter().map(|usage| scope.spawn(|| end(usage))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert_eq!(sole.iter().flatten().count(), 1);
+        }
     }
 }

@@ -210,7 +210,7 @@ async fn a_reset_cloud_is_another_cloud_and_a_restarted_one_is_not() {
     };
     let (first, second) = (id().await, id().await);
     assert_eq!(first, second);
-    infra_local::reset(directory.path()).unwrap();
+    infra_local::reset(directory.path()).await.unwrap();
     assert_ne!(id().await, first);
 }
 

@@ -29,8 +29,7 @@ fn kill_at(moments: &[usize]) {
             assert_eq!(recorded.get(kind), live.get(kind), "{kind} after a kill at event {moment}: {live:?}");
         }
         // The state holds the database's host; the group holds two more.
-        // Each region has a default one.
-        assert_eq!(live.get("vpcs"), Some(&4));
+        assert_eq!(live.get("vpcs"), Some(&2));
         assert_eq!(recorded.get("Instance"), Some(&1));
         assert_eq!(live.get("Instance"), Some(&3), "after a kill at event {moment}");
 

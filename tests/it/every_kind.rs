@@ -83,7 +83,7 @@ async fn every_call_of_a_deletion_fails_once(failure: Failure, refresh: bool) {
     let engine = engine.refresh_first(refresh);
     until_it_succeeds(&calls, async || failures(engine.destroy(&every_kind).await)).await;
     let failed = calls.failed();
-    for call in ["DeregisterImage", "DeleteSnapshot", "DeleteRolePolicy", "DisassociateRouteTable", "DeleteObjects"] {
+    for call in ["DeregisterImage", "DeleteSnapshot", "DeleteRolePolicy", "DisassociateRouteTable", "DeleteObject"] {
         assert!(failed.iter().any(|failed| failed == call), "{call} did not fail: {failed:?}");
     }
     assert_eq!(engine.state().await.unwrap().unwrap().live_count(), 0);

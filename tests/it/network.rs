@@ -6,22 +6,15 @@ use infra_aws::{
     SecurityGroupRule, Subnet, TargetGroup, Vpc, VpcPeering,
 };
 use infra_core::{
-    Config, Engine, Result, Stack, Target,
+    Config, Engine, Result, Stack,
     engine::ImportRequest,
     store::{FileStore, MemoryStore},
 };
-use infra_local::{LocalCloud, Options};
+use infra_local::{Fault, LocalCloud, Options, Requests};
 use insta::assert_snapshot;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeMap;
 use tempfile::TempDir;
 use tests::stable;
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-};
 
 /// What may differ between two versions of the network.
 #[derive(Clone, Copy)]
@@ -208,7 +201,7 @@ async fn what_others_change_is_seen_and_put_right() {
     + create SecurityGroupRule database-rule [us-east-2]
           direction: "ingress"
           group: "sg-<id>"
-          rule: {"cidr":"10.0.0.0/16","description":"the applications","from_port":5432,"protocol":"tcp","to_port":…
+          rule: {"cidr":"10.0.0.0/16","description":"the applicati…"from_port":5432,"protocol":"tcp","to_port":5432}
     10 same, 1 create, 3 update
     account = "000000000000"
     address = "eipalloc-<id>"
@@ -433,68 +426,6 @@ async fn a_closed_path_is_told_in_the_preview() {
     world.cloud.shutdown().await;
 }
 
-/// A way to the cloud on which the first answer to each of some operations is lost, after it was carried out.
-struct LossyWay {
-    endpoint: String,
-    /// The operations whose answers are still to be lost.
-    lost: Arc<Mutex<BTreeSet<&'static str>>>,
-}
-
-impl LossyWay {
-    async fn to(cloud: &LocalCloud, operations: &[&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let server = cloud.endpoint().trim_start_matches("http://").to_owned();
-        let lost = Arc::new(Mutex::new(operations.iter().copied().collect()));
-        let losing = Arc::clone(&lost);
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let server = TcpStream::connect(&server).await.unwrap();
-                tokio::spawn(carry(client, server, Arc::clone(&losing)));
-            }
-        });
-        Self { endpoint, lost }
-    }
-}
-
-/// Carries requests and answers until one side has enough or an answer is to be lost.
-async fn carry(client: TcpStream, server: TcpStream, lost: Arc<Mutex<BTreeSet<&'static str>>>) -> Option<()> {
-    let (mut client, mut server) = (BufReader::new(client), BufReader::new(server));
-    loop {
-        let request = message(&mut client).await?;
-        let text = String::from_utf8_lossy(&request).into_owned();
-        let loses = lost.lock().unwrap().iter().find(|name| text.contains(&format!("Action={name}&"))).copied();
-        server.get_mut().write_all(&request).await.ok()?;
-        let answer = message(&mut server).await?;
-        if let Some(name) = loses {
-            lost.lock().unwrap().remove(name);
-            return None;
-        }
-        client.get_mut().write_all(&answer).await.ok()?;
-    }
-}
-
-/// One message of HTTP with its body.
-async fn message(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
-    let mut message = Vec::new();
-    let mut length = 0;
-    loop {
-        let begin = message.len();
-        stream.read_until(b'\n', &mut message).await.ok().filter(|read| *read > 0)?;
-        let line = String::from_utf8_lossy(&message[begin..]).to_ascii_lowercase();
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    let head = message.len();
-    message.resize(head + length, 0);
-    stream.read_exact(&mut message[head..]).await.ok()?;
-    Some(message)
-}
-
 /// Every create is found again when its answer was lost, and nothing is made twice.
 #[tokio::test]
 async fn nothing_is_made_twice_when_answers_are_lost() {
@@ -513,27 +444,29 @@ async fn nothing_is_made_twice_when_answers_are_lost() {
         "AcceptVpcPeeringConnection",
         "AuthorizeSecurityGroupIngress",
     ];
-    let way = LossyWay::to(&world.cloud, &operations).await;
+    for operation in operations {
+        let requests = Requests { operation: format!("ec2:{operation}"), count: Some(1), ..Requests::default() };
+        world.cloud.inject(&Fault::DropAnswers(requests)).unwrap();
+    }
     let directory = TempDir::new().unwrap();
-    let target = Target { endpoint: Some(way.endpoint.clone()), ..tests::target(&world.cloud) };
+    let target = tests::target(&world.cloud);
     let engine = Engine::new("program", "lossy", FileStore::new(directory.path())).target(target);
     let mut runs = 1;
     while !engine.up(&networks(FIRST)).await.unwrap().is_success() {
         runs += 1;
         assert!(runs < 20, "it does not come to an end");
     }
-    assert_eq!(*way.lost.lock().unwrap(), BTreeSet::new(), "every answer was lost once");
+    assert_eq!(world.cloud.status().await.faults, [""; 0], "every answer was lost once");
     let (here, there) = (world.counts("us-east-1").await, world.counts("us-east-2").await);
     let made = |counts: &BTreeMap<String, usize>| {
         ["vpcs", "subnets", "internet_gateways", "addresses", "nat_gateways", "route_tables", "peerings"]
             .map(|kind| counts[kind])
     };
-    // Each region has a default VPC with three subnets, a gateway and a main table; each new VPC a main table.
-    assert_eq!(made(&here), [2, 5, 2, 1, 1, 4, 1]);
-    assert_eq!(made(&there), [2, 4, 1, 0, 0, 3, 1]);
+    assert_eq!(made(&here), [1, 2, 1, 1, 1, 2, 1]);
+    assert_eq!(made(&there), [1, 1, 0, 0, 0, 1, 1]);
     assert!(!engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().has_changes());
     assert!(engine.destroy(&networks(FIRST)).await.unwrap().is_success());
-    assert_eq!(made(&world.counts("us-east-1").await), [1, 3, 1, 0, 0, 1, 0]);
-    assert_eq!(made(&world.counts("us-east-2").await), [1, 3, 1, 0, 0, 1, 0]);
+    assert_eq!(made(&world.counts("us-east-1").await), [0; 7]);
+    assert_eq!(made(&world.counts("us-east-2").await), [0; 7]);
     world.cloud.shutdown().await;
 }

@@ -212,6 +212,9 @@ async fn a_relaunch_killed_at_the_launch_leaves_no_image() {
     world.relaunch_killed_at("RunInstances").await;
     world.up(&world.engine).await;
     assert_eq!(world.cloud.inventory(), before);
+    // The launch may have been on its way; without its image it cannot succeed any more.
+    world.up(&world.engine).await;
+    assert!(world.engine.state().await.unwrap().unwrap().open.is_empty());
     world.has_kept_everything().await;
     world.end().await;
 }

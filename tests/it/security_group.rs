@@ -104,7 +104,11 @@ async fn a_security_group_lives_and_goes() {
 
     assert!(engine.destroy(&access(443, "shop", true)).await.unwrap().is_success());
     assert_eq!(engine.state().await.unwrap().unwrap().live_count(), 0);
-    assert_eq!(cloud.status().await.regions["us-east-1"].counts["security_groups"], 1, "the default one alone is left");
+    assert_eq!(
+        cloud.status().await.regions["us-east-1"].counts["security_groups"],
+        0,
+        "nothing but the default one is left"
+    );
     cloud.shutdown().await;
 }
 

@@ -15,7 +15,8 @@ import subprocess
 
 from botocore.exceptions import ClientError
 
-from common import ENDPOINT, SUFFIX, client, eventually, refused, status
+from common import ENDPOINT, SUFFIX, client, eventually, refused
+from common import status as cloud_status
 
 REGION = "us-east-1"
 PASSWORD = "first-password"
@@ -70,8 +71,12 @@ def gone(code, describe):
     return ask
 
 
+def status():
+    return cloud_status()["regions"][REGION]
+
+
 def pid_of(id):
-    return next(one["pid"] for one in status()["regions"][REGION]["databases"] if one["id"] == id)
+    return next(one["pid"] for one in status()["databases"] if one["id"] == id)
 
 
 def engines():

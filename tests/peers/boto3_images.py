@@ -16,7 +16,7 @@ from common import ENDPOINT, SUFFIX, client, eventually, refused, status
 ec2, s3 = client("ec2"), client("s3")
 BUCKET, PORT = f"images-{SUFFIX}", 8080
 
-SERVICE = b"#!" + sys.executable.encode() + b"""
+SERVICE = b"""#!/usr/bin/env python3
 import http.server, os
 host, port = os.environ["LISTEN"].split(":")
 class Handler(http.server.BaseHTTPRequestHandler):

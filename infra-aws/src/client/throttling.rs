@@ -26,6 +26,10 @@ use tokio::{
 /// How long a throttled request is repeated; the timeout of the operation may end it earlier.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
+/// More attempts than fit into [`PATIENCE`]. The SDK computes with each of them when it loads an identity, so that it must
+/// not be the largest number there is.
+const MOST: u32 = 10_000;
+
 /// The error codes of throttling, as the SDK classifies them, without those that some services use for quotas.
 const CODES: [&str; 11] = [
     "BandwidthLimitExceeded",
@@ -150,7 +154,7 @@ impl Intercept for Throttling {
         };
         let most = match (goes_on, throttled) {
             (false, _) => 1,
-            (true, true) => u32::MAX,
+            (true, true) => MOST,
             (true, false) => attempts.config.max_attempts().saturating_add(attempts.throttled),
         };
         let config = attempts.config.clone().with_max_attempts(most);
@@ -228,7 +232,8 @@ mod tests {
         let done = response("200 OK", "<CreateVpcResponse><vpc><vpcId>vpc-1</vpcId></vpc></CreateVpcResponse>");
         let (endpoint, requests) = server([vec![throttled; 8], vec![done]].concat()).await;
         let messages = Mutex::new(Vec::new());
-        let answer = reporting(|message| messages.lock().unwrap().push(message), create_vpc(&endpoint)).await;
+        let call = Box::pin(create_vpc(&endpoint));
+        let answer = reporting(|message| messages.lock().unwrap().push(message), call).await;
         answer.unwrap();
         assert_eq!(requests.load(Ordering::SeqCst), 9);
         let messages = messages.into_inner().unwrap();

@@ -207,7 +207,7 @@ impl Handler for BakedImage {
             None => false,
         };
         let left = recorded || !imaging::snapshots(&ec2, prior.inputs.snapshot_tags(cx)).await?.is_empty();
-        Ok(left.then(|| unfinished(&made, &prior.inputs)).transpose()?)
+        left.then(|| unfinished(&made, &prior.inputs)).transpose()
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {

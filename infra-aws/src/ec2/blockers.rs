@@ -200,7 +200,7 @@ async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, 
     };
     let answer = found(elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags"))?;
     let descriptions = answer.and_then(|answer| answer.tag_descriptions).unwrap_or_default();
-    let tags = descriptions.iter().flat_map(|description| description.tags());
+    let tags = descriptions.iter().flat_map(aws_sdk_elasticloadbalancingv2::types::TagDescription::tags);
     Ok(Blocker { text, leaving: is_of_stack_by(cx, tags.map(|tag| (tag.key(), tag.value()))) })
 }
 

@@ -236,7 +236,7 @@ impl Handler for Instance {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
                 let Some(instance) = of_operation(cx, &ec2).await? else {
-                    let never = kept_disk::ended_before_launch(cx, &ec2).await?;
+                    let never = kept_disk::launches_nothing(cx, &ec2).await?;
                     return Ok(if never { Found::Never } else { Found::Absent });
                 };
                 match settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await {

@@ -54,10 +54,18 @@ pub(super) async fn image_of(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> 
     Ok(ImageId::from(image))
 }
 
-/// Whether an interrupted replacement ended before `RunInstances` was sent. Then its image, should `CreateImage` have
+/// Whether an interrupted replacement can launch nothing any more: it ended before `RunInstances` was sent, or the image
+/// that it launches from is deleted, so that a late request fails. In the first case the image, should `CreateImage` have
 /// been sent just before, is visible once this returns, so that [`discard`] finds it.
-pub(super) async fn ended_before_launch(cx: &Context<'_, Aws>, ec2: &Client) -> Result<bool, AwsError> {
-    let Some(Step::Stopping(old)) = cx.earlier().pop() else { return Ok(false) };
+pub(super) async fn launches_nothing(cx: &Context<'_, Aws>, ec2: &Client) -> Result<bool, AwsError> {
+    let old = match cx.earlier().pop() {
+        Some(Step::Stopping(old)) => old,
+        Some(Step::Launching(image)) => {
+            let named = ec2.describe_images().filters(filter("image-id", &image)).send().await;
+            return Ok(named.context("DescribeImages")?.images().is_empty());
+        }
+        None => return Ok(false),
+    };
     let patience = wait::visibility(cx.client());
     let deadline = Instant::now() + patience;
     while images(ec2, &old).await?.is_empty() && Instant::now() < deadline {

@@ -5,7 +5,7 @@ use crate::{arguments, failure::Failure, render::style, session::Session};
 use infra_core::{
     diagnostic::Diagnostic,
     state::{Generation, ResourceState, State},
-    store::{Restored, Salvage, StateStore},
+    store::{Restored, Salvage},
     urn::{Pattern, Urn},
 };
 use serde_json::json;
@@ -98,7 +98,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         }
         return Ok(());
     };
-    let Salvage { state, sources, damage, unused_lines } = &salvage;
+    let Salvage { state, sources, damage, unused_lines, is_older } = &salvage;
     let (resources, open) = (state.live_count(), state.open.len());
     let found = format!(
         "{damage}\n{} amount to serial {}: {resources} resources, {open} open operations",
@@ -112,6 +112,12 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
              resources that exist without being recorded"
         ),
     };
+    let older = if *is_older {
+        "\nthe last changes before the damage are not in this state: look for resources that exist without being recorded"
+    } else {
+        ""
+    };
+    let lost = lost + older;
     if !yes && !is_at_terminal(session) {
         let unconfirmed = Diagnostic::error("restoring needs a confirmation, and there is no terminal to ask on");
         return Err(Failure::wrong_use(unconfirmed.because(format!("{found}{lost}")).hint("add `--yes`")));
@@ -129,7 +135,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
             "{}",
             json!({
                 "restored": true, "serial": serial, "resources": resources, "open_operations": open,
-                "sources": sources, "unused_lines": unused_lines, "kept": kept,
+                "sources": sources, "unused_lines": unused_lines, "is_older": is_older, "kept": kept,
             })
         );
         return Ok(());

@@ -14,6 +14,9 @@ pub struct Salvage {
     /// Number of journal lines that cannot be used, because they follow on a damaged one or on a snapshot that is
     /// missing. What they recorded is not in the state.
     pub unused_lines: usize,
+    /// Whether the state is older than the lost snapshot, because what was folded into that is recorded nowhere else. An
+    /// object store keeps no journal objects that a snapshot includes.
+    pub is_older: bool,
 }
 
 /// A restored state, and where the files that it replaced are kept.

@@ -423,7 +423,7 @@ mod tests {
         error: …/p/dev/journal: line 3: unknown variant `finished`, expected one of `intent`, `progress`, `done`, `failed`, `read`, `refreshed`, `depends`, `marked`, `renamed`, `imported`, `released`, `distrusted`, `deposed`, `dropped`, `forgotten`, `outputs`
           hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.lines().take(2).chain(text.lines().skip(3)).map(|line| format!("{line}\n")).collect()).await, @"
+        assert_snapshot!(refused(&|text| text.lines().take(2).chain(text.lines().skip(3)).collect::<Vec<_>>().join("\n") + "\n").await, @"
         error: …/p/dev/journal: line 3: its number is 3 where 2 is expected: a line was lost, doubled, moved or changed
           hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
         ");

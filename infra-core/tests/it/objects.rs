@@ -148,6 +148,7 @@ fn a_damaged_stack_is_restored_from_what_is_left_of_it() {
             continue;
         };
         assert_eq!((names(&salvage.state), salvage.unused_lines), (found.clone(), unused), "{damaged} {text:?}");
+        assert_eq!(salvage.is_older, damaged == "state.json", "{damaged} {text:?}");
         let (restoring, wanted) = (store.clone(), salvage.clone());
         let restored = case.finish(async move { restoring.restore("p", "dev", &wanted).await }).unwrap();
         assert_eq!(restored.serial, salvage.state.serial);

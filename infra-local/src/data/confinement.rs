@@ -34,6 +34,16 @@ const LAUNCH: &str = "infra-launch";
 /// First argument of a launcher that only reports what it can enforce.
 const PROBE: &str = "infra-launch-probe";
 
+/// Set in the environment of a launcher, and removed before it becomes the program. An executable whose `main` does not
+/// begin with [`enable_launcher`] would run its own program instead of the launcher's: where the variable is set, no cloud
+/// starts.
+const MARK: &str = "INFRA_LAUNCH";
+
+/// Whether this process was started as a launcher.
+pub(crate) fn is_launcher() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
 /// Whether this executable can be started again as a launcher.
 static LAUNCHER: AtomicBool = AtomicBool::new(false);
 
@@ -50,6 +60,7 @@ pub(crate) struct Confinement {
 
 /// What of the confinement this machine enforces.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)]
 pub struct ConfinementStatus {
     /// Programs read and write only their own files, and cannot be debugged into (Landlock).
     pub files: bool,
@@ -63,8 +74,8 @@ pub struct ConfinementStatus {
     pub reasons: Vec<String>,
 }
 
-/// Makes this executable the launcher of confined programs. Call it first in `main`: in a process that was started as a
-/// launcher it does not return.
+/// Makes this executable the launcher of confined programs. Call it first in `main`, before anything that depends on the
+/// environment or the arguments: in a process that was started as a launcher it does not return.
 pub fn enable_launcher() {
     #[cfg(target_os = "linux")]
     {
@@ -104,8 +115,13 @@ fn probe() -> io::Result<ConfinementStatus> {
         status.reasons.push("this executable is no launcher: see `infra_local::enable_launcher`".to_owned());
         return Ok(status);
     }
-    let output =
-        Command::new("/proc/self/exe").arg(PROBE).env_clear().current_dir("/").stdin(Stdio::null()).output()?;
+    let output = Command::new("/proc/self/exe")
+        .arg(PROBE)
+        .env_clear()
+        .env(MARK, "1")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .output()?;
     serde_json::from_slice(&output.stdout)
         .map_err(|error| io::Error::other(format!("{error} ({})", String::from_utf8_lossy(&output.stderr).trim())))
 }
@@ -150,7 +166,7 @@ pub(super) fn spawn(
     mut command: tokio::process::Command,
 ) -> io::Result<tokio::process::Child> {
     if LAUNCHER.load(Ordering::Relaxed) {
-        return command.spawn();
+        return command.env(MARK, "1").spawn();
     }
     // Restrictions are a thread's, and its children's.
     let runtime = tokio::runtime::Handle::current();

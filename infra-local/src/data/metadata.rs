@@ -37,7 +37,7 @@ pub(crate) const PORT: u16 = 1338;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to send the head of its next request.
-const HEAD_LIMIT: Duration = Duration::from_secs(60);
+const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");

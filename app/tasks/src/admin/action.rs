@@ -117,7 +117,7 @@ pub(super) async fn perform<E: ModelAdmin>(
 }
 
 fn all<E: ModelAdmin>() -> Vec<Action<E>> {
-    let delete = E::SECTION.verbs.contains(&Verb::Delete).then(|| Action {
+    let delete = E::SECTION.verbs.contains(&Verb::Delete).then_some(Action {
         name: "delete",
         label: "Delete",
         done: "Deleted",

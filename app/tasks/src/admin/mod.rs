@@ -9,8 +9,8 @@
 //! own, its pages load their styles and scripts from three content delivery networks, and as they need htmx and inline
 //! scripts for deleting and for forms, neither a strict Content-Security-Policy nor a site without internet is possible.
 //!
-//! A model gets its pages by one declaration, [`model::ModelAdmin`] (with [`model::Editable`] when it has forms), and a
-//! line in [`MODELS`]. All pages are generic; they check permissions and write the history.
+//! A model gets its pages by one declaration, `model::ModelAdmin` (with `model::Editable` when it has forms), and a
+//! line in `MODELS`. All pages are generic; they check permissions and write the history.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -45,13 +45,13 @@ pub(super) fn rows(drawing: &Drawing, breadth: usize) -> Vec<usize> {
         taken.push(here);
     }
     if count <= MANY {
-        Rows { drawing, used: &used, users: &users, rows: &mut rows, last: taken.len().saturating_sub(1) }.settle();
+        Settler { drawing, used: &used, users: &users, rows: &mut rows, last: taken.len().saturating_sub(1) }.settle();
     }
     rows
 }
 
 /// Moves boxes to other rows between those that they use and their users.
-struct Rows<'a> {
+struct Settler<'a> {
     drawing: &'a Drawing,
     used: &'a [Vec<usize>],
     users: &'a [Vec<usize>],
@@ -59,7 +59,7 @@ struct Rows<'a> {
     last: usize,
 }
 
-impl Rows<'_> {
+impl Settler<'_> {
     /// Makes the picture narrower, its frames lower and its edges shorter.
     fn settle(&mut self) {
         for _ in 0..PASSES {

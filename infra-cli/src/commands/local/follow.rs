@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::Instant,
+};
 
 /// How often the logs are read.
 const READ_EVERY: Duration = Duration::from_millis(200);
@@ -29,7 +32,8 @@ pub(super) async fn run(
     lines: usize,
 ) -> Result<(), Failure> {
     let cloud = running(directory).await?;
-    let mut end = std::pin::pin!(tokio::signal::ctrl_c());
+    // Registered before anything is printed: until then Ctrl-C would end the process as a failure.
+    let mut end = signal(SignalKind::interrupt())?;
     let mut logs = Logs::new(session.json);
     let mut asked: Option<Instant> = None;
     loop {
@@ -38,7 +42,7 @@ pub(super) async fn run(
             let first = asked.replace(Instant::now()).is_none();
             logs.add(&cloud, instance, first.then_some(lines)).await?;
             if first && logs.tails.is_empty() {
-                eprintln!("no service runs yet; its log is shown once one does");
+                complain!("no service runs yet; its log is shown once one does");
             }
         }
         match logs.read(!alive) {
@@ -46,11 +50,11 @@ pub(super) async fn run(
             read => read?,
         }
         if !alive {
-            eprintln!("the local cloud has stopped");
+            complain!("the local cloud has stopped");
             return Ok(());
         }
         tokio::select! {
-            _ = &mut end => return Ok(()),
+            _ = end.recv() => return Ok(()),
             () = tokio::time::sleep(READ_EVERY) => {}
         }
     }

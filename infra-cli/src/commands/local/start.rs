@@ -9,11 +9,14 @@ use std::path::Path;
 pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) -> Result<(), Failure> {
     remember(directory, start).await?;
     if Options::remembered(directory)?.accept_any_key {
-        eprintln!(
+        complain!(
             "warning: the local cloud accepts any access key: every local process can run programs as this user\n  \
              hint: `stack local start --accept-any-key false` restores the check"
         );
     }
+    // Before it runs: a command that ends at this moment would stop the empty cloud.
+    local_cloud::prepare(directory)?;
+    local_cloud::keep(directory)?;
     let running = local_cloud::enter(directory).await?.0;
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
 }

@@ -307,6 +307,7 @@ mod tests {
         let regions = BTreeMap::from([("us-east-1".to_owned(), region)]);
         insta::assert_snapshot!(describe(&Status { regions, counts: BTreeMap::new(), ..status() }), @"
         http://127.0.0.1:4000 (process 7, cloud-1)
+        instances are confined: files, signals; not sockets, privileges (no mount namespace)
 
         it holds nothing
         ");

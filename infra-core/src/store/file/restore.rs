@@ -43,7 +43,7 @@ pub(super) fn salvage(
         },
     };
     let damage = damage.to_string();
-    let mut salvage = Salvage { state, sources: vec![name.to_owned()], damage, unused_lines: 0 };
+    let mut salvage = Salvage { state, sources: vec![name.to_owned()], damage, unused_lines: 0, is_older: false };
     let mut newest = salvage.state.serial;
     // A journal that was included in a snapshot counts only while that snapshot is missing.
     let mut is_complete = true;

@@ -94,7 +94,8 @@ impl Stack {
         };
         // The snapshot that is missing may have had the next one.
         state.serial = (state.serial + 1).max(declared) + 1;
-        let salvage = Salvage { state: state.clone(), sources, damage, unused_lines };
+        let is_older = source == PREVIOUS;
+        let salvage = Salvage { state: state.clone(), sources, damage, unused_lines, is_older };
         Ok(Some(Salvaged { salvage, reading, unused }))
     }
 

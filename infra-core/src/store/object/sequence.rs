@@ -111,7 +111,7 @@ pub(super) struct Reading {
 
 /// What came of an attempt to read.
 enum Tried {
-    Read(Reading),
+    Read(Box<Reading>),
     /// It was written meanwhile, or something is missing in between.
     Disturbed,
     /// There is no snapshot, and these objects say that there was one.
@@ -142,7 +142,7 @@ impl Stack {
         loop {
             attempt += 1;
             let error = match self.try_read().await? {
-                Tried::Read(reading) => return Ok(reading),
+                Tried::Read(reading) => return Ok(*reading),
                 Tried::Disturbed => {
                     self.source(SNAPSHOT).broken(1, "the objects of the journal do not follow on one another")
                 }
@@ -191,7 +191,7 @@ impl Stack {
             return Ok(Tried::Missing(left));
         }
         tracing::debug!(included, next = reading.next, "read");
-        Ok(Tried::Read(reading))
+        Ok(Tried::Read(Box::new(reading)))
     }
 
     /// Returns the names of the objects besides the sequence that only a run can have left.

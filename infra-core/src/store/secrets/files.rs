@@ -119,7 +119,8 @@ fn read_files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = entries(directory)?;
     paths.retain(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_read = !name.ends_with(".next") && !name.contains(".damaged-");
+        let beside = path.extension().is_some_and(|extension| extension == "next");
+        let is_read = !beside && !name.contains(".damaged-");
         is_read && ![file::LOCK, DOCUMENTS_LOCK].contains(&name) && path.is_file()
     });
     paths.sort();

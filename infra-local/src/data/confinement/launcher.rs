@@ -8,7 +8,7 @@ use std::process::{Command, exit};
 
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set, remove_capability_from_bounding_set};
 
-use super::{Confinement, ConfinementStatus, mounts, restrictions};
+use super::{Confinement, ConfinementStatus, MARK, mounts, restrictions};
 
 /// Exit code of shells for a command that cannot be executed.
 const NOT_EXECUTED: i32 = 126;
@@ -38,7 +38,7 @@ fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<I
     let program = arguments.next().ok_or_else(missing)?;
     confine(&confinement);
     let mut command = Command::new(&program);
-    command.args(arguments);
+    command.args(arguments).env_remove(MARK);
     if let Some(user) = confinement.user {
         command.uid(user.uid).gid(user.gid);
     }

@@ -52,7 +52,7 @@ pub(super) fn restrict(confinement: &Confinement, has_own_root: bool) -> Confine
 fn landlock(confinement: &Confinement, has_own_root: bool) -> Result<RulesetStatus, RulesetError> {
     let all = AccessFs::from_all(INTERFACE);
     let read = AccessFs::from_read(INTERFACE);
-    let written = all & !BitFlags::from(AccessFs::MakeChar | AccessFs::MakeBlock);
+    let written = all & !(AccessFs::MakeChar | AccessFs::MakeBlock);
     let rules = Ruleset::default()
         .set_compatibility(landlock::CompatLevel::BestEffort)
         .handle_access(all)?

@@ -13,8 +13,10 @@ fn one_task(site: &Site) {
     site.add_tasks([("Buy milk".to_owned(), "two bottles".to_owned(), "2026-01-02T03:04:05Z".to_owned())]);
 }
 
-/// All pages: what asks for them, and the permission they need.
-fn pages() -> Vec<(&'static str, String, &'static [(&'static str, &'static str)], String)> {
+/// A request for a page (method, path, form), and the permission that it needs.
+type Page = (&'static str, String, &'static [(&'static str, &'static str)], String);
+
+fn pages() -> Vec<Page> {
     let mut pages = Vec::new();
     for model in MODELS {
         let mut page = |method, path: &str, fields, verb: &str| {
