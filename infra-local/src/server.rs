@@ -473,7 +473,7 @@ impl Server {
             },
             _ => (
                 StatusCode::NOT_FOUND,
-                r#"{"error":"there are GET /_infra/health, GET /_infra/status, GET /_infra/capabilities, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
+                r#"{"error":"there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
             ),
         };
         let mut answer = Response::new(s3s::Body::from(body));

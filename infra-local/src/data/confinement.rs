@@ -112,6 +112,8 @@ fn probe() -> io::Result<ConfinementStatus> {
     if !LAUNCHER.load(Ordering::Relaxed) {
         let restricted = std::thread::spawn(|| restrictions::restrict(&Confinement::default(), false)).join();
         let mut status = restricted.map_err(|_| io::Error::other("the probing thread panicked"))?;
+        // Resource limits are a process's, not a thread's.
+        status.privileges = false;
         status.reasons.push("this executable is no launcher: see `infra_local::enable_launcher`".to_owned());
         return Ok(status);
     }
