@@ -20,8 +20,9 @@ impl Terminal {
         let words = std::iter::once(stack.get_program()).chain(stack.get_args());
         let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
         let mut terminal = Command::new("script");
-        let command = format!("stty cols 80 rows 24; {}", line.join(" "));
-        terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]);
+        // `exec`, because Ctrl-C also reaches a shell that waits, and ends it.
+        let command = format!("stty cols 80 rows 24; exec {}", line.join(" "));
+        terminal.args(["--quiet", "--return", "--command", &command, "/dev/null"]).env("SHELL", "/bin/sh");
         terminal.envs(stack.get_envs().filter_map(|(name, value)| Some((name, value?))));
         for (name, _) in stack.get_envs().filter(|(_, value)| value.is_none()) {
             terminal.env_remove(name);
