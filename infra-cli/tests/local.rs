@@ -8,7 +8,7 @@ use infra_core::{
     provider::{Context, Created, Handler, Prior, ProviderError, Recovery, Registry},
     random::Password,
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde::{Deserialize, Serialize};
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, ExitCode, Stdio},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 const AS_STACK: &str = "INFRA_TEST_AS_STACK";
@@ -138,13 +139,14 @@ fn main() -> ExitCode {
         };
         return Cli::new([program("p", notes)]).login(login).run();
     }
-    let tests: [Test; 8] = [
+    let tests: [Test; 9] = [
         ("a_stack_of_a_reset_cloud_is_created_again", a_stack_of_a_reset_cloud_is_created_again),
         ("another_aws_account_is_refused", another_aws_account_is_refused),
         ("no_command_stops_the_cloud_under_another_one", no_command_stops_the_cloud_under_another_one),
         ("a_command_waits_for_a_cloud_that_is_stopping", a_command_waits_for_a_cloud_that_is_stopping),
         ("environment_and_health_are_those_of_the_cloud", environment_and_health_are_those_of_the_cloud),
         ("a_program_knows_what_the_machine_can_provide", a_program_knows_what_the_machine_can_provide),
+        ("a_cloud_stops_when_its_directory_is_removed", a_cloud_stops_when_its_directory_is_removed),
         ("following_ends_with_the_cloud", following_ends_with_the_cloud),
         ("following_ends_with_ctrl_c", following_ends_with_ctrl_c),
     ];
@@ -356,6 +358,24 @@ fn a_command_waits_for_a_cloud_that_is_stopping(place: &Place) {
     up.succeeds();
     assert!(place.note().exists());
     assert_ne!(place.daemon()["pid"], first["pid"]);
+}
+
+fn a_cloud_stops_when_its_directory_is_removed(place: &Place) {
+    place.run(&["local", "start"]).succeeds();
+    let first = place.daemon();
+    let process = Pid::from_raw(i32::try_from(first["pid"].as_u64().unwrap()).unwrap()).unwrap();
+    std::fs::remove_dir_all(place.path().join("local")).unwrap();
+    // The next cloud of the path does not wait for it, and is not disturbed by it.
+    place.run(&["local", "start"]).succeeds();
+    let next = place.daemon();
+    assert_ne!(next["cloud_id"], first["cloud_id"]);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while test_kill_process(process).is_ok() {
+        assert!(Instant::now() < deadline, "the cloud of the removed directory still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(place.daemon(), next);
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("it holds nothing"));
 }
 
 fn environment_and_health_are_those_of_the_cloud(place: &Place) {

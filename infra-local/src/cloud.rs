@@ -177,6 +177,11 @@ impl Shared {
         self.journal().fold(&cloud)
     }
 
+    /// Whether the files of the state are still in the directory.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.journal().is_in_place()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.0.directory
     }

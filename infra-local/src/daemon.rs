@@ -61,24 +61,29 @@ pub enum DaemonError {
     System(#[from] std::io::Error),
 }
 
-/// Runs the cloud of a directory until SIGTERM, SIGINT or `POST /_infra/shutdown`, then stops what runs in it.
-/// Meanwhile `<directory>/daemon.json` says where it is. A process that is still stopping in this directory is waited for.
+/// Runs the cloud of a directory until SIGTERM, SIGINT, `POST /_infra/shutdown` or the removal of the directory, then
+/// stops its instances. Meanwhile `<directory>/daemon.json` says where it is. A process that is still stopping in this directory is waited for.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let file = file(&options.directory);
     let cloud = start_after_previous(options).await?;
     let announced = announce(&file, &cloud);
+    let mut in_place = true;
     if announced.is_ok() {
         tokio::select! {
             _ = terminate.recv() => tracing::info!("SIGTERM: the local cloud stops"),
             _ = interrupt.recv() => tracing::info!("SIGINT: the local cloud stops"),
             () = cloud.stop_requested() => tracing::info!("asked to stop: the local cloud stops"),
+            () = cloud.directory_removed() => {
+                tracing::warn!("the directory was removed: the local cloud stops");
+                in_place = false;
+            }
         }
     }
     let lock = cloud.end(Phase::Stopping).await;
     // The next process writes the same file as soon as it has the lock.
-    let removed = if announced.is_ok() { std::fs::remove_file(&file) } else { Ok(()) };
+    let removed = if announced.is_ok() && in_place { std::fs::remove_file(&file) } else { Ok(()) };
     drop(lock);
     announced?;
     Ok(removed?)

@@ -11,8 +11,8 @@ use crate::model::iam::Iam;
 use crate::model::{Cloud, Region};
 
 /// The identifiers of all resources as paths, such as `us-east-1/snapshots/snap-0123`, including the parts that belong to
-/// others: rules of groups and listeners, routes' associations, policies of roles, objects of buckets. Instances, NAT
-/// gateways and peering connections that EC2 only shows for a while after their end are left out.
+/// others: rules of groups and listeners, routes' associations, policies of roles, objects of buckets. What AWS only shows
+/// for a while after its deletion is left out: instances, NAT gateways, peering connections, draining targets.
 pub(crate) fn of(shared: &Shared) -> BTreeSet<String> {
     let mut found = Found::default();
     shared.read(|cloud| found.add_cloud(cloud));
@@ -110,7 +110,7 @@ impl Found {
         self.add(place, "listeners", listeners.keys());
         self.add(place, "rules", listeners.values().flat_map(|listener| listener.rules.values().map(|rule| &rule.arn)));
         self.add(place, "target_groups", target_groups.keys());
-        let targets = target_groups.values().flat_map(|group| &group.targets);
+        let targets = target_groups.values().flat_map(|group| &group.targets).filter(|target| !target.draining);
         self.add(place, "targets", targets.map(|target| &target.id));
         let Databases {
             subnet_groups,

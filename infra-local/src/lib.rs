@@ -117,6 +117,9 @@ pub enum StartError {
     },
 }
 
+/// Interval of the checks that the directory still exists.
+const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A running local cloud. Dropping it without [`LocalCloud::shutdown`] leaves its instances running, like
 /// [`LocalCloud::detach`]; the next start in the same directory finds them.
 pub struct LocalCloud {
@@ -213,6 +216,13 @@ impl LocalCloud {
     /// Returns when somebody asked the cloud to stop (`POST /_infra/shutdown`).
     pub async fn stop_requested(&self) {
         self.stop_requested.notified().await;
+    }
+
+    /// Waits until the directory, or the state in it, has been removed. The state cannot be kept any longer.
+    pub async fn directory_removed(&self) {
+        while self.shared.is_in_place() {
+            tokio::time::sleep(DIRECTORY_CHECK_INTERVAL).await;
+        }
     }
 
     /// Stops everything that runs and keeps the state: the next start in this directory runs it again.

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ const LEAST_BYTES: u64 = 256 * 1024;
 /// The files of a cloud's directory that hold its state.
 pub(super) struct Journal {
     snapshot: PathBuf,
+    path: PathBuf,
     lines: File,
     bytes: u64,
     snapshot_bytes: u64,
@@ -57,7 +59,8 @@ impl Journal {
                     "restore it from a copy",
                 ));
             }
-            return Ok((Journal { snapshot, lines, bytes: 0, snapshot_bytes: 0, intact: false, chain }, None));
+            let journal = Journal { snapshot, path: journal, lines, bytes: 0, snapshot_bytes: 0, intact: false, chain };
+            return Ok((journal, None));
         };
         let cloud = read(&bytes, &written).map_err(|error| match error {
             Damage::Snapshot(error) => {
@@ -71,7 +74,8 @@ impl Journal {
         })?;
         // A last line that is not whole must not stand before another.
         let intact = written.is_empty();
-        let journal = Journal { snapshot, lines, bytes: 0, snapshot_bytes: bytes.len() as u64, intact, chain };
+        let snapshot_bytes = bytes.len() as u64;
+        let journal = Journal { snapshot, path: journal, lines, bytes: 0, snapshot_bytes, intact, chain };
         Ok((journal, Some(cloud)))
     }
 
@@ -94,8 +98,23 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes a snapshot of the whole state.
+    /// Whether the directory still has the file that was opened: it may have been removed, and created again by another
+    /// cloud.
+    pub(super) fn is_in_place(&self) -> bool {
+        let id = |file: std::fs::Metadata| (file.dev(), file.ino());
+        match (self.lines.metadata(), std::fs::symlink_metadata(&self.path)) {
+            (Ok(opened), Ok(found)) => id(opened) == id(found),
+            (_, Err(error)) => error.kind() != io::ErrorKind::NotFound,
+            (Err(_), _) => true,
+        }
+    }
+
+    /// Writes a snapshot of the whole state. Fails when the directory was removed, because its path may be another
+    /// cloud's by now.
     pub(super) fn fold(&mut self, cloud: &Cloud) -> io::Result<()> {
+        if !self.is_in_place() {
+            return Err(io::Error::other(format!("{} was removed while the local cloud runs", self.path.display())));
+        }
         let bytes = serde_json::to_vec_pretty(cloud).map_err(io::Error::other)?;
         write_private(&self.snapshot, &bytes)?;
         self.snapshot_bytes = bytes.len() as u64;
