@@ -1,7 +1,10 @@
 //! The endpoint: one port for every service. The credential scope of a request's signature selects the service.
 
+mod admin;
+mod answer;
 #[cfg(test)]
 mod fuzz;
+mod service;
 #[cfg(test)]
 mod tests;
 
@@ -12,35 +15,30 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, HOST};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use serde::Serialize;
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use self::admin::Admin;
+use self::answer::{Answer, compatible_failure, failure, refusal, response};
+use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
 use crate::body::{self, RequestBody};
-use crate::capabilities::Capabilities;
 use crate::cloud::Shared;
 use crate::credentials::Token;
 use crate::data::background::PhaseWatch;
-use crate::faults::Fault;
 use crate::model;
-use crate::status::Status;
 use crate::wire::operation::Run;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
-use crate::wire::{ApiError, Call, JsonVersion, Node, Operation, Outcome, Params, Protocol, compression, leaves, xml};
-use crate::{
-    acm, autoscaling, cloudcontrol, cloudwatch, credentials, ec2, elasticloadbalancing, iam, inventory, logs, rds, s3,
-    ssm, sts,
-};
+use crate::wire::{ApiError, Call, Outcome, Params, Protocol, compression, leaves, xml};
+use crate::{cloudcontrol, s3};
 
 /// The largest request of any service but S3.
 const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -50,91 +48,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a connection may take to send the head of its next request, and how long it may stay idle before it.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
-
-/// An answer on its way out; S3's bodies are streams.
-type Answer = Response<s3s::Body>;
-
-/// A table of operations, by resource kind.
-type QueryTable = &'static [&'static [Operation<Params, Node>]];
-
-/// The same of operations that work on values.
-type ValueTable = &'static [&'static [Operation<Value, Value>]];
-
-/// A service of the endpoint and how it is spoken to.
-#[derive(Clone, Copy)]
-enum Service {
-    Query {
-        protocol: Protocol,
-        operations: QueryTable,
-        always: &'static [&'static str],
-    },
-    Json {
-        version: JsonVersion,
-        target: &'static str,
-        operations: ValueTable,
-    },
-    /// Spoke Query once, and speaks CBOR and JSON as well today, by one table; see [`Protocol`].
-    QueryCompatible {
-        namespace: &'static str,
-        target: &'static str,
-        operations: ValueTable,
-        /// What an error's code is called outside of Query.
-        shape: fn(&str) -> &str,
-    },
-    S3,
-}
-
-impl Service {
-    /// The service of a credential scope.
-    fn named(name: &str) -> Option<Service> {
-        let query = |namespace, operations| Service::Query {
-            protocol: Protocol::Query { namespace },
-            operations,
-            always: &["Action", "Version"],
-        };
-        let json = |target, operations| Service::Json { version: JsonVersion::V1_1, target, operations };
-        Some(match name {
-            "ec2" => Service::Query { protocol: Protocol::Ec2, operations: ec2::OPERATIONS, always: ec2::ALWAYS },
-            "iam" => query("https://iam.amazonaws.com/doc/2010-05-08/", iam::OPERATIONS),
-            "sts" => query("https://sts.amazonaws.com/doc/2011-06-15/", sts::OPERATIONS),
-            "autoscaling" => query("http://autoscaling.amazonaws.com/doc/2011-01-01/", autoscaling::OPERATIONS),
-            "elasticloadbalancing" => {
-                query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/", elasticloadbalancing::OPERATIONS)
-            }
-            "monitoring" => Service::QueryCompatible {
-                namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/",
-                target: "GraniteServiceVersion20100801",
-                operations: cloudwatch::OPERATIONS,
-                shape: cloudwatch::error_shape,
-            },
-            "cloudcontrolapi" => Service::Json {
-                version: JsonVersion::V1_0,
-                target: "CloudApiService",
-                operations: cloudcontrol::OPERATIONS,
-            },
-            "acm" => json("CertificateManager", acm::OPERATIONS),
-            "logs" => json("Logs_20140328", logs::OPERATIONS),
-            "rds" => query("http://rds.amazonaws.com/doc/2014-10-31/", rds::OPERATIONS),
-            "ssm" => json("AmazonSSM", ssm::OPERATIONS),
-            "s3" => Service::S3,
-            _ => return None,
-        })
-    }
-
-    /// The protocol of a request to it.
-    fn protocol(self, request: &Request<RequestBody>) -> Protocol {
-        match self {
-            Service::Query { protocol, .. } => protocol,
-            Service::Json { version, .. } => Protocol::Json(version),
-            Service::QueryCompatible { namespace, .. } => match guess_protocol(request.headers()) {
-                Protocol::Ec2 | Protocol::RestXml => Protocol::Query { namespace },
-                Protocol::Json(_) => Protocol::Json(JsonVersion::V1_0),
-                other => other,
-            },
-            Service::S3 => Protocol::RestXml,
-        }
-    }
-}
 
 /// Conditions under which requests are carried out.
 #[derive(Clone)]
@@ -153,9 +66,8 @@ pub(crate) struct Server {
     access: Access,
     endpoint: Endpoint,
     s3: s3::Store,
+    admin: Admin,
     head_limit: Duration,
-    /// Notified by `POST /_infra/shutdown`.
-    stop_requested: Arc<Notify>,
 }
 
 impl Server {
@@ -163,7 +75,8 @@ impl Server {
     pub(crate) fn new(shared: Shared, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoint = Endpoint::new(shared.endpoint());
-        Server { shared, access, endpoint, s3, head_limit: HEAD_LIMIT, stop_requested }
+        let admin = Admin { shared: shared.clone(), token: access.token.clone(), stop_requested };
+        Server { shared, access, endpoint, s3, admin, head_limit: HEAD_LIMIT }
     }
 
     /// Accepts connections until the cloud ends, then lets running requests finish.
@@ -215,11 +128,11 @@ impl Server {
         let source = Source::of(&head);
         if let Some(path) = head.uri.path().strip_prefix("/_infra/") {
             let path = path.to_owned();
-            return Ok(self.admin(Request::from_parts(head, body), &source, &path).await);
+            return Ok(self.admin.answer(Request::from_parts(head, body), &source, &path).await);
         }
         // With a signature this is a request for the bucket `health`.
         if head.uri == "/health" && !head.headers.contains_key(AUTHORIZATION) {
-            return Ok(self.admin(Request::from_parts(head, body), &source, "health").await);
+            return Ok(self.admin.answer(Request::from_parts(head, body), &source, "health").await);
         }
         if source != Source::Program {
             return self.answer_page(Request::from_parts(head, body), source, &request_id).await;
@@ -279,7 +192,7 @@ impl Server {
             );
             return Done::early(failure(guess_protocol(request.headers()), &error, request_id), &scope.service);
         };
-        let protocol = service.protocol(&request);
+        let protocol = service.protocol(request.headers());
         if let Err(error) = model::check_region(&scope.region) {
             return Done::early(failure(protocol, &error, request_id), &scope.service);
         }
@@ -443,60 +356,6 @@ impl Server {
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
         }
     }
-
-    /// The paths below `/_infra/`, for holders of the cloud's token.
-    async fn admin(&self, request: Request<Incoming>, source: &Source, path: &str) -> Answer {
-        let json = |value: &Value| value.to_string();
-        let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let (status, body) = match (request.method(), path) {
-            (&Method::GET, "health") if *source == Source::Program => {
-                (StatusCode::OK, r#"{"status":"running"}"#.to_owned())
-            }
-            _ if *source != Source::Program || !self.access.token.admits(token) => {
-                let path = self.shared.directory().join(credentials::FILE);
-                tracing::warn!(path = request.uri().path(), "refused a request without the cloud's token");
-                let why = format!("send `Authorization: Bearer TOKEN` with the token from {}", path.display());
-                (StatusCode::FORBIDDEN, json(&serde_json::json!({ "error": why })))
-            }
-            (&Method::GET, "status") => document(Ok(Status::of(&self.shared))),
-            (&Method::GET, "inventory") => document(Ok(inventory::of(&self.shared))),
-            (&Method::GET, "capabilities") => {
-                document(Capabilities::of(self.shared.directory()).map_err(|error| error.to_string()))
-            }
-            (&Method::POST, "shutdown") => {
-                self.stop_requested.notify_one();
-                (StatusCode::ACCEPTED, "{}".to_owned())
-            }
-            (&Method::POST, "fault") => match self.fault(request).await {
-                Ok(said) => (StatusCode::OK, json(&serde_json::json!({ "done": said }))),
-                Err(why) => (StatusCode::BAD_REQUEST, json(&serde_json::json!({ "error": why }))),
-            },
-            _ => (
-                StatusCode::NOT_FOUND,
-                r#"{"error":"there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, POST /_infra/fault and POST /_infra/shutdown"}"#.to_owned(),
-            ),
-        };
-        let mut answer = Response::new(s3s::Body::from(body));
-        *answer.status_mut() = status;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer
-    }
-
-    async fn fault(&self, request: Request<Incoming>) -> Result<String, String> {
-        let body =
-            Limited::new(request.into_body(), BODY_LIMIT_BYTES).collect().await.map_err(|error| error.to_string())?;
-        let fault: Fault = serde_json::from_slice(&body.to_bytes()).map_err(|error| error.to_string())?;
-        self.shared.inject(&fault).map_err(|error| error.to_string())
-    }
-}
-
-/// A document of the administration paths, or the reason why there is none.
-fn document<T: Serialize>(document: Result<T, String>) -> (StatusCode, String) {
-    let text = document.and_then(|document| serde_json::to_string(&document).map_err(|error| error.to_string()));
-    match text {
-        Ok(text) => (StatusCode::OK, text),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, serde_json::json!({ "error": error }).to_string()),
-    }
 }
 
 /// A response that the client does not get: the connection is closed instead.
@@ -574,16 +433,6 @@ pub(crate) async fn bind(demanded: Option<u16>, remembered: Option<u16>) -> std:
     TcpListener::bind(loopback(0)).await
 }
 
-fn find_operation<I, O>(
-    tables: &'static [&'static [Operation<I, O>]],
-    name: &str,
-) -> Outcome<&'static Operation<I, O>> {
-    let found = tables.iter().flat_map(|table| table.iter()).find(|operation| operation.name == name);
-    found.ok_or_else(|| {
-        ApiError::new("InvalidAction", format!("The action '{name}' is not one that the local cloud has"))
-    })
-}
-
 /// The operation that a request names outside of its body.
 fn named_operation(request: &Parts, protocol: Protocol, target: &str) -> String {
     let name = if protocol == Protocol::Cbor {
@@ -604,65 +453,4 @@ async fn read_body(body: RequestBody) -> Outcome<Bytes> {
                 .with_status(413))
         }
     }
-}
-
-/// A request that is refused before its signature is read.
-fn refusal(head: &Parts, message: &str, request_id: &str) -> Answer {
-    let error = ApiError::new("AccessDenied", message).with_status(403);
-    failure(guess_protocol(&head.headers), &error, request_id)
-}
-
-/// The protocol of a request that does not say which service it is for.
-fn guess_protocol(headers: &HeaderMap) -> Protocol {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if headers.contains_key("smithy-protocol") {
-        Protocol::Cbor
-    } else if content_type.starts_with("application/x-amz-json-1.0") {
-        Protocol::Json(JsonVersion::V1_0)
-    } else if headers.contains_key("x-amz-target") || content_type.starts_with("application/x-amz-json") {
-        Protocol::Json(JsonVersion::V1_1)
-    } else if content_type.starts_with("application/x-www-form-urlencoded") {
-        Protocol::Ec2
-    } else {
-        Protocol::RestXml
-    }
-}
-
-fn failure(protocol: Protocol, error: &ApiError, request_id: &str) -> Answer {
-    tracing::debug!(code = %error.code, message = error.message, request_id, "refused");
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response(status, protocol, protocol.error(error, request_id), request_id)
-}
-
-/// The same where Query's code of an error is not its name in the model: newer protocols tell both.
-fn compatible_failure(protocol: Protocol, error: ApiError, shape: fn(&str) -> &str, request_id: &str) -> Answer {
-    if let Protocol::Query { .. } = protocol {
-        return failure(protocol, &error, request_id);
-    }
-    let kind = if error.status < 500 { "Sender" } else { "Receiver" };
-    let code = HeaderValue::from_str(&format!("{};{kind}", error.code));
-    let named = ApiError { code: shape(&error.code).to_owned().into(), ..error };
-    let mut answer = failure(protocol, &named, request_id);
-    if let Ok(code) = code {
-        answer.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), code);
-    }
-    answer
-}
-
-fn response(status: StatusCode, protocol: Protocol, body: Vec<u8>, request_id: &str) -> Answer {
-    let mut answer = Response::new(s3s::Body::from(Bytes::from(body)));
-    *answer.status_mut() = status;
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(protocol.content_type()));
-    let name = match protocol {
-        Protocol::RestXml => "x-amz-request-id",
-        _ => "x-amzn-requestid",
-    };
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(HeaderName::from_static(name), id);
-    }
-    if protocol == Protocol::Cbor {
-        headers.insert(HeaderName::from_static("smithy-protocol"), HeaderValue::from_static("rpc-v2-cbor"));
-    }
-    answer
 }

@@ -4,7 +4,7 @@
 //! written beside it and renamed, and the lines are cut off; a line that a snapshot holds already does no harm.
 //!
 //! Each line begins with its number and a checksum (CRC-32, against accidental damage) over the checksum of the line
-//! before, the number and the rest of the line. A last line without a newline is what a crash leaves: its change was
+//! before, the number and the rest of the line. The snapshot's last field is a checksum of everything before it. A last line without a newline is what a crash leaves: its change was
 //! never answered, and it is left out. Any other damage is an error, because the changes behind it would be lost.
 
 use std::fs::File;
@@ -12,6 +12,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Cloud, write_private};
@@ -63,9 +64,7 @@ impl Journal {
             return Ok((journal, None));
         };
         let cloud = read(&bytes, &written).map_err(|error| match error {
-            Damage::Snapshot(error) => {
-                invalid(&snapshot, &format!("is not a state of this version: {error}"), "restore it from a copy")
-            }
+            Damage::Snapshot(reason) => invalid(&snapshot, &reason, "restore it from a copy"),
             Damage::Line(number, reason) => invalid(
                 &journal,
                 &format!("is damaged at line {number}: {reason}"),
@@ -115,7 +114,7 @@ impl Journal {
         if !self.is_in_place() {
             return Err(io::Error::other(format!("{} was removed while the local cloud runs", self.path.display())));
         }
-        let bytes = serde_json::to_vec_pretty(cloud).map_err(io::Error::other)?;
+        let bytes = with_checksum(&serde_json::to_string_pretty(cloud)?);
         write_private(&self.snapshot, &bytes)?;
         self.snapshot_bytes = bytes.len() as u64;
         self.intact = false;
@@ -171,9 +170,32 @@ impl Chain {
     }
 }
 
+/// The text in front of a snapshot's checksum, which is its last field, and the text behind it.
+const BEFORE_CHECKSUM: &str = ",\n  \"checksum\": \"";
+const AFTER_CHECKSUM: &str = "\"\n}";
+
+/// Adds a checksum to the text of a JSON object.
+fn with_checksum(object: &str) -> Vec<u8> {
+    let covered = object.strip_suffix("\n}").expect("the brace of a pretty object has a line of its own");
+    let sum = crc32fast::hash(covered.as_bytes());
+    format!("{covered}{BEFORE_CHECKSUM}{sum:08x}{AFTER_CHECKSUM}").into_bytes()
+}
+
+/// Reads a snapshot. Those of earlier versions have no checksum.
+fn parse<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, Damage> {
+    let damage = |error: serde_json::Error| Damage::Snapshot(format!("is not a state of this version: {error}"));
+    let sealed = snapshot.strip_suffix(AFTER_CHECKSUM.as_bytes()).and_then(|rest| rest.split_last_chunk::<8>());
+    let sealed = sealed.and_then(|(rest, sum)| Some((rest.strip_suffix(BEFORE_CHECKSUM.as_bytes())?, sum)));
+    let Some((covered, sum)) = sealed else { return serde_json::from_slice(snapshot).map_err(damage) };
+    if format!("{:08x}", crc32fast::hash(covered)).as_bytes() != sum {
+        return Err(Damage::Snapshot("does not fit its checksum: it was changed".to_owned()));
+    }
+    serde_json::from_slice(&[covered, b"}"].concat()).map_err(damage)
+}
+
 /// Why a state cannot be read.
 enum Damage {
-    Snapshot(serde_json::Error),
+    Snapshot(String),
     /// The number of the line, and what is wrong with it.
     Line(usize, String),
 }
@@ -181,9 +203,9 @@ enum Damage {
 /// The state of a snapshot after these lines. A last line that is not whole was never answered for.
 fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
     if lines.is_empty() {
-        return serde_json::from_slice(snapshot).map_err(Damage::Snapshot);
+        return parse(snapshot);
     }
-    let mut state: Value = serde_json::from_slice(snapshot).map_err(Damage::Snapshot)?;
+    let mut state: Value = parse(snapshot)?;
     let mut chain = Chain::default();
     for (number, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if !line.ends_with(b"\n") && !is_whole(line, chain) {
@@ -195,7 +217,8 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
             return Err(Damage::Line(number + 1, "it is not a change of the state".to_owned()));
         }
     }
-    serde_json::from_value(state).map_err(Damage::Snapshot)
+    serde_json::from_value(state)
+        .map_err(|error| Damage::Snapshot(format!("is not a state of this version after its changes: {error}")))
 }
 
 /// Whether a line is complete but for its last byte, which should be a newline.
@@ -310,6 +333,28 @@ mod tests {
         std::fs::remove_file(written.directory.path().join(SNAPSHOT)).unwrap();
         let error = Journal::open(written.directory.path()).map(drop).unwrap_err().to_string();
         assert!(error.contains("cloud.json is missing"), "{error}");
+    }
+
+    #[test]
+    fn a_changed_snapshot_is_refused() {
+        let mut written = Written::new();
+        let path = written.directory.path().join(SNAPSHOT);
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &changed).unwrap();
+            match Journal::open(written.directory.path()) {
+                // The name of the checksum's field holds nothing of the state.
+                Ok((_, found)) => assert!(found.unwrap() == written.cloud && at > whole.len() - 30, "byte {at}"),
+                Err(error) => assert!(error.to_string().contains("cloud.json"), "{error}"),
+            }
+        }
+        std::fs::write(&path, &whole).unwrap();
+        assert_eq!(written.read_again(), written.cloud);
+        // An earlier version wrote none.
+        std::fs::write(&path, serde_json::to_vec_pretty(&written.cloud).unwrap()).unwrap();
+        assert_eq!(written.read_again(), written.cloud);
     }
 
     #[test]

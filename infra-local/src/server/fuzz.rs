@@ -2,16 +2,17 @@
 //! nothing at all.
 #![allow(clippy::unwrap_used)]
 
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
 use crate::data::address::AddressBlock;
+use crate::wire::{JsonVersion, Operation};
 
 /// How often every operation is asked.
 const CASES: usize = 20;
