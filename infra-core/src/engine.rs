@@ -456,6 +456,10 @@ impl Engine {
         self.change_pin(pinning).await?;
         let options = ExecuteOptions { policies: policies.clone(), ..self.options.clone() };
         let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &options).await?;
+        if report.is_success() {
+            // The steps may have made certain what could not be told at the beginning. A problem is one of the next run.
+            execute::settle(state, providers, Some(journal), &self.events).await?;
+        }
         Ok(Report { drift: refreshed.drift, ..report })
     }
 

@@ -223,6 +223,19 @@ pub struct OpenOperation {
     /// What the operation wrote down on its way.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub progress: Vec<Value>,
+    /// Whether the generation that a create was to replace has been updated since. The update has undone what the
+    /// unfinished create did to it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
+}
+
+impl OpenOperation {
+    /// Whether a create may have changed the generation that it was to replace, as by stopping an instance to copy its
+    /// disk.
+    pub fn has_touched_previous(&self) -> bool {
+        let is_replacement = self.request.verb == Verb::Create && self.request.replaces.is_some();
+        is_replacement && !self.progress.is_empty() && !self.undone
+    }
 }
 
 /// What a provider says of a thing that exists.
@@ -364,13 +377,12 @@ impl State {
 
     /// The inputs that an open operation was begun with.
     pub fn open_inputs(&self, operation: &OperationId) -> Option<&Value> {
-        let open = self.open.iter().find(|open| open.request.operation == *operation)?;
-        Some(&open.request.inputs)
+        Some(&self.open_operation(operation)?.request.inputs)
     }
 
-    /// Whether an open operation has written anything down on its way.
-    pub fn has_progress(&self, operation: &OperationId) -> bool {
-        self.open.iter().any(|open| open.request.operation == *operation && !open.progress.is_empty())
+    /// The open operation with this id.
+    pub fn open_operation(&self, operation: &OperationId) -> Option<&OpenOperation> {
+        self.open.iter().find(|open| open.request.operation == *operation)
     }
 
     /// Every generation there is, current and deposed.
@@ -391,8 +403,7 @@ impl State {
         match entry {
             Entry::Intent(request) => {
                 self.open.retain(|open| open.request.operation != request.operation);
-                let progress = Vec::new();
-                self.open.push(OpenOperation { request, progress });
+                self.open.push(OpenOperation { request, progress: Vec::new(), undone: false });
             }
             Entry::Progress { operation, value } => {
                 let open = self.open.iter_mut().find(|open| open.request.operation == operation);
@@ -473,6 +484,10 @@ impl State {
         };
         if request.verb == Verb::Delete {
             return;
+        }
+        if request.verb == Verb::Update && !uncertain {
+            let replacements = self.open.iter_mut().filter(|open| open.request.urn == request.urn);
+            replacements.for_each(|open| open.undone = true);
         }
         // A create that is found late may have used what is gone by now.
         let mut dependencies = request.dependencies;

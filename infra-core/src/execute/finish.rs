@@ -11,7 +11,7 @@ use crate::{
     event::Event,
     options::{HookContext, HookMoment},
     provider::{ErrorKind, ProviderError},
-    state::{Entry, Live, Request, Verb},
+    state::{Entry, Live, OpenOperation, Request, Verb},
     store::StoreError,
     urn::Urn,
     value::Value,
@@ -120,10 +120,9 @@ impl<'a> Executor<'a> {
         // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
         // is done again, whatever the program says by then.
         let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
-        let Request { operation, urn, verb, generation, replaces, .. } = *request;
+        let Request { operation, urn, verb, generation, .. } = *request;
         let unsure = perhaps && verb == Verb::Create;
-        // A create that has come to some point may have changed what it was to replace.
-        let touched = verb == Verb::Create && replaces.is_some() && self.state.has_progress(&operation);
+        let touched = self.state.open_operation(&operation).is_some_and(OpenOperation::has_touched_previous);
         let distrust = (touched || verb == Verb::Update) && live.is_none();
         self.record(Entry::Failed { operation, live, unsure })?;
         if distrust {

@@ -31,7 +31,8 @@ pub async fn settle(
     let mut problems = Vec::new();
     // The newest first: where the provider cannot tell who made a thing, it is more likely to be theirs.
     for open in state.open.clone().into_iter().rev() {
-        let OpenOperation { request, progress } = open;
+        let touched = open.has_touched_previous();
+        let OpenOperation { request, progress, .. } = open;
         let (urn, operation) = (request.urn.clone(), request.operation.clone());
         let (entries, outcome) = match request.verb {
             Verb::Update => (
@@ -56,8 +57,6 @@ pub async fn settle(
                     (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
                 Ok(absent @ (Outcome::Absent | Outcome::Never)) => {
-                    // On its way it may have changed what it was to replace.
-                    let touched = request.replaces.is_some() && !progress.is_empty();
                     let distrusted = touched.then(|| Entry::Distrusted(urn.clone())).into_iter();
                     if absent == Outcome::Never || age(&request).is_none_or(|age| age > SWEEP) {
                         let entries = distrusted.chain([Entry::Dropped(operation)]).collect();

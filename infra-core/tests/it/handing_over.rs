@@ -101,7 +101,14 @@ impl Handler for Host {
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::phased(|_, _| Box::pin(async { Ok(Found::Absent) }))
+        // A late request can still take the disk of a machine that is stopped.
+        Recovery::phased(|cx: &Context<'_, World>, _| {
+            let stopped: Option<String> = cx.earlier().pop();
+            let hosts = cx.client().0.lock().unwrap();
+            let runs = stopped.and_then(|id| hosts.machines.get(&id)).is_some_and(|machine| machine.running);
+            let found = if runs { Found::Never } else { Found::Absent };
+            Box::pin(async move { Ok(found) })
+        })
     }
 }
 
@@ -233,6 +240,10 @@ async fn what_an_unfinished_replacement_has_touched_is_brought_in_order() {
         // The program wants the old one after all.
         assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full runs"], "{kind:?}");
+        // The replacement is settled with that, and nothing is left to do.
+        let state = life.engine().state().await.unwrap().unwrap();
+        assert_eq!(state.open, []);
+        assert!(!life.engine().preview(&life.program("here")).await.unwrap().has_changes());
         // Or it wants the new one still.
         assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
         life.world.0.lock().unwrap().fault = None;
