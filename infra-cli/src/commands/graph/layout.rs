@@ -47,6 +47,50 @@ pub(super) struct Layout {
     pub(super) edges: Vec<Vec<(f64, f64)>>,
 }
 
+/// The space between two neighbouring columns or rows.
+struct Gap {
+    /// Width of the borders of frames that end in it.
+    ending: f64,
+    /// Number of parallel lines in it.
+    tracks: usize,
+    /// Width of the borders of frames that begin in it.
+    beginning: f64,
+}
+
+/// Positions along one axis.
+struct Axis {
+    /// Start of each column or row.
+    cells: Vec<f64>,
+    /// Position of the first line in each gap.
+    tracks: Vec<f64>,
+    /// End of the last gap.
+    end: f64,
+}
+
+impl Axis {
+    /// Positions of `count` cells of this size, with a gap before each of them and behind the last.
+    fn of(count: usize, size: f64, start: f64, gap: impl Fn(usize) -> Gap) -> Self {
+        let (mut cells, mut tracks_at) = (Vec::with_capacity(count), Vec::with_capacity(count + 1));
+        let mut at = start;
+        for index in 0..=count {
+            let Gap { ending, tracks, beginning } = gap(index);
+            let inner = index > 0 && index < count;
+            let room = match tracks {
+                0 if inner => 2.0 * CLEARANCE,
+                0 => 0.0,
+                tracks => 2.0 * CLEARANCE + (tracks - 1) as f64 * TRACK,
+            };
+            tracks_at.push(at + ending + CLEARANCE);
+            at += ending + room + beginning;
+            if index < count {
+                cells.push(at);
+                at += size;
+            }
+        }
+        Self { cells, tracks: tracks_at, end: at }
+    }
+}
+
 impl Layout {
     /// Lays a drawing out, with as many boxes in a row as fit a slide best.
     pub(super) fn new(drawing: &Drawing) -> Self {
@@ -73,50 +117,24 @@ impl Layout {
 
     fn of(drawing: &Drawing, grid: &Grid, routes: &Routes) -> Self {
         let insets = Insets::new(drawing, grid);
-        // Gaps: the borders of frames that end, the tracks, the borders of frames that begin.
-        let mut columns = Vec::with_capacity(grid.columns);
-        let mut tracks_at = Vec::with_capacity(grid.columns + 1);
-        let mut x = MARGIN;
-        for gap in 0..=grid.columns {
-            let ending = insets.most(drawing, grid, |area| area.right + 1 == gap, |insets| insets.right);
-            let beginning = insets.most(drawing, grid, |area| area.left == gap, |insets| insets.left);
-            let tracks = routes.gaps[gap];
-            let inner = gap > 0 && gap < grid.columns;
-            let room = match tracks {
-                0 if inner => 2.0 * CLEARANCE,
-                0 => 0.0,
-                tracks => 2.0 * CLEARANCE + (tracks - 1) as f64 * TRACK,
-            };
-            tracks_at.push(x + ending + CLEARANCE);
-            x += ending + room + beginning;
-            if gap < grid.columns {
-                columns.push(x);
-                x += BOX.0;
-            }
-        }
-        let width = x + MARGIN;
+        let gap = |gap| Gap {
+            ending: insets.most(drawing, grid, |area| area.right + 1 == gap, |insets| insets.right),
+            tracks: routes.gaps[gap],
+            beginning: insets.most(drawing, grid, |area| area.left == gap, |insets| insets.left),
+        };
+        let Axis { cells: columns, tracks: tracks_at, end } = Axis::of(grid.columns, BOX.0, MARGIN, gap);
+        let width = end + MARGIN;
         let places = places(drawing, grid, routes, &columns, &tracks_at);
         let channels = route::channels(drawing, grid, &places);
-        let mut rows = Vec::with_capacity(grid.rows);
-        let mut channels_at = Vec::with_capacity(grid.rows + 1);
-        let mut y = HEAD;
-        for channel in 0..=grid.rows {
-            let ending = insets.most(drawing, grid, |area| area.bottom + 1 == channel, |insets| insets.bottom);
+        let channel = |channel| {
             let beginning = insets.most(drawing, grid, |area| area.top == channel, |insets| insets.top);
-            let tracks = channels.counts[channel];
-            let inner = channel > 0 && channel < grid.rows;
-            let room = match tracks {
-                0 if inner => 2.0 * CLEARANCE,
-                0 => 0.0,
-                tracks => 2.0 * CLEARANCE + (tracks - 1) as f64 * TRACK,
-            };
-            channels_at.push(y + ending + CLEARANCE);
-            y += ending + room + beginning.max(if inner { ARROW } else { 0.0 });
-            if channel < grid.rows {
-                rows.push(y);
-                y += BOX.1;
+            Gap {
+                ending: insets.most(drawing, grid, |area| area.bottom + 1 == channel, |insets| insets.bottom),
+                tracks: channels.counts[channel],
+                beginning: beginning.max(if channel > 0 && channel < grid.rows { ARROW } else { 0.0 }),
             }
-        }
+        };
+        let Axis { cells: rows, tracks: channels_at, end } = Axis::of(grid.rows, BOX.1, HEAD, channel);
         let cell =
             |&(row, column): &(usize, usize)| Rect { x: columns[column], y: rows[row], width: BOX.0, height: BOX.1 };
         let boxes: Vec<Rect> = grid.cells.iter().map(cell).collect();
@@ -154,7 +172,7 @@ impl Layout {
             straightened(corners)
         };
         let edges = drawing.edges.iter().enumerate().map(line).collect();
-        Self { width, height: y + MARGIN, boxes, frames, edges }
+        Self { width, height: end + MARGIN, boxes, frames, edges }
     }
 }
 

@@ -6,6 +6,7 @@ use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{ConfinementStatus, InstanceStatus, RegionStatus, Status, TargetGroupStatus};
 use std::{collections::BTreeMap, path::Path, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How often `--watch` looks.
 const EVERY: Duration = Duration::from_secs(1);
@@ -25,14 +26,15 @@ pub(super) async fn watch(session: &Session<'_>, directory: &Path) -> Result<(),
         let nobody = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
         return Err(Failure::wrong_use(nobody.hint("without `--watch` the status is printed once")));
     }
-    let mut end = std::pin::pin!(tokio::signal::ctrl_c());
+    // Registered here, so that Ctrl-C during the first status counts.
+    let mut interrupt = signal(SignalKind::interrupt())?;
     terminal.clear_screen()?;
     loop {
         let status = running(directory).await?.status().await?;
         let (rows, columns) = terminal.size();
         terminal.write_str(&frame(&describe(&status), rows.into(), columns.into()))?;
         tokio::select! {
-            _ = &mut end => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
             () = tokio::time::sleep(EVERY) => {}
         }
     }
