@@ -206,6 +206,9 @@ pub(crate) struct Preview {
     /// End with exit code 3 when there is something to change.
     #[arg(long)]
     pub(crate) expect_no_changes: bool,
+    /// Show the order of execution: levels of tasks that can run at the same time, and the critical path.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) timeline: bool,
     /// Keep the plan in a new file, for `up --plan`. Secrets in it are encrypted.
     #[arg(long, value_name = "FILE")]
     pub(crate) save_plan: Option<PathBuf>,

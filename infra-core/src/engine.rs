@@ -551,7 +551,8 @@ impl Engine {
             self.events.send(Event::Message(warning.clone()));
         }
         let sets = plan.sets().into_iter().map(|((name, kind), most)| PlannedSet { name, kind, most });
-        self.events.send(Event::Planned { counts: plan.counts(), sets: sets.collect() });
+        let execution = plan.execution.clone();
+        self.events.send(Event::Planned { counts: plan.counts(), sets: sets.collect(), execution });
         Ok(plan)
     }
 

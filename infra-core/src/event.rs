@@ -12,7 +12,7 @@
 //! | `settled` | what became of an operation that an earlier run left open |
 //! | `drifted` | that something is not as it was recorded, property by property |
 //! | `step_planned` | a step of the plan: its action, what differs (`path`, `old`, `new`, `replaces`) and why |
-//! | `planned` | that the plan is complete, with a count for each action, and sets of unknown number |
+//! | `planned` | the plan is complete: the number of steps by action, sets of unknown size, and the execution graph (`tasks`, and `edges` between their indices with the `reason` of each) |
 //! | `step_started`, `step_status` | that a step is under way, and what it is busy with |
 //! | `step_finished`, `step_failed`, `step_skipped` | how it ended |
 //! | `message` | a message: `severity`, `subject`, `summary`, `detail`, `hint` |
@@ -21,6 +21,7 @@
 use crate::{
     diagnostic::Diagnostic,
     diff::{Action, Diff},
+    execution::ExecutionGraph,
     urn::Urn,
 };
 use serde::Serialize;
@@ -90,6 +91,8 @@ pub enum Event {
         /// Of what only applying tells how many there are.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         sets: Vec<PlannedSet>,
+        /// The order in which the steps are executed.
+        execution: ExecutionGraph,
     },
     /// A step begins.
     StepStarted {
@@ -213,7 +216,11 @@ impl fmt::Debug for Events {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{resource::Schema, value::Value};
+    use crate::{
+        execution::{Edge, Point, Reason, Task},
+        resource::Schema,
+        value::Value,
+    };
     use serde_json::json;
 
     /// What readers in other languages rely on: a change here needs a thought about [`VERSION`].
@@ -244,6 +251,10 @@ mod tests {
             Event::Planned {
                 counts: counts.clone(),
                 sets: vec![PlannedSet { name: "subnets".into(), kind: "aws:ec2:Subnet".into(), most: 4 }],
+                execution: ExecutionGraph {
+                    tasks: vec![Task::Apply { urn: urn.clone(), action: Action::Replace }],
+                    edges: vec![Edge { before: Point::Task(0), after: Point::Settled(0), reason: Reason::Settled }],
+                },
             },
             Event::StepStarted { urn: urn.clone(), action: Action::Create },
             Event::StepStatus { urn: urn.clone(), message: "waiting".into() },
@@ -276,7 +287,7 @@ mod tests {
         {"event":"settled","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","outcome":"never happened"}
         {"event":"drifted","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","gone":true}
         {"event":"step_planned","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"replace","region":"us-east-1","diff":[{"path":"cidr","old":"10.1.0.0/16","new":"10.0.0.0/16","replaces":true},{"path":"password","old":null,"new":"[secret]","replaces":false},{"path":"vpc","old":null,"new":"(known after apply)","replaces":false},{"path":"zone","old":null,"new":"a","replaces":false}],"note":"asked for"}
-        {"event":"planned","counts":{"create":2},"sets":[{"name":"subnets","kind":"aws:ec2:Subnet","most":4}]}
+        {"event":"planned","counts":{"create":2},"sets":[{"name":"subnets","kind":"aws:ec2:Subnet","most":4}],"execution":{"tasks":[{"task":"apply","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"replace"}],"edges":[{"before":{"task":0},"after":{"settled":0},"reason":"settled"}]}}
         {"event":"step_started","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"create"}
         {"event":"step_status","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","message":"waiting"}
         {"event":"step_finished","urn":"urn:infra:dev::web::aws:ec2:Subnet::net","action":"create","id":"net-1","elapsed_ms":5}

@@ -4,11 +4,13 @@
 //! needed or can be done in place; it never does more than the plan says.
 
 mod begin;
+mod durations;
 mod finish;
 mod operation;
 mod recover;
-mod tasks;
+mod schedule;
 
+pub use durations::Durations;
 pub use recover::{Drift, Refreshed, refresh, settle};
 
 use crate::{
@@ -29,15 +31,15 @@ use begin::Begun;
 use finish::Next;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use operation::Finished;
+use schedule::Schedule;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
-use tasks::TaskGraph;
 
 /// How a run executes.
 #[derive(Clone, Debug)]
@@ -91,6 +93,8 @@ pub struct Report {
     /// How many times each action succeeded. A replacement counts as one, and the deletion of the resource that it
     /// replaced as another.
     pub counts: BTreeMap<Action, usize>,
+    /// How long successful steps took.
+    pub durations: Durations,
     /// Steps that were not begun.
     pub skipped: usize,
     /// Whether it was interrupted.
@@ -116,13 +120,6 @@ pub async fn execute(
     events: &Events,
     options: &ExecuteOptions,
 ) -> Result<Report, StoreError> {
-    let tasks = match TaskGraph::new(plan, graph, state) {
-        Ok(tasks) => tasks,
-        Err(diagnostic) => {
-            let failures = vec![*diagnostic];
-            return Ok(Report { failures, ..Report::default() });
-        }
-    };
     let declared = plan.steps.iter().filter(|step| step.generation.is_none());
     let steps = declared.map(|step| (&step.urn, step)).collect();
     let mut executor = Executor {
@@ -141,7 +138,7 @@ pub async fn execute(
         state,
     };
     executor.begin(plan)?;
-    executor.run(tasks).await?;
+    executor.run(Schedule::new(&plan.execution)).await?;
     executor.export()?;
     Ok(executor.report)
 }
@@ -152,14 +149,14 @@ struct Executor<'a> {
     journal: &'a Journal,
     events: &'a Events,
     options: &'a ExecuteOptions,
-    answers: &'a HashMap<Urn, Generation>,
+    answers: &'a BTreeMap<Urn, Generation>,
     steps: HashMap<&'a Urn, &'a Step>,
     /// What is known of each node's outputs.
     outputs: HashMap<Urn, Value>,
     /// Replacements that turned out not to be needed: their old generation stays.
     dropped: HashSet<Urn>,
     /// Declarations that their set turned out not to have.
-    absent: HashSet<Urn>,
+    absent: BTreeSet<Urn>,
     /// What vanishes by itself with something that is deleted.
     contents: HashMap<Urn, Vec<(Urn, u32)>>,
     report: Report,
@@ -169,8 +166,8 @@ struct Executor<'a> {
 impl<'a> Executor<'a> {
     /// What stays the same is known from the start.
     fn begin(&mut self, plan: &'a Plan) -> Result<(), StoreError> {
-        for entry in plan::renames(self.graph, self.state) {
-            self.record(entry)?;
+        for (to, from) in &plan.renamed {
+            self.record(Entry::Renamed { from: from.clone(), to: to.clone() })?;
         }
         for node in self.graph.in_order() {
             let step = self.steps.get(&node.urn);
@@ -205,8 +202,8 @@ impl<'a> Executor<'a> {
         Ok(())
     }
 
-    async fn run(&mut self, mut tasks: TaskGraph) -> Result<(), StoreError> {
-        let mut ready: VecDeque<usize> = tasks.ready().into();
+    async fn run(&mut self, mut schedule: Schedule<'_>) -> Result<(), StoreError> {
+        let mut ready: VecDeque<usize> = schedule.ready().into();
         let mut running: FuturesUnordered<BoxFuture<'a, (usize, Finished)>> = FuturesUnordered::new();
         let mut stopped = false;
         loop {
@@ -214,12 +211,12 @@ impl<'a> Executor<'a> {
                 let Some(at) = ready.pop_front() else {
                     break;
                 };
-                tasks.begin(at);
-                match self.start(&tasks.tasks[at]) {
-                    Ok(Begun::Done) => ready.extend(tasks.complete(at)),
+                schedule.begin(at);
+                match self.start(schedule.task(at)) {
+                    Ok(Begun::Done) => ready.extend(schedule.complete(at)),
                     Ok(Begun::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
                     Err(diagnostic) => {
-                        self.failed(&tasks.tasks[at], *diagnostic, Duration::ZERO);
+                        self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
                         stopped |= !self.options.continue_on_error;
                     }
                 }
@@ -227,15 +224,14 @@ impl<'a> Executor<'a> {
             let Some((at, finished)) = running.next().await else {
                 break;
             };
-            match self.finish(&tasks.tasks[at], finished)? {
-                Next::Done => ready.extend(tasks.complete(at)),
+            match self.finish(schedule.task(at), finished)? {
+                Next::Done => ready.extend(schedule.complete(at)),
                 Next::Follow(hooks) => running.push(Box::pin(async move { (at, hooks.await) })),
                 Next::Failed => stopped |= !self.options.continue_on_error,
             }
         }
-        self.report.interrupted = self.options.interrupt.is_interrupted() && tasks.never_begun().next().is_some();
-        for at in tasks.never_begun() {
-            let task = &tasks.tasks[at];
+        self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.never_begun().next().is_some();
+        for task in schedule.never_begun() {
             self.report.skipped += 1;
             let (urn, action) = (task.urn().clone(), task.action());
             self.events.send(Event::StepSkipped { urn, action });

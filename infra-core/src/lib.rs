@@ -10,6 +10,7 @@
 //! - [`target`], [`config`]: where to deploy to, and with which settings
 //! - [`resource`]: what a kind of resource is
 //! - [`diff`]: what differs
+//! - [`execution`]: the tasks of a plan and the order between them
 //! - [`options`]: what a program asks for beyond properties
 //! - [`policy`]: rules that a plan has to keep
 //! - [`graph`]: the declared resources and who uses whom
@@ -32,6 +33,7 @@ pub mod diff;
 pub mod engine;
 pub mod event;
 pub mod execute;
+pub mod execution;
 pub mod graph;
 pub mod names;
 pub mod options;

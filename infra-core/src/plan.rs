@@ -5,19 +5,21 @@
 mod decide;
 mod deletions;
 mod display;
+mod order;
 mod planner;
 mod saved;
 mod selection;
 
 pub(crate) use decide::{decide, marks, wanted};
+pub use planner::plan;
 pub(crate) use planner::{ask, evaluation, live, presence, recorded_dependencies};
-pub use planner::{plan, renames};
 pub use saved::{PlanFileError, SavedPlan};
 pub use selection::Selection;
 
 use crate::{
     diagnostic::Diagnostic,
     diff::{Action, Diff},
+    execution::ExecutionGraph,
     graph::Set,
     policy::Policy,
     state::Generation,
@@ -26,28 +28,34 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-/// What would be done: pure data, in an order in which it could be done one by one.
-#[derive(Clone, Debug, Default, Serialize)]
+/// The changes that a run makes, and every decision about them, as data.
+///
+/// A plan can be serialised and read back. Executing it needs nothing else but the declared graph, from which inputs are
+/// evaluated once the outputs that they use are known. Secrets are encrypted by the store's key; without one, a plan that
+/// contains secrets cannot be serialised.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Plan {
-    /// The steps; what stays the same is among them.
+    /// The steps, each after the steps that it depends on. Unchanged resources are included.
     pub steps: Vec<Step>,
+    /// The order in which the steps are executed.
+    pub execution: ExecutionGraph,
+    /// New names of resources and the names under which they are recorded.
+    pub renamed: BTreeMap<Urn, Urn>,
     /// What the program would export, as far as it is known; secrets are masked.
     pub outputs: BTreeMap<String, serde_json::Value>,
-    /// The answers of the lookups that were asked while planning.
-    #[serde(skip)]
-    pub answers: HashMap<Urn, Generation>,
-    /// Warnings that came up.
+    /// Results of the lookups that were read while planning.
+    pub answers: BTreeMap<Urn, Generation>,
+    /// Warnings about the plan.
     pub warnings: Vec<Diagnostic>,
-    /// Declarations that a set turned out not to have.
-    #[serde(skip)]
-    pub absent: HashSet<Urn>,
-    /// Declarations that were not selected: they stay as they are, whatever the program says.
-    #[serde(skip)]
-    pub unselected: HashSet<Urn>,
+    /// Members of sets that the sets turned out not to contain.
+    pub absent: BTreeSet<Urn>,
+    /// Declarations that were not selected: they are left unchanged, whatever the program declares.
+    pub unselected: BTreeSet<Urn>,
 }
 
 /// What would be done with one resource.

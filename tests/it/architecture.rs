@@ -28,6 +28,7 @@ const MODULES: &[&str] = &[
     "config",
     "resource",
     "diff",
+    "execution",
     "options",
     "policy",
     "graph",

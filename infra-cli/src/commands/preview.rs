@@ -5,7 +5,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     files::write_new,
-    render::{self, Detail},
+    render::{self, Detail, style},
     session::Session,
 };
 use std::process::ExitCode;
@@ -24,6 +24,10 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Preview) -> Result<Ex
         write_new(path, &text)?;
     }
     renderer.planned_outputs(&plan.outputs);
+    if arguments.timeline {
+        let durations = session.offline().durations().await?;
+        show!("\n{}", render::timeline(&plan.execution, &durations, style::output_width()));
+    }
     let pending = arguments.expect_no_changes && plan.has_changes();
     Ok(if pending { Exit::ChangesPending.into() } else { ExitCode::SUCCESS })
 }

@@ -247,7 +247,7 @@ impl Renderer for Human {
                     note: note.clone(),
                 });
             }
-            Event::Planned { counts, sets } => self.planned(counts, sets),
+            Event::Planned { counts, sets, .. } => self.planned(counts, sets),
             Event::StepStarted { urn, action } => self.started(urn, *action),
             Event::StepStatus { urn, message } => self.status(urn, message),
             Event::StepFinished { urn, action, id, elapsed_ms } => {

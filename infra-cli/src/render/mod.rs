@@ -3,6 +3,7 @@
 //! - `human`: events as text, made of
 //!   - `tree`: the plan, component by component
 //!   - `progress`: the steps that have run, in columns
+//!   - `timeline`: the order of a plan's tasks
 //!   - `screen`: the terminal or file that the text goes to
 //! - `text`, `style`: widths, colours, durations, tables
 //! - `json`: events as JSON lines
@@ -13,7 +14,10 @@ mod progress;
 mod screen;
 pub(crate) mod style;
 mod text;
+mod timeline;
 mod tree;
+
+pub(crate) use timeline::timeline;
 
 use infra_core::event::{Event, Events};
 use std::{collections::BTreeMap, sync::Arc};

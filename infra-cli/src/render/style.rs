@@ -110,6 +110,12 @@ pub(crate) fn error_width() -> Option<usize> {
     terminal.is_term().then(|| terminal.size().1.into())
 }
 
+/// The width of standard output, when it is a terminal.
+pub(crate) fn output_width() -> Option<usize> {
+    let terminal = Term::stdout();
+    terminal.is_term().then(|| terminal.size().1.into())
+}
+
 /// Columns as wide as their widest cell, colours not counted; nothing at all for no rows.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = rows.collect();

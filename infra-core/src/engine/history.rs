@@ -5,7 +5,7 @@ use crate::{
     diagnostic::Diagnostic,
     diff::Action,
     event::Event,
-    execute::Report,
+    execute::{Durations, Report},
     graph::{RecordedGraph, ResourceGraph},
     plan::Plan,
     stack::Declaration,
@@ -39,6 +39,9 @@ pub struct HistoryEntry {
     pub success: bool,
     /// How many resources saw each action.
     pub counts: BTreeMap<Action, usize>,
+    /// How long successful steps took.
+    #[serde(default, skip_serializing_if = "Durations::is_empty")]
+    pub durations: Durations,
     /// What went wrong, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
@@ -53,6 +56,13 @@ impl Engine {
             return Ok(Vec::new());
         };
         serde_json::from_slice(&text).map_err(|error| broken(HISTORY, &error))
+    }
+
+    /// Returns how long the steps of earlier runs took. Of each kind and action, the newest run counts.
+    pub async fn durations(&self) -> Result<Durations, EngineError> {
+        let mut durations = Durations::default();
+        self.history().await?.into_iter().for_each(|entry| durations.update(entry.durations));
+        Ok(durations)
     }
 
     /// What going back would do; see [`Engine::rollback`].
@@ -155,6 +165,7 @@ impl Engine {
             duration_ms: watch.elapsed().as_millis() as u64,
             success: outcome.is_ok_and(Report::is_success),
             counts: outcome.map(|report| report.counts.clone()).unwrap_or_default(),
+            durations: outcome.map(|report| report.durations.clone()).unwrap_or_default(),
             failures,
             declared: declaration.is_some(),
         });

@@ -3,12 +3,12 @@
 use super::{
     Executor,
     operation::{Attempt, Finished},
-    tasks::Task,
 };
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
     event::Event,
+    execution::Task,
     graph::Node,
     options::Condition,
     plan,

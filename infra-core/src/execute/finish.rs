@@ -3,12 +3,12 @@
 use super::{
     Executor,
     operation::{self, Finished},
-    tasks::Task,
 };
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
     event::Event,
+    execution::Task,
     options::{HookContext, HookMoment},
     provider::{ErrorKind, ProviderError},
     state::{Entry, Live, OpenOperation, Request, Verb},
@@ -135,6 +135,9 @@ impl<'a> Executor<'a> {
 
     pub(super) fn succeeded(&mut self, urn: Urn, action: Action, id: Option<String>, elapsed: Duration) {
         *self.report.counts.entry(action).or_default() += 1;
+        if !elapsed.is_zero() {
+            self.report.durations.record(&urn, action, elapsed);
+        }
         let elapsed_ms = elapsed.as_millis() as u64;
         self.events.send(Event::StepFinished { urn, action, id, elapsed_ms });
     }

@@ -1,6 +1,8 @@
 //! Visiting the declarations, each after what it uses.
 
-use super::{Plan, PlanOptions, ReplaceOrder, Step, decide, deletions, marks, selection::Selected, wanted};
+use super::{
+    Plan, PlanOptions, ReplaceOrder, Step, decide, deletions, marks, order::order, selection::Selected, wanted,
+};
 use crate::{
     diagnostic::{Diagnostic, Severity},
     diff::Action,
@@ -27,14 +29,10 @@ pub async fn plan(
     options: &PlanOptions,
     events: &Events,
 ) -> Result<Plan, Vec<Diagnostic>> {
-    let renamed = renames(graph, state);
-    let mut names = HashMap::new();
+    let names = renames(graph, state);
     let mut state = Cow::Borrowed(state);
-    for entry in renamed {
-        if let Entry::Renamed { from, to } = &entry {
-            names.insert(to.clone(), from.clone());
-        }
-        state.to_mut().apply(entry);
+    for (to, from) in &names {
+        state.to_mut().apply(Entry::Renamed { from: from.clone(), to: to.clone() });
     }
     let state = state.as_ref();
     let selected = options.selection.resolve(graph, state)?;
@@ -47,7 +45,7 @@ pub async fn plan(
         selected,
         names,
         outputs: HashMap::new(),
-        answers: HashMap::new(),
+        answers: BTreeMap::new(),
         steps: Vec::new(),
         changing: HashMap::new(),
         going_first: HashSet::new(),
@@ -67,8 +65,11 @@ pub async fn plan(
     if !planner.problems.is_empty() {
         return Err(planner.problems);
     }
+    let execution = order(&planner.steps, graph, state).map_err(|deadlock| vec![*deadlock])?;
     Ok(Plan {
         steps: planner.steps,
+        execution,
+        renamed: planner.names,
         outputs,
         answers: planner.answers,
         warnings: planner.warnings,
@@ -77,10 +78,10 @@ pub async fn plan(
     })
 }
 
-/// The declarations that are recorded under a name they had before, as the entries that rename them.
-pub fn renames(graph: &ResourceGraph, state: &State) -> Vec<Entry> {
+/// The declarations that are recorded under a previous name, with that name.
+fn renames(graph: &ResourceGraph, state: &State) -> BTreeMap<Urn, Urn> {
     let mut taken: HashSet<Urn> = HashSet::new();
-    let mut entries = Vec::new();
+    let mut renamed = BTreeMap::new();
     for node in graph.in_order().filter(|node| !node.options.aliases.is_empty()) {
         if state.resources.contains_key(&node.urn) {
             continue;
@@ -92,10 +93,10 @@ pub fn renames(graph: &ResourceGraph, state: &State) -> Vec<Entry> {
         let from = earlier.filter(|from| graph.node(from).is_none() && !taken.contains(from));
         if let Some(from) = from.into_iter().find(|from| state.resources.contains_key(from)) {
             taken.insert(from.clone());
-            entries.push(Entry::Renamed { from, to: node.urn.clone() });
+            renamed.insert(node.urn.clone(), from);
         }
     }
-    entries
+    renamed
 }
 
 struct Planner<'a> {
@@ -105,11 +106,11 @@ struct Planner<'a> {
     options: &'a PlanOptions,
     events: &'a Events,
     selected: Selected,
-    /// What renamed declarations were called.
-    names: HashMap<Urn, Urn>,
+    /// Previous names of renamed declarations.
+    names: BTreeMap<Urn, Urn>,
     /// What will be known of each node's outputs.
     outputs: HashMap<&'a Urn, Cow<'a, Value>>,
-    answers: HashMap<Urn, Generation>,
+    answers: BTreeMap<Urn, Generation>,
     steps: Vec<Step>,
     /// What is replaced or deleted.
     changing: HashMap<&'a Urn, Action>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// The format of kept plans that this version writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A plan that was kept: what a later run may do, and nothing else. As text it is JSON with every secret encrypted by
 /// the key of the store that the stack lies in.
@@ -21,7 +21,7 @@ pub struct SavedPlan {
     stack: String,
     target: String,
     serial: u64,
-    steps: Vec<Step>,
+    content: Plan,
 }
 
 /// Why a kept plan cannot be done.
@@ -54,14 +54,13 @@ pub enum PlanFileError {
 impl SavedPlan {
     /// Keeps a plan that was made on this state.
     pub fn new(plan: &Plan, state: &State, target: &str) -> Self {
-        let steps = plan.steps.iter().filter(|step| !step.is_silent()).cloned();
         Self {
             plan: VERSION,
             program: state.program.clone(),
             stack: state.stack.clone(),
             target: target.to_owned(),
             serial: state.serial,
-            steps: steps.collect(),
+            content: plan.clone(),
         }
     }
 
@@ -98,15 +97,18 @@ impl SavedPlan {
 
     /// Whether `plan` does nothing that this one does not say; doing less is allowed.
     pub fn check_plan(&self, plan: &Plan) -> Result<(), PlanFileError> {
-        let says = |step: &&Step| !self.steps.contains(step);
+        let says = |step: &&Step| !self.content.steps.contains(step);
         let exceeding: Vec<Diagnostic> =
             plan.steps.iter().filter(|step| !step.is_silent()).filter(says).map(|step| self.exceeded(step)).collect();
         if exceeding.is_empty() { Ok(()) } else { Err(PlanFileError::Exceeded(exceeding)) }
     }
 
     fn exceeded(&self, step: &Step) -> Diagnostic {
-        let planned =
-            self.steps.iter().find(|planned| (&planned.urn, planned.generation) == (&step.urn, step.generation));
+        let planned = self
+            .content
+            .steps
+            .iter()
+            .find(|planned| (&planned.urn, planned.generation) == (&step.urn, step.generation));
         let summary = match planned {
             None => format!("the plan does not say {}", step.action),
             Some(planned) if planned.action != step.action => {

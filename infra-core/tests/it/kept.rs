@@ -1,7 +1,15 @@
 //! Plans that are kept, imports, drift, and changing what is recorded.
 
 use crate::common::{Lifecycle, placed, sized, using};
-use infra_core::{Config, Output, Result, Stack, engine::ImportRequest, urn::Pattern};
+use infra_core::{
+    Config, Options, Output, Result, Stack,
+    engine::ImportRequest,
+    event::Events,
+    execute::{ExecuteOptions, execute},
+    plan::{Plan, PlanOptions, plan},
+    store::StateStore,
+    urn::Pattern,
+};
 use insta::assert_snapshot;
 
 fn program(size: u32, password: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sync {
@@ -43,10 +51,43 @@ async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
     assert!(stale.to_string().contains("the stack has changed since"), "{stale}");
     let garbage = life.engine().planned("{}").up(&life.wrap(&program(1, "hunter2"))).await.unwrap_err();
     assert_snapshot!(garbage.diagnostics()[0], @"
-    error: it is no plan that this version can read: `plan` is null, and should be 1
+    error: it is no plan that this version can read: `plan` is null, and should be 2
       at: the plan
       hint: make a new one with `preview --save-plan`, look at it, then use that
     ");
+}
+
+#[tokio::test]
+async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
+    let mut outcomes = Vec::new();
+    for read_back in [false, true] {
+        let life = Lifecycle::new();
+        life.done(&program(1, "hunter2")).await;
+        let next = |stack: &Stack, _: &Config| -> Result {
+            let net = stack.with(Options::new().alias("net")).add("net-b", placed("b"));
+            stack.add("other", sized(1));
+            stack.export("net", net.id);
+            Ok(())
+        };
+        let graph = life.engine().declared(&life.wrap(&next)).unwrap();
+        let session = life.store.open("program", "dev").await.unwrap();
+        let mut state = session.state.clone();
+        let (events, options) = (Events::ignored(), PlanOptions::default());
+        let mut plan = plan(&graph, &state, &life.cloud, &options, &events).await.unwrap();
+        if read_back {
+            let text = serde_json::to_string(&plan).unwrap();
+            let again: Plan = serde_json::from_str(&text).unwrap();
+            assert_eq!(again, plan);
+            plan = again;
+        }
+        let options = ExecuteOptions { parallel: 1, ..ExecuteOptions::default() };
+        let report =
+            execute(&plan, &graph, &life.cloud, &mut state, &session.journal, &events, &options).await.unwrap();
+        assert!(report.is_success(), "{:?}", report.failures);
+        outcomes.push((plan.to_string(), life.cloud.take_calls(), format!("{:?}", state.outputs)));
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert!(outcomes[0].0.contains("(was Thing net)"), "{}", outcomes[0].0);
 }
 
 #[tokio::test]

@@ -448,3 +448,30 @@ async fn a_create_that_never_happened_is_not_taken_up_in_the_place_of_another_ge
     assert_snapshot!(life.preview(&program("a")).await, @"1 same");
     life.destroy().await;
 }
+
+#[tokio::test]
+async fn steps_that_cannot_be_ordered_are_refused_in_the_preview() {
+    let life = Lifecycle::new();
+    let before = |stack: &Stack, _: &Config| -> Result {
+        let port = stack.add("port", Port { number: 1.into(), uses: None });
+        let old = stack.add("old", using(&port.id));
+        stack.add("user", using(&old.id));
+        Ok(())
+    };
+    let after = |stack: &Stack, _: &Config| -> Result {
+        let port = stack.add("port", Port { number: 2.into(), uses: None });
+        let new = stack.add("new", using(&port.id));
+        stack.add("user", using(&new.id));
+        Ok(())
+    };
+    life.done(&before).await;
+    assert_snapshot!(life.preview(&after).await, @"
+    error: these steps of the plan wait for each other
+      why: `create Thing new` waits for `replace Port port`: depends on it
+           `replace Port port` waits for `delete Port port`: created after the previous generation is deleted
+           `update Thing user` waits for `create Thing new`: depends on it
+           `delete Thing old` waits for `update Thing user`: used by it until then
+           `delete Port port` waits for `delete Thing old`: used by it until then
+      hint: make the change in two runs: first remove what is to go, then add what is new
+    ");
+}

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use infra_core::value::Value;
+use infra_core::{execution::ExecutionGraph, value::Value};
 use std::io::{self, Write};
 
 /// What was written.
@@ -60,7 +60,7 @@ fn planned(action: Action, kind: &str, name: &str, region: &str, diff: &[(&str, 
 }
 
 fn counted(counts: &[(Action, usize)]) -> Event {
-    Event::Planned { counts: counts.iter().copied().collect(), sets: Vec::new() }
+    Event::Planned { counts: counts.iter().copied().collect(), sets: Vec::new(), execution: ExecutionGraph::default() }
 }
 
 fn done(action: Action, kind: &str, name: &str, id: &str, elapsed_ms: u64) -> Event {
