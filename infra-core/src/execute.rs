@@ -206,12 +206,15 @@ impl<'a> Executor<'a> {
         let mut ready: VecDeque<usize> = schedule.ready().into();
         let mut running: FuturesUnordered<BoxFuture<'a, (usize, Finished)>> = FuturesUnordered::new();
         let mut stopped = false;
+        // Deletions that were blocked, by task, and those of them that wait for another task to finish.
+        let (mut blocked, mut waiting): (BTreeMap<usize, Box<Diagnostic>>, Vec<usize>) = Default::default();
         loop {
             while running.len() < self.options.parallel.max(1) && !stopped && !self.options.interrupt.is_interrupted() {
                 let Some(at) = ready.pop_front() else {
                     break;
                 };
                 schedule.begin(at);
+                blocked.remove(&at);
                 match self.start(schedule.task(at)) {
                     Ok(Begun::Done) => ready.extend(schedule.complete(at)),
                     Ok(Begun::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
@@ -226,9 +229,27 @@ impl<'a> Executor<'a> {
             };
             match self.finish(schedule.task(at), finished)? {
                 Next::Done => ready.extend(schedule.complete(at)),
-                Next::Follow(hooks) => running.push(Box::pin(async move { (at, hooks.await) })),
+                Next::Follow(hooks) => {
+                    running.push(Box::pin(async move { (at, hooks.await) }));
+                    continue;
+                }
                 Next::Failed => stopped |= !self.options.continue_on_error,
+                Next::Blocked(diagnostic) if !running.is_empty() || (!ready.is_empty() && !stopped) => {
+                    let message = format!("waiting for other steps: {}", diagnostic.summary);
+                    self.events.send(Event::StepStatus { urn: schedule.task(at).urn().clone(), message });
+                    blocked.insert(at, diagnostic);
+                    waiting.push(at);
+                    continue;
+                }
+                Next::Blocked(diagnostic) => {
+                    self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
+                    stopped |= !self.options.continue_on_error;
+                }
             }
+            ready.extend(waiting.drain(..));
+        }
+        for (at, diagnostic) in blocked {
+            self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
         }
         self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.never_begun().next().is_some();
         for task in schedule.never_begun() {

@@ -1,5 +1,8 @@
-//! What keeps EC2 from deleting a group, a subnet or a VPC. `DependencyViolation` does not name it, so it is looked up:
-//! a deletion waits only for blockers that are being deleted themselves, and names them meanwhile.
+//! The resources that keep EC2 from deleting a security group, a subnet, a VPC or an internet gateway.
+//!
+//! `DependencyViolation` does not name them, so they are looked up. A deletion waits for blockers that are being deleted
+//! already. Any other blocker is an error of kind [`ErrorKind::Dependency`], which names it: the engine repeats the
+//! deletion when other steps of the run have finished, and reports the error when none is left.
 
 use super::{filter, instance};
 use crate::{
@@ -36,7 +39,7 @@ pub(super) enum Held<'a> {
 struct Blocker {
     /// Kind, id, name and state.
     text: String,
-    /// Whether it is being deleted, or belongs to the same stack, which deletes it.
+    /// Whether it is being deleted.
     leaving: bool,
 }
 
@@ -143,8 +146,8 @@ impl Held<'_> {
             blockers.push(interface_blocker(cx, ec2, interface).await?);
         }
         match self {
-            Self::SecurityGroup(id) => blockers.extend(referring_groups(cx, ec2, id).await?),
-            Self::Vpc(id) => blockers.extend(parts_of_vpc(cx, ec2, id).await?),
+            Self::SecurityGroup(id) => blockers.extend(referring_groups(ec2, id).await?),
+            Self::Vpc(id) => blockers.extend(parts_of_vpc(ec2, id).await?),
             Self::Subnet(_) | Self::GatewayOf(_) => {}
         }
         Ok(blockers)
@@ -166,14 +169,14 @@ async fn interface_blocker(
         let state = instance::state(&owner);
         let over = matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated);
         let text = named("instance", owner.instance_id(), owner.tags(), state.as_str());
-        return Ok(Blocker { text, leaving: over || is_of_stack(cx, owner.tags()) });
+        return Ok(Blocker { text, leaving: over });
     }
     if interface.interface_type() == Some(&NetworkInterfaceType::NatGateway) {
         let gateway = description.rsplit(' ').next().unwrap_or_default();
         let answer = ec2.describe_nat_gateways().nat_gateway_ids(gateway).send().await.context("DescribeNatGateways");
         let gateways = found(answer)?.and_then(|answer| answer.nat_gateways).unwrap_or_default();
         return Ok(match gateways.first() {
-            Some(gateway) => nat_blocker(cx, gateway),
+            Some(gateway) => nat_blocker(gateway),
             None => leaving(format!("NAT gateway {gateway}")),
         });
     }
@@ -181,13 +184,12 @@ async fn interface_blocker(
         return balancer_blocker(cx, name).await;
     }
     let detached = interface.status() == Some(&NetworkInterfaceStatus::Available);
-    let ours = is_of_stack(cx, interface.tag_set());
     let of_service = interface.requester_managed() == Some(true);
     let state = interface.status().map(NetworkInterfaceStatus::as_str).unwrap_or_default();
     let owner = if description.is_empty() { String::new() } else { format!(", {description}") };
     let text = format!("network interface {id} ({state}{owner})");
     // Services delete their interfaces some time after what had them.
-    Ok(Blocker { text, leaving: ours || of_service || !detached && interface.attachment().is_none() })
+    Ok(Blocker { text, leaving: of_service || !detached && interface.attachment().is_none() })
 }
 
 async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, ProviderError> {
@@ -195,31 +197,28 @@ async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, 
     let answer = elb.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
     let balancers = found(answer)?.and_then(|answer| answer.load_balancers).unwrap_or_default();
     let text = format!("load balancer {name}");
-    let Some(arn) = balancers.first().and_then(|balancer| balancer.load_balancer_arn()) else {
+    if balancers.is_empty() {
         return Ok(leaving(text));
-    };
-    let answer = found(elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags"))?;
-    let descriptions = answer.and_then(|answer| answer.tag_descriptions).unwrap_or_default();
-    let tags = descriptions.iter().flat_map(aws_sdk_elasticloadbalancingv2::types::TagDescription::tags);
-    Ok(Blocker { text, leaving: is_of_stack_by(cx, tags.map(|tag| (tag.key(), tag.value()))) })
+    }
+    Ok(Blocker { text, leaving: false })
 }
 
-fn nat_blocker(cx: &Context<'_, Aws>, gateway: &NatGateway) -> Blocker {
+fn nat_blocker(gateway: &NatGateway) -> Blocker {
     let state = gateway.state().map(NatGatewayState::as_str).unwrap_or_default();
     let over = matches!(gateway.state(), Some(NatGatewayState::Deleting | NatGatewayState::Deleted));
     let text = named("NAT gateway", gateway.nat_gateway_id(), gateway.tags(), state);
-    Blocker { text, leaving: over || is_of_stack(cx, gateway.tags()) }
+    Blocker { text, leaving: over }
 }
 
 /// The groups whose rules refer to this one.
-async fn referring_groups(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+async fn referring_groups(ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
     let mut blockers: Vec<Blocker> = Vec::new();
     for name in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
         let call = ec2.describe_security_groups().filters(filter(name, id));
         let groups = call.send().await.context("DescribeSecurityGroups")?.security_groups.unwrap_or_default();
         for group in groups.iter().filter(|group| group.group_id() != Some(id)) {
             let text = named("rule of security group", group.group_id(), group.tags(), "refers to it");
-            let blocker = Blocker { text, leaving: is_of_stack(cx, group.tags()) };
+            let blocker = Blocker { text, leaving: false };
             if !blockers.contains(&blocker) {
                 blockers.push(blocker);
             }
@@ -229,10 +228,10 @@ async fn referring_groups(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Resu
 }
 
 /// The parts of a VPC that AWS does not delete with it.
-async fn parts_of_vpc(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+async fn parts_of_vpc(ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
     let mut blockers = Vec::new();
     let mut add = |kind, id: Option<&str>, tags: &[Tag]| {
-        blockers.push(Blocker { text: named(kind, id, tags, ""), leaving: is_of_stack(cx, tags) });
+        blockers.push(Blocker { text: named(kind, id, tags, ""), leaving: false });
     };
     let in_vpc = || -> Filter { filter("vpc-id", id) };
     let answer = ec2.describe_subnets().filters(in_vpc()).send().await.context("DescribeSubnets")?;
@@ -254,19 +253,6 @@ async fn parts_of_vpc(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<V
 
 fn leaving(text: String) -> Blocker {
     Blocker { text, leaving: true }
-}
-
-/// Whether the tags say that the same stack created it: then the same run deletes it.
-fn is_of_stack(cx: &Context<'_, Aws>, tags: &[Tag]) -> bool {
-    is_of_stack_by(cx, tags.iter().map(|tag| (tag.key(), tag.value())))
-}
-
-fn is_of_stack_by<'a>(
-    cx: &Context<'_, Aws>,
-    tags: impl Iterator<Item = (Option<&'a str>, Option<&'a str>)> + Clone,
-) -> bool {
-    let has = |key: &str, value: &str| tags.clone().any(|tag| tag == (Some(key), Some(value)));
-    has("infra:program", cx.urn().program()) && has("infra:stack", cx.urn().stack())
 }
 
 /// Such as `instance i-0123 (web, running)`.

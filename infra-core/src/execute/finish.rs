@@ -28,6 +28,9 @@ pub(super) enum Next<'f> {
     Follow(BoxFuture<'f, Finished>),
     /// What waited for it cannot begin.
     Failed,
+    /// A deletion was refused because something else still needs the resource. It can succeed once other tasks have
+    /// finished.
+    Blocked(Box<Diagnostic>),
 }
 
 impl<'a> Executor<'a> {
@@ -72,7 +75,11 @@ impl<'a> Executor<'a> {
                 self.succeeded(urn, action, None, elapsed);
             }
             operation::Outcome::Failed(request, error) => {
+                let is_delete = request.as_ref().is_some_and(|request| request.verb == Verb::Delete);
                 self.record_failure(request, &error)?;
+                if is_delete && error.kind == ErrorKind::Dependency {
+                    return Ok(Next::Blocked(Box::new(error.diagnostic(&urn))));
+                }
                 self.failed(task, error.diagnostic(&urn), elapsed);
                 return Ok(Next::Failed);
             }

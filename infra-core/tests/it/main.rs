@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod approval;
+mod blocked;
 mod common;
 mod faulty;
 mod handing_over;

@@ -1,0 +1,140 @@
+//! Deletions that the provider refuses while something else needs the resource, although nothing is declared about that.
+
+use infra_core::{
+    Config, Engine, Output, Resource, Result, Schema, Stack,
+    event::{Event, Events},
+    provider::{Context, Created, ErrorKind, Handler, Prior, ProviderError, Recovery, Registry},
+    store::MemoryStore,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+/// Cannot be deleted while `needed_by` exists.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Part {
+    name: String,
+    needed_by: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct PartOutputs {
+    id: Output<String>,
+}
+
+#[derive(Clone, Default)]
+struct World {
+    parts: Arc<Mutex<BTreeSet<String>>>,
+    /// The part whose deletion fails.
+    fails: Arc<Mutex<Option<&'static str>>>,
+}
+
+impl Resource for Part {
+    const TYPE: &'static str = "world:Part";
+    type Outputs = PartOutputs;
+
+    fn schema() -> Schema {
+        Schema::new().replace_on(["name"])
+    }
+}
+
+impl Handler for Part {
+    type Client = World;
+
+    async fn create(cx: &Context<'_, World>, inputs: &Self) -> std::result::Result<Created<Self>, ProviderError> {
+        cx.client().parts.lock().unwrap().insert(inputs.name.clone());
+        Ok(Created::new(&inputs.name, PartOutputs { id: inputs.name.clone().into() }))
+    }
+
+    async fn read(
+        _: &Context<'_, World>,
+        prior: &Prior<Self>,
+    ) -> std::result::Result<Option<Created<Self>>, ProviderError> {
+        Ok(Some(Created::new(&prior.id, prior.outputs.clone())))
+    }
+
+    async fn update(
+        _: &Context<'_, World>,
+        prior: &Prior<Self>,
+        _: &Self,
+    ) -> std::result::Result<PartOutputs, ProviderError> {
+        Ok(prior.outputs.clone())
+    }
+
+    async fn delete(cx: &Context<'_, World>, prior: &Prior<Self>) -> std::result::Result<(), ProviderError> {
+        // Every other deletion that can begin has begun.
+        tokio::task::yield_now().await;
+        if *cx.client().fails.lock().unwrap() == Some(prior.id.as_str()) {
+            return Err(ProviderError::refused("it is locked"));
+        }
+        let mut parts = cx.client().parts.lock().unwrap();
+        if let Some(user) = prior.inputs.needed_by.as_ref().filter(|user| parts.contains(*user)) {
+            return Err(ProviderError::of(ErrorKind::Dependency, format!("{user} needs it")));
+        }
+        parts.remove(&prior.id);
+        Ok(())
+    }
+
+    fn recovery() -> Recovery<Self> {
+        Recovery::idempotent()
+    }
+}
+
+/// Three parts, each needed by the previous one. Deletions begin in reverse order of the names, with a blocked one.
+fn program(world: &World) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
+    let world = Mutex::new(world.clone());
+    move |stack, _| {
+        stack.provide("world", || Arc::new(Registry::new(world.lock().unwrap().clone()).resource::<Part>()) as Arc<_>);
+        for (name, needed_by) in [("x", None), ("y", Some("x")), ("z", Some("y"))] {
+            stack.add(name, Part { name: name.to_owned(), needed_by: needed_by.map(str::to_owned) });
+        }
+        Ok(())
+    }
+}
+
+async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>, Vec<String>) {
+    let world = World::default();
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
+    let lines = log.clone();
+    let events = Events::to(move |event| {
+        lines.lock().unwrap().push(match event {
+            Event::StepFinished { urn, .. } => format!("{} deleted", urn.name()),
+            Event::StepFailed { urn, diagnostic, .. } => format!("{}: {}", urn.name(), diagnostic.summary),
+            Event::StepSkipped { urn, .. } => format!("{} skipped", urn.name()),
+            _ => return,
+        });
+    });
+    let engine = Engine::new("program", "dev", MemoryStore::new()).events(events).parallel(parallel);
+    assert!(engine.up(&program(&world)).await.unwrap().is_success());
+    log.lock().unwrap().clear();
+    *world.fails.lock().unwrap() = fails;
+    let engine = engine.continue_on_error(fails.is_some());
+    let report = engine.destroy(&program(&world)).await.unwrap();
+    assert_eq!(report.is_success(), fails.is_none(), "{report:?}");
+    let left = world.parts.lock().unwrap().iter().cloned().collect();
+    // A deletion that was refused is not left open.
+    assert!(engine.state().await.unwrap().unwrap().open.is_empty());
+    (log.lock().unwrap().clone(), left)
+}
+
+#[tokio::test]
+async fn a_blocked_deletion_is_repeated_after_other_steps() {
+    for parallel in [1, 16] {
+        let (log, left) = destroyed(parallel, None).await;
+        assert_eq!(log, ["x deleted", "y deleted", "z deleted"], "{parallel} at once");
+        assert!(left.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_stays_blocked_names_the_blocker() {
+    for parallel in [1, 16] {
+        let (log, left) = destroyed(parallel, Some("x")).await;
+        let mut log = log;
+        log.sort();
+        assert_eq!(log, ["x: it is locked", "y: x needs it", "z: y needs it"], "{parallel} at once");
+        assert_eq!(left, ["x", "y", "z"]);
+    }
+}
