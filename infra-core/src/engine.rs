@@ -1,6 +1,7 @@
 //! The engine as other programs embed it.
 
 mod approval;
+mod document;
 mod history;
 mod import;
 mod introspection;

@@ -12,6 +12,7 @@ mod end_to_end;
 mod every_kind;
 mod images;
 mod import;
+mod imports;
 mod network;
 mod plans;
 mod refusals;

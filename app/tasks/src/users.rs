@@ -7,7 +7,10 @@ use sea_orm::{
 };
 
 use crate::{
-    entity::user::{self, USERNAME_CHARACTERS},
+    entity::{
+        refresh_token,
+        user::{self, USERNAME_CHARACTERS},
+    },
     input::FieldErrors,
     password::{self, PasswordError},
 };
@@ -166,6 +169,15 @@ pub(crate) fn taken() -> FieldErrors {
     let mut errors = FieldErrors::default();
     errors.add("username", vec!["A user with that username already exists.".into()]);
     errors
+}
+
+/// Deletes the refresh tokens of these users, so that every session ends.
+pub(crate) async fn forget_refresh_tokens(
+    database: &impl ConnectionTrait,
+    users: impl IntoIterator<Item = i64>,
+) -> Result<(), DbErr> {
+    let theirs = refresh_token::Column::UserId.is_in(users);
+    refresh_token::Entity::delete_many().filter(theirs).exec(database).await.map(drop)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::{
     filter,
     imaging::{self, describe, snapshot_ids},
     instance::{self, Instance},
+    instances,
 };
 use crate::{
     client::Aws,
@@ -191,7 +192,7 @@ impl Handler for BakedImage {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let made = recorded(prior)?;
         if let Some(builder) = &made.builder {
-            let lives = instance::describe(&ec2, builder).await?.is_some_and(|builder| !instance::is_over(&builder));
+            let lives = instances::describe(&ec2, builder).await?.is_some_and(|builder| !instances::is_over(&builder));
             if lives {
                 return Ok(Some(unfinished(&made, &prior.inputs)?));
             }
@@ -243,10 +244,10 @@ impl Handler for BakedImage {
                 let noted: Made = cx.earlier().pop().unwrap_or_default();
                 let image = begun(cx, &ec2, &noted).await?;
                 let builder = match &noted.builder {
-                    Some(id) => instance::describe(&ec2, id).await?,
+                    Some(id) => instances::describe(&ec2, id).await?,
                     None => instance::of_operation(cx, &ec2).await?,
                 };
-                let builder = builder.filter(|builder| !instance::is_over(builder));
+                let builder = builder.filter(|builder| !instances::is_over(builder));
                 let id = |image: &Described| image.image_id().map(str::to_owned);
                 Ok(match (image, builder) {
                     (Some(image), None) if image.state() == Some(&ImageState::Available) => {
@@ -340,11 +341,11 @@ async fn bake(
 
 /// Whether the builder has powered itself off; an error once it has said that it cannot be configured, or has ended.
 async fn has_built(ec2: &Client, builder: &str) -> Result<Option<()>, ProviderError> {
-    let Some(lives) = instance::describe(ec2, builder).await? else { return Ok(None) };
-    if instance::state(&lives) == InstanceStateName::Stopped {
+    let Some(lives) = instances::describe(ec2, builder).await? else { return Ok(None) };
+    if instances::state(&lives) == InstanceStateName::Stopped {
         return Ok(Some(()));
     }
-    if instance::is_over(&lives) {
+    if instances::is_over(&lives) {
         return Err(ProviderError::refused(format!("the builder {builder} was ended before it was configured")));
     }
     let console = console(ec2, builder).await?;

@@ -4,7 +4,7 @@
 //! already. Any other blocker is an error of kind [`ErrorKind::Dependency`], which names it: the engine repeats the
 //! deletion when other steps of the run have finished, and reports the error when none is left.
 
-use super::{filter, instance};
+use super::{filter, instances};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -163,10 +163,10 @@ async fn interface_blocker(
     let id = interface.network_interface_id().unwrap_or_default();
     let description = interface.description().unwrap_or_default();
     if let Some(owner) = interface.attachment().and_then(|attachment| attachment.instance_id()) {
-        let Some(owner) = instance::describe(ec2, owner).await? else {
+        let Some(owner) = instances::describe(ec2, owner).await? else {
             return Ok(leaving(format!("instance {owner}")));
         };
-        let state = instance::state(&owner);
+        let state = instances::state(&owner);
         let over = matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated);
         let text = named("instance", owner.instance_id(), owner.tags(), state.as_str());
         return Ok(Blocker { text, leaving: over });

@@ -1,6 +1,10 @@
 //! `aws:ec2:Instance`: a virtual server.
 
-use super::{encode, filter, kept_disk, living_profile, profile_name};
+use super::{
+    encode, filter,
+    instances::{describe, is_over, state},
+    kept_disk, living_profile, profile_name,
+};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext, found},
@@ -337,12 +341,6 @@ async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Descri
     .await
 }
 
-pub(super) async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_instances().instance_ids(id).send().await.context("DescribeInstances");
-    let reservations = found(answer)?.and_then(|answer| answer.reservations).unwrap_or_default();
-    Ok(reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default()).next())
-}
-
 async fn default_group(ec2: &Client, vpc: &str) -> Result<Vec<String>, AwsError> {
     let call = ec2.describe_security_groups().filters(filter("group-name", "default")).filters(filter("vpc-id", vpc));
     let answer = call.send().await.context("DescribeSecurityGroups")?;
@@ -351,15 +349,6 @@ async fn default_group(ec2: &Client, vpc: &str) -> Result<Vec<String>, AwsError>
 
 fn gone(id: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone"))
-}
-
-pub(super) fn state(instance: &Described) -> InstanceStateName {
-    let state = instance.state().and_then(|state| state.name());
-    state.cloned().unwrap_or(InstanceStateName::Pending)
-}
-
-pub(super) fn is_over(instance: &Described) -> bool {
-    matches!(state(instance), InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
 }
 
 fn living_groups(instance: &Described) -> Vec<String> {

@@ -4,7 +4,7 @@
 //! and the new instance is launched from that image. The image and its snapshots have the old instance's id as a tag and
 //! are deleted before that instance is. When the new instance is not created, the old one is started again.
 
-use super::{filter, imaging, instance};
+use super::{filter, imaging, instances};
 use crate::{
     client::Aws,
     error::{AwsError, SdkContext},
@@ -35,7 +35,7 @@ enum Step {
 
 /// An image of the disk of `old`, which is stopped for it.
 pub(super) async fn image_of(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> Result<ImageId, ProviderError> {
-    let lives = instance::describe(ec2, old).await?.filter(|lives| !instance::is_over(lives));
+    let lives = instances::describe(ec2, old).await?.filter(|lives| !instances::is_over(lives));
     if lives.is_none() {
         let message = format!("the instance {old}, whose disk was to be kept, is gone");
         return Err(ProviderError::refused(message)
@@ -88,7 +88,7 @@ pub(super) async fn go_back(cx: &Context<'_, Aws>, ec2: &Client, old: &str, erro
 /// instance that is gone, the copies are kept: they may be all that is left of its data.
 pub(super) async fn resume(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
     let started = start(cx, ec2, id).await?;
-    if instance::describe(ec2, id).await?.is_some_and(|instance| !instance::is_over(&instance)) {
+    if instances::describe(ec2, id).await?.is_some_and(|instance| !instances::is_over(&instance)) {
         discard(cx, ec2, id).await?;
     }
     Ok(started)
@@ -96,7 +96,7 @@ pub(super) async fn resume(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Res
 
 /// Starts an instance that was stopped; whether it was.
 async fn start(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
-    let state = instance::describe(ec2, id).await?.map(|lives| instance::state(&lives));
+    let state = instances::describe(ec2, id).await?.map(|lives| instances::state(&lives));
     if state == Some(InstanceStateName::Stopping) {
         become_state(cx, ec2, id, InstanceStateName::Stopped).await?;
     }
@@ -132,8 +132,8 @@ async fn become_state(
 ) -> Result<(), ProviderError> {
     let status = format!("waiting until the instance {id} is {}", wanted.as_str());
     wait::until(cx, &status, wait::PATIENCE, async || {
-        let lives = instance::describe(ec2, id).await?;
-        match lives.map(|lives| instance::state(&lives)) {
+        let lives = instances::describe(ec2, id).await?;
+        match lives.map(|lives| instances::state(&lives)) {
             Some(state) if state == wanted => Ok(Some(())),
             None | Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => {
                 Err(ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone")))

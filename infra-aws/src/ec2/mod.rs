@@ -8,6 +8,7 @@ pub mod existing_vpc;
 pub mod image;
 mod imaging;
 pub mod instance;
+mod instances;
 pub mod internet_gateway;
 mod kept_disk;
 pub mod key_pair;

@@ -2,7 +2,7 @@
 
 use super::{
     PATIENCE, account_problems, are_ours, derived_name, known_groups, last_snapshot, living_groups, living_version,
-    members::{self, Members},
+    members::{self, ENGINE, Members},
     name_problem, own_tags, retag, tag_list, url,
 };
 use crate::{
@@ -24,9 +24,6 @@ use infra_core::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The engine of all clusters.
-pub(super) const ENGINE: &str = "aurora-postgresql";
 
 /// An Aurora PostgreSQL cluster: one writer and readers over the same data. When the writer fails, a reader takes its
 /// place behind the same endpoint.

@@ -16,6 +16,9 @@ use infra_core::{
 };
 use std::collections::BTreeMap;
 
+/// The engine of all clusters and of their instances.
+pub(super) const ENGINE: &str = "aurora-postgresql";
+
 /// What all instances of a cluster are like.
 pub(super) struct Members<'a> {
     pub(super) cluster: &'a str,
@@ -66,7 +69,7 @@ impl Members<'_> {
             .db_instance_identifier(name)
             .db_cluster_identifier(self.cluster)
             .db_instance_class(self.class)
-            .engine(super::cluster::ENGINE)
+            .engine(ENGINE)
             .set_db_parameter_group_name(self.parameter_group.clone())
             .publicly_accessible(self.public)
             .set_tags(Some(tag_list(cx, self.tags)))

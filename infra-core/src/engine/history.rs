@@ -1,6 +1,11 @@
 //! What was done to a stack, and going back to it.
 
-use super::{Declared, Engine, EngineError, Finished, Program, Run, pin, pin::Pinning};
+use super::{
+    Declared, Engine, EngineError, Finished, Program, Run,
+    document::{author, broken, rfc3339},
+    pin,
+    pin::Pinning,
+};
 use crate::{
     diagnostic::Diagnostic,
     diff::Action,
@@ -10,7 +15,7 @@ use crate::{
     plan::Plan,
     stack::Declaration,
     state::State,
-    store::{HISTORY, Recovery, StoreError, declaration_document},
+    store::{HISTORY, declaration_document},
     value,
 };
 use serde::{Deserialize, Serialize};
@@ -160,7 +165,7 @@ impl Engine {
         history.push(HistoryEntry {
             serial,
             command: command.to_owned(),
-            by: whoever_runs_this(),
+            by: author(),
             at: rfc3339(began),
             duration_ms: watch.elapsed().as_millis() as u64,
             success: outcome.is_ok_and(Report::is_success),
@@ -212,11 +217,6 @@ impl Engine {
     }
 }
 
-pub(super) fn broken(document: &str, error: &serde_json::Error) -> EngineError {
-    let (path, line, reason) = (document.into(), error.line(), error.to_string());
-    EngineError::Store(StoreError::Broken { path, line, reason, recovery: Recovery::History })
-}
-
 /// What a plan that goes back cannot bring back.
 fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
     let told = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
@@ -229,21 +229,4 @@ fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
         Some(Diagnostic::warning(what).about(&step.urn))
     });
     told.collect()
-}
-
-pub(super) fn now() -> String {
-    rfc3339(chrono::Utc::now())
-}
-
-fn rfc3339(time: chrono::DateTime<chrono::Utc>) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
-}
-
-/// User and host, as far as the environment names them.
-pub(super) fn whoever_runs_this() -> String {
-    let user = whoami::username().unwrap_or_else(|_| "somebody".into());
-    match whoami::hostname() {
-        Ok(host) => format!("{user}@{host}"),
-        Err(_) => user,
-    }
 }

@@ -1,6 +1,6 @@
 //! Pins: a stack that was rolled back can be held at that serial, so that the next `up` does not undo the rollback.
 
-use super::{Engine, EngineError, history};
+use super::{Engine, EngineError, document};
 use crate::diagnostic::Diagnostic;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -54,7 +54,7 @@ impl Engine {
     /// The pin of the stack, if it has one.
     pub async fn pinned(&self) -> Result<Option<Pin>, EngineError> {
         let text = self.store.document(&self.program, &self.stack, DOCUMENT).await?;
-        text.map(|text| serde_json::from_slice(&text).map_err(|error| history::broken(DOCUMENT, &error))).transpose()
+        text.map(|text| serde_json::from_slice(&text).map_err(|error| document::broken(DOCUMENT, &error))).transpose()
     }
 
     /// Removes the pin of the stack and returns it.
@@ -82,8 +82,8 @@ impl Engine {
             Pinning::Ignore | Pinning::Obey => {}
             Pinning::Remove => drop(self.remove_pin().await?),
             Pinning::Set(serial) => {
-                let pin = Pin { serial, by: history::whoever_runs_this(), at: history::now() };
-                let text = serde_json::to_vec_pretty(&pin).map_err(|error| history::broken(DOCUMENT, &error))?;
+                let pin = Pin { serial, by: document::author(), at: document::now() };
+                let text = serde_json::to_vec_pretty(&pin).map_err(|error| document::broken(DOCUMENT, &error))?;
                 self.store.put_document(&self.program, &self.stack, DOCUMENT, &text).await?;
             }
         }

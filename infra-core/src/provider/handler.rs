@@ -3,11 +3,12 @@
 use super::{ErrorKind, ProviderError, RecoveryKind, Reporter};
 use crate::{
     names,
-    resource::{Lookup, Resource},
-    state::{OperationId, Request},
-    value::Value,
+    resource::{Lookup, Resource, Schema},
+    state::{Live, OperationId, Request},
+    value::{self, LowerError, Value},
 };
 use futures::future::BoxFuture;
+use serde::Serialize;
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
 /// How one kind of resource is made, read, changed and deleted.
@@ -104,7 +105,7 @@ impl<R: Resource> Created<R> {
 
     /// A failure that leaves this thing alive: it is recorded, and the next run brings it in order.
     pub fn failed(self, mut error: ProviderError) -> ProviderError {
-        if let Ok(live) = super::registry::live(self) {
+        if let Ok(live) = live(self) {
             error.live = Some(Box::new(live));
         }
         error
@@ -252,7 +253,7 @@ impl<C> Context<'_, C> {
     /// [`Context::milestone`]; then an update brings it in order, should the create never happen.
     pub fn replaces<R: Resource>(&self) -> Result<Option<Prior<R>>, ProviderError> {
         let replaced = self.request.replaces.as_deref();
-        Ok(replaced.map(super::registry::prior).transpose()?)
+        Ok(replaced.map(prior).transpose()?)
     }
 
     /// The identity under which this generation was created. It differs from [`Context::urn`] once the declaration has
@@ -318,4 +319,39 @@ pub(super) fn found<T>(answer: Result<T, ProviderError>) -> Result<Option<T>, Pr
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Converts what the state records of a resource.
+pub(super) fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
+    Ok(Prior {
+        id: live.id.clone(),
+        inputs: value::from_value(live.inputs.as_ref().unwrap_or(&Value::Null))?,
+        outputs: value::from_value(&live.outputs)?,
+    })
+}
+
+/// Converts what a handler created into what the state records.
+pub(super) fn live<R: Resource>(created: Created<R>) -> Result<Live, LowerError> {
+    let schema = R::schema();
+    Ok(Live {
+        id: created.id,
+        inputs: created.inputs.map(|inputs| lower_known(&inputs, &schema)).transpose()?,
+        outputs: lower_known(&created.outputs, &schema)?,
+    })
+}
+
+/// The value of a struct whose outputs are all known, with the schema's secrets marked.
+pub(super) fn lower_known<T: Serialize>(typed: &T, schema: &Schema) -> Result<Value, LowerError> {
+    let value = value::lower(typed)?.evaluate(&|_| None).unwrap_or(Value::Null);
+    Ok(match value {
+        Value::Map(map) => Value::Map(
+            map.into_iter()
+                .map(|(name, value)| {
+                    let secret = schema.is_secret(&name);
+                    (name, if secret { value.into_secret() } else { value })
+                })
+                .collect(),
+        ),
+        other => other,
+    })
 }

@@ -2,17 +2,15 @@
 
 use super::{
     Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter, ResourceKind,
-    handler::{Context, Created, Found, Handler, LookupHandler, Prior, found},
+    handler::{Context, Created, Found, Handler, LookupHandler, found, live, lower_known, prior},
 };
 use crate::{
     diagnostic::Diagnostic,
-    resource::{Resource, Schema},
     state::{Live, Request},
     urn::Urn,
-    value::{self, LowerError, Value},
+    value::{self, Value},
 };
 use async_trait::async_trait;
-use serde::Serialize;
 use std::{collections::HashMap, marker::PhantomData};
 
 /// A provider made of typed handlers that share a client.
@@ -253,39 +251,6 @@ impl<L: LookupHandler> ErasedLookup<L::Client> for Erased<L> {
         let arguments: L = value::from_value(&cx.request.inputs)?;
         Ok(lower_known(&L::read(cx, &arguments).await?, &L::schema())?)
     }
-}
-
-pub(super) fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
-    Ok(Prior {
-        id: live.id.clone(),
-        inputs: value::from_value(live.inputs.as_ref().unwrap_or(&Value::Null))?,
-        outputs: value::from_value(&live.outputs)?,
-    })
-}
-
-pub(super) fn live<R: Resource>(created: Created<R>) -> Result<Live, LowerError> {
-    let schema = R::schema();
-    Ok(Live {
-        id: created.id,
-        inputs: created.inputs.map(|inputs| lower_known(&inputs, &schema)).transpose()?,
-        outputs: lower_known(&created.outputs, &schema)?,
-    })
-}
-
-/// The value of a struct whose outputs are all known, with the schema's secrets marked.
-fn lower_known<T: Serialize>(typed: &T, schema: &Schema) -> Result<Value, LowerError> {
-    let value = value::lower(typed)?.evaluate(&|_| None).unwrap_or(Value::Null);
-    Ok(match value {
-        Value::Map(map) => Value::Map(
-            map.into_iter()
-                .map(|(name, value)| {
-                    let secret = schema.is_secret(&name);
-                    (name, if secret { value.into_secret() } else { value })
-                })
-                .collect(),
-        ),
-        other => other,
-    })
 }
 
 /// For questions that nobody watches.

@@ -16,12 +16,12 @@ use super::{
     page, pager,
     permission::Verb,
     session::{self, Visit},
-    users::forget_refresh_tokens,
 };
 use crate::{
     entity::user::{self, Entity},
     input::FieldErrors,
     password,
+    users::forget_refresh_tokens,
 };
 
 /// Answers with the form.

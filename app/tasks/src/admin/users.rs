@@ -23,13 +23,13 @@ use super::{
 };
 use crate::{
     entity::{
-        group, refresh_token,
+        group,
         user::{self, Entity, USERNAME_CHARACTERS},
         user_group, user_permission,
     },
     input::FieldErrors,
     password,
-    users::{taken, username_faults},
+    users::{forget_refresh_tokens, taken, username_faults},
 };
 
 const YES_OR_NO: Control = Control::Choice(&[("yes", "yes"), ("no", "no")]);
@@ -254,15 +254,6 @@ impl Editable for Entity {
         }
         Ok(user)
     }
-}
-
-/// What a password or an active user was given is worth nothing from now on.
-pub(super) async fn forget_refresh_tokens(
-    database: &impl ConnectionTrait,
-    users: impl IntoIterator<Item = i64>,
-) -> Result<(), DbErr> {
-    let theirs = refresh_token::Column::UserId.is_in(users);
-    refresh_token::Entity::delete_many().filter(theirs).exec(database).await.map(drop)
 }
 
 async fn set_active(transaction: &DatabaseTransaction, users: &[user::Model], is_active: bool) -> Result<(), DbErr> {
