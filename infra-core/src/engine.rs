@@ -458,7 +458,8 @@ impl Engine {
         let options = ExecuteOptions { policies: policies.clone(), ..self.options.clone() };
         let report = execute::execute(&plan, graph, providers, state, journal, &self.events, &options).await?;
         if report.is_success() {
-            // The steps may have made certain what could not be told at the beginning. A problem is one of the next run.
+            // The steps may have settled an operation whose outcome was unknown at the beginning. If it still cannot be
+            // looked up, the next run reports that.
             execute::settle(state, providers, Some(journal), &self.events).await?;
         }
         Ok(Report { drift: refreshed.drift, ..report })

@@ -179,6 +179,7 @@ impl ExecutionGraph {
         (visited == ends.len()).then_some(ends)
     }
 
+    /// The edges by the point that they come from.
     pub(crate) fn adjacency(&self) -> Adjacency {
         Adjacency::of(self.tasks.len(), &self.edges)
     }

@@ -62,7 +62,8 @@ pub enum DaemonError {
 }
 
 /// Runs the cloud of a directory until SIGTERM, SIGINT, `POST /_infra/shutdown` or the removal of the directory, then
-/// stops its instances. Meanwhile `<directory>/daemon.json` says where it is. A process that is still stopping in this directory is waited for.
+/// stops its instances. Meanwhile `<directory>/daemon.json` contains its address. Waits for a process that is still
+/// stopping in this directory.
 pub async fn run(options: Options) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! What the documents beside a state have in common: who wrote them and when, and the error for a damaged one.
+//! Helpers for the documents beside a state: author, time, and the error for a damaged document.
 
 use super::EngineError;
 use crate::store::{Recovery, StoreError};

@@ -29,7 +29,7 @@ pub(super) enum Next<'f> {
     /// What waited for it cannot begin.
     Failed,
     /// A deletion was refused because something else still needs the resource. It can succeed once other tasks have
-    /// finished.
+    /// finished. Its hooks run again with it.
     Blocked(Box<Diagnostic>),
 }
 

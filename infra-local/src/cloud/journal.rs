@@ -4,8 +4,9 @@
 //! written beside it and renamed, and the lines are cut off; a line that a snapshot holds already does no harm.
 //!
 //! Each line begins with its number and a checksum (CRC-32, against accidental damage) over the checksum of the line
-//! before, the number and the rest of the line. The snapshot's last field is a checksum of everything before it. A last line without a newline is what a crash leaves: its change was
-//! never answered, and it is left out. Any other damage is an error, because the changes behind it would be lost.
+//! before, the number and the rest of the line. The snapshot's last field is a checksum of everything before it. A crash
+//! can leave a last line without a newline: its change was never answered, and it is left out. Any other damage is an
+//! error, because the changes behind it would be lost.
 
 use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
