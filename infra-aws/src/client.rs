@@ -16,6 +16,7 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::interceptors::{Intercept, SharedInterceptor};
 use infra_core::{
     Target,
+    provider::{Api, Context, ProviderError},
     target::{Credentials, Readiness},
 };
 use std::{
@@ -42,7 +43,7 @@ struct Clients {
     acm: aws_sdk_acm::Client,
     ec2: aws_sdk_ec2::Client,
     autoscaling: aws_sdk_autoscaling::Client,
-    balancing: aws_sdk_elasticloadbalancingv2::Client,
+    elbv2: aws_sdk_elasticloadbalancingv2::Client,
     cloudcontrol: aws_sdk_cloudcontrol::Client,
     cloudwatch: aws_sdk_cloudwatch::Client,
     iam: aws_sdk_iam::Client,
@@ -81,8 +82,8 @@ impl Aws {
     }
 
     /// The Elastic Load Balancing (v2) client of a region.
-    pub async fn balancing(&self, region: &str) -> aws_sdk_elasticloadbalancingv2::Client {
-        self.clients(region).await.balancing
+    pub async fn elbv2(&self, region: &str) -> aws_sdk_elasticloadbalancingv2::Client {
+        self.clients(region).await.elbv2
     }
 
     /// The Cloud Control client of a region.
@@ -171,6 +172,30 @@ impl Aws {
     }
 }
 
+macro_rules! apis {
+    ($($service:ident: $sdk:ident)+) => {$(
+        impl Api<Aws> for $sdk::Client {
+            async fn of(cx: &Context<'_, Aws>) -> Result<Self, ProviderError> {
+                Ok(cx.client().$service(cx.region()?).await)
+            }
+        }
+    )+};
+}
+
+apis! {
+    acm: aws_sdk_acm
+    autoscaling: aws_sdk_autoscaling
+    elbv2: aws_sdk_elasticloadbalancingv2
+    cloudcontrol: aws_sdk_cloudcontrol
+    cloudwatch: aws_sdk_cloudwatch
+    ec2: aws_sdk_ec2
+    iam: aws_sdk_iam
+    logs: aws_sdk_cloudwatchlogs
+    rds: aws_sdk_rds
+    s3: aws_sdk_s3
+    ssm: aws_sdk_ssm
+}
+
 impl Clients {
     fn new(base: &SdkConfig, region: &str, interceptor: Option<&SharedInterceptor>) -> Self {
         let config = base.to_builder().region(Region::new(region.to_owned())).build();
@@ -203,7 +228,7 @@ impl Clients {
             acm: client!(aws_sdk_acm),
             ec2: client!(aws_sdk_ec2),
             autoscaling: client!(aws_sdk_autoscaling),
-            balancing: client!(aws_sdk_elasticloadbalancingv2),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2),
             cloudcontrol: client!(aws_sdk_cloudcontrol),
             cloudwatch: client!(aws_sdk_cloudwatch),
             iam: client!(aws_sdk_iam),

@@ -49,7 +49,7 @@
 //!
 //! # Layout
 //! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elb`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
+//! - one file per kind of resource, by service: [`ec2`], [`elbv2`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
 //!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all others
 //! - [`machine`]: what a host runs; [`artifact`]: the programs for it
 //! - [`Network`]: a VPC with a way to the internet, as a component
@@ -69,7 +69,7 @@ mod client;
 pub mod cloudcontrol;
 pub mod cloudwatch;
 pub mod ec2;
-pub mod elb;
+pub mod elbv2;
 mod error;
 pub mod iam;
 pub mod ids;
@@ -81,6 +81,7 @@ mod network;
 pub mod objects;
 pub mod policies;
 mod postgres_host;
+mod prelude;
 pub mod rds;
 mod region;
 mod reporting;
@@ -125,7 +126,7 @@ pub use ec2::{
     vpc_peering::{VpcPeering, VpcPeeringOutputs},
     zones::{AvailabilityZones, AvailabilityZonesOutputs},
 };
-pub use elb::{
+pub use elbv2::{
     action::{Action, FixedResponse, Forward, Redirect, Share},
     condition::{Condition, QueryPattern},
     listener::{Listener, ListenerOutputs, ListenerPort},
@@ -217,7 +218,7 @@ kinds! {
         Subnet,
         Vpc,
         VpcPeering,
-        // elb
+        // elbv2
         LoadBalancer,
         TargetGroup,
         Listener,

@@ -1,4 +1,4 @@
-//! What everything made is tagged with, in each service's own type.
+//! Tags: those that the engine gives every resource, and the user-defined ones.
 
 use crate::{
     client::Aws,
@@ -6,6 +6,86 @@ use crate::{
 };
 use infra_core::provider::{Context, ProviderError};
 use std::collections::BTreeMap;
+
+/// The tag type of a service.
+pub(crate) trait SdkTag: Sized {
+    /// Returns a tag. The SDK's builders report a missing key or value, and both are given.
+    fn new(key: String, value: String) -> Option<Self>;
+    /// The key and the value.
+    fn pair(&self) -> (&str, &str);
+}
+
+macro_rules! sdk_tags {
+    (optional: $($optional:ident)+; required: $($required:ident)+) => {
+        $(impl SdkTag for $optional::types::Tag {
+            fn new(key: String, value: String) -> Option<Self> {
+                Some(Self::builder().key(key).value(value).build())
+            }
+
+            fn pair(&self) -> (&str, &str) {
+                (self.key().unwrap_or_default(), self.value().unwrap_or_default())
+            }
+        })+
+        $(impl SdkTag for $required::types::Tag {
+            fn new(key: String, value: String) -> Option<Self> {
+                Self::builder().key(key).value(value).build().ok()
+            }
+
+            fn pair(&self) -> (&str, &str) {
+                (self.key(), self.value())
+            }
+        })+
+    };
+}
+
+sdk_tags! {
+    optional: aws_sdk_cloudwatch aws_sdk_ec2 aws_sdk_elasticloadbalancingv2 aws_sdk_rds;
+    required: aws_sdk_iam aws_sdk_s3 aws_sdk_ssm
+}
+
+/// Returns the tags for a create request: program, stack, URN and operation as `infra:…`, the declaration's name as
+/// `Name`, and the user-defined ones.
+pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Vec<T> {
+    let tags = all(cx).into_iter().chain(own.clone());
+    tags.filter_map(|(key, value)| T::new(key, value)).collect()
+}
+
+/// Whether the tags are those of a resource that this operation created.
+pub(crate) fn are_of_operation<T: SdkTag>(cx: &Context<'_, Aws>, tags: &[T]) -> bool {
+    tags.iter().any(|tag| tag.pair() == (Context::<Aws>::OPERATION_TAG, cx.operation().as_str()))
+}
+
+/// Returns the tags of an existing resource that a declaration contains: those that are recorded, because others may add
+/// theirs; for an import, all except those of AWS and of the engine.
+pub(crate) fn declared<T: SdkTag>(
+    existing: &[T],
+    recorded: Option<&BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    declared_of(existing.iter().map(SdkTag::pair), recorded)
+}
+
+/// [`declared`], of keys and values.
+pub(crate) fn declared_of<'a>(
+    existing: impl Iterator<Item = (&'a str, &'a str)>,
+    recorded: Option<&BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
+    match recorded {
+        Some(recorded) => own(existing, recorded),
+        None => foreign(existing),
+    }
+}
+
+/// Returns the requests that change user-defined tags from `old` to `new`: the tags to set and the keys to remove. A
+/// resource that has just been created has no old ones, and all of the new.
+pub(crate) fn retag<T: SdkTag>(
+    old: Option<&BTreeMap<String, String>>,
+    new: &BTreeMap<String, String>,
+) -> (Option<Vec<T>>, Option<Vec<String>>) {
+    let Some(old) = old else { return (None, None) };
+    let (set, removed) = changes(old, new);
+    let set: Vec<T> = set.into_iter().filter_map(|(key, value)| T::new(key.clone(), value.clone())).collect();
+    ((!set.is_empty()).then_some(set), (!removed.is_empty()).then_some(removed))
+}
 
 /// Program, stack, URN and operation as `infra:…`, and the declaration's name as `Name`.
 pub(crate) fn all(cx: &Context<'_, Aws>) -> BTreeMap<String, String> {
@@ -141,7 +221,7 @@ key_and_value! {
 }
 
 /// For Elastic Load Balancing's Create calls.
-pub(crate) fn balancing(cx: &Context<'_, Aws>) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+pub(crate) fn elbv2(cx: &Context<'_, Aws>) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
     use aws_sdk_elasticloadbalancingv2::types::Tag;
     all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
@@ -154,34 +234,34 @@ pub(crate) fn cloudwatch(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) 
 }
 
 /// For Elastic Load Balancing's Create calls, with tags of one's own.
-pub(crate) fn balancing_with(
+pub(crate) fn elbv2_with(
     cx: &Context<'_, Aws>,
     own: &BTreeMap<String, String>,
 ) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
-    let mut tags = balancing(cx);
-    tags.extend(own.iter().map(|(key, value)| balancing_tag(key, value)));
+    let mut tags = elbv2(cx);
+    tags.extend(own.iter().map(|(key, value)| elbv2_tag(key, value)));
     tags
 }
 
 /// Gives something in Elastic Load Balancing other tags of one's own, by `AddTags` and `RemoveTags`.
-pub(crate) async fn balancing_retag(
-    elb: &aws_sdk_elasticloadbalancingv2::Client,
+pub(crate) async fn elbv2_retag(
+    elbv2: &aws_sdk_elasticloadbalancingv2::Client,
     arn: &str,
     old: &BTreeMap<String, String>,
     new: &BTreeMap<String, String>,
 ) -> Result<(), AwsError> {
     let removed: Vec<String> = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
     if old != new && !new.is_empty() {
-        let set = new.iter().map(|(key, value)| balancing_tag(key, value)).collect();
-        elb.add_tags().resource_arns(arn).set_tags(Some(set)).send().await.context("AddTags")?;
+        let set = new.iter().map(|(key, value)| elbv2_tag(key, value)).collect();
+        elbv2.add_tags().resource_arns(arn).set_tags(Some(set)).send().await.context("AddTags")?;
     }
     if !removed.is_empty() {
-        elb.remove_tags().resource_arns(arn).set_tag_keys(Some(removed)).send().await.context("RemoveTags")?;
+        elbv2.remove_tags().resource_arns(arn).set_tag_keys(Some(removed)).send().await.context("RemoveTags")?;
     }
     Ok(())
 }
 
-fn balancing_tag(key: &str, value: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
+fn elbv2_tag(key: &str, value: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
     aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build()
 }
 

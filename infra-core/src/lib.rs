@@ -26,6 +26,9 @@
 //! - [`random`]: passwords, a provider that lives in the state alone
 //! - [`testing`]: providers made of closures, for tests
 
+// The derive macros name this crate by its path.
+extern crate self as infra_core;
+
 pub mod boundary;
 pub mod config;
 pub mod diagnostic;
@@ -54,8 +57,9 @@ pub mod value;
 pub use config::Config;
 pub use engine::Engine;
 
+pub use infra_macros::{Lookup, Outputs, Resource};
 pub use options::Options;
-pub use resource::{Lookup, Resource, Schema};
+pub use resource::{Lookup, Outputs, Resource, Schema};
 pub use stack::{ProgramError, Result, Scope, Stack};
 pub use target::Target;
 pub use urn::Urn;

@@ -3,10 +3,12 @@
 //! A provider crate implements [`Handler`] on each of its resource structs and puts them into a [`Registry`], which
 //! erases the types once; JSON-like values live only behind that line.
 
+mod described;
 mod handler;
 mod masked;
 mod registry;
 
+pub use described::{Api, Described, FoundBy, Update};
 pub use handler::{Context, Created, Find, Found, Handler, LookupHandler, Prior, Problem, Recovery};
 pub use registry::Registry;
 

@@ -8,6 +8,36 @@ use std::{borrow::Cow, time::Duration};
 /// Fields that may come from other resources are [`Input`](crate::Input)s, the others plain values. Field names are the
 /// property names of plans and state. `Outputs` is a struct whose every field is an [`Output`](crate::Output); a
 /// declaration returns it with references in it, a handler with known values.
+///
+/// ```
+/// use infra_core::{Input, Output, Outputs, Resource};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// A bucket for objects.
+/// #[derive(Serialize, Deserialize, Resource)]
+/// #[resource(type = "example:storage:Bucket")]
+/// struct Bucket {
+///     /// Name of the bucket. A change replaces the bucket.
+///     #[resource(replace)]
+///     name: Option<String>,
+///     /// Password of the owner.
+///     #[resource(secret)]
+///     password: Input<String>,
+/// }
+///
+/// /// Outputs of a [`Bucket`].
+/// #[derive(Clone, Serialize, Deserialize, Outputs)]
+/// struct BucketOutputs {
+///     /// Address of the bucket. It has no meaning in another region.
+///     #[output(regional)]
+///     url: Output<String>,
+/// }
+///
+/// assert_eq!(Bucket::TYPE, "example:storage:Bucket");
+/// assert!(Bucket::schema().replaces("name"));
+/// assert!(Bucket::schema().is_secret("password"));
+/// assert!(Bucket::schema().is_regional("url"));
+/// ```
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type token, such as `aws:ec2:SecurityGroup`; its first segment names the provider.
     const TYPE: &'static str;
@@ -17,10 +47,47 @@ pub trait Resource: Serialize + DeserializeOwned + Send + Sync + 'static {
     fn schema() -> Schema;
 }
 
+/// A kind's outputs: a struct whose every field is an [`Output`](crate::Output). Derive it: `#[derive(Outputs)]`.
+pub trait Outputs: Serialize + DeserializeOwned + Clone + Send + Sync {
+    /// Adds the properties of the outputs to the kind's schema.
+    fn add_to(schema: Schema) -> Schema {
+        schema
+    }
+}
+
 /// A read-only question to a provider, such as the default VPC.
 ///
 /// It is answered while planning when its arguments are known, and the answer is kept in the state until the arguments
 /// change or the run asks for a refresh.
+///
+/// ```
+/// use infra_core::{Lookup, Output, Outputs};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// The newest image of a distribution.
+/// #[derive(Serialize, Deserialize, Lookup)]
+/// #[lookup(type = "example:compute:Image", label = Image::distribution)]
+/// struct Image {
+///     distribution: String,
+/// }
+///
+/// /// Outputs of an [`Image`].
+/// #[derive(Clone, Serialize, Deserialize, Outputs)]
+/// struct ImageOutputs {
+///     #[output(regional)]
+///     id: Output<String>,
+/// }
+///
+/// impl Image {
+///     fn distribution(&self) -> Option<String> {
+///         Some(self.distribution.clone())
+///     }
+/// }
+///
+/// let image = Image { distribution: "debian-12".into() };
+/// assert_eq!(image.label().as_deref(), Some("debian-12"));
+/// assert!(Image::schema().is_regional("id"));
+/// ```
 pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type token, such as `aws:ec2:DefaultVpc`.
     const TYPE: &'static str;

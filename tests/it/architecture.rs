@@ -9,7 +9,8 @@ use std::{
 
 /// Every crate of ours, and those of ours it may use.
 const CRATES: &[(&str, &[&str])] = &[
-    ("infra-core", &[]),
+    ("infra-macros", &[]),
+    ("infra-core", &["infra-macros"]),
     ("infra-aws", &["infra-core"]),
     ("infra-local", &[]),
     ("infra-cli", &["infra-core", "infra-local"]),
@@ -53,6 +54,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "testing",
         ],
     ),
+    ("infra-macros/src/lib.rs", &["attributes", "kind", "outputs"]),
     ("infra-aws/src/lib.rs", &[]),
     ("infra-local/src/lib.rs", &[]),
     (

@@ -187,9 +187,9 @@ async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_
         region: Some("us-east-1".into()),
     };
     let requests = [
-        request("aws:elb:LoadBalancer", "balancer"),
-        request("aws:elb:Listener", "secure"),
-        request("aws:elb:ListenerRule", "closed"),
+        request("aws:elbv2:LoadBalancer", "balancer"),
+        request("aws:elbv2:Listener", "secure"),
+        request("aws:elbv2:ListenerRule", "closed"),
     ];
     let adopted = taker.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     client::Aws,
-    elb::target_group::TargetGroup,
+    elbv2::target_group::TargetGroup,
     error::{AwsError, SdkContext, found},
     ids::{Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
     region::AwsResource,

@@ -105,10 +105,11 @@ async fn look(cx: &Context<'_, Aws>, name: &str) -> Result<Health, ProviderError
     let group = group.ok_or_else(|| {
         ProviderError::of(ErrorKind::NotFound, format!("the Auto Scaling group {name} went away meanwhile"))
     })?;
-    let elb = cx.client().balancing(region).await;
+    let elbv2 = cx.client().elbv2(region).await;
     let mut targets = Vec::new();
     for arn in group.target_group_arns() {
-        let answer = elb.describe_target_health().target_group_arn(arn).send().await.context("DescribeTargetHealth")?;
+        let answer =
+            elbv2.describe_target_health().target_group_arn(arn).send().await.context("DescribeTargetHealth")?;
         let descriptions = answer.target_health_descriptions.unwrap_or_default().into_iter();
         let health = descriptions.filter_map(|description| Some((description.target?.id?, description.target_health?)));
         targets.push(health.collect());

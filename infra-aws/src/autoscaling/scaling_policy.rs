@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     client::Aws,
-    elb::{load_balancer::LoadBalancer, target_group::TargetGroup},
+    elbv2::{load_balancer::LoadBalancer, target_group::TargetGroup},
     error::{AwsError, SdkContext, found},
     ids::{Arn, AutoScalingGroupName},
     region::AwsResource,

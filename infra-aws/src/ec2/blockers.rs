@@ -193,8 +193,8 @@ async fn interface_blocker(
 }
 
 async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, ProviderError> {
-    let elb = cx.client().balancing(cx.region()?).await;
-    let answer = elb.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
+    let elbv2 = cx.client().elbv2(cx.region()?).await;
+    let answer = elbv2.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
     let balancers = found(answer)?.and_then(|answer| answer.load_balancers).unwrap_or_default();
     let text = format!("load balancer {name}");
     if balancers.is_empty() {

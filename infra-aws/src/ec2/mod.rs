@@ -24,14 +24,51 @@ pub mod vpc;
 pub mod vpc_peering;
 pub mod zones;
 
-use crate::ids::InstanceProfileName;
-use aws_sdk_ec2::config::{Builder, Config, retry::RetryConfig};
+use crate::{ids::InstanceProfileName, prelude::*};
+use aws_sdk_ec2::{
+    Client,
+    config::{Builder, Config, retry::RetryConfig},
+    types,
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use infra_core::{Input, provider::Problem, value::Unresolved};
+use blockers::Held;
+use infra_core::value::Unresolved;
+
+/// Returns the tags for a create request.
+fn tag_specification(
+    cx: &Context<'_>,
+    kind: types::ResourceType,
+    own: &BTreeMap<String, String>,
+) -> types::TagSpecification {
+    types::TagSpecification::builder().resource_type(kind).set_tags(Some(tags::for_create(cx, own))).build()
+}
+
+/// Changes the user-defined tags of a resource, by `CreateTags` and `DeleteTags`.
+async fn retag(
+    ec2: &Client,
+    id: &str,
+    old: Option<&BTreeMap<String, String>>,
+    new: &BTreeMap<String, String>,
+) -> Result<()> {
+    let (set, removed) = tags::retag(old, new);
+    if set.is_some() {
+        ec2.create_tags().resources(id).set_tags(set).send().await.context("CreateTags")?;
+    }
+    if let Some(removed) = removed {
+        let keys = removed.into_iter().map(|key| types::Tag::builder().key(key).build());
+        ec2.delete_tags().resources(id).set_tags(Some(keys.collect())).send().await.context("DeleteTags")?;
+    }
+    Ok(())
+}
+
+/// Returns the filter for what this operation has created.
+fn operation_filter(cx: &Context<'_>) -> types::Filter {
+    filter(&format!("tag:{}", Context::OPERATION_TAG), cx.operation().as_str())
+}
 
 /// A filter of the Describe calls.
-fn filter(name: &str, value: &str) -> aws_sdk_ec2::types::Filter {
-    aws_sdk_ec2::types::Filter::builder().name(name).values(value).build()
+fn filter(name: &str, value: &str) -> types::Filter {
+    types::Filter::builder().name(name).values(value).build()
 }
 
 /// For Create calls that take no client token: a request whose response was lost is not sent again, for it may have been

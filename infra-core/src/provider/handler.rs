@@ -65,10 +65,9 @@ pub trait Handler: Resource {
         cx: &Context<'_, Self::Client>,
         id: &str,
     ) -> impl Future<Output = Result<Option<Created<Self>>, ProviderError>> + Send {
-        let refused =
-            ProviderError::refused(format!("{} `{id}` cannot be taken over: its kind has no import", Self::TYPE));
+        let refused = not_importable::<Self>(id);
         let _ = cx;
-        async move { Err(refused.hint("declare a new one, or write `Handler::import` for the kind")) }
+        async move { Err(refused) }
     }
 
     /// How a create whose answer was never seen is found again.
@@ -305,6 +304,12 @@ impl<C> Context<'_, C> {
     pub fn earlier<T: serde::de::DeserializeOwned>(&self) -> Vec<T> {
         self.earlier.iter().filter_map(|value| serde_json::from_value(value.to_json()).ok()).collect()
     }
+}
+
+/// The error of an import of a kind that has none.
+pub(super) fn not_importable<R: Resource>(id: &str) -> ProviderError {
+    ProviderError::refused(format!("{} `{id}` cannot be imported: its kind has no import", R::TYPE))
+        .hint("declare a new resource, or implement `Handler::import` for the kind")
 }
 
 fn as_value<T: serde::Serialize>(value: &T) -> Result<Value, ProviderError> {

@@ -19,8 +19,8 @@ use infra_core::provider::{Context, Problem};
 use std::collections::BTreeMap;
 
 /// Whether this very operation made what has this ARN.
-async fn is_ours(cx: &Context<'_, Aws>, elb: &Client, arn: &str) -> Result<bool, AwsError> {
-    let answer = found(elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags"))?;
+async fn is_ours(cx: &Context<'_, Aws>, elbv2: &Client, arn: &str) -> Result<bool, AwsError> {
+    let answer = found(elbv2.describe_tags().resource_arns(arn).send().await.context("DescribeTags"))?;
     let descriptions = answer.and_then(|answer| answer.tag_descriptions).unwrap_or_default();
     let tags = descriptions.iter().flat_map(TagDescription::tags);
     Ok(tags::are_ours(cx, tags.map(|tag| (tag.key(), tag.value()))))
@@ -28,14 +28,14 @@ async fn is_ours(cx: &Context<'_, Aws>, elb: &Client, arn: &str) -> Result<bool,
 
 /// What lives of the recorded tags of one's own; others may add theirs.
 async fn own_tags(
-    elb: &Client,
+    elbv2: &Client,
     arn: &str,
     recorded: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, AwsError> {
     if recorded.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let answer = elb.describe_tags().resource_arns(arn).send().await.context("DescribeTags")?;
+    let answer = elbv2.describe_tags().resource_arns(arn).send().await.context("DescribeTags")?;
     let tags = answer.tag_descriptions().iter().flat_map(TagDescription::tags);
     let tags = tags.filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
     Ok(tags.filter(|(key, _)| recorded.contains_key(key)).collect())

@@ -1,4 +1,4 @@
-//! `aws:elb:LoadBalancer`: an application load balancer.
+//! `aws:elbv2:LoadBalancer`: an application load balancer.
 
 use super::{
     attributes::{self, Attributes, Known},
@@ -129,7 +129,7 @@ impl LoadBalancer {
 }
 
 impl Resource for LoadBalancer {
-    const TYPE: &'static str = "aws:elb:LoadBalancer";
+    const TYPE: &'static str = "aws:elbv2:LoadBalancer";
     type Outputs = LoadBalancerOutputs;
 
     fn schema() -> Schema {
@@ -158,65 +158,66 @@ impl Handler for LoadBalancer {
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let name = inputs.balancer_name(cx);
         // CreateLoadBalancer succeeds when somebody else has already made one of this name with the same settings.
-        if inputs.name.is_some() && by_name(&elb, &name).await?.is_some() && ours(cx, &elb, &name).await?.is_none() {
+        if inputs.name.is_some() && by_name(&elbv2, &name).await?.is_some() && ours(cx, &elbv2, &name).await?.is_none()
+        {
             return Err(taken(&name));
         }
         let groups = inputs.group_ids()?;
-        let answer = elb
+        let answer = elbv2
             .create_load_balancer()
             .name(&name)
             .r#type(LoadBalancerTypeEnum::Application)
             .scheme(inputs.scheme.into())
             .set_subnets(Some(inputs.subnet_ids()?))
             .set_security_groups((!groups.is_empty()).then_some(groups))
-            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
+            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateLoadBalancer");
         let balancer = match answer {
             Ok(answer) => answer.load_balancers.unwrap_or_default().pop().ok_or_else(|| lost(&name))?,
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &elb, &name).await?.ok_or(error)?,
+            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &elbv2, &name).await?.ok_or(error)?,
             Err(error) => return Err(error.into()),
         };
         let created = Created::new(balancer.load_balancer_arn().unwrap_or_default(), outputs(&balancer));
-        match converge(cx, &elb, &created.id, inputs).await {
+        match converge(cx, &elbv2, &created.id, inputs).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        match describe(&elb, &prior.id).await? {
-            Some(balancer) => Ok(Some(seen(&elb, &balancer, &prior.inputs).await?)),
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        match describe(&elbv2, &prior.id).await? {
+            Some(balancer) => Ok(Some(seen(&elbv2, &balancer, &prior.inputs).await?)),
             None => Ok(None),
         }
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        converge(cx, &elb, &prior.id, inputs).await?;
-        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        converge(cx, &elbv2, &prior.id, inputs).await?;
+        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let call = elb.delete_load_balancer().load_balancer_arn(&prior.id);
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let call = elbv2.delete_load_balancer().load_balancer_arn(&prior.id);
         found(call.send().await.context("DeleteLoadBalancer"))?;
         wait::until(cx, "waiting until the balancer is gone", wait::PATIENCE, async || {
-            Ok(describe(&elb, &prior.id).await?.is_none().then_some(()))
+            Ok(describe(&elbv2, &prior.id).await?.is_none().then_some(()))
         })
         .await
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let Some(balancer) = describe(&elb, id).await? else {
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let Some(balancer) = describe(&elbv2, id).await? else {
             return Ok(None);
         };
         if balancer.r#type() != Some(&LoadBalancerTypeEnum::Application) {
@@ -226,36 +227,41 @@ impl Handler for LoadBalancer {
         // Who may reach it is said, even when it is the default group.
         let groups = balancer.security_groups().iter().map(|group| SecurityGroupId::from(group.as_str()).into());
         let named = Self { name: Some(String::new()), ..Self::application(Vec::new(), groups) };
-        Ok(Some(seen(&elb, &balancer, &named).await?))
+        Ok(Some(seen(&elbv2, &balancer, &named).await?))
     }
 
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
-                let elb = cx.client().balancing(cx.region()?).await;
-                let Some(balancer) = ours(cx, &elb, &inputs.balancer_name(cx)).await? else {
+                let elbv2 = cx.client().elbv2(cx.region()?).await;
+                let Some(balancer) = ours(cx, &elbv2, &inputs.balancer_name(cx)).await? else {
                     return Ok(Found::Absent);
                 };
-                Ok(Found::Found(seen(&elb, &balancer, inputs).await?))
+                Ok(Found::Found(seen(&elbv2, &balancer, inputs).await?))
             })
         })
     }
 }
 
 /// Brings groups, subnets and attributes in order, whatever they are now, and waits until the balancer is active.
-async fn converge(cx: &Context<'_, Aws>, elb: &Client, arn: &str, inputs: &LoadBalancer) -> Result<(), ProviderError> {
-    let balancer = describe(elb, arn).await?.ok_or_else(|| lost(arn))?;
+async fn converge(
+    cx: &Context<'_, Aws>,
+    elbv2: &Client,
+    arn: &str,
+    inputs: &LoadBalancer,
+) -> Result<(), ProviderError> {
+    let balancer = describe(elbv2, arn).await?.ok_or_else(|| lost(arn))?;
     let groups = inputs.group_ids()?;
     if !groups.is_empty() && !same(balancer.security_groups(), &groups) {
-        let call = elb.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups));
+        let call = elbv2.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups));
         call.send().await.context("SetSecurityGroups")?;
     }
     let subnets = inputs.subnet_ids()?;
     if !same(&subnets_of(&balancer), &subnets) {
-        let call = elb.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets));
+        let call = elbv2.set_subnets().load_balancer_arn(arn).set_subnets(Some(subnets));
         call.send().await.context("SetSubnets")?;
     }
-    let living = attributes_of(elb, arn).await?;
+    let living = attributes_of(elbv2, arn).await?;
     let mut changes = attributes::changes(&living, &inputs.attributes, ATTRIBUTES);
     let idle = inputs.idle_timeout.unwrap_or(DEFAULT_IDLE_TIMEOUT);
     if idle_timeout(&living) != idle {
@@ -264,14 +270,15 @@ async fn converge(cx: &Context<'_, Aws>, elb: &Client, arn: &str, inputs: &LoadB
     if !changes.is_empty() {
         let changes =
             changes.into_iter().map(|(key, value)| LoadBalancerAttribute::builder().key(key).value(value).build());
-        let call = elb.modify_load_balancer_attributes().load_balancer_arn(arn).set_attributes(Some(changes.collect()));
+        let call =
+            elbv2.modify_load_balancer_attributes().load_balancer_arn(arn).set_attributes(Some(changes.collect()));
         call.send().await.context("ModifyLoadBalancerAttributes")?;
     }
     if cx.client().readiness() == Readiness::ControlPlane {
         return Ok(());
     }
     wait::until(cx, "waiting until the balancer is active", wait::PATIENCE, async || {
-        let balancer = describe(elb, arn).await?.ok_or_else(|| lost(arn))?;
+        let balancer = describe(elbv2, arn).await?.ok_or_else(|| lost(arn))?;
         let state = balancer.state();
         match state.and_then(|state| state.code()) {
             Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Ok(Some(())),
@@ -286,28 +293,28 @@ async fn converge(cx: &Context<'_, Aws>, elb: &Client, arn: &str, inputs: &LoadB
     .await
 }
 
-async fn describe(elb: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_load_balancers().load_balancer_arns(arn).send().await.context("DescribeLoadBalancers");
+async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_load_balancers().load_balancer_arns(arn).send().await.context("DescribeLoadBalancers");
     Ok(found(answer)?.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()))
 }
 
-async fn by_name(elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
+async fn by_name(elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
     Ok(found(answer)?.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()))
 }
 
 /// The balancer of this name, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    match by_name(elb, name).await? {
-        Some(balancer) if is_ours(cx, elb, balancer.load_balancer_arn().unwrap_or_default()).await? => {
+async fn ours(cx: &Context<'_, Aws>, elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    match by_name(elbv2, name).await? {
+        Some(balancer) if is_ours(cx, elbv2, balancer.load_balancer_arn().unwrap_or_default()).await? => {
             Ok(Some(balancer))
         }
         _ => Ok(None),
     }
 }
 
-async fn attributes_of(elb: &Client, arn: &str) -> Result<Attributes, AwsError> {
-    let call = elb.describe_load_balancer_attributes().load_balancer_arn(arn);
+async fn attributes_of(elbv2: &Client, arn: &str) -> Result<Attributes, AwsError> {
+    let call = elbv2.describe_load_balancer_attributes().load_balancer_arn(arn);
     let answer = call.send().await.context("DescribeLoadBalancerAttributes")?;
     let pairs = answer.attributes().iter();
     Ok(pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value().unwrap_or_default().to_owned()))).collect())
@@ -318,10 +325,14 @@ fn idle_timeout(attributes: &Attributes) -> u32 {
 }
 
 /// The balancer with what other calls tell.
-async fn seen(elb: &Client, balancer: &Described, recorded: &LoadBalancer) -> Result<Created<LoadBalancer>, AwsError> {
+async fn seen(
+    elbv2: &Client,
+    balancer: &Described,
+    recorded: &LoadBalancer,
+) -> Result<Created<LoadBalancer>, AwsError> {
     let arn = balancer.load_balancer_arn().unwrap_or_default();
-    let tags = own_tags(elb, arn, &recorded.tags).await?;
-    Ok(live(balancer, &attributes_of(elb, arn).await?, tags, recorded))
+    let tags = own_tags(elbv2, arn, &recorded.tags).await?;
+    Ok(live(balancer, &attributes_of(elbv2, arn).await?, tags, recorded))
 }
 
 fn lost(balancer: &str) -> ProviderError {

@@ -1,4 +1,4 @@
-//! `aws:elb:Listener`: a port of a balancer.
+//! `aws:elbv2:Listener`: a port of a balancer.
 
 use super::{action::Action, is_ours, load_balancer::LoadBalancer, own_tags, target_group::TargetGroup};
 use crate::{
@@ -139,7 +139,7 @@ impl ListenerPort {
 }
 
 impl Resource for Listener {
-    const TYPE: &'static str = "aws:elb:Listener";
+    const TYPE: &'static str = "aws:elbv2:Listener";
     type Outputs = ListenerOutputs;
 
     fn schema() -> Schema {
@@ -174,10 +174,10 @@ impl Handler for Listener {
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let balancer = inputs.balancer.known()?;
         let settings = inputs.settings()?;
-        let answer = elb
+        let answer = elbv2
             .create_listener()
             .load_balancer_arn(balancer.as_str())
             .protocol(settings.protocol())
@@ -185,36 +185,39 @@ impl Handler for Listener {
             .set_certificates(settings.certificates())
             .set_ssl_policy(settings.policy.clone())
             .set_default_actions(settings.actions()?)
-            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
+            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateListener");
         let listener = match answer {
             Ok(answer) => answer.listeners.unwrap_or_default().pop().ok_or_else(|| lost(balancer.as_str()))?,
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &elb, inputs).await?.ok_or_else(|| {
-                error.hint("the balancer already listens on this port: choose another one, or delete that listener")
-            })?,
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                ours(cx, &elbv2, inputs).await?.ok_or_else(|| {
+                    error.hint("the balancer already listens on this port: choose another one, or delete that listener")
+                })?
+            }
             Err(error) => return Err(error.into()),
         };
         let created = Created { inputs: None, ..created(&listener, inputs, BTreeSet::new(), BTreeMap::new()) };
-        match converge_certificates(&elb, &created.id, inputs).await {
+        match converge_certificates(&elbv2, &created.id, inputs).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        live(&elb, &prior.id, &prior.inputs).await
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        live(&elbv2, &prior.id, &prior.inputs).await
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let listener = describe(&elb, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let listener = describe(&elbv2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
         let settings = inputs.settings()?;
         if !Settings::of(&listener).is_same(&settings) {
-            elb.modify_listener()
+            elbv2
+                .modify_listener()
                 .listener_arn(&prior.id)
                 .protocol(settings.protocol())
                 .port(settings.port)
@@ -225,20 +228,20 @@ impl Handler for Listener {
                 .await
                 .context("ModifyListener")?;
         }
-        converge_certificates(&elb, &prior.id, inputs).await?;
-        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        converge_certificates(&elbv2, &prior.id, inputs).await?;
+        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        elb.delete_listener().listener_arn(&prior.id).send().await.context("DeleteListener")?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        elbv2.delete_listener().listener_arn(&prior.id).send().await.context("DeleteListener")?;
         Ok(())
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let Some(listener) = describe(&elb, id).await? else {
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let Some(listener) = describe(&elbv2, id).await? else {
             return Ok(None);
         };
         if Action::living(listener.default_actions()).is_none() {
@@ -248,18 +251,18 @@ impl Handler for Listener {
             .hint("only forward, redirect and fixed-response actions can be declared"));
         }
         let balancer = Arn::from(listener.load_balancer_arn().unwrap_or_default());
-        live(&elb, id, &Self::http(1, balancer).listener()).await
+        live(&elbv2, id, &Self::http(1, balancer).listener()).await
     }
 
     fn recovery() -> Recovery<Self> {
         Recovery::key(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
-                let elb = cx.client().balancing(cx.region()?).await;
-                match ours(cx, &elb, inputs).await? {
+                let elbv2 = cx.client().elbv2(cx.region()?).await;
+                match ours(cx, &elbv2, inputs).await? {
                     None => Ok(Found::Absent),
                     Some(listener) => {
                         let arn = listener.listener_arn().unwrap_or_default();
-                        Ok(Found::from(live(&elb, arn, inputs).await?))
+                        Ok(Found::from(live(&elbv2, arn, inputs).await?))
                     }
                 }
             })
@@ -312,57 +315,57 @@ fn shown(arn: &str) -> Certificate {
 }
 
 /// Brings the certificates for other names in order: new ones first, so that no name is without one.
-async fn converge_certificates(elb: &Client, arn: &str, inputs: &Listener) -> Result<(), ProviderError> {
+async fn converge_certificates(elbv2: &Client, arn: &str, inputs: &Listener) -> Result<(), ProviderError> {
     if inputs.certificate.is_none() {
         return Ok(());
     }
-    let (wanted, living) = (inputs.others()?, others(elb, arn).await?);
+    let (wanted, living) = (inputs.others()?, others(elbv2, arn).await?);
     let added: Vec<_> = wanted.difference(&living).map(|arn| shown(arn)).collect();
     let removed: Vec<_> = living.difference(&wanted).map(|arn| shown(arn)).collect();
     if !added.is_empty() {
-        let call = elb.add_listener_certificates().listener_arn(arn).set_certificates(Some(added));
+        let call = elbv2.add_listener_certificates().listener_arn(arn).set_certificates(Some(added));
         call.send().await.context("AddListenerCertificates")?;
     }
     if !removed.is_empty() {
-        let call = elb.remove_listener_certificates().listener_arn(arn).set_certificates(Some(removed));
+        let call = elbv2.remove_listener_certificates().listener_arn(arn).set_certificates(Some(removed));
         call.send().await.context("RemoveListenerCertificates")?;
     }
     Ok(())
 }
 
 /// The ARNs of the certificates for other names.
-async fn others(elb: &Client, arn: &str) -> Result<BTreeSet<String>, AwsError> {
-    let call = elb.describe_listener_certificates().listener_arn(arn).page_size(400);
+async fn others(elbv2: &Client, arn: &str) -> Result<BTreeSet<String>, AwsError> {
+    let call = elbv2.describe_listener_certificates().listener_arn(arn).page_size(400);
     let answer = call.send().await.context("DescribeListenerCertificates")?;
     let others = answer.certificates().iter().filter(|certificate| certificate.is_default() != Some(true));
     Ok(others.filter_map(|certificate| certificate.certificate_arn.clone()).collect())
 }
 
 /// The listener as it lives, with what other calls tell.
-async fn live(elb: &Client, arn: &str, recorded: &Listener) -> Result<Option<Created<Listener>>, ProviderError> {
-    let Some(listener) = describe(elb, arn).await? else {
+async fn live(elbv2: &Client, arn: &str, recorded: &Listener) -> Result<Option<Created<Listener>>, ProviderError> {
+    let Some(listener) = describe(elbv2, arn).await? else {
         return Ok(None);
     };
-    let others = if listener.certificates().is_empty() { BTreeSet::new() } else { others(elb, arn).await? };
-    let tags = own_tags(elb, arn, &recorded.tags).await?;
+    let others = if listener.certificates().is_empty() { BTreeSet::new() } else { others(elbv2, arn).await? };
+    let tags = own_tags(elbv2, arn, &recorded.tags).await?;
     Ok(Some(created(&listener, recorded, others, tags)))
 }
 
-async fn describe(elb: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_listeners().listener_arns(arn).send().await.context("DescribeListeners");
+async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_listeners().listener_arns(arn).send().await.context("DescribeListeners");
     Ok(found(answer)?.and_then(|answer| answer.listeners.unwrap_or_default().pop()))
 }
 
 /// The listener on this port of the balancer, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, elb: &Client, inputs: &Listener) -> Result<Option<Described>, ProviderError> {
+async fn ours(cx: &Context<'_, Aws>, elbv2: &Client, inputs: &Listener) -> Result<Option<Described>, ProviderError> {
     let balancer = inputs.balancer.known()?;
-    let mut pages = elb.describe_listeners().load_balancer_arn(balancer.as_str()).into_paginator().items().send();
+    let mut pages = elbv2.describe_listeners().load_balancer_arn(balancer.as_str()).into_paginator().items().send();
     while let Some(listener) = pages.next().await {
         match found(listener.context("DescribeListeners"))? {
             None => return Ok(None),
             Some(listener) if listener.port() != Some(inputs.port.into()) => {}
             Some(listener) => {
-                let ours = is_ours(cx, elb, listener.listener_arn().unwrap_or_default()).await?;
+                let ours = is_ours(cx, elbv2, listener.listener_arn().unwrap_or_default()).await?;
                 return Ok(ours.then_some(listener));
             }
         }

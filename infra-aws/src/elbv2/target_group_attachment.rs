@@ -1,4 +1,4 @@
-//! `aws:elb:TargetGroupAttachment`: a target in a target group.
+//! `aws:elbv2:TargetGroupAttachment`: a target in a target group.
 
 use super::target_group::TargetGroup;
 use crate::{
@@ -60,7 +60,7 @@ impl TargetGroupAttachment {
 }
 
 impl Resource for TargetGroupAttachment {
-    const TYPE: &'static str = "aws:elb:TargetGroupAttachment";
+    const TYPE: &'static str = "aws:elbv2:TargetGroupAttachment";
     type Outputs = TargetGroupAttachmentOutputs;
 
     fn schema() -> Schema {
@@ -80,17 +80,17 @@ impl Handler for TargetGroupAttachment {
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let arn = inputs.targets.known()?;
-        let call = elb.register_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
+        let call = elbv2.register_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
         call.send().await.context("RegisterTargets")?;
         let status = "waiting until the target is registered";
-        wait::until(cx, status, wait::CONSISTENCY, async || living(&elb, inputs).await).await
+        wait::until(cx, status, wait::CONSISTENCY, async || living(&elbv2, inputs).await).await
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        living(&elb, &prior.inputs).await
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        living(&elbv2, &prior.inputs).await
     }
 
     async fn update(_: &Context<'_, Aws>, prior: &Prior<Self>, _: &Self) -> Result<Self::Outputs, ProviderError> {
@@ -99,16 +99,16 @@ impl Handler for TargetGroupAttachment {
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let inputs = &prior.inputs;
         let arn = inputs.targets.known()?;
-        let call = elb.deregister_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
+        let call = elbv2.deregister_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
         found(call.send().await.context("DeregisterTargets"))?;
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
         wait::until(cx, "waiting until the target has finished its requests", wait::PATIENCE, async || {
-            Ok(health(&elb, inputs).await?.is_none().then_some(()))
+            Ok(health(&elbv2, inputs).await?.is_none().then_some(()))
         })
         .await
     }
@@ -117,8 +117,8 @@ impl Handler for TargetGroupAttachment {
         // Registering twice is the same as once, and whoever registered it: it is this target in this group.
         Recovery::key(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
-                let elb = cx.client().balancing(cx.region()?).await;
-                Ok(Found::from(living(&elb, inputs).await?))
+                let elbv2 = cx.client().elbv2(cx.region()?).await;
+                Ok(Found::from(living(&elbv2, inputs).await?))
             })
         })
     }
@@ -126,10 +126,10 @@ impl Handler for TargetGroupAttachment {
 
 /// The target as it is registered; one that is on its way out is not.
 async fn living(
-    elb: &Client,
+    elbv2: &Client,
     inputs: &TargetGroupAttachment,
 ) -> Result<Option<Created<TargetGroupAttachment>>, ProviderError> {
-    let Some(health) = health(elb, inputs).await? else {
+    let Some(health) = health(elbv2, inputs).await? else {
         return Ok(None);
     };
     let leaving = Some(&TargetHealthReasonEnum::DeregistrationInProgress);
@@ -143,11 +143,11 @@ async fn living(
 
 /// What the group says of the target; nothing of one that is not registered.
 async fn health(
-    elb: &Client,
+    elbv2: &Client,
     inputs: &TargetGroupAttachment,
 ) -> Result<Option<TargetHealthDescription>, ProviderError> {
     let arn = inputs.targets.known()?;
-    let call = elb.describe_target_health().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
+    let call = elbv2.describe_target_health().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
     let answer: Result<_, AwsError> = call.send().await.context("DescribeTargetHealth");
     let answer = match answer {
         // AWS does not know the instance any more.

@@ -1,4 +1,4 @@
-//! `aws:elb:ListenerRule`: what a listener does with some of its requests.
+//! `aws:elbv2:ListenerRule`: what a listener does with some of its requests.
 
 use super::{
     action::Action,
@@ -65,7 +65,7 @@ impl ListenerRule {
 }
 
 impl Resource for ListenerRule {
-    const TYPE: &'static str = "aws:elb:ListenerRule";
+    const TYPE: &'static str = "aws:elbv2:ListenerRule";
     type Outputs = ListenerRuleOutputs;
 
     fn schema() -> Schema {
@@ -89,21 +89,21 @@ impl Handler for ListenerRule {
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let answer = elb
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let answer = elbv2
             .create_rule()
             .listener_arn(inputs.listener.known()?.as_str())
             .priority(inputs.priority.cast_signed())
             .set_conditions(Some(inputs.conditions.iter().map(Condition::wanted).collect()))
             .actions(inputs.action.wanted()?)
-            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
+            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateRule");
         let rule = match answer {
             Ok(answer) => answer.rules.unwrap_or_default().pop().ok_or_else(|| lost("that was made"))?,
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.is(&["PriorityInUse"]) => ours(cx, &elb, inputs).await?.ok_or_else(|| {
+            Err(error) if error.is(&["PriorityInUse"]) => ours(cx, &elbv2, inputs).await?.ok_or_else(|| {
                 error.hint("the listener has another rule in this place: choose another priority, or delete that rule")
             })?,
             Err(error) => return Err(error.into()),
@@ -112,21 +112,22 @@ impl Handler for ListenerRule {
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let Some(rule) = describe(&elb, &prior.id).await? else {
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let Some(rule) = describe(&elbv2, &prior.id).await? else {
             return Ok(None);
         };
-        let tags = own_tags(&elb, &prior.id, &prior.inputs.tags).await?;
+        let tags = own_tags(&elbv2, &prior.id, &prior.inputs.tags).await?;
         Ok(Some(created(&rule, &prior.inputs, tags)))
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let rule = describe(&elb, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let rule = describe(&elbv2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
         let living = created(&rule, inputs, BTreeMap::new()).inputs;
         let same = |living: &Self| living.conditions == inputs.conditions && living.action.is_same(&inputs.action);
         if !living.as_ref().is_some_and(same) {
-            elb.modify_rule()
+            elbv2
+                .modify_rule()
                 .rule_arn(&prior.id)
                 .set_conditions(Some(inputs.conditions.iter().map(Condition::wanted).collect()))
                 .actions(inputs.action.wanted()?)
@@ -136,22 +137,22 @@ impl Handler for ListenerRule {
         }
         if rule.priority() != Some(inputs.priority.to_string().as_str()) {
             let place = RulePriorityPair::builder().rule_arn(&prior.id).priority(inputs.priority.cast_signed());
-            let call = elb.set_rule_priorities().rule_priorities(place.build());
+            let call = elbv2.set_rule_priorities().rule_priorities(place.build());
             call.send().await.context("SetRulePriorities")?;
         }
-        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        elb.delete_rule().rule_arn(&prior.id).send().await.context("DeleteRule")?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        elbv2.delete_rule().rule_arn(&prior.id).send().await.context("DeleteRule")?;
         Ok(())
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let Some(rule) = describe(&elb, id).await? else {
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let Some(rule) = describe(&elbv2, id).await? else {
             return Ok(None);
         };
         if rule.is_default() == Some(true) {
@@ -176,29 +177,33 @@ impl Handler for ListenerRule {
     fn recovery() -> Recovery<Self> {
         Recovery::key(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
-                let elb = cx.client().balancing(cx.region()?).await;
-                let rule = ours(cx, &elb, inputs).await?;
+                let elbv2 = cx.client().elbv2(cx.region()?).await;
+                let rule = ours(cx, &elbv2, inputs).await?;
                 Ok(Found::from(rule.map(|rule| created(&rule, inputs, inputs.tags.clone()))))
             })
         })
     }
 }
 
-async fn describe(elb: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_rules().rule_arns(arn).send().await.context("DescribeRules");
+async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_rules().rule_arns(arn).send().await.context("DescribeRules");
     Ok(found(answer)?.and_then(|answer| answer.rules.unwrap_or_default().pop()))
 }
 
 /// The listener's rule in this place, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, elb: &Client, inputs: &ListenerRule) -> Result<Option<Described>, ProviderError> {
+async fn ours(
+    cx: &Context<'_, Aws>,
+    elbv2: &Client,
+    inputs: &ListenerRule,
+) -> Result<Option<Described>, ProviderError> {
     let (listener, place) = (inputs.listener.known()?, inputs.priority.to_string());
-    let mut pages = elb.describe_rules().listener_arn(listener.as_str()).into_paginator().items().send();
+    let mut pages = elbv2.describe_rules().listener_arn(listener.as_str()).into_paginator().items().send();
     while let Some(rule) = pages.next().await {
         match found(rule.context("DescribeRules"))? {
             None => return Ok(None),
             Some(rule) if rule.priority() != Some(place.as_str()) => {}
             Some(rule) => {
-                let ours = is_ours(cx, elb, rule.rule_arn().unwrap_or_default()).await?;
+                let ours = is_ours(cx, elbv2, rule.rule_arn().unwrap_or_default()).await?;
                 return Ok(ours.then_some(rule));
             }
         }

@@ -1,4 +1,4 @@
-//! `aws:elb:TargetGroup`: whom a balancer hands requests to.
+//! `aws:elbv2:TargetGroup`: whom a balancer hands requests to.
 
 use super::{
     attributes::{self, Attributes, Known},
@@ -210,7 +210,7 @@ impl TargetGroup {
 }
 
 impl Resource for TargetGroup {
-    const TYPE: &'static str = "aws:elb:TargetGroup";
+    const TYPE: &'static str = "aws:elbv2:TargetGroup";
     type Outputs = TargetGroupOutputs;
 
     fn schema() -> Schema {
@@ -252,14 +252,15 @@ impl Handler for TargetGroup {
     }
 
     async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let name = inputs.group_name(cx);
         // CreateTargetGroup succeeds when somebody else has already made one of this name with the same settings.
-        if inputs.name.is_some() && by_name(&elb, &name).await?.is_some() && ours(cx, &elb, &name).await?.is_none() {
+        if inputs.name.is_some() && by_name(&elbv2, &name).await?.is_some() && ours(cx, &elbv2, &name).await?.is_none()
+        {
             return Err(taken(&name));
         }
         let health = inputs.health();
-        let answer = elb
+        let answer = elbv2
             .create_target_group()
             .name(&name)
             .protocol(inputs.protocol.into())
@@ -272,56 +273,58 @@ impl Handler for TargetGroup {
             .healthy_threshold_count(health.healthy.cast_signed())
             .unhealthy_threshold_count(health.unhealthy.cast_signed())
             .matcher(Matcher::builder().http_code(health.matcher).build())
-            .set_tags(Some(tags::balancing_with(cx, &inputs.tags)))
+            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
             .send()
             .await
             .context("CreateTargetGroup");
         let group = match answer {
             Ok(answer) => answer.target_groups.unwrap_or_default().pop().ok_or_else(|| lost(&name))?,
             // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => ours(cx, &elb, &name).await?.ok_or_else(|| {
-                error.hint("when a group with a fixed name is to be replaced, give it another one, or none")
-            })?,
+            Err(error) if error.kind == ErrorKind::AlreadyExists => {
+                ours(cx, &elbv2, &name).await?.ok_or_else(|| {
+                    error.hint("when a group with a fixed name is to be replaced, give it another one, or none")
+                })?
+            }
             Err(error) => return Err(error.into()),
         };
         let created = Created::new(group.target_group_arn().unwrap_or_default(), outputs(&group));
-        match converge(&elb, &group, inputs).await {
+        match converge(&elbv2, &group, inputs).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
     }
 
     async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        match describe(&elb, &prior.id).await? {
-            Some(group) => Ok(Some(seen(&elb, &group, &prior.inputs).await?)),
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        match describe(&elbv2, &prior.id).await? {
+            Some(group) => Ok(Some(seen(&elbv2, &group, &prior.inputs).await?)),
             None => Ok(None),
         }
     }
 
     async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
-        let group = describe(&elb, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
-        converge(&elb, &group, inputs).await?;
-        tags::balancing_retag(&elb, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
+        let group = describe(&elbv2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
+        converge(&elbv2, &group, inputs).await?;
+        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
     async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let status = "waiting until no listener uses the group any more";
         wait::while_needed(cx, status, Duration::from_mins(2), async || {
-            elb.delete_target_group().target_group_arn(&prior.id).send().await.context("DeleteTargetGroup")
+            elbv2.delete_target_group().target_group_arn(&prior.id).send().await.context("DeleteTargetGroup")
         })
         .await?;
         Ok(())
     }
 
     async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elb = cx.client().balancing(cx.region()?).await;
+        let elbv2 = cx.client().elbv2(cx.region()?).await;
         let named = Self { name: Some(String::new()), ..Self::http(1, VpcId::from("")) };
-        match describe(&elb, id).await? {
-            Some(group) => Ok(Some(seen(&elb, &group, &named).await?)),
+        match describe(&elbv2, id).await? {
+            Some(group) => Ok(Some(seen(&elbv2, &group, &named).await?)),
             None => Ok(None),
         }
     }
@@ -329,22 +332,23 @@ impl Handler for TargetGroup {
     fn recovery() -> Recovery<Self> {
         Recovery::name(|cx: &Context<'_, Aws>, inputs| {
             Box::pin(async move {
-                let elb = cx.client().balancing(cx.region()?).await;
-                let Some(group) = ours(cx, &elb, &inputs.group_name(cx)).await? else {
+                let elbv2 = cx.client().elbv2(cx.region()?).await;
+                let Some(group) = ours(cx, &elbv2, &inputs.group_name(cx)).await? else {
                     return Ok(Found::Absent);
                 };
-                Ok(Found::Found(seen(&elb, &group, inputs).await?))
+                Ok(Found::Found(seen(&elbv2, &group, inputs).await?))
             })
         })
     }
 }
 
 /// Brings health check and attributes in order, whatever they are now.
-async fn converge(elb: &Client, group: &Described, inputs: &TargetGroup) -> Result<(), ProviderError> {
+async fn converge(elbv2: &Client, group: &Described, inputs: &TargetGroup) -> Result<(), ProviderError> {
     let arn = group.target_group_arn().unwrap_or_default();
     let health = inputs.health();
     if health_of(group) != health {
-        elb.modify_target_group()
+        elbv2
+            .modify_target_group()
             .target_group_arn(arn)
             .health_check_path(health.path)
             .health_check_interval_seconds(health.interval.cast_signed())
@@ -356,7 +360,7 @@ async fn converge(elb: &Client, group: &Described, inputs: &TargetGroup) -> Resu
             .await
             .context("ModifyTargetGroup")?;
     }
-    let living = attributes_of(elb, arn).await?;
+    let living = attributes_of(elbv2, arn).await?;
     let mut changes = attributes::changes(&living, &inputs.attributes, ATTRIBUTES);
     let wanted = inputs.deregistration_delay.unwrap_or(DEFAULT_DELAY);
     if delay(&living) != wanted {
@@ -365,32 +369,32 @@ async fn converge(elb: &Client, group: &Described, inputs: &TargetGroup) -> Resu
     if !changes.is_empty() {
         let changes =
             changes.into_iter().map(|(key, value)| TargetGroupAttribute::builder().key(key).value(value).build());
-        let call = elb.modify_target_group_attributes().target_group_arn(arn).set_attributes(Some(changes.collect()));
+        let call = elbv2.modify_target_group_attributes().target_group_arn(arn).set_attributes(Some(changes.collect()));
         call.send().await.context("ModifyTargetGroupAttributes")?;
     }
     Ok(())
 }
 
-async fn describe(elb: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_target_groups().target_group_arns(arn).send().await.context("DescribeTargetGroups");
+async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_target_groups().target_group_arns(arn).send().await.context("DescribeTargetGroups");
     Ok(found(answer)?.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
 }
 
-async fn by_name(elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elb.describe_target_groups().names(name).send().await.context("DescribeTargetGroups");
+async fn by_name(elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    let answer = elbv2.describe_target_groups().names(name).send().await.context("DescribeTargetGroups");
     Ok(found(answer)?.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
 }
 
 /// The group of this name, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, elb: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    match by_name(elb, name).await? {
-        Some(group) if is_ours(cx, elb, group.target_group_arn().unwrap_or_default()).await? => Ok(Some(group)),
+async fn ours(cx: &Context<'_, Aws>, elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+    match by_name(elbv2, name).await? {
+        Some(group) if is_ours(cx, elbv2, group.target_group_arn().unwrap_or_default()).await? => Ok(Some(group)),
         _ => Ok(None),
     }
 }
 
-async fn attributes_of(elb: &Client, arn: &str) -> Result<Attributes, AwsError> {
-    let call = elb.describe_target_group_attributes().target_group_arn(arn);
+async fn attributes_of(elbv2: &Client, arn: &str) -> Result<Attributes, AwsError> {
+    let call = elbv2.describe_target_group_attributes().target_group_arn(arn);
     let answer = call.send().await.context("DescribeTargetGroupAttributes")?;
     let pairs = answer.attributes().iter();
     Ok(pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value().unwrap_or_default().to_owned()))).collect())
@@ -401,10 +405,10 @@ fn delay(attributes: &Attributes) -> u32 {
 }
 
 /// The group with what other calls tell.
-async fn seen(elb: &Client, group: &Described, recorded: &TargetGroup) -> Result<Created<TargetGroup>, AwsError> {
+async fn seen(elbv2: &Client, group: &Described, recorded: &TargetGroup) -> Result<Created<TargetGroup>, AwsError> {
     let arn = group.target_group_arn().unwrap_or_default();
-    let tags = own_tags(elb, arn, &recorded.tags).await?;
-    Ok(live(group, &attributes_of(elb, arn).await?, tags, recorded))
+    let tags = own_tags(elbv2, arn, &recorded.tags).await?;
+    Ok(live(group, &attributes_of(elbv2, arn).await?, tags, recorded))
 }
 
 fn lost(group: &str) -> ProviderError {

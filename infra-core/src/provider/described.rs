@@ -1,0 +1,223 @@
+//! Kinds whose resources an API describes by id.
+
+use super::handler::{Context, Created, Find, Found, Handler, Prior, Problem, Recovery};
+use super::{ErrorKind, ProviderError};
+use crate::resource::Resource;
+use std::{future::Future, time::Duration};
+
+/// An API that the operations of a kind call, such as the client of one service in the region of the resource.
+pub trait Api<C>: Sized + Send + Sync {
+    /// Returns the API for an operation in this context.
+    fn of(cx: &Context<'_, C>) -> impl Future<Output = Result<Self, ProviderError>> + Send;
+}
+
+/// A kind whose resources an API describes by id, and finds by the tag, name or key with which they were created.
+///
+/// Implemented instead of [`Handler`]: reading, importing, recovery and the response to a conflict follow from
+/// `describe`, `find_created` and `normalize`.
+pub trait Described: Resource {
+    /// The provider's client.
+    type Client: Send + Sync + 'static;
+    /// The API that the operations call.
+    type Api: Api<Self::Client>;
+    /// The API's description of one resource.
+    type Description: Send + Sync;
+
+    /// How a resource is found whose create request may have been carried out although its response was lost.
+    const FOUND_BY: FoundBy;
+    /// Whether existing resources can be imported.
+    const IMPORTABLE: bool = true;
+    /// What to do when a resource of another owner has the name or the key.
+    const CONFLICT: &'static str = "choose another name, import the existing resource, or delete it";
+
+    /// See [`Handler::check`].
+    fn check(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
+    /// See [`Handler::loses`].
+    fn loses(&self, next: Option<&Self>) -> Option<String> {
+        let _ = next;
+        None
+    }
+
+    /// Sends the create request and returns the description of the new resource. Parts that the response does not
+    /// contain may be empty when [`Described::apply`] returns the outputs.
+    ///
+    /// A request that finds the name or the key in use fails with [`ErrorKind::AlreadyExists`].
+    fn create(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        inputs: &Self,
+    ) -> impl Future<Output = Result<Self::Description, ProviderError>> + Send;
+
+    /// Waits until an existing resource is usable, changes whatever differs from its new inputs, and returns its
+    /// outputs.
+    ///
+    /// It follows a create and is the whole of an update. A failure after a create records the resource as created, and
+    /// the next run calls this again.
+    fn apply(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        update: Update<'_, Self>,
+    ) -> impl Future<Output = Result<Self::Outputs, ProviderError>> + Send {
+        let _ = (cx, api);
+        let outputs = update.outputs.clone();
+        async move { Ok(outputs) }
+    }
+
+    /// Deletes the resource and returns once it is deleted; [`ErrorKind::NotFound`] counts as success.
+    fn delete(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        prior: &Prior<Self>,
+    ) -> impl Future<Output = Result<(), ProviderError>> + Send;
+
+    /// Returns the description of the resource with this id; `None` when it does not exist.
+    fn describe(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Self::Description>, ProviderError>> + Send;
+
+    /// Returns the description of the resource that this operation has created, if it has created one.
+    fn find_created(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        inputs: &Self,
+    ) -> impl Future<Output = Result<Option<Self::Description>, ProviderError>> + Send;
+
+    /// Converts a description into the inputs and outputs of the resource.
+    ///
+    /// The inputs keep the `recorded` spelling of equal values and omit what the program leaves to the API, so that a
+    /// refresh reports no false drift. An import has no recorded inputs: its inputs contain all that a declaration can.
+    fn normalize(description: &Self::Description, recorded: Option<&Self>) -> Created<Self>;
+
+    /// Returns the description of a resource that has to exist.
+    fn require(
+        cx: &Context<'_, Self::Client>,
+        api: &Self::Api,
+        id: &str,
+    ) -> impl Future<Output = Result<Self::Description, ProviderError>> + Send {
+        async move { Self::describe(cx, api, id).await?.ok_or_else(|| missing::<Self>(id)) }
+    }
+}
+
+/// How the resource of a create whose response was lost is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundBy {
+    /// By a tag with the operation id. The API has no idempotency token, so a create looks for the resource first.
+    Tag,
+    /// By its unique name and a tag with the operation id.
+    Name,
+    /// By its natural key, such as the balancer and the port of a listener.
+    Key,
+    /// By a tag with the operation id, which is also the API's idempotency token for this long.
+    Token(Duration),
+}
+
+/// An update of an existing resource: a recorded one, or one that has just been created.
+pub struct Update<'a, R: Resource> {
+    /// The provider's id.
+    pub id: &'a str,
+    /// Recorded inputs; `None` directly after the create request, which contained the new ones.
+    pub old: Option<&'a R>,
+    /// Inputs that the resource is to have.
+    pub new: &'a R,
+    /// Last known outputs.
+    pub outputs: &'a R::Outputs,
+}
+
+impl<K: Described> Handler for K {
+    type Client = K::Client;
+
+    const IMPORTABLE: bool = K::IMPORTABLE;
+
+    fn check(&self) -> Vec<Problem> {
+        Described::check(self)
+    }
+
+    fn loses(&self, next: Option<&Self>) -> Option<String> {
+        Described::loses(self, next)
+    }
+
+    async fn create(cx: &Context<'_, K::Client>, inputs: &K) -> Result<Created<K>, ProviderError> {
+        let api = K::Api::of(cx).await?;
+        let description = create(cx, &api, inputs).await?;
+        let created = K::normalize(&description, Some(inputs));
+        let update = Update { id: &created.id, old: None, new: inputs, outputs: &created.outputs };
+        match K::apply(cx, &api, update).await {
+            Ok(outputs) => Ok(Created::new(created.id, outputs)),
+            Err(error) => Err(created.failed(error)),
+        }
+    }
+
+    async fn read(cx: &Context<'_, K::Client>, prior: &Prior<K>) -> Result<Option<Created<K>>, ProviderError> {
+        let api = K::Api::of(cx).await?;
+        let description = K::describe(cx, &api, &prior.id).await?;
+        Ok(description.map(|description| K::normalize(&description, Some(&prior.inputs))))
+    }
+
+    async fn update(cx: &Context<'_, K::Client>, prior: &Prior<K>, inputs: &K) -> Result<K::Outputs, ProviderError> {
+        let api = K::Api::of(cx).await?;
+        let update = Update { id: &prior.id, old: Some(&prior.inputs), new: inputs, outputs: &prior.outputs };
+        K::apply(cx, &api, update).await
+    }
+
+    async fn delete(cx: &Context<'_, K::Client>, prior: &Prior<K>) -> Result<(), ProviderError> {
+        let api = K::Api::of(cx).await?;
+        K::delete(cx, &api, prior).await
+    }
+
+    async fn import(cx: &Context<'_, K::Client>, id: &str) -> Result<Option<Created<K>>, ProviderError> {
+        if !K::IMPORTABLE {
+            return Err(super::handler::not_importable::<K>(id));
+        }
+        let api = K::Api::of(cx).await?;
+        Ok(K::describe(cx, &api, id).await?.map(|description| K::normalize(&description, None)))
+    }
+
+    fn recovery() -> Recovery<K> {
+        let find: Find<K> = |cx, inputs| {
+            Box::pin(async move {
+                let api = K::Api::of(cx).await?;
+                let description = K::find_created(cx, &api, inputs).await?;
+                Ok(Found::from(description.map(|description| K::normalize(&description, Some(inputs)))))
+            })
+        };
+        match K::FOUND_BY {
+            FoundBy::Tag => Recovery::tag(find),
+            FoundBy::Name => Recovery::name(find),
+            FoundBy::Key => Recovery::key(find),
+            FoundBy::Token(lifetime) => Recovery::token(lifetime, find),
+        }
+    }
+}
+
+/// Sends the create request, unless this operation has already created the resource.
+async fn create<K: Described>(
+    cx: &Context<'_, K::Client>,
+    api: &K::Api,
+    inputs: &K,
+) -> Result<K::Description, ProviderError> {
+    if K::FOUND_BY == FoundBy::Tag
+        && let Some(description) = K::find_created(cx, api, inputs).await?
+    {
+        return Ok(description);
+    }
+    match K::create(cx, api, inputs).await {
+        // Clients repeat a request whose response was lost: the resource may be this operation's.
+        Err(error) if error.kind == ErrorKind::AlreadyExists => match K::find_created(cx, api, inputs).await {
+            Ok(Some(description)) => Ok(description),
+            Ok(None) => Err(if error.hint.is_none() { error.hint(K::CONFLICT) } else { error }),
+            Err(error) => Err(ProviderError { kind: ErrorKind::Unsure, ..error }),
+        },
+        response => response,
+    }
+}
+
+/// The error of an operation on a resource that does not exist any more.
+fn missing<K: Resource>(id: &str) -> ProviderError {
+    ProviderError::of(ErrorKind::NotFound, format!("{} `{id}` does not exist any more", K::TYPE))
+        .hint("run `refresh`, or `up --refresh`, to record that it was deleted")
+}
