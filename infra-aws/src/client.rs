@@ -38,23 +38,6 @@ pub struct Aws {
     regions: Mutex<HashMap<String, Clients>>,
 }
 
-#[derive(Clone)]
-struct Clients {
-    acm: aws_sdk_acm::Client,
-    ec2: aws_sdk_ec2::Client,
-    autoscaling: aws_sdk_autoscaling::Client,
-    elbv2: aws_sdk_elasticloadbalancingv2::Client,
-    cloudcontrol: aws_sdk_cloudcontrol::Client,
-    cloudwatch: aws_sdk_cloudwatch::Client,
-    iam: aws_sdk_iam::Client,
-    kms: aws_sdk_kms::Client,
-    logs: aws_sdk_cloudwatchlogs::Client,
-    rds: aws_sdk_rds::Client,
-    s3: aws_sdk_s3::Client,
-    ssm: aws_sdk_ssm::Client,
-    sts: aws_sdk_sts::Client,
-}
-
 impl Aws {
     /// Connects to nothing yet.
     pub fn new(target: &Target) -> Self {
@@ -64,71 +47,6 @@ impl Aws {
     /// Adds an interceptor of the SDK to the clients of all services, for recording or failing requests in tests.
     pub fn intercepted(self, interceptor: impl Intercept + 'static) -> Self {
         Self { interceptor: Some(SharedInterceptor::new(interceptor)), regions: Mutex::default(), ..self }
-    }
-
-    /// The Certificate Manager client of a region.
-    pub async fn acm(&self, region: &str) -> aws_sdk_acm::Client {
-        self.clients(region).await.acm
-    }
-
-    /// The EC2 client of a region.
-    pub async fn ec2(&self, region: &str) -> aws_sdk_ec2::Client {
-        self.clients(region).await.ec2
-    }
-
-    /// The Auto Scaling client of a region.
-    pub async fn autoscaling(&self, region: &str) -> aws_sdk_autoscaling::Client {
-        self.clients(region).await.autoscaling
-    }
-
-    /// The Elastic Load Balancing (v2) client of a region.
-    pub async fn elbv2(&self, region: &str) -> aws_sdk_elasticloadbalancingv2::Client {
-        self.clients(region).await.elbv2
-    }
-
-    /// The Cloud Control client of a region.
-    pub async fn cloudcontrol(&self, region: &str) -> aws_sdk_cloudcontrol::Client {
-        self.clients(region).await.cloudcontrol
-    }
-
-    /// The CloudWatch client of a region.
-    pub async fn cloudwatch(&self, region: &str) -> aws_sdk_cloudwatch::Client {
-        self.clients(region).await.cloudwatch
-    }
-
-    /// The IAM client; IAM is one for all regions of a partition, which the region tells.
-    pub async fn iam(&self, region: &str) -> aws_sdk_iam::Client {
-        self.clients(region).await.iam
-    }
-
-    /// The Key Management Service client of a region.
-    pub async fn kms(&self, region: &str) -> aws_sdk_kms::Client {
-        self.clients(region).await.kms
-    }
-
-    /// The CloudWatch Logs client of a region.
-    pub async fn logs(&self, region: &str) -> aws_sdk_cloudwatchlogs::Client {
-        self.clients(region).await.logs
-    }
-
-    /// The Relational Database Service client of a region.
-    pub async fn rds(&self, region: &str) -> aws_sdk_rds::Client {
-        self.clients(region).await.rds
-    }
-
-    /// The S3 client of a region.
-    pub async fn s3(&self, region: &str) -> aws_sdk_s3::Client {
-        self.clients(region).await.s3
-    }
-
-    /// The Systems Manager client of a region.
-    pub async fn ssm(&self, region: &str) -> aws_sdk_ssm::Client {
-        self.clients(region).await.ssm
-    }
-
-    /// The Security Token Service client of a region.
-    pub async fn sts(&self, region: &str) -> aws_sdk_sts::Client {
-        self.clients(region).await.sts
     }
 
     /// What requests are signed with, as the standard chain or the target tells.
@@ -165,39 +83,11 @@ impl Aws {
         let base = self.base.get_or_init(|| configure(&self.target)).await;
         // Nothing that holds the lock can panic halfway through a change.
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        regions
-            .entry(region.to_owned())
-            .or_insert_with(|| Clients::new(base, region, self.interceptor.as_ref()))
-            .clone()
+        regions.entry(region.to_owned()).or_insert_with(|| self.connect(base, region)).clone()
     }
-}
 
-macro_rules! apis {
-    ($($service:ident: $sdk:ident)+) => {$(
-        impl Api<Aws> for $sdk::Client {
-            async fn of(cx: &Context<'_, Aws>) -> Result<Self, ProviderError> {
-                Ok(cx.client().$service(cx.region()?).await)
-            }
-        }
-    )+};
-}
-
-apis! {
-    acm: aws_sdk_acm
-    autoscaling: aws_sdk_autoscaling
-    elbv2: aws_sdk_elasticloadbalancingv2
-    cloudcontrol: aws_sdk_cloudcontrol
-    cloudwatch: aws_sdk_cloudwatch
-    ec2: aws_sdk_ec2
-    iam: aws_sdk_iam
-    logs: aws_sdk_cloudwatchlogs
-    rds: aws_sdk_rds
-    s3: aws_sdk_s3
-    ssm: aws_sdk_ssm
-}
-
-impl Clients {
-    fn new(base: &SdkConfig, region: &str, interceptor: Option<&SharedInterceptor>) -> Self {
+    /// Returns the clients of a region: with the common configuration, retries, and the interceptor of a test.
+    fn connect(&self, base: &SdkConfig, region: &str) -> Clients {
         let config = base.to_builder().region(Region::new(region.to_owned())).build();
         let elsewhere = config.endpoint_url().is_some();
         let throttling = Throttling {
@@ -207,39 +97,94 @@ impl Clients {
             retry_for: RETRIES,
         };
         let own = [SharedInterceptor::new(Attempts), SharedInterceptor::new(throttling)];
-        let interceptors = || own.iter().chain(interceptor).cloned();
-        macro_rules! client {
-            ($sdk:ident) => {{
-                let mut builder = $sdk::config::Builder::from(&config);
-                for interceptor in interceptors() {
-                    builder.push_interceptor(interceptor);
-                }
-                $sdk::Client::from_conf(builder.build())
-            }};
-        }
-        // Buckets in the host name need wildcard DNS, which only AWS has. A large upload may take its time.
-        let mut s3 = aws_sdk_s3::config::Builder::from(&config)
-            .force_path_style(config.endpoint_url().is_some())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build());
-        for interceptor in interceptors() {
-            s3.push_interceptor(interceptor);
-        }
-        Self {
-            acm: client!(aws_sdk_acm),
-            ec2: client!(aws_sdk_ec2),
-            autoscaling: client!(aws_sdk_autoscaling),
-            elbv2: client!(aws_sdk_elasticloadbalancingv2),
-            cloudcontrol: client!(aws_sdk_cloudcontrol),
-            cloudwatch: client!(aws_sdk_cloudwatch),
-            iam: client!(aws_sdk_iam),
-            kms: client!(aws_sdk_kms),
-            logs: client!(aws_sdk_cloudwatchlogs),
-            rds: client!(aws_sdk_rds),
-            s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            ssm: client!(aws_sdk_ssm),
-            sts: client!(aws_sdk_sts),
-        }
+        let interceptors: Vec<_> = own.into_iter().chain(self.interceptor.clone()).collect();
+        Clients::new(&config, &interceptors)
     }
+}
+
+/// Defines the client of each service: its feature, its method of [`Aws`], and its SDK crate.
+macro_rules! services {
+    ($($(#[$doc:meta])* $service:ident $feature:literal $sdk:ident $(with $adapt:path)?;)+) => {
+        #[derive(Clone)]
+        struct Clients {
+            $(#[cfg(feature = $feature)] $service: $sdk::Client,)+
+        }
+
+        impl Clients {
+            /// Returns clients with this configuration and these interceptors.
+            fn new(config: &SdkConfig, interceptors: &[SharedInterceptor]) -> Self {
+                // Without the features of all services, nothing uses them.
+                let _ = (config, interceptors);
+                Self {
+                    $(#[cfg(feature = $feature)] $service: {
+                        let mut builder = $sdk::config::Builder::from(config);
+                        $(builder = $adapt(config, builder);)?
+                        for interceptor in interceptors {
+                            builder.push_interceptor(interceptor.clone());
+                        }
+                        $sdk::Client::from_conf(builder.build())
+                    },)+
+                }
+            }
+        }
+
+        impl Aws {
+            $(
+                $(#[$doc])*
+                #[cfg(feature = $feature)]
+                pub async fn $service(&self, region: &str) -> $sdk::Client {
+                    self.clients(region).await.$service
+                }
+            )+
+        }
+
+        $(
+            #[cfg(feature = $feature)]
+            impl Api<Aws> for $sdk::Client {
+                async fn of(cx: &Context<'_, Aws>) -> Result<Self, ProviderError> {
+                    Ok(cx.client().$service(cx.region()?).await)
+                }
+            }
+        )+
+    };
+}
+
+services! {
+    /// Returns the Certificate Manager client of a region.
+    acm "acm" aws_sdk_acm;
+    /// Returns the Auto Scaling client of a region.
+    autoscaling "autoscaling" aws_sdk_autoscaling;
+    /// Returns the Cloud Control client of a region.
+    cloudcontrol "cloudcontrol" aws_sdk_cloudcontrol;
+    /// Returns the CloudWatch client of a region.
+    cloudwatch "cloudwatch" aws_sdk_cloudwatch;
+    /// Returns the EC2 client of a region.
+    ec2 "ec2" aws_sdk_ec2;
+    /// Returns the Elastic Load Balancing (version 2) client of a region.
+    elbv2 "elbv2" aws_sdk_elasticloadbalancingv2;
+    /// Returns the IAM client. IAM has one endpoint for all regions of a partition, which the region determines.
+    iam "iam" aws_sdk_iam;
+    /// Returns the Key Management Service client of a region.
+    kms "kms" aws_sdk_kms;
+    /// Returns the CloudWatch Logs client of a region.
+    logs "logs" aws_sdk_cloudwatchlogs;
+    /// Returns the Relational Database Service client of a region.
+    rds "rds" aws_sdk_rds;
+    /// Returns the S3 client of a region.
+    s3 "s3" aws_sdk_s3 with adapt_s3;
+    /// Returns the Systems Manager client of a region.
+    ssm "ssm" aws_sdk_ssm;
+    /// Returns the Security Token Service client of a region.
+    sts "sts" aws_sdk_sts;
+}
+
+/// Addresses buckets by path elsewhere than on AWS, because bucket names in the host name need wildcard DNS; and lets an
+/// upload take longer than other requests.
+#[cfg(feature = "s3")]
+fn adapt_s3(config: &SdkConfig, builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
+    builder
+        .force_path_style(config.endpoint_url().is_some())
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build())
 }
 
 const CONNECT: Duration = Duration::from_secs(4);

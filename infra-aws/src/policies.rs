@@ -6,11 +6,17 @@ mod runs_on;
 pub use open_paths::open_paths;
 pub use runs_on::runs_on;
 
+#[cfg(feature = "logs")]
+use crate::LogGroup;
+#[cfg(feature = "cloudwatch")]
+use crate::MetricAlarm;
 use crate::{
-    AutoScalingGroup, BakedImage, Certificate, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, ElasticIp,
-    Instance, InternetGateway, KeyPair, LaunchTemplate, Listener, ListenerRule, LoadBalancer, LogGroup, MetricAlarm,
-    NatGateway, Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet, TargetGroup, Vpc, VpcPeering,
+    AutoScalingGroup, BakedImage, Certificate, ElasticIp, Instance, InternetGateway, KeyPair, LaunchTemplate, Listener,
+    ListenerRule, LoadBalancer, NatGateway, Parameter, RouteTable, Rule, SecurityGroup, SecurityGroupRule, Subnet,
+    TargetGroup, Vpc, VpcPeering,
 };
+#[cfg(feature = "rds")]
+use crate::{DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup};
 use infra_core::{
     Resource,
     policy::{Enforcement, Policy, Violation},
@@ -61,7 +67,7 @@ pub fn encryption_required(enforcement: Enforcement) -> Policy {
     })
 }
 
-/// The kinds that take tags of one's own.
+/// Kinds with user-defined tags.
 const TAGGED: &[&str] = &[
     Instance::TYPE,
     SecurityGroup::TYPE,
@@ -75,11 +81,17 @@ const TAGGED: &[&str] = &[
     Listener::TYPE,
     ListenerRule::TYPE,
     Certificate::TYPE,
+    #[cfg(feature = "rds")]
     DbInstance::TYPE,
+    #[cfg(feature = "rds")]
     DbCluster::TYPE,
+    #[cfg(feature = "rds")]
     DbSubnetGroup::TYPE,
+    #[cfg(feature = "rds")]
     DbParameterGroup::TYPE,
+    #[cfg(feature = "cloudwatch")]
     MetricAlarm::TYPE,
+    #[cfg(feature = "logs")]
     LogGroup::TYPE,
     Vpc::TYPE,
     Subnet::TYPE,

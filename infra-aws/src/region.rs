@@ -1,27 +1,37 @@
 //! A region of a stack: where AWS resources are declared.
 
-use crate::{client::Aws, policies, provider};
+use crate::{client::Aws, provider};
 use infra_core::{
     Options, Output, Scope, Target,
-    policy::Enforcement,
     provider::{Handler, LookupHandler},
     value,
 };
 
-/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`. The first one of a stack asks it to keep
-/// [`open_paths`](crate::policies::open_paths), with warnings, and on a local target to keep
-/// [`runs_on`](crate::policies::runs_on) its machine.
+/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`. With the feature `autoscaling`, the
+/// first region of a stack adds two policies: `policies::open_paths`, as a warning, and on a local target
+/// `policies::runs_on` its machine.
 pub fn region(scope: &Scope, name: &str) -> Region {
     scope.provide("aws", || {
-        scope.policy(policies::open_paths(Enforcement::Advisory));
-        if let Some(host) = &scope.target().host {
-            scope.policy(policies::runs_on(host.clone()));
-        }
+        add_policies(scope);
         provider(scope.target())
     });
     let inside = scope.in_region(name);
     Region { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
 }
+
+/// Adds the policies that every stack keeps.
+#[cfg(feature = "autoscaling")]
+fn add_policies(scope: &Scope) {
+    use crate::policies;
+    use infra_core::policy::Enforcement;
+    scope.policy(policies::open_paths(Enforcement::Advisory));
+    if let Some(host) = &scope.target().host {
+        scope.policy(policies::runs_on(host.clone()));
+    }
+}
+
+#[cfg(not(feature = "autoscaling"))]
+fn add_policies(_: &Scope) {}
 
 /// Where AWS resources are declared: a region of a stack, or a component in one.
 #[derive(Clone)]

@@ -16,8 +16,9 @@ pub(crate) trait SdkTag: Sized {
 }
 
 macro_rules! sdk_tags {
-    (optional: $($optional:ident)+; required: $($required:ident)+) => {
-        $(impl SdkTag for $optional::types::Tag {
+    (optional: $($optional_feature:literal $optional:ident)+; required: $($required_feature:literal $required:ident)+) => {
+        $(#[cfg(feature = $optional_feature)]
+        impl SdkTag for $optional::types::Tag {
             fn new(key: String, value: String) -> Option<Self> {
                 Some(Self::builder().key(key).value(value).build())
             }
@@ -26,7 +27,8 @@ macro_rules! sdk_tags {
                 (self.key().unwrap_or_default(), self.value().unwrap_or_default())
             }
         })+
-        $(impl SdkTag for $required::types::Tag {
+        $(#[cfg(feature = $required_feature)]
+        impl SdkTag for $required::types::Tag {
             fn new(key: String, value: String) -> Option<Self> {
                 Self::builder().key(key).value(value).build().ok()
             }
@@ -39,8 +41,8 @@ macro_rules! sdk_tags {
 }
 
 sdk_tags! {
-    optional: aws_sdk_cloudwatch aws_sdk_ec2 aws_sdk_elasticloadbalancingv2 aws_sdk_rds;
-    required: aws_sdk_iam aws_sdk_s3 aws_sdk_ssm
+    optional: "cloudwatch" aws_sdk_cloudwatch "ec2" aws_sdk_ec2 "elbv2" aws_sdk_elasticloadbalancingv2 "rds" aws_sdk_rds;
+    required: "iam" aws_sdk_iam "s3" aws_sdk_s3 "ssm" aws_sdk_ssm
 }
 
 /// Returns the tags for a create request: program, stack, URN and operation as `infra:…`, the declaration's name as

@@ -1,6 +1,8 @@
 //! Whether the machine behind a local target can run what is declared.
 
-use crate::{BakedImage, DbCluster, DbInstance, Instance, LaunchTemplate, Listener, Machine};
+use crate::{BakedImage, Instance, LaunchTemplate, Listener, Machine};
+#[cfg(feature = "rds")]
+use crate::{DbCluster, DbInstance};
 use infra_core::{
     diff::Action,
     policy::{Declared, Enforcement, Policy, Violation},
@@ -46,9 +48,7 @@ impl Needs {
             return Self::of_machine(&machine);
         }
         let ports = declared.resource::<Listener>().map(|it| it.port).into_iter().collect();
-        let database = declared.resource::<DbInstance>().map(|it| it.port);
-        let database = database.or_else(|| declared.resource::<DbCluster>().map(|it| it.port));
-        match database {
+        match database(declared) {
             Some(port) => Self { servers: 1, hosts: 0, ports: port.into_iter().collect() },
             None => Self { ports, ..Self::default() },
         }
@@ -59,6 +59,18 @@ impl Needs {
         let ports = machine.services.iter().filter_map(|service| service.listen).chain(server).collect();
         Self { servers: server.is_some().into(), hosts: 1, ports }
     }
+}
+
+/// The port of a database server, if the resource is one; without a port, the engine's own.
+#[cfg(feature = "rds")]
+fn database(declared: &Declared<'_>) -> Option<Option<u16>> {
+    let instance = declared.resource::<DbInstance>().map(|it| it.port);
+    instance.or_else(|| declared.resource::<DbCluster>().map(|it| it.port))
+}
+
+#[cfg(not(feature = "rds"))]
+fn database(_: &Declared<'_>) -> Option<Option<u16>> {
+    None
 }
 
 fn violations(host: &Host, all: &[Declared<'_>]) -> Vec<Violation> {
