@@ -249,6 +249,7 @@ fn classify(code: &str, status: u16) -> ErrorKind {
         "DuplicateListener",
         "DuplicateLoadBalancerName",
         "DuplicateTargetGroupName",
+        "InvalidSubnet.Conflict",
         "ParameterAlreadyExists",
     ];
     const NEEDED: &[&str] = &[
@@ -357,6 +358,7 @@ mod tests {
             ("InvalidGroup.Duplicate", 400, ErrorKind::AlreadyExists),
             ("InvalidKeyPair.Duplicate", 400, ErrorKind::AlreadyExists),
             ("InvalidPermission.Duplicate", 400, ErrorKind::AlreadyExists),
+            ("InvalidSubnet.Conflict", 400, ErrorKind::AlreadyExists),
             ("InvalidLaunchTemplateName.AlreadyExistsException", 400, ErrorKind::AlreadyExists),
             ("EntityAlreadyExists", 409, ErrorKind::AlreadyExists),
             ("AlreadyExists", 400, ErrorKind::AlreadyExists),

@@ -367,7 +367,7 @@ async fn a_vpc_of_others_is_found_by_its_tags() {
     assert_eq!(engine.outputs().await.unwrap()["vpc"].as_str(), Some(world.output("vpc").await.as_str()));
     let refused = engine.preview(&finder("last")).await.unwrap_err();
     assert_snapshot!(stable(&refused.to_string()), @"
-    error: no VPC in us-east-1 has what was asked for
+    error: no VPC in us-east-1 matches the lookup
       at: urn:infra:dev::finder::aws:ec2:ExistingVpc::existing-vpc-us-east-1-1da2a3
       hint: check the id, the tags and the region
     ");

@@ -1,66 +1,52 @@
-//! `aws:ec2:DefaultVpc`: the network that every account has in every region.
+//! `aws:ec2:DefaultVpc`: the default VPC of a region.
 
 use super::filter;
-use crate::{
-    client::Aws,
-    error::SdkContext,
-    ids::{SubnetId, VpcId},
-};
-use infra_core::{
-    Lookup, Output, Schema,
-    provider::{Context, LookupHandler, ProviderError},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use crate::prelude::*;
+use infra_core::{Lookup, provider::LookupHandler};
 
-/// The region's default VPC and its default subnets, of which every zone has one.
+/// The region's default VPC with its default subnets, one in each availability zone.
 ///
-/// Asked by `DescribeVpcs` and `DescribeSubnets`.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// Read by `DescribeVpcs` and `DescribeSubnets`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Lookup)]
+#[lookup(type = "aws:ec2:DefaultVpc")]
 pub struct DefaultVpc;
 
-/// What a [`DefaultVpc`] is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`DefaultVpc`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct DefaultVpcOutputs {
-    /// Its id, `vpc-…`.
+    /// Id of the VPC, `vpc-…`.
+    #[output(regional)]
     pub vpc_id: Output<VpcId>,
-    /// Its addresses, such as `172.31.0.0/16`.
+    /// IPv4 range, such as `172.31.0.0/16`.
     pub cidr: Output<String>,
-    /// Its default subnets, in the order of `zones`.
+    /// Ids of the default subnets, in the order of `zones`.
+    #[output(regional)]
     pub subnets: Output<Vec<SubnetId>>,
-    /// The zones that have one, sorted: `us-east-1a`, `us-east-1b`, …
+    /// Availability zones of the subnets, sorted: `us-east-1a`, `us-east-1b`, …
     pub zones: Output<Vec<String>>,
-}
-
-impl Lookup for DefaultVpc {
-    const TYPE: &'static str = "aws:ec2:DefaultVpc";
-    type Outputs = DefaultVpcOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().regional(["vpc_id", "subnets"])
-    }
 }
 
 impl LookupHandler for DefaultVpc {
     type Client = Aws;
 
-    async fn read(cx: &Context<'_, Aws>, _: &Self) -> Result<DefaultVpcOutputs, ProviderError> {
+    async fn read(cx: &Context<'_>, _: &Self) -> Result<Self::Outputs> {
         let region = cx.region()?;
         let ec2 = cx.client().ec2(region).await;
-        let answer = ec2.describe_vpcs().filters(filter("is-default", "true")).send().await.context("DescribeVpcs")?;
-        let vpc = answer.vpcs.unwrap_or_default().pop().ok_or_else(|| {
+        let response =
+            ec2.describe_vpcs().filters(filter("is-default", "true")).send().await.context("DescribeVpcs")?;
+        let vpc = response.vpcs.unwrap_or_default().pop().ok_or_else(|| {
             ProviderError::refused(format!("the account has no default VPC in {region}"))
-                .hint(format!("make one with `aws ec2 create-default-vpc --region {region}`, or use a VPC of your own"))
+                .hint(format!("create one with `aws ec2 create-default-vpc --region {region}`, or declare a VPC"))
         })?;
         let id = vpc.vpc_id().unwrap_or_default();
-        let answer = ec2
+        let response = ec2
             .describe_subnets()
             .filters(filter("vpc-id", id))
             .filters(filter("default-for-az", "true"))
             .send()
             .await
             .context("DescribeSubnets")?;
-        let by_zone: BTreeMap<String, SubnetId> = answer
+        let by_zone: BTreeMap<String, SubnetId> = response
             .subnets()
             .iter()
             .filter_map(|subnet| Some((subnet.availability_zone()?.to_owned(), subnet.subnet_id()?.into())))

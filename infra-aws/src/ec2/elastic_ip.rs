@@ -1,195 +1,148 @@
-//! `aws:ec2:ElasticIp`: a public address of one's own.
+//! `aws:ec2:ElasticIp`: a public address that is allocated to the account.
 
-use super::once;
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{AllocationId, InstanceId},
-    region::AwsResource,
-    tags, wait,
-};
-use aws_sdk_ec2::{
-    Client,
-    types::{Address as Described, DomainType, ResourceType},
-};
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use super::{once, operation_filter, retag, tag_specification, visible};
+use crate::prelude::*;
+use aws_sdk_ec2::{Client, types};
+use std::time::Duration;
 
-/// A public IPv4 address that stays when what it leads to is replaced.
+/// A public IPv4 address, which stays the same when the instance that it belongs to is replaced.
 ///
-/// Made by `AllocateAddress`; given to an instance and taken back in place by `AssociateAddress` and
-/// `DisassociateAddress`, tags changed by `CreateTags` and `DeleteTags`. A [`NatGateway`](crate::NatGateway) names it
-/// itself.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Allocated by `AllocateAddress`. `AssociateAddress` and `DisassociateAddress` change its instance in place; `CreateTags`
+/// and `DeleteTags` change its tags. A [`NatGateway`](crate::NatGateway) refers to the address, not the reverse.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:ec2:ElasticIp")]
 pub struct ElasticIp {
-    /// The instance it leads to.
+    /// Instance that the address is associated with.
     pub instance: Option<Input<InstanceId>>,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What an [`ElasticIp`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of an [`ElasticIp`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct ElasticIpOutputs {
-    /// The id of its allocation, `eipalloc-…`.
+    /// Id of the allocation, `eipalloc-…`.
+    #[output(regional)]
     pub id: Output<AllocationId>,
-    /// The address itself.
+    /// The IPv4 address.
     pub public_ip: Output<String>,
 }
 
 impl ElasticIp {
-    /// An address that leads nowhere yet.
+    /// Returns an address without an instance.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An address of this instance.
+    /// Returns an address of this instance.
     pub fn of(instance: impl Into<Input<InstanceId>>) -> Self {
         Self { instance: Some(instance.into()), ..Self::default() }
     }
 }
 
-impl Resource for ElasticIp {
-    const TYPE: &'static str = "aws:ec2:ElasticIp";
-    type Outputs = ElasticIpOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().regional(["id"])
-    }
-}
-
 impl AwsResource for ElasticIp {}
 
-impl Handler for ElasticIp {
+impl Described for ElasticIp {
     type Client = Aws;
+    type Api = Client;
+    type Description = types::Address;
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let made = match ours(cx, &ec2).await? {
-            Some(made) => made,
-            None => make(cx, &ec2, inputs).await?,
-        };
-        let created = created(&made, inputs);
-        match lead(cx, &ec2, &made, inputs).await {
-            Ok(()) => Ok(Created { inputs: None, ..created }),
-            Err(error) => Err(created.failed(error)),
+    const FOUND_BY: FoundBy = FoundBy::Tag;
+
+    async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
+        let tags = tag_specification(cx, types::ResourceType::ElasticIp, &inputs.tags);
+        let call = ec2.allocate_address().domain(types::DomainType::Vpc).tag_specifications(tags);
+        let response = call.customize().config_override(once()).send().await.context("AllocateAddress")?;
+        let address = types::Address::builder().set_allocation_id(response.allocation_id);
+        Ok(address.set_public_ip(response.public_ip).build())
+    }
+
+    async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let address = visible(cx, ec2, &update).await?;
+        let instance = update.new.instance.as_ref().map(Input::known).transpose()?;
+        match (instance, instance_of(&address)) {
+            (Some(instance), current) if current != Some(instance.as_str()) => {
+                associate(cx, ec2, update.id, &instance).await?;
+            }
+            (None, Some(_)) => disassociate(ec2, &address).await?,
+            _ => {}
         }
+        retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;
+        Ok(update.outputs.clone())
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        Ok(describe(&ec2, &prior.id).await?.map(|address| created(&address, &prior.inputs)))
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let address = describe(&ec2, &prior.id).await?;
-        let address = address.ok_or_else(|| {
-            ProviderError::of(ErrorKind::NotFound, format!("the elastic address {} is gone", prior.id))
-        })?;
-        lead(cx, &ec2, &address, inputs).await?;
-        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let Some(address) = describe(&ec2, &prior.id).await? else { return Ok(()) };
-        if address.instance_id().is_some_and(|id| !id.is_empty()) {
-            disassociate(&ec2, &address).await?;
+    async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
+        let Some(address) = Self::describe(cx, ec2, &prior.id).await? else { return Ok(()) };
+        if instance_of(&address).is_some() {
+            disassociate(ec2, &address).await?;
         }
-        let status = "waiting until nothing has the address any more";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        let status = "waiting until the address is no longer associated";
+        let released = wait::while_needed(cx, status, Duration::from_mins(5), async || {
             ec2.release_address().allocation_id(&prior.id).send().await.context("ReleaseAddress")
-        })
-        .await?;
-        Ok(())
+        });
+        Ok(released.await.map(drop)?)
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        Ok(describe(&ec2, id).await?.map(|address| created(&address, &Self::new())))
+    async fn describe(_: &Context<'_>, ec2: &Client, id: &str) -> Result<Option<Self::Description>> {
+        let response = ec2.describe_addresses().allocation_ids(id).send().await.context("DescribeAddresses");
+        Ok(found(response)?.and_then(|response| response.addresses?.pop()))
     }
 
-    /// One that is found without its instance is associated by the update that this difference asks for.
-    fn recovery() -> Recovery<Self> {
-        Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
-            Box::pin(async move {
-                let ec2 = cx.client().ec2(cx.region()?).await;
-                Ok(Found::from(ours(cx, &ec2).await?.map(|address| created(&address, inputs))))
-            })
-        })
+    async fn find_created(cx: &Context<'_>, ec2: &Client, _: &Self) -> Result<Option<Self::Description>> {
+        let call = ec2.describe_addresses().filters(operation_filter(cx));
+        Ok(call.send().await.context("DescribeAddresses")?.addresses.and_then(|mut addresses| addresses.pop()))
     }
-}
 
-async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &ElasticIp) -> Result<Described, AwsError> {
-    let tags = tags::ec2_with(cx, ResourceType::ElasticIp, &inputs.tags);
-    let call = ec2.allocate_address().domain(DomainType::Vpc).tag_specifications(tags);
-    let answer = call.customize().config_override(once()).send().await.context("AllocateAddress")?;
-    Ok(Described::builder().set_allocation_id(answer.allocation_id).set_public_ip(answer.public_ip).build())
-}
-
-/// What this very operation made, in an earlier run.
-async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_addresses().filters(tags::ec2_filter(cx)).send().await.context("DescribeAddresses")?;
-    Ok(answer.addresses.unwrap_or_default().pop())
-}
-
-/// Makes the address lead to the instance, or nowhere.
-async fn lead(
-    cx: &Context<'_, Aws>,
-    ec2: &Client,
-    address: &Described,
-    inputs: &ElasticIp,
-) -> Result<(), ProviderError> {
-    let wanted = inputs.instance.as_ref().map(Input::known).transpose()?;
-    let held = address.instance_id().filter(|id| !id.is_empty());
-    match wanted {
-        Some(wanted) if held != Some(wanted.as_str()) => {
-            let status = "waiting until the instance can take the address";
-            let codes = ["InvalidAllocationID.NotFound", "InvalidInstanceID", "IncorrectInstanceState"];
-            wait::while_inconsistent(cx, status, &codes, async || {
-                let id = address.allocation_id().unwrap_or_default();
-                let call = ec2.associate_address().allocation_id(id).instance_id(wanted.as_str());
-                call.allow_reassociation(true).send().await.context("AssociateAddress")
-            })
-            .await?;
+    fn normalize(address: &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let id = address.allocation_id().unwrap_or_default();
+        Created {
+            id: id.to_owned(),
+            inputs: Some(Self {
+                instance: instance_of(address).map(|id| InstanceId::from(id).into()),
+                tags: tags::declared(address.tags(), recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: ElasticIpOutputs {
+                id: AllocationId::from(id).into(),
+                public_ip: address.public_ip().unwrap_or_default().into(),
+            },
         }
-        None if held.is_some() => disassociate(ec2, address).await?,
-        _ => {}
     }
-    Ok(())
 }
 
-async fn disassociate(ec2: &Client, address: &Described) -> Result<(), AwsError> {
+fn instance_of(address: &types::Address) -> Option<&str> {
+    address.instance_id().filter(|id| !id.is_empty())
+}
+
+/// Associates the address with an instance, after disassociating it from another one.
+async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, instance: &InstanceId) -> Result<()> {
+    let codes = ["InvalidAllocationID.NotFound", "InvalidInstanceID", "IncorrectInstanceState"];
+    let status = "waiting until the instance can be associated";
+    let associated = wait::while_inconsistent(cx, status, &codes, async || {
+        let call = ec2.associate_address().allocation_id(id).instance_id(instance.as_str());
+        call.allow_reassociation(true).send().await.context("AssociateAddress")
+    });
+    Ok(associated.await.map(drop)?)
+}
+
+async fn disassociate(ec2: &Client, address: &types::Address) -> Result<()> {
     let call = ec2.disassociate_address().set_association_id(address.association_id().map(str::to_owned));
-    found(call.send().await.context("DisassociateAddress")).map(drop)
+    Ok(found(call.send().await.context("DisassociateAddress")).map(drop)?)
 }
 
-async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_addresses().allocation_ids(id).send().await.context("DescribeAddresses");
-    Ok(found(answer)?.and_then(|answer| answer.addresses.unwrap_or_default().pop()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The address as it lives, in the words of the recorded inputs where they say the same.
-fn created(address: &Described, recorded: &ElasticIp) -> Created<ElasticIp> {
-    let id = address.allocation_id().unwrap_or_default();
-    let instance = address.instance_id().filter(|id| !id.is_empty());
-    let inputs = ElasticIp {
-        instance: instance.map(|id| InstanceId::from(id).into()),
-        tags: tags::ec2_own(address.tags(), &recorded.tags),
-    };
-    Created {
-        id: id.to_owned(),
-        inputs: Some(inputs),
-        outputs: ElasticIpOutputs {
-            id: AllocationId::from(id).into(),
-            public_ip: address.public_ip().unwrap_or_default().into(),
-        },
+    #[test]
+    fn description_of_a_declared_address_equals_the_declaration() {
+        let address = types::Address::builder().allocation_id("eipalloc-1").public_ip("203.0.113.7");
+        for (address, declared) in [
+            (address.clone().instance_id("").build(), ElasticIp::new()),
+            (address.instance_id("i-1").build(), ElasticIp::of(InstanceId::from("i-1"))),
+        ] {
+            let read = ElasticIp::normalize(&address, Some(&declared)).inputs;
+            assert_eq!(serde_json::to_value(read).ok(), serde_json::to_value(Some(declared)).ok());
+        }
     }
 }

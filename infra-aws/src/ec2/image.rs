@@ -1,43 +1,40 @@
-//! `aws:ec2:Image`: the newest machine image of a name.
+//! `aws:ec2:Image`: the newest machine image with a name.
 
 use super::filter;
-use crate::{client::Aws, error::SdkContext, ids::ImageId, machine::Architecture};
-use infra_core::{
-    Lookup, Output, Schema,
-    provider::{Context, LookupHandler, ProviderError},
-};
-use serde::{Deserialize, Serialize};
+use crate::{machine::Architecture, prelude::*};
+use infra_core::{Lookup, provider::LookupHandler};
 
-/// The account that publishes Debian's images.
+/// Account that publishes Debian's images.
 const DEBIAN: &str = "136693071363";
 
 /// The newest image that an account publishes under a name.
 ///
-/// Asked by `DescribeImages`. The answer is kept until the next `--refresh`, so hosts are not replaced whenever a new
-/// image appears.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Read by `DescribeImages`. The result is kept until the next `--refresh`, so that a new image does not replace hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Lookup)]
+#[lookup(type = "aws:ec2:Image", label = Self::plain_name)]
 pub struct Image {
-    /// The account, or `amazon`.
+    /// Id of the account, or `amazon`.
     pub owner: String,
-    /// Its name; `*` stands for anything, `{arch}` for `amd64` or `arm64`.
+    /// Pattern of the image's name; `*` matches any text, `{arch}` stands for `amd64` or `arm64`.
     pub name: String,
-    /// What it runs on.
+    /// Processor architecture.
     pub architecture: Architecture,
 }
 
-/// What an [`Image`] is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of an [`Image`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct ImageOutputs {
-    /// Its id, `ami-…`.
+    /// Id of the image, `ami-…`.
+    #[output(regional)]
     pub id: Output<ImageId>,
-    /// Its whole name, with the date of its making.
+    /// Name of the image, which usually contains its date.
     pub name: Output<String>,
-    /// What it runs on.
+    /// Processor architecture.
     pub architecture: Output<Architecture>,
 }
 
 impl Image {
-    /// Debian in this release, such as 12, for x86-64.
+    /// Returns a lookup of a Debian release, such as 12, for x86-64.
     pub fn debian(release: u32) -> Self {
         Self {
             owner: DEBIAN.to_owned(),
@@ -46,42 +43,34 @@ impl Image {
         }
     }
 
-    /// The same image for this architecture.
+    /// Sets the processor architecture.
     pub fn on(mut self, architecture: Architecture) -> Self {
         self.architecture = architecture;
         self
     }
 
-    /// The name, with Debian's word for the architecture in the place of `{arch}`.
+    /// Returns the name with Debian's term for the architecture in place of `{arch}`.
     fn pattern(&self) -> String {
-        let word = match self.architecture {
+        let architecture = match self.architecture {
             Architecture::X86_64 => "amd64",
             Architecture::Arm64 => "arm64",
         };
-        self.name.replace("{arch}", word)
-    }
-}
-
-impl Lookup for Image {
-    const TYPE: &'static str = "aws:ec2:Image";
-    type Outputs = ImageOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().regional(["id"])
+        self.name.replace("{arch}", architecture)
     }
 
-    fn label(&self) -> Option<String> {
-        let plain = self.pattern().trim_end_matches("-*").to_owned();
-        (self.owner == DEBIAN && !plain.contains(['*', '?'])).then_some(plain)
+    /// Returns the name of a Debian image without its date.
+    fn plain_name(&self) -> Option<String> {
+        let name = self.pattern().trim_end_matches("-*").to_owned();
+        (self.owner == DEBIAN && !name.contains(['*', '?'])).then_some(name)
     }
 }
 
 impl LookupHandler for Image {
     type Client = Aws;
 
-    async fn read(cx: &Context<'_, Aws>, arguments: &Self) -> Result<ImageOutputs, ProviderError> {
+    async fn read(cx: &Context<'_>, arguments: &Self) -> Result<Self::Outputs> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let answer = ec2
+        let response = ec2
             .describe_images()
             .owners(&arguments.owner)
             .filters(filter("name", &arguments.pattern()))
@@ -90,8 +79,8 @@ impl LookupHandler for Image {
             .send()
             .await
             .context("DescribeImages")?;
-        let images = answer.images.unwrap_or_default();
-        // The dates are in ISO 8601, so their order is that of the texts.
+        let images = response.images.unwrap_or_default();
+        // Texts of ISO 8601 dates sort by date.
         let newest = images.into_iter().max_by(|a, b| a.creation_date().cmp(&b.creation_date()));
         let image = newest.ok_or_else(|| {
             let Self { owner, architecture, .. } = arguments;
@@ -112,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn debian_names_its_architectures() {
+    fn pattern_contains_debians_term_for_the_architecture() {
         assert_eq!(Image::debian(12).pattern(), "debian-12-amd64-*");
         assert_eq!(Image::debian(13).on(Architecture::Arm64).pattern(), "debian-13-arm64-*");
     }

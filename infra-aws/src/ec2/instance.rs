@@ -1,9 +1,9 @@
 //! `aws:ec2:Instance`: a virtual server.
 
 use super::{
-    encode, filter,
+    declared_profile, encode, filter,
     instances::{describe, is_over, state},
-    kept_disk, living_profile, profile_name,
+    kept_disk, profile_name,
 };
 use crate::{
     client::Aws,
@@ -381,7 +381,7 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
             groups.into_iter().map(|id| SecurityGroupId::from(id).into()).collect()
         },
         key_name: instance.key_name().map(|name| KeyName::from(name).into()),
-        instance_profile: living_profile(profile, recorded.instance_profile.as_ref()),
+        instance_profile: declared_profile(profile, recorded.instance_profile.as_ref()),
         machine: recorded.machine.clone(),
         keep_disk: recorded.keep_disk,
         tags: tags::ec2_own(instance.tags(), &recorded.tags),

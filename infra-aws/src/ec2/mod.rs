@@ -24,7 +24,7 @@ pub mod vpc;
 pub mod vpc_peering;
 pub mod zones;
 
-use crate::{ids::InstanceProfileName, prelude::*};
+use crate::prelude::*;
 use aws_sdk_ec2::{
     Client,
     config::{Builder, Config, retry::RetryConfig},
@@ -34,13 +34,14 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use blockers::Held;
 use infra_core::value::Unresolved;
 
-/// Returns the tags for a create request.
+/// Returns the tags of a new resource for its Create call.
 fn tag_specification(
     cx: &Context<'_>,
     kind: types::ResourceType,
-    own: &BTreeMap<String, String>,
+    user_defined: &BTreeMap<String, String>,
 ) -> types::TagSpecification {
-    types::TagSpecification::builder().resource_type(kind).set_tags(Some(tags::for_create(cx, own))).build()
+    let tags = tags::for_create(cx, user_defined);
+    types::TagSpecification::builder().resource_type(kind).set_tags(Some(tags)).build()
 }
 
 /// Changes the user-defined tags of a resource, by `CreateTags` and `DeleteTags`.
@@ -61,62 +62,78 @@ async fn retag(
     Ok(())
 }
 
-/// Returns the filter for what this operation has created.
+/// Returns the filter of the resources that this operation has created.
 fn operation_filter(cx: &Context<'_>) -> types::Filter {
     filter(&format!("tag:{}", Context::OPERATION_TAG), cx.operation().as_str())
 }
 
-/// A filter of the Describe calls.
+/// Returns a filter of a Describe call.
 fn filter(name: &str, value: &str) -> types::Filter {
     types::Filter::builder().name(name).values(value).build()
 }
 
-/// For Create calls that take no client token: a request whose response was lost is not sent again, for it may have been
-/// carried out; the next run finds by its tags what it created. A throttled request is repeated nevertheless.
+/// Disables retries, for Create calls without a client token: a request whose response was lost may have been carried
+/// out, and the next run finds its resource by the tags. A throttled request is repeated nevertheless.
 fn once() -> Builder {
     Config::builder().retry_config(RetryConfig::disabled())
 }
 
-/// What is wrong with the range of a VPC or a subnet.
+/// Returns the description of the resource that an update changes. A new resource may be visible only after a while.
+async fn visible<K>(cx: &Context<'_>, ec2: &Client, update: &Update<'_, K>) -> Result<K::Description>
+where
+    K: Described<Client = Aws, Api = Client>,
+{
+    if update.old.is_some() {
+        return K::require(cx, ec2, update.id).await;
+    }
+    wait::until(cx, "waiting until the new resource is visible", wait::CONSISTENCY, async || {
+        K::describe(cx, ec2, update.id).await
+    })
+    .await
+}
+
+/// Checks the range of a VPC or a subnet.
 fn range_problem(property: &str, range: &str) -> Option<Problem> {
     let bits = range.split_once('/').and_then(|(_, bits)| bits.parse::<u32>().ok());
     let problem = |message: String| Some(Problem::new(property, message));
     match rule::canonical_cidr(range) {
-        None => problem(format!("`{range}` is no address range"))
+        None => problem(format!("`{range}` is not an address range"))
             .map(|problem| problem.hint("write an address and a prefix length: `10.0.0.0/16`")),
-        Some(canonical) if canonical != range => problem(format!("`{range}` is no range's first address"))
-            .map(|problem| problem.hint(format!("write `{canonical}`"))),
+        Some(canonical) if canonical != range => {
+            problem(format!("`{range}` does not begin at the first address of its range"))
+                .map(|problem| problem.hint(format!("write `{canonical}`")))
+        }
         Some(_) if !bits.is_some_and(|bits| (16..=28).contains(&bits)) || range.contains(':') => {
             problem(format!("`{range}` is too large or too small"))
-                .map(|problem| problem.hint("AWS takes IPv4 ranges from /16 to /28"))
+                .map(|problem| problem.hint("AWS accepts IPv4 ranges from /16 to /28"))
         }
         Some(_) => None,
     }
 }
 
-/// The profile that instances get; an empty name stands for none.
+/// Returns the name of a declared instance profile; an empty name declares none.
 fn profile_name(declared: Option<&Input<InstanceProfileName>>) -> Result<Option<String>, Unresolved> {
     let name = declared.map(Input::known).transpose()?;
     Ok(name.filter(|name| !name.as_str().is_empty()).map(String::from))
 }
 
-/// The profile that lives, in the words of what is recorded where both say that there is none.
-fn living_profile(
-    living: Option<&str>,
+/// Returns the profile that a declaration contains. It keeps the recorded empty name of an instance without a profile.
+fn declared_profile(
+    existing: Option<&str>,
     recorded: Option<&Input<InstanceProfileName>>,
 ) -> Option<Input<InstanceProfileName>> {
-    match living {
+    match existing {
         Some(name) => Some(InstanceProfileName::from(name).into()),
         None => recorded.filter(|name| name.known().is_ok_and(|name| name.as_str().is_empty())).cloned(),
     }
 }
 
-/// User data as EC2 takes it.
+/// Encodes user data for EC2.
 fn encode(user_data: &str) -> String {
     STANDARD.encode(user_data)
 }
 
-/// User data as EC2 gives it.
+/// Decodes EC2's user data.
 fn decode(user_data: &str) -> Option<String> {
     String::from_utf8(STANDARD.decode(user_data).ok()?).ok()
 }

@@ -1,197 +1,192 @@
-//! `aws:ec2:NatGateway`: the way out for subnets that nobody outside may reach.
+//! `aws:ec2:NatGateway`: the route to the internet for subnets that are not reachable from it.
 
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{AllocationId, NatGatewayId, SubnetId},
-    region::AwsResource,
-    tags, wait,
-};
-use aws_sdk_ec2::{
-    Client,
-    types::{ConnectivityType, NatGateway as Described, NatGatewayState, ResourceType},
-};
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery},
-    target::Readiness,
-};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use super::{operation_filter, retag, tag_specification};
+use crate::prelude::*;
+use aws_sdk_ec2::{Client, types};
+use infra_core::target::Readiness;
+use std::time::Duration;
 
-/// How long a client token is counted on; AWS does not say how long it keeps those of NAT gateways.
+/// Lifetime of a client token. AWS does not document it for NAT gateways.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(1);
 
-/// A NAT gateway: hosts whose route leads to it reach the internet (or, without an address, other networks) and are not
-/// reached from there.
+/// A NAT gateway: instances whose route leads to it reach the internet, or other networks when it is private, and cannot
+/// be reached from there.
 ///
-/// Made by `CreateNatGateway`, and ready when it is `available`; tags are changed by `CreateTags` and `DeleteTags`,
-/// everything else needs another one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `CreateNatGateway`, and usable when its state is `available`. `CreateTags` and `DeleteTags` change its tags.
+/// A replacement follows the deletion, because an address belongs to one gateway only.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:ec2:NatGateway", delete_before_replace)]
 pub struct NatGateway {
-    /// The subnet it stands in; for the internet, one with a route to an internet gateway.
+    /// Subnet of the gateway; for the internet, one with a route to an internet gateway. A change replaces the gateway.
+    #[resource(replace)]
     pub subnet: Input<SubnetId>,
-    /// The elastic address it is known by on the internet; none makes it private.
+    /// Elastic address of the gateway on the internet; without it the gateway is private. A change replaces the gateway.
+    #[resource(replace)]
     pub address: Option<Input<AllocationId>>,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`NatGateway`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`NatGateway`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct NatGatewayOutputs {
-    /// Its id, `nat-…`.
+    /// Id of the gateway, `nat-…`.
+    #[output(regional)]
     pub id: Output<NatGatewayId>,
-    /// Its address in the subnet.
+    /// Address in the subnet.
     pub private_ip: Output<String>,
-    /// Its address on the internet; empty when it is private.
+    /// Address on the internet; empty for a private gateway.
     pub public_ip: Output<String>,
 }
 
 impl NatGateway {
-    /// A gateway to the internet in this subnet, with this elastic address.
+    /// Returns a gateway to the internet in this subnet, with this elastic address.
     pub fn public(subnet: impl Into<Input<SubnetId>>, address: impl Into<Input<AllocationId>>) -> Self {
         Self { address: Some(address.into()), ..Self::private(subnet) }
     }
 
-    /// A gateway to other private networks.
+    /// Returns a gateway to other private networks.
     pub fn private(subnet: impl Into<Input<SubnetId>>) -> Self {
         Self { subnet: subnet.into(), address: None, tags: BTreeMap::new() }
     }
 }
 
-impl Resource for NatGateway {
-    const TYPE: &'static str = "aws:ec2:NatGateway";
-    type Outputs = NatGatewayOutputs;
-
-    fn schema() -> Schema {
-        // The address can belong to one gateway only.
-        Schema::new().replace_on(["subnet", "address"]).regional(["id"]).delete_before_replace()
-    }
-}
-
 impl AwsResource for NatGateway {}
 
-impl Handler for NatGateway {
+impl Described for NatGateway {
     type Client = Aws;
+    type Api = Client;
+    type Description = types::NatGateway;
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
+    const FOUND_BY: FoundBy = FoundBy::Token(TOKEN_LIFETIME);
+
+    async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
         let address = inputs.address.as_ref().map(Input::known).transpose()?;
-        let kind = if address.is_some() { ConnectivityType::Public } else { ConnectivityType::Private };
+        let is_public = address.is_some();
         let call = ec2
             .create_nat_gateway()
             .client_token(cx.operation().as_str())
             .subnet_id(inputs.subnet.known()?.as_str())
             .set_allocation_id(address.map(String::from))
-            .connectivity_type(kind)
-            .tag_specifications(tags::ec2_with(cx, ResourceType::Natgateway, &inputs.tags));
-        let status = "waiting until the new subnet and address are seen";
+            .connectivity_type(if is_public {
+                types::ConnectivityType::Public
+            } else {
+                types::ConnectivityType::Private
+            })
+            .tag_specifications(tag_specification(cx, types::ResourceType::Natgateway, &inputs.tags));
+        let status = "waiting until the subnet and the address are visible";
         let codes = ["InvalidSubnetID.NotFound", "InvalidAllocationID.NotFound"];
-        let answer = wait::while_inconsistent(cx, status, &codes, async || {
+        let response = wait::while_inconsistent(cx, status, &codes, async || {
             call.clone().send().await.context("CreateNatGateway")
-        })
-        .await?;
-        let made = answer.nat_gateway;
-        let made = made.ok_or_else(|| ProviderError::unsure("CreateNatGateway: the answer has no gateway"))?;
-        match available(cx, &ec2, made.nat_gateway_id().unwrap_or_default()).await {
-            Ok(gateway) => Ok(Created { inputs: None, ..created(&gateway, inputs) }),
+        });
+        let gateway = response.await?.nat_gateway;
+        let gateway = gateway.ok_or_else(|| ProviderError::unsure("CreateNatGateway returned no gateway"))?;
+        match until_available(cx, ec2, gateway.nat_gateway_id().unwrap_or_default()).await {
+            // AWS deletes a gateway that failed, so it is not recorded.
             Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
-            Err(error) => Err(created(&made, inputs).failed(error)),
+            Err(error) => Err(Self::normalize(&gateway, Some(inputs)).failed(error)),
+            available => available,
         }
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let gateway = describe(&ec2, &prior.id).await?.filter(|gateway| !is_over(gateway));
-        Ok(gateway.map(|gateway| created(&gateway, &prior.inputs)))
+    async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let gateway = until_available(cx, ec2, update.id).await?;
+        retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;
+        Ok(Self::normalize(&gateway, Some(update.new)).outputs)
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let gateway = available(cx, &ec2, &prior.id).await?;
-        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(created(&gateway, inputs).outputs)
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
+    async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
         ec2.delete_nat_gateway().nat_gateway_id(&prior.id).send().await.context("DeleteNatGateway")?;
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the gateway has ended", wait::PATIENCE, async || {
-            let gateway = describe(&ec2, &prior.id).await?;
-            Ok(gateway.is_none_or(|gateway| gateway.state() == Some(&NatGatewayState::Deleted)).then_some(()))
+        wait::until(cx, "waiting until the gateway is deleted", wait::PATIENCE, async || {
+            let gateway = describe_any(ec2, &prior.id).await?;
+            Ok(gateway.is_none_or(|gateway| gateway.state() == Some(&types::NatGatewayState::Deleted)).then_some(()))
         })
         .await
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let gateway = describe(&ec2, id).await?.filter(|gateway| !is_over(gateway));
-        Ok(gateway.map(|gateway| created(&gateway, &Self::private(SubnetId::from("")))))
+    async fn describe(_: &Context<'_>, ec2: &Client, id: &str) -> Result<Option<Self::Description>> {
+        Ok(describe_any(ec2, id).await?.filter(exists))
     }
 
-    fn recovery() -> Recovery<Self> {
-        Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
-            Box::pin(async move {
-                let ec2 = cx.client().ec2(cx.region()?).await;
-                let call = ec2.describe_nat_gateways().filter(tags::ec2_filter(cx));
-                let answer = call.send().await.context("DescribeNatGateways")?;
-                let living = answer.nat_gateways().iter().find(|gateway| !is_over(gateway));
-                Ok(Found::from(living.map(|gateway| created(gateway, inputs))))
-            })
-        })
+    async fn find_created(cx: &Context<'_>, ec2: &Client, _: &Self) -> Result<Option<Self::Description>> {
+        let call = ec2.describe_nat_gateways().filter(operation_filter(cx));
+        let gateways = call.send().await.context("DescribeNatGateways")?.nat_gateways.unwrap_or_default();
+        Ok(gateways.into_iter().find(exists))
+    }
+
+    fn normalize(gateway: &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let id = gateway.nat_gateway_id().unwrap_or_default();
+        let address = gateway.nat_gateway_addresses().first();
+        let allocation = address.and_then(|address| address.allocation_id());
+        Created {
+            id: id.to_owned(),
+            inputs: Some(Self {
+                subnet: SubnetId::from(gateway.subnet_id().unwrap_or_default()).into(),
+                address: allocation.map(|id| AllocationId::from(id).into()),
+                tags: tags::declared(gateway.tags(), recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: NatGatewayOutputs {
+                id: NatGatewayId::from(id).into(),
+                private_ip: address.and_then(|address| address.private_ip()).unwrap_or_default().into(),
+                public_ip: address.and_then(|address| address.public_ip()).unwrap_or_default().into(),
+            },
+        }
     }
 }
 
-/// The gateway once it works; [`ErrorKind::NotFound`] when it failed to.
-async fn available(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Described, ProviderError> {
-    let patient = cx.client().readiness() == Readiness::Full;
+/// Waits until the gateway is available; fails with [`ErrorKind::NotFound`] when it failed or is deleted.
+async fn until_available(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::NatGateway> {
+    let until_usable = cx.client().readiness() == Readiness::Full;
     wait::until(cx, "waiting until the gateway is available", wait::PATIENCE, async || {
-        // A new gateway is not seen everywhere at once.
-        let Some(gateway) = describe(ec2, id).await? else { return Ok(None) };
-        if is_over(&gateway) {
-            let why = gateway.failure_message().unwrap_or("it was deleted");
-            let message = format!("the NAT gateway {id} did not become available: {why}");
+        // A new gateway may be visible only after a while.
+        let Some(gateway) = describe_any(ec2, id).await? else { return Ok(None) };
+        if !exists(&gateway) {
+            let reason = gateway.failure_message().unwrap_or("it was deleted");
+            let message = format!("the NAT gateway {id} did not become available: {reason}");
             return Err(ProviderError::of(ErrorKind::NotFound, message).hint(
                 "declare it after the internet gateway of its VPC: `depends_on`, or a route table of its subnet",
             ));
         }
-        Ok((!patient || gateway.state() == Some(&NatGatewayState::Available)).then_some(gateway))
+        let is_available = gateway.state() == Some(&types::NatGatewayState::Available);
+        Ok((is_available || !until_usable).then_some(gateway))
     })
     .await
 }
 
-async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_nat_gateways().nat_gateway_ids(id).send().await.context("DescribeNatGateways");
-    Ok(found(answer)?.and_then(|answer| answer.nat_gateways.unwrap_or_default().pop()))
+/// Describes a gateway in any state: EC2 returns deleted and failed gateways for an hour.
+async fn describe_any(ec2: &Client, id: &str) -> Result<Option<types::NatGateway>> {
+    let response = ec2.describe_nat_gateways().nat_gateway_ids(id).send().await.context("DescribeNatGateways");
+    Ok(found(response)?.and_then(|response| response.nat_gateways?.pop()))
 }
 
-/// Whether it is on its way to being gone, or never came about; EC2 shows such gateways for an hour.
-fn is_over(gateway: &Described) -> bool {
-    matches!(gateway.state(), Some(NatGatewayState::Deleting | NatGatewayState::Deleted | NatGatewayState::Failed))
+/// Whether a gateway is available or will be.
+fn exists(gateway: &types::NatGateway) -> bool {
+    use types::NatGatewayState::{Deleted, Deleting, Failed};
+    !matches!(gateway.state(), Some(Deleting | Deleted | Failed))
 }
 
-/// The gateway as it lives, in the words of the recorded inputs where they say the same.
-fn created(gateway: &Described, recorded: &NatGateway) -> Created<NatGateway> {
-    let id = gateway.nat_gateway_id().unwrap_or_default();
-    let address = gateway.nat_gateway_addresses().first();
-    let allocation = address.and_then(|address| address.allocation_id());
-    let inputs = NatGateway {
-        subnet: SubnetId::from(gateway.subnet_id().unwrap_or_default()).into(),
-        address: allocation.map(|id| AllocationId::from(id).into()),
-        tags: tags::ec2_own(gateway.tags(), &recorded.tags),
-    };
-    Created {
-        id: id.to_owned(),
-        inputs: Some(inputs),
-        outputs: NatGatewayOutputs {
-            id: NatGatewayId::from(id).into(),
-            private_ip: address.and_then(|address| address.private_ip()).unwrap_or_default().into(),
-            public_ip: address.and_then(|address| address.public_ip()).unwrap_or_default().into(),
-        },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn description_of_a_declared_gateway_equals_the_declaration() {
+        let gateway = types::NatGateway::builder().nat_gateway_id("nat-1").subnet_id("subnet-1");
+        let address = |id: Option<&str>| {
+            types::NatGatewayAddress::builder().set_allocation_id(id.map(str::to_owned)).private_ip("10.0.0.5").build()
+        };
+        let subnet = SubnetId::from("subnet-1");
+        for (address, declared) in [
+            (address(None), NatGateway::private(subnet.clone())),
+            (address(Some("eipalloc-1")), NatGateway::public(subnet, AllocationId::from("eipalloc-1"))),
+        ] {
+            let gateway = gateway.clone().nat_gateway_addresses(address).build();
+            let read = NatGateway::normalize(&gateway, Some(&declared)).inputs;
+            assert_eq!(serde_json::to_value(read).ok(), serde_json::to_value(Some(declared)).ok());
+        }
     }
 }

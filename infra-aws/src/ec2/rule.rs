@@ -8,39 +8,40 @@ use infra_core::{Input, provider::Problem, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
 
-/// One rule of a security group: which traffic, and from whom (ingress) or to whom (egress).
+/// A rule of a security group: the traffic that it allows, and its other side: the source of incoming, the destination
+/// of outgoing traffic.
 ///
 /// `Rule::tcp(443).from_anywhere()`, `Rule::tcp(8000..=8010).from_cidr("10.0.0.0/8")`,
 /// `Rule::tcp(5432).from_group(&application.id).describe("the application")`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Rule {
-    /// `tcp`, `udp`, `icmp`, or `-1` for everything.
+    /// Protocol: `tcp`, `udp`, `icmp`, or `-1` for all.
     pub protocol: String,
-    /// The first port; none for protocols that have none.
+    /// First port; none for protocols without ports.
     pub from_port: Option<u16>,
-    /// The last port.
+    /// Last port.
     pub to_port: Option<u16>,
-    /// The other side is these addresses, IPv4 or IPv6: `10.0.0.0/8`.
+    /// IPv4 or IPv6 range of the other side: `10.0.0.0/8`.
     pub cidr: Option<Input<String>>,
-    /// The other side is the members of this group.
+    /// Security group whose members are the other side.
     pub group: Option<Input<SecurityGroupId>>,
-    /// The other side is the members of the group itself.
+    /// Whether the members of the rule's own group are the other side.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub itself: bool,
-    /// What it is for, up to 255 characters.
+    /// Purpose of the rule, up to 255 characters.
     pub description: Option<String>,
 }
 
-/// The traffic of a [`Rule`] whose other side is still to be named.
+/// The traffic of a [`Rule`] that still needs its other side.
 #[derive(Clone, Debug)]
 pub struct Ports {
     protocol: &'static str,
     range: Option<(u16, u16)>,
 }
 
-/// One port or a range of them.
+/// A port or a range of ports.
 pub trait PortRange {
-    /// The first and the last.
+    /// Returns the first and the last port.
     fn bounds(self) -> (u16, u16);
 }
 
@@ -57,27 +58,27 @@ impl PortRange for RangeInclusive<u16> {
 }
 
 impl Rule {
-    /// TCP to this port, or these: `443`, `8000..=8010`.
+    /// TCP to a port or a range of ports: `443`, `8000..=8010`.
     pub fn tcp(ports: impl PortRange) -> Ports {
         Ports { protocol: "tcp", range: Some(ports.bounds()) }
     }
 
-    /// UDP to this port, or these.
+    /// UDP to a port or a range of ports.
     pub fn udp(ports: impl PortRange) -> Ports {
         Ports { protocol: "udp", range: Some(ports.bounds()) }
     }
 
-    /// ICMP of every type, such as ping.
+    /// ICMP of all types, such as echo requests.
     pub fn icmp() -> Ports {
         Ports { protocol: "icmp", range: None }
     }
 
-    /// Everything.
+    /// All protocols.
     pub fn all() -> Ports {
         Ports { protocol: "-1", range: None }
     }
 
-    /// Says what it is for.
+    /// Sets the description.
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
@@ -88,10 +89,10 @@ impl Rule {
         let mut problem = |message: String, hint: &str| problems.push(Problem::new(property, message).hint(hint));
         match (self.from_port, self.to_port) {
             (Some(from), Some(to)) if from > to => {
-                problem(format!("the ports {from} to {to} are no range"), "write the lower port first");
+                problem(format!("the ports {from} to {to} are not a range"), "write the lower port first");
             }
             (Some(_), None) | (None, Some(_)) => {
-                problem("one end of the ports is missing".into(), "give both ends");
+                problem("one end of the port range is missing".into(), "set both `from_port` and `to_port`");
             }
             (None, None) if matches!(self.protocol.as_str(), "tcp" | "udp") => {
                 problem(format!("{} needs ports", self.protocol), "for all of them write 0..=65535");
@@ -100,13 +101,13 @@ impl Rule {
         }
         let sides = [self.cidr.is_some(), self.group.is_some(), self.itself];
         if sides.into_iter().filter(|side| *side).count() != 1 {
-            problem("a rule has exactly one other side".into(), "give either a CIDR or a group");
+            problem("a rule has exactly one other side".into(), "set either `cidr`, `group` or `itself`");
         }
         if let Some(Ok(cidr)) = self.cidr.as_ref().map(Input::known)
             && canonical_cidr(&cidr).is_none()
         {
             problem(
-                format!("`{cidr}` is no address range"),
+                format!("`{cidr}` is not an address range"),
                 "write an address and a prefix length: `10.0.0.0/8`; one address is `203.0.113.7/32`",
             );
         }
@@ -114,39 +115,39 @@ impl Rule {
     }
 }
 
-/// `from_…` is said of ingress and `to_…` of egress; they make the same rule.
+/// The names `from_…` suit ingress and `to_…` egress; both return the same rule.
 impl Ports {
-    /// Every IPv4 address.
+    /// Sets every IPv4 address as the other side.
     pub fn from_anywhere(self) -> Rule {
         self.from_cidr("0.0.0.0/0")
     }
 
-    /// These addresses.
+    /// Sets a range of addresses as the other side.
     pub fn from_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         Rule { cidr: Some(cidr.into()), ..self.rule() }
     }
 
-    /// The members of another group.
+    /// Sets the members of another group as the other side.
     pub fn from_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         Rule { group: Some(group.into()), ..self.rule() }
     }
 
-    /// The members of the group that the rule stands in.
+    /// Sets the members of the rule's own group as the other side.
     pub fn from_itself(self) -> Rule {
         Rule { itself: true, ..self.rule() }
     }
 
-    /// Every IPv4 address.
+    /// Sets every IPv4 address as the other side.
     pub fn to_anywhere(self) -> Rule {
         self.from_anywhere()
     }
 
-    /// These addresses.
+    /// Sets a range of addresses as the other side.
     pub fn to_cidr(self, cidr: impl Into<Input<String>>) -> Rule {
         self.from_cidr(cidr)
     }
 
-    /// The members of another group.
+    /// Sets the members of another group as the other side.
     pub fn to_group(self, group: impl Into<Input<SecurityGroupId>>) -> Rule {
         self.from_group(group)
     }
@@ -164,7 +165,7 @@ impl Ports {
     }
 }
 
-/// What makes a rule the same rule for AWS; descriptions do not.
+/// The identity of a rule for AWS, which does not include its description.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     protocol: String,
@@ -181,17 +182,17 @@ enum Peer {
 /// Rules as a set, with their descriptions.
 pub(super) type RuleSet = BTreeMap<Key, Option<String>>;
 
-/// The rules that a group shall have; `own` is its id.
-pub(super) fn wanted(rules: &[Rule], own: &str) -> Result<RuleSet, Unresolved> {
-    rules.iter().map(|rule| Ok((rule.key(own)?, rule.description.clone()))).collect()
+/// Converts the declared rules of a group.
+pub(super) fn to_set(rules: &[Rule], group_id: &str) -> Result<RuleSet, Unresolved> {
+    rules.iter().map(|rule| Ok((rule.key(group_id)?, rule.description.clone()))).collect()
 }
 
-/// What AWS gives every group as egress: everything to every IPv4 address.
+/// The egress rules of a new group: all traffic to every IPv4 address.
 pub(super) fn default_egress() -> RuleSet {
-    wanted(&[Rule::all().to_anywhere()], "").unwrap_or_default()
+    to_set(&[Rule::all().to_anywhere()], "").unwrap_or_default()
 }
 
-/// Whether these are AWS's default egress rules. In a VPC with IPv6 they also allow everything to every IPv6 address.
+/// Whether these are the egress rules of a new group. In a VPC with IPv6 they also allow all traffic to every IPv6 address.
 pub(super) fn is_default_egress(rules: &RuleSet) -> bool {
     let ipv6 = Key { protocol: "-1".to_owned(), ports: None, peer: Peer::Cidr("::/0".to_owned()) };
     let mut rules = rules.clone();
@@ -199,8 +200,8 @@ pub(super) fn is_default_egress(rules: &RuleSet) -> bool {
     rules == default_egress()
 }
 
-/// The rules that a group has.
-pub(super) fn living(permissions: &[IpPermission]) -> RuleSet {
+/// Converts EC2's description of the rules of a group.
+pub(super) fn from_permissions(permissions: &[IpPermission]) -> RuleSet {
     let mut set = RuleSet::new();
     for permission in permissions {
         let protocol = match permission.ip_protocol().unwrap_or("-1") {
@@ -228,7 +229,8 @@ pub(super) fn living(permissions: &[IpPermission]) -> RuleSet {
     set
 }
 
-/// One rule as `DescribeSecurityGroupRules` shows it; `None` for what cannot be declared here, such as a prefix list.
+/// Converts the result of `DescribeSecurityGroupRules`; `None` for a rule that cannot be declared, such as one for a
+/// prefix list.
 pub(super) fn described(rule: &SecurityGroupRule) -> Option<Key> {
     let permission = IpPermission::builder()
         .set_ip_protocol(rule.ip_protocol().map(str::to_owned))
@@ -242,37 +244,38 @@ pub(super) fn described(rule: &SecurityGroupRule) -> Option<Key> {
                 .map(|id| vec![UserIdGroupPair::builder().group_id(id).build()]),
         )
         .build();
-    living(&[permission]).into_keys().next()
+    from_permissions(&[permission]).into_keys().next()
 }
 
-/// The living rules in the order, and with the words, of the recorded ones; others after them.
-pub(super) fn as_recorded(living: &RuleSet, recorded: &[Rule], own: &str) -> Vec<Rule> {
-    let mut rest = living.clone();
+/// Returns existing rules: the recorded ones in their order and spelling, and then all others.
+pub(super) fn as_recorded(existing: &RuleSet, recorded: &[Rule], group_id: &str) -> Vec<Rule> {
+    let mut rest = existing.clone();
     let mut rules = Vec::new();
     for rule in recorded {
-        let Ok(key) = rule.key(own) else { continue };
+        let Ok(key) = rule.key(group_id) else { continue };
         if let Some(description) = rest.remove(&key) {
             rules.push(Rule { description, ..rule.clone() });
         }
     }
-    rules.extend(rest.into_iter().map(|(key, description)| key.rule(own, description)));
+    rules.extend(rest.into_iter().map(|(key, description)| key.rule(group_id, description)));
     rules
 }
 
-/// The permissions of AWS's authorize and revoke calls.
+/// Converts rules for the authorize and revoke calls.
 pub(super) fn permissions<'a>(rules: impl IntoIterator<Item = (&'a Key, &'a Option<String>)>) -> Vec<IpPermission> {
     rules.into_iter().map(|(key, description)| key.permission(description.as_deref())).collect()
 }
 
 impl Rule {
-    pub(super) fn key(&self, own: &str) -> Result<Key, Unresolved> {
+    /// Returns the identity of the rule in a group with this id.
+    pub(super) fn key(&self, group_id: &str) -> Result<Key, Unresolved> {
         let peer = match (&self.cidr, &self.group) {
             (Some(cidr), _) => {
                 let cidr = cidr.known()?;
                 Peer::Cidr(canonical_cidr(&cidr).unwrap_or(cidr))
             }
             (None, Some(group)) => Peer::Group(group.known()?.to_string()),
-            (None, None) => Peer::Group(own.to_owned()),
+            (None, None) => Peer::Group(group_id.to_owned()),
         };
         let ports = self.from_port.zip(self.to_port);
         Ok(Key { protocol: self.protocol.clone(), ports, peer })
@@ -280,7 +283,7 @@ impl Rule {
 }
 
 impl Key {
-    /// The rule of `ModifySecurityGroupRules`.
+    /// Converts the rule for `ModifySecurityGroupRules`.
     pub(super) fn request(&self, description: Option<&str>) -> SecurityGroupRuleRequest {
         let permission = self.permission(description);
         let request = SecurityGroupRuleRequest::builder()
@@ -296,10 +299,11 @@ impl Key {
         .build()
     }
 
-    pub(super) fn rule(self, own: &str, description: Option<String>) -> Rule {
+    /// Converts the rule for a declaration of a group with this id.
+    pub(super) fn rule(self, group_id: &str, description: Option<String>) -> Rule {
         let (cidr, group, itself) = match self.peer {
             Peer::Cidr(cidr) => (Some(cidr.into()), None, false),
-            Peer::Group(group) if group == own => (None, None, true),
+            Peer::Group(group) if group == group_id => (None, None, true),
             Peer::Group(group) => (None, Some(SecurityGroupId::from(group).into()), false),
         };
         Rule {
@@ -313,6 +317,7 @@ impl Key {
         }
     }
 
+    /// Converts the rule for the authorize and revoke calls.
     pub(super) fn permission(&self, description: Option<&str>) -> IpPermission {
         let (from, to) = match self.ports {
             Some((from, to)) => (Some(from.into()), Some(to.into())),
@@ -335,7 +340,7 @@ impl Key {
     }
 }
 
-/// The range as AWS keeps it, host bits cleared; `None` for what is no range.
+/// Returns an address range in AWS's spelling, with the host bits cleared; `None` for any other text.
 pub(super) fn canonical_cidr(cidr: &str) -> Option<String> {
     let (address, length) = cidr.split_once('/')?;
     let length: u32 = length.parse().ok()?;
@@ -358,8 +363,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_canonical() {
-        for (given, kept) in [
+    fn host_bits_are_cleared() {
+        for (range, canonical) in [
             ("10.1.2.3/16", Some("10.1.0.0/16")),
             ("0.0.0.0/0", Some("0.0.0.0/0")),
             ("1.2.3.4/32", Some("1.2.3.4/32")),
@@ -368,12 +373,12 @@ mod tests {
             ("10.0.0.0/33", None),
             ("example.com/8", None),
         ] {
-            assert_eq!(canonical_cidr(given).as_deref(), kept, "{given}");
+            assert_eq!(canonical_cidr(range).as_deref(), canonical, "{range}");
         }
     }
 
     #[test]
-    fn rules_survive_the_way_to_aws_and_back() {
+    fn conversion_to_permissions_and_back_keeps_the_rules() {
         let rules = vec![
             Rule::tcp(8080).from_anywhere().describe("users"),
             Rule::udp(5000..=5010).from_cidr("10.1.2.3/16"),
@@ -381,35 +386,35 @@ mod tests {
             Rule::tcp(22).from_itself(),
             Rule::all().from_group(SecurityGroupId::from("sg-2")),
         ];
-        let set = wanted(&rules, "sg-1").unwrap();
-        let living = living(&permissions(&set));
-        assert_eq!(living, set);
-        let back = as_recorded(&living, &rules, "sg-1");
+        let set = to_set(&rules, "sg-1").unwrap();
+        let existing = from_permissions(&permissions(&set));
+        assert_eq!(existing, set);
+        let back = as_recorded(&existing, &rules, "sg-1");
         assert_eq!(serde_json::to_value(&back).unwrap(), serde_json::to_value(&rules).unwrap());
     }
 
     #[test]
-    fn default_egress_is_known_with_and_without_ipv6() {
+    fn default_egress_is_recognized_with_and_without_ipv6() {
         let mut rules = default_egress();
         assert!(is_default_egress(&rules));
-        rules.extend(wanted(&[Rule::all().to_cidr("::/0")], "sg-1").unwrap());
+        rules.extend(to_set(&[Rule::all().to_cidr("::/0")], "sg-1").unwrap());
         assert!(is_default_egress(&rules));
-        rules.extend(wanted(&[Rule::tcp(25).to_anywhere()], "sg-1").unwrap());
+        rules.extend(to_set(&[Rule::tcp(25).to_anywhere()], "sg-1").unwrap());
         assert!(!is_default_egress(&rules) && !is_default_egress(&RuleSet::new()));
     }
 
     #[test]
-    fn drift_is_seen_behind_what_is_recorded() {
+    fn rules_that_are_not_recorded_follow_the_recorded_ones() {
         let recorded = vec![Rule::tcp(80).from_anywhere(), Rule::tcp(443).from_anywhere()];
-        let lives = wanted(&[Rule::tcp(22).from_anywhere(), Rule::tcp(443).from_anywhere()], "sg-1").unwrap();
-        let ports: Vec<_> = as_recorded(&lives, &recorded, "sg-1").iter().map(|rule| rule.from_port).collect();
+        let existing = to_set(&[Rule::tcp(22).from_anywhere(), Rule::tcp(443).from_anywhere()], "sg-1").unwrap();
+        let ports: Vec<_> = as_recorded(&existing, &recorded, "sg-1").iter().map(|rule| rule.from_port).collect();
         assert_eq!(ports, [Some(443), Some(22)]);
     }
 
     #[test]
-    fn impossible_rules_are_named() {
-        let bad = Rule { to_port: Some(70), ..Rule::tcp(80).from_cidr("10.0.0.0") };
-        let problems = bad.problems("ingress[0]");
+    fn invalid_rules_are_reported() {
+        let invalid = Rule { to_port: Some(70), ..Rule::tcp(80).from_cidr("10.0.0.0") };
+        let problems = invalid.problems("ingress[0]");
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(Rule::tcp(80).from_anywhere().problems("ingress[0]").is_empty());
     }

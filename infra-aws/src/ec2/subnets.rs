@@ -1,74 +1,59 @@
 //! `aws:ec2:Subnets`: the subnets of a VPC.
 
 use super::filter;
-use crate::{
-    client::Aws,
-    error::SdkContext,
-    ids::{SubnetId, VpcId},
-};
-use infra_core::{
-    Input, Lookup, Output, Schema,
-    provider::{Context, LookupHandler, ProviderError},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::prelude::*;
+use infra_core::{Lookup, provider::LookupHandler};
+use std::collections::BTreeSet;
 
-/// The subnets of a VPC, all of them or those with certain tags or in certain zones.
+/// The subnets of a VPC, all of them or those with some tags or in some availability zones.
 ///
-/// Asked by `DescribeSubnets`. That there is none is an error.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Read by `DescribeSubnets`. It is an error if no subnet matches.
+#[derive(Clone, Debug, Serialize, Deserialize, Lookup)]
+#[lookup(type = "aws:ec2:Subnets")]
 pub struct Subnets {
-    /// Whose.
+    /// VPC of the subnets.
     pub vpc_id: Input<VpcId>,
-    /// Only those with these tags.
+    /// Tags that the subnets have.
     pub tags: BTreeMap<String, String>,
-    /// Only those in these zones; in all when empty.
+    /// Availability zones of the subnets; all when empty.
     pub zones: BTreeSet<String>,
 }
 
-/// What [`Subnets`] are.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of [`Subnets`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct SubnetsOutputs {
-    /// Their ids, sorted by zone and id.
+    /// Ids of the subnets, sorted by availability zone and id.
+    #[output(regional)]
     pub ids: Output<Vec<SubnetId>>,
-    /// Their zones, in the same order.
+    /// Availability zones of the subnets, in the order of `ids`.
     pub zones: Output<Vec<String>>,
-    /// Their addresses, in the same order.
+    /// IPv4 ranges of the subnets, in the order of `ids`.
     pub cidrs: Output<Vec<String>>,
 }
 
 impl Subnets {
-    /// All subnets of this VPC.
+    /// Returns a lookup of all subnets of this VPC.
     pub fn of(vpc_id: impl Into<Input<VpcId>>) -> Self {
         Self { vpc_id: vpc_id.into(), tags: BTreeMap::new(), zones: BTreeSet::new() }
     }
 
-    /// Only those with this tag.
+    /// Adds a tag that the subnets have.
     pub fn tagged(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
         self
     }
 
-    /// Only those in this zone; said again, also those in that one.
+    /// Adds an availability zone.
     pub fn in_zone(mut self, zone: impl Into<String>) -> Self {
         self.zones.insert(zone.into());
         self
     }
 }
 
-impl Lookup for Subnets {
-    const TYPE: &'static str = "aws:ec2:Subnets";
-    type Outputs = SubnetsOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().regional(["ids"])
-    }
-}
-
 impl LookupHandler for Subnets {
     type Client = Aws;
 
-    async fn read(cx: &Context<'_, Aws>, arguments: &Self) -> Result<SubnetsOutputs, ProviderError> {
+    async fn read(cx: &Context<'_>, arguments: &Self) -> Result<Self::Outputs> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let vpc = arguments.vpc_id.known()?;
         let tags = arguments.tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), value));
@@ -88,7 +73,7 @@ impl LookupHandler for Subnets {
             }
         }
         if found.is_empty() {
-            return Err(ProviderError::refused(format!("no subnet of {vpc} has what was asked for"))
+            return Err(ProviderError::refused(format!("no subnet of {vpc} matches the lookup"))
                 .hint("check the VPC, the tags and the zones"));
         }
         let (zones, ids): (Vec<_>, Vec<_>) = found.keys().cloned().unzip();

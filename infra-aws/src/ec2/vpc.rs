@@ -1,231 +1,178 @@
-//! `aws:ec2:Vpc`: a network of one's own.
+//! `aws:ec2:Vpc`: a virtual private cloud.
 
-use super::{
-    blockers::{self, Held},
-    filter, once, range_problem,
-};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{RouteTableId, SecurityGroupId, VpcId},
-    region::AwsResource,
-    tags, wait,
-};
-use aws_sdk_ec2::{
-    Client,
-    types::{AttributeBooleanValue, ResourceType, Vpc as Described, VpcAttributeName, VpcState},
-};
-use infra_core::{
-    Output, Resource, Schema,
-    provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use super::{Held, blockers, filter, once, operation_filter, range_problem, retag, tag_specification};
+use crate::prelude::*;
+use aws_sdk_ec2::{Client, types};
 
-/// A virtual private cloud: a range of private addresses that subnets are cut out of.
+/// A virtual private cloud: a range of private addresses, which subnets divide.
 ///
-/// Made by `CreateVpc`, with a main route table and a group `default`; the settings of names are changed in place by
-/// `ModifyVpcAttribute`, tags by `CreateTags` and `DeleteTags`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `CreateVpc`, together with a main route table and a security group named `default`. `ModifyVpcAttribute`
+/// changes the DNS settings in place; `CreateTags` and `DeleteTags` change its tags.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:ec2:Vpc")]
 pub struct Vpc {
-    /// Its addresses: `10.0.0.0/16`, from /16 to /28.
+    /// IPv4 range, from /16 to /28: `10.0.0.0/16`. A change replaces the VPC.
+    #[resource(replace)]
     pub cidr: String,
-    /// Whether its hosts are given a resolver.
+    /// Whether instances can use Amazon's DNS resolver.
     pub dns_support: bool,
-    /// Whether hosts with a public address are given a public name.
+    /// Whether instances with a public address get a public DNS name.
     pub dns_hostnames: bool,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`Vpc`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`Vpc`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct VpcOutputs {
-    /// Its id, `vpc-…`.
+    /// Id of the VPC, `vpc-…`.
+    #[output(regional)]
     pub id: Output<VpcId>,
-    /// Its addresses.
+    /// IPv4 range.
     pub cidr: Output<String>,
-    /// The group `default`, whose members may reach each other.
+    /// Security group named `default`, whose members may reach each other.
+    #[output(regional)]
     pub default_security_group: Output<SecurityGroupId>,
-    /// The route table of every subnet that has none of its own.
+    /// Route table of every subnet without an explicit one.
+    #[output(regional)]
     pub main_route_table: Output<RouteTableId>,
 }
 
 impl Vpc {
-    /// A VPC with these addresses.
+    /// Returns a VPC with this IPv4 range.
     pub fn new(cidr: impl Into<String>) -> Self {
         Self { cidr: cidr.into(), dns_support: true, dns_hostnames: false, tags: BTreeMap::new() }
     }
 
-    /// Gives public names to hosts with a public address.
+    /// Gives public DNS names to instances with a public address.
     pub fn dns_hostnames(mut self) -> Self {
         self.dns_hostnames = true;
         self
     }
 }
 
-impl Resource for Vpc {
-    const TYPE: &'static str = "aws:ec2:Vpc";
-    type Outputs = VpcOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["cidr"]).regional(["id", "default_security_group", "main_route_table"])
-    }
+/// A VPC with its DNS settings and with the resources that AWS creates for it.
+pub struct Description {
+    vpc: types::Vpc,
+    dns_support: bool,
+    dns_hostnames: bool,
+    default_security_group: String,
+    main_route_table: String,
 }
 
 impl AwsResource for Vpc {}
 
-impl Handler for Vpc {
+impl Described for Vpc {
     type Client = Aws;
+    type Api = Client;
+    type Description = Description;
+
+    const FOUND_BY: FoundBy = FoundBy::Tag;
 
     fn check(&self) -> Vec<Problem> {
-        let names = self.dns_hostnames && !self.dns_support;
-        let names = names.then(|| {
-            Problem::new("dns_hostnames", "names need the resolver").hint("set `dns_support: true`, AWS's default")
+        let names_without_resolver = self.dns_hostnames && !self.dns_support;
+        let problem = names_without_resolver.then(|| {
+            Problem::new("dns_hostnames", "DNS names need the resolver").hint("set `dns_support: true`, AWS's default")
         });
-        range_problem("cidr", &self.cidr).into_iter().chain(names).collect()
+        range_problem("cidr", &self.cidr).into_iter().chain(problem).collect()
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let made = match ours(cx, &ec2).await? {
-            Some(made) => made,
-            None => make(cx, &ec2, inputs).await?,
-        };
-        let id = made.vpc_id().unwrap_or_default();
-        let unsettled = Created::<Self>::new(id, outputs(&made, String::new(), String::new()));
-        match fill(cx, &ec2, id, inputs).await {
-            Ok(created) => Ok(Created { inputs: None, ..created }),
-            Err(error) => Err(unsettled.failed(error)),
+    async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Description> {
+        let tags = tag_specification(cx, types::ResourceType::Vpc, &inputs.tags);
+        let call = ec2.create_vpc().cidr_block(&inputs.cidr).tag_specifications(tags);
+        let response = call.customize().config_override(once()).send().await.context("CreateVpc")?;
+        let vpc = response.vpc.ok_or_else(|| ProviderError::unsure("CreateVpc returned no VPC"))?;
+        let Self { dns_support, dns_hostnames, .. } = Self::new("");
+        let (default_security_group, main_route_table) = (String::new(), String::new());
+        Ok(Description { vpc, dns_support, dns_hostnames, default_security_group, main_route_table })
+    }
+
+    async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let current = wait::until(cx, "waiting until the VPC is available", wait::CONSISTENCY, async || {
+            let current = Self::describe(cx, ec2, update.id).await?;
+            Ok(current.filter(|current| current.vpc.state() == Some(&types::VpcState::Available)))
+        })
+        .await?;
+        let Self { dns_support, dns_hostnames, .. } = *update.new;
+        let call = || ec2.modify_vpc_attribute().vpc_id(update.id);
+        let value = |value| types::AttributeBooleanValue::builder().value(value).build();
+        // A call changes one setting. DNS names need the resolver, so it is enabled first and disabled last.
+        let calls = [
+            (dns_support && !current.dns_support).then(|| call().enable_dns_support(value(true))),
+            (dns_hostnames != current.dns_hostnames).then(|| call().enable_dns_hostnames(value(dns_hostnames))),
+            (!dns_support && current.dns_support).then(|| call().enable_dns_support(value(false))),
+        ];
+        for call in calls.into_iter().flatten() {
+            call.send().await.context("ModifyVpcAttribute")?;
         }
+        retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;
+        Ok(Self::normalize(&current, Some(update.new)).outputs)
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        match describe(&ec2, &prior.id).await? {
-            Some(vpc) => Ok(Some(created(&ec2, &vpc, &prior.inputs).await?)),
-            None => Ok(None),
-        }
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let created = fill(cx, &ec2, &prior.id, inputs).await?;
-        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(created.outputs)
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        let deleted = blockers::delete(cx, &ec2, Held::Vpc(&prior.id), async || {
+    async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
+        let deleted = blockers::delete(cx, ec2, Held::Vpc(&prior.id), async || {
             ec2.delete_vpc().vpc_id(&prior.id).send().await.context("DeleteVpc").map(drop)
         });
         Ok(deleted.await?)
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let ec2 = cx.client().ec2(cx.region()?).await;
-        match describe(&ec2, id).await? {
-            Some(vpc) => Ok(Some(created(&ec2, &vpc, &Self::new("")).await?)),
+    async fn describe(_: &Context<'_>, ec2: &Client, id: &str) -> Result<Option<Description>> {
+        let response = ec2.describe_vpcs().vpc_ids(id).send().await.context("DescribeVpcs");
+        match found(response)?.and_then(|response| response.vpcs?.pop()) {
+            Some(vpc) => Ok(Some(complete(ec2, vpc).await?)),
             None => Ok(None),
         }
     }
 
-    fn recovery() -> Recovery<Self> {
-        Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
-            Box::pin(async move {
-                let ec2 = cx.client().ec2(cx.region()?).await;
-                match ours(cx, &ec2).await? {
-                    Some(vpc) => Ok(Found::Found(created(&ec2, &vpc, inputs).await?)),
-                    None => Ok(Found::Absent),
-                }
-            })
-        })
-    }
-}
-
-async fn make(cx: &Context<'_, Aws>, ec2: &Client, inputs: &Vpc) -> Result<Described, ProviderError> {
-    let tags = tags::ec2_with(cx, ResourceType::Vpc, &inputs.tags);
-    let call = ec2.create_vpc().cidr_block(&inputs.cidr).tag_specifications(tags);
-    let answer = call.customize().config_override(once()).send().await.context("CreateVpc")?;
-    answer.vpc.ok_or_else(|| ProviderError::unsure("CreateVpc: the answer has no VPC"))
-}
-
-/// What this very operation made, in an earlier run.
-async fn ours(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_vpcs().filters(tags::ec2_filter(cx)).send().await.context("DescribeVpcs")?;
-    Ok(answer.vpcs.unwrap_or_default().pop())
-}
-
-/// Waits until the VPC is there, and sets what differs.
-async fn fill(cx: &Context<'_, Aws>, ec2: &Client, id: &str, inputs: &Vpc) -> Result<Created<Vpc>, ProviderError> {
-    let vpc = wait::until(cx, "waiting until the VPC is available", wait::CONSISTENCY, async || {
-        let vpc = describe(ec2, id).await?;
-        Ok(vpc.filter(|vpc| vpc.state() == Some(&VpcState::Available)))
-    })
-    .await?;
-    let living = created(ec2, &vpc, inputs).await?;
-    let held = living.inputs.as_ref().map(|vpc| (vpc.dns_support, vpc.dns_hostnames));
-    let value = |value| AttributeBooleanValue::builder().value(value).build();
-    let (support, hostnames) = (Some(inputs.dns_support), Some(inputs.dns_hostnames));
-    // One attribute at a time; names need the resolver, so it comes first and goes last.
-    let set_support = async || -> Result<(), AwsError> {
-        if held.map(|held| held.0) != support {
-            let call = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_support(value(inputs.dns_support));
-            call.send().await.context("ModifyVpcAttribute")?;
+    async fn find_created(cx: &Context<'_>, ec2: &Client, _: &Self) -> Result<Option<Description>> {
+        let response = ec2.describe_vpcs().filters(operation_filter(cx)).send().await.context("DescribeVpcs")?;
+        match response.vpcs.and_then(|mut vpcs| vpcs.pop()) {
+            Some(vpc) => Ok(Some(complete(ec2, vpc).await?)),
+            None => Ok(None),
         }
-        Ok(())
-    };
-    if inputs.dns_support {
-        set_support().await?;
     }
-    if held.map(|held| held.1) != hostnames {
-        let call = ec2.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(value(inputs.dns_hostnames));
-        call.send().await.context("ModifyVpcAttribute")?;
+
+    fn normalize(description: &Description, recorded: Option<&Self>) -> Created<Self> {
+        let Description { vpc, dns_support, dns_hostnames, default_security_group, main_route_table } = description;
+        let (id, cidr) = (vpc.vpc_id().unwrap_or_default(), vpc.cidr_block().unwrap_or_default());
+        Created {
+            id: id.to_owned(),
+            inputs: Some(Self {
+                cidr: cidr.to_owned(),
+                dns_support: *dns_support,
+                dns_hostnames: *dns_hostnames,
+                tags: tags::declared(vpc.tags(), recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: VpcOutputs {
+                id: VpcId::from(id).into(),
+                cidr: cidr.into(),
+                default_security_group: SecurityGroupId::from(default_security_group.as_str()).into(),
+                main_route_table: RouteTableId::from(main_route_table.as_str()).into(),
+            },
+        }
     }
-    if !inputs.dns_support {
-        set_support().await?;
-    }
-    Ok(living)
 }
 
-async fn describe(ec2: &Client, id: &str) -> Result<Option<Described>, AwsError> {
-    let answer = ec2.describe_vpcs().vpc_ids(id).send().await.context("DescribeVpcs");
-    Ok(found(answer)?.and_then(|answer| answer.vpcs.unwrap_or_default().pop()))
-}
-
-/// The VPC as it lives, in the words of the recorded inputs where they say the same.
-async fn created(ec2: &Client, vpc: &Described, recorded: &Vpc) -> Result<Created<Vpc>, AwsError> {
+/// Adds the parts that `DescribeVpcs` does not return.
+async fn complete(ec2: &Client, vpc: types::Vpc) -> Result<Description> {
     let id = vpc.vpc_id().unwrap_or_default();
-    let attribute = async |name: VpcAttributeName| {
+    let attribute = async |name: types::VpcAttributeName| {
         ec2.describe_vpc_attribute().vpc_id(id).attribute(name).send().await.context("DescribeVpcAttribute")
     };
-    let support = attribute(VpcAttributeName::EnableDnsSupport).await?;
-    let hostnames = attribute(VpcAttributeName::EnableDnsHostnames).await?;
-    let is_on = |value: Option<&AttributeBooleanValue>| value.and_then(AttributeBooleanValue::value).unwrap_or(false);
-    let groups = ec2.describe_security_groups().filters(filter("vpc-id", id)).filters(filter("group-name", "default"));
-    let groups = groups.send().await.context("DescribeSecurityGroups")?;
-    let tables = ec2.describe_route_tables().filters(filter("vpc-id", id)).filters(filter("association.main", "true"));
-    let tables = tables.send().await.context("DescribeRouteTables")?;
-    let group = groups.security_groups().first().and_then(|group| group.group_id()).unwrap_or_default();
-    let table = tables.route_tables().first().and_then(|table| table.route_table_id()).unwrap_or_default();
-    let inputs = Vpc {
-        cidr: vpc.cidr_block().unwrap_or_default().to_owned(),
-        dns_support: is_on(support.enable_dns_support()),
-        dns_hostnames: is_on(hostnames.enable_dns_hostnames()),
-        tags: tags::ec2_own(vpc.tags(), &recorded.tags),
-    };
-    Ok(Created { id: id.to_owned(), inputs: Some(inputs), outputs: outputs(vpc, group.to_owned(), table.to_owned()) })
-}
-
-fn outputs(vpc: &Described, group: String, table: String) -> VpcOutputs {
-    VpcOutputs {
-        id: VpcId::from(vpc.vpc_id().unwrap_or_default()).into(),
-        cidr: vpc.cidr_block().unwrap_or_default().into(),
-        default_security_group: SecurityGroupId::from(group).into(),
-        main_route_table: RouteTableId::from(table).into(),
-    }
+    let support = attribute(types::VpcAttributeName::EnableDnsSupport).await?;
+    let hostnames = attribute(types::VpcAttributeName::EnableDnsHostnames).await?;
+    let call = ec2.describe_security_groups().filters(filter("vpc-id", id)).filters(filter("group-name", "default"));
+    let groups = call.send().await.context("DescribeSecurityGroups")?.security_groups.unwrap_or_default();
+    let call = ec2.describe_route_tables().filters(filter("vpc-id", id)).filters(filter("association.main", "true"));
+    let tables = call.send().await.context("DescribeRouteTables")?.route_tables.unwrap_or_default();
+    Ok(Description {
+        dns_support: support.enable_dns_support().and_then(|value| value.value()).unwrap_or(false),
+        dns_hostnames: hostnames.enable_dns_hostnames().and_then(|value| value.value()).unwrap_or(false),
+        default_security_group: groups.into_iter().find_map(|group| group.group_id).unwrap_or_default(),
+        main_route_table: tables.into_iter().find_map(|table| table.route_table_id).unwrap_or_default(),
+        vpc,
+    })
 }
 
 #[cfg(test)]
@@ -233,18 +180,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_says_what_to_write() {
+    fn check_suggests_a_correction() {
         let problems = |vpc: Vpc| -> Vec<String> {
             vpc.check().into_iter().map(|problem| format!("{}: {:?}", problem.message, problem.hint)).collect()
         };
         assert!(problems(Vpc::new("10.0.0.0/16").dns_hostnames()).is_empty());
         assert_eq!(
             problems(Vpc::new("10.0.0.7/16")),
-            ["`10.0.0.7/16` is no range's first address: Some(\"write `10.0.0.0/16`\")"]
+            ["`10.0.0.7/16` does not begin at the first address of its range: Some(\"write `10.0.0.0/16`\")"]
         );
         for range in ["10.0.0.0", "10.0.0.0/8", "10.0.0.0/29", "fc00::/20"] {
             assert_eq!(problems(Vpc::new(range)).len(), 1, "{range}");
         }
         assert_eq!(problems(Vpc { dns_support: false, ..Vpc::new("10.0.0.0/16").dns_hostnames() }).len(), 1);
+    }
+
+    #[test]
+    fn description_of_a_declared_vpc_equals_the_declaration() {
+        let declared = Vpc::new("10.0.0.0/16").dns_hostnames();
+        let description = Description {
+            vpc: types::Vpc::builder().vpc_id("vpc-1").cidr_block("10.0.0.0/16").build(),
+            dns_support: true,
+            dns_hostnames: true,
+            default_security_group: "sg-1".to_owned(),
+            main_route_table: "rtb-1".to_owned(),
+        };
+        let read = Vpc::normalize(&description, Some(&declared)).inputs;
+        assert_eq!(serde_json::to_value(read).ok(), serde_json::to_value(Some(declared)).ok());
     }
 }
