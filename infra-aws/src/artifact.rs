@@ -1,15 +1,11 @@
-//! `aws:artifact:CargoBin`: a program that is deployed.
+//! `aws:artifact:CargoBin`: a program for hosts.
 
 mod build;
 mod inspect;
 
-use crate::{client::Aws, machine::Architecture};
-use infra_core::{
-    Lookup, Output, Schema,
-    provider::{Context, LookupHandler, ProviderError},
-};
+use crate::{machine::Architecture, prelude::*};
+use infra_core::{Lookup, provider::LookupHandler};
 use object::ReadCache;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     fs::File,
@@ -17,46 +13,47 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A binary of the workspace that the running program belongs to, built by `cargo build` (with `--release` when the
-/// running program is a release build) whenever a plan is made; or a file that has been built already.
+/// A binary of the running program's workspace, which each plan builds by `cargo build` (with `--release` if the running
+/// program is a release build); or an existing file.
 ///
-/// `INFRA_ARTIFACT_<NAME>=/path` in the environment takes a file in place of the build, the name in capitals and with
-/// `_` for `-`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// The environment variable `INFRA_ARTIFACT_<NAME>`, with the name in capitals and with `_` for `-`, contains the path of
+/// a file that is used instead of the build.
+#[derive(Clone, Debug, Serialize, Deserialize, Lookup)]
+#[lookup(type = "aws:artifact:CargoBin", volatile, label = Self::distinct_label)]
 pub struct CargoBin {
-    /// The binary's name.
+    /// Name of the binary.
     pub name: String,
-    /// The file, when it has been built already.
+    /// Path of an existing file; without it the binary is built.
     pub path: Option<PathBuf>,
 }
 
-/// What a [`CargoBin`] came to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`CargoBin`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CargoBinOutputs {
-    /// Where the program lies.
+    /// Path of the program.
     pub path: Output<String>,
-    /// Its SHA-256, in hexadecimal digits.
+    /// SHA-256 of the program, in hexadecimal digits.
     pub sha256: Output<String>,
-    /// How large it is.
+    /// Size of the program, in bytes.
     pub size_bytes: Output<u64>,
-    /// What it runs on.
+    /// Processor architecture.
     pub architecture: Output<Architecture>,
-    /// The oldest GNU C library it runs with, such as `2.34`; empty when it needs none.
+    /// Oldest version of the GNU C library that it runs with, such as `2.34`; empty when it needs none.
     pub glibc: Output<String>,
 }
 
 impl CargoBin {
-    /// The workspace's binary of this name.
+    /// Returns a lookup of the workspace's binary with this name.
     pub fn of_workspace(name: impl Into<String>) -> Self {
         Self { name: name.into(), path: None }
     }
 
-    /// A file that has been built already.
+    /// Returns a lookup of an existing file.
     pub fn prebuilt(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: Some(path.into()) }
     }
 
-    /// A name that another program does not have: a prebuilt one is told apart by its path.
+    /// Returns a name that no other program has: the name of an existing file contains a digest of its path.
     pub(crate) fn distinct_name(&self) -> String {
         match &self.path {
             None => self.name.clone(),
@@ -66,17 +63,8 @@ impl CargoBin {
             }
         }
     }
-}
 
-impl Lookup for CargoBin {
-    const TYPE: &'static str = "aws:artifact:CargoBin";
-    type Outputs = CargoBinOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().volatile()
-    }
-
-    fn label(&self) -> Option<String> {
+    fn distinct_label(&self) -> Option<String> {
         Some(self.distinct_name())
     }
 }
@@ -84,7 +72,7 @@ impl Lookup for CargoBin {
 impl LookupHandler for CargoBin {
     type Client = Aws;
 
-    async fn read(cx: &Context<'_, Aws>, arguments: &Self) -> Result<CargoBinOutputs, ProviderError> {
+    async fn read(cx: &Context<'_>, arguments: &Self) -> Result<Self::Outputs> {
         let path = match (std::env::var_os(variable(&arguments.name)), &arguments.path) {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(path)) => path.clone(),
@@ -94,18 +82,18 @@ impl LookupHandler for CargoBin {
     }
 }
 
-/// The environment variable that says where a program lies.
+/// Returns the name of the environment variable with the path of a program.
 fn variable(name: &str) -> String {
     format!("INFRA_ARTIFACT_{}", name.to_ascii_uppercase().replace('-', "_"))
 }
 
-async fn outputs(path: PathBuf, here: bool) -> Result<CargoBinOutputs, ProviderError> {
+async fn outputs(path: PathBuf, here: bool) -> Result<CargoBinOutputs> {
     let path = std::path::absolute(&path).unwrap_or(path);
     let shown = path.display().to_string();
     let read = tokio::task::spawn_blocking(move || read(&path, here)).await;
     let program = read
         .map_err(|error| ProviderError::refused(format!("{shown}: {error}")))?
-        .map_err(|why| ProviderError::refused(format!("{shown}: {why}")).hint(inspect::HINT))?;
+        .map_err(|reason| ProviderError::refused(format!("{shown}: {reason}")).hint(inspect::HINT))?;
     Ok(CargoBinOutputs {
         path: shown.into(),
         sha256: program.sha256.into(),
@@ -125,7 +113,7 @@ fn read(path: &Path, here: bool) -> Result<Program, String> {
     let mut file = File::open(path).map_err(|error| error.to_string())?;
     let mut digest = Sha256::new();
     let size = io::copy(&mut file, &mut digest).map_err(|error| error.to_string())?;
-    // Only the parts that are looked at: programs are large.
+    // Programs are large, so only the parts that are inspected are read.
     let parts = ReadCache::new(file);
     let needs = if here { inspect::needs_here(&parts) } else { inspect::needs(&parts) }?;
     Ok(Program { sha256: hex::encode(digest.finalize()), size, needs })
@@ -137,14 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_programs_apart() {
+    fn names_of_programs_differ() {
         assert_eq!(CargoBin::of_workspace("tasks").distinct_name(), "tasks");
         let one = CargoBin::prebuilt("tasks", "/a/tasks").distinct_name();
         assert_ne!(one, CargoBin::prebuilt("tasks", "/b/tasks").distinct_name());
     }
 
     #[tokio::test]
-    async fn this_very_test_can_be_deployed() {
+    async fn running_test_can_be_deployed() {
         let path = std::env::current_exe().unwrap();
         let program = outputs(path.clone(), true).await.unwrap();
         assert_eq!(Some(program.architecture.known().unwrap()), Architecture::here());

@@ -105,49 +105,6 @@ pub(crate) fn are_ours<'a>(
         .any(|(key, value)| key == Some(Context::<Aws>::OPERATION_TAG) && value == Some(cx.operation().as_str()))
 }
 
-/// For EC2's Create calls.
-pub(crate) fn ec2(
-    cx: &Context<'_, Aws>,
-    kind: aws_sdk_ec2::types::ResourceType,
-) -> aws_sdk_ec2::types::TagSpecification {
-    use aws_sdk_ec2::types::{Tag, TagSpecification};
-    let tags = all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    TagSpecification::builder().resource_type(kind).set_tags(Some(tags.collect())).build()
-}
-
-/// For EC2's Create calls, with tags of one's own.
-pub(crate) fn ec2_with(
-    cx: &Context<'_, Aws>,
-    kind: aws_sdk_ec2::types::ResourceType,
-    own: &BTreeMap<String, String>,
-) -> aws_sdk_ec2::types::TagSpecification {
-    use aws_sdk_ec2::types::Tag;
-    let mut tags = ec2(cx, kind);
-    let own = own.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    tags.tags.get_or_insert_default().extend(own);
-    tags
-}
-
-/// Gives something in EC2 other tags of one's own, by `CreateTags` and `DeleteTags`.
-pub(crate) async fn ec2_retag(
-    ec2: &aws_sdk_ec2::Client,
-    id: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Result<(), AwsError> {
-    use aws_sdk_ec2::types::Tag;
-    let set: Vec<Tag> = new.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-    let removed = old.keys().filter(|key| !new.contains_key(*key));
-    let removed: Vec<Tag> = removed.map(|key| Tag::builder().key(key).build()).collect();
-    if old != new && !set.is_empty() {
-        ec2.create_tags().resources(id).set_tags(Some(set)).send().await.context("CreateTags")?;
-    }
-    if !removed.is_empty() {
-        ec2.delete_tags().resources(id).set_tags(Some(removed)).send().await.context("DeleteTags")?;
-    }
-    Ok(())
-}
-
 /// What is to be done so that tags of one's own become `new`: the tags to set, and the keys to take away.
 pub(crate) fn changes<'a>(
     old: &'a BTreeMap<String, String>,
@@ -175,26 +132,6 @@ pub(crate) fn foreign<'a>(living: impl IntoIterator<Item = (&'a str, &'a str)>) 
     }
     tags.retain(|key, _| !["aws:", "infra:"].iter().any(|own| key.starts_with(own)));
     tags
-}
-
-/// What lives of the recorded tags of one's own; others may add theirs.
-pub(crate) fn ec2_own(
-    living: &[aws_sdk_ec2::types::Tag],
-    recorded: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let kept = |tag: &aws_sdk_ec2::types::Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
-    living.iter().filter_map(kept).filter(|(key, _)| recorded.contains_key(key)).collect()
-}
-
-/// Finds in EC2's Describe calls what this operation made.
-pub(crate) fn ec2_filter(cx: &Context<'_, Aws>) -> aws_sdk_ec2::types::Filter {
-    let name = format!("tag:{}", Context::<Aws>::OPERATION_TAG);
-    aws_sdk_ec2::types::Filter::builder().name(name).values(cx.operation().as_str()).build()
-}
-
-/// Whether tags say that this very operation made the thing.
-pub(crate) fn ec2_are_ours(cx: &Context<'_, Aws>, tags: &[aws_sdk_ec2::types::Tag]) -> bool {
-    are_ours(cx, tags.iter().map(|tag| (tag.key(), tag.value())))
 }
 
 macro_rules! key_and_value {

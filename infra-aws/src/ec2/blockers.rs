@@ -5,48 +5,39 @@
 //! deletion when other steps of the run have finished, and reports the error when none is left.
 
 use super::{filter, instances};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    wait::{self, Pace},
-};
+use crate::{error::AwsError, prelude::*, wait::Pace};
 use aws_sdk_ec2::{
     Client,
-    types::{
-        Filter, InstanceStateName, NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceStatus,
-        NetworkInterfaceType, Tag,
-    },
+    types::{NatGateway, NatGatewayState, NetworkInterface, NetworkInterfaceStatus, NetworkInterfaceType, Tag},
 };
-use infra_core::provider::{Context, ErrorKind, ProviderError};
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
-/// How long blockers that are being deleted may take: network interfaces outlive their balancers and instances by minutes.
+/// Longest time until blockers are deleted: network interfaces outlive their balancers and instances by minutes.
 const PATIENCE: Duration = Duration::from_mins(8);
 
-/// What is to be deleted, by its id.
+/// A resource that is to be deleted, by its id.
 #[derive(Clone, Copy)]
 pub(super) enum Held<'a> {
     SecurityGroup(&'a str),
     Subnet(&'a str),
     Vpc(&'a str),
-    /// An internet gateway, which cannot leave this VPC while something in it has a public address.
+    /// The internet gateway of this VPC, which cannot be detached while a resource in the VPC has a public address.
     GatewayOf(&'a str),
 }
 
-/// Something that has to be deleted first.
+/// A resource that has to be deleted first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Blocker {
     /// Kind, id, name and state.
     text: String,
-    /// Whether it is being deleted.
-    leaving: bool,
+    is_deleting: bool,
 }
 
-/// Repeats a deletion while something that is being deleted itself still needs its object. Fails as soon as a blocker is
-/// not, naming it and the command that shows it.
+/// Repeats a deletion while all blockers are being deleted. Fails as soon as one is not, and names it and the command that
+/// lists the network interfaces.
 pub(super) async fn delete<F>(
-    cx: &Context<'_, Aws>,
+    cx: &Context<'_>,
     ec2: &Client,
     held: Held<'_>,
     mut call: impl FnMut() -> F,
@@ -54,13 +45,13 @@ pub(super) async fn delete<F>(
 where
     F: Future<Output = Result<(), AwsError>>,
 {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut pace = Pace::new(cx.client(), PATIENCE);
     let mut reported = String::new();
     loop {
-        let refusal = match call().await {
+        let error = match call().await {
             Err(error) if error.kind == ErrorKind::Dependency => error,
-            answer => return answer,
+            result => return result,
         };
         // A blocker that cannot be looked up is no reason to stop waiting.
         let blockers = held.blockers(cx, ec2).await.unwrap_or_default();
@@ -70,32 +61,32 @@ where
             cx.status(&status);
             reported = status;
         }
-        let stays = blockers.iter().any(|blocker| !blocker.leaving);
-        let patience = match (stays, blockers.is_empty()) {
+        let any_stays = blockers.iter().any(|blocker| !blocker.is_deleting);
+        let patience = match (any_stays, blockers.is_empty()) {
             // Descriptions lag behind deletions.
             (true, _) => settling(cx.client()),
             (false, true) => wait::CONSISTENCY,
             (false, false) => PATIENCE,
         };
-        if begun.elapsed() >= patience || !pace.next().await {
-            let stays: Vec<Blocker> = blockers.iter().filter(|blocker| stays != blocker.leaving).cloned().collect();
-            let cause = format!("{} by {}", held.used(), listed(&stays));
-            let hint = format!("delete it first; `{}` shows what is there", held.command(cx));
-            return Err(refusal.because(&cause).hint(hint));
+        if started.elapsed() >= patience || !pace.next().await {
+            let named = blockers.into_iter().filter(|blocker| blocker.is_deleting != any_stays);
+            let cause = format!("{} by {}", held.used(), listed(&named.collect::<Vec<_>>()));
+            let hint = format!("delete it first; `{}` lists the network interfaces", held.command(cx));
+            return Err(error.because(&cause).hint(hint));
         }
     }
 }
 
-/// How long a blocker must be described as staying.
+/// Returns how long a blocker must exist before the deletion fails.
 fn settling(client: &Aws) -> Duration {
     if client.is_elsewhere() { Duration::from_millis(500) } else { Duration::from_secs(15) }
 }
 
-/// The blockers as a text of bounded length.
+/// Lists the blockers in a text of bounded length.
 fn listed(blockers: &[Blocker]) -> String {
     const SHOWN: usize = 3;
     if blockers.is_empty() {
-        return "something that EC2 does not describe".to_owned();
+        return "a resource that EC2 does not describe".to_owned();
     }
     let shown: Vec<&str> = blockers.iter().take(SHOWN).map(|blocker| blocker.text.as_str()).collect();
     let more = blockers.len().saturating_sub(SHOWN);
@@ -117,7 +108,7 @@ impl Held<'_> {
         }
     }
 
-    /// The filter of the network interfaces that may block the deletion.
+    /// Returns the filter of the network interfaces that may block the deletion.
     fn interfaces(self) -> (&'static str, String) {
         match self {
             Self::SecurityGroup(id) => ("group-id", id.to_owned()),
@@ -126,14 +117,14 @@ impl Held<'_> {
         }
     }
 
-    /// The command that shows the network interfaces.
-    fn command(self, cx: &Context<'_, Aws>) -> String {
+    /// Returns the command that lists the network interfaces.
+    fn command(self, cx: &Context<'_>) -> String {
         let (name, value) = self.interfaces();
         let options = cx.client().command_options(cx.region().unwrap_or_default());
         format!("aws ec2 describe-network-interfaces --filters Name={name},Values={value}{options}")
     }
 
-    async fn blockers(self, cx: &Context<'_, Aws>, ec2: &Client) -> Result<Vec<Blocker>, ProviderError> {
+    async fn blockers(self, cx: &Context<'_>, ec2: &Client) -> Result<Vec<Blocker>> {
         let (name, value) = self.interfaces();
         let call = ec2.describe_network_interfaces().filters(filter(name, &value));
         let mut interfaces =
@@ -154,30 +145,26 @@ impl Held<'_> {
     }
 }
 
-/// The instance, gateway or balancer that has the interface.
-async fn interface_blocker(
-    cx: &Context<'_, Aws>,
-    ec2: &Client,
-    interface: &NetworkInterface,
-) -> Result<Blocker, ProviderError> {
+/// Returns the instance, gateway or balancer that uses the interface.
+async fn interface_blocker(cx: &Context<'_>, ec2: &Client, interface: &NetworkInterface) -> Result<Blocker> {
     let id = interface.network_interface_id().unwrap_or_default();
     let description = interface.description().unwrap_or_default();
     if let Some(owner) = interface.attachment().and_then(|attachment| attachment.instance_id()) {
         let Some(owner) = instances::describe(ec2, owner).await? else {
-            return Ok(leaving(format!("instance {owner}")));
+            return Ok(deleting(format!("instance {owner}")));
         };
         let state = instances::state(&owner);
-        let over = matches!(state, InstanceStateName::ShuttingDown | InstanceStateName::Terminated);
+        let is_deleting = !instances::exists(&owner);
         let text = named("instance", owner.instance_id(), owner.tags(), state.as_str());
-        return Ok(Blocker { text, leaving: over });
+        return Ok(Blocker { text, is_deleting });
     }
     if interface.interface_type() == Some(&NetworkInterfaceType::NatGateway) {
         let gateway = description.rsplit(' ').next().unwrap_or_default();
-        let answer = ec2.describe_nat_gateways().nat_gateway_ids(gateway).send().await.context("DescribeNatGateways");
-        let gateways = found(answer)?.and_then(|answer| answer.nat_gateways).unwrap_or_default();
+        let response = ec2.describe_nat_gateways().nat_gateway_ids(gateway).send().await.context("DescribeNatGateways");
+        let gateways = found(response)?.and_then(|response| response.nat_gateways).unwrap_or_default();
         return Ok(match gateways.first() {
             Some(gateway) => nat_blocker(gateway),
-            None => leaving(format!("NAT gateway {gateway}")),
+            None => deleting(format!("NAT gateway {gateway}")),
         });
     }
     if let Some(name) = description.strip_prefix("ELB ").and_then(|rest| rest.split('/').nth(1)) {
@@ -188,37 +175,37 @@ async fn interface_blocker(
     let state = interface.status().map(NetworkInterfaceStatus::as_str).unwrap_or_default();
     let owner = if description.is_empty() { String::new() } else { format!(", {description}") };
     let text = format!("network interface {id} ({state}{owner})");
-    // Services delete their interfaces some time after what had them.
-    Ok(Blocker { text, leaving: of_service || !detached && interface.attachment().is_none() })
+    // Services delete their interfaces some time after the resources that used them.
+    Ok(Blocker { text, is_deleting: of_service || !detached && interface.attachment().is_none() })
 }
 
-async fn balancer_blocker(cx: &Context<'_, Aws>, name: &str) -> Result<Blocker, ProviderError> {
+async fn balancer_blocker(cx: &Context<'_>, name: &str) -> Result<Blocker> {
     let elbv2 = cx.client().elbv2(cx.region()?).await;
-    let answer = elbv2.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
-    let balancers = found(answer)?.and_then(|answer| answer.load_balancers).unwrap_or_default();
+    let response = elbv2.describe_load_balancers().names(name).send().await.context("DescribeLoadBalancers");
+    let balancers = found(response)?.and_then(|response| response.load_balancers).unwrap_or_default();
     let text = format!("load balancer {name}");
     if balancers.is_empty() {
-        return Ok(leaving(text));
+        return Ok(deleting(text));
     }
-    Ok(Blocker { text, leaving: false })
+    Ok(Blocker { text, is_deleting: false })
 }
 
 fn nat_blocker(gateway: &NatGateway) -> Blocker {
     let state = gateway.state().map(NatGatewayState::as_str).unwrap_or_default();
-    let over = matches!(gateway.state(), Some(NatGatewayState::Deleting | NatGatewayState::Deleted));
+    let is_deleting = matches!(gateway.state(), Some(NatGatewayState::Deleting | NatGatewayState::Deleted));
     let text = named("NAT gateway", gateway.nat_gateway_id(), gateway.tags(), state);
-    Blocker { text, leaving: over }
+    Blocker { text, is_deleting }
 }
 
-/// The groups whose rules refer to this one.
-async fn referring_groups(ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+/// Returns the groups whose rules refer to this one.
+async fn referring_groups(ec2: &Client, id: &str) -> Result<Vec<Blocker>> {
     let mut blockers: Vec<Blocker> = Vec::new();
     for name in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
         let call = ec2.describe_security_groups().filters(filter(name, id));
         let groups = call.send().await.context("DescribeSecurityGroups")?.security_groups.unwrap_or_default();
         for group in groups.iter().filter(|group| group.group_id() != Some(id)) {
             let text = named("rule of security group", group.group_id(), group.tags(), "refers to it");
-            let blocker = Blocker { text, leaving: false };
+            let blocker = Blocker { text, is_deleting: false };
             if !blockers.contains(&blocker) {
                 blockers.push(blocker);
             }
@@ -227,35 +214,35 @@ async fn referring_groups(ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsErr
     Ok(blockers)
 }
 
-/// The parts of a VPC that AWS does not delete with it.
-async fn parts_of_vpc(ec2: &Client, id: &str) -> Result<Vec<Blocker>, AwsError> {
+/// Returns the parts of a VPC that AWS does not delete with it.
+async fn parts_of_vpc(ec2: &Client, id: &str) -> Result<Vec<Blocker>> {
     let mut blockers = Vec::new();
     let mut add = |kind, id: Option<&str>, tags: &[Tag]| {
-        blockers.push(Blocker { text: named(kind, id, tags, ""), leaving: false });
+        blockers.push(Blocker { text: named(kind, id, tags, ""), is_deleting: false });
     };
-    let in_vpc = || -> Filter { filter("vpc-id", id) };
-    let answer = ec2.describe_subnets().filters(in_vpc()).send().await.context("DescribeSubnets")?;
-    answer.subnets().iter().for_each(|subnet| add("subnet", subnet.subnet_id(), subnet.tags()));
+    let in_vpc = || filter("vpc-id", id);
+    let response = ec2.describe_subnets().filters(in_vpc()).send().await.context("DescribeSubnets")?;
+    response.subnets().iter().for_each(|subnet| add("subnet", subnet.subnet_id(), subnet.tags()));
     let call = ec2.describe_internet_gateways().filters(filter("attachment.vpc-id", id));
-    let answer = call.send().await.context("DescribeInternetGateways")?;
-    let gateways = answer.internet_gateways().iter();
+    let response = call.send().await.context("DescribeInternetGateways")?;
+    let gateways = response.internet_gateways().iter();
     gateways.for_each(|gateway| add("internet gateway", gateway.internet_gateway_id(), gateway.tags()));
-    let answer = ec2.describe_security_groups().filters(in_vpc()).send().await.context("DescribeSecurityGroups")?;
-    let groups = answer.security_groups().iter().filter(|group| group.group_name() != Some("default"));
+    let response = ec2.describe_security_groups().filters(in_vpc()).send().await.context("DescribeSecurityGroups")?;
+    let groups = response.security_groups().iter().filter(|group| group.group_name() != Some("default"));
     groups.for_each(|group| add("security group", group.group_id(), group.tags()));
-    let answer = ec2.describe_route_tables().filters(in_vpc()).send().await.context("DescribeRouteTables")?;
-    let tables = answer.route_tables().iter();
+    let response = ec2.describe_route_tables().filters(in_vpc()).send().await.context("DescribeRouteTables")?;
+    let tables = response.route_tables().iter();
     let tables =
         tables.filter(|table| !table.associations().iter().any(|association| association.main() == Some(true)));
     tables.for_each(|table| add("route table", table.route_table_id(), table.tags()));
     Ok(blockers)
 }
 
-fn leaving(text: String) -> Blocker {
-    Blocker { text, leaving: true }
+fn deleting(text: String) -> Blocker {
+    Blocker { text, is_deleting: true }
 }
 
-/// Such as `instance i-0123 (web, running)`.
+/// Returns a text such as `instance i-0123 (web, running)`.
 fn named(kind: &str, id: Option<&str>, tags: &[Tag], state: &str) -> String {
     let name = tags.iter().find(|tag| tag.key() == Some("Name")).and_then(Tag::value).unwrap_or_default();
     let details: Vec<&str> = [name, state].into_iter().filter(|text| !text.is_empty()).collect();
@@ -268,14 +255,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_lists_are_cut() {
-        let blockers: Vec<Blocker> = (1..=5).map(|number| leaving(format!("instance i-{number}"))).collect();
+    fn long_list_is_shortened() {
+        let blockers: Vec<Blocker> = (1..=5).map(|number| deleting(format!("instance i-{number}"))).collect();
         assert_eq!(listed(&blockers), "instance i-1, instance i-2, instance i-3 and 2 more");
-        assert_eq!(listed(&[]), "something that EC2 does not describe");
+        assert_eq!(listed(&[]), "a resource that EC2 does not describe");
     }
 
     #[test]
-    fn names_and_states_are_shown_where_they_are_known() {
+    fn text_contains_the_name_and_the_state() {
         let tag = Tag::builder().key("Name").value("web").build();
         assert_eq!(named("instance", Some("i-1"), &[tag], "running"), "instance i-1 (web, running)");
         assert_eq!(named("subnet", Some("subnet-1"), &[], ""), "subnet subnet-1");

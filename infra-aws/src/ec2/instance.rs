@@ -2,88 +2,84 @@
 
 use super::{
     declared_profile, encode, filter,
-    instances::{describe, is_over, state},
-    kept_disk, profile_name,
+    instances::{self, exists, state},
+    kept_disk, operation_filter, profile_name, retag, tag_specification,
 };
 use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{ImageId, InstanceId, InstanceProfileName, KeyName, SecurityGroupId, SubnetId},
+    error::AwsError,
     machine::{self, Host, Machine, Purpose},
-    region::{AwsResource, Region},
-    tags, wait,
+    prelude::*,
+    region::Region,
 };
-use aws_sdk_ec2::{
-    Client,
-    operation::run_instances::builders::RunInstancesFluentBuilder,
-    types::{
-        HttpTokensState, IamInstanceProfileSpecification, Instance as Described, InstanceMetadataOptionsRequest,
-        InstanceStateName, InstanceType, Reservation, ResourceType,
-    },
-};
+use aws_sdk_ec2::{Client, operation::run_instances::builders::RunInstancesFluentBuilder, types};
 use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
+    provider::{Found, Handler, Recovery},
     target::Readiness,
     value::Unresolved,
 };
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-/// AWS keeps a client token for at least 24 hours after the instance has ended.
+/// Shortest lifetime of a client token after the termination of its instance.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(24);
 
 /// A virtual server.
 ///
-/// Made by `RunInstances`. Security groups are changed by `ModifyInstanceAttribute` and tags by `CreateTags` and
-/// `DeleteTags`; everything else needs another instance. One that was stopped is started when it is updated.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `RunInstances`. `ModifyInstanceAttribute` changes its security groups in place; `CreateTags` and
+/// `DeleteTags` change its tags. An update starts an instance that is stopped.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:ec2:Instance")]
 pub struct Instance {
-    /// Its type, such as `t3.micro`.
+    /// Instance type, such as `t3.micro`. A change replaces the instance.
+    #[resource(replace)]
     pub instance_type: String,
-    /// Its image; the newest of the machine's Debian when none is given.
+    /// Image; without it the newest image of the machine's Debian release. A change replaces the instance.
+    #[resource(replace)]
     pub image: Option<Input<ImageId>>,
-    /// Its subnet; one of the default VPC's when none is given.
+    /// Subnet; without it one of the default VPC. A change replaces the instance.
+    #[resource(replace)]
     pub subnet: Option<Input<SubnetId>>,
-    /// Its firewalls; the VPC's default group when empty.
+    /// Security groups; the VPC's default group when empty.
     pub security_groups: Vec<Input<SecurityGroupId>>,
-    /// The key to log in with, as user `admin`.
+    /// Key pair for logins as user `admin`. A change replaces the instance.
+    #[resource(replace)]
     pub key_name: Option<Input<KeyName>>,
-    /// What it may do; when none is given, it may read the parts of its machine.
+    /// Instance profile; without it one that may read the programs and secrets of the machine. A change replaces the
+    /// instance.
+    #[resource(replace)]
     pub instance_profile: Option<Input<InstanceProfileName>>,
-    /// What it runs.
+    /// Packages, files, services and database of the instance. A change replaces the instance.
+    #[resource(replace)]
     pub machine: Machine,
-    /// Whether an instance that takes its place starts from its disk: it is stopped (`StopInstances`), an image is made of
-    /// it (`CreateImage`), and the new one launched from that instead of `image`. Whatever replaces it is done so, but for
-    /// another `image`, which is refused; and where the old one has to go first, as when all that it uses is replaced as
-    /// well, the disk is lost, which the plan warns of.
+    /// Whether a replacement starts from the disk of this instance: the instance is stopped (`StopInstances`), an image of
+    /// it is created (`CreateImage`), and the replacement is launched from that image instead of `image`. A replacement
+    /// because of another `image` is refused. Where this instance must be deleted before its replacement is created, such
+    /// as when all resources that it uses are replaced as well, the disk is lost, and the plan contains a warning.
+    #[resource(untracked)]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_disk: bool,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What an [`Instance`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of an [`Instance`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct InstanceOutputs {
-    /// Its id, `i-…`.
+    /// Id of the instance, `i-…`.
+    #[output(regional)]
     pub id: Output<InstanceId>,
-    /// Its address in the VPC.
+    /// Address in the VPC.
     pub private_ip: Output<String>,
-    /// Its address on the internet; empty when it has none.
+    /// Address on the internet; empty without one.
     pub public_ip: Output<String>,
-    /// Its name on the internet; empty when it has none.
+    /// DNS name on the internet; empty without one.
     pub public_dns: Output<String>,
-    /// Its zone, such as `us-east-1a`.
+    /// Availability zone, such as `us-east-1a`.
     pub availability_zone: Output<String>,
 }
 
 impl Instance {
-    /// A stock Debian in the default VPC that runs nothing yet.
+    /// Returns a stock Debian instance without services in the default VPC.
     pub fn new(instance_type: impl Into<String>) -> Self {
         Self {
             instance_type: instance_type.into(),
@@ -102,46 +98,29 @@ impl Instance {
         self.security_groups.iter().map(|group| Ok(group.known()?.to_string())).collect()
     }
 
-    /// The whole request: the same whenever it is asked for, as the client token demands.
-    fn request(
-        &self,
-        cx: &Context<'_, Aws>,
-        ec2: &Client,
-        purpose: Purpose,
-    ) -> Result<RunInstancesFluentBuilder, ProviderError> {
-        let known = |input: &Option<Input<_>>| input.as_ref().map(Input::known).transpose();
-        let image = known(&self.image)?.ok_or_else(|| {
+    /// Returns the launch request. Its parameters are the same in each attempt, which a client token requires.
+    fn request(&self, cx: &Context<'_>, ec2: &Client, purpose: Purpose) -> Result<RunInstancesFluentBuilder> {
+        let image = self.image.as_ref().map(Input::known).transpose()?.ok_or_else(|| {
             ProviderError::refused("the instance has no image").hint("declare it through its region: `region.add(…)`")
         })?;
         let profile = profile_name(self.instance_profile.as_ref())?;
-        let profile = profile.map(|name| IamInstanceProfileSpecification::builder().name(name).build());
+        let profile = profile.map(|name| types::IamInstanceProfileSpecification::builder().name(name).build());
+        let tokens = types::HttpTokensState::Required;
         Ok(ec2
             .run_instances()
             .client_token(cx.operation().as_str())
             .min_count(1)
             .max_count(1)
-            .instance_type(InstanceType::from(self.instance_type.as_str()))
+            .instance_type(types::InstanceType::from(self.instance_type.as_str()))
             .image_id(image.as_str())
             .set_subnet_id(self.subnet.as_ref().map(Input::known).transpose()?.map(String::from))
             .set_security_group_ids(Some(self.group_ids()?).filter(|ids| !ids.is_empty()))
             .set_key_name(self.key_name.as_ref().map(Input::known).transpose()?.map(String::from))
             .set_iam_instance_profile(profile)
             .set_user_data(self.machine.user_data(cx.region()?, purpose)?.as_deref().map(encode))
-            .metadata_options(InstanceMetadataOptionsRequest::builder().http_tokens(HttpTokensState::Required).build())
-            .tag_specifications(tags::ec2_with(cx, ResourceType::Instance, &self.tags))
-            .tag_specifications(tags::ec2(cx, ResourceType::Volume)))
-    }
-}
-
-impl Resource for Instance {
-    const TYPE: &'static str = "aws:ec2:Instance";
-    type Outputs = InstanceOutputs;
-
-    fn schema() -> Schema {
-        Schema::new()
-            .replace_on(["instance_type", "image", "subnet", "key_name", "instance_profile", "machine"])
-            .untracked(["keep_disk"])
-            .regional(["id"])
+            .metadata_options(types::InstanceMetadataOptionsRequest::builder().http_tokens(tokens).build())
+            .tag_specifications(tag_specification(cx, types::ResourceType::Instance, &self.tags))
+            .tag_specifications(tag_specification(cx, types::ResourceType::Volume, &BTreeMap::new())))
     }
 }
 
@@ -162,89 +141,76 @@ impl Handler for Instance {
 
     fn loses(&self, next: Option<&Self>) -> Option<String> {
         let database = &self.machine.postgres.as_ref()?.database;
-        let kept = next.is_some_and(|next| next.keep_disk);
-        (!kept).then(|| format!("the PostgreSQL database `{database}` on its disk"))
+        let is_kept = next.is_some_and(|next| next.keep_disk);
+        (!is_kept).then(|| format!("the PostgreSQL database `{database}` on its disk"))
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+    async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let Some(old) = cx.replaces::<Self>()?.filter(|_| inputs.keep_disk) else {
-            return start_new(cx, &ec2, inputs, inputs).await;
+        let Some(previous) = cx.replaces::<Self>()?.filter(|_| inputs.keep_disk) else {
+            return launch_and_wait(cx, &ec2, inputs, inputs).await;
         };
-        refuse_image(&old.inputs, inputs)?;
-        let image = match kept_disk::image_of(cx, &ec2, &old.id).await {
+        refuse_image(&previous.inputs, inputs)?;
+        let image = match kept_disk::create_image(cx, &ec2, &previous.id).await {
             Ok(image) => image,
-            Err(error) => return Err(kept_disk::go_back(cx, &ec2, &old.id, error).await),
+            Err(error) => return Err(kept_disk::roll_back(cx, &ec2, &previous.id, error).await),
         };
-        let on_disk = Self { image: Some(image.into()), ..inputs.clone() };
-        match start_new(cx, &ec2, &on_disk, inputs).await {
-            // Beside one that may have come about, the old one must not take any more data.
+        let from_disk = Self { image: Some(image.into()), ..inputs.clone() };
+        match launch_and_wait(cx, &ec2, &from_disk, inputs).await {
+            // While the new instance may exist, the previous one must not accept any more data.
             Err(error) if error.kind != ErrorKind::Unsure && error.live.is_none() => {
-                Err(kept_disk::go_back(cx, &ec2, &old.id, error).await)
+                Err(kept_disk::roll_back(cx, &ec2, &previous.id, error).await)
             }
-            answer => answer,
+            created => created,
         }
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let instance = describe(&ec2, &prior.id).await?.filter(|instance| !is_over(instance));
-        Ok(instance.map(|instance| created(&instance, &prior.inputs)))
+        let instance = instances::describe_existing(&ec2, &prior.id).await?;
+        Ok(instance.map(|instance| normalize(&instance, Some(&prior.inputs))))
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+    async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let instance = describe(&ec2, &prior.id).await?.filter(|instance| !is_over(instance));
-        let instance = instance.ok_or_else(|| gone(&prior.id))?;
+        let instance = instances::describe_existing(&ec2, &prior.id).await?.ok_or_else(|| missing(&prior.id))?;
         let mut groups = inputs.group_ids()?;
         if groups.is_empty() {
             groups = default_group(&ec2, instance.vpc_id().unwrap_or_default()).await?;
         }
-        if !is_same_set(&living_groups(&instance), &groups) {
+        if !is_same_set(&groups_of(&instance), &groups) {
             let call = ec2.modify_instance_attribute().instance_id(&prior.id).set_groups(Some(groups));
             call.send().await.context("ModifyInstanceAttribute")?;
         }
-        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        retag(&ec2, &prior.id, Some(&prior.inputs.tags), &inputs.tags).await?;
         kept_disk::resume(cx, &ec2, &prior.id).await?;
-        // An instance that has been stopped has other public addresses once it runs again.
-        Ok(created(&settled(cx, &ec2, &prior.id).await?, inputs).outputs)
+        // An instance that was stopped has other public addresses once it runs again.
+        Ok(normalize(&until_running(cx, &ec2, &prior.id).await?, Some(inputs)).outputs)
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        // First, so that a refresh cannot find the instance gone while images of its disk still exist.
-        kept_disk::discard(cx, &ec2, &prior.id).await?;
-        found(ec2.terminate_instances().instance_ids(&prior.id).send().await.context("TerminateInstances"))?;
-        ended(cx, &ec2, &prior.id).await
+        // The images are deleted first: a refresh that does not find the instance would forget them.
+        kept_disk::delete_images(cx, &ec2, &prior.id).await?;
+        instances::terminate(cx, &ec2, &prior.id).await
     }
 
-    /// What it runs cannot be read back: it is declared without a machine, which counts as a change once there is one.
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+    /// Reads all inputs except the machine, which cannot be read. A declaration with a machine is then a change.
+    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let Some(instance) = describe(&ec2, id).await?.filter(|instance| !is_over(instance)) else {
-            return Ok(None);
-        };
-        let living = instance.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        let named = Self {
-            image: Some(ImageId::from("").into()),
-            subnet: Some(SubnetId::from("").into()),
-            security_groups: vec![SecurityGroupId::from("").into()],
-            tags: tags::foreign(living),
-            ..Self::new("")
-        };
-        Ok(Some(created(&instance, &named)))
+        Ok(instances::describe_existing(&ec2, id).await?.map(|instance| normalize(&instance, None)))
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_, Aws>, inputs: &Self| {
+        Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_>, inputs: &Self| {
             Box::pin(async move {
                 let ec2 = cx.client().ec2(cx.region()?).await;
                 let Some(instance) = of_operation(cx, &ec2).await? else {
-                    let never = kept_disk::launches_nothing(cx, &ec2).await?;
+                    let never = kept_disk::cannot_launch(cx, &ec2).await?;
                     return Ok(if never { Found::Never } else { Found::Absent });
                 };
-                match settled(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
-                    Ok(instance) => Ok(Found::Found(created(&instance, inputs))),
+                match until_running(cx, &ec2, instance.instance_id().unwrap_or_default()).await {
+                    Ok(instance) => Ok(Found::Found(normalize(&instance, Some(inputs)))),
                     Err(error) if error.kind == ErrorKind::NotFound => Ok(Found::Absent),
                     Err(error) => Err(error),
                 }
@@ -253,105 +219,92 @@ impl Handler for Instance {
     }
 }
 
-/// Launches it, and waits until it runs. What is launched may start from another image than is `declared`.
-async fn start_new(
-    cx: &Context<'_, Aws>,
+/// Launches an instance, and waits until it runs. Its image may differ from the one of the `declared` inputs.
+async fn launch_and_wait(
+    cx: &Context<'_>,
     ec2: &Client,
     inputs: &Instance,
     declared: &Instance,
-) -> Result<Created<Instance>, ProviderError> {
+) -> Result<Created<Instance>> {
     let launched = launch(cx, ec2, inputs, Purpose::Run).await?;
-    match settled(cx, ec2, launched.instance_id().unwrap_or_default()).await {
-        Ok(instance) => Ok(Created { inputs: None, ..created(&instance, declared) }),
+    match until_running(cx, ec2, launched.instance_id().unwrap_or_default()).await {
+        Ok(instance) => Ok(Created { inputs: None, ..normalize(&instance, Some(declared)) }),
+        // An instance that was terminated is not recorded.
         Err(error) if error.kind == ErrorKind::NotFound => Err(ProviderError { kind: ErrorKind::Refused, ..error }),
-        Err(error) => Err(created(&launched, declared).failed(error)),
+        Err(error) => Err(normalize(&launched, Some(declared)).failed(error)),
     }
 }
 
-/// What starts from the old one's disk cannot start from another image as well.
-fn refuse_image(old: &Instance, new: &Instance) -> Result<(), ProviderError> {
+/// Refuses a replacement that would start both from the previous disk and from another image.
+fn refuse_image(previous: &Instance, next: &Instance) -> Result<()> {
     let image = |instance: &Instance| instance.image.as_ref().map(Input::known).transpose();
-    let (Some(old), Some(new)) = (image(old)?, image(new)?) else { return Ok(()) };
-    if old == new {
+    let (Some(previous), Some(next)) = (image(previous)?, image(next)?) else { return Ok(()) };
+    if previous == next {
         return Ok(());
     }
-    let message = format!("its disk is to be kept, so it cannot start from another image ({new} instead of {old})");
-    Err(ProviderError::refused(message).hint(
-        "upgrade the system in place and let the declaration ignore changes of `image`, or give the disk up with \
-         `keep_disk: false`",
-    ))
+    let message = format!("its disk is kept, so it cannot start from another image ({next} instead of {previous})");
+    Err(ProviderError::refused(message)
+        .hint("upgrade the system in place and ignore changes of `image`, or lose the disk with `keep_disk: false`"))
 }
 
-/// Sends the request, patiently while EC2 does not know yet what it refers to.
+/// Sends the launch request, and repeats it while EC2 does not know the resources that it refers to.
 pub(super) async fn launch(
-    cx: &Context<'_, Aws>,
+    cx: &Context<'_>,
     ec2: &Client,
     inputs: &Instance,
     purpose: Purpose,
-) -> Result<Described, ProviderError> {
+) -> Result<types::Instance> {
     let request = inputs.request(cx, ec2, purpose)?;
-    let status = "waiting until EC2 knows what the instance refers to";
-    let answer = wait::retry(cx, status, wait::CONSISTENCY, too_new, async || {
+    let status = "waiting until the resources that the instance refers to are visible";
+    let response = wait::retry(cx, status, wait::CONSISTENCY, refers_to_new_resource, async || {
         request.clone().send().await.context("RunInstances")
-    })
-    .await?;
-    let launched = answer.instances.unwrap_or_default().pop();
-    launched.ok_or_else(|| ProviderError::unsure("RunInstances: the answer has no instance"))
+    });
+    let launched = response.await?.instances.unwrap_or_default().pop();
+    launched.ok_or_else(|| ProviderError::unsure("RunInstances returned no instance"))
 }
 
-/// The living instance that this operation has launched.
-pub(super) async fn of_operation(cx: &Context<'_, Aws>, ec2: &Client) -> Result<Option<Described>, AwsError> {
-    let call = ec2.describe_instances().filters(tags::ec2_filter(cx));
-    let answer = call.send().await.context("DescribeInstances")?;
-    let mut instances = answer.reservations().iter().flat_map(Reservation::instances);
-    Ok(instances.find(|instance| !is_over(instance)).cloned())
+/// Returns the instance that this operation has launched, unless it is terminated.
+pub(super) async fn of_operation(cx: &Context<'_>, ec2: &Client) -> Result<Option<types::Instance>> {
+    let call = ec2.describe_instances().filters(operation_filter(cx));
+    let response = call.send().await.context("DescribeInstances")?;
+    let mut instances = response.reservations().iter().flat_map(types::Reservation::instances);
+    Ok(instances.find(|instance| exists(instance)).cloned())
 }
 
-/// Waits until an instance that was told to end has done so.
-pub(super) async fn ended(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<(), ProviderError> {
-    if cx.client().readiness() == Readiness::ControlPlane {
-        return Ok(());
-    }
-    wait::until(cx, "waiting until the instance has ended", wait::PATIENCE, async || {
-        let instance = describe(ec2, id).await?;
-        Ok(instance.is_none_or(|instance| state(&instance) == InstanceStateName::Terminated).then_some(()))
-    })
-    .await
-}
-
-/// Whether EC2 may not have heard yet of something that was made just before.
-fn too_new(error: &AwsError) -> bool {
+/// Whether the error may be due to a resource that was created so recently that EC2 does not know it.
+fn refers_to_new_resource(error: &AwsError) -> bool {
     error.is(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
         || (error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
 }
 
-/// The instance once it runs, with the addresses it then has; [`ErrorKind::NotFound`] when it ended before that.
-async fn settled(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<Described, ProviderError> {
-    let patient = cx.client().readiness() == Readiness::Full;
+/// Waits until the instance runs and has its addresses; fails with [`ErrorKind::NotFound`] when it is terminated.
+async fn until_running(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::Instance> {
+    let until_usable = cx.client().readiness() == Readiness::Full;
     wait::until(cx, "waiting until the instance runs", wait::PATIENCE, async || {
-        // A new instance is not seen everywhere at once.
-        let Some(instance) = describe(ec2, id).await? else { return Ok(None) };
-        if is_over(&instance) {
-            let why = instance.state_reason().and_then(|reason| reason.message()).unwrap_or("no reason was given");
-            let message = format!("the instance {id} ended before it ran: {why}");
+        // A new instance may be visible only after a while.
+        let Some(instance) = instances::describe(ec2, id).await? else { return Ok(None) };
+        if !exists(&instance) {
+            let reason = instance.state_reason().and_then(|reason| reason.message()).unwrap_or("EC2 gives no reason");
+            let message = format!("the instance {id} was terminated before it ran: {reason}");
             return Err(ProviderError::of(ErrorKind::NotFound, message));
         }
-        Ok((!patient || state(&instance) == InstanceStateName::Running).then_some(instance))
+        Ok((!until_usable || state(&instance) == types::InstanceStateName::Running).then_some(instance))
     })
     .await
 }
 
-async fn default_group(ec2: &Client, vpc: &str) -> Result<Vec<String>, AwsError> {
-    let call = ec2.describe_security_groups().filters(filter("group-name", "default")).filters(filter("vpc-id", vpc));
-    let answer = call.send().await.context("DescribeSecurityGroups")?;
-    Ok(answer.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect())
+async fn default_group(ec2: &Client, vpc_id: &str) -> Result<Vec<String>> {
+    let call = ec2.describe_security_groups().filters(filter("group-name", "default"));
+    let groups = call.filters(filter("vpc-id", vpc_id)).send().await.context("DescribeSecurityGroups")?;
+    Ok(groups.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect())
 }
 
-fn gone(id: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone"))
+fn missing(id: &str) -> ProviderError {
+    ProviderError::of(ErrorKind::NotFound, format!("the instance {id} does not exist any more"))
+        .hint("run `refresh`, or `up --refresh`, to record that it was deleted")
 }
 
-fn living_groups(instance: &Described) -> Vec<String> {
+fn groups_of(instance: &types::Instance) -> Vec<String> {
     instance.security_groups().iter().filter_map(|group| group.group_id().map(str::to_owned)).collect()
 }
 
@@ -359,32 +312,34 @@ fn is_same_set(one: &[String], other: &[String]) -> bool {
     one.iter().collect::<BTreeSet<_>>() == other.iter().collect()
 }
 
-/// The instance as it lives, in the words of the recorded inputs where they say the same.
-fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
+/// Converts a description into inputs and outputs. Keeps the recorded spelling of equal values; an import has none.
+fn normalize(instance: &types::Instance, recorded: Option<&Instance>) -> Created<Instance> {
     let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    let declares = |is_declared: fn(&Instance) -> bool| recorded.is_none_or(is_declared);
     let id = text(instance.instance_id());
-    let groups = living_groups(instance);
-    let as_recorded = recorded.security_groups.is_empty()
-        || recorded.group_ids().is_ok_and(|recorded| is_same_set(&recorded, &groups));
+    let keeps_disk = recorded.is_some_and(|recorded| recorded.keep_disk);
+    let image = declares(|recorded| recorded.image.is_some()).then(|| ImageId::from(text(instance.image_id())).into());
+    let groups = groups_of(instance);
+    let has_recorded_groups = |recorded: &&Instance| {
+        let recorded_groups = recorded.group_ids();
+        recorded_groups.is_ok_and(|recorded| recorded.is_empty() || is_same_set(&recorded, &groups))
+    };
     let profile = instance.iam_instance_profile().and_then(|profile| profile.arn()?.rsplit('/').next());
     let inputs = Instance {
         instance_type: instance.instance_type().map_or_else(String::new, |kind| kind.as_str().to_owned()),
-        // One that has kept a disk was launched from an image of that.
-        image: match &recorded.image {
-            Some(image) if recorded.keep_disk => Some(image.clone()),
-            image => image.as_ref().map(|_| ImageId::from(text(instance.image_id())).into()),
-        },
-        subnet: recorded.subnet.as_ref().map(|_| SubnetId::from(text(instance.subnet_id())).into()),
-        security_groups: if as_recorded {
-            recorded.security_groups.clone()
-        } else {
-            groups.into_iter().map(|id| SecurityGroupId::from(id).into()).collect()
+        // An instance with a kept disk was launched from an image of that disk.
+        image: if keeps_disk { recorded.and_then(|recorded| recorded.image.clone()) } else { image },
+        subnet: declares(|recorded| recorded.subnet.is_some())
+            .then(|| SubnetId::from(text(instance.subnet_id())).into()),
+        security_groups: match recorded.filter(has_recorded_groups) {
+            Some(recorded) => recorded.security_groups.clone(),
+            None => groups.iter().map(|id| SecurityGroupId::from(id.as_str()).into()).collect(),
         },
         key_name: instance.key_name().map(|name| KeyName::from(name).into()),
-        instance_profile: declared_profile(profile, recorded.instance_profile.as_ref()),
-        machine: recorded.machine.clone(),
-        keep_disk: recorded.keep_disk,
-        tags: tags::ec2_own(instance.tags(), &recorded.tags),
+        instance_profile: declared_profile(profile, recorded.and_then(|recorded| recorded.instance_profile.as_ref())),
+        machine: recorded.map_or_else(Machine::debian, |recorded| recorded.machine.clone()),
+        keep_disk: keeps_disk,
+        tags: tags::declared(instance.tags(), recorded.map(|recorded| &recorded.tags)),
     };
     let zone = instance.placement().and_then(|placement| placement.availability_zone());
     let outputs = InstanceOutputs {
@@ -401,34 +356,34 @@ fn created(instance: &Described, recorded: &Instance) -> Created<Instance> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use aws_sdk_ec2::types::{GroupIdentifier, IamInstanceProfile, Tag};
 
     #[test]
-    fn what_lives_as_declared_shows_no_drift() {
-        let recorded = Instance {
+    fn description_of_a_declared_instance_equals_the_declaration() {
+        let declared = Instance {
             image: Some(ImageId::from("ami-1").into()),
             security_groups: vec![SecurityGroupId::from("sg-2").into(), SecurityGroupId::from("sg-1").into()],
             instance_profile: Some(InstanceProfileName::from("web").into()),
             tags: BTreeMap::from([("team".to_owned(), "a".to_owned())]),
             ..Instance::new("t3.micro")
         };
-        let group = |id: &str| GroupIdentifier::builder().group_id(id).build();
-        let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build();
-        let lives = Described::builder()
+        let group = |id: &str| types::GroupIdentifier::builder().group_id(id).build();
+        let tag = |key: &str, value: &str| types::Tag::builder().key(key).value(value).build();
+        let profile = types::IamInstanceProfile::builder().arn("arn:aws:iam::1:instance-profile/web").build();
+        let instance = types::Instance::builder()
             .instance_id("i-1")
-            .instance_type(InstanceType::T3Micro)
+            .instance_type(types::InstanceType::T3Micro)
             .image_id("ami-1")
             .subnet_id("subnet-1")
             .security_groups(group("sg-1"))
             .security_groups(group("sg-2"))
-            .iam_instance_profile(IamInstanceProfile::builder().arn("arn:aws:iam::1:instance-profile/web").build())
+            .iam_instance_profile(profile)
             .tags(tag("infra:operation", "x"))
             .tags(tag("team", "a"));
         let json = |instance: &Instance| serde_json::to_value(instance).unwrap();
-        let read = created(&lives.clone().build(), &recorded);
-        assert_eq!(json(&read.inputs.unwrap()), json(&recorded));
+        let read = normalize(&instance.clone().build(), Some(&declared));
+        assert_eq!(json(&read.inputs.unwrap()), json(&declared));
         assert_eq!(read.outputs.public_ip.known().unwrap(), "");
-        let drifted = created(&lives.security_groups(group("sg-3")).build(), &recorded);
+        let drifted = normalize(&instance.security_groups(group("sg-3")).build(), Some(&declared));
         assert_eq!(drifted.inputs.unwrap().security_groups.len(), 3);
     }
 }

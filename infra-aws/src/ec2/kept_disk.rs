@@ -1,145 +1,129 @@
-//! The disk of an instance, carried over to the instance that replaces it.
+//! The disk of an instance, as the disk of the instance that replaces it.
 //!
-//! The old instance is stopped, so that nothing is written after the copy, and stays stopped; an image of it is created,
-//! and the new instance is launched from that image. The image and its snapshots have the old instance's id as a tag and
-//! are deleted before that instance is. When the new instance is not created, the old one is started again.
+//! The previous instance is stopped, so that nothing is written after the copy, and stays stopped. An image of it is
+//! created, and the new instance is launched from that image. The image and its snapshots have the previous instance's id
+//! as a tag and are deleted before that instance is. When the new instance is not created, the previous one is started
+//! again.
 
 use super::{filter, imaging, instances};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext},
-    ids::ImageId,
-    wait,
-};
+use crate::prelude::*;
 use aws_sdk_ec2::{
     Client,
     types::{Filter, Image, InstanceStateName},
 };
-use infra_core::provider::{Context, ErrorKind, ProviderError};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use tokio::time::Instant;
 
-/// Names the instance whose disk an image holds.
+/// Tag of images with the id of the instance whose disk they contain.
 const TAG: &str = "infra:disk-of";
 
-/// The step that a replacement is about to take.
+/// The next step of a replacement, recorded before it is taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Step {
-    /// Stops the old instance with this id, and creates an image of it.
+    /// Stops the previous instance with this id, and creates an image of it.
     Stopping(String),
     /// Launches the new instance from this image.
     Launching(String),
 }
 
-/// An image of the disk of `old`, which is stopped for it.
-pub(super) async fn image_of(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> Result<ImageId, ProviderError> {
-    let lives = instances::describe(ec2, old).await?.filter(|lives| !instances::is_over(lives));
-    if lives.is_none() {
-        let message = format!("the instance {old}, whose disk was to be kept, is gone");
+/// Stops the previous instance and creates an image of it.
+pub(super) async fn create_image(cx: &Context<'_>, ec2: &Client, previous: &str) -> Result<ImageId> {
+    if instances::describe_existing(ec2, previous).await?.is_none() {
+        let message = format!("the instance {previous}, whose disk is to be kept, does not exist any more");
         return Err(ProviderError::refused(message)
-            .hint("`up --refresh` takes note of that, and makes a new one with an empty disk"));
+            .hint("run `up --refresh` to record that, and to create an instance with an empty disk"));
     }
-    cx.milestone(&Step::Stopping(old.to_owned())).await?;
-    ec2.stop_instances().instance_ids(old).send().await.context("StopInstances")?;
-    become_state(cx, ec2, old, InstanceStateName::Stopped).await?;
-    // What an earlier attempt has made may lack what was written since.
-    discard(cx, ec2, old).await?;
-    let name = format!("disk of {old} {}", cx.operation());
-    let tags = BTreeMap::from([(TAG.to_owned(), old.to_owned())]);
-    let image = imaging::create(cx, ec2, old, &name, &tags).await?;
-    imaging::available(cx, ec2, &image).await?;
+    cx.milestone(&Step::Stopping(previous.to_owned())).await?;
+    ec2.stop_instances().instance_ids(previous).send().await.context("StopInstances")?;
+    until_state(cx, ec2, previous, InstanceStateName::Stopped).await?;
+    // An image of an earlier attempt may lack data that was written after it.
+    delete_images(cx, ec2, previous).await?;
+    let name = format!("disk of {previous} {}", cx.operation());
+    let tags = BTreeMap::from([(TAG.to_owned(), previous.to_owned())]);
+    let image = imaging::create(cx, ec2, previous, &name, &tags).await?;
+    imaging::until_available(cx, ec2, &image).await?;
     cx.milestone(&Step::Launching(image.clone())).await?;
     Ok(ImageId::from(image))
 }
 
-/// Whether an interrupted replacement can launch nothing any more: it ended before `RunInstances` was sent, or the image
-/// that it launches from is deleted, so that a late request fails. In the first case the image, should `CreateImage` have
-/// been sent just before, is visible once this returns, so that [`discard`] finds it.
-pub(super) async fn launches_nothing(cx: &Context<'_, Aws>, ec2: &Client) -> Result<bool, AwsError> {
-    let old = match cx.earlier().pop() {
-        Some(Step::Stopping(old)) => old,
+/// Whether an interrupted replacement cannot launch an instance any more: it stopped before `RunInstances` was sent, or
+/// its image is deleted, so that a delayed request fails. In the first case an image whose `CreateImage` was just sent is
+/// visible when this function returns, so that [`delete_images`] finds it.
+pub(super) async fn cannot_launch(cx: &Context<'_>, ec2: &Client) -> Result<bool> {
+    let previous = match cx.earlier().pop() {
+        Some(Step::Stopping(previous)) => previous,
         Some(Step::Launching(image)) => {
-            let named = ec2.describe_images().filters(filter("image-id", &image)).send().await;
-            return Ok(named.context("DescribeImages")?.images().is_empty());
+            let response = ec2.describe_images().filters(filter("image-id", &image)).send().await;
+            return Ok(response.context("DescribeImages")?.images().is_empty());
         }
         None => return Ok(false),
     };
     let patience = wait::visibility(cx.client());
     let deadline = Instant::now() + patience;
-    while images(ec2, &old).await?.is_empty() && Instant::now() < deadline {
+    while images(ec2, &previous).await?.is_empty() && Instant::now() < deadline {
         tokio::time::sleep(patience / 20).await;
     }
     Ok(true)
 }
 
-/// Starts the old instance again after a failure that no new one can have survived, and deletes the image of its disk.
-pub(super) async fn go_back(cx: &Context<'_, Aws>, ec2: &Client, old: &str, error: ProviderError) -> ProviderError {
-    let message = match resume(cx, ec2, old).await {
+/// Starts the previous instance again after a failure that left no new one, and deletes the image of its disk.
+pub(super) async fn roll_back(cx: &Context<'_>, ec2: &Client, previous: &str, error: ProviderError) -> ProviderError {
+    let message = match resume(cx, ec2, previous).await {
         Ok(false) => error.message,
-        Ok(true) => format!("{}; the old instance {old} runs again", error.message),
-        Err(stuck) => format!("{}; and the old instance {old} cannot be started again: {stuck}", error.message),
+        Ok(true) => format!("{}; the previous instance {previous} runs again", error.message),
+        Err(start) => format!("{}; the previous instance {previous} cannot be started again: {start}", error.message),
     };
     ProviderError { kind: ErrorKind::Refused, message, ..error }
 }
 
-/// Starts an instance that was stopped for a copy of its disk, and deletes the copies; whether it was stopped. Of an
-/// instance that is gone, the copies are kept: they may be all that is left of its data.
-pub(super) async fn resume(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
-    let started = start(cx, ec2, id).await?;
-    if instances::describe(ec2, id).await?.is_some_and(|instance| !instances::is_over(&instance)) {
-        discard(cx, ec2, id).await?;
+/// Starts an instance that is stopped for a copy of its disk, and deletes the copies; returns whether it was stopped.
+/// The copies of an instance that does not exist any more are kept, because they may be the only copies of its data.
+pub(super) async fn resume(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<bool> {
+    let was_stopped = start(cx, ec2, id).await?;
+    if instances::describe_existing(ec2, id).await?.is_some() {
+        delete_images(cx, ec2, id).await?;
     }
-    Ok(started)
+    Ok(was_stopped)
 }
 
-/// Starts an instance that was stopped; whether it was.
-async fn start(cx: &Context<'_, Aws>, ec2: &Client, id: &str) -> Result<bool, ProviderError> {
-    let state = instances::describe(ec2, id).await?.map(|lives| instances::state(&lives));
+/// Starts an instance that is stopped; returns whether it was.
+async fn start(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<bool> {
+    let state = instances::describe(ec2, id).await?.map(|instance| instances::state(&instance));
     if state == Some(InstanceStateName::Stopping) {
-        become_state(cx, ec2, id, InstanceStateName::Stopped).await?;
+        until_state(cx, ec2, id, InstanceStateName::Stopped).await?;
     }
-    let stopped = matches!(state, Some(InstanceStateName::Stopping | InstanceStateName::Stopped));
-    if stopped {
+    let was_stopped = matches!(state, Some(InstanceStateName::Stopping | InstanceStateName::Stopped));
+    if was_stopped {
         ec2.start_instances().instance_ids(id).send().await.context("StartInstances")?;
-        become_state(cx, ec2, id, InstanceStateName::Running).await?;
+        until_state(cx, ec2, id, InstanceStateName::Running).await?;
     }
-    Ok(stopped)
+    Ok(was_stopped)
 }
 
-/// Deletes the images of an instance's disk that were created to carry it over, and their snapshots.
-pub(super) async fn discard(cx: &Context<'_, Aws>, ec2: &Client, old: &str) -> Result<(), ProviderError> {
-    let snapshots = imaging::snapshots(ec2, vec![of_disk(old)]).await?;
-    imaging::delete(cx, ec2, &images(ec2, old).await?, snapshots).await
+/// Deletes the images of an instance's disk and their snapshots.
+pub(super) async fn delete_images(cx: &Context<'_>, ec2: &Client, instance: &str) -> Result<()> {
+    let snapshots = imaging::snapshots(ec2, vec![of_disk(instance)]).await?;
+    imaging::delete(cx, ec2, &images(ec2, instance).await?, snapshots).await
 }
 
-async fn images(ec2: &Client, old: &str) -> Result<Vec<Image>, AwsError> {
-    let call = ec2.describe_images().owners("self").filters(of_disk(old));
+async fn images(ec2: &Client, instance: &str) -> Result<Vec<Image>> {
+    let call = ec2.describe_images().owners("self").filters(of_disk(instance));
     Ok(call.send().await.context("DescribeImages")?.images.unwrap_or_default())
 }
 
-/// The filter of the images of an instance's disk, and of their snapshots.
-fn of_disk(old: &str) -> Filter {
-    filter(&format!("tag:{TAG}"), old)
+/// Returns the filter of the images of an instance's disk, and of their snapshots.
+fn of_disk(instance: &str) -> Filter {
+    filter(&format!("tag:{TAG}"), instance)
 }
 
-async fn become_state(
-    cx: &Context<'_, Aws>,
-    ec2: &Client,
-    id: &str,
-    wanted: InstanceStateName,
-) -> Result<(), ProviderError> {
+async fn until_state(cx: &Context<'_>, ec2: &Client, id: &str, wanted: InstanceStateName) -> Result<()> {
     let status = format!("waiting until the instance {id} is {}", wanted.as_str());
     wait::until(cx, &status, wait::PATIENCE, async || {
-        let lives = instances::describe(ec2, id).await?;
-        match lives.map(|lives| instances::state(&lives)) {
-            Some(state) if state == wanted => Ok(Some(())),
-            None | Some(InstanceStateName::ShuttingDown | InstanceStateName::Terminated) => {
-                Err(ProviderError::of(ErrorKind::NotFound, format!("the instance {id} is gone")))
-            }
-            Some(_) => Ok(None),
-        }
+        let instance = instances::describe_existing(ec2, id).await?;
+        let instance = instance.ok_or_else(|| {
+            ProviderError::of(ErrorKind::NotFound, format!("the instance {id} does not exist any more"))
+        })?;
+        Ok((instances::state(&instance) == wanted).then_some(()))
     })
     .await
 }

@@ -1,85 +1,81 @@
-//! `aws:ec2:KeyPair`: a key to log in to instances with.
+//! `aws:ec2:KeyPair`: an SSH key for logins to instances.
 
-use super::filter;
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::KeyName,
-    region::AwsResource,
-    tags,
-};
-use aws_sdk_ec2::{
-    Client,
-    primitives::Blob,
-    types::{KeyPairInfo, ResourceType},
-};
-use infra_core::{
-    Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
+use super::{filter, retag, tag_specification};
+use crate::prelude::*;
+use aws_sdk_ec2::{Client, primitives::Blob, types};
+use infra_core::provider::{Found, Handler, Recovery};
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey, rand_core::OsRng};
-use std::collections::BTreeMap;
 
 /// An SSH key pair.
 ///
-/// An Ed25519 key is generated on this machine; AWS is told only its public half, by `ImportKeyPair`. The private half
-/// is an output, kept encrypted in the state and shown by `stack output --show-secrets` or `--key-file`. It is written
-/// down before AWS is told of it, so an interrupted run never leaves a key that nobody can use.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// An Ed25519 key is generated on this machine; AWS receives its public half only, by `ImportKeyPair`. The private half
+/// is an output, which is encrypted in the state and shown by `stack output --show-secrets` or `--key-file`. It is
+/// recorded before the request is sent, so that an interrupted run leaves no key pair whose private half is lost.
+/// `CreateTags` and `DeleteTags` change the tags.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:ec2:KeyPair")]
 pub struct KeyPair {
-    /// Its name, unique in the region; derived from the declaration's when none is given.
+    /// Name, unique in the region; without it a name is generated. A change replaces the key pair.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// The public half of a key that exists already, in OpenSSH's format; none has one generated.
+    /// Public half of an existing key, in OpenSSH's format; without it a key is generated. A change replaces the key pair.
+    #[resource(replace)]
     pub public_key: Option<String>,
-    /// Tags of one's own, changed by `CreateTags` and `DeleteTags`.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`KeyPair`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`KeyPair`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct KeyPairOutputs {
-    /// Its name, which instances take.
+    /// Name, to which instances refer.
+    #[output(regional)]
     pub name: Output<KeyName>,
-    /// Its id, `key-…`.
+    /// Id of the key pair, `key-…`.
+    #[output(regional)]
     pub id: Output<String>,
-    /// AWS's fingerprint of it.
+    /// Fingerprint as AWS computes it.
     pub fingerprint: Output<String>,
-    /// The public half, in OpenSSH's format.
+    /// Public half, in OpenSSH's format.
     pub public_key: Output<String>,
-    /// The private half, in OpenSSH's format; empty when it was not generated here.
+    /// Private half, in OpenSSH's format; empty for an existing key.
+    #[output(secret)]
     pub private_key: Output<String>,
 }
 
-/// Both halves, as they are written down.
+/// Both halves of a key, as they are recorded in the journal.
 #[derive(Clone, Serialize, Deserialize)]
 struct Material {
     public: String,
+    /// Empty for an existing key.
     private: String,
 }
 
 impl KeyPair {
-    /// A key that is generated.
+    /// Returns a key pair whose key is generated.
     pub fn generated() -> Self {
         Self::default()
     }
 
-    /// A key that exists already, by the line in its `.pub` file.
+    /// Returns a key pair of an existing key, by the line in its `.pub` file.
     pub fn imported(public_key: impl Into<String>) -> Self {
         Self { public_key: Some(public_key.into()), ..Self::default() }
     }
 
-    fn key_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn key_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(255))
     }
 
-    /// The key of this operation: the given one, the one an interrupted run has written down, or a new one.
-    async fn material(&self, cx: &Context<'_, Aws>) -> Result<Material, ProviderError> {
-        if let Some(public) = &self.public_key {
-            return Ok(Material { public: public.trim().to_owned(), private: String::new() });
-        }
-        if let Some(material) = cx.earlier().pop() {
+    /// Returns the declared key, or the one that an interrupted run has recorded.
+    fn earlier_material(&self, cx: &Context<'_>) -> Option<Material> {
+        let declared = self.public_key.as_deref().map(|public| Material::without_private(public.trim()));
+        declared.or_else(|| cx.earlier().pop())
+    }
+
+    /// Returns the key of this operation, and generates and records it if there is none.
+    async fn material(&self, cx: &Context<'_>) -> Result<Material> {
+        if let Some(material) = self.earlier_material(cx) {
             return Ok(material);
         }
         let material = generate(cx.urn().name())
@@ -89,12 +85,9 @@ impl KeyPair {
     }
 }
 
-impl Resource for KeyPair {
-    const TYPE: &'static str = "aws:ec2:KeyPair";
-    type Outputs = KeyPairOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name", "public_key"]).secret(["private_key"]).regional(["name", "id"])
+impl Material {
+    fn without_private(public: impl Into<String>) -> Self {
+        Self { public: public.into(), private: String::new() }
     }
 }
 
@@ -104,97 +97,85 @@ impl Handler for KeyPair {
     type Client = Aws;
 
     fn check(&self) -> Vec<Problem> {
-        let wrong = self.public_key.as_deref().and_then(|key| PublicKey::from_openssh(key).err());
-        let problem = wrong.map(|error| {
-            Problem::new("public_key", format!("it is no public key: {error}"))
-                .hint("give the line in the key's `.pub` file: `ssh-ed25519 AAAA… comment`")
+        let error = self.public_key.as_deref().and_then(|key| PublicKey::from_openssh(key).err());
+        let problem = error.map(|error| {
+            Problem::new("public_key", format!("it is not a public key: {error}"))
+                .hint("copy the line in the key's `.pub` file: `ssh-ed25519 AAAA… comment`")
         });
         problem.into_iter().collect()
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+    async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let material = inputs.material(cx).await?;
         let name = inputs.key_name(cx);
-        let answer = ec2
+        let call = ec2
             .import_key_pair()
             .key_name(&name)
             .public_key_material(Blob::new(material.public.as_bytes()))
-            .tag_specifications(tags::ec2_with(cx, ResourceType::KeyPair, &inputs.tags))
-            .send()
-            .await
-            .context("ImportKeyPair");
-        match answer {
-            Ok(answer) => {
-                let (id, fingerprint) = (answer.key_pair_id(), answer.key_fingerprint());
-                Ok(created(&name, id.unwrap_or_default(), fingerprint.unwrap_or_default(), &material))
+            .tag_specifications(tag_specification(cx, types::ResourceType::KeyPair, &inputs.tags));
+        match call.send().await.context("ImportKeyPair") {
+            Ok(response) => {
+                let pair = types::KeyPairInfo::builder().key_name(name).set_key_pair_id(response.key_pair_id);
+                Ok(created(&pair.set_key_fingerprint(response.key_fingerprint).build(), &material))
             }
-            // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                match ours(cx, &ec2, &name).await.map_err(AwsError::unsure)? {
-                    Some(pair) => Ok(as_made(&pair, &material)),
-                    None => Err(error.hint("choose another name, or delete the key pair that has it").into()),
-                }
-            }
+            // The SDK repeats a request whose response was lost.
+            Err(error) if error.kind == ErrorKind::AlreadyExists => match find_created(cx, &ec2, &name).await {
+                Ok(Some(pair)) => Ok(created(&pair, &material)),
+                Ok(None) => Err(error.hint("choose another name, import the existing key pair, or delete it").into()),
+                Err(error) => Err(ProviderError { kind: ErrorKind::Unsure, ..error }),
+            },
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        let answer = ec2.describe_key_pairs().key_pair_ids(&prior.id).send().await.context("DescribeKeyPairs");
-        let pair = found(answer)?.and_then(|answer| answer.key_pairs.unwrap_or_default().pop());
-        let known = &prior.outputs;
-        let material = Material { public: known.public_key.known()?, private: known.private_key.known()? };
+        let response = ec2.describe_key_pairs().key_pair_ids(&prior.id).send().await.context("DescribeKeyPairs");
+        let pair = found(response)?.and_then(|response| response.key_pairs?.pop());
+        let Prior { inputs, outputs, .. } = prior;
+        let material = Material { public: outputs.public_key.known()?, private: outputs.private_key.known()? };
         Ok(pair.map(|pair| {
-            let inputs = Self { tags: tags::ec2_own(pair.tags(), &prior.inputs.tags), ..prior.inputs.clone() };
-            Created { inputs: Some(inputs), ..as_made(&pair, &material) }
+            let tags = tags::declared(pair.tags(), Some(&inputs.tags));
+            Created { inputs: Some(Self { tags, ..inputs.clone() }), ..created(&pair, &material) }
         }))
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        // Whatever else changes forces a replacement.
+    /// Changes the tags, the only input whose change replaces nothing.
+    async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        tags::ec2_retag(&ec2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
+        retag(&ec2, &prior.id, Some(&prior.inputs.tags), &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let ec2 = cx.client().ec2(cx.region()?).await;
-        ec2.delete_key_pair().key_pair_id(&prior.id).send().await.context("DeleteKeyPair")?;
-        Ok(())
+        Ok(ec2.delete_key_pair().key_pair_id(&prior.id).send().await.context("DeleteKeyPair").map(drop)?)
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+    /// Reads the public half: AWS does not have the private one.
+    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
         let ec2 = cx.client().ec2(cx.region()?).await;
         let call = ec2.describe_key_pairs().key_pair_ids(id).include_public_key(true);
-        let answer = found(call.send().await.context("DescribeKeyPairs"))?;
-        let Some(pair) = answer.and_then(|answer| answer.key_pairs.unwrap_or_default().pop()) else {
-            return Ok(None);
-        };
-        // The private half is not AWS's to tell.
+        let response = found(call.send().await.context("DescribeKeyPairs"))?;
+        let Some(pair) = response.and_then(|response| response.key_pairs?.pop()) else { return Ok(None) };
         let public = pair.public_key().unwrap_or_default().trim().to_owned();
-        let living = pair.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
         let inputs = Self {
             name: pair.key_name().map(str::to_owned),
             public_key: Some(public.clone()),
-            tags: tags::foreign(living),
+            tags: tags::declared(pair.tags(), None),
         };
-        let material = Material { public, private: String::new() };
-        Ok(Some(Created { inputs: Some(inputs), ..as_made(&pair, &material) }))
+        Ok(Some(Created { inputs: Some(inputs), ..created(&pair, &Material::without_private(public)) }))
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::phased(|cx: &Context<'_, Aws>, inputs: &Self| {
+        Recovery::phased(|cx: &Context<'_>, inputs: &Self| {
             Box::pin(async move {
-                let given = inputs.public_key.clone().map(|public| Material { public, private: String::new() });
-                let Some(material) = given.or_else(|| cx.earlier().pop()) else {
-                    // Nothing is sent before the key has been written down.
-                    return Ok(Found::Absent);
-                };
+                // The request is not sent before the key is recorded.
+                let Some(material) = inputs.earlier_material(cx) else { return Ok(Found::Absent) };
                 let ec2 = cx.client().ec2(cx.region()?).await;
-                let pair = ours(cx, &ec2, &inputs.key_name(cx)).await?;
-                Ok(Found::from(pair.map(|pair| as_made(&pair, &material))))
+                let pair = find_created(cx, &ec2, &inputs.key_name(cx)).await?;
+                Ok(Found::from(pair.map(|pair| created(&pair, &material))))
             })
         })
     }
@@ -206,33 +187,23 @@ fn generate(comment: &str) -> Result<Material, ssh_key::Error> {
     Ok(Material { public: key.public_key().to_openssh()?, private: key.to_openssh(LineEnding::LF)?.to_string() })
 }
 
-/// The pair of this name, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, ec2: &Client, name: &str) -> Result<Option<KeyPairInfo>, AwsError> {
-    let answer = ec2.describe_key_pairs().filters(filter("key-name", name)).send().await.context("DescribeKeyPairs")?;
-    let pairs = answer.key_pairs.unwrap_or_default();
-    Ok(pairs.into_iter().find(|pair| tags::ec2_are_ours(cx, pair.tags())))
+/// Returns the key pair with this name, if this operation has created it.
+async fn find_created(cx: &Context<'_>, ec2: &Client, name: &str) -> Result<Option<types::KeyPairInfo>> {
+    let response = ec2.describe_key_pairs().filters(filter("key-name", name)).send().await;
+    let pairs = response.context("DescribeKeyPairs")?.key_pairs.unwrap_or_default();
+    Ok(pairs.into_iter().find(|pair| tags::are_of_operation(cx, pair.tags())))
 }
 
-fn as_made(pair: &KeyPairInfo, material: &Material) -> Created<KeyPair> {
-    created(
-        pair.key_name().unwrap_or_default(),
-        pair.key_pair_id().unwrap_or_default(),
-        pair.key_fingerprint().unwrap_or_default(),
-        material,
-    )
-}
-
-fn created(name: &str, id: &str, fingerprint: &str, material: &Material) -> Created<KeyPair> {
-    Created::new(
-        id,
-        KeyPairOutputs {
-            name: KeyName::from(name).into(),
-            id: id.into(),
-            fingerprint: fingerprint.into(),
-            public_key: material.public.as_str().into(),
-            private_key: material.private.as_str().into(),
-        },
-    )
+fn created(pair: &types::KeyPairInfo, material: &Material) -> Created<KeyPair> {
+    let id = pair.key_pair_id().unwrap_or_default();
+    let outputs = KeyPairOutputs {
+        name: KeyName::from(pair.key_name().unwrap_or_default()).into(),
+        id: id.into(),
+        fingerprint: pair.key_fingerprint().unwrap_or_default().into(),
+        public_key: material.public.as_str().into(),
+        private_key: material.private.as_str().into(),
+    };
+    Created::new(id, outputs)
 }
 
 #[cfg(test)]
@@ -248,11 +219,11 @@ mod tests {
         let public = PublicKey::from_openssh(&one.public).unwrap();
         assert_eq!(private.public_key(), &public);
         assert_eq!(public.comment(), "web/key");
-        assert!(KeyPair::imported(one.public).check().is_empty());
+        assert!(Handler::check(&KeyPair::imported(one.public)).is_empty());
     }
 
     #[test]
-    fn what_is_no_key_is_refused() {
-        assert_eq!(KeyPair::imported("ssh-rsa nonsense").check().len(), 1);
+    fn text_that_is_not_a_key_is_refused() {
+        assert_eq!(Handler::check(&KeyPair::imported("ssh-rsa nonsense")).len(), 1);
     }
 }

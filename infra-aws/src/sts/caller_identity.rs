@@ -1,49 +1,37 @@
-//! `aws:sts:CallerIdentity`: as whom the stack is deployed.
+//! `aws:sts:CallerIdentity`: the identity of the credentials.
 
-use crate::{client::Aws, error::SdkContext};
-use infra_core::{
-    Lookup, Output, Schema,
-    provider::{Context, LookupHandler, ProviderError},
-};
-use serde::{Deserialize, Serialize};
+use crate::prelude::*;
+use infra_core::{Lookup, provider::LookupHandler};
 
-/// The account and the user or role whose credentials are used.
+/// The account and the user or role of the stack's credentials.
 ///
-/// Asked by `GetCallerIdentity`, which needs no permission.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// Read by `GetCallerIdentity`, which needs no permission.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, Lookup)]
+#[lookup(type = "aws:sts:CallerIdentity")]
 pub struct CallerIdentity;
 
-/// What a [`CallerIdentity`] is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`CallerIdentity`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CallerIdentityOutputs {
-    /// The number of the account, twelve digits.
+    /// Id of the account, twelve digits.
     pub account: Output<String>,
-    /// The Amazon Resource Name of the user or the role's session.
+    /// Amazon Resource Name of the user or the role session.
     pub arn: Output<String>,
-    /// The unique id of the user or the role's session.
+    /// Unique id of the user or the role session.
     pub user_id: Output<String>,
-}
-
-impl Lookup for CallerIdentity {
-    const TYPE: &'static str = "aws:sts:CallerIdentity";
-    type Outputs = CallerIdentityOutputs;
-
-    fn schema() -> Schema {
-        Schema::new()
-    }
 }
 
 impl LookupHandler for CallerIdentity {
     type Client = Aws;
 
-    async fn read(cx: &Context<'_, Aws>, _: &Self) -> Result<CallerIdentityOutputs, ProviderError> {
+    async fn read(cx: &Context<'_>, _: &Self) -> Result<Self::Outputs> {
         let sts = cx.client().sts(cx.region()?).await;
         let identity = sts.get_caller_identity().send().await.context("GetCallerIdentity")?;
-        let told = |text: Option<&str>| text.unwrap_or_default().to_owned().into();
+        let output = |text: Option<&str>| text.unwrap_or_default().to_owned().into();
         Ok(CallerIdentityOutputs {
-            account: told(identity.account()),
-            arn: told(identity.arn()),
-            user_id: told(identity.user_id()),
+            account: output(identity.account()),
+            arn: output(identity.arn()),
+            user_id: output(identity.user_id()),
         })
     }
 }
