@@ -16,7 +16,7 @@ use tokio::time::Instant;
 /// Tag of images with the id of the instance whose disk they contain.
 const TAG: &str = "infra:disk-of";
 
-/// The next step of a replacement, recorded before it is taken.
+/// The next step of a replacement, recorded before it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Step {

@@ -107,7 +107,7 @@ impl LaunchTemplate {
             .build())
     }
 
-    /// Whether instances stay the same, so that no new version is needed.
+    /// Whether both templates launch the same instances, so that no new version is needed.
     fn differs_in_tags_only(&self, other: &Self) -> Result<bool> {
         let untagged = |template: &Self| {
             let untagged = Self { tags: BTreeMap::new(), ..template.clone() };

@@ -303,7 +303,7 @@ async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, subnet: &str) -> Re
     }
 }
 
-/// Ends an association, unless another table replaced it meanwhile.
+/// Removes an association, unless another table has replaced it.
 async fn disassociate(ec2: &Client, association: &str) -> Result<()> {
     let call = ec2.disassociate_route_table().association_id(association);
     Ok(found(call.send().await.context("DisassociateRouteTable")).map(drop)?)
