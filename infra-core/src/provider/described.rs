@@ -41,6 +41,12 @@ pub trait Described: Resource {
         None
     }
 
+    /// Refuses to import a resource that no declaration can express.
+    fn check_import(description: &Self::Description) -> Result<(), ProviderError> {
+        let _ = description;
+        Ok(())
+    }
+
     /// Sends the create request and returns the description of the new resource. Parts that the response does not
     /// contain may be empty when [`Described::apply`] returns the outputs.
     ///
@@ -174,7 +180,9 @@ impl<K: Described> Handler for K {
             return Err(super::handler::not_importable::<K>(id));
         }
         let api = K::Api::of(cx).await?;
-        Ok(K::describe(cx, &api, id).await?.map(|description| K::normalize(&description, None)))
+        let Some(description) = K::describe(cx, &api, id).await? else { return Ok(None) };
+        K::check_import(&description)?;
+        Ok(Some(K::normalize(&description, None)))
     }
 
     fn recovery() -> Recovery<K> {
