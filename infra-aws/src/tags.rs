@@ -45,6 +45,26 @@ sdk_tags! {
     required: "iam" aws_sdk_iam "s3" aws_sdk_s3 "ssm" aws_sdk_ssm
 }
 
+impl SdkTag for aws_sdk_acm::types::Tag {
+    fn new(key: String, value: String) -> Option<Self> {
+        Self::builder().key(key).value(value).build().ok()
+    }
+
+    fn pair(&self) -> (&str, &str) {
+        (self.key(), self.value().unwrap_or_default())
+    }
+}
+
+impl SdkTag for (String, String) {
+    fn new(key: String, value: String) -> Option<Self> {
+        Some((key, value))
+    }
+
+    fn pair(&self) -> (&str, &str) {
+        (&self.0, &self.1)
+    }
+}
+
 /// Returns the tags for a create request: program, stack, URN and operation as `infra:…`, the declaration's name as
 /// `Name`, and the user-defined ones.
 pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Vec<T> {

@@ -1,169 +1,139 @@
-//! `aws:iam:RolePolicy`: one inline policy of a role, as a resource of its own.
+//! `aws:iam:RolePolicy`: an inline policy of a role.
 
-use super::role::{decoded, document_problem, is_name, name_problem, same_document};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    region::AwsResource,
-    wait,
+use super::{
+    document::{decoded, document_problem, same_document},
+    name_problem,
 };
+use crate::prelude::*;
 use aws_sdk_iam::Client;
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
 
 /// An inline policy of a role that is declared elsewhere, such as in another stack.
 ///
-/// Made and changed by `PutRolePolicy`, read by `GetRolePolicy`, deleted by `DeleteRolePolicy`. A role that declares
-/// `policies` of its own has no others and takes this one away: declare them in one place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created and changed by `PutRolePolicy`, read by `GetRolePolicy`, deleted by `DeleteRolePolicy`. A role that declares
+/// `policies` deletes all others, also this one: declare all policies of a role in one place.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:iam:RolePolicy")]
 pub struct RolePolicy {
-    /// The name of the role.
+    /// Name of the role.
+    #[resource(replace)]
     pub role: Input<String>,
-    /// Its name, unique in the role; derived from the declaration's when none is given.
+    /// Name, unique in the role; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// The JSON text of its document.
+    /// JSON text of the policy document.
     pub document: Input<String>,
 }
 
-/// What a [`RolePolicy`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`RolePolicy`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct RolePolicyOutputs {
-    /// The name of the role.
+    /// Name of the role.
     pub role: Output<String>,
-    /// Its name.
+    /// Name of the policy.
     pub name: Output<String>,
 }
 
 impl RolePolicy {
-    /// Lets the role of this name do what the document allows.
+    /// Returns a policy that grants the document's permissions to the role with this name.
     pub fn of(role: impl Into<Input<String>>, document: impl Into<Input<String>>) -> Self {
         Self { role: role.into(), name: None, document: document.into() }
     }
 
-    fn policy_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn policy_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(128))
-    }
-}
-
-impl Resource for RolePolicy {
-    const TYPE: &'static str = "aws:iam:RolePolicy";
-    type Outputs = RolePolicyOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["role", "name"])
     }
 }
 
 impl AwsResource for RolePolicy {}
 
-impl Handler for RolePolicy {
+impl Described for RolePolicy {
     type Client = Aws;
+    type Api = Client;
+    /// Role, name and JSON text.
+    type Description = (String, String, String);
+
+    const FOUND_BY: FoundBy = FoundBy::Key;
+    const CONFLICT: &'static str = "choose another name, or import the existing policy";
 
     fn check(&self) -> Vec<Problem> {
-        let name = self.name.as_deref().filter(|name| !is_name(name, 128));
-        let name = name.map(|name| name_problem("name", name, 128));
+        let name = self.name.as_deref().and_then(|name| name_problem("name", name, 128));
         name.into_iter().chain(document_problem("document", &self.document)).collect()
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let iam = cx.client().iam(cx.region()?).await;
-        let (role, name) = (inputs.role.known()?, inputs.policy_name(cx));
-        // PutRolePolicy replaces whatever has the name.
-        if let Some(living) = document(&iam, &role, &name).await?
-            && !same_document(Some(&living), &inputs.document.known()?)
+    async fn create(cx: &Context<'_>, iam: &Client, inputs: &Self) -> Result<Self::Description> {
+        let (role, name, document) = (inputs.role.known()?, inputs.policy_name(cx), inputs.document.known()?);
+        // PutRolePolicy replaces an existing policy with this name. Derived names are unique.
+        if inputs.name.is_some()
+            && let Some((_, _, existing)) = Self::describe(cx, iam, &id(&role, &name)).await?
+            && !same_document(Some(&existing), &document)
         {
-            let taken = format!("the role {role} already has a policy `{name}` that says something else");
-            return Err(ProviderError::of(ErrorKind::AlreadyExists, taken)
-                .hint("choose another name, or bring the policy under management with `stack import`"));
+            let message = format!("the role `{role}` already has another policy `{name}`");
+            return Err(ProviderError::of(ErrorKind::AlreadyExists, message));
         }
-        put(cx, &iam, &role, &name, inputs).await?;
-        Ok(created(&role, &name, None, inputs))
+        put(cx, iam, &role, &name, &document).await?;
+        Ok((role, name, document))
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let iam = cx.client().iam(cx.region()?).await;
-        let (role, name) = parts(&prior.id)?;
-        let living = document(&iam, role, name).await?;
-        Ok(living.map(|living| created(role, name, Some(living), &prior.inputs)))
+    async fn apply(cx: &Context<'_>, iam: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        if update.old.is_some() {
+            let (role, name) = parts(update.id)?;
+            put(cx, iam, role, name, &update.new.document.known()?).await?;
+        }
+        Ok(update.outputs.clone())
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let iam = cx.client().iam(cx.region()?).await;
-        let (role, name) = parts(&prior.id)?;
-        put(cx, &iam, role, name, inputs).await?;
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let iam = cx.client().iam(cx.region()?).await;
+    async fn delete(_: &Context<'_>, iam: &Client, prior: &Prior<Self>) -> Result<()> {
         let (role, name) = parts(&prior.id)?;
         iam.delete_role_policy().role_name(role).policy_name(name).send().await.context("DeleteRolePolicy")?;
         Ok(())
     }
 
-    /// By `ROLE:POLICY`.
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let iam = cx.client().iam(cx.region()?).await;
+    /// Describes the policy with the id `ROLE:POLICY`.
+    async fn describe(_: &Context<'_>, iam: &Client, id: &str) -> Result<Option<Self::Description>> {
         let (role, name) = parts(id)?;
-        let recorded = Self { name: Some(String::new()), ..Self::of("", "") };
-        let living = document(&iam, role, name).await?;
-        Ok(living.map(|living| created(role, name, Some(living), &recorded)))
+        let response = iam.get_role_policy().role_name(role).policy_name(name).send().await.context("GetRolePolicy");
+        let text = found(response)?.map(|response| decoded(&response.policy_document));
+        Ok(text.map(|text| (role.to_owned(), name.to_owned(), text)))
     }
 
-    fn recovery() -> Recovery<Self> {
-        Recovery::key(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let iam = cx.client().iam(cx.region()?).await;
-                let (role, name) = (inputs.role.known()?, inputs.policy_name(cx));
-                let wanted = inputs.document.known()?;
-                // A derived name is nobody else's, and before a given one is put it was free or said the same.
-                let living = document(&iam, &role, &name).await?;
-                let ours = living.filter(|living| inputs.name.is_none() || same_document(Some(living), &wanted));
-                Ok(Found::from(ours.map(|living| created(&role, &name, Some(living), inputs))))
-            })
-        })
+    async fn find_created(cx: &Context<'_>, iam: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        let (id, document) = (id(&inputs.role.known()?, &inputs.policy_name(cx)), inputs.document.known()?);
+        let existing = Self::describe(cx, iam, &id).await?;
+        // Derived names are unique. Another name was unused or had the same document before the request.
+        Ok(existing.filter(|(_, _, text)| inputs.name.is_none() || same_document(Some(text), &document)))
+    }
+
+    fn normalize((role, name, text): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let same = |recorded: &Input<String>| recorded.known().is_ok_and(|known| same_document(Some(text), &known));
+        let document = recorded.map(|recorded| &recorded.document).filter(|recorded| same(recorded));
+        Created {
+            id: id(role, name),
+            inputs: Some(Self {
+                role: role.clone().into(),
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.clone()),
+                document: document.cloned().unwrap_or_else(|| text.clone().into()),
+            }),
+            outputs: RolePolicyOutputs { role: role.clone().into(), name: name.clone().into() },
+        }
     }
 }
 
-async fn put(
-    cx: &Context<'_, Aws>,
-    iam: &Client,
-    role: &str,
-    name: &str,
-    inputs: &RolePolicy,
-) -> Result<(), ProviderError> {
-    let document = inputs.document.known()?;
-    wait::while_inconsistent(cx, "waiting until the role is seen everywhere", &["NoSuchEntity"], async || {
-        let call = iam.put_role_policy().role_name(role).policy_name(name).policy_document(&document);
+async fn put(cx: &Context<'_>, iam: &Client, role: &str, name: &str, document: &str) -> Result<()> {
+    wait::while_inconsistent(cx, "waiting until the role is visible everywhere", &["NoSuchEntity"], async || {
+        let call = iam.put_role_policy().role_name(role).policy_name(name).policy_document(document);
         call.send().await.context("PutRolePolicy")
     })
     .await?;
     Ok(())
 }
 
-/// The JSON text of a role's policy; `None` when there is none.
-async fn document(iam: &Client, role: &str, name: &str) -> Result<Option<String>, AwsError> {
-    let answer = iam.get_role_policy().role_name(role).policy_name(name).send().await.context("GetRolePolicy");
-    Ok(found(answer)?.map(|answer| decoded(&answer.policy_document)))
+fn id(role: &str, name: &str) -> String {
+    format!("{role}:{name}")
 }
 
-fn parts(id: &str) -> Result<(&str, &str), ProviderError> {
-    id.split_once(':')
-        .ok_or_else(|| ProviderError::refused(format!("`{id}` names no policy of a role: write ROLE:POLICY")))
-}
-
-/// The policy as it lives, in the words of the recorded inputs where they say the same.
-fn created(role: &str, name: &str, living: Option<String>, recorded: &RolePolicy) -> Created<RolePolicy> {
-    let same = |living: &String| recorded.document.known().is_ok_and(|text| same_document(Some(living), &text));
-    let document = living.filter(|living| !same(living)).map_or_else(|| recorded.document.clone(), Input::from);
-    Created {
-        id: format!("{role}:{name}"),
-        inputs: Some(RolePolicy { role: role.into(), name: recorded.name.as_ref().map(|_| name.to_owned()), document }),
-        outputs: RolePolicyOutputs { role: role.into(), name: name.into() },
-    }
+fn parts(id: &str) -> Result<(&str, &str)> {
+    let error = || ProviderError::refused(format!("`{id}` is no id of a role's policy")).hint("write `ROLE:POLICY`");
+    id.split_once(':').ok_or_else(error)
 }
 
 #[cfg(test)]
@@ -173,7 +143,7 @@ mod tests {
     const ALLOW: &str = r#"{"Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}"#;
 
     #[test]
-    fn check_names_what_is_wrong() {
+    fn check_names_the_properties() {
         assert!(RolePolicy::of("web", ALLOW).check().is_empty());
         let wrong = RolePolicy { name: Some("a b".into()), ..RolePolicy::of("web", "{}") };
         let properties: Vec<_> = wrong.check().into_iter().map(|problem| problem.property).collect();
@@ -183,8 +153,9 @@ mod tests {
     #[test]
     fn only_another_meaning_is_drift() {
         let recorded = RolePolicy::of("web", ALLOW);
-        let text = |living: &str| {
-            let inputs = created("web", "p", Some(living.to_owned()), &recorded).inputs;
+        let text = |existing: &str| {
+            let description = ("web".to_owned(), "p".to_owned(), existing.to_owned());
+            let inputs = RolePolicy::normalize(&description, Some(&recorded)).inputs;
             inputs.and_then(|inputs| inputs.document.known().ok()).unwrap_or_default()
         };
         assert_eq!(text(&ALLOW.replace(' ', "")), ALLOW);
