@@ -251,6 +251,7 @@ fn classify(code: &str, status: u16) -> ErrorKind {
         "DuplicateTargetGroupName",
         "InvalidSubnet.Conflict",
         "ParameterAlreadyExists",
+        "PriorityInUse",
     ];
     const NEEDED: &[&str] = &[
         "DependencyViolation",
@@ -364,6 +365,7 @@ mod tests {
             ("AlreadyExists", 400, ErrorKind::AlreadyExists),
             ("DuplicateTargetGroupName", 400, ErrorKind::AlreadyExists),
             ("BucketAlreadyOwnedByYou", 409, ErrorKind::AlreadyExists),
+            ("PriorityInUse", 400, ErrorKind::AlreadyExists),
             ("DependencyViolation", 400, ErrorKind::Dependency),
             ("ResourceInUse", 400, ErrorKind::Dependency),
             ("ResourceInUseException", 400, ErrorKind::Dependency),

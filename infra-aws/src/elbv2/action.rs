@@ -1,4 +1,4 @@
-//! What is done with requests: forwarding, redirects, fixed answers.
+//! Actions of listeners and rules: forward, redirect, fixed response.
 
 use super::target_group::TargetGroup;
 use crate::ids::Arn;
@@ -9,80 +9,80 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use infra_core::{Input, provider::Problem, value::Unresolved};
 use serde::{Deserialize, Serialize};
 
-/// What a listener or one of its rules does with a request.
+/// Action of a listener or of one of its rules.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// A target of one of several groups answers it.
+    /// Forwards the request to a target of one of several groups.
     Forward(Forward),
-    /// The client is sent elsewhere.
+    /// Redirects the client to another URL.
     Redirect(Redirect),
-    /// The balancer answers it itself.
+    /// Responds without a target.
     FixedResponse(FixedResponse),
 }
 
-/// Target groups that share requests by their weights.
+/// Target groups among which requests are distributed by weight.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Forward {
     /// One to five groups.
     pub shares: Vec<Share>,
-    /// For how many seconds a client stays with the group it came to, up to 604,800; it does not when not given.
+    /// Time that a client stays with the group of its first request, in seconds, up to 604,800. No stickiness when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky_seconds: Option<u32>,
 }
 
-/// A target group's share of the requests.
+/// A target group and its weight.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Share {
-    /// The group.
+    /// ARN of the target group.
     pub targets: Input<Arn<TargetGroup>>,
-    /// Its part of all weights, 0 to 999.
+    /// Weight relative to the sum of all weights, 0 to 999.
     pub weight: u32,
 }
 
-/// Where a client is sent. `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` stand for what it asked for,
-/// and what is not given stays as it is.
+/// URL to which a client is redirected. `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` stand for the parts
+/// of the requested URL; omitted parts do not change.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirect {
-    /// `HTTP`, `HTTPS` or `#{protocol}`.
+    /// Protocol: `HTTP`, `HTTPS` or `#{protocol}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
-    /// The host name.
+    /// Host name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
-    /// The port.
+    /// Port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
-    /// The path, beginning with `/`.
+    /// Path, beginning with `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// The query, without `?`.
+    /// Query, without `?`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Whether clients may remember it (301) or shall ask again (302).
+    /// Whether clients may cache the redirect (301) or not (302).
     pub permanent: bool,
 }
 
-/// An answer of the balancer's own.
+/// A response that the balancer sends itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedResponse {
-    /// 2XX, 4XX or 5XX.
+    /// Status code: 2XX, 4XX or 5XX.
     pub status: u16,
-    /// `text/plain`, `text/css`, `text/html`, `application/javascript` or `application/json`.
+    /// Content type: `text/plain`, `text/css`, `text/html`, `application/javascript` or `application/json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_type: Option<String>,
-    /// Up to 1024 bytes.
+    /// Body of up to 1024 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
 }
 
 impl Action {
-    /// Hands requests to this target group.
+    /// Returns the action that forwards requests to this target group.
     pub fn forward(targets: impl Into<Input<Arn<TargetGroup>>>) -> Self {
         Self::Forward(Forward { shares: vec![Share { targets: targets.into(), weight: 1 }], sticky_seconds: None })
     }
 
-    /// Sends clients to the same address by HTTPS, for good.
+    /// Returns the permanent redirect to the same URL over HTTPS.
     pub fn redirect_to_https() -> Self {
         Self::Redirect(Redirect {
             protocol: Some("HTTPS".into()),
@@ -92,18 +92,18 @@ impl Action {
         })
     }
 
-    /// Answers with this status and text.
+    /// Returns a response with this status and text.
     pub fn fixed_response(status: u16, body: impl Into<String>) -> Self {
         let content_type = Some("text/plain".into());
         Self::FixedResponse(FixedResponse { status, content_type, body: Some(body.into()) })
     }
 
-    /// Whether all it does is to send clients to HTTPS.
+    /// Whether the action redirects clients to HTTPS.
     pub(crate) fn leads_to_https(&self) -> bool {
         matches!(self, Self::Redirect(redirect) if redirect.protocol.as_deref() == Some("HTTPS"))
     }
 
-    /// What AWS would refuse.
+    /// Returns the problems for which the API would refuse the action.
     pub(super) fn problems(&self, property: &str) -> Vec<Problem> {
         let problem = |wrong: bool, message: &str| wrong.then(|| Problem::new(property, message));
         let found = match self {
@@ -112,7 +112,7 @@ impl Action {
                 problem(shares.iter().any(|share| share.weight > 999), "a weight is at most 999"),
                 problem(
                     sticky_seconds.is_some_and(|seconds| !(1..=604_800).contains(&seconds)),
-                    "clients stay for 1 to 604,800 seconds",
+                    "clients stay with a group for 1 to 604,800 seconds",
                 ),
             ],
             Self::Redirect(redirect) => {
@@ -135,10 +135,10 @@ impl Action {
                 ]
             }
             Self::FixedResponse(fixed) => [
-                problem(![2, 4, 5].contains(&(fixed.status / 100)), "a fixed answer's status is 2XX, 4XX or 5XX"),
+                problem(![2, 4, 5].contains(&(fixed.status / 100)), "a fixed response's status is 2XX, 4XX or 5XX"),
                 problem(
                     fixed.body.as_ref().is_some_and(|body| body.len() > 1024),
-                    "a fixed answer's body has at most 1024 bytes",
+                    "a fixed response's body has at most 1024 bytes",
                 ),
                 None,
             ],
@@ -146,8 +146,8 @@ impl Action {
         found.into_iter().flatten().collect()
     }
 
-    /// In AWS's words.
-    pub(super) fn wanted(&self) -> Result<Described, Unresolved> {
+    /// Converts the action for a request.
+    pub(super) fn to_sdk(&self) -> Result<Described, Unresolved> {
         let action = Described::builder();
         Ok(match self {
             Self::Forward(forward) => action.r#type(ActionTypeEnum::Forward).forward_config(forward.config()?).build(),
@@ -164,12 +164,14 @@ impl Action {
         })
     }
 
-    /// What lives, out of AWS's words; `None` for what this library does not know.
-    pub(super) fn living(actions: &[Described]) -> Option<Self> {
+    /// Converts the actions of a description; `None` for actions that cannot be declared.
+    pub(super) fn from_sdk(actions: &[Described]) -> Option<Self> {
         let [action] = actions else { return None };
         match action.r#type()? {
-            ActionTypeEnum::Forward => Some(Self::Forward(Forward::living(action))),
-            ActionTypeEnum::Redirect => action.redirect_config().map(|config| Self::Redirect(Redirect::living(config))),
+            ActionTypeEnum::Forward => Some(Self::Forward(Forward::from_sdk(action))),
+            ActionTypeEnum::Redirect => {
+                action.redirect_config().map(|config| Self::Redirect(Redirect::from_sdk(config)))
+            }
             ActionTypeEnum::FixedResponse => action.fixed_response_config().map(|config| {
                 Self::FixedResponse(FixedResponse {
                     status: config.status_code().and_then(|code| code.parse().ok()).unwrap_or_default(),
@@ -181,7 +183,7 @@ impl Action {
         }
     }
 
-    /// The only target group it leads to.
+    /// Returns the target group, if the action forwards all requests to one group without stickiness.
     pub(super) fn only_group(&self) -> Option<&Input<Arn<TargetGroup>>> {
         match self {
             Self::Forward(Forward { shares, sticky_seconds: None }) if shares.len() == 1 => Some(&shares[0].targets),
@@ -189,13 +191,13 @@ impl Action {
         }
     }
 
-    /// Whether both do the same.
+    /// Whether both actions have the same effect.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let json = |action: &Self| serde_json::to_value(action.normal()).ok();
         json(self) == json(other)
     }
 
-    /// What is the same is written in one way only.
+    /// Returns the normal form of actions with the same effect.
     fn normal(&self) -> Self {
         match self {
             Self::Forward(forward) if forward.shares.len() == 1 => {
@@ -203,13 +205,13 @@ impl Action {
                 Self::Forward(Forward { shares, ..forward.clone() })
             }
             Self::Redirect(redirect) => {
-                let said = |part: &Option<String>, kept: &str| part.clone().filter(|text| text != kept);
+                let changed = |part: &Option<String>, kept: &str| part.clone().filter(|text| text != kept);
                 Self::Redirect(Redirect {
-                    protocol: said(&redirect.protocol, "#{protocol}"),
-                    host: said(&redirect.host, "#{host}"),
-                    port: said(&redirect.port, "#{port}"),
-                    path: said(&redirect.path, "/#{path}"),
-                    query: said(&redirect.query, "#{query}"),
+                    protocol: changed(&redirect.protocol, "#{protocol}"),
+                    host: changed(&redirect.host, "#{host}"),
+                    port: changed(&redirect.port, "#{port}"),
+                    path: changed(&redirect.path, "/#{path}"),
+                    query: changed(&redirect.query, "#{query}"),
                     permanent: redirect.permanent,
                 })
             }
@@ -232,7 +234,7 @@ impl Forward {
         Ok(config.target_group_stickiness_config(stickiness.build()).build())
     }
 
-    fn living(action: &Described) -> Self {
+    fn from_sdk(action: &Described) -> Self {
         let config = action.forward_config();
         let groups = config.map(ForwardActionConfig::target_groups).unwrap_or_default();
         let mut shares: Vec<Share> = groups
@@ -266,7 +268,7 @@ impl Redirect {
             .build()
     }
 
-    fn living(config: &RedirectActionConfig) -> Self {
+    fn from_sdk(config: &RedirectActionConfig) -> Self {
         Self {
             protocol: config.protocol.clone(),
             host: config.host.clone(),
@@ -284,7 +286,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_is_what_is_read() {
+    fn description_of_a_sent_action_is_the_same_action() {
         let weighted = Action::Forward(Forward {
             shares: vec![
                 Share { targets: Arn::from("arn:blue").into(), weight: 9 },
@@ -299,14 +301,14 @@ mod tests {
             Action::fixed_response(404, "nothing here"),
         ] {
             assert!(action.problems("action").is_empty());
-            let living = Action::living(&[action.wanted().unwrap()]).unwrap();
-            assert!(living.is_same(&action), "{living:?}");
+            let existing = Action::from_sdk(&[action.to_sdk().unwrap()]).unwrap();
+            assert!(existing.is_same(&action), "{existing:?}");
         }
         assert!(!Action::redirect_to_https().is_same(&Action::fixed_response(404, "")));
     }
 
     #[test]
-    fn what_aws_fills_in_is_no_difference() {
+    fn defaults_of_redirects_are_no_difference() {
         let config = RedirectActionConfig::builder()
             .protocol("HTTPS")
             .port("443")
@@ -314,16 +316,16 @@ mod tests {
             .path("/#{path}")
             .query("#{query}")
             .status_code(RedirectActionStatusCodeEnum::Http301);
-        let lives = Described::builder().r#type(ActionTypeEnum::Redirect).redirect_config(config.build()).build();
-        assert!(Action::living(&[lives]).unwrap().is_same(&Action::redirect_to_https()));
+        let existing = Described::builder().r#type(ActionTypeEnum::Redirect).redirect_config(config.build()).build();
+        assert!(Action::from_sdk(&[existing]).unwrap().is_same(&Action::redirect_to_https()));
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn impossible_actions_are_refused() {
         let loops = Action::Redirect(Redirect { query: Some("a=b".into()), ..Redirect::default() });
         assert_eq!(loops.problems("action").len(), 1);
         assert_eq!(Action::fixed_response(302, "").problems("action").len(), 1);
-        let nobody = Action::Forward(Forward { shares: Vec::new(), sticky_seconds: Some(0) });
-        assert_eq!(nobody.problems("action").len(), 2);
+        let empty = Action::Forward(Forward { shares: Vec::new(), sticky_seconds: Some(0) });
+        assert_eq!(empty.problems("action").len(), 2);
     }
 }

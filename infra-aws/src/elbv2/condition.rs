@@ -1,4 +1,4 @@
-//! Which requests a rule is for.
+//! Conditions of listener rules.
 
 use aws_sdk_elasticloadbalancingv2::types::{
     HostHeaderConditionConfig, HttpHeaderConditionConfig, HttpRequestMethodConditionConfig, PathPatternConditionConfig,
@@ -7,7 +7,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use infra_core::provider::Problem;
 use serde::{Deserialize, Serialize};
 
-/// What a request must be like: one of the values is enough. In patterns `*` stands for anything and `?` for any one
+/// A condition that a request meets when one of the values matches. In patterns `*` stands for any text and `?` for one
 /// character.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -18,26 +18,26 @@ pub enum Condition {
     Host(Vec<String>),
     /// Patterns for a header.
     Header {
-        /// The header's name.
+        /// Name of the header.
         name: String,
-        /// The patterns.
+        /// Patterns for its value.
         values: Vec<String>,
     },
     /// Methods, such as `GET`.
     Method(Vec<String>),
     /// Patterns for parameters of the query.
     Query(Vec<QueryPattern>),
-    /// Where it comes from, as CIDR blocks.
+    /// Source addresses, as CIDR blocks.
     Source(Vec<String>),
 }
 
 /// A pattern for a parameter of the query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryPattern {
-    /// The parameter's name; any one's when not given.
+    /// Name of the parameter; any parameter when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Its value.
+    /// Pattern for the value.
     pub value: String,
 }
 
@@ -83,8 +83,8 @@ impl Condition {
         }
     }
 
-    /// In AWS's words.
-    pub(super) fn wanted(&self) -> Described {
+    /// Converts the condition for a request.
+    pub(super) fn to_sdk(&self) -> Described {
         let condition = Described::builder();
         match self.clone() {
             Self::Path(values) => {
@@ -118,8 +118,8 @@ impl Condition {
         .build()
     }
 
-    /// What lives, out of AWS's words; `None` for what this library does not know.
-    pub(super) fn living(condition: &Described) -> Option<Self> {
+    /// Converts the condition of a description; `None` for a condition that cannot be declared.
+    pub(super) fn from_sdk(condition: &Described) -> Option<Self> {
         let plain = || condition.values().to_vec();
         Some(match condition.field()? {
             "path-pattern" => {
@@ -147,7 +147,7 @@ impl Condition {
     }
 }
 
-/// What AWS would refuse of all conditions of a rule.
+/// Returns the problems for which the API would refuse the conditions of a rule.
 pub(super) fn problems(conditions: &[Condition]) -> Vec<Problem> {
     const MOST: usize = 5;
     let mut problems = Vec::new();
@@ -170,7 +170,7 @@ pub(super) fn problems(conditions: &[Condition]) -> Vec<Problem> {
     if conditions.iter().map(Condition::count).sum::<usize>() > MOST {
         problems.push(
             Problem::new("conditions", format!("a rule has at most {MOST} values in all its conditions"))
-                .hint("make several rules of it"),
+                .hint("split it into several rules"),
         );
     }
     problems
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_sent_is_what_is_read() {
+    fn description_of_a_sent_condition_is_the_same_condition() {
         for condition in [
             Condition::path(["/a/*", "/b"]),
             Condition::host(["*.example.org"]),
@@ -194,12 +194,12 @@ mod tests {
             Condition::query("version", "2"),
             Condition::source(["10.0.0.0/8"]),
         ] {
-            assert_eq!(Condition::living(&condition.wanted()), Some(condition));
+            assert_eq!(Condition::from_sdk(&condition.to_sdk()), Some(condition));
         }
     }
 
     #[test]
-    fn limits_are_known_before_anything_is_asked() {
+    fn limits_are_checked() {
         assert_eq!(problems(&[]).len(), 1);
         assert_eq!(problems(&[Condition::path([""; 0])]).len(), 1);
         assert_eq!(problems(&[Condition::path(["/a"]), Condition::path(["/b"])]).len(), 1);

@@ -1,58 +1,49 @@
-//! `aws:elbv2:ListenerRule`: what a listener does with some of its requests.
+//! `aws:elbv2:ListenerRule`: the action of a listener for some of its requests.
 
 use super::{
     action::Action,
     condition::{self, Condition},
-    is_ours,
     listener::Listener,
-    own_tags,
+    retag, tags_of,
 };
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::Arn,
-    region::AwsResource,
-    tags,
-};
+use crate::prelude::*;
 use aws_sdk_elasticloadbalancingv2::{
     Client,
-    types::{Rule as Described, RulePriorityPair},
+    types::{self, RulePriorityPair},
 };
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-/// A rule of a listener: what is done with the requests that meet all of its conditions.
+/// A rule of a listener: an action for the requests that meet all of its conditions.
 ///
-/// Made by `CreateRule`; conditions and action are changed in place by `ModifyRule`, the priority by
-/// `SetRulePriorities`, tags by `AddTags` and `RemoveTags`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `CreateRule`; conditions and action are changed in place by `ModifyRule`, the priority by
+/// `SetRulePriorities`, tags by `AddTags` and `RemoveTags`. Two rules of a listener cannot have the same priority.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:elbv2:ListenerRule", delete_before_replace)]
 pub struct ListenerRule {
-    /// The listener.
+    /// ARN of the listener.
+    #[resource(replace)]
     pub listener: Input<Arn<Listener>>,
-    /// Its place, 1 to 50,000: of the rules that a request meets, the one with the lowest counts.
+    /// Priority, 1 to 50,000: of the rules whose conditions a request meets, the one with the lowest applies.
     pub priority: u32,
-    /// What a request must be like: all of it.
+    /// Conditions, all of which a request has to meet.
     pub conditions: Vec<Condition>,
-    /// What is done with it.
+    /// Action for these requests.
     pub action: Action,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`ListenerRule`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`ListenerRule`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct ListenerRuleOutputs {
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the rule.
+    #[output(regional)]
     pub arn: Output<Arn<ListenerRule>>,
 }
 
 impl ListenerRule {
-    /// A rule in this place: `ListenerRule::new(listener.arn, 10, [Condition::path(["/api/*"])], Action::forward(api.arn))`.
+    /// Returns a rule with this priority:
+    /// `ListenerRule::new(listener.arn, 10, [Condition::path(["/api/*"])], Action::forward(api.arn))`.
     pub fn new(
         listener: impl Into<Input<Arn<Listener>>>,
         priority: u32,
@@ -64,172 +55,134 @@ impl ListenerRule {
     }
 }
 
-impl Resource for ListenerRule {
-    const TYPE: &'static str = "aws:elbv2:ListenerRule";
-    type Outputs = ListenerRuleOutputs;
-
-    fn schema() -> Schema {
-        // Two rules of a listener cannot have one priority.
-        Schema::new().replace_on(["listener"]).delete_before_replace().regional(["arn"])
-    }
-}
-
 impl AwsResource for ListenerRule {}
 
-impl Handler for ListenerRule {
+impl Described for ListenerRule {
     type Client = Aws;
+    type Api = Client;
+    type Description = (types::Rule, Vec<types::Tag>);
+
+    const FOUND_BY: FoundBy = FoundBy::Key;
+    const CONFLICT: &'static str = "choose another priority, or delete the listener's rule that has it";
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = condition::problems(&self.conditions);
         problems.extend(self.action.problems("action"));
         if !(1..=50_000).contains(&self.priority) {
-            problems.push(Problem::new("priority", "a priority is from 1 to 50,000"));
+            problems.push(Problem::new("priority", "a priority is 1 to 50,000"));
         }
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let answer = elbv2
+    fn check_import((rule, _): &Self::Description) -> Result<()> {
+        let arn = rule.rule_arn().unwrap_or_default();
+        if rule.is_default() == Some(true) {
+            return Err(ProviderError::refused(format!("`{arn}` is the default rule of its listener"))
+                .hint("import the listener: the default rule is its action"));
+        }
+        let declarable = rule.conditions().iter().all(|condition| Condition::from_sdk(condition).is_some());
+        if declarable && Action::from_sdk(rule.actions()).is_some() {
+            return Ok(());
+        }
+        Err(ProviderError::refused(format!("the rule `{arn}` has an action or a condition that cannot be declared"))
+            .hint("only forward, redirect and fixed-response actions can be declared, without regular expressions"))
+    }
+
+    async fn create(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Self::Description> {
+        let response = elbv2
             .create_rule()
             .listener_arn(inputs.listener.known()?.as_str())
             .priority(inputs.priority.cast_signed())
-            .set_conditions(Some(inputs.conditions.iter().map(Condition::wanted).collect()))
-            .actions(inputs.action.wanted()?)
-            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
+            .set_conditions(Some(inputs.conditions.iter().map(Condition::to_sdk).collect()))
+            .actions(inputs.action.to_sdk()?)
+            .set_tags(Some(tags::for_create(cx, &inputs.tags)))
             .send()
             .await
-            .context("CreateRule");
-        let rule = match answer {
-            Ok(answer) => answer.rules.unwrap_or_default().pop().ok_or_else(|| lost("that was made"))?,
-            // The SDK repeats a request whose answer was lost.
-            Err(error) if error.is(&["PriorityInUse"]) => ours(cx, &elbv2, inputs).await?.ok_or_else(|| {
-                error.hint("the listener has another rule in this place: choose another priority, or delete that rule")
-            })?,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(Created { inputs: None, ..created(&rule, inputs, inputs.tags.clone()) })
+            .context("CreateRule")?;
+        let created = response.rules.and_then(|mut created| created.pop());
+        Ok((created.ok_or_else(|| ProviderError::unsure("CreateRule returned no rule"))?, Vec::new()))
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let Some(rule) = describe(&elbv2, &prior.id).await? else {
-            return Ok(None);
-        };
-        let tags = own_tags(&elbv2, &prior.id, &prior.inputs.tags).await?;
-        Ok(Some(created(&rule, &prior.inputs, tags)))
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let rule = describe(&elbv2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
-        let living = created(&rule, inputs, BTreeMap::new()).inputs;
-        let same = |living: &Self| living.conditions == inputs.conditions && living.action.is_same(&inputs.action);
-        if !living.as_ref().is_some_and(same) {
+    async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let Some(old) = update.old else { return Ok(update.outputs.clone()) };
+        let (arn, new) = (update.id, update.new);
+        let (rule, _) = Self::require(cx, elbv2, arn).await?;
+        let same_action = Action::from_sdk(rule.actions()).is_some_and(|action| action.is_same(&new.action));
+        if !same_action || conditions_of(&rule) != new.conditions {
             elbv2
                 .modify_rule()
-                .rule_arn(&prior.id)
-                .set_conditions(Some(inputs.conditions.iter().map(Condition::wanted).collect()))
-                .actions(inputs.action.wanted()?)
+                .rule_arn(arn)
+                .set_conditions(Some(new.conditions.iter().map(Condition::to_sdk).collect()))
+                .actions(new.action.to_sdk()?)
                 .send()
                 .await
                 .context("ModifyRule")?;
         }
-        if rule.priority() != Some(inputs.priority.to_string().as_str()) {
-            let place = RulePriorityPair::builder().rule_arn(&prior.id).priority(inputs.priority.cast_signed());
-            let call = elbv2.set_rule_priorities().rule_priorities(place.build());
-            call.send().await.context("SetRulePriorities")?;
+        if priority_of(&rule) != Some(new.priority) {
+            let pair = RulePriorityPair::builder().rule_arn(arn).priority(new.priority.cast_signed()).build();
+            elbv2.set_rule_priorities().rule_priorities(pair).send().await.context("SetRulePriorities")?;
         }
-        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(prior.outputs.clone())
+        retag(elbv2, arn, Some(&old.tags), &new.tags).await?;
+        Ok(update.outputs.clone())
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
+    async fn delete(_: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
         elbv2.delete_rule().rule_arn(&prior.id).send().await.context("DeleteRule")?;
         Ok(())
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let Some(rule) = describe(&elbv2, id).await? else {
-            return Ok(None);
-        };
-        if rule.is_default() == Some(true) {
-            return Err(ProviderError::refused(format!("`{id}` is the default rule of its listener"))
-                .hint("import the listener: the default rule is its action"));
-        }
-        if Action::living(rule.actions()).is_none()
-            || rule.conditions().iter().any(|one| Condition::living(one).is_none())
-        {
-            return Err(ProviderError::refused(format!(
-                "the rule `{id}` has an action or a condition that cannot be declared here"
-            ))
-            .hint("only forward, redirect and fixed-response actions can be declared, without regular expressions"));
-        }
-        // The last part of a rule's ARN is its own; the rest names its listener.
-        let listener = id.replacen(":listener-rule/", ":listener/", 1);
-        let listener = listener.rsplit_once('/').map_or(listener.as_str(), |(listener, _)| listener);
-        let unsaid = Self::new(Arn::from(listener), 1, [], Action::fixed_response(503, ""));
-        Ok(Some(created(&rule, &unsaid, BTreeMap::new())))
+    async fn describe(_: &Context<'_>, elbv2: &Client, arn: &str) -> Result<Option<Self::Description>> {
+        let response = found(elbv2.describe_rules().rule_arns(arn).send().await.context("DescribeRules"))?;
+        let Some(rule) = response.and_then(|response| response.rules?.pop()) else { return Ok(None) };
+        Ok(Some((rule, tags_of(elbv2, arn).await?)))
     }
 
-    fn recovery() -> Recovery<Self> {
-        Recovery::key(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let elbv2 = cx.client().elbv2(cx.region()?).await;
-                let rule = ours(cx, &elbv2, inputs).await?;
-                Ok(Found::from(rule.map(|rule| created(&rule, inputs, inputs.tags.clone()))))
-            })
-        })
-    }
-}
-
-async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elbv2.describe_rules().rule_arns(arn).send().await.context("DescribeRules");
-    Ok(found(answer)?.and_then(|answer| answer.rules.unwrap_or_default().pop()))
-}
-
-/// The listener's rule in this place, if this very operation made it.
-async fn ours(
-    cx: &Context<'_, Aws>,
-    elbv2: &Client,
-    inputs: &ListenerRule,
-) -> Result<Option<Described>, ProviderError> {
-    let (listener, place) = (inputs.listener.known()?, inputs.priority.to_string());
-    let mut pages = elbv2.describe_rules().listener_arn(listener.as_str()).into_paginator().items().send();
-    while let Some(rule) = pages.next().await {
-        match found(rule.context("DescribeRules"))? {
-            None => return Ok(None),
-            Some(rule) if rule.priority() != Some(place.as_str()) => {}
-            Some(rule) => {
-                let ours = is_ours(cx, elbv2, rule.rule_arn().unwrap_or_default()).await?;
-                return Ok(ours.then_some(rule));
+    /// Finds the rule by the listener and the priority.
+    async fn find_created(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        let listener = inputs.listener.known()?;
+        let mut pages = elbv2.describe_rules().listener_arn(listener.as_str()).into_paginator().items().send();
+        while let Some(rule) = pages.next().await {
+            let Some(rule) = found(rule.context("DescribeRules"))? else { return Ok(None) };
+            if priority_of(&rule) == Some(inputs.priority) {
+                let tags = tags_of(elbv2, rule.rule_arn().unwrap_or_default()).await?;
+                return Ok(tags::are_of_operation(cx, &tags).then_some((rule, tags)));
             }
         }
+        Ok(None)
     }
-    Ok(None)
+
+    fn normalize((rule, tags): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let arn = rule.rule_arn().unwrap_or_default();
+        let same = |action: &Action| recorded.is_some_and(|recorded| action.is_same(&recorded.action));
+        let action = Action::from_sdk(rule.actions()).filter(|action| !same(action));
+        let recorded_action = || recorded.map(|recorded| recorded.action.clone());
+        Created {
+            id: arn.to_owned(),
+            inputs: Some(Self {
+                listener: recorded.map_or_else(|| listener_of(arn).into(), |recorded| recorded.listener.clone()),
+                priority: priority_of(rule).or(recorded.map(|recorded| recorded.priority)).unwrap_or_default(),
+                conditions: conditions_of(rule),
+                action: action.or_else(recorded_action).unwrap_or_else(|| Action::fixed_response(503, "")),
+                tags: tags::declared(tags, recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: ListenerRuleOutputs { arn: Arn::from(arn).into() },
+        }
+    }
 }
 
-fn lost(rule: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::NotFound, format!("the rule {rule} is gone"))
+/// Returns the ARN of the rule's listener, to which the ARN of the rule adds a part.
+fn listener_of(rule: &str) -> Arn<Listener> {
+    let listener = rule.replacen(":listener-rule/", ":listener/", 1);
+    Arn::from(listener.rsplit_once('/').map_or(listener.as_str(), |(listener, _)| listener))
 }
 
-/// The rule as it lives, in the words of the recorded inputs where they say the same.
-fn created(rule: &Described, recorded: &ListenerRule, tags: BTreeMap<String, String>) -> Created<ListenerRule> {
-    let arn = rule.rule_arn().unwrap_or_default();
-    let action = Action::living(rule.actions()).filter(|living| !living.is_same(&recorded.action));
-    Created {
-        id: arn.to_owned(),
-        inputs: Some(ListenerRule {
-            listener: recorded.listener.clone(),
-            priority: rule.priority().and_then(|priority| priority.parse().ok()).unwrap_or(recorded.priority),
-            conditions: rule.conditions().iter().filter_map(Condition::living).collect(),
-            action: action.unwrap_or_else(|| recorded.action.clone()),
-            tags,
-        }),
-        outputs: ListenerRuleOutputs { arn: Arn::from(arn).into() },
-    }
+fn conditions_of(rule: &types::Rule) -> Vec<Condition> {
+    rule.conditions().iter().filter_map(Condition::from_sdk).collect()
+}
+
+/// Returns the priority; none for the default rule.
+fn priority_of(rule: &types::Rule) -> Option<u32> {
+    rule.priority()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -237,24 +190,30 @@ mod tests {
     use super::*;
 
     fn rule() -> ListenerRule {
-        ListenerRule::new(Arn::from("arn:l"), 10, [Condition::path(["/a/*"])], Action::redirect_to_https())
+        let listener = Arn::from("arn:aws:elasticloadbalancing:r:1:listener/app/web/1/2");
+        ListenerRule::new(listener, 10, [Condition::path(["/a/*"])], Action::redirect_to_https())
     }
 
     #[test]
-    fn what_lives_as_declared_shows_no_drift() {
+    fn existing_rule_as_declared_shows_no_drift() {
         let json = |inputs: &ListenerRule| serde_json::to_value(inputs).ok();
-        let wanted = rule().action.wanted().ok();
-        let lives =
-            Described::builder().rule_arn("arn:r").priority("10").set_actions(wanted.map(|action| vec![action]));
-        let lives = lives.conditions(Condition::path(["/a/*"]).wanted());
-        let read = created(&lives.clone().build(), &rule(), BTreeMap::new()).inputs;
-        assert_eq!(read.as_ref().and_then(json), json(&rule()));
-        let read = created(&lives.priority("11").build(), &rule(), BTreeMap::new()).inputs;
-        assert_eq!(read.map(|inputs| inputs.priority), Some(11));
+        let action = rule().action.to_sdk().ok();
+        let existing = types::Rule::builder().rule_arn("arn:aws:elasticloadbalancing:r:1:listener-rule/app/web/1/2/3");
+        let existing = existing.priority("10").set_actions(action.map(|action| vec![action]));
+        let existing = existing.conditions(Condition::path(["/a/*"]).to_sdk());
+        let read = |existing: types::Rule| ListenerRule::normalize(&(existing, Vec::new()), Some(&rule())).inputs;
+        assert_eq!(read(existing.clone().build()).as_ref().and_then(json), json(&rule()));
+        assert_eq!(read(existing.priority("11").build()).map(|inputs| inputs.priority), Some(11));
     }
 
     #[test]
-    fn check_names_what_is_wrong() {
+    fn arn_of_a_rule_contains_its_listener() {
+        let listener = listener_of("arn:aws:elasticloadbalancing:r:1:listener-rule/app/web/1/2/3");
+        assert_eq!(Some(listener), rule().listener.known().ok());
+    }
+
+    #[test]
+    fn check_names_the_properties() {
         assert!(rule().check().is_empty());
         let bad =
             ListenerRule { priority: 0, conditions: Vec::new(), action: Action::fixed_response(302, ""), ..rule() };

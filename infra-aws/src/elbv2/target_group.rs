@@ -1,67 +1,82 @@
-//! `aws:elbv2:TargetGroup`: whom a balancer hands requests to.
+//! `aws:elbv2:TargetGroup`: targets of a load balancer.
 
 use super::{
     attributes::{self, Attributes, Known},
-    derived_name, is_ours, name_problem, own_tags,
+    derived_name, name_problem, retag, tags_of,
 };
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{Arn, VpcId},
-    region::AwsResource,
-    tags, wait,
-};
+use crate::prelude::*;
 use aws_sdk_elasticloadbalancingv2::{
     Client,
-    types::{Matcher, ProtocolEnum, TargetGroup as Described, TargetGroupAttribute, TargetTypeEnum},
+    types::{self, Matcher, ProtocolEnum, TargetGroupAttribute, TargetTypeEnum},
 };
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-/// Instances that a balancer hands requests to, as long as they are healthy.
+/// Targets of a load balancer, which forwards requests to the healthy ones.
 ///
-/// Made by `CreateTargetGroup`; health check, attributes and tags are changed in place by `ModifyTargetGroup`,
-/// `ModifyTargetGroupAttributes`, `AddTags` and `RemoveTags`. What is not given is as AWS has it by default. Durations are in seconds.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `CreateTargetGroup`; health checks, attributes and tags are changed in place by `ModifyTargetGroup`,
+/// `ModifyTargetGroupAttributes`, `AddTags` and `RemoveTags`. Omitted settings have the API's defaults.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:elbv2:TargetGroup")]
 pub struct TargetGroup {
-    /// Its name, unique in account and region; derived from the declaration's when none is given.
+    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// How requests are sent to the targets.
+    /// Protocol of the requests to the targets.
+    #[resource(replace)]
     pub protocol: Protocol,
-    /// The port that the targets listen on.
+    /// Port on which the targets listen.
+    #[resource(replace)]
     pub port: u16,
-    /// The VPC that the targets live in.
+    /// VPC of the targets.
+    #[resource(replace)]
     pub vpc_id: Input<VpcId>,
-    /// The path that is asked whether a target is healthy; `/` by default.
+    /// Path of health checks; `/` when omitted.
     pub health_path: Option<String>,
-    /// From one health check to the next, 5 to 300; 30 by default.
+    /// Interval of health checks, 5 to 300 seconds; 30 when omitted.
     pub health_interval: Option<u32>,
-    /// How long an answer may take, 2 to 120; 5 by default.
+    /// Timeout of a health check, 2 to 120 seconds; 5 when omitted.
     pub health_timeout: Option<u32>,
-    /// How many checks in a row make a target healthy, 2 to 10; 5 by default.
+    /// Consecutive successful checks after which a target is healthy, 2 to 10; 5 when omitted.
     pub healthy_threshold: Option<u32>,
-    /// How many failures in a row make it unhealthy, 2 to 10; 2 by default.
+    /// Consecutive failed checks after which a target is unhealthy, 2 to 10; 2 when omitted.
     pub unhealthy_threshold: Option<u32>,
-    /// The status codes of a healthy answer: `200-299`, `200,204`; `200` by default.
+    /// Status codes of a successful check: `200-299`, `200,204`; `200` when omitted.
     pub matcher: Option<String>,
-    /// How long requests may go on while a target leaves, up to 3600; 300 by default.
+    /// Time that requests may take while their target is deregistered, up to 3600 seconds; 300 when omitted.
     pub deregistration_delay: Option<u32>,
     /// Whether targets are instances or addresses.
     #[serde(default, skip_serializing_if = "TargetType::is_instance")]
+    #[resource(replace)]
     pub target_type: TargetType,
-    /// Other attributes by AWS's names, such as `load_balancing.algorithm.type`.
+    /// Other attributes by their API names, such as `load_balancing.algorithm.type`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What targets are registered as.
+/// Outputs of a [`TargetGroup`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
+pub struct TargetGroupOutputs {
+    /// Amazon Resource Name of the group.
+    #[output(regional)]
+    pub arn: Output<Arn<TargetGroup>>,
+    /// Name of the group.
+    pub name: Output<String>,
+}
+
+/// Protocol of the requests to targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Protocol {
+    /// Plain HTTP.
+    Http,
+    /// HTTPS; the targets' certificates are not verified.
+    Https,
+}
+
+/// Kind of target that can be registered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetType {
@@ -79,7 +94,8 @@ impl TargetType {
     }
 }
 
-/// Attributes with AWS's defaults, without `deregistration_delay.timeout_seconds`, which is a property of its own.
+/// Attributes and their defaults, without `deregistration_delay.timeout_seconds`, which is the property
+/// `deregistration_delay`.
 const ATTRIBUTES: Known = &[
     ("load_balancing.algorithm.anomaly_mitigation", "off"),
     ("load_balancing.algorithm.type", "round_robin"),
@@ -92,28 +108,10 @@ const ATTRIBUTES: Known = &[
     ("stickiness.type", "lb_cookie"),
 ];
 
-/// How requests are sent to targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum Protocol {
-    /// In the clear.
-    Http,
-    /// Encrypted; the targets' certificates are not verified.
-    Https,
-}
-
-/// What a [`TargetGroup`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TargetGroupOutputs {
-    /// Its Amazon Resource Name.
-    pub arn: Output<Arn<TargetGroup>>,
-    /// Its name.
-    pub name: Output<String>,
-}
-
 const DELAY: &str = "deregistration_delay.timeout_seconds";
+const DEFAULT_DELAY: u32 = 300;
 
-/// The settings that can change, all of them said.
+/// Settings of health checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Health {
     path: String,
@@ -124,14 +122,13 @@ struct Health {
     matcher: String,
 }
 
-/// AWS's defaults for HTTP and HTTPS.
-const DEFAULT_DELAY: u32 = 300;
+/// Returns the API's defaults for HTTP and HTTPS.
 fn default_health() -> Health {
     Health { path: "/".into(), interval: 30, timeout: 5, healthy: 5, unhealthy: 2, matcher: "200".into() }
 }
 
 impl TargetGroup {
-    /// Instances of this VPC that listen for HTTP on this port.
+    /// Returns a group of instances of this VPC that serve HTTP on this port.
     pub fn http(port: u16, vpc_id: impl Into<Input<VpcId>>) -> Self {
         Self {
             name: None,
@@ -151,26 +148,26 @@ impl TargetGroup {
         }
     }
 
-    /// Keeps a client with its target for this long since its last request.
+    /// Routes the requests of a client to the same target until it has sent none for this many seconds.
     pub fn sticky(self, seconds: u32) -> Self {
         self.attribute("stickiness.enabled", "true")
             .attribute("stickiness.type", "lb_cookie")
             .attribute("stickiness.lb_cookie.duration_seconds", seconds)
     }
 
-    /// Keeps a client with its target as long as it has the application's cookie of this name.
+    /// Routes the requests of a client to the same target while it has the application's cookie with this name.
     pub fn sticky_by_cookie(self, name: impl Into<String>) -> Self {
         self.attribute("stickiness.enabled", "true")
             .attribute("stickiness.type", "app_cookie")
             .attribute("stickiness.app_cookie.cookie_name", name.into())
     }
 
-    /// Gives a new target its share of the requests little by little, over 30 to 900 seconds.
+    /// Increases the share of a new target gradually, over 30 to 900 seconds.
     pub fn slow_start(self, seconds: u32) -> Self {
         self.attribute("slow_start.duration_seconds", seconds)
     }
 
-    /// Hands each request to the target that has the fewest under way, instead of to all in turn.
+    /// Routes each request to the target with the fewest outstanding requests, instead of round robin.
     pub fn least_outstanding_requests(self) -> Self {
         self.attribute("load_balancing.algorithm.type", "least_outstanding_requests")
     }
@@ -180,19 +177,19 @@ impl TargetGroup {
         self
     }
 
-    /// The path that is asked whether a target is healthy.
+    /// Sets the path of health checks.
     pub fn health_path(mut self, path: impl Into<String>) -> Self {
         self.health_path = Some(path.into());
         self
     }
 
-    /// How many seconds requests may go on while a target leaves.
+    /// Sets the time that requests may take while their target is deregistered, in seconds.
     pub fn deregistration_delay(mut self, seconds: u32) -> Self {
         self.deregistration_delay = Some(seconds);
         self
     }
 
-    fn group_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn group_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| derived_name(cx))
     }
 
@@ -209,19 +206,15 @@ impl TargetGroup {
     }
 }
 
-impl Resource for TargetGroup {
-    const TYPE: &'static str = "aws:elbv2:TargetGroup";
-    type Outputs = TargetGroupOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name", "protocol", "port", "vpc_id", "target_type"]).regional(["arn"])
-    }
-}
-
 impl AwsResource for TargetGroup {}
 
-impl Handler for TargetGroup {
+impl Described for TargetGroup {
     type Client = Aws;
+    type Api = Client;
+    type Description = (types::TargetGroup, Attributes, Vec<types::Tag>);
+
+    const FOUND_BY: FoundBy = FoundBy::Name;
+    const CONFLICT: &'static str = "choose another name or none, also to replace a group, or import the existing one";
 
     fn check(&self) -> Vec<Problem> {
         let mut problems: Vec<Problem> = self.name.as_deref().and_then(name_problem).into_iter().collect();
@@ -231,36 +224,35 @@ impl Handler for TargetGroup {
                 problems.push(Problem::new(property, message));
             }
         };
-        refuse(self.port == 0, "port", "there is no port 0");
+        refuse(self.port == 0, "port", "port 0 does not exist");
         refuse(!health.path.starts_with('/') || health.path.len() > 1024, "health_path", "a path begins with `/`");
-        refuse(!(5..=300).contains(&health.interval), "health_interval", "it takes 5 to 300 seconds");
-        refuse(!(2..=120).contains(&health.timeout), "health_timeout", "it takes 2 to 120 seconds");
-        refuse(health.timeout >= health.interval, "health_timeout", "it must be shorter than the interval");
-        refuse(!(2..=10).contains(&health.healthy), "healthy_threshold", "it takes 2 to 10 checks");
-        refuse(!(2..=10).contains(&health.unhealthy), "unhealthy_threshold", "it takes 2 to 10 checks");
+        refuse(!(5..=300).contains(&health.interval), "health_interval", "the interval is 5 to 300 seconds");
+        refuse(!(2..=120).contains(&health.timeout), "health_timeout", "the timeout is 2 to 120 seconds");
+        refuse(health.timeout >= health.interval, "health_timeout", "the timeout must be shorter than the interval");
+        refuse(!(2..=10).contains(&health.healthy), "healthy_threshold", "a threshold is 2 to 10 checks");
+        refuse(!(2..=10).contains(&health.unhealthy), "unhealthy_threshold", "a threshold is 2 to 10 checks");
         let codes = |c: char| c.is_ascii_digit() || matches!(c, ',' | '-');
         let status = health.matcher.is_empty() || !health.matcher.chars().all(codes);
         refuse(status, "matcher", "write status codes like `200-299` or `200,204`");
         let delay = self.deregistration_delay.is_some_and(|seconds| seconds > 3600);
-        refuse(delay, "deregistration_delay", "it takes up to 3600 seconds");
-        let said = |name: &str| self.attributes.get(name).map(String::as_str);
-        let slow = said("slow_start.duration_seconds").is_some_and(|seconds| seconds != "0");
-        let in_turn = said("load_balancing.algorithm.type").is_none_or(|algorithm| algorithm == "round_robin");
-        refuse(slow && !in_turn, "attributes", "slow start goes only with the algorithm `round_robin`");
+        refuse(delay, "deregistration_delay", "the delay is at most 3600 seconds");
+        let declared = |name: &str| self.attributes.get(name).map(String::as_str);
+        let slow = declared("slow_start.duration_seconds").is_some_and(|seconds| seconds != "0");
+        let round_robin = declared("load_balancing.algorithm.type").is_none_or(|algorithm| algorithm == "round_robin");
+        refuse(slow && !round_robin, "attributes", "slow start requires the algorithm `round_robin`");
         problems.extend(attributes::problems(&self.attributes, ATTRIBUTES));
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
+    async fn create(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Self::Description> {
         let name = inputs.group_name(cx);
-        // CreateTargetGroup succeeds when somebody else has already made one of this name with the same settings.
-        if inputs.name.is_some() && by_name(&elbv2, &name).await?.is_some() && ours(cx, &elbv2, &name).await?.is_none()
-        {
-            return Err(taken(&name));
+        // CreateTargetGroup succeeds when another owner's group has this name and the same settings.
+        if inputs.name.is_some() && named(elbv2, &name).await?.is_some() {
+            let message = format!("a target group `{name}` exists already");
+            return Err(ProviderError::of(ErrorKind::AlreadyExists, message));
         }
         let health = inputs.health();
-        let answer = elbv2
+        let response = elbv2
             .create_target_group()
             .name(&name)
             .protocol(inputs.protocol.into())
@@ -273,46 +265,50 @@ impl Handler for TargetGroup {
             .healthy_threshold_count(health.healthy.cast_signed())
             .unhealthy_threshold_count(health.unhealthy.cast_signed())
             .matcher(Matcher::builder().http_code(health.matcher).build())
-            .set_tags(Some(tags::elbv2_with(cx, &inputs.tags)))
+            .set_tags(Some(tags::for_create(cx, &inputs.tags)))
             .send()
             .await
-            .context("CreateTargetGroup");
-        let group = match answer {
-            Ok(answer) => answer.target_groups.unwrap_or_default().pop().ok_or_else(|| lost(&name))?,
-            // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                ours(cx, &elbv2, &name).await?.ok_or_else(|| {
-                    error.hint("when a group with a fixed name is to be replaced, give it another one, or none")
-                })?
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let created = Created::new(group.target_group_arn().unwrap_or_default(), outputs(&group));
-        match converge(&elbv2, &group, inputs).await {
-            Ok(()) => Ok(created),
-            Err(error) => Err(created.failed(error)),
+            .context("CreateTargetGroup")?;
+        let created = response.target_groups.and_then(|mut created| created.pop());
+        let created = created.ok_or_else(|| ProviderError::unsure("CreateTargetGroup returned no group"))?;
+        Ok((created, Attributes::new(), Vec::new()))
+    }
+
+    async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let (arn, new) = (update.id, update.new);
+        let (group, existing, _) = Self::require(cx, elbv2, arn).await?;
+        let health = new.health();
+        if health_of(&group) != health {
+            elbv2
+                .modify_target_group()
+                .target_group_arn(arn)
+                .health_check_path(health.path)
+                .health_check_interval_seconds(health.interval.cast_signed())
+                .health_check_timeout_seconds(health.timeout.cast_signed())
+                .healthy_threshold_count(health.healthy.cast_signed())
+                .unhealthy_threshold_count(health.unhealthy.cast_signed())
+                .matcher(Matcher::builder().http_code(health.matcher).build())
+                .send()
+                .await
+                .context("ModifyTargetGroup")?;
         }
-    }
-
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        match describe(&elbv2, &prior.id).await? {
-            Some(group) => Ok(Some(seen(&elbv2, &group, &prior.inputs).await?)),
-            None => Ok(None),
+        let mut changes = attributes::changes(&existing, &new.attributes, ATTRIBUTES);
+        let wanted = new.deregistration_delay.unwrap_or(DEFAULT_DELAY);
+        if delay(&existing) != wanted {
+            changes.push((DELAY.to_owned(), wanted.to_string()));
         }
+        if !changes.is_empty() {
+            let attribute = |(key, value)| TargetGroupAttribute::builder().key(key).value(value).build();
+            let changes = changes.into_iter().map(attribute).collect();
+            let call = elbv2.modify_target_group_attributes().target_group_arn(arn).set_attributes(Some(changes));
+            call.send().await.context("ModifyTargetGroupAttributes")?;
+        }
+        retag(elbv2, arn, update.old.map(|old| &old.tags), &new.tags).await?;
+        Ok(update.outputs.clone())
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let group = describe(&elbv2, &prior.id).await?.ok_or_else(|| lost(&prior.id))?;
-        converge(&elbv2, &group, inputs).await?;
-        tags::elbv2_retag(&elbv2, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let status = "waiting until no listener uses the group any more";
+    async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
+        let status = "waiting until no listener uses the group";
         wait::while_needed(cx, status, Duration::from_mins(2), async || {
             elbv2.delete_target_group().target_group_arn(&prior.id).send().await.context("DeleteTargetGroup")
         })
@@ -320,107 +316,68 @@ impl Handler for TargetGroup {
         Ok(())
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let named = Self { name: Some(String::new()), ..Self::http(1, VpcId::from("")) };
-        match describe(&elbv2, id).await? {
-            Some(group) => Ok(Some(seen(&elbv2, &group, &named).await?)),
-            None => Ok(None),
+    async fn describe(_: &Context<'_>, elbv2: &Client, arn: &str) -> Result<Option<Self::Description>> {
+        let response = elbv2.describe_target_groups().target_group_arns(arn).send().await;
+        let response = found(response.context("DescribeTargetGroups"))?;
+        let Some(group) = response.and_then(|response| response.target_groups?.pop()) else { return Ok(None) };
+        let call = elbv2.describe_target_group_attributes().target_group_arn(arn);
+        let attributes = call.send().await.context("DescribeTargetGroupAttributes")?.attributes.unwrap_or_default();
+        let attribute = |found: TargetGroupAttribute| Some((found.key?, found.value.unwrap_or_default()));
+        Ok(Some((group, attributes.into_iter().filter_map(attribute).collect(), tags_of(elbv2, arn).await?)))
+    }
+
+    async fn find_created(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        let Some(group) = named(elbv2, &inputs.group_name(cx)).await? else { return Ok(None) };
+        let existing = Self::describe(cx, elbv2, group.target_group_arn().unwrap_or_default()).await?;
+        Ok(existing.filter(|(.., tags)| tags::are_of_operation(cx, tags)))
+    }
+
+    fn normalize((group, attributes, tags): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        /// Returns a value that is recorded or differs from its default.
+        fn declared<T: PartialEq>(recorded: Option<&T>, existing: T, default: &T) -> Option<T> {
+            (recorded.is_some() || existing != *default).then_some(existing)
+        }
+        let (health, default) = (health_of(group), default_health());
+        let arn = group.target_group_arn().unwrap_or_default();
+        let name = group.target_group_name().unwrap_or_default();
+        let blank = Self::http(0, VpcId::from(""));
+        let old = recorded.unwrap_or(&blank);
+        Created {
+            id: arn.to_owned(),
+            inputs: Some(Self {
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.to_owned()),
+                protocol: if group.protocol() == Some(&ProtocolEnum::Https) { Protocol::Https } else { Protocol::Http },
+                port: group.port().and_then(|port| u16::try_from(port).ok()).unwrap_or(old.port),
+                vpc_id: VpcId::from(group.vpc_id().unwrap_or_default()).into(),
+                health_path: declared(old.health_path.as_ref(), health.path, &default.path),
+                health_interval: declared(old.health_interval.as_ref(), health.interval, &default.interval),
+                health_timeout: declared(old.health_timeout.as_ref(), health.timeout, &default.timeout),
+                healthy_threshold: declared(old.healthy_threshold.as_ref(), health.healthy, &default.healthy),
+                unhealthy_threshold: declared(old.unhealthy_threshold.as_ref(), health.unhealthy, &default.unhealthy),
+                matcher: declared(old.matcher.as_ref(), health.matcher, &default.matcher),
+                deregistration_delay: declared(old.deregistration_delay.as_ref(), delay(attributes), &DEFAULT_DELAY),
+                target_type: match group.target_type() {
+                    Some(TargetTypeEnum::Ip) => TargetType::Ip,
+                    _ => TargetType::Instance,
+                },
+                attributes: attributes::declared(attributes, Some(&old.attributes), ATTRIBUTES),
+                tags: tags::declared(tags, recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: TargetGroupOutputs { arn: Arn::from(arn).into(), name: name.into() },
         }
     }
-
-    fn recovery() -> Recovery<Self> {
-        Recovery::name(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let elbv2 = cx.client().elbv2(cx.region()?).await;
-                let Some(group) = ours(cx, &elbv2, &inputs.group_name(cx)).await? else {
-                    return Ok(Found::Absent);
-                };
-                Ok(Found::Found(seen(&elbv2, &group, inputs).await?))
-            })
-        })
-    }
 }
 
-/// Brings health check and attributes in order, whatever they are now.
-async fn converge(elbv2: &Client, group: &Described, inputs: &TargetGroup) -> Result<(), ProviderError> {
-    let arn = group.target_group_arn().unwrap_or_default();
-    let health = inputs.health();
-    if health_of(group) != health {
-        elbv2
-            .modify_target_group()
-            .target_group_arn(arn)
-            .health_check_path(health.path)
-            .health_check_interval_seconds(health.interval.cast_signed())
-            .health_check_timeout_seconds(health.timeout.cast_signed())
-            .healthy_threshold_count(health.healthy.cast_signed())
-            .unhealthy_threshold_count(health.unhealthy.cast_signed())
-            .matcher(Matcher::builder().http_code(health.matcher).build())
-            .send()
-            .await
-            .context("ModifyTargetGroup")?;
-    }
-    let living = attributes_of(elbv2, arn).await?;
-    let mut changes = attributes::changes(&living, &inputs.attributes, ATTRIBUTES);
-    let wanted = inputs.deregistration_delay.unwrap_or(DEFAULT_DELAY);
-    if delay(&living) != wanted {
-        changes.push((DELAY.to_owned(), wanted.to_string()));
-    }
-    if !changes.is_empty() {
-        let changes =
-            changes.into_iter().map(|(key, value)| TargetGroupAttribute::builder().key(key).value(value).build());
-        let call = elbv2.modify_target_group_attributes().target_group_arn(arn).set_attributes(Some(changes.collect()));
-        call.send().await.context("ModifyTargetGroupAttributes")?;
-    }
-    Ok(())
-}
-
-async fn describe(elbv2: &Client, arn: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elbv2.describe_target_groups().target_group_arns(arn).send().await.context("DescribeTargetGroups");
-    Ok(found(answer)?.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
-}
-
-async fn by_name(elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let answer = elbv2.describe_target_groups().names(name).send().await.context("DescribeTargetGroups");
-    Ok(found(answer)?.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
-}
-
-/// The group of this name, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, elbv2: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    match by_name(elbv2, name).await? {
-        Some(group) if is_ours(cx, elbv2, group.target_group_arn().unwrap_or_default()).await? => Ok(Some(group)),
-        _ => Ok(None),
-    }
-}
-
-async fn attributes_of(elbv2: &Client, arn: &str) -> Result<Attributes, AwsError> {
-    let call = elbv2.describe_target_group_attributes().target_group_arn(arn);
-    let answer = call.send().await.context("DescribeTargetGroupAttributes")?;
-    let pairs = answer.attributes().iter();
-    Ok(pairs.filter_map(|pair| Some((pair.key()?.to_owned(), pair.value().unwrap_or_default().to_owned()))).collect())
+async fn named(elbv2: &Client, name: &str) -> Result<Option<types::TargetGroup>> {
+    let response = found(elbv2.describe_target_groups().names(name).send().await.context("DescribeTargetGroups"))?;
+    Ok(response.and_then(|response| response.target_groups?.pop()))
 }
 
 fn delay(attributes: &Attributes) -> u32 {
     attributes.get(DELAY).and_then(|value| value.parse().ok()).unwrap_or(DEFAULT_DELAY)
 }
 
-/// The group with what other calls tell.
-async fn seen(elbv2: &Client, group: &Described, recorded: &TargetGroup) -> Result<Created<TargetGroup>, AwsError> {
-    let arn = group.target_group_arn().unwrap_or_default();
-    let tags = own_tags(elbv2, arn, &recorded.tags).await?;
-    Ok(live(group, &attributes_of(elbv2, arn).await?, tags, recorded))
-}
-
-fn lost(group: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::NotFound, format!("the target group {group} is gone"))
-}
-
-fn taken(name: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::AlreadyExists, format!("there is already a target group `{name}`"))
-        .hint("choose another name, or bring the group under management with `stack import`")
-}
-
-fn health_of(group: &Described) -> Health {
+fn health_of(group: &types::TargetGroup) -> Health {
     let default = default_health();
     let seconds = |value: Option<i32>, default| value.map_or(default, i32::cast_unsigned);
     Health {
@@ -430,51 +387,6 @@ fn health_of(group: &Described) -> Health {
         healthy: seconds(group.healthy_threshold_count(), default.healthy),
         unhealthy: seconds(group.unhealthy_threshold_count(), default.unhealthy),
         matcher: group.matcher().and_then(|matcher| matcher.http_code()).map_or(default.matcher, str::to_owned),
-    }
-}
-
-/// The group as it lives, in the words of the recorded inputs where they say the same.
-fn live(
-    group: &Described,
-    attributes: &Attributes,
-    tags: BTreeMap<String, String>,
-    recorded: &TargetGroup,
-) -> Created<TargetGroup> {
-    /// What was left to AWS and is as AWS has it stays unsaid.
-    fn said<T: PartialEq>(recorded: Option<&T>, living: T, default: &T) -> Option<T> {
-        (recorded.is_some() || living != *default).then_some(living)
-    }
-    let (living, default) = (health_of(group), default_health());
-    let inputs = TargetGroup {
-        name: recorded.name.as_ref().and(group.target_group_name.clone()),
-        protocol: if group.protocol() == Some(&ProtocolEnum::Https) { Protocol::Https } else { Protocol::Http },
-        port: group.port().and_then(|port| u16::try_from(port).ok()).unwrap_or(recorded.port),
-        vpc_id: VpcId::from(group.vpc_id().unwrap_or_default()).into(),
-        health_path: said(recorded.health_path.as_ref(), living.path, &default.path),
-        health_interval: said(recorded.health_interval.as_ref(), living.interval, &default.interval),
-        health_timeout: said(recorded.health_timeout.as_ref(), living.timeout, &default.timeout),
-        healthy_threshold: said(recorded.healthy_threshold.as_ref(), living.healthy, &default.healthy),
-        unhealthy_threshold: said(recorded.unhealthy_threshold.as_ref(), living.unhealthy, &default.unhealthy),
-        matcher: said(recorded.matcher.as_ref(), living.matcher, &default.matcher),
-        deregistration_delay: said(recorded.deregistration_delay.as_ref(), delay(attributes), &DEFAULT_DELAY),
-        target_type: match group.target_type() {
-            Some(TargetTypeEnum::Ip) => TargetType::Ip,
-            _ => TargetType::Instance,
-        },
-        attributes: attributes::recorded(attributes, &recorded.attributes, ATTRIBUTES),
-        tags,
-    };
-    Created {
-        id: group.target_group_arn().unwrap_or_default().to_owned(),
-        inputs: Some(inputs),
-        outputs: outputs(group),
-    }
-}
-
-fn outputs(group: &Described) -> TargetGroupOutputs {
-    TargetGroupOutputs {
-        arn: Arn::from(group.target_group_arn().unwrap_or_default()).into(),
-        name: group.target_group_name().unwrap_or_default().into(),
     }
 }
 
@@ -505,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn check_knows_the_limits() {
+    fn check_refuses_values_outside_the_limits() {
         assert!(group().check().is_empty());
         let bad = TargetGroup {
             health_interval: Some(5),
@@ -520,8 +432,8 @@ mod tests {
     }
 
     #[test]
-    fn defaults_stay_unsaid_and_changes_are_seen() {
-        let lives = Described::builder()
+    fn defaults_are_omitted_and_changes_are_drift() {
+        let existing = types::TargetGroup::builder()
             .target_group_arn("arn:targets")
             .target_group_name("targets-abc")
             .protocol(ProtocolEnum::Http)
@@ -531,11 +443,12 @@ mod tests {
             .health_check_interval_seconds(30);
         let json = |inputs: &TargetGroup| serde_json::to_value(inputs).ok();
         let delay = |seconds: &str| Attributes::from([(DELAY.to_owned(), seconds.to_owned())]);
-        let read = live(&lives.clone().build(), &delay("300"), BTreeMap::new(), &group()).inputs;
-        assert_eq!(read.as_ref().and_then(json), json(&group()));
-        let lives = lives.health_check_interval_seconds(10).build();
-        let read = live(&lives, &delay("30"), BTreeMap::new(), &group()).inputs;
-        let read = read.map(|inputs| (inputs.health_interval, inputs.deregistration_delay, inputs.matcher));
-        assert_eq!(read, Some((Some(10), Some(30), None)));
+        let read = |existing: types::TargetGroup, seconds: &str| {
+            TargetGroup::normalize(&(existing, delay(seconds), Vec::new()), Some(&group())).inputs
+        };
+        assert_eq!(read(existing.clone().build(), "300").as_ref().and_then(json), json(&group()));
+        let changed = read(existing.health_check_interval_seconds(10).build(), "30");
+        let changed = changed.map(|inputs| (inputs.health_interval, inputs.deregistration_delay, inputs.matcher));
+        assert_eq!(changed, Some((Some(10), Some(30), None)));
     }
 }

@@ -1,162 +1,140 @@
 //! `aws:elbv2:TargetGroupAttachment`: a target in a target group.
 
 use super::target_group::TargetGroup;
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::Arn,
-    region::AwsResource,
-    wait,
-};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_elasticloadbalancingv2::{
     Client,
     types::{TargetDescription, TargetHealthDescription, TargetHealthReasonEnum},
 };
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
-    target::Readiness,
-    value::Unresolved,
-};
-use serde::{Deserialize, Serialize};
+use infra_core::{target::Readiness, value::Unresolved};
 
-/// An instance or an address that a target group hands requests to.
+/// An instance or an address that is registered with a target group.
 ///
-/// Made by `RegisterTargets` and taken out by `DeregisterTargets`, after which the requests under way are finished. The
+/// Created by `RegisterTargets` and deleted by `DeregisterTargets`, after which outstanding requests are completed. The
 /// instances of an Auto Scaling group need none: the group registers them itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:elbv2:TargetGroupAttachment")]
 pub struct TargetGroupAttachment {
-    /// The target group.
+    /// ARN of the target group.
+    #[resource(replace)]
     pub targets: Input<Arn<TargetGroup>>,
-    /// The instance's id, or the address in a group of addresses.
+    /// Id of the instance, or the address in a group of addresses.
+    #[resource(replace)]
     pub target: Input<String>,
-    /// The port it listens on; the group's when not given.
+    /// Port on which the target listens; the group's port when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[resource(replace)]
     pub port: Option<u16>,
 }
 
-/// What a [`TargetGroupAttachment`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`TargetGroupAttachment`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct TargetGroupAttachmentOutputs {
-    /// The port that requests are sent to.
+    /// Port to which requests are sent.
     pub port: Output<u16>,
 }
 
 impl TargetGroupAttachment {
-    /// This target on the group's port: `TargetGroupAttachment::new(targets.arn, instance.id.format())`.
+    /// Returns this target on the group's port: `TargetGroupAttachment::new(targets.arn, instance.id.format())`.
     pub fn new(targets: impl Into<Input<Arn<TargetGroup>>>, target: impl Into<Input<String>>) -> Self {
         Self { targets: targets.into(), target: target.into(), port: None }
     }
 
-    fn wanted(&self) -> Result<TargetDescription, Unresolved> {
+    fn description(&self) -> Result<TargetDescription, Unresolved> {
         let target = TargetDescription::builder().id(self.target.known()?);
         Ok(target.set_port(self.port.map(i32::from)).build())
-    }
-
-    /// Target group, target and port.
-    fn id(&self, port: i32) -> Result<String, Unresolved> {
-        Ok(format!("{}|{}|{port}", self.targets.known()?, self.target.known()?))
-    }
-}
-
-impl Resource for TargetGroupAttachment {
-    const TYPE: &'static str = "aws:elbv2:TargetGroupAttachment";
-    type Outputs = TargetGroupAttachmentOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["targets", "target", "port"])
     }
 }
 
 impl AwsResource for TargetGroupAttachment {}
 
-impl Handler for TargetGroupAttachment {
+impl Described for TargetGroupAttachment {
     type Client = Aws;
+    type Api = Client;
+    /// ARN of the group, and the registered target.
+    type Description = (String, TargetDescription);
 
+    // A second registration of a target has no effect, whoever sent the first.
+    const FOUND_BY: FoundBy = FoundBy::Key;
     const IMPORTABLE: bool = false;
 
     fn check(&self) -> Vec<Problem> {
-        (self.port == Some(0)).then(|| Problem::new("port", "there is no port 0")).into_iter().collect()
+        (self.port == Some(0)).then(|| Problem::new("port", "port 0 does not exist")).into_iter().collect()
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
+    async fn create(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Self::Description> {
         let arn = inputs.targets.known()?;
-        let call = elbv2.register_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
+        let call = elbv2.register_targets().target_group_arn(arn.as_str()).targets(inputs.description()?);
         call.send().await.context("RegisterTargets")?;
-        let status = "waiting until the target is registered";
-        wait::until(cx, status, wait::CONSISTENCY, async || living(&elbv2, inputs).await).await
-    }
-
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        living(&elbv2, &prior.inputs).await
-    }
-
-    async fn update(_: &Context<'_, Aws>, prior: &Prior<Self>, _: &Self) -> Result<Self::Outputs, ProviderError> {
-        // Whatever changes forces a replacement.
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let elbv2 = cx.client().elbv2(cx.region()?).await;
-        let inputs = &prior.inputs;
-        let arn = inputs.targets.known()?;
-        let call = elbv2.deregister_targets().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
-        found(call.send().await.context("DeregisterTargets"))?;
-        if cx.client().readiness() == Readiness::ControlPlane {
-            return Ok(());
-        }
-        wait::until(cx, "waiting until the target has finished its requests", wait::PATIENCE, async || {
-            Ok(health(&elbv2, inputs).await?.is_none().then_some(()))
+        wait::until(cx, "waiting until the target is registered", wait::CONSISTENCY, async || {
+            Self::find_created(cx, elbv2, inputs).await
         })
         .await
     }
 
-    fn recovery() -> Recovery<Self> {
-        // Registering twice is the same as once, and whoever registered it: it is this target in this group.
-        Recovery::key(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let elbv2 = cx.client().elbv2(cx.region()?).await;
-                Ok(Found::from(living(&elbv2, inputs).await?))
-            })
+    async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
+        let (arn, target) = (prior.inputs.targets.known()?, prior.inputs.description()?);
+        let call = elbv2.deregister_targets().target_group_arn(arn.as_str()).targets(target.clone());
+        found(call.send().await.context("DeregisterTargets"))?;
+        if cx.client().readiness() == Readiness::ControlPlane {
+            return Ok(());
+        }
+        wait::until(cx, "waiting until the requests to the target are completed", wait::PATIENCE, async || {
+            Ok(health(elbv2, arn.as_str(), &target).await?.is_none().then_some(()))
         })
+        .await
+    }
+
+    async fn describe(_: &Context<'_>, elbv2: &Client, id: &str) -> Result<Option<Self::Description>> {
+        let (arn, target) = parts(id).ok_or_else(|| ProviderError::refused(format!("`{id}` is no attachment")))?;
+        registered(elbv2, arn, &target).await
+    }
+
+    async fn find_created(_: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        registered(elbv2, inputs.targets.known()?.as_str(), &inputs.description()?).await
+    }
+
+    fn normalize((arn, target): &Self::Description, _: Option<&Self>) -> Created<Self> {
+        let port = target.port().and_then(|port| u16::try_from(port).ok()).unwrap_or_default();
+        Created::new(id(arn, target), TargetGroupAttachmentOutputs { port: port.into() })
     }
 }
 
-/// The target as it is registered; one that is on its way out is not.
-async fn living(
+/// Returns group, target and port.
+fn id(arn: &str, target: &TargetDescription) -> String {
+    format!("{arn}|{}|{}", target.id().unwrap_or_default(), target.port().unwrap_or_default())
+}
+
+fn parts(id: &str) -> Option<(&str, TargetDescription)> {
+    let (rest, port) = id.rsplit_once('|')?;
+    let (arn, target) = rest.split_once('|')?;
+    Some((arn, TargetDescription::builder().id(target).set_port(port.parse().ok()).build()))
+}
+
+/// Returns a target that is registered and not being deregistered.
+async fn registered(
     elbv2: &Client,
-    inputs: &TargetGroupAttachment,
-) -> Result<Option<Created<TargetGroupAttachment>>, ProviderError> {
-    let Some(health) = health(elbv2, inputs).await? else {
-        return Ok(None);
-    };
+    arn: &str,
+    target: &TargetDescription,
+) -> Result<Option<(String, TargetDescription)>> {
     let leaving = Some(&TargetHealthReasonEnum::DeregistrationInProgress);
-    if health.target_health().and_then(|health| health.reason()) == leaving {
-        return Ok(None);
-    }
-    let port = health.target().and_then(TargetDescription::port).unwrap_or_default();
-    let outputs = TargetGroupAttachmentOutputs { port: u16::try_from(port).unwrap_or_default().into() };
-    Ok(Some(Created::new(inputs.id(port)?, outputs)))
+    let health = health(elbv2, arn, target).await?;
+    let health = health.filter(|health| health.target_health().and_then(|health| health.reason()) != leaving);
+    Ok(health.and_then(|health| Some((arn.to_owned(), health.target?))))
 }
 
-/// What the group says of the target; nothing of one that is not registered.
-async fn health(
-    elbv2: &Client,
-    inputs: &TargetGroupAttachment,
-) -> Result<Option<TargetHealthDescription>, ProviderError> {
-    let arn = inputs.targets.known()?;
-    let call = elbv2.describe_target_health().target_group_arn(arn.as_str()).targets(inputs.wanted()?);
-    let answer: Result<_, AwsError> = call.send().await.context("DescribeTargetHealth");
-    let answer = match answer {
-        // AWS does not know the instance any more.
+/// Returns the health of a registered target.
+async fn health(elbv2: &Client, arn: &str, target: &TargetDescription) -> Result<Option<TargetHealthDescription>> {
+    let call = elbv2.describe_target_health().target_group_arn(arn).targets(target.clone());
+    let response: Result<_, AwsError> = call.send().await.context("DescribeTargetHealth");
+    let response = match response {
+        // The instance does not exist any more.
         Err(error) if error.is(&["InvalidTarget"]) => return Ok(None),
-        answer => found(answer)?,
+        response => found(response)?,
     };
-    let found = answer.and_then(|answer| answer.target_health_descriptions.unwrap_or_default().pop());
-    let not_registered = Some(&TargetHealthReasonEnum::NotRegistered);
-    Ok(found.filter(|found| found.target_health().and_then(|health| health.reason()) != not_registered))
+    let health = response.and_then(|response| response.target_health_descriptions?.pop());
+    let unregistered = Some(&TargetHealthReasonEnum::NotRegistered);
+    Ok(health.filter(|health| health.target_health().and_then(|health| health.reason()) != unregistered))
 }
 
 #[cfg(test)]
@@ -164,9 +142,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_says_what_is_where() {
+    fn id_contains_group_target_and_port() {
+        let target = TargetDescription::builder().id("i-1").port(8080).build();
+        assert_eq!(id("arn:targets", &target), "arn:targets|i-1|8080");
+        assert_eq!(parts("arn:targets|i-1|8080"), Some(("arn:targets", target)));
+        assert_eq!(parts("arn:targets"), None);
+    }
+
+    #[test]
+    fn check_refuses_port_0() {
         let attachment = TargetGroupAttachment::new(Arn::from("arn:targets"), "i-1".to_owned());
-        assert_eq!(attachment.id(8080).ok().as_deref(), Some("arn:targets|i-1|8080"));
         assert!(attachment.check().is_empty());
         assert_eq!(TargetGroupAttachment { port: Some(0), ..attachment }.check().len(), 1);
     }
