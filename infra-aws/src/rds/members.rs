@@ -1,25 +1,17 @@
-//! The instances of a cluster: as many as it should have.
+//! Instances of a cluster.
 
-use super::{PATIENCE, instance::broken, tag_list};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    wait,
-};
+use super::{PATIENCE, instance::failure};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_rds::{
     Client,
-    types::{DbInstance as Described, Filter},
+    types::{DbInstance, Filter},
 };
-use infra_core::{
-    provider::{Context, ErrorKind, ProviderError},
-    target::Readiness,
-};
-use std::collections::BTreeMap;
+use infra_core::target::Readiness;
 
-/// The engine of all clusters and of their instances.
+/// Engine of clusters and of their instances.
 pub(super) const ENGINE: &str = "aurora-postgresql";
 
-/// What all instances of a cluster are like.
+/// Settings of all instances of a cluster.
 pub(super) struct Members<'a> {
     pub(super) cluster: &'a str,
     pub(super) count: u32,
@@ -30,17 +22,12 @@ pub(super) struct Members<'a> {
 }
 
 impl Members<'_> {
-    /// Brings the instances in order, whatever they are now, and waits until all are available. The writer is the last
-    /// one that goes.
-    pub(super) async fn converge(
-        &self,
-        cx: &Context<'_, Aws>,
-        rds: &Client,
-        writer: Option<&str>,
-    ) -> Result<(), ProviderError> {
-        let living = living(rds, self.cluster).await?;
+    /// Creates, changes and deletes instances, and waits until all are available. The writer is deleted last.
+    pub(super) async fn apply(&self, cx: &Context<'_>, rds: &Client, writer: Option<&str>) -> Result<()> {
+        let existing = members_of(rds, self.cluster).await?;
         let wanted = self.count as usize;
-        let mut names: Vec<String> = living.iter().filter_map(|member| member.db_instance_identifier.clone()).collect();
+        let mut names: Vec<String> =
+            existing.iter().filter_map(|member| member.db_instance_identifier.clone()).collect();
         for number in 1.. {
             if names.len() >= wanted {
                 break;
@@ -55,16 +42,15 @@ impl Members<'_> {
         for name in names.split_off(wanted.min(names.len())) {
             delete(rds, &name).await?;
         }
-        for member in
-            living.iter().filter(|member| names.iter().any(|name| member.db_instance_identifier() == Some(name)))
-        {
+        let remains = |member: &&DbInstance| names.iter().any(|name| member.db_instance_identifier() == Some(name));
+        for member in existing.iter().filter(remains) {
             self.modify(rds, member).await?;
         }
-        self.settled(cx, rds).await
+        self.wait_until_available(cx, rds).await
     }
 
-    async fn add(&self, cx: &Context<'_, Aws>, rds: &Client, name: &str) -> Result<(), ProviderError> {
-        let answer = rds
+    async fn add(&self, cx: &Context<'_>, rds: &Client, name: &str) -> Result<()> {
+        let response = rds
             .create_db_instance()
             .db_instance_identifier(name)
             .db_cluster_identifier(self.cluster)
@@ -72,24 +58,24 @@ impl Members<'_> {
             .engine(ENGINE)
             .set_db_parameter_group_name(self.parameter_group.clone())
             .publicly_accessible(self.public)
-            .set_tags(Some(tag_list(cx, self.tags)))
+            .set_tags(Some(tags::for_create(cx, self.tags)))
             .send()
             .await
             .context("CreateDBInstance");
-        match answer {
+        match response {
             Ok(_) => Ok(()),
-            // The SDK repeats a request whose answer was lost; what is somebody else's is not in the cluster.
+            // The SDK repeats a request whose response was lost. An instance of another owner is not in the cluster.
             Err(error) if error.kind == ErrorKind::AlreadyExists && self.has(rds, name).await? => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn has(&self, rds: &Client, name: &str) -> Result<bool, AwsError> {
-        let members = living(rds, self.cluster).await?;
+    async fn has(&self, rds: &Client, name: &str) -> Result<bool> {
+        let members = members_of(rds, self.cluster).await?;
         Ok(members.iter().any(|member| member.db_instance_identifier() == Some(name)))
     }
 
-    async fn modify(&self, rds: &Client, member: &Described) -> Result<(), ProviderError> {
+    async fn modify(&self, rds: &Client, member: &DbInstance) -> Result<()> {
         let group = member.db_parameter_groups().first().and_then(|group| group.db_parameter_group_name());
         let other_group = self.parameter_group.as_deref().filter(|wanted| group != Some(wanted));
         let other_class = Some(self.class).filter(|class| member.db_instance_class() != Some(class));
@@ -110,21 +96,20 @@ impl Members<'_> {
         Ok(())
     }
 
-    /// Waits until there are as many as there should be, and nothing is going on with any of them.
-    async fn settled(&self, cx: &Context<'_, Aws>, rds: &Client) -> Result<(), ProviderError> {
+    async fn wait_until_available(&self, cx: &Context<'_>, rds: &Client) -> Result<()> {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
         wait::until(cx, "waiting until the cluster's instances are available", PATIENCE, async || {
-            let members = living(rds, self.cluster).await?;
-            if let Some(error) = members.iter().find_map(broken) {
+            let members = members_of(rds, self.cluster).await?;
+            if let Some(error) = members.iter().find_map(failure) {
                 return Err(error);
             }
-            let available = |member: &Described| {
+            let available = |member: &DbInstance| {
                 member.db_instance_status() == Some("available") && member.db_instance_class() == Some(self.class)
             };
-            let settled = members.len() == self.count as usize && members.iter().all(available);
-            Ok(settled.then_some(()))
+            let all_available = members.len() == self.count as usize && members.iter().all(available);
+            Ok(all_available.then_some(()))
         })
         .await
     }
@@ -134,9 +119,9 @@ impl Members<'_> {
     }
 }
 
-/// Deletes every instance of a cluster, and returns once they are on their way out.
+/// Requests the deletion of every instance of a cluster.
 pub(super) async fn delete_all(rds: &Client, cluster: &str) -> Result<(), AwsError> {
-    for member in living(rds, cluster).await? {
+    for member in members_of(rds, cluster).await? {
         if member.db_instance_status() != Some("deleting") {
             delete(rds, member.db_instance_identifier().unwrap_or_default()).await?;
         }
@@ -149,9 +134,9 @@ async fn delete(rds: &Client, name: &str) -> Result<(), AwsError> {
     found(call.send().await.context("DeleteDBInstance")).map(drop)
 }
 
-/// The instances of a cluster.
-pub(super) async fn living(rds: &Client, cluster: &str) -> Result<Vec<Described>, AwsError> {
+/// Returns the instances of a cluster.
+pub(super) async fn members_of(rds: &Client, cluster: &str) -> Result<Vec<DbInstance>, AwsError> {
     let filter = Filter::builder().name("db-cluster-id").values(cluster).build();
-    let answer = rds.describe_db_instances().filters(filter).send().await.context("DescribeDBInstances")?;
-    Ok(answer.db_instances.unwrap_or_default())
+    let response = rds.describe_db_instances().filters(filter).send().await.context("DescribeDBInstances")?;
+    Ok(response.db_instances.unwrap_or_default())
 }

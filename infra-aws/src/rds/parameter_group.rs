@@ -1,53 +1,49 @@
-//! `aws:rds:DbParameterGroup`: how the engine of databases is configured.
+//! `aws:rds:DbParameterGroup`: parameters of PostgreSQL for instances.
 
 use super::{
-    own_tags,
-    parameters::{self, Declared, Group, Of, ParameterGroup},
+    derived_name,
+    parameters::{Operations, described},
 };
-use crate::{
-    client::Aws,
-    ids::{Arn, DbParameterGroupName},
-    region::AwsResource,
-};
-use aws_sdk_rds::types::Tag;
-use infra_core::{
-    Output, Resource, Schema,
-    provider::{Context, Created, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use crate::prelude::*;
 
-/// Parameters of PostgreSQL for the databases that use the group.
+/// Parameters of PostgreSQL for the instances that use the group.
 ///
-/// Made by `CreateDBParameterGroup`; parameters are set by `ModifyDBParameterGroup` and given back to the engine by
-/// `ResetDBParameterGroup`. Dynamic ones reach running databases at once, static ones when they are rebooted. Tags are
-/// changed with `AddTagsToResource` and `RemoveTagsFromResource`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created by `CreateDBParameterGroup`; parameters are changed in place by `ModifyDBParameterGroup` and
+/// `ResetDBParameterGroup`, tags by `AddTagsToResource` and `RemoveTagsFromResource`. Dynamic parameters take effect
+/// immediately, static ones when an instance is rebooted.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:rds:DbParameterGroup")]
 pub struct DbParameterGroup {
-    /// Its name; derived from the declaration's when none is given.
+    /// Name; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// The engine and major version it is for: `postgres15`, `aurora-postgresql15`.
+    /// Engine and major version: `postgres15`, `aurora-postgresql15`.
+    #[resource(replace)]
     pub family: String,
-    /// What it is for.
+    /// Description.
+    #[resource(replace)]
     pub description: String,
-    /// Values by name, such as `max_connections`; formulas like `{DBInstanceClassMemory/9531392}` are AWS's.
+    /// Parameters: name → value, such as `max_connections`. A value may be a formula like
+    /// `{DBInstanceClassMemory/9531392}`.
     pub parameters: BTreeMap<String, String>,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`DbParameterGroup`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`DbParameterGroup`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct DbParameterGroupOutputs {
-    /// Its name.
+    /// Name of the group.
+    #[output(regional)]
     pub name: Output<DbParameterGroupName>,
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the group.
+    #[output(regional)]
     pub arn: Output<Arn<DbParameterGroup>>,
 }
 
 impl DbParameterGroup {
-    /// A group for this engine and major version, with the engine's defaults.
+    /// Returns a group for this engine and major version, with the engine's defaults.
     pub fn of_family(family: impl Into<String>) -> Self {
         Self {
             name: None,
@@ -63,88 +59,22 @@ impl DbParameterGroup {
         self.parameters.insert(name.into(), value.to_string());
         self
     }
-}
 
-impl Resource for DbParameterGroup {
-    const TYPE: &'static str = "aws:rds:DbParameterGroup";
-    type Outputs = DbParameterGroupOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name", "family", "description"]).regional(["name", "arn"])
+    fn group_name(&self, cx: &Context<'_>) -> String {
+        self.name.clone().unwrap_or_else(|| derived_name(cx, 255))
     }
 }
 
 impl AwsResource for DbParameterGroup {}
 
-impl Handler for DbParameterGroup {
-    type Client = Aws;
-
-    fn check(&self) -> Vec<Problem> {
-        parameters::check(&self.declared())
-    }
-
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        parameters::create(cx, inputs).await
-    }
-
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        parameters::read(cx, &prior.id, &prior.inputs).await
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        parameters::update(cx, prior, inputs).await
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        parameters::delete(cx, prior).await
-    }
-
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        parameters::read(cx, id, &Self { name: Some(String::new()), ..Self::of_family("") }).await
-    }
-
-    fn recovery() -> Recovery<Self> {
-        Recovery::name(|cx: &Context<'_, Aws>, inputs| Box::pin(parameters::find(cx, inputs)))
-    }
-}
-
-impl ParameterGroup for DbParameterGroup {
-    const OF: Of = Of::Instances;
-
-    fn declared(&self) -> Declared<'_> {
-        Declared {
-            name: self.name.as_deref(),
-            family: &self.family,
-            description: &self.description,
-            parameters: &self.parameters,
-            tags: &self.tags,
-        }
-    }
-
-    fn living(group: &Group, parameters: BTreeMap<String, String>, tags: &[Tag], recorded: &Self) -> Created<Self> {
-        Created {
-            id: group.name.clone(),
-            inputs: Some(Self {
-                name: recorded.name.as_ref().map(|_| group.name.clone()),
-                family: group.family.clone(),
-                description: group.description.clone(),
-                parameters,
-                tags: own_tags(tags, &recorded.tags),
-            }),
-            outputs: DbParameterGroupOutputs {
-                name: DbParameterGroupName::from(group.name.as_str()).into(),
-                arn: Arn::from(group.arn.as_str()).into(),
-            },
-        }
-    }
-}
+described!(DbParameterGroup, DbParameterGroupOutputs, DbParameterGroupName, Operations::Instances);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn families_and_names_are_checked() {
+    fn check_refuses_families_without_version_and_upper_case_names() {
         assert!(DbParameterGroup::of_family("postgres15").set("work_mem", 4096).check().is_empty());
         let problems = DbParameterGroup::of_family("postgres").set("DateStyle", "ISO").check();
         let properties: Vec<_> = problems.into_iter().map(|problem| problem.property).collect();
