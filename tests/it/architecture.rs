@@ -138,14 +138,7 @@ const CYCLES: &[(&str, &[&[&str]])] = &[
             &["value/map.rs", "value/value.rs"],
         ],
     ),
-    (
-        "infra-aws/src/lib.rs",
-        &[
-            &["autoscaling/group.rs", "autoscaling/refresh.rs", "autoscaling/settings.rs"],
-            &["client/attempts.rs", "error.rs"],
-            &["rds/instance.rs", "rds/replica.rs"],
-        ],
-    ),
+    ("infra-aws/src/lib.rs", &[&["client/attempts.rs", "error.rs"]]),
     (
         "infra-local/src/lib.rs",
         &[

@@ -190,7 +190,7 @@ fn a_version_that_never_becomes_healthy_is_rolled_back(place: &Place, url: &str)
     assert!(bad.is_empty(), "{bad:?} of {count}");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("was rolled back, and the group runs what it ran before"), "{text}");
+    assert!(text.contains("was rolled back, and the group has its previous version"), "{text}");
     // The image of what lives is still there, beside the one that failed.
     let images = |place: &Place| {
         let recorded = place.json(&["state", "list"]);

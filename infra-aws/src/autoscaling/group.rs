@@ -1,111 +1,100 @@
-//! `aws:autoscaling:AutoScalingGroup`: as many instances as it takes.
+//! `aws:autoscaling:AutoScalingGroup`: a group of instances with a desired size.
 
 use super::{
-    describe, health, named,
-    refresh::{self, Refresh},
+    classified, describe, health,
+    refresh::{self, Refresh, Rollout},
     settings::{self, Process, TerminationPolicy},
+    template::{specification, version},
 };
-use crate::{
-    client::Aws,
-    elbv2::target_group::TargetGroup,
-    error::{AwsError, SdkContext, found},
-    ids::{Arn, AutoScalingGroupName, LaunchTemplateId, LaunchTemplateVersion, SubnetId},
-    region::AwsResource,
-    tags, wait,
-};
-use aws_sdk_autoscaling::{
-    Client,
-    types::{AutoScalingGroup as Described, LaunchTemplateSpecification},
-};
+use crate::{elbv2::target_group::TargetGroup, error::AwsError, prelude::*};
+use aws_sdk_autoscaling::{Client, types};
 use aws_sdk_ec2::types::{InstanceStateName, Reservation};
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-    target::Readiness,
-};
-use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use infra_core::target::Readiness;
+use std::{collections::BTreeSet, time::Duration};
 
-/// A group of instances of one launch template, kept at the size it should have.
+/// An Auto Scaling group: instances of one launch template, whose number is kept at the desired size.
 ///
-/// Made by `CreateAutoScalingGroup`; changed in place by `UpdateAutoScalingGroup` and
+/// Created by `CreateAutoScalingGroup`; changed in place by `UpdateAutoScalingGroup`,
 /// `AttachLoadBalancerTargetGroups`/`DetachLoadBalancerTargetGroups`, `SuspendProcesses`/`ResumeProcesses`,
-/// `EnableMetricsCollection`/`DisableMetricsCollection` and `CreateOrUpdateTags`/`DeleteTags`. Another template version is rolled out by
-/// `StartInstanceRefresh` with auto rollback: when the new instances do not become healthy, the old version stays, and
-/// the update fails with the reason. Tags are handed on to the instances.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// `EnableMetricsCollection`/`DisableMetricsCollection` and `CreateOrUpdateTags`/`DeleteTags`. `StartInstanceRefresh` rolls
+/// another template version out, with automatic rollback: when the new instances do not become healthy, the group keeps
+/// the previous version, and the update fails with the reason. Tags are propagated to the instances.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:autoscaling:AutoScalingGroup", timeout = refresh::LIMIT + Duration::from_mins(30))]
 pub struct AutoScalingGroup {
-    /// Its name, unique in account and region; derived from the declaration's when none is given.
+    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// How many instances there are at least.
+    /// Minimum number of instances.
     pub min: u32,
-    /// How many instances there are at most.
+    /// Maximum number of instances.
     pub max: u32,
-    /// How many instances there should be: applied when the group is made and when the program changes it, so that it
-    /// does not undo what scaling policies did. `min` when not given.
+    /// Desired number of instances, which is set when the group is created and when the program changes it, so that it does
+    /// not revert the effect of scaling policies. `min` when omitted.
     pub desired: Option<u32>,
-    /// What the instances are launched from.
+    /// Version of the launch template.
     pub template: Input<LaunchTemplateVersion>,
-    /// Where they are launched; the group spreads them over the zones of these subnets.
+    /// Subnets, over whose zones the instances are distributed.
     pub subnets: Input<Vec<SubnetId>>,
-    /// The target groups that they are registered with.
+    /// Target groups with which the instances are registered.
     #[serde(default)]
     pub targets: Vec<Input<Arn<TargetGroup>>>,
-    /// Whose word counts on whether an instance is healthy; the balancer's when there are targets.
+    /// Health checks of instances; those of the balancer when omitted and there are targets.
     pub health_check: Option<HealthCheck>,
-    /// How many seconds a new instance may be unhealthy before it is replaced: 300, as in AWS's console (the bare API
-    /// has 0, which replaces instances while they still boot).
+    /// Time for which a new instance may be unhealthy, in seconds. The default is 300, as in the console (0 in the API
+    /// replaces instances while they boot).
     pub health_grace: u32,
-    /// How many seconds a new instance does not count to scaling yet.
+    /// Time before the metrics of a new instance are counted, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance_warmup: Option<u32>,
-    /// Which instances end first; AWS's default order when empty.
+    /// Order in which instances are terminated; the default one when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub termination_policies: Vec<TerminationPolicy>,
-    /// Whether new instances are spared when the group shrinks.
+    /// Whether new instances are protected from scale-in.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protect_from_scale_in: bool,
-    /// What the group does not do for now.
+    /// Suspended processes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suspended: BTreeSet<Process>,
-    /// Whether the metrics of the group itself are published, such as how many instances are in service.
+    /// Whether metrics of the group are published, such as the number of instances in service.
     #[serde(default, skip_serializing_if = "is_false")]
     pub metrics: bool,
-    /// Tags of one's own, for the group and the instances that it launches.
+    /// User-defined tags of the group and of its instances.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// How another template version is rolled out.
     #[serde(default)]
+    #[resource(untracked)]
     pub refresh: Refresh,
-    /// How many seconds to wait until all instances are in service and healthy; 0 does not wait. 600 when not given,
-    /// 60 in the local cloud.
+    /// Longest time until all instances are in service and healthy, in seconds; 0 disables waiting. 600 when omitted, 60 in
+    /// the local cloud.
+    #[resource(untracked)]
     pub wait_for_healthy: Option<u32>,
 }
 
-/// Whose word counts on whether an instance is healthy.
+/// Health checks of instances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum HealthCheck {
-    /// EC2's: whether it runs.
+    /// Status checks of EC2.
     Ec2,
-    /// Also the balancer's: whether it answers.
+    /// Status checks of EC2 and health checks of the balancer.
     Elb,
 }
 
-/// What an [`AutoScalingGroup`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of an [`AutoScalingGroup`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct AutoScalingGroupOutputs {
-    /// Its name.
+    /// Name of the group.
+    #[output(regional)]
     pub name: Output<AutoScalingGroupName>,
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the group.
+    #[output(regional)]
     pub arn: Output<Arn<AutoScalingGroup>>,
 }
 
 impl AutoScalingGroup {
-    /// One instance of this template version, in one of these subnets.
+    /// Returns a group of one instance of this template version, in one of these subnets.
     pub fn from(template: impl Into<Input<LaunchTemplateVersion>>, subnets: impl Into<Input<Vec<SubnetId>>>) -> Self {
         Self {
             name: None,
@@ -128,16 +117,16 @@ impl AutoScalingGroup {
         }
     }
 
-    fn group_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn group_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(255))
     }
 
-    fn subnet_ids(&self) -> Result<String, ProviderError> {
+    fn subnet_ids(&self) -> Result<String> {
         let subnets: Vec<String> = self.subnets.known()?.into_iter().map(String::from).collect();
         Ok(subnets.join(","))
     }
 
-    fn target_arns(&self) -> Result<Vec<String>, ProviderError> {
+    fn target_arns(&self) -> Result<Vec<String>> {
         self.targets.iter().map(|target| Ok(target.known()?.into())).collect()
     }
 
@@ -146,24 +135,15 @@ impl AutoScalingGroup {
         self.health_check.unwrap_or(implied).word()
     }
 
-    pub(super) fn termination_words(&self) -> Vec<String> {
-        let policies = if self.termination_policies.is_empty() {
-            &[TerminationPolicy::Default][..]
-        } else {
-            &self.termination_policies
-        };
-        policies.iter().map(|policy| policy.word().to_owned()).collect()
-    }
-
-    /// How long to wait for health, if at all.
-    pub(super) fn patience(&self, cx: &Context<'_, Aws>) -> Option<Duration> {
+    /// Returns the longest time until all instances are healthy, unless it is not awaited.
+    fn patience(&self, cx: &Context<'_>) -> Option<Duration> {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
     }
 }
 
-// serde hands over a reference.
+// serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_false(flag: &bool) -> bool {
     !flag
@@ -178,23 +158,14 @@ impl HealthCheck {
     }
 }
 
-impl Resource for AutoScalingGroup {
-    const TYPE: &'static str = "aws:autoscaling:AutoScalingGroup";
-    type Outputs = AutoScalingGroupOutputs;
-
-    fn schema() -> Schema {
-        Schema::new()
-            .replace_on(["name"])
-            .untracked(["refresh", "wait_for_healthy"])
-            .regional(["name", "arn"])
-            .timeout(refresh::LIMIT + Duration::from_mins(30))
-    }
-}
-
 impl AwsResource for AutoScalingGroup {}
 
-impl Handler for AutoScalingGroup {
+impl Described for AutoScalingGroup {
     type Client = Aws;
+    type Api = Client;
+    type Description = types::AutoScalingGroup;
+
+    const FOUND_BY: FoundBy = FoundBy::Name;
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -207,180 +178,212 @@ impl Handler for AutoScalingGroup {
         let name = self.name.as_deref().unwrap_or("group");
         let bad_name = name.is_empty() || name.len() > 255 || name.contains(':');
         refuse(bad_name, "name", "a name has 1 to 255 characters and no `:`".into());
-        refuse(min > max, "max", format!("at most {max} cannot be less than at least {min}"));
+        refuse(min > max, "max", format!("the maximum, {max}, cannot be less than the minimum, {min}"));
         let desired = self.desired.filter(|desired| min <= max && !(min..=max).contains(desired));
-        refuse(desired.is_some(), "desired", format!("it must lie between `min`, {min}, and `max`, {max}"));
-        let nowhere = self.subnets.known().is_ok_and(|subnets| subnets.is_empty());
-        refuse(nowhere, "subnets", "instances need at least one subnet".into());
+        refuse(desired.is_some(), "desired", format!("it must be between `min`, {min}, and `max`, {max}"));
+        let without_subnets = self.subnets.known().is_ok_and(|subnets| subnets.is_empty());
+        refuse(without_subnets, "subnets", "instances need at least one subnet".into());
         let least = self.refresh.min_healthy_percentage.unwrap_or(90);
         let most = self.refresh.max_healthy_percentage.unwrap_or(100);
         let outside = least > 100 || !(100..=200).contains(&most) || most - least.min(most) > 100;
-        refuse(outside, "refresh", "it takes 0 to 100 per cent at least, 100 to 200 at most, and 100 between".into());
+        refuse(
+            outside,
+            "refresh",
+            "the minimum is 0 to 100 per cent, the maximum 100 to 200, and their difference at most 100".into(),
+        );
         let checkpoints = &self.refresh.checkpoints;
-        let grow = checkpoints.windows(2).all(|pair| pair[0] < pair[1]);
-        let bad = !grow || checkpoints.iter().any(|percent| !(1..=100).contains(percent));
-        refuse(bad, "refresh.checkpoints", "they are numbers from 1 to 100 that grow".into());
+        let ascending = checkpoints.windows(2).all(|pair| pair[0] < pair[1]);
+        let bad = !ascending || checkpoints.iter().any(|percent| !(1..=100).contains(percent));
+        refuse(bad, "refresh.checkpoints", "checkpoints are percentages from 1 to 100 in ascending order".into());
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
+    async fn create(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Self::Description> {
         let name = inputs.group_name(cx);
-        match make(cx, &client, &name, inputs).await {
-            // The SDK repeats a request whose answer was lost.
-            Err(error) if error.kind == ErrorKind::AlreadyExists && ours(cx, &client, &name).await?.is_some() => {}
-            made => made?,
-        }
-        let group = describe(&client, &name).await?.ok_or_else(|| lost(&name))?;
-        let created = Created { inputs: None, ..live(&group, inputs) };
-        if let Err(error) = switch(&client, &name, &group, inputs).await {
-            return Err(created.failed(error.into()));
-        }
-        match health::wait(cx, &name, inputs.patience(cx)).await {
-            Ok(()) => Ok(created),
-            Err(error) => Err(created.failed(error)),
-        }
+        let targets = inputs.target_arns()?;
+        let call = client
+            .create_auto_scaling_group()
+            .auto_scaling_group_name(&name)
+            .launch_template(specification(&inputs.template.known()?))
+            .min_size(inputs.min.cast_signed())
+            .max_size(inputs.max.cast_signed())
+            .set_desired_capacity(inputs.desired.map(u32::cast_signed))
+            .vpc_zone_identifier(inputs.subnet_ids()?)
+            .set_target_group_arns((!targets.is_empty()).then_some(targets))
+            .health_check_type(inputs.health_check_type())
+            .health_check_grace_period(inputs.health_grace.cast_signed())
+            .set_default_instance_warmup(inputs.instance_warmup.map(u32::cast_signed))
+            .set_termination_policies(Some(settings::termination_words(&inputs.termination_policies)))
+            .new_instances_protected_from_scale_in(inputs.protect_from_scale_in)
+            .set_tags(Some(settings::tags_for_create(cx, &name, &inputs.tags)));
+        let status = "waiting until the instance profile is visible everywhere";
+        wait::retry(cx, status, Duration::from_mins(2), is_new_profile, async || {
+            call.clone().send().await.context("CreateAutoScalingGroup")
+        })
+        .await?;
+        Self::require(cx, client, &name).await
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        Ok(describe(&client, &prior.id).await?.map(|group| live(&group, &prior.inputs)))
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let name = &prior.id;
-        converge(&client, name, prior, inputs).await?;
-        settings::retag(&client, name, &prior.inputs.tags, &inputs.tags).await?;
-        let template = inputs.template.known()?;
-        let rolled_out = match cx.client().readiness() {
-            // Behind a mock server nothing would ever be refreshed.
-            Readiness::ControlPlane => {
-                let call = client.update_auto_scaling_group().auto_scaling_group_name(name);
-                let call = call.launch_template(specification(&template));
-                call.send().await.context("UpdateAutoScalingGroup").map(drop).map_err(Into::into)
+    async fn apply(cx: &Context<'_>, client: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let (name, new) = (update.id, update.new);
+        let group = Self::require(cx, client, name).await?;
+        if let Some(old) = update.old {
+            modify(client, &group, old, new).await?;
+            replace_targets(client, &group, new).await?;
+        }
+        settings::suspend(client, name, &settings::suspended(&group), &new.suspended).await?;
+        settings::collect_metrics(client, name, settings::has_metrics(&group), new.metrics).await?;
+        settings::retag(client, name, update.old.map(|old| &old.tags), &new.tags).await?;
+        let healthy = async {
+            if update.old.is_some() {
+                Box::pin(roll_out(cx, client, name, new)).await?;
             }
-            Readiness::Full => Box::pin(refresh::roll_out(cx, &client, name, &template, inputs)).await,
+            health::wait(cx, name, new.patience(cx)).await
         };
-        let healthy = match rolled_out {
-            Ok(()) => health::wait(cx, name, inputs.patience(cx)).await,
-            Err(error) => Err(error),
-        };
-        match healthy {
-            Ok(()) => Ok(prior.outputs.clone()),
-            // The version that lives may be the old one.
-            Err(error) => match describe(&client, name).await {
-                Ok(Some(group)) => Err(live(&group, inputs).failed(error)),
+        match healthy.await {
+            Ok(()) => Ok(update.outputs.clone()),
+            // The group may have the previous version.
+            Err(error) => match describe(client, name).await {
+                Ok(Some(group)) => Err(Self::normalize(&group, Some(new)).failed(error)),
                 _ => Err(error),
             },
         }
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
         const PATIENCE: Duration = Duration::from_mins(15);
-        let client = cx.client().autoscaling(cx.region()?).await;
         let name = &prior.id;
-        let group = describe(&client, name).await?.ok_or_else(|| lost(name))?;
+        let group = Self::require(cx, client, name).await?;
         let instances: Vec<String> = group.instances().iter().filter_map(|one| one.instance_id.clone()).collect();
-        let deleted = wait::while_needed(cx, "waiting until the group has settled", PATIENCE, async || {
+        let deleted = wait::while_needed(cx, "waiting until scaling activities have finished", PATIENCE, async || {
             let call = client.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true);
-            named(call.send().await.context("DeleteAutoScalingGroup"))
+            classified(call.send().await.context("DeleteAutoScalingGroup"))
         });
         found(deleted.await)?;
-        wait::until(cx, "waiting until the group is gone", PATIENCE, async || {
-            Ok(describe(&client, name).await?.is_none().then_some(()))
+        wait::until(cx, "waiting until the group is deleted", PATIENCE, async || {
+            Ok(describe(client, name).await?.is_none().then_some(()))
         })
         .await?;
-        wait::until(cx, "waiting until its instances are terminated", PATIENCE, async || {
+        wait::until(cx, "waiting until the instances are terminated", PATIENCE, async || {
             Ok(are_terminated(cx, &instances).await?.then_some(()))
         })
         .await
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
+    async fn describe(_: &Context<'_>, client: &Client, name: &str) -> Result<Option<Self::Description>> {
+        Ok(describe(client, name).await?)
+    }
+
+    async fn find_created(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        let existing = describe(client, &inputs.group_name(cx)).await?;
+        Ok(existing.filter(|group| tags::are_of_operation(cx, &settings::tags_of(group))))
+    }
+
+    fn normalize(group: &Self::Description, recorded: Option<&Self>) -> Created<Self> {
         let unknown = LaunchTemplateVersion { id: LaunchTemplateId::from(""), version: 0 };
-        let recorded = Self { name: Some(String::new()), ..Self::from(unknown, Vec::new()) };
-        Ok(describe(&client, id).await?.map(|group| live(&group, &recorded)))
-    }
-
-    fn recovery() -> Recovery<Self> {
-        Recovery::name(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let client = cx.client().autoscaling(cx.region()?).await;
-                let group = ours(cx, &client, &inputs.group_name(cx)).await?;
-                Ok(Found::from(group.map(|group| live(&group, inputs))))
-            })
-        })
+        let blank = Self::from(unknown, Vec::new());
+        let old = recorded.unwrap_or(&blank);
+        let name = group.auto_scaling_group_name().unwrap_or_default();
+        let number = |value: Option<i32>, recorded| value.map_or(recorded, i32::cast_unsigned);
+        let same_subnets = old.subnet_ids().is_ok_and(|ids| same(ids.split(','), subnets_of(group)));
+        let targets = group.target_group_arns();
+        let same_targets = old
+            .target_arns()
+            .is_ok_and(|arns| same(arns.iter().map(String::as_str), targets.iter().map(String::as_str)));
+        let health_check = health_check_of(group);
+        let same_health_check = old.health_check_type() == health_check.word();
+        Created {
+            id: name.to_owned(),
+            inputs: Some(Self {
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.to_owned()),
+                min: number(group.min_size(), old.min),
+                max: number(group.max_size(), old.max),
+                desired: old.desired,
+                template: version(group.launch_template()).map_or_else(|| old.template.clone(), Into::into),
+                subnets: if same_subnets {
+                    old.subnets.clone()
+                } else {
+                    subnets_of(group).map(SubnetId::from).collect::<Vec<_>>().into()
+                },
+                targets: if same_targets {
+                    old.targets.clone()
+                } else {
+                    targets.iter().map(|arn| Arn::from(arn.as_str()).into()).collect()
+                },
+                health_check: if same_health_check { old.health_check } else { Some(health_check) },
+                health_grace: number(group.health_check_grace_period(), old.health_grace),
+                instance_warmup: settings::warmup(group),
+                termination_policies: settings::termination_policies(group, &old.termination_policies),
+                protect_from_scale_in: group.new_instances_protected_from_scale_in().unwrap_or(false),
+                suspended: settings::suspended(group),
+                metrics: settings::has_metrics(group),
+                tags: tags::declared(&settings::tags_of(group), recorded.map(|recorded| &recorded.tags)),
+                refresh: old.refresh.clone(),
+                wait_for_healthy: old.wait_for_healthy,
+            }),
+            outputs: AutoScalingGroupOutputs {
+                name: AutoScalingGroupName::from(name).into(),
+                arn: Arn::from(group.auto_scaling_group_arn().unwrap_or_default()).into(),
+            },
+        }
     }
 }
 
-async fn make(
-    cx: &Context<'_, Aws>,
-    client: &Client,
-    name: &str,
-    inputs: &AutoScalingGroup,
-) -> Result<(), ProviderError> {
-    let targets = inputs.target_arns()?;
-    let call = client
-        .create_auto_scaling_group()
-        .auto_scaling_group_name(name)
-        .launch_template(specification(&inputs.template.known()?))
-        .min_size(inputs.min.cast_signed())
-        .max_size(inputs.max.cast_signed())
-        .set_desired_capacity(inputs.desired.map(u32::cast_signed))
-        .vpc_zone_identifier(inputs.subnet_ids()?)
-        .set_target_group_arns((!targets.is_empty()).then_some(targets))
-        .health_check_type(inputs.health_check_type())
-        .health_check_grace_period(inputs.health_grace.cast_signed())
-        .set_default_instance_warmup(inputs.instance_warmup.map(u32::cast_signed))
-        .set_termination_policies(Some(inputs.termination_words()))
-        .new_instances_protected_from_scale_in(inputs.protect_from_scale_in)
-        .set_tags(Some(tags::autoscaling(cx, name, &inputs.tags)));
-    let status = "waiting until the instance profile is seen everywhere";
-    let made = wait::retry(cx, status, Duration::from_mins(2), profile_is_too_new, async || {
-        call.clone().send().await.context("CreateAutoScalingGroup")
-    });
-    made.await?;
-    Ok(())
-}
-
-/// An instance profile that was just made is "invalid" for some seconds.
-fn profile_is_too_new(error: &AwsError) -> bool {
+/// Whether a create request failed because the instance profile was created some seconds ago.
+fn is_new_profile(error: &AwsError) -> bool {
     let text = error.message.to_ascii_lowercase().replace(' ', "");
     error.is(&["ValidationError"]) && text.contains("iaminstanceprofile")
 }
 
-/// Brings everything but the template version in order, whatever it is now.
-async fn converge(
+/// Changes sizes, subnets, health checks and termination, if they differ.
+async fn modify(
     client: &Client,
-    name: &str,
-    prior: &Prior<AutoScalingGroup>,
-    inputs: &AutoScalingGroup,
-) -> Result<(), ProviderError> {
-    let group = describe(client, name).await?.ok_or_else(|| lost(name))?;
-    let desired = inputs.desired.filter(|_| inputs.desired != prior.inputs.desired).map(u32::cast_signed);
-    if !has_settings(&group, inputs)? || desired.is_some_and(|desired| group.desired_capacity() != Some(desired)) {
-        let call = client
-            .update_auto_scaling_group()
-            .auto_scaling_group_name(name)
-            .min_size(inputs.min.cast_signed())
-            .max_size(inputs.max.cast_signed())
-            .set_desired_capacity(desired)
-            .vpc_zone_identifier(inputs.subnet_ids()?)
-            .health_check_type(inputs.health_check_type())
-            .health_check_grace_period(inputs.health_grace.cast_signed())
-            // AWS's way to take the setting back.
-            .default_instance_warmup(inputs.instance_warmup.map_or(-1, u32::cast_signed))
-            .set_termination_policies(Some(inputs.termination_words()))
-            .new_instances_protected_from_scale_in(inputs.protect_from_scale_in);
-        call.send().await.context("UpdateAutoScalingGroup")?;
+    group: &types::AutoScalingGroup,
+    old: &AutoScalingGroup,
+    new: &AutoScalingGroup,
+) -> Result<()> {
+    let desired = new.desired.filter(|_| new.desired != old.desired).map(u32::cast_signed);
+    if has_settings(group, new)? && desired.is_none_or(|desired| group.desired_capacity() == Some(desired)) {
+        return Ok(());
     }
-    let (living, wanted) = (group.target_group_arns(), inputs.target_arns()?);
+    let call = client
+        .update_auto_scaling_group()
+        .auto_scaling_group_name(group.auto_scaling_group_name().unwrap_or_default())
+        .min_size(new.min.cast_signed())
+        .max_size(new.max.cast_signed())
+        .set_desired_capacity(desired)
+        .vpc_zone_identifier(new.subnet_ids()?)
+        .health_check_type(new.health_check_type())
+        .health_check_grace_period(new.health_grace.cast_signed())
+        // -1 resets the warm-up.
+        .default_instance_warmup(new.instance_warmup.map_or(-1, u32::cast_signed))
+        .set_termination_policies(Some(settings::termination_words(&new.termination_policies)))
+        .new_instances_protected_from_scale_in(new.protect_from_scale_in);
+    call.send().await.context("UpdateAutoScalingGroup")?;
+    Ok(())
+}
+
+fn has_settings(group: &types::AutoScalingGroup, new: &AutoScalingGroup) -> Result<bool> {
+    let numbers = [group.min_size(), group.max_size(), group.health_check_grace_period()];
+    let wanted = [new.min, new.max, new.health_grace].map(|number| Some(number.cast_signed()));
+    let subnets = new.subnet_ids()?;
+    let policies = &new.termination_policies;
+    Ok(numbers == wanted
+        && same(subnets_of(group), subnets.split(','))
+        && health_check_of(group).word() == new.health_check_type()
+        && settings::warmup(group) == new.instance_warmup
+        && settings::termination_policies(group, policies) == *policies
+        && group.new_instances_protected_from_scale_in().unwrap_or(false) == new.protect_from_scale_in)
+}
+
+/// Attaches and detaches target groups.
+async fn replace_targets(client: &Client, group: &types::AutoScalingGroup, new: &AutoScalingGroup) -> Result<()> {
+    let name = group.auto_scaling_group_name().unwrap_or_default();
+    let (existing, wanted) = (group.target_group_arns(), new.target_arns()?);
     let only_in = |left: &[String], right: &[String]| -> Vec<String> {
         left.iter().filter(|arn| !right.contains(arn)).cloned().collect()
     };
-    let (attached, detached) = (only_in(&wanted, living), only_in(living, &wanted));
+    let (attached, detached) = (only_in(&wanted, existing), only_in(existing, &wanted));
     if !attached.is_empty() {
         let call = client.attach_load_balancer_target_groups().auto_scaling_group_name(name);
         call.set_target_group_arns(Some(attached)).send().await.context("AttachLoadBalancerTargetGroups")?;
@@ -389,120 +392,38 @@ async fn converge(
         let call = client.detach_load_balancer_target_groups().auto_scaling_group_name(name);
         call.set_target_group_arns(Some(detached)).send().await.context("DetachLoadBalancerTargetGroups")?;
     }
-    Ok(switch(client, name, &group, inputs).await?)
+    Ok(())
 }
 
-/// Brings in order what the group does by itself.
-async fn switch(client: &Client, name: &str, group: &Described, inputs: &AutoScalingGroup) -> Result<(), AwsError> {
-    settings::suspend(client, name, &settings::suspended(group), &inputs.suspended).await?;
-    settings::collect(client, name, settings::collects(group), inputs.metrics).await
+/// Replaces the instances with other template versions.
+async fn roll_out(cx: &Context<'_>, client: &Client, name: &str, new: &AutoScalingGroup) -> Result<()> {
+    let template = &new.template.known()?;
+    // A mock server does not refresh instances.
+    if cx.client().readiness() == Readiness::ControlPlane {
+        let call = client.update_auto_scaling_group().auto_scaling_group_name(name);
+        call.launch_template(specification(template)).send().await.context("UpdateAutoScalingGroup")?;
+        return Ok(());
+    }
+    let (refresh, health_grace, patience) = (&new.refresh, new.health_grace, new.patience(cx));
+    Rollout { cx, client, name, template, refresh, health_grace, patience }.run().await
 }
 
-/// Whether the group has the sizes, subnets and health check that it should have.
-fn has_settings(group: &Described, inputs: &AutoScalingGroup) -> Result<bool, ProviderError> {
-    let numbers = [group.min_size(), group.max_size(), group.health_check_grace_period()];
-    let wanted = [inputs.min, inputs.max, inputs.health_grace].map(|number| Some(number.cast_signed()));
-    let subnets = inputs.subnet_ids()?;
-    Ok(numbers == wanted
-        && same(subnets_of(group), subnets.split(','))
-        && health_check_of(group).word() == inputs.health_check_type()
-        && settings::warmup_of(group) == inputs.instance_warmup
-        && settings::termination_policies_of(group, inputs) == inputs.termination_policies
-        && group.new_instances_protected_from_scale_in().unwrap_or(false) == inputs.protect_from_scale_in)
-}
-
-/// The group of this name, if this very operation made it.
-async fn ours(cx: &Context<'_, Aws>, client: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let group = describe(client, name).await?;
-    Ok(group.filter(|group| tags::are_ours(cx, group.tags().iter().map(|tag| (tag.key(), tag.value())))))
-}
-
-async fn are_terminated(cx: &Context<'_, Aws>, instances: &[String]) -> Result<bool, ProviderError> {
+async fn are_terminated(cx: &Context<'_>, instances: &[String]) -> Result<bool> {
     if instances.is_empty() || cx.client().readiness() == Readiness::ControlPlane {
         return Ok(true);
     }
     let ec2 = cx.client().ec2(cx.region()?).await;
     let call = ec2.describe_instances().set_instance_ids(Some(instances.to_vec()));
-    let Some(answer) = found(call.send().await.context("DescribeInstances"))? else {
-        return Ok(true);
-    };
-    let mut instances = answer.reservations().iter().flat_map(Reservation::instances);
+    let Some(response) = found(call.send().await.context("DescribeInstances"))? else { return Ok(true) };
+    let mut instances = response.reservations().iter().flat_map(Reservation::instances);
     Ok(instances.all(|one| one.state().and_then(|state| state.name()) == Some(&InstanceStateName::Terminated)))
 }
 
-/// A template version in Auto Scaling's words.
-pub(super) fn specification(template: &LaunchTemplateVersion) -> LaunchTemplateSpecification {
-    let id = template.id.as_str();
-    LaunchTemplateSpecification::builder().launch_template_id(id).version(template.version.to_string()).build()
-}
-
-/// The template version that Auto Scaling names, if it is a number.
-pub(super) fn version(specification: Option<&LaunchTemplateSpecification>) -> Option<LaunchTemplateVersion> {
-    let specification = specification?;
-    let version = specification.version()?.parse().ok()?;
-    Some(LaunchTemplateVersion { id: LaunchTemplateId::from(specification.launch_template_id()?), version })
-}
-
-fn lost(group: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::NotFound, format!("the Auto Scaling group {group} is gone"))
-}
-
-/// The group as it lives, in the words of the recorded inputs where they say the same.
-fn live(group: &Described, recorded: &AutoScalingGroup) -> Created<AutoScalingGroup> {
-    let name = group.auto_scaling_group_name().unwrap_or_default();
-    let number = |value: Option<i32>, recorded| value.map_or(recorded, i32::cast_unsigned);
-    let same_subnets = recorded.subnet_ids().is_ok_and(|ids| same(ids.split(','), subnets_of(group)));
-    let targets = group.target_group_arns();
-    let same_targets = recorded
-        .target_arns()
-        .is_ok_and(|arns| same(arns.iter().map(String::as_str), targets.iter().map(String::as_str)));
-    let health_check = health_check_of(group);
-    let inputs = AutoScalingGroup {
-        name: recorded.name.as_ref().map(|_| name.to_owned()),
-        min: number(group.min_size(), recorded.min),
-        max: number(group.max_size(), recorded.max),
-        desired: recorded.desired,
-        template: version(group.launch_template()).map_or_else(|| recorded.template.clone(), Into::into),
-        subnets: if same_subnets {
-            recorded.subnets.clone()
-        } else {
-            subnets_of(group).map(SubnetId::from).collect::<Vec<_>>().into()
-        },
-        targets: if same_targets {
-            recorded.targets.clone()
-        } else {
-            targets.iter().map(|arn| Arn::from(arn.as_str()).into()).collect()
-        },
-        health_check: if recorded.health_check_type() == health_check.word() {
-            recorded.health_check
-        } else {
-            Some(health_check)
-        },
-        health_grace: number(group.health_check_grace_period(), recorded.health_grace),
-        instance_warmup: settings::warmup_of(group),
-        termination_policies: settings::termination_policies_of(group, recorded),
-        protect_from_scale_in: group.new_instances_protected_from_scale_in().unwrap_or(false),
-        suspended: settings::suspended(group),
-        metrics: settings::collects(group),
-        tags: settings::own_tags(group, recorded),
-        refresh: recorded.refresh.clone(),
-        wait_for_healthy: recorded.wait_for_healthy,
-    };
-    Created {
-        id: name.to_owned(),
-        inputs: Some(inputs),
-        outputs: AutoScalingGroupOutputs {
-            name: AutoScalingGroupName::from(name).into(),
-            arn: Arn::from(group.auto_scaling_group_arn().unwrap_or_default()).into(),
-        },
-    }
-}
-
-fn subnets_of(group: &Described) -> impl Iterator<Item = &str> {
+fn subnets_of(group: &types::AutoScalingGroup) -> impl Iterator<Item = &str> {
     group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::trim)
 }
 
-fn health_check_of(group: &Described) -> HealthCheck {
+fn health_check_of(group: &types::AutoScalingGroup) -> HealthCheck {
     let elb = group.health_check_type().is_some_and(|kind| kind.contains("ELB"));
     if elb { HealthCheck::Elb } else { HealthCheck::Ec2 }
 }
@@ -530,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_must_fit_together() {
+    fn check_names_the_properties() {
         assert!(group().check().is_empty());
         let problems = |group: AutoScalingGroup| -> Vec<String> {
             group.check().into_iter().map(|problem| problem.property).collect()
@@ -544,16 +465,16 @@ mod tests {
     }
 
     #[test]
-    fn targets_make_the_balancer_judge() {
+    fn group_with_targets_uses_their_health_checks() {
         assert_eq!(group().health_check_type(), "ELB");
         assert_eq!(AutoScalingGroup { targets: Vec::new(), ..group() }.health_check_type(), "EC2");
         assert_eq!(AutoScalingGroup { health_check: Some(HealthCheck::Ec2), ..group() }.health_check_type(), "EC2");
     }
 
     #[test]
-    fn scaling_is_no_drift_but_another_version_is() {
-        let lives = |version: &str| {
-            Described::builder()
+    fn another_version_is_drift_but_scaling_is_not() {
+        let existing = |version: &str| {
+            types::AutoScalingGroup::builder()
                 .auto_scaling_group_name("web-abc")
                 .auto_scaling_group_arn("arn:group")
                 .min_size(1)
@@ -570,8 +491,11 @@ mod tests {
         };
         let plain = |inputs: &AutoScalingGroup| value::lower(inputs).unwrap().evaluate(&|_| None).unwrap();
         let recorded: AutoScalingGroup = value::from_value(&plain(&group())).unwrap();
-        assert_eq!(plain(&live(&lives("3"), &recorded).inputs.unwrap()), plain(&recorded));
-        let read = plain(&live(&lives("2"), &recorded).inputs.unwrap());
+        assert_eq!(
+            plain(&AutoScalingGroup::normalize(&existing("3"), Some(&recorded)).inputs.unwrap()),
+            plain(&recorded)
+        );
+        let read = plain(&AutoScalingGroup::normalize(&existing("2"), Some(&recorded)).inputs.unwrap());
         let read: AutoScalingGroup = value::from_value(&read).unwrap();
         assert_eq!(read.template.known().unwrap().version, 2);
     }

@@ -1,34 +1,29 @@
-//! Whether a group's instances do their work, and why not.
+//! Health of the instances of a group, and the causes when they are unhealthy.
 
 use super::describe;
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    wait,
-};
-use aws_sdk_autoscaling::types::{AutoScalingGroup as Described, LifecycleState, ScalingActivityStatusCode};
+use crate::{error::AwsError, prelude::*};
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState, ScalingActivityStatusCode};
 use aws_sdk_elasticloadbalancingv2::types::{TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use infra_core::provider::{Context, ErrorKind, ProviderError};
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
-/// Lines of an instance's console that an error quotes.
+/// Number of lines of an instance's console that an error contains.
 const LINES: usize = 15;
 
-/// Waits until all instances are in service and, with targets, healthy. Without patience it does not wait.
-pub(super) async fn wait(cx: &Context<'_, Aws>, name: &str, patience: Option<Duration>) -> Result<(), ProviderError> {
+/// Waits until all instances are in service and, with target groups, healthy. Without patience it does not wait.
+pub(super) async fn wait(cx: &Context<'_>, name: &str, patience: Option<Duration>) -> Result<()> {
     let Some(patience) = patience else {
         return Ok(());
     };
     let end = Instant::now() + patience;
     let mut status = format!("waiting for the instances of {name}");
     loop {
-        // An answer comes when something has changed, or when it is too late.
+        // Returns when the health has changed, or at the end.
         let health = wait::until(cx, &status, patience + wait::PATIENCE, async || {
             let health = look(cx, name).await?;
-            let answers = health.is_full() || health.to_string() != status || Instant::now() >= end;
-            Ok(answers.then_some(health))
+            let changed = health.is_full() || health.to_string() != status || Instant::now() >= end;
+            Ok(changed.then_some(health))
         })
         .await?;
         if health.is_full() {
@@ -42,14 +37,14 @@ pub(super) async fn wait(cx: &Context<'_, Aws>, name: &str, patience: Option<Dur
     }
 }
 
-/// How a group is.
+/// Health of a group.
 #[derive(Debug, Default)]
 struct Health {
     desired: usize,
     in_service: usize,
-    /// How many are healthy to every target group; none when there are no target groups.
+    /// Number of instances that are healthy in every target group; none without target groups.
     healthy: Option<usize>,
-    /// Instance → what is wrong with it.
+    /// Instance → cause.
     complaints: BTreeMap<String, String>,
 }
 
@@ -58,8 +53,8 @@ impl Health {
         self.in_service >= self.desired && self.healthy.is_none_or(|healthy| healthy >= self.desired)
     }
 
-    /// Whether `group` is, with what its target groups say: by target group, instance → health.
-    fn of(group: &Described, targets: &[BTreeMap<String, TargetHealth>]) -> Self {
+    /// Returns the health of a group. `targets` are the healths of instances in each target group.
+    fn of(group: &AutoScalingGroup, targets: &[BTreeMap<String, TargetHealth>]) -> Self {
         let mut health = Self {
             desired: group.desired_capacity().unwrap_or_default().try_into().unwrap_or_default(),
             healthy: (!targets.is_empty()).then_some(0),
@@ -99,25 +94,25 @@ impl fmt::Display for Health {
     }
 }
 
-async fn look(cx: &Context<'_, Aws>, name: &str) -> Result<Health, ProviderError> {
+async fn look(cx: &Context<'_>, name: &str) -> Result<Health> {
     let region = cx.region()?;
     let group = describe(&cx.client().autoscaling(region).await, name).await?;
     let group = group.ok_or_else(|| {
-        ProviderError::of(ErrorKind::NotFound, format!("the Auto Scaling group {name} went away meanwhile"))
+        ProviderError::of(ErrorKind::NotFound, format!("the Auto Scaling group `{name}` was deleted"))
     })?;
     let elbv2 = cx.client().elbv2(region).await;
     let mut targets = Vec::new();
     for arn in group.target_group_arns() {
-        let answer =
+        let response =
             elbv2.describe_target_health().target_group_arn(arn).send().await.context("DescribeTargetHealth")?;
-        let descriptions = answer.target_health_descriptions.unwrap_or_default().into_iter();
+        let descriptions = response.target_health_descriptions.unwrap_or_default().into_iter();
         let health = descriptions.filter_map(|description| Some((description.target?.id?, description.target_health?)));
         targets.push(health.collect());
     }
     Ok(Health::of(&group, &targets))
 }
 
-/// What a target group has against an instance.
+/// Returns why a target group does not consider an instance healthy.
 fn complaint(health: Option<&TargetHealth>) -> Option<String> {
     let Some(health) = health else {
         return Some("not registered with its target group yet".to_owned());
@@ -140,32 +135,33 @@ fn complaint(health: Option<&TargetHealth>) -> Option<String> {
     }
 }
 
-/// Why the group is not what it should be: the reasons of target groups and failed launches, and what an instance
-/// said last.
-async fn explain(cx: &Context<'_, Aws>, name: &str, health: &Health, waited: Duration) -> ProviderError {
-    let mut text = format!("the Auto Scaling group {name} is not healthy after {} seconds: {health}", waited.as_secs());
+/// Returns the error of a group that is not healthy in time, with the reasons of target groups and failed launches, and the
+/// end of the console of an instance.
+async fn explain(cx: &Context<'_>, name: &str, health: &Health, waited: Duration) -> ProviderError {
+    let mut text =
+        format!("the Auto Scaling group `{name}` is not healthy after {} seconds: {health}", waited.as_secs());
     for (instance, complaint) in &health.complaints {
         text = format!("{text}\n- {instance}: {complaint}");
     }
     for failure in failed_activities(cx, name).await.unwrap_or_default() {
         text = format!("{text}\n- {failure}");
     }
-    if let Some(quote) = last_words(cx, health.complaints.keys()).await {
+    if let Some(quote) = console_of(cx, health.complaints.keys()).await {
         text = format!("{text}\n{quote}");
     }
     ProviderError::refused(text).hint(
-        "the group is kept as it is. Put right what the reasons name and run `up` again; for instances that take longer, raise `wait_for_healthy`",
+        "the group is kept. Correct the causes and run `up` again; for instances that take longer, increase `wait_for_healthy`",
     )
 }
 
-/// The latest launches and terminations that failed, each reason once.
-async fn failed_activities(cx: &Context<'_, Aws>, name: &str) -> Result<Vec<String>, ProviderError> {
+/// Returns the reasons of the latest launches and terminations that failed, each once.
+async fn failed_activities(cx: &Context<'_>, name: &str) -> Result<Vec<String>> {
     const SHOWN: usize = 3;
     let client = cx.client().autoscaling(cx.region()?).await;
     let call = client.describe_scaling_activities().auto_scaling_group_name(name);
-    let answer = call.send().await.context("DescribeScalingActivities")?;
+    let response = call.send().await.context("DescribeScalingActivities")?;
     let mut failures = Vec::new();
-    for activity in answer.activities() {
+    for activity in response.activities() {
         let failed = matches!(
             activity.status_code(),
             Some(ScalingActivityStatusCode::Failed | ScalingActivityStatusCode::Cancelled)
@@ -179,11 +175,8 @@ async fn failed_activities(cx: &Context<'_, Aws>, name: &str) -> Result<Vec<Stri
     Ok(failures)
 }
 
-/// The end of the console of the first of these instances that has one.
-pub(super) async fn last_words<'a>(
-    cx: &Context<'_, Aws>,
-    instances: impl Iterator<Item = &'a String>,
-) -> Option<String> {
+/// Returns the last lines of the console of the first of these instances whose console has any.
+pub(super) async fn console_of<'a>(cx: &Context<'_>, instances: impl Iterator<Item = &'a String>) -> Option<String> {
     for instance in instances {
         let console = console(cx, instance).await.ok().flatten().unwrap_or_default();
         let lines = last_lines(&console);
@@ -194,21 +187,21 @@ pub(super) async fn last_words<'a>(
     None
 }
 
-async fn console(cx: &Context<'_, Aws>, instance: &str) -> Result<Option<String>, ProviderError> {
+async fn console(cx: &Context<'_>, instance: &str) -> Result<Option<String>> {
     let ec2 = cx.client().ec2(cx.region()?).await;
     let call = || ec2.get_console_output().instance_id(instance);
-    // Only Nitro instances can tell the latest; of others AWS keeps what they said while booting.
+    // Only Nitro instances return the latest output; others return that of their boot.
     let latest: Result<_, AwsError> = call().latest(true).send().await.context("GetConsoleOutput");
-    let answer = match latest {
-        Ok(answer) => Some(answer),
+    let response = match latest {
+        Ok(response) => Some(response),
         Err(_) => found(call().send().await.context("GetConsoleOutput"))?,
     };
-    let output = answer.and_then(|answer| answer.output);
+    let output = response.and_then(|response| response.output);
     let bytes = output.and_then(|output| STANDARD.decode(output.replace(['\r', '\n'], "")).ok());
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// The last lines that say something, without terminal control characters.
+/// Returns the last lines that are not empty, without control characters.
 fn last_lines(console: &str) -> String {
     let lines: Vec<&str> = console.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let tail = &lines[lines.len().saturating_sub(LINES)..];
@@ -224,11 +217,14 @@ mod tests {
     use super::*;
     use aws_sdk_autoscaling::types::Instance;
 
-    fn group(states: &[(&str, LifecycleState)]) -> Described {
+    fn group(states: &[(&str, LifecycleState)]) -> AutoScalingGroup {
         let instance = |(id, state): &(&str, LifecycleState)| {
             Instance::builder().instance_id(*id).lifecycle_state(state.clone()).health_status("Healthy").build()
         };
-        Described::builder().desired_capacity(2).set_instances(Some(states.iter().map(instance).collect())).build()
+        AutoScalingGroup::builder()
+            .desired_capacity(2)
+            .set_instances(Some(states.iter().map(instance).collect()))
+            .build()
     }
 
     fn target(state: TargetHealthStateEnum) -> TargetHealth {
@@ -236,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn instances_without_targets_count_when_in_service() {
+    fn group_without_targets_is_healthy_when_its_instances_are_in_service() {
         let health = Health::of(&group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::Pending)]), &[]);
         assert_eq!(health.to_string(), "1 of 2 instances in service");
         assert!(!health.is_full());
@@ -246,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_must_be_healthy_everywhere() {
+    fn instances_have_to_be_healthy_in_every_target_group() {
         let group = group(&[("i-1", LifecycleState::InService), ("i-2", LifecycleState::InService)]);
         let healthy = || target(TargetHealthStateEnum::Healthy);
         let all = BTreeMap::from([("i-1".to_owned(), healthy()), ("i-2".to_owned(), healthy())]);
@@ -267,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_console() {
+    fn end_of_a_console_has_no_control_characters() {
         let console: Vec<String> = (1..=20).map(|number| format!("line {number}\r\n")).collect();
         let end = last_lines(&format!("{}\n\u{1b}[31mfailed\n", console.join("\n")));
         assert_eq!(end.lines().count(), LINES);

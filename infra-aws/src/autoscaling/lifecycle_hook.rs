@@ -1,76 +1,70 @@
-//! `aws:autoscaling:LifecycleHook`: instances wait for somebody's word.
+//! `aws:autoscaling:LifecycleHook`: a pause of instances at launch or termination.
 
-use super::{import_id, named};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::AutoScalingGroupName,
-    region::AwsResource,
-};
-use aws_sdk_autoscaling::{Client, types::LifecycleHook as Described};
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
+use super::{classified, deleted_with_group, id_in, parts};
+use crate::{error::AwsError, prelude::*};
+use aws_sdk_autoscaling::{Client, types};
 use std::time::Duration;
 
-/// Lets the instances of a group wait at launch, or before they end, until `CompleteLifecycleAction` is called for them.
+/// A lifecycle hook, at which the instances of a group wait at launch, or before they terminate, until
+/// `CompleteLifecycleAction` is called for them.
 ///
-/// Made and changed by `PutLifecycleHook`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created and changed by `PutLifecycleHook`; deleted by `DeleteLifecycleHook`.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:autoscaling:LifecycleHook")]
 pub struct LifecycleHook {
-    /// Its name, unique in the group; derived from the declaration's when none is given.
+    /// Name, unique in the group; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// The name of the group.
+    /// Name of the group.
+    #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
-    /// When instances wait.
+    /// Transition at which instances wait.
     pub transition: Transition,
-    /// How many seconds an instance waits without a word, 30 to 7200.
+    /// Time that an instance waits, 30 to 7200 seconds.
     pub heartbeat_timeout: u32,
-    /// What happens when there was no word in time.
+    /// Result after the timeout.
     pub default_result: LifecycleResult,
-    /// What is told to whoever looks after the instances.
+    /// Additional text of the notification.
     pub metadata: Option<String>,
 }
 
-/// When instances wait.
+/// Transition at which instances wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Transition {
-    /// Before they come into service.
+    /// Launch, before the instance is in service.
     Launching,
-    /// Before they end, when they are out of service.
+    /// Termination, when the instance is out of service.
     Terminating,
 }
 
-/// What becomes of an instance that waits.
+/// Result for an instance that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LifecycleResult {
-    /// It goes on.
+    /// The transition continues.
     Continue,
-    /// At launch it is ended and replaced; before its end it does not wait for other hooks.
+    /// At launch, the instance is terminated and replaced; at termination, other hooks are skipped.
     Abandon,
 }
 
-/// What a [`LifecycleHook`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`LifecycleHook`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct LifecycleHookOutputs {
-    /// Its name.
+    /// Name of the hook.
     pub name: Output<String>,
 }
 
-/// AWS's default of `HeartbeatTimeout`.
+/// Default of `HeartbeatTimeout`.
 const HEARTBEAT: Duration = Duration::from_hours(1);
 
 impl LifecycleHook {
-    /// New instances wait before they come into service; without a word they are given up.
+    /// Returns a hook at which new instances wait before they are in service. They are abandoned after the timeout.
     pub fn launching(group: impl Into<Input<AutoScalingGroupName>>) -> Self {
         Self::at(group.into(), Transition::Launching)
     }
 
-    /// Instances wait before they end; without a word they end as well.
+    /// Returns a hook at which instances wait before they terminate. They terminate after the timeout.
     pub fn terminating(group: impl Into<Input<AutoScalingGroupName>>) -> Self {
         Self::at(group.into(), Transition::Terminating)
     }
@@ -86,9 +80,113 @@ impl LifecycleHook {
         }
     }
 
-    fn hook_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn hook_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(255))
     }
+}
+
+impl AwsResource for LifecycleHook {}
+
+impl Described for LifecycleHook {
+    type Client = Aws;
+    type Api = Client;
+    type Description = (AutoScalingGroupName, types::LifecycleHook);
+
+    // Sending PutLifecycleHook twice has the effect of sending it once, and the group belongs to the program.
+    const FOUND_BY: FoundBy = FoundBy::Key;
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let valid = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
+        let bad = |name: &str| name.is_empty() || name.len() > 255 || !name.chars().all(valid);
+        if self.name.as_deref().is_some_and(bad) {
+            problems.push(Problem::new("name", "a name has 1 to 255 letters, digits and any of `-_/`"));
+        }
+        if !(30..=7200).contains(&self.heartbeat_timeout) {
+            problems.push(Problem::new("heartbeat_timeout", "the timeout is 30 to 7200 seconds"));
+        }
+        if self.metadata.as_deref().is_some_and(|metadata| metadata.is_empty() || metadata.len() > 4000) {
+            problems.push(Problem::new("metadata", "the metadata has 1 to 4000 characters"));
+        }
+        problems
+    }
+
+    async fn create(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Self::Description> {
+        let (group, name) = (inputs.group.known()?, inputs.hook_name(cx));
+        put(client, &group, &name, inputs).await?;
+        Ok((group, types::LifecycleHook::builder().lifecycle_hook_name(name).build()))
+    }
+
+    async fn apply(_: &Context<'_>, client: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        if let Some(old) = update.old {
+            let (group, name) = parts(update.id, "HOOK")?;
+            // PutLifecycleHook does not change what it omits.
+            if old.metadata.is_some() && update.new.metadata.is_none() {
+                found(remove(client, &group, name).await)?;
+            }
+            put(client, &group, name, update.new).await?;
+        }
+        Ok(update.outputs.clone())
+    }
+
+    async fn delete(_: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
+        let (group, name) = parts(&prior.id, "HOOK")?;
+        deleted_with_group(remove(client, &group, name).await)
+    }
+
+    async fn describe(_: &Context<'_>, client: &Client, id: &str) -> Result<Option<Self::Description>> {
+        let (group, name) = parts(id, "HOOK")?;
+        // A request with an unknown name of a hook fails.
+        let call = client.describe_lifecycle_hooks().auto_scaling_group_name(group.as_str());
+        let response = found(classified(call.send().await.context("DescribeLifecycleHooks")))?;
+        let hooks = response.and_then(|response| response.lifecycle_hooks).unwrap_or_default();
+        Ok(hooks.into_iter().find(|hook| hook.lifecycle_hook_name() == Some(name)).map(|hook| (group, hook)))
+    }
+
+    async fn find_created(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        Self::describe(cx, client, &id_in(&inputs.group.known()?, &inputs.hook_name(cx))).await
+    }
+
+    fn normalize((group, hook): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let name = hook.lifecycle_hook_name().unwrap_or_default();
+        let timeout = recorded.map_or(HEARTBEAT.as_secs() as u32, |recorded| recorded.heartbeat_timeout);
+        let terminating = hook.lifecycle_transition() == Some(Transition::Terminating.word());
+        Created {
+            id: id_in(group, name),
+            inputs: Some(Self {
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.to_owned()),
+                group: group.clone().into(),
+                transition: if terminating { Transition::Terminating } else { Transition::Launching },
+                heartbeat_timeout: hook.heartbeat_timeout().map_or(timeout, i32::cast_unsigned),
+                default_result: match hook.default_result() {
+                    Some("CONTINUE") => LifecycleResult::Continue,
+                    _ => LifecycleResult::Abandon,
+                },
+                metadata: hook.notification_metadata().map(str::to_owned),
+            }),
+            outputs: LifecycleHookOutputs { name: name.into() },
+        }
+    }
+}
+
+async fn put(client: &Client, group: &AutoScalingGroupName, name: &str, inputs: &LifecycleHook) -> Result<()> {
+    client
+        .put_lifecycle_hook()
+        .auto_scaling_group_name(group.as_str())
+        .lifecycle_hook_name(name)
+        .lifecycle_transition(inputs.transition.word())
+        .heartbeat_timeout(inputs.heartbeat_timeout.cast_signed())
+        .default_result(inputs.default_result.word())
+        .set_notification_metadata(inputs.metadata.clone())
+        .send()
+        .await
+        .context("PutLifecycleHook")?;
+    Ok(())
+}
+
+async fn remove(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<(), AwsError> {
+    let call = client.delete_lifecycle_hook().auto_scaling_group_name(group.as_str()).lifecycle_hook_name(name);
+    classified(call.send().await.context("DeleteLifecycleHook")).map(drop)
 }
 
 impl Transition {
@@ -109,141 +207,13 @@ impl LifecycleResult {
     }
 }
 
-impl Resource for LifecycleHook {
-    const TYPE: &'static str = "aws:autoscaling:LifecycleHook";
-    type Outputs = LifecycleHookOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name", "group"])
-    }
-}
-
-impl AwsResource for LifecycleHook {}
-
-impl Handler for LifecycleHook {
-    type Client = Aws;
-
-    fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let valid = |c: char| c.is_ascii_alphanumeric() || "-_/".contains(c);
-        let bad = |name: &str| name.is_empty() || name.len() > 255 || !name.chars().all(valid);
-        if self.name.as_deref().is_some_and(bad) {
-            problems.push(Problem::new("name", "a name has 1 to 255 letters, digits and any of `-_/`"));
-        }
-        if !(30..=7200).contains(&self.heartbeat_timeout) {
-            problems.push(Problem::new("heartbeat_timeout", "an instance waits 30 to 7200 seconds"));
-        }
-        if self.metadata.as_deref().is_some_and(|metadata| metadata.is_empty() || metadata.len() > 4000) {
-            problems.push(Problem::new("metadata", "it has 1 to 4000 characters"));
-        }
-        problems
-    }
-
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let name = inputs.hook_name(cx);
-        put(&client, &name, inputs).await?;
-        Ok(Created::new(name.clone(), LifecycleHookOutputs { name: name.into() }))
-    }
-
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let hook = describe(&client, &prior.inputs.group.known()?, &prior.id).await?;
-        Ok(hook.map(|hook| live(&hook, &prior.inputs)))
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        // What is left out of the call would stay as it was.
-        if prior.inputs.metadata.is_some() && inputs.metadata.is_none() {
-            found(remove(&client, &inputs.group.known()?, &prior.id).await)?;
-        }
-        put(&client, &prior.id, inputs).await?;
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        match remove(&client, &prior.inputs.group.known()?, &prior.id).await {
-            // The group takes its hooks with it.
-            Err(error) if error.is(&["ScalingActivityInProgress"]) => Ok(()),
-            answer => Ok(answer?),
-        }
-    }
-
-    /// By `GROUP/HOOK`.
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let (group, name) = import_id(id, "HOOK")?;
-        let recorded = Self { name: Some(name.to_owned()), ..Self::launching(group.clone()) };
-        Ok(describe(&client, &group, name).await?.map(|hook| live(&hook, &recorded)))
-    }
-
-    fn recovery() -> Recovery<Self> {
-        // PutLifecycleHook is the same done twice, and the group is the program's own.
-        Recovery::key(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let client = cx.client().autoscaling(cx.region()?).await;
-                let hook = describe(&client, &inputs.group.known()?, &inputs.hook_name(cx)).await?;
-                Ok(Found::from(hook.map(|hook| live(&hook, inputs))))
-            })
-        })
-    }
-}
-
-async fn put(client: &Client, name: &str, inputs: &LifecycleHook) -> Result<(), ProviderError> {
-    client
-        .put_lifecycle_hook()
-        .auto_scaling_group_name(inputs.group.known()?.as_str())
-        .lifecycle_hook_name(name)
-        .lifecycle_transition(inputs.transition.word())
-        .heartbeat_timeout(inputs.heartbeat_timeout.cast_signed())
-        .default_result(inputs.default_result.word())
-        .set_notification_metadata(inputs.metadata.clone())
-        .send()
-        .await
-        .context("PutLifecycleHook")?;
-    Ok(())
-}
-
-async fn remove(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<(), AwsError> {
-    let call = client.delete_lifecycle_hook().auto_scaling_group_name(group.as_str()).lifecycle_hook_name(name);
-    named(call.send().await.context("DeleteLifecycleHook")).map(drop)
-}
-
-async fn describe(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<Option<Described>, AwsError> {
-    // Asked for a name that it does not know, AWS answers with an error.
-    let call = client.describe_lifecycle_hooks().auto_scaling_group_name(group.as_str());
-    let answer = found(named(call.send().await.context("DescribeLifecycleHooks")))?;
-    let hooks = answer.and_then(|answer| answer.lifecycle_hooks).unwrap_or_default();
-    Ok(hooks.into_iter().find(|hook| hook.lifecycle_hook_name() == Some(name)))
-}
-
-/// The hook as it lives.
-fn live(hook: &Described, recorded: &LifecycleHook) -> Created<LifecycleHook> {
-    let name = hook.lifecycle_hook_name().unwrap_or_default();
-    let terminating = hook.lifecycle_transition() == Some(Transition::Terminating.word());
-    let inputs = LifecycleHook {
-        name: recorded.name.as_ref().map(|_| name.to_owned()),
-        group: recorded.group.clone(),
-        transition: if terminating { Transition::Terminating } else { Transition::Launching },
-        heartbeat_timeout: hook.heartbeat_timeout().map_or(recorded.heartbeat_timeout, i32::cast_unsigned),
-        default_result: match hook.default_result() {
-            Some("CONTINUE") => LifecycleResult::Continue,
-            _ => LifecycleResult::Abandon,
-        },
-        metadata: hook.notification_metadata().map(str::to_owned),
-    };
-    Created { id: name.to_owned(), inputs: Some(inputs), outputs: LifecycleHookOutputs { name: name.into() } }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn bounds_are_awss() {
+    fn check_refuses_values_outside_the_limits() {
         let hook = LifecycleHook::launching(AutoScalingGroupName::from("web"));
         assert!(hook.check().is_empty());
         let bad = LifecycleHook { heartbeat_timeout: 10, name: Some("a b".into()), ..hook };
@@ -252,20 +222,21 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_as_declared_shows_no_drift() {
+    fn existing_hook_as_declared_shows_no_drift() {
         let recorded = LifecycleHook {
             default_result: LifecycleResult::Continue,
             metadata: Some("m".into()),
             ..LifecycleHook::terminating(AutoScalingGroupName::from("web"))
         };
-        let lives = Described::builder()
+        let existing = types::LifecycleHook::builder()
             .lifecycle_hook_name("drain-abc")
             .lifecycle_transition("autoscaling:EC2_INSTANCE_TERMINATING")
             .heartbeat_timeout(3600)
             .default_result("CONTINUE")
             .notification_metadata("m")
             .build();
-        let read = live(&lives, &recorded).inputs.unwrap();
-        assert_eq!(serde_json::to_value(read).unwrap(), serde_json::to_value(recorded).unwrap());
+        let read = LifecycleHook::normalize(&(AutoScalingGroupName::from("web"), existing), Some(&recorded));
+        assert_eq!(read.id, "web:drain-abc");
+        assert_eq!(serde_json::to_value(read.inputs).unwrap(), serde_json::to_value(recorded).unwrap());
     }
 }

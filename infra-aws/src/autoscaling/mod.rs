@@ -8,23 +8,21 @@ pub mod scaling_policy;
 pub mod scheduled_action;
 pub mod settings;
 pub mod steps;
+mod template;
 
-use crate::{
-    error::{AwsError, SdkContext},
-    ids::AutoScalingGroupName,
-};
-use aws_sdk_autoscaling::{Client, types::AutoScalingGroup as Described};
-use infra_core::provider::{ErrorKind, ProviderError};
+use crate::{error::AwsError, prelude::*};
+use aws_sdk_autoscaling::{Client, types};
 
-async fn describe(client: &Client, name: &str) -> Result<Option<Described>, AwsError> {
+/// Returns the description of a group.
+async fn describe(client: &Client, name: &str) -> Result<Option<types::AutoScalingGroup>, AwsError> {
     let call = client.describe_auto_scaling_groups().auto_scaling_group_names(name);
-    let answer = call.send().await.context("DescribeAutoScalingGroups")?;
-    Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
+    let response = call.send().await.context("DescribeAutoScalingGroups")?;
+    Ok(response.auto_scaling_groups.and_then(|mut groups| groups.pop()))
 }
 
-/// Auto Scaling has no error code for a group or policy that is not there; it says so in words.
-fn named<T>(answer: Result<T, AwsError>) -> Result<T, AwsError> {
-    answer.map_err(|mut error| {
+/// Classifies the error for a group or policy that does not exist. Auto Scaling has no code for it, only a message.
+fn classified<T>(response: Result<T, AwsError>) -> Result<T, AwsError> {
+    response.map_err(|mut error| {
         let text = error.message.to_ascii_lowercase();
         if error.is(&["ValidationError"]) && (text.contains("not found") || text.starts_with("no ")) {
             error.kind = ErrorKind::NotFound;
@@ -33,11 +31,24 @@ fn named<T>(answer: Result<T, AwsError>) -> Result<T, AwsError> {
     })
 }
 
-/// The parts of an id by which something that belongs to a group is imported.
-fn import_id<'a>(id: &'a str, what: &str) -> Result<(AutoScalingGroupName, &'a str), ProviderError> {
-    match id.split_once('/') {
+/// Accepts that a group is being deleted, which deletes its hooks, policies and scheduled actions.
+fn deleted_with_group<T>(response: Result<T, AwsError>) -> Result<()> {
+    match response {
+        Err(error) if error.is(&["ScalingActivityInProgress"]) => Ok(()),
+        response => Ok(response.map(drop)?),
+    }
+}
+
+/// Returns the id of a part of a group. No name contains a `:`.
+fn id_in(group: &AutoScalingGroupName, name: &str) -> String {
+    format!("{group}:{name}")
+}
+
+/// Returns the group and the name of one of its parts. The id of an import may be `GROUP/NAME`.
+fn parts<'a>(id: &'a str, kind: &str) -> Result<(AutoScalingGroupName, &'a str)> {
+    match id.split_once(':').or_else(|| id.split_once('/')) {
         Some((group, name)) if !group.is_empty() && !name.is_empty() => Ok((group.into(), name)),
-        _ => Err(ProviderError::refused(format!("`{id}` does not name a group and what belongs to it"))
-            .hint(format!("write `GROUP/{what}`, by their names"))),
+        _ => Err(ProviderError::refused(format!("`{id}` does not name a group and one of its parts"))
+            .hint(format!("write `GROUP/{kind}`, by their names"))),
     }
 }

@@ -1,16 +1,10 @@
-//! Rolling another template version out over a group.
+//! Rollouts of template versions over a group, by instance refreshes.
 
 use super::{
-    describe,
-    group::{AutoScalingGroup, specification, version},
-    health,
+    describe, health,
+    template::{specification, version},
 };
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext},
-    ids::{AlarmName, LaunchTemplateVersion},
-    wait,
-};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_autoscaling::{
     Client,
     types::{
@@ -18,262 +12,252 @@ use aws_sdk_autoscaling::{
         RefreshPreferences, ScaleInProtectedInstances,
     },
 };
-use infra_core::{
-    Input,
-    provider::{Context, ErrorKind, ProviderError},
-};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How another template version is rolled out. What is not given is as AWS has it by default.
+/// Preferences of instance refreshes. Omitted ones have the API's defaults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Refresh {
-    /// How many per cent of the desired instances serve all the time, 0 to 100; 90 by default. 100 launches new
-    /// instances before old ones go.
+    /// Minimum of instances in service, in per cent of the desired ones, 0 to 100; 90 when omitted. With 100, new instances
+    /// are launched before old ones are terminated.
     pub min_healthy_percentage: Option<u32>,
-    /// How many per cent of the desired instances there may be meanwhile, 100 to 200; 100 by default.
+    /// Maximum of instances, in per cent of the desired ones, 100 to 200; 100 when omitted.
     pub max_healthy_percentage: Option<u32>,
-    /// How many seconds a new instance must have been in service before the next one is replaced; the group's
-    /// `health_grace` by default, 0 in the local cloud.
+    /// Time that a new instance is in service before the next one is replaced, in seconds; the group's `health_grace` when
+    /// omitted, 0 in the local cloud.
     pub instance_warmup: Option<u32>,
-    /// Whether the old version stays when the new one fails: rather than a group of both. True when not given.
+    /// Whether a failed refresh is rolled back, so that the group does not have two versions. True when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rollback: Option<bool>,
-    /// How many per cent are replaced before it waits, growing; no waits when empty.
+    /// Percentages of replaced instances at which the refresh pauses, in ascending order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<u32>,
-    /// How many seconds it waits at a checkpoint; 3600 by default.
+    /// Pause at a checkpoint, in seconds; 3600 when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint_delay: Option<u32>,
-    /// How many seconds it is watched when everything is replaced.
+    /// Time for which alarms are observed after all instances are replaced, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake_time: Option<u32>,
-    /// Names of alarms that fail it.
+    /// Names of alarms that fail the refresh.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Input<AlarmName>>,
-    /// What becomes of instances that are protected from scale-in.
+    /// Treatment of instances that are protected from scale-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected: Option<Protected>,
 }
 
-/// What a refresh does about instances that are protected from scale-in.
+/// Treatment of instances that are protected from scale-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Protected {
-    /// Replaces them like any other.
+    /// Replaces them.
     Refresh,
-    /// Leaves them as they are.
+    /// Does not replace them.
     Ignore,
-    /// Waits until they are protected no more, and fails after an hour.
+    /// Waits until they are not protected any more, and fails after an hour.
     Wait,
 }
 
-/// How long a refresh, and going back if it must, may take.
+/// Longest time of a refresh with its rollback.
 pub(super) const LIMIT: Duration = Duration::from_hours(2);
-/// How long a refresh that somebody else began may take to stop.
+/// Longest time until an earlier refresh has stopped.
 const STOPPING: Duration = Duration::from_mins(30);
 
-/// Makes every instance of the group run this version. When they cannot, the group is as before, and the error says
-/// why.
-pub(super) async fn roll_out(
-    cx: &Context<'_, Aws>,
-    client: &Client,
-    name: &str,
-    template: &LaunchTemplateVersion,
-    inputs: &AutoScalingGroup,
-) -> Result<(), ProviderError> {
-    const ROUNDS: usize = 3;
-    let preferences = preferences(cx, inputs)?;
-    for round in 1.. {
-        if let Some(active) = latest(client, name).await?.filter(|refresh| !is_over(refresh)) {
-            // An interrupted run may have begun it.
-            if is_advancing(&active) && wants(&active, template) {
-                return follow(cx, client, name, &active, template, inputs).await;
+/// A rollout of a template version over a group.
+pub(super) struct Rollout<'a> {
+    pub(super) cx: &'a Context<'a>,
+    pub(super) client: &'a Client,
+    /// Name of the group.
+    pub(super) name: &'a str,
+    pub(super) template: &'a LaunchTemplateVersion,
+    pub(super) refresh: &'a Refresh,
+    /// Health check grace period of the group, in seconds.
+    pub(super) health_grace: u32,
+    /// Longest time until an instance is healthy; no limit when omitted.
+    pub(super) patience: Option<Duration>,
+}
+
+impl Rollout<'_> {
+    /// Replaces the instances with other versions. After a failure, the group has its previous version if the refresh was
+    /// rolled back.
+    pub(super) async fn run(&self) -> Result<()> {
+        const ROUNDS: usize = 3;
+        let preferences = self.preferences()?;
+        for round in 1.. {
+            if let Some(active) = self.latest().await?.filter(|refresh| !is_over(refresh)) {
+                // An interrupted run may have started it.
+                if is_advancing(&active) && wants(&active, self.template) {
+                    return self.follow(&active).await;
+                }
+                self.stop(&active).await?;
             }
-            stop(cx, client, name, &active).await?;
+            if self.is_complete().await? {
+                return Ok(());
+            }
+            match self.start(preferences.clone()).await {
+                Ok(()) => break,
+                Err(error) if round < ROUNDS && error.is(&["InstanceRefreshInProgress"]) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        if is_everywhere(client, name, template).await? {
-            return Ok(());
-        }
-        match start(client, name, template, preferences.clone()).await {
-            Ok(()) => break,
-            Err(error) if round < ROUNDS && error.is(&["InstanceRefreshInProgress"]) => {}
-            Err(error) => return Err(error.into()),
+        match self.latest().await? {
+            Some(refresh) => self.follow(&refresh).await,
+            None => Err(ProviderError::unsure(format!("the instance refresh of `{}` is not visible", self.name))),
         }
     }
-    match latest(client, name).await? {
-        Some(refresh) => follow(cx, client, name, &refresh, template, inputs).await,
-        None => Err(ProviderError::unsure(format!("the instance refresh of {name} cannot be seen"))),
+
+    async fn start(&self, preferences: RefreshPreferences) -> Result<(), AwsError> {
+        let desired = DesiredConfiguration::builder().launch_template(specification(self.template)).build();
+        let call = self.client.start_instance_refresh().auto_scaling_group_name(self.name);
+        let call = call.desired_configuration(desired).preferences(preferences);
+        call.send().await.context("StartInstanceRefresh").map(drop)
     }
-}
 
-async fn start(
-    client: &Client,
-    name: &str,
-    template: &LaunchTemplateVersion,
-    preferences: RefreshPreferences,
-) -> Result<(), AwsError> {
-    let call = client
-        .start_instance_refresh()
-        .auto_scaling_group_name(name)
-        .desired_configuration(DesiredConfiguration::builder().launch_template(specification(template)).build())
-        .preferences(preferences);
-    call.send().await.context("StartInstanceRefresh")?;
-    Ok(())
-}
+    fn preferences(&self) -> Result<RefreshPreferences> {
+        let refresh = self.refresh;
+        // The API accepts a maximum only with a minimum.
+        let min = refresh.min_healthy_percentage.or(refresh.max_healthy_percentage.map(|_| 90));
+        let alarms: Vec<String> =
+            refresh.alarms.iter().map(|alarm| alarm.known().map(String::from)).collect::<Result<_, _>>()?;
+        let alarms = (!alarms.is_empty()).then(|| AlarmSpecification::builder().set_alarms(Some(alarms)).build());
+        let checkpoints: Vec<i32> = refresh.checkpoints.iter().copied().map(u32::cast_signed).collect();
+        Ok(RefreshPreferences::builder()
+            .auto_rollback(self.rolls_back())
+            .skip_matching(true)
+            .set_min_healthy_percentage(min.map(u32::cast_signed))
+            .set_max_healthy_percentage(refresh.max_healthy_percentage.map(u32::cast_signed))
+            .set_instance_warmup(self.warmup().map(u32::cast_signed))
+            .set_checkpoint_percentages((!checkpoints.is_empty()).then_some(checkpoints))
+            .set_checkpoint_delay(refresh.checkpoint_delay.map(u32::cast_signed))
+            .set_bake_time(refresh.bake_time.map(u32::cast_signed))
+            .set_alarm_specification(alarms)
+            .set_scale_in_protected_instances(refresh.protected.map(|protected| match protected {
+                Protected::Refresh => ScaleInProtectedInstances::Refresh,
+                Protected::Ignore => ScaleInProtectedInstances::Ignore,
+                Protected::Wait => ScaleInProtectedInstances::Wait,
+            }))
+            .build())
+    }
 
-fn preferences(cx: &Context<'_, Aws>, inputs: &AutoScalingGroup) -> Result<RefreshPreferences, ProviderError> {
-    let refresh = &inputs.refresh;
-    // AWS takes an upper bound only together with a lower one.
-    let least = refresh.min_healthy_percentage.or(refresh.max_healthy_percentage.map(|_| 90));
-    let alarms: Vec<String> =
-        refresh.alarms.iter().map(|alarm| alarm.known().map(String::from)).collect::<Result<_, _>>()?;
-    let alarms = (!alarms.is_empty()).then(|| AlarmSpecification::builder().set_alarms(Some(alarms)).build());
-    let checkpoints: Vec<i32> = refresh.checkpoints.iter().copied().map(u32::cast_signed).collect();
-    Ok(RefreshPreferences::builder()
-        .auto_rollback(rolls_back(inputs))
-        .skip_matching(true)
-        .set_min_healthy_percentage(least.map(u32::cast_signed))
-        .set_max_healthy_percentage(refresh.max_healthy_percentage.map(u32::cast_signed))
-        .set_instance_warmup(warmup(cx, inputs).map(u32::cast_signed))
-        .set_checkpoint_percentages((!checkpoints.is_empty()).then_some(checkpoints))
-        .set_checkpoint_delay(refresh.checkpoint_delay.map(u32::cast_signed))
-        .set_bake_time(refresh.bake_time.map(u32::cast_signed))
-        .set_alarm_specification(alarms)
-        .set_scale_in_protected_instances(refresh.protected.map(|protected| match protected {
-            Protected::Refresh => ScaleInProtectedInstances::Refresh,
-            Protected::Ignore => ScaleInProtectedInstances::Ignore,
-            Protected::Wait => ScaleInProtectedInstances::Wait,
-        }))
-        .build())
-}
+    fn rolls_back(&self) -> bool {
+        self.refresh.auto_rollback.unwrap_or(true)
+    }
 
-fn rolls_back(inputs: &AutoScalingGroup) -> bool {
-    inputs.refresh.auto_rollback.unwrap_or(true)
-}
+    fn warmup(&self) -> Option<u32> {
+        self.refresh.instance_warmup.or(self.cx.client().is_local().then_some(0))
+    }
 
-fn warmup(cx: &Context<'_, Aws>, inputs: &AutoScalingGroup) -> Option<u32> {
-    inputs.refresh.instance_warmup.or(cx.client().is_local().then_some(0))
-}
+    /// Waits until the refresh is over, and rolls it back when it makes no progress.
+    async fn follow(&self, started: &InstanceRefresh) -> Result<()> {
+        let id = started.instance_refresh_id().unwrap_or_default();
+        // An instance becomes healthy and then stays healthy for the warm-up. AWS would retry for an hour.
+        let warmup = Duration::from_secs(self.warmup().unwrap_or(self.health_grace).into());
+        let patience = self.patience.map(|patience| patience + warmup + self.pauses());
+        let end = Instant::now() + LIMIT;
+        let mut seen = started.clone();
+        let mut advanced = Instant::now();
+        let mut console = None;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            let is_stuck = || is_advancing(&seen) && patience.is_some_and(|patience| advanced.elapsed() > patience);
+            let now = wait::until(self.cx, &status(&seen), left, async || {
+                let refresh = self.with_id(id).await?;
+                let changed = is_over(&refresh) || progress(&refresh) != progress(&seen) || is_stuck();
+                Ok(changed.then_some(refresh))
+            })
+            .await?;
+            if now.status() == Some(&Status::Successful) {
+                return Ok(());
+            }
+            if !is_advancing(&now) || is_stuck() {
+                // Before the new instances are terminated.
+                console = console.or(self.console().await);
+            }
+            if is_over(&now) {
+                return Err(failure(self.name, self.template, &now, console));
+            }
+            if progress(&now) != progress(&seen) {
+                advanced = Instant::now();
+            } else if is_stuck() {
+                self.give_up().await?;
+                advanced = Instant::now();
+            }
+            seen = now;
+        }
+    }
 
-/// Waits until the refresh is over, and turns it round when nothing goes forward any more.
-async fn follow(
-    cx: &Context<'_, Aws>,
-    client: &Client,
-    name: &str,
-    begun: &InstanceRefresh,
-    template: &LaunchTemplateVersion,
-    inputs: &AutoScalingGroup,
-) -> Result<(), ProviderError> {
-    let id = begun.instance_refresh_id().unwrap_or_default();
-    // An instance has to become healthy, and then to stay so for the warm-up. AWS itself would try for an hour.
-    let warmup = warmup(cx, inputs).unwrap_or(inputs.health_grace);
-    let patience = inputs.patience(cx).map(|patience| patience + Duration::from_secs(warmup.into()) + pauses(inputs));
-    let end = Instant::now() + LIMIT;
-    let mut seen = begun.clone();
-    let mut moved = Instant::now();
-    let mut evidence = None;
-    loop {
-        let status = status(&seen);
-        let left = end.saturating_duration_since(Instant::now());
-        let is_stuck = || is_advancing(&seen) && patience.is_some_and(|patience| moved.elapsed() > patience);
-        let now = wait::until(cx, &status, left, async || {
-            let refresh = by_id(client, name, id).await?;
-            let answers = is_over(&refresh) || mark(&refresh) != mark(&seen) || is_stuck();
-            Ok(answers.then_some(refresh))
+    /// Rolls the refresh back, or cancels it when rollbacks are disabled.
+    async fn give_up(&self) -> Result<()> {
+        let response = if self.rolls_back() {
+            let call = self.client.rollback_instance_refresh().auto_scaling_group_name(self.name);
+            call.send().await.context("RollbackInstanceRefresh").map(drop)
+        } else {
+            let call = self.client.cancel_instance_refresh().auto_scaling_group_name(self.name);
+            call.send().await.context("CancelInstanceRefresh").map(drop)
+        };
+        match response {
+            // The refresh has finished or is already rolled back.
+            Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
+            response => Ok(response?),
+        }
+    }
+
+    /// Returns the longest time for which a refresh pauses on purpose.
+    fn pauses(&self) -> Duration {
+        const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
+        let checkpoint = self.refresh.checkpoint_delay.unwrap_or(CHECKPOINT_DELAY_SECONDS);
+        let checkpoint = if self.refresh.checkpoints.is_empty() { 0 } else { checkpoint };
+        Duration::from_secs(checkpoint.max(self.refresh.bake_time.unwrap_or(0)).into())
+    }
+
+    /// Cancels another refresh, and waits until it has stopped.
+    async fn stop(&self, active: &InstanceRefresh) -> Result<()> {
+        let id = active.instance_refresh_id().unwrap_or_default();
+        if is_advancing(active) {
+            let call = self.client.cancel_instance_refresh().auto_scaling_group_name(self.name);
+            match call.send().await.context("CancelInstanceRefresh") {
+                Err(error) if error.is(&["ActiveInstanceRefreshNotFound"]) => {}
+                response => drop(response?),
+            }
+        }
+        wait::until(self.cx, "waiting until an earlier instance refresh has stopped", STOPPING, async || {
+            Ok(is_over(&self.with_id(id).await?).then_some(()))
         })
-        .await?;
-        if now.status() == Some(&Status::Successful) {
-            return Ok(());
-        }
-        if !is_advancing(&now) || is_stuck() {
-            // Before the new instances go.
-            evidence = evidence.or(last_words(cx, client, name, template).await);
-        }
-        if is_over(&now) {
-            return Err(failure(name, template, &now, evidence));
-        }
-        if mark(&now) != mark(&seen) {
-            moved = Instant::now();
-        } else if is_stuck() {
-            give_up(client, name, inputs).await?;
-            moved = Instant::now();
-        }
-        seen = now;
+        .await
     }
-}
 
-/// Turns a refresh round, or stops it where nothing is to go back.
-async fn give_up(client: &Client, name: &str, inputs: &AutoScalingGroup) -> Result<(), AwsError> {
-    let answer = if rolls_back(inputs) {
-        let call = client.rollback_instance_refresh().auto_scaling_group_name(name);
-        call.send().await.context("RollbackInstanceRefresh").map(drop)
-    } else {
-        let call = client.cancel_instance_refresh().auto_scaling_group_name(name);
-        call.send().await.context("CancelInstanceRefresh").map(drop)
-    };
-    match answer {
-        // It was over just now, or already on its way back.
-        Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
-        answer => answer,
+    /// Whether the group and all its instances have the version.
+    async fn is_complete(&self) -> Result<bool> {
+        let Some(group) = describe(self.client, self.name).await? else { return Ok(false) };
+        let terminates =
+            |state: Option<&LifecycleState>| state.is_some_and(|state| state.as_str().starts_with("Terminat"));
+        let mut remaining = group.instances().iter().filter(|instance| !terminates(instance.lifecycle_state()));
+        Ok(version(group.launch_template()).as_ref() == Some(self.template)
+            && remaining.all(|instance| version(instance.launch_template()).as_ref() == Some(self.template)))
     }
-}
 
-/// How long a refresh stands still on purpose.
-fn pauses(inputs: &AutoScalingGroup) -> Duration {
-    const CHECKPOINT_DELAY_SECONDS: u32 = 3600;
-    let refresh = &inputs.refresh;
-    let checkpoint = refresh.checkpoint_delay.unwrap_or(CHECKPOINT_DELAY_SECONDS);
-    let checkpoint = if refresh.checkpoints.is_empty() { 0 } else { checkpoint };
-    Duration::from_secs(checkpoint.max(refresh.bake_time.unwrap_or(0)).into())
-}
-
-/// Ends a refresh that is not ours, and waits until it has ended.
-async fn stop(
-    cx: &Context<'_, Aws>,
-    client: &Client,
-    name: &str,
-    active: &InstanceRefresh,
-) -> Result<(), ProviderError> {
-    let id = active.instance_refresh_id().unwrap_or_default();
-    if is_advancing(active) {
-        let call = client.cancel_instance_refresh().auto_scaling_group_name(name);
-        match call.send().await.context("CancelInstanceRefresh") {
-            Err(error) if error.is(&["ActiveInstanceRefreshNotFound"]) => {}
-            answer => drop(answer?),
-        }
+    async fn latest(&self) -> Result<Option<InstanceRefresh>> {
+        let call = self.client.describe_instance_refreshes().auto_scaling_group_name(self.name);
+        let response = call.send().await.context("DescribeInstanceRefreshes")?;
+        // The newest is the first.
+        Ok(response.instance_refreshes.unwrap_or_default().into_iter().next())
     }
-    wait::until(cx, "waiting until an earlier instance refresh has ended", STOPPING, async || {
-        Ok(is_over(&by_id(client, name, id).await?).then_some(()))
-    })
-    .await
-}
 
-/// Whether the group and all its instances have this version.
-async fn is_everywhere(client: &Client, name: &str, template: &LaunchTemplateVersion) -> Result<bool, AwsError> {
-    let Some(group) = describe(client, name).await? else {
-        return Ok(false);
-    };
-    let leaving = |state: Option<&LifecycleState>| state.is_some_and(|state| state.as_str().starts_with("Terminat"));
-    let mut staying = group.instances().iter().filter(|instance| !leaving(instance.lifecycle_state()));
-    Ok(version(group.launch_template()).as_ref() == Some(template)
-        && staying.all(|instance| version(instance.launch_template()).as_ref() == Some(template)))
-}
+    async fn with_id(&self, id: &str) -> Result<InstanceRefresh> {
+        let call = self.client.describe_instance_refreshes().auto_scaling_group_name(self.name);
+        let response = call.instance_refresh_ids(id).send().await.context("DescribeInstanceRefreshes")?;
+        let refresh = response.instance_refreshes.and_then(|mut refreshes| refreshes.pop());
+        let name = self.name;
+        refresh.ok_or_else(|| ProviderError::unsure(format!("the instance refresh `{id}` of `{name}` does not exist")))
+    }
 
-async fn latest(client: &Client, name: &str) -> Result<Option<InstanceRefresh>, AwsError> {
-    let call = client.describe_instance_refreshes().auto_scaling_group_name(name);
-    let answer = call.send().await.context("DescribeInstanceRefreshes")?;
-    // The newest comes first.
-    Ok(answer.instance_refreshes.unwrap_or_default().into_iter().next())
-}
-
-async fn by_id(client: &Client, name: &str, id: &str) -> Result<InstanceRefresh, ProviderError> {
-    let call = client.describe_instance_refreshes().auto_scaling_group_name(name).instance_refresh_ids(id);
-    let answer = call.send().await.context("DescribeInstanceRefreshes")?;
-    let refresh = answer.instance_refreshes.unwrap_or_default().into_iter().next();
-    refresh.ok_or_else(|| {
-        ProviderError::of(ErrorKind::Unsure, format!("the instance refresh {id} of {name} is not to be seen any more"))
-    })
+    /// Returns the last lines of the console of an instance with the new version.
+    async fn console(&self) -> Option<String> {
+        let group = describe(self.client, self.name).await.ok().flatten()?;
+        let is_new = |version: Option<LaunchTemplateVersion>| version.as_ref() == Some(self.template);
+        let new = group.instances().iter().filter(|instance| is_new(version(instance.launch_template())));
+        let new: Vec<String> = new.filter_map(|instance| instance.instance_id.clone()).collect();
+        health::console_of(self.cx, new.iter()).await
+    }
 }
 
 fn wants(refresh: &InstanceRefresh, template: &LaunchTemplateVersion) -> bool {
@@ -290,8 +274,8 @@ fn is_over(refresh: &InstanceRefresh) -> bool {
     !is_advancing(refresh) && !underway
 }
 
-/// What moves when a refresh goes forward.
-fn mark(refresh: &InstanceRefresh) -> (Option<&Status>, Option<i32>, Option<i32>) {
+/// Values that change when a refresh makes progress.
+fn progress(refresh: &InstanceRefresh) -> (Option<&Status>, Option<i32>, Option<i32>) {
     (refresh.status(), refresh.percentage_complete(), refresh.instances_to_update())
 }
 
@@ -305,43 +289,30 @@ fn status(refresh: &InstanceRefresh) -> String {
     }
 }
 
-/// What an instance of the new version said last.
-async fn last_words(
-    cx: &Context<'_, Aws>,
-    client: &Client,
-    name: &str,
-    template: &LaunchTemplateVersion,
-) -> Option<String> {
-    let group = describe(client, name).await.ok().flatten()?;
-    let new = group.instances().iter().filter(|one| version(one.launch_template()).as_ref() == Some(template));
-    let new: Vec<String> = new.filter_map(|one| one.instance_id.clone()).collect();
-    health::last_words(cx, new.iter()).await
-}
-
 fn failure(
     name: &str,
     template: &LaunchTemplateVersion,
     refresh: &InstanceRefresh,
-    evidence: Option<String>,
+    console: Option<String>,
 ) -> ProviderError {
     let version = template.version;
-    let what = match refresh.status() {
-        Some(Status::RollbackSuccessful) => "was rolled back, and the group runs what it ran before",
-        Some(Status::RollbackFailed) => "failed, and so did going back: the group may run both versions",
-        Some(Status::Cancelled) => "was cancelled: the group may run both versions",
-        _ => "failed: the group may run both versions",
+    let outcome = match refresh.status() {
+        Some(Status::RollbackSuccessful) => "was rolled back, and the group has its previous version",
+        Some(Status::RollbackFailed) => "failed, and so did its rollback: the group may have both versions",
+        Some(Status::Cancelled) => "was cancelled: the group may have both versions",
+        _ => "failed: the group may have both versions",
     };
     let details = refresh.rollback_details().and_then(|details| details.rollback_reason());
     let mut reasons: Vec<&str> = [details, refresh.status_reason()].into_iter().flatten().collect();
     reasons.dedup();
-    let reasons = if reasons.is_empty() { "AWS gives no reason".to_owned() } else { reasons.join(" ") };
-    let mut text = format!("the instance refresh of {name} to template version {version} {what}. {reasons}");
-    // The local cloud's reasons quote the console themselves.
-    let quoted = |evidence: &String| evidence.lines().last().is_some_and(|line| reasons.contains(line.trim()));
-    if let Some(evidence) = evidence.filter(|evidence| !quoted(evidence)) {
-        text = format!("{text}\n{evidence}");
+    let reasons = if reasons.is_empty() { "The API returns no reason.".to_owned() } else { reasons.join(" ") };
+    let mut text = format!("the instance refresh of `{name}` to template version {version} {outcome}. {reasons}");
+    // The reasons of the local cloud contain the console.
+    let is_quoted = |console: &String| console.lines().last().is_some_and(|line| reasons.contains(line.trim()));
+    if let Some(console) = console.filter(|console| !is_quoted(console)) {
+        text = format!("{text}\n{console}");
     }
-    ProviderError::refused(text).hint("put right what the new version lacks, and run `up` again")
+    ProviderError::refused(text).hint("correct the new version, and run `up` again")
 }
 
 #[cfg(test)]
@@ -361,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses() {
+    fn statuses_are_classified() {
         assert_eq!(status(&refresh(Status::InProgress)), "instance refresh 50 %");
         for (state, advancing, over) in [
             (Status::Pending, true, false),
@@ -377,19 +348,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refresh_to_the_same_version_is_followed() {
+    fn refresh_to_the_same_version_is_recognized() {
         let version = |version| LaunchTemplateVersion { id: "lt-1".into(), version };
         assert!(wants(&refresh(Status::Pending), &version(2)));
         assert!(!wants(&refresh(Status::Pending), &version(3)));
     }
 
     #[test]
-    fn failures_say_what_lives() {
+    fn failure_contains_the_remaining_version_and_each_reason_once() {
         let template = LaunchTemplateVersion { id: "lt-1".into(), version: 2 };
         let error = failure("web", &template, &refresh(Status::RollbackSuccessful), Some("  panicked".into()));
         assert_eq!(
             error.message,
-            "the instance refresh of web to template version 2 was rolled back, and the group runs what it ran before. \
+            "the instance refresh of `web` to template version 2 was rolled back, and the group has its previous version. \
              An instance failed its health checks.\n  panicked"
         );
         let details = RollbackDetails::builder().rollback_reason("An instance failed its health checks.").build();

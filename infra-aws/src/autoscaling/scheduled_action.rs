@@ -1,66 +1,59 @@
-//! `aws:autoscaling:ScheduledAction`: another size at a certain time.
+//! `aws:autoscaling:ScheduledAction`: another size of a group at a certain time.
 
-use super::{import_id, named};
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{Arn, AutoScalingGroupName},
-    region::AwsResource,
-    wait,
-};
+use super::{classified, deleted_with_group, id_in, parts};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_autoscaling::{
     Client,
     primitives::{DateTime, DateTimeFormat},
-    types::ScheduledUpdateGroupAction as Described,
+    types,
 };
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
 
-/// Gives a group another size, once or again and again.
+/// A scheduled action, which changes the size of a group once or repeatedly.
 ///
-/// Made and changed by `PutScheduledUpdateGroupAction`. An action that is due once is gone when it was carried out, and
-/// would be made anew by the next run: take it out of the program then.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created and changed by `PutScheduledUpdateGroupAction`; deleted by `DeleteScheduledAction`. AWS deletes an action
+/// without recurrence after its time, and the next run would create it again: remove it from the program then.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:autoscaling:ScheduledAction")]
 pub struct ScheduledAction {
-    /// Its name, unique in the group; derived from the declaration's when none is given.
+    /// Name, unique in the group; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// The name of the group.
+    /// Name of the group.
+    #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
-    /// When, as cron writes it: `0 8 * * MON-FRI`.
+    /// Recurrence as a cron expression: `0 8 * * MON-FRI`.
     pub recurrence: Option<String>,
-    /// The zone that the recurrence is meant in, such as `Europe/Berlin`; UTC when not given.
+    /// Time zone of the recurrence, such as `Europe/Berlin`; UTC when omitted.
     pub time_zone: Option<String>,
-    /// When it is due first, or once, such as `2030-01-31T08:00:00Z`.
+    /// Time of the first or the only execution, such as `2030-01-31T08:00:00Z`.
     pub start: Option<String>,
-    /// When it is due no more, in the same form.
+    /// Time after which there are no executions, in the same form.
     pub end: Option<String>,
-    /// How many instances there are at least from then on.
+    /// Minimum number of instances from then on.
     pub min: Option<u32>,
-    /// How many instances there are at most from then on.
+    /// Maximum number of instances from then on.
     pub max: Option<u32>,
-    /// How many instances there should be from then on.
+    /// Desired number of instances from then on.
     pub desired: Option<u32>,
 }
 
-/// What a [`ScheduledAction`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`ScheduledAction`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct ScheduledActionOutputs {
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the action.
+    #[output(regional)]
     pub arn: Output<Arn<ScheduledAction>>,
-    /// Its name.
+    /// Name of the action.
     pub name: Output<String>,
 }
 
 impl ScheduledAction {
-    /// Again and again, at times that cron would choose, in UTC.
+    /// Returns an action that is executed at the times of a cron expression, in UTC.
     pub fn recurring(group: impl Into<Input<AutoScalingGroupName>>, recurrence: impl Into<String>) -> Self {
         Self { recurrence: Some(recurrence.into()), ..Self::of(group.into()) }
     }
 
-    /// Once, at a time such as `2030-01-31T08:00:00Z`.
+    /// Returns an action that is executed once, at a time such as `2030-01-31T08:00:00Z`.
     pub fn once(group: impl Into<Input<AutoScalingGroupName>>, start: impl Into<String>) -> Self {
         Self { start: Some(start.into()), ..Self::of(group.into()) }
     }
@@ -79,24 +72,20 @@ impl ScheduledAction {
         }
     }
 
-    fn action_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn action_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(255))
-    }
-}
-
-impl Resource for ScheduledAction {
-    const TYPE: &'static str = "aws:autoscaling:ScheduledAction";
-    type Outputs = ScheduledActionOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name", "group"]).regional(["arn"])
     }
 }
 
 impl AwsResource for ScheduledAction {}
 
-impl Handler for ScheduledAction {
+impl Described for ScheduledAction {
     type Client = Aws;
+    type Api = Client;
+    type Description = (AutoScalingGroupName, types::ScheduledUpdateGroupAction);
+
+    // Sending PutScheduledUpdateGroupAction twice has the effect of sending it once, and the group belongs to the program.
+    const FOUND_BY: FoundBy = FoundBy::Key;
 
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -109,14 +98,22 @@ impl Handler for ScheduledAction {
             self.name.as_deref().is_some_and(|name| name.is_empty() || name.len() > 255 || name.contains(':'));
         refuse(bad_name, "name", "a name has 1 to 255 characters and no `:`");
         let never = self.recurrence.is_none() && self.start.is_none();
-        refuse(never, "start", "an action takes a `start` or a `recurrence`");
+        refuse(never, "start", "an action needs a `start` or a `recurrence`");
         let fields = self.recurrence.as_deref().map(|recurrence| recurrence.split_whitespace().count());
-        refuse(fields.is_some_and(|fields| fields != 5), "recurrence", "it has five fields, such as `0 8 * * MON-FRI`");
-        let zoned = self.time_zone.is_some() && self.recurrence.is_none();
-        refuse(zoned, "time_zone", "only a `recurrence` is meant in a zone; `start` and `end` bear theirs");
+        refuse(
+            fields.is_some_and(|fields| fields != 5),
+            "recurrence",
+            "a recurrence has five fields, such as `0 8 * * MON-FRI`",
+        );
+        let zone_without_recurrence = self.time_zone.is_some() && self.recurrence.is_none();
+        refuse(
+            zone_without_recurrence,
+            "time_zone",
+            "a time zone applies to a `recurrence` only; `start` and `end` contain theirs",
+        );
         let nothing = self.min.is_none() && self.max.is_none() && self.desired.is_none();
         refuse(nothing, "desired", "an action changes at least one of `min`, `max` and `desired`");
-        refuse(self.min.zip(self.max).is_some_and(|(min, max)| min > max), "max", "it cannot be less than `min`");
+        refuse(self.min.zip(self.max).is_some_and(|(min, max)| min > max), "max", "`max` cannot be less than `min`");
         for (property, text) in [("start", &self.start), ("end", &self.end)] {
             let bad = text.as_deref().is_some_and(|text| time(text).is_err());
             refuse(bad, property, "a time is written like `2030-01-31T08:00:00Z`");
@@ -124,76 +121,87 @@ impl Handler for ScheduledAction {
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let name = inputs.action_name(cx);
-        let outputs = put(cx, &client, &name, inputs).await?;
-        Ok(Created::new(name, outputs))
+    async fn create(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Self::Description> {
+        put(cx, client, &id_in(&inputs.group.known()?, &inputs.action_name(cx)), inputs).await
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let action = describe(&client, &prior.inputs.group.known()?, &prior.id).await?;
-        Ok(action.map(|action| live(&action, &prior.inputs)))
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        // What is left out of the call would stay as it was.
-        let cleared = [
-            prior.inputs.recurrence.is_some() && inputs.recurrence.is_none(),
-            prior.inputs.start.is_some() && inputs.start.is_none(),
-            prior.inputs.time_zone.is_some() && inputs.time_zone.is_none(),
-            prior.inputs.end.is_some() && inputs.end.is_none(),
-            prior.inputs.min.is_some() && inputs.min.is_none(),
-            prior.inputs.max.is_some() && inputs.max.is_none(),
-            prior.inputs.desired.is_some() && inputs.desired.is_none(),
+    async fn apply(cx: &Context<'_>, client: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let (id, new) = (update.id, update.new);
+        let Some(old) = update.old else { return Ok(update.outputs.clone()) };
+        // PutScheduledUpdateGroupAction does not change what it omits.
+        let omitted = [
+            old.recurrence.is_some() && new.recurrence.is_none(),
+            old.start.is_some() && new.start.is_none(),
+            old.time_zone.is_some() && new.time_zone.is_none(),
+            old.end.is_some() && new.end.is_none(),
+            old.min.is_some() && new.min.is_none(),
+            old.max.is_some() && new.max.is_none(),
+            old.desired.is_some() && new.desired.is_none(),
         ];
-        if cleared.contains(&true) {
-            found(remove(&client, &inputs.group.known()?, &prior.id).await)?;
+        if omitted.contains(&true) {
+            found(remove(client, id).await?)?;
         }
-        put(cx, &client, &prior.id, inputs).await
+        let changed = put(cx, client, id, new).await?;
+        Ok(Self::normalize(&changed, Some(new)).outputs)
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        match remove(&client, &prior.inputs.group.known()?, &prior.id).await {
-            // The group takes its schedule with it.
-            Err(error) if error.is(&["ScalingActivityInProgress"]) => Ok(()),
-            answer => Ok(answer?),
+    async fn delete(_: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
+        deleted_with_group(remove(client, &prior.id).await?)
+    }
+
+    async fn describe(_: &Context<'_>, client: &Client, id: &str) -> Result<Option<Self::Description>> {
+        let (group, name) = parts(id, "ACTION")?;
+        let call = client.describe_scheduled_actions().auto_scaling_group_name(group.as_str());
+        let response = call.scheduled_action_names(name).send().await;
+        let response = found(classified(response.context("DescribeScheduledActions")))?;
+        let action = response.and_then(|response| response.scheduled_update_group_actions?.pop());
+        Ok(action.map(|action| (group, action)))
+    }
+
+    async fn find_created(cx: &Context<'_>, client: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        Self::describe(cx, client, &id_in(&inputs.group.known()?, &inputs.action_name(cx))).await
+    }
+
+    fn normalize((group, action): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let name = action.scheduled_action_name().unwrap_or_default();
+        let number = |value: Option<i32>| value.map(i32::cast_unsigned);
+        let recorded_start = recorded.and_then(|recorded| recorded.start.as_ref());
+        Created {
+            id: id_in(group, name),
+            inputs: Some(Self {
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.to_owned()),
+                group: group.clone().into(),
+                recurrence: action.recurrence().map(str::to_owned),
+                time_zone: action.time_zone().map(str::to_owned),
+                // The description of a recurring action contains its next time instead of its first one.
+                start: match action.recurrence() {
+                    Some(_) => recorded_start.cloned(),
+                    None => spelled(action.start_time(), recorded_start),
+                },
+                end: spelled(action.end_time(), recorded.and_then(|recorded| recorded.end.as_ref())),
+                min: number(action.min_size()),
+                max: number(action.max_size()),
+                desired: number(action.desired_capacity()),
+            }),
+            outputs: ScheduledActionOutputs {
+                arn: Arn::from(action.scheduled_action_arn().unwrap_or_default()).into(),
+                name: name.into(),
+            },
         }
-    }
-
-    /// By `GROUP/ACTION`.
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().autoscaling(cx.region()?).await;
-        let (group, name) = import_id(id, "ACTION")?;
-        let recorded = Self { name: Some(name.to_owned()), ..Self::of(group.clone().into()) };
-        Ok(describe(&client, &group, name).await?.map(|action| live(&action, &recorded)))
-    }
-
-    fn recovery() -> Recovery<Self> {
-        // PutScheduledUpdateGroupAction is the same done twice, and the group is the program's own.
-        Recovery::key(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let client = cx.client().autoscaling(cx.region()?).await;
-                let action = describe(&client, &inputs.group.known()?, &inputs.action_name(cx)).await?;
-                Ok(Found::from(action.map(|action| live(&action, inputs))))
-            })
-        })
     }
 }
 
+/// Creates or changes the action, and returns its description.
 async fn put(
-    cx: &Context<'_, Aws>,
+    cx: &Context<'_>,
     client: &Client,
-    name: &str,
+    id: &str,
     inputs: &ScheduledAction,
-) -> Result<ScheduledActionOutputs, ProviderError> {
-    let group = inputs.group.known()?;
-    let moment = |text: &Option<String>| text.as_deref().map(time).transpose();
-    // A recurring action that began long ago goes on; its beginning is no news.
-    let start = moment(&inputs.start)?.filter(|start| inputs.recurrence.is_none() || start.secs() > now());
+) -> Result<(AutoScalingGroupName, types::ScheduledUpdateGroupAction)> {
+    let (group, name) = parts(id, "ACTION")?;
+    let parsed = |text: &Option<String>| text.as_deref().map(time).transpose();
+    // The API refuses a start in the past, which a recurring action may have.
+    let start = parsed(&inputs.start)?.filter(|start| inputs.recurrence.is_none() || start.secs() > now());
     client
         .put_scheduled_update_group_action()
         .auto_scaling_group_name(group.as_str())
@@ -201,65 +209,33 @@ async fn put(
         .set_recurrence(inputs.recurrence.clone())
         .set_time_zone(inputs.time_zone.clone())
         .set_start_time(start)
-        .set_end_time(moment(&inputs.end)?)
+        .set_end_time(parsed(&inputs.end)?)
         .set_min_size(inputs.min.map(u32::cast_signed))
         .set_max_size(inputs.max.map(u32::cast_signed))
         .set_desired_capacity(inputs.desired.map(u32::cast_signed))
         .send()
         .await
         .context("PutScheduledUpdateGroupAction")?;
-    let status = "waiting until the action is seen";
-    let look = async || Ok(describe(client, &group, name).await?);
-    let action = wait::until(cx, status, wait::CONSISTENCY, look).await?;
-    Ok(outputs(&action))
+    wait::until(cx, "waiting until the action is visible", wait::CONSISTENCY, async || {
+        ScheduledAction::describe(cx, client, id).await
+    })
+    .await
 }
 
-async fn remove(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<(), AwsError> {
+async fn remove(client: &Client, id: &str) -> Result<Result<(), AwsError>> {
+    let (group, name) = parts(id, "ACTION")?;
     let call = client.delete_scheduled_action().auto_scaling_group_name(group.as_str()).scheduled_action_name(name);
-    named(call.send().await.context("DeleteScheduledAction")).map(drop)
+    Ok(classified(call.send().await.context("DeleteScheduledAction")).map(drop))
 }
 
-async fn describe(client: &Client, group: &AutoScalingGroupName, name: &str) -> Result<Option<Described>, AwsError> {
-    let call = client.describe_scheduled_actions().auto_scaling_group_name(group.as_str()).scheduled_action_names(name);
-    let answer = found(named(call.send().await.context("DescribeScheduledActions")))?;
-    Ok(answer.and_then(|answer| answer.scheduled_update_group_actions.unwrap_or_default().pop()))
+/// Returns the existing time, in the recorded spelling if it is the same.
+fn spelled(existing: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
+    let existing = existing?;
+    let same = recorded.filter(|text| time(text).is_ok_and(|time| time.secs() == existing.secs()));
+    same.cloned().or_else(|| existing.fmt(DateTimeFormat::DateTime).ok())
 }
 
-/// The action as it lives, in the words of the recorded inputs where they say the same.
-fn live(action: &Described, recorded: &ScheduledAction) -> Created<ScheduledAction> {
-    let name = action.scheduled_action_name().unwrap_or_default();
-    let number = |value: Option<i32>| value.map(i32::cast_unsigned);
-    let recurs = action.recurrence().is_some();
-    let inputs = ScheduledAction {
-        name: recorded.name.as_ref().map(|_| name.to_owned()),
-        group: recorded.group.clone(),
-        recurrence: action.recurrence().map(str::to_owned),
-        time_zone: action.time_zone().map(str::to_owned),
-        // Of a recurring action AWS tells its next time, not its first.
-        start: if recurs { recorded.start.clone() } else { spelled(action.start_time(), recorded.start.as_ref()) },
-        end: spelled(action.end_time(), recorded.end.as_ref()),
-        min: number(action.min_size()),
-        max: number(action.max_size()),
-        desired: number(action.desired_capacity()),
-    };
-    Created { id: name.to_owned(), inputs: Some(inputs), outputs: outputs(action) }
-}
-
-fn outputs(action: &Described) -> ScheduledActionOutputs {
-    ScheduledActionOutputs {
-        arn: Arn::from(action.scheduled_action_arn().unwrap_or_default()).into(),
-        name: action.scheduled_action_name().unwrap_or_default().into(),
-    }
-}
-
-/// A time, as it was recorded when it is the same.
-fn spelled(living: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
-    let living = living?;
-    let same = recorded.filter(|text| time(text).is_ok_and(|time| time.secs() == living.secs()));
-    same.cloned().or_else(|| living.fmt(DateTimeFormat::DateTime).ok())
-}
-
-fn time(text: &str) -> Result<DateTime, ProviderError> {
+fn time(text: &str) -> Result<DateTime> {
     DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
         .map_err(|error| ProviderError::refused(format!("`{text}` is no time such as 2030-01-31T08:00:00Z: {error}")))
 }
@@ -281,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_due_is_refused() {
+    fn check_names_the_properties() {
         let problems = |action: ScheduledAction| -> Vec<String> {
             action.check().into_iter().map(|problem| problem.property).collect()
         };
@@ -300,21 +276,25 @@ mod tests {
     }
 
     #[test]
-    fn the_next_time_of_a_recurring_action_is_no_drift() {
+    fn next_time_of_a_recurring_action_is_no_drift() {
         let json = |inputs: &ScheduledAction| serde_json::to_value(inputs).unwrap();
-        let lives = Described::builder()
+        let read = |existing, recorded: &ScheduledAction| {
+            let existing = (AutoScalingGroupName::from("web"), existing);
+            json(&ScheduledAction::normalize(&existing, Some(recorded)).inputs.unwrap())
+        };
+        let existing = types::ScheduledUpdateGroupAction::builder()
             .scheduled_action_name("morning")
             .recurrence("0 8 * * MON-FRI")
             .start_time(time("2030-01-31T08:00:00Z").unwrap())
             .min_size(2)
             .build();
-        assert_eq!(json(&live(&lives, &action()).inputs.unwrap()), json(&action()));
+        assert_eq!(read(existing, &action()), json(&action()));
         let recorded = ScheduledAction { desired: Some(3), ..once() };
-        let lives = Described::builder()
+        let existing = types::ScheduledUpdateGroupAction::builder()
             .scheduled_action_name("once")
             .start_time(time("2030-01-31T08:00:00Z").unwrap())
             .desired_capacity(3)
             .build();
-        assert_eq!(json(&live(&lives, &recorded).inputs.unwrap()), json(&recorded), "the same time in another zone");
+        assert_eq!(read(existing, &recorded), json(&recorded), "the same time in another zone");
     }
 }

@@ -1,50 +1,47 @@
-//! The settings of a group that have words or calls of their own: termination policies, suspended processes, metrics,
-//! tags.
+//! Settings of a group with calls or names of their own: termination policies, suspended processes, metrics, tags.
 
-use super::group::AutoScalingGroup;
-use crate::error::{AwsError, SdkContext};
+use crate::prelude::*;
 use aws_sdk_autoscaling::{
     Client,
-    types::{AutoScalingGroup as Described, Tag},
+    types::{AutoScalingGroup, Tag},
 };
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-/// Which instances end first when a group shrinks.
+/// Order in which instances are terminated when a group shrinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TerminationPolicy {
-    /// Those of an old template, and so on, as AWS describes it.
+    /// The default of AWS, which begins with instances of old templates.
     Default,
-    /// The oldest.
+    /// The oldest instances.
     OldestInstance,
-    /// The newest.
+    /// The newest instances.
     NewestInstance,
-    /// Those of the oldest template version.
+    /// The instances of the oldest template version.
     OldestLaunchTemplate,
-    /// Those that fit the allocation strategy least.
+    /// The instances that match the allocation strategy least.
     AllocationStrategy,
 }
 
-/// Something that a group does by itself.
+/// Process of a group that can be suspended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Process {
     /// Launches instances.
     Launch,
-    /// Ends instances.
+    /// Terminates instances.
     Terminate,
     /// Registers instances with target groups.
     AddToLoadBalancer,
-    /// Listens to alarms.
+    /// Reacts to alarms.
     AlarmNotification,
-    /// Evens the zones out.
+    /// Balances the numbers of instances of the zones.
     AZRebalance,
-    /// Looks after the instances' health.
+    /// Checks the health of instances.
     HealthCheck,
-    /// Goes on with instance refreshes.
+    /// Continues instance refreshes.
     InstanceRefresh,
     /// Replaces unhealthy instances.
     ReplaceUnhealthy,
-    /// Carries out scheduled actions.
+    /// Executes scheduled actions.
     ScheduledActions,
 }
 
@@ -95,21 +92,37 @@ impl Process {
         }
     }
 
-    pub(super) fn named(word: &str) -> Option<Self> {
+    fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|process| process.word() == word)
     }
+}
+
+/// Returns the names of termination policies; the default one when none is declared.
+pub(super) fn termination_words(policies: &[TerminationPolicy]) -> Vec<String> {
+    let policies = if policies.is_empty() { &[TerminationPolicy::Default] } else { policies };
+    policies.iter().map(|policy| policy.word().to_owned()).collect()
+}
+
+/// Returns the existing policies; the recorded ones when they are equal, such as an omitted default.
+pub(super) fn termination_policies(group: &AutoScalingGroup, recorded: &[TerminationPolicy]) -> Vec<TerminationPolicy> {
+    let words = group.termination_policies();
+    if words.is_empty() || words == termination_words(recorded) {
+        return recorded.to_vec();
+    }
+    let named = |word: &String| TerminationPolicy::ALL.into_iter().find(|policy| policy.word() == word);
+    words.iter().filter_map(named).collect()
 }
 
 /// Suspends and resumes processes, by `SuspendProcesses` and `ResumeProcesses`.
 pub(super) async fn suspend(
     client: &Client,
     name: &str,
-    living: &BTreeSet<Process>,
+    existing: &BTreeSet<Process>,
     wanted: &BTreeSet<Process>,
-) -> Result<(), AwsError> {
+) -> Result<()> {
     let words = |processes: Vec<&Process>| Some(processes.into_iter().map(|one| one.word().to_owned()).collect());
-    let suspended: Vec<&Process> = wanted.difference(living).collect();
-    let resumed: Vec<&Process> = living.difference(wanted).collect();
+    let suspended: Vec<&Process> = wanted.difference(existing).collect();
+    let resumed: Vec<&Process> = existing.difference(wanted).collect();
     if !suspended.is_empty() {
         let call = client.suspend_processes().auto_scaling_group_name(name);
         call.set_scaling_processes(words(suspended)).send().await.context("SuspendProcesses")?;
@@ -121,77 +134,75 @@ pub(super) async fn suspend(
     Ok(())
 }
 
-/// Switches the group's own metrics, by `EnableMetricsCollection` and `DisableMetricsCollection`.
-pub(super) async fn collect(client: &Client, name: &str, living: bool, wanted: bool) -> Result<(), AwsError> {
-    if wanted && !living {
+/// Enables or disables the metrics of the group, by `EnableMetricsCollection` and `DisableMetricsCollection`.
+pub(super) async fn collect_metrics(client: &Client, name: &str, existing: bool, wanted: bool) -> Result<()> {
+    if wanted && !existing {
         let call = client.enable_metrics_collection().auto_scaling_group_name(name).granularity("1Minute");
         call.send().await.context("EnableMetricsCollection")?;
     }
-    if living && !wanted {
+    if existing && !wanted {
         let call = client.disable_metrics_collection().auto_scaling_group_name(name);
         call.send().await.context("DisableMetricsCollection")?;
     }
     Ok(())
 }
 
-/// Gives the group other tags of one's own, by `CreateOrUpdateTags` and `DeleteTags`.
+/// Changes the user-defined tags of a group, by `CreateOrUpdateTags` and `DeleteTags`.
 pub(super) async fn retag(
     client: &Client,
     name: &str,
-    old: &BTreeMap<String, String>,
+    old: Option<&BTreeMap<String, String>>,
     new: &BTreeMap<String, String>,
-) -> Result<(), AwsError> {
-    let set: Vec<Tag> = new.iter().map(|(key, value)| tag(name, key, Some(value))).collect();
-    let removed = old.keys().filter(|key| !new.contains_key(*key));
-    let removed: Vec<Tag> = removed.map(|key| tag(name, key, None)).collect();
-    if old != new && !set.is_empty() {
+) -> Result<()> {
+    let (set, removed) = tags::retag::<(String, String)>(old, new);
+    if let Some(set) = set {
+        let set = set.into_iter().map(|(key, value)| tag(name, key, Some(value))).collect();
         client.create_or_update_tags().set_tags(Some(set)).send().await.context("CreateOrUpdateTags")?;
     }
-    if !removed.is_empty() {
+    if let Some(removed) = removed {
+        let removed = removed.into_iter().map(|key| tag(name, key, None)).collect();
         client.delete_tags().set_tags(Some(removed)).send().await.context("DeleteTags")?;
     }
     Ok(())
 }
 
-fn tag(group: &str, key: &str, value: Option<&str>) -> Tag {
+/// Returns the tags for a create request, which the group propagates to its instances.
+pub(super) fn tags_for_create(cx: &Context<'_>, group: &str, own: &BTreeMap<String, String>) -> Vec<Tag> {
+    let tags = tags::for_create::<(String, String)>(cx, own);
+    tags.into_iter().map(|(key, value)| tag(group, key, Some(value))).collect()
+}
+
+fn tag(group: &str, key: String, value: Option<String>) -> Tag {
     Tag::builder()
         .resource_type("auto-scaling-group")
         .resource_id(group)
         .key(key)
-        .set_value(value.map(str::to_owned))
-        .set_propagate_at_launch(value.map(|_| true))
+        .set_propagate_at_launch(value.as_ref().map(|_| true))
+        .set_value(value)
         .build()
 }
 
-/// What is suspended; what AWS itself suspended is no setting.
-pub(super) fn suspended(group: &Described) -> BTreeSet<Process> {
-    let user = |reason: Option<&str>| reason.is_none_or(|reason| reason.starts_with("User"));
-    let processes = group.suspended_processes().iter().filter(|process| user(process.suspension_reason()));
+/// Returns the tags of a group.
+pub(super) fn tags_of(group: &AutoScalingGroup) -> Vec<(String, String)> {
+    let pair = |tag: &aws_sdk_autoscaling::types::TagDescription| {
+        Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
+    };
+    group.tags().iter().filter_map(pair).collect()
+}
+
+/// Returns the suspended processes, except those that AWS itself has suspended.
+pub(super) fn suspended(group: &AutoScalingGroup) -> BTreeSet<Process> {
+    let by_user = |reason: Option<&str>| reason.is_none_or(|reason| reason.starts_with("User"));
+    let processes = group.suspended_processes().iter().filter(|process| by_user(process.suspension_reason()));
     processes.filter_map(|process| Process::named(process.process_name()?)).collect()
 }
 
-pub(super) fn collects(group: &Described) -> bool {
+/// Whether the metrics of the group are published.
+pub(super) fn has_metrics(group: &AutoScalingGroup) -> bool {
     !group.enabled_metrics().is_empty()
 }
 
-/// What lives of the recorded tags of one's own; others may add theirs.
-pub(super) fn own_tags(group: &Described, recorded: &AutoScalingGroup) -> BTreeMap<String, String> {
-    let kept = |tag: &aws_sdk_autoscaling::types::TagDescription| {
-        Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))
-    };
-    group.tags().iter().filter_map(kept).filter(|(key, _)| recorded.tags.contains_key(key)).collect()
-}
-
-pub(super) fn warmup_of(group: &Described) -> Option<u32> {
+/// Returns the default warm-up of instances, in seconds.
+pub(super) fn warmup(group: &AutoScalingGroup) -> Option<u32> {
     group.default_instance_warmup().and_then(|seconds| u32::try_from(seconds).ok())
-}
-
-/// The living policies; none where AWS's default was not written down.
-pub(super) fn termination_policies_of(group: &Described, recorded: &AutoScalingGroup) -> Vec<TerminationPolicy> {
-    let words = group.termination_policies();
-    if words.is_empty() || words == recorded.termination_words() {
-        return recorded.termination_policies.clone();
-    }
-    let named = |word: &String| TerminationPolicy::ALL.into_iter().find(|policy| policy.word() == word);
-    words.iter().filter_map(named).collect()
 }

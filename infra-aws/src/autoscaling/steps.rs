@@ -1,76 +1,76 @@
-//! Steps of a scaling policy: more the further a metric is beyond its alarm's threshold.
+//! Steps of a scaling policy: adjustments by the distance of a metric from its alarm's threshold.
 
-use aws_sdk_autoscaling::types::{ScalingPolicy as Described, StepAdjustment};
+use aws_sdk_autoscaling::types::{ScalingPolicy, StepAdjustment};
 use infra_core::provider::Problem;
 use serde::{Deserialize, Serialize};
 
-/// Steps that leave no gap between them.
+/// Contiguous steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Steps {
-    /// What the numbers of the steps are.
+    /// Unit of the adjustments.
     pub adjustment: Adjustment,
-    /// The steps.
+    /// Steps.
     pub steps: Vec<Step>,
-    /// How many instances a change by per cent has at least.
+    /// Minimum number of instances of a change by per cent.
     pub min_magnitude: Option<u32>,
-    /// What counts of the alarm's values; AWS's default is the average.
+    /// Aggregation of the values of the metric; the average when omitted.
     pub aggregation: Option<Aggregation>,
 }
 
-/// What the number of a step is.
+/// Unit of adjustments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Adjustment {
-    /// So many instances more, or fewer.
+    /// Change of the number of instances.
     Change,
-    /// So many instances.
+    /// Number of instances.
     Exact,
-    /// So many per cent of the instances more, or fewer.
+    /// Change of the number of instances in per cent.
     Percent,
 }
 
-/// What counts of several values.
+/// Aggregation of several values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Aggregation {
-    /// The least.
+    /// Minimum.
     Minimum,
-    /// The greatest.
+    /// Maximum.
     Maximum,
-    /// Their average.
+    /// Average.
     Average,
 }
 
-/// What to do while a metric is so far beyond its alarm's threshold.
+/// Adjustment while the distance of a metric from its alarm's threshold is in an interval.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// From where on; without an end when not given.
+    /// Lower bound; none when omitted.
     pub from: Option<f64>,
-    /// Up to where; without an end when not given.
+    /// Upper bound; none when omitted.
     pub to: Option<f64>,
-    /// By how much, or to how many.
+    /// Adjustment.
     pub by: i32,
 }
 
 impl Step {
-    /// From `from` up to `to` beyond the threshold; below it, both are negative.
+    /// Returns a step from `from` to `to` above the threshold; below it, both are negative.
     pub fn between(from: f64, to: f64, by: i32) -> Self {
         Self { from: Some(from), to: Some(to), by }
     }
 
-    /// From `from` beyond the threshold on.
+    /// Returns a step from `from` above the threshold.
     pub fn above(from: f64, by: i32) -> Self {
         Self { from: Some(from), to: None, by }
     }
 
-    /// Up to `to` beyond the threshold; below it, `to` is negative.
+    /// Returns a step up to `to` above the threshold; below it, `to` is negative.
     pub fn below(to: f64, by: i32) -> Self {
         Self { from: None, to: Some(to), by }
     }
 }
 
 impl Steps {
-    /// So many instances more, or fewer, at each step.
+    /// Returns steps that change the number of instances.
     pub fn changing(steps: impl IntoIterator<Item = Step>) -> Self {
         let steps = steps.into_iter().collect();
         Self { adjustment: Adjustment::Change, steps, min_magnitude: None, aggregation: None }
@@ -86,11 +86,11 @@ impl Steps {
         sorted.sort_by(|one, other| one.0.total_cmp(&other.0));
         let joined = sorted.windows(2).all(|pair| pair[0].1.total_cmp(&pair[1].0).is_eq());
         if sorted.is_empty() || !joined || sorted.iter().any(|(from, to)| from.is_nan() || to.is_nan() || from >= to) {
-            let text = "there is at least one step, each ends behind its beginning, and the next begins where it ends";
+            let text = "there is at least one step; each ends above its beginning, and the next begins at its end";
             problems.push(Problem::new("scaling.steps.steps", text));
         }
         if self.min_magnitude.is_some() && self.adjustment != Adjustment::Percent {
-            let text = "only a change by per cent has a least magnitude";
+            let text = "only a change by per cent has a minimum magnitude";
             problems.push(Problem::new("scaling.steps.min_magnitude", text));
         }
         problems
@@ -107,8 +107,8 @@ impl Steps {
         self.steps.iter().map(step).collect()
     }
 
-    /// The steps of a policy that lives, in the recorded order where they are the same.
-    pub(super) fn of(policy: &Described, recorded: Option<&Self>) -> Self {
+    /// Returns the steps of a policy, in the recorded order if they are the same.
+    pub(super) fn of(policy: &ScalingPolicy, recorded: Option<&Self>) -> Self {
         let step = |step: &StepAdjustment| Step {
             from: step.metric_interval_lower_bound(),
             to: step.metric_interval_upper_bound(),
@@ -124,7 +124,7 @@ impl Steps {
         let aggregation = match policy.metric_aggregation_type() {
             Some("Minimum") => Some(Aggregation::Minimum),
             Some("Maximum") => Some(Aggregation::Maximum),
-            // AWS tells its default as well.
+            // The description contains the default as well.
             Some(_) if recorded.is_some_and(|recorded| recorded.aggregation.is_none()) => None,
             Some(_) => Some(Aggregation::Average),
             None => None,
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_leave_no_gap() {
+    fn check_refuses_gaps_between_steps() {
         let steps = |steps: &[Step]| Steps::changing(steps.iter().copied()).problems();
         assert!(steps(&[Step::between(0.0, 20.0, 1), Step::above(20.0, 3)]).is_empty());
         assert!(steps(&[Step::below(-20.0, -2), Step::between(-20.0, 0.0, -1)]).is_empty());
@@ -177,14 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn living_steps_are_told_in_the_recorded_order() {
+    fn existing_steps_keep_the_recorded_order() {
         let steps = Steps::changing([Step::above(20.0, 3), Step::between(0.0, 20.0, 1)]);
-        let lives = Described::builder()
+        let existing = ScalingPolicy::builder()
             .policy_name("scale-abc")
             .adjustment_type("ChangeInCapacity")
             .metric_aggregation_type("Average")
             .set_step_adjustments(Some(steps.adjustments().into_iter().rev().collect()))
             .build();
-        assert_eq!(Steps::of(&lives, Some(&steps)), steps);
+        assert_eq!(Steps::of(&existing, Some(&steps)), steps);
     }
 }
