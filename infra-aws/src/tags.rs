@@ -4,7 +4,7 @@ use crate::{
     client::Aws,
     error::{AwsError, SdkContext},
 };
-use infra_core::provider::{Context, ProviderError};
+use infra_core::provider::Context;
 use std::collections::BTreeMap;
 
 /// The tag type of a service.
@@ -45,6 +45,7 @@ sdk_tags! {
     required: "iam" aws_sdk_iam "s3" aws_sdk_s3 "ssm" aws_sdk_ssm
 }
 
+#[cfg(feature = "acm")]
 impl SdkTag for aws_sdk_acm::types::Tag {
     fn new(key: String, value: String) -> Option<Self> {
         Self::builder().key(key).value(value).build().ok()
@@ -154,91 +155,3 @@ pub(crate) fn foreign<'a>(living: impl IntoIterator<Item = (&'a str, &'a str)>) 
     tags
 }
 
-macro_rules! key_and_value {
-    ($($(#[$doc:meta])* $name:ident: $sdk:ident)+) => {$(
-        $(#[$doc])*
-        pub(crate) fn $name(
-            cx: &Context<'_, Aws>,
-            own: &BTreeMap<String, String>,
-        ) -> Result<Vec<$sdk::types::Tag>, ProviderError> {
-            all(cx)
-                .into_iter()
-                .chain(own.clone())
-                .map(|(key, value)| $sdk::types::Tag::builder().key(key).value(value).build())
-                .collect::<Result<_, _>>()
-                .map_err(|error| ProviderError::refused(error.to_string()))
-        }
-    )+};
-}
-key_and_value! {
-    /// For IAM's Create calls, with tags of one's own.
-    iam: aws_sdk_iam
-    /// For S3, with tags of one's own.
-    s3: aws_sdk_s3
-    /// For Systems Manager, with tags of one's own.
-    ssm: aws_sdk_ssm
-}
-
-/// For Elastic Load Balancing's Create calls.
-pub(crate) fn elbv2(cx: &Context<'_, Aws>) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
-    use aws_sdk_elasticloadbalancingv2::types::Tag;
-    all(cx).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-/// For CloudWatch's Put calls, with tags of one's own.
-pub(crate) fn cloudwatch(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Vec<aws_sdk_cloudwatch::types::Tag> {
-    use aws_sdk_cloudwatch::types::Tag;
-    let all = all(cx).into_iter().chain(own.clone());
-    all.map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-/// For Elastic Load Balancing's Create calls, with tags of one's own.
-pub(crate) fn elbv2_with(
-    cx: &Context<'_, Aws>,
-    own: &BTreeMap<String, String>,
-) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
-    let mut tags = elbv2(cx);
-    tags.extend(own.iter().map(|(key, value)| elbv2_tag(key, value)));
-    tags
-}
-
-/// Gives something in Elastic Load Balancing other tags of one's own, by `AddTags` and `RemoveTags`.
-pub(crate) async fn elbv2_retag(
-    elbv2: &aws_sdk_elasticloadbalancingv2::Client,
-    arn: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Result<(), AwsError> {
-    let removed: Vec<String> = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
-    if old != new && !new.is_empty() {
-        let set = new.iter().map(|(key, value)| elbv2_tag(key, value)).collect();
-        elbv2.add_tags().resource_arns(arn).set_tags(Some(set)).send().await.context("AddTags")?;
-    }
-    if !removed.is_empty() {
-        elbv2.remove_tags().resource_arns(arn).set_tag_keys(Some(removed)).send().await.context("RemoveTags")?;
-    }
-    Ok(())
-}
-
-fn elbv2_tag(key: &str, value: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
-    aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(key).value(value).build()
-}
-
-/// For an Auto Scaling group, and every instance it launches.
-pub(crate) fn autoscaling(
-    cx: &Context<'_, Aws>,
-    group: &str,
-    own: &BTreeMap<String, String>,
-) -> Vec<aws_sdk_autoscaling::types::Tag> {
-    use aws_sdk_autoscaling::types::Tag;
-    let tag = |(key, value): (String, String)| {
-        Tag::builder()
-            .resource_type("auto-scaling-group")
-            .resource_id(group)
-            .key(key)
-            .value(value)
-            .propagate_at_launch(true)
-            .build()
-    };
-    all(cx).into_iter().chain(own.clone()).map(tag).collect()
-}

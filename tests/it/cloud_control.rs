@@ -118,7 +118,7 @@ async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
     let unaware = Logs { name: "store", replaces: false, ..longer };
     let report = engine.up(&logs(unaware)).await.unwrap();
     assert!(report.failures[0].summary.starts_with("UpdateResource: NotUpdatableException"), "{}", report.failures[0]);
-    assert_snapshot!(report.failures[0].hint.as_deref().unwrap(), @r#"a change of it needs a new resource: let the program say `.replace_on(["LogGroupName"])`"#);
+    assert_snapshot!(report.failures[0].hint.as_deref().unwrap(), @r#"a change replaces the resource: declare it with `.replace_on(["LogGroupName"])`"#);
     succeeded(engine.up(&logs(Logs { replaces: true, ..unaware })).await);
     assert_eq!(output("logs-to").await, "arn:aws:logs:us-east-1:000000000000:log-group:store:*");
     let groups = client.describe_log_groups().send().await.unwrap().log_groups.unwrap();
@@ -200,7 +200,7 @@ async fn what_exists_already_is_taken_over() {
     assert_snapshot!(stable(&report.failures[0].to_string()), @"
     error: CreateResource: AlreadyExists: Resource of type 'AWS::Logs::LogGroup' with identifier 'shop' already exists.
       at: urn:infra:dev::taker::aws:cloudcontrol:Resource::logs
-      hint: choose another name, delete the one that has it or, if it is to be this stack's, take it over: `import aws:cloudcontrol:Resource NAME 'AWS::Logs::LogGroup|shop'`
+      hint: choose another name, delete the existing resource, or import it: `import aws:cloudcontrol:Resource NAME 'AWS::Logs::LogGroup|shop'`
     ");
     let request = |id: &str| ImportRequest {
         kind: "aws:cloudcontrol:Resource".into(),
@@ -210,7 +210,7 @@ async fn what_exists_already_is_taken_over() {
     };
     let refused = async |id: &str| engine.import(&program, &[request(id)]).await.unwrap_err().to_string();
     assert_snapshot!(refused("shop").await, @"
-    error: `shop` names no type
+    error: `shop` contains no type
       at: urn:infra:dev::taker::aws:cloudcontrol:Resource::logs
       hint: write the type and the identifier: `AWS::SQS::Queue|IDENTIFIER`
     ");

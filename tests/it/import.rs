@@ -198,7 +198,7 @@ async fn a_role_and_its_policies_may_be_declared_apart() {
     }
     let taker = engine("taker");
     let refused = taker.up(&policy("s3:*", false)).await.unwrap();
-    assert!(refused.failures[0].to_string().contains("already has a policy `own`"), "{:?}", refused.failures);
+    assert!(refused.failures[0].to_string().contains("already has another policy `own`"), "{:?}", refused.failures);
     let request = ImportRequest {
         kind: "aws:iam:RolePolicy".into(),
         name: "policy".into(),

@@ -1,12 +1,6 @@
-//! `aws:acm:Certificate`: what an HTTPS listener shows its clients.
+//! `aws:acm:Certificate`: a TLS certificate.
 
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::Arn,
-    region::AwsResource,
-    tags, wait,
-};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_acm::{
     Client,
     config::{Builder, retry::RetryConfig},
@@ -14,58 +8,63 @@ use aws_sdk_acm::{
     types::{CertificateDetail, Filters, KeyAlgorithm, Tag},
 };
 use chrono::{Datelike as _, Days, Utc};
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
+use infra_core::provider::{Found, Handler, Recovery};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, date_time_ymd};
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 /// A certificate in Certificate Manager.
 ///
-/// One that vouches for itself is made on this machine, with a key on P-256, and written down before AWS is told of it;
-/// one that exists already is given as PEM texts. Either is imported by `ImportCertificate`; another text for one that
-/// exists already takes its place under the same ARN, if its key is of the same type. Tags are changed by
-/// `AddTagsToCertificate` and `RemoveTagsFromCertificate`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A self-signed certificate is generated on this machine, with a key on P-256, and recorded before the request; an
+/// existing certificate is declared as PEM texts. Both are imported by `ImportCertificate`, which also replaces an imported
+/// certificate under the same ARN if its key has the same type. Tags are changed by `AddTagsToCertificate` and
+/// `RemoveTagsFromCertificate`.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:acm:Certificate")]
 pub struct Certificate {
-    /// The names that one that is made stands for, such as `shop.example.org` or `*.example.org`.
+    /// Host names of a self-signed certificate, such as `shop.example.org` or `*.example.org`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[resource(replace)]
     pub names: Vec<String>,
-    /// For how many days one that is made is valid, 1 to 825; 397 when not given.
+    /// Validity of a self-signed certificate, 1 to 825 days; 397 when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[resource(replace)]
     pub valid_days: Option<u32>,
-    /// One that exists already, in PEM.
+    /// Existing certificate, in PEM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Input<String>>,
-    /// Who vouches for it, in PEM, the one that signed it first; none for one that vouches for itself.
+    /// Certificates of its issuers, in PEM, beginning with the direct one; none for a self-signed certificate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chain: Option<Input<String>>,
-    /// Its key, in PEM and not encrypted.
+    /// Private key, in PEM and not encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[resource(secret)]
     pub private_key: Option<Input<String>>,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`Certificate`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`Certificate`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CertificateOutputs {
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the certificate.
+    #[output(regional)]
     pub arn: Output<Arn<Certificate>>,
-    /// The name it stands for in the first place.
+    /// First host name.
+    #[output(changes_on_update)]
     pub domain_name: Output<String>,
-    /// When it ends to be valid: `2027-01-31T12:00:00Z`.
+    /// End of the validity: `2027-01-31T12:00:00Z`.
+    #[output(changes_on_update)]
     pub not_after: Output<String>,
-    /// The certificate, in PEM: what clients of one that vouches for itself have to trust.
+    /// Certificate in PEM. Clients have to trust it when it is self-signed.
+    #[output(changes_on_update)]
     pub pem: Output<String>,
-    /// The key of one that was made here, in PEM; else empty.
+    /// Private key of a self-signed certificate, in PEM; else empty.
+    #[output(secret)]
     pub generated_key: Output<String>,
 }
 
-/// What AWS is given, as it is written down.
+/// Certificate and key of a request, as recorded before it.
 #[derive(Clone, Serialize, Deserialize)]
 struct Material {
     certificate: String,
@@ -76,13 +75,13 @@ struct Material {
 const VALID_DAYS: u32 = 397;
 
 impl Certificate {
-    /// One that vouches for itself, made here for these names.
+    /// Returns a self-signed certificate for these host names.
     pub fn self_signed(names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let names = names.into_iter().map(Into::into).collect();
         Self { names, valid_days: None, certificate: None, chain: None, private_key: None, tags: BTreeMap::new() }
     }
 
-    /// One that exists already, in PEM; the key should be a secret.
+    /// Returns an existing certificate, in PEM; the key should be a secret.
     pub fn imported(certificate: impl Into<Input<String>>, private_key: impl Into<Input<String>>) -> Self {
         Self {
             certificate: Some(certificate.into()),
@@ -91,14 +90,14 @@ impl Certificate {
         }
     }
 
-    /// Who vouches for it, in PEM.
+    /// Sets the certificates of the issuers, in PEM.
     pub fn chain(mut self, chain: impl Into<Input<String>>) -> Self {
         self.chain = Some(chain.into());
         self
     }
 
-    /// What was given; `None` when it is to be made here.
-    fn given(&self) -> Result<Option<Material>, ProviderError> {
+    /// Returns the declared certificate; `None` for a self-signed one.
+    fn declared(&self) -> Result<Option<Material>> {
         let (Some(certificate), Some(private_key)) = (&self.certificate, &self.private_key) else {
             return Ok(None);
         };
@@ -106,31 +105,18 @@ impl Certificate {
         Ok(Some(Material { certificate: certificate.known()?, chain, private_key: private_key.known()? }))
     }
 
-    /// What was given, what an interrupted run has written down, or a new one.
-    async fn material(&self, cx: &Context<'_, Aws>) -> Result<Material, ProviderError> {
-        if let Some(given) = self.given()? {
-            return Ok(given);
+    /// Returns the declared certificate, the one that an interrupted run has recorded, or a new one.
+    async fn material(&self, cx: &Context<'_>) -> Result<Material> {
+        if let Some(declared) = self.declared()? {
+            return Ok(declared);
         }
         if let Some(material) = cx.earlier().pop() {
             return Ok(material);
         }
         let material = generate(&self.names, self.valid_days.unwrap_or(VALID_DAYS))
-            .map_err(|error| ProviderError::refused(format!("no certificate could be made: {error}")))?;
+            .map_err(|error| ProviderError::refused(format!("the certificate could not be generated: {error}")))?;
         cx.progress(&material).await?;
         Ok(material)
-    }
-}
-
-impl Resource for Certificate {
-    const TYPE: &'static str = "aws:acm:Certificate";
-    type Outputs = CertificateOutputs;
-
-    fn schema() -> Schema {
-        Schema::new()
-            .replace_on(["names", "valid_days"])
-            .secret(["private_key", "generated_key"])
-            .changes_on_update(["domain_name", "not_after", "pem"])
-            .regional(["arn"])
     }
 }
 
@@ -143,13 +129,15 @@ impl Handler for Certificate {
         let mut problems = Vec::new();
         if self.names.is_empty() == self.certificate.is_none() {
             problems.push(
-                Problem::new("certificate", "a certificate is either made, for `names`, or given, as a PEM text")
+                Problem::new("certificate", "a certificate has either `names`, for a self-signed one, or a PEM text")
                     .hint("write `Certificate::self_signed([\"shop.example.org\"])` or `Certificate::imported(certificate, key)`"),
             );
         }
         if self.certificate.is_some() != self.private_key.is_some() {
-            problems
-                .push(Problem::new("private_key", "a certificate that is given needs its key, and only such a one"));
+            problems.push(Problem::new(
+                "private_key",
+                "an existing certificate needs its private key, and a self-signed one has none",
+            ));
         }
         for (at, name) in self.names.iter().enumerate() {
             if !is_host_name(name) {
@@ -157,20 +145,21 @@ impl Handler for Certificate {
             }
         }
         if self.valid_days.is_some_and(|days| !(1..=825).contains(&days)) {
-            problems.push(Problem::new("valid_days", "browsers take certificates that are valid for 1 to 825 days"));
+            problems.push(Problem::new("valid_days", "browsers accept a validity of 1 to 825 days"));
         }
         for (property, text) in [("certificate", &self.certificate), ("chain", &self.chain)] {
             let known = text.as_ref().and_then(|text| text.known().ok());
             if known.is_some_and(|text| !text.contains("-----BEGIN CERTIFICATE-----")) {
                 problems.push(
-                    Problem::new(property, "it is no PEM text").hint("it begins with `-----BEGIN CERTIFICATE-----`"),
+                    Problem::new(property, "this is no PEM text")
+                        .hint("a PEM text begins with `-----BEGIN CERTIFICATE-----`"),
                 );
             }
         }
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+    async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {
         let acm = cx.client().acm(cx.region()?).await;
         let material = inputs.material(cx).await?;
         let call = acm
@@ -178,40 +167,38 @@ impl Handler for Certificate {
             .certificate(Blob::new(material.certificate.as_bytes()))
             .set_certificate_chain(material.chain.as_deref().map(Blob::new))
             .private_key(Blob::new(material.private_key.as_bytes()))
-            .set_tags(Some(all_tags(cx, &inputs.tags)?));
-        // A request that is sent twice makes two certificates: a lost answer is for recovery to find.
+            .set_tags(Some(tags::for_create(cx, &inputs.tags)));
+        // A repeated request would create a second certificate. Recovery finds the one whose response was lost.
         let once = Builder::new().retry_config(RetryConfig::disabled());
-        let answer = call.customize().config_override(once).send().await.context("ImportCertificate")?;
-        let arn = answer.certificate_arn().unwrap_or_default().to_owned();
-        let status = "waiting until the new certificate is seen";
+        let response = call.customize().config_override(once).send().await.context("ImportCertificate")?;
+        let arn = response.certificate_arn().unwrap_or_default().to_owned();
+        let status = "waiting until the new certificate is visible";
         let detail = wait::until(cx, status, wait::CONSISTENCY, async || Ok(describe(&acm, &arn).await?)).await?;
         Ok(Created { inputs: None, ..created(&detail, inputs, &material, inputs.tags.clone()) })
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let acm = cx.client().acm(cx.region()?).await;
-        let Some(detail) = describe(&acm, &prior.id).await? else {
-            return Ok(None);
-        };
+        let Some(detail) = describe(&acm, &prior.id).await? else { return Ok(None) };
         let call = acm.get_certificate().certificate_arn(&prior.id);
-        let living = call.send().await.context("GetCertificate")?;
+        let existing = call.send().await.context("GetCertificate")?;
         let key = prior.outputs.generated_key.known()?;
         let material = Material {
-            certificate: living.certificate().unwrap_or_default().to_owned(),
-            chain: living.certificate_chain,
+            certificate: existing.certificate().unwrap_or_default().to_owned(),
+            chain: existing.certificate_chain,
             private_key: key,
         };
-        let tags = own_tags(&acm, &prior.id, &prior.inputs.tags).await?;
+        let tags = tags::declared(&tags_of(&acm, &prior.id).await?, Some(&prior.inputs.tags));
         Ok(Some(created(&detail, &prior.inputs, &material, tags)))
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+    async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let acm = cx.client().acm(cx.region()?).await;
         retag(&acm, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
-        let Some(material) = inputs.given()? else {
+        let Some(material) = inputs.declared()? else {
             return Ok(prior.outputs.clone());
         };
-        // The same again is no other one.
+        // Importing the same certificate again has no effect.
         acm.import_certificate()
             .certificate_arn(&prior.id)
             .certificate(Blob::new(material.certificate.as_bytes()))
@@ -220,16 +207,16 @@ impl Handler for Certificate {
             .send()
             .await
             .context("ImportCertificate")?;
-        let detail = describe(&acm, &prior.id)
-            .await?
-            .ok_or_else(|| ProviderError::of(ErrorKind::NotFound, format!("the certificate {} is gone", prior.id)))?;
+        let detail = describe(&acm, &prior.id).await?.ok_or_else(|| {
+            ProviderError::of(ErrorKind::NotFound, format!("the certificate `{}` does not exist any more", prior.id))
+        })?;
         Ok(created(&detail, inputs, &material, BTreeMap::new()).outputs)
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let acm = cx.client().acm(cx.region()?).await;
-        // Balancers let go of a certificate some time after their listeners.
-        let status = "waiting until no listener shows the certificate any more";
+        // A certificate stays in use for some time after its listeners are deleted.
+        let status = "waiting until no listener uses the certificate";
         wait::while_needed(cx, status, Duration::from_mins(5), async || {
             acm.delete_certificate().certificate_arn(&prior.id).send().await.context("DeleteCertificate")
         })
@@ -238,16 +225,14 @@ impl Handler for Certificate {
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::tag(|cx: &Context<'_, Aws>, inputs: &Self| {
+        Recovery::tag(|cx: &Context<'_>, inputs: &Self| {
             Box::pin(async move {
-                let Some(material) = inputs.given()?.or_else(|| cx.earlier().pop()) else {
-                    // Nothing is sent before the key has been written down.
+                let Some(material) = inputs.declared()?.or_else(|| cx.earlier().pop()) else {
+                    // The request is not sent before the key is recorded.
                     return Ok(Found::Absent);
                 };
                 let acm = cx.client().acm(cx.region()?).await;
-                let Some(detail) = ours(cx, &acm).await? else {
-                    return Ok(Found::Absent);
-                };
+                let Some(detail) = find_created(cx, &acm).await? else { return Ok(Found::Absent) };
                 Ok(Found::Found(created(&detail, inputs, &material, inputs.tags.clone())))
             })
         })
@@ -264,7 +249,7 @@ fn generate(names: &[String], days: u32) -> Result<Material, rcgen::Error> {
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = Utc::now();
-    // Clocks differ, and a day that has begun counts.
+    // Clocks differ, and the validity includes the current day.
     let (from, to) = (now - Days::new(1), now + Days::new(u64::from(days) + 1));
     params.not_before = date_time_ymd(from.year(), from.month() as u8, from.day() as u8);
     params.not_after = date_time_ymd(to.year(), to.month() as u8, to.day() as u8);
@@ -283,75 +268,49 @@ fn is_host_name(name: &str) -> bool {
 }
 
 async fn describe(acm: &Client, arn: &str) -> Result<Option<CertificateDetail>, AwsError> {
-    let answer = acm.describe_certificate().certificate_arn(arn).send().await.context("DescribeCertificate");
-    Ok(found(answer)?.and_then(|answer| answer.certificate))
+    let response = acm.describe_certificate().certificate_arn(arn).send().await.context("DescribeCertificate");
+    Ok(found(response)?.and_then(|response| response.certificate))
 }
 
-/// The certificate that this very operation made.
-async fn ours(cx: &Context<'_, Aws>, acm: &Client) -> Result<Option<CertificateDetail>, AwsError> {
-    // Unless it is told the types of keys, AWS lists only some.
+/// Returns the certificate that this operation has created.
+async fn find_created(cx: &Context<'_>, acm: &Client) -> Result<Option<CertificateDetail>> {
+    // Without types of keys, the response contains only certificates with some types.
     let types = KeyAlgorithm::values().iter().map(|name| KeyAlgorithm::from(*name)).collect();
     let listed = acm.list_certificates().includes(Filters::builder().set_key_types(Some(types)).build());
     let mut pages = listed.into_paginator().items().send();
     while let Some(summary) = pages.next().await {
         let summary = summary.context("ListCertificates")?;
         let arn = summary.certificate_arn().unwrap_or_default();
-        let answer = acm.list_tags_for_certificate().certificate_arn(arn).send().await;
-        let tags = found(answer.context("ListTagsForCertificate"))?.and_then(|answer| answer.tags).unwrap_or_default();
-        if tags::are_ours(cx, tags.iter().map(|tag| (Some(tag.key()), tag.value()))) {
-            return describe(acm, arn).await;
+        if tags::are_of_operation(cx, &tags_of(acm, arn).await?) {
+            return Ok(describe(acm, arn).await?);
         }
     }
     Ok(None)
 }
 
-fn all_tags(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Result<Vec<Tag>, ProviderError> {
-    let mut all = tags::all(cx);
-    all.extend(own.clone());
-    sdk_tags(&all).map_err(|error| ProviderError::refused(error.to_string()))
-}
-
-fn sdk_tags(tags: &BTreeMap<String, String>) -> Result<Vec<Tag>, aws_smithy_types::error::operation::BuildError> {
-    tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
-async fn retag(
-    acm: &Client,
-    arn: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Result<(), ProviderError> {
-    let refused = |error: aws_smithy_types::error::operation::BuildError| ProviderError::refused(error.to_string());
-    let removed = old.iter().filter(|(key, _)| !new.contains_key(*key));
-    let removed: BTreeMap<String, String> = removed.map(|(key, value)| (key.clone(), value.clone())).collect();
-    if old != new && !new.is_empty() {
-        let call = acm.add_tags_to_certificate().certificate_arn(arn).set_tags(Some(sdk_tags(new).map_err(refused)?));
+/// Changes the user-defined tags, by `AddTagsToCertificate` and `RemoveTagsFromCertificate`.
+async fn retag(acm: &Client, arn: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Result<()> {
+    let (set, removed) = tags::retag::<Tag>(Some(old), new);
+    if set.is_some() {
+        let call = acm.add_tags_to_certificate().certificate_arn(arn).set_tags(set);
         call.send().await.context("AddTagsToCertificate")?;
     }
-    if !removed.is_empty() {
-        let tags = Some(sdk_tags(&removed).map_err(refused)?);
-        let call = acm.remove_tags_from_certificate().certificate_arn(arn).set_tags(tags);
+    if let Some(removed) = removed {
+        // A value in the request would restrict it to tags with that value.
+        let tags = removed.into_iter().filter_map(|key| Tag::builder().key(key).build().ok()).collect();
+        let call = acm.remove_tags_from_certificate().certificate_arn(arn).set_tags(Some(tags));
         call.send().await.context("RemoveTagsFromCertificate")?;
     }
     Ok(())
 }
 
-/// What lives of the recorded tags of one's own; others may add theirs.
-async fn own_tags(
-    acm: &Client,
-    arn: &str,
-    recorded: &BTreeMap<String, String>,
-) -> Result<BTreeMap<String, String>, AwsError> {
-    if recorded.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let call = acm.list_tags_for_certificate().certificate_arn(arn);
-    let answer = call.send().await.context("ListTagsForCertificate")?;
-    let tags = answer.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().unwrap_or_default().to_owned()));
-    Ok(tags.filter(|(key, _)| recorded.contains_key(key)).collect())
+async fn tags_of(acm: &Client, arn: &str) -> Result<Vec<Tag>> {
+    let response = acm.list_tags_for_certificate().certificate_arn(arn).send().await;
+    Ok(found(response.context("ListTagsForCertificate"))?.and_then(|response| response.tags).unwrap_or_default())
 }
 
-/// The certificate as it lives, in the words of the recorded inputs where they say the same. Nobody tells its key.
+/// Converts the description of a certificate into inputs and outputs. Keeps the recorded spelling of equal texts. The API
+/// does not return the private key.
 fn created(
     detail: &CertificateDetail,
     recorded: &Certificate,
@@ -360,15 +319,19 @@ fn created(
 ) -> Created<Certificate> {
     let arn = detail.certificate_arn().unwrap_or_default();
     let generated = recorded.certificate.is_none();
-    let said = |recorded: &Option<Input<String>>, living: &Option<String>| {
+    let declared = |recorded: &Option<Input<String>>, existing: &Option<String>| {
         let known = recorded.as_ref().and_then(|recorded| recorded.known().ok());
-        let same = known.as_deref().map(str::trim) == living.as_deref().map(str::trim);
-        if same { recorded.clone() } else { living.clone().map(Into::into) }
+        let same = known.as_deref().map(str::trim) == existing.as_deref().map(str::trim);
+        if same { recorded.clone() } else { existing.clone().map(Into::into) }
     };
     let inputs = Certificate {
         names: if generated { recorded.names.clone() } else { Vec::new() },
-        certificate: if generated { None } else { said(&recorded.certificate, &Some(material.certificate.clone())) },
-        chain: if generated { None } else { said(&recorded.chain, &material.chain) },
+        certificate: if generated {
+            None
+        } else {
+            declared(&recorded.certificate, &Some(material.certificate.clone()))
+        },
+        chain: if generated { None } else { declared(&recorded.chain, &material.chain) },
         tags,
         ..recorded.clone()
     };
@@ -392,17 +355,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_differs_every_time_and_can_be_given() {
+    fn generated_certificates_differ_and_can_be_imported() {
         let names = ["shop.example.org".to_owned(), "*.example.org".to_owned()];
         let (one, other) = (generate(&names, 30).unwrap(), generate(&names, 30).unwrap());
         assert_ne!(one.private_key, other.private_key);
-        let given = Certificate::imported(one.certificate, one.private_key);
-        assert!(given.check().is_empty());
+        let imported = Certificate::imported(one.certificate, one.private_key);
+        assert!(imported.check().is_empty());
         assert!(Certificate::self_signed(names).check().is_empty());
     }
 
     #[test]
-    fn check_says_what_is_missing() {
+    fn check_names_the_properties() {
         let properties = |certificate: Certificate| -> Vec<String> {
             certificate.check().into_iter().map(|problem| problem.property).collect()
         };

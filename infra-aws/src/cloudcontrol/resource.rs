@@ -1,12 +1,7 @@
-//! `aws:cloudcontrol:Resource`: any resource that CloudFormation has a name for.
+//! `aws:cloudcontrol:Resource`: a resource of any CloudFormation type.
 
 use super::document;
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    region::AwsResource,
-    wait,
-};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_cloudcontrol::{
     Client,
     types::{
@@ -14,19 +9,18 @@ use aws_sdk_cloudcontrol::{
     },
 };
 use infra_core::{
-    Input, Options, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
+    Options,
+    provider::{Found, Handler, Recovery},
     value::{Expression, Value},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-/// Any resource that Cloud Control can make, by the name and the properties that CloudFormation has for it, so that
-/// every service of AWS is within reach:
+/// A resource of any type that Cloud Control supports, with the type name and the properties of CloudFormation. This makes
+/// every AWS service usable:
 ///
 /// ```
 /// use infra_aws::{self as aws, CloudResource};
@@ -47,54 +41,59 @@ use std::{
 /// # assert!(infra_core::testing::declare(&queue).is_ok());
 /// ```
 ///
-/// Made by `CreateResource`, read by `GetResource`, changed in place by `UpdateResource` and deleted by
-/// `DeleteResource`; what became of each is asked with `GetResourceRequestStatus`. Only properties that are declared are
-/// compared with what lives. What a type cannot change in place is to be named by [`CloudResource::replace_on`]: each
-/// type's reference tells it ("Update requires: Replacement"). There are no tags but those among the properties, for
-/// each type has them in its own way.
+/// Created by `CreateResource`, read by `GetResource`, changed in place by `UpdateResource` and deleted by
+/// `DeleteResource`; `GetResourceRequestStatus` returns the result of each request. Only declared properties are compared
+/// with the existing ones. [`CloudResource::replace_on`] names the properties that a type cannot change in place, which are
+/// marked with "Update requires: Replacement" in its reference. Tags are properties, because each type has its own form of
+/// tags.
 ///
-/// A create whose answer was lost is sent again with its client token, which AWS honours for 36 hours; what a request
-/// came to is known for 7 days.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A create whose response was lost is sent again with its client token, which is valid for 36 hours; the results of
+/// requests are available for 7 days.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:cloudcontrol:Resource", timeout = PATIENCE * 2)]
 pub struct CloudResource {
-    /// The type, such as `AWS::SQS::Queue`.
+    /// Type, such as `AWS::SQS::Queue`.
+    #[resource(replace)]
     pub type_name: String,
-    /// Its properties: a JSON object.
+    /// Properties: a JSON object.
     pub properties: Input<Json>,
-    /// Properties that are never told again. Properties that hold secrets are put here when they are declared.
+    /// Secret properties. Declared properties that contain secrets are moved here.
+    #[resource(secret)]
     pub secrets: Option<Input<Json>>,
-    /// The properties whose change needs a new resource, `Network.Family` for one inside another.
+    /// Properties whose change replaces the resource; nested ones as in `Network.Family`.
+    #[resource(untracked)]
     pub replace_on: Vec<String>,
 }
 
-/// What a [`CloudResource`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`CloudResource`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct CloudResourceOutputs {
-    /// Its primary identifier, such as a name or an ARN; the parts of a compound one are separated by `|`.
+    /// Primary identifier, such as a name or an ARN; the parts of a compound one are separated by `|`.
     pub identifier: Output<String>,
-    /// All its properties, those that AWS has chosen included; [`Output::field`] takes one.
+    /// All properties, also those that AWS has set; [`Output::field`] returns one.
+    #[output(changes_on_update)]
     pub properties: Output<Json>,
 }
 
-/// How long one request may take: some types are clusters of machines.
+/// Longest time of one request. Resources of some types are clusters of machines.
 const PATIENCE: Duration = Duration::from_hours(1);
-/// How long AWS honours a client token.
-const TOKENS: Duration = Duration::from_hours(36);
+/// Validity of a client token.
+const TOKEN_LIFETIME: Duration = Duration::from_hours(36);
 
 impl CloudResource {
-    /// A resource of this type with these properties; see [`output_json!`](infra_core::output_json).
+    /// Returns a resource of this type with these properties; see [`output_json!`](infra_core::output_json).
     pub fn new(type_name: impl Into<String>, properties: impl Into<Input<Json>>) -> Self {
         Self { type_name: type_name.into(), properties: properties.into(), secrets: None, replace_on: Vec::new() }
     }
 
-    /// Says that a change of one of these properties needs a new resource.
+    /// Adds properties whose change replaces the resource.
     pub fn replace_on(mut self, properties: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.replace_on.extend(properties.into_iter().map(Into::into));
         self
     }
 
-    /// All properties, secrets in the clear.
-    fn wanted(&self) -> Result<Json, ProviderError> {
+    /// Returns all properties, with the secret ones.
+    fn wanted(&self) -> Result<Json> {
         let mut wanted = self.properties.known()?;
         if let (Json::Object(wanted), Json::Object(secrets)) = (&mut wanted, self.secrets()?) {
             wanted.extend(secrets);
@@ -102,30 +101,16 @@ impl CloudResource {
         Ok(wanted)
     }
 
-    fn secrets(&self) -> Result<Json, ProviderError> {
+    fn secrets(&self) -> Result<Json> {
         let secrets = self.secrets.as_ref().map(Input::known).transpose()?;
         Ok(secrets.unwrap_or_else(|| Json::Object(serde_json::Map::new())))
     }
 }
 
-impl Resource for CloudResource {
-    const TYPE: &'static str = "aws:cloudcontrol:Resource";
-    type Outputs = CloudResourceOutputs;
-
-    fn schema() -> Schema {
-        Schema::new()
-            .replace_on(["type_name"])
-            .secret(["secrets"])
-            .untracked(["replace_on"])
-            .changes_on_update(["properties"])
-            .timeout(PATIENCE * 2)
-    }
-}
-
 impl AwsResource for CloudResource {
-    /// Puts the properties that hold secrets where nothing tells them again.
+    /// Moves the properties that contain secrets to `secrets`.
     fn prepare(mut self, _: &crate::Region, _: &str) -> Self {
-        let (open, secret) = apart(self.properties.expression().clone());
+        let (open, secret) = split(self.properties.expression().clone());
         if let (Some(secret), None) = (secret, &self.secrets) {
             self.properties = Output::from_expression(open);
             self.secrets = Some(Output::from_expression(secret));
@@ -137,7 +122,7 @@ impl AwsResource for CloudResource {
         let secrets = self.secrets.as_ref().map(Output::expression);
         let path = |property: &String| {
             let name = property.split('.').next().unwrap_or_default();
-            if secrets.is_some_and(|secrets| holds(secrets, name)) {
+            if secrets.is_some_and(|secrets| contains(secrets, name)) {
                 "secrets".to_owned()
             } else {
                 format!("properties.{property}")
@@ -154,8 +139,8 @@ impl Handler for CloudResource {
     fn check(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         let parts: Vec<&str> = self.type_name.split("::").collect();
-        let proper = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
-        if !(3..=4).contains(&parts.len()) || !parts.iter().all(proper) {
+        let valid = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
+        if !(3..=4).contains(&parts.len()) || !parts.iter().all(valid) {
             let problem = Problem::new("type_name", format!("`{}` is no type of CloudFormation", self.type_name));
             problems.push(problem.hint("write it like `AWS::SQS::Queue`"));
         }
@@ -167,9 +152,9 @@ impl Handler for CloudResource {
         problems
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+    async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
-        let answer = client
+        let response = client
             .create_resource()
             .type_name(&inputs.type_name)
             .desired_state(inputs.wanted()?.to_string())
@@ -177,53 +162,53 @@ impl Handler for CloudResource {
             .send()
             .await
             .context("CreateResource")?;
-        let begun = answer.progress_event.ok_or_else(|| lost("CreateResource"))?;
-        cx.progress(&Begun { request: begun.request_token().unwrap_or_default().to_owned() }).await?;
-        let event = ended(cx, &client, begun).await?;
+        let started = response.progress_event.ok_or_else(|| lost("CreateResource"))?;
+        cx.progress(&Started { request: started.request_token().unwrap_or_default().to_owned() }).await?;
+        let event = finished(cx, &client, started).await?;
         let identifier = event.identifier().unwrap_or_default();
         let Some(error) = failure("CreateResource", &event) else {
-            let status = "waiting until the new resource is seen";
-            let living =
+            let status = "waiting until the new resource is visible";
+            let existing =
                 wait::until(cx, status, wait::CONSISTENCY, async || Ok(read(&client, inputs, identifier).await?))
                     .await?;
-            return Ok(Created { inputs: None, ..created(inputs, identifier, &living, None)? });
+            return Ok(Created { inputs: None, ..created(inputs, identifier, &existing, None)? });
         };
         match left_behind(&client, inputs, &event).await? {
-            Some(living) => Err(created(inputs, identifier, &living, None)?.failed(error.into())),
-            None => Err(advised(error, inputs, &event).into()),
+            Some(existing) => Err(created(inputs, identifier, &existing, None)?.failed(error.into())),
+            None => Err(with_advice(error, inputs, &event).into()),
         }
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
         let identifier = prior.outputs.identifier.known()?;
-        let living = read(&client, &prior.inputs, &identifier).await?;
-        let told = prior.outputs.properties.known()?;
-        living.map(|living| created(&prior.inputs, &identifier, &living, Some(&told))).transpose()
+        let existing = read(&client, &prior.inputs, &identifier).await?;
+        let last = prior.outputs.properties.known()?;
+        existing.map(|existing| created(&prior.inputs, &identifier, &existing, Some(&last))).transpose()
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+    async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
         let identifier = prior.outputs.identifier.known()?;
-        let living = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
-        let steps = document::patch(&prior.inputs.wanted()?, &inputs.wanted()?, &living, &inputs.replace_on);
+        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
+        let steps = document::patch(&prior.inputs.wanted()?, &inputs.wanted()?, &existing, &inputs.replace_on);
         change(cx, &client, inputs, &identifier, steps).await?;
-        let living = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
-        Ok(created(inputs, &identifier, &living, None)?.outputs)
+        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
+        Ok(created(inputs, &identifier, &existing, None)?.outputs)
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
         let identifier = prior.outputs.identifier.known()?;
         let refused = Mutex::new(None);
-        let status = "waiting until nothing needs the resource any more";
+        let status = "waiting until the resource is not in use";
         let deleted = wait::until(cx, status, Duration::from_mins(8), async || {
             let call = client.delete_resource().type_name(&prior.inputs.type_name).identifier(&identifier);
-            let answer = match call.send().await.context("DeleteResource") {
+            let response = match call.send().await.context("DeleteResource") {
                 Err(error) if error.is(&["ConcurrentOperationException"]) => return Ok(None),
-                answer => answer?,
+                response => response?,
             };
-            let event = ended(cx, &client, answer.progress_event.ok_or_else(|| lost("DeleteResource"))?).await?;
+            let event = finished(cx, &client, response.progress_event.ok_or_else(|| lost("DeleteResource"))?).await?;
             match failure("DeleteResource", &event) {
                 None => Ok(Some(())),
                 Some(error) if error.kind == ErrorKind::NotFound => Ok(Some(())),
@@ -241,23 +226,23 @@ impl Handler for CloudResource {
         })
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
         let Some((type_name, identifier)) = id.split_once('|') else {
-            let refused = ProviderError::refused(format!("`{id}` names no type"));
+            let refused = ProviderError::refused(format!("`{id}` contains no type"));
             return Err(refused.hint("write the type and the identifier: `AWS::SQS::Queue|IDENTIFIER`"));
         };
         let wanted = Self::new(type_name, Json::Object(serde_json::Map::new()));
-        let Some(living) = read(&client, &wanted, identifier).await? else { return Ok(None) };
-        created(&Self { properties: living.clone().into(), ..wanted }, identifier, &living, None).map(Some)
+        let Some(existing) = read(&client, &wanted, identifier).await? else { return Ok(None) };
+        created(&Self { properties: existing.clone().into(), ..wanted }, identifier, &existing, None).map(Some)
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::token(TOKENS, |cx: &Context<'_, Aws>, inputs| {
+        Recovery::token(TOKEN_LIFETIME, |cx: &Context<'_>, inputs| {
             Box::pin(async move {
                 let client = cx.client().cloudcontrol(cx.region()?).await;
-                match cx.earlier::<Begun>().pop() {
-                    Some(begun) => Ok(outcome(&client, inputs, &begun.request).await?),
+                match cx.earlier::<Started>().pop() {
+                    Some(started) => Ok(outcome(&client, inputs, &started.request).await?),
                     None => Ok(guess(&client, inputs).await?),
                 }
             })
@@ -265,66 +250,69 @@ impl Handler for CloudResource {
     }
 }
 
-/// Carries out a patch.
+/// Applies a patch.
 async fn change(
-    cx: &Context<'_, Aws>,
+    cx: &Context<'_>,
     client: &Client,
     inputs: &CloudResource,
     identifier: &str,
     mut steps: Vec<Json>,
-) -> Result<(), ProviderError> {
+) -> Result<()> {
     while !steps.is_empty() {
         let patch = Json::from(steps.clone()).to_string();
-        let status = "waiting until another operation on it has ended";
-        let answer = wait::while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
+        let status = "waiting until another operation on the resource has finished";
+        let response = wait::while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
             let call = client.update_resource().type_name(&inputs.type_name).identifier(identifier);
             call.patch_document(&patch).send().await.context("UpdateResource")
         });
-        let error = match answer.await {
-            Ok(answer) => {
-                let event = ended(cx, client, answer.progress_event.ok_or_else(|| lost("UpdateResource"))?).await?;
+        let error = match response.await {
+            Ok(response) => {
+                let event =
+                    finished(cx, client, response.progress_event.ok_or_else(|| lost("UpdateResource"))?).await?;
                 let Some(error) = failure("UpdateResource", &event) else { return Ok(()) };
                 error
             }
             Err(error) => error,
         };
-        steps = without_told(&steps, &error).ok_or_else(|| not_updatable(error))?;
+        steps = without_read_only(&steps, &error).ok_or_else(|| not_updatable(error))?;
     }
     Ok(())
 }
 
-/// The steps but for the removals that were refused because AWS tells those properties and takes them from nobody: what
-/// is imported has such among its properties. `None` when the refusal has another reason.
-fn without_told(steps: &[Json], error: &AwsError) -> Option<Vec<Json>> {
-    let told = if error.message.contains("readOnlyProperties") { properties_in(&error.message) } else { Vec::new() };
-    let refused = |step: &&Json| step["op"] == "remove" && told.iter().any(|path| step["path"] == format!("/{path}"));
+/// Returns the steps without the removals that were refused because the properties are read-only, such as some of an
+/// imported resource. `None` when the refusal has another reason.
+fn without_read_only(steps: &[Json], error: &AwsError) -> Option<Vec<Json>> {
+    let read_only =
+        if error.message.contains("readOnlyProperties") { properties_in(&error.message) } else { Vec::new() };
+    let refused =
+        |step: &&Json| step["op"] == "remove" && read_only.iter().any(|path| step["path"] == format!("/{path}"));
     let rest: Vec<Json> = steps.iter().filter(|step| !refused(step)).cloned().collect();
     (rest.len() < steps.len()).then_some(rest)
 }
 
-/// The properties that a refusal names: `[/properties/Name, /properties/Network/Family]`.
+/// Returns the properties that an error names: `[/properties/Name, /properties/Network/Family]`.
 fn properties_in(message: &str) -> Vec<&str> {
     let words = message.split(|c: char| c.is_whitespace() || "[],".contains(c));
     words.filter_map(|word| word.strip_prefix("/properties/")).collect()
 }
 
-/// A request that was answered, to be asked for again.
+/// Progress after the response to a request.
 #[derive(Serialize, Deserialize)]
-struct Begun {
+struct Started {
     request: String,
 }
 
-/// Waits until a request has come to an end.
-async fn ended(cx: &Context<'_, Aws>, client: &Client, begun: ProgressEvent) -> Result<ProgressEvent, ProviderError> {
-    if is_over(&begun) {
-        return Ok(begun);
+/// Waits until a request has finished.
+async fn finished(cx: &Context<'_>, client: &Client, started: ProgressEvent) -> Result<ProgressEvent> {
+    if is_over(&started) {
+        return Ok(started);
     }
-    let token = begun.request_token().unwrap_or_default();
-    let status = format!("waiting until the request {token} is carried out");
+    let token = started.request_token().unwrap_or_default();
+    let status = format!("waiting until the request {token} has finished");
     wait::until(cx, &status, PATIENCE, async || {
-        let answer = client.get_resource_request_status().request_token(token).send().await;
-        let answer = answer.context("GetResourceRequestStatus")?;
-        Ok(answer.progress_event.filter(is_over))
+        let response = client.get_resource_request_status().request_token(token).send().await;
+        let response = response.context("GetResourceRequestStatus")?;
+        Ok(response.progress_event.filter(is_over))
     })
     .await
 }
@@ -333,7 +321,7 @@ fn is_over(event: &ProgressEvent) -> bool {
     matches!(event.operation_status(), Some(Status::Success | Status::Failed | Status::CancelComplete))
 }
 
-/// Why a request that has ended did not succeed.
+/// Returns the error of a request that has failed.
 fn failure(operation: &'static str, event: &ProgressEvent) -> Option<AwsError> {
     if event.operation_status() == Some(&Status::Success) {
         return None;
@@ -346,11 +334,12 @@ fn failure(operation: &'static str, event: &ProgressEvent) -> Option<AwsError> {
     };
     let canceled = event.operation_status() == Some(&Status::CancelComplete);
     let code = if canceled { "Canceled" } else { event.error_code().map_or("Failed", Code::as_str) };
-    let message = event.status_message().unwrap_or("AWS does not say why");
+    let message = event.status_message().unwrap_or("the API returns no reason");
     Some(AwsError::of(kind, operation, code, message))
 }
 
-/// What a create that failed has made all the same: the contract of types is that one which did not come up is told.
+/// Returns the resource that a failed create request has created nevertheless. Handlers of types return it with the error
+/// code `NotStabilized`.
 async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEvent) -> Result<Option<Json>, AwsError> {
     match event.identifier().filter(|_| event.error_code() == Some(&Code::NotStabilized)) {
         Some(identifier) => read(client, inputs, identifier).await,
@@ -358,21 +347,20 @@ async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEv
     }
 }
 
-/// Says what to do about what exists already.
-fn advised(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
+/// Adds what to do about an existing resource.
+fn with_advice(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
     if error.kind != ErrorKind::AlreadyExists {
         return error;
     }
     let identifier = event.identifier().unwrap_or("IDENTIFIER");
     let id = format!("{}|{identifier}", inputs.type_name);
     error.hint(format!(
-        "choose another name, delete the one that has it or, if it is to be this stack's, take it over: \
-         `import {} NAME '{id}'`",
+        "choose another name, delete the existing resource, or import it: `import {} NAME '{id}'`",
         CloudResource::TYPE
     ))
 }
 
-/// Says which properties need a new resource.
+/// Adds which properties cannot be changed in place.
 fn not_updatable(error: AwsError) -> AwsError {
     if !error.code.as_deref().is_some_and(|code| code.starts_with("NotUpdatable")) {
         return error;
@@ -380,32 +368,28 @@ fn not_updatable(error: AwsError) -> AwsError {
     let names = properties_in(&error.message).into_iter().map(|name| format!("{:?}", name.replace('/', ".")));
     let names: Vec<String> = names.collect();
     let names = if names.is_empty() { "\"…\"".to_owned() } else { names.join(", ") };
-    error.hint(format!("a change of it needs a new resource: let the program say `.replace_on([{names}])`"))
+    error.hint(format!("a change replaces the resource: declare it with `.replace_on([{names}])`"))
 }
 
-/// What became of a request.
-async fn outcome(
-    client: &Client,
-    inputs: &CloudResource,
-    request: &str,
-) -> Result<Found<CloudResource>, ProviderError> {
-    let answer = client.get_resource_request_status().request_token(request).send().await;
-    let answer = found(answer.context("GetResourceRequestStatus"))?;
-    let Some(event) = answer.and_then(|answer| answer.progress_event) else {
+/// Returns the result of a request.
+async fn outcome(client: &Client, inputs: &CloudResource, request: &str) -> Result<Found<CloudResource>> {
+    let response = client.get_resource_request_status().request_token(request).send().await;
+    let response = found(response.context("GetResourceRequestStatus"))?;
+    let Some(event) = response.and_then(|response| response.progress_event) else {
         return guess(client, inputs).await;
     };
     let identifier = event.identifier().unwrap_or_default();
-    let living = match event.operation_status() {
+    let existing = match event.operation_status() {
         Some(Status::Success) => read(client, inputs, identifier).await?,
         _ if is_over(&event) => left_behind(client, inputs, &event).await?,
         _ => return Ok(Found::Unknown),
     };
-    Ok(Found::from(living.map(|living| created(inputs, identifier, &living, None)).transpose()?))
+    Ok(Found::from(existing.map(|existing| created(inputs, identifier, &existing, None)).transpose()?))
 }
 
-/// Whether the request may have arrived, judged by those of the last days: nothing in them tells whose they are, so one
-/// that fits is no proof, but none that fits is.
-async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>, ProviderError> {
+/// Looks for the request among those of the last days. They contain no client token, so that an equal request is no proof
+/// that it was this one; without an equal one, the request has not arrived.
+async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>> {
     let wanted = inputs.wanted()?;
     let filter = ResourceRequestStatusFilter::builder().operations(Operation::Create).build();
     let mut requests =
@@ -418,7 +402,7 @@ async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudRes
         let fits = match (event.operation_status(), event.identifier()) {
             (Some(Status::Success), Some(identifier)) => read(client, inputs, identifier)
                 .await?
-                .is_some_and(|living| document::as_declared(&wanted, &living, None) == wanted),
+                .is_some_and(|existing| document::as_declared(&wanted, &existing, None) == wanted),
             _ => !is_over(&event),
         };
         if fits {
@@ -428,42 +412,43 @@ async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudRes
     Ok(Found::Absent)
 }
 
-/// The living properties; `None` when it is gone.
+/// Returns the existing properties; `None` when the resource does not exist.
 async fn read(client: &Client, inputs: &CloudResource, identifier: &str) -> Result<Option<Json>, AwsError> {
     let call = client.get_resource().type_name(&inputs.type_name).identifier(identifier);
-    let answer = found(call.send().await.context("GetResource"))?;
-    let Some(description) = answer.and_then(|answer| answer.resource_description) else { return Ok(None) };
+    let response = found(call.send().await.context("GetResource"))?;
+    let Some(description) = response.and_then(|response| response.resource_description) else { return Ok(None) };
     let properties = description.properties().unwrap_or("{}");
     let properties = serde_json::from_str(properties);
     properties.map(Some).map_err(|error| {
-        let message = format!("the properties that AWS tells are not JSON: {error}");
+        let message = format!("the properties in the response are not JSON: {error}");
         AwsError::of(ErrorKind::Refused, "GetResource", "Unreadable", &message)
     })
 }
 
 fn lost(operation: &str) -> ProviderError {
-    ProviderError::unsure(format!("{operation} was answered without what became of it"))
+    ProviderError::unsure(format!("{operation} returned no progress event"))
 }
 
 fn gone(id: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::NotFound, format!("{id} is gone"))
+    ProviderError::of(ErrorKind::NotFound, format!("`{id}` does not exist any more"))
 }
 
-/// The resource as it lives, in the words of the recorded inputs where they say the same; `told` is what it told last.
+/// Converts the existing properties into inputs and outputs. Keeps the recorded spelling of equal values; `last` are the
+/// properties in the last outputs.
 fn created(
     recorded: &CloudResource,
     identifier: &str,
-    living: &Json,
-    told: Option<&Json>,
-) -> Result<Created<CloudResource>, ProviderError> {
+    existing: &Json,
+    last: Option<&Json>,
+) -> Result<Created<CloudResource>> {
     let secrets = recorded.secrets()?;
-    let mut public = living.clone();
+    let mut public = existing.clone();
     if let (Json::Object(public), Json::Object(secrets)) = (&mut public, &secrets) {
         public.retain(|name, _| !secrets.contains_key(name));
     }
     let inputs = CloudResource {
-        properties: document::as_declared(&recorded.properties.known()?, &public, told).into(),
-        secrets: recorded.secrets.as_ref().map(|_| document::as_declared(&secrets, living, None).into()),
+        properties: document::as_declared(&recorded.properties.known()?, &public, last).into(),
+        secrets: recorded.secrets.as_ref().map(|_| document::as_declared(&secrets, existing, None).into()),
         ..recorded.clone()
     };
     let id = format!("{}|{identifier}", recorded.type_name);
@@ -471,9 +456,9 @@ fn created(
     Ok(Created { id, inputs: Some(inputs), outputs })
 }
 
-/// The properties that hold no secrets, and those that do.
-fn apart(properties: Expression) -> (Expression, Option<Expression>) {
-    let nothing = || Expression::Literal(Value::empty());
+/// Returns the properties without secrets, and those with secrets.
+fn split(properties: Expression) -> (Expression, Option<Expression>) {
+    let empty = || Expression::Literal(Value::empty());
     match properties {
         whole if !whole.is_secret() => (whole, None),
         Expression::Map(members) => {
@@ -485,16 +470,16 @@ fn apart(properties: Expression) -> (Expression, Option<Expression>) {
             let map = |members: Vec<(String, Value)>| Expression::Literal(Value::Map(members.into_iter().collect()));
             (map(open), Some(map(secret)))
         }
-        whole => (nothing(), Some(whole)),
+        whole => (empty(), Some(whole)),
     }
 }
 
-/// Whether a document has a member of this name, as far as it can be told while declaring.
-fn holds(document: &Expression, name: &str) -> bool {
+/// Whether a document has a member with this name, as far as it is known in the program.
+fn contains(document: &Expression, name: &str) -> bool {
     match document {
         Expression::Map(members) => members.get(name).is_some(),
         Expression::Literal(value) => value.field(name).is_some(),
-        Expression::Secret(inner) => holds(inner, name),
+        Expression::Secret(inner) => contains(inner, name),
         _ => false,
     }
 }
@@ -515,27 +500,27 @@ mod tests {
     }
 
     #[test]
-    fn properties_that_hold_secrets_are_kept_apart() {
+    fn properties_with_secrets_are_split_off() {
         let password = Output::<String>::from("hunter2").secret();
         let document = output_json!({"Name": "n", "Login": {"User": "u", "Password": password}});
-        let (open, secret) = apart(document.expression().clone());
+        let (open, secret) = split(document.expression().clone());
         assert_eq!(open.to_string(), r#"{"Name": "n"}"#);
         let secret = secret.unwrap();
-        assert!(holds(&secret, "Login") && !holds(&secret, "Name"), "{secret}");
+        assert!(contains(&secret, "Login") && !contains(&secret, "Name"), "{secret}");
         assert!(!secret.to_string().contains("hunter2"), "{secret}");
 
         let recorded = CloudResource {
             secrets: Some(json!({"Login": {"User": "u"}}).into()),
             ..CloudResource::new("A::B::C", json!({"Name": "n"}))
         };
-        let lives = json!({"Name": "n", "Login": {"User": "u"}, "Arn": "arn"});
-        let read = created(&recorded, "n", &lives, Some(&json!({"Name": "n"}))).unwrap();
+        let existing = json!({"Name": "n", "Login": {"User": "u"}, "Arn": "arn"});
+        let read = created(&recorded, "n", &existing, Some(&json!({"Name": "n"}))).unwrap();
         assert_eq!(read.outputs.properties.known().unwrap(), json!({"Name": "n", "Arn": "arn"}));
         assert_eq!(serde_json::to_value(read.inputs).unwrap(), serde_json::to_value(Some(recorded)).unwrap());
     }
 
     #[test]
-    fn what_cannot_be_changed_says_how_to_replace_it() {
+    fn error_of_an_immutable_property_contains_how_to_replace_the_resource() {
         let message =
             "Invalid patch update: createOnlyProperties [/properties/Name, /properties/Net/Family] cannot be updated";
         let error = AwsError::of(ErrorKind::Refused, "UpdateResource", "NotUpdatableException", message);
@@ -544,21 +529,21 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_alone_decides_is_not_taken_away() {
+    fn read_only_properties_are_not_removed() {
         let message = "Invalid patch update: readOnlyProperties [/properties/Arn] cannot be updated";
         let error = AwsError::of(ErrorKind::Refused, "UpdateResource", "ValidationException", message);
         let (arn, days) = (json!({"op": "remove", "path": "/Arn"}), json!({"op": "add", "path": "/Days", "value": 1}));
-        assert_eq!(without_told(&[arn, days.clone()], &error), Some(vec![days.clone()]));
-        assert_eq!(without_told(&[days], &error), None);
+        assert_eq!(without_read_only(&[arn, days.clone()], &error), Some(vec![days.clone()]));
+        assert_eq!(without_read_only(&[days], &error), None);
     }
 
     #[test]
-    fn a_failed_request_says_why() {
+    fn error_of_a_failed_request_contains_the_reason() {
         let event = ProgressEvent::builder().operation_status(Status::Failed).error_code(Code::AlreadyExists);
         let event = event.status_message("it is there").identifier("n").build();
         let error = failure("CreateResource", &event).unwrap();
         assert_eq!(error.kind, ErrorKind::AlreadyExists);
-        let error = ProviderError::from(advised(error, &CloudResource::new("A::B::C", json!({})), &event));
+        let error = ProviderError::from(with_advice(error, &CloudResource::new("A::B::C", json!({})), &event));
         assert_eq!(error.message, "CreateResource: AlreadyExists: it is there");
         assert!(error.hint.unwrap().contains("import aws:cloudcontrol:Resource NAME 'A::B::C|n'"));
     }

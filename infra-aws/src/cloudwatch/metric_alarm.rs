@@ -1,99 +1,88 @@
-//! `aws:cloudwatch:MetricAlarm`: what happens when a metric crosses a threshold.
+//! `aws:cloudwatch:MetricAlarm`: an alarm on a metric.
 
-use crate::{
-    autoscaling::scaling_policy::ScalingPolicy,
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    ids::{AlarmName, Arn, AutoScalingGroupName},
-    region::AwsResource,
-    tags,
-};
+use crate::{autoscaling::scaling_policy::ScalingPolicy, prelude::*};
 use aws_sdk_cloudwatch::{
     Client,
-    types::{ComparisonOperator, Dimension, MetricAlarm as Described, StandardUnit, Statistic as Plain, Tag},
+    types::{self, ComparisonOperator, Dimension, StandardUnit, Tag},
 };
-use infra_core::{
-    Input, Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
-/// An alarm on one metric, which may carry out scaling policies.
+/// An alarm on one metric, which can execute scaling policies.
 ///
-/// Made and changed by `PutMetricAlarm`; tags by `TagResource` and `UntagResource`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Created and changed by `PutMetricAlarm`; its tags are changed by `TagResource` and `UntagResource`.
+#[derive(Clone, Debug, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:cloudwatch:MetricAlarm")]
 pub struct MetricAlarm {
-    /// Its name, unique in account and region; derived from the declaration's when none is given.
+    /// Name, unique in the account and region; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// What it is for.
+    /// Description.
     pub description: Option<String>,
-    /// What is measured.
+    /// Metric.
     pub metric: AlarmMetric,
-    /// What counts of a period's values.
+    /// Statistic over the values of a period.
     pub statistic: Statistic,
-    /// How many seconds a period has: 10, 20, 30 or a multiple of 60.
+    /// Length of a period, in seconds: 10, 20, 30 or a multiple of 60.
     pub period: u32,
-    /// How many periods are looked at.
+    /// Number of periods that are evaluated.
     pub evaluation_periods: u32,
-    /// How many of them have to breach; all of them when not given.
+    /// Number of breaching periods that change the state to `ALARM`; all evaluated ones when omitted.
     pub datapoints_to_alarm: Option<u32>,
-    /// When a period breaches.
+    /// Comparison by which a period is breaching.
     pub comparison: Comparison,
-    /// The value that it is compared with.
+    /// Threshold of the comparison.
     pub threshold: f64,
-    /// What a period without values counts as; AWS's default is [`MissingData::Missing`].
+    /// Treatment of periods without values; [`MissingData::Missing`] when omitted.
     pub missing_data: Option<MissingData>,
-    /// The policies that are carried out for as long as the alarm lasts.
+    /// Policies that are executed in the state `ALARM`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alarm_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// The policies that are carried out when it is over.
+    /// Policies that are executed in the state `OK`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ok_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// The policies that are carried out when nothing can be said.
+    /// Policies that are executed in the state `INSUFFICIENT_DATA`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub insufficient_data_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// Whether actions are carried out.
+    /// Whether actions are executed.
     pub actions_enabled: bool,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// A metric of CloudWatch.
+/// Metric of an alarm.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AlarmMetric {
-    /// Its namespace, such as `AWS/EC2` or one's own.
+    /// Namespace: one of AWS, such as `AWS/EC2`, or a custom one.
     pub namespace: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its dimensions by name.
+    /// Dimensions: name → value.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dimensions: BTreeMap<String, Input<String>>,
-    /// Its unit; any when not given.
+    /// Unit; any when omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
 }
 
-/// What counts of a period's values.
+/// Statistic over the values of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Statistic {
-    /// How many there were.
+    /// Number of values.
     SampleCount,
-    /// Their average.
+    /// Average.
     Average,
-    /// Their sum.
+    /// Sum.
     Sum,
-    /// The least.
+    /// Minimum.
     Minimum,
-    /// The greatest.
+    /// Maximum.
     Maximum,
-    /// The value that so many per cent of them do not exceed.
+    /// Percentile, 0 to 100.
     Percentile(f64),
 }
 
-/// When a period breaches.
+/// Comparison of a statistic with a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Comparison {
@@ -107,48 +96,50 @@ pub enum Comparison {
     AtMost,
 }
 
-/// What a period without values counts as.
+/// Treatment of periods without values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingData {
-    /// As unknown.
+    /// As missing: without any values, the state is `INSUFFICIENT_DATA`.
     Missing,
-    /// As nothing: the state stays.
+    /// The state does not change.
     Ignore,
-    /// As a breach.
+    /// As breaching.
     Breaching,
-    /// As no breach.
+    /// As not breaching.
     NotBreaching,
 }
 
-/// What a [`MetricAlarm`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`MetricAlarm`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct MetricAlarmOutputs {
-    /// Its name.
+    /// Name of the alarm.
+    #[output(regional)]
     pub name: Output<AlarmName>,
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the alarm.
+    #[output(regional)]
     pub arn: Output<Arn<MetricAlarm>>,
 }
 
 impl AlarmMetric {
-    /// A metric without dimensions.
+    /// Returns a metric without dimensions.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into(), dimensions: BTreeMap::new(), unit: None }
     }
 
-    /// The CPU utilisation of a group's instances, in per cent.
+    /// Returns the CPU utilization of the instances of a group, in per cent.
     pub fn group_cpu(group: impl Into<Input<AutoScalingGroupName>>) -> Self {
         let group: Input<AutoScalingGroupName> = group.into();
         Self::new("AWS/EC2", "CPUUtilization").dimension("AutoScalingGroupName", group.cast::<String>())
     }
 
-    /// Only the values with this dimension.
+    /// Adds a dimension.
     pub fn dimension(mut self, name: impl Into<String>, value: impl Into<Input<String>>) -> Self {
         self.dimensions.insert(name.into(), value.into());
         self
     }
 
-    fn known(&self) -> Result<Vec<Dimension>, ProviderError> {
+    fn known(&self) -> Result<Vec<Dimension>> {
         let dimension = |(name, value): (&String, &Input<String>)| {
             Ok(Dimension::builder().name(name).value(value.known()?).build())
         };
@@ -157,12 +148,12 @@ impl AlarmMetric {
 }
 
 impl MetricAlarm {
-    /// Rings when the average of a minute is above a threshold.
+    /// Returns an alarm for averages of a minute above a threshold.
     pub fn above(metric: AlarmMetric, threshold: f64) -> Self {
         Self::on(metric, Comparison::Above, threshold)
     }
 
-    /// Rings when the average of a minute is below a threshold.
+    /// Returns an alarm for averages of a minute below a threshold.
     pub fn below(metric: AlarmMetric, threshold: f64) -> Self {
         Self::on(metric, Comparison::Below, threshold)
     }
@@ -187,33 +178,218 @@ impl MetricAlarm {
         }
     }
 
-    fn alarm_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn alarm_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(255))
     }
 }
 
+impl AwsResource for MetricAlarm {}
+
+impl Described for MetricAlarm {
+    type Client = Aws;
+    type Api = Client;
+    type Description = (types::MetricAlarm, Vec<Tag>);
+
+    const FOUND_BY: FoundBy = FoundBy::Name;
+
+    fn check(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut refuse = |wrong: bool, property: &str, message: &str| {
+            if wrong {
+                problems.push(Problem::new(property, message));
+            }
+        };
+        let bad_name = self.name.as_deref().is_some_and(|name| name.is_empty() || name.chars().count() > 255);
+        refuse(bad_name, "name", "a name has 1 to 255 characters");
+        let namespace = &self.metric.namespace;
+        refuse(
+            namespace.is_empty() || namespace.starts_with(':'),
+            "metric.namespace",
+            "a namespace is not empty and does not begin with `:`",
+        );
+        refuse(self.metric.name.is_empty(), "metric.name", "the name is empty");
+        let period = [10, 20, 30].contains(&self.period) || self.period > 0 && self.period.is_multiple_of(60);
+        refuse(!period, "period", "a period is 10, 20, 30 or a multiple of 60 seconds");
+        let periods = self.evaluation_periods;
+        refuse(periods == 0, "evaluation_periods", "an alarm evaluates at least one period");
+        let day = u64::from(self.period) * u64::from(periods) > 86_400;
+        refuse(day, "evaluation_periods", "an alarm evaluates at most one day");
+        let enough = self.datapoints_to_alarm.is_none_or(|points| (1..=periods).contains(&points));
+        refuse(!enough, "datapoints_to_alarm", "the number is 1 to `evaluation_periods`");
+        refuse(!self.threshold.is_finite(), "threshold", "a threshold is a finite number");
+        let percentile = matches!(self.statistic, Statistic::Percentile(percent) if !(0.0..=100.0).contains(&percent));
+        refuse(percentile, "statistic", "a percentile is 0 to 100");
+        for (property, actions) in [
+            ("alarm_actions", &self.alarm_actions),
+            ("ok_actions", &self.ok_actions),
+            ("insufficient_data_actions", &self.insufficient_data_actions),
+        ] {
+            refuse(actions.len() > 5, property, "a state has at most 5 actions");
+        }
+        problems
+    }
+
+    async fn create(cx: &Context<'_>, cloudwatch: &Client, inputs: &Self) -> Result<Self::Description> {
+        let name = inputs.alarm_name(cx);
+        // PutMetricAlarm would change an existing alarm. Derived names are unique.
+        if inputs.name.is_some() && Self::describe(cx, cloudwatch, &name).await?.is_some() {
+            return Err(ProviderError::of(ErrorKind::AlreadyExists, format!("an alarm `{name}` exists already")));
+        }
+        put(cloudwatch, &name, inputs, Some(tags::for_create(cx, &inputs.tags))).await?;
+        let created = Self::describe(cx, cloudwatch, &name).await?;
+        created.ok_or_else(|| ProviderError::unsure(format!("the new alarm `{name}` is not visible yet")))
+    }
+
+    async fn apply(_: &Context<'_>, cloudwatch: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
+        let Some(old) = update.old else { return Ok(update.outputs.clone()) };
+        put(cloudwatch, update.id, update.new, None).await?;
+        let arn = update.outputs.arn.known()?;
+        let (set, removed) = tags::retag(Some(&old.tags), &update.new.tags);
+        if set.is_some() {
+            let call = cloudwatch.tag_resource().resource_arn(arn.as_str()).set_tags(set);
+            call.send().await.context("TagResource")?;
+        }
+        if removed.is_some() {
+            let call = cloudwatch.untag_resource().resource_arn(arn.as_str()).set_tag_keys(removed);
+            call.send().await.context("UntagResource")?;
+        }
+        Ok(update.outputs.clone())
+    }
+
+    async fn delete(_: &Context<'_>, cloudwatch: &Client, prior: &Prior<Self>) -> Result<()> {
+        cloudwatch.delete_alarms().alarm_names(&prior.id).send().await.context("DeleteAlarms")?;
+        Ok(())
+    }
+
+    async fn describe(_: &Context<'_>, cloudwatch: &Client, name: &str) -> Result<Option<Self::Description>> {
+        let response = cloudwatch.describe_alarms().alarm_names(name).send().await.context("DescribeAlarms")?;
+        let Some(alarm) = response.metric_alarms.and_then(|mut alarms| alarms.pop()) else { return Ok(None) };
+        let call = cloudwatch.list_tags_for_resource().resource_arn(alarm.alarm_arn().unwrap_or_default());
+        let response = found(call.send().await.context("ListTagsForResource"))?;
+        Ok(response.map(|response| (alarm, response.tags.unwrap_or_default())))
+    }
+
+    async fn find_created(cx: &Context<'_>, cloudwatch: &Client, inputs: &Self) -> Result<Option<Self::Description>> {
+        let existing = Self::describe(cx, cloudwatch, &inputs.alarm_name(cx)).await?;
+        Ok(existing.filter(|(_, tags)| tags::are_of_operation(cx, tags)))
+    }
+
+    fn normalize((alarm, tags): &Self::Description, recorded: Option<&Self>) -> Created<Self> {
+        let blank = Self::above(AlarmMetric::new("", ""), 0.0);
+        let old = recorded.unwrap_or(&blank);
+        let name = alarm.alarm_name().unwrap_or_default();
+        let number = |value: Option<i32>, recorded| value.map_or(recorded, i32::cast_unsigned);
+        let missing_data = MissingData::ALL.into_iter().find(|known| Some(known.word()) == alarm.treat_missing_data());
+        Created {
+            id: name.to_owned(),
+            inputs: Some(Self {
+                name: recorded.is_none_or(|recorded| recorded.name.is_some()).then(|| name.to_owned()),
+                description: alarm.alarm_description().map(str::to_owned),
+                metric: AlarmMetric {
+                    namespace: alarm.namespace().unwrap_or_default().to_owned(),
+                    name: alarm.metric_name().unwrap_or_default().to_owned(),
+                    dimensions: dimensions(alarm, old),
+                    unit: alarm.unit().map(|unit| unit.as_str().to_owned()),
+                },
+                statistic: Statistic::of(alarm),
+                period: number(alarm.period(), old.period),
+                evaluation_periods: number(alarm.evaluation_periods(), old.evaluation_periods),
+                datapoints_to_alarm: alarm.datapoints_to_alarm().map(i32::cast_unsigned),
+                comparison: Comparison::of(alarm.comparison_operator()),
+                threshold: alarm.threshold().unwrap_or_default(),
+                // The description may contain the default.
+                missing_data: missing_data
+                    .filter(|existing| old.missing_data.is_some() || *existing != MissingData::Missing),
+                alarm_actions: actions(alarm.alarm_actions(), &old.alarm_actions),
+                ok_actions: actions(alarm.ok_actions(), &old.ok_actions),
+                insufficient_data_actions: actions(alarm.insufficient_data_actions(), &old.insufficient_data_actions),
+                actions_enabled: alarm.actions_enabled().unwrap_or(true),
+                tags: tags::declared(tags, recorded.map(|recorded| &recorded.tags)),
+            }),
+            outputs: MetricAlarmOutputs {
+                name: AlarmName::from(name).into(),
+                arn: Arn::from(alarm.alarm_arn().unwrap_or_default()).into(),
+            },
+        }
+    }
+}
+
+/// Returns the existing dimensions, with the recorded inputs of equal values.
+fn dimensions(alarm: &types::MetricAlarm, recorded: &MetricAlarm) -> BTreeMap<String, Input<String>> {
+    let same = |name: &str, value: &str| {
+        let recorded = recorded.metric.dimensions.get(name);
+        recorded.filter(|recorded| recorded.known().is_ok_and(|recorded| recorded == value)).cloned()
+    };
+    let dimension = |dimension: &Dimension| {
+        let (name, value) = (dimension.name().unwrap_or_default(), dimension.value().unwrap_or_default());
+        (name.to_owned(), same(name, value).unwrap_or_else(|| value.to_owned().into()))
+    };
+    alarm.dimensions().iter().map(dimension).collect()
+}
+
+/// Returns the existing actions, as recorded if they are the same.
+fn actions(existing: &[String], recorded: &[Input<Arn<ScalingPolicy>>]) -> Vec<Input<Arn<ScalingPolicy>>> {
+    if arns(recorded).is_ok_and(|arns| arns == existing) {
+        return recorded.to_vec();
+    }
+    existing.iter().map(|arn| Arn::from(arn.as_str()).into()).collect()
+}
+
+async fn put(client: &Client, name: &str, inputs: &MetricAlarm, tags: Option<Vec<Tag>>) -> Result<()> {
+    let (statistic, extended) = inputs.statistic.words();
+    client
+        .put_metric_alarm()
+        .alarm_name(name)
+        .set_alarm_description(inputs.description.clone())
+        .namespace(&inputs.metric.namespace)
+        .metric_name(&inputs.metric.name)
+        .set_dimensions(Some(inputs.metric.known()?))
+        .set_unit(inputs.metric.unit.as_deref().map(StandardUnit::from))
+        .set_statistic(statistic)
+        .set_extended_statistic(extended)
+        .period(inputs.period.cast_signed())
+        .evaluation_periods(inputs.evaluation_periods.cast_signed())
+        .set_datapoints_to_alarm(inputs.datapoints_to_alarm.map(u32::cast_signed))
+        .comparison_operator(inputs.comparison.operator())
+        .threshold(inputs.threshold)
+        .set_treat_missing_data(inputs.missing_data.map(|missing| missing.word().to_owned()))
+        .set_alarm_actions(Some(arns(&inputs.alarm_actions)?))
+        .set_ok_actions(Some(arns(&inputs.ok_actions)?))
+        .set_insufficient_data_actions(Some(arns(&inputs.insufficient_data_actions)?))
+        .actions_enabled(inputs.actions_enabled)
+        .set_tags(tags)
+        .send()
+        .await
+        .context("PutMetricAlarm")?;
+    Ok(())
+}
+
+fn arns(actions: &[Input<Arn<ScalingPolicy>>]) -> Result<Vec<String>> {
+    actions.iter().map(|action| Ok(action.known()?.into())).collect()
+}
+
 impl Statistic {
-    /// As a plain statistic, or else as a percentile.
-    fn words(self) -> (Option<Plain>, Option<String>) {
+    /// Returns the statistic or the percentile for a request.
+    fn words(self) -> (Option<types::Statistic>, Option<String>) {
         let plain = match self {
-            Self::SampleCount => Plain::SampleCount,
-            Self::Average => Plain::Average,
-            Self::Sum => Plain::Sum,
-            Self::Minimum => Plain::Minimum,
-            Self::Maximum => Plain::Maximum,
+            Self::SampleCount => types::Statistic::SampleCount,
+            Self::Average => types::Statistic::Average,
+            Self::Sum => types::Statistic::Sum,
+            Self::Minimum => types::Statistic::Minimum,
+            Self::Maximum => types::Statistic::Maximum,
             Self::Percentile(percent) => return (None, Some(format!("p{percent}"))),
         };
         (Some(plain), None)
     }
 
-    fn of(alarm: &Described) -> Self {
+    fn of(alarm: &types::MetricAlarm) -> Self {
         let percentile = alarm.extended_statistic().and_then(|word| word.strip_prefix('p')?.parse().ok());
         match (alarm.statistic(), percentile) {
             (_, Some(percent)) => Self::Percentile(percent),
-            (Some(Plain::SampleCount), _) => Self::SampleCount,
-            (Some(Plain::Sum), _) => Self::Sum,
-            (Some(Plain::Minimum), _) => Self::Minimum,
-            (Some(Plain::Maximum), _) => Self::Maximum,
+            (Some(types::Statistic::SampleCount), _) => Self::SampleCount,
+            (Some(types::Statistic::Sum), _) => Self::Sum,
+            (Some(types::Statistic::Minimum), _) => Self::Minimum,
+            (Some(types::Statistic::Maximum), _) => Self::Maximum,
             _ => Self::Average,
         }
     }
@@ -248,241 +424,6 @@ impl MissingData {
     }
 }
 
-impl Resource for MetricAlarm {
-    const TYPE: &'static str = "aws:cloudwatch:MetricAlarm";
-    type Outputs = MetricAlarmOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name"]).regional(["name", "arn"])
-    }
-}
-
-impl AwsResource for MetricAlarm {}
-
-impl Handler for MetricAlarm {
-    type Client = Aws;
-
-    fn check(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let mut refuse = |wrong: bool, property: &str, message: &str| {
-            if wrong {
-                problems.push(Problem::new(property, message));
-            }
-        };
-        let bad_name = self.name.as_deref().is_some_and(|name| name.is_empty() || name.chars().count() > 255);
-        refuse(bad_name, "name", "a name has 1 to 255 characters");
-        let namespace = &self.metric.namespace;
-        refuse(namespace.is_empty() || namespace.starts_with(':'), "metric.namespace", "it must not begin with `:`");
-        refuse(self.metric.name.is_empty(), "metric.name", "a metric has a name");
-        let period = [10, 20, 30].contains(&self.period) || self.period > 0 && self.period.is_multiple_of(60);
-        refuse(!period, "period", "a period has 10, 20, 30 or a multiple of 60 seconds");
-        let periods = self.evaluation_periods;
-        refuse(periods == 0, "evaluation_periods", "at least one period is looked at");
-        let day = u64::from(self.period) * u64::from(periods) > 86_400;
-        refuse(day, "evaluation_periods", "an alarm looks at no more than a day");
-        let enough = self.datapoints_to_alarm.is_none_or(|points| (1..=periods).contains(&points));
-        refuse(!enough, "datapoints_to_alarm", "it lies between 1 and `evaluation_periods`");
-        refuse(!self.threshold.is_finite(), "threshold", "a threshold is a finite number");
-        let percentile = matches!(self.statistic, Statistic::Percentile(percent) if !(0.0..=100.0).contains(&percent));
-        refuse(percentile, "statistic", "a percentile lies between 0 and 100");
-        for (property, actions) in [
-            ("alarm_actions", &self.alarm_actions),
-            ("ok_actions", &self.ok_actions),
-            ("insufficient_data_actions", &self.insufficient_data_actions),
-        ] {
-            refuse(actions.len() > 5, property, "a state has at most 5 actions");
-        }
-        problems
-    }
-
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let client = cx.client().cloudwatch(cx.region()?).await;
-        let name = inputs.alarm_name(cx);
-        // PutMetricAlarm would change somebody else's alarm.
-        if inputs.name.is_some()
-            && let Some(alarm) = describe(&client, &name).await?
-            && !is_ours(cx, &client, &alarm).await?
-        {
-            let text = format!("there is an alarm {name} already");
-            let error = ProviderError::of(ErrorKind::AlreadyExists, text);
-            return Err(error.hint("choose another name, import the alarm, or delete it"));
-        }
-        put(&client, &name, inputs, Some(tags::cloudwatch(cx, &inputs.tags))).await?;
-        let alarm = describe(&client, &name)
-            .await?
-            .ok_or_else(|| ProviderError::of(ErrorKind::Unsure, format!("the new alarm {name} is not to be seen")))?;
-        Ok(Created { inputs: None, ..live(&alarm, inputs, BTreeMap::new()) })
-    }
-
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().cloudwatch(cx.region()?).await;
-        Ok(look(&client, &prior.id, &prior.inputs).await?)
-    }
-
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
-        let client = cx.client().cloudwatch(cx.region()?).await;
-        put(&client, &prior.id, inputs, None).await?;
-        retag(&client, prior, inputs).await?;
-        Ok(prior.outputs.clone())
-    }
-
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let client = cx.client().cloudwatch(cx.region()?).await;
-        client.delete_alarms().alarm_names(&prior.id).send().await.context("DeleteAlarms")?;
-        Ok(())
-    }
-
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
-        let client = cx.client().cloudwatch(cx.region()?).await;
-        let recorded = Self { name: Some(String::new()), ..Self::above(AlarmMetric::new("", ""), 0.0) };
-        Ok(look(&client, id, &recorded).await?)
-    }
-
-    fn recovery() -> Recovery<Self> {
-        Recovery::name(|cx: &Context<'_, Aws>, inputs| {
-            Box::pin(async move {
-                let client = cx.client().cloudwatch(cx.region()?).await;
-                let name = inputs.alarm_name(cx);
-                match describe(&client, &name).await? {
-                    Some(alarm) if is_ours(cx, &client, &alarm).await? => {
-                        Ok(Found::from(look(&client, &name, inputs).await?))
-                    }
-                    _ => Ok(Found::Absent),
-                }
-            })
-        })
-    }
-}
-
-async fn put(client: &Client, name: &str, inputs: &MetricAlarm, tags: Option<Vec<Tag>>) -> Result<(), ProviderError> {
-    let (statistic, extended) = inputs.statistic.words();
-    client
-        .put_metric_alarm()
-        .alarm_name(name)
-        .set_alarm_description(inputs.description.clone())
-        .namespace(&inputs.metric.namespace)
-        .metric_name(&inputs.metric.name)
-        .set_dimensions(Some(inputs.metric.known()?))
-        .set_unit(inputs.metric.unit.as_deref().map(StandardUnit::from))
-        .set_statistic(statistic)
-        .set_extended_statistic(extended)
-        .period(inputs.period.cast_signed())
-        .evaluation_periods(inputs.evaluation_periods.cast_signed())
-        .set_datapoints_to_alarm(inputs.datapoints_to_alarm.map(u32::cast_signed))
-        .comparison_operator(inputs.comparison.operator())
-        .threshold(inputs.threshold)
-        .set_treat_missing_data(inputs.missing_data.map(|missing| missing.word().to_owned()))
-        .set_alarm_actions(Some(arns(&inputs.alarm_actions)?))
-        .set_ok_actions(Some(arns(&inputs.ok_actions)?))
-        .set_insufficient_data_actions(Some(arns(&inputs.insufficient_data_actions)?))
-        .actions_enabled(inputs.actions_enabled)
-        .set_tags(tags)
-        .send()
-        .await
-        .context("PutMetricAlarm")?;
-    Ok(())
-}
-
-fn arns(actions: &[Input<Arn<ScalingPolicy>>]) -> Result<Vec<String>, ProviderError> {
-    actions.iter().map(|action| Ok(action.known()?.into())).collect()
-}
-
-async fn retag(client: &Client, prior: &Prior<MetricAlarm>, inputs: &MetricAlarm) -> Result<(), ProviderError> {
-    let arn = prior.outputs.arn.known()?;
-    let removed: Vec<String> =
-        prior.inputs.tags.keys().filter(|key| !inputs.tags.contains_key(*key)).cloned().collect();
-    if prior.inputs.tags != inputs.tags && !inputs.tags.is_empty() {
-        let tags = inputs.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-        let call = client.tag_resource().resource_arn(arn.as_str()).set_tags(Some(tags.collect()));
-        call.send().await.context("TagResource")?;
-    }
-    if !removed.is_empty() {
-        let call = client.untag_resource().resource_arn(arn.as_str()).set_tag_keys(Some(removed));
-        call.send().await.context("UntagResource")?;
-    }
-    Ok(())
-}
-
-async fn look(client: &Client, name: &str, recorded: &MetricAlarm) -> Result<Option<Created<MetricAlarm>>, AwsError> {
-    let Some(alarm) = describe(client, name).await? else { return Ok(None) };
-    let Some(tags) = tags_of(client, &alarm).await? else { return Ok(None) };
-    let own = tags.into_iter().filter(|(key, _)| recorded.tags.contains_key(key)).collect();
-    Ok(Some(live(&alarm, recorded, own)))
-}
-
-async fn describe(client: &Client, name: &str) -> Result<Option<Described>, AwsError> {
-    let answer = client.describe_alarms().alarm_names(name).send().await.context("DescribeAlarms")?;
-    Ok(answer.metric_alarms.unwrap_or_default().pop())
-}
-
-async fn tags_of(client: &Client, alarm: &Described) -> Result<Option<BTreeMap<String, String>>, AwsError> {
-    let call = client.list_tags_for_resource().resource_arn(alarm.alarm_arn().unwrap_or_default());
-    let answer = found(call.send().await.context("ListTagsForResource"))?;
-    let pair = |tag: &Tag| Some((tag.key()?.to_owned(), tag.value()?.to_owned()));
-    Ok(answer.map(|answer| answer.tags().iter().filter_map(pair).collect()))
-}
-
-/// Whether this very operation made the alarm.
-async fn is_ours(cx: &Context<'_, Aws>, client: &Client, alarm: &Described) -> Result<bool, AwsError> {
-    let tags = tags_of(client, alarm).await?.unwrap_or_default();
-    Ok(tags::are_ours(cx, tags.iter().map(|(key, value)| (Some(key.as_str()), Some(value.as_str())))))
-}
-
-/// The alarm as it lives, in the words of the recorded inputs where they say the same.
-fn live(alarm: &Described, recorded: &MetricAlarm, own: BTreeMap<String, String>) -> Created<MetricAlarm> {
-    let name = alarm.alarm_name().unwrap_or_default();
-    let number = |value: Option<i32>, recorded| value.map_or(recorded, i32::cast_unsigned);
-    let actions = |living: &[String], recorded: &[Input<Arn<ScalingPolicy>>]| {
-        if arns(recorded).is_ok_and(|arns| arns == living) {
-            return recorded.to_vec();
-        }
-        living.iter().map(|arn| Arn::from(arn.as_str()).into()).collect()
-    };
-    let same = |dimension: &Dimension| {
-        let recorded = recorded.metric.dimensions.get(dimension.name().unwrap_or_default());
-        recorded.filter(|value| value.known().is_ok_and(|value| Some(value.as_str()) == dimension.value())).cloned()
-    };
-    let dimension = |dimension: &Dimension| {
-        let value = same(dimension).unwrap_or_else(|| dimension.value().unwrap_or_default().to_owned().into());
-        (dimension.name().unwrap_or_default().to_owned(), value)
-    };
-    let missing = alarm.treat_missing_data();
-    let inputs = MetricAlarm {
-        name: recorded.name.as_ref().map(|_| name.to_owned()),
-        description: alarm.alarm_description().map(str::to_owned),
-        metric: AlarmMetric {
-            namespace: alarm.namespace().unwrap_or_default().to_owned(),
-            name: alarm.metric_name().unwrap_or_default().to_owned(),
-            dimensions: alarm.dimensions().iter().map(dimension).collect(),
-            unit: alarm.unit().map(|unit| unit.as_str().to_owned()),
-        },
-        statistic: Statistic::of(alarm),
-        period: number(alarm.period(), recorded.period),
-        evaluation_periods: number(alarm.evaluation_periods(), recorded.evaluation_periods),
-        datapoints_to_alarm: alarm.datapoints_to_alarm().map(i32::cast_unsigned),
-        comparison: Comparison::of(alarm.comparison_operator()),
-        threshold: alarm.threshold().unwrap_or_default(),
-        missing_data: MissingData::ALL
-            .into_iter()
-            .find(|known| Some(known.word()) == missing)
-            // AWS may tell its default.
-            .filter(|known| recorded.missing_data.is_some() || *known != MissingData::Missing),
-        alarm_actions: actions(alarm.alarm_actions(), &recorded.alarm_actions),
-        ok_actions: actions(alarm.ok_actions(), &recorded.ok_actions),
-        insufficient_data_actions: actions(alarm.insufficient_data_actions(), &recorded.insufficient_data_actions),
-        actions_enabled: alarm.actions_enabled().unwrap_or(true),
-        tags: own,
-    };
-    Created {
-        id: name.to_owned(),
-        inputs: Some(inputs),
-        outputs: MetricAlarmOutputs {
-            name: AlarmName::from(name).into(),
-            arn: Arn::from(alarm.alarm_arn().unwrap_or_default()).into(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -498,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_awss() {
+    fn check_names_the_properties() {
         let problems =
             |alarm: MetricAlarm| -> Vec<String> { alarm.check().into_iter().map(|problem| problem.property).collect() };
         assert!(problems(alarm()).is_empty());
@@ -510,10 +451,10 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_as_declared_shows_no_drift() {
+    fn existing_alarm_as_declared_shows_no_drift() {
         let recorded = alarm();
         let (statistic, extended) = recorded.statistic.words();
-        let lives = Described::builder()
+        let existing = types::MetricAlarm::builder()
             .alarm_name("busy-abc")
             .alarm_arn("arn:alarm")
             .namespace("AWS/EC2")
@@ -529,10 +470,11 @@ mod tests {
             .alarm_actions("arn:policy")
             .actions_enabled(true)
             .build();
-        let read = live(&lives, &recorded, BTreeMap::new()).inputs.unwrap();
-        assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&recorded).unwrap());
+        let existing = (existing, Vec::new());
+        let json = |inputs: &MetricAlarm| serde_json::to_value(inputs).unwrap();
+        let read = |recorded| json(&MetricAlarm::normalize(&existing, Some(recorded)).inputs.unwrap());
+        assert_eq!(read(&recorded), json(&recorded));
         let other = MetricAlarm { threshold: 90.0, ..recorded };
-        let read = live(&lives, &other, BTreeMap::new()).inputs.unwrap();
-        assert_ne!(serde_json::to_value(read).unwrap(), serde_json::to_value(other).unwrap());
+        assert_ne!(read(&other), json(&other));
     }
 }

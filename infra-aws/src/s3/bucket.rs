@@ -1,11 +1,6 @@
-//! `aws:s3:Bucket`: a place for objects.
+//! `aws:s3:Bucket`: a bucket.
 
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext, found},
-    region::AwsResource,
-    tags, wait,
-};
+use crate::{error::AwsError, prelude::*};
 use aws_sdk_s3::{
     Client,
     types::{
@@ -13,87 +8,74 @@ use aws_sdk_s3::{
         Tag, Tagging,
     },
 };
-use infra_core::{
-    Output, Resource, Schema,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, Problem, ProviderError, Recovery},
-};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use infra_core::provider::{Found, Handler, Recovery};
 
-/// A bucket that nobody outside the account can read.
+/// A bucket without public access.
 ///
-/// Made by `CreateBucket`, closed to the public by `PutPublicAccessBlock`, tagged by `PutBucketTagging`. `DeleteBucket`
-/// takes empty buckets only.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// Created by `CreateBucket`; `PutPublicAccessBlock` blocks public access, `PutBucketTagging` changes the tags.
+/// `DeleteBucket` deletes empty buckets only.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Resource)]
+#[resource(type = "aws:s3:Bucket")]
 pub struct Bucket {
-    /// Its name, unique in all of AWS; derived from the declaration's when none is given.
+    /// Name, unique in all of AWS; derived from the declaration's name when omitted.
+    #[resource(replace)]
     pub name: Option<String>,
-    /// Whether deleting the bucket deletes the objects in it.
+    /// Whether the objects are deleted with the bucket.
     #[serde(default)]
     pub force_delete: bool,
-    /// Tags of one's own.
+    /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
 
-/// What a [`Bucket`] tells.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// Outputs of a [`Bucket`].
+#[derive(Clone, Debug, Serialize, Deserialize, Outputs)]
 pub struct BucketOutputs {
-    /// Its name.
+    /// Name of the bucket.
     pub name: Output<String>,
-    /// Its Amazon Resource Name.
+    /// Amazon Resource Name of the bucket.
     pub arn: Output<String>,
-    /// The region it lies in.
+    /// Region of the bucket.
     pub region: Output<String>,
 }
 
 impl Bucket {
-    fn bucket_name(&self, cx: &Context<'_, Aws>) -> String {
+    fn bucket_name(&self, cx: &Context<'_>) -> String {
         self.name.clone().unwrap_or_else(|| cx.unique_name(63).to_ascii_lowercase())
     }
 
-    /// Whether this very operation made the bucket that bears these tags. Where `CreateBucket` takes no tags, one
-    /// without may be one that they were still to be put on: when its name is derived, nobody else can have made it;
-    /// when the name is given, it is ours if it was seen to be free just before.
-    fn may_be(&self, cx: &Context<'_, Aws>, tags: &[Tag]) -> bool {
-        tags::are_ours(cx, tags.iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
-            || (tags.is_empty() && (self.name.is_none() || cx.earlier().contains(&Seen::Free)))
+    /// Whether this operation may have created the bucket with these tags. Where `CreateBucket` accepts no tags, that is a
+    /// bucket without tags whose name is derived, and thus unique, or was unused directly before the request.
+    fn may_be(&self, cx: &Context<'_>, tags: &[Tag]) -> bool {
+        tags::are_of_operation(cx, tags)
+            || (tags.is_empty() && (self.name.is_none() || cx.earlier().contains(&Checked::Unused)))
     }
 
-    async fn make(&self, cx: &Context<'_, Aws>, s3: &Client, region: &str) -> Result<(), ProviderError> {
+    async fn request(&self, cx: &Context<'_>, s3: &Client, region: &str) -> Result<()> {
         if self.name.is_some() {
-            cx.progress(&Seen::Free).await?;
+            cx.progress(&Checked::Unused).await?;
         }
         let name = self.bucket_name(cx);
         match create(cx, s3, region, &name, &self.tags).await {
-            // The SDK repeats a request whose answer was lost; just before, there was no such bucket.
+            // The SDK repeats a request whose response was lost. The name was unused directly before.
             Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
                 Some(tags) if tags.is_empty() || self.may_be(cx, &tags) => Ok(()),
                 _ => Err(error.into()),
             },
             Err(error) if error.kind == ErrorKind::AlreadyExists => {
-                Err(error.hint("all of AWS shares the names of buckets: choose another one, or none").into())
+                Err(error.hint("names of buckets are unique in all of AWS: choose another name, or none").into())
             }
-            made => Ok(made?),
+            response => Ok(response?),
         }
     }
 }
 
-/// What is written down before a bucket with a given name is made.
+/// Progress that is recorded before a bucket with a given name is created.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Seen {
-    /// The account had no bucket of this name.
-    Free,
-}
-
-impl Resource for Bucket {
-    const TYPE: &'static str = "aws:s3:Bucket";
-    type Outputs = BucketOutputs;
-
-    fn schema() -> Schema {
-        Schema::new().replace_on(["name"])
-    }
+enum Checked {
+    /// The account had no bucket with the name.
+    #[serde(rename = "free")]
+    Unused,
 }
 
 impl AwsResource for Bucket {}
@@ -102,27 +84,27 @@ impl Handler for Bucket {
     type Client = Aws;
 
     fn loses(&self, _: Option<&Self>) -> Option<String> {
-        self.force_delete.then(|| "every object in it".to_owned())
+        self.force_delete.then(|| "all objects in it".to_owned())
     }
 
     fn check(&self) -> Vec<Problem> {
         let problem = self.name.as_deref().filter(|name| !is_bucket_name(name)).map(|name| {
-            Problem::new("name", format!("`{name}` cannot name a bucket")).hint(
+            Problem::new("name", format!("S3 does not accept the name `{name}`")).hint(
                 "write 3 to 63 lower-case letters, digits, `-` and `.`, beginning and ending with a letter or digit",
             )
         });
         problem.into_iter().collect()
     }
 
-    async fn create(cx: &Context<'_, Aws>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
+    async fn create(cx: &Context<'_>, inputs: &Self) -> Result<Created<Self>> {
         let region = cx.region()?;
         let s3 = cx.client().s3(region).await;
         let name = inputs.bucket_name(cx);
-        // In us-east-1 CreateBucket succeeds for a bucket that the account already has, so that is asked for first.
+        // In us-east-1, CreateBucket succeeds for an existing bucket of the account.
         match tags_of(&s3, &name).await? {
             Some(tags) if inputs.may_be(cx, &tags) => {}
             Some(_) => return Err(taken(&name)),
-            None => inputs.make(cx, &s3, region).await?,
+            None => inputs.request(cx, &s3, region).await?,
         }
         let created = created(&name, region);
         match secure(cx, &s3, &name, &inputs.tags).await {
@@ -131,76 +113,75 @@ impl Handler for Bucket {
         }
     }
 
-    async fn read(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn read(cx: &Context<'_>, prior: &Prior<Self>) -> Result<Option<Created<Self>>> {
         let region = cx.region()?;
         let s3 = cx.client().s3(region).await;
-        let answer = found(s3.head_bucket().bucket(&prior.id).send().await.context("HeadBucket"))?;
-        let Some(_) = answer else { return Ok(None) };
-        let recorded = &prior.inputs.tags;
-        let living = if recorded.is_empty() { Vec::new() } else { tags_of(&s3, &prior.id).await?.unwrap_or_default() };
-        let inputs = Self { tags: tags::own(pairs(&living), recorded), ..prior.inputs.clone() };
+        let response = found(s3.head_bucket().bucket(&prior.id).send().await.context("HeadBucket"))?;
+        let Some(_) = response else { return Ok(None) };
+        let tags = tags_of(&s3, &prior.id).await?.unwrap_or_default();
+        let inputs = Self { tags: tags::declared(&tags, Some(&prior.inputs.tags)), ..prior.inputs.clone() };
         Ok(Some(Created { inputs: Some(inputs), ..created(&prior.id, region) }))
     }
 
-    async fn update(cx: &Context<'_, Aws>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs, ProviderError> {
+    async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let s3 = cx.client().s3(cx.region()?).await;
         secure(cx, &s3, &prior.id, &inputs.tags).await?;
         retag(&s3, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
 
-    async fn delete(cx: &Context<'_, Aws>, prior: &Prior<Self>) -> Result<(), ProviderError> {
+    async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let s3 = cx.client().s3(cx.region()?).await;
         if prior.inputs.force_delete {
             empty(cx, &s3, &prior.id).await?;
         }
         match s3.delete_bucket().bucket(&prior.id).send().await.context("DeleteBucket") {
             Err(error) if error.is(&["BucketNotEmpty"]) => Err(error
-                .hint("delete its objects, or set `force_delete: true`, run `up`, and try again: the objects then go with it")
+                .hint("delete its objects; or set `force_delete: true`, run `up`, and try again, which deletes the objects as well")
                 .into()),
-            answer => Ok(answer.map(drop)?),
+            response => Ok(response.map(drop)?),
         }
     }
 
-    async fn import(cx: &Context<'_, Aws>, id: &str) -> Result<Option<Created<Self>>, ProviderError> {
+    async fn import(cx: &Context<'_>, id: &str) -> Result<Option<Created<Self>>> {
         let region = cx.region()?;
         let s3 = cx.client().s3(region).await;
-        let answer = found(s3.head_bucket().bucket(id).send().await.context("HeadBucket"))?;
-        let Some(_) = answer else { return Ok(None) };
-        let living = tags_of(&s3, id).await?.unwrap_or_default();
-        let inputs = Self { name: Some(id.to_owned()), force_delete: false, tags: tags::foreign(pairs(&living)) };
+        let response = found(s3.head_bucket().bucket(id).send().await.context("HeadBucket"))?;
+        let Some(_) = response else { return Ok(None) };
+        let tags = tags_of(&s3, id).await?.unwrap_or_default();
+        let inputs = Self { name: Some(id.to_owned()), force_delete: false, tags: tags::declared(&tags, None) };
         Ok(Some(Created { inputs: Some(inputs), ..created(id, region) }))
     }
 
     fn recovery() -> Recovery<Self> {
-        Recovery::phased(|cx: &Context<'_, Aws>, inputs| {
+        Recovery::phased(|cx: &Context<'_>, inputs| {
             Box::pin(async move {
                 let region = cx.region()?;
                 let s3 = cx.client().s3(region).await;
                 let name = inputs.bucket_name(cx);
                 let tags = tags_of(&s3, &name).await?;
-                let ours = tags.filter(|tags| inputs.may_be(cx, tags));
-                Ok(Found::from(ours.map(|_| created(&name, region))))
+                let existing = tags.filter(|tags| inputs.may_be(cx, tags));
+                Ok(Found::from(existing.map(|_| created(&name, region))))
             })
         })
     }
 }
 
 async fn create(
-    cx: &Context<'_, Aws>,
+    cx: &Context<'_>,
     s3: &Client,
     region: &str,
     name: &str,
     own: &BTreeMap<String, String>,
 ) -> Result<(), AwsError> {
-    let tags = tags::s3(cx, own).unwrap_or_default();
+    let tags = tags::for_create(cx, own);
     let mut place = CreateBucketConfiguration::builder().set_tags(Some(tags));
     if region != "us-east-1" {
         place = place.location_constraint(BucketLocationConstraint::from(region));
     }
     let place = place.build();
-    // A bucket of this name that was deleted a moment ago.
-    let status = "waiting until the name is free again";
+    // A bucket with this name may have been deleted just before.
+    let status = "waiting until the name can be used again";
     wait::while_inconsistent(cx, status, &["OperationAborted"], async || {
         let call = s3.create_bucket().bucket(name).create_bucket_configuration(place.clone());
         call.send().await.context("CreateBucket")
@@ -209,75 +190,60 @@ async fn create(
     Ok(())
 }
 
-/// Closes the bucket to the public, and tags it where `CreateBucket` did not.
-async fn secure(
-    cx: &Context<'_, Aws>,
-    s3: &Client,
-    name: &str,
-    own: &BTreeMap<String, String>,
-) -> Result<(), ProviderError> {
-    let closed = PublicAccessBlockConfiguration::builder()
+/// Blocks public access, and adds the tags where `CreateBucket` did not.
+async fn secure(cx: &Context<'_>, s3: &Client, name: &str, own: &BTreeMap<String, String>) -> Result<()> {
+    let blocked = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
         .block_public_policy(true)
         .restrict_public_buckets(true)
         .build();
     let codes = ["NoSuchBucket", "OperationAborted"];
-    wait::while_inconsistent(cx, "waiting until the bucket is seen everywhere", &codes, async || {
-        let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(closed.clone());
+    wait::while_inconsistent(cx, "waiting until the bucket is visible everywhere", &codes, async || {
+        let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(blocked.clone());
         call.send().await.context("PutPublicAccessBlock")
     })
     .await?;
     if tags_of(s3, name).await?.is_none_or(|tags| tags.is_empty()) {
-        put_tags(s3, name, tags::s3(cx, own)?).await?;
+        put_tags(s3, name, tags::for_create(cx, own)).await?;
     }
     Ok(())
 }
 
-/// All tags of a bucket are put at once: those of others are put again.
-async fn retag(
-    s3: &Client,
-    name: &str,
-    old: &BTreeMap<String, String>,
-    new: &BTreeMap<String, String>,
-) -> Result<(), ProviderError> {
-    let (set, removed) = tags::changes(old, new);
-    if set.is_empty() && removed.is_empty() {
+/// Changes the user-defined tags. `PutBucketTagging` replaces all tags of a bucket.
+async fn retag(s3: &Client, name: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Result<()> {
+    let (set, removed) = tags::retag::<Tag>(Some(old), new);
+    if set.is_none() && removed.is_none() {
         return Ok(());
     }
+    let (set, removed) = (set.unwrap_or_default(), removed.unwrap_or_default());
     let mut tags = tags_of(s3, name).await?.unwrap_or_default();
-    tags.retain(|tag| !removed.iter().any(|key| key == tag.key()) && !set.keys().any(|key| *key == tag.key()));
-    let set = set.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-    let set: Vec<Tag> = set.collect::<Result<_, _>>().map_err(|error| ProviderError::refused(error.to_string()))?;
+    tags.retain(|tag| !removed.iter().any(|key| key == tag.key()) && !set.iter().any(|new| new.key() == tag.key()));
     tags.extend(set);
     put_tags(s3, name, tags).await
 }
 
-async fn put_tags(s3: &Client, name: &str, tags: Vec<Tag>) -> Result<(), ProviderError> {
+async fn put_tags(s3: &Client, name: &str, tags: Vec<Tag>) -> Result<()> {
     let tagging = Tagging::builder().set_tag_set(Some(tags)).build();
     let tagging = tagging.map_err(|error| ProviderError::refused(error.to_string()))?;
     s3.put_bucket_tagging().bucket(name).tagging(tagging).send().await.context("PutBucketTagging")?;
     Ok(())
 }
 
-fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
-    tags.iter().map(|tag| (tag.key(), tag.value()))
-}
-
-/// The tags of a bucket of this account; `None` when the account has no such bucket.
+/// Returns the tags of a bucket of this account; `None` when the account has no such bucket.
 async fn tags_of(s3: &Client, name: &str) -> Result<Option<Vec<Tag>>, AwsError> {
     match s3.get_bucket_tagging().bucket(name).send().await.context("GetBucketTagging") {
-        Ok(answer) => Ok(Some(answer.tag_set)),
+        Ok(response) => Ok(Some(response.tag_set)),
         Err(error) if error.is(&["NoSuchTagSet"]) => Ok(Some(Vec::new())),
-        // Somebody else's: CreateBucket says it better.
+        // The bucket of another account, for which CreateBucket returns a clearer error.
         Err(error) if error.is(&["AccessDenied"]) && s3.head_bucket().bucket(name).send().await.is_err() => Ok(None),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// Deletes every object in every version.
-async fn empty(cx: &Context<'_, Aws>, s3: &Client, name: &str) -> Result<(), ProviderError> {
+/// Deletes all versions of all objects.
+async fn empty(cx: &Context<'_>, s3: &Client, name: &str) -> Result<()> {
     let mut deleted = 0;
     loop {
         let objects = some_objects(s3, name).await?;
@@ -287,8 +253,8 @@ async fn empty(cx: &Context<'_, Aws>, s3: &Client, name: &str) -> Result<(), Pro
         deleted += objects.len();
         let batch = Delete::builder().set_objects(Some(objects)).quiet(true).build();
         let batch = batch.map_err(|error| ProviderError::refused(error.to_string()))?;
-        let answer = s3.delete_objects().bucket(name).delete(batch).send().await.context("DeleteObjects")?;
-        if let Some(error) = answer.errors().first() {
+        let response = s3.delete_objects().bucket(name).delete(batch).send().await.context("DeleteObjects")?;
+        if let Some(error) = response.errors().first() {
             return Err(ProviderError::refused(format!(
                 "DeleteObjects: {}: {} (object {})",
                 error.code().unwrap_or_default(),
@@ -300,8 +266,8 @@ async fn empty(cx: &Context<'_, Aws>, s3: &Client, name: &str) -> Result<(), Pro
     }
 }
 
-/// Up to a thousand of the objects, each in every version.
-async fn some_objects(s3: &Client, name: &str) -> Result<Vec<ObjectIdentifier>, ProviderError> {
+/// Returns up to a thousand versions of objects.
+async fn some_objects(s3: &Client, name: &str) -> Result<Vec<ObjectIdentifier>> {
     let identify = |(key, version): (Option<&str>, Option<&str>)| {
         let object = ObjectIdentifier::builder().key(key.unwrap_or_default());
         object.set_version_id(version.map(str::to_owned)).build()
@@ -314,8 +280,8 @@ async fn some_objects(s3: &Client, name: &str) -> Result<Vec<ObjectIdentifier>, 
 }
 
 fn taken(name: &str) -> ProviderError {
-    ProviderError::of(ErrorKind::AlreadyExists, format!("this account already has a bucket `{name}`"))
-        .hint("choose another name, or bring the bucket under management with `stack import`")
+    ProviderError::of(ErrorKind::AlreadyExists, format!("the account already has a bucket `{name}`"))
+        .hint("choose another name, or import the existing bucket with `stack import`")
 }
 
 fn created(name: &str, region: &str) -> Created<Bucket> {
@@ -346,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_s3_refuses_are_refused_early() {
+    fn check_refuses_the_names_that_s3_refuses() {
         for good in ["abc", "my-files.2024", "0a0"] {
             assert!(is_bucket_name(good), "{good}");
         }
@@ -358,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_know_their_partition() {
+    fn arn_contains_the_partition_of_the_region() {
         assert_eq!(created("b", "us-east-1").outputs.arn.known().ok().as_deref(), Some("arn:aws:s3:::b"));
         assert_eq!(created("b", "cn-north-1").outputs.arn.known().ok().as_deref(), Some("arn:aws-cn:s3:::b"));
     }
