@@ -190,10 +190,10 @@ impl Handler for CloudResource {
     async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let client = cx.client().cloudcontrol(cx.region()?).await;
         let identifier = prior.outputs.identifier.known()?;
-        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
+        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| missing(&prior.id))?;
         let steps = document::patch(&prior.inputs.wanted()?, &inputs.wanted()?, &existing, &inputs.replace_on);
         change(cx, &client, inputs, &identifier, steps).await?;
-        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| gone(&prior.id))?;
+        let existing = read(&client, inputs, &identifier).await?.ok_or_else(|| missing(&prior.id))?;
         Ok(created(inputs, &identifier, &existing, None)?.outputs)
     }
 
@@ -429,7 +429,7 @@ fn lost(operation: &str) -> ProviderError {
     ProviderError::unsure(format!("{operation} returned no progress event"))
 }
 
-fn gone(id: &str) -> ProviderError {
+fn missing(id: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("`{id}` does not exist any more"))
 }
 

@@ -172,6 +172,7 @@ impl Described for Listener {
 
     async fn create(cx: &Context<'_>, elbv2: &Client, inputs: &Self) -> Result<Self::Description> {
         let settings = inputs.settings()?;
+        let tags = tags::for_create(cx, &inputs.tags);
         let response = elbv2
             .create_listener()
             .load_balancer_arn(inputs.balancer.known()?.as_str())
@@ -180,13 +181,13 @@ impl Described for Listener {
             .set_certificates(settings.certificates())
             .set_ssl_policy(settings.policy.clone())
             .set_default_actions(settings.actions()?)
-            .set_tags(Some(tags::for_create(cx, &inputs.tags)))
+            .set_tags(Some(tags.clone()))
             .send()
             .await
             .context("CreateListener")?;
         let created = response.listeners.and_then(|mut created| created.pop());
         let created = created.ok_or_else(|| ProviderError::unsure("CreateListener returned no listener"))?;
-        Ok((created, BTreeSet::new(), Vec::new()))
+        Ok((created, BTreeSet::new(), tags))
     }
 
     async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

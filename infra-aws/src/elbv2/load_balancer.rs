@@ -159,6 +159,7 @@ impl Described for LoadBalancer {
             return Err(ProviderError::of(ErrorKind::AlreadyExists, message));
         }
         let groups = inputs.group_ids()?;
+        let tags = tags::for_create(cx, &inputs.tags);
         let response = elbv2
             .create_load_balancer()
             .name(&name)
@@ -166,13 +167,13 @@ impl Described for LoadBalancer {
             .scheme(inputs.scheme.into())
             .set_subnets(Some(inputs.subnet_ids()?))
             .set_security_groups((!groups.is_empty()).then_some(groups))
-            .set_tags(Some(tags::for_create(cx, &inputs.tags)))
+            .set_tags(Some(tags.clone()))
             .send()
             .await
             .context("CreateLoadBalancer")?;
         let created = response.load_balancers.and_then(|mut created| created.pop());
         let created = created.ok_or_else(|| ProviderError::unsure("CreateLoadBalancer returned no balancer"))?;
-        Ok((created, Attributes::new(), Vec::new()))
+        Ok((created, Attributes::new(), tags))
     }
 
     async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

@@ -252,6 +252,7 @@ impl Described for TargetGroup {
             return Err(ProviderError::of(ErrorKind::AlreadyExists, message));
         }
         let health = inputs.health();
+        let tags = tags::for_create(cx, &inputs.tags);
         let response = elbv2
             .create_target_group()
             .name(&name)
@@ -265,13 +266,13 @@ impl Described for TargetGroup {
             .healthy_threshold_count(health.healthy.cast_signed())
             .unhealthy_threshold_count(health.unhealthy.cast_signed())
             .matcher(Matcher::builder().http_code(health.matcher).build())
-            .set_tags(Some(tags::for_create(cx, &inputs.tags)))
+            .set_tags(Some(tags.clone()))
             .send()
             .await
             .context("CreateTargetGroup")?;
         let created = response.target_groups.and_then(|mut created| created.pop());
         let created = created.ok_or_else(|| ProviderError::unsure("CreateTargetGroup returned no group"))?;
-        Ok((created, Attributes::new(), Vec::new()))
+        Ok((created, Attributes::new(), tags))
     }
 
     async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

@@ -54,7 +54,7 @@ impl Described for TargetGroupAttachment {
     /// ARN of the group, and the registered target.
     type Description = (String, TargetDescription);
 
-    // A second registration of a target has no effect, whoever sent the first.
+    // A second registration of a target has no effect.
     const FOUND_BY: FoundBy = FoundBy::Key;
     const IMPORTABLE: bool = false;
 

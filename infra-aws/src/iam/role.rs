@@ -109,6 +109,10 @@ impl Described for Role {
     }
 
     async fn create(cx: &Context<'_>, iam: &Client, inputs: &Self) -> Result<Self::Description> {
+        // When adding them fails, all policies are recorded, so that the next run removes those that are not declared then.
+        let policies = inputs.policies.iter().map(|(name, document)| Ok((name.clone(), document.known()?)));
+        let policies = policies.collect::<Result<_>>()?;
+        let attached = inputs.managed_policies.iter().map(|arn| Ok(arn.known()?)).collect::<Result<_>>()?;
         let response = iam
             .create_role()
             .role_name(inputs.role_name(cx))
@@ -119,7 +123,7 @@ impl Described for Role {
             .await
             .context("CreateRole")?;
         let role = response.role.ok_or_else(|| ProviderError::unsure("CreateRole returned no role"))?;
-        Ok((role, BTreeMap::new(), Vec::new()))
+        Ok((role, policies, attached))
     }
 
     async fn apply(cx: &Context<'_>, iam: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {

@@ -284,7 +284,10 @@ fn declared(instance: &types::DbInstance, recorded: Option<&DbInstance>) -> DbIn
         user: if old.snapshot.is_some() { old.user.clone() } else { text(instance.master_username()) },
         password: old.password.clone(),
         // Growth by autoscaling is no drift.
-        allocated_storage: if limit.is_some() { storage.min(old.allocated_storage.max(1)) } else { storage },
+        allocated_storage: match recorded {
+            Some(recorded) if limit.is_some() => storage.min(recorded.allocated_storage.max(1)),
+            _ => storage,
+        },
         max_allocated_storage: limit,
         storage_type: old.storage_type.as_ref().and(instance.storage_type.clone()),
         port: declared_port(port_of(instance), old.port),

@@ -123,18 +123,19 @@ impl Operations {
         let created = match self {
             Self::Instances => {
                 let call = rds.create_db_parameter_group().db_parameter_group_name(name);
-                let call = call.db_parameter_group_family(family).description(description).set_tags(Some(tags));
+                let call = call.db_parameter_group_family(family).description(description).set_tags(Some(tags.clone()));
                 let response = call.send().await.context("CreateDBParameterGroup")?;
                 response.db_parameter_group.map(Group::from)
             }
             Self::Clusters => {
                 let call = rds.create_db_cluster_parameter_group().db_cluster_parameter_group_name(name);
-                let call = call.db_parameter_group_family(family).description(description).set_tags(Some(tags));
+                let call = call.db_parameter_group_family(family).description(description).set_tags(Some(tags.clone()));
                 let response = call.send().await.context("CreateDBClusterParameterGroup")?;
                 response.db_cluster_parameter_group.map(Group::from)
             }
         };
-        created.ok_or_else(|| ProviderError::unsure("the response contains no parameter group"))
+        let created = created.ok_or_else(|| ProviderError::unsure("the response contains no parameter group"))?;
+        Ok(Group { tags, ..created })
     }
 
     /// Returns the group with its parameters and tags.

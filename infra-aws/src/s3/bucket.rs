@@ -103,7 +103,7 @@ impl Handler for Bucket {
         // In us-east-1, CreateBucket succeeds for an existing bucket of the account.
         match tags_of(&s3, &name).await? {
             Some(tags) if inputs.may_be(cx, &tags) => {}
-            Some(_) => return Err(taken(&name)),
+            Some(_) => return Err(conflict(&name)),
             None => inputs.request(cx, &s3, region).await?,
         }
         let created = created(&name, region);
@@ -279,7 +279,7 @@ async fn some_objects(s3: &Client, name: &str) -> Result<Vec<ObjectIdentifier>> 
     identified.map_err(|error| ProviderError::refused(error.to_string()))
 }
 
-fn taken(name: &str) -> ProviderError {
+fn conflict(name: &str) -> ProviderError {
     ProviderError::of(ErrorKind::AlreadyExists, format!("the account already has a bucket `{name}`"))
         .hint("choose another name, or import the existing bucket with `stack import`")
 }

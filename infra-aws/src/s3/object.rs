@@ -78,7 +78,7 @@ impl Described for BucketObject {
                 && !object.has(OPERATION, cx.operation().as_str())
         };
         if !head(s3, &upload.bucket, &upload.key).await?.is_some_and(is_earlier) {
-            return Err(upload.taken());
+            return Err(upload.conflict());
         }
         Ok(upload.head(upload.put(cx, s3, upload.open().await?, Existing::Replace).await?))
     }
@@ -215,7 +215,7 @@ impl Upload {
         Head { bucket: self.bucket.clone(), key: self.key.clone(), metadata, etag }
     }
 
-    fn taken(&self) -> ProviderError {
+    fn conflict(&self) -> ProviderError {
         let Self { bucket, key, .. } = self;
         ProviderError::of(ErrorKind::AlreadyExists, format!("the bucket `{bucket}` already contains an object `{key}`"))
     }
