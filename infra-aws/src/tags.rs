@@ -1,9 +1,6 @@
 //! Tags: those that the engine gives every resource, and the user-defined ones.
 
-use crate::{
-    client::Aws,
-    error::{AwsError, SdkContext},
-};
+use crate::client::Aws;
 use infra_core::provider::Context;
 use std::collections::BTreeMap;
 
@@ -68,8 +65,9 @@ impl SdkTag for (String, String) {
 
 /// Returns the tags for a create request: program, stack, URN and operation as `infra:…`, the declaration's name as
 /// `Name`, and the user-defined ones.
-pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, own: &BTreeMap<String, String>) -> Vec<T> {
-    let tags = all(cx).into_iter().chain(own.clone());
+pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, user_defined: &BTreeMap<String, String>) -> Vec<T> {
+    let name = ("Name".to_owned(), cx.urn().name().to_owned());
+    let tags = cx.tags().into_iter().chain([name]).chain(user_defined.clone());
     tags.filter_map(|(key, value)| T::new(key, value)).collect()
 }
 
@@ -84,18 +82,12 @@ pub(crate) fn declared<T: SdkTag>(
     existing: &[T],
     recorded: Option<&BTreeMap<String, String>>,
 ) -> BTreeMap<String, String> {
-    declared_of(existing.iter().map(SdkTag::pair), recorded)
-}
-
-/// [`declared`], of keys and values.
-pub(crate) fn declared_of<'a>(
-    existing: impl Iterator<Item = (&'a str, &'a str)>,
-    recorded: Option<&BTreeMap<String, String>>,
-) -> BTreeMap<String, String> {
-    match recorded {
-        Some(recorded) => own(existing, recorded),
-        None => foreign(existing),
-    }
+    let is_created_by_engine = existing.iter().any(|tag| tag.pair().0 == Context::<Aws>::OPERATION_TAG);
+    let is_foreign =
+        |key: &str| !key.starts_with("aws:") && !key.starts_with("infra:") && !(is_created_by_engine && key == "Name");
+    let is_declared = |key: &str| recorded.map_or_else(|| is_foreign(key), |recorded| recorded.contains_key(key));
+    let pairs = existing.iter().map(SdkTag::pair).filter(|(key, _)| is_declared(key));
+    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 /// Returns the requests that change user-defined tags from `old` to `new`: the tags to set and the keys to remove. A
@@ -105,53 +97,8 @@ pub(crate) fn retag<T: SdkTag>(
     new: &BTreeMap<String, String>,
 ) -> (Option<Vec<T>>, Option<Vec<String>>) {
     let Some(old) = old else { return (None, None) };
-    let (set, removed) = changes(old, new);
-    let set: Vec<T> = set.into_iter().filter_map(|(key, value)| T::new(key.clone(), value.clone())).collect();
+    let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value));
+    let set: Vec<T> = set.filter_map(|(key, value)| T::new(key.clone(), value.clone())).collect();
+    let removed: Vec<String> = old.keys().filter(|key| !new.contains_key(*key)).cloned().collect();
     ((!set.is_empty()).then_some(set), (!removed.is_empty()).then_some(removed))
 }
-
-/// Program, stack, URN and operation as `infra:…`, and the declaration's name as `Name`.
-pub(crate) fn all(cx: &Context<'_, Aws>) -> BTreeMap<String, String> {
-    let mut tags = cx.tags();
-    tags.insert("Name".to_owned(), cx.urn().name().to_owned());
-    tags
-}
-
-/// Whether tags say that this very operation made the thing.
-pub(crate) fn are_ours<'a>(
-    cx: &Context<'_, Aws>,
-    tags: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>,
-) -> bool {
-    tags.into_iter()
-        .any(|(key, value)| key == Some(Context::<Aws>::OPERATION_TAG) && value == Some(cx.operation().as_str()))
-}
-
-/// What is to be done so that tags of one's own become `new`: the tags to set, and the keys to take away.
-pub(crate) fn changes<'a>(
-    old: &'a BTreeMap<String, String>,
-    new: &'a BTreeMap<String, String>,
-) -> (BTreeMap<&'a String, &'a String>, Vec<String>) {
-    let set = new.iter().filter(|(key, value)| old.get(*key) != Some(value)).collect();
-    (set, old.keys().filter(|key| !new.contains_key(*key)).cloned().collect())
-}
-
-/// What lives of the recorded tags of one's own; others may add theirs.
-pub(crate) fn own<'a>(
-    living: impl IntoIterator<Item = (&'a str, &'a str)>,
-    recorded: &BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
-    let kept = living.into_iter().filter(|(key, _)| recorded.contains_key(*key));
-    kept.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-}
-
-/// The tags of something that is taken over, but for AWS's own and those that a stack has made it with.
-pub(crate) fn foreign<'a>(living: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
-    let mut tags: BTreeMap<String, String> =
-        living.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    if tags.contains_key(Context::<Aws>::OPERATION_TAG) {
-        tags.remove("Name");
-    }
-    tags.retain(|key, _| !["aws:", "infra:"].iter().any(|own| key.starts_with(own)));
-    tags
-}
-
