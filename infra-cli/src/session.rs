@@ -6,7 +6,7 @@ use crate::{
     deployed::{self, Deployed},
     failure::Failure,
     local_cloud, owner, passphrase,
-    render::Renderer,
+    render::{self, Renderer},
 };
 use futures::{FutureExt, future::BoxFuture};
 use infra_core::{
@@ -14,7 +14,7 @@ use infra_core::{
     config::ConfigValue,
     diagnostic::{Diagnostic, did_you_mean},
     engine::ConfigReads,
-    event::{Event, Events},
+    event::Event,
     graph::ResourceGraph,
     store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, StoredValue, Unlock},
     target::{Credentials, Readiness},
@@ -414,11 +414,7 @@ async fn backend(url: &str, cli: &Cli, unlock: Unlock) -> Result<Arc<dyn KeyedSt
         return Err(Failure::wrong_use(unknown.hint(hint)));
     };
     let (objects, prefix) = open(url.to_owned()).await.map_err(Failure::wrong_use)?;
-    // Whoever takes a stack over has to wait, and wants to know for whom.
-    let told = Events::to(|event| {
-        if let Event::Message(message) = event {
-            complain!("{message}");
-        }
-    });
-    Ok(Arc::new(ObjectStateStore::new(objects, &prefix).unlocked_by(unlock).events(told)))
+    // Taking over a stack that another run holds takes a while: the messages name that run.
+    let messages = render::messages().events();
+    Ok(Arc::new(ObjectStateStore::new(objects, &prefix).unlocked_by(unlock).events(messages)))
 }

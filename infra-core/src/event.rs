@@ -31,10 +31,11 @@ use tokio::sync::mpsc;
 /// The version of the events as JSON.
 pub const VERSION: u32 = 1;
 
-/// Something that happened. As JSON, `event` tells which; no event holds a secret.
+/// An event of a run. As JSON, the field `event` names the variant. No event holds a secret.
+///
+/// The enum is exhaustive, so that a reader which must show every event fails to compile when one is added.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Event {
     /// A run begins.
     RunStarted {

@@ -230,7 +230,7 @@ fn clear(running: Option<Running>) {
 impl Renderer for Human {
     fn show(&self, event: &Event) {
         match event {
-            Event::RunStarted { command, program, stack, .. } => {
+            Event::RunStarted { version: _, command, program, stack } => {
                 self.shown().command.clone_from(command);
                 let stack = style::dim(format!("stack {stack}"));
                 self.screen.line(format!("{} {program} {stack}", style::bold(command)));
@@ -247,7 +247,8 @@ impl Renderer for Human {
                     note: note.clone(),
                 });
             }
-            Event::Planned { counts, sets, .. } => self.planned(counts, sets),
+            // `--timeline` shows the execution graph.
+            Event::Planned { counts, sets, execution: _ } => self.planned(counts, sets),
             Event::StepStarted { urn, action } => self.started(urn, *action),
             Event::StepStatus { urn, message } => self.status(urn, message),
             Event::StepFinished { urn, action, id, elapsed_ms } => {
@@ -259,14 +260,13 @@ impl Renderer for Human {
                 let summary = format!("      {} it: {}", style::doing(*action), diagnostic.summary);
                 self.screen.line(style::failed(text::wrap(&summary, self.screen.width())));
             }
-            Event::StepSkipped { urn, .. } => self.shown().not_started.push(urn.short()),
+            Event::StepSkipped { urn, action: _ } => self.shown().not_started.push(urn.short()),
             Event::Message(diagnostic) => self.message(diagnostic),
             Event::RunFinished { success, interrupted, counts, failures, skipped, outputs, elapsed_ms } => {
                 let (success, interrupted, skipped) = (*success, *interrupted, *skipped);
                 let elapsed_ms = *elapsed_ms;
                 self.finished(&Finished { success, interrupted, counts, failures, skipped, outputs, elapsed_ms });
             }
-            _ => {}
         }
     }
 

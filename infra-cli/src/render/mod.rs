@@ -7,9 +7,11 @@
 //!   - `screen`: the terminal or file that the text goes to
 //! - `text`, `style`: widths, colours, durations, tables
 //! - `json`: events as JSON lines
+//! - `messages`: messages alone, for commands that print a document
 
 mod human;
 mod json;
+mod messages;
 mod progress;
 mod screen;
 pub(crate) mod style;
@@ -51,4 +53,10 @@ pub(crate) enum Detail {
 /// A reader for what standard output is.
 pub(crate) fn to_terminal(json: bool, detail: Detail, diff: bool) -> Arc<dyn Renderer> {
     if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(detail, diff, screen::Screen::standard())) }
+}
+
+/// Returns a renderer that prints messages to standard error and no other event, for commands whose standard output
+/// carries a document.
+pub(crate) fn messages() -> Arc<dyn Renderer> {
+    Arc::new(messages::Messages)
 }

@@ -22,23 +22,20 @@ use crate::{
     arguments::{Graph, GraphFormat},
     exit::Exit,
     failure::Failure,
-    render::{Renderer, style},
+    render,
     session::Session,
 };
 use drawing::{Drawing, Status};
-use infra_core::{
-    event::{Event, Events},
-    graph::{NodeKind, ResourceGraph},
-};
+use infra_core::graph::{NodeKind, ResourceGraph};
 use layout::Layout;
 use serde_json::json;
-use std::{collections::BTreeMap, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, process::ExitCode};
 
 pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<ExitCode, Failure> {
     let graph = session.declared().await?;
     let drawing = if arguments.plan {
-        let messages: Arc<dyn Renderer> = Arc::new(MessagesOnly);
-        let engine = session.engine(None, &messages).await?;
+        // Standard output carries the picture.
+        let engine = session.engine(None, &render::messages()).await?;
         let plan = engine.preview(&session.program.run).await;
         session.stop_empty_cloud().await;
         let state = session.offline().state().await?;
@@ -62,25 +59,6 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<Exit
     };
     say!("{}", text.trim_end());
     Ok(Exit::Done.into())
-}
-
-/// Standard output carries the picture, so that a plan's messages go to standard error.
-struct MessagesOnly;
-
-impl Renderer for MessagesOnly {
-    fn show(&self, event: &Event) {
-        if let Event::Message(message) = event {
-            complain!("{}", style::diagnostic(message, style::error_width()));
-        }
-    }
-
-    fn finish(&self) {}
-
-    fn planned_outputs(&self, _: &BTreeMap<String, serde_json::Value>) {}
-
-    fn events(self: Arc<Self>) -> Events {
-        Events::to(move |event| self.show(&event))
-    }
 }
 
 fn document(graph: &ResourceGraph, drawing: &Drawing) -> String {
