@@ -1,11 +1,11 @@
-//! The exit codes, which `stack --help` and `docs/exit-codes.md` list.
+//! Exit codes, as listed by `stack --help` and `docs/exit-codes.md`.
 
 use std::process::ExitCode;
 
-/// The outcome of a command, as the calling shell or script sees it.
+/// Outcome of a command, as reported to the calling shell or script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Everything was done.
+    /// The command succeeded.
     Done,
     /// The command failed.
     Failed,
@@ -18,10 +18,10 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// All outcomes, in the order of their codes.
+    /// All outcomes, ordered by code.
     const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::WrongUse, Self::ChangesPending, Self::Stopped];
 
-    /// The number that the process exits with.
+    /// Returns the exit code of the process.
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -35,15 +35,15 @@ impl Exit {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Done => "everything was done, also when there was nothing to do",
-            Self::Failed => "the command failed, or Ctrl-C stopped it before everything was done",
-            Self::WrongUse => "an argument, a configuration value or a file is wrong; nothing was changed",
+            Self::Done => "the command succeeded, or there was nothing to do",
+            Self::Failed => "the command failed, or Ctrl-C stopped it before it finished",
+            Self::WrongUse => "an argument, a configuration value or a file is wrong; nothing changed",
             Self::ChangesPending => "`--expect-no-changes` found changes",
-            Self::Stopped => "a second Ctrl-C stopped the command at once; the next run resumes from the journal",
+            Self::Stopped => "a second Ctrl-C stopped the command at once; the next run resumes it",
         }
     }
 
-    /// The table of exit codes for `stack --help`.
+    /// Returns the table of exit codes in `stack --help`.
     pub(crate) fn help() -> String {
         let lines = Self::ALL.map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning()));
         format!("Exit codes:\n{}", lines.join("\n"))

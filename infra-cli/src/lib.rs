@@ -16,7 +16,7 @@
 //! ```
 //!
 //! # Layout
-//! - `arguments`: the command line
+//! - `arguments`: argument groups that several commands share
 //! - `session`: what a command works with: program, stack, target, directory
 //! - `deployed`: the cloud that a stack's state describes
 //! - `files`: files that only their owner may read
@@ -172,7 +172,7 @@ impl Cli {
 
 fn start(cli: &Cli) -> ExitCode {
     infra_local::enable_launcher();
-    let arguments = arguments::Arguments::parse();
+    let arguments = commands::Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failure::report(&failure::Failure::failed(format!("no runtime: {error}")), false),

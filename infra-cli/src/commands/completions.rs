@@ -1,16 +1,24 @@
 //! `stack completions`
 
-use crate::{arguments::Arguments, exit::Exit, failure::Failure};
-use clap::CommandFactory;
+use super::Arguments;
+use crate::{exit::Exit, failure::Failure};
+use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use std::process::ExitCode;
 
-pub(super) fn run(shell: Shell) -> Result<ExitCode, Failure> {
+/// Print the completion script of a shell
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell to complete in
+    shell: Shell,
+}
+
+pub(super) fn run(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     // `generate` panics when its writer fails, so it writes to memory.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command, name, &mut script);
+    clap_complete::generate(args.shell, &mut command, name, &mut script);
     show!("{}", String::from_utf8_lossy(&script));
     Ok(Exit::Done.into())
 }

@@ -1,6 +1,7 @@
 //! `stack config`
 
-use crate::{arguments, failure::Failure, passphrase, render::style, session::Session};
+use crate::{failure::Failure, passphrase, render::style, session::Session};
+use clap::Subcommand;
 use infra_core::{
     config::{ConfigError, ConfigKey, ConfigValue},
     diagnostic::{Diagnostic, did_you_mean},
@@ -9,12 +10,48 @@ use infra_core::{
 use serde_json::json;
 use std::{io, process::ExitCode};
 
-pub(super) async fn run(session: &Session<'_>, command: arguments::Config) -> Result<ExitCode, Failure> {
+/// Show or change the configuration of the stack
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// List the values; secrets are masked
+    List,
+    /// List the keys that the program reads, with their types and defaults
+    Keys,
+    /// Show a value
+    Get {
+        /// Name of the value
+        key: String,
+        /// Show the value even if it is secret
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Set a value
+    Set {
+        /// Name of the value
+        key: String,
+        /// New value; without it, a secret is read from the terminal or from standard input
+        #[arg(required_unless_present = "secret", allow_hyphen_values = true)]
+        value: Option<String>,
+        /// Store the value encrypted and mask it in all output
+        #[arg(long)]
+        secret: bool,
+        /// Set the value even if the program does not read it or needs another type
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove a value
+    Unset {
+        /// Name of the value
+        key: String,
+    },
+}
+
+pub(super) async fn run(session: &Session<'_>, command: ConfigCommand) -> Result<ExitCode, Failure> {
     match command {
-        arguments::Config::List => list(session).await?,
-        arguments::Config::Get { key, show_secrets } => get(session, &key, show_secrets).await?,
-        arguments::Config::Keys => keys(session).await?,
-        arguments::Config::Set { key, value, secret, force } => {
+        ConfigCommand::List => list(session).await?,
+        ConfigCommand::Get { key, show_secrets } => get(session, &key, show_secrets).await?,
+        ConfigCommand::Keys => keys(session).await?,
+        ConfigCommand::Set { key, value, secret, force } => {
             // Before a secret is asked for.
             if !force {
                 ensure_read(session, &key, value.as_deref(), secret).await?;
@@ -26,7 +63,7 @@ pub(super) async fn run(session: &Session<'_>, command: arguments::Config) -> Re
             };
             session.change_config(&[ConfigChange::Set(key, value)]).await?;
         }
-        arguments::Config::Unset { key } => session.change_config(&[ConfigChange::Unset(key)]).await?,
+        ConfigCommand::Unset { key } => session.change_config(&[ConfigChange::Unset(key)]).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,18 +2,35 @@
 
 use super::{detail, exit_code, question, watch_ctrl_c};
 use crate::{
-    arguments::Destroy,
+    arguments::Selecting,
     failure::Failure,
     render::{self, Detail},
     session::Session,
 };
+use clap::Args;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<ExitCode, Failure> {
-    if !arguments.preview {
-        question::ensure_may_ask(session, arguments.yes)?;
+/// Delete all resources of the stack
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(flatten)]
+    selecting: Selecting,
+    /// Show the resources to delete and the data to be lost, and change nothing
+    #[arg(long)]
+    preview: bool,
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+    /// Continue with independent resources after a failure
+    #[arg(long)]
+    continue_on_error: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<ExitCode, Failure> {
+    if !args.preview {
+        question::ensure_may_ask(session, args.yes)?;
     }
-    let detail = if arguments.preview { Detail::Everything } else { detail(session, arguments.yes) };
+    let detail = if args.preview { Detail::Everything } else { detail(session, args.yes) };
     let renderer = render::to_terminal(session.json, detail, false);
     session.refuse_other_target().await?;
     if session.offline().state().await?.is_none() {
@@ -22,8 +39,8 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     let engine = session.engine(None, &renderer).await?;
-    let engine = engine.select(arguments.selecting.selection(&[])).continue_on_error(arguments.continue_on_error);
-    if arguments.preview {
+    let engine = engine.select(args.selecting.selection(&[])).continue_on_error(args.continue_on_error);
+    if args.preview {
         let plan = engine.preview_destroy(&session.program.run).await;
         renderer.finish();
         session.leave_cloud().await;
@@ -31,7 +48,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Destroy) -> Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
+    let engine = engine.approve(question::approval(session, args.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.destroy(&session.program.run).await;
     renderer.finish();

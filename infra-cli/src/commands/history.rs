@@ -1,12 +1,21 @@
 //! `stack history`
 
 use crate::{failure::Failure, render::style, session::Session};
+use clap::Args;
 use infra_core::engine::HistoryEntry;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, lines: usize) -> Result<ExitCode, Failure> {
+/// Show the runs that changed the stack
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Number of runs to show, the newest last
+    #[arg(long, short = 'n', default_value_t = 20)]
+    lines: usize,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &HistoryArgs) -> Result<ExitCode, Failure> {
     let history = session.offline().history().await?;
-    let shown = &history[history.len().saturating_sub(lines)..];
+    let shown = &history[history.len().saturating_sub(args.lines)..];
     if session.json {
         say!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);

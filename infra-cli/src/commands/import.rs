@@ -1,20 +1,43 @@
 //! `stack import`
 
 use crate::{
-    arguments::Import,
     exit::Exit,
     failure::Failure,
     render::{self, Detail, style},
     session::Session,
 };
+use clap::Args;
 use infra_core::{diagnostic::Diagnostic, engine::ImportRequest};
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Import) -> Result<ExitCode, Failure> {
-    let requests = match (&arguments.file, &arguments.kind, &arguments.name, &arguments.id) {
+/// Import existing resources and print the code that declares them
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// Type token, such as `aws:ec2:SecurityGroup` [default: list the types]
+    #[arg(value_name = "TYPE", requires = "name")]
+    kind: Option<String>,
+    /// Name in the program, including its components
+    #[arg(requires = "id")]
+    name: Option<String>,
+    /// ID that the provider uses
+    id: Option<String>,
+    /// Region of the resource, for providers with regions
+    #[arg(long, value_name = "REGION", requires = "kind")]
+    region: Option<String>,
+    /// Import all resources of a JSON list of objects with `type`, `name`, `id` and `region`
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["kind", "region"])]
+    file: Option<PathBuf>,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<ExitCode, Failure> {
+    let requests = match (&args.file, &args.kind, &args.name, &args.id) {
         (Some(path), ..) => from_file(path)?,
         (None, Some(kind), Some(name), Some(id)) => {
-            let region = arguments.region.clone();
+            let region = args.region.clone();
             vec![ImportRequest { kind: kind.clone(), name: name.clone(), id: id.clone(), region }]
         }
         _ => return list_types(session).await,

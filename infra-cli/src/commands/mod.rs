@@ -23,12 +23,13 @@ mod up;
 
 use crate::{
     Cli,
-    arguments::{Arguments, Command, Local, TargetName},
+    arguments::{Global, TargetName},
     exit::Exit,
     failure::Failure,
     render::{Detail, Renderer},
     session::Session,
 };
+use clap::{Parser, Subcommand};
 use infra_core::{
     diagnostic::Diagnostic,
     event::Event,
@@ -38,35 +39,72 @@ use question::{is_at_terminal, says_yes};
 use std::{process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 
+/// Declare infrastructure in Rust and deploy it to AWS or to this machine
+#[derive(Debug, Parser)]
+#[command(name = "stack", version, propagate_version = true, disable_help_subcommand = true, after_help = Exit::help())]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Preview(preview::PreviewArgs),
+    Up(up::UpArgs),
+    Destroy(destroy::DestroyArgs),
+    Refresh(refresh::RefreshArgs),
+    Import(import::ImportArgs),
+    Output(output::OutputArgs),
+    History(history::HistoryArgs),
+    Rollback(rollback::RollbackArgs),
+    Graph(graph::GraphArgs),
+    #[command(subcommand)]
+    State(state::StateCommand),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
+    Unlock(unlock::UnlockArgs),
+    /// Show the AWS identity, account and region of the target
+    LoginCheck,
+    /// List the programs
+    Programs,
+    /// List the stacks of all programs in the backend
+    Ls,
+    New(new::NewArgs),
+    #[command(subcommand)]
+    Local(local::LocalCommand),
+    Completions(completions::CompletionsArgs),
+}
+
 pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Failure> {
-    let serving = matches!(arguments.command, Command::Local(Local::Serve));
-    // s3s calls it an error when a client does something wrong.
+    let Arguments { global, command } = arguments;
+    let serving = matches!(command, Command::Local(local::LocalCommand::Serve));
+    // s3s logs the errors of clients as its own.
     log(if serving { "info,s3s=off" } else { "error" });
-    match &arguments.command {
-        Command::New(new) => return new::run(new, arguments.global.json),
-        Command::Completions { shell } => return completions::run(*shell),
-        _ => {}
-    }
-    let session = Session::new(&arguments.global, cli).await?;
-    match arguments.command {
-        Command::New(_) | Command::Completions { .. } => Ok(Exit::Done.into()),
-        Command::Ls => ls::run(&session).await,
-        Command::Preview(preview) => preview::run(&session, &preview).await,
-        Command::Up(up) => up::run(&session, &up).await,
-        Command::Destroy(destroy) => destroy::run(&session, &destroy).await,
-        Command::Refresh(refresh) => refresh::run(&session, &refresh).await,
-        Command::Import(import) => import::run(&session, &import).await,
-        Command::History { lines } => history::run(&session, lines).await,
-        Command::Rollback(rollback) => rollback::run(&session, &rollback).await,
-        Command::Graph(graph) => graph::run(&session, &graph).await,
-        Command::Output(output) => output::run(&session, &output).await,
-        Command::State(state) => state::run(&session, &state).await,
-        Command::Config(config) => config::run(&session, config).await,
-        Command::Secrets(secrets) => secrets::run(&session, secrets).await,
-        Command::Unlock { yes } => unlock::run(&session, yes).await,
-        Command::LoginCheck => login_check::run(&session, cli).await,
-        Command::Programs => programs::run(&session, &cli.programs),
-        Command::Local(local) => local::run(&session, local).await,
+    let session = || Session::new(&global, cli);
+    match command {
+        Command::Preview(args) => preview::run(&session().await?, &args).await,
+        Command::Up(args) => up::run(&session().await?, &args).await,
+        Command::Destroy(args) => destroy::run(&session().await?, &args).await,
+        Command::Refresh(args) => refresh::run(&session().await?, &args).await,
+        Command::Import(args) => import::run(&session().await?, &args).await,
+        Command::Output(args) => output::run(&session().await?, &args).await,
+        Command::History(args) => history::run(&session().await?, &args).await,
+        Command::Rollback(args) => rollback::run(&session().await?, &args).await,
+        Command::Graph(args) => graph::run(&session().await?, &args).await,
+        Command::State(command) => state::run(&session().await?, &command).await,
+        Command::Config(command) => config::run(&session().await?, command).await,
+        Command::Secrets(command) => secrets::run(&session().await?, command).await,
+        Command::Unlock(args) => unlock::run(&session().await?, &args).await,
+        Command::LoginCheck => login_check::run(&session().await?, cli).await,
+        Command::Programs => programs::run(&session().await?, &cli.programs),
+        Command::Ls => ls::run(&session().await?).await,
+        Command::New(args) => new::run(&args, global.json),
+        Command::Local(command) => local::run(&session().await?, command).await,
+        Command::Completions(args) => completions::run(&args),
     }
 }
 
@@ -103,4 +141,15 @@ fn detail(session: &Session<'_>, yes: bool) -> Detail {
 /// The exit code of a run. The renderer has shown its failures.
 fn exit_code(report: &Report) -> ExitCode {
     if report.is_success() { ExitCode::SUCCESS } else { Exit::Failed.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

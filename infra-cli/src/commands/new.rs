@@ -1,6 +1,7 @@
 //! `stack new`
 
-use crate::{arguments::New, exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure};
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
 use serde_json::json;
 use std::{
@@ -77,11 +78,22 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-pub(super) fn run(arguments: &New, json: bool) -> Result<ExitCode, Failure> {
-    let directory = std::path::absolute(&arguments.path)?;
+/// Create a project with an example program
+#[derive(Debug, Args)]
+pub(crate) struct NewArgs {
+    /// Directory to create; its last component is the name of the project
+    #[arg(value_name = "NAME")]
+    path: PathBuf,
+    /// Checkout or Git URL of the infra crates [default: the checkout that this command was built from]
+    #[arg(long, value_name = "PATH|URL")]
+    infra: Option<String>,
+}
+
+pub(super) fn run(args: &NewArgs, json: bool) -> Result<ExitCode, Failure> {
+    let directory = std::path::absolute(&args.path)?;
     let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     check_name(name)?;
-    let source = Source::choose(arguments.infra.as_deref())?;
+    let source = Source::choose(args.infra.as_deref())?;
     let manifest = manifest(name, &source);
     ensure_empty(&directory)?;
     fs::create_dir_all(directory.join("src")).map_err(failed_at(&directory))?;
@@ -102,7 +114,7 @@ pub(super) fn run(arguments: &New, json: bool) -> Result<ExitCode, Failure> {
     if json {
         say!("{}", json!({"name": name, "path": directory}));
     } else {
-        let path = arguments.path.display();
+        let path = args.path.display();
         say!("created the project `{name}`\n\n  cd {path}\n  cargo run -- preview\n  cargo run -- up");
     }
     Ok(Exit::Done.into())

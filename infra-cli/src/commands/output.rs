@@ -1,20 +1,34 @@
 //! `stack output`
 
-use crate::{arguments::Output, failure::Failure, files::write_new, session::Session};
+use crate::{failure::Failure, files::write_new, session::Session};
+use clap::Args;
 use infra_core::{
     diagnostic::{Diagnostic, did_you_mean},
     value::Value,
 };
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<ExitCode, Failure> {
+/// Show the outputs of the stack
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Output to print, without its name [default: all]
+    name: Option<String>,
+    /// Show secrets in plain text
+    #[arg(long)]
+    show_secrets: bool,
+    /// Write the value to a new file that only its owner can read
+    #[arg(long, value_name = "PATH", requires = "name")]
+    key_file: Option<PathBuf>,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &OutputArgs) -> Result<ExitCode, Failure> {
     let outputs = session.offline().outputs().await?;
     if outputs.is_empty() {
         let nothing = Failure::failed(format!("the stack `{}` has no outputs", session.stack));
         return Err(nothing.hint("run `up` first"));
     }
-    let Some(name) = &arguments.name else {
-        show_all(session, arguments, &outputs)?;
+    let Some(name) = &args.name else {
+        show_all(session, args, &outputs)?;
         return Ok(ExitCode::SUCCESS);
     };
     let value = outputs.get(name).ok_or_else(|| {
@@ -23,9 +37,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<Exi
         let near = did_you_mean(name, outputs.keys().map(String::as_str));
         Failure::wrong_use(unknown.hint(near.unwrap_or_else(|| format!("the outputs are: {names}"))))
     })?;
-    match &arguments.key_file {
+    match &args.key_file {
         Some(path) => write_new(path, &plain(value))?,
-        None if value.has_secret() && !arguments.show_secrets => {
+        None if value.has_secret() && !args.show_secrets => {
             let secret = Failure::failed(format!("the output `{name}` is secret"));
             return Err(secret.hint("add `--show-secrets`, or write it to a file with `--key-file PATH`"));
         }
@@ -35,8 +49,8 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Output) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-fn show_all(session: &Session<'_>, arguments: &Output, outputs: &BTreeMap<String, Value>) -> Result<(), Failure> {
-    let shown = |value: &Value| if arguments.show_secrets { value.to_json() } else { value.masked() };
+fn show_all(session: &Session<'_>, args: &OutputArgs, outputs: &BTreeMap<String, Value>) -> Result<(), Failure> {
+    let shown = |value: &Value| if args.show_secrets { value.to_json() } else { value.masked() };
     if session.json {
         let document: serde_json::Map<_, _> =
             outputs.iter().map(|(name, value)| (name.clone(), shown(value))).collect();

@@ -2,15 +2,23 @@
 
 use super::exit_code;
 use crate::{
-    arguments::Refresh,
     exit::Exit,
     failure::Failure,
     render::{self, Detail},
     session::Session,
 };
+use clap::Args;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<ExitCode, Failure> {
+/// Update the recorded state to the actual state of the resources
+#[derive(Debug, Args)]
+pub(crate) struct RefreshArgs {
+    /// Exit with code 3 if a resource differs from the recorded state
+    #[arg(long)]
+    expect_no_changes: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &RefreshArgs) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
     let report = engine.refresh(&session.program.run).await;
@@ -20,6 +28,6 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Refresh) -> Result<Ex
     if report.failures.is_empty() {
         session.record_refreshed().await?;
     }
-    let pending = arguments.expect_no_changes && !report.drift.is_empty();
+    let pending = args.expect_no_changes && !report.drift.is_empty();
     Ok(if pending { Exit::ChangesPending.into() } else { exit_code(&report) })
 }

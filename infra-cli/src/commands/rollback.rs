@@ -2,25 +2,51 @@
 
 use super::{exit_code, question, watch_ctrl_c};
 use crate::{
-    arguments::Rollback,
     failure::Failure,
     render::{self, Detail},
     session::Session,
 };
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
 use serde_json::json;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Rollback) -> Result<ExitCode, Failure> {
-    let Some(serial) = arguments.serial.filter(|_| !arguments.pinning.unpin) else {
+/// Apply the declaration of an earlier run
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// Serial of the run, as shown by `history`
+    #[arg(required_unless_present = "unpin")]
+    serial: Option<u64>,
+    /// Show the changes and the data that cannot be restored, and change nothing
+    #[arg(long)]
+    preview: bool,
+    #[command(flatten)]
+    pinning: Pinning,
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+}
+
+#[derive(Debug, Args)]
+struct Pinning {
+    /// Pin the stack to this serial: `up` fails until the pin is removed
+    #[arg(long)]
+    pin: bool,
+    /// Remove the pin of the stack, and change nothing else
+    #[arg(long, conflicts_with_all = ["serial", "preview", "pin"])]
+    unpin: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<ExitCode, Failure> {
+    let Some(serial) = args.serial.filter(|_| !args.pinning.unpin) else {
         return unpin(session).await;
     };
-    if !arguments.preview {
-        question::ensure_may_ask(session, arguments.yes)?;
+    if !args.preview {
+        question::ensure_may_ask(session, args.yes)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
-    let engine = session.engine(None, &renderer).await?.pin(arguments.pinning.pin);
-    if arguments.preview {
+    let engine = session.engine(None, &renderer).await?.pin(args.pinning.pin);
+    if args.preview {
         let plan = engine.preview_rollback(serial, &session.program.run).await;
         renderer.finish();
         session.leave_cloud().await;
@@ -28,7 +54,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &Rollback) -> Result<E
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
+    let engine = engine.approve(question::approval(session, args.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.rollback(serial, &session.program.run).await;
     renderer.finish();

@@ -1,11 +1,7 @@
 //! `stack secrets`
 
-use crate::{
-    arguments::{self, Rewrap},
-    failure::Failure,
-    passphrase,
-    session::Session,
-};
+use crate::{failure::Failure, passphrase, session::Session};
+use clap::{Args, Subcommand};
 use infra_core::{
     diagnostic::Diagnostic,
     store::{Kdf, KeyStatus, StoreError, Unlock, Wrapping, key_status, rewrap, rotate},
@@ -13,16 +9,41 @@ use infra_core::{
 use serde_json::json;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, command: arguments::Secrets) -> Result<ExitCode, Failure> {
+/// Manage the key that encrypts the secrets of the backend
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Show how the key is protected, and whether a rotation is unfinished
+    Status,
+    /// Encrypt all secrets with a new key, or finish an interrupted rotation
+    Rotate,
+    /// Protect the key in another way, without encrypting the secrets again
+    Rewrap(RewrapArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RewrapArgs {
+    /// Wrap it with a passphrase, from INFRA_NEW_PASSPHRASE, INFRA_NEW_PASSPHRASE_FILE or the terminal
+    #[arg(long)]
+    passphrase: bool,
+    /// Wrap it with an AWS KMS key
+    #[arg(long, value_name = "KEY_ARN")]
+    kms: Option<String>,
+    /// Store it unencrypted, protected by the mode of its file alone
+    #[arg(long)]
+    plain: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, command: SecretsCommand) -> Result<ExitCode, Failure> {
     match command {
-        arguments::Secrets::Status => match key_status(session.store()).await? {
+        SecretsCommand::Status => match key_status(session.store()).await? {
             Some(status) => show(session, &status),
             None if session.json => say!("null"),
             None => say!("no key yet: one is made with the first secret or the first `up`"),
         },
-        arguments::Secrets::Rotate => rotated(session).await?,
-        arguments::Secrets::Rewrap(how) => {
-            let wrapping = wrapping(session, &how).await?;
+        SecretsCommand::Rotate => rotated(session).await?,
+        SecretsCommand::Rewrap(args) => {
+            let wrapping = wrapping(session, &args).await?;
             let status = rewrap(session.store(), wrapping).await?;
             show(session, &status);
         }
@@ -50,11 +71,11 @@ async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn wrapping(session: &Session<'_>, how: &Rewrap) -> Result<Wrapping, Failure> {
-    if how.plain {
+async fn wrapping(session: &Session<'_>, args: &RewrapArgs) -> Result<Wrapping, Failure> {
+    if args.plain {
         return Ok(Wrapping::Plain);
     }
-    if let Some(key) = &how.kms {
+    if let Some(key) = &args.kms {
         let url = key_url(key)?;
         let unlock: &Unlock = session.unlock();
         let wrapper = unlock.wrapper_at(&url).map_err(|error| {

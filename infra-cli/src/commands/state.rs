@@ -1,7 +1,8 @@
 //! `stack state`
 
 use super::{is_at_terminal, says_yes};
-use crate::{arguments, failure::Failure, render::style, session::Session};
+use crate::{failure::Failure, render::style, session::Session};
+use clap::{Args, Subcommand};
 use infra_core::{
     diagnostic::Diagnostic,
     state::{Generation, ResourceState, State},
@@ -11,25 +12,65 @@ use infra_core::{
 use serde_json::json;
 use std::process::ExitCode;
 
-pub(super) async fn run(session: &Session<'_>, command: &arguments::State) -> Result<ExitCode, Failure> {
-    use arguments::State as Command;
+/// Show or change the recorded state, without changing resources
+#[derive(Debug, Subcommand)]
+pub(crate) enum StateCommand {
+    /// List the resources
+    List,
+    /// Show the recorded inputs, outputs and dependencies of a resource
+    Show {
+        /// URN or name
+        resource: Pattern,
+    },
+    /// Remove resources from the state without deleting them
+    Rm(Resources),
+    /// Rename a resource
+    Mv {
+        /// URN or name
+        from: Pattern,
+        /// New name, including its components
+        to: String,
+    },
+    /// Protect resources from deletion and replacement
+    Protect(Resources),
+    /// Remove the protection of resources
+    Unprotect(Resources),
+    /// Check the integrity of the state
+    Verify,
+    /// Restore a damaged or missing state from its previous generation
+    Restore {
+        /// Skip the confirmation
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resources {
+    /// URNs, names or components; `*` matches any characters
+    #[arg(required = true)]
+    resources: Vec<Pattern>,
+}
+
+pub(super) async fn run(session: &Session<'_>, command: &StateCommand) -> Result<ExitCode, Failure> {
+    use StateCommand as Command;
     let engine = session.offline();
     match command {
         Command::List => list(session).await?,
         Command::Show { resource } => show(session, resource).await?,
         Command::Verify => verify(session).await?,
         Command::Restore { yes } => restore(session, *yes).await?,
-        Command::Rm { resources } => {
+        Command::Rm(Resources { resources }) => {
             tell(session, "forgotten; it lives on", &engine.forget(resources).await?);
         }
         Command::Mv { from, to } => {
             let (from, to) = engine.rename(from, to).await?;
             tell(session, &format!("was {}", from.short()), &[to]);
         }
-        Command::Protect { resources } => {
+        Command::Protect(Resources { resources }) => {
             tell(session, "protected", &engine.protect(resources, true).await?);
         }
-        Command::Unprotect { resources } => {
+        Command::Unprotect(Resources { resources }) => {
             tell(session, "not protected any more", &engine.protect(resources, false).await?);
         }
     }

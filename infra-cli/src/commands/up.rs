@@ -1,27 +1,51 @@
 //! `stack up`
 
 use super::{detail, exit_code, question, watch_ctrl_c};
-use crate::{arguments::Up, failure::Failure, render, session::Session};
+use crate::{arguments::Planning, failure::Failure, render, session::Session};
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
-use std::{fs, path::Path, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Up) -> Result<ExitCode, Failure> {
-    question::ensure_may_ask(session, arguments.yes)?;
-    let planned = arguments.plan.as_deref().map(read_plan).transpose()?;
-    let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
-    let mut engine = session.engine(Some(&arguments.planning), &renderer).await?;
+/// Create, update and delete resources as the program declares
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    planning: Planning,
+    /// Apply this saved plan and nothing else; needs the same selection as its preview
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// Skip the confirmation, and relaunch nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Continue with independent resources after a failure
+    #[arg(long)]
+    continue_on_error: bool,
+    /// Remove the pin that `rollback --pin` has set, and apply the program
+    #[arg(long)]
+    unpin: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &UpArgs) -> Result<ExitCode, Failure> {
+    question::ensure_may_ask(session, args.yes)?;
+    let planned = args.plan.as_deref().map(read_plan).transpose()?;
+    let renderer = render::to_terminal(session.json, detail(session, args.yes), args.planning.diff);
+    let mut engine = session.engine(Some(&args.planning), &renderer).await?;
     if let Some(planned) = planned {
         engine = engine.planned(planned);
     }
     let interrupt = engine.interrupt();
-    if question::is_at_terminal(session) && !arguments.yes {
+    if question::is_at_terminal(session) && !args.yes {
         engine = engine.relaunch(question::relaunch(interrupt.clone()));
     }
     let engine = engine
-        .continue_on_error(arguments.continue_on_error)
-        .unpin(arguments.unpin)
-        .approve(question::approval(session, arguments.yes, interrupt.clone()))
-        .on_approval(session.record(&arguments.planning.config).await?);
+        .continue_on_error(args.continue_on_error)
+        .unpin(args.unpin)
+        .approve(question::approval(session, args.yes, interrupt.clone()))
+        .on_approval(session.record(&args.planning.config).await?);
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.up(&session.program.run).await;
     renderer.finish();

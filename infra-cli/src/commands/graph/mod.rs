@@ -18,44 +18,65 @@ mod svg;
 mod tests;
 mod text;
 
-use crate::{
-    arguments::{Graph, GraphFormat},
-    exit::Exit,
-    failure::Failure,
-    render,
-    session::Session,
-};
+use crate::{exit::Exit, failure::Failure, render, session::Session};
+use clap::{Args, ValueEnum};
 use drawing::{Drawing, Status};
 use infra_core::graph::{NodeKind, ResourceGraph};
 use layout::Layout;
 use serde_json::json;
 use std::{collections::BTreeMap, process::ExitCode};
+use svg::Theme;
 
-pub(super) async fn run(session: &Session<'_>, arguments: &Graph) -> Result<ExitCode, Failure> {
+/// Draw the resources and their dependencies
+#[derive(Debug, Args)]
+pub(crate) struct GraphArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value = "svg")]
+    format: GraphFormat,
+    /// Colour the resources by the changes that `up` would make
+    #[arg(long, conflicts_with = "state")]
+    plan: bool,
+    /// Colour the resources by the recorded state
+    #[arg(long)]
+    state: bool,
+    /// Colours of the SVG image; `auto` follows the viewer's preference
+    #[arg(long, value_enum, default_value = "auto")]
+    theme: Theme,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum GraphFormat {
+    Svg,
+    // Graphviz.
+    Dot,
+    Json,
+}
+
+pub(super) async fn run(session: &Session<'_>, args: &GraphArgs) -> Result<ExitCode, Failure> {
     let graph = session.declared().await?;
-    let drawing = if arguments.plan {
+    let drawing = if args.plan {
         // Standard output carries the picture.
         let engine = session.engine(None, &render::messages()).await?;
         let plan = engine.preview(&session.program.run).await;
         session.stop_empty_cloud().await;
         let state = session.offline().state().await?;
         Drawing::of_plan(&graph, state.as_ref(), &plan?)
-    } else if arguments.state {
+    } else if args.state {
         Drawing::of_state(&graph, session.offline().state().await?.as_ref())
     } else {
         Drawing::declared(&graph)
     };
-    let coloured = match (arguments.plan, arguments.state) {
+    let coloured = match (args.plan, args.state) {
         (true, _) => ": planned changes",
         (_, true) => ": recorded state",
         _ => "",
     };
     let heading = format!("{}, stack {}{coloured}", session.program.name(), session.stack);
-    let text = match arguments.format {
+    let text = match args.format {
         _ if session.json => document(&graph, &drawing),
         GraphFormat::Json => document(&graph, &drawing),
         GraphFormat::Dot => dot::dot(&drawing, &heading),
-        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, arguments.theme),
+        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, args.theme),
     };
     say!("{}", text.trim_end());
     Ok(Exit::Done.into())

@@ -5,7 +5,7 @@ use super::{
     layout::{ARROW, BOX, Layout, Rect},
     text,
 };
-use crate::arguments::Theme;
+use clap::ValueEnum;
 use std::{collections::BTreeMap, fmt::Write};
 
 /// The sizes of texts, in pixels.
@@ -16,6 +16,15 @@ const LEGEND: f64 = 13.0;
 const INSIDE: f64 = 8.0;
 /// The radius of a line's corners.
 const BEND: f64 = 5.0;
+
+/// Colours of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Theme {
+    // Light or dark, as the viewer prefers.
+    Auto,
+    Light,
+    Dark,
+}
 
 /// Draws a layout. `heading` names the stack.
 pub(super) fn svg(drawing: &Drawing, layout: &Layout, heading: &str, theme: Theme) -> String {

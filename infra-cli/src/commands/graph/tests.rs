@@ -2,9 +2,9 @@
 use super::{
     drawing::{Drawing, Status},
     layout::{BOX, Layout, Rect},
-    svg, text,
+    svg::{self, Theme},
+    text,
 };
-use crate::arguments::Theme;
 use infra_core::{
     Options, Schema, Urn,
     diff::Action,

@@ -2,21 +2,30 @@
 
 use super::{answer, running};
 use crate::{failure::Failure, session::Session};
+use clap::Args;
 use serde_json::{Map, Value};
 use std::path::Path;
 
 /// Variables that would take precedence over the exported ones, or be sent beside them.
 const UNSET: &str = "unset AWS_PROFILE AWS_SESSION_TOKEN";
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, region: &str) -> Result<(), Failure> {
+/// Print the variables that connect AWS tools to the local cloud: `eval "$(stack local env)"`
+#[derive(Debug, Args)]
+pub(crate) struct EnvArgs {
+    /// Region to use
+    #[arg(long, value_name = "REGION", default_value = "us-east-1")]
+    region: String,
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &EnvArgs) -> Result<(), Failure> {
     let endpoint = running(directory).await?.endpoint;
     let key = infra_local::credentials(directory)?;
     let variables = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &key.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
-        ("AWS_REGION", region),
-        ("AWS_DEFAULT_REGION", region),
+        ("AWS_REGION", &args.region),
+        ("AWS_DEFAULT_REGION", &args.region),
     ];
     let json: Map<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     answer(session, &json, || exports(&variables))

@@ -1,35 +1,88 @@
 //! `stack local fault`
 
 use super::{answer, running};
-use crate::{
-    arguments::{FaultName, Faulty},
-    failure::Failure,
-    session::Session,
-};
+use crate::{failure::Failure, session::Session};
+use clap::{Args, Subcommand};
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{Fault, Requests};
 use std::path::Path;
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, name: FaultName) -> Result<(), Failure> {
-    let said = running(directory).await?.inject(&fault(name)).await;
+/// Inject a fault into the local cloud
+#[derive(Debug, Subcommand)]
+pub(crate) enum FaultCommand {
+    /// Kill the processes of an instance, as if its host had failed
+    KillInstance {
+        /// ID of the instance, or the name of its declaration
+        instance: String,
+    },
+    /// Stop everything in an availability zone, and refuse launches there
+    LoseZone {
+        /// Name of the zone, such as us-east-1a
+        zone: String,
+    },
+    /// Restore a lost availability zone
+    RestoreZone {
+        /// Name of the zone, such as us-east-1a
+        zone: String,
+    },
+    /// Refuse requests with a throttling error
+    Throttle(RequestArgs),
+    /// Delay requests
+    Latency {
+        /// Delay, in milliseconds
+        milliseconds: u64,
+        #[command(flatten)]
+        requests: RequestArgs,
+    },
+    /// Fail requests with an internal error, before they have any effect
+    Errors(RequestArgs),
+    /// Carry out requests and drop their responses
+    DropAnswers(RequestArgs),
+    /// Answer reads with an earlier state, as eventually consistent APIs do
+    Lag {
+        /// Age of the state, in milliseconds; 0 ends the lag
+        milliseconds: u64,
+    },
+    /// Clear all faults and restore all zones
+    Clear,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestArgs {
+    /// Affect only matching operations, such as `ec2:Run*`, or `s3:PUT` for a method of S3
+    #[arg(long, value_name = "PATTERN", default_value = "*")]
+    operation: String,
+    /// Affect this percentage of the requests
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percent: u8,
+    /// Number of requests to affect [default: unlimited]
+    #[arg(long, value_name = "N")]
+    count: Option<u32>,
+}
+
+impl From<RequestArgs> for Requests {
+    fn from(args: RequestArgs) -> Self {
+        let RequestArgs { operation, percent, count } = args;
+        Self { operation, percent, count }
+    }
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, command: FaultCommand) -> Result<(), Failure> {
+    let said = running(directory).await?.inject(&fault(command)).await;
     let said = said.map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
     answer(session, &serde_json::json!({ "done": said }), || said.clone())
 }
 
-fn fault(name: FaultName) -> Fault {
-    let requests =
-        |faulty: Faulty| Requests { operation: faulty.operation, percent: faulty.percent, count: faulty.count };
-    match name {
-        FaultName::KillInstance { instance } => Fault::KillInstance { instance },
-        FaultName::LoseZone { zone } => Fault::LoseZone { zone },
-        FaultName::RestoreZone { zone } => Fault::RestoreZone { zone },
-        FaultName::Throttle(faulty) => Fault::Throttle(requests(faulty)),
-        FaultName::Latency { milliseconds, requests: faulty } => {
-            Fault::Latency { milliseconds, requests: requests(faulty) }
-        }
-        FaultName::Errors(faulty) => Fault::Errors(requests(faulty)),
-        FaultName::DropAnswers(faulty) => Fault::DropAnswers(requests(faulty)),
-        FaultName::Lag { milliseconds } => Fault::Lag { milliseconds },
-        FaultName::Clear => Fault::Clear,
+fn fault(command: FaultCommand) -> Fault {
+    match command {
+        FaultCommand::KillInstance { instance } => Fault::KillInstance { instance },
+        FaultCommand::LoseZone { zone } => Fault::LoseZone { zone },
+        FaultCommand::RestoreZone { zone } => Fault::RestoreZone { zone },
+        FaultCommand::Throttle(requests) => Fault::Throttle(requests.into()),
+        FaultCommand::Latency { milliseconds, requests } => Fault::Latency { milliseconds, requests: requests.into() },
+        FaultCommand::Errors(requests) => Fault::Errors(requests.into()),
+        FaultCommand::DropAnswers(requests) => Fault::DropAnswers(requests.into()),
+        FaultCommand::Lag { milliseconds } => Fault::Lag { milliseconds },
+        FaultCommand::Clear => Fault::Clear,
     }
 }

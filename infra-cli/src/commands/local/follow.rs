@@ -99,7 +99,7 @@ impl Logs {
             self.tails.insert(path, (Source { of, service, style }, tail));
         }
         match instance {
-            Some(wanted) if lines.is_some() && self.tails.is_empty() => Err(super::logs::unknown_instance(wanted)),
+            Some(wanted) if lines.is_some() && self.tails.is_empty() => Err(super::unknown_instance(wanted)),
             _ => Ok(()),
         }
     }

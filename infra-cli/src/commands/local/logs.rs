@@ -1,14 +1,33 @@
 //! `stack local logs`
 
-use super::running;
+use super::{follow, running, unknown_instance};
 use crate::{
     failure::Failure,
     local_cloud::{self, tail},
+    session::Session,
 };
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
 use std::path::Path;
 
-pub(super) async fn run(directory: &Path, instance: Option<&str>, lines: usize) -> Result<(), Failure> {
+/// Show the log of the local cloud or of an instance, or follow all logs
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// ID of the instance, or the name of its declaration
+    instance: Option<String>,
+    /// Number of lines to show of each log
+    #[arg(long, short = 'n', default_value_t = 50)]
+    lines: usize,
+    /// Print the logs of all services, or those of the instance, as they grow
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &LogsArgs) -> Result<(), Failure> {
+    let (instance, lines) = (args.instance.as_deref(), args.lines);
+    if args.follow {
+        return follow::run(session, directory, instance, lines).await;
+    }
     let Some(wanted) = instance else {
         let log = local_cloud::log(directory);
         let text = tail(&log, lines).map_err(|error| {
@@ -35,9 +54,4 @@ pub(super) async fn run(directory: &Path, instance: Option<&str>, lines: usize) 
         }
     }
     Ok(())
-}
-
-pub(super) fn unknown_instance(wanted: &str) -> Failure {
-    let unknown = Diagnostic::error(format!("there is no instance `{wanted}`"));
-    Failure::wrong_use(unknown.hint("`stack local status` lists them"))
 }

@@ -8,29 +8,44 @@ mod reset;
 mod start;
 mod status;
 
-use crate::{arguments::Local, failure::Failure, local_cloud, session::Session};
+use crate::{failure::Failure, local_cloud, session::Session};
+use clap::Subcommand;
+use infra_core::diagnostic::Diagnostic;
 use infra_local::daemon::{self, Running};
 use std::{path::Path, process::ExitCode};
 
-pub(super) async fn run(session: &Session<'_>, command: Local) -> Result<ExitCode, Failure> {
+/// Manage the local cloud of the directory
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalCommand {
+    Start(start::StartArgs),
+    Status(status::StatusArgs),
+    Env(env::EnvArgs),
+    Logs(logs::LogsArgs),
+    /// Stop the local cloud; the next start resumes everything in it
+    Stop,
+    Reset(reset::ResetArgs),
+    #[command(subcommand)]
+    Fault(fault::FaultCommand),
+    /// Serve in this process, as the background process does
+    #[command(hide = true)]
+    Serve,
+}
+
+pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<ExitCode, Failure> {
     let directory = session.cloud_directory();
     match command {
-        Local::Serve => local_cloud::serve(&directory).await?,
-        Local::Start(start) => start::run(session, &directory, &start).await?,
-        Local::Stop => {
+        LocalCommand::Start(args) => start::run(session, &directory, &args).await?,
+        LocalCommand::Status(args) => status::run(session, &directory, &args).await?,
+        LocalCommand::Env(args) => env::run(session, &directory, &args).await?,
+        LocalCommand::Logs(args) => logs::run(session, &directory, &args).await?,
+        LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;
             let text = if stopped { "the local cloud has stopped" } else { "the local cloud does not run" };
             answer(session, &serde_json::json!({ "stopped": stopped }), || text.to_owned())?;
         }
-        Local::Reset { yes } => return reset::run(session, &directory, yes).await,
-        Local::Fault(name) => fault::run(session, &directory, name).await?,
-        Local::Status { watch: true } => status::watch(session, &directory).await?,
-        Local::Status { watch: false } => status::run(session, &directory).await?,
-        Local::Env { region } => env::run(session, &directory, &region).await?,
-        Local::Logs { instance, lines, follow: true } => {
-            follow::run(session, &directory, instance.as_deref(), lines).await?;
-        }
-        Local::Logs { instance, lines, follow: false } => logs::run(&directory, instance.as_deref(), lines).await?,
+        LocalCommand::Reset(args) => reset::run(session, &directory, &args).await?,
+        LocalCommand::Fault(command) => fault::run(session, &directory, command).await?,
+        LocalCommand::Serve => local_cloud::serve(&directory).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -49,4 +64,9 @@ async fn running(directory: &Path) -> Result<Running, Failure> {
         let nothing = Failure::failed("the local cloud does not run");
         nothing.hint("`stack local start` starts it, and so does `stack up`")
     })
+}
+
+fn unknown_instance(wanted: &str) -> Failure {
+    let unknown = Diagnostic::error(format!("there is no instance `{wanted}`"));
+    Failure::wrong_use(unknown.hint("`stack local status` lists them"))
 }

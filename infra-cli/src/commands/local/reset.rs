@@ -7,17 +7,26 @@ use crate::{
     local_cloud,
     session::Session,
 };
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, yes: bool) -> Result<ExitCode, Failure> {
+/// Stop the local cloud and delete everything in it
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// Skip the confirmation
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &ResetArgs) -> Result<(), Failure> {
     const LOSS: &str = "everything in the local cloud is lost, data of databases and buckets included";
-    if !yes && !is_at_terminal(session) {
+    if !args.yes && !is_at_terminal(session) {
         let nobody = Diagnostic::error("a reset needs a yes, and there is no terminal to ask on").because(LOSS);
         return Err(Failure::wrong_use(nobody.hint("add `--yes`")));
     }
-    if !yes && !says_yes(&format!("Reset the local cloud? {LOSS}.")) {
-        return Ok(ExitCode::SUCCESS);
+    if !args.yes && !says_yes(&format!("Reset the local cloud? {LOSS}.")) {
+        return Ok(());
     }
     // What a cloud that was killed has left running is ended by the next one.
     if let Err(failure) = local_cloud::enter(directory).await {
@@ -28,6 +37,5 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, yes: bool) -> R
     answer(session, &serde_json::json!({ "reset": true }), || {
         "the local cloud is empty; the next `stack up` of each stack that was deployed to it creates everything again"
             .to_owned()
-    })?;
-    Ok(ExitCode::SUCCESS)
+    })
 }

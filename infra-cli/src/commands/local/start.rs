@@ -1,13 +1,44 @@
 //! `stack local start`
 
 use super::answer;
-use crate::{arguments::Start, failure::Failure, local_cloud, session::Session};
+use crate::{failure::Failure, local_cloud, session::Session};
+use clap::Args;
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{Credentials, Options, daemon};
 use std::path::Path;
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) -> Result<(), Failure> {
-    remember(directory, start).await?;
+/// Start the local cloud, with these options from now on
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Port of the endpoint [default: the previous one, or a free one]
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Shorten the waiting periods of AWS (health intervals, deregistration delays, cooldowns) by this factor
+    #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
+    time_scale: Option<f64>,
+    /// Enforce the IAM policies of users and roles
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    enforce_iam: Option<bool>,
+    /// Add a root access key, with its secret from AWS_SECRET_ACCESS_KEY
+    #[arg(long, value_name = "ID")]
+    access_key: Option<String>,
+    /// Accept every access key without checking signatures (unsafe)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    accept_any_key: Option<bool>,
+    /// Run services with all rights of this user, not confined to their instances (unsafe)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    unconfined: Option<bool>,
+}
+
+fn time_scale(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(scale) if (1.0..=1000.0).contains(&scale) => Ok(scale),
+        _ => Err("write a number from 1 to 1000".into()),
+    }
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &StartArgs) -> Result<(), Failure> {
+    remember(directory, args).await?;
     if Options::remembered(directory)?.accept_any_key {
         complain!(
             "warning: the local cloud accepts any access key: every local process can run programs as this user\n  \
@@ -21,21 +52,21 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, start: &Start) 
     answer(session, &running, || format!("the local cloud answers at {} (process {})", running.endpoint, running.pid))
 }
 
-/// Keeps what was said about how the cloud is to run.
-async fn remember(directory: &Path, start: &Start) -> Result<(), Failure> {
+/// Stores the options for this start and later ones.
+async fn remember(directory: &Path, args: &StartArgs) -> Result<(), Failure> {
     let before = Options::remembered(directory)?;
     let mut access_keys = before.access_keys.clone();
-    if let Some(id) = &start.access_key {
+    if let Some(id) = &args.access_key {
         access_keys.retain(|key| key.access_key_id != *id);
         access_keys.push(Credentials { access_key_id: id.clone(), secret_access_key: secret_key()? });
     }
     let options = Options {
-        port: start.port.or(before.port),
-        time_scale: start.time_scale.unwrap_or(before.time_scale),
-        enforce_iam: start.enforce_iam.unwrap_or(before.enforce_iam),
+        port: args.port.or(before.port),
+        time_scale: args.time_scale.unwrap_or(before.time_scale),
+        enforce_iam: args.enforce_iam.unwrap_or(before.enforce_iam),
         access_keys,
-        accept_any_key: start.accept_any_key.unwrap_or(before.accept_any_key),
-        unconfined: start.unconfined.unwrap_or(before.unconfined),
+        accept_any_key: args.accept_any_key.unwrap_or(before.accept_any_key),
+        unconfined: args.unconfined.unwrap_or(before.unconfined),
         directory: before.directory.clone(),
     };
     if options == before {

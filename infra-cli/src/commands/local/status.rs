@@ -2,6 +2,7 @@
 
 use super::{answer, running};
 use crate::{failure::Failure, render::style, session::Session};
+use clap::Args;
 use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
 use infra_local::{ConfinementStatus, InstanceStatus, RegionStatus, Status, TargetGroupStatus};
@@ -14,13 +15,24 @@ const EVERY: Duration = Duration::from_secs(1);
 /// How long a terminated instance is shown, in seconds. EC2 itself describes it for an hour.
 const SHOWN_SECONDS: u64 = 60;
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
+/// Show the resources of the local cloud and their health
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Update the output every second until Ctrl-C
+    #[arg(long, short)]
+    watch: bool,
+}
+
+pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &StatusArgs) -> Result<(), Failure> {
+    if args.watch {
+        return watch(session, directory).await;
+    }
     let status = running(directory).await?.status().await?;
     answer(session, &status, || describe(&status))
 }
 
 /// Shows it again and again in place, until Ctrl-C or the end of the cloud.
-pub(super) async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
+async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
     let terminal = Term::stdout();
     if session.json || !terminal.is_term() {
         let nobody = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
