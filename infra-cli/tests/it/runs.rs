@@ -1,6 +1,6 @@
-//! Runs of plans: what is asked at a terminal, what a run that was rejected or failed leaves alone, and pins.
+//! Runs of plans: questions at a terminal, effects of rejected and failed runs, and pins.
 
-use crate::{Place, files};
+use crate::place::{Place, files};
 use std::{
     io::{Read, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -33,7 +33,7 @@ impl Terminal {
         Self { child, keyboard, screen, shown: String::new() }
     }
 
-    /// Waits for this text, and types an answer. Returns what was shown since the last answer.
+    /// Waits for this text, and types an answer. Returns the output since the last answer.
     #[track_caller]
     fn answer(&mut self, question: &str, answer: &str) -> String {
         let mut bytes = [0; 4096];
@@ -46,7 +46,7 @@ impl Terminal {
         std::mem::take(&mut self.shown)
     }
 
-    /// The exit code, and what was shown since the last answer.
+    /// Waits for the exit. Returns the exit code, and the output since the last answer.
     fn end(mut self) -> (Option<i32>, String) {
         let mut rest = Vec::new();
         self.screen.read_to_end(&mut rest).unwrap();
@@ -66,8 +66,13 @@ fn password(place: &Place) -> String {
     place.run(&["output", "password", "--show-secrets"]).out
 }
 
-pub(crate) fn destruction_is_confirmed_at_a_terminal(place: &Place) {
-    // Creations need no answer on this machine.
+/// First question for a plan that already replaces the password: the confirmation, without an offer to relaunch it.
+const RELAUNCH_NOT_OFFERED: &str = CONFIRM;
+
+#[test]
+fn destruction_is_confirmed_at_a_terminal() {
+    let place = &Place::new("passwords");
+    // In the local cloud, creations are not confirmed.
     let (code, shown) = Terminal::run(place, &local(&["up"])).end();
     assert!(code == Some(0) && !shown.contains("[y/N]"), "{shown}");
     let first = password(place);
@@ -78,15 +83,15 @@ pub(crate) fn destruction_is_confirmed_at_a_terminal(place: &Place) {
     let (code, shown) = up.end();
     assert!(code == Some(1) && shown.contains("nothing was changed"), "{shown}");
     assert_eq!(password(place), first);
-    place.run(&["config", "get", "length"]).complains(2, &["no value `length`"]);
+    place.run(&["config", "get", "length"]).fails(2, &["no value `length`"]);
 
     let mut up = Terminal::run(place, &local(&["up", "-c", "length=30"]));
     up.answer(CONFIRM, "y\n");
     let (code, shown) = up.end();
     assert!(code == Some(0) && shown.contains("1 replaced, 1 deleted"), "{shown}");
-    place.run(&["config", "get", "length"]).says("30");
+    place.run(&["config", "get", "length"]).prints("30");
 
-    // Where nobody can be asked, and with `--yes`, nothing is.
+    // `--yes` skips the question, and so does a missing terminal.
     let (code, shown) = Terminal::run(place, &local(&["up", "--yes", "-c", "length=31"])).end();
     assert!(code == Some(0) && !shown.contains("[y/N]"), "{shown}");
     assert_eq!(place.run(&local(&["up", "-c", "length=32"])).code, Some(0));
@@ -102,14 +107,13 @@ pub(crate) fn destruction_is_confirmed_at_a_terminal(place: &Place) {
     let mut destroy = Terminal::run(place, &local(&["destroy"]));
     destroy.answer(CONFIRM, "y\n");
     assert_eq!(destroy.end().0, Some(0));
-    place.run(&local(&["state", "list"])).says("the stack `dev` of `p` has nothing");
-    place.run(&local(&["local", "status"])).complains(1, &["does not run"]);
+    place.run(&local(&["state", "list"])).prints("the stack `dev` of `passwords` has nothing");
+    place.run(&local(&["local", "status"])).fails(1, &["does not run"]);
 }
 
-/// What the plan replaces anyway is not offered: the first question is the confirmation.
-const RELAUNCH_NOT_OFFERED: &str = CONFIRM;
-
-pub(crate) fn relaunches_are_offered_below_the_plan(place: &Place) {
+#[test]
+fn relaunches_are_offered_after_the_plan() {
+    let place = &Place::new("passwords");
     assert_eq!(place.run(&local(&["up"])).code, Some(0));
     let first = password(place);
     let mut up = Terminal::run(place, &local(&["up"]));
@@ -120,7 +124,7 @@ pub(crate) fn relaunches_are_offered_below_the_plan(place: &Place) {
     assert_eq!(up.end().0, Some(1));
     assert_eq!(password(place), first);
 
-    // Ctrl-C at a question is a no, and gives the stack back.
+    // Ctrl-C answers a question with no, and releases the stack.
     let mut up = Terminal::run(place, &local(&["up"]));
     up.answer(RELAUNCH, "\u{3}");
     let (code, shown) = up.end();
@@ -134,7 +138,9 @@ pub(crate) fn relaunches_are_offered_below_the_plan(place: &Place) {
     assert_eq!(place.run(&local(&["destroy"])).code, Some(0));
 }
 
-pub(crate) fn an_interrupted_run_leaves_no_spinner(place: &Place) {
+#[test]
+fn an_interrupted_run_leaves_no_spinner() {
+    let place = &Place::new("passwords");
     let gate = place.path().join("gate");
     let mut up = Terminal::run(place, &["up", "--yes", "-c", &format!("gate={}", gate.display())]);
     up.answer("creating Password gated", "\u{3}");
@@ -146,61 +152,69 @@ pub(crate) fn an_interrupted_run_leaves_no_spinner(place: &Place) {
     assert!(code == Some(1) && last.contains("interrupted: 2 created, 1 not started in "), "{shown:?}");
 }
 
-pub(crate) fn a_plan_that_fails_leaves_no_empty_cloud(place: &Place) {
+#[test]
+fn a_plan_that_fails_leaves_no_empty_cloud() {
+    let place = &Place::new("passwords");
     for command in
         [&["up", "-c", "length=3"][..], &["up", "-c", "length=no"], &["preview", "-c", "length=3"], &["preview"]]
     {
         assert_eq!(place.run(&local(command)).code == Some(0), command == ["preview"]);
-        place.run(&local(&["local", "status"])).complains(1, &["does not run"]);
+        place.run(&local(&["local", "status"])).fails(1, &["does not run"]);
     }
-    // One that ran before goes on running.
+    // A cloud that ran before keeps running.
     assert_eq!(place.run(&local(&["local", "start"])).code, Some(0));
     assert_eq!(place.run(&local(&["up", "-c", "length=3"])).code, Some(1));
     assert_eq!(place.run(&local(&["local", "status"])).code, Some(0));
     assert_eq!(place.run(&local(&["local", "stop"])).code, Some(0));
 }
 
-pub(crate) fn configuration_is_stored_by_runs_that_passed_planning(place: &Place) {
-    place.run(&["up", "--yes", "-c", "length=3"]).complains(1, &["3 is not between 8 and 1000"]);
-    place.run(&["up", "--yes", "-c", "port=many"]).complains(2, &["`port` is `many`"]);
-    place.run(&["up", "--yes", "-c", "length=21", "--target-urn", "nothing"]).complains(2, &["`nothing`"]);
-    place.run(&["config", "list"]).says("the stack `dev` of `p` has no configuration");
-    assert_eq!(place.read("p/dev/target"), "", "a stack of which nothing was planned is nowhere");
+#[test]
+fn configuration_is_stored_by_runs_that_passed_planning() {
+    let place = &Place::new("passwords");
+    place.run(&["up", "--yes", "-c", "length=3"]).fails(1, &["3 is not between 8 and 1000"]);
+    place.run(&["up", "--yes", "-c", "port=many"]).fails(2, &["`port` is `many`"]);
+    place.run(&["up", "--yes", "-c", "length=21", "--target-urn", "nothing"]).fails(2, &["`nothing`"]);
+    place.run(&["config", "list"]).prints("the stack `dev` of `passwords` has no configuration");
+    assert_eq!(place.read("passwords/dev/target"), "", "a stack without a successful plan has no target");
     assert_eq!(place.run(&["up", "--yes", "-c", "length=21", "-c", "port=81"]).code, Some(0));
-    place.run(&["config", "list"]).says("length  21\nport    81");
-    assert!(place.read("p/dev/target").ends_with("{\"target\":\"aws\"}"));
-    // Also where the plan is empty.
+    place.run(&["config", "list"]).prints("length  21\nport    81");
+    assert!(place.read("passwords/dev/target").ends_with("{\"target\":\"aws\"}"));
+    // An empty plan stores it as well.
     assert_eq!(place.run(&["up", "--yes", "-c", "unread=x"]).code, Some(0));
-    place.run(&["config", "get", "unread"]).says("x");
+    place.run(&["config", "get", "unread"]).prints("x");
 }
 
-pub(crate) fn nothing_is_written_for_an_unknown_stack(place: &Place) {
+#[test]
+fn nothing_is_written_for_an_unknown_stack() {
+    let place = &Place::new("passwords");
     let unknown = |arguments: &[&str]| place.run(&[&["--stack", "typo"], arguments].concat());
     assert_eq!(unknown(&["preview", "-c", "length=21"]).code, Some(0));
-    unknown(&["destroy", "--yes"]).says("note: the stack `typo` of `p` has nothing");
-    unknown(&["destroy", "--preview"]).says("note: the stack `typo` of `p` has nothing");
-    unknown(&["state", "list"]).says("the stack `typo` of `p` has nothing");
-    unknown(&["output"]).complains(1, &["the stack `typo` has no outputs"]);
-    unknown(&["rollback", "1", "--preview"]).complains(2, &["cannot go back to 1"]);
+    unknown(&["destroy", "--yes"]).prints("note: the stack `typo` of `passwords` has nothing");
+    unknown(&["destroy", "--preview"]).prints("note: the stack `typo` of `passwords` has nothing");
+    unknown(&["state", "list"]).prints("the stack `typo` of `passwords` has nothing");
+    unknown(&["output"]).fails(1, &["the stack `typo` has no outputs"]);
+    unknown(&["rollback", "1", "--preview"]).fails(2, &["cannot go back to 1"]);
     assert_eq!((unknown(&["history"]).code, unknown(&["config", "list"]).code), (Some(0), Some(0)));
     assert_eq!(files(place.path()), "");
     assert!(std::fs::read_dir(place.path()).unwrap().next().is_none());
 }
 
-pub(crate) fn a_rollback_can_be_pinned(place: &Place) {
+#[test]
+fn a_rollback_can_be_pinned() {
+    let place = &Place::new("passwords");
     assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
     assert_eq!(place.run(&["up", "--yes", "-c", "length=30"]).code, Some(0));
     let rolled_back = place.run(&["rollback", "1", "--yes"]);
     assert!(rolled_back.out.contains("undoes this rollback"), "{}", rolled_back.out);
     let rolled_back = place.run(&["rollback", "1", "--yes", "--pin"]);
     assert!(rolled_back.code == Some(0) && !rolled_back.out.contains("undoes"), "{}", rolled_back.out);
-    place.run(&["up", "--yes"]).complains(2, &["`dev` is pinned", "pinned to serial 1 by", "`up --unpin`"]);
+    place.run(&["up", "--yes"]).fails(2, &["`dev` is pinned", "pinned to serial 1 by", "`up --unpin`"]);
     let preview = place.run(&["preview"]);
     assert!(preview.code == Some(0) && preview.out.contains("`dev` is pinned"), "{}", preview.out);
     let unpinned = place.run(&["rollback", "--unpin"]);
     assert!(unpinned.code == Some(0) && unpinned.out.contains("it was pinned to serial 1"), "{}", unpinned.out);
-    place.run(&["rollback", "--unpin"]).complains(2, &["`dev` is not pinned"]);
-    place.run(&["rollback"]).complains(2, &["SERIAL"]);
+    place.run(&["rollback", "--unpin"]).fails(2, &["`dev` is not pinned"]);
+    place.run(&["rollback"]).fails(2, &["SERIAL"]);
     assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
     place.run(&["rollback", "1", "--yes", "--pin"]);
     assert_eq!(place.run(&["up", "--yes", "--unpin"]).code, Some(0));

@@ -1,0 +1,13 @@
+//! Tests of the `stack` command as a child process. `testing/stack` has its programs.
+#![allow(clippy::unwrap_used)]
+
+mod commands;
+mod config;
+mod interrupt;
+mod local;
+mod place;
+mod runs;
+mod secrets;
+mod state;
+#[path = "../../testing/stack/variables.rs"]
+mod variables;
