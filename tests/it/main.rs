@@ -20,4 +20,6 @@ mod relaunch;
 mod replicas;
 mod scaling;
 mod security_group;
+#[path = "../skip.rs"]
+mod skip;
 mod states_in_s3;

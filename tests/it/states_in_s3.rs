@@ -3,6 +3,7 @@
 //! `INFRA_S3_ENDPOINT=http://127.0.0.1:5000 cargo test --package tests states_in_s3` lives the same life on another
 //! server; `tests/peers/run` does so with moto.
 
+use crate::skip::skip;
 use infra_core::{
     Config, Engine, Result, Stack, Target,
     random::Password,
@@ -23,7 +24,7 @@ async fn in_the_local_cloud() {
 async fn in_another_server() {
     match std::env::var("INFRA_S3_ENDPOINT") {
         Ok(endpoint) => live(Target::local(endpoint, Credentials::new("test", "test"))).await,
-        Err(_) => println!("SKIPPED: INFRA_S3_ENDPOINT names no server"),
+        Err(_) => skip("INFRA_S3_ENDPOINT names no server"),
     }
 }
 

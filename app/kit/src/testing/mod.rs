@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod postgres;
+#[path = "../../../../tests/skip.rs"]
+mod skip;
 
 use std::{
     io::{Read, Write},

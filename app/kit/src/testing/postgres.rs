@@ -2,13 +2,14 @@
 
 use std::{
     env, fs,
-    io::{Write, stderr},
     os::unix::{fs::MetadataExt, fs::chown, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
+
+use super::skip::skip;
 
 /// A PostgreSQL server with an empty database, in a directory of its own, reached by a socket in it.
 pub struct Postgres {
@@ -19,12 +20,10 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server; says so and gives `None` when PostgreSQL is not installed.
+    /// Starts a server. If PostgreSQL is not installed, reports that the test is skipped and returns `None`.
     pub fn start() -> Option<Self> {
         let Some(binaries) = find_binaries() else {
-            // Not eprintln!, which the test harness would swallow.
-            let why = "skipped: no initdb and pg_ctl in PATH or /usr/lib/postgresql/*/bin\n";
-            stderr().write_all(why.as_bytes()).unwrap();
+            skip("no initdb and pg_ctl in PATH or /usr/lib/postgresql/*/bin");
             return None;
         };
         let directory = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
