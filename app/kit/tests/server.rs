@@ -1,11 +1,12 @@
-//! What every service answers, whatever its own routes are.
+//! Behaviour of every service, independent of its routes.
 #![allow(clippy::unwrap_used)]
 
 use std::{
     convert::Infallible,
-    future::pending,
+    future::{pending, ready},
     io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -14,12 +15,13 @@ use actix_web::{
     HttpResponse,
     web::{self, Bytes, ServiceConfig},
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use kit::{
     limits::Limits,
     testing::{Answer, Served, exchange, send, wait_until},
 };
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
+use tokio::sync::Notify;
 
 struct NoMigrations;
 
@@ -31,20 +33,7 @@ impl MigratorTrait for NoMigrations {
 
 fn routes(app: &mut ServiceConfig) {
     app.route("/echo/{name}", web::post().to(|body: String| async { body }))
-        .route("/never", web::get().to(pending::<String>))
-        .route("/ticks/{number}", web::get().to(ticks));
-}
-
-/// Answers with a word in each second.
-async fn ticks(number: web::Path<u32>) -> HttpResponse {
-    let ticks = stream::unfold(0, move |sent| {
-        let number = *number;
-        async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            (sent < number).then(|| (Ok::<_, Infallible>(Bytes::from_static(b"tick")), sent + 1))
-        }
-    });
-    HttpResponse::Ok().streaming(ticks)
+        .route("/never", web::get().to(pending::<String>));
 }
 
 const LIMITS: Limits = Limits { body_bytes: 1000, head_bytes: 2000, time: Duration::from_secs(20) };
@@ -54,7 +43,7 @@ fn serve(limits: Limits) -> Served {
 }
 
 #[test]
-fn health() {
+fn health_is_ok() {
     let answer = serve(LIMITS).send("GET /healthz", "");
     assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"ok"}"#));
 }
@@ -95,7 +84,17 @@ fn metrics_are_on_their_own_listener_only() {
     assert!(!counted.contains("405"), "requests for metrics are not counted: {counted}");
 }
 
-/// Reads until the service closes the connection. Fails when it does not.
+/// Reads until these words have arrived.
+fn read_until(mut connection: &TcpStream, words: &str) {
+    connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let (mut bytes, mut byte) = (Vec::new(), [0]);
+    while !bytes.ends_with(words.as_bytes()) {
+        connection.read_exact(&mut byte).unwrap();
+        bytes.extend(byte);
+    }
+}
+
+/// Reads until the service closes the connection.
 fn rest_of(mut connection: &TcpStream) -> String {
     connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let mut rest = String::new();
@@ -103,11 +102,11 @@ fn rest_of(mut connection: &TcpStream) -> String {
     rest
 }
 
-/// Sends a byte of a head that never ends, again and again, until the service refuses them.
+/// Sends the bytes of an endless head until the service refuses them.
 fn drip(mut connection: &TcpStream) {
     let start = Instant::now();
     while connection.write_all(b"x").is_ok() {
-        assert!(start.elapsed() < Duration::from_secs(30), "the service takes a head for ever");
+        assert!(start.elapsed() < Duration::from_secs(30), "the service accepts an endless head");
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -141,15 +140,42 @@ fn a_slow_later_head_is_cut() {
 
 #[test]
 fn a_long_answer_keeps_its_connection() {
-    // The answer takes longer than an idle connection is kept.
-    let service = serve(Limits { time: Duration::from_secs(1), ..LIMITS });
-    let answer = service.send("GET /ticks/9", "");
-    assert_eq!(answer.body.matches("tick").count(), 9, "{answer:?}");
-    assert!(answer.body.ends_with("\r\n0\r\n\r\n"), "the answer is complete: {answer:?}");
+    let end = Arc::new(Notify::new());
+    let ended = Arc::clone(&end);
+    let routes = move |app: &mut ServiceConfig| {
+        let ended = Arc::clone(&ended);
+        app.route("/long", web::get().to(move || ready(long_answer(Arc::clone(&ended)))));
+    };
+    let limits = Limits { time: Duration::from_secs(1), ..LIMITS };
+    let service = Served::start::<NoMigrations, _>("sqlite::memory:", limits, async move |_| routes);
+    let mut long = TcpStream::connect(service.address).unwrap();
+    long.write_all(b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    read_until(&long, "begun");
+
+    // The service cuts a connection that has been idle for a shorter time than the answer takes.
+    let mut idle = TcpStream::connect(service.address).unwrap();
+    idle.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    read_until(&idle, "Not found.");
+    idle.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\nX-Slow: ").unwrap();
+    rest_of(&idle);
+
+    end.notify_one();
+    let rest = rest_of(&long);
+    assert!(rest.contains("ended") && rest.ends_with("\r\n0\r\n\r\n"), "the answer is complete: {rest}");
+}
+
+/// Answers with a word at once, and with another one after the notification.
+fn long_answer(end: Arc<Notify>) -> HttpResponse {
+    let begin = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"begun")) });
+    let end = stream::once(async move {
+        end.notified().await;
+        Ok(Bytes::from_static(b"ended"))
+    });
+    HttpResponse::Ok().streaming(begin.chain(end))
 }
 
 #[test]
-fn a_request_id_goes_back() {
+fn a_response_contains_the_request_id() {
     let service = serve(LIMITS);
     let given = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: abc-1\r\n\r\n";
     assert_eq!(exchange(service.address, given).header("x-request-id"), Some("abc-1"));
@@ -158,7 +184,7 @@ fn a_request_id_goes_back() {
 }
 
 #[test]
-fn a_body_up_to_the_limit_arrives() {
+fn a_body_up_to_the_limit_is_accepted() {
     let body = "x".repeat(LIMITS.body_bytes);
     assert_eq!(serve(LIMITS).send("POST /echo/a", &body).body, body);
 }
@@ -205,14 +231,14 @@ fn a_slow_answer_is_503_and_counted() {
 }
 
 #[test]
-fn stopping_finishes_what_runs_and_refuses_what_is_new() {
+fn a_stop_completes_running_requests_and_refuses_new_connections() {
     let mut service = serve(LIMITS);
     let address = service.address;
     let mut running = TcpStream::connect(address).unwrap();
     let head =
         "POST /echo/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
     running.write_all(head.as_bytes()).unwrap();
-    // Asked for the body: so the request is running.
+    // The service reads the body, so the request is running.
     let mut interim = [0; 25];
     running.read_exact(&mut interim).unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
