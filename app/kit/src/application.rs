@@ -2,10 +2,13 @@
 
 use std::{error::Error, future::Future, sync::Arc};
 
-use actix_web::web::ServiceConfig;
+use actix_web::{
+    http::StatusCode,
+    web::{self, ServiceConfig},
+};
 use sea_orm::DatabaseConnection;
 
-use crate::{log::Answered, metrics::Metrics, reader::Reader};
+use crate::{health, log::Answered, metrics::Metrics, reader::Reader, reply};
 
 /// A service's own part. A function that adds routes is one that has nothing to finish.
 pub trait Application: Clone + Send + 'static {
@@ -27,6 +30,18 @@ impl<F: Fn(&mut ServiceConfig) + Clone + Send + 'static> Application for F {
     }
 
     async fn finish(self) {}
+}
+
+/// Adds all routes of a service: the application's, and those that every service has.
+pub fn configure(app: &mut ServiceConfig, application: &impl Application) {
+    app.service(
+        web::resource("/healthz")
+            .route(web::get().to(health::check))
+            .route(web::head().to(health::check))
+            .default_service(reply::only("GET, HEAD")),
+    )
+    .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
+    .configure(|app| application.routes(app));
 }
 
 /// What an application may build on.

@@ -4,9 +4,9 @@ use std::{fmt::Display, future::Future, io, net::TcpListener, process::ExitCode,
 
 use actix_web::{
     App, HttpServer,
-    http::{StatusCode, header::X_CONTENT_TYPE_OPTIONS},
+    http::header::X_CONTENT_TYPE_OPTIONS,
     middleware::{DefaultHeaders, from_fn},
-    web::{self, Data, PayloadConfig},
+    web::{Data, PayloadConfig},
 };
 use sea_orm_migration::MigratorTrait;
 use tokio::{
@@ -15,18 +15,16 @@ use tokio::{
 };
 
 use crate::{
-    application::{Application, ApplicationError, Context},
+    application::{self, Application, ApplicationError, Context},
     client::TrustedProxies,
     connection,
     database::{Database, DatabaseError},
-    health,
     limits::{self, Limits},
     listen::{self, ListenError},
     log::{self, Observer},
     metrics::{self, Metrics},
     migrate::{self, MigrateError},
     reader::Reader,
-    reply,
     settings::{SettingError, environment},
 };
 
@@ -167,14 +165,7 @@ impl<A: Application> Service<A> {
                 .wrap(from_fn(metrics::count))
                 .wrap(from_fn(log::request))
                 .wrap(from_fn(connection::track))
-                .service(
-                    web::resource("/healthz")
-                        .route(web::get().to(health::check))
-                        .route(web::head().to(health::check))
-                        .default_service(reply::only("GET, HEAD")),
-                )
-                .default_service(web::to(|| async { reply::detail(StatusCode::NOT_FOUND, "Not found.") }))
-                .configure(|app| shared.routes(app))
+                .configure(|app| application::configure(app, &shared))
         };
         let server = HttpServer::new(app)
             .shutdown_signal(stop)

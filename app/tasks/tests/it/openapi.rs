@@ -1,15 +1,77 @@
 //! The OpenAPI document says what there is, and the page that shows it needs nobody else.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use kit::testing::sqlite_url;
+use actix_web::{
+    App, HttpResponse,
+    introspection::IntrospectionTree,
+    rt::System,
+    test::{TestRequest, call_and_read_body_json, init_service},
+    web::{self, Data},
+};
+use kit::{
+    Context, application,
+    metrics::Metrics,
+    migrate,
+    reader::Reader,
+    testing::{connect, sqlite_url},
+};
 use serde_json::Value;
-use tasks::{auth::Mode, openapi};
+use tasks::{Migrations, Tasks, auth::Mode, openapi};
 
-use crate::{serve, sign_in};
+use crate::{serve, settings_of, sign_in};
+
+/// Routes without a description in the document: pages for browsers, and the route that lists the routes.
+fn is_page(path: &str) -> bool {
+    matches!(path, "/" | "/docs" | "/docs/{file}" | "/admin" | "/routes") || path.starts_with("/admin/")
+}
+
+/// Returns the methods of every route of the service, by path.
+fn routes() -> BTreeMap<String, BTreeSet<String>> {
+    let report = async |tree: Data<IntrospectionTree>| {
+        HttpResponse::Ok().content_type("application/json").body(tree.report_as_json())
+    };
+    let report: Value = System::new().block_on(async {
+        let (database, metrics) = (connect("sqlite::memory:").await, Arc::new(Metrics::default()));
+        migrate::up::<Migrations>(&database).await.unwrap();
+        let context = Context { reader: Reader::new(database.clone(), None, &metrics), database, metrics };
+        let service = Tasks::start(settings_of(&[]), &context).await.unwrap();
+        let app = App::new().configure(|app| application::configure(app, &service));
+        let app = init_service(app.route("/routes", web::get().to(report))).await;
+        call_and_read_body_json(&app, TestRequest::get().uri("/routes").to_request()).await
+    });
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let methods = |route: &Value| route["methods"].as_array().unwrap().iter().map(text).collect();
+    report.as_array().unwrap().iter().map(|route| (text(&route["full_path"]), methods(route))).collect()
+}
+
+/// Returns the documented methods, by path. What answers GET answers HEAD.
+fn documented(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
+    let methods = |path: &Value| {
+        let mut methods: BTreeSet<String> = path.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD".into());
+        }
+        methods
+    };
+    document["paths"].as_object().unwrap().iter().map(|(path, value)| (path.clone(), methods(value))).collect()
+}
 
 #[test]
-fn every_path_has_the_methods_that_are_documented() {
+fn every_route_is_documented_and_every_documented_path_is_a_route() {
+    let mut routes = routes();
+    for page in ["/", "/docs", "/docs/{file}", "/admin", "/admin/tasks/{id}"] {
+        assert!(routes.contains_key(page), "{page}: {routes:?}");
+    }
+    routes.retain(|path, _| !is_page(path));
+    assert_eq!(documented(&openapi::document(Mode::Writes)), routes);
+}
+
+#[test]
+fn a_documented_path_refuses_other_methods_and_lists_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let (ana, _) = sign_in(&service, "ana");
@@ -17,17 +79,12 @@ fn every_path_has_the_methods_that_are_documented() {
     assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
     let document: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(document, openapi::document(Mode::Off));
-    for (path, methods) in document["paths"].as_object().unwrap() {
-        let methods = methods.as_object().unwrap().keys().map(|method| method.to_uppercase());
-        let mut documented: BTreeSet<String> = methods.collect();
-        if documented.contains("GET") {
-            documented.insert("HEAD".into());
-        }
+    for (path, methods) in documented(&document) {
         let request = format!("BREW {}", path.replace("{id}", "1"));
         let answer = service.send_with(&request, &[("Authorization", &ana)], "");
         assert_eq!(answer.status, 405, "{path}");
-        let allowed = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
-        assert_eq!(documented, allowed, "{path}");
+        let allowed: BTreeSet<String> = answer.header("allow").unwrap().split(", ").map(str::to_owned).collect();
+        assert_eq!(methods, allowed, "{path}");
     }
 }
 
