@@ -175,7 +175,6 @@ const CYCLES: &[(&str, &[&[&str]])] = &[
     (
         "app/tasks/src/lib.rs",
         &[
-            &["admin/action.rs", "admin/edit.rs", "admin/history.rs", "admin/list.rs", "admin/model.rs"],
             &["admin/error.rs", "admin/page.rs", "admin/permission.rs", "admin/session.rs", "admin/token.rs"],
         ],
     ),

@@ -4,27 +4,25 @@
 //! at the time of the change, nothing is changed and the page is shown again.
 
 use actix_web::{
-    HttpRequest,
     http::StatusCode,
-    web::{Data, Path, ReqData},
+    web::{Path, ReqData},
 };
 use askama::Template;
-use futures::future::LocalBoxFuture;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
 };
 
 use super::{
     error::{Answer, Failure},
     form::Fields,
     history::{self, Object},
-    list,
-    model::ModelAdmin,
+    model::{Action, ModelAdmin},
     page::{self, Frame, Section, grouped},
     pager,
     permission::Verb,
     query::{ListQuery, SIZES},
+    request::AdminRequest,
+    search,
     session::{self, Visit},
 };
 
@@ -34,27 +32,6 @@ const MOST: u64 = 10_000;
 const NAMED: usize = 100;
 /// Rows in one statement.
 const PART: usize = 1000;
-
-/// Changes rows in a transaction.
-type Run<E> =
-    for<'a> fn(&'a DatabaseTransaction, &'a [<E as EntityTrait>::Model]) -> LocalBoxFuture<'a, Result<(), DbErr>>;
-
-/// Something that can be done with selected rows.
-pub(super) struct Action<E: EntityTrait> {
-    /// In addresses: small letters.
-    pub(super) name: &'static str,
-    /// An imperative, such as `Publish`.
-    pub(super) label: &'static str,
-    /// Its past participle, such as `Published`.
-    pub(super) done: &'static str,
-    /// What will happen, after “This task” and “These 3 tasks”, such as `will be gone for good`.
-    pub(super) consequence: &'static str,
-    /// The permission it needs.
-    pub(super) verb: Verb,
-    /// Why it must not be done with a row, if so.
-    pub(super) refusal: fn(&Visit, &E::Model) -> Option<&'static str>,
-    pub(super) run: Run<E>,
-}
 
 /// What the templates need to know of an action.
 pub(super) struct ShownAction {
@@ -72,15 +49,11 @@ pub(super) fn shown<E: ModelAdmin>(visit: &Visit) -> Vec<ShownAction> {
 }
 
 /// Answers with the page that asks for confirmation.
-pub(super) async fn ask<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    name: Path<String>,
-) -> Answer {
+pub(super) async fn ask<E: ModelAdmin>(request: AdminRequest, name: Path<String>) -> Answer {
+    let AdminRequest { database, visit, http } = request;
     let action = find::<E>(&name)?;
     visit.require(E::SECTION, action.verb)?;
-    let asked = Fields::parse(request.query_string().as_bytes()).ok_or(Failure::NotAForm)?;
+    let asked = Fields::parse(http.query_string().as_bytes()).ok_or(Failure::NotAForm)?;
     let selection = Selection::of::<E>(&asked);
     let rows = selection.rows::<E>(database.as_ref()).await?;
     let page = ActionPage::new::<E>(&visit, &action, &asked, &selection, &rows, "");
@@ -89,11 +62,11 @@ pub(super) async fn ask<E: ModelAdmin>(
 
 /// Takes the action, on all rows or on none.
 pub(super) async fn perform<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
+    request: AdminRequest,
     asked: ReqData<Fields>,
     name: Path<String>,
 ) -> Answer {
+    let AdminRequest { database, visit, .. } = request;
     let action = find::<E>(&name)?;
     visit.require(E::SECTION, action.verb)?;
     let selection = Selection::of::<E>(&asked);
@@ -188,7 +161,7 @@ impl Selection {
     async fn rows<E: ModelAdmin>(&self, database: &impl ConnectionTrait) -> Result<Vec<E::Model>, DbErr> {
         let select = match self {
             Self::Ids(ids) => E::find().filter(E::key().is_in(ids.iter().copied())),
-            Self::Every(query) => list::narrowed::<E>(query, database.get_database_backend()).0,
+            Self::Every(query) => search::narrowed::<E>(query, database.get_database_backend()).0,
         };
         select.order_by_asc(E::key()).limit(MOST + 1).all(database).await
     }
@@ -221,6 +194,7 @@ struct ActionPage {
     also: &'static str,
     state: String,
     back: String,
+    back_label: &'static str,
 }
 
 impl ActionPage {
@@ -260,6 +234,7 @@ impl ActionPage {
             refusals: refusals.collect(),
             also: if action.verb == Verb::Delete { E::ALSO_DELETED } else { "" },
             back: pager::address(E::SECTION, &state),
+            back_label: E::SECTION.title,
             state,
         }
     }

@@ -3,7 +3,6 @@
 use sea_orm::ColumnTrait;
 
 use super::{
-    edit,
     model::{Cell, Column, Control, Filter, ModelAdmin},
     page::Section,
     permission::Verb,
@@ -46,54 +45,22 @@ impl ModelAdmin for Entity {
     }
 
     fn filters() -> Vec<Filter> {
+        let methods: &[(&str, &str)] =
+            &[("GET", "GET"), ("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH"), ("DELETE", "DELETE")];
+        let classes = &[("2", "2xx, done"), ("3", "3xx, elsewhere"), ("4", "4xx, refused"), ("5", "5xx, failed")];
+        let [from, until] = Filter::days(["From", "Until"], activity::Column::Time);
         vec![
-            Filter {
-                name: "user",
-                label: "User",
-                control: Control::Text,
-                condition: |user| Some(activity::Column::Username.eq(user.replace('\0', ""))),
-            },
-            Filter {
-                name: "method",
-                label: "Method",
-                control: Control::Choice(&[
-                    ("GET", "GET"),
-                    ("POST", "POST"),
-                    ("PUT", "PUT"),
-                    ("PATCH", "PATCH"),
-                    ("DELETE", "DELETE"),
-                ]),
-                condition: |method| {
-                    let known = ["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method);
-                    known.then(|| activity::Column::Method.eq(method))
-                },
-            },
-            Filter {
-                name: "status",
-                label: "Status",
-                control: Control::Choice(&[
-                    ("2", "2xx, done"),
-                    ("3", "3xx, elsewhere"),
-                    ("4", "4xx, refused"),
-                    ("5", "5xx, failed"),
-                ]),
-                condition: |class| {
-                    let class: i16 = class.parse().ok().filter(|class| (2..=5).contains(class))?;
-                    Some(activity::Column::Status.between(class * 100, class * 100 + 99))
-                },
-            },
-            Filter {
-                name: "from",
-                label: "From",
-                control: Control::Date,
-                condition: |day| edit::start_of_day(day).map(|start| activity::Column::Time.gte(start)),
-            },
-            Filter {
-                name: "until",
-                label: "Until",
-                control: Control::Date,
-                condition: |day| edit::end_of_day(day).map(|end| activity::Column::Time.lte(end)),
-            },
+            Filter::equal("user", "User", Control::Text, activity::Column::Username),
+            Filter::new("method", "Method", Control::Choice(methods), |method| {
+                let known = methods.iter().any(|(known, _)| *known == method);
+                known.then(|| activity::Column::Method.eq(method))
+            }),
+            Filter::new("status", "Status", Control::Choice(classes), |class| {
+                let class: i16 = class.parse().ok().filter(|class| (2..=5).contains(class))?;
+                Some(activity::Column::Status.between(class * 100, class * 100 + 99))
+            }),
+            from,
+            until,
         ]
     }
 }

@@ -1,13 +1,11 @@
 //! The pages of a row: the form to add or change it, or its values for those who may only look.
 
 use actix_web::{
-    HttpRequest,
     http::StatusCode,
-    web::{Data, Path, ReqData},
+    web::{Path, ReqData},
 };
 use askama::Template;
-use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseConnection, QuerySelect};
+use sea_orm::{DatabaseConnection, QuerySelect};
 
 use super::{
     error::{Answer, Failure},
@@ -17,90 +15,68 @@ use super::{
     page::{self, Frame},
     pager,
     permission::Verb,
-    query::ListQuery,
+    request::AdminRequest,
     session::{self, Visit},
 };
-use crate::{input::FieldErrors, timestamp};
+use crate::input::FieldErrors;
 
 /// Answers with an empty form.
-pub(super) async fn new<E: Editable>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-) -> Answer {
-    visit.require(E::SECTION, Verb::Add)?;
-    let fields = E::fields(database.as_ref(), &visit, None).await?;
-    FormPage::new::<E>(&visit, &request, None, fields, &FieldErrors::default()).show(StatusCode::OK)
+pub(super) async fn new<E: Editable>(request: AdminRequest) -> Answer {
+    request.visit.require(E::SECTION, Verb::Add)?;
+    let fields = E::fields(request.database.as_ref(), &request.visit, None).await?;
+    FormPage::new::<E>(&request, None, fields, &FieldErrors::default()).show(StatusCode::OK)
 }
 
 /// Stores a new row.
-pub(super) async fn add<E: Editable>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    sent: ReqData<Fields>,
-) -> Answer {
-    visit.require(E::SECTION, Verb::Add)?;
-    match store::<E>(&database, &visit, None, &sent).await {
-        Ok(row) => saved::<E>(&database, &visit, &request, &sent, &row, "Added").await,
-        Err(StoreError::Invalid(errors)) => refused::<E>(&database, &visit, &request, None, &sent, &errors).await,
-        Err(StoreError::Failed(failure)) => Err(failure),
-    }
+pub(super) async fn add<E: Editable>(request: AdminRequest, sent: ReqData<Fields>) -> Answer {
+    request.visit.require(E::SECTION, Verb::Add)?;
+    submit::<E>(&request, None, &sent).await
 }
 
-/// Answers with a row: in a form for those who may change it.
-pub(super) async fn open<E: Editable>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
+/// Answers with a row: in a form for users who may change it.
+pub(super) async fn open<E: Editable>(request: AdminRequest, id: Path<String>) -> Answer {
+    let visit = &request.visit;
     visit.require(E::SECTION, Verb::View)?;
-    let row = find::<E>(database.as_ref(), &id).await?;
-    let fields = E::fields(database.as_ref(), &visit, Some(&row)).await?;
-    if may::<E>(&visit, &row, Verb::Change) {
-        return FormPage::new::<E>(&visit, &request, Some(&row), fields, &FieldErrors::default()).show(StatusCode::OK);
+    let row = request.find::<E>(&id).await?;
+    let fields = E::fields(request.database.as_ref(), visit, Some(&row)).await?;
+    if request.may::<E>(&row, Verb::Change) {
+        return FormPage::new::<E>(&request, Some(&row), fields, &FieldErrors::default()).show(StatusCode::OK);
     }
     let values = fields.iter().map(|field| match field.shown() {
         empty if empty.is_empty() => (field.label, Cell::Nothing),
         shown => (field.label, Cell::Text(shown)),
     });
     let values = values.chain(columns_without::<E>(&row, &fields)).collect();
-    let mut page = FactsPage::new::<E>(&visit, &request, &row, values);
-    page.refusal = if visit.may(E::SECTION, Verb::Change) { E::refusal(&visit, &row, Verb::Change) } else { None };
-    page.history_address = Some(pager::history_address(E::SECTION, E::id(&row), &state::<E>(&request)));
+    let mut page = FactsPage::new::<E>(&request, &row, values);
+    page.refusal = if visit.may(E::SECTION, Verb::Change) { E::refusal(visit, &row, Verb::Change) } else { None };
+    page.history_address = Some(pager::history_address(E::SECTION, E::id(&row), &request.list_state::<E>()));
     Ok(page::html(StatusCode::OK, page.render()?))
 }
 
 /// Answers with the values of a row of a model without forms.
-pub(super) async fn look<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    visit.require(E::SECTION, Verb::View)?;
-    let row = find::<E>(database.as_ref(), &id).await?;
+pub(super) async fn look<E: ModelAdmin>(request: AdminRequest, id: Path<String>) -> Answer {
+    request.visit.require(E::SECTION, Verb::View)?;
+    let row = request.find::<E>(&id).await?;
     let values = columns_without::<E>(&row, &[]);
-    Ok(page::html(StatusCode::OK, FactsPage::new::<E>(&visit, &request, &row, values).render()?))
+    Ok(page::html(StatusCode::OK, FactsPage::new::<E>(&request, &row, values).render()?))
 }
 
 /// Stores a changed row.
-pub(super) async fn save<E: Editable>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-    sent: ReqData<Fields>,
-) -> Answer {
-    visit.require(E::SECTION, Verb::Change)?;
-    let row = find::<E>(database.as_ref(), &id).await?;
-    if !may::<E>(&visit, &row, Verb::Change) {
+pub(super) async fn save<E: Editable>(request: AdminRequest, id: Path<String>, sent: ReqData<Fields>) -> Answer {
+    request.visit.require(E::SECTION, Verb::Change)?;
+    let row = request.find::<E>(&id).await?;
+    if !request.may::<E>(&row, Verb::Change) {
         return Err(Failure::Forbidden);
     }
-    match store::<E>(&database, &visit, Some(&row), &sent).await {
-        Ok(row) => saved::<E>(&database, &visit, &request, &sent, &row, "Saved").await,
-        Err(StoreError::Invalid(errors)) => refused::<E>(&database, &visit, &request, Some(&row), &sent, &errors).await,
+    submit::<E>(&request, Some(&row), &sent).await
+}
+
+/// Stores a form for a row, or for a new one. A form with faults is shown again.
+async fn submit<E: Editable>(request: &AdminRequest, row: Option<&E::Model>, sent: &Fields) -> Answer {
+    let done = if row.is_some() { "Saved" } else { "Added" };
+    match store::<E>(&request.database, &request.visit, row, sent).await {
+        Ok(row) => saved::<E>(request, sent, &row, done).await,
+        Err(StoreError::Invalid(errors)) => refused::<E>(request, row, sent, &errors).await,
         Err(StoreError::Failed(failure)) => Err(failure),
     }
 }
@@ -137,16 +113,10 @@ async fn store<E: Editable>(
     Ok(row)
 }
 
-async fn saved<E: Editable>(
-    database: &DatabaseConnection,
-    visit: &Visit,
-    request: &HttpRequest,
-    sent: &Fields,
-    row: &E::Model,
-    done: &str,
-) -> Answer {
-    session::tell(database, visit, &format!("{done} the {} “{}”.", E::SECTION.one, E::name(row))).await?;
-    let state = state::<E>(request);
+async fn saved<E: Editable>(request: &AdminRequest, sent: &Fields, row: &E::Model, done: &str) -> Answer {
+    let visit = &request.visit;
+    session::tell(&request.database, visit, &format!("{done} the {} “{}”.", E::SECTION.one, E::name(row))).await?;
+    let state = request.list_state::<E>();
     let to = match sent.text("then") {
         "stay" => pager::row_address(E::SECTION, E::id(row), &state),
         "another" => format!("/admin/{}/add", E::SECTION.path),
@@ -158,23 +128,16 @@ async fn saved<E: Editable>(
 }
 
 async fn refused<E: Editable>(
-    database: &DatabaseConnection,
-    visit: &Visit,
-    request: &HttpRequest,
+    request: &AdminRequest,
     row: Option<&E::Model>,
     sent: &Fields,
     errors: &FieldErrors,
 ) -> Answer {
-    let mut fields = E::fields(database, visit, row).await?;
+    let mut fields = E::fields(request.database.as_ref(), &request.visit, row).await?;
     for field in &mut fields {
         field.refill(sent);
     }
-    FormPage::new::<E>(visit, request, row, fields, errors).show(StatusCode::UNPROCESSABLE_ENTITY)
-}
-
-/// Returns whether a user may change or delete a row.
-pub(super) fn may<E: ModelAdmin>(visit: &Visit, row: &E::Model, verb: Verb) -> bool {
-    visit.may(E::SECTION, verb) && E::refusal(visit, row, verb).is_none()
+    FormPage::new::<E>(request, row, fields, errors).show(StatusCode::UNPROCESSABLE_ENTITY)
 }
 
 /// A page with a form.
@@ -200,8 +163,7 @@ pub(super) struct FormPage {
 
 impl FormPage {
     pub(super) fn new<E: ModelAdmin>(
-        visit: &Visit,
-        request: &HttpRequest,
+        request: &AdminRequest,
         row: Option<&E::Model>,
         mut fields: Vec<Field>,
         errors: &FieldErrors,
@@ -210,11 +172,11 @@ impl FormPage {
             let known = fields.iter().position(|field| field.name == name).unwrap_or_default();
             fields[known].errors.extend_from_slice(faults);
         }
-        let state = state::<E>(request);
+        let (visit, state) = (&request.visit, request.list_state::<E>());
         let id = row.map(E::id);
         let history = id.map(|id| ("History", pager::history_address(E::SECTION, id, &state)));
         let links = row.map(|row| E::links(row, &state)).unwrap_or_default();
-        let can_delete = row.is_some_and(|row| may::<E>(visit, row, Verb::Delete));
+        let can_delete = row.is_some_and(|row| request.may::<E>(row, Verb::Delete));
         let article = if E::SECTION.one.starts_with(['a', 'e', 'i', 'o']) { "an" } else { "a" };
         let title = row.map_or_else(|| format!("Add {article} {}", E::SECTION.one), E::name);
         Self {
@@ -253,15 +215,10 @@ struct FactsPage {
 }
 
 impl FactsPage {
-    fn new<E: ModelAdmin>(
-        visit: &Visit,
-        request: &HttpRequest,
-        row: &E::Model,
-        facts: Vec<(&'static str, Cell)>,
-    ) -> Self {
+    fn new<E: ModelAdmin>(request: &AdminRequest, row: &E::Model, facts: Vec<(&'static str, Cell)>) -> Self {
         Self {
-            frame: Frame::new(visit, E::SECTION.path, E::name(row)),
-            back: pager::address(E::SECTION, &state::<E>(request)),
+            frame: Frame::new(&request.visit, E::SECTION.path, E::name(row)),
+            back: pager::address(E::SECTION, &request.list_state::<E>()),
             back_label: E::SECTION.title,
             refusal: None,
             history_address: None,
@@ -283,32 +240,4 @@ fn unfolded(cell: Cell) -> Cell {
         Cell::Long(text) => Cell::Text(text),
         other => other,
     }
-}
-
-/// The row of an id in an address.
-pub(super) async fn find<E: ModelAdmin>(database: &impl ConnectionTrait, id: &str) -> Result<E::Model, Failure> {
-    E::find_by_id(parse_id(id)?).one(database).await?.ok_or(Failure::NotFound)
-}
-
-/// Reads an id in an address. Anything else is the id of no row.
-pub(super) fn parse_id(id: &str) -> Result<i64, Failure> {
-    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-    id.parse().ok().filter(|_| digits).ok_or(Failure::NotFound)
-}
-
-/// The state of the list one came from, rewritten so that nothing else can be in it.
-pub(super) fn state<E: ModelAdmin>(request: &HttpRequest) -> String {
-    let query = Fields::parse(request.query_string().as_bytes()).unwrap_or_default();
-    let grammar = E::grammar();
-    ListQuery::parse(query.text("list"), &grammar).write(&grammar)
-}
-
-/// The first microsecond of a day written `2026-01-02`.
-pub(super) fn start_of_day(day: &str) -> Option<DateTime<Utc>> {
-    timestamp::parse(&format!("{day}T00:00"))
-}
-
-/// The last microsecond of a day written `2026-01-02`.
-pub(super) fn end_of_day(day: &str) -> Option<DateTime<Utc>> {
-    timestamp::parse(&format!("{day}T23:59:59.999999"))
 }

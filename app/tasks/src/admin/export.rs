@@ -3,33 +3,25 @@
 //! Rows are read in parts while the answer is sent, each with a statement of its own, so that neither memory nor a
 //! connection is held for long, whatever the number of rows and however slow the client.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::header,
-    web::{Bytes, Data, ReqData},
-};
+use actix_web::{HttpResponse, HttpResponseBuilder, http::header, web::Bytes};
 use futures::{Stream, StreamExt, stream};
 use sea_orm::{ColumnTrait, DatabaseConnection, DbErr, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use super::{
-    error::Answer,
-    list,
+    error::{Answer, Failure},
     model::{Cell, ModelAdmin},
     permission::Verb,
     query::ListQuery,
-    session::Visit,
+    request::AdminRequest,
+    search,
 };
 
 /// Rows in one statement.
 const PART: u64 = 1000;
 
 /// Answers with the list as CSV (RFC 4180), with a line of column names.
-pub(super) async fn csv<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-) -> Answer {
-    let parts = parts::<E>(&database, &visit, &request).await?;
+pub(super) async fn csv<E: ModelAdmin>(request: AdminRequest) -> Answer {
+    let parts = parts::<E>(&request).await?;
     let names: Vec<_> = E::columns().iter().map(|column| column.name).collect();
     let head = stream::iter([Ok(Bytes::from(names.join(",") + "\r\n"))]);
     let lines = parts.map(|part| {
@@ -41,12 +33,8 @@ pub(super) async fn csv<E: ModelAdmin>(
 }
 
 /// Answers with the list as an array of objects in JSON.
-pub(super) async fn json<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-) -> Answer {
-    let parts = parts::<E>(&database, &visit, &request).await?;
+pub(super) async fn json<E: ModelAdmin>(request: AdminRequest) -> Answer {
+    let parts = parts::<E>(&request).await?;
     let objects = parts.enumerate().map(|(number, part)| {
         let columns = E::columns();
         let object = |row: &E::Model| {
@@ -62,7 +50,7 @@ pub(super) async fn json<E: ModelAdmin>(
     Ok(file::<E>("application/json", "json").streaming(head.chain(objects).chain(end)))
 }
 
-fn file<E: ModelAdmin>(kind: &str, extension: &str) -> actix_web::HttpResponseBuilder {
+fn file<E: ModelAdmin>(kind: &str, extension: &str) -> HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     let disposition = format!("attachment; filename=\"{}.{extension}\"", E::SECTION.path);
     answer.insert_header((header::CONTENT_TYPE, kind)).insert_header((header::CONTENT_DISPOSITION, disposition));
@@ -71,14 +59,13 @@ fn file<E: ModelAdmin>(kind: &str, extension: &str) -> actix_web::HttpResponseBu
 
 /// The rows in parts, none of them empty. The first has been read, so that a lost database is an answer of its own.
 async fn parts<E: ModelAdmin>(
-    database: &DatabaseConnection,
-    visit: &Visit,
-    request: &HttpRequest,
-) -> Result<impl Stream<Item = Result<Vec<E::Model>, DbErr>> + use<E>, super::error::Failure> {
-    visit.require(E::SECTION, Verb::View)?;
-    let query = ListQuery::parse(request.query_string(), &E::grammar());
-    let (select, _) = list::narrowed::<E>(&query, database.get_database_backend());
-    let mut parts = Box::pin(read(database.clone(), select));
+    request: &AdminRequest,
+) -> Result<impl Stream<Item = Result<Vec<E::Model>, DbErr>> + use<E>, Failure> {
+    request.visit.require(E::SECTION, Verb::View)?;
+    let query = ListQuery::parse(request.http.query_string(), &E::grammar());
+    let database = DatabaseConnection::clone(&request.database);
+    let (select, _) = search::narrowed::<E>(&query, database.get_database_backend());
+    let mut parts = Box::pin(read(database, select));
     let first = parts.next().await.transpose()?;
     Ok(stream::iter(first.map(Ok)).chain(parts))
 }

@@ -2,11 +2,7 @@
 
 use std::sync::LazyLock;
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::{Data, Path, ReqData},
-};
+use actix_web::{http::StatusCode, web::Path};
 use askama::Template;
 use chrono::{DateTime, Utc};
 use sea_orm::{
@@ -17,7 +13,6 @@ use sea_orm::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    edit,
     error::{Answer, Failure},
     form::{Field, Kind},
     model::{Cell, Column, Control, Filter, ModelAdmin},
@@ -25,6 +20,7 @@ use super::{
     pager,
     permission::Verb,
     query::Sort,
+    request::{AdminRequest, parse_id},
     session::Visit,
 };
 use crate::entity::admin_history::{self, Entity, Model};
@@ -114,14 +110,10 @@ pub(super) fn column_differences<E: ModelAdmin>(before: &E::Model, after: &E::Mo
 }
 
 /// Answers with the history of one object, which may have been deleted.
-pub(super) async fn of<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
+pub(super) async fn of<E: ModelAdmin>(request: AdminRequest, id: Path<String>) -> Answer {
+    let (database, visit) = (&request.database, &request.visit);
     visit.require(E::SECTION, Verb::View)?;
-    let id = edit::parse_id(&id)?;
+    let id = parse_id(&id)?;
     let row = E::find_by_id(id).one(database.as_ref()).await?;
     let entries = entries(database.as_ref(), E::SECTION, id).await?;
     let name = match (&row, entries.first()) {
@@ -129,13 +121,13 @@ pub(super) async fn of<E: ModelAdmin>(
         (None, Some(entry)) => entry.object_name.clone(),
         (None, None) => return Err(Failure::NotFound),
     };
-    let state = edit::state::<E>(&request);
+    let state = request.list_state::<E>();
     let (back, back_label) = match &row {
         Some(_) => (pager::row_address(E::SECTION, id, &state), name.clone()),
         None => (pager::address(E::SECTION, &state), E::SECTION.title.to_owned()),
     };
     let page = HistoryPage {
-        frame: Frame::new(&visit, E::SECTION.path, format!("History of {name}")),
+        frame: Frame::new(visit, E::SECTION.path, format!("History of {name}")),
         back,
         back_label,
         one: E::SECTION.one,
@@ -241,31 +233,12 @@ impl ModelAdmin for Entity {
     }
 
     fn filters() -> Vec<Filter> {
+        let [from, until] = Filter::days(["From", "Until"], admin_history::Column::Time);
         vec![
-            Filter {
-                name: "user",
-                label: "User",
-                control: Control::Text,
-                condition: |user| Some(admin_history::Column::Username.eq(user.replace('\0', ""))),
-            },
-            Filter {
-                name: "model",
-                label: "Model",
-                control: Control::Choice(&RECORDED),
-                condition: |model| Some(admin_history::Column::Model.eq(model.replace('\0', ""))),
-            },
-            Filter {
-                name: "from",
-                label: "From",
-                control: Control::Date,
-                condition: |day| edit::start_of_day(day).map(|start| admin_history::Column::Time.gte(start)),
-            },
-            Filter {
-                name: "until",
-                label: "Until",
-                control: Control::Date,
-                condition: |day| edit::end_of_day(day).map(|end| admin_history::Column::Time.lte(end)),
-            },
+            Filter::equal("user", "User", Control::Text, admin_history::Column::Username),
+            Filter::equal("model", "Model", Control::Choice(&RECORDED), admin_history::Column::Model),
+            from,
+            until,
         ]
     }
 }

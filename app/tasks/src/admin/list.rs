@@ -1,15 +1,11 @@
 //! Lists: search, filters, sorting, pages and ticked rows, the same for all models.
 
-use actix_web::{
-    HttpRequest,
-    http::StatusCode,
-    web::{Data, ReqData},
-};
+use actix_web::http::StatusCode;
 use askama::Template;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, EntityTrait, Iterable, Order,
-    PrimaryKeyToColumn, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Alias, Asterisk, Expr, Func, LikeExpr, Query},
+    ConnectionTrait, DbErr, EntityTrait, Iterable, Order, PrimaryKeyToColumn, QueryOrder, QuerySelect, QueryTrait,
+    Select,
+    sea_query::{Alias, Asterisk, Expr, Func, Query},
 };
 
 use super::{
@@ -20,6 +16,8 @@ use super::{
     pager::{self, PageLink},
     permission::Verb,
     query::{Grammar, ListQuery, SEARCH_CHARACTERS, SIZES, Sort, Ticked},
+    request::AdminRequest,
+    search,
     session::Visit,
 };
 
@@ -27,15 +25,12 @@ use super::{
 const MOST_COUNTED: u64 = 100_000;
 
 /// Answers with the list.
-pub(super) async fn show<E: ModelAdmin>(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-) -> Answer {
+pub(super) async fn show<E: ModelAdmin>(request: AdminRequest) -> Answer {
+    let AdminRequest { database, visit, http } = request;
     visit.require(E::SECTION, Verb::View)?;
     let grammar = E::grammar();
-    let mut query = ListQuery::parse(request.query_string(), &grammar);
-    let (select, not_understood) = narrowed::<E>(&query, database.get_database_backend());
+    let mut query = ListQuery::parse(http.query_string(), &grammar);
+    let (select, not_understood) = search::narrowed::<E>(&query, database.get_database_backend());
     let count = count(database.as_ref(), &select).await?;
     query.page = query.page.min(count.min(MOST_COUNTED).div_ceil(query.size)).max(1);
     let rows = rows::<E>(database.as_ref(), select, &query).await?;
@@ -57,32 +52,6 @@ pub(super) async fn count<E: EntityTrait>(database: &impl ConnectionTrait, selec
 /// A count for people.
 pub(super) fn shown_count(count: u64) -> String {
     if count > MOST_COUNTED { format!("more than {}", grouped(MOST_COUNTED)) } else { grouped(count) }
-}
-
-/// The rows that are searched for, and the labels of filters whose values mean nothing.
-pub(super) fn narrowed<E: ModelAdmin>(query: &ListQuery, backend: DbBackend) -> (Select<E>, Vec<&'static str>) {
-    let mut wanted = Condition::all();
-    for word in query.words() {
-        let columns = E::searched().into_iter();
-        wanted = wanted.add(columns.fold(Condition::any(), |any, column| any.add(contains(column, &word, backend))));
-    }
-    let mut not_understood = Vec::new();
-    for filter in E::filters() {
-        match query.filter(filter.name).map(filter.condition) {
-            Some(Some(condition)) => wanted = wanted.add(condition),
-            Some(None) => not_understood.push(filter.label),
-            None => (),
-        }
-    }
-    (E::find().filter(wanted), not_understood)
-}
-
-/// Whatever the case; with SQLite that holds for the letters A to Z.
-fn contains(column: impl ColumnTrait, word: &str, backend: DbBackend) -> Expr {
-    let word = word.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
-    let pattern = LikeExpr::new(format!("%{word}%"));
-    // With PostgreSQL the backslash escapes unless something else is said, and sea-query cannot say it with ILIKE.
-    if backend == DbBackend::Postgres { column.ilike(pattern) } else { column.like(pattern.escape('\\')) }
 }
 
 async fn rows<E: ModelAdmin>(
@@ -152,7 +121,8 @@ struct Heading {
 pub(super) struct Row {
     pub(super) id: i64,
     pub(super) address: String,
-    pub(super) cells: Vec<Cell>,
+    /// Title and value of each listed column.
+    pub(super) cells: Vec<(&'static str, Cell)>,
 }
 
 struct ShownFilter {
@@ -236,7 +206,8 @@ impl Row {
     /// `state` is the list's that it stands in.
     pub(super) fn new<E: ModelAdmin>(row: &E::Model, state: &str) -> Self {
         let id = E::id(row);
-        let cells = E::columns().iter().filter(|column| column.listed).map(|column| (column.cell)(row)).collect();
+        let columns = E::columns().into_iter().filter(|column| column.listed);
+        let cells = columns.map(|column| (column.title, (column.cell)(row))).collect();
         Self { id, address: pager::row_address(E::SECTION, id, state), cells }
     }
 }

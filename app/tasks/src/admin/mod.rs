@@ -17,9 +17,10 @@
 //! | `guard` | what every request passes: security headers, the form's token, who is signed in |
 //! | `token` | the browser's token and the forms' tokens |
 //! | `session` | who is signed in, in the database |
+//! | `request` | the request that handlers receive |
 //! | `permission` | what they may do |
 //! | `model` | what a model declares |
-//! | `list`, `query`, `pager` | lists: columns, search, filters, sorting, pages |
+//! | `list`, `query`, `search`, `pager` | lists: columns, search, filters, sorting, pages |
 //! | `edit`, `form` | the page of a row, and forms |
 //! | `action` | deleting, and the models' own actions, on selected rows |
 //! | `history` | who changed what, written with the change |
@@ -45,6 +46,8 @@ mod pager;
 mod password;
 mod permission;
 mod query;
+mod request;
+mod search;
 mod session;
 mod sign_in;
 mod tasks;

@@ -2,14 +2,14 @@
 
 use actix_web::web::ServiceConfig;
 use chrono::{DateTime, SecondsFormat, Utc};
+use futures::future::LocalBoxFuture;
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn, PrimaryKeyTrait,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, Iterable, PrimaryKeyToColumn,
+    PrimaryKeyTrait, sea_query::Expr,
 };
 use serde_json::Value;
 
 use super::{
-    action::Action,
     error::Failure,
     form::{Field, Fields},
     page::Section,
@@ -17,7 +17,7 @@ use super::{
     query::{Grammar, Sort},
     session::Visit,
 };
-use crate::{input::FieldErrors, password::PasswordError};
+use crate::{input::FieldErrors, password::PasswordError, timestamp};
 
 /// A model with pages in the admin site.
 pub(super) trait ModelAdmin:
@@ -199,14 +199,84 @@ impl Cell {
     }
 }
 
-/// A way to narrow a list down.
+/// Changes rows in a transaction.
+type Run<E> =
+    for<'a> fn(&'a DatabaseTransaction, &'a [<E as EntityTrait>::Model]) -> LocalBoxFuture<'a, Result<(), DbErr>>;
+
+/// Something that can be done with selected rows.
+pub(super) struct Action<E: EntityTrait> {
+    /// In addresses: small letters.
+    pub(super) name: &'static str,
+    /// An imperative, such as `Publish`.
+    pub(super) label: &'static str,
+    /// Its past participle, such as `Published`.
+    pub(super) done: &'static str,
+    /// What will happen, after “This task” and “These 3 tasks”, such as `will be gone for good`.
+    pub(super) consequence: &'static str,
+    /// The permission it needs.
+    pub(super) verb: Verb,
+    /// Why it must not be done with a row, if so.
+    pub(super) refusal: fn(&Visit, &E::Model) -> Option<&'static str>,
+    pub(super) run: Run<E>,
+}
+
+/// Function from the value of a filter to its condition.
+type ParseFilter = dyn Fn(&str) -> Option<Expr>;
+
+/// A filter of a list.
 pub(super) struct Filter {
-    /// In addresses.
+    /// Name in addresses.
     pub(super) name: &'static str,
     pub(super) label: &'static str,
     pub(super) control: Control,
-    /// The condition for rows; `None` for a value without a meaning.
-    pub(super) condition: fn(&str) -> Option<Expr>,
+    /// Returns the condition for rows, or `None` for a value that the filter does not understand.
+    pub(super) condition: Box<ParseFilter>,
+}
+
+impl Filter {
+    pub(super) fn new(
+        name: &'static str,
+        label: &'static str,
+        control: Control,
+        condition: impl Fn(&str) -> Option<Expr> + 'static,
+    ) -> Self {
+        Self { name, label, control, condition: Box::new(condition) }
+    }
+
+    /// Returns a filter for rows whose column equals the value.
+    pub(super) fn equal(name: &'static str, label: &'static str, control: Control, column: impl ColumnTrait) -> Self {
+        // PostgreSQL refuses null characters.
+        Self::new(name, label, control, move |value| Some(column.eq(value.replace('\0', ""))))
+    }
+
+    /// Returns a filter for rows whose column is true or false.
+    pub(super) fn flag(name: &'static str, label: &'static str, column: impl ColumnTrait) -> Self {
+        let control = Control::Choice(&[("yes", "yes"), ("no", "no")]);
+        Self::new(name, label, control, move |value| match value {
+            "yes" => Some(column.eq(true)),
+            "no" => Some(column.eq(false)),
+            _ => None,
+        })
+    }
+
+    /// Returns the filters `from` and `until` for the days of a column.
+    pub(super) fn days(labels: [&'static str; 2], column: impl ColumnTrait) -> [Self; 2] {
+        let [from, until] = labels;
+        [
+            Self::new("from", from, Control::Date, move |day| start_of_day(day).map(|start| column.gte(start))),
+            Self::new("until", until, Control::Date, move |day| end_of_day(day).map(|end| column.lte(end))),
+        ]
+    }
+}
+
+/// Returns the first microsecond of a day, such as `2026-01-02`.
+fn start_of_day(day: &str) -> Option<DateTime<Utc>> {
+    timestamp::parse(&format!("{day}T00:00"))
+}
+
+/// Returns the last microsecond of a day, such as `2026-01-02`.
+fn end_of_day(day: &str) -> Option<DateTime<Utc>> {
+    timestamp::parse(&format!("{day}T23:59:59.999999"))
 }
 
 /// How a filter is set.

@@ -1,21 +1,21 @@
 //! The page for a new password: of other users for those who may change them, and of one's own for all staff.
 
 use actix_web::{
-    HttpRequest,
     http::StatusCode,
-    web::{Data, Path, ReqData},
+    web::{Path, ReqData},
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseConnection, IntoActiveModel};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, IntoActiveModel};
 
 use super::{
-    edit::{self, FormPage},
+    edit::FormPage,
     error::{Answer, Failure},
     form::{Field, Fields, Kind},
     history::{self, Object},
     model::ModelAdmin,
     page, pager,
     permission::Verb,
-    session::{self, Visit},
+    request::{AdminRequest, parse_id},
+    session,
 };
 use crate::{
     entity::user::{self, Entity},
@@ -25,45 +25,35 @@ use crate::{
 };
 
 /// Answers with the form.
-pub(super) async fn ask(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-) -> Answer {
-    let user = find(&database, &visit, &id).await?;
-    form(&visit, &request, &user, &FieldErrors::default()).show(StatusCode::OK)
+pub(super) async fn ask(request: AdminRequest, id: Path<String>) -> Answer {
+    let user = find(&request, &id).await?;
+    form(&request, &user, &FieldErrors::default()).show(StatusCode::OK)
 }
 
 /// Stores the password. Every other session of the user ends.
-pub(super) async fn save(
-    database: Data<DatabaseConnection>,
-    visit: ReqData<Visit>,
-    request: HttpRequest,
-    id: Path<String>,
-    sent: ReqData<Fields>,
-) -> Answer {
-    let user = find(&database, &visit, &id).await?;
+pub(super) async fn save(request: AdminRequest, id: Path<String>, sent: ReqData<Fields>) -> Answer {
+    let user = find(&request, &id).await?;
+    let (database, visit) = (&request.database, &request.visit);
     let mut errors = FieldErrors::default();
     errors.add("password", password::faults(sent.text("password")));
     errors.add("again", repetition_faults(&sent));
     if let Err(errors) = errors.or(()) {
-        return form(&visit, &request, &user, &errors).show(StatusCode::UNPROCESSABLE_ENTITY);
+        return form(&request, &user, &errors).show(StatusCode::UNPROCESSABLE_ENTITY);
     }
     let hash = password::hash(sent.text("password").to_owned()).await?;
-    let transaction = history::begin(&database).await?;
+    let transaction = history::begin(database).await?;
     let mut row = user.into_active_model();
     row.password_hash = Set(hash);
     let user = row.update(&transaction).await?;
     forget_refresh_tokens(&transaction, [user.id]).await?;
     if user.id == visit.user.id {
-        session::go_on(&transaction, &visit, &user).await?;
+        session::go_on(&transaction, visit, &user).await?;
     }
     let object = Object { id: user.id, name: user.username.clone(), changes: Vec::new() };
-    history::record(&transaction, &visit, Entity::SECTION, "Changed password", &[object]).await?;
+    history::record(&transaction, visit, Entity::SECTION, "Changed password", &[object]).await?;
     transaction.commit().await?;
-    session::tell(&database, &visit, &format!("Changed the password of “{}”.", user.username)).await?;
-    Ok(page::redirect(&back(&visit, &request, &user)))
+    session::tell(database, visit, &format!("Changed the password of “{}”.", user.username)).await?;
+    Ok(page::redirect(&back(&request, &user)))
 }
 
 /// The two fields of a new password.
@@ -87,21 +77,23 @@ pub(super) fn repetition_faults(sent: &Fields) -> Vec<String> {
     if same { Vec::new() } else { vec!["The two passwords differ.".into()] }
 }
 
-/// The user of an id, if the visitor may change their password.
-async fn find(database: &DatabaseConnection, visit: &Visit, id: &str) -> Result<user::Model, Failure> {
-    if edit::parse_id(id)? == visit.user.id {
+/// Returns the user with an id from an address, if the visitor may change their password.
+async fn find(request: &AdminRequest, id: &str) -> Result<user::Model, Failure> {
+    let visit = &request.visit;
+    if parse_id(id)? == visit.user.id {
         return Ok(visit.user.clone());
     }
     visit.require(Entity::SECTION, Verb::Change)?;
-    let user = edit::find::<Entity>(database, id).await?;
-    if edit::may::<Entity>(visit, &user, Verb::Change) { Ok(user) } else { Err(Failure::Forbidden) }
+    let user = request.find::<Entity>(id).await?;
+    if request.may::<Entity>(&user, Verb::Change) { Ok(user) } else { Err(Failure::Forbidden) }
 }
 
-fn form(visit: &Visit, request: &HttpRequest, user: &user::Model, errors: &FieldErrors) -> FormPage {
-    let mut page = FormPage::new::<Entity>(visit, request, Some(user), fields().into(), errors);
+fn form(request: &AdminRequest, user: &user::Model, errors: &FieldErrors) -> FormPage {
+    let sees_users = request.visit.may(Entity::SECTION, Verb::View);
+    let mut page = FormPage::new::<Entity>(request, Some(user), fields().into(), errors);
     page.frame.title = format!("New password for {}", user.username);
-    page.back = back(visit, request, user);
-    page.back_label = if visit.may(Entity::SECTION, Verb::View) { user.username.clone() } else { "Overview".into() };
+    page.back = back(request, user);
+    page.back_label = if sees_users { user.username.clone() } else { "Overview".into() };
     page.facts.clear();
     page.links.clear();
     page.delete_address = None;
@@ -109,10 +101,10 @@ fn form(visit: &Visit, request: &HttpRequest, user: &user::Model, errors: &Field
     page
 }
 
-/// The user's page, for those who may see it.
-fn back(visit: &Visit, request: &HttpRequest, user: &user::Model) -> String {
-    if visit.may(Entity::SECTION, Verb::View) {
-        pager::row_address(Entity::SECTION, user.id, &edit::state::<Entity>(request))
+/// Returns the address of the user's page for visitors who may view it, else that of the first page.
+fn back(request: &AdminRequest, user: &user::Model) -> String {
+    if request.visit.may(Entity::SECTION, Verb::View) {
+        pager::row_address(Entity::SECTION, user.id, &request.list_state::<Entity>())
     } else {
         page::HOME.to_owned()
     }

@@ -8,10 +8,8 @@ use sea_orm::{
 use serde_json::json;
 
 use super::{
-    action::Action,
-    edit,
     form::{Field, Fields, Kind},
-    model::{Cell, Column, Control, Editable, Filter, ModelAdmin, StoreError},
+    model::{Action, Cell, Column, Editable, Filter, ModelAdmin, StoreError},
     page::Section,
     permission::Verb,
     query::Sort,
@@ -51,20 +49,7 @@ impl ModelAdmin for Entity {
     }
 
     fn filters() -> Vec<Filter> {
-        vec![
-            Filter {
-                name: "from",
-                label: "Published from",
-                control: Control::Date,
-                condition: |day| edit::start_of_day(day).map(|start| task::Column::PubDate.gte(start)),
-            },
-            Filter {
-                name: "until",
-                label: "Published until",
-                control: Control::Date,
-                condition: |day| edit::end_of_day(day).map(|end| task::Column::PubDate.lte(end)),
-            },
-        ]
+        Filter::days(["Published from", "Published until"], task::Column::PubDate).into()
     }
 
     fn actions() -> Vec<Action<Self>> {

@@ -10,11 +10,10 @@ use sea_orm::{
 };
 
 use super::{
-    action::Action,
     form::{Field, Fields, Kind},
     form_at, get,
     groups::{self, known_permissions, permissions_field},
-    model::{Cell, Column, Control, Editable, Filter, ModelAdmin, StoreError},
+    model::{Action, Cell, Column, Editable, Filter, ModelAdmin, StoreError},
     page::Section,
     pager, password as password_page,
     permission::{self, Verb},
@@ -31,8 +30,6 @@ use crate::{
     password,
     users::{forget_refresh_tokens, taken, username_faults},
 };
-
-const YES_OR_NO: Control = Control::Choice(&[("yes", "yes"), ("no", "no")]);
 
 impl ModelAdmin for Entity {
     const SECTION: Section = Section { path: "users", title: "Users", one: "user", many: "users", verbs: Verb::ALL };
@@ -69,24 +66,9 @@ impl ModelAdmin for Entity {
 
     fn filters() -> Vec<Filter> {
         vec![
-            Filter {
-                name: "staff",
-                label: "Staff",
-                control: YES_OR_NO,
-                condition: |value| parse_yes(value).map(|yes| user::Column::IsStaff.eq(yes)),
-            },
-            Filter {
-                name: "superuser",
-                label: "Superuser",
-                control: YES_OR_NO,
-                condition: |value| parse_yes(value).map(|yes| user::Column::IsSuperuser.eq(yes)),
-            },
-            Filter {
-                name: "active",
-                label: "Active",
-                control: YES_OR_NO,
-                condition: |value| parse_yes(value).map(|yes| user::Column::IsActive.eq(yes)),
-            },
+            Filter::flag("staff", "Staff", user::Column::IsStaff),
+            Filter::flag("superuser", "Superuser", user::Column::IsSuperuser),
+            Filter::flag("active", "Active", user::Column::IsActive),
         ]
     }
 
@@ -330,14 +312,6 @@ async fn set_permissions(transaction: &DatabaseTransaction, user_id: i64, codes:
     let row = |permission| user_permission::ActiveModel { user_id: Set(user_id), permission: Set(permission) };
     let rows = codes.into_iter().map(row);
     user_permission::Entity::insert_many(rows).exec_without_returning(transaction).await.map(drop)
-}
-
-fn parse_yes(value: &str) -> Option<bool> {
-    match value {
-        "yes" => Some(true),
-        "no" => Some(false),
-        _ => None,
-    }
 }
 
 fn own_right(stays: bool) -> Vec<String> {
