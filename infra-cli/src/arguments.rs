@@ -17,7 +17,7 @@ mod heading {
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// Program to run [default: the first one that `programs` lists]
+    /// Program to run [default: the first of `programs`]
     #[arg(help_heading = heading::TARGET, long, short, global = true, value_name = "NAME")]
     #[arg(env = "INFRA_PROGRAM", hide_env_values = true)]
     pub(crate) program: Option<String>,
@@ -29,11 +29,11 @@ pub(crate) struct Global {
     #[arg(help_heading = heading::TARGET, long, short, global = true, value_enum, default_value = "local")]
     #[arg(env = "INFRA_TARGET", hide_env_values = true, hide_possible_values = true)]
     pub(crate) target: TargetName,
-    /// Server that implements the AWS APIs, for `--target aws` [default: AWS]
+    /// Server that implements the AWS APIs; needs `--target aws`
     #[arg(help_heading = heading::TARGET, long, global = true, value_name = "URL")]
     #[arg(env = "INFRA_ENDPOINT", hide_env_values = true)]
     pub(crate) endpoint: Option<String>,
-    /// State of resources to wait for: `full` (running and healthy) or `control-plane` (accepted by the API)
+    /// State to wait for: `full` (resources are healthy) or `control-plane` (the API has accepted the requests)
     #[arg(help_heading = heading::TARGET, long, global = true, value_enum, default_value = "full")]
     #[arg(value_name = "STATE", env = "INFRA_READINESS", hide_env_values = true, hide_possible_values = true)]
     pub(crate) readiness: ReadinessName,

@@ -1,63 +1,63 @@
-//! The cloud that a stack's state describes, as a document beside the state names it.
+//! The cloud that a stack is deployed to, as recorded in a document beside the state.
 
 use infra_core::diagnostic::Diagnostic;
 use infra_local::daemon::Running;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The document's name.
+/// Name of the document.
 pub(crate) const DOCUMENT: &str = "target";
 
-/// A target, and as far as it is known which of the clouds behind such a target.
+/// A target and, as far as it is known, the identity of the cloud.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Deployed {
     /// `local` or `aws`.
     pub(crate) target: String,
-    /// The id of a local cloud: `local reset` creates another one.
+    /// ID of the local cloud, which `local reset` changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cloud: Option<String>,
-    /// The AWS account.
+    /// ID of the AWS account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     account: Option<String>,
-    /// The endpoint, where that is not AWS's own.
+    /// Endpoint, unless it is AWS's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
 }
 
 impl Deployed {
-    /// A target of which nothing but the name is known.
+    /// Returns a target without the identity of its cloud.
     pub(crate) fn named(target: &str) -> Self {
         Self { target: target.to_owned(), cloud: None, account: None, endpoint: None }
     }
 
-    /// A local cloud.
+    /// Returns the identity of a running local cloud.
     pub(crate) fn local(running: &Running) -> Self {
         let cloud = Some(running.cloud_id.clone()).filter(|id| !id.is_empty());
         Self { cloud, endpoint: Some(running.endpoint.clone()), ..Self::named("local") }
     }
 
-    /// An AWS account, or a server that speaks AWS's protocols.
+    /// Returns the identity of an AWS account, or of a server that implements the AWS APIs.
     pub(crate) fn aws(account: Option<String>, endpoint: Option<String>) -> Self {
         Self { account, endpoint, ..Self::named("aws") }
     }
 
-    /// Reads the document. Earlier versions wrote the target's name alone.
+    /// Parses the document. Earlier versions recorded the name of the target alone.
     pub(crate) fn read(document: &[u8]) -> Self {
         serde_json::from_slice(document).unwrap_or_else(|_| Self::named(String::from_utf8_lossy(document).trim()))
     }
 
-    /// The document.
+    /// Returns the document.
     pub(crate) fn write(&self) -> serde_json::Result<Vec<u8>> {
         serde_json::to_vec(self)
     }
 
-    /// Whether an AWS account is named.
+    /// Returns whether the AWS account is known.
     pub(crate) fn has_account(&self) -> bool {
         self.account.is_some()
     }
 
-    /// Whether both name a cloud of the same target, and not the same one. A local cloud keeps its identity when its
-    /// endpoint changes.
+    /// Returns whether both are clouds of the same target with different identities. A local cloud keeps its identity
+    /// when its endpoint changes.
     pub(crate) fn is_another_cloud_than(&self, other: &Self) -> bool {
         let differ = |one: &Option<String>, other: &Option<String>| one.is_some() && other.is_some() && one != other;
         let both_known = self.account.is_some() && other.account.is_some();
@@ -67,7 +67,7 @@ impl Deployed {
                 || both_known && self.endpoint != other.endpoint)
     }
 
-    /// Why a run on this AWS account is refused for a stack that was deployed to another one.
+    /// Returns the error for a run in this AWS account when the stack is deployed to another one.
     pub(crate) fn refusal(&self, stack: &str, recorded: &Self) -> Diagnostic {
         let summary = format!("the stack `{stack}` is deployed to {recorded}, and this command would use {self}");
         let hint = format!(
@@ -77,7 +77,7 @@ impl Deployed {
         Diagnostic::error(summary).hint(hint)
     }
 
-    /// What a run on this local cloud says for a stack that was deployed to another one.
+    /// Returns the warning for a run on this local cloud when the stack was deployed to another one.
     pub(crate) fn notice(&self, stack: &str, recorded: &Self) -> Diagnostic {
         let reason = format!("it was deployed to {recorded}; this one is {self}, as after `local reset`");
         Diagnostic::warning(format!("the stack `{stack}` was deployed to another local cloud"))
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_of_an_earlier_version_names_the_target_alone() {
+    fn documents_of_earlier_versions_contain_the_target_alone() {
         assert_eq!(Deployed::read(b"aws\n"), Deployed::named("aws"));
         let local = cloud("cloud-1", "http://127.0.0.1:1");
         assert_eq!(Deployed::read(&local.write().unwrap_or_default()), local);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn clouds_are_told_apart_by_what_identifies_them() {
+    fn clouds_differ_by_id_account_and_the_endpoint_of_an_account() {
         let one = cloud("cloud-1", "http://127.0.0.1:1");
         assert!(one.is_another_cloud_than(&cloud("cloud-2", "http://127.0.0.1:1")));
         assert!(!one.is_another_cloud_than(&cloud("cloud-1", "http://127.0.0.1:2")));

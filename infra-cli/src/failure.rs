@@ -1,19 +1,19 @@
-//! Errors that end a command early.
+//! Errors that a command fails with.
 
 use crate::{exit::Exit, render::style};
 use infra_core::{diagnostic::Diagnostic, engine::EngineError, plan::PlanFileError, store::StoreError};
 use std::process::ExitCode;
 
-/// The kind of a failure, which decides the exit code.
+/// Kind of a failure, which determines the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The command was understood and failed.
+    /// The command failed.
     Failed,
-    /// The command line or its input is wrong.
+    /// The command line, the configuration or an input file is wrong.
     WrongUse,
 }
 
-/// Why a command ended early.
+/// Error of a command, as one or more diagnostics.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
@@ -70,9 +70,9 @@ pub(crate) fn report(failure: &Failure, json: bool) -> ExitCode {
     for diagnostic in &failure.diagnostics {
         if json {
             let event = infra_core::event::Event::Message(diagnostic.clone());
-            say!("{}", serde_json::to_string(&event).unwrap_or_default());
+            print_line!("{}", serde_json::to_string(&event).unwrap_or_default());
         } else {
-            complain!("{}", style::diagnostic(diagnostic, style::error_width()));
+            print_error!("{}", style::diagnostic(diagnostic, style::error_width()));
         }
     }
     match failure.kind {

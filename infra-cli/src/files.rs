@@ -1,10 +1,10 @@
-//! Files that only their owner may read.
+//! Files that only their owner can read.
 
 use crate::failure::Failure;
 use infra_core::diagnostic::Diagnostic;
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
-/// Writes a file that must not exist yet.
+/// Writes a new file. Fails if it exists.
 pub(crate) fn write_new(path: &Path, content: &str) -> Result<(), Failure> {
     let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(content.as_bytes())).map_err(|error| {

@@ -1,4 +1,4 @@
-//! The `stack` command for programs of one's own:
+//! The `stack` command for user-defined programs:
 //!
 //! ```no_run
 //! use infra_cli::program;
@@ -17,21 +17,22 @@
 //!
 //! # Layout
 //! - `arguments`: argument groups that several commands share
-//! - `session`: what a command works with: program, stack, target, directory
-//! - `deployed`: the cloud that a stack's state describes
-//! - `files`: files that only their owner may read
-//! - `passphrase`: what opens the key of the secrets, and secret values
-//! - `local_cloud`: starting and finding the local cloud
+//! - `session`: program, stack, target and directory of a command
+//! - `deployed`: the cloud that a stack is deployed to
+//! - `files`: files that only their owner can read
+//! - `owner`: the check of the directory's owner and mode
+//! - `passphrase`: input of passphrases and secret values
+//! - `local_cloud`: start, search and stop of the local cloud
 //! - `commands`: one file per command
 //! - `render`: events as text, in place on a terminal, or as JSON lines
-//! - `failure`: what ends a command early
-//! - `exit`: the exit codes
+//! - `failure`: errors of commands
+//! - `exit`: exit codes
 
-// `println!` and `eprintln!` panic when the reader of a pipe has exited, as in `stack … | head -1`. A command prints
-// through these macros only: it runs to its end and its exit code stays meaningful.
+// `println!` and `eprintln!` panic when the reader of a pipe has exited, as in `stack … | head -1`. Commands print
+// through these macros, so that they finish and return their own exit code.
 
 /// Prints a line to standard output.
-macro_rules! say {
+macro_rules! print_line {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stdout().lock(), $($words)*);
@@ -39,7 +40,7 @@ macro_rules! say {
 }
 
 /// Prints text to standard output without adding a line break.
-macro_rules! show {
+macro_rules! print_text {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = write!(std::io::stdout().lock(), $($words)*);
@@ -47,7 +48,7 @@ macro_rules! show {
 }
 
 /// Prints a line to standard error.
-macro_rules! complain {
+macro_rules! print_error {
     ($($words:tt)*) => {{
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr().lock(), $($words)*);
@@ -80,7 +81,7 @@ pub struct Program {
 
 type Run = dyn Fn(&Stack, &Config) -> Result + Send + Sync;
 
-/// A program under the name that `--program` takes.
+/// Returns a program that `--program` selects by this name.
 pub fn program(name: impl Into<String>, run: impl Fn(&Stack, &Config) -> Result + Send + Sync + 'static) -> Program {
     Program { name: name.into(), run: Box::new(run) }
 }
@@ -93,23 +94,21 @@ impl Program {
 
 /// Runs the command line with these programs; the first one is the default.
 ///
-/// Call it first in `main`: the local cloud starts this executable again to confine what its instances run, see
-/// [`infra_local::enable_launcher`].
+/// Call it first in `main`: the local cloud starts this executable again as the launcher that confines the programs of
+/// its instances, see [`infra_local::enable_launcher`].
 ///
 /// `docs/exit-codes.md` lists the exit codes.
 pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
     Cli::new(programs).run()
 }
 
-/// A command line that is put together: [`run`] with more than programs.
-///
-/// What belongs to one provider is handed over here, so that the command line knows none:
+/// Builder of a command line with the parts of a provider, on which this crate does not depend:
 ///
 /// ```no_run
 /// # use infra_cli::{Backend, Cli};
 /// # use infra_core::{Target, diagnostic::Diagnostic};
 /// async fn open(url: String) -> Result<Backend, Diagnostic> {
-///     // … the objects of `s3://BUCKET/PREFIX`
+///     // … opens `s3://BUCKET/PREFIX`
 ///     Err(Diagnostic::error(format!("`{url}` names no bucket")))
 /// }
 ///
@@ -126,26 +125,26 @@ pub struct Cli {
     login: Option<Box<CheckLogin>>,
 }
 
-/// The objects of a URL, and the prefix in them.
+/// Object store of a URL, and the prefix of the states in it.
 pub type Backend = (Arc<dyn ObjectStore>, String);
 
 type OpenBackend = dyn Fn(String) -> BoxFuture<'static, Result<Backend, Diagnostic>> + Send + Sync;
 type CheckLogin = dyn Fn(Target) -> BoxFuture<'static, Result<Vec<(&'static str, String)>, Diagnostic>> + Send + Sync;
 
 impl Cli {
-    /// A command line with these programs; the first one is the default.
+    /// Returns a command line with these programs; the first one is the default.
     pub fn new(programs: impl IntoIterator<Item = Program>) -> Self {
         let programs = programs.into_iter().collect();
         Self { programs, wrappers: BTreeMap::new(), backends: BTreeMap::new(), login: None }
     }
 
-    /// Lets keys of a key service wrap the key of the secrets: those whose URLs have this scheme, such as `awskms`.
+    /// Adds a key service that can wrap the key of the secrets, by the scheme of its URLs, such as `awskms`.
     pub fn wrapper(mut self, scheme: impl Into<String>, factory: WrapperFactory) -> Self {
         self.wrappers.insert(scheme.into(), factory);
         self
     }
 
-    /// Lets states be kept in object stores whose URLs have this scheme, such as `s3`.
+    /// Adds an object store for states, by the scheme of its URLs, such as `s3`.
     pub fn backend<F>(mut self, scheme: impl Into<String>, open: impl Fn(String) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Backend, Diagnostic>> + Send + 'static,
@@ -154,8 +153,8 @@ impl Cli {
         self
     }
 
-    /// Lets `login-check` show the identity that the provider's calls would use: names and values, line by line, or why
-    /// there is none. The line `account` is recorded for a stack that is deployed, which is refused in another account.
+    /// Sets the check of the provider's credentials, which returns the identity as names and values for `login-check`.
+    /// The value `account` is recorded with a deployed stack, whose commands are refused in another account.
     pub fn login<F>(mut self, check: impl Fn(Target) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<Vec<(&'static str, String)>, Diagnostic>> + Send + 'static,
@@ -164,7 +163,7 @@ impl Cli {
         self
     }
 
-    /// Runs it; see [`run`].
+    /// Runs the command line; see [`run`].
     pub fn run(self) -> ExitCode {
         start(&self)
     }

@@ -1,4 +1,4 @@
-//! Starting, finding and stopping the local cloud of a directory.
+//! Starts, finds and stops the local cloud of a directory.
 
 use crate::{failure::Failure, passphrase};
 use infra_core::{
@@ -25,19 +25,19 @@ use tokio::time::{Instant, sleep};
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_mins(1);
 
-/// How often a process that starts or stops is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Interval between checks of a process that starts or stops.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a command waits for a stopping cloud before it says so.
-const SILENCE: Duration = Duration::from_secs(1);
+/// Time after which a command reports that it waits for a stopping cloud.
+const NOTICE_DELAY: Duration = Duration::from_secs(1);
 
-/// Where the background process writes what it does.
+/// Returns the path of the background process's log.
 pub(crate) fn log(directory: &Path) -> PathBuf {
     directory.join("cloud.log")
 }
 
-/// Begins to use the cloud of this directory, and starts it when it does not run. While the returned usage is held, no
-/// other command stops the cloud for being empty.
+/// Begins to use the cloud of this directory, and starts it if it does not run. Until the returned usage is dropped, no
+/// other command stops the cloud because it is empty.
 pub(crate) async fn enter(directory: &Path) -> Result<(Running, Usage), Failure> {
     prepare(directory)?;
     let mut wait = Wait::new();
@@ -50,7 +50,7 @@ pub(crate) async fn enter(directory: &Path) -> Result<(Running, Usage), Failure>
     Ok((ensure(directory).await?, usage))
 }
 
-/// The cloud of this directory, started when it does not run. One that is stopping is waited for.
+/// Returns the cloud of this directory, and starts it if it does not run. Waits for a cloud that is stopping.
 async fn ensure(directory: &Path) -> Result<Running, Failure> {
     let mut wait = Wait::new();
     loop {
@@ -64,18 +64,18 @@ async fn ensure(directory: &Path) -> Result<Running, Failure> {
     }
 }
 
-/// The patience of a command with a cloud that stops.
+/// Progress of waiting for a cloud that is stopping.
 struct Wait {
     begun: Instant,
-    said: bool,
+    noticed: bool,
 }
 
 impl Wait {
     fn new() -> Self {
-        Self { begun: Instant::now(), said: false }
+        Self { begun: Instant::now(), noticed: false }
     }
 
-    /// Waits a moment. Says so after a second, and fails after a minute.
+    /// Waits for one interval. Prints a notice after [`NOTICE_DELAY`], and fails after [`STOP_LIMIT`].
     async fn for_stop_of(&mut self, directory: &Path, process: Option<&Running>) -> Result<(), Failure> {
         let process = process.map(|running| format!(" (process {})", running.pid)).unwrap_or_default();
         let waited = self.begun.elapsed();
@@ -83,13 +83,13 @@ impl Wait {
             let log = log(directory);
             let summary = format!("the local cloud{process} neither answers nor stops");
             let reason = format!("waited for {} s", STOP_LIMIT.as_secs());
-            let hint = format!("look at {}, end the process, and try again", log.display());
+            let hint = format!("read {}, kill the process, and try again", log.display());
             return Err(Failure::of(Diagnostic::error(summary).because(reason).hint(hint)));
         }
-        if waited > SILENCE && !std::mem::replace(&mut self.said, true) {
-            complain!("the local cloud{process} is stopping; this command goes on once it has stopped");
+        if waited > NOTICE_DELAY && !std::mem::replace(&mut self.noticed, true) {
+            print_error!("the local cloud{process} is stopping; this command continues once it has stopped");
         }
-        sleep(LOOK_EVERY).await;
+        sleep(POLL_INTERVAL).await;
         Ok(())
     }
 }
@@ -98,7 +98,7 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
     let log = log(directory);
     let output = fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&log)?;
     let mut command = Command::new(std::env::current_exe()?);
-    // Nor may what runs in the cloud read the passphrase of the secrets.
+    // The passphrase of the secrets stays out of the reach of the programs in the cloud.
     for variable in passphrase::VARIABLES {
         command.env_remove(variable);
     }
@@ -109,7 +109,7 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output)
-        // A group of its own: Ctrl-C is for the command, not for the cloud.
+        // In its own process group, the cloud does not receive the Ctrl-C of the command.
         .process_group(0)
         .spawn()?;
     let end = Instant::now() + START_LIMIT;
@@ -119,11 +119,11 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
             return Ok(running);
         }
         if let Some(status) = child.try_wait()? {
-            // Somebody else may have been quicker.
+            // Another command may have started the cloud first.
             if let Some(running) = daemon::find(directory).await {
                 return Ok(running);
             }
-            return Err(not_started(&log, &format!("it ended at once, {status}")));
+            return Err(not_started(&log, &format!("it exited at once, {status}")));
         }
         if Instant::now() > end {
             return Err(not_started(&log, &format!("it does not answer after {} s", START_LIMIT.as_secs())));
@@ -133,7 +133,7 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
     }
 }
 
-/// Creates the directory, for its owner alone. Database servers may pass through it and the one above.
+/// Creates the directory with access for its owner. Database servers may traverse it and its parent.
 pub(crate) fn prepare(directory: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     directory.parent().into_iter().chain([directory]).try_for_each(infra_local::admit_databases)
@@ -147,12 +147,12 @@ fn not_started(log: &Path, reason: &str) -> Failure {
             Diagnostic::error(format!("the local cloud does not start: {reason}"))
                 .about(log.display())
                 .because(last)
-                .hint("the file holds the whole log"),
+                .hint("read the whole log in this file"),
         ],
     }
 }
 
-/// What the machine of a cloud can provide; `None` when a cloud of an earlier version does not know.
+/// Returns the capabilities of the cloud's machine, or `None` for a cloud of an earlier version, which does not report them.
 pub(crate) async fn host(running: &Running) -> Option<Host> {
     let found = running.capabilities().await;
     let found =
@@ -166,26 +166,26 @@ pub(crate) async fn host(running: &Running) -> Option<Host> {
     })
 }
 
-/// What the background process runs.
+/// Serves the cloud in this process, which is the background process.
 pub(crate) async fn serve(directory: &Path) -> Result<(), Failure> {
     let options = Options::remembered(directory)?;
     daemon::run(options).await.map_err(|error| Failure::failed(error.to_string()))
 }
 
-/// Name of the file that says that the cloud goes on when it is empty.
+/// Name of the file whose existence keeps an empty cloud running.
 const KEPT: &str = "kept";
 
-/// Lets the cloud of this directory run on when it is empty, until [`stop`].
+/// Keeps the cloud of this directory running while it is empty, until [`stop`].
 pub(crate) fn keep(directory: &Path) -> io::Result<()> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(directory.join(KEPT)).map(drop)
 }
 
-/// Whether the cloud was started on its own, and not for the sake of one command.
+/// Returns whether an empty cloud keeps running, because `local start` started it.
 pub(crate) fn is_kept(directory: &Path) -> bool {
     directory.join(KEPT).exists()
 }
 
-/// Asks the cloud to stop and waits until its process has ended; false when it did not run.
+/// Stops the cloud and waits until its process has exited. Returns `false` if it did not run.
 pub(crate) async fn stop(directory: &Path) -> Result<bool, Failure> {
     match fs::remove_file(directory.join(KEPT)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
@@ -194,7 +194,7 @@ pub(crate) async fn stop(directory: &Path) -> Result<bool, Failure> {
     let Some(running) = daemon::recorded(directory) else {
         return Ok(false);
     };
-    // A cloud that is stopping already does not answer.
+    // A cloud that is already stopping does not answer.
     if let Err(error) = running.stop().await
         && daemon::find(directory).await.is_some()
     {
@@ -207,16 +207,16 @@ pub(crate) async fn stop(directory: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Stops a cloud that holds nothing, unless other commands use it: then the last of them does. A cloud that cannot be
-/// asked is no failure of the command, which has done its work.
+/// Stops an empty cloud, unless other commands use it: the last one of them stops it. An error is only logged, since the
+/// command itself has succeeded.
 pub(crate) async fn leave(directory: &Path, usage: Usage) {
-    // Nobody begins to use the cloud, and so nothing is created in it, before this is dropped.
+    // No command can begin to use the cloud, and so create anything in it, before this is dropped.
     let _sole = match usage.end() {
         Ok(Some(sole)) => sole,
         Ok(None) => return,
-        Err(error) => return tracing::warn!(%error, "the local cloud goes on running"),
+        Err(error) => return tracing::warn!(%error, "the local cloud keeps running"),
     };
-    // A busy machine may take longer than `find` waits.
+    // On a busy machine, the answer may take longer than `find` waits.
     let Some(running) = daemon::recorded(directory) else {
         return;
     };
@@ -224,11 +224,11 @@ pub(crate) async fn leave(directory: &Path, usage: Usage) {
         && status.is_empty()
         && let Err(failure) = stop(directory).await
     {
-        tracing::warn!(?failure, "the empty local cloud goes on running");
+        tracing::warn!(?failure, "the empty local cloud keeps running");
     }
 }
 
-/// The last lines of a file.
+/// Returns the last lines of a file.
 pub(crate) fn tail(path: &Path, lines: usize) -> io::Result<Vec<String>> {
     let mut last = std::collections::VecDeque::new();
     for line in io::BufReader::new(fs::File::open(path)?).split(b'\n') {

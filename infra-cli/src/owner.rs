@@ -1,7 +1,7 @@
-//! Whose directory the command works in.
+//! Owner and mode of the command's directory.
 //!
-//! The directory holds the key of the secrets and decides what the local cloud runs, and it may be found above the
-//! current one: whoever can write there could plant a key that receives secrets.
+//! The directory contains the key of the secrets and the programs of the local cloud, and the search for it includes the
+//! parents of the current directory. A user who can write to it could replace the key and so read later secrets.
 
 use crate::failure::Failure;
 use infra_core::diagnostic::Diagnostic;
@@ -15,9 +15,9 @@ const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Refuses an existing directory that belongs to another user, or that others can write.
+/// Refuses an existing directory that another user owns or can write to.
 pub(crate) fn check(directory: &Path) -> Result<(), Failure> {
-    // A link is followed only by its owner's wish: it is checked as well as what it leads to.
+    // The owner of a symbolic link chooses its destination, so both are checked.
     for metadata in [fs::symlink_metadata(directory), fs::metadata(directory)] {
         let metadata = match metadata {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -33,11 +33,11 @@ pub(crate) fn check(directory: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is wrong with a directory of this owner and mode, and what to do about it.
+/// Returns the problem of a directory with this owner and mode, and a hint, or `None`.
 fn problem(user: u32, owner: u32, mode: u32) -> Option<(String, &'static str)> {
     if owner != user && owner != ROOT {
         let summary = format!("the directory belongs to another user (uid {owner}), and its files would be trusted");
-        return Some((summary, "name a directory of your own with `--directory` or INFRA_DIRECTORY"));
+        return Some((summary, "choose your own directory with `--directory` or INFRA_DIRECTORY"));
     }
     if mode & OTHERS_WRITE != 0 && mode & STICKY == 0 {
         let summary = format!("other users can write to the directory (mode {:o})", mode & 0o7777);

@@ -1,4 +1,4 @@
-//! Passphrases and secret values: from the environment, from a terminal without showing them, or from a pipe.
+//! Input of passphrases and secret values: from the environment, from a terminal without echo, or from a pipe.
 
 use crate::failure::Failure;
 use console::Term;
@@ -14,12 +14,12 @@ use std::{
     sync::OnceLock,
 };
 
-/// The variables that hold the passphrase; the cloud that is started in the background does not inherit them.
+/// Variables with passphrases. The background process of the local cloud does not inherit them.
 pub(crate) const VARIABLES: [&str; 4] =
     ["INFRA_PASSPHRASE", "INFRA_PASSPHRASE_FILE", "INFRA_NEW_PASSPHRASE", "INFRA_NEW_PASSPHRASE_FILE"];
 
-/// What opens the key of the secrets: key services of these schemes, or a passphrase, asked for once and only when it is
-/// needed.
+/// Returns the ways to unwrap the key of the secrets: key services by scheme, and a passphrase, which is asked for once
+/// and only if it is needed.
 pub(crate) fn unlock(wrappers: &BTreeMap<String, WrapperFactory>) -> Unlock {
     let known = OnceLock::new();
     let unlock = Unlock::default().ask(move || {
@@ -36,10 +36,10 @@ pub(crate) fn unlock(wrappers: &BTreeMap<String, WrapperFactory>) -> Unlock {
     wrappers.fold(unlock, |unlock, (scheme, factory)| unlock.wrapper(scheme, factory.clone()))
 }
 
-/// A passphrase to wrap the key with from now on. The old variables may hold it when the old key needs none.
-pub(crate) fn chosen(old_needs_one: bool) -> Result<Passphrase, Failure> {
+/// Returns a new passphrase to wrap the key with. INFRA_PASSPHRASE may contain it if the current key needs none.
+pub(crate) fn chosen(current_needs_one: bool) -> Result<Passphrase, Failure> {
     let given = match from_environment("INFRA_NEW_PASSPHRASE").map_err(failure)? {
-        None if !old_needs_one => from_environment("INFRA_PASSPHRASE").map_err(failure)?,
+        None if !current_needs_one => from_environment("INFRA_PASSPHRASE").map_err(failure)?,
         given => given,
     };
     if let Some(passphrase) = given {
@@ -56,7 +56,7 @@ pub(crate) fn chosen(old_needs_one: bool) -> Result<Passphrase, Failure> {
     }
 }
 
-/// A secret value: from a terminal without showing it, else everything on standard input but a newline at its end.
+/// Reads a secret value: from the terminal without echo, else all of standard input without a final line break.
 pub(crate) fn value(key: &str) -> Result<String, Failure> {
     let mut text = String::new();
     if io::stdin().is_terminal() {
@@ -73,7 +73,7 @@ pub(crate) fn value(key: &str) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// What a variable holds, or the first line of the file that the variable with `_FILE` names.
+/// Returns the value of a variable, or the first line of the file that the variable with the suffix `_FILE` names.
 fn from_environment(variable: &str) -> Result<Option<Passphrase>, KeyError> {
     if let Ok(text) = env::var(variable)
         && !text.is_empty()
@@ -87,7 +87,7 @@ fn from_environment(variable: &str) -> Result<Option<Passphrase>, KeyError> {
     Ok(Some(text.lines().next().unwrap_or_default().into()))
 }
 
-/// `None` when there is nobody to ask.
+/// Asks on the terminal. Returns `None` without one.
 fn from_terminal(prompt: &str) -> Option<Passphrase> {
     let terminal = Term::stderr();
     if !io::stdin().is_terminal() || !terminal.is_term() {

@@ -1,4 +1,4 @@
-//! What a command works with.
+//! Program, stack, target, store and local cloud of a command.
 
 use crate::{
     CheckLogin, Cli, Program,
@@ -30,7 +30,7 @@ use std::{
     },
 };
 
-/// Program, stack, target and directory, as the command line and the environment name them.
+/// Program, stack, target and directory that the command line and the environment select.
 pub(crate) struct Session<'a> {
     pub(crate) program: &'a Program,
     pub(crate) stack: String,
@@ -42,11 +42,11 @@ pub(crate) struct Session<'a> {
     parallel: usize,
     store: Arc<dyn KeyedStore>,
     login: Option<&'a CheckLogin>,
-    /// Held while the command uses the local cloud.
+    /// Usage of the local cloud, while the command uses it.
     usage: Mutex<Option<Usage>>,
-    /// The cloud that the command uses, once it is known.
+    /// Cloud that the command uses, once it is known.
     actual: Mutex<Option<Deployed>>,
-    /// Whether the state describes another local cloud, so that it is refreshed first.
+    /// The state describes another local cloud, so it is refreshed first.
     elsewhere: AtomicBool,
 }
 
@@ -83,22 +83,22 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Where states, configuration and the key of the secrets are kept.
+    /// Returns the store of states, configuration and the key of the secrets.
     pub(crate) fn store(&self) -> &dyn KeyedStore {
         &*self.store
     }
 
-    /// What opens the key of the secrets.
+    /// Returns the ways to unwrap the key of the secrets.
     pub(crate) fn unlock(&self) -> &Unlock {
         self.store().keys().unlock()
     }
 
-    /// Where the local cloud keeps everything.
+    /// Returns the directory of the local cloud.
     pub(crate) fn cloud_directory(&self) -> PathBuf {
         self.directory.join("local")
     }
 
-    /// The engine for reading the recorded state: no cloud is needed.
+    /// Returns the engine for reading the recorded state, without a cloud.
     pub(crate) fn offline(&self) -> Engine {
         Engine::with_store(&self.program.name, &self.stack, self.store.clone())
     }
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
         Ok(self.declaring(config).config_reads(&self.program.run))
     }
 
-    /// What the program declares. No cloud is needed: declaring asks nobody.
+    /// Returns the resources that the program declares, without a cloud.
     pub(crate) async fn declared(&self) -> Result<ResourceGraph, Failure> {
         Ok(self.declaring(self.config(&[]).await?).declared(&self.program.run)?)
     }
@@ -149,7 +149,7 @@ impl<'a> Session<'a> {
         self.offline().target(self.target(Some(unreachable))).config(config)
     }
 
-    /// The engine for planning and doing; starts the local cloud when it is the target.
+    /// Returns the engine for plans and runs. Starts the local cloud if it is the target.
     pub(crate) async fn engine(
         &self,
         planning: Option<&Planning>,
@@ -183,7 +183,7 @@ impl<'a> Session<'a> {
             .events(renderer.clone().events()))
     }
 
-    /// Where the stack lives; the local cloud's endpoint is known once it runs.
+    /// Returns the target of the stack. `local` is the endpoint of the local cloud, once it runs.
     pub(crate) fn target(&self, local: Option<String>) -> Target {
         let target = match (self.target, local) {
             (TargetName::Local, Some(endpoint)) => self.local(endpoint),
@@ -199,8 +199,8 @@ impl<'a> Session<'a> {
         Target::local(endpoint, key.unwrap_or_else(|| Credentials::new("none", "none")))
     }
 
-    /// Ends the use of the local cloud, and stops it when it holds nothing, no other command uses it and `local start` did
-    /// not ask for it: a failed plan or a preview must not leave one behind.
+    /// Ends the use of the local cloud, and stops it if it is empty, no other command uses it and it was not started by
+    /// `local start`: a failed plan or a preview must not leave a cloud running.
     pub(crate) async fn leave_cloud(&self) {
         if local_cloud::is_kept(&self.cloud_directory()) {
             drop(locked(&self.usage).take());
@@ -209,7 +209,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Ends the use of the local cloud, and stops the cloud when it holds nothing and no other command uses it.
+    /// Ends the use of the local cloud, and stops the cloud if it is empty and no other command uses it.
     pub(crate) async fn stop_empty_cloud(&self) {
         let usage = locked(&self.usage).take();
         if let Some(usage) = usage {
@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Starts the local cloud unless it runs, and uses it until [`Session::leave_cloud`] or the end of the command.
+    /// Starts the local cloud unless it runs, and uses it until [`Session::leave_cloud`] or the exit of the command.
     async fn enter(&self) -> Result<Running, Failure> {
         let (running, usage) = local_cloud::enter(&self.cloud_directory()).await?;
         *locked(&self.usage) = Some(usage);
@@ -225,7 +225,7 @@ impl<'a> Session<'a> {
         Ok(running)
     }
 
-    /// The cloud that this command uses. The AWS account is asked for when the stack's is recorded, or `to_record` it.
+    /// Returns the cloud that this command uses. The AWS account is requested if the stack's is recorded, or `to_record`.
     async fn actual(&self, to_record: bool) -> Result<Deployed, Failure> {
         let known = locked(&self.actual).clone();
         if let Some(known) = known {
@@ -247,8 +247,8 @@ impl<'a> Session<'a> {
         Ok(document.map(|document| Deployed::read(&document)))
     }
 
-    /// The local cloud that the stack was deployed to when it is not `actual`. A stack without resources may be deployed
-    /// anywhere. Another target and another AWS account are refused: what was created there cannot be found here.
+    /// Returns the local cloud that the stack was deployed to, if it is not `actual`. A stack without resources may be
+    /// deployed anywhere. Another target and another AWS account are refused: the resources do not exist there.
     async fn deployed_elsewhere(&self, actual: &Deployed) -> Result<Option<Deployed>, Failure> {
         let Some(recorded) = self.recorded().await? else {
             return Ok(None);
@@ -273,7 +273,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Refuses a stack that is deployed to another target. Asks no cloud.
+    /// Refuses a stack that is deployed to another target, without a request to a cloud.
     pub(crate) async fn refuse_other_target(&self) -> Result<(), Failure> {
         self.deployed_elsewhere(&Deployed::named(self.target_name())).await.map(drop)
     }
@@ -305,7 +305,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Records the local cloud, once a run has refreshed a state that described another one.
+    /// Records the local cloud after a run that has refreshed a state of another one.
     pub(crate) async fn record_refreshed(&self) -> Result<(), Failure> {
         let actual = locked(&self.actual).clone();
         let Some(actual) = actual.filter(|_| self.elsewhere.load(Ordering::Relaxed)) else {
@@ -315,9 +315,9 @@ impl<'a> Session<'a> {
         Ok(put_changed(&*self.store, &self.program.name, &self.stack, &document).await?)
     }
 
-    /// Says that the stack has no state.
-    pub(crate) fn say_nothing_there(&self, renderer: &Arc<dyn Renderer>) {
-        let summary = format!("the stack `{}` of `{}` has nothing", self.stack, self.program.name);
+    /// Shows that the stack has no state.
+    pub(crate) fn show_no_resources(&self, renderer: &Arc<dyn Renderer>) {
+        let summary = format!("the stack `{}` of `{}` has no resources", self.stack, self.program.name);
         renderer.show(&Event::Message(Diagnostic::note(summary)));
     }
 
@@ -328,7 +328,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The stack's configuration as it is stored: no key is needed.
+    /// Returns the stored configuration of the stack, without decrypting secrets.
     pub(crate) async fn stored_config(&self) -> Result<StackConfig, Failure> {
         self.config_of(&self.program.name, &self.stack).await
     }
@@ -338,7 +338,7 @@ impl<'a> Session<'a> {
         Ok(StackConfig::read(&*self.store, program, stack).await?)
     }
 
-    /// The stack's configuration as it would be with these changes.
+    /// Returns the configuration of the stack with these changes.
     pub(crate) async fn config(&self, changes: &[ConfigChange]) -> Result<BTreeMap<String, ConfigValue>, Failure> {
         Ok(StackConfig::open_with(&*self.store, &self.program.name, &self.stack, changes).await?)
     }
@@ -350,7 +350,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Writes the document that names the cloud, unless it says the same already.
+/// Writes the document that names the cloud, unless it is unchanged.
 async fn put_changed(store: &dyn KeyedStore, program: &str, stack: &str, document: &[u8]) -> Result<(), StoreError> {
     if store.document(program, stack, deployed::DOCUMENT).await?.as_deref() == Some(document) {
         return Ok(());

@@ -13,12 +13,12 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
+pub(super) fn run(arguments: &CompletionsArgs) -> Result<ExitCode, Failure> {
     let mut command = Arguments::command();
     let name = command.get_name().to_owned();
     // `generate` panics when its writer fails, so it writes to memory.
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut command, name, &mut script);
-    show!("{}", String::from_utf8_lossy(&script));
+    clap_complete::generate(arguments.shell, &mut command, name, &mut script);
+    print_text!("{}", String::from_utf8_lossy(&script));
     Ok(Exit::Done.into())
 }

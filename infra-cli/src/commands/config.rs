@@ -52,7 +52,7 @@ pub(super) async fn run(session: &Session<'_>, command: ConfigCommand) -> Result
         ConfigCommand::Get { key, show_secrets } => get(session, &key, show_secrets).await?,
         ConfigCommand::Keys => keys(session).await?,
         ConfigCommand::Set { key, value, secret, force } => {
-            // Before a secret is asked for.
+            // Checked before a secret is asked for.
             if !force {
                 ensure_read(session, &key, value.as_deref(), secret).await?;
             }
@@ -68,7 +68,7 @@ pub(super) async fn run(session: &Session<'_>, command: ConfigCommand) -> Result
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses a key that the program does not read, and a value that it cannot read as the type it needs.
+/// Refuses a key that the program does not read, and a value of another type than it needs.
 async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secret: bool) -> Result<(), Failure> {
     let value = match value {
         Some(value) if !secret => ConfigValue::Plain(value.to_owned()),
@@ -90,10 +90,10 @@ async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secr
     }
     let program = session.program.name();
     let near = did_you_mean(key, names());
-    // A program that ended early may read the key once its error is mended.
+    // A program that failed may read the key after its error is fixed.
     if let (Some(error), None) = (&reads.error, &near) {
         let unchecked = Diagnostic::warning(format!("it is not known whether the program `{program}` reads `{key}`"));
-        complain!(
+        print_error!(
             "{}",
             style::diagnostic(&unchecked.because(format!("the program failed before: {error}")), style::error_width())
         );
@@ -104,16 +104,16 @@ async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secr
         none if none.is_empty() => "it reads no configuration".to_owned(),
         names => format!("it reads: {}", names.join(", ")),
     });
-    Err(Failure::wrong_use(unknown.hint(format!("{hint}\n`--force` sets it all the same"))))
+    Err(Failure::wrong_use(unknown.hint(format!("{hint}\n`--force` sets it anyway"))))
 }
 
-/// Lists the keys that the program reads with the stack's configuration.
+/// Prints the keys that the program reads with the stack's configuration.
 async fn keys(session: &Session<'_>) -> Result<(), Failure> {
     let reads = session.config_reads(&[]).await?;
     if session.json {
-        say!("{}", serde_json::to_string_pretty(&reads.keys).map_err(io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&reads.keys).map_err(io::Error::from)?);
     } else if reads.keys.is_empty() {
-        say!("the program `{}` reads no configuration", session.program.name());
+        print_line!("the program `{}` reads no configuration", session.program.name());
     } else {
         let stored = session.stored_config().await?;
         let row = |key: &ConfigKey| {
@@ -130,11 +130,11 @@ async fn keys(session: &Session<'_>) -> Result<(), Failure> {
             };
             [&key.name, kind, default, value].map(str::to_owned)
         };
-        show!("{}", style::table(["KEY", "TYPE", "DEFAULT", "VALUE"], reads.keys.iter().map(row)));
+        print_text!("{}", style::table(["KEY", "TYPE", "DEFAULT", "VALUE"], reads.keys.iter().map(row)));
     }
     if let Some(error) = reads.error {
-        let unchecked = Diagnostic::warning("the program may read more keys: it failed before its end");
-        complain!("{}", style::diagnostic(&unchecked.because(error.to_string()), style::error_width()));
+        let unchecked = Diagnostic::warning("the program may read more keys: it failed");
+        print_error!("{}", style::diagnostic(&unchecked.because(error.to_string()), style::error_width()));
     }
     Ok(())
 }
@@ -150,11 +150,11 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             (key.clone(), shown)
         });
         let document: serde_json::Map<_, _> = shown.collect();
-        say!("{}", serde_json::to_string_pretty(&document).map_err(io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&document).map_err(io::Error::from)?);
         return Ok(());
     }
     if config.values().is_empty() {
-        say!("the stack `{}` of `{}` has no configuration", session.stack, session.program.name());
+        print_line!("the stack `{}` of `{}` has no configuration", session.stack, session.program.name());
     }
     let width = config.values().keys().map(|key| key.chars().count()).max().unwrap_or_default();
     for (key, value) in config.values() {
@@ -162,7 +162,7 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             StoredValue::Plain(text) => text.as_str(),
             StoredValue::Sealed(_) => "[secret]",
         };
-        say!("{key:width$}  {shown}");
+        print_line!("{key:width$}  {shown}");
     }
     Ok(())
 }
@@ -185,9 +185,9 @@ async fn get(session: &Session<'_>, key: &str, show_secrets: bool) -> Result<(),
         }
     };
     if session.json {
-        say!("{}", json!(text));
+        print_line!("{}", json!(text));
     } else {
-        say!("{text}");
+        print_line!("{text}");
     }
     Ok(())
 }

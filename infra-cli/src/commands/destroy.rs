@@ -26,21 +26,21 @@ pub(crate) struct DestroyArgs {
     continue_on_error: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<ExitCode, Failure> {
-    if !args.preview {
-        question::ensure_may_ask(session, args.yes)?;
+pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Result<ExitCode, Failure> {
+    if !arguments.preview {
+        question::ensure_may_ask(session, arguments.yes)?;
     }
-    let detail = if args.preview { Detail::Everything } else { detail(session, args.yes) };
+    let detail = if arguments.preview { Detail::Everything } else { detail(session, arguments.yes) };
     let renderer = render::to_terminal(session.json, detail, false);
     session.refuse_other_target().await?;
     if session.offline().state().await?.is_none() {
-        // A stack that never was has nothing, perhaps because its name is misspelt: nothing is written for it.
-        session.say_nothing_there(&renderer);
+        // The name of the stack may be misspelt, so nothing is written for it.
+        session.show_no_resources(&renderer);
         return Ok(ExitCode::SUCCESS);
     }
     let engine = session.engine(None, &renderer).await?;
-    let engine = engine.select(args.selecting.selection(&[])).continue_on_error(args.continue_on_error);
-    if args.preview {
+    let engine = engine.select(arguments.selecting.selection(&[])).continue_on_error(arguments.continue_on_error);
+    if arguments.preview {
         let plan = engine.preview_destroy(&session.program.run).await;
         renderer.finish();
         session.leave_cloud().await;
@@ -48,7 +48,7 @@ pub(super) async fn run(session: &Session<'_>, args: &DestroyArgs) -> Result<Exi
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, args.yes, interrupt.clone()));
+    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.destroy(&session.program.run).await;
     renderer.finish();

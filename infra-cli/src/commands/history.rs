@@ -9,34 +9,34 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 pub(crate) struct HistoryArgs {
     /// Number of runs to show, the newest last
-    #[arg(long, short = 'n', default_value_t = 20)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     lines: usize,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &HistoryArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(session: &Session<'_>, arguments: &HistoryArgs) -> Result<ExitCode, Failure> {
     let history = session.offline().history().await?;
-    let shown = &history[history.len().saturating_sub(args.lines)..];
+    let shown = &history[history.len().saturating_sub(arguments.lines)..];
     if session.json {
-        say!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(shown).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);
     }
     if shown.is_empty() {
-        say!("nothing was done to the stack `{}` of `{}` yet", session.stack, session.program.name);
+        print_line!("no run has changed the stack `{}` of `{}` yet", session.stack, session.program.name);
     }
-    let head = ["SERIAL", "WHEN", "WHO", "COMMAND", "TOOK", "WHAT", ""];
-    show!("{}", style::table(head, shown.iter().map(row)));
+    let head = ["SERIAL", "TIME", "USER", "COMMAND", "DURATION", "CHANGES", ""];
+    print_text!("{}", style::table(head, shown.iter().map(row)));
     Ok(ExitCode::SUCCESS)
 }
 
 fn row(entry: &HistoryEntry) -> [String; 7] {
     let counts = style::in_order(&entry.counts).map(|(action, count)| format!("{count} {}", style::done(action)));
     let counts: Vec<String> = counts.collect();
-    let what = if counts.is_empty() { "nothing else".to_owned() } else { counts.join(", ") };
+    let what = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
     let outcome = match (entry.success, entry.failures.first()) {
-        (true, _) if entry.declared => "can be gone back to".to_owned(),
+        (true, _) if entry.declared => "can be rolled back to".to_owned(),
         (true, _) => String::new(),
         (false, Some(failure)) => format!("failed: {failure}"),
-        (false, None) => "not to its end".to_owned(),
+        (false, None) => "unfinished".to_owned(),
     };
     let took = style::duration(entry.duration_ms);
     [entry.serial.to_string(), entry.at.clone(), entry.by.clone(), entry.command.clone(), took, what, outcome]

@@ -33,11 +33,11 @@ pub(crate) struct ImportArgs {
     file: Option<PathBuf>,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<ExitCode, Failure> {
-    let requests = match (&args.file, &args.kind, &args.name, &args.id) {
+pub(super) async fn run(session: &Session<'_>, arguments: &ImportArgs) -> Result<ExitCode, Failure> {
+    let requests = match (&arguments.file, &arguments.kind, &arguments.name, &arguments.id) {
         (Some(path), ..) => from_file(path)?,
         (None, Some(kind), Some(name), Some(id)) => {
-            let region = args.region.clone();
+            let region = arguments.region.clone();
             vec![ImportRequest { kind: kind.clone(), name: name.clone(), id: id.clone(), region }]
         }
         _ => return list_types(session).await,
@@ -50,38 +50,36 @@ pub(super) async fn run(session: &Session<'_>, args: &ImportArgs) -> Result<Exit
     session.leave_cloud().await;
     let adopted = adopted?;
     if session.json {
-        say!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&adopted).map_err(std::io::Error::from)?);
         return Ok(ExitCode::SUCCESS);
     }
     for adopted in &adopted {
-        say!("// {} is {} now\n{}\n", adopted.id, adopted.urn.short(), adopted.declaration);
+        print_line!("// {} is {} now\n{}\n", adopted.id, adopted.urn.short(), adopted.declaration);
     }
-    say!("Put this into the program; what is imported is protected until then (`state unprotect`).");
+    print_line!("Add this to the program. The imported resources are protected until then (`state unprotect`).");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Lists the types that can be imported.
+/// Prints the types that can be imported.
 async fn list_types(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let engine = session.declaring(session.config(&[]).await?);
     let mut kinds = engine.resource_kinds(&session.program.run);
     kinds.retain(|kind| kind.importable);
     if session.json {
-        say!("{}", serde_json::to_string_pretty(&kinds).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&kinds).map_err(std::io::Error::from)?);
         return Ok(Exit::Done.into());
     }
     if kinds.is_empty() {
         let none =
             Failure::failed(format!("the program `{}` has no provider that lists its types", session.program.name));
-        return Err(
-            none.hint("a program names its provider by a declaration, such as `aws::region(stack, \"us-east-1\")`")
-        );
+        return Err(none.hint("declare a provider in the program, such as `aws::region(stack, \"us-east-1\")`"));
     }
     let needs = |regional: bool| if regional { "--region REGION" } else { "" }.to_owned();
-    show!(
+    print_text!(
         "{}",
         style::table(["TYPE", "ALSO NEEDS"], kinds.iter().map(|kind| [kind.token.clone(), needs(kind.regional)]))
     );
-    say!("\nimport one with `import TYPE NAME ID`");
+    print_line!("\nimport one with `import TYPE NAME ID`");
     Ok(Exit::Done.into())
 }
 

@@ -15,9 +15,9 @@ use std::process::ExitCode;
 struct Listed {
     program: String,
     stack: String,
-    /// `local` or `aws`; none before the first deployment.
+    /// `local` or `aws`; `None` before the first deployment.
     target: Option<String>,
-    /// The number of recorded resources; none when the state cannot be read.
+    /// Number of recorded resources; `None` if the state cannot be read.
     resources: Option<usize>,
     last_change: Option<HistoryEntry>,
 }
@@ -26,28 +26,31 @@ pub(super) async fn run(session: &Session<'_>) -> Result<ExitCode, Failure> {
     let mut listed = Vec::new();
     let mut problems = Vec::new();
     for (program, stack) in session.store().stacks().await? {
-        match look_at(session, &program, &stack, &mut problems).await {
+        match read(session, &program, &stack, &mut problems).await {
             Ok(found) => listed.extend(found),
             Err(failure) => problems.extend(about(failure, &program, &stack)),
         }
     }
     if session.json {
-        say!("{}", serde_json::to_string_pretty(&listed).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&listed).map_err(std::io::Error::from)?);
     } else if listed.is_empty() && problems.is_empty() {
-        say!("there are no stacks; `up` creates one");
+        print_line!("there are no stacks; `up` creates one");
     }
     if !session.json {
-        show!("{}", style::table(["PROGRAM", "STACK", "TARGET", "RESOURCES", "LAST CHANGE"], listed.iter().map(row)));
+        print_text!(
+            "{}",
+            style::table(["PROGRAM", "STACK", "TARGET", "RESOURCES", "LAST CHANGE"], listed.iter().map(row))
+        );
     }
-    // A damaged stack does not hide the others.
+    // The other stacks are listed even if one is damaged.
     if problems.is_empty() {
         return Ok(Exit::Done.into());
     }
     Err(Failure { kind: Kind::Failed, diagnostics: problems })
 }
 
-/// Returns what is recorded of a stack, or `None` for a directory that holds nothing of a stack.
-async fn look_at(
+/// Reads the records of a stack. Returns `None` for a directory without any.
+async fn read(
     session: &Session<'_>,
     program: &str,
     stack: &str,

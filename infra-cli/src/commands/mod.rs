@@ -1,4 +1,4 @@
-//! The commands, one file each.
+//! The command line: one file per command.
 
 mod completions;
 mod config;
@@ -86,25 +86,25 @@ pub(crate) async fn run(arguments: Arguments, cli: &Cli) -> Result<ExitCode, Fai
     log(if serving { "info,s3s=off" } else { "error" });
     let session = || Session::new(&global, cli);
     match command {
-        Command::Preview(args) => preview::run(&session().await?, &args).await,
-        Command::Up(args) => up::run(&session().await?, &args).await,
-        Command::Destroy(args) => destroy::run(&session().await?, &args).await,
-        Command::Refresh(args) => refresh::run(&session().await?, &args).await,
-        Command::Import(args) => import::run(&session().await?, &args).await,
-        Command::Output(args) => output::run(&session().await?, &args).await,
-        Command::History(args) => history::run(&session().await?, &args).await,
-        Command::Rollback(args) => rollback::run(&session().await?, &args).await,
-        Command::Graph(args) => graph::run(&session().await?, &args).await,
+        Command::Preview(arguments) => preview::run(&session().await?, &arguments).await,
+        Command::Up(arguments) => up::run(&session().await?, &arguments).await,
+        Command::Destroy(arguments) => destroy::run(&session().await?, &arguments).await,
+        Command::Refresh(arguments) => refresh::run(&session().await?, &arguments).await,
+        Command::Import(arguments) => import::run(&session().await?, &arguments).await,
+        Command::Output(arguments) => output::run(&session().await?, &arguments).await,
+        Command::History(arguments) => history::run(&session().await?, &arguments).await,
+        Command::Rollback(arguments) => rollback::run(&session().await?, &arguments).await,
+        Command::Graph(arguments) => graph::run(&session().await?, &arguments).await,
         Command::State(command) => state::run(&session().await?, &command).await,
         Command::Config(command) => config::run(&session().await?, command).await,
         Command::Secrets(command) => secrets::run(&session().await?, command).await,
-        Command::Unlock(args) => unlock::run(&session().await?, &args).await,
+        Command::Unlock(arguments) => unlock::run(&session().await?, &arguments).await,
         Command::LoginCheck => login_check::run(&session().await?, cli).await,
         Command::Programs => programs::run(&session().await?, &cli.programs),
         Command::Ls => ls::run(&session().await?).await,
-        Command::New(args) => new::run(&args, global.json),
+        Command::New(arguments) => new::run(&arguments, global.json),
         Command::Local(command) => local::run(&session().await?, command).await,
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(arguments) => completions::run(&arguments),
     }
 }
 
@@ -112,33 +112,34 @@ fn log(default: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     // A program that embeds the command may have its own subscriber.
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    // Reporting that standard error is closed would panic.
+    // The report that standard error is closed would panic.
     let _ = subscriber.log_internal_errors(false).try_init();
 }
 
-/// Ctrl-C once: nothing new begins. Twice: the process ends at once, which the journal makes safe.
+/// Handles Ctrl-C: the first one starts no further operations, the second one exits at once, which the journal makes
+/// safe.
 fn watch_ctrl_c(interrupt: Interrupt, renderer: Arc<dyn Renderer>) {
     tokio::spawn(async move {
-        let say = |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
+        let note = |text: &str| renderer.show(&Event::Message(Diagnostic::note(text)));
         while tokio::signal::ctrl_c().await.is_ok() {
             renderer.interrupted();
             if interrupt.is_interrupted() {
                 renderer.finish();
-                say("stopped; the next run settles what was under way");
+                note("stopped; the next run settles the operations in progress");
                 std::process::exit(i32::from(Exit::Stopped.code()));
             }
-            say("finishing what runs, beginning nothing new; press Ctrl-C again to stop at once");
+            note("finishing the running operations, starting no others; press Ctrl-C again to stop at once");
             interrupt.interrupt();
         }
     });
 }
 
-/// A plan that is confirmed as a whole is shown as a whole.
+/// Returns the level of detail: a plan that the user confirms is shown in full.
 fn detail(session: &Session<'_>, yes: bool) -> Detail {
     if session.target == TargetName::Aws && !yes { Detail::Everything } else { Detail::Changes }
 }
 
-/// The exit code of a run. The renderer has shown its failures.
+/// Returns the exit code of a run, whose failures the renderer has shown.
 fn exit_code(report: &Report) -> ExitCode {
     if report.is_success() { ExitCode::SUCCESS } else { Exit::Failed.into() }
 }

@@ -11,13 +11,13 @@ use std::{
     process::ExitCode,
 };
 
-/// The crates that a project uses.
+/// Crates that a project depends on.
 const CRATES: [&str; 3] = ["infra-aws", "infra-cli", "infra-core"];
 
-/// Compiled as an example of this repository, so that it always builds.
+/// Main file of the project. This repository compiles it as an example, so that it always builds.
 const MAIN: &str = include_str!("../../template/main.rs");
 
-/// Rust's keywords and the names that Cargo reserves: no package can have them.
+/// Keywords of Rust and names that Cargo reserves, which no package can have.
 const RESERVED: &[&str] = &[
     "abstract",
     "alloc",
@@ -89,11 +89,11 @@ pub(crate) struct NewArgs {
     infra: Option<String>,
 }
 
-pub(super) fn run(args: &NewArgs, json: bool) -> Result<ExitCode, Failure> {
-    let directory = std::path::absolute(&args.path)?;
+pub(super) fn run(arguments: &NewArgs, json: bool) -> Result<ExitCode, Failure> {
+    let directory = std::path::absolute(&arguments.path)?;
     let name = directory.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     check_name(name)?;
-    let source = Source::choose(args.infra.as_deref())?;
+    let source = Source::choose(arguments.infra.as_deref())?;
     let manifest = manifest(name, &source);
     ensure_empty(&directory)?;
     fs::create_dir_all(directory.join("src")).map_err(failed_at(&directory))?;
@@ -107,24 +107,24 @@ pub(super) fn run(args: &NewArgs, json: bool) -> Result<ExitCode, Failure> {
     for (file, text) in files {
         write(&directory.join(file), text.as_bytes())?;
     }
-    // The versions that the crates were tested with.
+    // With the lock file, the project uses the versions that the crates were tested with.
     if let Some(lock) = source.lock()? {
         write(&directory.join("Cargo.lock"), &lock)?;
     }
     if json {
-        say!("{}", json!({"name": name, "path": directory}));
+        print_line!("{}", json!({"name": name, "path": directory}));
     } else {
-        let path = args.path.display();
-        say!("created the project `{name}`\n\n  cd {path}\n  cargo run -- preview\n  cargo run -- up");
+        let path = arguments.path.display();
+        print_line!("created the project `{name}`\n\n  cd {path}\n  cargo run -- preview\n  cargo run -- up");
     }
     Ok(Exit::Done.into())
 }
 
-/// Where the infra crates come from.
+/// Source of the infra crates.
 enum Source {
-    /// A checkout of the repository.
+    /// Path of a checkout of the repository.
     Path(PathBuf),
-    /// The URL of the repository.
+    /// URL of the repository.
     Git(String),
 }
 
@@ -212,7 +212,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Err(Failure::wrong_use(wrong.hint("write up to 64 letters, digits, `-` and `_`, beginning with a letter")))
 }
 
-/// Refuses a directory that contains anything, so that no file is overwritten or mixed with others.
+/// Refuses a directory with files, so that none is overwritten.
 fn ensure_empty(directory: &Path) -> Result<(), Failure> {
     let refused = |what: &str| {
         let wrong = Diagnostic::error(what).about(directory.display());

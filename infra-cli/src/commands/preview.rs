@@ -27,24 +27,24 @@ pub(crate) struct PreviewArgs {
     save_plan: Option<PathBuf>,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &PreviewArgs) -> Result<ExitCode, Failure> {
-    let renderer = render::to_terminal(session.json, Detail::Everything, args.planning.diff);
-    let engine = session.engine(Some(&args.planning), &renderer).await?;
-    let plan = match &args.save_plan {
+pub(super) async fn run(session: &Session<'_>, arguments: &PreviewArgs) -> Result<ExitCode, Failure> {
+    let renderer = render::to_terminal(session.json, Detail::Everything, arguments.planning.diff);
+    let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    let plan = match &arguments.save_plan {
         None => engine.preview(&session.program.run).await.map(|plan| (plan, None)),
         Some(_) => engine.preview_to_keep(&session.program.run).await.map(|(plan, text)| (plan, Some(text))),
     };
     renderer.finish();
     session.leave_cloud().await;
     let (plan, text) = plan?;
-    if let (Some(path), Some(text)) = (&args.save_plan, text) {
+    if let (Some(path), Some(text)) = (&arguments.save_plan, text) {
         write_new(path, &text)?;
     }
     renderer.planned_outputs(&plan.outputs);
-    if args.timeline {
+    if arguments.timeline {
         let durations = session.offline().durations().await?;
-        show!("\n{}", render::timeline(&plan.execution, &durations, style::output_width()));
+        print_text!("\n{}", render::timeline(&plan.execution, &durations, style::output_width()));
     }
-    let pending = args.expect_no_changes && plan.has_changes();
+    let pending = arguments.expect_no_changes && plan.has_changes();
     Ok(if pending { Exit::ChangesPending.into() } else { ExitCode::SUCCESS })
 }

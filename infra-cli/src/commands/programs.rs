@@ -6,10 +6,10 @@ use std::process::ExitCode;
 pub(super) fn run(session: &Session<'_>, programs: &[Program]) -> Result<ExitCode, Failure> {
     let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
     if session.json {
-        say!("{}", serde_json::to_string(&names).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string(&names).map_err(std::io::Error::from)?);
     } else {
         for (at, name) in names.iter().enumerate() {
-            say!("{name}{}", if at == 0 { "  (default)" } else { "" });
+            print_line!("{name}{}", if at == 0 { "  (default)" } else { "" });
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -9,26 +9,26 @@ use std::{
     time::Duration,
 };
 
-/// How often a question looks whether the run was interrupted.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Interval between checks for an interrupt while a question waits.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Whether there is a terminal to ask on.
+/// Returns whether there is a terminal to ask on.
 pub(super) fn is_at_terminal(session: &Session<'_>) -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && !session.json
 }
 
-/// Refuses changes on AWS that nobody can confirm.
+/// Refuses changes on AWS without a terminal to confirm them on and without `--yes`.
 pub(super) fn ensure_may_ask(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     let asks = session.target == TargetName::Aws && !yes;
     if asks && !is_at_terminal(session) {
-        let nobody = Diagnostic::error("changes on AWS need a yes, and there is no terminal to ask on");
-        return Err(Failure::wrong_use(nobody.hint("look at `preview`, then add `--yes`")));
+        let unconfirmed = Diagnostic::error("changes on AWS need a confirmation, and there is no terminal to ask on");
+        return Err(Failure::wrong_use(unconfirmed.hint("read the output of `preview`, then add `--yes`")));
     }
     Ok(())
 }
 
-/// Approves plans. On AWS every change is confirmed; on a terminal, whatever the target, everything that replaces or
-/// deletes a resource. `--yes` approves all of it.
+/// Returns the approval of plans. On AWS, the user confirms every change. On any target, a user at a terminal confirms
+/// replacements and deletions. `--yes` approves all changes.
 pub(super) fn approval(
     session: &Session<'_>,
     yes: bool,
@@ -37,12 +37,12 @@ pub(super) fn approval(
     let every_change = session.target == TargetName::Aws;
     let asks = !yes && (every_change || is_at_terminal(session));
     move |plan| {
-        let asked = plan.is_destructive() || (every_change && plan.has_changes());
-        !asks || !asked || confirms("\nMake these changes?", &interrupt)
+        let needs_answer = plan.is_destructive() || (every_change && plan.has_changes());
+        !asks || !needs_answer || confirms("\nMake these changes?", &interrupt)
     }
 }
 
-/// Offers to relaunch a resource; it is kept by default.
+/// Returns the question whether to relaunch a resource. The default is no.
 pub(super) fn relaunch(interrupt: Interrupt) -> impl Fn(&Relaunchable) -> bool + Send + Sync {
     move |thing| {
         let Relaunchable { name, meaning, .. } = thing;
@@ -50,28 +50,28 @@ pub(super) fn relaunch(interrupt: Interrupt) -> impl Fn(&Relaunchable) -> bool +
     }
 }
 
-/// Asks a question that is answered with no by default.
+/// Asks a question. The default is no.
 pub(super) fn says_yes(question: &str) -> bool {
     confirms(question, &Interrupt::default())
 }
 
-/// The same; Ctrl-C is a no.
+/// Asks a question. The default, and the answer to Ctrl-C, is no.
 fn confirms(question: &str, interrupt: &Interrupt) -> bool {
     print!("{question} [y/N] ");
     if io::stdout().flush().is_err() {
         return false;
     }
-    // A thread of its own, because reading a line cannot be interrupted.
+    // Reading a line cannot be interrupted, so a separate thread reads it.
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         if io::stdin().read_line(&mut line).is_ok() {
-            // The question may have been interrupted meanwhile.
+            // The receiver is gone after an interrupt.
             let _ = sender.send(line);
         }
     });
     loop {
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(POLL_INTERVAL) {
             Ok(line) => return matches!(line.trim(), "y" | "Y" | "yes"),
             Err(RecvTimeoutError::Timeout) if !interrupt.is_interrupted() => {}
             Err(_) => return false,

@@ -18,7 +18,7 @@ pub(crate) struct RefreshArgs {
     expect_no_changes: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &RefreshArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(session: &Session<'_>, arguments: &RefreshArgs) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
     let report = engine.refresh(&session.program.run).await;
@@ -28,6 +28,6 @@ pub(super) async fn run(session: &Session<'_>, args: &RefreshArgs) -> Result<Exi
     if report.failures.is_empty() {
         session.record_refreshed().await?;
     }
-    let pending = args.expect_no_changes && !report.drift.is_empty();
+    let pending = arguments.expect_no_changes && !report.drift.is_empty();
     Ok(if pending { Exit::ChangesPending.into() } else { exit_code(&report) })
 }

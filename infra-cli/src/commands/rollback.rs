@@ -37,16 +37,16 @@ struct Pinning {
     unpin: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<ExitCode, Failure> {
-    let Some(serial) = args.serial.filter(|_| !args.pinning.unpin) else {
+pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Result<ExitCode, Failure> {
+    let Some(serial) = arguments.serial.filter(|_| !arguments.pinning.unpin) else {
         return unpin(session).await;
     };
-    if !args.preview {
-        question::ensure_may_ask(session, args.yes)?;
+    if !arguments.preview {
+        question::ensure_may_ask(session, arguments.yes)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
-    let engine = session.engine(None, &renderer).await?.pin(args.pinning.pin);
-    if args.preview {
+    let engine = session.engine(None, &renderer).await?.pin(arguments.pinning.pin);
+    if arguments.preview {
         let plan = engine.preview_rollback(serial, &session.program.run).await;
         renderer.finish();
         session.leave_cloud().await;
@@ -54,7 +54,7 @@ pub(super) async fn run(session: &Session<'_>, args: &RollbackArgs) -> Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, args.yes, interrupt.clone()));
+    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.rollback(serial, &session.program.run).await;
     renderer.finish();
@@ -71,9 +71,9 @@ async fn unpin(session: &Session<'_>) -> Result<ExitCode, Failure> {
         return Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)));
     };
     if session.json {
-        say!("{}", json!({ "was": pin }));
+        print_line!("{}", json!({ "was": pin }));
     } else {
-        say!("the stack `{}` is not pinned any more; it was {pin}", session.stack);
+        print_line!("the stack `{}` is not pinned any more; it was {pin}", session.stack);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -38,12 +38,12 @@ pub(super) async fn run(session: &Session<'_>, command: SecretsCommand) -> Resul
     match command {
         SecretsCommand::Status => match key_status(session.store()).await? {
             Some(status) => show(session, &status),
-            None if session.json => say!("null"),
-            None => say!("no key yet: one is made with the first secret or the first `up`"),
+            None if session.json => print_line!("null"),
+            None => print_line!("no key yet: the first secret or the first `up` creates it"),
         },
         SecretsCommand::Rotate => rotated(session).await?,
-        SecretsCommand::Rewrap(args) => {
-            let wrapping = wrapping(session, &args).await?;
+        SecretsCommand::Rewrap(arguments) => {
+            let wrapping = wrapping(session, &arguments).await?;
             let status = rewrap(session.store(), wrapping).await?;
             show(session, &status);
         }
@@ -54,7 +54,7 @@ pub(super) async fn run(session: &Session<'_>, command: SecretsCommand) -> Resul
 async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
     let rotation = rotate(session.store()).await.map_err(|error| Failure::of(error.diagnostic()))?;
     if session.json {
-        say!(
+        print_line!(
             "{}",
             json!({
                 "from": rotation.from, "to": rotation.to, "stacks": rotation.stacks, "finished": rotation.finished,
@@ -64,18 +64,18 @@ async fn rotated(session: &Session<'_>) -> Result<(), Failure> {
     }
     let (from, to, stacks) = (rotation.from, rotation.to, rotation.stacks);
     let stacks = if stacks == 1 { "1 stack".to_owned() } else { format!("{stacks} stacks") };
-    say!("the secrets of {stacks} are under key {to}; key {from} is no more");
+    print_line!("the secrets of {stacks} are encrypted with the key {to}; the key {from} was deleted");
     if rotation.finished {
-        say!("an earlier rotation was brought to its end; run it again for a further key");
+        print_line!("this finished an earlier rotation; run it again for another key");
     }
     Ok(())
 }
 
-async fn wrapping(session: &Session<'_>, args: &RewrapArgs) -> Result<Wrapping, Failure> {
-    if args.plain {
+async fn wrapping(session: &Session<'_>, arguments: &RewrapArgs) -> Result<Wrapping, Failure> {
+    if arguments.plain {
         return Ok(Wrapping::Plain);
     }
-    if let Some(key) = &args.kms {
+    if let Some(key) = &arguments.kms {
         let url = key_url(key)?;
         let unlock: &Unlock = session.unlock();
         let wrapper = unlock.wrapper_at(&url).map_err(|error| {
@@ -85,15 +85,15 @@ async fn wrapping(session: &Session<'_>, args: &RewrapArgs) -> Result<Wrapping, 
         return Ok(Wrapping::Key(wrapper));
     }
     let status = key_status(session.store()).await?;
-    let old_needs_one = status.is_some_and(|status| status.wrapped_by == "passphrase");
-    let passphrase = passphrase::chosen(old_needs_one)?;
+    let current_needs_one = status.is_some_and(|status| status.wrapped_by == "passphrase");
+    let passphrase = passphrase::chosen(current_needs_one)?;
     if passphrase.as_str().is_empty() {
         return Err(StoreError::from(infra_core::store::KeyError::EmptyPassphrase).into());
     }
     Ok(Wrapping::Passphrase(passphrase, Kdf::default()))
 }
 
-/// `awskms://ARN`; URLs stay as they are.
+/// Returns the URL of a key: `awskms://ARN` for an ARN. URLs are returned unchanged.
 fn key_url(key: &str) -> Result<String, Failure> {
     if key.contains("://") {
         return Ok(key.to_owned());
@@ -101,7 +101,7 @@ fn key_url(key: &str) -> Result<String, Failure> {
     if key.starts_with("arn:") && key.contains(":kms:") {
         return Ok(format!("awskms://{key}"));
     }
-    let unknown = Diagnostic::error(format!("`{key}` names no key"));
+    let unknown = Diagnostic::error(format!("`{key}` is not a key"));
     Err(Failure::wrong_use(
         unknown.hint("write the key's ARN, such as arn:aws:kms:us-east-1:123456789012:key/…, or a URL with its scheme"),
     ))
@@ -110,14 +110,14 @@ fn key_url(key: &str) -> Result<String, Failure> {
 fn show(session: &Session<'_>, status: &KeyStatus) {
     let KeyStatus { place, wrapped_by, current, retiring } = status;
     if session.json {
-        say!("{}", json!({"place": place, "wrapped_by": wrapped_by, "current": current, "retiring": retiring}));
+        print_line!("{}", json!({"place": place, "wrapped_by": wrapped_by, "current": current, "retiring": retiring}));
         return;
     }
-    say!("kept in     {place}");
-    say!("wrapped by  {wrapped_by}");
-    say!("key in use  {current}");
+    print_line!("stored in   {place}");
+    print_line!("wrapped by  {wrapped_by}");
+    print_line!("key in use  {current}");
     if let Some(retiring) = retiring {
-        say!("retiring    {retiring}  (a rotation did not come to its end: run `secrets rotate` again)");
+        print_line!("retiring    {retiring}  (a rotation is unfinished: run `secrets rotate` again)");
     }
 }
 

@@ -61,32 +61,32 @@ pub(super) async fn run(session: &Session<'_>, command: &StateCommand) -> Result
         Command::Verify => verify(session).await?,
         Command::Restore { yes } => restore(session, *yes).await?,
         Command::Rm(Resources { resources }) => {
-            tell(session, "forgotten; it lives on", &engine.forget(resources).await?);
+            report(session, "removed from the state; the resource still exists", &engine.forget(resources).await?);
         }
         Command::Mv { from, to } => {
             let (from, to) = engine.rename(from, to).await?;
-            tell(session, &format!("was {}", from.short()), &[to]);
+            report(session, &format!("was {}", from.short()), &[to]);
         }
         Command::Protect(Resources { resources }) => {
-            tell(session, "protected", &engine.protect(resources, true).await?);
+            report(session, "protected", &engine.protect(resources, true).await?);
         }
         Command::Unprotect(Resources { resources }) => {
-            tell(session, "not protected any more", &engine.protect(resources, false).await?);
+            report(session, "not protected any more", &engine.protect(resources, false).await?);
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn tell(session: &Session<'_>, what: &str, urns: &[Urn]) {
+fn report(session: &Session<'_>, what: &str, urns: &[Urn]) {
     if session.json {
-        say!("{}", json!(urns));
+        print_line!("{}", json!(urns));
         return;
     }
     if urns.is_empty() {
-        say!("nothing to do");
+        print_line!("nothing to do");
     }
     for urn in urns {
-        say!("{}  {what}", urn.short());
+        print_line!("{}  {what}", urn.short());
     }
 }
 
@@ -95,8 +95,8 @@ async fn show(session: &Session<'_>, pattern: &Pattern) -> Result<(), Failure> {
     let found: Vec<(&Urn, &ResourceState)> =
         state.iter().flat_map(|state| &state.resources).filter(|(urn, _)| pattern.matches(urn)).collect();
     if found.is_empty() {
-        let nothing = Diagnostic::error(format!("the stack has nothing that is called `{pattern}`"));
-        return Err(Failure::wrong_use(nothing.hint("`state list` shows what there is")));
+        let nothing = Diagnostic::error(format!("the stack has no resource `{pattern}`"));
+        return Err(Failure::wrong_use(nothing.hint("`state list` shows the resources")));
     }
     let described = |thing: &Generation| {
         json!({
@@ -112,19 +112,19 @@ async fn show(session: &Session<'_>, pattern: &Pattern) -> Result<(), Failure> {
         json!({"urn": urn, "current": resource.current.as_ref().map(described), "deposed": deposed})
     });
     for document in documents {
-        say!("{document:#}");
+        print_line!("{document:#}");
     }
     Ok(())
 }
 
 async fn verify(session: &Session<'_>) -> Result<(), Failure> {
-    // Reading checks everything; what is wrong with the files is an error by then.
+    // Reading the state checks all its files.
     let state = session.offline().state().await?;
     let (resources, open) = state.map_or((0, 0), |state| (state.live_count(), state.open.len()));
     if session.json {
-        say!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
+        print_line!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
     } else {
-        say!("sound: {resources} resources, {open} open operations");
+        print_line!("sound: {resources} resources, {open} open operations");
     }
     Ok(())
 }
@@ -133,9 +133,9 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     let (store, program, stack) = (session.store(), session.program.name(), session.stack.as_str());
     let Some(salvage) = store.salvage(program, stack).await? else {
         if session.json {
-            say!("{}", json!({"restored": false}));
+            print_line!("{}", json!({"restored": false}));
         } else {
-            say!("the files of the stack are sound: there is nothing to restore");
+            print_line!("the files of the stack are sound: there is nothing to restore");
         }
         return Ok(());
     };
@@ -164,7 +164,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         return Err(Failure::wrong_use(unconfirmed.because(format!("{found}{lost}")).hint("add `--yes`")));
     }
     if !session.json {
-        say!("{found}{lost}");
+        print_line!("{found}{lost}");
     }
     if !yes && !says_yes(&format!("Record this as the state of the stack `{stack}`?")) {
         return Ok(());
@@ -172,7 +172,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     let Restored { serial, kept } = store.restore(program, stack, &salvage).await?;
     if session.json {
         let sources = json!(sources);
-        say!(
+        print_line!(
             "{}",
             json!({
                 "restored": true, "serial": serial, "resources": resources, "open_operations": open,
@@ -181,9 +181,9 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         );
         return Ok(());
     }
-    say!("restored as serial {serial}; `refresh` compares it with what exists");
+    print_line!("restored as serial {serial}; `refresh` compares it with what exists");
     if !kept.is_empty() {
-        say!("the files before are kept as {}", kept.join(", "));
+        print_line!("the files before are kept as {}", kept.join(", "));
     }
     Ok(())
 }
@@ -196,16 +196,16 @@ async fn list(session: &Session<'_>) -> Result<(), Failure> {
             .iter()
             .map(|(urn, thing)| json!({"urn": urn, "id": thing.id, "region": thing.region, "dependencies": thing.dependencies}))
             .collect();
-        say!("{}", serde_json::to_string_pretty(&lines).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(&lines).map_err(std::io::Error::from)?);
         return Ok(());
     }
     if things.is_empty() {
-        say!("the stack `{}` of `{}` has nothing", session.stack, session.program.name);
+        print_line!("the stack `{}` of `{}` has no resources", session.stack, session.program.name);
     }
     let rows = things.iter().map(|(urn, thing)| {
         let (kind, name) = (urn.kind().to_owned(), urn.name().to_owned());
         [kind, name, thing.region.clone().unwrap_or_default(), thing.id.clone().unwrap_or_default()]
     });
-    show!("{}", style::table(["TYPE", "NAME", "REGION", "ID"], rows));
+    print_text!("{}", style::table(["TYPE", "NAME", "REGION", "ID"], rows));
     Ok(())
 }

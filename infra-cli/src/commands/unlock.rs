@@ -8,7 +8,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 const DANGER: &str =
-    "a run that still lives and loses its stack begins nothing more, but cannot record what it has under way";
+    "a run that is still active and loses its lock starts nothing more, but cannot record its operations in progress";
 
 /// Release the lock of a run that cannot finish
 #[derive(Debug, Args)]
@@ -18,19 +18,20 @@ pub(crate) struct UnlockArgs {
     yes: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &UnlockArgs) -> Result<ExitCode, Failure> {
-    if !args.yes && !is_at_terminal(session) {
-        let nobody = Diagnostic::error("unlocking needs a yes, and there is no terminal to ask on").because(DANGER);
-        return Err(Failure::wrong_use(nobody.hint("make sure that the run has ended, then add `--yes`")));
+pub(super) async fn run(session: &Session<'_>, arguments: &UnlockArgs) -> Result<ExitCode, Failure> {
+    if !arguments.yes && !is_at_terminal(session) {
+        let unconfirmed =
+            Diagnostic::error("unlocking needs a confirmation, and there is no terminal to ask on").because(DANGER);
+        return Err(Failure::wrong_use(unconfirmed.hint("make sure that the run has finished, then add `--yes`")));
     }
-    if !args.yes && !says_yes(&format!("Take the stack `{}` away from whoever holds it? {DANGER}.", session.stack)) {
+    if !arguments.yes && !says_yes(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
         return Ok(ExitCode::SUCCESS);
     }
     let holder = session.offline().unlock().await?;
     match holder {
-        _ if session.json => say!("{}", json!({"was_held_by": holder})),
-        Some(holder) => say!("the stack `{}` is free; {holder} held it", session.stack),
-        None => say!("nobody holds the stack `{}`", session.stack),
+        _ if session.json => print_line!("{}", json!({"was_held_by": holder})),
+        Some(holder) => print_line!("released the lock of the stack `{}`, which {holder} held", session.stack),
+        None => print_line!("the stack `{}` is not locked", session.stack),
     }
     Ok(ExitCode::SUCCESS)
 }

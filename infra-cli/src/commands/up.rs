@@ -29,23 +29,23 @@ pub(crate) struct UpArgs {
     unpin: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &UpArgs) -> Result<ExitCode, Failure> {
-    question::ensure_may_ask(session, args.yes)?;
-    let planned = args.plan.as_deref().map(read_plan).transpose()?;
-    let renderer = render::to_terminal(session.json, detail(session, args.yes), args.planning.diff);
-    let mut engine = session.engine(Some(&args.planning), &renderer).await?;
+pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
+    question::ensure_may_ask(session, arguments.yes)?;
+    let planned = arguments.plan.as_deref().map(read_plan).transpose()?;
+    let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
+    let mut engine = session.engine(Some(&arguments.planning), &renderer).await?;
     if let Some(planned) = planned {
         engine = engine.planned(planned);
     }
     let interrupt = engine.interrupt();
-    if question::is_at_terminal(session) && !args.yes {
+    if question::is_at_terminal(session) && !arguments.yes {
         engine = engine.relaunch(question::relaunch(interrupt.clone()));
     }
     let engine = engine
-        .continue_on_error(args.continue_on_error)
-        .unpin(args.unpin)
-        .approve(question::approval(session, args.yes, interrupt.clone()))
-        .on_approval(session.record(&args.planning.config).await?);
+        .continue_on_error(arguments.continue_on_error)
+        .unpin(arguments.unpin)
+        .approve(question::approval(session, arguments.yes, interrupt.clone()))
+        .on_approval(session.record(&arguments.planning.config).await?);
     watch_ctrl_c(interrupt, renderer.clone());
     let report = engine.up(&session.program.run).await;
     renderer.finish();
@@ -58,6 +58,6 @@ pub(super) async fn run(session: &Session<'_>, args: &UpArgs) -> Result<ExitCode
 fn read_plan(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| {
         let unreadable = Diagnostic::error(format!("the plan cannot be read: {error}")).about(path.display());
-        Failure::wrong_use(unreadable.hint("make one with `preview --save-plan FILE`"))
+        Failure::wrong_use(unreadable.hint("write one with `preview --save-plan FILE`"))
     })
 }

@@ -1,4 +1,4 @@
-//! Text for people: running steps in place on a terminal, otherwise a line when something has happened.
+//! Text for people: running steps are updated in place on a terminal, finished ones have a line each.
 
 use super::{
     Detail, Renderer,
@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// How many of the steps that were not started are named.
+/// Maximum number of named steps that were not started.
 const NAMED: usize = 20;
 
 pub(super) struct Human {
@@ -32,11 +32,11 @@ pub(super) struct Human {
 #[derive(Default)]
 struct Shown {
     command: String,
-    /// The steps of a plan that is not complete yet, and the messages about them.
+    /// Steps of an incomplete plan, and the messages about them.
     planned: Vec<Planned>,
     messages: Vec<Diagnostic>,
     progress: Progress,
-    /// Running steps; a resource may be deleted while its successor is created.
+    /// Running steps by resource and by whether they delete it: a resource may be deleted while its replacement is created.
     running: HashMap<(Urn, bool), Running>,
     not_started: Vec<String>,
 }
@@ -47,7 +47,7 @@ struct Running {
     status: String,
 }
 
-/// The end of a run.
+/// Fields of [`Event::RunFinished`].
 struct Finished<'a> {
     success: bool,
     interrupted: bool,
@@ -76,7 +76,7 @@ impl Human {
         }
     }
 
-    /// A message about a plan comes after the plan.
+    /// Shows a message. A message about a plan is shown after the plan.
     fn message(&self, message: &Diagnostic) {
         let mut shown = self.shown();
         if !shown.planned.is_empty() {
@@ -92,7 +92,7 @@ impl Human {
             let mut shown = self.shown();
             (std::mem::take(&mut shown.planned), std::mem::take(&mut shown.messages))
         };
-        // Lookups that were asked while planning.
+        // Removes the spinners of lookups during planning.
         self.clear();
         let sums_up = self.detail == Detail::Changes;
         let shape = Shape { width: self.screen.width(), all_properties: self.diff, sums_up };
@@ -124,7 +124,7 @@ impl Human {
         let mut shown = self.shown();
         let key = [false, true].map(|deletes| (urn.clone(), deletes)).into_iter();
         let key = key.filter(|key| shown.running.contains_key(key)).last().unwrap_or_else(|| {
-            // A lookup while planning has no step of its own.
+            // A lookup during planning has no step.
             let what = format!("reading {}", urn.short());
             let running = Running { bar: self.screen.spinner(&what), what, status: String::new() };
             shown.running.insert((urn.clone(), false), running);
@@ -194,7 +194,7 @@ impl Human {
         self.screen.line(style::dim(text::wrap(&format!("    not started: {named}"), self.screen.width())));
     }
 
-    /// A value that does not fit beside its name has lines of its own: it can be copied, and is never cut.
+    /// Shows the outputs. A value that does not fit beside its name is on separate lines, so that it can be copied whole.
     fn outputs(&self, outputs: &BTreeMap<String, serde_json::Value>) {
         if outputs.is_empty() {
             return;

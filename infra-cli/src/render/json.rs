@@ -1,4 +1,4 @@
-//! One JSON document per event and line.
+//! JSON lines, one per event.
 
 use super::Renderer;
 use infra_core::event::{Event, Events};
@@ -25,7 +25,7 @@ impl Renderer for JsonLines {
 fn print_line(line: &impl serde::Serialize) {
     let mut out = std::io::stdout().lock();
     if let Ok(text) = serde_json::to_string(line) {
-        // A reader that went away does not stop a run.
+        // A closed pipe does not stop a run.
         let _ = writeln!(out, "{text}");
     }
 }

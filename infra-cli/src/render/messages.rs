@@ -9,7 +9,7 @@ pub(super) struct Messages;
 impl Renderer for Messages {
     fn show(&self, event: &Event) {
         match event {
-            Event::Message(message) => complain!("{}", style::diagnostic(message, style::error_width())),
+            Event::Message(message) => print_error!("{}", style::diagnostic(message, style::error_width())),
             // The document of the command shows the plan, and no step is executed.
             Event::RunStarted { .. }
             | Event::Settled { .. }

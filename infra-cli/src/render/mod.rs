@@ -1,10 +1,10 @@
 //! Events as text for people, or as JSON lines for programs.
 //!
-//! - `human`: events as text, made of
+//! - `human`: events as text, with
 //!   - `tree`: the plan, component by component
-//!   - `progress`: the steps that have run, in columns
+//!   - `progress`: finished steps, in columns
 //!   - `timeline`: the order of a plan's tasks
-//!   - `screen`: the terminal or file that the text goes to
+//!   - `screen`: the output streams
 //! - `text`, `style`: widths, colours, durations, tables
 //! - `json`: events as JSON lines
 //! - `messages`: messages alone, for commands that print a document
@@ -24,33 +24,33 @@ pub(crate) use timeline::timeline;
 use infra_core::event::{Event, Events};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A reader of events.
+/// Output of events.
 pub(crate) trait Renderer: Send + Sync {
-    /// Shows one.
+    /// Shows an event.
     fn show(&self, event: &Event);
-    /// Removes running steps from the screen: no more events come.
+    /// Removes running steps from the screen, after the last event.
     fn finish(&self);
-    /// Ctrl-C was pressed: what the terminal shows of that is removed from among the running steps.
+    /// Removes the `^C` of the terminal from the running steps.
     fn interrupted(&self) {}
-    /// What a preview would export.
+    /// Shows the outputs that a previewed plan would export.
     fn planned_outputs(&self, outputs: &BTreeMap<String, serde_json::Value>);
 
-    /// Where the engine sends events, so that this reader shows them.
+    /// Returns the sender of events to this renderer.
     fn events(self: Arc<Self>) -> Events
     where
         Self: 'static;
 }
 
-/// How much of a plan is shown before it is done.
+/// Level of detail of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// Every step.
     Everything,
-    /// Every step as well, but a plan that only creates is summed up, component by component.
+    /// Every step, except that a plan of creations is summarised by component.
     Changes,
 }
 
-/// A reader for what standard output is.
+/// Returns the renderer for standard output.
 pub(crate) fn to_terminal(json: bool, detail: Detail, diff: bool) -> Arc<dyn Renderer> {
     if json { Arc::new(json::JsonLines) } else { Arc::new(human::Human::new(detail, diff, screen::Screen::standard())) }
 }

@@ -1,4 +1,4 @@
-//! Steps that have run: a line each, in columns that are as wide as the plan needs them.
+//! Finished steps: one line each, in columns whose widths are computed from the plan.
 
 use super::{
     style,
@@ -8,19 +8,19 @@ use super::{
 use infra_core::{diff::Action, urn::Urn};
 use std::collections::{HashMap, HashSet};
 
-/// Room for durations up to an hour.
+/// Width of durations up to an hour.
 const DURATION: usize = 6;
-/// How wide an id at least is, when there is a column for ids.
+/// Minimum width of an ID in the column of IDs.
 const ID: usize = 14;
-/// How wide an id at least is, when it comes after a name that is wider than its column.
+/// Minimum width of an ID after a name that is wider than its column.
 const SHORTEST_ID: usize = 9;
-/// How wide ids are without being shortened, for most of AWS.
+/// Width of most IDs of AWS.
 const WHOLE_ID: usize = 21;
 
-/// What the plan says about the steps, and how many have run.
+/// Column widths and regions of a plan's steps, and the number of finished ones.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    /// Steps that count: resources by whether they are deleted.
+    /// Unfinished steps: resources, and whether they are deleted.
     counted: HashSet<(Urn, bool)>,
     regions: HashMap<Urn, String>,
     verbs: usize,
@@ -29,7 +29,7 @@ pub(super) struct Progress {
     ran: usize,
 }
 
-/// A step that has run.
+/// A finished step.
 pub(super) struct Ran<'a> {
     pub(super) urn: &'a Urn,
     pub(super) action: Action,
@@ -41,7 +41,7 @@ pub(super) struct Ran<'a> {
 impl Progress {
     pub(super) fn of(plan: &[Planned]) -> Self {
         let shown = || plan.iter().filter(|step| !matches!(step.action, Action::Read | Action::Forget));
-        // An update or replacement may turn out not to be needed.
+        // The execution may weaken an update or a replacement to nothing.
         let perhaps = |action| match action {
             Action::Update | Action::Replace => style::done(Action::Same),
             action => style::done(action),
@@ -56,7 +56,7 @@ impl Progress {
         }
     }
 
-    /// The line of a step. The columns before the name are fixed; what comes after it is there as far as it fits.
+    /// Returns the line of a step. The columns before the name are fixed; region and ID are shown if they fit.
     pub(super) fn line(&mut self, step: &Ran<'_>, longest: Option<usize>) -> String {
         let counter = self.count(step);
         let (sign, verb) = if step.failed {
@@ -75,7 +75,7 @@ impl Progress {
         line
     }
 
-    /// `7/34`; nothing for a deletion that is the second half of a replacement.
+    /// Counts a step and returns `7/34`, or nothing for the deletion that completes a replacement.
     fn count(&mut self, step: &Ran<'_>) -> String {
         if !self.counted.remove(&(step.urn.clone(), step.action == Action::Delete)) {
             return String::new();
@@ -93,12 +93,12 @@ impl Progress {
     }
 }
 
-/// The columns of names, regions and ids.
+/// Columns of names, regions and IDs.
 struct Columns {
     names: usize,
-    /// None when there is no room for regions.
+    /// Width of regions, if they fit.
     places: Option<usize>,
-    /// Where the line ends, counted from the name.
+    /// Width of the line from the name on.
     end: Option<usize>,
 }
 
@@ -114,7 +114,7 @@ impl Columns {
         Self { names: names.min(end.saturating_sub(2 + ID)), places: None, end: Some(end) }
     }
 
-    /// What comes after a name.
+    /// Returns the text after a name.
     fn after(&self, name: &str, region: &str, id: Option<&str>) -> String {
         let name = width(name);
         let mut text = String::new();
@@ -131,7 +131,7 @@ impl Columns {
     }
 }
 
-/// Of an ARN that is too long, what comes after the account tells most.
+/// Shortens an ID. Of an ARN, the part after the account is kept.
 fn shorten_id(id: &str, longest: usize) -> String {
     let short = || id.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').last()).unwrap_or(id);
     if width(id) <= longest { id.to_owned() } else { shorten(short(), longest) }

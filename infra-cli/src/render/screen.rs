@@ -1,4 +1,4 @@
-//! Where text goes, and how wide it may be.
+//! Output streams and their width.
 
 use console::Term;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,7 +12,7 @@ use std::{
 pub(super) struct Screen {
     progress: Option<MultiProgress>,
     lines: Mutex<Box<dyn Write + Send>>,
-    /// Takes what went wrong.
+    /// Stream of errors.
     errors: Mutex<Box<dyn Write + Send>>,
     width: Option<usize>,
 }
@@ -28,13 +28,13 @@ impl Screen {
         Self { progress: None, lines: Mutex::new(lines), errors: Mutex::new(errors), width }
     }
 
-    /// A screen of this width that writes both streams to one place.
+    /// Returns a screen of this width that writes both streams to one writer.
     #[cfg(test)]
     pub(super) fn of<W: Write + Send + Clone + 'static>(writer: W, width: Option<usize>) -> Self {
         Self::new(Box::new(writer.clone()), Box::new(writer), width)
     }
 
-    /// How many columns there are; `None` where lines may be as long as they are.
+    /// Returns the number of columns, or `None` if lines have no limit.
     pub(super) fn width(&self) -> Option<usize> {
         match &self.progress {
             Some(_) => terminal_width(&Term::stdout()),
@@ -48,17 +48,17 @@ impl Screen {
             Some(progress) => progress.println(text),
             None => write_line(&self.lines, text.as_ref()),
         };
-        // A reader that went away does not stop a run.
+        // A closed pipe does not stop a run.
         let _ = written;
     }
 
-    /// Writes one or more lines to the stream of errors, when no step runs any more.
+    /// Writes one or more lines to the stream of errors. No step may be running.
     pub(super) fn error(&self, text: &str) {
         let _ = write_line(&self.errors, text);
     }
 
-    /// Removes the `^C` that the terminal has written below the spinners, and goes back to the last of them: the next
-    /// spinners would be drawn a line too low otherwise, and these would stay.
+    /// Removes the `^C` that the terminal has written below the spinners, and moves the cursor back to the last of them.
+    /// Otherwise the next spinners would be drawn one line too low, and the current ones would remain.
     pub(super) fn remove_echo(&self) {
         const TO_THE_LINE_ABOVE: &str = "\r\x1b[2K\x1b[1A";
         if self.progress.is_some() {
@@ -67,7 +67,7 @@ impl Screen {
         }
     }
 
-    /// A spinner below all lines, on a terminal.
+    /// Adds a spinner below all lines, on a terminal.
     pub(super) fn spinner(&self, what: &str) -> Option<ProgressBar> {
         let progress = self.progress.as_ref()?;
         let bar = progress.add(ProgressBar::new_spinner().with_style(style()));
@@ -77,7 +77,7 @@ impl Screen {
     }
 }
 
-/// How many columns a terminal has; `None` when it is none.
+/// Returns the number of columns of a terminal, or `None` for another output.
 pub(crate) fn terminal_width(terminal: &Term) -> Option<usize> {
     terminal.size_checked().map(|(_, columns)| usize::from(columns))
 }
@@ -87,7 +87,7 @@ fn write_line(stream: &Mutex<Box<dyn Write + Send>>, text: &str) -> io::Result<(
     writeln!(stream, "{text}").and_then(|()| stream.flush())
 }
 
-/// The message is last: it is cut where the terminal ends, and never wraps.
+/// Returns the style of spinners. The message is last, where it is truncated instead of wrapped.
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("  {spinner} {elapsed:>4.dim} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner())

@@ -8,7 +8,7 @@ use infra_core::{
 };
 use std::collections::BTreeMap;
 
-/// The sign of an action, in its colour.
+/// Returns the sign of an action, in its colour.
 pub(crate) fn sign(action: Action) -> String {
     let sign = match action {
         Action::Same => " ",
@@ -33,7 +33,7 @@ pub(crate) fn colour(action: Action) -> Style {
     }
 }
 
-/// `created`, for summaries.
+/// Returns the past participle of an action, such as `created`.
 pub(crate) fn done(action: Action) -> &'static str {
     match action {
         Action::Same => "unchanged",
@@ -47,7 +47,7 @@ pub(crate) fn done(action: Action) -> &'static str {
     }
 }
 
-/// `creating`, while it runs.
+/// Returns the present participle of an action, such as `creating`.
 pub(crate) fn doing(action: Action) -> &'static str {
     match action {
         Action::Same => "comparing",
@@ -69,19 +69,19 @@ pub(crate) fn bold(text: impl std::fmt::Display) -> String {
     Style::new().bold().apply_to(text).to_string()
 }
 
-/// The red of what failed.
+/// Formats a failure.
 pub(crate) fn failed(text: impl std::fmt::Display) -> String {
     Style::new().red().bold().apply_to(text).to_string()
 }
 
-/// The actions that are counted, in the order in which they are shown. What is only forgotten is not counted.
+/// Returns the counts in the order in which they are shown, without forgotten resources.
 pub(crate) fn in_order(counts: &BTreeMap<Action, usize>) -> impl Iterator<Item = (Action, usize)> {
     use Action::{Create, Delete, Import, Read, Replace, Same, Update};
     let order = [Same, Create, Update, Replace, Delete, Import, Read];
     order.into_iter().filter_map(|action| counts.get(&action).map(|&count| (action, count)))
 }
 
-/// `340 ms`, `2.4 s`, `3m05s`.
+/// Formats a duration: `340 ms`, `2.4 s` or `3m05s`.
 pub(crate) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
@@ -90,7 +90,7 @@ pub(crate) fn duration(milliseconds: u64) -> String {
     }
 }
 
-/// A message, wrapped to this width.
+/// Formats a diagnostic, wrapped to this width.
 pub(crate) fn diagnostic(diagnostic: &Diagnostic, width: Option<usize>) -> String {
     let style = match diagnostic.severity {
         Severity::Error => Style::new().red().bold(),
@@ -104,19 +104,19 @@ pub(crate) fn diagnostic(diagnostic: &Diagnostic, width: Option<usize>) -> Strin
     }
 }
 
-/// How wide standard error is, when it is a terminal.
+/// Returns the width of standard error, if it is a terminal.
 pub(crate) fn error_width() -> Option<usize> {
     let terminal = Term::stderr();
     terminal.is_term().then(|| terminal.size().1.into())
 }
 
-/// The width of standard output, when it is a terminal.
+/// Returns the width of standard output, if it is a terminal.
 pub(crate) fn output_width() -> Option<usize> {
     let terminal = Term::stdout();
     terminal.is_term().then(|| terminal.size().1.into())
 }
 
-/// Columns as wide as their widest cell, colours not counted; nothing at all for no rows.
+/// Formats a table. A column is as wide as its widest cell, without colours. A table without rows is empty.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = rows.collect();
     if rows.is_empty() {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_take_no_room() {
+    fn colours_do_not_widen_columns() {
         let green = Style::new().green().force_styling(true).apply_to("a").to_string();
         let rows = [[green, "b".to_owned()], ["longer".to_owned(), "c".to_owned()]];
         insta::assert_snapshot!(console::strip_ansi_codes(&table(["X", "Y"], rows.into_iter())), @r"

@@ -1,11 +1,11 @@
-//! Texts that fit: shortened in their middle, or wrapped between words. Widths are in characters.
+//! Texts shortened or wrapped to a width, in characters.
 
-/// How many characters a text without escape sequences takes.
+/// Returns the width of a text without escape sequences.
 pub(super) fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// The text with `…` instead of its middle, so that it is at most `longest` wide.
+/// Shortens a text to the width `longest`, with `…` in place of its middle.
 pub(super) fn shorten(text: &str, longest: usize) -> String {
     let length = width(text);
     if length <= longest {
@@ -17,7 +17,7 @@ pub(super) fn shorten(text: &str, longest: usize) -> String {
     head.chain(['…']).chain(tail).collect()
 }
 
-/// The text with its end cut off, so that it is at most `longest` wide.
+/// Truncates a text to the width `longest`, with `…` in place of its end.
 pub(super) fn cut(text: &str, longest: usize) -> String {
     if width(text) <= longest {
         return text.to_owned();
@@ -25,7 +25,7 @@ pub(super) fn cut(text: &str, longest: usize) -> String {
     text.chars().take(longest.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Every line wrapped between words. What continues a line is indented like it, and beyond a label such as `hint:`.
+/// Wraps every line between words. Continuation lines have the indentation of the line and of its label, such as `hint:`.
 pub(crate) fn wrap(text: &str, longest: Option<usize>) -> String {
     let Some(longest) = longest else {
         return text.to_owned();
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_keep_their_ends() {
+    fn shortened_texts_keep_both_ends() {
         assert_eq!(shorten("vpc-0975cb3a3f38bdf08", 14), "vpc-097…8bdf08");
         assert_eq!(shorten("vpc-0975cb3a3f38bdf08", 21), "vpc-0975cb3a3f38bdf08");
         assert_eq!((shorten("abc", 1), shorten("abcdef", 4)), ("…".into(), "ab…f".into()));

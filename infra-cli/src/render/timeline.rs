@@ -8,7 +8,7 @@ use infra_core::{
 };
 use std::time::Duration;
 
-/// The timeline of a plan, for lines of this width.
+/// Returns the timeline of a plan, with lines of this width.
 ///
 /// Tasks without an expected duration count as instantaneous, so the critical path is the longest chain of known durations
 /// or, when none is known, the longest chain of tasks.

@@ -1,4 +1,4 @@
-//! A plan as a tree: components are its branches, steps its leaves.
+//! A plan as a tree, whose branches are components and whose leaves are steps.
 
 use super::{
     style,
@@ -10,9 +10,9 @@ use infra_core::{
 };
 use std::collections::HashMap;
 
-/// Up to so many creations are listed one by one.
+/// Largest number of creations that are listed individually.
 const FEW: usize = 10;
-/// Stands for what belongs to no component.
+/// Label of the resources without a component.
 const OTHERS: &str = "(top level)";
 
 /// A step of a plan.
@@ -27,7 +27,7 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    /// Whether a plan shows the step. Lookups are counted only.
+    /// Returns whether the step is shown. Lookups are only counted.
     fn is_shown(&self, all_properties: bool) -> bool {
         match self.action {
             Action::Read => all_properties,
@@ -41,27 +41,27 @@ impl Planned {
     }
 }
 
-/// How a plan is shown.
+/// Layout of a plan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
-    /// How wide lines may be.
+    /// Maximum width of lines.
     pub(super) width: Option<usize>,
-    /// Whether the properties of creations are shown too.
+    /// Includes the properties of created resources.
     pub(super) all_properties: bool,
-    /// Whether a plan that only creates is summed up, component by component.
+    /// Summarises a plan of creations by component.
     pub(super) sums_up: bool,
 }
 
 #[derive(Debug, Default)]
 struct Branch<'a> {
     steps: Vec<&'a Planned>,
-    /// In the order of the plan.
+    /// Children in the order of the plan.
     children: Vec<(&'a str, Branch<'a>)>,
-    /// The places of the children by their names.
+    /// Positions of the children by name.
     index: HashMap<&'a str, usize>,
 }
 
-/// The lines of a plan.
+/// Returns the lines of a plan.
 pub(super) fn lines(steps: &[Planned], shape: Shape) -> Vec<String> {
     let mut root = Branch::default();
     let mut shown = steps.iter().filter(|step| step.is_shown(shape.all_properties)).peekable();
@@ -87,7 +87,7 @@ pub(super) fn lines(steps: &[Planned], shape: Shape) -> Vec<String> {
     lines
 }
 
-/// The place of a step: two columns more for each component around it.
+/// Returns the indentation of a step: two columns for each component around it.
 fn indent(depth: usize) -> String {
     " ".repeat(2 + 2 * depth)
 }
@@ -130,7 +130,7 @@ impl<'a> Branch<'a> {
         }
     }
 
-    /// How wide the names of components are, and their counts.
+    /// Returns the widths of the names of components and of their counts.
     fn columns(&self, depth: usize) -> (usize, usize) {
         let branches = self.children.iter().filter(|(_, child)| !child.children.is_empty());
         let widths = branches.map(|(name, child)| {
@@ -143,13 +143,13 @@ impl<'a> Branch<'a> {
         (names.max(others), counts.max(own.to_string().len()))
     }
 
-    /// The steps of what has nothing below it.
+    /// Returns the steps of resources without children.
     fn leaves(&self) -> impl Iterator<Item = &'a Planned> {
         let leaves = self.children.iter().filter(|(_, child)| child.children.is_empty());
         leaves.flat_map(|(_, child)| child.steps.iter().copied())
     }
 
-    /// A line for each component: how many resources it has, and of which kinds.
+    /// Adds a line for each component with the number of its resources, by kind.
     fn sum_up(&self, depth: usize, columns: (usize, usize), longest: Option<usize>, lines: &mut Vec<String>) {
         for (name, child) in self.children.iter().filter(|(_, child)| !child.children.is_empty()) {
             let own = child.steps.iter().copied().chain(child.leaves());
@@ -193,7 +193,7 @@ fn sum<'a>(
 
 struct List {
     shape: Shape,
-    /// The column of the regions, unless a name is wider.
+    /// Column of the regions, unless a name is wider.
     regions_at: usize,
 }
 
@@ -237,7 +237,7 @@ impl List {
     }
 }
 
-/// A property whose values are as long as there is room for them.
+/// Formats a property, and shortens its values to the room.
 pub(super) fn fit(property: &PropertyDiff, room: Option<usize>) -> String {
     const SHORTEST: usize = 8;
     let whole = property.to_string();

@@ -1,6 +1,7 @@
 //! The `stack` command that the tests of this crate run, with the programs of these modules.
 #![allow(clippy::unwrap_used, reason = "a program that panics fails its test")]
 
+mod http;
 mod notes;
 mod passwords;
 mod shop;

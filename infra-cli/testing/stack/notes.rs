@@ -1,18 +1,16 @@
 //! A program of notes: files that a local cloud keeps.
 
-use crate::variables::{FAIL, NOTES, PORT};
+use crate::{
+    http::get,
+    variables::{FAIL, NOTES, PORT},
+};
 use infra_core::{
     Config, Output, Resource, Result, Schema, Stack,
     provider::{Context, Created, Handler, Prior, ProviderError, Recovery, Registry},
     random::Password,
 };
 use serde::{Deserialize, Serialize};
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 /// A file in the directory of the local cloud. Its creation and deletion send several requests to the cloud.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -102,13 +100,4 @@ pub(crate) fn declare(stack: &Stack, _: &Config) -> Result {
     stack.provide("notes", || Arc::new(Registry::new(Notes { directory, endpoint }).resource::<Note>()));
     stack.add("note", Note { name: format!("note-{}", stack.stack_name()) });
     Ok(())
-}
-
-fn get(endpoint: &str, path: &str) -> std::io::Result<String> {
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }

@@ -44,7 +44,7 @@ impl AtGate {
     }
 }
 
-const FINISHING: &str = "finishing what runs, beginning nothing new";
+const FINISHING: &str = "finishing the running operations, starting no others";
 
 #[test]
 fn the_first_ctrl_c_finishes_running_operations() {

@@ -1,13 +1,13 @@
 //! Commands on the local cloud, and the cloud that a stack belongs to.
 
 use crate::{
+    http::get,
     place::Place,
     variables::{ACCOUNT, FAIL, PORT},
 };
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
     time::{Duration, Instant},
@@ -52,15 +52,6 @@ fn note(place: &Place) -> PathBuf {
 /// Reads the document by which the process of the cloud describes itself.
 fn daemon(place: &Place) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(place.infra("local/daemon.json")).unwrap()).unwrap()
-}
-
-fn get(endpoint: &str, path: &str) -> std::io::Result<String> {
-    let address = endpoint.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 const ANOTHER_CLOUD: &str = "was deployed to another local cloud";

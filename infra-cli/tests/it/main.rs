@@ -3,6 +3,8 @@
 
 mod commands;
 mod config;
+#[path = "../../testing/stack/http.rs"]
+mod http;
 mod interrupt;
 mod local;
 mod place;

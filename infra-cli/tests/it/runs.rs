@@ -107,7 +107,7 @@ fn destruction_is_confirmed_at_a_terminal() {
     let mut destroy = Terminal::run(place, &local(&["destroy"]));
     destroy.answer(CONFIRM, "y\n");
     assert_eq!(destroy.end().0, Some(0));
-    place.run(&local(&["state", "list"])).prints("the stack `dev` of `passwords` has nothing");
+    place.run(&local(&["state", "list"])).prints("the stack `dev` of `passwords` has no resources");
     place.run(&local(&["local", "status"])).fails(1, &["does not run"]);
 }
 
@@ -144,7 +144,7 @@ fn an_interrupted_run_leaves_no_spinner() {
     let gate = place.path().join("gate");
     let mut up = Terminal::run(place, &["up", "--yes", "-c", &format!("gate={}", gate.display())]);
     up.answer("creating Password gated", "\u{3}");
-    let shown = up.answer("finishing what runs", "");
+    let shown = up.answer("finishing the running operations", "");
     assert!(shown.contains("^C") && shown.contains("\r\u{1b}[2K\u{1b}[1A"), "{shown:?}");
     std::fs::write(&gate, "").unwrap();
     let (code, shown) = up.end();
@@ -189,9 +189,9 @@ fn nothing_is_written_for_an_unknown_stack() {
     let place = &Place::new("passwords");
     let unknown = |arguments: &[&str]| place.run(&[&["--stack", "typo"], arguments].concat());
     assert_eq!(unknown(&["preview", "-c", "length=21"]).code, Some(0));
-    unknown(&["destroy", "--yes"]).prints("note: the stack `typo` of `passwords` has nothing");
-    unknown(&["destroy", "--preview"]).prints("note: the stack `typo` of `passwords` has nothing");
-    unknown(&["state", "list"]).prints("the stack `typo` of `passwords` has nothing");
+    unknown(&["destroy", "--yes"]).prints("note: the stack `typo` of `passwords` has no resources");
+    unknown(&["destroy", "--preview"]).prints("note: the stack `typo` of `passwords` has no resources");
+    unknown(&["state", "list"]).prints("the stack `typo` of `passwords` has no resources");
     unknown(&["output"]).fails(1, &["the stack `typo` has no outputs"]);
     unknown(&["rollback", "1", "--preview"]).fails(2, &["cannot go back to 1"]);
     assert_eq!((unknown(&["history"]).code, unknown(&["config", "list"]).code), (Some(0), Some(0)));

@@ -7,7 +7,7 @@ fn a_passphrase_wraps_the_key() {
     let place = &Place::new("passwords");
     let right = [("INFRA_PASSPHRASE", "correct horse")];
     let wrong = [("INFRA_PASSPHRASE", "battery staple")];
-    place.run(&["secrets", "status"]).prints("no key yet: one is made with the first secret or the first `up`");
+    place.run(&["secrets", "status"]).prints("no key yet: the first secret or the first `up` creates it");
     place.run(&["config", "set", "--secret", "token", "hunter2"]).prints("");
     let status = |place: &Place| -> serde_json::Value {
         serde_json::from_str(&place.run(&["--json", "secrets", "status"]).out).unwrap()
@@ -17,7 +17,7 @@ fn a_passphrase_wraps_the_key() {
     place.run(&["secrets", "rewrap", "--passphrase"]).fails(2, &["no new passphrase", "INFRA_NEW_PASSPHRASE"]);
     let arn = "arn:aws:kms:us-east-1:123456789012:key/1";
     place.run(&["secrets", "rewrap", "--kms", arn]).fails(2, &["built without `awskms://`"]);
-    place.run(&["secrets", "rewrap", "--kms", "alias/x"]).fails(2, &["`alias/x` names no key", "ARN"]);
+    place.run(&["secrets", "rewrap", "--kms", "alias/x"]).fails(2, &["`alias/x` is not a key", "ARN"]);
     assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &right, "").code, Some(0));
     assert_eq!(status(place)["wrapped_by"], "passphrase");
 

@@ -18,7 +18,7 @@ pub(super) fn dot(drawing: &Drawing, heading: &str) -> String {
     text
 }
 
-/// Writes the boxes and frames in a frame; Graphviz draws what is called `cluster…` as a frame.
+/// Writes the boxes and frames in a frame. Graphviz draws a subgraph with the prefix `cluster` as a frame.
 fn frame(text: &mut String, drawing: &Drawing, at: usize, depth: usize) {
     let indent = "  ".repeat(depth);
     for (number, node) in drawing.boxes.iter().enumerate().filter(|(_, node)| node.frame == at) {

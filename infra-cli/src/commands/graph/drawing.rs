@@ -198,8 +198,8 @@ impl Drawing {
         self.frames.len() - 1
     }
 
-    /// Brings the boxes into an order in which each comes after those that it uses. An edge that closes a cycle, which
-    /// only a damaged state can contain, is left out.
+    /// Sorts the boxes, so that each is after the boxes that it uses. An edge that closes a cycle, which only a damaged
+    /// state can contain, is omitted.
     fn sort(&mut self) {
         let mut waiting = vec![0; self.boxes.len()];
         self.edges.iter().for_each(|&(_, user)| waiting[user] += 1);
@@ -231,7 +231,7 @@ impl Drawing {
         let words = self.boxes.len().div_ceil(64);
         let mut used_by: Vec<Vec<usize>> = vec![Vec::new(); self.boxes.len()];
         self.edges.iter().for_each(|&(used, user)| used_by[user].push(used));
-        // The boxes that can be reached from each one over its used boxes.
+        // Boxes that are reachable from each box through the boxes that it uses.
         let mut reached = vec![vec![0_u64; words]; self.boxes.len()];
         let mut kept = Vec::new();
         for user in 0..self.boxes.len() {

@@ -92,10 +92,10 @@ impl Axis {
 }
 
 impl Layout {
-    /// Lays a drawing out, with as many boxes in a row as fit a slide best.
+    /// Lays out a drawing, with the number of boxes in a row that fits a slide best.
     pub(super) fn new(drawing: &Drawing) -> Self {
         let count = drawing.boxes.len();
-        // Large graphs get fewer trials.
+        // Large graphs have fewer trials.
         let breadths: &[usize] = match count {
             0..=400 => &[2, 3, 4, 5, 6, 8, 10, 14, 20],
             401..=1500 => &[12, 20, 32],
@@ -180,10 +180,10 @@ impl Rect {
     const EMPTY: Self = Self { x: 0.0, y: 0.0, width: 0.0, height: 0.0 };
 }
 
-/// The horizontal places of each edge: of its start, its lane and its end.
+/// Returns the horizontal positions of the start, the lane and the end of each edge.
 fn places(drawing: &Drawing, grid: &Grid, routes: &Routes, columns: &[f64], tracks_at: &[f64]) -> Vec<(f64, f64, f64)> {
     let centre = |at: usize| columns[grid.cells[at].1] + BOX.0 / 2.0;
-    // Where an edge comes from, as its user sees it.
+    // Direction of an edge, as seen from the user of the box.
     let origin = |edge: usize| match routes.lanes[edge] {
         Lane::Gap { gap, track } => tracks_at[gap] + track as f64 * TRACK,
         Lane::None | Lane::Below | Lane::Above => centre(drawing.edges[edge].0),
@@ -197,7 +197,7 @@ fn places(drawing: &Drawing, grid: &Grid, routes: &Routes, columns: &[f64], trac
         for left in [true, false] {
             let mut side: Vec<usize> =
                 edges.iter().copied().filter(|edge| !straight(edge) && (origin(*edge) < middle) == left).collect();
-            // The outermost one ends outermost.
+            // Outer edges end farther outside.
             side.sort_by(|one, other| (origin(*one) - middle).abs().total_cmp(&(origin(*other) - middle).abs()));
             let step = (BOX.0 / 2.0 - 12.0) / (side.len() as f64 + 1.0);
             let step = step.min(14.0);
@@ -220,7 +220,7 @@ fn places(drawing: &Drawing, grid: &Grid, routes: &Routes, columns: &[f64], trac
     places
 }
 
-/// Removes the corners of a line that are none.
+/// Removes the points of a line at which it does not turn.
 fn straightened(corners: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     let mut line: Vec<(f64, f64)> = Vec::with_capacity(corners.len());
     for corner in corners {
@@ -252,10 +252,10 @@ struct Insets {
 }
 
 impl Insets {
-    /// Frames whose borders are in one place are nested with a distance.
+    /// Nests frames with borders at one position, with a distance between them.
     fn new(drawing: &Drawing, grid: &Grid) -> Self {
         let mut of = vec![Inset::default(); drawing.frames.len()];
-        // Each frame comes after the one around it.
+        // Each frame is after its parent.
         for frame in (1..drawing.frames.len()).rev() {
             let area = grid.areas[frame];
             let inner = (frame + 1..drawing.frames.len()).filter(|&at| drawing.frames[at].parent == Some(frame));
@@ -270,7 +270,7 @@ impl Insets {
             };
             of[frame] = inset;
         }
-        // Regions stand side by side, with their borders at one height.
+        // Regions are side by side, with their borders at one height.
         let regions: Vec<usize> = (0..drawing.frames.len()).filter(|&frame| drawing.frames[frame].region).collect();
         let most = |side: &dyn Fn(Inset) -> f64| regions.iter().map(|&frame| side(of[frame])).fold(0.0, f64::max);
         let (top, bottom) = (most(&|inset| inset.top), most(&|inset| inset.bottom));

@@ -2,7 +2,7 @@
 //!
 //! - `drawing`: the boxes, frames and edges
 //! - `rows`, `place`: a cell of a grid for each box
-//! - `route`: a way between the cells for each edge
+//! - `route`: a route between the cells for each edge
 //! - `layout`: coordinates
 //! - `text`: the width of texts
 //! - `svg`, `dot`: output formats
@@ -52,33 +52,33 @@ enum GraphFormat {
     Json,
 }
 
-pub(super) async fn run(session: &Session<'_>, args: &GraphArgs) -> Result<ExitCode, Failure> {
+pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<ExitCode, Failure> {
     let graph = session.declared().await?;
-    let drawing = if args.plan {
+    let drawing = if arguments.plan {
         // Standard output carries the picture.
         let engine = session.engine(None, &render::messages()).await?;
         let plan = engine.preview(&session.program.run).await;
         session.stop_empty_cloud().await;
         let state = session.offline().state().await?;
         Drawing::of_plan(&graph, state.as_ref(), &plan?)
-    } else if args.state {
+    } else if arguments.state {
         Drawing::of_state(&graph, session.offline().state().await?.as_ref())
     } else {
         Drawing::declared(&graph)
     };
-    let coloured = match (args.plan, args.state) {
+    let coloured = match (arguments.plan, arguments.state) {
         (true, _) => ": planned changes",
         (_, true) => ": recorded state",
         _ => "",
     };
     let heading = format!("{}, stack {}{coloured}", session.program.name(), session.stack);
-    let text = match args.format {
+    let text = match arguments.format {
         _ if session.json => document(&graph, &drawing),
         GraphFormat::Json => document(&graph, &drawing),
         GraphFormat::Dot => dot::dot(&drawing, &heading),
-        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, args.theme),
+        GraphFormat::Svg => svg::svg(&drawing, &Layout::new(&drawing), &heading, arguments.theme),
     };
-    say!("{}", text.trim_end());
+    print_line!("{}", text.trim_end());
     Ok(Exit::Done.into())
 }
 

@@ -1,5 +1,4 @@
-//! Places boxes in the cells of a grid: a box stands below the boxes that it uses, and the boxes of a frame are in a
-//! rectangle of their own.
+//! Assigns boxes to the cells of a grid: a box is below the boxes that it uses, and the boxes of a frame form a rectangle.
 
 use super::{drawing::Drawing, rows::rows};
 
@@ -291,7 +290,7 @@ impl<'a> Placer<'a> {
             }
             Item::Frame(frame) => {
                 let area = self.areas[frame].unwrap_or(Area { top: 0, bottom: 0, left: 0, right: 0 });
-                // The outermost frames stand side by side.
+                // The outermost frames are side by side.
                 if self.drawing.frames[frame].region { Area { top: 0, bottom: usize::MAX, ..area } } else { area }
             }
         }

@@ -7,7 +7,7 @@
 use super::{drawing::Drawing, place::Grid};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The way of one edge.
+/// Route of an edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// The user is in the next row.
@@ -20,7 +20,7 @@ pub(super) enum Lane {
     Gap { gap: usize, track: usize },
 }
 
-/// The ways of all edges, and the room that they need.
+/// Routes of all edges, and the room that they need.
 #[derive(Clone, Debug)]
 pub(super) struct Routes {
     /// By the index of the edge.
@@ -54,7 +54,7 @@ pub(super) fn route(drawing: &Drawing, grid: &Grid) -> Routes {
     let mut passed: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
     let mut load = vec![vec![0_usize; grid.rows + 1]; grid.columns + 1];
     let mut chosen = vec![None; drawing.edges.len()];
-    // Long edges last: they share what the shorter ones of their box have.
+    // Long edges last: they share the lanes of the shorter edges of their box.
     let mut order: Vec<usize> = (0..drawing.edges.len()).collect();
     order.sort_by_key(|&edge| {
         let (used, user) = drawing.edges[edge];
@@ -127,13 +127,13 @@ enum Choice {
     Gap(usize),
 }
 
-/// Where the edges of one box meet a channel.
+/// Positions at which the edges of one box meet a channel.
 #[derive(Clone, Debug, Default)]
 struct Net {
     from: usize,
-    /// Horizontal places of lines from above.
+    /// Horizontal positions of lines from above.
     tops: Vec<f64>,
-    /// Horizontal places of lines that go on below.
+    /// Horizontal positions of lines that continue below.
     bottoms: Vec<f64>,
 }
 
@@ -148,20 +148,20 @@ impl Net {
         left - 8.0 <= other_right && other_left - 8.0 <= right
     }
 
-    /// The number of crossings when this one's track is above the other's.
+    /// Returns the number of crossings if the track of `self` is above that of `other`.
     fn crossings_above(&self, other: &Self) -> usize {
         let within = |places: &[f64], (left, right): (f64, f64)| {
             places.iter().filter(|place| (left - 1.0..=right + 1.0).contains(*place)).count()
         };
-        // Lines of both at one place would cover each other.
+        // Lines of both at one position would cover each other.
         let covered =
             self.bottoms.iter().filter(|place| other.tops.iter().any(|top| (*place - top).abs() < 1.0)).count();
         within(&self.bottoms, other.span()) + within(&other.tops, self.span()) + 10 * covered
     }
 }
 
-/// Gives the edges their tracks in the channels. `places` are the horizontal places of an edge: of its start, its lane
-/// and its end.
+/// Assigns the tracks of the edges in the channels. `places` are the horizontal positions of the start, the lane and the
+/// end of each edge.
 pub(super) fn channels(drawing: &Drawing, grid: &Grid, places: &[(f64, f64, f64)]) -> Channels {
     let mut nets: BTreeMap<(usize, usize), Net> = BTreeMap::new();
     for (&(used, user), &(start, lane, end)) in drawing.edges.iter().zip(places) {
@@ -189,7 +189,7 @@ pub(super) fn channels(drawing: &Drawing, grid: &Grid, places: &[(f64, f64, f64)
                 places.dedup();
             }
         }
-        // Neighbours change places while that avoids crossings.
+        // Neighbours are swapped while that avoids crossings.
         for _ in 0..order.len() {
             let mut changed = false;
             for at in 1..order.len() {

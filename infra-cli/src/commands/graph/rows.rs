@@ -5,7 +5,7 @@ use super::drawing::Drawing;
 /// The passes over all boxes that look for better rows.
 const PASSES: usize = 12;
 
-/// The number of boxes above which their rows stay as they are found first.
+/// Number of boxes above which the first rows are kept.
 const MANY: usize = 200;
 
 /// The row of each box: below everything that it uses, and with at most `breadth` boxes of an outermost frame in a row.
@@ -64,7 +64,7 @@ impl Settler<'_> {
     fn settle(&mut self) {
         for _ in 0..PASSES {
             let mut changed = false;
-            // Users first, so that what they use can follow.
+            // Users first, so that the boxes that they use can follow.
             for at in (0..self.rows.len()).rev() {
                 let first = self.used[at].iter().map(|&used| self.rows[used] + 1).max().unwrap_or(0);
                 let last = self.users[at].iter().map(|&user| self.rows[user]).min().unwrap_or(self.last + 1);
@@ -112,7 +112,7 @@ impl Settler<'_> {
         best.1 > 0
     }
 
-    /// What a box contributes in its row: the room of the outermost frame around it, and the length of its edges.
+    /// Returns the cost of a box in its row: the room of its outermost frame, and the length of its edges.
     fn cost(&self, at: usize) -> f64 {
         let frames = &self.drawing.frames;
         let around = |frame: usize| std::iter::successors(Some(frame), |&frame| frames[frame].parent);

@@ -1,4 +1,4 @@
-//! The picture: SVG for light and dark backgrounds.
+//! SVG images for light and dark backgrounds.
 
 use super::{
     drawing::{Drawing, Status},
@@ -80,7 +80,7 @@ pub(super) fn svg(drawing: &Drawing, layout: &Layout, heading: &str, theme: Them
     svg
 }
 
-/// The texts of a box, as far as they fit.
+/// Returns the texts of a box, shortened to its width.
 fn labels(kind: &str, name: &str) -> (String, String) {
     let most = BOX.0 - 2.0 * INSIDE;
     (text::fit(kind, KIND, false, most), text::fit(name, NAME, true, most))
@@ -128,7 +128,7 @@ fn edge(svg: &mut String, class: &str, corners: &[(f64, f64)]) {
     );
 }
 
-/// The explanation of shapes, colours and arrows, and its width.
+/// Returns the legend of shapes, colours and arrows, and its width.
 fn legend(drawing: &Drawing) -> (String, f64) {
     let mut svg = String::new();
     let mut x = 24.0;

@@ -76,7 +76,7 @@ fn urn(kind: &str, name: &str) -> Urn {
     Urn::new("dev", "shop", kind, name).unwrap()
 }
 
-/// The graph of a table such as [`SYSTEM`].
+/// Returns the graph of a table such as [`SYSTEM`].
 fn graph(table: &str) -> ResourceGraph {
     let mut nodes: Vec<Node> = Vec::new();
     let mut declared: BTreeMap<(String, String), Urn> = BTreeMap::new();
@@ -103,7 +103,7 @@ fn graph(table: &str) -> ResourceGraph {
             parent = Some(component);
         }
         let place = if kind.starts_with('?') { NodeKind::Lookup } else { NodeKind::Resource };
-        // The same name in two regions is of two types, or the lookup of one: types keep the region apart.
+        // A name that exists in two regions has two types, or is a lookup.
         let kind = kind.trim_start_matches('?');
         let token = if place == NodeKind::Lookup { format!("aws:{region}:{kind}") } else { format!("aws:ec2:{kind}") };
         let here = urn(&token, name);
@@ -118,7 +118,7 @@ fn graph(table: &str) -> ResourceGraph {
     ResourceGraph::new(nodes, BTreeMap::new()).unwrap()
 }
 
-/// Declarations that only use a few earlier ones, from a fixed sequence of numbers.
+/// Returns declarations that use a few earlier ones, from a fixed sequence of numbers.
 fn arbitrary(seed: u64, count: usize) -> String {
     let mut state = seed;
     let mut next = |below: usize| {
@@ -158,7 +158,7 @@ fn apart(one: Rect, other: Rect) -> bool {
         || other.y + other.height <= one.y
 }
 
-/// Whether a horizontal or vertical line touches the inside of a rectangle.
+/// Returns whether a horizontal or vertical line touches the inside of a rectangle.
 fn crosses(from: (f64, f64), to: (f64, f64), area: Rect) -> bool {
     let line =
         Rect { x: from.0.min(to.0), y: from.1.min(to.1), width: (from.0 - to.0).abs(), height: (from.1 - to.1).abs() };
@@ -172,7 +172,7 @@ fn near(one: f64, other: f64) -> bool {
     (one - other).abs() < 0.01
 }
 
-/// What has to hold for every picture.
+/// Checks the invariants of a layout.
 fn check(drawing: &Drawing, layout: &Layout) {
     let page = Rect { x: 0.0, y: 0.0, width: layout.width, height: layout.height };
     let around =
@@ -189,7 +189,7 @@ fn check(drawing: &Drawing, layout: &Layout) {
             if own.contains(&frame) {
                 assert!(contains(frame_area, *area), "{name} sticks out of its frame")
             } else {
-                assert!(apart(frame_area, *area), "{name} is in a frame that is not its own")
+                assert!(apart(frame_area, *area), "{name} is in the frame of another")
             }
         }
     }
@@ -219,7 +219,7 @@ fn check(drawing: &Drawing, layout: &Layout) {
     }
 }
 
-/// The lines of different boxes that cover each other for some pixels.
+/// Returns the number of lines of different boxes that cover each other for some pixels.
 fn covered(drawing: &Drawing, layout: &Layout) -> usize {
     let mut segments = Vec::new();
     for (&(used, _), line) in drawing.edges.iter().zip(&layout.edges) {
@@ -312,7 +312,7 @@ fn frames_follow_regions_and_components() {
     };
     let boxes: Vec<String> = drawing.boxes.iter().map(|node| format!("{}:{}", path(node.frame), node.name)).collect();
     assert_eq!(boxes, ["/no region:p", "/north/web:a", "/north/web/inner:b", "/south/web:c"]);
-    // Without regions, nothing says so.
+    // Without regions, there is no frame for them.
     assert_eq!(Drawing::declared(&graph("- p T\n")).frames.len(), 1);
 }
 

@@ -1,6 +1,6 @@
-//! The width of texts, without a font at hand.
+//! Estimated widths of texts.
 
-/// Estimates the width of a text in pixels, rather too wide than too narrow for the usual sans-serif fonts.
+/// Returns an upper estimate of the width of a text in the usual sans-serif fonts, in pixels.
 pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
     let em = |c: char| match c {
         'i' | 'j' | 'l' | '.' | ',' | ':' | '|' | '\'' => 0.31,
@@ -13,7 +13,7 @@ pub(super) fn width(text: &str, size: f64, bold: bool) -> f64 {
     text.chars().map(em).sum::<f64>() * size * if bold { 1.06 } else { 1.0 }
 }
 
-/// Leaves out the middle of a text that is wider than `most` pixels.
+/// Shortens a text to `most` pixels, without its middle.
 pub(super) fn fit(text: &str, size: f64, bold: bool, most: f64) -> String {
     if width(text, size, bold) <= most {
         return text.to_owned();

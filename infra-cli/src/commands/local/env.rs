@@ -6,32 +6,33 @@ use clap::Args;
 use serde_json::{Map, Value};
 use std::path::Path;
 
-/// Variables that would take precedence over the exported ones, or be sent beside them.
+/// Unsets variables that would take precedence over the exported ones, or be sent with them.
 const UNSET: &str = "unset AWS_PROFILE AWS_SESSION_TOKEN";
 
-/// Print the variables that connect AWS tools to the local cloud: `eval "$(stack local env)"`
+/// Print environment variables that connect AWS tools to the local cloud
 #[derive(Debug, Args)]
+#[command(after_help = "Example: eval \"$(stack local env)\"")]
 pub(crate) struct EnvArgs {
     /// Region to use
     #[arg(long, value_name = "REGION", default_value = "us-east-1")]
     region: String,
 }
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &EnvArgs) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &EnvArgs) -> Result<(), Failure> {
     let endpoint = running(directory).await?.endpoint;
     let key = infra_local::credentials(directory)?;
     let variables = [
         ("AWS_ENDPOINT_URL", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", &key.access_key_id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret_access_key),
-        ("AWS_REGION", &args.region),
-        ("AWS_DEFAULT_REGION", &args.region),
+        ("AWS_REGION", &arguments.region),
+        ("AWS_DEFAULT_REGION", &arguments.region),
     ];
     let json: Map<_, _> = variables.iter().map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
     answer(session, &json, || exports(&variables))
 }
 
-/// What a POSIX shell evaluates.
+/// Returns the lines for a POSIX shell.
 fn exports(variables: &[(&str, &str)]) -> String {
     let lines = variables.iter().map(|(name, value)| format!("export {name}={}\n", quoted(value)));
     lines.collect::<String>() + UNSET

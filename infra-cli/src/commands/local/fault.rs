@@ -15,12 +15,12 @@ pub(crate) enum FaultCommand {
         /// ID of the instance, or the name of its declaration
         instance: String,
     },
-    /// Stop everything in an availability zone, and refuse launches there
+    /// Stop everything in a zone, and refuse launches there
     LoseZone {
         /// Name of the zone, such as us-east-1a
         zone: String,
     },
-    /// Restore a lost availability zone
+    /// Restore a lost zone
     RestoreZone {
         /// Name of the zone, such as us-east-1a
         zone: String,
@@ -34,11 +34,11 @@ pub(crate) enum FaultCommand {
         #[command(flatten)]
         requests: RequestArgs,
     },
-    /// Fail requests with an internal error, before they have any effect
+    /// Fail requests with an internal error, without any effect
     Errors(RequestArgs),
     /// Carry out requests and drop their responses
     DropAnswers(RequestArgs),
-    /// Answer reads with an earlier state, as eventually consistent APIs do
+    /// Answer reads with an earlier state
     Lag {
         /// Age of the state, in milliseconds; 0 ends the lag
         milliseconds: u64,
@@ -61,16 +61,16 @@ pub(crate) struct RequestArgs {
 }
 
 impl From<RequestArgs> for Requests {
-    fn from(args: RequestArgs) -> Self {
-        let RequestArgs { operation, percent, count } = args;
+    fn from(arguments: RequestArgs) -> Self {
+        let RequestArgs { operation, percent, count } = arguments;
         Self { operation, percent, count }
     }
 }
 
 pub(super) async fn run(session: &Session<'_>, directory: &Path, command: FaultCommand) -> Result<(), Failure> {
-    let said = running(directory).await?.inject(&fault(command)).await;
-    let said = said.map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
-    answer(session, &serde_json::json!({ "done": said }), || said.clone())
+    let done = running(directory).await?.inject(&fault(command)).await;
+    let done = done.map_err(|error| Failure::wrong_use(Diagnostic::error(error.to_string())))?;
+    answer(session, &serde_json::json!({ "done": done }), || done.clone())
 }
 
 fn fault(command: FaultCommand) -> Fault {

@@ -17,14 +17,14 @@ use tokio::{
     time::Instant,
 };
 
-/// How often the logs are read.
-const READ_EVERY: Duration = Duration::from_millis(200);
+/// Interval between reads of the logs.
+const READ_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How often the cloud is asked for services that have come.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Interval between searches for new services.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Follows the logs of all services and databases, or of one instance, until Ctrl-C, the end of the cloud, or the end of
-/// the reader of standard output. Begins with the last `lines` of each log.
+/// Follows the logs of all services and databases, or of one instance, until Ctrl-C, or until the cloud or the reader of
+/// standard output stops. Begins with the last `lines` of each log.
 pub(super) async fn run(
     session: &Session<'_>,
     directory: &Path,
@@ -32,17 +32,17 @@ pub(super) async fn run(
     lines: usize,
 ) -> Result<(), Failure> {
     let cloud = running(directory).await?;
-    // Registered before anything is printed: until then Ctrl-C would end the process as a failure.
+    // Registered before the first output: until then, Ctrl-C exits with the code of a failure.
     let mut end = signal(SignalKind::interrupt())?;
     let mut logs = Logs::new(session.json);
-    let mut asked: Option<Instant> = None;
+    let mut searched: Option<Instant> = None;
     loop {
         let alive = cloud.is_alive();
-        if alive && asked.is_none_or(|at| at.elapsed() >= ASK_EVERY) {
-            let first = asked.replace(Instant::now()).is_none();
+        if alive && searched.is_none_or(|at| at.elapsed() >= SEARCH_INTERVAL) {
+            let first = searched.replace(Instant::now()).is_none();
             logs.add(&cloud, instance, first.then_some(lines)).await?;
             if first && logs.tails.is_empty() {
-                complain!("no service runs yet; its log is shown once one does");
+                print_error!("no service runs yet; its log is shown once it starts");
             }
         }
         match logs.read(!alive) {
@@ -50,25 +50,25 @@ pub(super) async fn run(
             read => read?,
         }
         if !alive {
-            complain!("the local cloud has stopped");
+            print_error!("the local cloud has stopped");
             return Ok(());
         }
         tokio::select! {
             _ = end.recv() => return Ok(()),
-            () = tokio::time::sleep(READ_EVERY) => {}
+            () = tokio::time::sleep(READ_INTERVAL) => {}
         }
     }
 }
 
-/// The logs that are followed.
+/// Followed logs.
 struct Logs {
     json: bool,
     tails: BTreeMap<PathBuf, (Source, Tail)>,
 }
 
-/// What writes a log.
+/// Service that writes a log.
 struct Source {
-    /// The instance's id, or the database's identifier.
+    /// ID of the instance, or identifier of the database.
     of: String,
     service: String,
     style: Style,
@@ -79,7 +79,7 @@ impl Logs {
         Self { json, tails: BTreeMap::new() }
     }
 
-    /// Adds the logs that are not followed yet: their last `lines`, else all of them.
+    /// Adds logs that are not followed yet, from their last `lines` or, with `None`, from their beginning.
     async fn add(&mut self, cloud: &Running, instance: Option<&str>, lines: Option<usize>) -> Result<(), Failure> {
         let status = match cloud.status().await {
             Ok(status) => status,
@@ -99,12 +99,12 @@ impl Logs {
             self.tails.insert(path, (Source { of, service, style }, tail));
         }
         match instance {
-            Some(wanted) if lines.is_some() && self.tails.is_empty() => Err(super::unknown_instance(wanted)),
+            Some(name) if lines.is_some() && self.tails.is_empty() => Err(super::unknown_instance(name)),
             _ => Ok(()),
         }
     }
 
-    /// Prints what has come. At the `end`, also lines without a line break.
+    /// Prints new lines. At the `end`, also the last line without a line break.
     fn read(&mut self, end: bool) -> io::Result<()> {
         let mut out = io::stdout().lock();
         for (source, tail) in self.tails.values_mut() {
@@ -121,16 +121,17 @@ impl Logs {
     }
 }
 
-/// The instance or database, the service and the log of everything that writes one.
+/// Returns the instance or database, the service and the path of every log.
 fn services(status: &Status, instance: Option<&str>) -> Vec<(String, String, PathBuf)> {
     let regions = || status.regions.values();
-    let is_wanted = |id: &str, name: Option<&str>| instance.is_none_or(|wanted| id == wanted || name == Some(wanted));
-    let instances = regions().flat_map(|region| &region.instances).filter(|it| is_wanted(&it.id, it.name.as_deref()));
+    let is_selected =
+        |id: &str, name: Option<&str>| instance.is_none_or(|selected| id == selected || name == Some(selected));
+    let instances = regions().flat_map(|region| &region.instances).filter(|it| is_selected(&it.id, it.name.as_deref()));
     let services = instances.flat_map(|instance| {
         let services = instance.services.iter();
         services.map(|service| (instance.id.clone(), service.name.clone(), service.log.clone()))
     });
-    let databases = regions().flat_map(|region| &region.databases).filter(|database| is_wanted(&database.id, None));
+    let databases = regions().flat_map(|region| &region.databases).filter(|database| is_selected(&database.id, None));
     services
         .chain(databases.map(|database| (database.id.clone(), "postgres".to_owned(), database.log.clone())))
         .collect()
@@ -148,13 +149,13 @@ fn colour(number: usize) -> Style {
     }
 }
 
-/// A file that grows. The local cloud rotates a log by copying it to `NAME.1` and emptying it.
+/// A growing log file. The local cloud rotates a log by copying it to `NAME.1` and truncating it.
 struct Tail {
     path: PathBuf,
     position: u64,
-    /// Lines that are to be printed as they are, before everything else.
+    /// Lines to print unchanged, before all others.
     last: Vec<String>,
-    /// The beginning of a line whose end has not come yet.
+    /// Beginning of an incomplete line.
     partial: Vec<u8>,
 }
 
@@ -171,7 +172,7 @@ impl Tail {
         Ok(tail)
     }
 
-    /// The lines that have come since the last call.
+    /// Returns the lines that were added since the last call.
     fn lines(&mut self, end: bool) -> io::Result<Vec<String>> {
         let mut bytes = std::mem::take(&mut self.partial);
         if length(&self.path)? < self.position {
@@ -192,7 +193,7 @@ impl Tail {
     }
 }
 
-/// The length of a file; 0 when it does not exist, as before a service is started and after its instance is removed.
+/// Returns the length of a file, or 0 if it does not exist: before its service starts, or after its instance is deleted.
 fn length(path: &Path) -> io::Result<u64> {
     match std::fs::metadata(path) {
         Ok(found) => Ok(found.len()),

@@ -1,4 +1,4 @@
-//! `stack local`: the commands on the local cloud of a directory, one file each.
+//! `stack local`: one file per subcommand.
 
 mod env;
 mod fault;
@@ -34,16 +34,16 @@ pub(crate) enum LocalCommand {
 pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<ExitCode, Failure> {
     let directory = session.cloud_directory();
     match command {
-        LocalCommand::Start(args) => start::run(session, &directory, &args).await?,
-        LocalCommand::Status(args) => status::run(session, &directory, &args).await?,
-        LocalCommand::Env(args) => env::run(session, &directory, &args).await?,
-        LocalCommand::Logs(args) => logs::run(session, &directory, &args).await?,
+        LocalCommand::Start(arguments) => start::run(session, &directory, &arguments).await?,
+        LocalCommand::Status(arguments) => status::run(session, &directory, &arguments).await?,
+        LocalCommand::Env(arguments) => env::run(session, &directory, &arguments).await?,
+        LocalCommand::Logs(arguments) => logs::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;
             let text = if stopped { "the local cloud has stopped" } else { "the local cloud does not run" };
             answer(session, &serde_json::json!({ "stopped": stopped }), || text.to_owned())?;
         }
-        LocalCommand::Reset(args) => reset::run(session, &directory, &args).await?,
+        LocalCommand::Reset(arguments) => reset::run(session, &directory, &arguments).await?,
         LocalCommand::Fault(command) => fault::run(session, &directory, command).await?,
         LocalCommand::Serve => local_cloud::serve(&directory).await?,
     }
@@ -52,9 +52,9 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
 
 fn answer(session: &Session<'_>, json: &impl serde::Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
     if session.json {
-        say!("{}", serde_json::to_string_pretty(json).map_err(std::io::Error::from)?);
+        print_line!("{}", serde_json::to_string_pretty(json).map_err(std::io::Error::from)?);
     } else {
-        say!("{}", text());
+        print_line!("{}", text());
     }
     Ok(())
 }

@@ -19,18 +19,22 @@ pub(crate) struct ResetArgs {
     yes: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &ResetArgs) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &ResetArgs) -> Result<(), Failure> {
     const LOSS: &str = "everything in the local cloud is lost, data of databases and buckets included";
-    if !args.yes && !is_at_terminal(session) {
-        let nobody = Diagnostic::error("a reset needs a yes, and there is no terminal to ask on").because(LOSS);
-        return Err(Failure::wrong_use(nobody.hint("add `--yes`")));
+    if !arguments.yes && !is_at_terminal(session) {
+        let unconfirmed =
+            Diagnostic::error("a reset needs a confirmation, and there is no terminal to ask on").because(LOSS);
+        return Err(Failure::wrong_use(unconfirmed.hint("add `--yes`")));
     }
-    if !args.yes && !says_yes(&format!("Reset the local cloud? {LOSS}.")) {
+    if !arguments.yes && !says_yes(&format!("Reset the local cloud? {LOSS}.")) {
         return Ok(());
     }
-    // What a cloud that was killed has left running is ended by the next one.
+    // The start of a cloud stops the processes that a killed one has left running.
     if let Err(failure) = local_cloud::enter(directory).await {
-        tracing::warn!(?failure, "the local cloud does not start: what it has left running cannot be ended");
+        tracing::warn!(
+            ?failure,
+            "the local cloud does not start: the processes that it has left running cannot be stopped"
+        );
     }
     local_cloud::stop(directory).await?;
     infra_local::reset(directory).await.map_err(|error| Failure::failed(error.to_string()))?;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 /// Start the local cloud, with these options from now on
 #[derive(Debug, Args)]
+#[command(after_help = "`false` as BOOL turns an option off again.")]
 pub(crate) struct StartArgs {
     /// Port of the endpoint [default: the previous one, or a free one]
     #[arg(long, value_name = "PORT")]
@@ -17,16 +18,16 @@ pub(crate) struct StartArgs {
     #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
     time_scale: Option<f64>,
     /// Enforce the IAM policies of users and roles
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
     enforce_iam: Option<bool>,
     /// Add a root access key, with its secret from AWS_SECRET_ACCESS_KEY
     #[arg(long, value_name = "ID")]
     access_key: Option<String>,
     /// Accept every access key without checking signatures (unsafe)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
     accept_any_key: Option<bool>,
     /// Run services with all rights of this user, not confined to their instances (unsafe)
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
     unconfined: Option<bool>,
 }
 
@@ -37,15 +38,15 @@ fn time_scale(text: &str) -> Result<f64, String> {
     }
 }
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &StartArgs) -> Result<(), Failure> {
-    remember(directory, args).await?;
+pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &StartArgs) -> Result<(), Failure> {
+    remember(directory, arguments).await?;
     if Options::remembered(directory)?.accept_any_key {
-        complain!(
+        print_error!(
             "warning: the local cloud accepts any access key: every local process can run programs as this user\n  \
              hint: `stack local start --accept-any-key false` restores the check"
         );
     }
-    // Before it runs: a command that ends at this moment would stop the empty cloud.
+    // Before the start: a command that finishes now would stop the empty cloud.
     local_cloud::prepare(directory)?;
     local_cloud::keep(directory)?;
     let running = local_cloud::enter(directory).await?.0;
@@ -53,28 +54,30 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &StartArg
 }
 
 /// Stores the options for this start and later ones.
-async fn remember(directory: &Path, args: &StartArgs) -> Result<(), Failure> {
+async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure> {
     let before = Options::remembered(directory)?;
     let mut access_keys = before.access_keys.clone();
-    if let Some(id) = &args.access_key {
+    if let Some(id) = &arguments.access_key {
         access_keys.retain(|key| key.access_key_id != *id);
         access_keys.push(Credentials { access_key_id: id.clone(), secret_access_key: secret_key()? });
     }
     let options = Options {
-        port: args.port.or(before.port),
-        time_scale: args.time_scale.unwrap_or(before.time_scale),
-        enforce_iam: args.enforce_iam.unwrap_or(before.enforce_iam),
+        port: arguments.port.or(before.port),
+        time_scale: arguments.time_scale.unwrap_or(before.time_scale),
+        enforce_iam: arguments.enforce_iam.unwrap_or(before.enforce_iam),
         access_keys,
-        accept_any_key: args.accept_any_key.unwrap_or(before.accept_any_key),
-        unconfined: args.unconfined.unwrap_or(before.unconfined),
+        accept_any_key: arguments.accept_any_key.unwrap_or(before.accept_any_key),
+        unconfined: arguments.unconfined.unwrap_or(before.unconfined),
         directory: before.directory.clone(),
     };
     if options == before {
         return Ok(());
     }
     if daemon::find(directory).await.is_some() {
-        let runs = Diagnostic::error("the local cloud runs already, and not in this way");
-        return Err(Failure::wrong_use(runs.hint("`stack local stop` ends it; the next start runs everything again")));
+        let runs = Diagnostic::error("the local cloud already runs with other options");
+        return Err(Failure::wrong_use(
+            runs.hint("stop it first with `stack local stop`; the next start resumes everything in it"),
+        ));
     }
     local_cloud::prepare(directory)?;
     Ok(options.remember()?)
@@ -82,7 +85,7 @@ async fn remember(directory: &Path, args: &StartArgs) -> Result<(), Failure> {
 
 fn secret_key() -> Result<String, Failure> {
     std::env::var("AWS_SECRET_ACCESS_KEY").map_err(|_| {
-        let missing = Diagnostic::error("the secret of the access key is not there");
-        Failure::wrong_use(missing.hint("put it into the environment as AWS_SECRET_ACCESS_KEY"))
+        let missing = Diagnostic::error("the secret of the access key is missing");
+        Failure::wrong_use(missing.hint("set AWS_SECRET_ACCESS_KEY"))
     })
 }

@@ -9,11 +9,11 @@ use infra_local::{ConfinementStatus, InstanceStatus, RegionStatus, Status, Targe
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// How often `--watch` looks.
-const EVERY: Duration = Duration::from_secs(1);
+/// Interval of `--watch`.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a terminated instance is shown, in seconds. EC2 itself describes it for an hour.
-const SHOWN_SECONDS: u64 = 60;
+/// Time for which a terminated instance is shown, in seconds. EC2 describes it for an hour.
+const TERMINATED_SECONDS: u64 = 60;
 
 /// Show the resources of the local cloud and their health
 #[derive(Debug, Args)]
@@ -23,22 +23,22 @@ pub(crate) struct StatusArgs {
     watch: bool,
 }
 
-pub(super) async fn run(session: &Session<'_>, directory: &Path, args: &StatusArgs) -> Result<(), Failure> {
-    if args.watch {
+pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &StatusArgs) -> Result<(), Failure> {
+    if arguments.watch {
         return watch(session, directory).await;
     }
     let status = running(directory).await?.status().await?;
     answer(session, &status, || describe(&status))
 }
 
-/// Shows it again and again in place, until Ctrl-C or the end of the cloud.
+/// Updates the status in place, until Ctrl-C or until the cloud stops.
 async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
     let terminal = Term::stdout();
     if session.json || !terminal.is_term() {
-        let nobody = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
-        return Err(Failure::wrong_use(nobody.hint("without `--watch` the status is printed once")));
+        let refused = Diagnostic::error("`--watch` draws on a terminal, neither as JSON nor into a file");
+        return Err(Failure::wrong_use(refused.hint("without `--watch` the status is printed once")));
     }
-    // Registered here, so that Ctrl-C during the first status counts.
+    // Registered before the first request, so that a Ctrl-C during it is not lost.
     let mut interrupt = signal(SignalKind::interrupt())?;
     terminal.clear_screen()?;
     loop {
@@ -47,12 +47,12 @@ async fn watch(session: &Session<'_>, directory: &Path) -> Result<(), Failure> {
         terminal.write_str(&frame(&describe(&status), rows.into(), columns.into()))?;
         tokio::select! {
             _ = interrupt.recv() => return Ok(()),
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
     }
 }
 
-/// What draws a text over the one that is on the screen: from the top, each line to its end, nothing behind the last.
+/// Returns the escape sequences that replace the text on the screen.
 fn frame(text: &str, rows: usize, columns: usize) -> String {
     let lines = text.lines().take(rows.saturating_sub(1));
     let lines = lines.flat_map(|line| [console::truncate_str(line, columns, "…"), "\x1b[K\n".into()]);
@@ -82,7 +82,7 @@ fn describe(status: &Status) -> String {
     text.trim_end().to_owned()
 }
 
-/// What is enforced, and what is not.
+/// Describes the enforced restrictions, and the reasons of missing ones.
 fn confinement(status: &ConfinementStatus) -> String {
     let parts = [
         ("files", status.files),
@@ -104,17 +104,17 @@ fn confinement(status: &ConfinementStatus) -> String {
     }
 }
 
-/// The kinds that have a table of their own.
+/// Kinds with their own table.
 const IN_TABLES: [&str; 5] = ["instances", "auto_scaling_groups", "load_balancers", "databases", "database_clusters"];
 
-/// How many there are of everything else.
+/// Returns the numbers of resources of the other kinds.
 fn others(counts: &BTreeMap<String, usize>) -> String {
     let others = counts.iter().filter(|(kind, count)| **count > 0 && !IN_TABLES.contains(&kind.as_str()));
     let others: Vec<_> = others.map(|(kind, count)| format!("{} {count}", kind.replace('_', " "))).collect();
     if others.is_empty() { String::new() } else { others.join(", ") + "\n" }
 }
 
-/// A state or a health in its colour.
+/// Returns a state or a health in its colour.
 fn coloured(state: &str) -> String {
     let style = match state.split(':').next().unwrap_or_default() {
         "running" | "active" | "available" | "healthy" => Style::new().green(),
@@ -126,9 +126,9 @@ fn coloured(state: &str) -> String {
 }
 
 fn instances(region: &RegionStatus) -> String {
-    let is_shown = |instance: &&InstanceStatus| instance.terminated_seconds.is_none_or(|ago| ago < SHOWN_SECONDS);
+    let is_shown = |instance: &&InstanceStatus| instance.terminated_seconds.is_none_or(|ago| ago < TERMINATED_SECONDS);
     let mut instances: Vec<_> = region.instances.iter().filter(is_shown).collect();
-    // Terminated ones come last.
+    // Terminated instances come last.
     instances.sort_by_key(|instance| (instance.state == "terminated", &instance.name));
     let rows = instances.into_iter().map(|instance| {
         let services = instance.services.iter().map(|service| {
@@ -169,7 +169,7 @@ fn balancers(region: &RegionStatus) -> String {
     style::table(["BALANCER", "STATE", "LISTENS", "TARGETS"], rows)
 }
 
-/// Who leaves is counted apart: it is shown for as long as requests may take, and lacks nothing.
+/// Counts draining targets separately: they are deregistered, and shown until their requests have finished.
 fn describe_targets(group: &TargetGroupStatus) -> String {
     let count = |state: &str| group.targets.values().filter(|health| *health == state).count();
     let (healthy, draining) = (count("healthy"), count("draining"));
@@ -204,7 +204,7 @@ fn databases(region: &RegionStatus) -> String {
 
 fn clusters(region: &RegionStatus) -> String {
     let rows = region.database_clusters.iter().map(|cluster| {
-        let writer = cluster.writer.clone().unwrap_or_else(|| "nobody".to_owned());
+        let writer = cluster.writer.clone().unwrap_or_else(|| "none".to_owned());
         let (writes, reads) = (cluster.writer_endpoint.clone(), cluster.reader_endpoint.clone());
         [cluster.id.clone(), coloured(&cluster.state), writes, writer, reads]
     });

@@ -1,11 +1,11 @@
-//! Runs as they are seen at several widths.
+//! Output of runs at several widths.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 use infra_core::{execution::ExecutionGraph, value::Value};
 use std::io::{self, Write};
 
-/// What was written.
+/// Written output.
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
 
@@ -19,7 +19,7 @@ impl Write for Paper {
     }
 }
 
-/// The text of these events, and that no line is too wide.
+/// Returns the text of these events, and fails if a line is too wide.
 #[track_caller]
 fn rendered(width: Option<usize>, detail: Detail, diff: bool, events: &[Event]) -> String {
     let paper = Paper::default();
@@ -130,7 +130,7 @@ fn first_up() -> Vec<Event> {
 }
 
 #[test]
-fn a_first_up_sums_up_what_it_creates() {
+fn a_first_up_summarises_creations() {
     insta::assert_snapshot!(rendered(Some(80), Detail::Changes, false, &first_up()), @r"
     up web stack dev
       + network           5  Vpc, InternetGateway, 2 Subnet, VpcPeering
@@ -156,7 +156,7 @@ fn a_first_up_sums_up_what_it_creates() {
 }
 
 #[test]
-fn lines_that_go_to_a_file_are_whole() {
+fn lines_in_a_file_are_not_shortened() {
     insta::assert_snapshot!(rendered(None, Detail::Changes, false, &first_up()), @r"
     up web stack dev
       + network           5  Vpc, InternetGateway, 2 Subnet, VpcPeering
@@ -182,7 +182,7 @@ fn lines_that_go_to_a_file_are_whole() {
 }
 
 #[test]
-fn a_wide_terminal_has_room_for_regions_and_ids() {
+fn a_wide_terminal_shows_regions_and_ids() {
     let text = rendered(Some(120), Detail::Changes, false, &first_up());
     let rows: Vec<&str> = text.lines().filter(|line| line.contains("created ")).collect();
     insta::assert_snapshot!(rows.join("\n"), @r"
@@ -217,13 +217,13 @@ fn a_preview_shows_components_as_a_tree() {
 
     14 to create, 1 to read
     ");
-    // Where not even a region fits, names stay whole.
+    // Names are not shortened, even if no region fits.
     let text = rendered(Some(56), Detail::Everything, false, &creations());
     assert!(text.contains("    + VpcPeering peering-us-east-2-database-network\n"), "{text}");
 }
 
 #[test]
-fn few_creations_are_listed() {
+fn a_few_creations_are_listed() {
     let events = [
         planned(
             Action::Create,
@@ -272,7 +272,7 @@ fn changes() -> Vec<Event> {
 }
 
 #[test]
-fn values_are_as_long_as_there_is_room() {
+fn values_are_shortened_to_the_width() {
     insta::assert_snapshot!(rendered(Some(80), Detail::Changes, false, &changes()), @r#"
       ± BakedImage application-image  us-east-1
           ~ machine.services[0].listen: "8080" => "8081"  (forces replacement)
@@ -306,7 +306,7 @@ fn values_are_as_long_as_there_is_room() {
 }
 
 #[test]
-fn columns_align_whatever_the_verb() {
+fn columns_align_for_all_actions() {
     let mut events = changes();
     events.extend([
         done(Action::Replace, "BakedImage", "application-image", "ami-08d844edf3e27b8c4", 88),
@@ -329,7 +329,7 @@ fn columns_align_whatever_the_verb() {
 }
 
 #[test]
-fn a_failure_comes_last() {
+fn failures_are_shown_last() {
     let problem = Diagnostic::error("the group did not become healthy: 0 of 2 targets answer on port 8080 after 300 s")
         .about(urn("AutoScalingGroup", "group"))
         .hint("look at the log of the instance");
@@ -378,7 +378,7 @@ fn a_failure_comes_last() {
 }
 
 #[test]
-fn an_interrupted_run_says_what_is_missing() {
+fn an_interrupted_run_names_the_steps_that_were_not_started() {
     let end = |interrupted, counts: &[(Action, usize)], skipped| Event::RunFinished {
         success: false,
         interrupted,
