@@ -1,133 +1,117 @@
-//! The two dialects described.
+//! Descriptions of the operations on tasks. Both dialects have the same operations, with other paths, statuses and texts.
 
 use serde_json::{Value, json};
 
 use super::{Operation, Path, reference};
 use crate::auth::Mode;
 
-const A: &str = "dialect A";
-const B: &str = "dialect B";
+const A: Dialect = Dialect { tag: "dialect A", of_task: Operation::word_of_b };
+const B: Dialect = Dialect { tag: "dialect B", of_task: Operation::missing_in_b };
 
 pub(super) fn paths(mode: Mode) -> Vec<Path> {
-    let (reading, writing) = (mode == Mode::All, mode != Mode::Off);
-    let a = |id, summary| Operation::new(A, id, summary);
-    let b = |id, summary| Operation::new(B, id, summary);
-    let list_of = |schema: &str| json!({ "type": "array", "items": reference(schema) });
-    let gone = "Não achei a task especificada!";
+    let get = |operation: Operation| ("get", operation.user(mode == Mode::All));
+    let write = |method, operation: Operation| (method, operation.user(mode != Mode::Off));
+    let invalid = match mode {
+        Mode::Off => "Some fields are wrong.",
+        Mode::Writes | Mode::All => "Some fields are wrong, or nobody is signed in.",
+    };
     vec![
-        ("/tasks", vec![("get", a("redirect", "Leads to `/tasks/`").redirect().user(reading))]),
-        (
-            "/tasks/",
-            vec![
-                (
-                    "get",
-                    a("list", "Lists all tasks")
-                        .answer_with(200, "All tasks, by id.", &list_of("ListedTask"))
-                        .user(reading),
-                ),
-                ("post", a("create", "Adds a task").body("NewTask").answer(201, "The new task.", "Task").user(writing)),
-            ],
-        ),
+        ("/tasks", vec![get(A.operation("redirect", "Leads to `/tasks/`").redirect())]),
+        ("/tasks/", vec![get(A.list("list", "ListedTask")), write("post", A.create("create"))]),
         (
             "/tasks/{id}",
             vec![
-                ("get", a("show", "Shows a task").id().word_of_b().answer(200, "The task.", "Task").user(reading)),
-                (
+                get(A.show("show", 200)),
+                write(
                     "put",
-                    a("change", "Changes what is given of a task")
-                        .id()
-                        .word_of_b()
-                        .body("TaskChange")
-                        .answer(201, "The task as it is now.", "Task")
-                        .user(writing),
+                    A.change("change", "Changes what is given of a task", "TaskChange").answer(
+                        201,
+                        "The task as it is now.",
+                        "Task",
+                    ),
                 ),
-                (
-                    "delete",
-                    a("delete", "Deletes a task")
-                        .id()
-                        .word_of_b()
-                        .text(200, "It is gone.", "Task successfully deleted!")
-                        .user(writing),
-                ),
+                write("delete", A.delete("delete", 200, "Task successfully deleted!")),
             ],
         ),
-        (
-            "/tasks/get_all",
-            vec![(
-                "get",
-                b("getAll", "Lists all tasks").answer_with(200, "All tasks, by id.", &list_of("Task")).user(reading),
-            )],
-        ),
-        (
-            "/tasks/get_single/{id}",
-            vec![(
-                "get",
-                b("getSingle", "Shows a task")
-                    .id()
-                    .text(404, "There is no such task.", gone)
-                    .answer(201, "The task.", "Task")
-                    .user(reading),
-            )],
-        ),
+        ("/tasks/get_all", vec![get(B.list("getAll", "Task"))]),
+        ("/tasks/get_single/{id}", vec![get(B.show("getSingle", 201))]),
         (
             "/tasks/post",
-            vec![(
-                "post",
-                b("post", "Adds a task")
-                    .body("NewTask")
-                    .refusal(400, "The body is not JSON.")
-                    .answer(201, "The new task.", "Task")
-                    .answer(
-                        401,
-                        if writing {
-                            "Some fields are wrong, or nobody is signed in."
-                        } else {
-                            "Some fields are wrong."
-                        },
-                        "Fault",
-                    )
-                    .user(writing),
-            )],
+            vec![write("post", B.create("post").refusal(400, "The body is not JSON.").answer(401, invalid, "Fault"))],
         ),
         (
             "/tasks/update/{id}",
-            vec![(
+            vec![write(
                 "put",
-                b("update", "Changes a task; every field is needed")
-                    .id()
-                    .text(404, "There is no such task.", gone)
-                    .body("NewTask")
-                    .text(201, "It is changed.", "Task foi alterada com sucesso!")
-                    .user(writing),
+                B.change("update", "Changes a task; every field is needed", "NewTask").text(
+                    201,
+                    "It is changed.",
+                    "Task foi alterada com sucesso!",
+                ),
             )],
         ),
-        (
-            "/tasks/delete/{id}",
-            vec![(
-                "delete",
-                b("deleteOne", "Deletes a task")
-                    .id()
-                    .text(404, "There is no such task.", gone)
-                    .text(201, "It is gone.", "Deletado com sucesso!")
-                    .user(writing),
-            )],
-        ),
+        ("/tasks/delete/{id}", vec![write("delete", B.delete("deleteOne", 201, "Deletado com sucesso!"))]),
         (
             "/tasks/delete_all",
-            vec![(
+            vec![write(
                 "delete",
-                b("deleteAll", "Deletes all tasks")
-                    .text(201, "All are gone.", "Todas as tasks fooram deletadas com sucesso!")
-                    .user(writing),
+                B.operation("deleteAll", "Deletes all tasks").text(
+                    201,
+                    "All are gone.",
+                    "Todas as tasks fooram deletadas com sucesso!",
+                ),
             )],
         ),
     ]
 }
 
+/// A dialect, as the builder of its operations.
+struct Dialect {
+    tag: &'static str,
+    /// Adds the responses of operations on a single task.
+    of_task: fn(Operation) -> Operation,
+}
+
+impl Dialect {
+    fn operation(&self, id: &'static str, summary: &'static str) -> Operation {
+        Operation::new(self.tag, id, summary)
+    }
+
+    fn operation_on_task(&self, id: &'static str, summary: &'static str) -> Operation {
+        (self.of_task)(self.operation(id, summary).id())
+    }
+
+    fn list(&self, id: &'static str, schema: &str) -> Operation {
+        let tasks = json!({ "type": "array", "items": reference(schema) });
+        self.operation(id, "Lists all tasks").answer_with(200, "All tasks, by id.", &tasks)
+    }
+
+    fn create(&self, id: &'static str) -> Operation {
+        self.operation(id, "Adds a task").body("NewTask").answer(201, "The new task.", "Task")
+    }
+
+    fn show(&self, id: &'static str, status: u16) -> Operation {
+        self.operation_on_task(id, "Shows a task").answer(status, "The task.", "Task")
+    }
+
+    fn change(&self, id: &'static str, summary: &'static str, body: &'static str) -> Operation {
+        self.operation_on_task(id, summary).body(body)
+    }
+
+    fn delete(&self, id: &'static str, status: u16, text: &str) -> Operation {
+        self.operation_on_task(id, "Deletes a task").text(status, "It is gone.", text)
+    }
+}
+
 impl Operation {
-    /// What stands where dialect A has ids may be a path of dialect B, which takes other methods.
+    /// Adds the response to an ID of dialect A that is a path of dialect B with other methods.
     fn word_of_b(self) -> Self {
         self.refusal(405, "The id is a word of dialect B, such as `post`, where this cannot be done.")
+    }
+
+    /// Adds the response of dialect B for a missing task.
+    fn missing_in_b(self) -> Self {
+        self.text(404, "There is no such task.", "Não achei a task especificada!")
     }
 
     fn redirect(mut self) -> Self {
