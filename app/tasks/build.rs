@@ -1,4 +1,4 @@
-//! Unpacks Swagger UI, which the page at `/docs` is made of, out of the crate that carries it.
+//! Unpacks Swagger UI, which the page at `/docs` uses, from a crate that contains it.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use std::{
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// Where each file is in the archive, below its one folder.
+/// Paths of the files in the archive, below its only directory.
 const FILES: &[&str] =
     &["dist/swagger-ui.css", "dist/swagger-ui-bundle.js", "dist/favicon-32x32.png", "LICENSE", "NOTICE"];
 

@@ -1,4 +1,4 @@
-//! What a service is made of besides the kit: its routes, and what it finishes before it ends.
+//! The interface between the kit and a service: its routes, and its work before the exit.
 
 use std::{error::Error, future::Future, sync::Arc};
 
@@ -10,17 +10,17 @@ use sea_orm::DatabaseConnection;
 
 use crate::{health, log::Answered, metrics::Metrics, reader::Reader, reply};
 
-/// A service's own part. A function that adds routes is one that has nothing to finish.
+/// The part of a service that is not in the kit. A function that adds routes is an application without further work.
 pub trait Application: Clone + Send + 'static {
-    /// Adds the routes. Called once in every worker thread.
+    /// Adds the routes. Called once per worker thread.
     ///
-    /// The handlers find `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`.
+    /// Handlers can extract `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`.
     fn routes(&self, app: &mut ServiceConfig);
 
-    /// Is told of every request that was answered, also of those that the kit has refused. Must not wait.
+    /// Receives every answered request, including those that the kit has refused. Must not block.
     fn answered(&self, _: &Answered) {}
 
-    /// Finishes what requests have left to do. Called once, when the last request is answered; may take 1.5 s.
+    /// Finishes the background work of requests. Called once, after the last response; limited to 1.5 s.
     fn finish(self) -> impl Future<Output = ()>;
 }
 
@@ -44,16 +44,16 @@ pub fn configure(app: &mut ServiceConfig, application: &impl Application) {
     .configure(|app| application.routes(app));
 }
 
-/// What an application may build on.
+/// Resources that the kit provides to an application.
 #[derive(Clone)]
 pub struct Context {
-    /// The database, migrated.
+    /// Database with an up-to-date schema.
     pub database: DatabaseConnection,
-    /// Where lists are read.
+    /// Reader of lists.
     pub reader: Reader,
-    /// What `/metrics` shows.
+    /// Metrics of `/metrics`.
     pub metrics: Arc<Metrics>,
 }
 
-/// Why an application does not start: said to who started it.
+/// Error of an application's start, which is printed to standard error.
 pub type ApplicationError = Box<dyn Error + Send + Sync>;

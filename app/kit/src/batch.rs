@@ -1,9 +1,9 @@
-//! Questions that are asked at the same moment share one statement.
+//! Shares one statement among concurrent queries.
 //!
-//! A question that finds nobody asking goes to the database at once, alone. Those that come while a statement runs wait
-//! for its end, and then go together. So nobody waits for company, the database has one statement at a time for each
-//! worker thread, and the busier a service is, the less a request costs. An answer is never older than its question: the
-//! statement starts after it was asked. Nothing is kept.
+//! The first query is sent to the database at once. Queries that arrive while a statement runs wait for its result, and
+//! are then sent together. So no query waits for others to arrive, each worker thread runs one statement at a time, and
+//! the cost per request falls as the load rises. Nothing is cached: a statement starts after its queries have arrived, so
+//! no answer is older than its query.
 
 use std::{cell::RefCell, future::Future, pin::Pin, rc::Rc};
 
@@ -13,50 +13,54 @@ use tokio::sync::oneshot;
 
 use crate::reply;
 
-/// Most questions that share a statement.
+/// Maximum number of queries in a statement.
 pub const MOST: usize = 128;
 
-/// Shares statements among the requests of one worker thread. Clones share with each other.
+/// Shares statements among the requests of one worker thread, and with its clones.
 pub struct Batch<Q, A>(Rc<Shared<Q, A>>);
 
 struct Shared<Q, A> {
-    ask: Box<Ask<Q, A>>,
-    rest: Box<dyn Fn()>,
-    line: RefCell<Line<Q, A>>,
+    run: Box<Statement<Q, A>>,
+    release: Box<dyn Fn()>,
+    queue: RefCell<Queue<Q, A>>,
 }
 
-type Ask<Q, A> = dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, DbErr>>>>;
+type Statement<Q, A> = dyn Fn(Vec<Q>) -> Pin<Box<dyn Future<Output = Result<Vec<A>, DbErr>>>>;
 
-/// Who waits, and whether a statement runs.
-struct Line<Q, A> {
+/// Waiting queries, and whether a statement runs.
+struct Queue<Q, A> {
     waiting: Vec<(Q, oneshot::Sender<Result<A, DbErr>>)>,
-    runs: bool,
+    is_running: bool,
 }
 
 impl<Q: Clone + 'static, A: 'static> Batch<Q, A> {
-    /// Asks by a function that answers several questions, at most [`MOST`], in their order, with one statement that is
-    /// done as a whole or not at all. `rest` is called when nobody waits any more, to give back what `ask` has kept.
-    pub fn new<F>(ask: impl Fn(Vec<Q>) -> F + 'static, rest: impl Fn() + 'static) -> Self
+    /// Returns a batch. `run` answers up to [`MOST`] queries, in their order, with one atomic statement. `release` is called
+    /// when no query waits, to release the resources that `run` holds.
+    pub fn new<F>(run: impl Fn(Vec<Q>) -> F + 'static, release: impl Fn() + 'static) -> Self
     where
         F: Future<Output = Result<Vec<A>, DbErr>> + 'static,
     {
-        let line = RefCell::new(Line { waiting: Vec::new(), runs: false });
-        Self(Rc::new(Shared { ask: Box::new(move |questions| Box::pin(ask(questions))), rest: Box::new(rest), line }))
+        let queue = RefCell::new(Queue { waiting: Vec::new(), is_running: false });
+        Self(Rc::new(Shared {
+            run: Box::new(move |queries| Box::pin(run(queries))),
+            release: Box::new(release),
+            queue,
+        }))
     }
 
-    /// Asks, together with whoever asks now.
+    /// Sends a query, together with concurrent ones.
     ///
     /// # Errors
-    /// What the database says to the statement; when it refused one for several, to that for this question alone.
-    pub async fn ask(&self, question: Q) -> Result<A, DbErr> {
+    /// The error of the statement. If the database refuses a statement for several queries, each one is sent separately.
+    pub async fn run(&self, query: Q) -> Result<A, DbErr> {
         let (sender, answer) = oneshot::channel();
-        let runs = {
-            let line = &mut *self.0.line.borrow_mut();
-            line.waiting.push((question, sender));
-            std::mem::replace(&mut line.runs, true)
+        let is_running = {
+            let queue = &mut *self.0.queue.borrow_mut();
+            queue.waiting.push((query, sender));
+            std::mem::replace(&mut queue.is_running, true)
         };
-        if !runs {
-            rt::spawn(Turn(Rc::clone(&self.0)).run());
+        if !is_running {
+            rt::spawn(Runner(Rc::clone(&self.0)).run());
         }
         answer.await.unwrap_or_else(|_| Err(DbErr::Custom("the statement was abandoned".to_owned())))
     }
@@ -68,62 +72,62 @@ impl<Q, A> Clone for Batch<Q, A> {
     }
 }
 
-/// The right to run statements. When it ends before all is answered, for whatever reason, nobody waits for ever.
-struct Turn<Q, A>(Rc<Shared<Q, A>>);
+/// Runs statements until no query waits. Its drop fails the remaining queries, so that none waits forever after a panic.
+struct Runner<Q, A>(Rc<Shared<Q, A>>);
 
-impl<Q: Clone, A> Turn<Q, A> {
+impl<Q: Clone, A> Runner<Q, A> {
     async fn run(self) {
         loop {
-            // What is ready now has its say first.
+            // Other ready tasks run first, and may add queries.
             tokio::task::yield_now().await;
-            let (questions, senders): (Vec<_>, Vec<_>) = {
-                let waiting = &mut self.0.line.borrow_mut().waiting;
+            let (queries, senders): (Vec<_>, Vec<_>) = {
+                let waiting = &mut self.0.queue.borrow_mut().waiting;
                 let now = waiting.len().min(MOST);
                 waiting.drain(..now).unzip()
             };
-            if questions.is_empty() {
+            if queries.is_empty() {
                 return;
             }
-            for (sender, answer) in senders.into_iter().zip(self.answers(questions).await) {
-                // Who asked may have given up.
+            for (sender, answer) in senders.into_iter().zip(self.answers(queries).await) {
+                // The request may have been cancelled.
                 let _ = sender.send(answer);
             }
         }
     }
 
-    /// One answer for each question. What a statement for several was refused for may be the fault of one alone.
-    async fn answers(&self, questions: Vec<Q>) -> Vec<Result<A, DbErr>> {
-        match self.together(questions.clone()).await {
+    /// Returns an answer for each query. If a shared statement is refused, one query alone may be the cause.
+    async fn answers(&self, queries: Vec<Q>) -> Vec<Result<A, DbErr>> {
+        match self.run_statement(queries.clone()).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(error) if questions.len() > 1 && reply::is_refusal(&error) => {
-                let mut answers = Vec::with_capacity(questions.len());
-                for question in questions {
-                    answers.push(self.together(vec![question]).await.map(|mut answers| answers.remove(0)));
+            Err(error) if queries.len() > 1 && reply::is_refusal(&error) => {
+                let mut answers = Vec::with_capacity(queries.len());
+                for query in queries {
+                    answers.push(self.run_statement(vec![query]).await.map(|mut answers| answers.remove(0)));
                 }
                 answers
             }
-            Err(error) => questions.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => queries.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
-    /// As many answers as questions.
-    async fn together(&self, questions: Vec<Q>) -> Result<Vec<A>, DbErr> {
-        let asked = questions.len();
-        let answers = (self.0.ask)(questions).await?;
-        if answers.len() != asked {
-            return Err(DbErr::Custom(format!("{asked} questions got {} answers", answers.len())));
+    /// Runs a statement, and checks that it returns an answer for each query.
+    async fn run_statement(&self, queries: Vec<Q>) -> Result<Vec<A>, DbErr> {
+        let count = queries.len();
+        let answers = (self.0.run)(queries).await?;
+        if answers.len() != count {
+            return Err(DbErr::Custom(format!("{count} queries got {} answers", answers.len())));
         }
         Ok(answers)
     }
 }
 
-impl<Q, A> Drop for Turn<Q, A> {
+impl<Q, A> Drop for Runner<Q, A> {
     fn drop(&mut self) {
-        let mut line = self.0.line.borrow_mut();
-        line.runs = false;
-        line.waiting.clear();
-        drop(line);
-        (self.0.rest)();
+        let mut queue = self.0.queue.borrow_mut();
+        queue.is_running = false;
+        queue.waiting.clear();
+        drop(queue);
+        (self.0.release)();
     }
 }
 
@@ -139,27 +143,27 @@ mod tests {
 
     use super::*;
 
-    /// The questions of each statement so far.
+    /// Queries of each statement so far.
     type Statements = Rc<RefCell<Vec<Vec<u32>>>>;
 
-    /// Doubles; a statement with a 13 in it is refused.
+    /// Doubles numbers, and refuses a statement that contains 13.
     fn doubling() -> (Batch<u32, u32>, Statements) {
         let statements = Statements::default();
         let seen = Rc::clone(&statements);
-        let ask = move |questions: Vec<u32>| {
-            seen.borrow_mut().push(questions.clone());
+        let run = move |queries: Vec<u32>| {
+            seen.borrow_mut().push(queries.clone());
             async move {
                 tokio::task::yield_now().await;
-                if questions.contains(&13) {
+                if queries.contains(&13) {
                     return Err(refusal().await);
                 }
-                Ok(questions.into_iter().map(|question| question * 2).collect())
+                Ok(queries.into_iter().map(|query| query * 2).collect())
             }
         };
-        (Batch::new(ask, || ()), statements)
+        (Batch::new(run, || ()), statements)
     }
 
-    /// What a database says that does not want a statement.
+    /// Returns the error of a refused statement.
     async fn refusal() -> DbErr {
         let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
         let error = sqlx::query("SELECT * FROM nowhere").execute(&pool).await.unwrap_err();
@@ -167,75 +171,75 @@ mod tests {
     }
 
     #[test]
-    fn those_of_the_same_moment_go_together() {
+    fn concurrent_queries_share_a_statement() {
         System::new().block_on(async {
             let (batch, statements) = doubling();
-            assert_eq!(batch.ask(1).await, Ok(2));
-            let answers = join_all((0..200).map(|question| batch.ask(question + 100))).await;
-            assert!(answers.iter().zip(100..).all(|(answer, question)| *answer == Ok(question * 2)), "{answers:?}");
+            assert_eq!(batch.run(1).await, Ok(2));
+            let answers = join_all((0..200).map(|query| batch.run(query + 100))).await;
+            assert!(answers.iter().zip(100..).all(|(answer, query)| *answer == Ok(query * 2)), "{answers:?}");
             assert_eq!(statements.borrow().iter().map(Vec::len).collect::<Vec<_>>(), [1, MOST, 200 - MOST]);
         });
     }
 
     #[test]
-    fn a_question_is_never_older_than_its_statement() {
+    fn a_query_waits_for_a_statement_that_starts_after_it() {
         System::new().block_on(async {
-            let (value, started, go_on) = (Rc::new(Cell::new(1)), Rc::new(Notify::new()), Rc::new(Notify::new()));
-            let (read, begun, wait) = (Rc::clone(&value), Rc::clone(&started), Rc::clone(&go_on));
-            let ask = move |questions: Vec<()>| {
+            let (value, started, proceed) = (Rc::new(Cell::new(1)), Rc::new(Notify::new()), Rc::new(Notify::new()));
+            let (read, begun, wait) = (Rc::clone(&value), Rc::clone(&started), Rc::clone(&proceed));
+            let run = move |queries: Vec<()>| {
                 let (seen, begun, wait) = (read.get(), Rc::clone(&begun), Rc::clone(&wait));
                 async move {
                     begun.notify_one();
                     wait.notified().await;
-                    Ok(vec![seen; questions.len()])
+                    Ok(vec![seen; queries.len()])
                 }
             };
-            let batch = Batch::new(ask, || ());
-            let ask = || {
+            let batch = Batch::new(run, || ());
+            let send = || {
                 let batch = batch.clone();
-                rt::spawn(async move { batch.ask(()).await })
+                rt::spawn(async move { batch.run(()).await })
             };
-            let first = ask();
+            let first = send();
             started.notified().await;
             value.set(2);
-            let second = ask();
-            go_on.notify_one();
+            let second = send();
+            proceed.notify_one();
             assert_eq!(first.await.unwrap(), Ok(1));
             started.notified().await;
-            go_on.notify_one();
+            proceed.notify_one();
             assert_eq!(second.await.unwrap(), Ok(2));
         });
     }
 
     #[test]
-    fn one_that_is_refused_harms_no_other() {
+    fn a_refused_query_does_not_affect_others() {
         System::new().block_on(async {
             let (batch, _) = doubling();
-            let answers = join_all([12, 13, 14].map(|question| batch.ask(question))).await;
+            let answers = join_all([12, 13, 14].map(|query| batch.run(query))).await;
             assert!(matches!(&answers[..], [Ok(24), Err(DbErr::Query(_)), Ok(28)]), "{answers:?}");
         });
     }
 
     #[test]
-    fn nobody_waits_for_a_statement_that_panics() {
+    fn queries_of_a_panicking_statement_fail() {
         System::new().block_on(async {
             let panicking = Rc::new(Cell::new(true));
             let panics = Rc::clone(&panicking);
-            let ask = move |questions: Vec<()>| {
+            let run = move |queries: Vec<()>| {
                 let panics = panics.replace(false);
                 async move {
                     assert!(!panics, "as expected");
-                    Ok(questions)
+                    Ok(queries)
                 }
             };
-            let rests = Rc::new(Cell::new(0));
-            let counter = Rc::clone(&rests);
-            let batch = Batch::new(ask, move || counter.set(counter.get() + 1));
-            assert!(batch.ask(()).await.is_err());
-            assert_eq!((batch.ask(()).await, rests.get()), (Ok(()), 1));
+            let releases = Rc::new(Cell::new(0));
+            let counter = Rc::clone(&releases);
+            let batch = Batch::new(run, move || counter.set(counter.get() + 1));
+            assert!(batch.run(()).await.is_err());
+            assert_eq!((batch.run(()).await, releases.get()), (Ok(()), 1));
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            assert_eq!(rests.get(), 2);
+            assert_eq!(releases.get(), 2);
         });
     }
 }

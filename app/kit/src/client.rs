@@ -1,7 +1,7 @@
-//! The client's address, also behind proxies: `TRUSTED_PROXIES`.
+//! Address of the client, directly or behind proxies (`TRUSTED_PROXIES`).
 //!
-//! A proxy appends the address of its own peer to `X-Forwarded-For`. Anybody can send that header, so it counts only
-//! when the direct peer is in `TRUSTED_PROXIES`: addresses and CIDR ranges, separated by commas; empty by default. The
+//! A proxy appends the address of its own peer to `X-Forwarded-For`. Any client can send that header, so it is used
+//! only if the direct peer is in `TRUSTED_PROXIES`: addresses and CIDR ranges, separated by commas; empty by default. The
 //! client is then the rightmost address in the header that is not itself a trusted proxy.
 //!
 //! Behind a load balancer the value is the ranges of the balancer's subnets, and nothing but the balancer may be able
@@ -22,7 +22,7 @@ impl TrustedProxies {
     /// Reads `TRUSTED_PROXIES`.
     ///
     /// # Errors
-    /// [`SettingError`] when a part is neither an address nor a CIDR range.
+    /// [`SettingError`] if a part is neither an address nor a CIDR range.
     pub fn from(variables: Variables) -> Result<Self, SettingError> {
         let Some(value) = variables("TRUSTED_PROXIES") else {
             return Ok(Self::default());
@@ -59,12 +59,12 @@ impl TrustedProxies {
     }
 }
 
-/// Returns the client's address of a request, if the request came over a network.
+/// Returns the address of a request's client, if the request came over a network.
 pub fn address(request: &HttpRequest) -> Option<IpAddr> {
     request.extensions().get::<Client>().and_then(|Client(address)| *address)
 }
 
-/// The client's address, in the extensions of its request.
+/// Address of the client, stored in the extensions of its request.
 struct Client(Option<IpAddr>);
 
 /// Determines the client of a request, for [`address`].
@@ -88,7 +88,7 @@ struct Range {
     prefix: u32,
 }
 
-/// A text is neither an address nor a CIDR range.
+/// Error for a text that is neither an address nor a CIDR range.
 struct NotARange;
 
 impl FromStr for Range {
@@ -143,11 +143,11 @@ mod tests {
 
     #[test]
     fn the_header_is_ignored_without_trusted_proxies() {
-        let nobody = TrustedProxies::from(&|_| None).unwrap();
+        let untrusting = TrustedProxies::from(&|_| None).unwrap();
         for peer in ["10.1.2.3", "127.0.0.1", "192.168.1.1", "198.51.100.1", "::1", "fd00::1"] {
-            assert_eq!(client(&nobody, peer, &["203.0.113.7"]), peer);
+            assert_eq!(client(&untrusting, peer, &["203.0.113.7"]), peer);
         }
-        assert_eq!(client(&nobody, "::ffff:10.0.0.1", &["203.0.113.7"]), "10.0.0.1");
+        assert_eq!(client(&untrusting, "::ffff:10.0.0.1", &["203.0.113.7"]), "10.0.0.1");
     }
 
     #[test]

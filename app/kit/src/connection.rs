@@ -1,8 +1,8 @@
-//! Connections that wait too long for a request.
+//! Shuts down connections whose next request takes too long.
 //!
 //! actix-web limits the time for the first request head of a connection only. A client that sends the head of a later
-//! request byte by byte would keep its connection for ever: the first byte ends the keep-alive time, and nothing else
-//! starts. So each connection without a request in progress is shut down when the next head is not complete in time.
+//! request byte by byte would keep its connection forever: the first byte ends the keep-alive time, and no other timer
+//! starts. So a connection without a request in progress is shut down if the next head is not complete in time.
 
 use std::{
     any::Any,
@@ -25,20 +25,20 @@ use actix_web::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// How long actix-web keeps an idle connection: its default, passed explicitly because [`watch`] adds to it.
+/// Keep-alive time of an idle connection: the default of actix-web, passed explicitly because [`watch`] adds to it.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// A client's connection.
+/// Connection of a client.
 struct Connection {
-    /// The socket, to shut it down. Closed together with the connection.
+    /// Duplicate of the socket, to shut it down. Closed with the connection.
     socket: TcpStream,
-    /// Requests whose answers have not been sent completely.
+    /// Number of requests without a complete response.
     requests: Cell<u32>,
-    /// Start of the connection, or end of its last answer.
+    /// Start of the connection, or end of its last response.
     idle_since: Cell<Instant>,
 }
 
-/// Watches a new connection, of which `patience` is the time for a request head.
+/// Watches a new connection. `patience` is the time limit of a request head.
 pub(crate) fn watch(stream: &dyn Any, data: &mut Extensions, patience: Duration) {
     let Some(stream) = stream.downcast_ref::<rt::net::TcpStream>() else {
         return;
@@ -69,14 +69,14 @@ async fn cut_when_slow(connection: Weak<Connection>, patience: Duration) {
             _ => now + patience,
         };
         if deadline <= now {
-            // It may be closed already.
+            // The connection may already be closed.
             let _ = connection.socket.shutdown(Shutdown::Both);
             return;
         }
     }
 }
 
-/// Middleware that marks a connection as busy until the answer has been sent.
+/// Middleware that marks a connection as busy until the response is sent.
 pub(crate) async fn track(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,13 +1,13 @@
-//! The database: `DATABASE_URL`, `postgres://…` or `sqlite:…`.
+//! Connection to the database of `DATABASE_URL`: PostgreSQL or SQLite.
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `DATABASE_URL` | the service's own | where the database is |
+//! | `DATABASE_URL` | required | `postgres://…` or `sqlite:…` |
 //! | `DATABASE_READER_URL` | not set | a replica; see [`crate::reader`] |
-//! | `DATABASE_WAIT_SECONDS` | 60 | how long to wait at the start while PostgreSQL does not answer |
-//! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool, opened before requests are taken (SQLite always has one connection) |
-//! | `DATABASE_ACQUIRE_SECONDS` | 3 | how long a request may wait for a connection |
-//! | `DATABASE_STATEMENT_SECONDS` | 5 | how long PostgreSQL may work on one statement |
+//! | `DATABASE_WAIT_SECONDS` | 60 | time to wait for PostgreSQL at the start |
+//! | `DATABASE_MAX_CONNECTIONS` | 10 | size of the pool, which is filled before requests are accepted (SQLite always has one connection) |
+//! | `DATABASE_ACQUIRE_SECONDS` | 3 | time limit of a request for a connection |
+//! | `DATABASE_STATEMENT_SECONDS` | 5 | time limit of a statement (PostgreSQL) |
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -23,24 +23,24 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::settings::{self, SettingError, Variables};
 
-/// Why there is no database. No variant ever holds a password.
+/// Error of the connection to the database. No variant contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// `DATABASE_URL` is not set, or empty. There is no default: a service whose settings got lost must not start with
-    /// an empty database.
+    /// `DATABASE_URL` is not set, or empty. There is no default: a service without its settings must not start with an
+    /// empty database.
     #[error(
         "DATABASE_URL is not set; write postgres://user:password@host:5432/name, or for development sqlite:tasks.sqlite?mode=rwc"
     )]
     NotSet,
-    /// The variable's URL is of a kind that is not supported.
+    /// The scheme of the variable's URL is not supported.
     #[error("{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)")]
     UnknownKind(&'static str),
-    /// The variable's URL has the right start and a fault behind it.
+    /// The variable's URL has a supported scheme and is malformed.
     #[error(
         "{0} cannot be read; write postgres://user:password@host:5432/name, with special characters in the password percent-encoded, or sqlite:file?mode=rwc (it is not shown: it may hold a password)"
     )]
     Malformed(&'static str),
-    /// Another setting is wrong.
+    /// Another setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The database did not answer in time.
@@ -48,11 +48,11 @@ pub enum DatabaseError {
         "{place} did not answer within {waited:?}: {source}. Start it or correct DATABASE_URL; DATABASE_WAIT_SECONDS sets how long to wait"
     )]
     NoAnswer {
-        /// The database, without its password.
+        /// URL of the database, without its password.
         place: String,
-        /// How long we tried.
+        /// Time since the first attempt.
         waited: Duration,
-        /// The last answer.
+        /// Error of the last attempt.
         source: sqlx::Error,
     },
     /// The SQLite file cannot be opened.
@@ -60,14 +60,14 @@ pub enum DatabaseError {
         "cannot open the SQLite file {file}: {source}. Check that its folder exists and can be written; `?mode=rwc` at the end of DATABASE_URL creates the file"
     )]
     NoFile {
-        /// The file's path.
+        /// Path of the file.
         file: String,
-        /// SQLite's answer.
+        /// Error of SQLite.
         source: sqlx::Error,
     },
 }
 
-/// Where the database is and how to treat it. Shows itself without its password.
+/// Settings of a database. Its `Debug` output contains no password.
 #[derive(Clone)]
 pub struct Database {
     kind: Kind,
@@ -86,14 +86,14 @@ impl Database {
     /// Reads the settings. `DATABASE_URL` is required.
     ///
     /// # Errors
-    /// [`DatabaseError`] when a setting is missing or cannot be understood. Nothing is contacted yet.
+    /// [`DatabaseError`] if a setting is missing or invalid. No connection is opened.
     pub fn from(variables: Variables) -> Result<Self, DatabaseError> {
         let url = variables("DATABASE_URL").filter(|url| !url.is_empty()).ok_or(DatabaseError::NotSet)?;
         Self::at(&url, "DATABASE_URL", variables)
     }
 
-    /// Reads the settings of the replica, if there is one. A request waits for it for one second at most, so that
-    /// there is time left to ask the writer.
+    /// Reads the settings of the replica, if there is one. A request waits at most one second for it, so that enough time
+    /// remains for the writer.
     ///
     /// # Errors
     /// As [`Database::from`].
@@ -127,9 +127,9 @@ impl Database {
         })
     }
 
-    /// Connects. While PostgreSQL does not answer, tries again until the wait is over.
+    /// Connects. Retries until the time to wait has passed, while PostgreSQL does not answer.
     ///
-    /// The pool heals itself: a dead connection is replaced by the next request.
+    /// The pool replaces a dead connection at the next request.
     ///
     /// # Errors
     /// [`DatabaseError::NoAnswer`] with PostgreSQL, [`DatabaseError::NoFile`] with SQLite.
@@ -140,21 +140,21 @@ impl Database {
         self.open().await
     }
 
-    /// Opens a pool; whether PostgreSQL answers is left to the requests.
+    /// Opens a pool without a connection to PostgreSQL: requests open them.
     ///
     /// # Errors
     /// [`DatabaseError::NoFile`] with SQLite.
     pub async fn open(&self) -> Result<DatabaseConnection, DatabaseError> {
         match &self.kind {
             Kind::Postgres(options) => {
-                // What is open stays open: see `warm`.
+                // Open connections stay open, see `warm`.
                 let pool = PgPoolOptions::new().max_connections(self.max_connections);
                 let pool = pool.min_connections(self.max_connections).idle_timeout(None);
                 let pool = pool.acquire_timeout(self.acquire).connect_lazy_with(options.as_ref().clone());
                 Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool))
             }
             Kind::Sqlite(options) => {
-                // One connection that never ends: requests queue instead of finding the file locked.
+                // One permanent connection: requests queue instead of failing at the lock of the file.
                 let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
                 let pool = pool.acquire_timeout(self.acquire).connect_with(options.as_ref().clone()).await;
                 let pool = pool.map_err(|source| {
@@ -166,10 +166,10 @@ impl Database {
         }
     }
 
-    /// Opens all connections of a PostgreSQL pool, one after another. Otherwise the first requests open them: all at
-    /// once, each within the time that it may wait for one, and on a busy machine in vain.
+    /// Opens all connections of a PostgreSQL pool, one after another. Otherwise the first requests would open them all at
+    /// once, which exceeds their time limit on a busy machine.
     ///
-    /// What cannot be opened now is left to the requests.
+    /// If a connection fails, requests open it later.
     pub async fn warm(&self, pool: &DatabaseConnection) {
         if let Kind::Postgres(_) = self.kind {
             let pool = pool.get_postgres_connection_pool();
@@ -192,7 +192,7 @@ impl Database {
         loop {
             let source = match timeout_at(deadline, options.connect()).await {
                 Ok(Ok(connection)) => {
-                    // It answered; how it takes our goodbye does not matter.
+                    // The attempt succeeded; an error of its close is irrelevant.
                     let _ = connection.close().await;
                     return Ok(());
                 }
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_default_database() {
+    fn the_database_has_no_default() {
         for missing in [&[][..], &[("DATABASE_URL", "")], &[("DATABASE_READER_URL", "sqlite:replica.sqlite")]] {
             let error = with(missing).unwrap_err().to_string();
             assert!(error.starts_with("DATABASE_URL is not set; write postgres://"), "{error}");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_never_shown() {
+    fn debug_output_and_errors_contain_no_password() {
         let url = "postgres://cloud:s3cret@db.internal:6432/tasks?password=s3cret";
         let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
         let database = Database::from(&variables).unwrap();
@@ -267,21 +267,21 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_refused() {
+    fn an_invalid_number_is_refused() {
         let error =
             with(&[("DATABASE_URL", "sqlite::memory:"), ("DATABASE_MAX_CONNECTIONS", "lots")]).unwrap_err().to_string();
         assert!(error.starts_with("DATABASE_MAX_CONNECTIONS=lots is not"), "{error}");
     }
 
     #[tokio::test]
-    async fn a_missing_sqlite_file_says_how_to_create_it() {
+    async fn the_error_for_a_missing_sqlite_file_says_how_to_create_it() {
         let error = with(&[("DATABASE_URL", "sqlite:no/such/folder.sqlite")]).unwrap().connect().await.unwrap_err();
         assert!(error.to_string().starts_with("cannot open the SQLite file no/such/folder.sqlite"), "{error}");
     }
 
     #[tokio::test]
-    async fn waiting_is_bounded_and_names_the_reason() {
-        // A port that was just free, so nobody answers there.
+    async fn the_wait_is_limited_and_its_error_names_the_cause() {
+        // A free port, on which no server listens.
         let address = crate::listen::bind("LISTEN", "127.0.0.1:0").unwrap().local_addr().unwrap();
         let variables = |name: &str| match name {
             "DATABASE_URL" => Some(format!("postgres://cloud:s3cret@{address}/tasks")),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_warm_pool_has_all_its_connections() {
+    async fn a_warm_pool_has_all_connections() {
         let Some(postgres) = crate::testing::Postgres::start() else {
             return;
         };
@@ -310,7 +310,7 @@ mod tests {
         configured.warm(&database).await;
         let pool = database.get_postgres_connection_pool();
         assert_eq!(pool.size(), 4);
-        // They come back by themselves.
+        // The pool opens them again.
         let back = async {
             while pool.num_idle() < 4 {
                 tokio::task::yield_now().await;
@@ -318,7 +318,7 @@ mod tests {
         };
         timeout_at(Instant::now() + Duration::from_secs(30), back).await.unwrap();
 
-        // Without a database it ends all the same, and soon.
+        // Without a database, the call returns soon.
         let database = configured.connect().await.unwrap();
         postgres.suspend();
         configured.warm(&database).await;

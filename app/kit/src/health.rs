@@ -7,7 +7,7 @@ use sea_orm::DatabaseConnection;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// How long the database may take: shorter than the patience of a load balancer's health check (5 s).
+/// Time limit of the database: shorter than that of a load balancer's health check (5 s).
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Answers `{"status":"ok"}`, or 503 with `{"status":"unavailable"}`.

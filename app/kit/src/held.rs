@@ -1,5 +1,5 @@
-//! A connection that is kept from one statement to the next. The pool asks a connection whether it is alive whenever it is
-//! taken and given back, which takes longer than a short statement does. It is kept only while the pool has others.
+//! Holds a connection from one statement to the next. The pool tests a connection whenever it is acquired and released,
+//! which takes longer than a short statement. A connection is held only while the pool has others.
 
 use std::{
     cell::RefCell,
@@ -12,26 +12,26 @@ use sea_orm::{
     sqlx::{self, PgConnection, PgPool, Postgres, pool::PoolConnection},
 };
 
-/// How long a connection is kept at most, so that the pool can replace what is old.
+/// Maximum time for which a connection is held, so that the pool can replace old ones.
 const MOST: Duration = Duration::from_secs(10);
 
-/// A connection to PostgreSQL, when it is needed.
+/// A connection to PostgreSQL, acquired when it is needed.
 pub struct Held {
     pool: PgPool,
     kept: RefCell<Option<(Instant, PoolConnection<Postgres>)>>,
 }
 
 impl Held {
-    /// None with SQLite, whose one connection is everybody's.
+    /// `None` with SQLite, whose only connection is shared.
     pub fn of(database: &DatabaseConnection) -> Option<Self> {
         let is_postgres = database.get_database_backend() == DbBackend::Postgres;
         is_postgres.then(|| Self { pool: database.get_postgres_connection_pool().clone(), kept: RefCell::new(None) })
     }
 
-    /// Runs a statement on the connection that was kept, or on one from the pool. After an error it is not kept.
+    /// Runs a statement on the held connection, or on one from the pool. After an error, the connection is released.
     ///
     /// # Errors
-    /// What the pool or the database says.
+    /// The error of the pool or of the database.
     pub async fn run<T>(
         &self,
         statement: impl AsyncFnOnce(&mut PgConnection) -> Result<T, sqlx::Error>,
@@ -49,12 +49,12 @@ impl Held {
         Ok(found)
     }
 
-    /// Gives the connection back to the pool.
+    /// Releases the connection to the pool.
     pub fn release(&self) {
         self.kept.take();
     }
 
-    /// Tells whether the pool has connections for others; else somebody may be waiting for this one.
+    /// Returns whether the pool has other connections. If not, a request may be waiting for this one.
     fn has_others(&self) -> bool {
         self.pool.num_idle() > 0 || self.pool.size() < self.pool.options().get_max_connections()
     }

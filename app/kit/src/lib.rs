@@ -1,6 +1,6 @@
-//! What every service needs around its routes.
+//! The parts that all services share, apart from their routes.
 //!
-//! A service is its migrations, its routes and one call:
+//! A service consists of its migrations, its routes and one call:
 //!
 //! ```no_run
 //! use actix_web::web::{self, ServiceConfig};
@@ -28,22 +28,22 @@
 //! | module | what it does | environment |
 //! |---|---|---|
 //! | [`listen`] | opens the ports | `LISTEN`, `METRICS_LISTEN` |
-//! | [`database`] | connects, and waits while the database starts | `DATABASE_*` |
-//! | [`batch`] | lets requests of the same moment share a statement | |
-//! | [`reader`] | reads lists from a replica, while there is one | `DATABASE_READER_URL` |
-//! | [`migrate`] | brings the schema up to date, whoever else is starting | |
-//! | [`held`] | keeps a connection while there is much to ask | |
-//! | [`limits`] | refuses what is too large or too slow | `LIMIT_*` |
+//! | [`database`] | connects, and waits for the database to start | `DATABASE_*` |
+//! | [`batch`] | shares a statement among concurrent requests | |
+//! | [`reader`] | reads lists from a replica | `DATABASE_READER_URL` |
+//! | [`migrate`] | applies the migrations, under a lock | |
+//! | [`held`] | holds a connection between statements | |
+//! | [`limits`] | refuses requests that are too large or too slow | `LIMIT_*` |
 //! | [`log`] | one JSON line per request, with its id | `RUST_LOG` |
-//! | [`metrics`] | `GET /metrics` for Prometheus, on a listener of its own | `METRICS_LISTEN` |
+//! | [`metrics`] | `GET /metrics` for Prometheus, on a separate listener | `METRICS_LISTEN` |
 //! | [`health`] | `GET /healthz` for load balancers | |
-//! | [`client`] | the client's address, also behind proxies | `TRUSTED_PROXIES` |
-//! | `connection` | shuts down connections that wait too long for a request | `LIMIT_SECONDS` |
-//! | [`reply`] | the answers that all services share | |
-//! | [`settings`] | reads a setting, or says what is wrong with it | |
-//! | [`application`] | what a service itself is made of | |
-//! | [`server`] | puts it all together, and stops gracefully | |
-//! | `testing` | with the feature of that name: services and PostgreSQL servers for tests | |
+//! | [`client`] | the client's address, directly or behind proxies | `TRUSTED_PROXIES` |
+//! | `connection` | shuts down connections whose next request takes too long | `LIMIT_SECONDS` |
+//! | [`reply`] | responses that all services share | |
+//! | [`settings`] | reads and checks settings | |
+//! | [`application`] | the interface between the kit and a service | |
+//! | [`server`] | runs a service, and stops it gracefully | |
+//! | `testing` | with the feature `testing`: services and PostgreSQL servers for tests | |
 
 pub mod application;
 pub mod batch;

@@ -1,13 +1,13 @@
-//! Limits: what is too large or too slow is refused with a status that says so.
+//! Limits of the size and the duration of requests.
 //!
-//! | variable | default | answer when exceeded |
+//! | variable | default | response if exceeded |
 //! |---|---|---|
 //! | `LIMIT_BODY_BYTES` | 65536 | 413 |
 //! | `LIMIT_HEAD_BYTES` | 16384 | 431 |
-//! | `LIMIT_SECONDS` | 8 | 408 when the client is late with its request, 503 when the answer is late |
+//! | `LIMIT_SECONDS` | 8 | 408 for a slow request, 503 for a slow response |
 //!
-//! A connection whose first request head is not complete after `LIMIT_SECONDS` gets 408. One that already had an answer
-//! may stay idle for 5 seconds before; then it is closed without an answer.
+//! A connection whose first request head is incomplete after `LIMIT_SECONDS` receives 408. After a response, a connection
+//! may be idle for 5 seconds in addition, and is then closed without a response.
 
 use std::time::Duration;
 
@@ -28,14 +28,15 @@ use crate::{
     settings::{self, SettingError, Variables},
 };
 
-/// What a request may cost.
+/// Limits of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Longest body, in bytes.
+    /// Maximum size of a body, in bytes.
     pub body_bytes: usize,
-    /// Longest head (request line and headers), in bytes.
+    /// Maximum size of a head (request line and headers), in bytes.
     pub head_bytes: usize,
-    /// Longest time from the request's head to its answer. Shorter than a graceful shutdown, so that nothing is cut off.
+    /// Maximum time from the head of a request to its response. Shorter than a graceful shutdown, which so completes every
+    /// request.
     pub time: Duration,
 }
 
@@ -43,7 +44,7 @@ impl Limits {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] when one is not a number above zero.
+    /// [`SettingError`] if a value is not a positive number.
     pub fn from(variables: Variables) -> Result<Self, SettingError> {
         Ok(Self {
             body_bytes: settings::positive(variables, "LIMIT_BODY_BYTES", 64 * 1024)?,
@@ -53,7 +54,7 @@ impl Limits {
     }
 }
 
-/// Middleware that applies the limits. The handlers find the whole body there already.
+/// Middleware that enforces the limits. Handlers receive the complete body.
 pub(crate) async fn enforce(
     limits: Data<Limits>,
     mut request: ServiceRequest,

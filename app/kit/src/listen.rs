@@ -1,11 +1,12 @@
-//! The ports of a service.
+//! Ports of a service.
 //!
 //! | variable | default | listener |
 //! |---|---|---|
 //! | `LISTEN` | `127.0.0.1:8080` | requests of clients |
 //! | `METRICS_LISTEN` | none: metrics are not served | `GET /metrics`, for the operator's network only |
 //!
-//! Both are `<host>:<port>`. Metrics never share the clients' port, which a load balancer forwards to from anywhere.
+//! Both are `<host>:<port>`. Metrics never share the port of the clients, to which a load balancer forwards requests of
+//! any origin.
 
 use std::{
     io,
@@ -14,13 +15,13 @@ use std::{
 
 use crate::settings::Variables;
 
-/// Where a service listens when `LISTEN` is not set: only this machine can reach it.
+/// Default of `LISTEN`, which only this machine can reach.
 pub const DEFAULT: &str = "127.0.0.1:8080";
 
-/// Why a service cannot listen.
+/// Error of a listener.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    /// The variable's value is not an address.
+    /// The value of the variable is not an address.
     #[error("{variable}={address} is not <host>:<port>; write for example 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")]
     Malformed {
         /// Name of the variable.
@@ -40,7 +41,7 @@ pub enum ListenError {
         /// Error of the resolver.
         source: io::Error,
     },
-    /// Another process has the port.
+    /// Another process uses the port.
     #[error("{address} is taken by another process; stop that one, or set {variable} to another port")]
     Taken {
         /// Name of the variable.
@@ -60,7 +61,7 @@ pub enum ListenError {
     },
 }
 
-/// Opens the port of `LISTEN`. Port 0 takes any free one.
+/// Opens the port of `LISTEN`. Port 0 selects a free one.
 ///
 /// # Errors
 /// [`ListenError`], which names the variable and a better value.
@@ -108,13 +109,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_free_port() {
+    fn port_0_selects_a_free_port() {
         let listener = bind("LISTEN", "127.0.0.1:0").unwrap();
         assert_ne!(listener.local_addr().unwrap().port(), 0);
     }
 
     #[test]
-    fn a_taken_port_is_named() {
+    fn the_error_for_a_used_port_names_it() {
         let first = bind("LISTEN", "127.0.0.1:0").unwrap();
         let address = first.local_addr().unwrap().to_string();
         let error = bind("METRICS_LISTEN", &address).unwrap_err();
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_malformed() {
+    fn a_value_that_is_not_an_address_is_malformed() {
         for wrong in ["", "8080", ":8080", "localhost", "localhost:", "localhost:http", "127.0.0.1:65536", "::1:80"] {
             assert!(matches!(bind("LISTEN", wrong), Err(ListenError::Malformed { .. })), "{wrong}");
         }

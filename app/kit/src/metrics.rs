@@ -1,7 +1,7 @@
 //! `GET /metrics`: requests and their latency, in Prometheus' text format.
 //!
-//! Metrics have a listener of their own, `METRICS_LISTEN`: a load balancer forwards every path of the clients' listener,
-//! and the names of routes and their traffic are for operators only.
+//! Metrics have a separate listener, `METRICS_LISTEN`: a load balancer forwards every path of the clients' listener, and
+//! the names of routes and their traffic are for operators only.
 
 use std::{
     collections::BTreeMap,
@@ -30,7 +30,7 @@ use crate::{connection, limits::Limits, reply};
 /// Upper bounds of the latency histogram, in milliseconds.
 const BUCKETS_MS: [u64; 11] = [5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000];
 
-/// All requests so far, by method, route and status, and what else the service counts.
+/// Number and latency of requests by method, route and status, and the counters of the service.
 #[derive(Debug, Default)]
 pub struct Metrics {
     series: RwLock<BTreeMap<Labels, Arc<Histogram>>>,
@@ -60,8 +60,8 @@ struct Histogram {
 }
 
 impl Metrics {
-    /// A counter of the service's own, from 0; the same one for the same name. Prometheus wants names to end in
-    /// `_total`, and the help to be a sentence.
+    /// Returns the counter with this name, which starts at 0. By the conventions of Prometheus, its name ends in `_total`
+    /// and the help is a sentence.
     pub fn counter(&self, name: &'static str, help: &'static str) -> Arc<AtomicU64> {
         let mut counters = self.counters.write().unwrap_or_else(PoisonError::into_inner);
         let counter = counters.entry(name).or_insert_with(|| Counter { help, value: Arc::default() });
@@ -94,7 +94,7 @@ impl Metrics {
         );
         for (Labels { method, route, status }, histogram) in series.iter() {
             let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
-            // Writing to a String cannot fail.
+            // Writes to a String cannot fail.
             let _ = histogram.render(&labels, &mut requests, &mut latency);
         }
         let mut counters = String::new();
@@ -115,7 +115,7 @@ impl Histogram {
             let bound = Duration::from_millis(*bound).as_secs_f64();
             writeln!(latency, "{name}_bucket{{{labels},le=\"{bound}\"}} {cumulated}")?;
         }
-        // Read last, so that a request counted meanwhile cannot make a bucket exceed the total.
+        // Read last, so that no bucket exceeds the total when a request is counted concurrently.
         let count = self.count.load(Relaxed).max(cumulated);
         let sum = Duration::from_micros(self.sum_micros.load(Relaxed)).as_secs_f64();
         writeln!(latency, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
@@ -128,7 +128,7 @@ impl Histogram {
 /// Starts a server for `/metrics` alone. The caller stops it through the handle.
 ///
 /// # Errors
-/// What the operating system says when it refuses threads or the listener.
+/// The error of the operating system, if it refuses the threads or the listener.
 pub(crate) fn serve(listener: TcpListener, metrics: Arc<Metrics>, limits: Limits) -> io::Result<ServerHandle> {
     let metrics = Data::from(metrics);
     let app = move || {
@@ -178,7 +178,7 @@ pub(crate) async fn count(
     answer
 }
 
-/// A client may invent methods; they share one label.
+/// Returns the label of a method. Unknown methods share one, so that clients cannot create series.
 fn method_label(method: &Method) -> &'static str {
     match method.as_str() {
         "GET" => "GET",
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_of_the_services_own() {
+    fn counters_of_the_service_are_rendered() {
         let metrics = Metrics::default();
         metrics.counter("cups_total", "Cups of tea.").fetch_add(2, Relaxed);
         metrics.counter("cups_total", "Cups of tea.").fetch_add(1, Relaxed);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn invented_methods_share_a_label() {
+    fn unknown_methods_share_a_label() {
         assert_eq!(method_label(&Method::from_bytes(b"BREW").unwrap()), "OTHER");
         assert_eq!(method_label(&Method::PATCH), "PATCH");
     }

@@ -1,11 +1,10 @@
-//! Reading from a replica: `DATABASE_READER_URL`, such as a cluster's reader endpoint.
+//! Reads from the replica of `DATABASE_READER_URL`, such as the reader endpoint of a cluster.
 //!
-//! A replica may be behind the database by the time replication takes. So only what may be that old is read there:
-//! lists and searches. What is asked for by its id, and whatever a write depends on, is read from the writer, so that
-//! clients read what they have written.
+//! A replica lags behind the writer. So it answers only lists and searches. Rows that are requested by ID, and reads that
+//! a write depends on, use the writer, so that clients read their own writes.
 //!
-//! A replica that does not answer is left alone for [`PAUSE`]; meanwhile, and when there is none, the writer answers.
-//! `database_reader_fallbacks_total` counts the queries that went to the writer instead.
+//! A replica that fails is not used for [`PAUSE`]. Until then, and without a replica, the writer answers.
+//! `database_reader_fallbacks_total` counts these queries.
 
 use std::{
     sync::{
@@ -20,10 +19,10 @@ use tokio::time::Instant;
 
 use crate::{metrics::Metrics, reply};
 
-/// How long a replica that did not answer is left alone.
+/// Time for which a failed replica is not used.
 pub const PAUSE: Duration = Duration::from_secs(5);
 
-/// Where lists are read.
+/// Connection for reads that may be stale.
 #[derive(Clone)]
 pub struct Reader {
     writer: DatabaseConnection,
@@ -37,7 +36,7 @@ struct Replica {
 }
 
 impl Reader {
-    /// Reads from the replica, if there is one, and else from the writer.
+    /// Returns a reader from the replica, or from the writer if there is none.
     pub fn new(writer: DatabaseConnection, replica: Option<DatabaseConnection>, metrics: &Metrics) -> Self {
         let replica = replica.map(|connection| {
             let help = "Queries that the writer answered because the reader did not.";
@@ -47,10 +46,10 @@ impl Reader {
         Self { writer, replica }
     }
 
-    /// Runs a query. When the replica fails it, for whatever reason, the writer is asked.
+    /// Runs a query on the replica, and on the writer if that fails.
     ///
     /// # Errors
-    /// What the writer says.
+    /// The error of the writer.
     pub async fn read<T>(&self, query: impl AsyncFn(&DatabaseConnection) -> Result<T, DbErr>) -> Result<T, DbErr> {
         let Some(replica) = &self.replica else {
             return query(&self.writer).await;
@@ -65,10 +64,10 @@ impl Reader {
         query(&self.writer).await
     }
 
-    /// Closes the connections to the replica; the writer's stay.
+    /// Closes the connections to the replica, not those to the writer.
     pub(crate) async fn close(self) {
         if let Some(replica) = self.replica {
-            // It may be gone, and then there is nothing to say goodbye to.
+            // An error means that the replica has already closed them.
             let _ = replica.connection.clone().close().await;
         }
     }
@@ -82,7 +81,7 @@ impl Replica {
 
     fn failed(&self, error: &DbErr) {
         tracing::warn!(%error, "the reader failed, the writer is asked");
-        if reply::is_away(error) {
+        if reply::is_unavailable(error) {
             *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
         }
     }

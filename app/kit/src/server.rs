@@ -1,4 +1,4 @@
-//! The server: everything around a service's routes, from the first setting to the last request.
+//! Runs a service, from its settings to its last request.
 
 use std::{fmt::Display, future::Future, io, net::TcpListener, process::ExitCode, sync::Arc, time::Duration};
 
@@ -28,43 +28,43 @@ use crate::{
     settings::{SettingError, environment},
 };
 
-/// How long a graceful shutdown lets running requests finish, in seconds: within 10 s all is over.
+/// Time limit of running requests in a graceful shutdown, in seconds. The whole shutdown takes at most 10 s.
 const SHUTDOWN_SECONDS: u64 = 8;
-/// How long it then lets the application finish.
+/// Time limit of [`Application::finish`].
 const FINISH: Duration = Duration::from_millis(1500);
-/// How long it waits for the databases to say goodbye.
+/// Time limit of closing the database connections.
 const CLOSE: Duration = Duration::from_millis(500);
 
-/// Why a service did not start, or ended.
+/// Error of a service.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting is wrong.
+    /// A setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// There is no port to listen on.
+    /// The port cannot be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// There is no database.
+    /// The database is unavailable.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// The schema is not up to date.
+    /// The migrations have failed.
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    /// The application does not start.
+    /// The application has failed to start.
     #[error(transparent)]
     Application(#[from] ApplicationError),
-    /// The operating system refused something.
+    /// The operating system has refused the threads or the listener.
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
 }
 
-/// Runs a service, configured by environment variables alone, until SIGTERM or SIGINT.
+/// Runs a service until SIGTERM or SIGINT. Environment variables are its only configuration.
 ///
-/// Connects to the database, applies the migrations, starts the application, and takes requests when all connections
-/// to the database are open; prints the address of each listener on a line of its own.
+/// Connects to the database, applies the migrations, starts the application, and accepts requests once all connections
+/// to the database are open. Prints the address of each listener on a line.
 ///
 /// # Errors
-/// [`StartError`]: each says what to change.
+/// [`StartError`], which names the setting to change.
 pub fn run<M: MigratorTrait, A: Application>(
     name: &str,
     start: impl AsyncFnOnce(Context) -> Result<A, ApplicationError>,
@@ -75,7 +75,7 @@ pub fn run<M: MigratorTrait, A: Application>(
     let configured = Database::from(&environment)?;
     let replica = Database::reader_from(&environment)?;
     actix_web::rt::System::new().block_on(async {
-        // The ports first: when one is taken, nothing has been touched. Until the server runs, connections queue.
+        // The ports first: if one is used, the database is unchanged. Connections queue until the server runs.
         let listener = listen::from(&environment)?;
         let metrics_listener = listen::metrics_from(&environment)?;
         let address = listener.local_addr()?;
@@ -103,7 +103,7 @@ pub fn run<M: MigratorTrait, A: Application>(
     })
 }
 
-/// Turns the end of a program into its exit code; what is left of the log and an error are printed on stderr.
+/// Returns the exit code of a program. Prints its error, after the remaining log, to standard error.
 pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
     log::flush();
     match result {
@@ -115,28 +115,28 @@ pub fn exit(name: &str, result: Result<(), impl Display>) -> ExitCode {
     }
 }
 
-/// A service that has its port and its database.
+/// A service with its ports and its database.
 pub struct Service<A> {
-    /// Where it listens for clients.
+    /// Listener for clients.
     pub listener: TcpListener,
-    /// Where it serves its metrics, if anywhere.
+    /// Listener for metrics, if any.
     pub metrics_listener: Option<TcpListener>,
-    /// Its database and metrics.
+    /// Database and metrics.
     pub context: Context,
-    /// What a request may cost.
+    /// Limits of requests.
     pub limits: Limits,
-    /// Proxies between clients and the service.
+    /// Trusted proxies between clients and the service.
     pub proxies: TrustedProxies,
-    /// Its own part.
+    /// Application with the routes.
     pub application: A,
 }
 
 impl<A: Application> Service<A> {
-    /// Serves until `stop` is ready; then refuses what is new, finishes what runs, lets the application finish, and
-    /// closes the database.
+    /// Serves until `stop` is ready. Then refuses new connections, completes running requests, finishes the application
+    /// and closes the database.
     ///
     /// # Errors
-    /// What the operating system says when it refuses threads or the listener.
+    /// The error of the operating system, if it refuses the threads or the listener.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let Self { listener, metrics_listener, context, limits, proxies, application } = self;
         let Context { database, reader, metrics } = context;
@@ -179,9 +179,9 @@ impl<A: Application> Service<A> {
             server.stop(false).await;
         }
         if timeout(FINISH, application.finish()).await.is_err() {
-            tracing::error!("the application did not finish within {FINISH:?}; what it had left to do is lost");
+            tracing::error!("the application did not finish within {FINISH:?}; its remaining work is lost");
         }
-        // A connection on which the database hangs is not waited for.
+        // A connection whose database hangs is abandoned.
         let _ = timeout(CLOSE, async { tokio::join!(database.close(), reader.close()) }).await;
         Ok(())
     }

@@ -1,37 +1,37 @@
-//! Settings: environment variables, read once and checked at the start.
+//! Settings: environment variables, which are read and checked at the start.
 
 use std::{str::FromStr, time::Duration};
 
-/// Where settings come from: gives the value of a name, if it is set.
+/// Source of settings: returns the value of a variable, if it is set.
 ///
-/// The process reads its environment through [`environment`]; tests pass a closure.
+/// A process uses [`environment`], a test a closure.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A setting that cannot be understood.
+/// Error for an invalid setting.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{name}={value} is not {expected}; correct it, or remove it to get {default}")]
 pub struct SettingError {
-    /// The variable's name.
+    /// Name of the variable.
     pub name: &'static str,
-    /// What it was set to.
+    /// Value of the variable.
     pub value: String,
-    /// What it should have been, as a noun phrase.
+    /// Valid values, as a noun phrase.
     pub expected: &'static str,
-    /// What applies when it is not set.
+    /// Default value.
     pub default: String,
 }
 
-/// Reads a variable of this process.
+/// Returns a variable of this process.
 ///
-/// An empty variable is set: its value got lost, and readers refuse it instead of using a default.
+/// An empty variable counts as set: its value was lost, so it is refused instead of replaced by the default.
 pub fn environment(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-/// Reads a whole number of at least 1, or the default when it is not set.
+/// Reads an integer of at least 1, or returns the default.
 ///
 /// # Errors
-/// [`SettingError`] when the value is zero, negative, too large or not a number.
+/// [`SettingError`] if the value is zero, negative, too large or not a number.
 pub fn positive<N>(variables: Variables, name: &'static str, default: N) -> Result<N, SettingError>
 where
     N: FromStr + Default + PartialOrd + ToString,
@@ -45,7 +45,7 @@ where
     }
 }
 
-/// Reads a length of time in whole seconds, or the default when it is not set.
+/// Reads a duration in whole seconds, or returns the default.
 ///
 /// # Errors
 /// As [`positive`].
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_setting_is_its_default() {
+    fn a_missing_setting_has_its_default() {
         assert_eq!(positive(&|_| None, "SIZE", 7_u32), Ok(7));
     }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused_with_a_way_out() {
+    fn an_invalid_value_is_refused_with_a_hint() {
         for wrong in ["0", "-1", "many", "4294967296"] {
             let error = positive(&set_to(wrong), "SIZE", 7_u32).expect_err(wrong).to_string();
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The service put together: settings, start, routes, finish.
+//! The application: settings, start, routes and exit of the service.
 
 use actix_web::web::{Data, ServiceConfig};
 use kit::{
@@ -18,14 +18,14 @@ use crate::{
     users::{Administrator, AdministratorError},
 };
 
-/// The settings that are not the kit's.
+/// Settings of the service, besides those of the kit.
 #[derive(Clone)]
 pub struct Settings {
-    /// Who may do what.
+    /// Authentication.
     pub auth: auth::Settings,
-    /// The user that is to be there.
+    /// User to create at the start.
     pub administrator: Option<Administrator>,
-    /// What is kept of requests.
+    /// Activity log.
     pub activity: activity::Settings,
 }
 
@@ -33,7 +33,7 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// What is wrong with the first that cannot be understood.
+    /// [`SettingsError`] for the first invalid setting.
     pub fn from(variables: Variables) -> Result<Self, SettingsError> {
         Ok(Self {
             auth: auth::Settings::from(variables)?,
@@ -43,16 +43,16 @@ impl Settings {
     }
 }
 
-/// A setting that cannot be understood.
+/// Error for an invalid setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// One of [`auth`].
+    /// A setting of [`auth`] is invalid.
     #[error(transparent)]
     Auth(#[from] auth::keys::KeysError),
-    /// One of [`activity`].
+    /// A setting of [`activity`] is invalid.
     #[error(transparent)]
     Activity(#[from] SettingError),
-    /// `ADMIN_USERNAME` or `ADMIN_PASSWORD`.
+    /// `ADMIN_USERNAME` or `ADMIN_PASSWORD` is invalid.
     #[error(transparent)]
     Administrator(#[from] AdministratorError),
 }
@@ -67,10 +67,10 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Gets everything ready in a migrated database.
+    /// Starts the service on a migrated database.
     ///
     /// # Errors
-    /// What the database says, or what it holds that cannot be used.
+    /// The error of the database, or of invalid keys in it.
     pub async fn start(settings: Settings, context: &Context) -> Result<Self, ApplicationError> {
         let Settings { auth, administrator, activity } = settings;
         if let Some(administrator) = administrator {

@@ -1,4 +1,4 @@
-//! The page at `/`: what this is and where to go from here; and the page for unknown paths.
+//! The page at `/`, with links to the parts of the service, and the page for unknown paths.
 
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
@@ -10,7 +10,7 @@ use kit::reply::{self, only};
 
 use crate::admin;
 
-/// Adds the route, and the answer for unknown paths: a page for browsers, JSON for others.
+/// Adds the route, and the response for unknown paths: a page for browsers, JSON for other clients.
 pub fn routes(app: &mut ServiceConfig) {
     app.default_service(web::to(unknown));
     app.service(
@@ -24,7 +24,7 @@ async fn show() -> impl Responder {
 
 async fn unknown(request: HttpRequest) -> HttpResponse {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    // Programs ask for anything, or for JSON.
+    // Programs accept any type, or JSON.
     if !accept.contains("text/html") {
         return reply::detail(StatusCode::NOT_FOUND, "Not found.");
     }

@@ -1,7 +1,7 @@
-//! Request bodies, parsed into what may be stored, or every fault in them at once.
+//! Parses request bodies, and reports all their faults at once.
 //!
-//! The rules and the words are those of Django REST framework: text is trimmed, numbers count as text, unknown
-//! fields are ignored.
+//! The rules and the messages are those of Django REST framework: text is trimmed, numbers are valid text, unknown fields
+//! are ignored.
 
 use std::{error::Error, fmt};
 
@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 
 use crate::timestamp;
 
-/// Longest title, in characters.
+/// Maximum length of a title, in characters.
 pub const TITLE_CHARACTERS: usize = 200;
-/// Longest description, in characters.
+/// Maximum length of a description, in characters.
 pub const DESCRIPTION_CHARACTERS: usize = 500;
 
-/// A task that can be stored.
+/// A valid new task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTask {
     /// Title, not blank.
@@ -27,7 +27,7 @@ pub struct NewTask {
     pub description: String,
 }
 
-/// What is to be different about a task; what is `None` stays.
+/// A valid change of a task. A field that is `None` is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskChange {
     /// Title, not blank.
@@ -38,25 +38,25 @@ pub struct TaskChange {
     pub description: Option<String>,
 }
 
-/// A name and a password, as given.
+/// A name and a password, not validated.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The name.
+    /// Name.
     pub username: String,
-    /// The password: not trimmed.
+    /// Password, not trimmed.
     pub password: String,
 }
 
-/// A refresh token, as given.
+/// A refresh token, not validated.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RefreshToken(pub String);
 
-/// What is wrong, by field, in the fields' order. Serialises as `{"title": ["This field is required."]}`.
+/// Faults by field, in the order of the fields. Serialises as `{"title": ["This field is required."]}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldErrors(Vec<(&'static str, Vec<String>)>);
 
 impl NewTask {
-    /// Reads a task; every field is required.
+    /// Parses a task, whose fields are all required.
     ///
     /// # Errors
     /// [`FieldErrors`] with every fault in the body.
@@ -73,7 +73,7 @@ impl NewTask {
 }
 
 impl TaskChange {
-    /// Reads a change; every field may be missing.
+    /// Parses a change, whose fields are all optional.
     ///
     /// # Errors
     /// [`FieldErrors`] with every fault in the body.
@@ -89,7 +89,7 @@ impl TaskChange {
 }
 
 impl Credentials {
-    /// Reads a name and a password; both are required.
+    /// Parses a name and a password, which are required.
     ///
     /// # Errors
     /// [`FieldErrors`] with every fault in the body.
@@ -103,7 +103,7 @@ impl Credentials {
 }
 
 impl RefreshToken {
-    /// Reads `{"refresh": …}`.
+    /// Parses `{"refresh": …}`.
     ///
     /// # Errors
     /// As [`Credentials::parse`].
@@ -114,22 +114,22 @@ impl RefreshToken {
 }
 
 impl FieldErrors {
-    /// Adds the faults of a field, if there are any.
+    /// Adds the faults of a field.
     pub fn add(&mut self, field: &'static str, faults: Vec<String>) {
         if !faults.is_empty() {
             self.0.push((field, faults));
         }
     }
 
-    /// The value when nothing is wrong.
+    /// Returns the value if there is no fault.
     ///
     /// # Errors
-    /// Itself, when something is.
+    /// The faults.
     pub fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }
 
-    /// The fields and what is wrong with each.
+    /// Returns the fields with their faults.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[String])> {
         self.0.iter().map(|(field, faults)| (*field, &faults[..]))
     }
@@ -150,7 +150,7 @@ impl Serialize for FieldErrors {
     }
 }
 
-/// The fields of a body, and what was found wrong with them so far.
+/// Fields of a body, and the faults found in them so far.
 struct Fields<'a> {
     given: &'a Map<String, Value>,
     errors: FieldErrors,
@@ -220,7 +220,7 @@ fn text(value: &Value, limit: usize) -> Result<String, Faults> {
     if faults.is_empty() { Ok(text) } else { Err(faults) }
 }
 
-/// A text that is taken as it is.
+/// Parses a text without changes.
 fn exact(value: &Value) -> Result<String, Faults> {
     match value {
         Value::String(text) if text.is_empty() => Err(vec!["This field may not be blank.".into()]),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_task() {
+    fn a_complete_task_is_parsed() {
         let task = NewTask::parse(&json!({
             "id": 7, "title": " Buy milk\n", "pub_date": "2026-01-02 03:04:05.5", "description": 12, "more": null
         }));
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_reported_in_the_fields_order() {
+    fn all_faults_are_reported_in_the_order_of_the_fields() {
         assert_eq!(
             faults(&json!({ "description": null, "title": "" })),
             r#"{"title":["This field may not be blank."],"pub_date":["This field is required."],"description":["This field may not be null."]}"#
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_needs_nothing() {
+    fn all_fields_of_a_change_are_optional() {
         let nothing = TaskChange { title: None, pub_date: None, description: None };
         assert_eq!(TaskChange::parse(&json!({})), Ok(nothing.clone()));
         let change = TaskChange::parse(&json!({ "title": "new" }));
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn text() {
+    fn text_is_trimmed_and_validated() {
         assert_eq!(fault_of_title(" \t\n"), "This field may not be blank.");
         assert_eq!(fault_of_title(true), "Not a valid string.");
         assert_eq!(fault_of_title(vec!["a"]), "Not a valid string.");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_an_object() {
+    fn a_body_must_be_an_object() {
         for (body, kind) in
             [(json!([]), "list"), (json!("x"), "str"), (json!(1), "int"), (json!(1.5), "float"), (json!(true), "bool")]
         {

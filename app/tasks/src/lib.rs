@@ -1,40 +1,40 @@
-//! The Tasks service: a table of tasks behind an HTTP interface, the Django application's equal.
+//! The Tasks service: a table of tasks with an HTTP API and an admin site, equivalent to a Django application.
 //!
 //! # Layout
 //!
-//! | module | what it does |
+//! | module | content |
 //! |---|---|
-//! | [`app`] | the service put together |
-//! | [`dialect`] | the requests under `/tasks/` and their answers, in two dialects |
-//! | [`store`] | what can be done with tasks |
-//! | [`input`] | request bodies, parsed into what may be stored, or every fault in them |
-//! | [`timestamp`] | dates and times as clients write and read them |
-//! | [`entity`] | the tables |
-//! | [`migration`] | how they come into being, and go |
-//! | [`users`] | users, and how they come to be |
-//! | [`password`] | passwords, hashed and verified |
-//! | [`auth`] | who may do what: `AUTH`, tokens, `/auth/` |
-//! | [`activity`] | one row per request, and `/activity/` |
-//! | [`admin`] | the admin site: `/admin/` |
-//! | [`front`] | the page at `/` |
-//! | [`openapi`] | all of it described, and a page to try it out |
-//! | `testing` | with the feature of that name: the contract, to be put to a service |
+//! | [`app`] | the application |
+//! | [`dialect`] | the API under `/tasks/`, in two dialects |
+//! | [`store`] | operations on tasks |
+//! | [`input`] | parsing and validation of request bodies |
+//! | [`timestamp`] | formats of dates and times |
+//! | [`entity`] | tables |
+//! | [`migration`] | migrations |
+//! | [`users`] | creation of users |
+//! | [`password`] | hashing and verification of passwords |
+//! | [`auth`] | authentication: `AUTH`, tokens, `/auth/` |
+//! | [`activity`] | activity log: one row per request, and `/activity/` |
+//! | [`admin`] | admin site: `/admin/` |
+//! | [`front`] | page at `/` |
+//! | [`openapi`] | OpenAPI document, and a page to try the API |
+//! | `testing` | with the feature `testing`: the contract, to check a service with |
 //!
 //! # Settings
 //!
-//! Environment variables alone, besides those of the kit. `DATABASE_URL` is required; a variable that is set and empty
-//! is refused, because its value got lost.
+//! Environment variables, in addition to those of the kit. `DATABASE_URL` is required. An empty variable is refused,
+//! because its value was lost.
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `AUTH`, `AUTH_*` | `AUTH=writes` | who may do what; see [`auth`] |
-//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | a superuser that is created at the start, unless there is a user of that name |
-//! | `ACTIVITY_DAYS` | 90 | how long the activity log is kept |
-//! | `INSTANCE` | host name and `LISTEN` | the name of this instance in the activity log |
+//! | `AUTH`, `AUTH_*` | `AUTH=writes` | see [`auth`] |
+//! | `ADMIN_USERNAME`, `ADMIN_PASSWORD` | not set | superuser to create at the start, unless the user exists |
+//! | `ACTIVITY_DAYS` | 90 | retention of the activity log, in days |
+//! | `INSTANCE` | host name and `LISTEN` | name of this instance in the activity log |
 //!
 //! `tasks create-user [--staff | --superuser] NAME` creates a user, `tasks rotate-keys` a new signing key.
 //!
-//! The program `tasks` serves; the program `client` calls it. Everything that is not about tasks is in `kit`.
+//! The program `tasks` is the service, the program `client` calls it. Everything that is not specific to tasks is in `kit`.
 
 pub mod activity;
 pub mod admin;

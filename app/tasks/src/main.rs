@@ -1,5 +1,5 @@
-//! Serves tasks, and does what an administrator needs around it. Configured by environment variables alone; see `kit`
-//! for most of them.
+//! The Tasks service, and commands for its administrator. Environment variables are the only configuration, see `kit` for
+//! most of them.
 
 use std::{
     error::Error,
@@ -19,7 +19,7 @@ use tasks::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Serves tasks until it is told to stop.
+/// Serve tasks until SIGTERM or SIGINT
 #[derive(Parser)]
 #[command(name = "tasks", version)]
 struct Arguments {
@@ -29,18 +29,18 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create a user; the password is asked for, or read from standard input
+    /// Create a user, with a password from the terminal or from standard input
     CreateUser {
         /// Letters, digits and @ . + - _
         username: String,
-        /// Let the user sign in to the admin site; permissions are given there
+        /// Let the user sign in to the admin site, which grants the permissions
         #[arg(long)]
         staff: bool,
-        /// Let the user do everything in the admin site
+        /// Grant the user all permissions in the admin site
         #[arg(long, conflicts_with = "staff")]
         superuser: bool,
     },
-    /// Make a new key that signs access tokens; the service may be running
+    /// Create a new key that signs access tokens; the service may be running
     RotateKeys,
 }
 
@@ -93,7 +93,7 @@ async fn database() -> Result<DatabaseConnection, Box<dyn Error>> {
     Ok(database)
 }
 
-/// Asks for a password on the terminal, twice and without showing it; elsewhere it is the first line of the input.
+/// Asks for a password on the terminal, twice and without echo. Without a terminal, reads the first line of the input.
 fn password() -> Result<String, Box<dyn Error>> {
     if !stdin().is_terminal() {
         let mut line = String::new();

@@ -1,7 +1,7 @@
-//! Passwords: hashed with argon2id (RFC 9106) and verified, always on threads that may block.
+//! Hashes passwords with argon2id (RFC 9106) and verifies them, on threads for blocking work.
 //!
-//! One hash takes 19 MiB and some tens of milliseconds of a processor, so only as many run at once as there are
-//! processors; the others wait their turn without holding a thread.
+//! A hash takes 19 MiB and some tens of milliseconds of a processor, so at most one runs per processor. The others wait
+//! without a thread.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -17,18 +17,18 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-/// Fewest characters of a new password.
+/// Minimum length of a new password, in characters.
 pub const MIN_CHARACTERS: usize = 8;
-/// Most characters of a password: longer ones only cost time.
+/// Maximum length of a password, in characters: longer ones only cost time.
 pub const MAX_CHARACTERS: usize = 128;
 
-/// Why a password could be neither hashed nor verified. None of it is the user's fault.
+/// Internal error of hashing or verification.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The operating system gives no random bytes.
+    /// The operating system returned no random bytes.
     #[error("no randomness for a salt: {0}")]
     Randomness(getrandom::Error),
-    /// The stored hash is not one.
+    /// The stored hash is invalid.
     #[error("the stored password hash cannot be used: {0}; set a new password")]
     Hash(#[from] HashError),
     /// The service is stopping.
@@ -54,7 +54,7 @@ impl From<AcquireError> for PasswordError {
     }
 }
 
-/// What is wrong with a new password, in words for who chose it; empty when nothing is.
+/// Returns the faults of a new password, as messages for the user.
 pub fn faults(password: &str) -> Vec<String> {
     let characters = password.chars().count();
     let mut faults = Vec::new();
@@ -70,10 +70,10 @@ pub fn faults(password: &str) -> Vec<String> {
     faults
 }
 
-/// Hashes a password with a new salt; gives a PHC string, `$argon2id$v=19$…`.
+/// Hashes a password with a new salt, and returns a PHC string, `$argon2id$v=19$…`.
 ///
 /// # Errors
-/// [`PasswordError`], never for what the password is.
+/// [`PasswordError`], for reasons that do not depend on the password.
 pub async fn hash(password: String) -> Result<String, PasswordError> {
     on_blocking_thread(move || {
         let mut salt = [0; 16];
@@ -84,11 +84,11 @@ pub async fn hash(password: String) -> Result<String, PasswordError> {
     .await
 }
 
-/// Tells whether a password is the one that was hashed. Without a hash it is not, and that takes as long to find
-/// out, so that an answer's time does not tell which users there are.
+/// Returns whether a password matches a hash. Without a hash, the result is `false` after the same time, so that response
+/// times do not reveal which users exist.
 ///
 /// # Errors
-/// [`PasswordError`], never for a wrong password.
+/// [`PasswordError`], not for a wrong password.
 pub async fn verify(password: String, hash: Option<String>) -> Result<bool, PasswordError> {
     on_blocking_thread(move || {
         let Some(hash) = hash else {
@@ -104,14 +104,14 @@ pub async fn verify(password: String, hash: Option<String>) -> Result<bool, Pass
     .await
 }
 
-/// The turns there are.
+/// Permits for concurrent hashes.
 static TURNS: LazyLock<Arc<Semaphore>> =
     LazyLock::new(|| Arc::new(Semaphore::new(available_parallelism().map_or(1, Into::into))));
 
 async fn on_blocking_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
 ) -> Result<T, PasswordError> {
-    // The turn goes with the work, which goes on when nobody waits for it any more.
+    // The permit moves into the work, which continues after a cancelled request.
     let turn = Arc::clone(&TURNS).acquire_owned().await?;
     let work = move || {
         let _turn = turn;
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn only_the_same_password_is_right() {
+    async fn only_the_same_password_matches() {
         let hashed = hash("correct horse".into()).await.unwrap();
         assert!(hashed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hashed}");
         assert!(verify("correct horse".into(), Some(hashed.clone())).await.unwrap());
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_hash_is_an_error_without_the_password() {
+    async fn the_error_for_an_invalid_hash_contains_no_password() {
         for broken in ["", "correct horse", "$argon2id$v=19$m=1,t=0,p=0$AAAA$AAAA"] {
             let error = verify("s3cret".into(), Some(broken.into())).await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_password_must_be() {
+    fn passwords_are_checked_for_length_and_digits() {
         assert_eq!(faults("correct horse"), Vec::<String>::new());
         assert_eq!(faults("é".repeat(128).as_str()), Vec::<String>::new());
         let short = "This password is too short. It must contain at least 8 characters.";

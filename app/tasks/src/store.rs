@@ -1,4 +1,4 @@
-//! What can be done with tasks, whatever dialect asks for it. Each is one statement, so nothing is ever half done.
+//! Operations on tasks, shared by the dialects. Each is one statement, and so atomic.
 
 use std::{collections::VecDeque, rc::Rc};
 
@@ -14,19 +14,19 @@ use crate::{
     input::{FieldErrors, NewTask, TaskChange},
 };
 
-/// Why a request is not granted.
+/// Error of an operation.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such task.
+    /// The task does not exist.
     #[error("Not found.")]
     NotFound,
     /// The body is not JSON.
     #[error("JSON parse error - {0}")]
     Malformed(#[from] serde_json::Error),
-    /// The body is JSON, but not that of a task.
+    /// The body is JSON with invalid fields.
     #[error("{0}")]
     Invalid(FieldErrors),
-    /// The database did not do it.
+    /// The database returned an error.
     #[error(transparent)]
     Database(DbErr),
 }
@@ -40,24 +40,24 @@ impl From<FieldErrors> for Refusal {
 impl From<DbErr> for Refusal {
     fn from(error: DbErr) -> Self {
         match error {
-            // Deleted between our finding it and our changing it.
+            // Another request deleted the task after it was found.
             DbErr::RecordNotUpdated => Self::NotFound,
             other => Self::Database(other),
         }
     }
 }
 
-/// All tasks by their ids. A replica may not have the latest yet.
+/// Returns all tasks, ordered by ID. The replica may not contain the newest ones.
 pub async fn list(reader: &Reader) -> Result<Vec<Model>, DbErr> {
     reader.read(async |database| Entity::find().order_by_asc(Column::Id).all(database).await).await
 }
 
-/// The task of an id, as it stands in a path. What cannot be an id is the id of no task.
+/// Returns the task with an ID from a path. An invalid ID is the ID of no task.
 pub async fn find(database: &DatabaseConnection, id: &str) -> Result<Model, Refusal> {
     Entity::find_by_id(parse_id(id)?).one(database).await?.ok_or(Refusal::NotFound)
 }
 
-/// What many ask for at once: the requests of a worker thread share statements.
+/// Frequent operations, for which the requests of a worker thread share statements.
 #[derive(Clone)]
 pub struct Together {
     found: Batch<i64, Option<Model>>,
@@ -65,7 +65,7 @@ pub struct Together {
 }
 
 impl Together {
-    /// Asks a database.
+    /// Returns the operations on a database.
     pub fn at(database: &DatabaseConnection) -> Self {
         let (reads, writes) = (Rc::new(Connection::to(database)), Rc::new(Connection::to(database)));
         let (read, written) = (Rc::clone(&reads), Rc::clone(&writes));
@@ -75,18 +75,18 @@ impl Together {
         }
     }
 
-    /// As [`find`].
+    /// Returns the task with an ID from a path, as [`find`] does.
     pub async fn find(&self, id: &str) -> Result<Model, Refusal> {
-        self.found.ask(parse_id(id)?).await?.ok_or(Refusal::NotFound)
+        self.found.run(parse_id(id)?).await?.ok_or(Refusal::NotFound)
     }
 
-    /// Stores a task.
+    /// Stores a new task.
     pub async fn create(&self, task: NewTask) -> Result<Model, Refusal> {
-        Ok(self.created.ask(task).await?)
+        Ok(self.created.run(task).await?)
     }
 }
 
-/// Changes a task that was found.
+/// Changes a task.
 pub async fn change(database: &DatabaseConnection, task: Model, change: TaskChange) -> Result<Model, Refusal> {
     let mut task = task.into_active_model();
     if let Some(title) = change.title {
@@ -101,26 +101,26 @@ pub async fn change(database: &DatabaseConnection, task: Model, change: TaskChan
     Ok(task.update(database).await?)
 }
 
-/// Deletes the task of an id, as it stands in a path.
+/// Deletes the task with an ID from a path.
 pub async fn delete(database: &DatabaseConnection, id: &str) -> Result<(), Refusal> {
     let deleted = Entity::delete_by_id(parse_id(id)?).exec(database).await?;
     if deleted.rows_affected == 0 { Err(Refusal::NotFound) } else { Ok(()) }
 }
 
-/// Deletes all tasks. Their ids are not given again.
+/// Deletes all tasks. Their IDs are not reused.
 pub async fn delete_all(database: &DatabaseConnection) -> Result<(), Refusal> {
     Entity::delete_many().exec(database).await?;
     Ok(())
 }
 
-/// Where statements about several tasks go. In PostgreSQL one is the same for any number of them, so that it is prepared
-/// once.
+/// Connection for statements about several tasks. In PostgreSQL, a statement has the same text for any number of tasks, so
+/// that it is prepared once.
 enum Connection {
     Postgres(Held),
     Other(DatabaseConnection),
 }
 
-/// A row as PostgreSQL gives it.
+/// A row of PostgreSQL.
 type Row = (i64, String, DateTime<Utc>, String);
 
 const FIND: &str = "SELECT id, title, pub_date, description FROM tasks_task WHERE id = ANY($1)";
@@ -139,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// The tasks of these ids, in their order.
+    /// Returns the tasks with these IDs, in their order.
     async fn find(self: Rc<Self>, ids: Vec<i64>) -> Result<Vec<Option<Model>>, DbErr> {
         let found = match &*self {
             Self::Postgres(held) => {
@@ -152,7 +152,7 @@ impl Connection {
         Ok(ids.into_iter().map(|id| found.iter().find(|task: &&Model| task.id == id).cloned()).collect())
     }
 
-    /// Stores tasks, all or none, and gives them in their order.
+    /// Stores all of these tasks or none, and returns them in their order.
     async fn create(self: Rc<Self>, tasks: Vec<NewTask>) -> Result<Vec<Model>, DbErr> {
         let mut created: VecDeque<Model> = match &*self {
             Self::Postgres(held) => {
@@ -168,7 +168,7 @@ impl Connection {
                 Entity::insert_many(rows).exec_with_returning(database).await?.into()
             }
         };
-        // No database promises an order, but rows that say the same are as good as each other.
+        // The order of returned rows is not specified, so they are matched by content.
         let mut ordered = Vec::with_capacity(tasks.len());
         for NewTask { title, pub_date, description } in &tasks {
             let same =

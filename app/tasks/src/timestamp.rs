@@ -1,23 +1,23 @@
-//! Dates and times as clients write and read them. All are UTC, to the microsecond.
+//! Formats of dates and times, which are UTC with microseconds.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, SecondsFormat, TimeDelta, Utc};
 
-/// What is said to whoever wrote something else.
+/// Message for an invalid date.
 pub const WRONG: &str =
     "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
 
-/// Shows milliseconds: `2026-01-02T03:04:05.123Z`.
+/// Formats a time with milliseconds: `2026-01-02T03:04:05.123Z`.
 pub fn milliseconds(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// Shows microseconds: `2026-01-02T03:04:05.123456Z`.
+/// Formats a time with microseconds: `2026-01-02T03:04:05.123456Z`.
 pub fn microseconds(moment: DateTime<Utc>) -> String {
     moment.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Reads `YYYY-MM-DD hh:mm[:ss[.uuuuuu]]`, with `T` or a space in the middle, and `Z`, `+hh:mm`, `+hhmm`, `+hh` or
-/// nothing (UTC) at the end. Digits after the microseconds are dropped. The years 1 to 9999 exist.
+/// Parses `YYYY-MM-DD hh:mm[:ss[.uuuuuu]]`, with `T` or a space between date and time, and the offset `Z`, `+hh:mm`,
+/// `+hhmm`, `+hh` or none (UTC). Further digits of the fraction are dropped. Valid years are 1 to 9999.
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let (clock, offset) = match time.find(['Z', 'z', '+', '-']) {
@@ -55,7 +55,7 @@ fn parse_clock(text: &str) -> Option<NaiveTime> {
     time.filter(|_| parts.next().is_none())
 }
 
-/// Reads the digits after the point, in microseconds.
+/// Parses the fraction of a second, in microseconds.
 fn parse_fraction(text: &str) -> Option<u32> {
     let all_digits = (1..=12).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     let micros = all_digits.then(|| format!("{text:0<6}"))?;
@@ -78,7 +78,7 @@ fn parse_offset(text: &str) -> Option<TimeDelta> {
     (hours < 24 && minutes < 60).then_some(if sign == "-" { -offset } else { offset })
 }
 
-/// Reads exactly this many decimal digits.
+/// Parses exactly this many decimal digits.
 fn digits(text: &str, count: usize) -> Option<u32> {
     let right = text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
     right.then(|| text.parse().ok())?
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_write_is_read() {
+    fn all_formats_are_parsed() {
         for (written, read) in [
             ("2026-01-02T03:04:05.123456Z", "2026-01-02T03:04:05.123456Z"),
             ("2026-01-02 03:04:05.123456", "2026-01-02T03:04:05.123456Z"),
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_not() {
+    fn invalid_times_are_refused() {
         for wrong in [
             "",
             "tomorrow",
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn milliseconds_are_cut_not_rounded() {
+    fn milliseconds_are_truncated() {
         let moment = parse("2026-01-02T03:04:05.999999Z").expect("a moment");
         assert_eq!(milliseconds(moment), "2026-01-02T03:04:05.999Z");
     }

@@ -1,4 +1,4 @@
-//! Users: how they come to be, for the interface, the command line and the start.
+//! Creation of users, for the API, the command line and the start of the service.
 
 use chrono::Utc;
 use kit::settings::Variables;
@@ -15,44 +15,44 @@ use crate::{
     password::{self, PasswordError},
 };
 
-/// A user that can be stored once the password is hashed.
+/// A valid new user, whose password is not hashed yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewUser {
-    /// The name, well formed.
+    /// Valid name.
     pub username: String,
-    /// The password, good enough.
+    /// Valid password.
     pub password: String,
-    /// What the user may do in the admin site.
+    /// Rights in the admin site.
     pub role: Role,
 }
 
-/// What a new user may do in the admin site.
+/// Rights of a new user in the admin site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Nothing.
+    /// None.
     User,
-    /// Signs in, and does what permissions allow: none in the beginning.
+    /// Sign-in, with the permissions that are granted later.
     Staff,
-    /// Everything.
+    /// All permissions.
     Superuser,
 }
 
-/// Why there is no new user.
+/// Error of the creation of a user.
 #[derive(Debug, thiserror::Error)]
 pub enum UserError {
-    /// Name or password are not fit, or the name is taken.
+    /// The name or the password is invalid, or the name is used.
     #[error("{0}")]
     Invalid(FieldErrors),
-    /// The password was not hashed.
+    /// The password cannot be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The database did not take it.
+    /// The database returned an error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
 impl NewUser {
-    /// Checks name and password.
+    /// Checks the name and the password.
     ///
     /// # Errors
     /// [`FieldErrors`] with every fault.
@@ -63,10 +63,10 @@ impl NewUser {
         errors.or(Self { username: username.into(), password: password.into(), role })
     }
 
-    /// Stores the user, active.
+    /// Stores the user as active.
     ///
     /// # Errors
-    /// [`UserError::Invalid`] when the name is taken.
+    /// [`UserError::Invalid`] if the name is used.
     pub async fn create(self, database: &impl ConnectionTrait) -> Result<user::Model, UserError> {
         let Self { username, password, role } = self;
         let user = user::ActiveModel {
@@ -86,19 +86,19 @@ impl NewUser {
     }
 }
 
-/// The superuser that is to exist when the service starts: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
+/// The superuser to create at the start of the service: `ADMIN_USERNAME` and `ADMIN_PASSWORD`.
 ///
-/// One that is there already is kept as it is, with the password it has: what the administrator changes later stays.
+/// An existing user keeps its password and rights, so that later changes by the administrator are not reverted.
 #[derive(Clone)]
 pub struct Administrator(NewUser);
 
-/// Why there is no administrator.
+/// Error of the administrator's settings.
 #[derive(Debug, thiserror::Error)]
 pub enum AdministratorError {
     /// Only one of the two variables is set.
     #[error("{0} is set and {1} is not; set both, or neither")]
     Half(&'static str, &'static str),
-    /// The name or the password is not fit. The password is not shown.
+    /// The name or the password is invalid. The message does not contain the password.
     #[error("ADMIN_USERNAME and ADMIN_PASSWORD cannot be used: {0}")]
     Unfit(FieldErrors),
 }
@@ -120,35 +120,35 @@ impl Administrator {
         }
     }
 
-    /// Creates the user, unless there is one of that name. Several instances may do so at once.
+    /// Creates the user, unless one with that name exists. Several instances may do so at once.
     ///
     /// # Errors
-    /// What the database says.
+    /// The error of the database.
     pub async fn ensure(self, database: &impl ConnectionTrait) -> Result<(), UserError> {
         if find(database, &self.0.username).await?.is_some() {
             return Ok(());
         }
         match self.0.create(database).await {
-            // Another instance was faster.
+            // Another instance created the user first.
             Ok(_) | Err(UserError::Invalid(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 }
 
-/// The user of a name.
+/// Returns the user with a name.
 ///
 /// # Errors
-/// What the database says.
+/// The error of the database.
 pub async fn find(database: &impl ConnectionTrait, username: &str) -> Result<Option<user::Model>, DbErr> {
-    // What cannot be a name is nobody's; PostgreSQL would not even take a null character.
+    // No user has an invalid name, and PostgreSQL refuses null characters.
     if !username_faults(username).is_empty() {
         return Ok(None);
     }
     user::Entity::find().filter(user::Column::Username.eq(username)).one(database).await
 }
 
-/// What is wrong with a name, in Django's words; empty when nothing is.
+/// Returns the faults of a name, with Django's messages.
 pub fn username_faults(username: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if username.is_empty() {
@@ -164,20 +164,20 @@ pub fn username_faults(username: &str) -> Vec<String> {
     faults
 }
 
-/// What is wrong with a name that another user has.
+/// Returns the fault of a name that another user has.
 pub(crate) fn taken() -> FieldErrors {
     let mut errors = FieldErrors::default();
     errors.add("username", vec!["A user with that username already exists.".into()]);
     errors
 }
 
-/// Deletes the refresh tokens of these users, so that every session ends.
+/// Deletes the refresh tokens of these users, which ends all their sessions.
 pub(crate) async fn forget_refresh_tokens(
     database: &impl ConnectionTrait,
     users: impl IntoIterator<Item = i64>,
 ) -> Result<(), DbErr> {
-    let theirs = refresh_token::Column::UserId.is_in(users);
-    refresh_token::Entity::delete_many().filter(theirs).exec(database).await.map(drop)
+    let of_users = refresh_token::Column::UserId.is_in(users);
+    refresh_token::Entity::delete_many().filter(of_users).exec(database).await.map(drop)
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_passwords() {
+    fn faults_of_names_and_passwords_are_reported() {
         for fine in ["ana", "Ana-Maria+1@example.org", "_", &"x".repeat(150)] {
             assert_eq!(faults(fine, "correct horse"), "", "{fine}");
         }

@@ -1,7 +1,7 @@
-//! An event as a line of JSON: `{"timestamp":…,"level":…,` its fields `,"span":{…}}`.
+//! Formats events as lines of JSON: `{"timestamp":…,"level":…,<fields>,"span":{…}}`.
 //!
-//! What tracing-subscriber's own format says of a span it reads again from text for every event; here that text is
-//! copied, since it is JSON already.
+//! The JSON format of tracing-subscriber parses the fields of a span again for every event. This one formats them as JSON
+//! once, and copies the text.
 
 use std::fmt::{self, Debug, Display, Write};
 
@@ -19,7 +19,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// Formats events as lines of JSON, and the fields of spans as what stands between an object's braces.
+/// Formats events as lines of JSON, and the fields of spans as the members of a JSON object.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json
@@ -62,7 +62,7 @@ impl<'writer> FormatFields<'writer> for Json {
     }
 }
 
-/// The inside of a JSON object.
+/// Members of a JSON object.
 struct Object<'writer> {
     line: Writer<'writer>,
     first: bool,
@@ -104,7 +104,7 @@ impl Visit for Object<'_> {
     }
 }
 
-/// A text as it stands between quotes in JSON.
+/// Returns a text with the escapes of a JSON string.
 struct Escaped<T>(T);
 
 impl<T: Display> Display for Escaped<T> {
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    /// What is logged meanwhile, each line parsed, without its timestamp.
+    /// Returns the lines that are logged meanwhile, parsed and without their timestamps.
     fn logged(work: impl FnOnce()) -> Vec<Value> {
         #[derive(Clone, Default)]
         struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_keep_their_kinds() {
+    fn fields_keep_their_types() {
         let lines = logged(|| {
             tracing::info!(
                 n = -1,
@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn every_text_stays_in_its_quotes() {
+    fn every_text_is_escaped() {
         let nasty = "\"}\\\n\r\t\0\u{1f}é\u{7f}\u{2028}";
         let lines = logged(|| tracing::warn!(nasty, shown = %nasty, "{nasty}"));
         assert_eq!(lines, [json!({ "level": "WARN", "message": nasty, "nasty": nasty, "shown": nasty })]);
     }
 
     #[test]
-    fn the_span_stands_in_the_line() {
+    fn a_line_contains_its_span() {
         let lines = logged(|| {
             let span = tracing::error_span!("request", request_id = "a\"b", more = tracing::field::Empty);
             span.in_scope(|| tracing::error!("one"));

@@ -1,7 +1,7 @@
-//! The log: JSON lines on stderr, one per request, each with the request's id.
+//! The log: JSON lines on standard error, one per request.
 //!
-//! The id is taken from the header `x-request-id` (or made), stands in every line that is logged on the request's
-//! behalf, and goes back in the answer. `RUST_LOG` chooses what is logged; the default is `info`.
+//! Every line of a request contains its ID, which is the header `x-request-id` of the request or a new one, and which the
+//! response contains as well. `RUST_LOG` is the filter; its default is `info`.
 
 mod json;
 mod writer;
@@ -34,13 +34,13 @@ use crate::{
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The libraries below us report what we report ourselves; sqlx's warnings may even quote a part of the URL.
+/// Filters of libraries whose messages repeat those of the kit. Warnings of sqlx may contain a part of the URL.
 const DEFAULT_FILTER: &str = "info,actix_server=warn,sea_orm_migration=warn,sqlx=error";
 
-/// Starts logging. Later calls in the same process change nothing.
+/// Starts the log. Later calls in the same process have no effect.
 pub fn start(variables: Variables) {
     let filter = variables("RUST_LOG").unwrap_or_else(|| DEFAULT_FILTER.to_owned());
-    // The only failure is that a logger is there already, and then it stays.
+    // It fails only if a logger is already set, which then remains.
     let _ = tracing_subscriber::fmt()
         .event_format(json::Json)
         .fmt_fields(json::Json)
@@ -49,41 +49,41 @@ pub fn start(variables: Variables) {
         .try_init();
 }
 
-/// A request that was answered, whoever answered it.
+/// A request with a response, by a handler or by the kit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answered<'a> {
-    /// When it came.
+    /// Time of arrival.
     pub time: SystemTime,
-    /// `GET`, `POST`, … or what the client has invented.
+    /// Method, which may be unknown.
     pub method: &'a str,
-    /// The path, without the query.
+    /// Path, without the query.
     pub path: &'a str,
-    /// The status code of the answer.
+    /// Status code of the response.
     pub status: u16,
-    /// Time from the request's head to the answer's head.
+    /// Time from the head of the request to the head of the response.
     pub duration: Duration,
-    /// The client's address.
+    /// Address of the client.
     pub client: Option<IpAddr>,
-    /// Who was signed in, if [`identify`] was called.
+    /// Name of the signed-in user, if [`identify`] was called.
     pub user: Option<&'a str>,
 }
 
-/// Says whom a request comes from, for the log. The first word counts.
+/// Sets the user of a request for the log. Only the first call has an effect.
 pub fn identify(request: &HttpRequest, user: &str) {
     if let Some(Identity(identity)) = request.extensions().get::<Identity>() {
-        // Set already.
+        // Already set.
         let _ = identity.set(user.to_owned());
     }
 }
 
-/// Where a request's user will be found, when it is answered.
+/// User of a request, in its extensions.
 #[derive(Clone, Default)]
 struct Identity(Rc<OnceCell<String>>);
 
-/// Whom answered requests are told to, besides the log.
+/// Receiver of answered requests, besides the log.
 pub(crate) struct Observer(pub(crate) Box<dyn Fn(&Answered)>);
 
-/// Middleware that logs a request when it is answered, and gives the answer its id.
+/// Middleware that logs a request when its response is ready, and adds the ID to the response.
 pub(crate) async fn request(
     observer: Data<Observer>,
     proxies: Data<TrustedProxies>,
@@ -125,7 +125,7 @@ pub(crate) async fn request(
     answer
 }
 
-/// The client's id, if it is short and plain enough to stand in a log; else a new one.
+/// Returns the ID of the client if it is short and printable, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let is_plain = |id: &&str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
@@ -135,7 +135,7 @@ fn request_id(headers: &HeaderMap) -> String {
     given.map_or_else(|| new_id().to_string(), str::to_owned)
 }
 
-/// An id that nobody else has. Random numbers come from the operating system, so a thread takes one and counts on from it.
+/// Returns a unique ID. Random numbers of the operating system are slow, so a thread uses one and increments it.
 fn new_id() -> Uuid {
     thread_local!(static NEXT: Cell<(Uuid, u16)> = const { Cell::new((Uuid::nil(), 0)) });
     let (base, count) = match NEXT.get() {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_replaced() {
+    fn another_id_is_replaced() {
         for wrong in ["", "two words", "{\"a\":1}", &"x".repeat(129)] {
             let id = id_for(wrong);
             assert!(Uuid::parse_str(&id).is_ok(), "{wrong} gave {id}");
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_new_ids_are_the_same() {
+    fn new_ids_are_unique() {
         let ids: std::collections::BTreeSet<_> = (0..200_000).map(|_| new_id()).collect();
         assert_eq!(ids.len(), 200_000);
     }

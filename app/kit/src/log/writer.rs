@@ -1,8 +1,8 @@
-//! Where lines go: to stderr, those of requests some at a time.
+//! Writes lines to standard error, through a buffer.
 //!
-//! A warning or an error is written at once, with all that stands before it. The others wait for [`PATIENCE`] at most in a
-//! buffer of [`MOST`] bytes, so that a busy service does not call the operating system for every line of its log. When
-//! stderr is slower than the service, the service waits for it.
+//! A warning or an error is written at once, with all lines before it. Other lines wait for at most [`PATIENCE`] in a
+//! buffer of [`MOST`] bytes, which saves a busy service a system call per line. A service that logs faster than standard
+//! error accepts waits.
 
 use std::{
     io::{self, Write, stderr},
@@ -14,23 +14,23 @@ use std::{
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long a line waits at most.
+/// Maximum time that a line waits.
 const PATIENCE: Duration = Duration::from_millis(20);
-/// Most bytes that wait.
+/// Maximum number of waiting bytes.
 const MOST: usize = 64 * 1024;
 
-/// The lines that wait.
+/// Waiting lines.
 static WAITING: Mutex<Waiting> = Mutex::new(Waiting { lines: Vec::new(), thread: false });
 
 struct Waiting {
     lines: Vec<u8>,
-    /// There is a thread that will write them.
+    /// A thread will write them.
     thread: bool,
 }
 
-/// Writes what waits. For the end of a program, and before anything else is written to stderr.
+/// Writes the waiting lines. Called at the exit of a program, and before other output to standard error.
 pub fn flush() {
-    // Nobody could be told.
+    // There is no place to report an error.
     let _ = waiting().write();
 }
 
@@ -46,10 +46,10 @@ impl Waiting {
     }
 }
 
-/// Makes writers for lines.
+/// Creates writers of lines.
 pub(super) struct Lines;
 
-/// Takes one line.
+/// Writer of a line.
 pub(super) struct Line {
     at_once: bool,
 }
@@ -87,14 +87,14 @@ impl Write for Line {
     }
 }
 
-/// Writes again and again, until there has been nothing to write for a while.
+/// Writes until no line has waited for a while.
 fn write_sometimes() {
     let mut idle = 0;
     while idle < 50 {
         thread::sleep(PATIENCE);
         let mut waiting = waiting();
         idle = if waiting.lines.is_empty() { idle + 1 } else { 0 };
-        // Nobody could be told.
+        // There is no place to report an error.
         let _ = waiting.write();
         waiting.thread = idle < 50;
     }

@@ -1,6 +1,6 @@
-//! For tests: a service that runs in this process, a plain HTTP exchange with it, and a real PostgreSQL.
+//! For tests: a service in this process, a plain HTTP client, and a PostgreSQL server.
 //!
-//! Everything takes a free port and its own directory, and goes away when it is dropped. What cannot be set up panics.
+//! Everything uses a free port and its own directory, and stops when it is dropped. A failure to set up panics.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod postgres;
@@ -30,16 +30,16 @@ use crate::{
 
 /// A service on a free port.
 pub struct Served {
-    /// Where it listens for clients.
+    /// Address for clients.
     pub address: SocketAddr,
-    /// Where it serves its metrics.
+    /// Address of the metrics.
     pub metrics_address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Served {
-    /// Starts a service on a database. Requests may be sent at once: they queue until it is ready.
+    /// Starts a service on a database. Requests queue until it is ready.
     pub fn start<M: MigratorTrait, A: Application>(
         database_url: &str,
         limits: Limits,
@@ -48,7 +48,7 @@ impl Served {
         Self::start_with_reader::<M, A>(database_url, None, limits, start)
     }
 
-    /// As [`Served::start`], with a replica of the database.
+    /// Starts a service as [`Served::start`] does, with a replica of the database.
     pub fn start_with_reader<M: MigratorTrait, A: Application>(
         database_url: &str,
         reader_url: Option<&str>,
@@ -58,7 +58,7 @@ impl Served {
         Self::start_behind::<M, A>("", database_url, reader_url, limits, start)
     }
 
-    /// As [`Served::start_with_reader`], with the value of `TRUSTED_PROXIES`.
+    /// Starts a service as [`Served::start_with_reader`] does, with the value of `TRUSTED_PROXIES`.
     pub fn start_behind<M: MigratorTrait, A: Application>(
         proxies: &str,
         database_url: &str,
@@ -93,12 +93,12 @@ impl Served {
         Self { address, metrics_address, stop: Some(stop), thread: Some(thread) }
     }
 
-    /// Sends a request such as `("GET /tasks/", "")` and waits for the answer.
+    /// Sends a request such as `("GET /tasks/", "")` and returns the response.
     pub fn send(&self, request: &str, body: &str) -> Answer {
         send(self.address, request, &[], body)
     }
 
-    /// As [`Served::send`], with more headers.
+    /// Sends a request with more headers and returns the response.
     pub fn send_with(&self, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         send(self.address, request, headers, body)
     }
@@ -108,7 +108,7 @@ impl Served {
         send(self.metrics_address, "GET /metrics", &[], "").body
     }
 
-    /// Asks the service to stop, without waiting for it.
+    /// Starts to stop the service, without waiting for it.
     pub fn ask_to_stop(&mut self) {
         self.stop.take();
     }
@@ -118,12 +118,12 @@ impl Drop for Served {
     fn drop(&mut self) {
         self.ask_to_stop();
         let ended = self.thread.take().unwrap().join();
-        // A second panic while the test unwinds would only hide the first.
+        // A second panic would hide the first one.
         assert!(ended.is_ok() || thread::panicking(), "the service panicked");
     }
 }
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Status code.
@@ -135,7 +135,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads an answer until the connection ends.
+    /// Reads a response until the connection is closed.
     pub fn read(mut stream: &TcpStream) -> Self {
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
@@ -147,13 +147,13 @@ impl Answer {
         Self { status, headers, body: body.to_owned() }
     }
 
-    /// The value of a header, by its name in lower case.
+    /// Returns the value of a header, by its name in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Sends a request such as `("GET /tasks/", [("Accept", "text/html")], "")` and waits for the answer.
+/// Sends a request such as `("GET /tasks/", [("Accept", "text/html")], "")` and returns the response.
 pub fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let headers = headers.iter().fold(String::new(), |lines, (name, value)| lines + name + ": " + value + "\r\n");
     let length = body.len();
@@ -161,7 +161,7 @@ pub fn send(address: SocketAddr, request: &str, headers: &[(&str, &str)], body: 
     exchange(address, &(head + &headers + "\r\n" + body))
 }
 
-/// Sends bytes as they are and reads the answer. The request should ask for `Connection: close`.
+/// Sends a raw request, which should contain `Connection: close`, and returns the response.
 pub fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -169,27 +169,27 @@ pub fn exchange(address: SocketAddr, request: &str) -> Answer {
     Answer::read(&stream)
 }
 
-/// Connects to the database behind a URL.
+/// Connects to the database with a URL.
 pub async fn connect(url: &str) -> DatabaseConnection {
     let variables = |name: &str| (name == "DATABASE_URL").then(|| url.to_owned());
     Database::from(&variables).unwrap().connect().await.unwrap()
 }
 
-/// Opens the replica behind a URL, whether it answers or not.
+/// Opens the replica with a URL, even if it does not answer.
 async fn reader(url: &str) -> DatabaseConnection {
     let variables = |name: &str| (name == "DATABASE_READER_URL").then(|| url.to_owned());
     Database::reader_from(&variables).unwrap().unwrap().open().await.unwrap()
 }
 
-/// The URL of a SQLite file in a directory, created when missing.
+/// Returns the URL of a SQLite file in a directory, which is created if it is missing.
 pub fn sqlite_url(directory: &TempDir) -> String {
     format!("sqlite:{}/test.sqlite?mode=rwc", directory.path().display())
 }
 
-/// Waits until something holds, looking again and again.
+/// Waits until a condition holds.
 ///
 /// # Panics
-/// When it does not come to hold within 30 seconds.
+/// If it does not hold within 30 seconds.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = Instant::now();
     while !holds() {
@@ -198,5 +198,5 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// How long a test waits before it fails.
+/// Time limit of a test's wait.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of one's own.
+//! A PostgreSQL server for one test.
 
 use std::{
     env, fs,
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use super::skip::skip;
 
-/// A PostgreSQL server with an empty database, in a directory of its own, reached by a socket in it.
+/// A PostgreSQL server with an empty database, in its own directory, which contains its socket.
 pub struct Postgres {
     binaries: PathBuf,
     directory: TempDir,
-    /// Whom it runs as when we are root, which PostgreSQL refuses: user and group.
+    /// User and group of the server if the test runs as root, which PostgreSQL refuses.
     user: Option<(u32, u32)>,
 }
 
@@ -38,12 +38,12 @@ impl Postgres {
         Some(postgres)
     }
 
-    /// The URL of its database.
+    /// Returns the URL of the database.
     pub fn url(&self) -> String {
         format!("postgres://postgres@localhost/postgres?host={}", self.directory.path().display())
     }
 
-    /// Stops the server, cutting its connections.
+    /// Stops the server and closes its connections.
     pub fn suspend(&self) {
         self.call("pg_ctl", &["-D", "data", "-w", "-m", "fast", "stop"]);
     }
@@ -72,7 +72,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // It may be suspended, and then there is nothing to stop.
+        // A suspended server cannot be stopped.
         let mut stop = self.command("pg_ctl", &["-D", "data", "-w", "-m", "immediate", "stop"]);
         let _ = stop.stderr(Stdio::null()).status();
     }
@@ -86,7 +86,7 @@ fn find_binaries() -> Option<PathBuf> {
     env::split_paths(&path).chain(installed).find(complete)
 }
 
-/// The user `postgres`, or else `nobody`.
+/// Returns the user `postgres`, or else `nobody`.
 fn unprivileged_user() -> (u32, u32) {
     let users = fs::read_to_string(Path::new("/etc/passwd")).unwrap();
     let ids = |name: &str| {

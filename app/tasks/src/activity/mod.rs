@@ -1,12 +1,12 @@
-//! The activity log: who asked for what, when, and with what outcome, in `tasks_activity`.
+//! The activity log: user, time, path and status of every request, in `tasks_activity`.
 //!
-//! A request only puts its row into a queue. The queue is bounded: what does not fit, because the database has been
-//! away for too long, is dropped and counted in `activity_dropped_total`. A graceful stop writes what is left.
-//! `/healthz`, which balancers request all the time, and the files that browsers load along with pages are not logged.
+//! A request only adds its row to a queue. The queue is bounded: after a long outage of the database, further rows are
+//! dropped and counted in `activity_dropped_total`. A graceful stop writes the remaining rows. Requests for `/healthz`,
+//! which load balancers send all the time, and for the static files of pages are not logged.
 //!
-//! Rows are kept for `ACTIVITY_DAYS`, 90 when it is not set.
+//! Rows are deleted after `ACTIVITY_DAYS`, by default 90.
 //!
-//! `INSTANCE` names the instance in the rows; the default is the host's name and what `LISTEN` says.
+//! `INSTANCE` is the name of the instance in the rows. Its default is the host name and the value of `LISTEN`.
 
 pub mod retention;
 pub mod routes;
@@ -23,7 +23,7 @@ use writer::Row;
 pub use kit::log::identify;
 pub use writer::Activity;
 
-/// The settings of this module.
+/// Settings of this module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// `INSTANCE`.
@@ -36,13 +36,13 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// [`SettingError`] when `ACTIVITY_DAYS` is not a number above zero.
+    /// [`SettingError`] if `ACTIVITY_DAYS` is not a positive number.
     pub fn from(variables: Variables) -> Result<Self, SettingError> {
         Ok(Self { instance: instance(variables), days: settings::positive(variables, "ACTIVITY_DAYS", 90)? })
     }
 }
 
-/// The name of this instance.
+/// Returns the name of this instance.
 fn instance(variables: Variables) -> String {
     let named = variables("INSTANCE").unwrap_or_else(|| {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -52,7 +52,7 @@ fn instance(variables: Variables) -> String {
     cut(&named, 255)
 }
 
-/// Starts to write rows, and to delete old ones.
+/// Starts the tasks that write rows and delete old ones.
 pub fn start(context: &Context, settings: Settings) -> Activity {
     tokio::spawn(retention::run(context.database.clone(), settings.days));
     Activity::start(context, settings.instance)
@@ -78,12 +78,12 @@ impl Activity {
     }
 }
 
-/// Returns whether browsers load a path along with a page: styles, icons, and the parts of Swagger UI.
+/// Returns whether a path is a static file of a page: a style sheet, an icon, or a part of Swagger UI.
 fn is_static_file(path: &str) -> bool {
     matches!(path, "/favicon.ico" | "/admin/style.css" | "/admin/icon.svg") || path.starts_with("/docs/")
 }
 
-/// The first so many characters.
+/// Truncates a text to this number of characters.
 fn cut(text: &str, characters: usize) -> String {
     let end = text.char_indices().nth(characters).map_or(text.len(), |(end, _)| end);
     text[..end].to_owned()

@@ -1,4 +1,4 @@
-//! Old rows go, so that the table does not grow for ever.
+//! Deletes old rows, so that the table does not grow without limit.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use tokio::time::{Instant, interval_at};
 
 use crate::entity::activity::{Column, Entity};
 
-/// How often it is looked for old rows.
+/// Interval between deletions.
 const PERIOD: Duration = Duration::from_hours(1);
-/// How long after the start for the first time.
+/// Time from the start to the first deletion.
 const FIRST: Duration = Duration::from_mins(1);
-/// Most rows that go at once, so that no statement takes long.
+/// Maximum number of rows in a statement, so that none takes long.
 const PART: u64 = 5000;
 
-/// Deletes rows that are older than so many days, again and again. Every instance does; what is gone is gone.
+/// Deletes rows that are older than this number of days, periodically. Every instance does so, which is harmless.
 pub(super) async fn run(database: DatabaseConnection, days: u16) {
     let mut times = interval_at(Instant::now() + FIRST, PERIOD);
     loop {
@@ -31,10 +31,10 @@ pub(super) async fn run(database: DatabaseConnection, days: u16) {
     }
 }
 
-/// Deletes the rows from before a moment, and says how many there were.
+/// Deletes the rows before a time, and returns their number.
 ///
 /// # Errors
-/// What the database says; some rows may be gone then.
+/// The error of the database. Some rows may be deleted.
 pub async fn delete(database: &DatabaseConnection, before: DateTime<Utc>) -> Result<u64, DbErr> {
     let mut deleted = 0;
     loop {

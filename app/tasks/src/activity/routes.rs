@@ -1,4 +1,4 @@
-//! `GET /activity/`: the log, for whoever is signed in.
+//! `GET /activity/`: the activity log, for signed-in users.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -23,9 +23,9 @@ use crate::{
     timestamp,
 };
 
-/// How many rows are shown when nobody says.
+/// Default number of rows.
 pub const DEFAULT_LIMIT: u64 = 100;
-/// Most rows that are shown.
+/// Maximum number of rows.
 pub const MAX_LIMIT: u64 = 1000;
 
 /// Adds the route.
@@ -39,7 +39,7 @@ pub fn routes(app: &mut ServiceConfig) {
     );
 }
 
-/// The query as it stands in the URL.
+/// Query of the URL, not validated.
 #[derive(Default)]
 struct Parameters {
     user: Option<String>,
@@ -48,17 +48,17 @@ struct Parameters {
     limit: Option<String>,
 }
 
-/// A query that can be answered.
-struct Wanted {
+/// A valid query.
+struct ValidQuery {
     user: Option<String>,
     path: Option<String>,
     since: Option<DateTime<Utc>>,
     limit: u64,
 }
 
-/// A row as clients see it.
+/// A row of the response.
 #[derive(Serialize)]
-struct Shown {
+struct ActivityRow {
     time: String,
     user: Option<String>,
     method: String,
@@ -69,9 +69,9 @@ struct Shown {
     instance: String,
 }
 
-/// The latest first.
+/// Responds with rows, the latest first.
 async fn list(reader: Data<Reader>, request: HttpRequest) -> Result<HttpResponse, Refusal> {
-    let Wanted { user, path, since, limit } = Wanted::parse(Parameters::read(request.query_string())?)?;
+    let ValidQuery { user, path, since, limit } = ValidQuery::parse(Parameters::read(request.query_string())?)?;
     let mut rows = Entity::find().order_by_desc(Column::Time).order_by_desc(Column::Id).limit(limit);
     if let Some(user) = user {
         rows = rows.filter(Column::Username.eq(user));
@@ -83,11 +83,11 @@ async fn list(reader: Data<Reader>, request: HttpRequest) -> Result<HttpResponse
         rows = rows.filter(Column::Time.gte(since));
     }
     let rows = reader.read(async |database| rows.clone().all(database).await).await?;
-    Ok(HttpResponse::Ok().json(rows.into_iter().map(Shown::from).collect::<Vec<_>>()))
+    Ok(HttpResponse::Ok().json(rows.into_iter().map(ActivityRow::from).collect::<Vec<_>>()))
 }
 
 impl Parameters {
-    /// Takes the query apart. What is not known or is there twice is a fault: it would have no effect.
+    /// Parses the query. Unknown and repeated parameters are faults, since they would have no effect.
     fn read(query: &str) -> Result<Self, FieldErrors> {
         let fault = |why: String| {
             let mut errors = FieldErrors::default();
@@ -116,7 +116,7 @@ impl Parameters {
     }
 }
 
-impl Wanted {
+impl ValidQuery {
     fn parse(Parameters { user, path, since, limit }: Parameters) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::default();
         for (name, text) in [("user", &user), ("path", &path)] {
@@ -140,7 +140,7 @@ impl Wanted {
     }
 }
 
-/// The pattern of what starts with a text, in which nothing is a wildcard.
+/// Returns the pattern of texts with a prefix, whose characters are no wildcards.
 fn starts_with(text: &str) -> LikeExpr {
     let mut pattern = String::new();
     for character in text.chars() {
@@ -152,7 +152,7 @@ fn starts_with(text: &str) -> LikeExpr {
     LikeExpr::new(pattern + "%").escape('\\')
 }
 
-impl From<Model> for Shown {
+impl From<Model> for ActivityRow {
     fn from(row: Model) -> Self {
         let Model { time, username, method, path, status, duration_us, client, instance, .. } = row;
         let duration_ms = duration_us as f64 / 1000.0;
@@ -169,7 +169,7 @@ impl From<Model> for Shown {
     }
 }
 
-/// Why the log is not shown.
+/// Error of the request.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("{0}")]

@@ -1,4 +1,4 @@
-//! The queue of rows and the task that empties it.
+//! The queue of rows, and the task that writes them.
 
 use std::{
     net::IpAddr,
@@ -22,25 +22,25 @@ use tokio::{
 
 use crate::entity::activity::{ActiveModel, Entity};
 
-/// Most rows that wait to be written.
+/// Maximum number of queued rows.
 const QUEUE: usize = 100_000;
-/// Most rows in one statement: as many as SQLite has parameters for.
+/// Maximum number of rows in a statement, limited by the parameters of SQLite.
 const BATCH: usize = 3000;
-/// How long the first row of a batch waits for others.
+/// Time for which the first row of a batch waits for others.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the writer looks meanwhile: requests do not wake it.
+/// Interval between checks of the queue: requests do not wake the writer.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long the writer waits before it tries again to write a batch.
+/// Time between attempts to write a batch.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The queue's end into which requests put their rows.
+/// Sender of rows to the queue.
 #[derive(Clone)]
 pub struct Activity {
     queue: mpsc::Sender<Message>,
     dropped: Arc<AtomicU64>,
 }
 
-/// A request to be logged.
+/// A request to log.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
     pub(super) time: DateTime<Utc>,
@@ -54,7 +54,7 @@ pub(super) struct Row {
 
 enum Message {
     Row(Row),
-    /// Write what is there at once, and say so.
+    /// Write the queued rows at once, and confirm it.
     Flush(oneshot::Sender<()>),
 }
 
@@ -69,17 +69,17 @@ impl Activity {
         Self { queue, dropped }
     }
 
-    /// Puts a row into the queue, or drops it.
+    /// Adds a row to the queue, or drops it if the queue is full.
     pub(super) fn add(&self, row: Row) {
         if self.queue.try_send(Message::Row(row)).is_err() {
             self.dropped.fetch_add(1, Relaxed);
         }
     }
 
-    /// Returns when all rows so far are written, or lost.
+    /// Waits until all rows so far are written or dropped.
     pub async fn flush(&self) {
         let (done, wait) = oneshot::channel();
-        // The writer ends with the runtime alone, and then nobody waits here.
+        // The writer stops only with the runtime, which also stops this task.
         if self.queue.send(Message::Flush(done)).await.is_ok() {
             let _ = wait.await;
         }
@@ -88,7 +88,7 @@ impl Activity {
 
 struct Writer {
     database: DatabaseConnection,
-    /// The name of this instance.
+    /// Name of this instance.
     instance: String,
     dropped: Arc<AtomicU64>,
     written: Arc<AtomicU64>,
@@ -105,7 +105,7 @@ impl Writer {
                     Message::Row(row) => batch.push(row),
                     Message::Flush(done) => {
                         self.write(std::mem::take(&mut batch), false).await;
-                        // Whoever asked may have given up.
+                        // The receiver may have been dropped.
                         let _ = done.send(());
                     }
                 }
@@ -114,8 +114,8 @@ impl Writer {
         }
     }
 
-    /// Writes a batch. While the database is away it waits, if it may, and the queue fills.
-    async fn write(&self, batch: Vec<Row>, patient: bool) {
+    /// Writes a batch. While the database is unavailable, waits if `may_wait`, and the queue fills.
+    async fn write(&self, batch: Vec<Row>, may_wait: bool) {
         if batch.is_empty() {
             return;
         }
@@ -125,12 +125,12 @@ impl Writer {
                 self.written.fetch_add(rows, Relaxed);
                 return;
             };
-            let away = kit::reply::is_away(&error);
-            if away && attempt == 0 {
-                // A connection that a worker thread has opened ends with it, when the service stops; another one may do.
+            let is_unavailable = kit::reply::is_unavailable(&error);
+            if is_unavailable && attempt == 0 {
+                // A worker thread closes its connections when the service stops. Another one may work.
                 continue;
             }
-            if !(patient && away) {
+            if !(may_wait && is_unavailable) {
                 tracing::error!(%error, rows, "the activity of some requests is lost");
                 self.dropped.fetch_add(rows, Relaxed);
                 return;
@@ -148,7 +148,7 @@ impl Writer {
         Entity::insert_many(rows).exec_without_returning(&self.database).await.map(drop)
     }
 
-    /// PostgreSQL's statement for any number of rows, so that it is prepared once.
+    /// Returns the statement of PostgreSQL, whose text is the same for any number of rows, so that it is prepared once.
     fn insertion(&self, batch: &[Row]) -> Statement {
         fn column<T>(batch: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
             batch.iter().map(value).collect()
@@ -192,7 +192,7 @@ impl Row {
     }
 }
 
-/// Takes what others of the same moment add, until the batch is full, the wait is over, or somebody wants it flushed.
+/// Receives further rows until the batch is full, the wait has passed, or a flush is requested.
 async fn gather(rows: &mut mpsc::Receiver<Message>, messages: &mut Vec<Message>) {
     let deadline = Instant::now() + PATIENCE;
     let is_flush = |message: &Message| matches!(message, Message::Flush(_));
@@ -213,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// A context whose database has no tables at all.
+    /// Returns a context whose database has no tables.
     async fn context() -> Context {
         let (database, metrics) = (connect("sqlite::memory:").await, Arc::new(Metrics::default()));
         Context { reader: Reader::new(database.clone(), None, &metrics), database, metrics }
@@ -236,10 +236,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_does_not_fit_is_counted() {
+    async fn rows_that_exceed_the_queue_are_counted() {
         let context = context().await;
         let activity = Activity::start(&context, "test".into());
-        // The writer has no turn before this test waits.
+        // The writer does not run before this test waits.
         for _ in 0..QUEUE + 3 {
             activity.add(row());
         }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_is_counted() {
+    async fn rows_that_cannot_be_written_are_counted() {
         let context = context().await;
         let activity = Activity::start(&context, "test".into());
         activity.add(row());

@@ -1,7 +1,7 @@
-//! Actions on selected rows: first a page that names the rows and what will happen, then the change of all or none.
+//! Actions on selected rows: a page that names the rows and the consequence, then the change of all of them or none.
 //!
-//! A selection is ids, or every row that a list finds. The latter is counted on the page, and when the count is another
-//! at the time of the change, nothing is changed and the page is shown again.
+//! A selection is a list of IDs, or all rows of a filtered list. The page shows the number of the latter. If it differs at
+//! the time of the change, no row is changed and the page is shown again.
 
 use actix_web::{
     http::StatusCode,
@@ -26,14 +26,14 @@ use super::{
     session::{self, Visit},
 };
 
-/// Most rows that one action changes.
+/// Maximum number of rows that an action changes.
 const MOST: u64 = 10_000;
-/// Most rows that the page names.
+/// Maximum number of rows that the page names.
 const NAMED: usize = 100;
-/// Rows in one statement.
+/// Number of rows in a statement.
 const PART: usize = 1000;
 
-/// What the templates need to know of an action.
+/// An action, as shown by the templates.
 pub(super) struct ShownAction {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
@@ -48,33 +48,29 @@ pub(super) fn shown<E: ModelAdmin>(visit: &Visit) -> Vec<ShownAction> {
     shown.collect()
 }
 
-/// Answers with the page that asks for confirmation.
+/// Responds with the page that asks for confirmation.
 pub(super) async fn ask<E: ModelAdmin>(request: AdminRequest, name: Path<String>) -> Answer {
     let AdminRequest { database, visit, http } = request;
     let action = find::<E>(&name)?;
     visit.require(E::SECTION, action.verb)?;
-    let asked = Fields::parse(http.query_string().as_bytes()).ok_or(Failure::NotAForm)?;
-    let selection = Selection::of::<E>(&asked);
+    let form = Fields::parse(http.query_string().as_bytes()).ok_or(Failure::NotAForm)?;
+    let selection = Selection::of::<E>(&form);
     let rows = selection.rows::<E>(database.as_ref()).await?;
-    let page = ActionPage::new::<E>(&visit, &action, &asked, &selection, &rows, "");
+    let page = ActionPage::new::<E>(&visit, &action, &form, &selection, &rows, "");
     Ok(page::html(StatusCode::OK, page.render()?))
 }
 
-/// Takes the action, on all rows or on none.
-pub(super) async fn perform<E: ModelAdmin>(
-    request: AdminRequest,
-    asked: ReqData<Fields>,
-    name: Path<String>,
-) -> Answer {
+/// Performs the action on all rows or on none.
+pub(super) async fn perform<E: ModelAdmin>(request: AdminRequest, form: ReqData<Fields>, name: Path<String>) -> Answer {
     let AdminRequest { database, visit, .. } = request;
     let action = find::<E>(&name)?;
     visit.require(E::SECTION, action.verb)?;
-    let selection = Selection::of::<E>(&asked);
+    let selection = Selection::of::<E>(&form);
     let transaction = history::begin(&database).await?;
     let rows = selection.rows::<E>(&transaction).await?;
-    let has_changed = matches!(selection, Selection::Every(_)) && asked.text("expected") != rows.len().to_string();
+    let has_changed = matches!(selection, Selection::Every(_)) && form.text("expected") != rows.len().to_string();
     let fault = if has_changed { "Meanwhile the list has changed, so nothing was done. Look at it again." } else { "" };
-    let page = ActionPage::new::<E>(&visit, &action, &asked, &selection, &rows, fault);
+    let page = ActionPage::new::<E>(&visit, &action, &form, &selection, &rows, fault);
     if has_changed || page.is_too_many || !page.refusals.is_empty() {
         transaction.rollback().await?;
         return Ok(page::html(StatusCode::CONFLICT, page.render()?));
@@ -85,7 +81,7 @@ pub(super) async fn perform<E: ModelAdmin>(
     let objects = objects::<E>(&transaction, &action, &rows).await?;
     history::record(&transaction, &visit, E::SECTION, action.done, &objects).await?;
     transaction.commit().await?;
-    session::tell(&database, &visit, &notice(&action, E::SECTION, &objects)).await?;
+    session::set_notice(&database, &visit, &notice(&action, E::SECTION, &objects)).await?;
     Ok(page::redirect(&page.back))
 }
 
@@ -110,7 +106,7 @@ fn find<E: ModelAdmin>(name: &str) -> Result<Action<E>, Failure> {
     all::<E>().into_iter().find(|action| action.name == name).ok_or(Failure::NotFound)
 }
 
-/// What was done with each row, for the history.
+/// Returns the changed rows for the history.
 async fn objects<E: ModelAdmin>(
     transaction: &DatabaseTransaction,
     action: &Action<E>,
@@ -139,25 +135,25 @@ fn notice<E: EntityTrait>(action: &Action<E>, section: Section, objects: &[Objec
     }
 }
 
-/// Rows that an action is for.
+/// Selected rows.
 enum Selection {
-    /// Those of these ids, at most a page of a list.
+    /// Rows with these IDs, at most a page of a list.
     Ids(Vec<i64>),
-    /// Every row that a list finds.
+    /// All rows of a filtered list.
     Every(ListQuery),
 }
 
 impl Selection {
-    fn of<E: ModelAdmin>(asked: &Fields) -> Self {
-        if asked.ticked("every") {
-            return Self::Every(ListQuery::parse(asked.text("list"), &E::grammar()));
+    fn of<E: ModelAdmin>(form: &Fields) -> Self {
+        if form.ticked("every") {
+            return Self::Every(ListQuery::parse(form.text("list"), &E::grammar()));
         }
         let most = SIZES[SIZES.len() - 1] as usize;
-        // Anything but a number is the id of no row.
-        Self::Ids(asked.all("id").filter_map(|id| id.parse().ok()).take(most).collect())
+        // No row has an ID that is not a number.
+        Self::Ids(form.all("id").filter_map(|id| id.parse().ok()).take(most).collect())
     }
 
-    /// The rows, or one more than [`MOST`] of them.
+    /// Returns the rows, at most one more than [`MOST`].
     async fn rows<E: ModelAdmin>(&self, database: &impl ConnectionTrait) -> Result<Vec<E::Model>, DbErr> {
         let select = match self {
             Self::Ids(ids) => E::find().filter(E::key().is_in(ids.iter().copied())),
@@ -174,12 +170,12 @@ struct ActionPage {
     section: Section,
     name: &'static str,
     label: &'static str,
-    /// What it does, as a past participle.
+    /// Past participle of the action.
     done: String,
     consequence: &'static str,
     is_danger: bool,
     fault: &'static str,
-    /// Ids of the rows; none when every row of the list is selected.
+    /// IDs of the rows, empty if all rows of the list are selected.
     ids: Vec<i64>,
     every: bool,
     count: usize,
@@ -187,9 +183,9 @@ struct ActionPage {
     is_too_many: bool,
     most: String,
     names: Vec<String>,
-    /// How many rows are not named.
+    /// Number of rows that are not named.
     unnamed: usize,
-    /// Rows that refuse the action, and why.
+    /// Rows that refuse the action, with the reason.
     refusals: Vec<(String, &'static str)>,
     also: &'static str,
     state: String,
@@ -201,13 +197,13 @@ impl ActionPage {
     fn new<E: ModelAdmin>(
         visit: &Visit,
         action: &Action<E>,
-        asked: &Fields,
+        form: &Fields,
         selection: &Selection,
         rows: &[E::Model],
         fault: &'static str,
     ) -> Self {
         let grammar = E::grammar();
-        let state = ListQuery::parse(asked.text("list"), &grammar).write(&grammar);
+        let state = ListQuery::parse(form.text("list"), &grammar).write(&grammar);
         let refusals = rows.iter().filter_map(|row| Some((E::name(row), (action.refusal)(visit, row)?)));
         let title = format!("{} {}", action.label, if rows.len() == 1 { E::SECTION.one } else { E::SECTION.many });
         let (ids, every) = match selection {

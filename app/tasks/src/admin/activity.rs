@@ -1,4 +1,4 @@
-//! Activity: requests to the service, to look at.
+//! Pages of the activity log.
 
 use sea_orm::ColumnTrait;
 

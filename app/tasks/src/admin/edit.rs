@@ -1,4 +1,4 @@
-//! The pages of a row: the form to add or change it, or its values for those who may only look.
+//! Pages of a row: the form to add or change it, or its values for users who may only view it.
 
 use actix_web::{
     http::StatusCode,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::input::FieldErrors;
 
-/// Answers with an empty form.
+/// Responds with an empty form.
 pub(super) async fn new<E: Editable>(request: AdminRequest) -> Answer {
     request.visit.require(E::SECTION, Verb::Add)?;
     let fields = E::fields(request.database.as_ref(), &request.visit, None).await?;
@@ -33,7 +33,7 @@ pub(super) async fn add<E: Editable>(request: AdminRequest, sent: ReqData<Fields
     submit::<E>(&request, None, &sent).await
 }
 
-/// Answers with a row: in a form for users who may change it.
+/// Responds with a row, in a form for users who may change it.
 pub(super) async fn open<E: Editable>(request: AdminRequest, id: Path<String>) -> Answer {
     let visit = &request.visit;
     visit.require(E::SECTION, Verb::View)?;
@@ -53,7 +53,7 @@ pub(super) async fn open<E: Editable>(request: AdminRequest, id: Path<String>) -
     Ok(page::html(StatusCode::OK, page.render()?))
 }
 
-/// Answers with the values of a row of a model without forms.
+/// Responds with the values of a row of a model without forms.
 pub(super) async fn look<E: ModelAdmin>(request: AdminRequest, id: Path<String>) -> Answer {
     request.visit.require(E::SECTION, Verb::View)?;
     let row = request.find::<E>(&id).await?;
@@ -81,7 +81,7 @@ async fn submit<E: Editable>(request: &AdminRequest, row: Option<&E::Model>, sen
     }
 }
 
-/// Stores a form and its entry in the history, or neither.
+/// Stores a form and its entry in the history, in one transaction.
 async fn store<E: Editable>(
     database: &DatabaseConnection,
     visit: &Visit,
@@ -90,7 +90,7 @@ async fn store<E: Editable>(
 ) -> Result<E::Model, StoreError> {
     let draft = E::parse(visit, row, sent).await?;
     let transaction = history::begin(database).await?;
-    // Again, and locked: the entry says what this change has replaced.
+    // Read again, with a lock: the entry of the history contains the replaced values.
     let before = match row {
         Some(row) => {
             let row = E::find_by_id(E::id(row)).lock_exclusive().one(&transaction).await?;
@@ -115,12 +115,13 @@ async fn store<E: Editable>(
 
 async fn saved<E: Editable>(request: &AdminRequest, sent: &Fields, row: &E::Model, done: &str) -> Answer {
     let visit = &request.visit;
-    session::tell(&request.database, visit, &format!("{done} the {} “{}”.", E::SECTION.one, E::name(row))).await?;
+    session::set_notice(&request.database, visit, &format!("{done} the {} “{}”.", E::SECTION.one, E::name(row)))
+        .await?;
     let state = request.list_state::<E>();
     let to = match sent.text("then") {
         "stay" => pager::row_address(E::SECTION, E::id(row), &state),
         "another" => format!("/admin/{}/add", E::SECTION.path),
-        // Who may only add has no list to go back to.
+        // Users who may only add rows cannot view the list.
         _ if !visit.may(E::SECTION, Verb::View) => page::HOME.to_owned(),
         _ => pager::address(E::SECTION, &state),
     };
@@ -145,19 +146,19 @@ async fn refused<E: Editable>(
 #[template(path = "admin/form.html")]
 pub(super) struct FormPage {
     pub(super) frame: Frame,
-    /// What is edited, if it exists already.
+    /// ID of the row, unless it is new.
     id: Option<i64>,
     fields: Vec<Field>,
-    /// The page that this one was opened from.
+    /// Address of the page that this one was opened from.
     pub(super) back: String,
     pub(super) back_label: String,
     /// Further links: label and address.
     pub(super) links: Vec<(&'static str, String)>,
-    /// Values that cannot be changed here: name and value.
+    /// Names and values that cannot be changed here.
     pub(super) facts: Vec<(&'static str, Cell)>,
-    /// Whether one may save and go on with this row or another.
+    /// Shows the buttons that continue with this row or another one.
     pub(super) can_stay: bool,
-    /// `None` when this cannot be deleted from here.
+    /// Address for the deletion, if it is possible from here.
     pub(super) delete_address: Option<String>,
 }
 
@@ -208,7 +209,7 @@ struct FactsPage {
     frame: Frame,
     back: String,
     back_label: &'static str,
-    /// Why the row cannot be changed by a user who may change others.
+    /// Reason for which a user who may change other rows cannot change this one.
     refusal: Option<&'static str>,
     history_address: Option<String>,
     facts: Vec<(&'static str, Cell)>,
@@ -227,15 +228,15 @@ impl FactsPage {
     }
 }
 
-/// The columns of a row that no field of the form shows: title and value.
+/// Returns title and value of the columns that no field of the form shows.
 fn columns_without<E: ModelAdmin>(row: &E::Model, fields: &[Field]) -> Vec<(&'static str, Cell)> {
     let columns = E::columns().into_iter();
     let others = columns.filter(|column| !fields.iter().any(|field| field.name == column.name));
-    others.map(|column| (column.title, unfolded((column.cell)(row)))).collect()
+    others.map(|column| (column.title, untruncated((column.cell)(row)))).collect()
 }
 
-/// There is room for all of it.
-fn unfolded(cell: Cell) -> Cell {
+/// Returns a cell that is not truncated.
+fn untruncated(cell: Cell) -> Cell {
     match cell {
         Cell::Long(text) => Cell::Text(text),
         other => other,

@@ -1,4 +1,4 @@
-//! Why the admin site refuses something, as a page.
+//! Errors of the admin site, as pages.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -17,17 +17,17 @@ use super::{
 };
 use crate::password::PasswordError;
 
-/// What a handler answers with.
+/// Result of a handler.
 pub(super) type Answer = Result<HttpResponse, Failure>;
 
-/// Why there is no page.
+/// Error of a handler.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     #[error("There is no such page, or what it was about has been deleted.")]
     NotFound,
     #[error("You do not have the permission for this. A superuser can give it to you.")]
     Forbidden,
-    /// With the methods that there are.
+    /// With the allowed methods.
     #[error("This page cannot be asked for in that way.")]
     Method(&'static str),
     #[error(
@@ -51,7 +51,7 @@ pub(super) enum Failure {
 impl From<DbErr> for Failure {
     fn from(error: DbErr) -> Self {
         match error {
-            // Deleted between our finding it and our changing it.
+            // Another request deleted the row after it was found.
             DbErr::RecordNotUpdated => Self::NotFound,
             other => Self::Database(other),
         }
@@ -65,7 +65,7 @@ impl ResponseError for Failure {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Forged | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotAForm => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Database(error) if reply::is_away(error) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Database(error) if reply::is_unavailable(error) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Password(PasswordError::Stopping) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Database(_) | Self::Render(_) | Self::Random(_) | Self::Password(_) | Self::History(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
@@ -84,7 +84,7 @@ impl ResponseError for Failure {
 }
 
 impl Failure {
-    /// The page for a user who is signed in: with the menu, to go on from.
+    /// Returns the page for a signed-in user, with the menu.
     pub(super) fn page(&self, visit: &Visit) -> HttpResponse {
         let page = SignedInErrorPage { frame: Frame::new(visit, "", self.title()), detail: self.detail() };
         self.answer(page.render())
@@ -118,7 +118,7 @@ impl Failure {
     }
 }
 
-/// A page for users who may not be signed in.
+/// Page for users who may not be signed in.
 #[derive(Template)]
 #[template(path = "admin/error.html")]
 struct ErrorPage<'a> {
@@ -127,7 +127,7 @@ struct ErrorPage<'a> {
     style: &'a str,
 }
 
-/// A page in the site's frame.
+/// Page in the frame of the site.
 #[derive(Template)]
 #[template(path = "admin/refused.html")]
 struct SignedInErrorPage {

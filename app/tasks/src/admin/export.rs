@@ -1,7 +1,7 @@
-//! Exports of a list: its search and filters as CSV or JSON, with all columns, in the order of ids.
+//! Exports of a filtered list as CSV or JSON, with all columns, ordered by ID.
 //!
-//! Rows are read in parts while the answer is sent, each with a statement of its own, so that neither memory nor a
-//! connection is held for long, whatever the number of rows and however slow the client.
+//! Rows are read in parts while the response is sent, with a statement for each part, so that an export holds little memory
+//! and no connection, for any number of rows and for slow clients.
 
 use actix_web::{HttpResponse, HttpResponseBuilder, http::header, web::Bytes};
 use futures::{Stream, StreamExt, stream};
@@ -16,10 +16,10 @@ use super::{
     search,
 };
 
-/// Rows in one statement.
+/// Number of rows in a statement.
 const PART: u64 = 1000;
 
-/// Answers with the list as CSV (RFC 4180), with a line of column names.
+/// Responds with the list as CSV (RFC 4180), with a line of column names.
 pub(super) async fn csv<E: ModelAdmin>(request: AdminRequest) -> Answer {
     let parts = parts::<E>(&request).await?;
     let names: Vec<_> = E::columns().iter().map(|column| column.name).collect();
@@ -32,7 +32,7 @@ pub(super) async fn csv<E: ModelAdmin>(request: AdminRequest) -> Answer {
     Ok(file::<E>("text/csv; charset=utf-8", "csv").streaming(head.chain(lines)))
 }
 
-/// Answers with the list as an array of objects in JSON.
+/// Responds with the list as an array of JSON objects.
 pub(super) async fn json<E: ModelAdmin>(request: AdminRequest) -> Answer {
     let parts = parts::<E>(&request).await?;
     let objects = parts.enumerate().map(|(number, part)| {
@@ -57,7 +57,8 @@ fn file<E: ModelAdmin>(kind: &str, extension: &str) -> HttpResponseBuilder {
     answer
 }
 
-/// The rows in parts, none of them empty. The first has been read, so that a lost database is an answer of its own.
+/// Returns the rows in non-empty parts. The first part is already read, so that an unavailable database is an error
+/// response.
 async fn parts<E: ModelAdmin>(
     request: &AdminRequest,
 ) -> Result<impl Stream<Item = Result<Vec<E::Model>, DbErr>> + use<E>, Failure> {
@@ -104,7 +105,8 @@ fn csv_value(cell: &Cell) -> String {
     if text.contains([',', '"', '\r', '\n']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
-/// Spreadsheets calculate what begins like a formula. An apostrophe makes it text; JSON has the exact value.
+/// Returns a text that spreadsheets do not interpret as a formula, with an apostrophe before it. JSON contains the exact
+/// value.
 fn defused(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }

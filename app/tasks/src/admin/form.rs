@@ -1,33 +1,33 @@
-//! Forms: what a browser sends, and what it is shown.
+//! Forms: sent and shown fields.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The fields of a form that was sent, in their order.
+/// Fields of a sent form, in their order.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Reads `application/x-www-form-urlencoded`. Line ends become those of Unix, as lengths are counted.
+    /// Parses `application/x-www-form-urlencoded`. Line breaks become `\n`, so that lengths match those of the browser.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        // Else replacement characters would be stored.
+        // Otherwise replacement characters would be stored.
         percent_decode(body).decode_utf8().ok()?;
         let fields = form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), unix(value)));
         Some(Self(fields.collect()))
     }
 
-    /// The value of a field; `""` when it is missing.
+    /// Returns the value of a field, or `""` if it is missing.
     pub(super) fn text(&self, name: &str) -> &str {
         self.all(name).next().unwrap_or_default()
     }
 
-    /// Whether a box is ticked.
+    /// Returns whether a box is ticked.
     pub(super) fn ticked(&self, name: &str) -> bool {
         self.all(name).next().is_some()
     }
 
-    /// All values of a field.
+    /// Returns all values of a field.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(field, _)| field == name).map(|(_, value)| value.as_str())
     }
@@ -37,24 +37,24 @@ fn unix(text: Cow<str>) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text.into_owned() }
 }
 
-/// One field of a form that is shown.
+/// Field of a shown form.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Field {
     pub(super) name: &'static str,
     pub(super) label: &'static str,
     pub(super) kind: Kind,
     pub(super) value: String,
-    /// A sentence or two under the field; `""` for none.
+    /// Explanation below the field; `""` for none.
     pub(super) help: String,
-    /// What is wrong with what was sent.
+    /// Faults of the sent value.
     pub(super) errors: Vec<String>,
-    /// Most characters; 0 for any number.
+    /// Maximum length in characters; 0 for no limit.
     pub(super) limit: usize,
-    /// What browsers may fill in, as HTML's `autocomplete` names it.
+    /// Value of HTML's `autocomplete`.
     pub(super) autocomplete: &'static str,
 }
 
-/// How a field is entered.
+/// Input of a field.
 #[derive(Debug, Default, PartialEq, Eq, Clone)]
 pub(super) enum Kind {
     #[default]
@@ -62,21 +62,21 @@ pub(super) enum Kind {
     Lines,
     Moment,
     Password,
-    /// Ticked or not; the value is ignored.
+    /// Checkbox; the value is ignored.
     Box {
         ticked: bool,
     },
-    /// Any number of these; the value is ignored.
+    /// Group of checkboxes; the value is ignored.
     Choices {
         /// Value and label.
         options: Vec<(String, String)>,
-        /// The values that are ticked.
+        /// Ticked values.
         chosen: Vec<String>,
     },
 }
 
 impl Field {
-    /// Fills in what was sent, so that a refused form can be corrected. Passwords are not sent back.
+    /// Sets the sent value, so that a refused form can be corrected. Passwords are not returned.
     pub(super) fn refill(&mut self, sent: &Fields) {
         match &mut self.kind {
             Kind::Box { ticked } => *ticked = sent.ticked(self.name),
@@ -86,7 +86,7 @@ impl Field {
         }
     }
 
-    /// The value as text, for pages without a form and for the history.
+    /// Returns the value as text, for pages without a form and for the history.
     pub(super) fn shown(&self) -> String {
         match &self.kind {
             Kind::Box { ticked } => if *ticked { "yes" } else { "no" }.to_owned(),
@@ -101,7 +101,7 @@ impl Field {
         }
     }
 
-    /// The attribute that ties the help and the errors to the field, for those who do not see them.
+    /// Returns the attribute `aria-describedby`, with the IDs of the explanation and the faults.
     pub(super) fn described_by(&self) -> String {
         let help = (!self.help.is_empty()).then(|| format!("{}-help", self.name));
         let errors = (!self.errors.is_empty()).then(|| format!("{}-errors", self.name));
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields() {
+    fn fields_are_parsed() {
         let fields = Fields::parse(b"a=1&b=x%0D%0Ay+%C3%A9&a=2&c").unwrap();
         assert_eq!((fields.text("a"), fields.text("b"), fields.text("none")), ("1", "x\ny é", ""));
         assert_eq!(fields.all("a").collect::<Vec<_>>(), ["1", "2"]);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_utf8_is_refused() {
+    fn forms_that_are_not_utf8_are_refused() {
         assert!(Fields::parse(b"a=%FF").is_none());
         assert!(Fields::parse(b"a=\xff").is_none());
         assert_eq!(Fields::parse(b"a=%EF%BF%BD").unwrap().text("a"), "\u{fffd}");

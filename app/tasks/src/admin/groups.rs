@@ -1,4 +1,4 @@
-//! Groups: their pages in the admin site. Nobody gives a permission that they do not have.
+//! Pages of groups. A user can grant only their own permissions.
 
 use std::collections::BTreeSet;
 
@@ -50,7 +50,7 @@ impl ModelAdmin for Entity {
     }
 }
 
-/// A group as a form describes it.
+/// Parsed form of a group.
 pub(super) struct Draft {
     name: String,
     permissions: Vec<String>,
@@ -129,19 +129,19 @@ impl Editable for Entity {
     }
 }
 
-/// All groups: id, as text, and name.
+/// Returns ID and name of all groups.
 pub(super) async fn options(database: &impl ConnectionTrait) -> Result<Vec<(String, String)>, DbErr> {
     let groups = Entity::find().order_by_asc(group::Column::Name).all(database).await?;
     Ok(groups.into_iter().map(|group| (group.id.to_string(), group.name)).collect())
 }
 
-/// A field for permissions.
+/// Returns the field for permissions.
 pub(super) fn permissions_field(chosen: Vec<String>, help: String) -> Field {
     let kind = Kind::Choices { options: permission::all(), chosen };
     Field { name: "permissions", label: "Permissions", kind, help, ..Field::default() }
 }
 
-/// The permissions that a form ticks, each once. What does not exist is left out.
+/// Returns the ticked permissions of a form, without duplicates and unknown ones.
 pub(super) fn known_permissions(sent: &Fields) -> Vec<String> {
     let ticked: BTreeSet<&str> = sent.all("permissions").collect();
     permission::all().into_iter().map(|(code, _)| code).filter(|code| ticked.contains(code.as_str())).collect()

@@ -1,4 +1,4 @@
-//! What every request to the admin site passes through, so that no handler can forget it.
+//! Middleware of all requests to the admin site, so that no handler can omit the checks.
 
 use actix_web::{
     Error, HttpMessage, ResponseError,
@@ -16,8 +16,8 @@ use sea_orm::DatabaseConnection;
 use super::{error::Failure, form::Fields, page, pager, session, token::Token};
 use crate::activity;
 
-/// Middleware for all of the site: says to browsers what its pages may do, and lets a form through only when it came
-/// from a page that the same browser was given. Handlers find the form's fields in `ReqData<Fields>`.
+/// Middleware for the whole site: adds the security headers, and admits a form only from a page of the same browser.
+/// Handlers extract the fields of the form as `ReqData<Fields>`.
 pub(super) async fn protect(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -35,8 +35,8 @@ pub(super) async fn protect(
     Ok(answer)
 }
 
-/// Middleware for what only staff may see: others are sent to sign in. Handlers find `ReqData<Visit>`, and check the
-/// permissions in it; pages of what they refuse have the site's frame.
+/// Middleware for pages of staff: redirects other users to the sign-in. Handlers extract `ReqData<Visit>`, and check its
+/// permissions. Pages of their errors have the frame of the site.
 pub(super) async fn staff_only(
     database: Data<DatabaseConnection>,
     request: ServiceRequest,
@@ -63,7 +63,7 @@ pub(super) async fn staff_only(
     }
 }
 
-/// No scripts at all, nothing from elsewhere, in nobody's frame, and kept by no cache.
+/// Security headers: no scripts, no files of other origins, no framing and no caching.
 pub(crate) const HEADERS: [(HeaderName, &str); 7] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -78,7 +78,7 @@ pub(crate) const HEADERS: [(HeaderName, &str); 7] = [
 ];
 
 async fn read_form(request: &mut ServiceRequest) -> Result<(), Failure> {
-    // Nothing is changed by any other method: none has a route here.
+    // No other method has a route that changes data.
     if *request.method() != Method::POST {
         return Ok(());
     }
@@ -88,7 +88,7 @@ async fn read_form(request: &mut ServiceRequest) -> Result<(), Failure> {
     let body = request.extract::<Bytes>().await.map_err(|_| Failure::NotAForm)?;
     let fields = Fields::parse(&body).ok_or(Failure::NotAForm)?;
     let token = Token::of(request.headers()).ok_or(Failure::Forged)?;
-    if is_cross_site(request.headers()) || !token.vouches_for(fields.text("csrf")) {
+    if is_cross_site(request.headers()) || !token.validates(fields.text("csrf")) {
         return Err(Failure::Forged);
     }
     request.extensions_mut().insert(fields);
@@ -101,15 +101,16 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
-/// Browsers say where a request comes from; this comes on top of the form's token.
+/// Returns whether the browser reports another site as the origin of the request. An additional check beside the token of
+/// the form.
 fn is_cross_site(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 fn sign_in_for(request: &ServiceRequest) -> String {
-    let wanted = request.uri().path_and_query().map_or("", |wanted| wanted.as_str());
-    if request.method() != Method::GET || wanted == page::HOME {
+    let requested = request.uri().path_and_query().map_or("", |requested| requested.as_str());
+    if request.method() != Method::GET || requested == page::HOME {
         return page::SIGN_IN.to_owned();
     }
-    pager::with_query(page::SIGN_IN, [("next", wanted)])
+    pager::with_query(page::SIGN_IN, [("next", requested)])
 }

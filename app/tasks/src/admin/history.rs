@@ -1,4 +1,4 @@
-//! The history: who changed what and when, written in the transaction of the change itself.
+//! History of changes, written in the transaction of the change.
 
 use std::sync::LazyLock;
 
@@ -25,34 +25,34 @@ use super::{
 };
 use crate::entity::admin_history::{self, Entity, Model};
 
-/// How many entries the page of an object shows.
+/// Maximum number of entries on the page of an object.
 const SHOWN: u64 = 200;
-/// Rows in one statement.
+/// Number of rows in a statement.
 const PART: usize = 1000;
-/// Longest name of an object, in characters.
+/// Maximum length of an object's name, in characters.
 const NAME_CHARACTERS: usize = 200;
 
-/// One value that differs after a change.
+/// A changed value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Change {
-    /// The field's label.
+    /// Label of the field.
     pub(super) field: String,
-    /// The value before, as text.
+    /// Previous value, as text.
     pub(super) from: String,
-    /// The value after, as text.
+    /// New value, as text.
     pub(super) to: String,
 }
 
-/// An object that was changed.
+/// A changed object.
 pub(super) struct Object {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) changes: Vec<Change>,
 }
 
-/// Begins a transaction that will write.
+/// Begins a transaction that writes.
 pub(super) async fn begin(database: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    // SQLite refuses to turn a lock for reading into one for writing when others write as well.
+    // SQLite cannot upgrade a read lock to a write lock while other connections write.
     let options = TransactionOptions {
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
@@ -60,7 +60,7 @@ pub(super) async fn begin(database: &DatabaseConnection) -> Result<DatabaseTrans
     database.begin_with_options(options).await
 }
 
-/// Records what a user did with objects of a model.
+/// Records an action of a user on objects of a model.
 pub(super) async fn record(
     transaction: &DatabaseTransaction,
     visit: &Visit,
@@ -109,7 +109,7 @@ pub(super) fn column_differences<E: ModelAdmin>(before: &E::Model, after: &E::Mo
     changed.collect()
 }
 
-/// Answers with the history of one object, which may have been deleted.
+/// Responds with the history of an object, which may be deleted.
 pub(super) async fn of<E: ModelAdmin>(request: AdminRequest, id: Path<String>) -> Answer {
     let (database, visit) = (&request.database, &request.visit);
     visit.require(E::SECTION, Verb::View)?;
@@ -174,7 +174,7 @@ impl From<Model> for Entry {
     }
 }
 
-/// Reads the changes of an entry. What a later version writes differently is left out.
+/// Parses the changes of an entry. Changes in the format of a later version are omitted.
 fn changes(row: &Model) -> Vec<Change> {
     serde_json::from_str(&row.changes).unwrap_or_default()
 }
@@ -188,14 +188,14 @@ fn summary(row: &Model) -> String {
     changes.collect::<Vec<_>>().join("; ")
 }
 
-/// The models whose changes are recorded: path and title.
+/// Path and title of the models with a history.
 static RECORDED: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
     let sections = super::MODELS.iter().map(|model| model.section);
     let recorded = sections.filter(|section| section.verbs.contains(&Verb::Change));
     recorded.map(|section| (section.path, section.title)).collect()
 });
 
-/// The whole history, also of deleted objects.
+/// Pages of the history of all objects, including deleted ones.
 impl ModelAdmin for Entity {
     const SECTION: Section =
         Section { path: "history", title: "History", one: "change", many: "changes", verbs: Verb::READ };

@@ -1,4 +1,4 @@
-//! The first page: the models, and what was requested last.
+//! The first page: the models and the latest changes.
 
 use actix_web::{
     http::StatusCode,
@@ -19,15 +19,15 @@ use super::{
 };
 use crate::entity::{activity, user};
 
-/// How many changes are shown.
+/// Number of changes on the page.
 const LATEST: u64 = 8;
-/// Among how many of the latest requests they are looked for.
-const LOOKED_AT: i64 = 10_000;
+/// Number of the latest requests among which the changes are searched.
+const SEARCHED: i64 = 10_000;
 
-/// Requests to sign in and out change nothing that anybody looks for.
+/// Paths of sign-ins and sign-outs, which are not shown as changes.
 const SIGN_INS: [&str; 4] = ["/admin/sign-in", "/admin/sign-out", "/auth/token", "/auth/refresh"];
 
-/// Answers with the first page.
+/// Responds with the first page.
 pub(super) async fn show(database: Data<DatabaseConnection>, visit: ReqData<Visit>) -> Answer {
     let mut counted = Vec::new();
     for model in MODELS.iter().filter(|model| visit.may(model.section, Verb::View)) {
@@ -48,13 +48,13 @@ pub(super) async fn show(database: Data<DatabaseConnection>, visit: ReqData<Visi
     Ok(page::html(StatusCode::OK, page.render()?))
 }
 
-/// What was asked for lately and changed something.
+/// Returns the latest requests that changed data.
 async fn changes(database: &DatabaseConnection) -> Result<Vec<activity::Model>, DbErr> {
     let latest = activity::Entity::find().order_by_desc(activity::Column::Id);
     let Some(newest) = latest.clone().one(database).await? else {
         return Ok(Vec::new());
     };
-    let changes = latest.filter(activity::Column::Id.gt(newest.id - LOOKED_AT));
+    let changes = latest.filter(activity::Column::Id.gt(newest.id - SEARCHED));
     let changes = changes.filter(activity::Column::Method.is_in(["POST", "PUT", "PATCH", "DELETE"]));
     let changes = changes.filter(activity::Column::Status.lt(400)).filter(activity::Column::Path.is_not_in(SIGN_INS));
     changes.limit(LATEST).all(database).await

@@ -1,4 +1,4 @@
-//! Lists: search, filters, sorting, pages and ticked rows, the same for all models.
+//! Lists of all models: search, filters, sorting, pages and ticked rows.
 
 use actix_web::http::StatusCode;
 use askama::Template;
@@ -21,10 +21,10 @@ use super::{
     session::Visit,
 };
 
-/// Counting stops here: a table of millions is searched or filtered, not leafed through.
+/// Maximum count of rows: users of a longer list search or filter it.
 const MOST_COUNTED: u64 = 100_000;
 
-/// Answers with the list.
+/// Responds with the list.
 pub(super) async fn show<E: ModelAdmin>(request: AdminRequest) -> Answer {
     let AdminRequest { database, visit, http } = request;
     visit.require(E::SECTION, Verb::View)?;
@@ -38,7 +38,7 @@ pub(super) async fn show<E: ModelAdmin>(request: AdminRequest) -> Answer {
     Ok(page::html(StatusCode::OK, page.render()?))
 }
 
-/// How many rows a selection has, or one more than [`MOST_COUNTED`].
+/// Returns the number of rows, at most one more than [`MOST_COUNTED`].
 pub(super) async fn count<E: EntityTrait>(database: &impl ConnectionTrait, select: &Select<E>) -> Result<u64, DbErr> {
     let keys = select.clone().select_only().columns(E::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column));
     let keys = keys.limit(MOST_COUNTED + 1).into_query();
@@ -49,7 +49,7 @@ pub(super) async fn count<E: EntityTrait>(database: &impl ConnectionTrait, selec
     Ok(count.unsigned_abs())
 }
 
-/// A count for people.
+/// Formats a count.
 pub(super) fn shown_count(count: u64) -> String {
     if count > MOST_COUNTED { format!("more than {}", grouped(MOST_COUNTED)) } else { grouped(count) }
 }
@@ -65,7 +65,7 @@ async fn rows<E: ModelAdmin>(
     if let Some(column) = column {
         select = select.order_by(column.sorted_by, direction.clone());
     }
-    // So that rows that are alike stand in one order, and no page leaves one out.
+    // Equal rows have a fixed order, so that no page omits one.
     for key in E::PrimaryKey::iter() {
         select = select.order_by(key.into_column(), direction.clone());
     }
@@ -77,9 +77,9 @@ async fn rows<E: ModelAdmin>(
 struct ListPage {
     frame: Frame,
     section: Section,
-    /// Whether the user may add rows.
+    /// The user may add rows.
     can_add: bool,
-    /// What the user may do with ticked rows.
+    /// Actions of the user on ticked rows.
     actions: Vec<ShownAction>,
     headings: Vec<Heading>,
     rows: Vec<Row>,
@@ -88,22 +88,22 @@ struct ListPage {
     filters: Vec<ShownFilter>,
     filters_set: usize,
     not_understood: Vec<&'static str>,
-    /// Whether anything narrows the list.
+    /// A search or a filter is set.
     is_narrowed: bool,
-    /// What the search keeps: sorting and size.
+    /// Parameters that the search keeps: sorting and size.
     kept: Vec<(&'static str, String)>,
-    /// `1–25 of 312`.
+    /// Range of the rows, such as `1–25 of 312`.
     range: String,
     pages: Vec<PageLink>,
     sizes: Vec<PageLink>,
-    /// The address of this list behind the question mark, to come back to.
+    /// Query of this list, to return to it.
     state: String,
     ticked: Ticked,
-    /// Ticks the rows of this page, or none.
+    /// Address that ticks the rows of this page, or none.
     tick_address: String,
-    /// Ticks the rows of all pages; `""` when there is one page.
+    /// Address that ticks the rows of all pages; `""` with one page.
     every_address: String,
-    /// How many rows the list finds.
+    /// Number of rows.
     count: String,
     csv_address: String,
     json_address: String,
@@ -111,13 +111,13 @@ struct ListPage {
 
 struct Heading {
     title: &'static str,
-    /// Sorts by it, or the other way round.
+    /// Address that sorts by this column, or reverses the order.
     address: String,
-    /// As `aria-sort` names it; `""` when it is not sorted by this.
+    /// Value of `aria-sort`; `""` if the list is not sorted by this column.
     sorted: &'static str,
 }
 
-/// A row as it is shown.
+/// A shown row.
 pub(super) struct Row {
     pub(super) id: i64,
     pub(super) address: String,
@@ -203,7 +203,7 @@ impl ListPage {
 }
 
 impl Row {
-    /// `state` is the list's that it stands in.
+    /// Returns a row in a list with the query `state`.
     pub(super) fn new<E: ModelAdmin>(row: &E::Model, state: &str) -> Self {
         let id = E::id(row);
         let columns = E::columns().into_iter().filter(|column| column.listed);

@@ -1,33 +1,33 @@
 //! The admin site: `/admin/`.
 //!
-//! Staff sign in and list, search, add, edit, export and delete tasks, users and groups, take actions on several at once,
-//! and look at the activity and at the history of every object, each as far as their permissions allow. Pages are made by
-//! the server from templates that are checked when the service is compiled; there is no JavaScript and nothing is
-//! loaded from elsewhere. Sessions are in the database, so any instance answers any request.
+//! Staff sign in and list, search, add, edit, export and delete tasks, users and groups, perform actions on several rows, and
+//! view the activity and the history of every object, according to their permissions. The server renders the pages from
+//! templates that are checked at compile time. There is no JavaScript, and no file of another origin. Sessions are in the
+//! database, so any instance serves any request.
 //!
-//! actix-admin 0.9 was looked at first. It brings lists, forms and CSRF tokens for sea-orm 2, but no sign-in of its
-//! own, its pages load their styles and scripts from three content delivery networks, and as they need htmx and inline
-//! scripts for deleting and for forms, neither a strict Content-Security-Policy nor a site without internet is possible.
+//! actix-admin 0.9 was evaluated first. It has lists, forms and CSRF tokens for sea-orm 2, but no sign-in. Its pages load
+//! styles and scripts from three content delivery networks, and need htmx and inline scripts for deletions and forms, which
+//! excludes a strict Content-Security-Policy and a site without internet access.
 //!
-//! A model gets its pages by one declaration, `model::ModelAdmin` (with `model::Editable` when it has forms), and a
-//! line in `MODELS`. All pages are generic; they check permissions and write the history.
+//! A model implements `model::ModelAdmin`, and `model::Editable` for forms, and is listed in `MODELS`. All pages are generic,
+//! check permissions and write the history.
 //!
-//! | module | what it does |
+//! | module | content |
 //! |---|---|
-//! | `guard` | what every request passes: security headers, the form's token, who is signed in |
-//! | `token` | the browser's token and the forms' tokens |
-//! | `session` | who is signed in, in the database |
-//! | `request` | the request that handlers receive |
-//! | `permission` | what they may do |
-//! | `model` | what a model declares |
+//! | `guard` | middleware: security headers, tokens of forms, signed-in users |
+//! | `token` | tokens of browsers and of forms |
+//! | `session` | sessions of signed-in users, in the database |
+//! | `request` | request of a signed-in user |
+//! | `permission` | permissions of users |
+//! | `model` | traits of models: columns, filters, actions, forms |
 //! | `list`, `query`, `search`, `pager` | lists: columns, search, filters, sorting, pages |
-//! | `edit`, `form` | the page of a row, and forms |
-//! | `action` | deleting, and the models' own actions, on selected rows |
-//! | `history` | who changed what, written with the change |
+//! | `edit`, `form` | pages of rows, and forms |
+//! | `action` | deletion and other actions on selected rows |
+//! | `history` | history of changes |
 //! | `export` | lists as CSV and JSON |
-//! | `page`, `error` | what all pages share |
-//! | `tasks`, `users`, `groups`, `activity` | the models' declarations |
-//! | `home`, `sign_in`, `password` | pages of their own |
+//! | `page`, `error` | frame of all pages, and error pages |
+//! | `tasks`, `users`, `groups`, `activity` | declarations of the models |
+//! | `home`, `sign_in`, `password` | other pages |
 
 mod action;
 mod activity;
@@ -76,7 +76,7 @@ use crate::entity::{
 pub(crate) use guard::HEADERS;
 pub(crate) use page::style_version;
 
-/// The models of the site, in the order of the menu.
+/// Models of the site, in the order of the menu.
 const MODELS: [Registered; 5] = [
     Registered::editable::<Task>(),
     Registered::editable::<User>(),
@@ -129,7 +129,7 @@ fn list_routes<E: ModelAdmin>(app: &mut ServiceConfig) {
         .service(form_at(&format!("/{path}/{{action:[a-z]+}}"), ask, perform));
 }
 
-/// Adds the site to a server whose data holds the `DatabaseConnection`.
+/// Adds the site to a server with `Data<DatabaseConnection>`.
 pub fn routes(app: &mut ServiceConfig) {
     let mut staff = web::scope("")
         .wrap(from_fn(guard::staff_only))
@@ -166,7 +166,7 @@ fn get() -> Route {
     web::route().guard(Any(Get()).or(Head()))
 }
 
-/// Answers every other method.
+/// Returns the route for all other methods.
 fn only(allowed: &'static str) -> Route {
     web::to(move || async move { Answer::Err(Failure::Method(allowed)) })
 }

@@ -1,4 +1,4 @@
-//! What a model declares to get its pages: list, search, filters, forms, actions, history and exports are then generic.
+//! Declarations of models. List, search, filters, forms, actions, history and exports are generic over them.
 
 use actix_web::web::ServiceConfig;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -24,42 +24,42 @@ pub(super) trait ModelAdmin:
     EntityTrait<Model: Send + Sync, PrimaryKey: PrimaryKeyTrait<ValueType = i64>>
 {
     const SECTION: Section;
-    /// Order of the list by default.
+    /// Default order of the list.
     const SORT: Sort;
-    /// What else happens when a row is deleted, as a sentence; `""` for nothing.
+    /// Further effect of a deletion, as a sentence; `""` for none.
     const ALSO_DELETED: &'static str = "";
 
     fn id(row: &Self::Model) -> i64;
 
-    /// What a row is called.
+    /// Returns the name of a row.
     fn name(row: &Self::Model) -> String;
 
-    /// Columns of the list, of exports and of a row's page. In the list, the first leads to the row's page.
+    /// Returns the columns of the list, of exports and of a row's page. In the list, the first one links to that page.
     fn columns() -> Vec<Column<Self>>;
 
-    /// Columns that a search looks into.
+    /// Returns the columns of a search.
     fn searched() -> Vec<Self::Column>;
 
     fn filters() -> Vec<Filter> {
         Vec::new()
     }
 
-    /// What can be done with selected rows, besides deleting.
+    /// Returns the actions on selected rows, besides the deletion.
     fn actions() -> Vec<Action<Self>> {
         Vec::new()
     }
 
-    /// Why a user who has the permission must not change or delete a row.
+    /// Returns the reason for which a user with the permission must not change or delete a row.
     fn refusal(_visit: &Visit, _row: &Self::Model, _verb: Verb) -> Option<&'static str> {
         None
     }
 
-    /// Further links on a row's page: label and address. `state` is the list's.
+    /// Returns further links on a row's page: label and address. `state` is the query of the list.
     fn links(_row: &Self::Model, _state: &str) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 
-    /// Adds pages that only this model has.
+    /// Adds pages of this model only.
     fn more_routes(_app: &mut ServiceConfig) {}
 
     fn grammar() -> Grammar {
@@ -70,7 +70,7 @@ pub(super) trait ModelAdmin:
         }
     }
 
-    /// The column of the primary key.
+    /// Returns the column of the primary key.
     fn key() -> Self::Column {
         let column = Self::PrimaryKey::iter().map(PrimaryKeyToColumn::into_column).next();
         column.expect("a primary key of one integer has one column")
@@ -79,21 +79,21 @@ pub(super) trait ModelAdmin:
 
 /// A model whose rows are added and changed with a form.
 pub(super) trait Editable: ModelAdmin {
-    /// A form that was read and can be stored.
+    /// Parsed form.
     type Draft;
 
-    /// Returns the form's fields with the values of a row, or with those of a new one. Their values before and after a
-    /// change are what the history records.
+    /// Returns the fields of the form, with the values of a row or of a new one. The history records their differences after
+    /// a change.
     async fn fields(
         database: &impl ConnectionTrait,
         visit: &Visit,
         row: Option<&Self::Model>,
     ) -> Result<Vec<Field>, DbErr>;
 
-    /// Reads a form that was sent to change a row or to add one.
+    /// Parses a form that changes a row or adds one.
     async fn parse(visit: &Visit, row: Option<&Self::Model>, sent: &Fields) -> Result<Self::Draft, StoreError>;
 
-    /// Stores a form. Anything it does is in the transaction of the history's entry.
+    /// Stores a form, in the transaction of the history's entry.
     async fn store(
         transaction: &DatabaseTransaction,
         visit: &Visit,
@@ -102,10 +102,10 @@ pub(super) trait Editable: ModelAdmin {
     ) -> Result<Self::Model, StoreError>;
 }
 
-/// Why a form was not stored.
+/// Error of storing a form.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
-    /// The user can correct it.
+    /// Faults that the user can correct.
     #[error("{0}")]
     Invalid(FieldErrors),
     #[error(transparent)]
@@ -132,12 +132,12 @@ impl From<PasswordError> for StoreError {
 
 /// A column of a model.
 pub(super) struct Column<E: EntityTrait> {
-    /// In addresses and exports.
+    /// Name in addresses and exports.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
     pub(super) sorted_by: E::Column,
     pub(super) cell: fn(&E::Model) -> Cell,
-    /// Whether the list has it; if not, it is in exports and on the row's page only.
+    /// Shown in the list, and not only in exports and on the page of a row.
     pub(super) listed: bool,
 }
 
@@ -160,20 +160,20 @@ impl<E: EntityTrait> Column<E> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
     Text(String),
-    /// Cut in lists.
+    /// Text that lists truncate.
     Long(String),
     Number(i64),
-    /// Microseconds.
+    /// Duration in microseconds.
     Duration(i64),
     Moment(DateTime<Utc>),
     Flag(bool),
-    /// A status code of HTTP.
+    /// HTTP status code.
     Status(i16),
     Nothing,
 }
 
 impl Cell {
-    /// The value for programs.
+    /// Returns the value for programs.
     pub(super) fn value(&self) -> Value {
         match self {
             Self::Text(text) | Self::Long(text) => Value::from(text.as_str()),
@@ -185,7 +185,7 @@ impl Cell {
         }
     }
 
-    /// The value for people, in one line.
+    /// Returns the value for people, in one line.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Duration(micros) => format!("{}.{:03} ms", micros / 1000, micros % 1000),
@@ -199,23 +199,23 @@ impl Cell {
     }
 }
 
-/// Changes rows in a transaction.
+/// Function that changes rows in a transaction.
 type Run<E> =
     for<'a> fn(&'a DatabaseTransaction, &'a [<E as EntityTrait>::Model]) -> LocalBoxFuture<'a, Result<(), DbErr>>;
 
-/// Something that can be done with selected rows.
+/// An action on selected rows.
 pub(super) struct Action<E: EntityTrait> {
-    /// In addresses: small letters.
+    /// Name in addresses, in lower-case letters.
     pub(super) name: &'static str,
-    /// An imperative, such as `Publish`.
+    /// Imperative, such as `Publish`.
     pub(super) label: &'static str,
-    /// Its past participle, such as `Published`.
+    /// Past participle, such as `Published`.
     pub(super) done: &'static str,
-    /// What will happen, after “This task” and “These 3 tasks”, such as `will be gone for good`.
+    /// Consequence, after “This task” or “These 3 tasks”, such as `will be gone for good`.
     pub(super) consequence: &'static str,
-    /// The permission it needs.
+    /// Required permission.
     pub(super) verb: Verb,
-    /// Why it must not be done with a row, if so.
+    /// Returns the reason for which a row refuses the action.
     pub(super) refusal: fn(&Visit, &E::Model) -> Option<&'static str>,
     pub(super) run: Run<E>,
 }
@@ -279,9 +279,9 @@ fn end_of_day(day: &str) -> Option<DateTime<Utc>> {
     timestamp::parse(&format!("{day}T23:59:59.999999"))
 }
 
-/// How a filter is set.
+/// Input of a filter.
 pub(super) enum Control {
-    /// One of these: value and label.
+    /// Selection of a value, with a label for each.
     Choice(&'static [(&'static str, &'static str)]),
     Text,
     Date,

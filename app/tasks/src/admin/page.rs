@@ -1,4 +1,4 @@
-//! What all pages share: their frame, their headers, and how one leads to another.
+//! Frame, headers and redirects of all pages.
 
 use std::sync::LazyLock;
 
@@ -14,34 +14,34 @@ use super::{
     session::Visit,
 };
 
-/// The first page.
+/// Address of the first page.
 pub(super) const HOME: &str = "/admin/";
-/// Where one signs in.
+/// Address of the sign-in.
 pub(super) const SIGN_IN: &str = "/admin/sign-in";
 
-/// A model with pages of its own.
+/// Names and permissions of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Section {
-    /// Behind `/admin/`.
+    /// Path below `/admin/`.
     pub(super) path: &'static str,
     pub(super) title: &'static str,
-    /// One of them.
+    /// Singular.
     pub(super) one: &'static str,
-    /// Several of them.
+    /// Plural.
     pub(super) many: &'static str,
-    /// What can be done with its rows at all; what a user may do is in their permissions.
+    /// Operations on its rows, which users may perform according to their permissions.
     pub(super) verbs: &'static [Verb],
 }
 
-/// What stands around the content of a page for somebody who is signed in.
+/// Frame of a page for a signed-in user.
 pub(super) struct Frame {
     pub(super) title: String,
-    /// The section it belongs to, by its path; `""` for none.
+    /// Path of the section, or `""`.
     pub(super) section: &'static str,
-    /// Those that the user may view.
+    /// Sections that the user may view.
     pub(super) sections: Vec<Section>,
     pub(super) username: String,
-    /// What its forms carry.
+    /// Token of its forms.
     pub(super) form_token: String,
     pub(super) notice: Option<String>,
     pub(super) style: &'static str,
@@ -61,24 +61,24 @@ impl Frame {
     }
 }
 
-/// The sections that a user may view, in the order of the menu.
+/// Returns the sections that a user may view, in the order of the menu.
 pub(super) fn sections(permissions: &Permissions) -> Vec<Section> {
     let sections = super::MODELS.iter().map(|model| model.section);
     sections.filter(|section| permissions.allow(*section, Verb::View)).collect()
 }
 
-/// A page.
+/// Returns a page.
 pub(super) fn html(status: StatusCode, body: String) -> HttpResponse {
     HttpResponse::build(status).content_type("text/html; charset=utf-8").body(body)
 }
 
-/// Leads on to another page, by GET.
+/// Redirects to another page with GET.
 pub(super) fn redirect(to: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((header::LOCATION, to)).finish()
 }
 
-/// The style sheet. Its address changes with it, so browsers may keep it; but under an address of another version of
-/// the service it is only lent, for then both are being served.
+/// Responds with the style sheet. Its address contains its version, so browsers may cache it. At the address of another
+/// version, which is requested during a rollout, it must not be cached.
 pub(super) async fn style(request: HttpRequest) -> HttpResponse {
     let version = Query::<Vec<(String, String)>>::from_query(request.query_string());
     let same = version.is_ok_and(|query| query.iter().any(|(name, value)| name == "v" && value == style_version()));
@@ -89,18 +89,18 @@ pub(super) async fn style(request: HttpRequest) -> HttpResponse {
         .body(STYLE)
 }
 
-/// The icon in a browser's tab.
+/// Responds with the icon.
 pub(super) async fn icon() -> HttpResponse {
     HttpResponse::Ok().content_type("image/svg+xml").insert_header((header::CACHE_CONTROL, "max-age=86400")).body(ICON)
 }
 
-/// What is behind the question mark in the style sheet's address.
+/// Returns the version in the address of the style sheet.
 pub(crate) fn style_version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| hex::encode(&Sha256::digest(STYLE)[..6]));
     &VERSION
 }
 
-/// A number with its thousands apart: `12,345`.
+/// Formats a number with separators: `12,345`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_apart() {
+    fn thousands_are_separated() {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (100_000, "100,000"), (1_234_567, "1,234,567")]
         {
             assert_eq!(grouped(number), text);

@@ -1,57 +1,57 @@
-//! Addresses in the site, and the links from page to page of a list.
+//! Addresses in the site, and links between the pages of a list.
 
 use form_urlencoded::Serializer;
 
 use super::page::Section;
 
-/// A link to a page; without an address it is where one is, or a gap.
+/// A link to a page. The current page and gaps have no address.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PageLink {
     pub(super) label: String,
     pub(super) address: String,
 }
 
-/// The address of a list in a state.
+/// Returns the address of a list with a query.
 pub(super) fn address(section: Section, state: &str) -> String {
     let path = section.path;
     if state.is_empty() { format!("/admin/{path}/") } else { format!("/admin/{path}/?{state}") }
 }
 
-/// The address of a row's page, from which one comes back to the list in its state.
+/// Returns the address of a row's page, which links back to the list with its query.
 pub(super) fn row_address(section: Section, id: i64, state: &str) -> String {
     with_state(&format!("/admin/{}/{id}", section.path), state)
 }
 
-/// The address of the history of a row.
+/// Returns the address of a row's history.
 pub(super) fn history_address(section: Section, id: i64, state: &str) -> String {
     with_state(&format!("/admin/{}/{id}/history", section.path), state)
 }
 
-/// The address of a list as a file, in CSV or JSON. Pages do not matter there.
+/// Returns the address of a list's export, as CSV or JSON.
 pub(super) fn export_address(section: Section, format: &str, state: &str) -> String {
     let path = section.path;
     let query = if state.is_empty() { String::new() } else { format!("?{state}") };
     format!("/admin/{path}/export.{format}{query}")
 }
 
-/// The address of the page that changes a user's password.
+/// Returns the address of the page that changes a user's password.
 pub(super) fn password_address(id: i64, state: &str) -> String {
     with_state(&format!("/admin/users/{id}/password"), state)
 }
 
-/// The address of the page that asks whether to delete a row.
+/// Returns the address of the page that confirms the deletion of a row.
 pub(super) fn delete_address(section: Section, id: i64, state: &str) -> String {
     let list = (!state.is_empty()).then_some(("list", state));
     with_query(&format!("/admin/{}/delete", section.path), [("id", &*id.to_string())].into_iter().chain(list))
 }
 
-/// An address with names and values behind the question mark.
+/// Returns an address with a query.
 pub(super) fn with_query<'a>(path: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let query = Serializer::new(String::new()).extend_pairs(pairs).finish();
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// Links to the first and the last page and to those around this one.
+/// Returns links to the first and the last page, and to the pages around this one.
 pub(super) fn links(page: u64, pages: u64, address: impl Fn(u64) -> String) -> Vec<PageLink> {
     if pages < 2 {
         return Vec::new();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn few_links_whatever_the_number_of_pages() {
+    fn the_number_of_links_is_limited() {
         assert_eq!(shown(1, 0), "");
         assert_eq!(shown(1, 1), "");
         assert_eq!(shown(1, 2), "[1] 2");

@@ -1,4 +1,4 @@
-//! The page for a new password: of other users for those who may change them, and of one's own for all staff.
+//! The page for a new password: of other users for staff who may change them, and of the user's account for all staff.
 
 use actix_web::{
     http::StatusCode,
@@ -24,13 +24,13 @@ use crate::{
     users::forget_refresh_tokens,
 };
 
-/// Answers with the form.
+/// Responds with the form.
 pub(super) async fn ask(request: AdminRequest, id: Path<String>) -> Answer {
     let user = find(&request, &id).await?;
     form(&request, &user, &FieldErrors::default()).show(StatusCode::OK)
 }
 
-/// Stores the password. Every other session of the user ends.
+/// Stores the password, and ends all other sessions of the user.
 pub(super) async fn save(request: AdminRequest, id: Path<String>, sent: ReqData<Fields>) -> Answer {
     let user = find(&request, &id).await?;
     let (database, visit) = (&request.database, &request.visit);
@@ -47,16 +47,16 @@ pub(super) async fn save(request: AdminRequest, id: Path<String>, sent: ReqData<
     let user = row.update(&transaction).await?;
     forget_refresh_tokens(&transaction, [user.id]).await?;
     if user.id == visit.user.id {
-        session::go_on(&transaction, visit, &user).await?;
+        session::keep_after_password_change(&transaction, visit, &user).await?;
     }
     let object = Object { id: user.id, name: user.username.clone(), changes: Vec::new() };
     history::record(&transaction, visit, Entity::SECTION, "Changed password", &[object]).await?;
     transaction.commit().await?;
-    session::tell(database, visit, &format!("Changed the password of “{}”.", user.username)).await?;
+    session::set_notice(database, visit, &format!("Changed the password of “{}”.", user.username)).await?;
     Ok(page::redirect(&back(&request, &user)))
 }
 
-/// The two fields of a new password.
+/// Returns the two fields of a new password.
 pub(super) fn fields() -> [Field; 2] {
     let field = Field {
         kind: Kind::Password,

@@ -1,5 +1,4 @@
-//! Permissions: what staff may do with each model. A superuser has all of them; others have their own and those of
-//! their groups.
+//! Permissions of staff on each model. A superuser has all of them, other users have their own and those of their groups.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +7,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, Que
 use super::page::Section;
 use crate::entity::{group_permission, user, user_group, user_permission};
 
-/// What can be done with the rows of a model.
+/// Operation on the rows of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
     View,
@@ -18,9 +17,9 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    /// For models that are edited in the admin site.
+    /// Operations on models with forms.
     pub(super) const ALL: &[Self] = &[Self::View, Self::Add, Self::Change, Self::Delete];
-    /// For models that are only looked at.
+    /// Operations on models without forms.
     pub(super) const READ: &[Self] = &[Self::View];
 
     fn name(self) -> &'static str {
@@ -33,11 +32,11 @@ impl Verb {
     }
 }
 
-/// The permissions of a user.
+/// Permissions of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Permissions {
     All,
-    /// By their codes.
+    /// Permissions by code.
     Only(BTreeSet<String>),
 }
 
@@ -64,7 +63,7 @@ impl Permissions {
         Ok(Self::Only(codes))
     }
 
-    /// Returns whether something can be done with a model. Who may change rows may also view them.
+    /// Returns whether an operation on a model is permitted. The permission to change rows includes viewing them.
     pub(super) fn allow(&self, section: Section, verb: Verb) -> bool {
         let has = |verb| section.verbs.contains(&verb) && self.include(&code(section, verb));
         has(verb) || verb == Verb::View && has(Verb::Change)
@@ -79,12 +78,12 @@ impl Permissions {
     }
 }
 
-/// The code of a permission, such as `tasks.change`.
+/// Returns the code of a permission, such as `tasks.change`.
 fn code(section: Section, verb: Verb) -> String {
     format!("{}.{}", section.path, verb.name())
 }
 
-/// Returns every permission that exists: its code and a label.
+/// Returns code and label of all permissions.
 pub(super) fn all() -> Vec<(String, String)> {
     let of = |section: Section| {
         let labelled = move |verb: &Verb| (code(section, *verb), format!("{}: {}", section.title, verb.name()));

@@ -1,58 +1,58 @@
-//! The part of a list's address behind the question mark: what is searched for, how it is sorted, which page.
+//! The query of a list's address: search, filters, sorting and page.
 
 use form_urlencoded::Serializer;
 
-/// What one model's list understands.
+/// Valid parameters of a model's list.
 pub(super) struct Grammar {
-    /// Columns that can be sorted by.
+    /// Sortable columns.
     pub(super) sortable: Vec<&'static str>,
-    /// How it is sorted by itself.
+    /// Default order.
     pub(super) sort: Sort,
-    /// Filters.
+    /// Names of the filters.
     pub(super) filters: Vec<&'static str>,
 }
 
-/// A column and a direction.
+/// Column and direction of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sort {
     pub(super) column: &'static str,
     pub(super) descending: bool,
 }
 
-/// What somebody wants to see of a list.
+/// Parsed query of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ListQuery {
-    /// Words that must all occur; `""` for everything.
+    /// Words that must all occur; `""` for no search.
     pub(super) search: String,
     pub(super) sort: Sort,
-    /// From 1.
+    /// Number of the page, from 1.
     pub(super) page: u64,
     /// Rows per page, one of [`SIZES`].
     pub(super) size: u64,
-    /// Filters that are set, in the grammar's order.
+    /// Set filters, in the order of the grammar.
     pub(super) filters: Vec<(&'static str, String)>,
-    /// Which rows are ticked to begin with.
+    /// Initially ticked rows.
     pub(super) ticked: Ticked,
 }
 
-/// Which rows of a list are ticked to begin with: links tick, as there are no scripts.
+/// Initially ticked rows of a list. Links tick rows, since there are no scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ticked {
     Nothing,
-    /// Those of the page.
+    /// Rows of the page.
     Page,
-    /// Those of all pages.
+    /// Rows of all pages.
     Every,
 }
 
-/// How many rows a page may have; the first unless asked otherwise.
+/// Numbers of rows per page. The first one is the default.
 pub(super) const SIZES: [u64; 3] = [25, 50, 100];
 
-/// Longest search, in characters.
+/// Maximum length of a search, in characters.
 pub(super) const SEARCH_CHARACTERS: usize = 200;
 
 impl ListQuery {
-    /// Reads what it understands, and leaves out the rest: an address may come from a newer or older version.
+    /// Parses a query, without unknown parameters: an address may be of a newer or older version.
     pub(super) fn parse(text: &str, grammar: &Grammar) -> Self {
         let mut query = Self {
             search: String::new(),
@@ -88,7 +88,7 @@ impl ListQuery {
         query
     }
 
-    /// Writes what differs from the list as it is by itself.
+    /// Writes the parameters that differ from the defaults.
     pub(super) fn write(&self, grammar: &Grammar) -> String {
         let mut text = Serializer::new(String::new());
         if !self.search.is_empty() {
@@ -112,14 +112,14 @@ impl ListQuery {
         text.finish()
     }
 
-    /// The value of a filter, if it is set.
+    /// Returns the value of a filter, if it is set.
     pub(super) fn filter(&self, name: &str) -> Option<&str> {
         self.filters.iter().find(|(filter, _)| *filter == name).map(|(_, value)| value.as_str())
     }
 
-    /// The words that must occur; quotation marks keep several together.
+    /// Returns the words that must occur. Quotation marks enclose phrases.
     pub(super) fn words(&self) -> Vec<String> {
-        // PostgreSQL's text has no null character, so nothing is lost.
+        // Text in PostgreSQL has no null characters.
         let search = self.search.replace('\0', " ");
         let parts = search.split('"').enumerate();
         let words = parts.flat_map(|(index, part)| {
@@ -131,7 +131,7 @@ impl ListQuery {
 }
 
 impl Sort {
-    /// `title`, or `-title` when descending.
+    /// Returns `title`, or `-title` for the descending order.
     pub(super) fn write(self) -> String {
         format!("{}{}", if self.descending { "-" } else { "" }, self.column)
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_understood_is_written_again() {
+    fn valid_parameters_are_written_again() {
         for text in [
             "",
             "q=milk+%26+honey",
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_left_out() {
+    fn invalid_parameters_are_omitted() {
         for text in [
             "sort=-id&size=25&page=1",
             "sort=password&size=1000000&page=-1",
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn words() {
+    fn words_and_phrases_are_split() {
         let words = |search: &str| ListQuery { search: search.into(), ..ListQuery::parse("", &grammar()) }.words();
         assert_eq!(words(" buy  milk "), ["buy", "milk"]);
         assert_eq!(words(r#"say "two bottles" now"#), ["say", "two bottles", "now"]);

@@ -1,4 +1,4 @@
-//! The request that the handlers of the site receive.
+//! Request of a signed-in user, as an extractor.
 
 use actix_web::{
     Error, FromRequest, HttpRequest,

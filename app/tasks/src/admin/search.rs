@@ -1,4 +1,4 @@
-//! The selection of rows by a list's search and filters.
+//! Selection of rows by the search and the filters of a list.
 
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, QueryFilter, Select,
@@ -7,28 +7,28 @@ use sea_orm::{
 
 use super::{model::ModelAdmin, query::ListQuery};
 
-/// The rows that are searched for, and the labels of filters whose values mean nothing.
+/// Returns the selected rows, and the labels of filters with invalid values.
 pub(super) fn narrowed<E: ModelAdmin>(query: &ListQuery, backend: DbBackend) -> (Select<E>, Vec<&'static str>) {
-    let mut wanted = Condition::all();
+    let mut all = Condition::all();
     for word in query.words() {
         let columns = E::searched().into_iter();
-        wanted = wanted.add(columns.fold(Condition::any(), |any, column| any.add(contains(column, &word, backend))));
+        all = all.add(columns.fold(Condition::any(), |any, column| any.add(contains(column, &word, backend))));
     }
     let mut not_understood = Vec::new();
     for filter in E::filters() {
         match query.filter(filter.name).map(&filter.condition) {
-            Some(Some(condition)) => wanted = wanted.add(condition),
+            Some(Some(condition)) => all = all.add(condition),
             Some(None) => not_understood.push(filter.label),
             None => (),
         }
     }
-    (E::find().filter(wanted), not_understood)
+    (E::find().filter(all), not_understood)
 }
 
-/// Whatever the case; with SQLite that holds for the letters A to Z.
+/// Returns the condition that a column contains a word, ignoring case (with SQLite, of the letters A to Z).
 fn contains(column: impl ColumnTrait, word: &str, backend: DbBackend) -> Expr {
     let word = word.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_");
     let pattern = LikeExpr::new(format!("%{word}%"));
-    // With PostgreSQL the backslash escapes unless something else is said, and sea-query cannot say it with ILIKE.
+    // The backslash is the default escape character of PostgreSQL. SQLite needs ESCAPE, which sea-query lacks for ILIKE.
     if backend == DbBackend::Postgres { column.ilike(pattern) } else { column.like(pattern.escape('\\')) }
 }

@@ -1,4 +1,4 @@
-//! Who is signed in: sessions in the database, so that every instance knows them and signing out ends them.
+//! Sessions of signed-in users, in the database, so that they are valid at every instance and end with the sign-out.
 
 use actix_web::http::header::HeaderMap;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,33 +19,33 @@ use crate::entity::{
     user,
 };
 
-/// How long a session lives without a request.
+/// Lifetime of a session without requests.
 const IDLE: TimeDelta = TimeDelta::hours(1);
-/// How long a session lives at most.
+/// Maximum lifetime of a session.
 const LONGEST: TimeDelta = TimeDelta::hours(12);
-/// How exactly the last request is recorded: one write per minute is enough.
+/// Precision of the recorded time of the last request, which limits writes to one per minute.
 const GRAIN: TimeDelta = TimeDelta::minutes(1);
 
-/// A request of somebody who is signed in.
+/// Session of a request.
 #[derive(Clone)]
 pub(super) struct Visit {
-    /// An active user of the staff.
+    /// Active user of the staff.
     pub(super) user: user::Model,
-    /// Their browser's token.
+    /// Token of the browser.
     pub(super) token: Token,
-    /// What they may do.
+    /// Permissions of the user.
     pub(super) permissions: Permissions,
-    /// What they are to be told once.
+    /// Message to show once.
     pub(super) notice: Option<String>,
 }
 
 impl Visit {
-    /// Returns whether the user may do something with a model's rows.
+    /// Returns whether the user may perform an operation on a model.
     pub(super) fn may(&self, section: Section, verb: Verb) -> bool {
         self.permissions.allow(section, verb)
     }
 
-    /// Refuses what the user may not do.
+    /// Refuses an operation that the user may not perform.
     ///
     /// # Errors
     /// [`Failure::Forbidden`].
@@ -54,7 +54,7 @@ impl Visit {
     }
 }
 
-/// Signs a user in with a new token, so that one planted before is worth nothing. Clears away what has expired.
+/// Creates a session with a new token, which prevents session fixation. Deletes expired sessions.
 pub(super) async fn open(database: &DatabaseConnection, user: &user::Model) -> Result<Token, Failure> {
     let now = Utc::now();
     let expired = admin_session::Column::SeenAt.lt(now - IDLE).or(admin_session::Column::CreatedAt.lt(now - LONGEST));
@@ -72,9 +72,9 @@ pub(super) async fn open(database: &DatabaseConnection, user: &user::Model) -> R
     Ok(token)
 }
 
-/// Finds out who makes a request. A notice is given once, to the request that can show it.
+/// Returns the session of a request. A notice is returned once, for a request that can show it.
 ///
-/// Nobody does when the session has expired, or the user is no longer active or staff or has another password.
+/// Returns `None` if the session has expired, or if the user is no longer active or staff, or has a new password.
 pub(super) async fn visit(
     database: &DatabaseConnection,
     headers: &HeaderMap,
@@ -88,7 +88,7 @@ pub(super) async fn visit(
         return Ok(None);
     };
     let now = Utc::now();
-    if !is_alive(&session, now) || !user.is_active || !user.is_staff || session.password_mark != password_mark(&user) {
+    if !is_valid(&session, now) || !user.is_active || !user.is_staff || session.password_mark != password_mark(&user) {
         session.into_active_model().delete(database).await?;
         return Ok(None);
     }
@@ -102,19 +102,23 @@ pub(super) async fn visit(
     Ok(Some(Visit { user, token, permissions, notice }))
 }
 
-/// Signs out.
+/// Ends the session.
 pub(super) async fn close(database: &DatabaseConnection, visit: &Visit) -> Result<(), DbErr> {
     admin_session::Entity::delete_by_id(visit.token.digest()).exec(database).await.map(drop)
 }
 
-/// Leaves a message for the next page.
-pub(super) async fn tell(database: &DatabaseConnection, visit: &Visit, notice: &str) -> Result<(), DbErr> {
+/// Stores a message for the next page.
+pub(super) async fn set_notice(database: &DatabaseConnection, visit: &Visit, notice: &str) -> Result<(), DbErr> {
     let notice: String = notice.chars().take(NOTICE_CHARACTERS).collect();
     change(database, &visit.token, [(admin_session::Column::Notice, Expr::value(notice))]).await
 }
 
-/// Lets the session go on when its own user changes their password.
-pub(super) async fn go_on(database: &impl ConnectionTrait, visit: &Visit, user: &user::Model) -> Result<(), DbErr> {
+/// Keeps the session valid after its user has changed the password.
+pub(super) async fn keep_after_password_change(
+    database: &impl ConnectionTrait,
+    visit: &Visit,
+    user: &user::Model,
+) -> Result<(), DbErr> {
     let mark = Expr::value(password_mark(user));
     change(database, &visit.token, [(admin_session::Column::PasswordMark, mark)]).await
 }
@@ -129,7 +133,7 @@ async fn change(
     update.exec(database).await.map(drop)
 }
 
-fn is_alive(session: &admin_session::Model, now: DateTime<Utc>) -> bool {
+fn is_valid(session: &admin_session::Model, now: DateTime<Utc>) -> bool {
     now < session.seen_at + IDLE && now < session.created_at + LONGEST
 }
 
@@ -142,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_ends_when_idle_and_in_any_case() {
+    fn a_session_has_an_idle_and_a_maximum_lifetime() {
         let start = DateTime::UNIX_EPOCH;
         let alive = |seen: TimeDelta, now: TimeDelta| {
             let session = admin_session::Model {
@@ -153,7 +157,7 @@ mod tests {
                 seen_at: start + seen,
                 notice: None,
             };
-            is_alive(&session, start + now)
+            is_valid(&session, start + now)
         };
         let (second, zero) = (TimeDelta::seconds(1), TimeDelta::zero());
         assert!(alive(zero, IDLE - second));

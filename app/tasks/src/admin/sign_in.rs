@@ -1,4 +1,4 @@
-//! Signing in and out.
+//! Sign-in and sign-out.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -21,7 +21,7 @@ use crate::{
     auth::{self, Authority, sign_in::SignInError},
 };
 
-/// Answers with the form, and with a token for whoever has none yet.
+/// Responds with the form, and with a token for a browser without one.
 pub(super) async fn show(database: Data<DatabaseConnection>, request: HttpRequest) -> Answer {
     let next = next(&Fields::parse(request.query_string().as_bytes()).unwrap_or_default());
     if session::visit(&database, request.headers(), false).await?.is_some() {
@@ -38,7 +38,7 @@ pub(super) async fn show(database: Data<DatabaseConnection>, request: HttpReques
     Ok(answer)
 }
 
-/// Signs in, or says that it cannot be; never why, for that would help who guesses.
+/// Signs in. The message of a failure does not contain the reason, which would help to guess.
 pub(super) async fn sign_in(
     authority: Data<Authority>,
     database: Data<DatabaseConnection>,
@@ -68,7 +68,7 @@ pub(super) async fn sign_in(
     Ok(answer)
 }
 
-/// Signs out. The browser's token is worth nothing from then on.
+/// Signs out, which invalidates the token of the browser.
 pub(super) async fn sign_out(
     database: Data<DatabaseConnection>,
     visit: ReqData<Visit>,
@@ -86,7 +86,7 @@ fn refuse(request: &HttpRequest, fields: &Fields, status: StatusCode, why: &str)
     SignInPage { username, error, ..SignInPage::new(&token, next(fields)) }.show(status)
 }
 
-/// Where one wanted to go, if that is in this site.
+/// Returns the requested page, if it is in this site.
 fn next(fields: &Fields) -> String {
     let next = fields.text("next");
     let inside = next.starts_with(page::HOME) && next.bytes().all(|byte| byte.is_ascii_graphic());
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_goes_on_within_the_site_only() {
+    fn the_next_page_is_in_the_site() {
         let next = |next: &str| super::next(&Fields::parse(format!("next={next}").as_bytes()).unwrap());
         assert_eq!(next("/admin/tasks/%3Fq%3Dmilk"), "/admin/tasks/?q=milk");
         for outside in

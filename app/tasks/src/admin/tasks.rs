@@ -1,4 +1,4 @@
-//! Tasks: their pages in the admin site.
+//! Pages of tasks.
 
 use chrono::{DateTime, SubsecRound, Utc};
 use sea_orm::{
@@ -107,7 +107,7 @@ impl Editable for Entity {
         ])
     }
 
-    /// By the rules of the interface.
+    /// Parses a task by the rules of the API.
     async fn parse(_visit: &Visit, _task: Option<&task::Model>, sent: &Fields) -> Result<NewTask, StoreError> {
         let [title, pub_date, description] = ["title", "pub_date", "description"].map(|name| sent.text(name));
         Ok(NewTask::parse(&json!({ "title": title, "pub_date": pub_date, "description": description }))?)
@@ -122,7 +122,7 @@ impl Editable for Entity {
         let Some(task) = task else {
             return Ok(task::ActiveModel::from(draft).insert(transaction).await?);
         };
-        // The form has whole seconds; their fraction stays when the seconds do.
+        // The form shows whole seconds. The fraction is kept if the seconds are unchanged.
         let same_second = draft.pub_date == task.pub_date.trunc_subsecs(0);
         let pub_date = if same_second { task.pub_date } else { draft.pub_date };
         let mut row = task.into_active_model();
@@ -133,7 +133,7 @@ impl Editable for Entity {
     }
 }
 
-/// As HTML's `datetime-local` takes it.
+/// Formats a time for an HTML input of the type `datetime-local`.
 fn input_value(moment: DateTime<Utc>) -> String {
     moment.format("%Y-%m-%dT%H:%M:%S").to_string()
 }

@@ -1,7 +1,7 @@
-//! The random token in the browser's cookie, from which the forms' tokens are derived.
+//! The random token in the cookie of a browser, from which the tokens of forms are derived.
 //!
-//! A browser gets a token with its first page, signed in or not, and a new one when it signs in. Each form carries
-//! an HMAC of it, which another site cannot know: it can neither read the cookie (`HttpOnly`) nor have it sent
+//! A browser receives a token with its first page, and a new one at the sign-in. Each form contains an HMAC of the token,
+//! which another site cannot compute: it can neither read the cookie (`HttpOnly`) nor cause browsers to send it
 //! (`SameSite=Strict`).
 
 use actix_web::http::header::{self, HeaderMap};
@@ -14,19 +14,19 @@ use super::error::Failure;
 const COOKIE: &str = "tasks_admin";
 const BYTES: usize = 32;
 
-/// A browser's token. It has no `Debug`: whoever knows it is signed in.
+/// Token of a browser. It has no `Debug`, since it is the credential of the session.
 #[derive(Clone)]
 pub(super) struct Token([u8; BYTES]);
 
 impl Token {
-    /// A new one.
+    /// Creates a token.
     pub(super) fn random() -> Result<Self, Failure> {
         let mut bytes = [0; BYTES];
         getrandom::fill(&mut bytes).map_err(Failure::Random)?;
         Ok(Self(bytes))
     }
 
-    /// The one that a request brings.
+    /// Returns the token of a request.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let cookies = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok());
         let mut cookies = cookies.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
@@ -34,23 +34,23 @@ impl Token {
         Some(Self(URL_SAFE_NO_PAD.decode(value).ok()?.try_into().ok()?))
     }
 
-    /// The value of `Set-Cookie`. It ends with the browser; the server ends it earlier.
+    /// Returns the value of `Set-Cookie`, for a session cookie. The server limits its lifetime.
     pub(super) fn set_cookie(&self, over_https: bool) -> String {
         let secure = if over_https { "; Secure" } else { "" };
         format!("{COOKIE}={}; Path=/admin; HttpOnly; SameSite=Strict{secure}", URL_SAFE_NO_PAD.encode(self.0))
     }
 
-    /// What forms carry.
+    /// Returns the token of forms.
     pub(super) fn form_token(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.mac().finalize().into_bytes())
     }
 
-    /// Tells, in constant time, whether a form carries what [`Self::form_token`] gave it.
-    pub(super) fn vouches_for(&self, form_token: &str) -> bool {
+    /// Returns whether a form contains the result of [`Self::form_token`], in constant time.
+    pub(super) fn validates(&self, form_token: &str) -> bool {
         URL_SAFE_NO_PAD.decode(form_token).is_ok_and(|given| self.mac().verify_slice(&given).is_ok())
     }
 
-    /// What the database knows it by.
+    /// Returns the hash that the database stores.
     pub(super) fn digest(&self) -> String {
         hex::encode(Sha256::digest(self.0))
     }
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_comes_back() {
+    fn a_cookie_is_parsed_again() {
         let token = Token::random().unwrap();
         let set = token.set_cookie(false);
         let pair = set.split(';').next().unwrap();
@@ -85,18 +85,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_none() {
+    fn an_invalid_cookie_is_ignored() {
         for cookies in ["", "tasks_admin=", "tasks_admin=x", "tasks_admin=AAAA", "xtasks_admin=AAAA", "tasks_admin"] {
             assert!(Token::of(&headers(cookies)).is_none(), "{cookies}");
         }
     }
 
     #[test]
-    fn a_token_vouches_for_its_own_forms_only() {
+    fn a_token_validates_only_its_forms() {
         let (one, other) = (Token::random().unwrap(), Token::random().unwrap());
-        assert!(one.vouches_for(&one.form_token()));
+        assert!(one.validates(&one.form_token()));
         for wrong in [other.form_token(), one.digest(), one.form_token()[1..].to_owned(), String::new(), "é".into()] {
-            assert!(!one.vouches_for(&wrong), "{wrong}");
+            assert!(!one.validates(&wrong), "{wrong}");
         }
     }
 }

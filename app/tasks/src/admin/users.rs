@@ -1,4 +1,4 @@
-//! Users: their pages in the admin site. Nobody locks themselves out, and only superusers decide about staff.
+//! Pages of users. A user cannot revoke their own rights, and only superusers can change staff.
 
 use std::collections::BTreeSet;
 
@@ -89,7 +89,7 @@ impl ModelAdmin for Entity {
                 done: "Deactivated",
                 consequence: "will be signed out and not be able to sign in",
                 verb: Verb::Change,
-                // As for deleting: not oneself.
+                // As for a deletion, users cannot deactivate themselves.
                 refusal: |visit, user| Self::refusal(visit, user, Verb::Delete),
                 run: |transaction, users| Box::pin(set_active(transaction, users, false)),
             },
@@ -101,7 +101,7 @@ impl ModelAdmin for Entity {
         if is_own && verb == Verb::Delete {
             return Some("this is you; somebody else of the staff has to do it");
         }
-        // Else they could take over an account that may do more than their own.
+        // Otherwise they could take over an account with more rights.
         let is_above = (user.is_staff || user.is_superuser) && !visit.user.is_superuser;
         (is_above && !is_own).then_some("only a superuser can change users of the staff")
     }
@@ -116,13 +116,13 @@ impl ModelAdmin for Entity {
     }
 }
 
-/// A user as a form describes them.
+/// Parsed form of a user.
 pub(super) struct Draft {
     username: String,
     is_active: bool,
-    /// For a new user.
+    /// Hash of the password of a new user.
     password_hash: Option<String>,
-    /// As far as the visitor decides about them.
+    /// Rights, if the visitor may change them.
     rights: Option<Rights>,
 }
 
@@ -289,7 +289,7 @@ async fn permissions_of(database: &impl ConnectionTrait, user_id: i64) -> Result
 
 async fn set_groups(transaction: &DatabaseTransaction, user_id: i64, groups: Vec<i64>) -> Result<(), DbErr> {
     user_group::Entity::delete_many().filter(user_group::Column::UserId.eq(user_id)).exec(transaction).await?;
-    // One may have been deleted since the form was shown.
+    // A group may have been deleted since the form was shown.
     let existing = group::Entity::find().select_only().column(group::Column::Id);
     let existing: Vec<i64> = existing.filter(group::Column::Id.is_in(groups)).into_tuple().all(transaction).await?;
     if existing.is_empty() {

@@ -1,4 +1,4 @@
-//! Lets requests in, or answers 401.
+//! Admits requests, or responds with 401.
 
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest, HttpResponse,
@@ -16,16 +16,16 @@ use kit::{log, reply};
 
 use super::{Authority, Mode, keys::TokenError};
 
-/// Who asks, as the access token says. A handler that takes one answers 401 when nobody is signed in.
+/// Signed-in user of a request, from its access token. A handler with this parameter responds with 401 without one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
-    /// The user's id.
+    /// ID of the user.
     pub id: i64,
-    /// The user's name.
+    /// Name of the user.
     pub username: String,
 }
 
-/// Middleware for requests to tasks: `AUTH` decides which need a user.
+/// Middleware for requests to tasks, which need a user according to `AUTH`.
 pub async fn by_mode(
     authority: Data<Authority>,
     request: ServiceRequest,
@@ -40,7 +40,7 @@ pub async fn by_mode(
     admit(&authority, needed, request, next).await
 }
 
-/// Middleware for requests that need a user whatever `AUTH` says.
+/// Middleware for requests that always need a user.
 pub async fn always(
     authority: Data<Authority>,
     request: ServiceRequest,
@@ -49,7 +49,7 @@ pub async fn always(
     admit(&authority, true, request, next).await
 }
 
-/// Where nobody needs to be signed in, a token that is no good is as good as none.
+/// Identifies the user of a request that does not need one. An invalid token is ignored.
 async fn admit(
     authority: &Authority,
     needed: bool,
@@ -77,7 +77,7 @@ async fn admit(
     }
 }
 
-/// The token of the header `Authorization: Bearer <token>`.
+/// Returns the token of the header `Authorization: Bearer <token>`.
 fn bearer(request: &HttpRequest) -> Option<&str> {
     let (scheme, token) = request.headers().get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -93,7 +93,7 @@ fn invalid(error: TokenError) -> HttpResponse {
     unauthorized(&detail, &challenge)
 }
 
-/// Answers 401 with the challenge that belongs to it (RFC 6750).
+/// Returns 401 with the challenge of RFC 6750.
 pub(super) fn unauthorized(detail: &str, challenge: &str) -> HttpResponse {
     let mut response = reply::detail(StatusCode::UNAUTHORIZED, detail);
     if let Ok(challenge) = HeaderValue::from_str(challenge) {

@@ -1,10 +1,10 @@
 //! Access tokens and the keys that sign them.
 //!
-//! Every token's header names its key, so keys can be changed without signing anybody out: the newest signs, the
-//! others still verify. With `AUTH_KEYS` that is: put a new key in front, start all instances anew, and take the old
-//! one away when its last token has expired. Without, the keys are in the database, where `tasks rotate-keys` adds one
-//! and takes away what no living token can be signed with; all instances follow by themselves. Whoever can read
-//! that table can sign.
+//! The header of a token names its key, so keys can be rotated without signing users out: the newest key signs, the others
+//! still verify. With `AUTH_KEYS`, the administrator inserts a new key at the front, restarts all instances, and removes
+//! the old key after its last token has expired. Without it, the keys are in the database, where `tasks rotate-keys` adds
+//! one and deletes keys without valid tokens. Running instances load new keys automatically. A user who can read that table
+//! can sign tokens.
 
 use std::{
     collections::HashMap,
@@ -31,69 +31,69 @@ use tokio::{
 use super::signature;
 use crate::entity::signing_key::{self, ActiveModel, Column, Entity};
 
-/// Who issues our tokens; a token of anybody else is none of ours.
+/// Issuer of the tokens; tokens of another issuer are refused.
 const ISSUER: &str = "tasks";
-/// The id of the key that the first instance makes. All instances that start at once agree on it.
+/// ID of the first key, on which instances that start at the same time agree.
 const FIRST: &str = "first";
-/// Fewest bytes of a secret: as many as HMAC with SHA-256 gives.
+/// Minimum size of a secret, in bytes: the output of HMAC with SHA-256.
 const SECRET_BYTES: usize = 32;
-/// How often keys are looked for that were not known a moment ago.
+/// Minimum interval between searches for unknown keys.
 const RELOAD: Duration = Duration::from_secs(1);
 
-/// What an access token says.
+/// Claims of an access token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it.
+    /// Issuer.
     pub iss: String,
     /// The user's id.
     pub sub: String,
     /// The user's name.
     pub name: String,
-    /// When it was issued, in seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub iat: i64,
-    /// From when on it is refused, in seconds since 1970.
+    /// Time of expiry, in seconds since 1970.
     pub exp: i64,
 }
 
-/// Why a token is refused.
+/// Reason of a refused token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It was good once.
+    /// The token has expired.
     #[error("The access token has expired.")]
     Expired,
-    /// It never was.
+    /// The token is invalid.
     #[error("The access token is not valid.")]
     Invalid,
 }
 
-/// Why there are no keys.
+/// Error of the keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
-    /// `AUTH_KEYS` cannot be understood. It is not shown.
+    /// `AUTH_KEYS` is malformed. The message does not contain it.
     #[error(
         "AUTH_KEYS: {0}; write <key id>:<base64 of at least 32 random bytes>, several with commas between, the one that signs first (it is not shown: it holds secrets)"
     )]
     Malformed(&'static str),
-    /// Another setting is wrong.
+    /// Another setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// The operating system gives no random bytes.
+    /// The operating system returned no random bytes.
     #[error("no randomness for a key: {0}")]
     Randomness(getrandom::Error),
-    /// The database did not give or take the keys.
+    /// The database returned an error.
     #[error("the signing keys in the database cannot be used: {0}")]
     Database(#[from] DbErr),
-    /// A key in the database is damaged.
+    /// A key in the database is malformed.
     #[error("the signing key {0} in the database is damaged; delete that row of tasks_signing_key")]
     Damaged(String),
 }
 
-/// Ids and secrets from `AUTH_KEYS`, the one that signs first.
+/// IDs and secrets of `AUTH_KEYS`. The first key signs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct FixedKeys(Vec<(String, Vec<u8>)>);
 
 impl FixedKeys {
-    /// Reads `AUTH_KEYS`.
+    /// Parses `AUTH_KEYS`.
     ///
     /// # Errors
     /// [`KeysError::Malformed`].
@@ -120,12 +120,12 @@ impl FixedKeys {
     }
 }
 
-/// The keys: one signs, all verify.
+/// The keys. One signs, all verify.
 pub struct Keys {
-    /// Where they are kept; `None` when `AUTH_KEYS` says them.
+    /// Database with the keys; `None` with `AUTH_KEYS`.
     database: Option<DatabaseConnection>,
     known: RwLock<Known>,
-    /// When unknown keys were last looked for.
+    /// Time of the last search for unknown keys.
     looked: Mutex<Instant>,
 }
 
@@ -135,10 +135,10 @@ struct Known {
 }
 
 impl Keys {
-    /// Takes the keys of the settings, or those in the database; makes the first one when there is none.
+    /// Loads the keys of the settings, or those in the database. Creates the first key if there is none.
     ///
     /// # Errors
-    /// [`KeysError`] when the database does not give them.
+    /// [`KeysError`] if the database does not return them.
     pub async fn start(fixed: Option<FixedKeys>, database: &DatabaseConnection) -> Result<Self, KeysError> {
         signature::install();
         if let Some(FixedKeys(keys)) = fixed {
@@ -152,10 +152,10 @@ impl Keys {
         Self { database, known: RwLock::new(Known::new(keys)), looked: Mutex::new(Instant::now()) }
     }
 
-    /// Signs a token for a user, with the newest key there is.
+    /// Signs a token for a user, with the newest key.
     ///
     /// # Errors
-    /// What the database says when it is asked for the newest key.
+    /// The error of the database, for the query of the newest key.
     pub async fn sign(&self, id: i64, name: &str, lifetime: Duration) -> Result<String, KeysError> {
         self.reload().await?;
         let iat = Utc::now().timestamp();
@@ -167,10 +167,10 @@ impl Keys {
         encode(&header, &claims, key).map_err(|_| KeysError::Damaged(kid.clone()))
     }
 
-    /// Tells whom a token was given to.
+    /// Returns the user of a token.
     ///
     /// # Errors
-    /// [`TokenError`], and nothing else: a database that is away means that a new key stays unknown.
+    /// [`TokenError`]. While the database is unavailable, a new key is unknown, and its tokens are invalid.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
         if !self.knows(&kid)
@@ -195,12 +195,12 @@ impl Keys {
         self.known.read().unwrap_or_else(PoisonError::into_inner).verifying.contains_key(kid)
     }
 
-    /// Looks for new keys, on behalf of all who wait for that, once a second at most: forged tokens must not make a
-    /// query each, and no good one may be refused because of them.
+    /// Searches for new keys, for all waiting requests, at most once a second: forged tokens must not cause a query each, nor
+    /// the refusal of valid tokens.
     async fn look_again(&self) -> Result<(), KeysError> {
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let mut last = self.looked.lock().await;
-        if self.database.is_none() || *last > asked {
+        if self.database.is_none() || *last > requested_at {
             return Ok(());
         }
         sleep_until(*last + RELOAD).await;
@@ -218,7 +218,7 @@ impl Keys {
 }
 
 impl Known {
-    /// Takes at least one key, the one that signs first.
+    /// Returns the keys of a non-empty list, whose first one signs.
     fn new(keys: &[(String, Vec<u8>)]) -> Self {
         let (id, secret) = &keys[0];
         let verifying = keys.iter().map(|(id, secret)| (id.clone(), DecodingKey::from_secret(secret)));
@@ -226,13 +226,13 @@ impl Known {
     }
 }
 
-/// Adds a key to those in the database, which signs from then on, and takes away those that were replaced longer ago
-/// than access tokens live. Gives the new key's id.
+/// Adds a key to the database, which signs from then on, and deletes keys that were replaced longer ago than the lifetime
+/// of access tokens. Returns the ID of the new key.
 ///
 /// # Errors
-/// [`KeysError`]; then nothing is changed.
+/// [`KeysError`]; the keys are unchanged.
 pub async fn rotate(database: &DatabaseConnection, access: Duration) -> Result<String, KeysError> {
-    // Had the newest been made after the last token of an older one expired, then that one is needed no more.
+    // An older key is needed until the tokens have expired that it signed before the newest key was created.
     let dead = Utc::now() - access;
     let newest = Entity::find().order_by_desc(Column::CreatedAt).one(database).await?;
     let id = format!("{}-{:08x}", Utc::now().format("%Y%m%d"), u32::from_be_bytes(random()?));
@@ -244,7 +244,7 @@ pub async fn rotate(database: &DatabaseConnection, access: Duration) -> Result<S
     Ok(id)
 }
 
-/// The keys in the database, the newest first.
+/// Returns the keys in the database, the newest first.
 async fn load(database: &DatabaseConnection) -> Result<Vec<(String, Vec<u8>)>, KeysError> {
     let rows = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).all(database).await?;
     if rows.is_empty() {
@@ -257,7 +257,7 @@ async fn load(database: &DatabaseConnection) -> Result<Vec<(String, Vec<u8>)>, K
     keys.collect()
 }
 
-/// Makes a key and stores it, unless there is one of that id.
+/// Creates and stores a key, unless one with this ID exists.
 async fn store(database: &DatabaseConnection, id: &str) -> Result<(), KeysError> {
     if id == FIRST && Entity::find().one(database).await?.is_some() {
         return Ok(());
@@ -269,7 +269,7 @@ async fn store(database: &DatabaseConnection, id: &str) -> Result<(), KeysError>
     Ok(())
 }
 
-/// Random bytes.
+/// Returns random bytes.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], KeysError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(KeysError::Randomness)?;

@@ -1,10 +1,10 @@
-//! How often somebody may try to sign in: per name, so that passwords cannot be guessed, and per client's address, so
-//! that neither can names, and nobody can keep the processors busy with hashing.
+//! Limits the rate of sign-ins: per name, against guessed passwords, and per address of the client, against guessed names
+//! and against load by hashing.
 //!
-//! Somebody can so keep another from signing in, but not from going on with a refresh token.
+//! A third party can so prevent a user from signing in, but not from using a refresh token.
 //!
-//! The count is each instance's own. A minute's attempts may come at once; then one is granted whenever its share of a
-//! minute has passed. A sign-in that succeeds clears the name's count.
+//! Each instance counts separately. The attempts of a minute may arrive at once, after which they are granted at the
+//! average rate. A successful sign-in resets the count of the name.
 
 use std::{
     collections::HashMap,
@@ -16,31 +16,31 @@ use std::{
 
 use tokio::time::Instant;
 
-/// The time in which that many attempts may be made.
+/// Period of the limits.
 const WINDOW: Duration = Duration::from_mins(1);
-/// Most names or addresses that are remembered at once.
+/// Maximum number of names or addresses in memory.
 const CAPACITY: usize = 100_000;
 
-/// Somebody tried too often.
+/// Error for too many attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("Too many attempts. Try again in {} s.", self.seconds())]
 pub struct RetryAfter(Duration);
 
 impl RetryAfter {
-    /// How long to wait, in whole seconds, at least one: the value of the header `Retry-After`.
+    /// Returns the time to wait, in whole seconds and at least one: the value of the header `Retry-After`.
     pub fn seconds(&self) -> u64 {
         self.0.as_secs() + u64::from(self.0.subsec_nanos() > 0).max(u64::from(self.0.is_zero()))
     }
 }
 
-/// The attempts of the last minute.
+/// Attempts of the last minute.
 pub struct SignInLimits {
     names: Limit<String>,
     clients: Limit<Option<IpAddr>>,
 }
 
 impl SignInLimits {
-    /// Grants so many attempts per minute with one name, and from one address.
+    /// Returns limits per minute for a name and for an address.
     pub fn per_minute(per_name: u32, per_client: u32) -> Self {
         Self { names: Limit::new(per_name), clients: Limit::new(per_client) }
     }
@@ -48,29 +48,29 @@ impl SignInLimits {
     /// Counts an attempt to sign in.
     ///
     /// # Errors
-    /// [`RetryAfter`] when it is one too many. It does not count then.
+    /// [`RetryAfter`] if the limit is exceeded. The attempt is not counted.
     pub fn check(&self, username: &str, client: Option<IpAddr>) -> Result<(), RetryAfter> {
         let now = Instant::now();
         self.clients.take(client, now)?;
-        // A name too long to be one is as good as any other such.
+        // All names that are too long share one count.
         self.names.take(username.chars().take(200).collect(), now)
     }
 
-    /// Counts an attempt to register, for which there is no name yet.
+    /// Counts a registration, which has no name yet.
     ///
     /// # Errors
-    /// As [`SignInLimits::check`].
+    /// [`RetryAfter`] if the limit is exceeded.
     pub fn check_client(&self, client: Option<IpAddr>) -> Result<(), RetryAfter> {
         self.clients.take(client, Instant::now())
     }
 
-    /// Forgets a name's attempts, for it has signed in.
+    /// Resets the count of a name after a sign-in.
     pub fn forgive(&self, username: &str) {
         self.names.full_at.lock().unwrap_or_else(PoisonError::into_inner).remove(username);
     }
 }
 
-/// The generic cell rate algorithm: for each key only the time is kept at which all is granted again.
+/// Generic cell rate algorithm: stores for each key the time at which all attempts are available again.
 struct Limit<K> {
     share: Duration,
     full_at: Mutex<HashMap<K, Instant>>,
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minutes_attempts_at_once_and_then_one_by_one() {
+    fn a_burst_is_granted_and_then_the_average_rate() {
         let (limit, start) = (Limit::new(3), Instant::now());
         let at = |seconds| limit.take("ana", start + Duration::from_secs(seconds)).map_err(|after| after.seconds());
         assert_eq!([at(0), at(0), at(0)], [Ok(()); 3]);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn memory_is_bounded() {
         let (limit, now) = (Limit::new(1), Instant::now());
         for key in 0..CAPACITY + 10 {
             assert_eq!(limit.take(key, now), Ok(()));
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_addresses_count_apart() {
+    fn names_and_addresses_are_counted_separately() {
         let limits = SignInLimits::per_minute(2, 3);
         let (here, there) = ("192.0.2.1".parse().ok(), "192.0.2.2".parse().ok());
         assert_eq!(limits.check("ana", here), Ok(()));

@@ -1,24 +1,24 @@
-//! Who may do what. Nothing is remembered between requests: a signed access token says who asks.
+//! Authentication. There are no sessions: a signed access token identifies the user of a request.
 //!
 //! | variable | default | meaning |
 //! |---|---|---|
-//! | `AUTH` | `writes` | which requests to tasks need a signed-in user: `off` none, `writes` all but GET and HEAD, `all` |
-//! | `AUTH_KEYS` | kept in the database | `<key id>:<base64 of at least 32 bytes>`, several with commas between: the first signs, all verify |
-//! | `AUTH_ACCESS_SECONDS` | 300 | how long an access token is good, and so a user who was deactivated |
-//! | `AUTH_REFRESH_SECONDS` | 1209600 | how long a refresh token is good, each for the next one |
+//! | `AUTH` | `writes` | requests to tasks that need a signed-in user: `off` (none), `writes` (all but GET and HEAD) or `all` |
+//! | `AUTH_KEYS` | in the database | `<key id>:<base64 of at least 32 bytes>`, separated by commas: the first signs, all verify |
+//! | `AUTH_ACCESS_SECONDS` | 300 | lifetime of an access token, for which a deactivated user can still use it |
+//! | `AUTH_REFRESH_SECONDS` | 1209600 | lifetime of a refresh token, which is valid for one use |
 //! | `AUTH_ATTEMPTS_PER_USER` | 10 | sign-ins per minute with one name |
 //! | `AUTH_ATTEMPTS_PER_CLIENT` | 30 | sign-ins and registrations per minute from one address |
 //!
 //! # Layout
 //!
-//! | module | what it does |
+//! | module | content |
 //! |---|---|
-//! | [`mod@routes`] | the requests under `/auth/` |
-//! | [`guard`] | lets requests in, or answers 401 |
-//! | [`sign_in`] | from a name and a password to a user, not too often |
-//! | [`limit`] | how often that may be tried |
-//! | [`keys`] | what access tokens are signed with |
-//! | [`refresh`] | refresh tokens, each good for one use |
+//! | [`mod@routes`] | requests under `/auth/` |
+//! | [`guard`] | admits requests, or responds with 401 |
+//! | [`sign_in`] | sign-in with a name and a password |
+//! | [`limit`] | rate limits of sign-ins |
+//! | [`keys`] | keys that sign access tokens |
+//! | [`refresh`] | refresh tokens |
 
 pub mod guard;
 pub mod keys;
@@ -36,10 +36,10 @@ use sea_orm::DatabaseConnection;
 use keys::{FixedKeys, Keys, KeysError};
 use limit::SignInLimits;
 
-/// Which requests to tasks need a signed-in user.
+/// Requests to tasks that need a signed-in user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// None: everybody may read and write.
+    /// None: reads and writes are public.
     Off,
     /// All but GET and HEAD.
     Writes,
@@ -48,10 +48,10 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Reads `AUTH`.
+    /// Parses `AUTH`.
     ///
     /// # Errors
-    /// [`SettingError`] when it is something else, so that nobody believes to be protected who is not.
+    /// [`SettingError`] for another value, so that a typo does not disable the protection.
     pub fn from(variables: Variables) -> Result<Self, SettingError> {
         match variables("AUTH").as_deref() {
             Some("off") => Ok(Self::Off),
@@ -65,7 +65,7 @@ impl Mode {
     }
 }
 
-/// The settings of this module.
+/// Settings of this module.
 #[derive(Clone)]
 pub struct Settings {
     /// `AUTH`.
@@ -86,7 +86,7 @@ impl Settings {
     /// Reads the settings.
     ///
     /// # Errors
-    /// What is wrong with the first that cannot be understood.
+    /// [`KeysError`] for the first invalid setting.
     pub fn from(variables: Variables) -> Result<Self, KeysError> {
         Ok(Self {
             mode: Mode::from(variables)?,
@@ -99,25 +99,25 @@ impl Settings {
     }
 }
 
-/// All that is needed to let somebody in. The handlers find it as `Data<Authority>`.
+/// State of the authentication, which handlers extract as `Data<Authority>`.
 pub struct Authority {
-    /// Which requests need a user.
+    /// Requests that need a user.
     pub mode: Mode,
-    /// What access tokens are signed with.
+    /// Keys that sign access tokens.
     pub keys: Keys,
-    /// How long an access token is good.
+    /// Lifetime of access tokens.
     pub access: Duration,
-    /// How long a refresh token is good.
+    /// Lifetime of refresh tokens.
     pub refresh: Duration,
-    /// How often somebody may try to sign in.
+    /// Rate limits of sign-ins.
     pub limits: SignInLimits,
 }
 
 impl Authority {
-    /// Gets the keys ready.
+    /// Loads the keys.
     ///
     /// # Errors
-    /// [`KeysError`] when the database does not keep them.
+    /// [`KeysError`] if the database does not return or store them.
     pub async fn start(settings: Settings, database: &DatabaseConnection) -> Result<Self, KeysError> {
         let Settings { mode, keys, access, refresh, attempts_per_user, attempts_per_client } = settings;
         let keys = Keys::start(keys, database).await?;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_need_a_user_unless_told_otherwise() {
+    fn writes_need_a_user_by_default() {
         assert_eq!(mode(None), Ok(Mode::Writes));
         assert_eq!(mode(Some("writes")), Ok(Mode::Writes));
         assert_eq!(mode(Some("off")), Ok(Mode::Off));

@@ -1,4 +1,4 @@
-//! Refresh tokens: random, good for one use, kept as hashes.
+//! Refresh tokens: random, valid for one use, stored as hashes.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ use crate::entity::{
     user,
 };
 
-/// Gives out the first token of a new family: somebody signed in. Forgets the user's expired ones.
+/// Creates the first token of a new family, after a sign-in. Deletes the expired tokens of the user.
 ///
 /// # Errors
-/// [`KeysError`] when there is no randomness, or what the database says, also when the user has been deleted.
+/// [`KeysError`] if there are no random bytes, or for an error of the database, also if the user was deleted.
 pub async fn first(database: &DatabaseConnection, user_id: i64, lifetime: Duration) -> Result<String, KeysError> {
     let transaction = database.begin().await?;
     let expired = Column::UserId.eq(user_id).and(Column::ExpiresAt.lt(Utc::now()));
@@ -35,11 +35,11 @@ pub async fn first(database: &DatabaseConnection, user_id: i64, lifetime: Durati
     Ok(token)
 }
 
-/// Uses a token up; gives its user and the next one. `None` when it is unknown, expired or used, or its user may not
-/// sign in any more. One that was used before was stolen from somebody: then its whole family is forgotten.
+/// Consumes a token, and returns its user and the next token. Returns `None` if the token is unknown, expired or used, or
+/// if its user may no longer sign in. A second use means that the token was stolen, so its whole family is deleted.
 ///
 /// # Errors
-/// As [`first`]; then the token is as good as before.
+/// As [`first`]; the token stays valid.
 pub async fn next(
     database: &DatabaseConnection,
     token: &str,
@@ -54,7 +54,7 @@ pub async fn next(
     Ok(given)
 }
 
-/// Marks a token as used, if it is good. The database lets only one of several at once do so.
+/// Marks a valid token as used. Of several concurrent requests, only one succeeds.
 async fn use_up(database: &impl ConnectionTrait, hash: &str) -> Result<Option<refresh_token::Model>, DbErr> {
     let now = Utc::now();
     let good = Column::Hash.eq(hash).and(Column::UsedAt.is_null()).and(Column::ExpiresAt.gt(now));
@@ -108,7 +108,7 @@ async fn give(
     Ok(token)
 }
 
-/// The token has 256 random bits, so that a plain hash is enough.
+/// Returns the hash of a token, which has 256 random bits and so needs no salt.
 fn hash(token: &str) -> String {
     BASE64_STANDARD_NO_PAD.encode(Sha256::digest(token))
 }

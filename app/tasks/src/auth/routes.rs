@@ -1,4 +1,4 @@
-//! The requests under `/auth/`.
+//! Requests under `/auth/`.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -40,7 +40,7 @@ pub fn routes(app: &mut ServiceConfig) {
     }
 }
 
-/// What a client needs to go on.
+/// Response with tokens.
 #[derive(Serialize)]
 struct Tokens {
     access: String,
@@ -98,12 +98,12 @@ async fn give(
     Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(tokens))
 }
 
-/// Tells whether a token was not stored because its user has just been deleted.
+/// Returns whether a token was not stored because its user was deleted meanwhile.
 fn is_without_user(error: &DbErr) -> bool {
     matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_)))
 }
 
-/// Why a request is not granted.
+/// Error of a request.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("JSON parse error - {0}")]
@@ -139,7 +139,7 @@ impl ResponseError for Refusal {
         match self {
             Self::Malformed(_) => reply::detail(StatusCode::BAD_REQUEST, &self.to_string()),
             Self::Invalid(errors) => HttpResponse::BadRequest().json(errors),
-            // Well formed, as was found before: so the name is taken.
+            // The fields are valid, as checked before, so the name is used.
             Self::User(UserError::Invalid(errors)) => HttpResponse::Conflict().json(errors),
             Self::SignIn(SignInError::Wrong) | Self::Refresh => {
                 guard::unauthorized(&self.to_string(), r#"Bearer realm="tasks""#)

@@ -1,4 +1,4 @@
-//! From a name and a password to a user: for tokens and for the admin site.
+//! Sign-in with a name and a password, for tokens and for the admin site.
 
 use std::net::IpAddr;
 
@@ -12,24 +12,24 @@ use crate::{
     users,
 };
 
-/// Why somebody is not signed in.
+/// Error of a sign-in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// There is no active user of that name and password. Which of them is wrong is not said.
+    /// There is no active user with this name and password. The message does not say which of them is wrong.
     #[error("No active account found with the given credentials.")]
     Wrong,
-    /// It was tried too often.
+    /// There were too many attempts.
     #[error(transparent)]
     TooMany(#[from] RetryAfter),
-    /// The password could not be looked at.
+    /// The password cannot be verified.
     #[error(transparent)]
     Password(#[from] PasswordError),
-    /// The database did not answer.
+    /// The database returned an error.
     #[error(transparent)]
     Database(#[from] DbErr),
 }
 
-/// Gives the active user of a name and password, and records the sign-in.
+/// Returns the active user with a name and a password, and records the sign-in.
 ///
 /// # Errors
 /// [`SignInError`].
@@ -51,7 +51,7 @@ pub async fn sign_in(
     let mut signed_in = user.into_active_model();
     signed_in.last_sign_in = Set(Some(Utc::now()));
     match signed_in.update(database).await {
-        // Deleted in this moment.
+        // The user was deleted meanwhile.
         Err(DbErr::RecordNotUpdated) => Err(SignInError::Wrong),
         other => Ok(other?),
     }

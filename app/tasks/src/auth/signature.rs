@@ -1,5 +1,5 @@
-//! The one way in which tokens are signed here: HMAC with SHA-256 (`HS256`). Whoever may verify may also sign, which
-//! suits a service whose instances are each other's equals, and no token can ask for another algorithm.
+//! Signatures of tokens: HMAC with SHA-256 (`HS256`) only. Every instance signs and verifies, so one secret is enough, and a
+//! token cannot select another algorithm.
 
 use hmac::{Hmac, Mac};
 use jsonwebtoken::{
@@ -13,9 +13,9 @@ use sha2::Sha256;
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: verifier, jwk_utils: JwkUtils::new_unimplemented() };
 
-/// Tells the library of tokens to sign this way. Later calls change nothing.
+/// Registers the algorithm with the token library. Later calls have no effect.
 pub(super) fn install() {
-    // It fails when it has been done before, and then all is well.
+    // It fails only if the algorithm is already registered.
     let _ = PROVIDER.install_default();
 }
 

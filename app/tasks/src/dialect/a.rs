@@ -74,7 +74,7 @@ async fn delete(database: Data<DatabaseConnection>, id: Path<String>) -> Result<
     Ok("Task successfully deleted!")
 }
 
-/// A task in the list: the shape of Django's serialiser.
+/// A task in the list, in the format of Django's serialiser.
 #[derive(Serialize)]
 struct Listed {
     model: &'static str,

@@ -1,4 +1,4 @@
-//! Dialect B: a path for each thing to do, `/tasks/get_all` and so on.
+//! Dialect B: a path for each operation, such as `/tasks/get_all`.
 
 use actix_web::{
     HttpResponse, Responder, ResponseError,
@@ -14,7 +14,7 @@ use crate::{
     store::{self, Refusal, Together},
 };
 
-/// Adds the routes that are a name, under `/tasks`.
+/// Adds the routes with a name, under `/tasks`.
 pub(super) fn names(app: &mut ServiceConfig, reader: &Reader) {
     app.app_data(Data::new(List(super::list(reader, Single::from))))
         .service(
@@ -27,7 +27,7 @@ pub(super) fn names(app: &mut ServiceConfig, reader: &Reader) {
         .service(web::resource("/delete_all").route(web::delete().to(delete_all)).default_service(only("DELETE")));
 }
 
-/// Adds the routes that are a name and an id, under `/tasks`.
+/// Adds the routes with a name and an ID, under `/tasks`.
 pub(super) fn names_and_ids(app: &mut ServiceConfig) {
     app.service(
         web::resource("/get_single/{id}")
@@ -57,7 +57,7 @@ async fn create(together: Data<Together>, body: Bytes) -> Result<impl Responder,
     Ok((web::Json(Single::from(task)), StatusCode::CREATED))
 }
 
-/// Every key is needed, as in the original.
+/// Changes a task. All keys are required, as in the original.
 async fn change(database: Data<DatabaseConnection>, id: Path<String>, body: Bytes) -> Result<impl Responder, InB> {
     let task = store::find(&database, &id).await?;
     let NewTask { title, pub_date, description } = NewTask::parse(&serde_json::from_slice(&body)?)?;
@@ -76,12 +76,12 @@ async fn delete_all(database: Data<DatabaseConnection>) -> Result<impl Responder
     Ok(("Todas as tasks fooram deletadas com sucesso!", StatusCode::CREATED))
 }
 
-/// A refusal as dialect B says it.
+/// Error in dialect B.
 #[derive(Debug, thiserror::Error)]
 #[error("{refusal}")]
 struct InB {
     refusal: Refusal,
-    /// The status when fields are at fault: the original said 401 to a new task.
+    /// Status for invalid fields: the original responds with 401 to an invalid new task.
     invalid: StatusCode,
 }
 

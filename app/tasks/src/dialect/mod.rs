@@ -1,4 +1,4 @@
-//! The two dialects in which tasks are spoken of. Both are under `/tasks`; what they share is here.
+//! The two dialects of the API under `/tasks`, and their shared code.
 
 mod a;
 mod b;
@@ -20,34 +20,34 @@ use crate::{
     timestamp,
 };
 
-/// Adds the routes of both. What `AUTH` says is asked here, once for all of them.
+/// Adds the routes of both dialects, with the middleware that enforces `AUTH`.
 pub fn routes(app: &mut ServiceConfig, database: &DatabaseConnection, reader: &Reader) {
     let tasks = web::scope("/tasks").wrap(from_fn(guard::by_mode)).app_data(Data::new(Together::at(database)));
-    // B's names first: they would be ids in A. What stands behind others is found later, so what is rarer comes last.
+    // The names of B first: they would be IDs in A. Routes are matched in this order, so the rarest are last.
     let tasks = tasks.configure(|app| b::names(app, reader)).configure(|app| a::routes(app, reader));
     app.service(tasks.configure(b::names_and_ids));
 }
 
-/// All tasks as a dialect writes them. Who asks at the same moment gets the same bytes.
+/// Returns the batch that lists all tasks in the format of a dialect. Concurrent requests share the bytes.
 fn list<T: Serialize + 'static>(reader: &Reader, shown: fn(task::Model) -> T) -> Batch<(), Bytes> {
     let reader = reader.clone();
-    let ask = move |askers: Vec<()>| {
+    let run = move |queries: Vec<()>| {
         let reader = reader.clone();
         async move {
             let tasks: Vec<T> = store::list(&reader).await?.into_iter().map(shown).collect();
             let body = serde_json::to_vec(&tasks).map_err(|error| DbErr::Json(error.to_string()))?;
-            Ok(vec![Bytes::from(body); askers.len()])
+            Ok(vec![Bytes::from(body); queries.len()])
         }
     };
-    Batch::new(ask, || ())
+    Batch::new(run, || ())
 }
 
-/// Answers with a list.
+/// Responds with a list.
 async fn listed(list: &Batch<(), Bytes>) -> Result<HttpResponse, DbErr> {
-    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(list.ask(()).await?))
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(list.run(()).await?))
 }
 
-/// A task on its own: the same in both dialects.
+/// A single task, in the format of both dialects.
 #[derive(Serialize)]
 struct Single {
     id: i64,
@@ -63,7 +63,7 @@ impl From<task::Model> for Single {
     }
 }
 
-/// What both dialects answer to what is not their own affair.
+/// Returns the response to an error that both dialects share.
 fn shared_refusal(refusal: &Refusal) -> HttpResponse {
     match refusal {
         Refusal::NotFound => reply::detail(StatusCode::NOT_FOUND, &refusal.to_string()),

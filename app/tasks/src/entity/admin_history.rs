@@ -1,20 +1,20 @@
-//! The table `tasks_admin_history`: changes that were made in the admin site. It refers to no other table, so that it
-//! outlives users and objects.
+//! The table `tasks_admin_history`: changes in the admin site. It has no foreign keys, so that rows outlive users and
+//! objects.
 
 use sea_orm::entity::prelude::*;
 
-/// One change of one object.
+/// A change of an object.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_admin_history")]
 pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// When it was made.
+    /// Time of the change.
     pub time: DateTimeUtc,
-    /// Id of the user who made it.
+    /// ID of the user.
     pub user_id: i64,
-    /// Name of that user at the time.
+    /// Name of the user at that time.
     #[sea_orm(column_type = "String(StringLen::N(150))")]
     pub username: String,
     /// Path of the object's model in the admin site, such as `tasks`.
@@ -25,7 +25,7 @@ pub struct Model {
     /// Name of the object after the change.
     #[sea_orm(column_type = "String(StringLen::N(200))")]
     pub object_name: String,
-    /// `Added`, `Changed`, `Deleted`, or what a custom action did.
+    /// `Added`, `Changed`, `Deleted`, or the past participle of another action.
     #[sea_orm(column_type = "String(StringLen::N(50))")]
     pub action: String,
     /// JSON: `[{"field": "Title", "from": "…", "to": "…"}]`.
@@ -33,7 +33,7 @@ pub struct Model {
     pub changes: String,
 }
 
-/// No other table is referred to.
+/// The table has no foreign keys.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

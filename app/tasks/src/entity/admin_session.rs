@@ -1,29 +1,29 @@
-//! The table `tasks_admin_session`: who is signed in to the admin site.
+//! The table `tasks_admin_session`: sessions of the admin site.
 
 use sea_orm::entity::prelude::*;
 
 use super::user;
 
-/// Longest notice, in characters.
+/// Maximum length of a notice, in characters.
 pub const NOTICE_CHARACTERS: usize = 400;
 
-/// One browser in which a user is signed in.
+/// A browser with a signed-in user.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_admin_session")]
 pub struct Model {
     /// Primary key: SHA-256 of the browser's token, in hexadecimal.
     #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(64))")]
     pub token_digest: String,
-    /// Whose it is; goes with the user.
+    /// ID of the user, with whom the session is deleted.
     pub user_id: i64,
-    /// SHA-256 of the password's hash at the sign-in, in hexadecimal: another password ends the session.
+    /// SHA-256 of the password's hash at the sign-in, in hexadecimal: a new password ends the session.
     #[sea_orm(column_type = "String(StringLen::N(64))")]
     pub password_mark: String,
-    /// When the user signed in.
+    /// Time of the sign-in.
     pub created_at: DateTimeUtc,
-    /// When the user last asked for something, to the minute.
+    /// Time of the last request, to the minute.
     pub seen_at: DateTimeUtc,
-    /// What the next page says once, such as what was just saved.
+    /// Message that the next page shows once.
     #[sea_orm(column_type = "String(StringLen::N(400))", nullable)]
     pub notice: Option<String>,
 }
@@ -31,7 +31,7 @@ pub struct Model {
 /// A session belongs to a user.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {
-    /// Who signed in.
+    /// The signed-in user.
     #[sea_orm(belongs_to = "user::Entity", from = "Column::UserId", to = "user::Column::Id", on_delete = "Cascade")]
     User,
 }

@@ -1,8 +1,8 @@
-//! The table `tasks_group`: groups of users, which give permissions to their members.
+//! The table `tasks_group`: groups of users, which grant permissions to their members.
 
 use sea_orm::entity::prelude::*;
 
-/// Longest name, in characters.
+/// Maximum length of a name, in characters.
 pub const NAME_CHARACTERS: usize = 150;
 
 /// A group of users.
@@ -12,12 +12,12 @@ pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Unique.
+    /// Unique name.
     #[sea_orm(column_type = "String(StringLen::N(150))", unique)]
     pub name: String,
 }
 
-/// Foreign keys exist in the database; no query follows them here.
+/// The foreign keys exist in the database only: no query uses them.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -2,19 +2,19 @@
 
 use sea_orm::entity::prelude::*;
 
-/// One permission that all members of a group have.
+/// A permission of all members of a group.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_group_permission")]
 pub struct Model {
-    /// The group. The permission is deleted with it.
+    /// ID of the group, with which the permission is deleted.
     #[sea_orm(primary_key, auto_increment = false)]
     pub group_id: i64,
-    /// The permission's code, such as `tasks.change`.
+    /// Code of the permission, such as `tasks.change`.
     #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(100))")]
     pub permission: String,
 }
 
-/// Foreign keys exist in the database; no query follows them here.
+/// The foreign keys exist in the database only: no query uses them.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,4 +1,4 @@
-//! The tables, one file each.
+//! Tables, one per file.
 
 pub mod activity;
 pub mod admin_history;

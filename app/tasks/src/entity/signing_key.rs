@@ -1,4 +1,4 @@
-//! The table `tasks_signing_key`: what signs access tokens when `AUTH_KEYS` does not say so.
+//! The table `tasks_signing_key`: keys that sign access tokens without `AUTH_KEYS`.
 
 use sea_orm::entity::prelude::*;
 
@@ -6,24 +6,24 @@ use sea_orm::entity::prelude::*;
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_signing_key")]
 pub struct Model {
-    /// Primary key: the key id that stands in a token's header.
+    /// Primary key: the key ID in the header of a token.
     #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(64))")]
     pub id: String,
     /// 32 random bytes, in base64.
     #[sea_orm(column_type = "String(StringLen::N(64))")]
     pub secret: String,
-    /// The newest signs, all verify.
+    /// Time of creation. The newest key signs, all verify.
     pub created_at: DateTimeUtc,
 }
 
-/// Shown without the secret.
+/// Omits the secret.
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SigningKey {{ id: {:?} }}", self.id)
     }
 }
 
-/// No other table is referred to.
+/// The table has no foreign keys.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -2,35 +2,35 @@
 
 use sea_orm::entity::prelude::*;
 
-/// Longest name, in characters.
+/// Maximum length of a name, in characters.
 pub const USERNAME_CHARACTERS: usize = 150;
 
-/// Somebody who may sign in.
+/// A user.
 #[derive(Clone, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_user")]
 pub struct Model {
     /// Primary key.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// Unique; letters, digits and `@.+-_`.
+    /// Unique name of letters, digits and `@.+-_`.
     #[sea_orm(column_type = "String(StringLen::N(150))", unique)]
     pub username: String,
-    /// The password as [`crate::password::hash`] made it.
+    /// Hash of the password, by [`crate::password::hash`].
     #[sea_orm(column_type = "String(StringLen::N(255))")]
     pub password_hash: String,
-    /// May sign in to the admin site, and do there what permissions allow.
+    /// May sign in to the admin site, with the granted permissions.
     pub is_staff: bool,
     /// Has every permission.
     pub is_superuser: bool,
-    /// May sign in at all.
+    /// May sign in.
     pub is_active: bool,
-    /// When the user was made.
+    /// Time of creation.
     pub created_at: DateTimeUtc,
-    /// When a password was last given for a token or at the admin site.
+    /// Time of the last sign-in with a password.
     pub last_sign_in: Option<DateTimeUtc>,
 }
 
-/// Shown without the password's hash.
+/// Omits the hash of the password.
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { id, username, is_staff, is_active, .. } = self;
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// The database knows how the tables hang together; nothing here asks for it.
+/// The foreign keys exist in the database only: no query uses them.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,20 +1,20 @@
-//! The table `tasks_user_group`: the members of groups.
+//! The table `tasks_user_group`: members of groups.
 
 use sea_orm::entity::prelude::*;
 
-/// One membership.
+/// A membership.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_user_group")]
 pub struct Model {
-    /// The member. The membership is deleted with the user.
+    /// ID of the member, with whom the membership is deleted.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: i64,
-    /// The group. The membership is deleted with the group.
+    /// ID of the group, with which the membership is deleted.
     #[sea_orm(primary_key, auto_increment = false)]
     pub group_id: i64,
 }
 
-/// Foreign keys exist in the database; no query follows them here.
+/// The foreign keys exist in the database only: no query uses them.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

@@ -1,20 +1,20 @@
-//! The table `tasks_user_permission`: permissions that users have besides those of their groups.
+//! The table `tasks_user_permission`: permissions of users, in addition to those of their groups.
 
 use sea_orm::entity::prelude::*;
 
-/// One permission of one user.
+/// A permission of a user.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tasks_user_permission")]
 pub struct Model {
-    /// The user. The permission is deleted with the user.
+    /// ID of the user, with whom the permission is deleted.
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: i64,
-    /// The permission's code, such as `tasks.change`.
+    /// Code of the permission, such as `tasks.change`.
     #[sea_orm(primary_key, auto_increment = false, column_type = "String(StringLen::N(100))")]
     pub permission: String,
 }
 
-/// Foreign keys exist in the database; no query follows them here.
+/// The foreign keys exist in the database only: no query uses them.
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 

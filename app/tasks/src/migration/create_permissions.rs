@@ -1,7 +1,7 @@
 use sea_orm_migration::{prelude::*, schema};
 
-/// Creates the tables of groups and permissions, and the flag for superusers. Staff could do everything before, so each
-/// becomes a superuser.
+/// Creates the tables of groups and permissions, and the flag for superusers. All staff become superusers, since they had
+/// all permissions before.
 pub(super) struct CreatePermissions;
 
 #[derive(DeriveIden)]
@@ -45,7 +45,7 @@ impl MigrationName for CreatePermissions {
     }
 }
 
-/// A foreign key whose rows are deleted with the row they refer to.
+/// Returns a foreign key that deletes rows with the row that they refer to.
 fn cascade<T, C>(
     name: &str,
     from: (T, C),
@@ -67,7 +67,7 @@ where
 #[async_trait::async_trait]
 impl MigrationTrait for CreatePermissions {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // The default is for instances of the previous version, which still run during a rollout.
+        // Instances of the previous version, which run during a rollout, need the default.
         let superuser = schema::boolean(TasksUser::IsSuperuser).default(false).to_owned();
         let user = Table::alter().table(TasksUser::Table).add_column(superuser).to_owned();
         manager.alter_table(user).await?;

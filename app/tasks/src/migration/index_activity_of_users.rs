@@ -1,7 +1,6 @@
 use sea_orm_migration::prelude::*;
 
-/// Takes the requests that nobody was signed in for out of the index by users: nobody looks for them there, and they are
-/// most of what is written.
+/// Removes requests without a user from the index by users: no query needs them there, and they are most of the rows.
 pub(super) struct IndexActivityOfUsers;
 
 const DROP: &str = "DROP INDEX tasks_activity_username";

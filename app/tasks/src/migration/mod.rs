@@ -1,4 +1,4 @@
-//! The migrations, oldest first. One that has been released is never edited; a change is a new one.
+//! Migrations, the oldest first. A released migration is never edited; a change is a new one.
 
 mod create_activity;
 mod create_admin_history;

@@ -1,4 +1,4 @@
-//! What is around the tasks described: users, activity, operation.
+//! Descriptions of the operations on users, activity and the service.
 
 use serde_json::json;
 

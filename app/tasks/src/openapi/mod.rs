@@ -1,6 +1,6 @@
-//! The service described, for programs at `/openapi.json` and for people at `/docs`.
+//! The OpenAPI document at `/openapi.json`, and the page at `/docs`.
 //!
-//! The document says what this instance does: which requests need a user depends on `AUTH`.
+//! The document describes this instance: `AUTH` determines which operations need a user.
 
 mod around;
 mod page;
@@ -31,7 +31,7 @@ async fn show(authority: Data<Authority>) -> HttpResponse {
     HttpResponse::Ok().json(document(authority.mode))
 }
 
-/// The OpenAPI 3.1 document of a service with such an `AUTH`.
+/// Returns the OpenAPI 3.1 document of a service with this `AUTH`.
 pub fn document(mode: Mode) -> Value {
     let mut paths = Map::new();
     for (path, methods) in tasks::paths(mode).into_iter().chain(around::paths()) {
@@ -65,10 +65,10 @@ pub fn document(mode: Mode) -> Value {
     })
 }
 
-/// A path and what can be done there, by method in lower case.
+/// A path and its operations, by method in lower case.
 type Path = (&'static str, Vec<(&'static str, Operation)>);
 
-/// One thing that can be done.
+/// Description of an operation.
 struct Operation {
     tag: &'static str,
     id: &'static str,
@@ -90,7 +90,7 @@ impl Operation {
             .refusal(503, "The database does not answer, or the answer took too long. Try again shortly.")
     }
 
-    /// Takes a task's id in the path; 404 in JSON when there is none.
+    /// Adds the path parameter `id` of a task, and the response 404.
     fn id(mut self) -> Self {
         let schema = json!({ "type": "integer", "format": "int64", "minimum": 1 });
         self.parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
@@ -102,7 +102,7 @@ impl Operation {
         self
     }
 
-    /// Takes a body of a schema; 400 when it is none. Its content type does not matter.
+    /// Adds a body with a schema, and the response 400. The service ignores the content type.
     fn body(mut self, schema: &'static str) -> Self {
         self.body = Some(schema);
         self.answer_with(400, "The body is not JSON, or some of its fields are wrong.", &reference("Fault"))
@@ -123,7 +123,7 @@ impl Operation {
         self
     }
 
-    /// Answers with a text that is always the same.
+    /// Adds a response with a constant text.
     fn text(mut self, status: u16, description: &str, text: &str) -> Self {
         let content = json!({ "text/plain": { "schema": { "type": "string", "const": text } } });
         self.answers.insert(status.to_string(), json!({ "description": description, "content": content }));

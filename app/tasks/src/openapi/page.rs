@@ -1,4 +1,4 @@
-//! The page at `/docs`: Swagger UI, all of it from this program.
+//! The page at `/docs`: Swagger UI, with all its files in this program.
 
 use actix_web::{
     HttpResponse,
@@ -10,18 +10,18 @@ use actix_web::{
 };
 use kit::reply::{self, only};
 
-/// The page loads nothing from elsewhere, and may not.
+/// Content security policy: the page loads files of this origin only.
 const POLICY: &str =
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
 
-/// A file as the build script has unpacked it.
+/// Content of a file that the build script has unpacked.
 macro_rules! swagger {
     ($name:literal) => {
         include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui/", $name))
     };
 }
 
-/// The files below `/docs`: name, content type, content.
+/// Files below `/docs`: name, content type, content.
 const FILES: &[(&str, &str, &[u8])] = &[
     ("swagger-ui.css", "text/css; charset=utf-8", swagger!("swagger-ui.css")),
     ("swagger-ui-bundle.js", "text/javascript; charset=utf-8", swagger!("swagger-ui-bundle.js")),

@@ -1,4 +1,4 @@
-//! The shapes of bodies.
+//! Schemas of bodies.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::{
     password::{MAX_CHARACTERS, MIN_CHARACTERS},
 };
 
-/// Text that is not blank, without null characters.
+/// Pattern of text that is not blank, without null characters.
 const NOT_BLANK: &str = r"^[^\u0000]*[^\s\u0000][^\u0000]*$";
 
 pub(super) fn all() -> Value {
@@ -83,7 +83,7 @@ pub(super) fn all() -> Value {
     })
 }
 
-/// An object with exactly these properties.
+/// Returns the schema of an object with exactly these properties.
 fn closed(properties: &Value) -> Value {
     let required: Vec<&String> = properties.as_object().into_iter().flat_map(|properties| properties.keys()).collect();
     json!({ "type": "object", "required": required, "properties": properties, "additionalProperties": false })

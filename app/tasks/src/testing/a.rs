@@ -1,11 +1,11 @@
-//! Dialect A: requests and their exact answers, in order.
+//! Dialect A: requests and their exact responses, in order.
 
 use super::{Case, NOT_FOUND};
 
 pub(super) const CASES: &[Case] = &[
     ("GET /tasks/", "", 200, "[]"),
     ("GET /tasks", "", 301, ""),
-    // Adding.
+    // Create.
     (
         "POST /tasks/",
         r#"{"title":"Buy milk","pub_date":"2026-01-02T03:04:05.123456Z","description":"Two bottles"}"#,
@@ -24,7 +24,7 @@ pub(super) const CASES: &[Case] = &[
         201,
         r#"{"id":$3,"title":"trimmed","pub_date":"2026-01-02T01:04:05.999999Z","description":"5"}"#,
     ),
-    // Reading.
+    // Read.
     (
         "GET /tasks/",
         "",
@@ -42,7 +42,7 @@ pub(super) const CASES: &[Case] = &[
         r#"{"id":$1,"title":"Buy milk","pub_date":"2026-01-02T03:04:05.123456Z","description":"Two bottles"}"#,
     ),
     ("HEAD /tasks/$1", "", 200, ""),
-    // What is not there.
+    // Missing tasks.
     ("GET /tasks/9999999999", "", 404, NOT_FOUND),
     ("GET /tasks/0", "", 404, NOT_FOUND),
     ("GET /tasks/-1", "", 404, NOT_FOUND),
@@ -58,7 +58,7 @@ pub(super) const CASES: &[Case] = &[
     ("PUT /tasks/one", "{}", 404, NOT_FOUND),
     ("DELETE /tasks/9999999999", "", 404, NOT_FOUND),
     ("DELETE /tasks/one", "", 404, NOT_FOUND),
-    // What cannot be added.
+    // Invalid new tasks.
     (
         "POST /tasks/",
         "{}",
@@ -86,7 +86,7 @@ pub(super) const CASES: &[Case] = &[
     ("POST /tasks/", "{", 400, r#"{"detail":"JSON parse error - EOF while parsing an object at line 1 column 1"}"#),
     ("POST /tasks/", "", 400, r#"{"detail":"JSON parse error - EOF while parsing a value at line 1 column 0"}"#),
     ("POST /tasks/", "title=t", 400, r#"{"detail":"JSON parse error - expected ident at line 1 column 2"}"#),
-    // Altering.
+    // Change.
     (
         "PUT /tasks/$1",
         r#"{"title":"Buy oats"}"#,
@@ -112,7 +112,7 @@ pub(super) const CASES: &[Case] = &[
         r#"{"title":["This field may not be blank."],"description":["This field may not be null."]}"#,
     ),
     ("PUT /tasks/$1", "nonsense", 400, r#"{"detail":"JSON parse error - expected ident at line 1 column 2"}"#),
-    // Removing.
+    // Delete.
     ("DELETE /tasks/$1", "", 200, "Task successfully deleted!"),
     ("DELETE /tasks/$1", "", 404, NOT_FOUND),
     ("GET /tasks/$1", "", 404, NOT_FOUND),
@@ -123,7 +123,7 @@ pub(super) const CASES: &[Case] = &[
     ("OPTIONS /tasks/", "", 405, r#"{"detail":"Method \"OPTIONS\" not allowed."}"#),
     ("BREW /tasks/", "", 405, r#"{"detail":"Method \"BREW\" not allowed."}"#),
     ("POST /tasks", "{}", 405, r#"{"detail":"Method \"POST\" not allowed."}"#),
-    // An id is not given twice.
+    // IDs are not reused.
     (
         "POST /tasks/",
         r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#,

@@ -1,13 +1,13 @@
-//! Dialect B: requests and their exact answers, in order.
+//! Dialect B: requests and their exact responses, in order.
 
 use super::{Case, NOT_FOUND};
 
-/// What dialect B says of a task that is not there.
+/// Response of dialect B for a missing task.
 const MISSING: &str = "Não achei a task especificada!";
 
 pub(super) const CASES: &[Case] = &[
     ("GET /tasks/get_all", "", 200, "[]"),
-    // Adding.
+    // Create.
     (
         "POST /tasks/post",
         r#"{"title":"Comprar pão","pub_date":"2026-01-02T03:04:05.123456Z","description":"Dois"}"#,
@@ -20,7 +20,7 @@ pub(super) const CASES: &[Case] = &[
         201,
         r#"{"id":$2,"title":"trimmed","pub_date":"2026-01-02T03:04:05.000000Z","description":"5"}"#,
     ),
-    // Reading, with a status that says that something was created.
+    // Read, with the status 201.
     (
         "GET /tasks/get_all",
         "",
@@ -37,7 +37,7 @@ pub(super) const CASES: &[Case] = &[
         r#"{"id":$1,"title":"Comprar pão","pub_date":"2026-01-02T03:04:05.123456Z","description":"Dois"}"#,
     ),
     ("HEAD /tasks/get_single/$1", "", 201, ""),
-    // What is not there.
+    // Missing tasks.
     ("GET /tasks/get_single/9999999999", "", 404, MISSING),
     ("GET /tasks/get_single/0", "", 404, MISSING),
     ("GET /tasks/get_single/one", "", 404, MISSING),
@@ -50,7 +50,7 @@ pub(super) const CASES: &[Case] = &[
     ("PUT /tasks/update/one", "{}", 404, MISSING),
     ("DELETE /tasks/delete/9999999999", "", 404, MISSING),
     ("DELETE /tasks/delete/one", "", 404, MISSING),
-    // What cannot be added.
+    // Invalid new tasks.
     (
         "POST /tasks/post",
         "{}",
@@ -67,7 +67,7 @@ pub(super) const CASES: &[Case] = &[
     ("POST /tasks/post", "{", 400, r#"{"detail":"JSON parse error - EOF while parsing an object at line 1 column 1"}"#),
     ("POST /tasks/post", "", 400, r#"{"detail":"JSON parse error - EOF while parsing a value at line 1 column 0"}"#),
     ("POST /tasks/post", "title=t", 400, r#"{"detail":"JSON parse error - expected ident at line 1 column 2"}"#),
-    // Altering.
+    // Change.
     (
         "PUT /tasks/update/$1",
         r#"{"title":"Comprar bolo","pub_date":"2027-01-01T00:00:00Z","description":"Um"}"#,
@@ -93,14 +93,14 @@ pub(super) const CASES: &[Case] = &[
         r#"{"title":["This field may not be blank."]}"#,
     ),
     ("PUT /tasks/update/$1", "nonsense", 400, r#"{"detail":"JSON parse error - expected ident at line 1 column 2"}"#),
-    // Both dialects speak of the same tasks.
+    // Both dialects have the same tasks.
     (
         "GET /tasks/$1",
         "",
         200,
         r#"{"id":$1,"title":"Comprar bolo","pub_date":"2027-01-01T00:00:00.000000Z","description":"Um"}"#,
     ),
-    // Removing.
+    // Delete.
     ("DELETE /tasks/delete/$1", "", 201, "Deletado com sucesso!"),
     ("DELETE /tasks/delete/$1", "", 404, MISSING),
     ("GET /tasks/get_single/$1", "", 404, MISSING),
@@ -115,7 +115,7 @@ pub(super) const CASES: &[Case] = &[
     ("GET /tasks/delete/1", "", 405, r#"{"detail":"Method \"GET\" not allowed."}"#),
     ("GET /tasks/delete_all", "", 405, r#"{"detail":"Method \"GET\" not allowed."}"#),
     ("BREW /tasks/post", "", 405, r#"{"detail":"Method \"BREW\" not allowed."}"#),
-    // An id is not given twice, not even when all are gone.
+    // IDs are not reused, even after all tasks are deleted.
     (
         "POST /tasks/post",
         r#"{"title":"t","pub_date":"2026-01-02T03:04Z","description":"d"}"#,

@@ -1,6 +1,6 @@
-//! For tests: the contract of both dialects, one table each of requests and their exact answers.
+//! For tests: the contract of both dialects, as tables of requests and their exact responses.
 //!
-//! It can be put to any service with `AUTH=off`, wherever it runs. What is not as it should be panics.
+//! It applies to any running service with `AUTH=off`. A violation panics.
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 mod a;
@@ -11,16 +11,16 @@ use std::net::SocketAddr;
 use kit::testing::send;
 use serde_json::Value;
 
-/// Request, body, status, answer. `$1` is the id of the first task that was added, and so on.
+/// Request, body, status and response. `$1` is the ID of the first created task, and so on.
 type Case = (&'static str, &'static str, u16, &'static str);
 
-/// What both dialects say of a path that is none.
+/// Response of both dialects for an unknown path.
 const NOT_FOUND: &str = r#"{"detail":"Not found."}"#;
 
-/// Puts both tables to the service at an address, and what stands in headers. It loses all its tasks.
+/// Checks the service at an address against both tables, and its headers. Deletes all its tasks.
 ///
 /// # Panics
-/// When an answer is not the one that the contract has.
+/// If a response differs from the contract.
 pub fn keeps_its_contract(address: SocketAddr) {
     check(address, a::CASES);
     check(address, b::CASES);
@@ -40,7 +40,7 @@ pub fn keeps_its_contract(address: SocketAddr) {
     }
 }
 
-/// Runs a table against the service at an address, which loses all its tasks.
+/// Checks the service at an address against a table. Deletes all its tasks.
 fn check(address: SocketAddr, cases: &[Case]) {
     assert_eq!(send(address, "DELETE /tasks/delete_all", &[], "").status, 201);
     let mut ids: Vec<i64> = Vec::new();

@@ -31,7 +31,7 @@ fn one_row_per_request(url: &str) {
     service.send("POST /tasks/", &"x".repeat(70_000));
     drop(service);
 
-    // Nothing is lost when it stops.
+    // A graceful stop writes all rows.
     let rows = rows(url);
     let seen: Vec<_> = rows
         .iter()
@@ -55,13 +55,13 @@ fn one_row_per_request(url: &str) {
 }
 
 #[test]
-fn one_row_per_request_on_sqlite() {
+fn every_request_has_a_row_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     one_row_per_request(&sqlite_url(&directory));
 }
 
 #[test]
-fn one_row_per_request_on_postgres() {
+fn every_request_has_a_row_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         one_row_per_request(&postgres.url());
     }
@@ -83,13 +83,13 @@ fn old_rows_go(url: &str) {
 }
 
 #[test]
-fn old_rows_go_on_sqlite() {
+fn old_rows_are_deleted_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     old_rows_go(&sqlite_url(&directory));
 }
 
 #[test]
-fn old_rows_go_on_postgres() {
+fn old_rows_are_deleted_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         old_rows_go(&postgres.url());
     }
@@ -102,7 +102,7 @@ fn shown(service: &Served, authorization: &str, query: &str) -> Vec<Value> {
 }
 
 #[test]
-fn reading_it() {
+fn rows_are_filtered_and_limited() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let (ana, _) = sign_in(&service, "ana");
@@ -138,12 +138,12 @@ fn reading_it() {
         let answer = service.send_with(&format!("GET /activity/{query}"), &[("Authorization", &ana)], "");
         assert_eq!((answer.status, answer.body), (400, fault.to_string()), "{query}");
     }
-    // Everybody may read tasks here, and still nobody this.
+    // Reading tasks is public here, but the activity log needs a user.
     assert_eq!(service.send("GET /activity/", "").status, 401);
 }
 
 #[test]
-fn it_waits_for_a_lost_database() {
+fn rows_are_written_after_an_outage_of_the_database() {
     let Some(postgres) = Postgres::start() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! Registering, signing in, refreshing; and what that is needed for.
+//! Registration, sign-in, refresh tokens, and the requests that need a user.
 
 use kit::testing::{Answer, Postgres, Served, connect, sqlite_url};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, IntoActiveModel};
@@ -24,11 +24,11 @@ fn refuses(answer: &Answer, detail: &str) {
 }
 
 #[test]
-fn what_needs_a_user() {
+fn auth_determines_the_requests_that_need_a_user() {
     let directory = tempfile::tempdir().unwrap();
     let url = sqlite_url(&directory);
     let requests = [
-        // Request; status without a user when AUTH is off, writes and all; status with one.
+        // Request; status without a user with AUTH=off, writes and all; status with a user.
         ("GET /tasks/", 200, 200, 401, 200),
         ("HEAD /tasks/", 200, 200, 401, 200),
         ("GET /tasks", 301, 301, 401, 301),
@@ -59,7 +59,7 @@ fn what_needs_a_user() {
 }
 
 #[test]
-fn who_may_register_and_sign_in() {
+fn users_register_and_sign_in() {
     let directory = tempfile::tempdir().unwrap();
     let url = sqlite_url(&directory);
     let service = serve_with(&url, &[]);
@@ -126,7 +126,7 @@ fn a_refresh_token_is_good_once(url: &str) {
     let (access, second) = tokens(&refresh(&first));
     assert_eq!(status(&service, "POST /tasks/", Some(&access)), 201);
     let (_, third) = tokens(&refresh(&second));
-    // Somebody has kept a copy: nobody of this family goes on.
+    // A second use deletes the whole family.
     refuses(&refresh(&second), invalid);
     refuses(&refresh(&third), invalid);
     refuses(&refresh(&first), invalid);
@@ -136,7 +136,7 @@ fn a_refresh_token_is_good_once(url: &str) {
     }
     refuses(&refresh(access.strip_prefix("Bearer ").unwrap()), invalid);
 
-    // Of several at once, one wins.
+    // One of several concurrent uses succeeds.
     let (_, token) = sign_in(&service, "ida");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| refresh(&token).status)).collect();
@@ -147,20 +147,20 @@ fn a_refresh_token_is_good_once(url: &str) {
 }
 
 #[test]
-fn a_refresh_token_is_good_once_on_sqlite() {
+fn a_refresh_token_is_valid_once_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     a_refresh_token_is_good_once(&sqlite_url(&directory));
 }
 
 #[test]
-fn a_refresh_token_is_good_once_on_postgres() {
+fn a_refresh_token_is_valid_once_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         a_refresh_token_is_good_once(&postgres.url());
     }
 }
 
 #[test]
-fn flooding_is_stopped() {
+fn sign_ins_are_rate_limited() {
     let directory = tempfile::tempdir().unwrap();
     let settings = [("AUTH_ATTEMPTS_PER_USER", "2"), ("AUTH_ATTEMPTS_PER_CLIENT", "2")];
     let service = serve_behind("127.0.0.1", &sqlite_url(&directory), &settings);
@@ -171,7 +171,7 @@ fn flooding_is_stopped() {
     let attempt = |client: &str, username: &str| from(client, "POST /auth/token", username, "wrong horse").status;
     assert_eq!(from("192.0.2.9", "POST /auth/register", "ana", PASSWORD).status, 201);
 
-    // With one name, from many addresses.
+    // One name, from many addresses.
     let statuses: Vec<u16> = (1..=4).map(|last| attempt(&format!("192.0.2.{last}"), "ana")).collect();
     assert_eq!(statuses, [401, 401, 429, 429]);
     let refused = from("192.0.2.6", "POST /auth/token", "ana", PASSWORD);
@@ -179,7 +179,7 @@ fn flooding_is_stopped() {
     assert!((1..=30).contains(&seconds), "{refused:?}");
     assert_eq!(refused.body, format!(r#"{{"detail":"Too many attempts. Try again in {seconds} s."}}"#));
 
-    // From one address, with many names; what it says about others is not believed.
+    // One address, with many names. Its header with other addresses is ignored.
     let statuses: Vec<u16> = (0..4).map(|n| attempt(&format!("10.0.0.{n}, 192.0.2.7"), &format!("name{n}"))).collect();
     assert_eq!(statuses, [401, 401, 429, 429]);
     assert_eq!(from("192.0.2.7", "POST /auth/register", "eva", PASSWORD).status, 429);
@@ -189,7 +189,7 @@ fn flooding_is_stopped() {
 #[test]
 fn a_direct_peer_cannot_lift_the_limit() {
     let directory = tempfile::tempdir().unwrap();
-    // The peer of this test is 127.0.0.1, in a private range as a balancer is, but no proxy of this service.
+    // The peer of this test is 127.0.0.1, which is not a trusted proxy of this service.
     let settings = [("AUTH_ATTEMPTS_PER_CLIENT", "10")];
     let service = serve_behind("10.1.0.0/16", &sqlite_url(&directory), &settings);
     let attempts = (1..=60).map(|number| {
@@ -202,7 +202,7 @@ fn a_direct_peer_cannot_lift_the_limit() {
 }
 
 #[test]
-fn signing_in_clears_the_count() {
+fn a_sign_in_resets_the_count() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve_with(&sqlite_url(&directory), &[("AUTH_ATTEMPTS_PER_USER", "2")]);
     sign_in(&service, "ana");
@@ -230,19 +230,19 @@ fn tokens_go_with_their_user(url: &str) {
 }
 
 #[test]
-fn tokens_go_with_their_user_on_sqlite() {
+fn tokens_are_deleted_with_their_user_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     tokens_go_with_their_user(&sqlite_url(&directory));
 }
 
 #[test]
-fn tokens_go_with_their_user_on_postgres() {
+fn tokens_are_deleted_with_their_user_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         tokens_go_with_their_user(&postgres.url());
     }
 }
 
-/// Texts that do harm where they are not treated as texts.
+/// Texts that are harmful if they are interpreted.
 const NASTY: &[&str] = &[
     "'; DROP TABLE tasks_task; --",
     "' OR '1'='1",
@@ -308,13 +308,13 @@ fn nothing_is_more_than_text(url: &str) {
 }
 
 #[test]
-fn nothing_is_more_than_text_on_sqlite() {
+fn harmful_texts_are_stored_as_text_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     nothing_is_more_than_text(&sqlite_url(&directory));
 }
 
 #[test]
-fn nothing_is_more_than_text_on_postgres() {
+fn harmful_texts_are_stored_as_text_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         nothing_is_more_than_text(&postgres.url());
     }

@@ -1,4 +1,4 @@
-//! The program `client`, against a service.
+//! The program `client` with a service.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn client(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
     client_with(Path::new(env!("CARGO_BIN_EXE_client")), arguments, environment, "")
 }
 
-/// Runs the program, or a copy of it, in an empty directory, with some input.
+/// Runs the program, or a copy of it, in an empty directory, with this input.
 fn client_with(program: &Path, arguments: &[&str], environment: &[(&str, &str)], input: &str) -> Outcome {
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new(program);
@@ -40,14 +40,14 @@ fn client_with(program: &Path, arguments: &[&str], environment: &[(&str, &str)],
     }
     command.current_dir(&directory).env("HOME", directory.path()).args(arguments).envs(environment.iter().copied());
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It may end without reading.
+    // The program may exit without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn said(message: &str) -> Outcome {
+fn printed(message: &str) -> Outcome {
     (0, format!("{message}\n"), String::new())
 }
 
@@ -62,20 +62,20 @@ fn url(service: &Served) -> String {
 }
 
 #[test]
-fn a_task_lives_and_dies() {
+fn tasks_are_created_changed_and_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let url = &url(&service);
     let call = |arguments: &[&str]| client(arguments, &[("TASKS_URL", url)]);
 
-    assert_eq!(call(&["GET"]), said("[]"));
-    assert_eq!(call(&["post", "--title", "Açaí", "--desc", "Dois"]), said("Successfully added task!"));
+    assert_eq!(call(&["GET"]), printed("[]"));
+    assert_eq!(call(&["post", "--title", "Açaí", "--desc", "Dois"]), printed("Successfully added task!"));
     let added = shown(&["Get", "--id", "1"], url);
     assert_eq!((&added["title"], &added["description"]), (&json!("Açaí"), &json!("Dois")));
     let age = chrono::Utc::now() - tasks::timestamp::parse(added["pub_date"].as_str().unwrap()).unwrap();
     assert!((0..60).contains(&age.num_seconds()), "{added}");
 
-    assert_eq!(call(&["PUT", "--id", "1", "--title", "Uva"]), said("Successfully altered task!"));
+    assert_eq!(call(&["PUT", "--id", "1", "--title", "Uva"]), printed("Successfully altered task!"));
     let (_, listed, _) = call(&["GET"]);
     let start =
         "[\n  {\n    \"model\": \"tasks.task\",\n    \"pk\": 1,\n    \"fields\": {\n      \"title\": \"Uva\",\n";
@@ -84,8 +84,8 @@ fn a_task_lives_and_dies() {
     assert_eq!((&listed[0]["pk"], &listed[0]["fields"]["title"]), (&json!(1), &json!("Uva")));
     assert_eq!(listed[0]["fields"]["description"], json!("Dois"));
 
-    assert_eq!(call(&["DELETE", "--id", "1"]), said("Successfully removed task!"));
-    assert_eq!(call(&["GET"]), said("[]"));
+    assert_eq!(call(&["DELETE", "--id", "1"]), printed("Successfully removed task!"));
+    assert_eq!(call(&["GET"]), printed("[]"));
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn a_refusal_shows_the_status() {
 }
 
 #[test]
-fn nobody_there() {
-    // A port that was just free.
+fn an_unreachable_service_is_reported() {
+    // A free port, without a server.
     let address = kit::listen::bind("LISTEN", "127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, stdout, stderr) = client(&["GET", "--url", &format!("http://{address}/")], &[]);
     assert_eq!((code, stdout.as_str()), (1, ""));
@@ -115,7 +115,7 @@ fn nobody_there() {
 }
 
 #[test]
-fn wrong_use_is_exit_2_and_says_what_is_missing() {
+fn invalid_arguments_exit_with_2_and_a_hint() {
     let url = [("TASKS_URL", "http://127.0.0.1:1")];
     for (arguments, environment, missing) in [
         (&["GET"][..], &[][..], "Give --url http://HOST:PORT, or set TASKS_URL"),
@@ -138,24 +138,24 @@ fn wrong_use_is_exit_2_and_says_what_is_missing() {
 }
 
 #[test]
-fn colours_only_where_they_are_wanted() {
+fn colours_follow_the_terminal_and_the_environment() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let url = &url(&service);
     let add =
         |environment: &[(&str, &str)]| client(&["POST", "--title", "t", "--desc", "d", "--url", url], environment);
     let (green, plain) = ("\x1b[32mSuccessfully added task!\x1b[0m", "Successfully added task!");
-    assert_eq!(add(&[]), said(plain));
-    assert_eq!(add(&[("CLICOLOR_FORCE", "1")]), said(green));
-    assert_eq!(add(&[("CLICOLOR_FORCE", "0")]), said(plain));
-    assert_eq!(add(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), said(plain));
+    assert_eq!(add(&[]), printed(plain));
+    assert_eq!(add(&[("CLICOLOR_FORCE", "1")]), printed(green));
+    assert_eq!(add(&[("CLICOLOR_FORCE", "0")]), printed(plain));
+    assert_eq!(add(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]), printed(plain));
 
     let (_, _, stderr) = client(&["GET", "--id", "99", "--url", url], &[("CLICOLOR_FORCE", "1")]);
     assert!(stderr.starts_with("\x1b[31mSomething went wrong!") && stderr.ends_with("\x1b[0m\n"), "{stderr}");
 }
 
 #[test]
-fn json_for_programs() {
+fn json_output_is_one_line() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let url = &url(&service);
@@ -185,7 +185,7 @@ fn json_for_programs() {
     assert!(lost["error"].as_str().unwrap().contains("does not answer"), "{lost}");
 }
 
-/// Signs somebody in with the program; gives the file with the tokens.
+/// Signs in with the program, and returns the file of tokens.
 fn login(directory: &TempDir, url: &str) -> PathBuf {
     let file = directory.path().join("state/tasks/tokens.json");
     let state = directory.path().join("state");
@@ -193,12 +193,12 @@ fn login(directory: &TempDir, url: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_client"));
     let input = format!("{PASSWORD}\n");
     let outcome = client_with(program, &["login", "--username", "ana", "--register"], &environment, &input);
-    assert_eq!(outcome, said("Signed in as ana."));
+    assert_eq!(outcome, printed("Signed in as ana."));
     file
 }
 
 #[test]
-fn a_token_is_kept_used_and_renewed() {
+fn a_token_is_stored_used_and_refreshed() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve_with(&sqlite_url(&directory), &[]);
     let url = &url(&service);
@@ -210,30 +210,30 @@ fn a_token_is_kept_used_and_renewed() {
     let file = login(&directory, url);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let environment = [("TASKS_URL", url.as_str()), ("TASKS_TOKENS", file.to_str().unwrap())];
-    assert_eq!(client(&post, &environment), said("Successfully added task!"));
+    assert_eq!(client(&post, &environment), printed("Successfully added task!"));
 
-    // By this machine's clock it has run out, or by the service's it is not good any more.
+    // The token has expired by the clock of this machine, or by that of the service.
     for (field, value) in [("expires_at", json!(0)), ("access", json!("not.a.token"))] {
         let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         let before = kept[url]["refresh"].clone();
         kept[url][field] = value;
         fs::write(&file, kept.to_string()).unwrap();
-        assert_eq!(client(&post, &environment), said("Successfully added task!"));
+        assert_eq!(client(&post, &environment), printed("Successfully added task!"));
         let kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
         assert_ne!(kept[url]["refresh"], before, "{field}");
     }
-    // Many at once use one refresh token once.
+    // Concurrent clients use a refresh token once.
     let mut kept: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     kept[url]["expires_at"] = json!(0);
     fs::write(&file, kept.to_string()).unwrap();
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..4).map(|_| scope.spawn(|| client(&post, &environment))).collect();
         for one in all {
-            assert_eq!(one.join().unwrap(), said("Successfully added task!"));
+            assert_eq!(one.join().unwrap(), printed("Successfully added task!"));
         }
     });
 
-    // When the service knows the tokens no more, they are dropped.
+    // Tokens that the service refuses are deleted.
     kept[url]["refresh"] = json!("unknown");
     fs::write(&file, kept.to_string()).unwrap();
     let (code, _, stderr) = client(&post, &environment);
@@ -258,7 +258,7 @@ fn a_wrong_password_is_refused() {
 }
 
 #[test]
-fn a_shell_asks_for_one_thing_after_another() {
+fn a_shell_runs_commands_interactively() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let url = &url(&service);
@@ -289,7 +289,7 @@ fn a_shell_asks_for_one_thing_after_another() {
     assert!(updated.starts_with(&start), "{updated}{stderr}");
     assert!(updated.contains(r#""title": "Açaí""#) && updated.contains(r#""description": "Três""#), "{updated}");
 
-    // What fails says so, and the shell goes on.
+    // The shell continues after an error.
     let (stdout, stderr) = shell("get 9\nupdate 9\ndelete 9\npost\n\n\ndelete 1\nquit\n");
     assert_eq!(stderr.matches("Something went wrong! Try Again. (").count(), 4, "{stderr}");
     assert_eq!(stderr.matches("answered 404 Not Found: Não achei a task especificada!").count(), 3, "{stderr}");
@@ -302,12 +302,13 @@ fn a_shell_asks_for_one_thing_after_another() {
 }
 
 #[test]
-fn the_stack_beside_it_says_where_the_service_is() {
+fn the_stack_command_returns_the_url_of_the_service() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let programs = tempfile::tempdir().unwrap();
     let program = programs.path().join("client");
-    // Written by other processes: what this one writes, a child of another test might hold open, and then it cannot run.
+    // Other processes write the files: a child of another test could hold a file open that this one writes, which then
+    // cannot be executed.
     let make = |command: &str, input: &str| {
         let mut shell =
             Command::new("sh").args(["-c", command]).current_dir(&programs).stdin(Stdio::piped()).spawn().unwrap();
@@ -321,7 +322,7 @@ fn the_stack_beside_it_says_where_the_service_is() {
     let (code, _, stderr) = ask(&["GET"]);
     assert!(code == 2 && stderr.contains("There is no program `stack` beside this one"), "{stderr}");
     stack(&format!(r#"test "$*" = "output url --json" && echo '"{}"'"#, url(&service)));
-    assert_eq!(ask(&["GET"]), said("[]"));
+    assert_eq!(ask(&["GET"]), printed("[]"));
     assert_eq!(ask(&["GET", "--url", "http://127.0.0.1:1"]).0, 1, "what is given comes first");
     stack(r#"echo '{"event":"message","severity":"error","summary":"the stack `dev` has no outputs"}'; exit 1"#);
     let (code, _, stderr) = ask(&["GET"]);
@@ -329,7 +330,7 @@ fn the_stack_beside_it_says_where_the_service_is() {
 }
 
 #[test]
-fn completions() {
+fn completions_are_printed() {
     for (shell, part) in [("bash", "_client()"), ("zsh", "#compdef client"), ("fish", "complete -c client")] {
         let (code, stdout, stderr) = client(&["completions", shell], &[]);
         assert_eq!((code, stderr.as_str()), (0, ""));

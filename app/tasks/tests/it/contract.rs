@@ -1,7 +1,7 @@
-//! The contract of both dialects, and what holds around it.
+//! The contract of both dialects, and further properties of the API.
 //!
-//! The tables stand in `tasks::testing`. They are run against the service on SQLite and on PostgreSQL, and against any that
-//! is deployed with `AUTH=off`: `TASKS_CONTRACT_URL=http://HOST:PORT cargo test -p tasks --test it -- --ignored at_a_url`.
+//! `tasks::testing` contains the tables. They apply to the service on SQLite and on PostgreSQL, and to any service that is
+//! deployed with `AUTH=off`: `TASKS_CONTRACT_URL=http://HOST:PORT cargo test -p tasks --test it -- --ignored at_a_url`.
 
 use std::{collections::BTreeSet, net::ToSocketAddrs, thread};
 
@@ -32,7 +32,7 @@ fn on_postgres() {
     }
 }
 
-/// Who asks at the same moment shares statements, and still everybody gets what is his.
+/// Concurrent requests share statements, and each receives its own task.
 fn each_gets_its_own(url: &str) {
     let service = serve(url);
     let address = service.address;
@@ -41,7 +41,7 @@ fn each_gets_its_own(url: &str) {
         for client in 0..16 {
             scope.spawn(move || {
                 for turn in 0..8 {
-                    // Some are the same.
+                    // Some tasks are equal.
                     let title = format!("task {}", (client * 8 + turn) % 100);
                     let body = json!({ "title": title, "pub_date": "2026-01-02T03:04Z", "description": "d" });
                     let created = send(address, "POST /tasks/", &[], &body.to_string());
@@ -59,13 +59,13 @@ fn each_gets_its_own(url: &str) {
 }
 
 #[test]
-fn each_gets_its_own_on_sqlite() {
+fn concurrent_requests_receive_their_own_tasks_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     each_gets_its_own(&sqlite_url(&directory));
 }
 
 #[test]
-fn each_gets_its_own_on_postgres() {
+fn concurrent_requests_receive_their_own_tasks_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         each_gets_its_own(&postgres.url());
     }

@@ -1,4 +1,4 @@
-//! Tests from outside: the service as its clients see it, on SQLite and on PostgreSQL, and the two programs.
+//! Tests of the service over HTTP, on SQLite and on PostgreSQL, and of the two programs.
 #![allow(clippy::unwrap_used)]
 
 mod activity;
@@ -23,7 +23,7 @@ use tasks::{Migrations, Settings, Tasks};
 
 const LIMITS: Limits = Limits { body_bytes: 64 * 1024, head_bytes: 16 * 1024, time: Duration::from_secs(8) };
 
-/// Starts the service on a database; everybody may do everything.
+/// Starts the service on a database, with public access.
 fn serve(database_url: &str) -> Served {
     serve_with(database_url, &[("AUTH", "off")])
 }
@@ -46,10 +46,10 @@ fn settings_of(settings: &[(&str, &str)]) -> Settings {
     Settings::from(&variables).unwrap()
 }
 
-/// A good password.
+/// A valid password.
 const PASSWORD: &str = "correct horse";
 
-/// Registers somebody, signs in, and gives the value of the header `Authorization` and the refresh token.
+/// Registers a user, signs in, and returns the value of the header `Authorization` and the refresh token.
 fn sign_in(service: &Served, username: &str) -> (String, String) {
     let credentials = json!({ "username": username, "password": PASSWORD }).to_string();
     let registered = service.send("POST /auth/register", &credentials);
@@ -57,7 +57,7 @@ fn sign_in(service: &Served, username: &str) -> (String, String) {
     tokens(&service.send("POST /auth/token", &credentials))
 }
 
-/// The header `Authorization` and the refresh token of an answer.
+/// Returns the header `Authorization` and the refresh token of a response.
 fn tokens(answer: &Answer) -> (String, String) {
     assert_eq!(answer.status, 200, "{answer:?}");
     let tokens: Value = serde_json::from_str(&answer.body).unwrap();
@@ -65,7 +65,7 @@ fn tokens(answer: &Answer) -> (String, String) {
     (format!("Bearer {}", tokens["access"].as_str().unwrap()), tokens["refresh"].as_str().unwrap().to_owned())
 }
 
-/// Runs something that waits.
+/// Runs a future to completion.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }

@@ -1,4 +1,4 @@
-//! Migrations: by many at once, and there and back.
+//! Migrations: concurrent ones, and down and up again.
 
 use std::{sync::Barrier, thread};
 
@@ -27,7 +27,7 @@ const TABLES: [&str; 11] = [
     "tasks_admin_history",
 ];
 
-/// Starts the migrations of four instances at the same moment, each with its own connections.
+/// Starts the migrations of four instances concurrently, each with its own connections.
 fn migrate_at_once(database_url: &str) {
     let start = Barrier::new(INSTANCES);
     let instance = || {
@@ -47,7 +47,7 @@ fn migrate_at_once(database_url: &str) {
     assert_eq!(applied.len(), Migrations::migrations().len(), "each is recorded once");
 }
 
-/// Applies everything, takes it back, and applies it again.
+/// Applies all migrations, reverts them, and applies them again.
 fn there_and_back(database_url: &str) {
     block_on(async {
         let database = connect(database_url).await;
@@ -65,7 +65,7 @@ fn there_and_back(database_url: &str) {
     });
 }
 
-/// Staff could do everything before there were permissions.
+/// Before permissions existed, staff had all of them.
 fn staff_become_superusers(database_url: &str) {
     block_on(async {
         let database = connect(database_url).await;
@@ -78,7 +78,7 @@ fn staff_become_superusers(database_url: &str) {
             database.execute_unprepared(&insert).await.unwrap();
             migrate::up::<Migrations>(&database).await.unwrap();
         }
-        // The second as an instance of the previous version adds users during a rollout.
+        // The second user is added as by an instance of the previous version during a rollout.
         let users = user::Entity::find().order_by_asc(user::Column::Id).all(&database).await.unwrap();
         let users: Vec<_> = users.iter().map(|user| (user.username.as_str(), user.is_superuser)).collect();
         assert_eq!(users, [("eva", true), ("ana", false)]);
@@ -99,8 +99,8 @@ fn staff_become_superusers_on_postgres() {
 }
 
 #[test]
-fn at_once_on_sqlite() {
-    // Several times, since chance may line the instances up.
+fn instances_migrate_concurrently_on_sqlite() {
+    // Several times, since the instances may run one after another by chance.
     for _ in 0..10 {
         let directory = tempfile::tempdir().unwrap();
         migrate_at_once(&sqlite_url(&directory));
@@ -108,20 +108,20 @@ fn at_once_on_sqlite() {
 }
 
 #[test]
-fn at_once_on_postgres() {
+fn instances_migrate_concurrently_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         migrate_at_once(&postgres.url());
     }
 }
 
 #[test]
-fn there_and_back_on_sqlite() {
+fn migrations_are_reverted_and_applied_again_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     there_and_back(&sqlite_url(&directory));
 }
 
 #[test]
-fn there_and_back_on_postgres() {
+fn migrations_are_reverted_and_applied_again_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         there_and_back(&postgres.url());
     }

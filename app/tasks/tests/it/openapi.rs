@@ -1,4 +1,4 @@
-//! The OpenAPI document says what there is, and the page that shows it needs nobody else.
+//! The OpenAPI document describes all routes, and the page that shows it is self-contained.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -88,7 +88,7 @@ fn a_documented_path_refuses_other_methods_and_lists_its_own() {
     }
 }
 
-/// Calls a function with every value of a key, wherever it is.
+/// Calls a function with every value of a key, at any depth.
 fn each<'a>(document: &'a Value, key: &str, found: &mut dyn FnMut(&'a Value)) {
     match document {
         Value::Object(members) => {
@@ -105,7 +105,7 @@ fn each<'a>(document: &'a Value, key: &str, found: &mut dyn FnMut(&'a Value)) {
 }
 
 #[test]
-fn references_lead_somewhere_and_ids_are_unique() {
+fn references_are_valid_and_ids_are_unique() {
     for mode in [Mode::Off, Mode::Writes, Mode::All] {
         let document = openapi::document(mode);
         let mut references = 0;
@@ -125,7 +125,7 @@ fn references_lead_somewhere_and_ids_are_unique() {
 }
 
 #[test]
-fn it_says_what_needs_a_user() {
+fn operations_that_need_a_user_are_marked() {
     let open =
         |mode, path: &str, method| openapi::document(mode)["paths"][path][method]["security"] == Value::Array(vec![]);
     assert!(open(Mode::Off, "/tasks/", "get") && open(Mode::Off, "/tasks/", "post"));
@@ -135,7 +135,7 @@ fn it_says_what_needs_a_user() {
 }
 
 #[test]
-fn the_page_needs_nobody_else() {
+fn the_page_is_self_contained() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let page = service.send("GET /docs", "");

@@ -1,4 +1,4 @@
-//! The program `tasks`: starts with a database alone, logs, stops on signals, and names wrong settings.
+//! The program `tasks`: start, log, signals and invalid settings.
 
 use std::{
     fs,
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::{PASSWORD, block_on};
 
-/// A database in the program's directory.
+/// Database in the directory of the program.
 const DATABASE_URL: &str = "sqlite:tasks.sqlite?mode=rwc";
 
-/// The program in a directory of its own; ended when dropped.
+/// The program in its own directory, killed when dropped.
 struct Program {
     child: Child,
     directory: TempDir,
@@ -37,7 +37,7 @@ impl Program {
         Self { child: command.spawn().unwrap(), directory }
     }
 
-    /// Waits for the line that says where it listens.
+    /// Waits for the line with the address of the listener.
     fn address(&mut self) -> SocketAddr {
         let mut line = String::new();
         BufReader::new(self.child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -45,7 +45,7 @@ impl Program {
         address.trim_end().parse().unwrap()
     }
 
-    /// Waits for its end; gives the exit code, if it was not a signal, and what it wrote on stderr.
+    /// Waits for the exit. Returns the exit code, unless a signal stopped the program, and its standard error.
     fn end(&mut self) -> (Option<i32>, String) {
         let mut stderr = String::new();
         self.child.stderr.as_mut().unwrap().read_to_string(&mut stderr).unwrap();
@@ -53,7 +53,7 @@ impl Program {
     }
 }
 
-/// The program with no settings.
+/// Returns the program without settings.
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tasks"));
     for name in [
@@ -72,13 +72,13 @@ fn command() -> Command {
     command
 }
 
-/// Runs one of the program's commands in a directory; gives whether it succeeded, and what it wrote.
+/// Runs a command of the program in a directory. Returns whether it succeeded, and its output.
 fn administer(directory: &TempDir, arguments: &[&str], input: &str) -> (bool, String) {
     let mut command = command();
     command.env("DATABASE_URL", DATABASE_URL);
     command.args(arguments).current_dir(directory.path()).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It may have ended without reading.
+    // The program may exit without reading.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = [output.stdout, output.stderr].concat();
@@ -94,7 +94,7 @@ fn post(address: SocketAddr, path: &str, authorization: &str, body: &Value) -> (
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The program may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -110,12 +110,12 @@ fn serves_logs_and_stops() {
         assert_eq!(exchange(address, request).body, "[]");
         assert!(program.directory.path().join("tasks.sqlite").is_file());
 
-        let asked = Instant::now();
+        let start = Instant::now();
         let kill = Command::new("kill").args([signal, &program.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let (code, log) = program.end();
         assert_eq!(code, Some(0), "{log}");
-        assert!(asked.elapsed() < Duration::from_secs(10), "{log}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{log}");
 
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         let [line] = &lines[..] else { panic!("one request, but: {log}") };
@@ -128,7 +128,7 @@ fn serves_logs_and_stops() {
 }
 
 #[test]
-fn says_what_is_wrong_and_ends() {
+fn invalid_settings_are_named() {
     let taken = kit::listen::bind("LISTEN", "127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     for (name, value, expected) in [
@@ -159,7 +159,7 @@ fn says_what_is_wrong_and_ends() {
 }
 
 #[test]
-fn there_is_no_default_database() {
+fn the_database_has_no_default() {
     let directory = tempfile::tempdir().unwrap();
     for arguments in [&[][..], &["rotate-keys"], &["create-user", "ana"]] {
         let mut command = command();
@@ -175,7 +175,7 @@ fn there_is_no_default_database() {
 }
 
 #[test]
-fn metrics_have_a_listener_of_their_own() {
+fn metrics_have_a_separate_listener() {
     let mut program = Program::start(&[("METRICS_LISTEN", "127.0.0.1:0")]);
     let mut lines = BufReader::new(program.child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let (listens, serves) = (lines.next().unwrap(), lines.next().unwrap());
@@ -187,30 +187,30 @@ fn metrics_have_a_listener_of_their_own() {
 }
 
 #[test]
-fn users_and_keys_are_made_on_the_command_line() {
+fn commands_create_users_and_keys() {
     let directory = tempfile::tempdir().unwrap();
-    let said = administer(&directory, &["create-user", "--staff", "root"], "correct horse\n");
-    assert_eq!(said, (true, "created staff user root with id 1\n".into()));
-    let said = administer(&directory, &["create-user", "ana"], "correct horse");
-    assert_eq!(said, (true, "created user ana with id 2\n".into()));
-    let said = administer(&directory, &["create-user", "--superuser", "admin"], "correct horse");
-    assert_eq!(said, (true, "created superuser admin with id 3\n".into()));
+    let output = administer(&directory, &["create-user", "--staff", "root"], "correct horse\n");
+    assert_eq!(output, (true, "created staff user root with id 1\n".into()));
+    let output = administer(&directory, &["create-user", "ana"], "correct horse");
+    assert_eq!(output, (true, "created user ana with id 2\n".into()));
+    let output = administer(&directory, &["create-user", "--superuser", "admin"], "correct horse");
+    assert_eq!(output, (true, "created superuser admin with id 3\n".into()));
     for (name, password, why) in [
         ("ana", PASSWORD, "tasks: username: A user with that username already exists."),
         ("a b", PASSWORD, "tasks: username: Enter a valid username."),
         ("eva", "s3cret", "tasks: password: This password is too short."),
         ("eva", "", "tasks: password: This password is too short."),
     ] {
-        let (done, said) = administer(&directory, &["create-user", name], password);
-        assert!(!done && said.starts_with(why) && !said.contains("s3cret"), "{name}: {said}");
+        let (done, output) = administer(&directory, &["create-user", name], password);
+        assert!(!done && output.starts_with(why) && !output.contains("s3cret"), "{name}: {output}");
     }
 
     let mut program = Program::start_in(directory, &[]);
     let address = program.address();
     let (status, tokens) = post(address, "/auth/token", "", &json!({ "username": "ana", "password": PASSWORD }));
     assert_eq!(status, 200, "{tokens}");
-    let (done, said) = administer(&program.directory, &["rotate-keys"], "");
-    assert!(done && said.starts_with("key ") && said.ends_with(" signs from now on\n"), "{said}");
+    let (done, output) = administer(&program.directory, &["rotate-keys"], "");
+    assert!(done && output.starts_with("key ") && output.ends_with(" signs from now on\n"), "{output}");
     let (status, refreshed) = post(address, "/auth/refresh", "", &json!({ "refresh": tokens["refresh"] }));
     assert_eq!(status, 200, "{refreshed}");
     for token in [&tokens, &refreshed] {
@@ -220,7 +220,7 @@ fn users_and_keys_are_made_on_the_command_line() {
 }
 
 #[test]
-fn the_administrator_is_made_once() {
+fn the_administrator_is_created_once() {
     let mut directory = tempfile::tempdir().unwrap();
     for password in [PASSWORD, "another horse"] {
         let environment = [("ADMIN_USERNAME", "root"), ("ADMIN_PASSWORD", password)];
@@ -236,7 +236,7 @@ fn the_administrator_is_made_once() {
 }
 
 #[test]
-fn the_log_holds_no_secrets() {
+fn the_log_contains_no_secrets() {
     let key = "k1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let environment = [
         ("RUST_LOG", "debug"),

@@ -1,4 +1,4 @@
-//! Reading from a replica.
+//! Reads from a replica.
 
 use kit::testing::{Postgres, Served, wait_until};
 use tasks::{Migrations, Tasks};
@@ -12,11 +12,11 @@ fn add(url: &str, title: &str) {
 }
 
 #[test]
-fn lists_come_from_the_replica_while_it_is_there() {
+fn lists_are_read_from_an_available_replica() {
     let (Some(writer), Some(replica)) = (Postgres::start(), Postgres::start()) else {
         return;
     };
-    // Not a real replica, so that one can tell who has answered.
+    // Not a real replica, so that responses show which server has answered.
     add(&writer.url(), "in the writer");
     add(&replica.url(), "in the replica");
     let settings = settings_of(&[("AUTH", "off")]);

@@ -1,4 +1,4 @@
-//! Access tokens that are not what they claim to be, and keys that are changed.
+//! Forged and expired access tokens, and rotated keys.
 
 use std::{sync::Barrier, time::Duration};
 
@@ -39,17 +39,17 @@ fn hs512(secret: &[u8], header: &Value, claims: &Value) -> String {
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(mac.into_bytes()))
 }
 
-/// Writes with a token; gives the status and, of a refusal, the challenge.
+/// Sends a write with a token. Returns the status and, for a refusal, the challenge.
 fn write_with(service: &Served, token: &str) -> (u16, String) {
     let answer = service.send_with("POST /tasks/", &[("Authorization", &format!("Bearer {token}"))], TASK);
     (answer.status, answer.header("www-authenticate").unwrap_or_default().to_owned())
 }
 
 #[test]
-fn only_what_our_key_has_signed_and_while_it_is_fresh() {
+fn forged_and_expired_tokens_are_refused() {
     let directory = tempfile::tempdir().unwrap();
-    let (ours, theirs) = ([7_u8; 32], [8_u8; 32]);
-    let setting = format!("k1:{}", BASE64_STANDARD.encode(ours));
+    let (valid_key, other_key) = ([7_u8; 32], [8_u8; 32]);
+    let setting = format!("k1:{}", BASE64_STANDARD.encode(valid_key));
     let service = serve_with(&sqlite_url(&directory), &[("AUTH_KEYS", &setting)]);
     let (real, _) = sign_in(&service, "ana");
     let real = real.strip_prefix("Bearer ").unwrap();
@@ -66,7 +66,7 @@ fn only_what_our_key_has_signed_and_while_it_is_fresh() {
         };
         value
     };
-    let sign = |header: &Value, claims: &Value| hs256(&ours, header, claims);
+    let sign = |header: &Value, claims: &Value| hs256(&valid_key, header, claims);
     assert_eq!(write_with(&service, real).0, 201);
     assert_eq!(write_with(&service, &sign(&header, &claims)).0, 201, "a token like this is good");
 
@@ -86,10 +86,10 @@ fn only_what_our_key_has_signed_and_while_it_is_fresh() {
         ("none, signed", sign(&unsigned("none"), &claims)),
         ("RS256 with our secret", sign(&unsigned("RS256"), &claims)),
         ("EdDSA with our secret", sign(&unsigned("EdDSA"), &claims)),
-        ("HS512 with our secret", hs512(&ours, &unsigned("HS512"), &claims)),
+        ("HS512 with our secret", hs512(&valid_key, &unsigned("HS512"), &claims)),
         ("no algorithm", sign(&but(&header, "alg", Value::Null), &claims)),
-        ("another key under our id", hs256(&theirs, &header, &claims)),
-        ("another key", hs256(&theirs, &but(&header, "kid", json!("k2")), &claims)),
+        ("another key under our id", hs256(&other_key, &header, &claims)),
+        ("another key", hs256(&other_key, &but(&header, "kid", json!("k2")), &claims)),
         ("an empty key", hs256(&[], &header, &claims)),
         ("no key id", sign(&but(&header, "kid", Value::Null), &claims)),
         ("an unknown key id", sign(&but(&header, "kid", json!("../k1")), &claims)),
@@ -112,7 +112,7 @@ fn only_what_our_key_has_signed_and_while_it_is_fresh() {
 }
 
 #[test]
-fn keys_in_the_environment_are_changed_without_signing_anybody_out() {
+fn keys_in_the_environment_are_rotated_without_a_sign_out() {
     let directory = tempfile::tempdir().unwrap();
     let url = sqlite_url(&directory);
     let key = |id: &str, byte: u8| format!("{id}:{}", BASE64_STANDARD.encode([byte; 32]));
@@ -131,7 +131,7 @@ fn keys_in_the_environment_are_changed_without_signing_anybody_out() {
 }
 
 #[test]
-fn keys_in_the_database_are_shared_and_changed_while_all_run() {
+fn keys_in_the_database_are_shared_and_rotated_while_instances_run() {
     let directory = tempfile::tempdir().unwrap();
     let url = sqlite_url(&directory);
     let (one, two) = (serve_with(&url, &[]), serve_with(&url, &[]));
@@ -151,7 +151,7 @@ fn keys_in_the_database_are_shared_and_changed_while_all_run() {
     let credentials = json!({ "username": "ana", "password": PASSWORD }).to_string();
     let (after, _) = tokens(&one.send("POST /auth/token", &credentials));
     assert_eq!(kid(&after), new);
-    // Tokens with keys that nobody has do not keep the new one from being found.
+    // Tokens with unknown keys do not prevent the search for the new key.
     let forged = hs256(&[1; 32], &json!({ "alg": "HS256", "kid": "none" }), &json!({}));
     std::thread::scope(|scope| {
         let forgers: Vec<_> = (0..4).map(|_| scope.spawn(|| write_with(&two, &forged).0)).collect();
@@ -164,7 +164,7 @@ fn keys_in_the_database_are_shared_and_changed_while_all_run() {
         assert_eq!(status(service, &after), 201, "the new key is looked for");
         assert_eq!(status(service, &before), 201, "the old key still verifies");
     }
-    // Taken away only once it has been replaced for longer than its tokens live.
+    // A key is deleted after it has been replaced for longer than the lifetime of its tokens.
     rotate();
     assert_eq!(status(&one, &before), 201);
     block_on(async { keys::rotate(&connect(&url).await, Duration::ZERO).await.unwrap() });
@@ -172,7 +172,7 @@ fn keys_in_the_database_are_shared_and_changed_while_all_run() {
     assert_eq!(status(&third, &before), 401);
 }
 
-/// Starts with no key in the database, four times at the same moment; each must take the others' tokens.
+/// Starts four instances concurrently without a key in the database. Each must accept the tokens of the others.
 fn instances_that_start_at_once_agree(url: &str) {
     block_on(async { migrate::up::<Migrations>(&connect(url).await).await.unwrap() });
     let start = Barrier::new(4);
@@ -197,20 +197,20 @@ fn instances_that_start_at_once_agree(url: &str) {
 }
 
 #[test]
-fn instances_that_start_at_once_agree_on_sqlite() {
+fn concurrently_started_instances_share_a_key_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     instances_that_start_at_once_agree(&sqlite_url(&directory));
 }
 
 #[test]
-fn instances_that_start_at_once_agree_on_postgres() {
+fn concurrently_started_instances_share_a_key_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         instances_that_start_at_once_agree(&postgres.url());
     }
 }
 
 #[test]
-fn keys_that_cannot_be_used_are_refused_without_being_shown() {
+fn malformed_keys_are_refused_and_not_printed() {
     let good = BASE64_STANDARD.encode([1; 32]);
     for wrong in [
         "s3cret",

@@ -1,17 +1,17 @@
-//! What may stand on the command line.
+//! Command line.
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::verbs::Verb;
 
-/// Reads and changes tasks.
+/// Read and change tasks
 #[derive(Parser)]
 #[command(name = "client", version, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// Where the service is, for example http://127.0.0.1:8080 [default: the output `url` of the stack in this directory]
+    /// URL of the service, such as http://127.0.0.1:8080 [default: the output `url` of the stack in this directory]
     #[arg(long, env = "TASKS_URL", hide_env_values = true, global = true)]
     pub(crate) url: Option<String>,
 }
@@ -20,24 +20,24 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     #[command(flatten)]
     Verb(Verb),
-    /// Sign in; the token is kept for the next calls
+    /// Sign in, and store the token for further calls
     Login(Login),
-    /// Ask for one thing after another
+    /// Run commands interactively
     Shell {
-        /// Where the service is
+        /// URL of the service
         #[arg(value_name = "URL", id = "place")]
         url: Option<String>,
     },
-    /// Write a script that completes this command's arguments
+    /// Print the completion script of a shell
     Completions {
-        /// For which shell
+        /// Shell to complete in
         shell: Shell,
     },
 }
 
 #[derive(Args)]
 pub(crate) struct Login {
-    /// The name; asked for if it is not given. The password is asked for, or read from standard input
+    /// Name of the user [default: asked for]; the password is read from the terminal or from standard input
     #[arg(long)]
     pub(crate) username: Option<String>,
     /// Create the user first

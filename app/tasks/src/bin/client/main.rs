@@ -1,4 +1,4 @@
-//! Calls the Tasks service from the command line.
+//! Command-line client of the Tasks service.
 
 mod arguments;
 mod paint;
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The service at the place that is given or found; without one this is wrong use.
+/// Returns the service at the given or found URL. Without one, the command line is invalid.
 fn service(url: Option<String>) -> Service {
     match place::find(url).and_then(|url| Service::at(&url)) {
         Ok(service) => service,
@@ -73,7 +73,7 @@ fn sign_in(service: &Service, login: &Login) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks for a password without showing it; elsewhere than on a terminal it is a line of the input.
+/// Asks for a password on the terminal without echo. Without a terminal, reads a line of the input.
 fn password() -> io::Result<String> {
     if stdin().is_terminal() {
         return rpassword::prompt_password("Password: ");

@@ -1,8 +1,8 @@
-//! Where the service is.
+//! Search for the URL of the service.
 //!
-//! What is given comes first, on the command line or in `TASKS_URL`. Else the program `stack`, when it is in the same
-//! folder as this one, is asked for the output `url` of the stack that was deployed from the current directory, just as
-//! somebody would type it; `INFRA_PROGRAM`, `INFRA_STACK` and so on say which.
+//! The command line has precedence over `TASKS_URL`. Without either, the program `stack` in the directory of this program
+//! returns the output `url` of the stack that was deployed from the current directory. `INFRA_PROGRAM`, `INFRA_STACK` and
+//! the other variables of `stack` select the stack.
 
 use std::{
     env,
@@ -10,7 +10,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Finds the URL, or says what to do.
+/// Returns the URL, or an error with a hint.
 pub(crate) fn find(given: Option<String>) -> Result<String, String> {
     if let Some(url) = given.filter(|url| !url.is_empty()) {
         return Ok(url);
@@ -32,15 +32,16 @@ fn ask(stack: &Path) -> Result<String, String> {
     command.args(["output", "url", "--json"]).stdin(Stdio::null());
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
-        return Err(summary(said.trim()));
+        let output_text =
+            String::from_utf8_lossy(if output.stderr.is_empty() { &output.stdout } else { &output.stderr });
+        return Err(summary(output_text.trim()));
     }
     serde_json::from_slice::<String>(&output.stdout).map_err(|error| format!("something that is not a URL ({error})"))
 }
 
-/// What `stack` means: its messages are JSON, one per line.
-fn summary(said: &str) -> String {
-    let last = said.lines().last().unwrap_or_default();
+/// Returns the text of the messages of `stack`, which are JSON lines.
+fn summary(output_text: &str) -> String {
+    let last = output_text.lines().last().unwrap_or_default();
     let message = serde_json::from_str::<serde_json::Value>(last).ok();
     let text = message.as_ref().and_then(|message| message["summary"].as_str());
     text.unwrap_or(last).to_owned()

@@ -1,4 +1,4 @@
-//! The service, as seen from here: requests, answers, and what goes wrong between them.
+//! Client of the service: requests, responses and errors.
 
 use std::{io, time::Duration};
 
@@ -10,7 +10,7 @@ use ureq::{
 
 use crate::tokens::{Kept, Tokens, TokensError};
 
-/// Why the service did not do what it was asked.
+/// Error of a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("{url} does not answer: {source}. Is the service running there? Set --url or TASKS_URL to where it is")]
@@ -28,7 +28,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// The status and the body, if there was an answer.
+    /// Returns the status and the body, if there was a response.
     pub(crate) fn answer(&self) -> Option<(StatusCode, &str)> {
         match self {
             Self::Refused { status, body, .. } | Self::NotSignedIn { status, body, .. } => Some((*status, body)),
@@ -37,15 +37,15 @@ impl Failure {
     }
 }
 
-/// A service at a place, with the tokens that are kept for it.
+/// A service with a URL, and its stored tokens.
 pub(crate) struct Service {
-    /// Where it is, without the path to the tasks.
+    /// URL without the path of the tasks.
     pub(crate) base: String,
     agent: Agent,
     tokens: Tokens,
 }
 
-/// An answer that is no refusal.
+/// Response to a successful request.
 pub(crate) struct Answer {
     pub(crate) url: String,
     pub(crate) status: StatusCode,
@@ -53,17 +53,17 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Result<Value, Failure> {
         serde_json::from_str(&self.body).map_err(|source| self.not_json(source))
     }
 
-    /// The body as JSON, indented; its members stay in their order.
+    /// Returns the body as indented JSON, with members in their order.
     pub(crate) fn indented(&self) -> Result<String, Failure> {
         self.transcode(serde_json::Serializer::pretty(Vec::new()))
     }
 
-    /// The body as JSON in one line; its members stay in their order.
+    /// Returns the body as JSON in one line, with members in their order.
     pub(crate) fn in_one_line(&self) -> Result<String, Failure> {
         self.transcode(serde_json::Serializer::new(Vec::new()))
     }
@@ -81,7 +81,7 @@ impl Answer {
 }
 
 impl Service {
-    /// The service at a URL, or what is wrong with the URL. It may lead to the tasks.
+    /// Returns the service at a URL, which may include the path of the tasks, or an error for an invalid URL.
     pub(crate) fn at(url: &str) -> Result<Self, String> {
         let base = url.trim_end_matches('/');
         let base = base.strip_suffix("/tasks").unwrap_or(base);
@@ -93,7 +93,7 @@ impl Service {
         Ok(Self { base: base.to_owned(), agent: config.build().into(), tokens: Tokens::in_files() })
     }
 
-    /// Sends a request, signed in if a token is kept; a token that has run out is renewed.
+    /// Sends a request, with a stored token if there is one. An expired token is refreshed.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, Failure> {
         let mut kept = self.tokens.of(&self.base)?;
         if kept.as_ref().is_some_and(Kept::has_expired) {
@@ -102,7 +102,7 @@ impl Service {
         let access = kept.map(|kept| kept.access);
         match self.send(method, path, body, access.as_deref()) {
             Err(Failure::NotSignedIn { .. }) if access.is_some() => {
-                // The keys may have been changed, or this machine's clock may be wrong.
+                // The keys may have been rotated, or the clock of this machine may be wrong.
                 let renewed = self.renew()?.map(|kept| kept.access);
                 self.send(method, path, body, renewed.as_deref())
             }
@@ -116,20 +116,20 @@ impl Service {
         self.send("POST", "/auth/register", Some(&credentials), None).map(drop)
     }
 
-    /// Signs in, and keeps the tokens.
+    /// Signs in, and stores the tokens.
     pub(crate) fn sign_in(&self, username: &str, password: &str) -> Result<(), Failure> {
         let credentials = json!({ "username": username, "password": password });
         let kept = self.ask_for_tokens("/auth/token", &credentials).map_err(|failure| match failure {
-            // Signing in is what was tried.
+            // The hint to sign in does not apply here.
             Failure::NotSignedIn { url, status, body } => Failure::Refused { url, status, body },
             other => other,
         })?;
         self.tokens.change(&self.base, |_| Ok(Some(kept))).map(drop)
     }
 
-    /// Gets new tokens for the kept ones. They are dropped when the service does not know them any more.
+    /// Refreshes the stored tokens. Deletes them if the service refuses them.
     fn renew(&self) -> Result<Option<Kept>, Failure> {
-        // Only one of several clients may use a refresh token, so the others wait for what it gets.
+        // Only one of several clients may use a refresh token, so the others wait for its new tokens.
         let before = self.tokens.of(&self.base)?;
         self.tokens.change(&self.base, |now| match now {
             Some(kept) if before.as_ref().is_some_and(|before| before.refresh != kept.refresh) => Ok(Some(kept)),
@@ -161,7 +161,7 @@ impl Service {
         if status.is_success() {
             return Ok(Answer { url, status, body });
         }
-        // Dialect B says 401 to wrong fields as well, and then without a challenge.
+        // Dialect B also responds with 401 to invalid fields, without a challenge.
         let challenged = response.headers().contains_key("www-authenticate");
         Err(if challenged {
             Failure::NotSignedIn { url, status, body }

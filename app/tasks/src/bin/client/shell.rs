@@ -1,4 +1,4 @@
-//! One thing after another, in dialect B.
+//! Interactive commands, in dialect B.
 
 use std::io::{self, Write, stdin, stdout};
 
@@ -24,7 +24,7 @@ url          show where the service is
 help         show this
 exit, quit   leave";
 
-/// Reads commands until there are no more. A command that fails says so, and the next is read.
+/// Runs commands until the input ends. A failed command prints its error.
 pub(crate) fn run(service: Service) -> Result<(), Failure> {
     while let Some(line) = ask(PROMPT)? {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -97,14 +97,14 @@ fn delete(service: &Service, path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Asks for a line; `None` when the input has ended.
+/// Asks for a line. Returns `None` at the end of the input.
 pub(crate) fn ask(prompt: &str) -> io::Result<Option<String>> {
     print!("{prompt}");
     stdout().flush()?;
     line()
 }
 
-/// Reads a line without its end; `None` when the input has ended.
+/// Reads a line without its line break. Returns `None` at the end of the input.
 pub(crate) fn line() -> io::Result<Option<String>> {
     let mut line = String::new();
     let read = stdin().read_line(&mut line)?;

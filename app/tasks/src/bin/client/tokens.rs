@@ -1,5 +1,5 @@
-//! The tokens that are kept between calls: in `$TASKS_TOKENS`, else `tasks/tokens.json` under `$XDG_STATE_HOME` or
-//! `~/.local/state`. Only its owner may read the file.
+//! Stored tokens: in `$TASKS_TOKENS`, else in `tasks/tokens.json` below `$XDG_STATE_HOME` or `~/.local/state`. Only its
+//! owner can read the file.
 
 use std::{
     collections::BTreeMap,
@@ -15,19 +15,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::Failure;
 
-/// How long before its end a token is renewed, in seconds.
+/// Time before its expiry at which a token is refreshed, in seconds.
 const MARGIN: i64 = 5;
 
-/// The tokens for one service.
+/// Tokens for a service.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Kept {
     pub(crate) access: String,
     pub(crate) refresh: String,
-    /// In seconds since 1970, by this machine's clock.
+    /// Expiry of the access token, in seconds since 1970, by the clock of this machine.
     expires_at: i64,
 }
 
-/// What the service gives.
+/// Response of the service with tokens.
 #[derive(Deserialize)]
 struct Given {
     access: String,
@@ -36,7 +36,7 @@ struct Given {
 }
 
 impl Kept {
-    /// Reads the service's answer.
+    /// Parses the response of the service.
     pub(crate) fn from(answer: &str) -> Result<Self, serde_json::Error> {
         let Given { access, refresh, expires_in } = serde_json::from_str(answer)?;
         Ok(Self { access, refresh, expires_at: Utc::now().timestamp().saturating_add(expires_in) })
@@ -47,7 +47,7 @@ impl Kept {
     }
 }
 
-/// Why no token can be kept.
+/// Error of the file of tokens.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokensError {
     #[error("the file for tokens {file} cannot be used: {source}. Set TASKS_TOKENS to a file that can be written", file = .file.display())]
@@ -58,20 +58,20 @@ pub(crate) enum TokensError {
     NoPlace,
 }
 
-/// The file of tokens, by the services' URLs.
+/// The file of tokens, by the URLs of the services.
 pub(crate) struct Tokens(Option<PathBuf>);
 
 type All = BTreeMap<String, Kept>;
 
 impl Tokens {
-    /// Those of this user.
+    /// Returns the file of this user.
     pub(crate) fn in_files() -> Self {
         let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let state = || set("XDG_STATE_HOME").or_else(|| set("HOME").map(|home| home.join(".local/state")));
         Self(set("TASKS_TOKENS").or_else(|| state().map(|state| state.join("tasks/tokens.json"))))
     }
 
-    /// The tokens for a service, if any are kept.
+    /// Returns the stored tokens for a service.
     pub(crate) fn of(&self, base: &str) -> Result<Option<Kept>, TokensError> {
         match &self.0 {
             Some(file) => Ok(read(file)?.remove(base)),
@@ -79,7 +79,7 @@ impl Tokens {
         }
     }
 
-    /// Changes the tokens for a service, while no other client does.
+    /// Changes the tokens for a service, under the lock of the file.
     pub(crate) fn change(
         &self,
         base: &str,
@@ -107,7 +107,7 @@ fn read(file: &Path) -> Result<All, TokensError> {
     }
 }
 
-/// Writes a new file in the old one's place, so that there is a whole one at every moment.
+/// Replaces the file atomically.
 fn write(file: &Path, all: &All) -> io::Result<()> {
     let new = file.with_extension("new");
     let mut options = OpenOptions::new();
@@ -117,7 +117,7 @@ fn write(file: &Path, all: &All) -> io::Result<()> {
     fs::rename(new, file)
 }
 
-/// Waits until no other client changes the file. The lock ends with the handle.
+/// Waits for the lock of the file, which is released with the handle.
 fn lock(file: &Path) -> io::Result<File> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;

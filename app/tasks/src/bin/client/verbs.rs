@@ -1,4 +1,4 @@
-//! One request each: GET, POST, PUT, DELETE, in dialect A.
+//! Commands of one request each, in dialect A: GET, POST, PUT and DELETE.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ pub(crate) enum Verb {
     /// Show all tasks, or the one with --id
     #[command(name = "GET", aliases = ["get", "Get"])]
     Get {
-        /// Only this task
+        /// ID of the task
         #[arg(long)]
         id: Option<i64>,
         #[command(flatten)]
@@ -26,34 +26,34 @@ pub(crate) enum Verb {
     /// Add a task
     #[command(name = "POST", aliases = ["post", "Post"])]
     Post {
-        /// Its title
+        /// Title of the task
         #[arg(long)]
         title: String,
-        /// Its description
+        /// Description of the task
         #[arg(long)]
         desc: String,
         #[command(flatten)]
         shape: Shape,
     },
-    /// Alter a task
+    /// Change a task
     #[command(name = "PUT", aliases = ["put", "Put"])]
     Put {
-        /// Which task
+        /// ID of the task
         #[arg(long)]
         id: i64,
-        /// Its new title
+        /// New title
         #[arg(long, required_unless_present = "desc")]
         title: Option<String>,
-        /// Its new description
+        /// New description
         #[arg(long)]
         desc: Option<String>,
         #[command(flatten)]
         shape: Shape,
     },
-    /// Remove a task
+    /// Delete a task
     #[command(name = "DELETE", aliases = ["delete", "Delete"])]
     Delete {
-        /// Which task
+        /// ID of the task
         #[arg(long)]
         id: i64,
         #[command(flatten)]
@@ -63,13 +63,13 @@ pub(crate) enum Verb {
 
 #[derive(Args)]
 pub(crate) struct Shape {
-    /// Answer in one line of JSON, whatever happens
+    /// Print one line of JSON, also for errors
     #[arg(long)]
     json: bool,
 }
 
 impl Verb {
-    /// Sends the request and shows what comes of it.
+    /// Sends the request and prints the result.
     pub(crate) fn run(self, service: &Service) -> ExitCode {
         let (shape, message) = match &self {
             Self::Get { shape, .. } => (shape, None),
@@ -78,8 +78,8 @@ impl Verb {
             Self::Delete { shape, .. } => (shape, Some("Successfully removed task!")),
         };
         let shown = self.call(service).and_then(|answer| match message {
-            Some(message) => Ok(Shown { text: message.to_owned(), json: success(&answer, message).to_string() }),
-            None => Ok(Shown { text: answer.indented()?, json: answer.in_one_line()? }),
+            Some(message) => Ok(Success { text: message.to_owned(), json: success(&answer, message).to_string() }),
+            None => Ok(Success { text: answer.indented()?, json: answer.in_one_line()? }),
         });
         match (shown, shape.json) {
             (Ok(shown), true) => println!("{}", shown.json),
@@ -118,8 +118,8 @@ impl Verb {
     }
 }
 
-/// What came of a request, for people and for programs.
-struct Shown {
+/// Result of a request, for people and for programs.
+struct Success {
     text: String,
     json: String,
 }
@@ -137,7 +137,7 @@ fn refusal(failure: &Failure) -> Value {
     refusal
 }
 
-/// A body as JSON, or as the text it is.
+/// Returns a body as JSON, or as text.
 fn body(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

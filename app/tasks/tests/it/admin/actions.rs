@@ -32,12 +32,12 @@ pub(super) fn publishing(site: &Site) {
 
 pub(super) fn deactivating(site: &Site) {
     let guest = site.add_user("guest", true);
-    let mut gone = site.signed_in("guest");
+    let mut deleted = site.signed_in("guest");
     let mut browser = site.signed_in("eva");
     let id = guest.to_string();
     let list = browser.submit("/admin/users/deactivate", &[("id", &id)]);
     assert!(list.contains("Deactivated the user “guest”."), "{list}");
-    assert_eq!(gone.get("/admin/").status, 303);
+    assert_eq!(deleted.get("/admin/").status, 303);
     browser.submit("/admin/users/activate", &[("id", &id)]);
     site.signed_in("guest");
 }
@@ -56,7 +56,7 @@ pub(super) fn every_row_of_a_list(site: &Site) {
     let ask = browser.page("/admin/tasks/delete?every=yes&list=q%3D%2522number%2B1%2522");
     assert!(ask.contains("These 30 tasks will be gone for good:"), "{ask}");
     assert!(ask.contains(r#"name="expected" value="30""#) && !ask.contains("Task 002"), "{ask}");
-    // One more in the meantime: nothing is deleted that nobody has seen.
+    // A row was added meanwhile: a row that the user has not seen is not deleted.
     tasks(site, 1);
     let fields = [("every", "yes"), ("list", list), ("expected", "30")];
     let answer = browser.post("/admin/tasks/delete", &fields);

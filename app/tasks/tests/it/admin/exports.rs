@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::site::Site;
 
-/// The content of a chunked answer.
+/// Returns the content of a chunked response.
 fn content(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("transfer-encoding"), Some("chunked"), "it is streamed");

@@ -1,4 +1,4 @@
-//! Forms and deleting, with tasks.
+//! Forms and deletion of tasks.
 
 use kit::testing::wait_until;
 
@@ -19,7 +19,7 @@ pub(super) fn a_task_from_beginning_to_end(site: &Site) {
     let expected = r#"{"id":1,"title":"Buy milk","pub_date":"2026-01-02T03:04:00.000000Z","description":"one\ntwo"}"#;
     assert_eq!(shown, expected);
 
-    // What the form cannot show is not lost: the time is stored to the microsecond.
+    // The microseconds of the time are kept, although the form does not show them.
     site.execute("UPDATE tasks_task SET pub_date = '2026-01-02T03:04:05.123456+00:00'");
     let form = browser.page("/admin/tasks/1?list=q%3Dmilk");
     assert!(form.contains(r#"value="2026-01-02T03:04:05""#), "{form}");

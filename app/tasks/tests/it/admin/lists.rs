@@ -2,7 +2,7 @@
 
 use super::site::{Browser, Site, first_row};
 
-/// The first cells of the rows, in order.
+/// Returns the first cells of the rows, in order.
 fn names(page: &str) -> Vec<String> {
     let rows = page.split("<tbody").nth(1).unwrap_or_default().split("<tr").skip(1);
     let first_link = |row: &str| row.split("</a>").next()?.rsplit('>').next().map(str::to_owned);

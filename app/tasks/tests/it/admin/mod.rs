@@ -1,4 +1,4 @@
-//! The admin site as browsers see it, on SQLite and on PostgreSQL.
+//! The admin site over HTTP, on SQLite and on PostgreSQL.
 
 mod actions;
 mod exports;
@@ -15,7 +15,7 @@ use sea_orm::ConnectionTrait;
 
 use self::site::{Site, block_on};
 
-/// Each starts with an empty site.
+/// Tests that each start with an empty site.
 const CHECKS: &[fn(&Site)] = &[
     signing_in::staff_signs_in_and_out,
     signing_in::others_do_not,

@@ -1,4 +1,4 @@
-//! Permissions: on every page, on what pages offer, and on giving permissions.
+//! Permissions: for every page, for links and buttons, and for granting permissions.
 
 use kit::testing::exchange;
 use sea_orm::EntityTrait;
@@ -13,7 +13,7 @@ fn one_task(site: &Site) {
     site.add_tasks([("Buy milk".to_owned(), "two bottles".to_owned(), "2026-01-02T03:04:05Z".to_owned())]);
 }
 
-/// A request for a page (method, path, form), and the permission that it needs.
+/// A request (method, path, form), and the permission that it needs.
 type Page = (&'static str, String, &'static [(&'static str, &'static str)], String);
 
 fn pages() -> Vec<Page> {
@@ -72,7 +72,7 @@ pub(super) fn every_page_needs_its_permission(site: &Site) {
                 _ => browser.post(&path, fields).status,
             };
             let implied = needed.strip_suffix(".view").is_some_and(|model| permission == format!("{model}.change"));
-            // What is above the user is refused to everybody but superusers.
+            // Only superusers may change users with more rights.
             let is_above = method == "POST" && path == "/admin/users/1";
             let is_permitted = (permission == needed || implied) && !is_above;
             assert_eq!(status != 403, is_permitted, "{method} {path} with {permission:?}: {status}");
@@ -132,7 +132,7 @@ pub(super) fn groups_give_permissions(site: &Site) {
     let history = eva.page(&format!("{user}/history"));
     assert!(history.contains("<b>Groups</b>") && history.contains("<ins>Editors</ins>"), "{history}");
 
-    // Another permission instead.
+    // With another permission instead.
     eva.submit("/admin/groups/1", &[("name", "Editors"), ("permissions", "tasks.view")]);
     assert!(!noor.page("/admin/tasks/1").contains("Save"));
     eva.submit("/admin/groups/delete", &[("id", "1")]);
@@ -149,7 +149,7 @@ pub(super) fn rights_are_not_escalated(site: &Site) {
         user.is_superuser || user.is_staff && user.username != "noor"
     };
 
-    // Fields that are not offered are not taken either.
+    // Fields that the form does not contain are ignored.
     let form = noor.page(&format!("/admin/users/{guest}"));
     assert!(!form.contains(r#"name="staff""#) && !form.contains(r#"name="permissions""#), "{form}");
     let rights = [("active", "yes"), ("staff", "yes"), ("superuser", "yes"), ("permissions", "tasks.view")];
@@ -161,7 +161,7 @@ pub(super) fn rights_are_not_escalated(site: &Site) {
     noor.submit("/admin/users/add", &new);
     assert!(!has_rights(guest) && !has_rights(id) && !has_rights(guest + 1));
 
-    // Nor can those be changed who may do other things.
+    // Users with other permissions cannot be changed either.
     for above in [1, other] {
         let page = noor.page(&format!("/admin/users/{above}"));
         assert!(page.contains("only a superuser can change users of the staff") && !page.contains("Save"), "{page}");
@@ -177,7 +177,7 @@ pub(super) fn rights_are_not_escalated(site: &Site) {
     let password = noor.page(&format!("/admin/users/{id}/password"));
     assert!(password.contains("New password for noor"), "everybody may change their own: {password}");
 
-    // Groups get no more than the giver has.
+    // A user cannot grant a group more than their own permissions.
     let refused = noor.post("/admin/groups/add", &[("name", "All"), ("permissions", "tasks.delete")]);
     let why = "You can give only what you have yourself, which is not: tasks.delete.";
     assert!(refused.status == 422 && refused.body.contains(why), "{}", refused.body);
@@ -204,7 +204,7 @@ pub(super) fn a_refusal_is_a_page_of_the_site(site: &Site) {
         assert!(answer.body.contains(&format!("<h1>{title}</h1>")), "{path}: {}", answer.body);
         assert!(answer.body.contains(r#"<a href="/admin/tasks/""#), "with the menu: {}", answer.body);
     }
-    // Outside of the admin site as well, for browsers.
+    // For browsers, also outside of the admin site.
     let ask = |accept: &str| {
         let head = format!("GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: {accept}\r\n\r\n");
         exchange(site.service.address, &head)

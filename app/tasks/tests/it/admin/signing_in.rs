@@ -1,4 +1,4 @@
-//! Who gets in, and for how long.
+//! Sign-in, and the lifetime of sessions.
 
 use kit::testing::exchange;
 
@@ -99,7 +99,7 @@ pub(super) fn forms_need_their_token(site: &Site) {
         303
     );
 
-    // Signing somebody in who did not mean to is prevented as well.
+    // A forged sign-in is refused as well.
     let mut stranger = site.browser();
     let fields = [("username", "eva"), ("password", PASSWORD)];
     assert_eq!(stranger.post("/admin/sign-in", &fields).status, 403, "without a cookie");

@@ -1,4 +1,4 @@
-//! The site and browsers that visit it.
+//! Fixture: the site, and browsers.
 
 use kit::testing::{Answer, Served, connect, exchange, sqlite_url, wait_until};
 use sea_orm::{ConnectionTrait, DatabaseConnection, EntityTrait, Set};
@@ -21,7 +21,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// In a file of its own.
+    /// Starts the service on a new SQLite file.
     pub(super) fn on_sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let site = Self::on(&sqlite_url(&directory));
@@ -35,12 +35,12 @@ impl Site {
         site
     }
 
-    /// Another instance on the same database.
+    /// Starts another instance on the same database.
     pub(super) fn other_instance(&self) -> Self {
         Self { service: serve(&self.url), url: self.url.clone(), _directory: None }
     }
 
-    /// Works on the database behind the service's back.
+    /// Runs a function on the database directly.
     pub(super) fn database<T>(&self, work: impl AsyncFnOnce(DatabaseConnection) -> T) -> T {
         block_on(async { work(connect(&self.url).await).await })
     }
@@ -49,7 +49,7 @@ impl Site {
         self.database(async |database| database.execute_unprepared(sql).await.unwrap());
     }
 
-    /// Adds a user, who may do everything or nothing in the site.
+    /// Adds a user with all rights in the site, or without any.
     pub(super) fn add_user(&self, name: &str, is_superuser: bool) -> i64 {
         self.add(name, if is_superuser { Role::Superuser } else { Role::User })
     }
@@ -98,7 +98,7 @@ impl Site {
     }
 }
 
-/// A browser: keeps its cookie, and the token of the last form it saw.
+/// A browser with its cookie, and the token of the last form.
 #[derive(Clone)]
 pub(super) struct Browser<'a> {
     pub(super) site: &'a Site,
@@ -107,12 +107,12 @@ pub(super) struct Browser<'a> {
 }
 
 impl Browser<'_> {
-    /// Asks for a page.
+    /// Requests a page.
     pub(super) fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, "", "")
     }
 
-    /// Asks for a page that must be there.
+    /// Requests a page, which must exist.
     pub(super) fn page(&mut self, path: &str) -> String {
         let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.body);
@@ -125,7 +125,7 @@ impl Browser<'_> {
         self.post_with(&token, path, fields)
     }
 
-    /// Sends a form that must be taken, and gives the page that one is led to.
+    /// Sends a form, which must be accepted, and returns the page of the redirect.
     pub(super) fn submit(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let answer = self.post(path, fields);
         assert_eq!(answer.status, 303, "{path}: {}", answer.body);
@@ -159,14 +159,14 @@ impl Browser<'_> {
     }
 }
 
-/// The address of the first row in a list, which is searched so that there is one.
+/// Returns the address of the first row in a list with this search.
 pub(super) fn first_row(list: &str) -> String {
     let row = list.split("<tbody").nth(1).unwrap_or_else(|| panic!("no rows: {list}"));
     let address = row.split(r#"<a href=""#).nth(1).unwrap().split(['"', '?']).next();
     address.unwrap().to_owned()
 }
 
-/// Runs what waits.
+/// Runs a future to completion.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
