@@ -116,6 +116,12 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
     let mut pause = Duration::from_millis(5);
     loop {
         if let Some(running) = daemon::find(directory).await {
+            if running.pid != child.id() {
+                // Another command has started the cloud, and this process waits for the lock of the directory: it would
+                // start the cloud again after its stop.
+                child.kill()?;
+                child.wait()?;
+            }
             return Ok(running);
         }
         if let Some(status) = child.try_wait()? {
