@@ -1,20 +1,20 @@
-//! Ways to break recovery on purpose: a harness that finds nothing proves nothing unless it finds these.
+//! Deliberate defects of recovery. The harness must detect each of them; otherwise its success would prove nothing.
 
 use clap::ValueEnum;
 
-/// What is done wrong.
+/// A deliberate defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Broken {
-    /// Finders never find anything.
+    /// Recovery never finds the resource of a lost create.
     Blind,
-    /// The operation id is sent neither as token nor as tag.
+    /// Creates send the operation id neither as token nor as tag.
     Anonymous,
-    /// Intents do not wait for the disk: a kill takes whatever the journal got since the command began.
+    /// Intents are not synced: a kill loses journal entries that the command has written.
     Unsynced,
-    /// Snapshots are written over the old one instead of beside it.
+    /// Snapshots overwrite the previous snapshot in place instead of being renamed over it.
     Torn,
-    /// What operations write down on their way is lost.
+    /// The progress entries of operations are lost.
     Forgetful,
-    /// The journal is applied twice.
+    /// The entries of the journal are applied twice.
     Replayed,
 }

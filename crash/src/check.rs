@@ -1,10 +1,10 @@
-//! What must hold once a run has come to its end, whatever happened before it.
+//! Checks after a run that followed one or more kills.
 
 use crate::{
     Result,
+    cloud::{Cloud, Record},
     kinds::{self, LateTag, Strategy},
-    place::{Command, Place},
-    world::{Record, World},
+    sandbox::{Command, Sandbox},
 };
 use infra_core::{
     Urn,
@@ -16,38 +16,39 @@ use std::{
     path::Path,
 };
 
-/// Makes everything be as the command's program says, and checks that it is: one run suffices, unless something can
-/// only be found later; then a second one does.
-pub async fn converges(place: &Place, command: Command) -> Result<()> {
-    let state = run(place, command).await?;
-    unchanged(place, command, &state).await?;
-    exact(place, &state)?;
-    // A create that never happened, and that the program has taken back, is looked for once more an hour later.
-    let still = state.open.iter().map(|open| &open.request.urn).find(|urn| !urn.kind().ends_with("Tag"));
-    if let Some(urn) = still.filter(|_| command != Command::TakeBack) {
+/// Runs the command and checks that resources, state and program match. A second run is only necessary for resources that
+/// the first one could not find yet.
+pub async fn run_and_compare(sandbox: &Sandbox, command: Command) -> Result<()> {
+    let state = run(sandbox, command).await?;
+    check_no_changes(sandbox, command, &state).await?;
+    check_no_differences(sandbox, &state)?;
+    // The engine searches an hour later once more for a create that was never executed and is no longer declared.
+    let open = state.open.iter().map(|open| &open.request.urn).find(|urn| !urn.kind().ends_with("Tag"));
+    if let Some(urn) = open.filter(|_| command != Command::Revert) {
         return Err(format!("an operation of `{}` is still open after the run", urn.short()).into());
     }
-    let several = state.resources.iter().find(|(_, resource)| resource.generations() != 1);
-    if let Some((urn, _)) = several {
-        return Err(format!("`{}` exists more than once", urn.short()).into());
+    let duplicate = state.resources.iter().find(|(_, resource)| resource.generations() != 1);
+    if let Some((urn, _)) = duplicate {
+        return Err(format!("the state does not contain exactly one generation of `{}`", urn.short()).into());
     }
     Ok(())
 }
 
-/// Deletes everything, and checks that nothing is left: one run suffices, unless something can only be found later.
-pub async fn ends(place: &Place) -> Result<()> {
-    let state = run(place, Command::Destroy).await?;
-    exact(place, &state)?;
+/// Runs `destroy` and checks that no resource is left. A second run is only necessary for resources that the first one
+/// could not find yet.
+pub async fn destroy_and_compare(sandbox: &Sandbox) -> Result<()> {
+    let state = run(sandbox, Command::Destroy).await?;
+    check_no_differences(sandbox, &state)?;
     match state.resources.keys().next() {
         Some(urn) => Err(format!("`{}` is still in the state after destroy", urn.short()).into()),
         None => Ok(()),
     }
 }
 
-/// What differs between the state and what exists, one line each; empty when nothing does.
-pub fn difference(place: &Place, state: &State) -> Result<Vec<Difference>> {
-    let mut existing = things(place)?;
-    existing.extend(tree(&place.files())?);
+/// Returns the differences between the state and the existing resources.
+pub fn differences(sandbox: &Sandbox, state: &State) -> Result<Vec<Difference>> {
+    let mut existing = resources(sandbox)?;
+    existing.extend(tree(&sandbox.files())?);
     let mut differences = Vec::new();
     for (urn, generation) in state.generations() {
         let Some(id) = generation.id.as_ref().filter(|_| urn.provider() != "random") else {
@@ -55,81 +56,81 @@ pub fn difference(place: &Place, state: &State) -> Result<Vec<Difference>> {
         };
         match existing.remove(&(urn.provider().to_owned(), id.clone())) {
             None => differences.push(Difference::Missing(urn.clone(), id.clone())),
-            Some(thing) => differences.extend(thing.differs(place, urn, generation)?),
+            Some(resource) => differences.extend(resource.difference(sandbox, urn, generation)?),
         }
     }
     differences.extend(existing.into_values().map(Difference::Orphan));
     Ok(differences)
 }
 
-/// A disagreement between the state and what exists.
+/// A difference between the state and the existing resources.
 #[derive(Debug)]
 pub enum Difference {
-    /// The state says that this exists.
+    /// The state contains a resource that does not exist.
     Missing(Urn, String),
-    /// This exists, and the state does not know it.
+    /// A resource exists that the state does not contain.
     Orphan(Existing),
-    /// It exists, and not as the state says.
+    /// The properties differ.
     Other(Urn, String),
 }
 
-/// Something that exists.
+/// An existing resource.
 #[derive(Debug)]
 pub enum Existing {
-    /// In the world, with the parts of it.
-    Thing(Box<Record>, usize),
-    /// In the tree of files.
+    /// A resource of the simulated cloud, with the number of its parts.
+    Simulated(Box<Record>, usize),
+    /// The path of a file or a directory.
     Path(String),
 }
 
-/// Runs a command, and once more when there was something that could not be found yet.
-async fn run(place: &Place, command: Command) -> Result<State> {
-    let outcome = place.command(command);
-    let state = sound(place).await?;
-    if late(&state).next().is_none() {
-        outcome?;
+/// Runs a command, and repeats it when a resource could not be found yet.
+async fn run(sandbox: &Sandbox, command: Command) -> Result<State> {
+    let result = sandbox.command(command);
+    let state = verified_state(sandbox).await?;
+    if not_found_yet(&state).next().is_none() {
+        result?;
         return Ok(state);
     }
-    // What cannot be found yet may use what is to be deleted; then the run was refused, and has not come to everything.
-    if outcome.is_ok() {
-        known(&difference(place, &state)?, &state)?;
+    // A resource that cannot be found yet may depend on one that must be deleted. Then the run fails before it is complete.
+    if result.is_ok() {
+        check_orphans(&differences(sandbox, &state)?, &state)?;
     }
-    place.command(command)?;
-    sound(place).await
+    sandbox.command(command)?;
+    verified_state(sandbox).await
 }
 
-async fn sound(place: &Place) -> Result<State> {
-    let state = place.state().await?.ok_or("there is no state after a run")?;
+async fn verified_state(sandbox: &Sandbox) -> Result<State> {
+    let state = sandbox.state().await?.ok_or("there is no state after a run")?;
     state.verify()?;
     Ok(state)
 }
 
-async fn unchanged(place: &Place, command: Command, state: &State) -> Result<()> {
-    let plan = place.preview(command).await?;
+async fn check_no_changes(sandbox: &Sandbox, command: Command, state: &State) -> Result<()> {
+    let plan = sandbox.preview(command).await?;
     if plan.has_changes() {
-        return Err(format!("a second {command} would change something:\n{plan}").into());
+        return Err(format!("a second {command} would make changes:\n{plan}").into());
     }
     let exported: BTreeMap<_, _> = state.outputs.iter().map(|(name, value)| (name.clone(), value.masked())).collect();
     if plan.outputs != exported {
-        return Err(format!("the exports are {exported:?} and not {:?}", plan.outputs).into());
+        return Err(format!("the exports are {exported:?} instead of {:?}", plan.outputs).into());
     }
     Ok(())
 }
 
-fn exact(place: &Place, state: &State) -> Result<()> {
-    report(&difference(place, state)?)
+fn check_no_differences(sandbox: &Sandbox, state: &State) -> Result<()> {
+    report(&differences(sandbox, state)?)
 }
 
-/// Whose creates are open and can be found by nobody yet.
-fn late(state: &State) -> impl Iterator<Item = &Urn> {
+/// Returns the resources with an open create that recovery cannot find yet.
+fn not_found_yet(state: &State) -> impl Iterator<Item = &Urn> {
     state.open.iter().map(|open| &open.request.urn).filter(|urn| urn.kind() == LateTag::TYPE)
 }
 
-/// Orphans are tolerated for one more run while the operation that may have made them is open: the state still knows of it.
-fn known(differences: &[Difference], state: &State) -> Result<()> {
-    let open: BTreeSet<String> = late(state).map(Urn::short).collect();
+/// Accepts orphans until the next run if the state still contains the operation that may have created them.
+fn check_orphans(differences: &[Difference], state: &State) -> Result<()> {
+    let open: BTreeSet<String> = not_found_yet(state).map(Urn::short).collect();
     let unknown = differences.iter().find(|difference| match difference {
-        Difference::Orphan(Existing::Thing(record, _)) => !open.contains(&record.wanted.label),
+        Difference::Orphan(Existing::Simulated(record, _)) => !open.contains(&record.request.label),
         _ => true,
     });
     if unknown.is_some() { report(differences) } else { Ok(()) }
@@ -140,33 +141,34 @@ fn report(differences: &[Difference]) -> Result<()> {
         return Ok(());
     }
     let lines: Vec<String> = differences.iter().map(ToString::to_string).collect();
-    Err(format!("what exists is not what the state holds:\n{}", lines.join("\n")).into())
+    Err(format!("the existing resources differ from the state:\n{}", lines.join("\n")).into())
 }
 
 type Key = (String, String);
 
-fn things(place: &Place) -> Result<BTreeMap<Key, Existing>> {
-    let (parts, whole): (Vec<_>, Vec<_>) =
-        World::everything(&place.world())?.into_iter().partition(|record| record.wanted.part_of.is_some());
-    let mut things: BTreeMap<Key, Existing> = BTreeMap::new();
-    for record in whole {
-        let of_this = parts.iter().filter(|part| part.wanted.part_of.as_ref() == Some(&record.id)).count();
-        things.insert(("world".to_owned(), record.id.clone()), Existing::Thing(Box::new(record), of_this));
+/// Returns the resources of the simulated cloud. A part is counted with its resource, or returned itself without one.
+fn resources(sandbox: &Sandbox) -> Result<BTreeMap<Key, Existing>> {
+    let (parts, records): (Vec<_>, Vec<_>) =
+        Cloud::all_records(&sandbox.cloud())?.into_iter().partition(|record| record.request.part_of.is_some());
+    let mut resources: BTreeMap<Key, Existing> = BTreeMap::new();
+    for record in records {
+        let count = parts.iter().filter(|part| part.request.part_of.as_ref() == Some(&record.id)).count();
+        resources.insert(("cloud".to_owned(), record.id.clone()), Existing::Simulated(Box::new(record), count));
     }
     for part in parts {
-        let known = things.contains_key(&("world".to_owned(), part.wanted.part_of.clone().unwrap_or_default()));
-        if !known {
-            things.insert(("world".to_owned(), part.id.clone()), Existing::Thing(Box::new(part), 0));
+        let counted = resources.contains_key(&("cloud".to_owned(), part.request.part_of.clone().unwrap_or_default()));
+        if !counted {
+            resources.insert(("cloud".to_owned(), part.id.clone()), Existing::Simulated(Box::new(part), 0));
         }
     }
-    Ok(things)
+    Ok(resources)
 }
 
-/// Everything in a directory but what is hidden.
+/// Returns all files and directories below a directory, except the provider's own `.infra…`.
 fn tree(root: &Path) -> Result<BTreeMap<Key, Existing>> {
     let mut found = BTreeMap::new();
-    let mut open = vec![String::new()];
-    while let Some(directory) = open.pop() {
+    let mut pending = vec![String::new()];
+    while let Some(directory) = pending.pop() {
         for entry in fs::read_dir(root.join(&directory))? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -176,7 +178,7 @@ fn tree(root: &Path) -> Result<BTreeMap<Key, Existing>> {
             let id = if directory.is_empty() { name } else { format!("{directory}/{name}") };
             found.insert(("files".to_owned(), id.clone()), Existing::Path(id.clone()));
             if entry.file_type()?.is_dir() {
-                open.push(id);
+                pending.push(id);
             }
         }
     }
@@ -184,30 +186,30 @@ fn tree(root: &Path) -> Result<BTreeMap<Key, Existing>> {
 }
 
 impl Existing {
-    /// What of it is not as the state says.
-    fn differs(&self, place: &Place, urn: &Urn, generation: &Generation) -> Result<Option<Difference>> {
-        let other = |what: String| Ok(Some(Difference::Other(urn.clone(), what)));
+    /// Returns the difference between the resource and its generation in the state.
+    fn difference(&self, sandbox: &Sandbox, urn: &Urn, generation: &Generation) -> Result<Option<Difference>> {
+        let other = |text: String| Ok(Some(Difference::Other(urn.clone(), text)));
         match self {
-            Self::Thing(record, parts) => {
+            Self::Simulated(record, parts) => {
                 let key = generation.outputs.field("key").and_then(|key| key.as_str()).unwrap_or_default();
                 let mut expected: BTreeMap<_, _> =
                     generation.inputs.entries().map(|(name, value)| (name.clone(), value.to_json())).collect();
                 expected.extend(kinds::fingerprint(key));
-                if expected != record.wanted.properties {
-                    // A difference in a secret is told without the secret only because these open nothing.
-                    return other(format!("{} is {:?} and not {expected:?}", record.id, record.wanted.properties));
+                if expected != record.request.properties {
+                    // The text contains secrets, which is acceptable because they protect nothing.
+                    return other(format!("{} is {:?} instead of {expected:?}", record.id, record.request.properties));
                 }
-                let wanted = usize::from(!key.is_empty());
-                if *parts == wanted { Ok(None) } else { other(format!("{} has {parts} parts", record.id)) }
+                let expected = usize::from(!key.is_empty());
+                if *parts == expected { Ok(None) } else { other(format!("{} has {parts} parts", record.id)) }
             }
             Self::Path(path) => {
                 let Some(content) = generation.inputs.field("content").and_then(|content| content.as_str()) else {
                     return Ok(None);
                 };
-                match fs::read_to_string(place.files().join(path)) {
+                match fs::read_to_string(sandbox.files().join(path)) {
                     Ok(text) if text == content => Ok(None),
-                    Ok(text) => other(format!("{path} holds {text:?} and not {content:?}")),
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => other(format!("{path} is no text")),
+                    Ok(text) => other(format!("{path} contains {text:?} instead of {content:?}")),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => other(format!("{path} is not text")),
                     Err(error) => Err(error.into()),
                 }
             }
@@ -218,12 +220,12 @@ impl Existing {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing(urn, id) => write!(f, "- {id} of `{}` is in the state and does not exist", urn.short()),
-            Self::Orphan(Existing::Thing(record, _)) => {
-                write!(f, "+ {} of `{}` exists and is not in the state", record.id, record.wanted.label)
+            Self::Missing(urn, id) => write!(f, "- {id} of `{}` is in the state but does not exist", urn.short()),
+            Self::Orphan(Existing::Simulated(record, _)) => {
+                write!(f, "+ {} of `{}` exists but is not in the state", record.id, record.request.label)
             }
-            Self::Orphan(Existing::Path(path)) => write!(f, "+ {path} exists and is not in the state"),
-            Self::Other(urn, what) => write!(f, "~ `{}`: {what}", urn.short()),
+            Self::Orphan(Existing::Path(path)) => write!(f, "+ {path} exists but is not in the state"),
+            Self::Other(urn, text) => write!(f, "~ `{}`: {text}", urn.short()),
         }
     }
 }

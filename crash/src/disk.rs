@@ -1,10 +1,9 @@
-//! What is left on the disk when the power is cut, which takes more than a SIGKILL does: everything that was written
-//! and not synced.
+//! Simulation of a power failure, which loses more than a SIGKILL: data that was written and not synced.
 //!
-//! The dying process notes what is durable whenever that changes; afterwards the harness takes a random part of the
-//! rest. Only stores that keep files of their own are treated so.
+//! The process that will be killed records which data is durable whenever that changes. After the kill, the harness
+//! removes a random part of the other data. This applies to the file store only.
 
-use crate::{Result, broken::Broken, place::Place};
+use crate::{Result, broken::Broken, sandbox::Sandbox};
 use fastrand::Rng;
 use std::{
     fmt::Write,
@@ -15,18 +14,18 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// What of a stack's files is durable.
+/// The durable part of a stack's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Durable {
-    /// How much of the journal.
+    /// Length of the journal's durable part.
     journal_bytes: u64,
-    /// Whether the directory says that there is a journal.
+    /// True when the directory entry of the current journal is durable.
     journal_named: bool,
-    /// Whether the directory says which snapshot is the new one.
+    /// True when the rename of the new snapshot is durable.
     snapshot_named: bool,
 }
 
-/// Keeps the note of what is durable, boundary by boundary.
+/// Records at every boundary which data is durable.
 pub struct Watch {
     stack_files: PathBuf,
     note: File,
@@ -40,17 +39,17 @@ struct Seen {
 }
 
 impl Watch {
-    /// Begins to watch; `None` for stores without files.
-    pub fn begin(place: &Place) -> Result<Option<Self>> {
-        let Some(stack_files) = place.stack_files() else {
+    /// Creates the record of this sandbox; returns `None` for stores without files.
+    pub fn begin(sandbox: &Sandbox) -> Result<Option<Self>> {
+        let Some(stack_files) = sandbox.stack_files() else {
             return Ok(None);
         };
-        let note = OpenOptions::new().write(true).create(true).truncate(false).open(note_path(place))?;
-        let durable = read_note(place)?;
+        let note = OpenOptions::new().write(true).create(true).truncate(false).open(note_path(sandbox))?;
+        let durable = read_note(sandbox)?;
         Ok(Some(Self { stack_files, note, seen: Mutex::new(Seen { durable, ..Seen::default() }) }))
     }
 
-    /// Notes what has become durable by the time this boundary is reached.
+    /// Updates the record for a boundary that the process has reached.
     pub fn reached(&self, boundary: &str) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let journal = self.stack_files.join("journal");
@@ -61,11 +60,11 @@ impl Watch {
         match boundary {
             "JournalRename" => {
                 seen.durable.journal_named = false;
-                // It is written and synced beside before it gets its name.
+                // The store writes and syncs the new journal under another name before it renames it.
                 let next = self.stack_files.join("journal.next");
                 seen.durable.journal_bytes = fs::metadata(&next).map_or(0, |metadata| metadata.len());
             }
-            // The one writer is here, and has synced all that it wrote before.
+            // The only writer of the journal is at this boundary and has synced all previous writes.
             "JournalWrite" | "JournalSynced" => {
                 seen.durable.journal_bytes = fs::metadata(&journal).map_or(0, |metadata| metadata.len());
             }
@@ -75,33 +74,33 @@ impl Watch {
         }
         let Durable { journal_bytes, journal_named, snapshot_named } = seen.durable;
         let note = [journal_bytes.to_le_bytes(), [u8::from(journal_named), u8::from(snapshot_named), 0, 0, 0, 0, 0, 0]];
-        // One write of sixteen bytes: no kill can fall into it. If it failed, the harness would take too little.
+        // A write of sixteen bytes is atomic with respect to a kill. If it failed, the harness would remove too little.
         let _ = self.note.write_all_at(note.as_flattened(), 0);
     }
 }
 
-/// Cuts the power: takes a random part of what was not durable.
-pub fn cut(place: &Place, rng: &mut Rng) -> Result<()> {
-    let Some(stack_files) = place.stack_files() else {
+/// Removes a random part of the data that was not durable.
+pub fn cut(sandbox: &Sandbox, rng: &mut Rng) -> Result<()> {
+    let Some(stack_files) = sandbox.stack_files() else {
         return Ok(());
     };
-    let durable = read_note(place)?;
+    let durable = read_note(sandbox)?;
     let snapshot = stack_files.join("state.json");
     if !durable.snapshot_named && rng.bool() {
-        // The rename is lost; the snapshot before it still had its second name.
+        // The rename is lost. The previous snapshot still exists under its second name.
         restore(&stack_files.join("state.json.previous"), &snapshot)?;
     }
     let journal = stack_files.join("journal");
     if !durable.journal_named && rng.bool() {
-        // The rename is lost; the journal before it still had its second name.
+        // The rename is lost. The previous journal still exists under its second name.
         return restore(&stack_files.join("journal.previous"), &journal);
     }
     shorten(&journal, durable.journal_bytes, rng)
 }
 
-/// Does to the files what a broken engine would have done.
-pub fn spoil(place: &Place, broken: Broken, rng: &mut Rng) -> Result<()> {
-    let Some(stack_files) = place.stack_files() else {
+/// Changes the files as an engine with this defect would have left them.
+pub fn spoil(sandbox: &Sandbox, broken: Broken, rng: &mut Rng) -> Result<()> {
+    let Some(stack_files) = sandbox.stack_files() else {
         return Ok(());
     };
     let journal = stack_files.join("journal");
@@ -120,7 +119,7 @@ pub fn spoil(place: &Place, broken: Broken, rng: &mut Rng) -> Result<()> {
     }
 }
 
-/// Cuts a file to a random length of at least `durable_bytes`; what is lost may read as zeros instead.
+/// Truncates a file to a random length of at least `durable_bytes`, or replaces the lost part with zeros.
 fn shorten(path: &Path, durable_bytes: u64, rng: &mut Rng) -> Result<()> {
     let Ok(file) = OpenOptions::new().write(true).open(path) else {
         return Ok(());
@@ -134,7 +133,7 @@ fn shorten(path: &Path, durable_bytes: u64, rng: &mut Rng) -> Result<()> {
     Ok(())
 }
 
-/// Puts a file in the place of another one, or nothing when there is no such file.
+/// Replaces the file at `path` with a link to `previous`; deletes it when `previous` does not exist.
 fn restore(previous: &Path, path: &Path) -> Result<()> {
     remove(path)?;
     match fs::hard_link(previous, path) {
@@ -143,12 +142,12 @@ fn restore(previous: &Path, path: &Path) -> Result<()> {
     }
 }
 
-/// Changes the lines of a journal as an engine would have written them: the chain of their checksums fits.
+/// Changes the lines of a journal and recomputes the chain of their checksums.
 fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) -> Result<()> {
     let Ok(text) = fs::read_to_string(path) else {
         return Ok(());
     };
-    // Half a line at the end is no line.
+    // An incomplete last line is not an entry.
     let mut lines: Vec<String> =
         text.split_inclusive('\n').filter(|line| line.ends_with('\n')).map(Into::into).collect();
     change(&mut lines);
@@ -177,12 +176,12 @@ fn remove(path: &Path) -> Result<()> {
     }
 }
 
-fn note_path(place: &Place) -> PathBuf {
-    place.directory.join("durable")
+fn note_path(sandbox: &Sandbox) -> PathBuf {
+    sandbox.directory.join("durable")
 }
 
-fn read_note(place: &Place) -> Result<Durable> {
-    match fs::read(note_path(place)) {
+fn read_note(sandbox: &Sandbox) -> Result<Durable> {
+    match fs::read(note_path(sandbox)) {
         Ok(bytes) if bytes.len() == 16 => {
             let mut length = [0; 8];
             length.copy_from_slice(&bytes[..8]);

@@ -1,13 +1,13 @@
-//! All the lives: every boundary of every command, and random moments.
+//! Enumeration and parallel execution of scenarios.
 
 use crate::{
     Result,
     broken::Broken,
     check,
-    life::{AT_DEATH, Blow, Ending, Life, When},
+    cloud::Cloud,
     moment::{Counts, Moment},
-    place::{self, Command, Place, Store},
-    world::World,
+    sandbox::{self, Command, Sandbox, Store},
+    scenario::{AT_KILL, Ending, Kill, Scenario, Trigger},
 };
 use fastrand::Rng;
 use std::{
@@ -25,29 +25,29 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The commands of the life that is interrupted, in order.
+/// The commands of an uninterrupted run, in order.
 pub const COMMANDS: [Command; 4] = [Command::UpA, Command::UpB, Command::Refresh, Command::Destroy];
 
-/// How a harness works.
+/// Settings of a harness.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The program that runs the commands: this one.
-    pub program: PathBuf,
-    /// Which store keeps the states.
+    /// Path of the executable that runs commands, which is this one.
+    pub executable: PathBuf,
+    /// Store of the states.
     pub store: Store,
-    /// What is done wrong on purpose.
+    /// Deliberate defect, if any.
     pub broken: Option<Broken>,
-    /// How many operations of a run run at once.
+    /// Maximum number of concurrent operations of a run.
     pub parallel: usize,
-    /// How many lives are lived at once.
+    /// Number of scenarios that run in parallel.
     pub jobs: usize,
-    /// What everything random derives from.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// How many directories of failed lives are kept.
+    /// Maximum number of directories of failed scenarios that are kept.
     pub keep: usize,
 }
 
-/// Everything that lives need: each command's beginning, its boundaries, its duration.
+/// The prepared inputs of scenarios: for each command, the sandbox before it, its boundaries and its duration.
 pub struct Harness {
     settings: Settings,
     stages: BTreeMap<Command, Stage>,
@@ -56,43 +56,43 @@ pub struct Harness {
 }
 
 struct Stage {
-    place: Place,
+    sandbox: Sandbox,
     counts: Counts,
     duration: Duration,
 }
 
-/// What became of a life.
+/// The result of a scenario.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The life.
-    pub life: Life,
-    /// How many blows fell before the process had come to its end.
-    pub fallen: usize,
-    /// What was wrong.
+    /// Scenario that was executed.
+    pub scenario: Scenario,
+    /// Number of kills that reached a running process.
+    pub kills: usize,
+    /// Failed check, if any.
     pub failure: Option<Failure>,
 }
 
-/// A life that lost something.
+/// The failure of a scenario.
 #[derive(Debug)]
 pub struct Failure {
-    /// What, in words.
-    pub what: String,
-    /// What was open when it died, and what differs now.
+    /// Failed check.
+    pub message: String,
+    /// Open operations at each kill and present differences, as text.
     pub evidence: String,
-    /// Its directory, if it was kept.
+    /// Directory of the scenario, if it was kept.
     pub directory: Option<PathBuf>,
 }
 
 impl Harness {
-    /// Runs the life once without interruption, and keeps what each command found.
+    /// Runs all commands once without a kill, and keeps a copy of the sandbox before each command.
     pub fn prepare(settings: Settings) -> Result<Self> {
-        // In memory where that is possible: what a disk would have kept is noted by `disk`, not tried.
+        // In memory where possible: `disk` simulates the loss of unsynced data, so no real disk is needed.
         let memory = Path::new("/dev/shm");
         let builder = || tempfile::Builder::new().prefix("crash-").to_owned();
         let directory = builder().tempdir_in(memory).or_else(|_| builder().tempdir())?;
         let mut stages = BTreeMap::new();
-        let here = Place {
-            program: settings.program.clone(),
+        let here = Sandbox {
+            executable: settings.executable.clone(),
             directory: directory.path().join("first"),
             store: settings.store,
             parallel: settings.parallel,
@@ -103,69 +103,70 @@ impl Harness {
             if command == Command::Refresh {
                 drift(&here)?;
             }
-            let place = here.copy_to(&directory.path().join(command.to_string()))?;
-            let begun = Instant::now();
+            let sandbox = here.copy_to(&directory.path().join(command.to_string()))?;
+            let started = Instant::now();
             here.command(command)?;
-            let duration = begun.elapsed();
+            let duration = started.elapsed();
             let counts = serde_json::from_slice(&fs::read(here.directory.join(COUNTS))?)?;
-            stages.insert(command, Stage { place, counts, duration });
+            stages.insert(command, Stage { sandbox, counts, duration });
         }
         Ok(Self { settings, stages, directory, kept: AtomicUsize::new(0) })
     }
 
-    /// Every boundary of every command.
+    /// Returns every boundary of every command.
     pub fn moments(&self) -> Vec<(Command, Moment)> {
         let of_stages = self.stages.iter().map(|(command, stage)| (command, moments_of(&stage.counts)));
         of_stages.flat_map(|(&command, moments)| moments.into_iter().map(move |moment| (command, moment))).collect()
     }
 
-    /// So many of them, spread evenly.
+    /// Returns this number of boundaries, spread evenly.
     pub fn spread(&self, moments: usize) -> Vec<(Command, Moment)> {
         let all = self.moments();
-        let wanted = moments.min(all.len());
-        (0..wanted).map(|number| all[number * all.len() / wanted].clone()).collect()
+        let count = moments.min(all.len());
+        (0..count).map(|number| all[number * all.len() / count].clone()).collect()
     }
 
-    /// Each moment as four lives: killed and brought in order, taken back, or destroyed at once; and with the power cut.
-    pub fn enumerated(&self, moments: impl IntoIterator<Item = (Command, Moment)>) -> Vec<Life> {
-        let ways = [(false, Ending::Up), (false, Ending::Back), (false, Ending::Destroy), (true, Ending::Up)];
-        let lives = moments.into_iter().flat_map(|(command, moment)| {
-            ways.map(|(cut, ending)| {
-                let blow = Blow { when: When::At(moment.clone()), cut };
-                Life { command, blows: vec![blow], ending }
+    /// Returns four scenarios for each moment: a kill followed by `up`, by the initial program or by `destroy`, and a kill
+    /// with the loss of unsynced data followed by `up`.
+    pub fn enumerated(&self, moments: impl IntoIterator<Item = (Command, Moment)>) -> Vec<Scenario> {
+        let variants = [(false, Ending::Up), (false, Ending::Revert), (false, Ending::Destroy), (true, Ending::Up)];
+        let scenarios = moments.into_iter().flat_map(|(command, moment)| {
+            variants.map(|(cut, ending)| {
+                let kill = Kill { trigger: Trigger::Boundary(moment.clone()), cut };
+                Scenario { command, kills: vec![kill], ending }
             })
         });
-        lives.collect()
+        scenarios.collect()
     }
 
-    /// Lives that are killed at random moments, up to three times each.
-    pub fn random(&self, lives: usize) -> Vec<Life> {
+    /// Returns this number of scenarios with up to three kills at random moments.
+    pub fn random(&self, scenarios: usize) -> Vec<Scenario> {
         let mut rng = Rng::with_seed(self.settings.seed);
         let mut random = Vec::new();
-        for _ in 0..lives {
+        for _ in 0..scenarios {
             let command = COMMANDS[rng.usize(..COMMANDS.len())];
-            let ending = [Ending::Up, Ending::Back, Ending::Destroy][rng.usize(..3)];
-            let blows = [1, 1, 1, 2, 2, 3][rng.usize(..6)];
+            let ending = [Ending::Up, Ending::Revert, Ending::Destroy][rng.usize(..3)];
+            let kills = [1, 1, 1, 2, 2, 3][rng.usize(..6)];
             let Stage { duration, counts, .. } = &self.stages[&command];
             let moments = moments_of(counts);
-            let blow = |rng: &mut Rng| {
-                // Two of three by the clock, which falls between boundaries as well.
-                let when = if rng.u8(..3) == 0 {
-                    When::At(moments[rng.usize(..moments.len())].clone())
+            let kill = |rng: &mut Rng| {
+                // Two thirds of the kills follow a delay, so that they also happen between boundaries.
+                let trigger = if rng.u8(..3) == 0 {
+                    Trigger::Boundary(moments[rng.usize(..moments.len())].clone())
                 } else {
-                    When::After(Duration::from_micros(rng.u64(..duration.as_micros() as u64)))
+                    Trigger::Delay(Duration::from_micros(rng.u64(..duration.as_micros() as u64)))
                 };
-                Blow { when, cut: rng.u8(..3) == 0 }
+                Kill { trigger, cut: rng.u8(..3) == 0 }
             };
-            let blows = (0..blows).map(|_| blow(&mut rng)).collect();
-            random.push(Life { command, blows, ending });
+            let kills = (0..kills).map(|_| kill(&mut rng)).collect();
+            random.push(Scenario { command, kills, ending });
         }
         random
     }
 
-    /// Lives them all, several at once, and tells each outcome as it comes.
-    pub fn live(&self, lives: Vec<Life>, mut told: impl FnMut(Outcome)) -> Result<()> {
-        let waiting = Mutex::new(lives.into_iter());
+    /// Runs the scenarios in parallel and passes each outcome to `report` when it is available.
+    pub fn run(&self, scenarios: Vec<Scenario>, mut report: impl FnMut(Outcome)) -> Result<()> {
+        let waiting = Mutex::new(scenarios.into_iter());
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             for _ in 0..self.settings.jobs.max(1) {
@@ -174,49 +175,49 @@ impl Harness {
                 scope.spawn(move || {
                     loop {
                         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-                        let Some(life) = next else {
+                        let Some(scenario) = next else {
                             return;
                         };
-                        if sender.send(self.live_one(life)).is_err() {
+                        if sender.send(self.run_one(scenario)).is_err() {
                             return;
                         }
                     }
                 });
             }
             drop(sender);
-            receiver.into_iter().try_for_each(|outcome| outcome.map(&mut told))
+            receiver.into_iter().try_for_each(|outcome| outcome.map(&mut report))
         })
     }
 
-    fn live_one(&self, life: Life) -> Result<Outcome> {
-        let stage = &self.stages[&life.command];
-        let directory = tempfile::Builder::new().prefix("life-").tempdir_in(self.directory.path())?;
-        let place = stage.place.copy_to(&directory.path().join("life"))?;
+    fn run_one(&self, scenario: Scenario) -> Result<Outcome> {
+        let stage = &self.stages[&scenario.command];
+        let directory = tempfile::Builder::new().prefix("scenario-").tempdir_in(self.directory.path())?;
+        let sandbox = stage.sandbox.copy_to(&directory.path().join("scenario"))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match runtime.block_on(life.live(&place, self.settings.seed)) {
-            Ok(fallen) => Ok(Outcome { life, fallen, failure: None }),
+        match runtime.block_on(scenario.run(&sandbox, self.settings.seed)) {
+            Ok(kills) => Ok(Outcome { scenario, kills, failure: None }),
             Err(error) => {
-                let evidence = runtime.block_on(evidence(&place)).unwrap_or_else(|error| error.to_string());
+                let evidence = runtime.block_on(evidence(&sandbox)).unwrap_or_else(|error| error.to_string());
                 let directory = self.keep(directory.path())?;
-                let failure = Failure { what: error.to_string(), evidence, directory };
-                let fallen = life.blows.len();
-                Ok(Outcome { life, fallen, failure: Some(failure) })
+                let failure = Failure { message: error.to_string(), evidence, directory };
+                let kills = scenario.kills.len();
+                Ok(Outcome { scenario, kills, failure: Some(failure) })
             }
         }
     }
 
-    /// Copies what is left of a life out of the directory that goes with the harness.
+    /// Copies the files of a failed scenario out of the harness's directory, which is deleted at the end.
     fn keep(&self, directory: &Path) -> Result<Option<PathBuf>> {
         if self.kept.fetch_add(1, Ordering::Relaxed) >= self.settings.keep {
             return Ok(None);
         }
         let kept = tempfile::Builder::new().prefix("crash-failed-").tempdir()?.keep();
-        place::copy(directory, &kept)?;
+        sandbox::copy(directory, &kept)?;
         Ok(Some(kept))
     }
 }
 
-/// Where a command that came to its end leaves how often it reached each boundary.
+/// Name of the file in which a command that finished writes how often it reached each boundary.
 pub const COUNTS: &str = "counts.json";
 
 fn moments_of(counts: &Counts) -> Vec<Moment> {
@@ -224,14 +225,14 @@ fn moments_of(counts: &Counts) -> Vec<Moment> {
     moments.collect()
 }
 
-/// What changes behind the engine's back: one thing grows, one vanishes, a file is edited.
-fn drift(place: &Place) -> Result<()> {
+/// Changes resources outside of the engine: changes the size of one, deletes another, and edits a file.
+fn drift(sandbox: &Sandbox) -> Result<()> {
     let mut changed = 0;
-    for mut record in World::everything(&place.world())? {
-        let path = place.world().join(format!("{}.json", record.id));
-        match record.wanted.label.split(' ').next_back() {
+    for mut record in Cloud::all_records(&sandbox.cloud())? {
+        let path = sandbox.cloud().join(format!("{}.json", record.id));
+        match record.request.label.split(' ').next_back() {
             Some("gateway") => {
-                record.wanted.properties.insert("size".to_owned(), 99.into());
+                record.request.properties.insert("size".to_owned(), 99.into());
                 fs::write(path, serde_json::to_vec_pretty(&record)?)?;
             }
             Some("coming") => fs::remove_file(path)?,
@@ -239,40 +240,40 @@ fn drift(place: &Place) -> Result<()> {
         }
         changed += 1;
     }
-    let edited = place.files().join("pages/index.html");
+    let edited = sandbox.files().join("pages/index.html");
     match fs::write(edited, "edited by hand") {
         Ok(()) if changed == 2 => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
-        _ => Err("the program no longer declares what is to be changed behind the engine's back".into()),
+        _ => Err("the program does not declare the resources that change before `refresh`".into()),
     }
 }
 
-/// What was open at the last death, and what differs now.
-async fn evidence(place: &Place) -> Result<String> {
+/// Returns the open operations at each kill and the present differences.
+async fn evidence(sandbox: &Sandbox) -> Result<String> {
     let mut text = String::new();
-    let deaths = (1..).map(|number| place.directory.with_file_name(format!("{AT_DEATH}{number}")));
-    for directory in deaths.take_while(|directory| directory.exists()) {
-        let at_death = Place { directory, ..place.clone() };
-        match at_death.state().await {
+    let copies = (1..).map(|number| sandbox.directory.with_file_name(format!("{AT_KILL}{number}")));
+    for directory in copies.take_while(|directory| directory.exists()) {
+        let at_kill = Sandbox { directory, ..sandbox.clone() };
+        match at_kill.state().await {
             Ok(Some(state)) => {
-                writeln!(text, "  at death: snapshot {}, {} things recorded", state.serial, state.live_count())?;
+                writeln!(text, "  at the kill: snapshot {}, {} resources", state.serial, state.live_count())?;
                 for open in &state.open {
                     let request = &open.request;
                     let (verb, urn) = (format!("{:?}", request.verb).to_lowercase(), request.urn.short());
                     writeln!(text, "    open: {verb} {urn} (operation {})", request.operation)?;
                 }
-                for difference in check::difference(&at_death, &state)? {
+                for difference in check::differences(&at_kill, &state)? {
                     writeln!(text, "    {difference}")?;
                 }
             }
-            Ok(None) => writeln!(text, "  at death: no state yet")?,
-            Err(error) => writeln!(text, "  at death: the state could not be read: {error}")?,
+            Ok(None) => writeln!(text, "  at the kill: no state yet")?,
+            Err(error) => writeln!(text, "  at the kill: the state could not be read: {error}")?,
         }
     }
-    match place.state().await {
+    match sandbox.state().await {
         Ok(Some(state)) => {
-            writeln!(text, "  now: snapshot {}, {} things recorded", state.serial, state.live_count())?;
-            for difference in check::difference(place, &state)? {
+            writeln!(text, "  now: snapshot {}, {} resources", state.serial, state.live_count())?;
+            for difference in check::differences(sandbox, &state)? {
                 writeln!(text, "    {difference}")?;
             }
         }

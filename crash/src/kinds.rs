@@ -1,8 +1,8 @@
-//! Kinds of things in the [`World`], one for each way in which a lost create can be found again.
+//! Resource kinds of the simulated [`Cloud`], one for each strategy to find a lost create.
 
 use crate::{
     broken::Broken,
-    world::{Lag, Record, Refusal, Wanted, World},
+    cloud::{Cloud, Lag, Record, Refusal, Request},
 };
 use infra_core::{
     Input, Lookup, Output, Resource, Schema,
@@ -22,142 +22,143 @@ use std::{
     time::Duration,
 };
 
-/// What the kinds' calls go through.
+/// The client of all kinds.
 pub struct Client {
-    /// Where things exist.
-    pub world: World,
-    /// What is done wrong on purpose.
+    /// Simulated cloud.
+    pub cloud: Cloud,
+    /// Deliberate defect, if any.
     pub broken: Option<Broken>,
 }
 
-/// A thing of the world; `S` says how a lost create of it is found again.
+/// A resource of the simulated cloud. `S` is the strategy to find a lost create.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-pub struct Thing<S> {
-    /// Forces replacement.
-    pub place: Input<String>,
-    /// Changed in place.
+pub struct Simulated<S> {
+    /// Location; a change forces replacement.
+    pub location: Input<String>,
+    /// Size; updated in place.
     pub size: u32,
-    /// Ids of the things it uses; changed in place.
+    /// Ids of the resources that this one uses; updated in place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Input<String>>,
-    /// A secret; changed in place.
+    /// Secret; updated in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Input<String>>,
     #[serde(skip)]
     strategy: PhantomData<fn() -> S>,
 }
 
-/// What a [`Thing`] tells.
+/// Outputs of a [`Simulated`] resource.
 #[derive(Clone, Serialize, Deserialize)]
-pub struct ThingOutputs {
-    /// Its id.
+pub struct SimulatedOutputs {
+    /// Id of the resource.
     pub id: Output<String>,
-    /// A key that was drawn while it was made and lives in the state alone; empty but for [`Phased`] things.
+    /// Key that the create generated and that only the state contains; empty except for [`Phased`] resources.
     pub key: Output<String>,
 }
 
-/// A lookup whose answer depends on nothing but the question.
+/// A lookup whose result depends only on its argument.
 #[derive(Serialize, Deserialize)]
 pub struct Zone {
-    /// The question.
+    /// Argument of the lookup.
     pub of: Input<String>,
 }
 
-/// What a [`Zone`] tells.
+/// Outputs of a [`Zone`].
 #[derive(Clone, Serialize, Deserialize)]
 pub struct ZoneOutputs {
-    /// The answer.
+    /// Name of the zone.
     pub name: Output<String>,
 }
 
-/// By the operation id as idempotency token.
+/// Finds a resource by the operation id as idempotency token.
 pub struct Token;
-/// By a unique name, and the operation id as tag.
+/// Finds a resource by its unique name, with the operation id as tag.
 pub struct Name;
-/// By a natural key that only one thing can have: its replacement has to wait until it is gone.
+/// Finds a resource by a natural key that only one resource can have. Its replacement is created after its deletion.
 pub struct Key;
-/// By the operation id as tag, in an index that lags behind for a moment.
+/// Finds a resource by the operation id as tag, in an index that lags behind for a moment.
 pub struct Tag;
-/// By the operation id as tag, in an index that lags behind for longer than anyone waits.
+/// Finds a resource by the operation id as tag, in an index that lags behind for longer than recovery waits.
 pub struct LateTag;
-/// By what was written down between its calls: a key, the thing itself, a part of it.
+/// Finds a resource by the progress that its create recorded between three calls, which generate a key, create the resource
+/// and create its part.
 pub struct Phased;
 
-/// How the things of a kind bear the operation that makes them, and how they are found by it.
+/// The strategy by which a kind marks its resources with the operation that creates them, and finds them by it.
 pub trait Strategy: Sized + Send + Sync + 'static {
-    /// The type token.
+    /// Type token of the kind.
     const TYPE: &'static str;
-    /// Whether the old thing has to go before the new one can come.
+    /// True when a replacement must be created after the deletion of the previous generation.
     const EXCLUSIVE: bool = false;
 
-    /// Writes the operation into what is asked for.
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted);
+    /// Adds the operation id to the request.
+    fn mark(cx: &Context<'_, Client>, request: &mut Request);
 
-    /// How a lost create is found again.
-    fn recovery() -> Recovery<Thing<Self>>;
+    /// Returns the recovery of a lost create.
+    fn recovery() -> Recovery<Simulated<Self>>;
 
-    /// Makes the thing.
+    /// Creates the resource.
     fn create(
         cx: &Context<'_, Client>,
-        inputs: &Thing<Self>,
-    ) -> impl Future<Output = Result<Created<Thing<Self>>, ProviderError>> + Send {
+        inputs: &Simulated<Self>,
+    ) -> impl Future<Output = Result<Created<Simulated<Self>>, ProviderError>> + Send {
         async move {
-            let record = cx.client().world.make(wanted::<Self>(cx, inputs)?).await?;
+            let record = cx.client().cloud.create(request::<Self>(cx, inputs)?).await?;
             created(&record, String::new())
         }
     }
 }
 
-/// The provider of these kinds, to be declared as `world`.
-pub fn provider(world: World, broken: Option<Broken>) -> Arc<dyn Provider> {
-    let registry = Registry::new(Client { world, broken })
-        .resource::<Thing<Token>>()
-        .resource::<Thing<Name>>()
-        .resource::<Thing<Key>>()
-        .resource::<Thing<Tag>>()
-        .resource::<Thing<LateTag>>()
-        .resource::<Thing<Phased>>()
+/// Returns the provider of these kinds, which a program declares as `cloud`.
+pub fn provider(cloud: Cloud, broken: Option<Broken>) -> Arc<dyn Provider> {
+    let registry = Registry::new(Client { cloud, broken })
+        .resource::<Simulated<Token>>()
+        .resource::<Simulated<Name>>()
+        .resource::<Simulated<Key>>()
+        .resource::<Simulated<Tag>>()
+        .resource::<Simulated<LateTag>>()
+        .resource::<Simulated<Phased>>()
         .lookup::<Zone>();
     Arc::new(registry)
 }
 
-impl<S> Thing<S> {
-    /// A thing of size 1 at a place.
-    pub fn at(place: impl Into<Input<String>>) -> Self {
-        Self { place: place.into(), size: 1, uses: Vec::new(), password: None, strategy: PhantomData }
+impl<S> Simulated<S> {
+    /// Creates the inputs of a resource of size 1 at a location.
+    pub fn at(location: impl Into<Input<String>>) -> Self {
+        Self { location: location.into(), size: 1, uses: Vec::new(), password: None, strategy: PhantomData }
     }
 
-    /// Says how big it is.
+    /// Sets the size.
     pub fn sized(mut self, size: u32) -> Self {
         self.size = size;
         self
     }
 
-    /// Says what it uses.
+    /// Sets the ids of the resources that this one uses.
     pub fn using<const N: usize>(mut self, ids: [&Output<String>; N]) -> Self {
         self.uses = ids.map(Clone::clone).into();
         self
     }
 
-    /// Gives it a secret.
+    /// Sets the secret.
     pub fn with_password(mut self, password: &Output<String>) -> Self {
         self.password = Some(password.clone());
         self
     }
 }
 
-impl<S: Strategy> Resource for Thing<S> {
+impl<S: Strategy> Resource for Simulated<S> {
     const TYPE: &'static str = S::TYPE;
-    type Outputs = ThingOutputs;
+    type Outputs = SimulatedOutputs;
 
     fn schema() -> Schema {
-        let schema = Schema::new().replace_on(["place"]).secret(["password", "key"]);
+        let schema = Schema::new().replace_on(["location"]).secret(["password", "key"]);
         if S::EXCLUSIVE { schema.delete_before_replace() } else { schema }
     }
 }
 
-impl<S: Strategy> Handler for Thing<S> {
+impl<S: Strategy> Handler for Simulated<S> {
     type Client = Client;
 
     async fn create(cx: &Context<'_, Client>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
@@ -165,7 +166,7 @@ impl<S: Strategy> Handler for Thing<S> {
     }
 
     async fn read(cx: &Context<'_, Client>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
-        let record = cx.client().world.by_id(&prior.id).await?;
+        let record = cx.client().cloud.by_id(&prior.id).await?;
         record.map(|record| created(&record, prior.outputs.key.known()?)).transpose()
     }
 
@@ -173,25 +174,25 @@ impl<S: Strategy> Handler for Thing<S> {
         cx: &Context<'_, Client>,
         prior: &Prior<Self>,
         inputs: &Self,
-    ) -> Result<ThingOutputs, ProviderError> {
+    ) -> Result<SimulatedOutputs, ProviderError> {
         let key: String = prior.outputs.key.known()?;
         if !key.is_empty() {
             complete(cx, &prior.id).await?;
         }
         let mut properties = properties(inputs)?;
         properties.extend(fingerprint(&key));
-        cx.client().world.change(&prior.id, properties).await?;
+        cx.client().cloud.update(&prior.id, properties).await?;
         Ok(prior.outputs.clone())
     }
 
     async fn delete(cx: &Context<'_, Client>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let world = &cx.client().world;
-        if let Some(part) = world.part_of(&prior.id).await? {
-            world.remove(&part.id).await?;
+        let cloud = &cx.client().cloud;
+        if let Some(part) = cloud.part_of(&prior.id).await? {
+            cloud.delete(&part.id).await?;
         }
-        // What has to go before its replacement can come goes while others still use it.
-        let gone = if S::EXCLUSIVE { world.wrench(&prior.id).await } else { world.remove(&prior.id).await };
-        Ok(gone?)
+        // A resource that is deleted before its replacement is created is still used by its dependents.
+        let deleted = if S::EXCLUSIVE { cloud.delete_in_use(&prior.id).await } else { cloud.delete(&prior.id).await };
+        Ok(deleted?)
     }
 
     fn recovery() -> Recovery<Self> {
@@ -200,89 +201,95 @@ impl<S: Strategy> Handler for Thing<S> {
 }
 
 impl Strategy for Token {
-    const TYPE: &'static str = "world:Token";
+    const TYPE: &'static str = "cloud:Token";
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        wanted.token = Some(cx.operation().to_string());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        request.token = Some(cx.operation().to_string());
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
+    fn recovery() -> Recovery<Simulated<Self>> {
         Recovery::token(Duration::from_hours(24), |cx: &Context<'_, Client>, _| {
-            Box::pin(async move { found(cx, cx.client().world.by_token(cx.operation().as_str()).await?) })
+            Box::pin(async move { found(cx, cx.client().cloud.by_token(cx.operation().as_str()).await?) })
         })
     }
 }
 
 impl Strategy for Name {
-    const TYPE: &'static str = "world:Name";
+    const TYPE: &'static str = "cloud:Name";
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        wanted.name = Some(cx.unique_name(40));
-        wanted.tag = Some(cx.operation().to_string());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        request.name = Some(cx.unique_name(40));
+        request.tag = Some(cx.operation().to_string());
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
+    fn recovery() -> Recovery<Simulated<Self>> {
         Recovery::name(|cx: &Context<'_, Client>, _| {
             Box::pin(async move {
-                let record = cx.client().world.by_name("Name", &cx.unique_name(40)).await?;
-                let ours = |record: &Record| record.wanted.tag.as_deref() == Some(cx.operation().as_str());
-                found(cx, record.filter(ours))
+                let record = cx.client().cloud.by_name("Name", &cx.unique_name(40)).await?;
+                let created_by_this_operation =
+                    |record: &Record| record.request.tag.as_deref() == Some(cx.operation().as_str());
+                found(cx, record.filter(created_by_this_operation))
             })
         })
     }
 }
 
 impl Strategy for Key {
-    const TYPE: &'static str = "world:Key";
+    const TYPE: &'static str = "cloud:Key";
     const EXCLUSIVE: bool = true;
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        // Like a route: table and destination, and no place for a tag.
-        wanted.name = Some(cx.urn().name().to_owned());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        // Like a route, which is identified by table and destination and has no tags.
+        request.name = Some(cx.urn().name().to_owned());
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
+    fn recovery() -> Recovery<Simulated<Self>> {
         Recovery::key(|cx: &Context<'_, Client>, _| {
-            Box::pin(async move { found(cx, cx.client().world.by_name("Key", cx.urn().name()).await?) })
+            Box::pin(async move { found(cx, cx.client().cloud.by_name("Key", cx.urn().name()).await?) })
         })
     }
 }
 
 impl Strategy for Tag {
-    const TYPE: &'static str = "world:Tag";
+    const TYPE: &'static str = "cloud:Tag";
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        wanted.tag = Some(cx.operation().to_string());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        request.tag = Some(cx.operation().to_string());
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
+    fn recovery() -> Recovery<Simulated<Self>> {
         Recovery::tag(|cx: &Context<'_, Client>, _| {
-            Box::pin(async move { found(cx, patiently(cx, Lag::Looks).await?) })
+            Box::pin(async move { found(cx, find_by_tag(cx, Lag::Lookups).await?) })
         })
     }
 }
 
 impl Strategy for LateTag {
-    const TYPE: &'static str = "world:LateTag";
+    const TYPE: &'static str = "cloud:LateTag";
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        wanted.tag = Some(cx.operation().to_string());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        request.tag = Some(cx.operation().to_string());
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
-        Recovery::tag(|cx: &Context<'_, Client>, _| Box::pin(async move { found(cx, patiently(cx, Lag::Runs).await?) }))
+    fn recovery() -> Recovery<Simulated<Self>> {
+        Recovery::tag(|cx: &Context<'_, Client>, _| {
+            Box::pin(async move { found(cx, find_by_tag(cx, Lag::Runs).await?) })
+        })
     }
 }
 
 impl Strategy for Phased {
-    const TYPE: &'static str = "world:Phased";
+    const TYPE: &'static str = "cloud:Phased";
 
-    fn mark(cx: &Context<'_, Client>, wanted: &mut Wanted) {
-        wanted.tag = Some(cx.operation().to_string());
+    fn mark(cx: &Context<'_, Client>, request: &mut Request) {
+        request.tag = Some(cx.operation().to_string());
     }
 
-    /// Draws a key, writes it down, makes the thing that knows the key's fingerprint, then a part of it.
-    async fn create(cx: &Context<'_, Client>, inputs: &Thing<Self>) -> Result<Created<Thing<Self>>, ProviderError> {
+    /// Generates a key and records it as progress, creates the resource with the key's fingerprint, and creates its part.
+    async fn create(
+        cx: &Context<'_, Client>,
+        inputs: &Simulated<Self>,
+    ) -> Result<Created<Simulated<Self>>, ProviderError> {
         let key = match cx.earlier::<String>().pop() {
             Some(key) => key,
             None => {
@@ -291,39 +298,39 @@ impl Strategy for Phased {
                 key
             }
         };
-        let world = &cx.client().world;
-        let record = match world.by_tag(cx.operation().as_str(), Lag::None).await? {
+        let cloud = &cx.client().cloud;
+        let record = match cloud.by_tag(cx.operation().as_str(), Lag::None).await? {
             Some(record) => record,
             None => {
-                let mut wanted = wanted::<Self>(cx, inputs)?;
-                wanted.properties.extend(fingerprint(&key));
-                world.make(wanted).await?
+                let mut request = request::<Self>(cx, inputs)?;
+                request.properties.extend(fingerprint(&key));
+                cloud.create(request).await?
             }
         };
         complete(cx, &record.id).await?;
         created(&record, key)
     }
 
-    fn recovery() -> Recovery<Thing<Self>> {
+    fn recovery() -> Recovery<Simulated<Self>> {
         Recovery::phased(|cx: &Context<'_, Client>, _| {
             Box::pin(async move {
-                // Without a key nothing was called yet.
+                // The create generates the key before its first call.
                 let Some(key) = cx.earlier::<String>().pop() else {
                     return Ok(Found::Absent);
                 };
-                let world = &cx.client().world;
-                let Some(record) = world.by_tag(cx.operation().as_str(), Lag::None).await? else {
+                let cloud = &cx.client().cloud;
+                let Some(record) = cloud.by_tag(cx.operation().as_str(), Lag::None).await? else {
                     return Ok(Found::Absent);
                 };
                 if cx.client().broken == Some(Broken::Blind) {
                     return Ok(Found::Absent);
                 }
                 let mut found = created::<Self>(&record, key)?;
-                if world.part_of(&record.id).await?.is_none()
+                if cloud.part_of(&record.id).await?.is_none()
                     && let Some(inputs) = &mut found.inputs
                 {
-                    // Half of it is there. Recorded as what it is, it is completed by an update or deleted, whichever
-                    // the program asks for.
+                    // The part is missing. Recorded with a different size, the resource is completed by an update or
+                    // deleted, depending on the program.
                     inputs.size = 0;
                 }
                 Ok(Found::Found(found))
@@ -333,7 +340,7 @@ impl Strategy for Phased {
 }
 
 impl Lookup for Zone {
-    const TYPE: &'static str = "world:Zone";
+    const TYPE: &'static str = "cloud:Zone";
     type Outputs = ZoneOutputs;
 }
 
@@ -345,12 +352,12 @@ impl LookupHandler for Zone {
     }
 }
 
-/// How often a finder looks before it takes absence for an answer.
-const PATIENCE: u32 = 5;
+/// Number of lookups by tag before a resource is considered absent.
+const ATTEMPTS: u32 = 5;
 
-async fn patiently(cx: &Context<'_, Client>, lag: Lag) -> Result<Option<Record>, ProviderError> {
-    for _ in 0..PATIENCE {
-        let record = cx.client().world.by_tag(cx.operation().as_str(), lag).await?;
+async fn find_by_tag(cx: &Context<'_, Client>, lag: Lag) -> Result<Option<Record>, ProviderError> {
+    for _ in 0..ATTEMPTS {
+        let record = cx.client().cloud.by_tag(cx.operation().as_str(), lag).await?;
         if record.is_some() {
             return Ok(record);
         }
@@ -358,46 +365,46 @@ async fn patiently(cx: &Context<'_, Client>, lag: Lag) -> Result<Option<Record>,
     Ok(None)
 }
 
-fn found<S: Strategy>(cx: &Context<'_, Client>, record: Option<Record>) -> Result<Found<Thing<S>>, ProviderError> {
+fn found<S: Strategy>(cx: &Context<'_, Client>, record: Option<Record>) -> Result<Found<Simulated<S>>, ProviderError> {
     match record.filter(|_| cx.client().broken != Some(Broken::Blind)) {
         Some(record) => Ok(Found::Found(created(&record, String::new())?)),
         None => Ok(Found::Absent),
     }
 }
 
-fn created<S: Strategy>(record: &Record, key: String) -> Result<Created<Thing<S>>, ProviderError> {
-    let properties = record.wanted.properties.clone().into_iter().collect();
+fn created<S: Strategy>(record: &Record, key: String) -> Result<Created<Simulated<S>>, ProviderError> {
+    let properties = record.request.properties.clone().into_iter().collect();
     let inputs = serde_json::from_value(Json::Object(properties)).map_err(refused)?;
-    let outputs = ThingOutputs { id: record.id.clone().into(), key: key.into() };
+    let outputs = SimulatedOutputs { id: record.id.clone().into(), key: key.into() };
     Ok(Created { id: record.id.clone(), inputs: Some(inputs), outputs })
 }
 
-fn wanted<S: Strategy>(cx: &Context<'_, Client>, inputs: &Thing<S>) -> Result<Wanted, ProviderError> {
+fn request<S: Strategy>(cx: &Context<'_, Client>, inputs: &Simulated<S>) -> Result<Request, ProviderError> {
     let kind = S::TYPE.rsplit(':').next().unwrap_or_default().to_owned();
-    let mut wanted = Wanted { kind, label: cx.urn().short(), properties: properties(inputs)?, ..Wanted::default() };
-    S::mark(cx, &mut wanted);
+    let mut request = Request { kind, label: cx.urn().short(), properties: properties(inputs)?, ..Request::default() };
+    S::mark(cx, &mut request);
     if cx.client().broken == Some(Broken::Anonymous) {
-        (wanted.token, wanted.tag) = (None, None);
+        (request.token, request.tag) = (None, None);
     }
-    Ok(wanted)
+    Ok(request)
 }
 
-/// Makes the part of a phased thing, unless it exists.
+/// Creates the part of a [`Phased`] resource unless it exists.
 async fn complete(cx: &Context<'_, Client>, id: &str) -> Result<(), ProviderError> {
-    let world = &cx.client().world;
-    if world.part_of(id).await?.is_none() {
+    let cloud = &cx.client().cloud;
+    if cloud.part_of(id).await?.is_none() {
         let (kind, label) = ("Part".to_owned(), cx.urn().short());
-        world.make(Wanted { kind, label, part_of: Some(id.to_owned()), ..Wanted::default() }).await?;
+        cloud.create(Request { kind, label, part_of: Some(id.to_owned()), ..Request::default() }).await?;
     }
     Ok(())
 }
 
-fn properties<S: Strategy>(inputs: &Thing<S>) -> Result<BTreeMap<String, Json>, ProviderError> {
+fn properties<S: Strategy>(inputs: &Simulated<S>) -> Result<BTreeMap<String, Json>, ProviderError> {
     let json = serde_json::to_value(inputs).map_err(refused)?;
     serde_json::from_value(json).map_err(refused)
 }
 
-/// What a phased thing knows of its key.
+/// Returns the property in which a [`Phased`] resource stores the fingerprint of its key.
 pub fn fingerprint(key: &str) -> Option<(String, Json)> {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
@@ -411,10 +418,10 @@ fn refused(error: serde_json::Error) -> ProviderError {
 impl From<Refusal> for ProviderError {
     fn from(refusal: Refusal) -> Self {
         match refusal {
-            Refusal::NameTaken(by) => Self::of(ErrorKind::AlreadyExists, format!("{by} has the name already")),
+            Refusal::NameTaken(by) => Self::of(ErrorKind::AlreadyExists, format!("{by} already has the name")),
             Refusal::InUse { id, by } => Self::of(ErrorKind::Dependency, format!("{by} still uses {id}")),
             Refusal::Missing(id) => Self::of(ErrorKind::NotFound, format!("{id} does not exist")),
-            Refusal::Io(error) => Self::refused(format!("the world: {error}")),
+            Refusal::Io(error) => Self::refused(format!("the simulated cloud cannot be read or written: {error}")),
         }
     }
 }

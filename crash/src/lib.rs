@@ -1,56 +1,59 @@
-//! The proof that a SIGKILL at any moment loses nothing.
+//! A harness that kills runs of the engine at any moment and checks that no resource is lost.
 //!
-//! A life is `up` of a program, `up` of what the program becomes, `refresh` after things have changed by themselves, and
-//! `destroy`. It is lived again and again, and each time a process that runs one of the commands is killed at another
-//! moment: at every boundary that the engine and the world tell of, and at random ones; once, twice, or three times in
-//! a row; alone, or with everything lost that was not synced to the disk. Afterwards one run must bring everything in
-//! order, with no question asked, and what exists must be what the state says, one thing for each declaration.
+//! The engine runs four commands: `up` of an initial program, `up` of its changed version, `refresh` after resources have
+//! changed outside of the engine, and `destroy`. A scenario kills the process of one of them at a certain moment, and runs
+//! further commands afterwards. The harness executes scenarios with every boundary that the engine and the simulated cloud
+//! report, and with random moments; with one, two or three kills in a row; and with the additional loss of all data that was
+//! not synced to the disk. After the kills, a single run must reconcile all resources without user interaction, and the
+//! existing resources must match the state: one resource for each declaration.
 //!
 //! # Use
 //! ```console
-//! $ cargo run -p crash -- --all --random 500            # every boundary, and 500 random lives
-//! $ cargo run -p crash -- --life up-b/kill:WorldCommitted.7/destroy
-//! $ cargo run -p crash -- --broken blind                # recovery is broken: does it notice?
+//! $ cargo run -p crash -- --all --random 500            # every boundary, and 500 random scenarios
+//! $ cargo run -p crash -- --scenario up-b/kill:CloudCommitted.7/destroy
+//! $ cargo run -p crash -- --broken blind                # checks that the harness detects broken recovery
 //! ```
-//! A life is written as what is killed, how it dies, and what comes after: `up` of the same program, `back`
-//! to what was declared first, or `destroy` at once. `kill:ProviderAnswer.3` is SIGKILL at the third answer of a provider, `kill:1500us` after so many microseconds;
-//! `cut:` takes what was not synced as well; what follows a `+` falls on the run that recovers. A life that fails is
-//! printed with what was open when it died, what differs now, its directory, and the command that lives it again.
+//! A scenario is written as COMMAND/KILLS/ENDING. The ending is `up` of the same program, `revert` to the initial program, or
+//! `destroy`. `kill:ProviderAnswer.3` is a SIGKILL at the third response of a provider, `kill:1500us` a SIGKILL after so
+//! many microseconds; `cut:` also loses unsynced data. Kills after a `+` apply to the run that recovers from the previous
+//! kill. For a scenario that fails, the harness prints the operations that were open at the kill, the present differences,
+//! the directory, and the command that repeats it.
 //!
-//! # What must hold
-//! - After a death the state can be read and keeps its invariants, and a preview changes nothing.
-//! - One run of the same program succeeds, and a further preview shows no change and the same exports.
-//! - What exists is what the state says, ids and properties, both ways; one thing for each declaration.
-//! - `destroy` leaves nothing in the world and nothing in the state.
-//! - The one exception is [`kinds::LateTag`], whose things nobody can find in the first run after: until the second
-//!   the state still knows the operation that made them, and after it all of the above holds for them too.
+//! # Invariants
+//! - After a kill, the state can be read and satisfies its invariants, and a preview does not modify it.
+//! - One run of the same program succeeds, and a further preview shows no changes and the same exports.
+//! - The existing resources are exactly those of the state, with the same ids and properties; one for each declaration.
+//! - `destroy` leaves no resource in the cloud and none in the state.
+//! - The only exception is [`kinds::LateTag`], whose resources cannot be found by the first run after the kill: until the
+//!   second run, the state still contains the operation that created them; after it, all of the above applies to them too.
 //!
 //! # Layout
-//! - [`moment`]: the moments at which a process can be made to die
-//! - [`world`]: a cloud in a directory, nastier than a real one
-//! - [`kinds`]: what exists in it, one kind for each way to find a lost create again
-//! - [`files`]: the files provider of the examples, put to the same test
-//! - [`programs`]: the life that is interrupted
-//! - [`place`]: where a life happens, and how a command is run there
-//! - [`disk`]: what a power cut takes
-//! - [`check`]: what must hold afterwards
-//! - [`life`]: one life, as it is written on the command line
-//! - [`harness`]: all of them
-//! - [`broken`]: ways to break recovery on purpose, which the harness must notice
+//! - [`moment`]: the boundaries at which a process can be killed
+//! - [`cloud`]: a simulated cloud in a directory, less forgiving than a real one
+//! - [`kinds`]: its resources, one kind for each strategy to find a lost create
+//! - [`files`]: the files provider of the examples, which the scenarios use as well
+//! - [`programs`]: the initial and the changed program
+//! - [`objects`]: an object store in a directory, and an accelerated clock
+//! - [`sandbox`]: the directory of a scenario, and the commands that run in it
+//! - [`disk`]: the loss of unsynced data
+//! - [`check`]: the checks after a run
+//! - [`scenario`]: one scenario and its notation on the command line
+//! - [`harness`]: enumeration and parallel execution of scenarios
+//! - [`broken`]: deliberate defects of recovery, which the harness must detect
 
 pub mod broken;
 pub mod check;
+pub mod cloud;
 pub mod disk;
 #[path = "../../examples/files/provider.rs"]
 pub mod files;
 pub mod harness;
 pub mod kinds;
-pub mod life;
 pub mod moment;
-pub mod place;
+pub mod objects;
 pub mod programs;
-pub mod shelf;
-pub mod world;
+pub mod sandbox;
+pub mod scenario;
 
-/// What a part of the harness returns; its errors are read by people.
+/// Result of the harness's functions. The errors are only printed.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;

@@ -6,16 +6,16 @@ use crash::{
     broken::Broken,
     disk::Watch,
     harness::{COMMANDS, COUNTS, Failure, Harness, Outcome, Settings},
-    life::{Life, When},
     moment::{self, Moment},
-    place::{Command, Place, Store, name},
+    sandbox::{Command, Sandbox, Store, name},
+    scenario::{Scenario, Trigger},
 };
 use std::{collections::BTreeMap, fs, path::PathBuf, process::ExitCode, thread, time::Instant};
 
-/// Kills runs of the engine at every moment, and checks that nothing is lost.
+/// Kill runs of the engine at any moment and check that no resource is lost
 ///
-/// Without arguments: every boundary, and 100 random lives. Exit code 0 when nothing was lost; with --broken, when the
-/// harness has noticed.
+/// Without arguments, runs scenarios for every boundary and 100 random ones. Exits with code 0 if no scenario fails; with
+/// --broken, if the harness detects the defect.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -27,22 +27,22 @@ struct Arguments {
 
 #[derive(Args)]
 struct HarnessArguments {
-    /// Kill at every boundary: four lives for each
+    /// Kill at every boundary, in four scenarios each
     #[arg(long)]
     all: bool,
-    /// Live so many lives that are killed at random moments, up to three times each
-    #[arg(long, value_name = "LIVES", default_value_t = 0)]
+    /// Run this number of scenarios with up to three kills at random moments
+    #[arg(long, value_name = "SCENARIOS", default_value_t = 0)]
     random: usize,
-    /// Live this life alone, as a failure has printed it
+    /// Run only this scenario, as printed with a failure
     #[arg(long)]
-    life: Option<Life>,
-    /// Live each life so many times: random moments never fall twice into the same place
+    scenario: Option<Scenario>,
+    /// Repeat each scenario this number of times, because a kill after a delay is not reproducible
     #[arg(long, value_name = "N", default_value_t = 1)]
     times: usize,
-    /// What everything random derives from; drawn and printed unless given
+    /// Seed of the random numbers; generated and printed by default
     #[arg(long)]
     seed: Option<u64>,
-    /// How many lives are lived at once; as many as there are processors unless given
+    /// Number of scenarios that run in parallel; the number of processors by default
     #[arg(long)]
     jobs: Option<usize>,
     #[command(flatten)]
@@ -51,20 +51,20 @@ struct HarnessArguments {
 
 #[derive(Args)]
 struct Conditions {
-    /// How many operations of a run run at once
+    /// Maximum number of concurrent operations of a run
     #[arg(long, default_value_t = 4)]
     parallel: usize,
-    /// Which store keeps the state
+    /// Store of the state
     #[arg(long, value_enum, default_value_t = Store::Files)]
     store: Store,
-    /// Break recovery on purpose, which the harness has to notice
+    /// Break recovery deliberately; the harness must detect it
     #[arg(long, value_enum)]
     broken: Option<Broken>,
 }
 
 #[derive(Subcommand)]
 enum Child {
-    /// Runs one command, and dies when it is told to
+    /// Run a command and kill the process at a boundary
     #[command(hide = true)]
     Child {
         #[arg(long)]
@@ -72,7 +72,7 @@ enum Child {
         #[arg(long, value_enum)]
         run: Command,
         #[arg(long)]
-        die: Option<Moment>,
+        kill_at: Option<Moment>,
         #[command(flatten)]
         conditions: Conditions,
     },
@@ -81,9 +81,9 @@ enum Child {
 fn main() -> ExitCode {
     let Arguments { harness, child } = Arguments::parse();
     let outcome = match child {
-        Some(Child::Child { directory, run, die, conditions }) => {
+        Some(Child::Child { directory, run, kill_at, conditions }) => {
             let Conditions { parallel, store, broken } = conditions;
-            run_child(&Place { program: PathBuf::new(), directory, store, parallel, broken }, run, die)
+            run_child(&Sandbox { executable: PathBuf::new(), directory, store, parallel, broken }, run, kill_at)
         }
         None => run_harness(harness),
     };
@@ -96,27 +96,27 @@ fn main() -> ExitCode {
     }
 }
 
-/// One command, in a process that may be killed.
-fn run_child(place: &Place, command: Command, die: Option<Moment>) -> Result<ExitCode> {
-    let watch = Watch::begin(place)?;
-    moment::listen(die, move |boundary| {
+/// Runs a command in a process that may be killed.
+fn run_child(sandbox: &Sandbox, command: Command, kill_at: Option<Moment>) -> Result<ExitCode> {
+    let watch = Watch::begin(sandbox)?;
+    moment::listen(kill_at, move |boundary| {
         if let Some(watch) = &watch {
             watch.reached(boundary);
         }
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let report = runtime.block_on(place.run(command))?;
+    let report = runtime.block_on(sandbox.run(command))?;
     for failure in &report.failures {
         eprintln!("{failure}");
     }
-    fs::write(place.directory.join(COUNTS), serde_json::to_vec(&moment::counts())?)?;
+    fs::write(sandbox.directory.join(COUNTS), serde_json::to_vec(&moment::counts())?)?;
     Ok(if report.is_success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run_harness(arguments: HarnessArguments) -> Result<ExitCode> {
-    let begun = Instant::now();
+    let started = Instant::now();
     let settings = Settings {
-        program: std::env::current_exe()?,
+        executable: std::env::current_exe()?,
         store: arguments.conditions.store,
         broken: arguments.conditions.broken,
         parallel: arguments.conditions.parallel,
@@ -126,85 +126,87 @@ fn run_harness(arguments: HarnessArguments) -> Result<ExitCode> {
     };
     println!("seed {}", settings.seed);
     let harness = Harness::prepare(settings.clone())?;
-    let mut lives: Vec<Life> = arguments.life.into_iter().collect();
+    let mut scenarios: Vec<Scenario> = arguments.scenario.into_iter().collect();
     if arguments.all {
-        lives.extend(harness.enumerated(harness.moments()));
+        scenarios.extend(harness.enumerated(harness.moments()));
     }
-    lives.extend(harness.random(arguments.random));
-    match (lives.is_empty(), settings.broken) {
+    scenarios.extend(harness.random(arguments.random));
+    match (scenarios.is_empty(), settings.broken) {
         (false, _) => {}
-        (true, Some(_)) => lives.extend(harness.enumerated(harness.spread(100))),
+        (true, Some(_)) => scenarios.extend(harness.enumerated(harness.spread(100))),
         (true, None) => {
-            lives.extend(harness.enumerated(harness.moments()));
-            lives.extend(harness.random(100));
+            scenarios.extend(harness.enumerated(harness.moments()));
+            scenarios.extend(harness.random(100));
         }
     }
-    let lives: Vec<Life> = (0..arguments.times).flat_map(|_| lives.clone()).collect();
+    let scenarios: Vec<Scenario> = (0..arguments.times).flat_map(|_| scenarios.clone()).collect();
 
     let mut table = Table::default();
-    harness.live(lives, |outcome| {
+    harness.run(scenarios, |outcome| {
         if let Some(failure) = &outcome.failure {
-            explain(&outcome.life, failure, &settings);
+            explain(&outcome.scenario, failure, &settings);
         }
         table.add(&outcome);
     })?;
     table.print();
-    let (lives, failed) = (table.lives(), table.failed());
-    println!("{lives} lives in {:.1} s, {failed} failed", begun.elapsed().as_secs_f64());
+    let (scenarios, failed) = (table.scenarios(), table.failed());
+    println!("{scenarios} scenarios in {:.1} s, {failed} failed", started.elapsed().as_secs_f64());
     let Some(broken) = settings.broken else {
         return Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     };
     if failed == 0 {
-        println!("recovery is broken ({}), and the harness has not noticed", name(&broken));
+        println!("the harness has not detected that recovery is broken ({})", name(&broken));
         return Ok(ExitCode::FAILURE);
     }
-    println!("recovery is broken ({}), and the harness has noticed", name(&broken));
+    println!("the harness has detected that recovery is broken ({})", name(&broken));
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was lost, and how to lose it again.
-fn explain(life: &Life, failure: &Failure, settings: &Settings) {
-    let Failure { what, evidence, directory } = failure;
+/// Prints a failure and the command that repeats it.
+fn explain(scenario: &Scenario, failure: &Failure, settings: &Settings) {
+    let Failure { message, evidence, directory } = failure;
     let Some(directory) = directory else {
-        return println!("FAILED {life}");
+        return println!("FAILED {scenario}");
     };
     let broken = settings.broken.map(|broken| format!(" --broken {}", name(&broken))).unwrap_or_default();
     let Settings { seed, parallel, .. } = settings;
-    println!("\nFAILED {life}\n{what}\n{evidence}  kept: {}", directory.display());
-    println!("  again: cargo run -p crash -- --seed {seed} --parallel {parallel}{broken} --life {life}\n");
+    println!("\nFAILED {scenario}\n{message}\n{evidence}  directory: {}", directory.display());
+    println!(
+        "  repeat with: cargo run -p crash -- --seed {seed} --parallel {parallel}{broken} --scenario {scenario}\n"
+    );
 }
 
-/// Lives by the boundary at which they died.
+/// Numbers of scenarios by the boundary of the kill.
 #[derive(Default)]
 struct Table(BTreeMap<String, Row>);
 
 #[derive(Default)]
 struct Row {
     by_command: BTreeMap<Command, usize>,
-    lives: usize,
-    unharmed: usize,
+    scenarios: usize,
+    finished: usize,
     failed: usize,
 }
 
 impl Table {
     fn add(&mut self, outcome: &Outcome) {
-        let Outcome { life, fallen, failure } = outcome;
-        let name = match &life.blows[..] {
-            [blow] => match &blow.when {
-                When::At(moment) => moment.name.clone(),
-                When::After(_) => "(random moment)".to_owned(),
+        let Outcome { scenario, kills, failure } = outcome;
+        let name = match &scenario.kills[..] {
+            [kill] => match &kill.trigger {
+                Trigger::Boundary(moment) => moment.name.clone(),
+                Trigger::Delay(_) => "(random moment)".to_owned(),
             },
-            blows => format!("({} deaths)", blows.len()),
+            kills => format!("({} kills)", kills.len()),
         };
         let row = self.0.entry(name).or_default();
-        *row.by_command.entry(life.command).or_default() += 1;
-        row.lives += 1;
-        row.unharmed += usize::from(*fallen == 0);
+        *row.by_command.entry(scenario.command).or_default() += 1;
+        row.scenarios += 1;
+        row.finished += usize::from(*kills == 0);
         row.failed += usize::from(failure.is_some());
     }
 
-    fn lives(&self) -> usize {
-        self.0.values().map(|row| row.lives).sum()
+    fn scenarios(&self) -> usize {
+        self.0.values().map(|row| row.scenarios).sum()
     }
 
     fn failed(&self) -> usize {
@@ -213,14 +215,18 @@ impl Table {
 
     fn print(&self) {
         let commands = COMMANDS.map(|command| format!("{:>8}", command.to_string()));
-        println!("{:<16}{}   lives      ok  failed  (ended before the kill)", "killed at", commands.concat());
+        println!("{:<16}{}   total      ok  failed  (finished before the kill)", "killed at", commands.concat());
         for (name, row) in &self.0 {
             let by_command = COMMANDS.map(|command| {
-                let lives = row.by_command.get(&command).copied().unwrap_or_default();
-                format!("{lives:>8}")
+                let scenarios = row.by_command.get(&command).copied().unwrap_or_default();
+                format!("{scenarios:>8}")
             });
-            let Row { lives, unharmed, failed, .. } = row;
-            println!("{name:<16}{}{lives:>8}{:>8}{failed:>8}{unharmed:>8}", by_command.concat(), lives - failed);
+            let Row { scenarios, finished, failed, .. } = row;
+            println!(
+                "{name:<16}{}{scenarios:>8}{:>8}{failed:>8}{finished:>8}",
+                by_command.concat(),
+                scenarios - failed
+            );
         }
     }
 }

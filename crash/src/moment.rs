@@ -1,4 +1,4 @@
-//! The moments at which a process can be made to die.
+//! The boundaries at which a process can be killed.
 
 use infra_core::boundary;
 use rustix::process::{Signal, getpid, kill_process};
@@ -9,30 +9,30 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-/// One boundary of a command, such as the third `ProviderAnswer`. Counting per name keeps moments apart even when
-/// operations that run at once come in another order.
+/// One boundary of a command, such as the third `ProviderAnswer`. Boundaries are counted per name, so that a moment is
+/// well-defined even though the order of concurrent operations differs from run to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The boundary's name: one of [`boundary::Boundary`]'s, `WorldCommit` or `WorldCommitted`.
+    /// Name of the boundary: a [`boundary::Boundary`], `CloudCommit` or `CloudCommitted`.
     pub name: String,
-    /// Which of them, from 1.
+    /// Number of the boundary among those of its name, from 1.
     pub nth: u32,
 }
 
-/// How often each boundary was reached.
+/// Number of times that each boundary was reached.
 pub type Counts = BTreeMap<String, u32>;
 
-/// The world is about to change.
-pub const WORLD_COMMIT: &str = "WorldCommit";
-/// The world has changed, and nobody has been told.
-pub const WORLD_COMMITTED: &str = "WorldCommitted";
+/// Boundary before a change of the simulated cloud.
+pub const CLOUD_COMMIT: &str = "CloudCommit";
+/// Boundary after a change of the simulated cloud, before the caller receives the response.
+pub const CLOUD_COMMITTED: &str = "CloudCommitted";
 
 type Listener = dyn Fn(&str) + Send + Sync;
 
 static LISTENER: OnceLock<Box<Listener>> = OnceLock::new();
 static COUNTS: Mutex<Counts> = Mutex::new(Counts::new());
 
-/// Counts this process's boundaries from now on, calls `seen` at each, and ends the process at `last` by SIGKILL.
+/// Starts counting the boundaries of this process, calls `seen` at each, and kills the process by SIGKILL at `last`.
 pub fn listen(last: Option<Moment>, seen: impl Fn(&str) + Send + Sync + 'static) {
     let reached = move |name: &str| {
         seen(name);
@@ -40,7 +40,7 @@ pub fn listen(last: Option<Moment>, seen: impl Fn(&str) + Send + Sync + 'static)
         let count = counts.entry(name.to_owned()).or_default();
         *count += 1;
         if last.as_ref().is_some_and(|last| last.name == name && last.nth == *count) {
-            die();
+            kill_self();
         }
     };
     if LISTENER.set(Box::new(reached)).is_ok() {
@@ -48,21 +48,21 @@ pub fn listen(last: Option<Moment>, seen: impl Fn(&str) + Send + Sync + 'static)
     }
 }
 
-/// Tells that the process has come to a boundary.
+/// Records that the process has reached a boundary.
 pub fn reached(name: &str) {
     if let Some(listener) = LISTENER.get() {
         listener(name);
     }
 }
 
-/// How often each boundary has been reached.
+/// Returns how often each boundary has been reached.
 pub fn counts() -> Counts {
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// The kernel ends the process: nothing is unwound, flushed or dropped.
-fn die() -> ! {
-    // It cannot fail: the process exists and may signal itself.
+/// Kills the process by SIGKILL: nothing is unwound, flushed or dropped.
+fn kill_self() -> ! {
+    // This cannot fail: the process exists and may signal itself.
     let _ = kill_process(getpid(), Signal::KILL);
     loop {
         std::thread::park();
@@ -79,7 +79,7 @@ impl FromStr for Moment {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || format!("`{text}` is no moment: write one as ProviderAnswer.3");
+        let wrong = || format!("`{text}` is not a moment: write BOUNDARY.NUMBER, such as ProviderAnswer.3");
         let (name, nth) = text.split_once('.').ok_or_else(wrong)?;
         Ok(Self { name: name.to_owned(), nth: nth.parse().map_err(|_| wrong())? })
     }

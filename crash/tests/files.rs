@@ -1,4 +1,4 @@
-//! The files provider of the examples leaves alone what it has not made, and repairs what it has.
+//! The files provider of the examples.
 #![allow(clippy::unwrap_used)]
 
 use crash::files::{Directory, File, provider};
@@ -19,7 +19,7 @@ fn engine() -> Engine {
 }
 
 #[tokio::test]
-async fn what_was_edited_by_hand_is_repaired() {
+async fn manual_changes_are_reverted() {
     let root = tempfile::tempdir().unwrap();
     let (engine, file) = (engine().refresh_first(true), root.path().join("notes/today"));
     assert!(engine.up(&program(root.path(), 0o600)).await.unwrap().is_success());
@@ -39,28 +39,28 @@ async fn what_was_edited_by_hand_is_repaired() {
 }
 
 #[tokio::test]
-async fn what_others_have_made_is_neither_taken_over_nor_deleted() {
+async fn foreign_files_are_neither_adopted_nor_deleted() {
     let root = tempfile::tempdir().unwrap();
-    let (engine, theirs) = (engine(), root.path().join("notes"));
-    fs::create_dir(&theirs).unwrap();
+    let (engine, foreign) = (engine(), root.path().join("notes"));
+    fs::create_dir(&foreign).unwrap();
     let report = engine.up(&program(root.path(), 0o644)).await.unwrap();
-    assert!(report.failures[0].summary.contains("exists already"), "{}", report.failures[0]);
-    assert!(theirs.is_dir());
+    assert!(report.failures[0].summary.contains("already exists"), "{}", report.failures[0]);
+    assert!(foreign.is_dir());
 
-    fs::remove_dir(&theirs).unwrap();
+    fs::remove_dir(&foreign).unwrap();
     assert!(engine.up(&program(root.path(), 0o644)).await.unwrap().is_success());
-    fs::write(theirs.join("letter"), "from someone else").unwrap();
+    fs::write(foreign.join("letter"), "from someone else").unwrap();
     let report = engine.destroy(&program(root.path(), 0o644)).await.unwrap();
-    assert!(report.failures[0].summary.contains("still holds `letter`"), "{}", report.failures[0]);
-    assert!(theirs.join("letter").is_file() && !theirs.join("today").exists());
+    assert!(report.failures[0].summary.contains("still contains `letter`"), "{}", report.failures[0]);
+    assert!(foreign.join("letter").is_file() && !foreign.join("today").exists());
 
-    fs::remove_file(theirs.join("letter")).unwrap();
+    fs::remove_file(foreign.join("letter")).unwrap();
     assert!(engine.destroy(&program(root.path(), 0o644)).await.unwrap().is_success());
-    assert!(!theirs.exists());
+    assert!(!foreign.exists());
 }
 
 #[tokio::test]
-async fn a_path_that_leads_out_of_the_root_is_refused_in_the_preview() {
+async fn path_outside_of_the_root_is_refused_in_the_preview() {
     let root = tempfile::tempdir().unwrap();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.provide("files", || provider(root.path()));
@@ -69,6 +69,6 @@ async fn a_path_that_leads_out_of_the_root_is_refused_in_the_preview() {
         Ok(())
     };
     let error = engine().preview(&program).await.unwrap_err().to_string();
-    assert!(error.contains("`path`: `../out` leads out of the provider's root"), "{error}");
-    assert!(error.contains("`name`: `a/b` is no name for a file"), "{error}");
+    assert!(error.contains("`path`: `../out` is outside of the provider's root"), "{error}");
+    assert!(error.contains("`name`: `a/b` is not a valid file name"), "{error}");
 }

@@ -1,8 +1,8 @@
-//! A whole provider in one file, to copy from: directories and files on this machine.
+//! A complete provider in one file, as a template: directories and files on this machine.
 //!
-//! What makes it survive a crash is the *label*: before a thing can be seen, the id of the operation that makes it is
-//! written into a hidden directory `.infra` beside or inside it. A create whose answer was never seen is found again by
-//! its path and taken over only when the label names its operation; whatever else lies there is somebody else's.
+//! *Labels* make it crash-safe: before a file or directory becomes visible, the provider writes the id of the creating
+//! operation into a hidden directory `.infra` beside or inside it. Recovery finds the result of a lost create by its path,
+//! and adopts it only if the label contains the id of that operation. All other files are foreign and are never changed.
 
 use infra_core::{
     Input, Output, Resource, Schema,
@@ -20,59 +20,59 @@ use std::{
     sync::Arc,
 };
 
-/// A directory. It is deleted only when nothing of others lies in it.
+/// A directory. It is deleted only if it contains no foreign files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Directory {
-    /// Where, below the provider's root; the directory above it must exist.
+    /// Path below the provider's root. The parent directory must exist.
     pub path: Input<String>,
 }
 
-/// What a [`Directory`] tells.
+/// Outputs of a [`Directory`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct DirectoryOutputs {
-    /// Where it is, below the provider's root.
+    /// Path below the provider's root.
     pub path: Output<String>,
 }
 
 /// A text file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct File {
-    /// In which directory, below the provider's root.
+    /// Path of the directory below the provider's root.
     pub directory: Input<String>,
-    /// Its name in the directory.
+    /// Name in the directory.
     pub name: String,
-    /// What it holds.
+    /// Content.
     pub content: Input<String>,
-    /// Its permissions.
+    /// Permissions.
     pub mode: u32,
 }
 
-/// What a [`File`] tells.
+/// Outputs of a [`File`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileOutputs {
-    /// Where it is, below the provider's root.
+    /// Path below the provider's root.
     pub path: Output<String>,
-    /// How long it is.
+    /// Length in bytes.
     pub size_bytes: Output<usize>,
 }
 
-/// The provider of [`Directory`] and [`File`] below `root`, to be declared as `files`.
+/// Returns the provider of [`Directory`] and [`File`] below `root`. A program declares it as `files`.
 pub fn provider(root: impl Into<PathBuf>) -> Arc<dyn Provider> {
     Arc::new(Registry::new(Root(root.into())).resource::<Directory>().resource::<File>())
 }
 
-/// The directory that everything lies below: ids are paths in it, so a tree can be moved together with its state.
+/// The directory that contains all managed files. Ids are relative paths, so a tree can be moved together with its state.
 pub struct Root(PathBuf);
 
 impl Directory {
-    /// A directory at this path.
+    /// Creates the inputs of a directory at this path.
     pub fn at(path: impl Into<Input<String>>) -> Self {
         Self { path: path.into() }
     }
 }
 
 impl File {
-    /// A file that everyone may read and its owner may write.
+    /// Creates the inputs of a file that all users may read and its owner may write.
     pub fn new(directory: impl Into<Input<String>>, name: &str, content: impl Into<Input<String>>) -> Self {
         Self { directory: directory.into(), name: name.to_owned(), content: content.into(), mode: 0o644 }
     }
@@ -91,7 +91,7 @@ impl Handler for Directory {
     type Client = Root;
 
     fn check(&self) -> Vec<Problem> {
-        // A path that comes from another resource is not known yet when a plan is made.
+        // A path that is an output of another resource may be unknown during the plan.
         self.path.known().ok().and_then(|path| escapes("path", &path)).into_iter().collect()
     }
 
@@ -103,7 +103,7 @@ impl Handler for Directory {
             label.claim(cx.operation(), &path)?;
             return Ok(directory(id));
         }
-        // Made under a name of its own and then renamed, so that it is never seen without its label.
+        // Created under a temporary name and then renamed, so that it is never visible without its label.
         let beside = path.with_file_name(format!(".infra-{}", cx.operation()));
         match DirBuilder::new().mode(0o755).create(&beside) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(&beside)(error)),
@@ -120,7 +120,7 @@ impl Handler for Directory {
     }
 
     async fn update(_: &Context<'_, Root>, prior: &Prior<Self>, _: &Self) -> Result<DirectoryOutputs, ProviderError> {
-        // Its only input forces replacement: there is nothing to change.
+        // The only input forces replacement, so there are no updates.
         Ok(prior.outputs.clone())
     }
 
@@ -128,9 +128,9 @@ impl Handler for Directory {
         let path = cx.client().path(&prior.id);
         let foreign = entries(&path)?.into_iter().find(|name| !name.starts_with(LABELS));
         if let Some(name) = foreign {
-            let message = format!("{} still holds `{name}`, which is not part of this stack", path.display());
+            let message = format!("{} still contains `{name}`, which is not part of this stack", path.display());
             return Err(ProviderError::of(ErrorKind::Dependency, message)
-                .hint("move it elsewhere or delete it, then run this again"));
+                .hint("move or delete the file, then run the command again"));
         }
         fs::remove_dir_all(&path).map_err(failed(&path))?;
         sync_directory_of(&path)
@@ -141,8 +141,8 @@ impl Handler for Directory {
             Box::pin(async move {
                 let id = inputs.path.known()?;
                 let path = cx.client().path(&id);
-                let ours = path.is_dir() && Label::of_directory(&path).names(cx.operation())?;
-                Ok(if ours { Found::Found(directory(id)) } else { Found::Absent })
+                let created = path.is_dir() && Label::of_directory(&path).matches(cx.operation())?;
+                Ok(if created { Found::Found(directory(id)) } else { Found::Absent })
             })
         })
     }
@@ -161,26 +161,26 @@ impl Handler for File {
     type Client = Root;
 
     fn check(&self) -> Vec<Problem> {
-        let separator = self.name.contains('/') || self.name.is_empty() || self.name.starts_with(LABELS);
-        let name = separator.then(|| Problem::new("name", format!("`{}` is no name for a file", self.name)));
+        let invalid = self.name.contains('/') || self.name.is_empty() || self.name.starts_with(LABELS);
+        let name = invalid.then(|| Problem::new("name", format!("`{}` is not a valid file name", self.name)));
         let directory = self.directory.known().ok().and_then(|path| escapes("directory", &path));
         name.into_iter().chain(directory).collect()
     }
 
     async fn create(cx: &Context<'_, Root>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
-        let place = Place::of(cx, inputs)?;
-        if place.path.exists() {
-            place.label.claim(cx.operation(), &place.path)?;
+        let location = Location::of(cx, inputs)?;
+        if location.path.exists() {
+            location.label.claim(cx.operation(), &location.path)?;
         } else {
-            // First the label, then the file: a label without a file means nothing, a file without one is another's.
-            place.label.write(cx.operation())?;
-            place.write(inputs, cx.operation(), |beside, path| {
-                // Unlike a rename, a link does not replace what somebody else put there meanwhile.
+            // The label before the file: a label without a file is ignored, a file without a label is foreign.
+            location.label.write(cx.operation())?;
+            location.write(inputs, cx.operation(), |beside, path| {
+                // Unlike a rename, a link does not replace a file that another process created meanwhile.
                 fs::hard_link(beside, path)?;
                 fs::remove_file(beside)
             })?;
         }
-        place.created(inputs)
+        location.created(inputs)
     }
 
     async fn read(cx: &Context<'_, Root>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
@@ -199,40 +199,40 @@ impl Handler for File {
     }
 
     async fn update(cx: &Context<'_, Root>, _: &Prior<Self>, inputs: &Self) -> Result<FileOutputs, ProviderError> {
-        let place = Place::of(cx, inputs)?;
-        place.write(inputs, cx.operation(), |beside, path| fs::rename(beside, path))?;
-        Ok(place.created(inputs)?.outputs)
+        let location = Location::of(cx, inputs)?;
+        location.write(inputs, cx.operation(), |beside, path| fs::rename(beside, path))?;
+        Ok(location.created(inputs)?.outputs)
     }
 
     async fn delete(cx: &Context<'_, Root>, prior: &Prior<Self>) -> Result<(), ProviderError> {
-        let place = Place::of(cx, &prior.inputs)?;
-        match fs::remove_file(&place.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&place.path)(error)),
+        let location = Location::of(cx, &prior.inputs)?;
+        match fs::remove_file(&location.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&location.path)(error)),
             _ => {}
         }
-        sync_directory_of(&place.path)?;
-        place.label.remove()
+        sync_directory_of(&location.path)?;
+        location.label.remove()
     }
 
     fn recovery() -> Recovery<Self> {
         Recovery::key(|cx: &Context<'_, Root>, inputs: &Self| {
             Box::pin(async move {
-                let place = Place::of(cx, inputs)?;
-                let ours = place.path.is_file() && place.label.names(cx.operation())?;
-                Ok(if ours { Found::Found(place.created(inputs)?) } else { Found::Absent })
+                let location = Location::of(cx, inputs)?;
+                let created = location.path.is_file() && location.label.matches(cx.operation())?;
+                Ok(if created { Found::Found(location.created(inputs)?) } else { Found::Absent })
             })
         })
     }
 }
 
-/// Where one file and its label lie.
-struct Place {
+/// The paths of a file and its label.
+struct Location {
     id: String,
     path: PathBuf,
     label: Label,
 }
 
-impl Place {
+impl Location {
     fn of(cx: &Context<'_, Root>, file: &File) -> Result<Self, ProviderError> {
         let id = format!("{}/{}", file.directory.known()?, file.name);
         let path = cx.client().path(&id);
@@ -240,19 +240,19 @@ impl Place {
         Ok(Self { id, path, label })
     }
 
-    /// Writes the file beside its place, durably, and puts it there as a whole.
+    /// Writes the content durably to a temporary file, and moves it to the path atomically by `publish`.
     fn write(
         &self,
         file: &File,
         operation: &OperationId,
-        put: impl FnOnce(&Path, &Path) -> io::Result<()>,
+        publish: impl FnOnce(&Path, &Path) -> io::Result<()>,
     ) -> Result<(), ProviderError> {
         let hidden = self.path.with_file_name(LABELS);
         fs::create_dir_all(&hidden).map_err(failed(&hidden))?;
         let beside = hidden.join(operation.as_str());
         write(&beside, file.content.known()?.as_bytes())?;
         fs::set_permissions(&beside, Permissions::from_mode(file.mode)).map_err(failed(&beside))?;
-        put(&beside, &self.path).map_err(failed(&self.path))?;
+        publish(&beside, &self.path).map_err(failed(&self.path))?;
         sync_directory_of(&self.path)
     }
 
@@ -262,10 +262,10 @@ impl Place {
     }
 }
 
-/// The hidden directory that holds labels.
+/// Name of the hidden directory with the labels.
 const LABELS: &str = ".infra";
 
-/// A small file that says which operation made a thing.
+/// A small file with the id of the operation that created a file or directory.
 struct Label(PathBuf);
 
 impl Label {
@@ -273,7 +273,7 @@ impl Label {
         Self(path.join(LABELS).join("operation"))
     }
 
-    fn names(&self, operation: &OperationId) -> Result<bool, ProviderError> {
+    fn matches(&self, operation: &OperationId) -> Result<bool, ProviderError> {
         match fs::read_to_string(&self.0) {
             Ok(text) => Ok(text == operation.as_str()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -281,14 +281,14 @@ impl Label {
         }
     }
 
-    /// Refuses what exists and was not made by this operation.
+    /// Refuses an existing path that this operation has not created.
     fn claim(&self, operation: &OperationId, path: &Path) -> Result<(), ProviderError> {
-        if self.names(operation)? {
+        if self.matches(operation)? {
             return Ok(());
         }
-        let message = format!("{} exists already, and this stack has not made it", path.display());
+        let message = format!("{} already exists and was not created by this stack", path.display());
         Err(ProviderError::of(ErrorKind::AlreadyExists, message)
-            .hint("choose another path, or move away what is there"))
+            .hint("choose another path, or move the existing file or directory"))
     }
 
     fn write(&self, operation: &OperationId) -> Result<(), ProviderError> {
@@ -300,7 +300,7 @@ impl Label {
         sync_directory_of(&self.0)
     }
 
-    /// Removes the label, and the hidden directories when it was the last one in them.
+    /// Removes the label, and the hidden directories that are empty afterwards.
     fn remove(&self) -> Result<(), ProviderError> {
         match fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(&self.0)(error)),
@@ -322,12 +322,12 @@ fn directory(id: String) -> Created<Directory> {
     Created::new(id.clone(), DirectoryOutputs { path: id.into() })
 }
 
-/// A path must stay below the root.
+/// Returns a problem for a path outside of the provider's root.
 fn escapes(property: &str, path: &str) -> Option<Problem> {
     let inside = Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
     let problem = || {
-        Problem::new(property, format!("`{path}` leads out of the provider's root"))
-            .hint("write a path below the root, without `..` and without a leading `/`")
+        Problem::new(property, format!("`{path}` is outside of the provider's root"))
+            .hint("use a path below the root, without `..` and without a leading `/`")
     };
     (!inside || path.is_empty()).then(problem)
 }
@@ -337,7 +337,7 @@ fn write(path: &Path, content: &[u8]) -> Result<(), ProviderError> {
     file.and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all())).map_err(failed(path))
 }
 
-/// Makes a new, renamed or removed name durable.
+/// Syncs the parent directory, so that a created, renamed or removed entry is durable.
 fn sync_directory_of(path: &Path) -> Result<(), ProviderError> {
     let directory = path.parent().unwrap_or(path);
     match fs::File::open(directory).and_then(|directory| directory.sync_all()) {
@@ -352,7 +352,7 @@ fn entries(path: &Path) -> Result<Vec<String>, ProviderError> {
     names.collect::<io::Result<_>>().map_err(failed(path))
 }
 
-/// What the file system says, in the engine's terms: a local call that fails has certainly not happened.
+/// Converts an error of the file system. A failed local call certainly had no effect, so no error is unsure.
 fn failed(path: &Path) -> impl FnOnce(io::Error) -> ProviderError {
     let path = path.display().to_string();
     move |error| {

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every crate of ours, and those of ours it may use.
+/// The crates of the workspace, each with the workspace crates that it may depend on.
 const CRATES: &[(&str, &[&str])] = &[
     ("infra-macros", &[]),
     ("infra-core", &["infra-macros"]),
@@ -22,8 +22,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tests", &["infra-core", "infra-aws", "infra-cli", "infra-local", "stacks", "tasks"]),
 ];
 
-/// The crates' root files, and the order of their modules: none uses a later one. An order is empty where there is none
-/// yet.
+/// The root files of the crates with the order of their modules: a module uses only modules before it. An empty list means
+/// that the modules have no order yet.
 const MODULES: &[(&str, &[&str])] = &[
     (
         "infra-core/src/lib.rs",
@@ -119,14 +119,14 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "crash/src/lib.rs",
         &[
-            "files", "broken", "moment", "shelf", "world", "kinds", "programs", "place", "check", "disk", "life",
-            "harness",
+            "files", "broken", "moment", "objects", "cloud", "kinds", "programs", "sandbox", "check", "disk",
+            "scenario", "harness",
         ],
     ),
     ("stacks/lib.rs", &["multicloud_orm"]),
 ];
 
-/// Groups of files that use each other although none should. A group that is gone must be removed here.
+/// Known groups of files with circular uses. A group that is no longer circular must be removed from this list.
 const CYCLES: &[(&str, &[&[&str]])] = &[
     (
         "infra-core/src/lib.rs",
@@ -182,19 +182,19 @@ const CYCLES: &[(&str, &[&[&str]])] = &[
 ];
 
 #[test]
-fn crates_know_only_whom_they_may() {
+fn crates_depend_only_on_allowed_crates() {
     let mut metadata = tests::cargo();
     metadata.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).current_dir(tests::workspace());
     let metadata: Json = serde_json::from_slice(&metadata.output().unwrap().stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let allowed: BTreeMap<_, _> = CRATES.iter().copied().collect();
-    assert_eq!(packages.len(), allowed.len(), "a crate is missing in this test's list");
+    assert_eq!(packages.len(), allowed.len(), "`CRATES` does not match the crates of the workspace");
     for package in packages {
         let user = package["name"].as_str().unwrap();
         for dependency in package["dependencies"].as_array().unwrap() {
             let name = dependency["name"].as_str().unwrap();
-            let ours = allowed.contains_key(name) && name != user;
-            assert!(!ours || allowed[user].contains(&name), "{user} must not use {name}");
+            let in_workspace = allowed.contains_key(name) && name != user;
+            assert!(!in_workspace || allowed[user].contains(&name), "{user} must not depend on {name}");
         }
     }
 }
@@ -202,25 +202,25 @@ fn crates_know_only_whom_they_may() {
 #[test]
 fn modules_use_only_earlier_ones() {
     for (root, order) in MODULES.iter().filter(|(_, order)| !order.is_empty()) {
-        let place = |file: &Path| {
+        let position = |file: &Path| {
             let module = module(file);
             order.iter().position(|known| *known == module)
         };
         for ((from, to), names) in &imports::of_crate(&tests::workspace().join(root)) {
-            // Shared with another crate by `#[path]`.
-            let elsewhere = |file: &Path| file.is_absolute() || file.starts_with("..");
-            let known = |file: &Path| place(file).is_some() || module(file) == "lib" || elsewhere(file);
-            if elsewhere(from) || elsewhere(to) {
+            // Files of other crates, which are included by `#[path]`.
+            let is_external = |file: &Path| file.is_absolute() || file.starts_with("..");
+            let is_known = |file: &Path| position(file).is_some() || module(file) == "lib" || is_external(file);
+            if is_external(from) || is_external(to) {
                 continue;
             }
             assert!(
-                known(from) && known(to),
-                "{root}: the order lacks the module of {} or {}",
+                is_known(from) && is_known(to),
+                "{root}: the order of modules does not contain the module of {} or {}",
                 from.display(),
                 to.display()
             );
             assert!(
-                place(to) <= place(from) || place(from).is_none(),
+                position(to) <= position(from) || position(from).is_none(),
                 "{root}: {} uses {} of {}, whose module comes later",
                 from.display(),
                 listed(names),
@@ -231,7 +231,7 @@ fn modules_use_only_earlier_ones() {
 }
 
 #[test]
-fn files_do_not_use_each_other() {
+fn files_have_no_circular_uses() {
     let known: BTreeMap<_, _> = CYCLES.iter().copied().collect();
     let mut problems = Vec::new();
     for (root, _) in MODULES {
@@ -240,19 +240,19 @@ fn files_do_not_use_each_other() {
         let known = known.get(root).copied().unwrap_or_default();
         let known: Vec<Vec<&Path>> = known.iter().map(|cycle| cycle.iter().map(Path::new).collect()).collect();
         for cycle in cycles.iter().filter(|cycle| !known.contains(cycle)) {
-            problems.push(format!("{root}: these files use each other: {cycle:?}"));
+            problems.push(format!("{root}: circular uses between the files {cycle:?}"));
             let inside = |file: &PathBuf| cycle.contains(&file.as_path());
             for ((from, to), names) in uses.iter().filter(|((from, to), _)| inside(from) && inside(to)) {
                 problems.push(format!("  {} uses {} of {}", from.display(), listed(names), to.display()));
             }
         }
-        let gone = known.iter().filter(|cycle| !cycles.contains(cycle));
-        problems.extend(gone.map(|cycle| format!("{root}: remove {cycle:?} from the list, it is no cycle any more")));
+        let resolved = known.iter().filter(|cycle| !cycles.contains(cycle));
+        problems.extend(resolved.map(|cycle| format!("{root}: remove {cycle:?} from `CYCLES`: it is not circular")));
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// The top-level module of a file, whose path is relative to the root's directory.
+/// Returns the top-level module of a file, whose path is relative to the directory of the crate's root.
 fn module(file: &Path) -> &str {
     let first = file.components().next().and_then(|first| first.as_os_str().to_str());
     first.unwrap_or_default().trim_end_matches(".rs")

@@ -1,5 +1,5 @@
-//! Objects in a directory, put on conditions as S3 does, and a clock that runs ahead: a store with a lease, shared by
-//! processes of which any may be killed.
+//! An object store in a directory, with S3's conditional writes, and an accelerated clock. Processes that share the store
+//! coordinate by a lease, and each of them may be killed.
 
 use async_trait::async_trait;
 use futures::{
@@ -21,12 +21,13 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Every object is one file, its ETag in front. A put is atomic, whoever dies.
+/// An object store with one file per object, which contains the ETag and the content. A put is atomic even if the process
+/// is killed.
 #[derive(Clone, Debug)]
-pub struct Shelf(PathBuf);
+pub struct DirectoryObjects(PathBuf);
 
-impl Shelf {
-    /// The objects in this directory, which is made.
+impl DirectoryObjects {
+    /// Opens the store in this directory and creates the directory if necessary.
     pub fn new(directory: impl Into<PathBuf>) -> io::Result<Self> {
         let directory = directory.into();
         fs::create_dir_all(&directory)?;
@@ -48,7 +49,7 @@ impl Shelf {
         }
     }
 
-    /// One change at a time, of all processes.
+    /// Acquires the lock that serialises the changes of all processes.
     fn lock(&self) -> io::Result<File> {
         let file = File::create(self.0.join("lock"))?;
         file.lock()?;
@@ -57,7 +58,7 @@ impl Shelf {
 
     fn write(&self, location: &Path, content: &[u8], mode: &PutMode) -> Result<String> {
         let _lock = self.lock().map_err(failed)?;
-        let refused = || (location.to_string(), "the condition does not hold".into());
+        let refused = || (location.to_string(), "the condition of the put does not hold".into());
         match (mode, self.read(location).map_err(failed)?) {
             (PutMode::Overwrite, _) | (PutMode::Create, None) => {}
             (PutMode::Update(version), Some((tag, _))) if version.e_tag.as_deref() == Some(&tag) => {}
@@ -76,7 +77,7 @@ impl Shelf {
         Ok(tag)
     }
 
-    fn found(&self) -> io::Result<Vec<ObjectMeta>> {
+    fn objects(&self) -> io::Result<Vec<ObjectMeta>> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let entry = entry?;
@@ -90,14 +91,14 @@ impl Shelf {
     }
 }
 
-impl fmt::Display for Shelf {
+impl fmt::Display for DirectoryObjects {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "shelf://{}", self.0.display())
+        write!(f, "directory://{}", self.0.display())
     }
 }
 
 #[async_trait]
-impl ObjectStore for Shelf {
+impl ObjectStore for DirectoryObjects {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         let content = payload.iter().flatten().copied().collect::<Vec<u8>>();
         let tag = self.write(location, &content, &options.mode)?;
@@ -105,12 +106,12 @@ impl ObjectStore for Shelf {
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Err(Error::NotSupported { source: "objects are put whole".into() })
+        Err(Error::NotSupported { source: "multipart uploads are not supported".into() })
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let Some((tag, content)) = self.read(location).map_err(failed)? else {
-            let source = "there is no such object".into();
+            let source = "the object does not exist".into();
             return Err(Error::NotFound { path: location.to_string(), source });
         };
         let meta = meta(location.clone(), content.len() as u64, Some(tag));
@@ -125,11 +126,11 @@ impl ObjectStore for Shelf {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let shelf = self.clone();
+        let store = self.clone();
         let delete = move |location: Result<Path>| {
             let location = location?;
-            let _lock = shelf.lock().map_err(failed)?;
-            match fs::remove_file(shelf.file(&location)) {
+            let _lock = store.lock().map_err(failed)?;
+            match fs::remove_file(store.file(&location)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
                 _ => Ok(location),
             }
@@ -139,9 +140,9 @@ impl ObjectStore for Shelf {
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let prefix = prefix.cloned().unwrap_or_default();
-        match self.found() {
-            Ok(found) => {
-                let below = found.into_iter().filter(move |object| object.location.prefix_matches(&prefix));
+        match self.objects() {
+            Ok(objects) => {
+                let below = objects.into_iter().filter(move |object| object.location.prefix_matches(&prefix));
                 stream::iter(below.map(Ok).collect::<Vec<_>>()).boxed()
             }
             Err(error) => stream::once(async { Err(failed(error)) }).boxed(),
@@ -149,12 +150,12 @@ impl ObjectStore for Shelf {
     }
 
     async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
-        Err(Error::NotSupported { source: "objects are listed whole".into() })
+        Err(Error::NotSupported { source: "lists with a delimiter are not supported".into() })
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         let Some((_, content)) = self.read(from).map_err(failed)? else {
-            let source = "there is no such object".into();
+            let source = "the object does not exist".into();
             return Err(Error::NotFound { path: from.to_string(), source });
         };
         let mode = match options.mode {
@@ -170,27 +171,27 @@ fn meta(location: Path, size: u64, e_tag: Option<String>) -> ObjectMeta {
 }
 
 fn failed(error: io::Error) -> Error {
-    Error::Generic { store: "shelf", source: Box::new(error) }
+    Error::Generic { store: "directory", source: Box::new(error) }
 }
 
-/// Time runs so many times as fast, so that a lease that nobody renews is waited for in seconds.
-const HASTE: u32 = 8;
+/// Factor by which time runs faster, so that an abandoned lease expires within seconds.
+const SPEEDUP: u32 = 8;
 
-/// The machine's clock in a hurry.
+/// The system clock, accelerated by [`SPEEDUP`].
 #[derive(Debug, Default)]
-pub struct Hasty(SystemClock);
+pub struct FastClock(SystemClock);
 
-impl Clock for Hasty {
+impl Clock for FastClock {
     fn now(&self) -> Duration {
-        self.0.now() * HASTE
+        self.0.now() * SPEEDUP
     }
 
     fn wall(&self) -> Duration {
-        self.0.wall() * HASTE
+        self.0.wall() * SPEEDUP
     }
 
     fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()> {
-        self.0.sleep_until(at / HASTE).boxed()
+        self.0.sleep_until(at / SPEEDUP).boxed()
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {

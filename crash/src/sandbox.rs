@@ -1,11 +1,12 @@
-//! Where one life happens: a directory that holds a store, a world and a tree of files.
+//! The directory of a scenario, with a store, a simulated cloud and a tree of files, and the commands that run in it.
 
 use crate::{
     Result,
     broken::Broken,
-    files, kinds, programs,
-    shelf::{Hasty, Shelf},
-    world::World,
+    cloud::Cloud,
+    files, kinds,
+    objects::{DirectoryObjects, FastClock},
+    programs,
 };
 use clap::ValueEnum;
 use infra_core::{
@@ -24,60 +25,60 @@ use std::{
     sync::Arc,
 };
 
-/// The program's name, and the stack's.
+/// Names of the program and of the stack.
 const PROGRAM: &str = "crash";
 const STACK: &str = "test";
 
-/// Which store keeps the state.
+/// The store of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Store {
     /// Local files.
     Files,
-    /// An object store with a lease, on a clock that runs ahead.
+    /// An object store with a lease and an accelerated clock.
     Objects,
 }
 
-/// What a process is told to do.
+/// A command that a process executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum)]
 pub enum Command {
-    /// `up` of what is declared first.
+    /// `up` of the initial program.
     UpA,
-    /// `up` of what it becomes.
+    /// `up` of the changed program.
     UpB,
-    /// `up` of what was declared first, as if the change were taken back.
-    TakeBack,
-    /// `refresh`, after things have changed behind the engine's back.
+    /// `up` of the initial program after a change has been started.
+    Revert,
+    /// `refresh`, after resources have changed outside of the engine.
     Refresh,
     /// `destroy`.
     Destroy,
 }
 
-/// Where a life happens, and under which conditions.
+/// The directory of a scenario, and the conditions under which commands run in it.
 #[derive(Clone, Debug)]
-pub struct Place {
-    /// The program that runs commands: this one.
-    pub program: PathBuf,
-    /// Its directory.
+pub struct Sandbox {
+    /// Path of the executable that runs commands, which is this one.
+    pub executable: PathBuf,
+    /// Path of the directory.
     pub directory: PathBuf,
-    /// Which store keeps the state.
+    /// Store of the state.
     pub store: Store,
-    /// How many operations run at once.
+    /// Maximum number of concurrent operations.
     pub parallel: usize,
-    /// What is done wrong on purpose.
+    /// Deliberate defect, if any.
     pub broken: Option<Broken>,
 }
 
-impl Place {
-    /// Runs one command to its end, in a process of its own as every run is.
+impl Sandbox {
+    /// Runs a command to completion, in a separate process.
     pub fn command(&self, command: Command) -> Result<()> {
         let output = self.process(command).output()?;
-        let told = String::from_utf8_lossy(&output.stderr);
-        if output.status.success() { Ok(()) } else { Err(format!("{command} did not succeed:\n{told}").into()) }
+        let errors = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() { Ok(()) } else { Err(format!("{command} failed:\n{errors}").into()) }
     }
 
-    /// The process that runs a command.
+    /// Returns the process that runs a command.
     pub fn process(&self, command: Command) -> process::Command {
-        let mut process = process::Command::new(&self.program);
+        let mut process = process::Command::new(&self.executable);
         process.arg("child").arg("--directory").arg(&self.directory);
         process.args(["--run", &name(&command), "--parallel", &self.parallel.to_string()]);
         process.args(["--store", &name(&self.store)]);
@@ -86,40 +87,40 @@ impl Place {
         process
     }
 
-    /// Runs one command in this process.
+    /// Runs a command in this process.
     pub async fn run(&self, command: Command) -> Result<Report> {
-        let program = self.declared(command, World::next_run(self.world())?);
+        let program = self.program(command, Cloud::next_run(self.cloud())?);
         let engine = self.engine().await?;
         let report = match command {
-            Command::UpA | Command::UpB | Command::TakeBack => engine.up(&program).await,
+            Command::UpA | Command::UpB | Command::Revert => engine.up(&program).await,
             Command::Refresh => engine.refresh(&program).await,
             Command::Destroy => engine.destroy(&program).await,
         };
-        Ok(report.map_err(told)?)
+        Ok(report.map_err(describe)?)
     }
 
-    /// What `up` of the command's program would do.
+    /// Plans `up` of the command's program.
     pub async fn preview(&self, command: Command) -> Result<Plan> {
-        let program = self.declared(command, World::visit(self.world()));
-        Ok(self.engine().await?.preview(&program).await.map_err(told)?)
+        let program = self.program(command, Cloud::read_only(self.cloud()));
+        Ok(self.engine().await?.preview(&program).await.map_err(describe)?)
     }
 
-    /// What the store holds.
+    /// Returns the state in the store.
     pub async fn state(&self) -> Result<Option<State>> {
         Ok(self.engine().await?.state().await?)
     }
 
-    /// Where the world lies.
-    pub fn world(&self) -> PathBuf {
-        self.directory.join("world")
+    /// Returns the directory of the simulated cloud.
+    pub fn cloud(&self) -> PathBuf {
+        self.directory.join("cloud")
     }
 
-    /// Where the tree of files lies.
+    /// Returns the root of the tree of files.
     pub fn files(&self) -> PathBuf {
         self.directory.join("files")
     }
 
-    /// The directory of the stack's own files, when the store has such.
+    /// Returns the directory of the stack's state files; `None` for the object store.
     pub fn stack_files(&self) -> Option<PathBuf> {
         match self.store {
             Store::Files => Some(self.directory.join("store").join(PROGRAM).join(STACK)),
@@ -127,7 +128,7 @@ impl Place {
         }
     }
 
-    /// A copy of all of it in another directory.
+    /// Copies the sandbox to another directory.
     pub fn copy_to(&self, directory: &Path) -> io::Result<Self> {
         copy(&self.directory, directory)?;
         Ok(Self { directory: directory.to_owned(), ..self.clone() })
@@ -138,14 +139,14 @@ impl Place {
         match self.store {
             Store::Files => Ok(self.engine_with(FileStore::new(store))),
             Store::Objects => {
-                let objects = Shelf::new(store)?;
-                // A key that nothing wraps, as the first versions wrote it: stretching a passphrase takes its time.
+                let objects = DirectoryObjects::new(store)?;
+                // An unwrapped key in the format of the first versions, because deriving a key from a passphrase is slow.
                 let key = object_store::path::Path::from("states/secrets.key");
                 match objects.put_opts(&key, "07".repeat(32).into(), PutMode::Create.into()).await {
                     Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
                     Err(error) => return Err(error.into()),
                 }
-                let store = ObjectStateStore::new(Arc::new(objects), "states").clock(Arc::new(Hasty::default()));
+                let store = ObjectStateStore::new(Arc::new(objects), "states").clock(Arc::new(FastClock::default()));
                 Ok(self.engine_with(store))
             }
         }
@@ -155,32 +156,32 @@ impl Place {
         Engine::new(PROGRAM, STACK, store).parallel(self.parallel)
     }
 
-    fn declared(&self, command: Command, world: World) -> impl Fn(&Stack, &Config) -> infra_core::Result + Sync {
+    fn program(&self, command: Command, cloud: Cloud) -> impl Fn(&Stack, &Config) -> infra_core::Result + Sync {
         let (files, broken) = (self.files(), self.broken);
         move |stack, _| {
-            stack.provide("world", || kinds::provider(world.clone(), broken));
+            stack.provide("cloud", || kinds::provider(cloud.clone(), broken));
             stack.provide("files", || files::provider(&files));
             match command {
-                Command::UpA => programs::before(stack),
-                Command::TakeBack => programs::taken_back(stack),
-                Command::UpB | Command::Refresh | Command::Destroy => programs::after(stack),
+                Command::UpA => programs::initial(stack),
+                Command::Revert => programs::reverted(stack),
+                Command::UpB | Command::Refresh | Command::Destroy => programs::changed(stack),
             }
         }
     }
 }
 
-/// Every message of an error, with what to do about it.
-fn told(error: EngineError) -> String {
+/// Returns all diagnostics of an error with their hints.
+fn describe(error: EngineError) -> String {
     let messages: Vec<String> = error.diagnostics().iter().map(ToString::to_string).collect();
     messages.join("\n")
 }
 
-/// How a value is written on the command line.
+/// Returns the form of a value on the command line.
 pub fn name(value: &impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-/// Copies a directory and everything below it.
+/// Copies a directory recursively.
 pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
