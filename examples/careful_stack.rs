@@ -1,4 +1,4 @@
-//! A stack whose declarations ask for more than properties: options, a hook, a policy.
+//! A stack with options, a hook and a policy.
 //!
 //! `cargo run --example careful_stack -- preview`
 
@@ -13,14 +13,14 @@ use infra_core::{
 };
 use std::{error::Error, process::ExitCode, time::Duration};
 
-/// A password that outlives mistakes, and a door that no policy leaves open.
+/// Declares a protected password, and a security group that a policy checks.
 fn careful(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, &config.get_or("region", "us-east-1")?);
     stack.policy(policies::no_open_database_ports(Enforcement::Mandatory));
 
     let options = Options::new()
         .protect(true) // no run deletes or replaces it
-        .alias("secret") // it was called so: renamed, not replaced
+        .alias("secret") // its previous name: the resource is renamed, not replaced
         .hook(Hook::before(Action::Update, announce).retry(3, Duration::from_secs(1)));
     let password = stack.with(options).add("password", Password::of_length(24));
 
@@ -30,8 +30,8 @@ fn careful(stack: &Stack, config: &Config) -> Result {
 
     let network = region.lookup(DefaultVpc);
     let ingress = vec![Rule::tcp(5432).from_cidr(config.get_or("office", "198.51.100.0/24")?)];
-    let door = region.add("database", SecurityGroup { ingress, ..SecurityGroup::in_vpc(network.vpc_id) });
-    stack.export("door", door.id);
+    let group = region.add("database", SecurityGroup { ingress, ..SecurityGroup::in_vpc(network.vpc_id) });
+    stack.export("security_group", group.id);
     Ok(())
 }
 

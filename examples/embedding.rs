@@ -1,7 +1,7 @@
 //! The engine and infra-aws inside another program: preview, up, outputs and events by API.
 //!
-//! `cargo run --example embedding` works on AWS, with the credentials that the AWS SDK finds. With ENDPOINT as its argument
-//! it works on a local cloud, whose key is then in the environment: `eval "$(stack local env)"`.
+//! `cargo run --example embedding` deploys to AWS, with the credentials that the AWS SDK finds. With an endpoint as its
+//! argument it deploys to a local cloud, whose access key must be in the environment: `eval "$(stack local env)"`.
 
 use infra_aws::{self as aws, DefaultVpc, Rule, SecurityGroup};
 use infra_core::{
@@ -10,14 +10,14 @@ use infra_core::{
     store::FileStore,
 };
 
-/// What this program wants to exist.
+/// Declares the resources of the stack.
 fn firewall(stack: &Stack, config: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let network = virginia.lookup(DefaultVpc);
     let web = virginia.add(
         "web",
         SecurityGroup {
-            description: "The world may reach the web servers".into(),
+            description: "Public access to the web servers".into(),
             ingress: vec![Rule::tcp(config.get_or("port", 443_u16)?).from_anywhere()],
             ..SecurityGroup::in_vpc(network.vpc_id)
         },
@@ -32,14 +32,14 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         Some(endpoint) => Target { name: "local".into(), endpoint: Some(endpoint), ..Target::aws() },
         None => Target::aws(),
     };
-    let (events, mut happenings) = Events::channel();
+    let (events, mut receiver) = Events::channel();
     let engine = Engine::new("firewall", "dev", FileStore::new(".infra/embedding"))
         .target(target)
         .config([("port", "8443")])
         .events(events);
 
-    let watching = tokio::spawn(async move {
-        while let Some(event) = happenings.recv().await {
+    let printer = tokio::spawn(async move {
+        while let Some(event) = receiver.recv().await {
             match event {
                 Event::StepStarted { urn, action } => println!("{action} {}", urn.short()),
                 Event::StepFinished { urn, elapsed_ms, .. } => println!("done {} in {elapsed_ms} ms", urn.short()),
@@ -56,6 +56,6 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let destroyed = engine.destroy(&firewall).await?;
     drop(engine);
-    watching.await?;
-    if report.is_success() && destroyed.is_success() { Ok(()) } else { Err("not everything could be done".into()) }
+    printer.await?;
+    if report.is_success() && destroyed.is_success() { Ok(()) } else { Err("some operations failed".into()) }
 }

@@ -1,14 +1,14 @@
-//! One of each kind of resource that infra-aws has, as small as can be: no example to follow, but what every kind is
-//! tried with, on the local cloud and on servers that others wrote.
+//! A minimal resource of each kind of infra-aws, to test all kinds on the local cloud and on other AWS-compatible servers.
+//! It is a test program and not a model for stacks.
 //!
 //! ```text
 //! cargo run --example every_kind -- up
 //! cargo run --example every_kind -- --target aws --endpoint http://127.0.0.1:5000 --readiness control-plane up --yes
 //! ```
 //!
-//! What a plain mock server cannot do is asked for by `config set everything true`:
-//! - `CloudResource`: moto has no Cloud Control
-//! - `MetricAlarm`: moto reads CloudWatch's older protocols, Query and JSON, and the SDK speaks CBOR
+//! `config set everything true` adds the kinds that a plain mock server does not support:
+//! - `CloudResource`: moto does not implement Cloud Control
+//! - `MetricAlarm`: moto implements CloudWatch's older protocols, Query and JSON, while the SDK uses CBOR
 
 use infra_aws::{
     self as aws, Action, AlarmMetric, AutoScalingGroup, AutoScalingGroupName, AvailabilityZones, BakedImage, Bucket,
@@ -23,11 +23,11 @@ use infra_cli::program;
 use infra_core::{Config, Output, Result, Stack, output_json};
 use std::process::ExitCode;
 
-/// A file that does not change, and its SHA-256.
+/// The content of the bucket object: a file that does not change, and its SHA-256.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../LICENSE-MIT");
 const SHA256: &str = "ffc46f7aaa8ab4a3dbef7584b5759cd052e50b7cb1b7cf39aa8bfcf9d3244aeb";
 
-/// One of each kind.
+/// Declares one resource of each kind.
 pub(crate) fn every_kind(stack: &Stack, config: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let ohio = aws::region(stack, "us-east-2");
@@ -45,7 +45,7 @@ pub(crate) fn every_kind(stack: &Stack, config: &Config) -> Result {
     Ok(())
 }
 
-/// What everything else lies in.
+/// The network of all other resources.
 struct Network {
     vpc: Output<VpcId>,
     subnets: Output<Vec<SubnetId>>,

@@ -1,11 +1,11 @@
-//! A stack of one's own in a single file: `cargo run --example own_stack -- up`.
+//! A complete stack in a single file: `cargo run --example own_stack -- up`.
 
 use infra_aws::{self as aws, Bucket, Parameter};
 use infra_cli::program;
 use infra_core::{Config, Result, Stack, random::Password};
 use std::process::ExitCode;
 
-/// A bucket, and a password in a parameter that programs may read.
+/// Declares a bucket, and a password in a parameter that programs may read.
 fn notes(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, &config.get_or("region", "us-east-1")?);
     let bucket = region.add("notes", Bucket { force_delete: true, ..Bucket::default() });

@@ -1,20 +1,20 @@
-//! The Tasks application behind a load balancer in us-east-1, its PostgreSQL host in us-east-2.
+//! The Tasks application behind a load balancer in us-east-1, with its PostgreSQL host in us-east-2.
 //!
-//! Each has a network of its own; the two are peered, and the database lets in the application's network alone.
+//! Each region has a separate network. The networks are peered, and the database admits only the application's network.
 //!
-//! | configuration | default | what it sets |
+//! | configuration | default | meaning |
 //! |---|---|---|
-//! | `instanceType` | `t3.micro` | the type of every instance |
-//! | `listenerPort` | 80 on AWS, 8080 on the local cloud | where the balancer listens |
-//! | `applicationPort` | 8080 | where the application listens |
-//! | `logLevel` | `info` | how much the application logs |
-//! | `auth` | `writes` on AWS, `off` on the local cloud | whom the application asks to sign in: nobody (`off`), writers or `all` |
-//! | `minimum`, `desired`, `maximum` | 1, 2, 4 | how many instances run the application |
-//! | `sshFrom` | nobody | the addresses that may log in to the hosts, such as `203.0.113.7/32` |
-//! | `targetCpu` | 50 | the average CPU utilisation, in percent, that the group is kept at |
-//! | `targetRequests` | none | the requests in a minute that each instance is to get on average |
-//! | `schedule` | none | from when on how many instances: `0 8 * * MON-FRI = 4; 0 20 * * MON-FRI = 1`, in UTC |
-//! | `keepData` | true | whether a database host that is relaunched keeps the data of the old one |
+//! | `instanceType` | `t3.micro` | type of all instances |
+//! | `listenerPort` | 80 on AWS, 8080 on the local cloud | port of the load balancer |
+//! | `applicationPort` | 8080 | port of the application |
+//! | `logLevel` | `info` | log level of the application |
+//! | `auth` | `writes` on AWS, `off` on the local cloud | requests that need a signed-in user: none (`off`), `writes` or `all` |
+//! | `minimum`, `desired`, `maximum` | 1, 2, 4 | number of instances that run the application |
+//! | `sshFrom` | none | CIDR block that may connect to the hosts by SSH, such as `203.0.113.7/32` |
+//! | `targetCpu` | 50 | target of the group's average CPU utilisation, in percent |
+//! | `targetRequests` | none | target of the average number of requests per instance and minute |
+//! | `schedule` | none | scheduled numbers of instances, in UTC: `0 8 * * MON-FRI = 4; 0 20 * * MON-FRI = 1` |
+//! | `keepData` | true | keep the data when the database host is relaunched |
 
 use infra_aws::{
     self as aws, AutoScalingGroup, BakedImage, KeyPair, LaunchTemplate, Listener, LoadBalancer, Machine, Network,
@@ -23,20 +23,20 @@ use infra_aws::{
 use infra_core::{Config, Result, Stack, output_format, random::Password};
 use std::str::FromStr;
 
-/// Declares the system.
+/// Declares the resources.
 pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let ohio = aws::region(stack, "us-east-2");
 
     let instance_type = config.get_or("instanceType", "t3.micro")?;
     let application_port = config.get_or("applicationPort", 8080_u16)?;
-    // Ports below 1024 belong to the administrator of this machine.
+    // Unprivileged users of this machine cannot listen on ports below 1024.
     let default_port: u16 = if stack.target().is_local() { 8080 } else { 80 };
     let listener_port = config.get_or("listenerPort", default_port)?;
 
     let ssh_from: Option<String> = config.get("sshFrom")?;
 
-    // A network in each region, and the way between them.
+    // A network in each region, peered with each other.
     let mut network = Network::new(&virginia, "network", "10.1.0.0/16", 2)?;
     let mut database_network = Network::new(&ohio, "database-network", "10.2.0.0/16", 1)?;
     network.peer_with(&mut database_network);
@@ -60,15 +60,15 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         database = database.fresh();
     }
     let database = database.declare()?;
-    let data = if keep_data { "the old one's data" } else { "an empty database" };
+    let data = if keep_data { "the existing data" } else { "an empty database" };
     stack.relaunchable("database", &database.instance_id, &format!("a new host with {data}"));
 
-    // What the application may be reached by, in Virginia.
+    // Access to the application, in Virginia.
     let application_key = virginia.add("application-key", KeyPair::generated());
     let balancer_access = virginia.add(
         "balancer-access",
         SecurityGroup {
-            description: "The world may use the Tasks application".into(),
+            description: "Public access to the load balancer".into(),
             ingress: vec![Rule::tcp(listener_port).from_anywhere()],
             ..SecurityGroup::in_vpc(network.vpc_id.clone())
         },
@@ -76,7 +76,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     let application_access = virginia.add(
         "application-access",
         SecurityGroup {
-            description: "The balancer may use the instances".into(),
+            description: "Access from the load balancer".into(),
             ingress: std::iter::once(Rule::tcp(application_port).from_group(&balancer_access.id))
                 .chain(ssh_from.map(|addresses| Rule::tcp(22).from_cidr(addresses).describe("SSH")))
                 .collect(),
@@ -84,14 +84,14 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         },
     );
 
-    // Whoever reaches this machine may write here; on the internet only users do.
+    // The local cloud admits only clients on this machine, so it needs no sign-in; on the internet, writes need it.
     let default_auth = if stack.target().is_local() { "off" } else { "writes" };
     let admin_password = stack.add("admin-password", Password::of_length(24));
 
-    // The application: what a host runs, an image that holds it, and how to launch one. The balancer's subnets are those
-    // of this network, and only the balancer may connect to the instances, so its `X-Forwarded-For` is trusted. On the
-    // local cloud every program connects from 127.0.0.1, clients and balancer alike. That address is not in the range
-    // and must not be: clients could then choose their address. All clients of this machine count as one there.
+    // The application: the configuration of its hosts, an image with it, and the launch template. The balancer's subnets
+    // are those of this network, and only the balancer may connect to the instances, so its `X-Forwarded-For` is trusted.
+    // On the local cloud all connections come from 127.0.0.1, those of clients and of the balancer. That address must not
+    // be in the trusted range, because clients could then forge their address. There, all clients share one address.
     let tasks = Machine::debian().service(
         Service::cargo_bin("tasks")
             .env("DATABASE_URL", database.url)
@@ -116,7 +116,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
         },
     );
 
-    // The balancer, and the group of instances behind it.
+    // The load balancer and the Auto Scaling group behind it.
     let balancer =
         virginia.add("balancer", LoadBalancer::application(network.subnets.clone(), [balancer_access.id.clone()]));
     let targets =
@@ -134,7 +134,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     );
     stack.relaunchable("application", &template.id, "new instances, one after another");
 
-    // How many there are in between.
+    // Scaling of the group between its minimum and maximum.
     virginia.add("scale-on-cpu", ScalingPolicy::target_cpu(group.name.clone(), config.get_or("targetCpu", 50.0)?));
     if let Some(per_minute) = config.get("targetRequests")? {
         virginia.add(
@@ -160,7 +160,7 @@ pub fn multicloud_orm(stack: &Stack, config: &Config) -> Result {
     Ok(())
 }
 
-/// From when on how many instances: cron's five fields, `=`, the number; several are separated by `;`.
+/// Scheduled numbers of instances: cron's five fields, `=`, the number; entries are separated by `;`.
 #[derive(Default)]
 struct Schedule(Vec<(String, u32)>);
 
@@ -168,8 +168,10 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let times = text.split(';').map(|time| {
-            let (recurrence, desired) = time.split_once('=').ok_or_else(|| format!("`{time}` has no `=`"))?;
+        let times = text.split(';').map(|entry| {
+            let (recurrence, desired) = entry.split_once('=').ok_or_else(|| {
+                format!("`{entry}` has no `=`: write cron's five fields, `=` and the number of instances")
+            })?;
             let desired = desired.trim().parse().map_err(|error| format!("`{}`: {error}", desired.trim()))?;
             Ok((recurrence.trim().to_owned(), desired))
         });

@@ -1,6 +1,6 @@
-//! A provider of one's own (`provider.rs`) and the engine inside an ordinary program: no command line, no cloud.
+//! A user-defined provider (`provider.rs`) and the embedded engine, without the command line and without a cloud.
 //!
-//! `cargo run --example files -- DIRECTORY` makes a small tree of files, changes it, and shows what was done.
+//! `cargo run --example files -- DIRECTORY` creates a small tree of files, changes it, and prints the plans.
 
 pub mod provider;
 
@@ -8,7 +8,7 @@ use infra_core::{Config, Engine, Result, Stack, output_format, random::Password,
 use provider::{Directory, File};
 use std::path::{Path, PathBuf};
 
-/// What this program wants to exist below `root`.
+/// Returns a program that declares the files below `root`.
 fn site(root: PathBuf, greeting: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         stack.provide("files", || provider::provider(&root));
@@ -24,7 +24,7 @@ fn site(root: PathBuf, greeting: &'static str) -> impl Fn(&Stack, &Config) -> Re
 
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let root = std::env::args().nth(1).ok_or("say in which directory: cargo run --example files -- DIRECTORY")?;
+    let root = std::env::args().nth(1).ok_or("the directory is missing: cargo run --example files -- DIRECTORY")?;
     let root = Path::new(&root);
     std::fs::create_dir_all(root)?;
     let engine = Engine::new("site", "dev", FileStore::new(root.join(".state")));
@@ -39,6 +39,6 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             println!("{name}: {value}");
         }
     }
-    println!("{} stays; `Engine::destroy` would delete it", root.join("site").display());
+    println!("{} is kept; `Engine::destroy` would delete it", root.join("site").display());
     Ok(())
 }
