@@ -27,10 +27,10 @@ use std::{
 use throttling::Throttling;
 use tokio::sync::OnceCell;
 
-/// What every handler is given: AWS, as seen from one target.
+/// The AWS clients of one target, which every handler receives.
 ///
-/// Requests are signed with the target's credentials when it has some, else with what the SDK's standard chain finds.
-/// Lost requests are retried a few times, throttled ones for minutes.
+/// Requests are signed with the target's credentials when it has some, otherwise with those of the SDK's standard
+/// credential chain. Failed requests are retried a few times, throttled requests for minutes.
 pub struct Aws {
     target: Target,
     interceptor: Option<SharedInterceptor>,
@@ -39,17 +39,17 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Connects to nothing yet.
+    /// Creates the clients of a target without connecting to it.
     pub fn new(target: &Target) -> Self {
         Self { target: target.clone(), interceptor: None, base: OnceCell::new(), regions: Mutex::default() }
     }
 
-    /// Adds an interceptor of the SDK to the clients of all services, for recording or failing requests in tests.
+    /// Adds an SDK interceptor to the clients of all services, so that tests can record requests or let them fail.
     pub fn intercepted(self, interceptor: impl Intercept + 'static) -> Self {
         Self { interceptor: Some(SharedInterceptor::new(interceptor)), regions: Mutex::default(), ..self }
     }
 
-    /// What requests are signed with, as the standard chain or the target tells.
+    /// Returns the credentials of the target, or those that the SDK's standard chain finds.
     pub(crate) async fn credentials(&self) -> Result<aws_credential_types::Credentials, CredentialsError> {
         let base = self.base.get_or_init(|| configure(&self.target)).await;
         match base.credentials_provider() {
@@ -58,30 +58,31 @@ impl Aws {
         }
     }
 
-    /// What counts as ready: behind a plain mock server nothing ever comes to life.
+    /// Returns the state in which the target's resources count as ready. A plain mock server never starts anything, so
+    /// waiting for running instances or healthy targets would never end there.
     pub fn readiness(&self) -> Readiness {
         self.target.readiness
     }
 
-    /// Whether the stack lives somewhere else than on AWS.
+    /// Returns true when the target has an endpoint other than AWS's own.
     pub fn is_elsewhere(&self) -> bool {
         self.target.endpoint.is_some()
     }
 
-    /// The options that make the AWS command line call the same target, each with a leading blank.
+    /// Returns the options with which the AWS CLI calls the same target, each with a leading space.
     pub(crate) fn command_options(&self, region: &str) -> String {
         let endpoint = self.target.endpoint.as_ref().map(|url| format!(" --endpoint-url {url}")).unwrap_or_default();
         format!(" --region {region}{endpoint}")
     }
 
-    /// Whether the stack lives in the local cloud.
+    /// Returns true when the target is the local cloud.
     pub fn is_local(&self) -> bool {
         self.target.is_local()
     }
 
     async fn clients(&self, region: &str) -> Clients {
         let base = self.base.get_or_init(|| configure(&self.target)).await;
-        // Nothing that holds the lock can panic halfway through a change.
+        // No code that holds the lock can panic halfway through a change, so a poisoned map is still consistent.
         let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
         regions.entry(region.to_owned()).or_insert_with(|| self.connect(base, region)).clone()
     }
@@ -113,7 +114,7 @@ macro_rules! services {
         impl Clients {
             /// Returns clients with this configuration and these interceptors.
             fn new(config: &SdkConfig, interceptors: &[SharedInterceptor]) -> Self {
-                // Without the features of all services, nothing uses them.
+                // Without any service feature, both parameters are unused.
                 let _ = (config, interceptors);
                 Self {
                     $(#[cfg(feature = $feature)] $service: {
@@ -178,8 +179,8 @@ services! {
     sts "sts" aws_sdk_sts;
 }
 
-/// Addresses buckets by path elsewhere than on AWS, because bucket names in the host name need wildcard DNS; and lets an
-/// upload take longer than other requests.
+/// Adapts the client configuration to S3. Outside of AWS, buckets are addressed by path, because bucket names in the host
+/// name need wildcard DNS. An upload may take longer than other requests.
 #[cfg(feature = "s3")]
 fn adapt_s3(config: &SdkConfig, builder: aws_sdk_s3::config::Builder) -> aws_sdk_s3::config::Builder {
     builder
@@ -189,11 +190,11 @@ fn adapt_s3(config: &SdkConfig, builder: aws_sdk_s3::config::Builder) -> aws_sdk
 
 const CONNECT: Duration = Duration::from_secs(4);
 const ATTEMPT: Duration = Duration::from_secs(15);
-/// How long failures other than throttling are retried. The last attempt ends [`ATTEMPT`] later. A run that loses its
-/// lease on a shared state abandons its calls at once, so this need not be shorter than the lease.
+/// Period in which failures other than throttling are retried. The last attempt ends [`ATTEMPT`] later. A run that loses
+/// its lease on a shared state abandons its calls at once, so this period may be longer than the lease.
 const RETRIES: Duration = Duration::from_secs(25);
 
-/// The first pause before a retry; each further one is about twice as long.
+/// Returns the pause before the first retry; each further pause is about twice as long.
 fn backoff(elsewhere: bool) -> Duration {
     Duration::from_millis(if elsewhere { 50 } else { 500 })
 }
@@ -203,7 +204,7 @@ async fn configure(target: &Target) -> SdkConfig {
     let backoff = backoff(target.endpoint.is_some());
     let retries = RetryConfig::standard().with_max_attempts(4).with_initial_backoff(backoff);
     let http = HttpClient::new().tls_provider(Tls::Rustls(CryptoMode::Ring)).build_https();
-    // The region of the moment only serves the credential chain; every client is given its own.
+    // Only the credential chain uses this region; every client has its own.
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .region(Region::from_static("us-east-1"))

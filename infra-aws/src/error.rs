@@ -1,4 +1,4 @@
-//! What AWS's errors mean, in one place.
+//! Classification of AWS errors, for all services.
 
 use crate::client::{earlier_attempt_may_have_arrived, is_throttling};
 use aws_credential_types::provider::error::CredentialsError;
@@ -10,24 +10,26 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use infra_core::provider::{ErrorKind, ProviderError};
 use std::{error::Error, fmt, io};
 
-/// A call that failed. `?` makes it a [`ProviderError`]; before that, its code can be looked at.
+/// A failed API call. `?` converts it into a [`ProviderError`]; handlers that treat an error code specially inspect it
+/// before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsError {
-    /// What the failure means.
+    /// Class of the failure, from which the engine decides how to continue.
     pub kind: ErrorKind,
-    /// The API operation, such as `CreateSecurityGroup`.
+    /// Name of the API operation, such as `CreateSecurityGroup`.
     pub operation: &'static str,
-    /// The service's error code, such as `InvalidGroup.NotFound`; none when no service answered.
+    /// Error code of the service, such as `InvalidGroup.NotFound`; `None` without a response from the service.
     pub code: Option<String>,
-    /// What the service said.
+    /// Message of the service, or a description of the transport error.
     pub message: String,
-    /// What AWS support asks for.
+    /// Request id of the response, which AWS Support needs to find the request.
     pub request_id: Option<String>,
     hint: Option<String>,
 }
 
-/// Names the operation that an SDK call performs, and says what its failure means.
+/// Converts SDK results into results with an [`AwsError`].
 pub(crate) trait SdkContext<T> {
+    /// Classifies the error and adds the name of the API operation:
     /// `ec2.create_vpc().send().await.context("CreateVpc")?`
     fn context(self, operation: &'static str) -> Result<T, AwsError>;
 }
@@ -41,7 +43,7 @@ where
     }
 }
 
-/// The same for `map_err`.
+/// Returns the conversion of [`SdkContext::context`] as a function for `map_err`.
 pub(crate) fn aws_error<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> AwsError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -56,7 +58,7 @@ where
 }
 
 impl AwsError {
-    /// A failure that a service tells of an operation behind its answer.
+    /// Creates the error of an operation that the service accepted and reported as failed afterwards.
     pub(crate) fn of(kind: ErrorKind, operation: &'static str, code: &str, message: &str) -> Self {
         Self {
             kind,
@@ -68,25 +70,25 @@ impl AwsError {
         }
     }
 
-    /// Whether the service answered with one of these codes.
+    /// Returns true when the service responded with one of these error codes.
     pub fn is(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 
-    /// Says that nobody knows whether what it is about has happened: such as when a thing of the name exists, and
-    /// whose it is cannot be asked.
+    /// Marks the outcome of the operation as unknown, for example when a resource of that name exists and the API does not
+    /// show which run created it.
     pub fn unsure(mut self) -> Self {
         self.kind = ErrorKind::Unsure;
         self
     }
 
-    /// Adds a cause that the service does not name.
+    /// Adds a cause that the service does not report.
     pub(crate) fn because(mut self, cause: &str) -> Self {
         self.message = format!("{}; {cause}", self.message.trim_end_matches('.'));
         self
     }
 
-    /// Says what to do.
+    /// Sets the hint, which replaces the one of the error code.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -119,7 +121,7 @@ impl From<AwsError> for ProviderError {
     }
 }
 
-/// `None` for "there is no such thing".
+/// Converts a "not found" error into `None`.
 pub(crate) fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsError> {
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -128,7 +130,8 @@ pub(crate) fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsErro
     }
 }
 
-/// Whether the request can have reached nobody: no credentials to sign it with, or nobody to connect to.
+/// Returns true when the request certainly did not reach the service: there were no credentials to sign it with, or the
+/// connection could not be established.
 pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
     unsent(error).is_some()
 }
@@ -157,7 +160,7 @@ fn deepest(error: &(dyn Error + 'static)) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-/// The service answered, with an error.
+/// Converts an error response of the service.
 fn refusal(
     operation: &'static str,
     meta: &aws_smithy_types::error::ErrorMetadata,
@@ -182,7 +185,7 @@ fn refusal(
     }
 }
 
-/// No service answered, or not so that it could be understood.
+/// Converts a failure without a valid response: the request was not sent, timed out, or its response was lost or malformed.
 fn transport<E>(operation: &'static str, error: &SdkError<E, HttpResponse>, headers: Option<&Headers>) -> AwsError
 where
     E: Error + Send + Sync + 'static,
@@ -198,11 +201,13 @@ where
         (Some(Unsent::Connection(why)), _) => (
             ErrorKind::Refused,
             format!("the endpoint does not answer: {why}"),
-            Some("for the local cloud see `stack local status`; for AWS check the network and the region's name"),
+            Some("for the local cloud, run `stack local status`; for AWS, check the network and the region's name"),
         ),
-        (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Refused, words(error), None),
-        (None, SdkError::TimeoutError(_)) => (ErrorKind::Unsure, "there was no answer in time".to_owned(), Some(AGAIN)),
-        (None, _) => (ErrorKind::Unsure, format!("the answer was lost: {}", deepest(error)), Some(AGAIN)),
+        (None, SdkError::ConstructionFailure(_)) => (ErrorKind::Refused, with_causes(error), None),
+        (None, SdkError::TimeoutError(_)) => {
+            (ErrorKind::Unsure, "the request timed out without a response".to_owned(), Some(RERUN))
+        }
+        (None, _) => (ErrorKind::Unsure, format!("the response was lost: {}", deepest(error)), Some(RERUN)),
     };
     AwsError {
         kind,
@@ -214,16 +219,16 @@ where
     }
 }
 
-const AGAIN: &str = "run the same command again: it finds out whether this has happened";
+const RERUN: &str = "run the same command again: it first checks whether AWS executed the request";
 
-/// The whole chain of causes in one line.
-fn words(error: &(dyn Error + 'static)) -> String {
-    let mut words: Vec<String> = chain(error).map(ToString::to_string).collect();
-    words.dedup();
-    words.join(": ")
+/// Returns the error and all of its causes in one line.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut messages: Vec<String> = chain(error).map(ToString::to_string).collect();
+    messages.dedup();
+    messages.join(": ")
 }
 
-/// What a code means. Codes are each service's own; the suffixes are common to most.
+/// Classifies an error code. Every service defines its own codes; most services share the suffixes.
 fn classify(code: &str, status: u16) -> ErrorKind {
     const MISSING: &[&str] = &[
         "NotFound",
@@ -283,12 +288,12 @@ fn classify(code: &str, status: u16) -> ErrorKind {
     }
 }
 
-/// Whether an error of the server's side, of status 500 and more, says for certain that nothing was done.
+/// Returns true when an error with status 500 or higher proves that the service did not execute the request.
 fn is_certain(code: &str) -> bool {
     is_throttling(code) || is_capacity(code) || code.contains("LimitExceeded") || code == DISK_FULL
 }
 
-/// Whether AWS has no machine of the kind that was asked for.
+/// Returns true when AWS has no capacity for the requested instance type.
 fn is_capacity(code: &str) -> bool {
     code.contains("Insufficient") && code.contains("Capacity")
 }
@@ -299,32 +304,35 @@ const DISK_FULL: &str = "LocalCloudDiskFull";
 fn advice(operation: &str, code: &str) -> Option<String> {
     let hint = match code {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => {
-            format!("let the user or role that runs this program perform the action `{operation}`")
+            format!("allow the action `{operation}` in a policy of the user or role that runs this program")
         }
         "AuthFailure"
         | "InvalidClientTokenId"
         | "UnrecognizedClientException"
         | "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch" => "check the access key: `aws sts get-caller-identity` should answer".to_owned(),
+        | "SignatureDoesNotMatch" => "check the access key: `aws sts get-caller-identity` must succeed".to_owned(),
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
-            "the session has expired: sign in again, such as with `aws sso login`".to_owned()
+            "the session has expired: sign in again, for example with `aws sso login`".to_owned()
         }
         "OptInRequired" => "subscribe to the service, or enable the region, in the AWS console".to_owned(),
         DISK_FULL => {
-            "free space on the disk that holds the local cloud's directory, and run the same command again: the \
-                      request changed nothing"
+            "free space on the disk with the local cloud's directory and run the same command again: the request \
+                      changed nothing"
                 .to_owned()
         }
         _ if is_throttling(code) => {
-            "the account makes more requests than the service allows: run the same command again, \
-                                     with fewer operations at once (`--parallel 4`)"
+            "the account sends more requests than the service allows: run the same command again \
+                                     with fewer parallel operations (`--parallel 4`)"
                 .to_owned()
         }
         _ if code.contains("LimitExceeded") => {
-            "the account's quota is used up: delete something, or ask for more in Service Quotas".to_owned()
+            "the account's quota is exhausted: delete unused resources, or request an increase in Service Quotas"
+                .to_owned()
         }
         _ if is_capacity(code) => {
-            "AWS has no capacity for it now: try again later, or use another type or availability zone".to_owned()
+            "AWS has no capacity for this type at the moment: try again later, or use another instance type or \
+             availability zone"
+                .to_owned()
         }
         _ => return None,
     };
@@ -336,7 +344,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_understood() {
+    fn error_codes_are_classified() {
         for (code, status, kind) in [
             ("InvalidGroup.NotFound", 400, ErrorKind::NotFound),
             ("InvalidLaunchTemplateId.NotFound", 400, ErrorKind::NotFound),
@@ -385,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_fit_the_cause() {
+    fn hint_depends_on_the_error_code() {
         for (code, part) in [
             ("RequestLimitExceeded", Some("--parallel")),
             ("TooManyRequestsException", Some("--parallel")),
@@ -404,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn text_names_operation_code_and_request() {
+    fn message_contains_operation_code_and_request_id() {
         let error = AwsError {
             kind: ErrorKind::Refused,
             operation: "CreateVpc",

@@ -1,6 +1,7 @@
-//! Typed identifiers: the wrong kind does not compile.
+//! Typed identifiers.
 //!
-//! Each kind of thing has a type of its own, so that one cannot stand where another belongs:
+//! Each kind of resource has its own identifier type, so that a program that passes the id of another kind does not
+//! compile:
 //!
 //! ```
 //! use infra_aws::{SecurityGroup, VpcId};
@@ -14,7 +15,7 @@
 //! SecurityGroup::in_vpc(SubnetId::from("subnet-0123456789abcdef0"));
 //! ```
 //!
-//! The same holds for what other resources tell:
+//! The same applies to the outputs of other resources:
 //!
 //! ```
 //! use infra_aws::{SecurityGroupId, SecurityGroupOutputs};
@@ -45,7 +46,7 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// Returns the identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -100,11 +101,11 @@ ids! {
     NatGatewayId
     /// The id of a route table: `rtb-…`.
     RouteTableId
-    /// The id of an elastic address: `eipalloc-…`.
+    /// The allocation id of an Elastic IP address: `eipalloc-…`.
     AllocationId
-    /// The id of a peering connection of two VPCs: `pcx-…`.
+    /// The id of a VPC peering connection: `pcx-…`.
     VpcPeeringId
-    /// The id of a machine image: `ami-…`.
+    /// The id of an Amazon Machine Image: `ami-…`.
     ImageId
     /// The id of an instance: `i-…`.
     InstanceId
@@ -116,7 +117,7 @@ ids! {
     InstanceProfileName
     /// The name of an Auto Scaling group.
     AutoScalingGroupName
-    /// The name of an alarm.
+    /// The name of a CloudWatch alarm.
     AlarmName
     /// The name of a log group.
     LogGroupName
@@ -124,7 +125,7 @@ ids! {
     DbSubnetGroupName
     /// The name of a DB parameter group.
     DbParameterGroupName
-    /// The name of a parameter group of DB clusters.
+    /// The name of a DB cluster parameter group.
     DbClusterParameterGroupName
     /// The identifier of a DB instance.
     DbInstanceId
@@ -132,14 +133,14 @@ ids! {
     DbClusterId
 }
 
-/// The Amazon Resource Name of a `K`, such as `Arn<LoadBalancer>`; `K` is the resource's own struct.
+/// The Amazon Resource Name of a resource of kind `K`, the struct of its inputs: `Arn<LoadBalancer>`.
 pub struct Arn<K> {
     text: String,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Arn<K> {
-    /// The text.
+    /// Returns the ARN as text.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -227,11 +228,11 @@ impl<'de, K> Deserialize<'de> for Arn<K> {
     }
 }
 
-/// A launch template in one of its versions.
+/// A version of a launch template.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LaunchTemplateVersion {
-    /// The template.
+    /// Id of the template.
     pub id: LaunchTemplateId,
-    /// The number of the version, from 1.
+    /// Number of the version, from 1.
     pub version: u64,
 }

@@ -1,7 +1,7 @@
-//! Keys of AWS KMS that wrap the key of a store's secrets.
+//! Encryption of a store's data key with a key of AWS KMS.
 //!
-//! `infra_cli::Cli::new(programs).wrapper(key::SCHEME, key::factory())` lets a command line use them; an embedded engine
-//! takes them in its store:
+//! A command line enables it by `infra_cli::Cli::new(programs).wrapper(key::SCHEME, key::factory())`, an embedded engine
+//! in its store:
 //!
 //! ```
 //! use infra_aws::key;
@@ -19,20 +19,20 @@ use infra_core::{
 };
 use std::sync::Arc;
 
-/// The scheme of the URLs: `awskms://` and the key's ARN.
+/// The scheme of the URLs, which consist of `awskms://` and the ARN of the key.
 pub const SCHEME: &str = "awskms";
 
-/// What is encrypted is bound to what it is for, and CloudTrail shows it: a ciphertext that was made for something else
-/// is refused.
+/// The encryption context of every call. KMS refuses a ciphertext that was encrypted with another context, and CloudTrail
+/// records the context.
 const CONTEXT: (&str, &str) = ("purpose", "infra: key of a state store's secrets");
 
-/// Makes wrappers from URLs such as `awskms://arn:aws:kms:us-east-1:123456789012:key/…`, on AWS and with the credentials
-/// that the SDK finds. The key's policy has to allow `kms:Encrypt` and `kms:Decrypt`.
+/// Returns the factory of wrappers for URLs such as `awskms://arn:aws:kms:us-east-1:123456789012:key/…`. The wrappers call
+/// AWS with the credentials that the SDK finds; the key's policy must allow `kms:Encrypt` and `kms:Decrypt`.
 pub fn factory() -> WrapperFactory {
     factory_at(&Target::aws())
 }
 
-/// The same on another target.
+/// Returns the factory of wrappers that call another target.
 pub fn factory_at(target: &Target) -> WrapperFactory {
     let aws = Arc::new(Aws::new(target));
     Arc::new(move |url| Ok(Arc::new(KmsKey::of(url, aws.clone())?)))
@@ -48,14 +48,14 @@ struct KmsKey {
 impl KmsKey {
     fn of(url: &str, aws: Arc<Aws>) -> Result<Self, KeyError> {
         let arn = url.strip_prefix("awskms://").unwrap_or(url);
-        // arn:PARTITION:kms:REGION:ACCOUNT:key/ID, or alias/NAME at the end
+        // arn:PARTITION:kms:REGION:ACCOUNT:key/ID or arn:PARTITION:kms:REGION:ACCOUNT:alias/NAME
         match arn.splitn(6, ':').collect::<Vec<_>>()[..] {
             ["arn", _, "kms", region, _, key] if !region.is_empty() && !key.is_empty() => {
                 Ok(Self { arn: arn.to_owned(), region: region.to_owned(), aws })
             }
             _ => Err(KeyError::Wrapper {
                 wrapper: url.to_owned(),
-                reason: "it names no KMS key: write awskms:// and the key's ARN".into(),
+                reason: "the URL does not contain the ARN of a KMS key: write awskms:// and the key's ARN".into(),
             }),
         }
     }
@@ -81,17 +81,17 @@ impl KeyWrapper for KmsKey {
         let answer = call.plaintext(Blob::new(key)).send().await.context("Encrypt");
         let answer = answer.map_err(|error| self.refused(error))?;
         let sealed =
-            answer.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: there is no ciphertext in the answer"))?;
+            answer.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: the response contains no ciphertext"))?;
         Ok(BASE64.encode(sealed))
     }
 
     async fn unwrap(&self, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
-        let sealed = BASE64.decode(wrapped).map_err(|_| self.refused("what it is to open is no base64"))?;
+        let sealed = BASE64.decode(wrapped).map_err(|_| self.refused("the wrapped data key is not valid base64"))?;
         let kms = self.aws.kms(&self.region).await;
         let call = kms.decrypt().key_id(&self.arn).encryption_context(CONTEXT.0, CONTEXT.1);
         let answer = call.ciphertext_blob(Blob::new(sealed)).send().await.context("Decrypt");
         let answer = answer.map_err(|error| self.refused(error))?;
-        let plain = answer.plaintext.ok_or_else(|| self.refused("Decrypt: there is no plaintext in the answer"))?;
+        let plain = answer.plaintext.ok_or_else(|| self.refused("Decrypt: the response contains no plaintext"))?;
         Ok(Zeroizing::new(plain.into_inner()))
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_name_keys() {
+    fn url_must_contain_the_arn_of_a_kms_key() {
         let wrapper = |url: &str| factory()(url);
         let url = "awskms://arn:aws:kms:eu-central-1:123456789012:alias/infra";
         assert_eq!(wrapper(url).ok().unwrap().url(), url);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_service_that_is_not_there_is_an_error() {
+    async fn wrapping_fails_when_kms_is_unreachable() {
         let factory =
             factory_at(&Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")));
         let wrapper = factory("awskms://arn:aws:kms:us-east-1:123456789012:key/a").ok().unwrap();

@@ -1,4 +1,4 @@
-//! AWS resources for infra programs, through the official SDK.
+//! AWS resources for infra programs, based on the official AWS SDK for Rust.
 //!
 //! ```
 //! use infra_aws::{self as aws, *};
@@ -48,23 +48,23 @@
 //! ```
 //!
 //! # Features
-//! Each service has a feature of the name of its module, such as `ec2` and `s3`; all are enabled by default. A feature
-//! compiles the SDK crate of its service and those of the services that its kinds need.
+//! Each service has a feature with the name of its module, such as `ec2` and `s3`; all are enabled by default. A feature
+//! enables the SDK crate of its service and those of the services that its resource kinds use.
 //!
 //! # Layout
-//! - [`region`], [`Region`]: where a program declares
-//! - one file per kind of resource, by service: [`ec2`], [`elbv2`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
-//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all others
-//! - [`machine`]: what a host runs; [`artifact`]: the programs for it
-//! - [`Network`]: a VPC with a way to the internet, as a component
-//! - [`PostgresHost`]: a database server, as a component
+//! - [`region`], [`Region`]: the region of a stack, in which a program declares resources
+//! - one file per resource kind, by service: [`ec2`], [`elbv2`], [`acm`], [`autoscaling`], [`cloudwatch`], [`logs`],
+//!   [`rds`], [`s3`], [`ssm`], [`iam`], [`sts`]; [`cloudcontrol`] for all other CloudFormation types
+//! - [`machine`]: the configuration of a host; [`artifact`]: its programs
+//! - [`Network`]: a component with a VPC and its route to the internet
+//! - [`PostgresHost`]: a component with a database server
 //! - [`objects`]: states in S3
-//! - [`login`]: as whom AWS would be asked
-//! - [`policies`]: rules that most stacks want to keep
+//! - [`login`]: the AWS identity of a target
+//! - [`policies`]: policies for common rules
 //! - [`ids`]: typed identifiers
-//! - [`key`]: keys of KMS that wrap the key of a store's secrets
-//! - [`provider`]: what serves all kinds, and [`Aws`], the clients it goes through
-//! - `error`, `wait`, `tags`: what every kind uses
+//! - [`key`]: KMS keys that encrypt a store's data key
+//! - [`provider`]: the provider of all kinds; [`Aws`]: the SDK clients that it uses
+//! - `error`, `wait`, `tags`: helpers of the resource kinds
 
 #[cfg(feature = "acm")]
 pub mod acm;
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_type_token_of_its_own() {
+    fn every_kind_has_a_distinct_type_token() {
         let kinds = registry(Aws::new(&Target::aws())).kinds();
         assert_eq!(kinds.len(), 44);
         assert!(kinds.iter().all(|kind| kind.starts_with("aws:")), "{kinds:?}");

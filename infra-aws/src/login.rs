@@ -1,4 +1,4 @@
-//! As whom AWS would be asked.
+//! The AWS identity that a target would use.
 
 use crate::{client::Aws, error::SdkContext};
 use aws_credential_types::Credentials;
@@ -6,38 +6,40 @@ use chrono::{DateTime, Utc};
 use infra_core::{Target, diagnostic::Diagnostic};
 use std::error::Error;
 
-/// Finds credentials the way every command does (environment, profiles with SSO and roles, container, instance), and
-/// asks `GetCallerIdentity` whose they are, which needs no permission. `infra_cli::Cli::new(programs).login(login::check)`
-/// lets `login-check` say it.
+/// Returns the account, identity and key of the credentials, as the rows of a table.
+///
+/// Finds the credentials the way every command does (environment, profiles with SSO and roles, container, instance) and
+/// calls `GetCallerIdentity`, which needs no permission. `infra_cli::Cli::new(programs).login(login::check)` enables the
+/// command `login-check`.
 pub async fn check(target: Target) -> Result<Vec<(&'static str, String)>, Diagnostic> {
     let aws = Aws::new(&target);
     let credentials = aws.credentials().await.map_err(|error| {
         let causes = std::iter::successors(error.source(), |&error| error.source());
         let reason = causes.map(ToString::to_string).last().unwrap_or_else(|| error.to_string());
-        Diagnostic::error("there are no AWS credentials").because(reason).hint(MISSING)
+        Diagnostic::error("no AWS credentials were found").because(reason).hint(MISSING)
     })?;
     let sts = aws.sts("us-east-1").await;
     let identity = sts.get_caller_identity().send().await.context("GetCallerIdentity");
     let identity = identity.map_err(|error| {
-        Diagnostic::error(format!("AWS does not take the key {}", short(credentials.access_key_id())))
+        Diagnostic::error(format!("AWS does not accept the access key {}", short(credentials.access_key_id())))
             .because(error.to_string())
-            .hint("renew it, or say with AWS_PROFILE which others to take")
+            .hint("renew the key, or choose other credentials with AWS_PROFILE")
     })?;
-    let told = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
+    let or_unknown = |text: Option<&str>| text.unwrap_or("unknown").to_owned();
     Ok(vec![
-        ("account", told(identity.account())),
-        ("identity", told(identity.arn())),
+        ("account", or_unknown(identity.account())),
+        ("identity", or_unknown(identity.arn())),
         ("key", short(credentials.access_key_id())),
         ("valid until", validity(&credentials)),
         ("endpoint", target.endpoint.unwrap_or_else(|| "AWS".into())),
-        ("regions", "as the program names them".into()),
+        ("regions", "as declared by the program".into()),
     ])
 }
 
 const MISSING: &str =
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE and run `aws sso login` or `aws configure`";
 
-/// Enough of a key's id to know it again.
+/// Shortens the id of an access key so that it can still be recognised.
 fn short(key: &str) -> String {
     format!("{}…{}", key.get(..4).unwrap_or_default(), key.get(key.len().saturating_sub(4)..).unwrap_or_default())
 }
@@ -45,7 +47,7 @@ fn short(key: &str) -> String {
 fn validity(credentials: &Credentials) -> String {
     match credentials.expiry() {
         Some(time) => DateTime::<Utc>::from(time).to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
-        None => "they are withdrawn".into(),
+        None => "the key is revoked".into(),
     }
 }
 
@@ -56,17 +58,17 @@ mod tests {
     use infra_core::target::Credentials as Keys;
 
     #[test]
-    fn keys_are_known_again_and_not_told() {
+    fn access_key_id_is_shortened() {
         let credentials = Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "EnvironmentVariable");
         assert_eq!(short(credentials.access_key_id()), "AKIA…MPLE");
-        assert_eq!(validity(&credentials), "they are withdrawn");
+        assert_eq!(validity(&credentials), "the key is revoked");
     }
 
     #[tokio::test]
-    async fn a_service_that_is_not_there_is_an_error() {
+    async fn check_fails_when_sts_is_unreachable() {
         let keys = Keys { access_key: "AKIAIOSFODNN7EXAMPLE".into(), secret_key: "secret".into() };
         let target = Target::local("http://127.0.0.1:1", keys);
         let error = check(target).await.unwrap_err();
-        assert!(error.summary.contains("does not take") && !format!("{error:?}").contains("secret"), "{error}");
+        assert!(error.summary.contains("does not accept") && !format!("{error:?}").contains("secret"), "{error}");
     }
 }

@@ -1,9 +1,10 @@
-//! What a host runs: packages, files, services, a database.
+//! The configuration of a host: packages, files, services, a database.
 //!
-//! - `document`: the same as a versioned JSON document, which travels inside the user data
-//! - `cloud_init`: the user data that makes a stock Debian image run it
-//! - `scripts`, `units`: the programs and systemd units that the user data puts on the host
-//! - `prepare`: the resources that a host needs for it
+//! - `check`: validation in the preview
+//! - `document`: the configuration as a versioned JSON document, which is part of the user data
+//! - `cloud_init`: the user data that applies the configuration to a stock Debian image
+//! - `scripts`, `units`: the programs and systemd units that the user data installs on the host
+//! - `prepare`: the resources that a host depends on
 
 mod check;
 mod cloud_init;
@@ -20,27 +21,27 @@ use infra_core::{Input, value::Unresolved};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-/// What a host runs: packages, files, services and a database, on a stock Debian image.
+/// The configuration of a host: packages, files, services and a database, on a stock Debian image.
 ///
-/// It becomes the host's user data (cloud-init and systemd). Services are told where to listen as
-/// `LISTEN=<the host's private address>:<port>`. Secret values in a service's environment become SSM parameters that
-/// the host reads when it starts: they never stand in user data.
+/// It is rendered into the host's user data (cloud-init and systemd). Services receive their listening address as
+/// `LISTEN=<the host's private address>:<port>`. Secret values in a service's environment become SSM parameters, which
+/// the host reads when it starts; user data never contains them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
-    /// The distribution: `debian-12` or `debian-13`.
+    /// Distribution: `debian-12` or `debian-13`.
     pub image: String,
-    /// Debian packages.
+    /// Names of Debian packages.
     #[serde(default)]
     pub packages: Vec<String>,
-    /// Files, written before anything is installed or started.
+    /// Files, written before packages are installed and services started.
     #[serde(default)]
     pub files: Vec<File>,
-    /// Programs that are kept running.
+    /// Programs that systemd keeps running.
     #[serde(default)]
     pub services: Vec<Service>,
-    /// A PostgreSQL server.
+    /// PostgreSQL server of the host.
     pub postgres: Option<Postgres>,
-    /// What is wrong with the declaration, for the preview.
+    /// Errors found while the host was declared, which the preview reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     refused: Vec<String>,
 }
@@ -48,102 +49,102 @@ pub struct Machine {
 /// A file on a host.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct File {
-    /// Where: an absolute path.
+    /// Absolute path.
     pub path: String,
-    /// What stands in it; nothing secret, since it travels in the user data.
+    /// Content. It must not be secret, because it is part of the user data.
     pub content: Input<String>,
-    /// Who may do what with it, such as `0644`.
+    /// Permissions in octal, such as `0644`.
     pub mode: String,
 }
 
-/// A program that a host keeps running, as a user of its own without any rights.
+/// A program that a host keeps running, under a separate user without privileges.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Service {
-    /// Its name, unique on the host.
+    /// Name, unique on the host.
     pub name: String,
-    /// Where the host fetches the program; known once the host is declared.
+    /// Object that the host downloads the program from; set when the host is declared.
     pub artifact: Option<Artifact>,
-    /// Its arguments.
+    /// Command line arguments.
     #[serde(default)]
     pub arguments: Vec<String>,
-    /// Its environment, without what is secret.
+    /// Environment variables, without the secret ones.
     #[serde(default)]
     pub environment: BTreeMap<String, Input<String>>,
-    /// The secret part of its environment, kept in parameters.
+    /// Secret environment variables, each with the parameter that contains its value.
     #[serde(default)]
     pub secrets: BTreeMap<String, ParameterReference>,
-    /// The TCP port it is told to listen on.
+    /// TCP port of the address that the service receives as `LISTEN`.
     pub listen: Option<u16>,
-    /// The HTTP path that answers 2xx when it works.
+    /// HTTP path that answers with a 2xx status while the service is healthy.
     pub health: Option<String>,
     #[serde(skip)]
     source: Option<Source>,
 }
 
-/// Where a program comes from.
+/// The origin of a program on the machine that runs the deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     Cargo(String),
     Prebuilt(PathBuf),
 }
 
-/// A program in a bucket.
+/// An executable in a bucket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Artifact {
-    /// The bucket.
+    /// Name of the bucket.
     pub bucket: Input<String>,
-    /// The key in it.
+    /// Key of the object.
     pub key: Input<String>,
-    /// What the SHA-256 of the program must be.
+    /// Expected SHA-256 of the executable, in hexadecimal.
     pub sha256: Input<String>,
-    /// What it runs on, where that matters.
+    /// Processor architecture that the executable was built for, if known.
     pub architecture: Option<Input<Architecture>>,
-    /// The oldest GNU C library it runs with, where that matters; empty when it needs none.
+    /// Oldest version of the GNU C library that the executable runs with, if known; empty when it needs none.
     pub glibc: Option<Input<String>>,
 }
 
-/// A parameter in one of its versions.
+/// A version of an SSM parameter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ParameterReference {
-    /// Its name.
+    /// Name of the parameter.
     pub parameter: Input<String>,
-    /// The version.
+    /// Number of the version.
     pub version: Input<u64>,
 }
 
 /// A PostgreSQL server with a database, and a role that owns it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Postgres {
-    /// The TCP port.
+    /// TCP port of the server.
     pub port: u16,
-    /// The database.
+    /// Name of the database.
     pub database: String,
-    /// The role that owns it.
+    /// Name of the role that owns the database.
     pub user: String,
-    /// The parameter that keeps the role's password; known once the host is declared.
+    /// Parameter with the role's password; set when the host is declared.
     pub password: Option<ParameterReference>,
     #[serde(skip)]
     secret: Option<Input<String>>,
 }
 
-/// What a program runs on.
+/// A processor architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Architecture {
-    /// Intel's and AMD's, 64 bits.
+    /// 64-bit x86 (Intel and AMD).
     #[serde(rename = "x86_64")]
     X86_64,
-    /// ARM's, 64 bits: AWS's Graviton.
+    /// 64-bit ARM, such as AWS Graviton.
     Arm64,
 }
 
 impl Machine {
-    /// A stock Debian 12 that runs nothing yet.
+    /// Creates the configuration of a stock Debian 12 without services.
     pub fn debian() -> Self {
         Self::debian_release(12)
     }
 
-    /// A stock Debian of this release, 12 or 13.
+    /// Creates the configuration of a stock Debian of this release, 12 or 13, without services.
     pub fn debian_release(release: u32) -> Self {
         Self {
             image: format!("debian-{release}"),
@@ -161,13 +162,13 @@ impl Machine {
         self
     }
 
-    /// Writes a file; `mode` is such as `0644`.
+    /// Writes a file with permissions in octal, such as `0644`.
     pub fn file(mut self, path: impl Into<String>, content: impl Into<Input<String>>, mode: impl Into<String>) -> Self {
         self.files.push(File { path: path.into(), content: content.into(), mode: mode.into() });
         self
     }
 
-    /// Keeps a program running.
+    /// Runs a program as a systemd service.
     pub fn service(mut self, service: Service) -> Self {
         self.services.push(service);
         self
@@ -180,12 +181,12 @@ impl Machine {
         self
     }
 
-    /// Debian's release number.
+    /// Returns the number of the Debian release.
     fn release(&self) -> Option<u32> {
         self.image.strip_prefix("debian-")?.parse().ok()
     }
 
-    /// The user data of a host in this region; none when there is nothing to do but to start.
+    /// Returns the user data of a host in this region; `None` when the configuration adds nothing to the image.
     pub(crate) fn user_data(&self, region: &str, purpose: Purpose) -> Result<Option<String>, Unresolved> {
         if self.is_empty() && purpose == Purpose::Run {
             return Ok(None);
@@ -193,49 +194,49 @@ impl Machine {
         Ok(Some(cloud_init::user_data(&self.document()?, region, purpose)))
     }
 
-    /// Whether it is what the image is, and no more.
+    /// Returns true when the configuration adds nothing to the image.
     pub(crate) fn is_empty(&self) -> bool {
         let Self { image: _, packages, files, services, postgres, refused: _ } = self;
         packages.is_empty() && files.is_empty() && services.is_empty() && postgres.is_none()
     }
 
-    /// What user data of ours says; `None` when it is not ours.
+    /// Parses user data that this library has rendered; returns `None` for any other user data.
     pub(crate) fn from_user_data(text: &str) -> Option<Self> {
         cloud_init::document(text).map(Self::from)
     }
 }
 
 impl Service {
-    /// The workspace's binary of this name, which `cargo build` makes before anything is planned.
+    /// Creates a service from the workspace's binary of this name, which `cargo build` builds before the plan.
     pub fn cargo_bin(name: impl Into<String>) -> Self {
         let name = name.into();
         Self { source: Some(Source::Cargo(name.clone())), ..Self::named(name) }
     }
 
-    /// A program that has been built already.
+    /// Creates a service from an existing executable.
     pub fn prebuilt(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { source: Some(Source::Prebuilt(path.into())), ..Self::named(name.into()) }
     }
 
-    /// Gives it an argument.
+    /// Adds a command line argument.
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Gives it an environment variable. A secret value goes through a parameter.
+    /// Sets an environment variable. A secret value reaches the host through a parameter.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<Input<String>>) -> Self {
         self.environment.insert(name.into(), value.into());
         self
     }
 
-    /// Tells it to listen on this TCP port.
+    /// Sets the TCP port of the address that the service receives as `LISTEN`.
     pub fn listen(mut self, port: u16) -> Self {
         self.listen = Some(port);
         self
     }
 
-    /// The HTTP path that answers 2xx when it works.
+    /// Sets the HTTP path that answers with a 2xx status while the service is healthy.
     pub fn health(mut self, path: impl Into<String>) -> Self {
         self.health = Some(path.into());
         self
@@ -256,17 +257,17 @@ impl Service {
 }
 
 impl Postgres {
-    /// A server on port 5432 with this database, owned by a role with this password.
+    /// Creates a server on port 5432 with this database, owned by a role with this password.
     pub fn new(database: impl Into<String>, user: impl Into<String>, password: impl Into<Input<String>>) -> Self {
         Self { port: 5432, database: database.into(), user: user.into(), password: None, secret: Some(password.into()) }
     }
 
-    /// The role's password, as long as the host is not declared; nothing afterwards.
+    /// Returns the role's password before the host is declared; afterwards an empty text.
     pub(crate) fn secret(&self) -> Input<String> {
         self.secret.clone().unwrap_or_else(|| "".into())
     }
 
-    /// Listens on another port.
+    /// Sets the TCP port.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
@@ -274,7 +275,7 @@ impl Postgres {
 }
 
 impl Architecture {
-    /// What this program runs on, if AWS has it.
+    /// Returns the architecture of this process, if EC2 has instances with it.
     pub fn here() -> Option<Self> {
         match std::env::consts::ARCH {
             "x86_64" => Some(Self::X86_64),
@@ -283,7 +284,7 @@ impl Architecture {
         }
     }
 
-    /// EC2's word for it.
+    /// Returns EC2's name of the architecture.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",

@@ -1,12 +1,13 @@
-//! A VPC of one's own with a way to the internet, as a component.
+//! A component with a VPC, its public subnets and a route to the internet.
 
 use crate::{
     AvailabilityZones, InternetGateway, Region, Route, RouteTable, Subnet, SubnetId, Vpc, VpcId, VpcOutputs, VpcPeering,
 };
 use infra_core::{Options, Output, ProgramError, Result};
 
-/// A VPC with a public subnet in each of some zones: a component with the VPC, its internet gateway, the subnets and
-/// their route table. Hosts in it have public addresses; what may reach them, security groups decide.
+/// A component with a VPC, its internet gateway, public subnets in several availability zones and their route table.
+///
+/// Hosts in the subnets have public addresses; security groups control the access to them.
 ///
 /// ```
 /// use infra_aws::{self as aws, Network};
@@ -20,7 +21,7 @@ use infra_core::{Options, Output, ProgramError, Result};
 ///     Ok(())
 /// }
 /// ```
-#[must_use = "its routes are declared by `declare`"]
+#[must_use = "call `declare` to declare the routes"]
 pub struct Network {
     region: Region,
     parts: Region,
@@ -31,22 +32,22 @@ pub struct Network {
     routes: Vec<Route>,
 }
 
-/// What a [`Network`] tells.
+/// Outputs of a [`Network`].
 pub struct NetworkOutputs {
-    /// The region: what is declared through it waits until the routes are there.
+    /// Region of the network. Resources that are declared through it depend on the routes.
     pub region: Region,
-    /// The VPC.
+    /// Id of the VPC.
     pub vpc_id: Output<VpcId>,
-    /// Its addresses.
+    /// CIDR block of the VPC.
     pub cidr: Output<String>,
-    /// The subnets, one in each zone.
+    /// Ids of the subnets, one in each availability zone.
     pub subnets: Output<Vec<SubnetId>>,
 }
 
-/// The addresses cannot be divided.
+/// The CIDR block cannot be divided into the subnets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the network `{name}` cannot have {zones} subnets of {cidr}: give it a range such as `10.1.0.0/16`, and one to six zones"
+    "the network `{name}` cannot be divided into {zones} subnets of {cidr}: use a range such as `10.1.0.0/16` and one to six zones"
 )]
 struct NotDivisible {
     name: String,
@@ -55,7 +56,7 @@ struct NotDivisible {
 }
 
 impl Network {
-    /// A network of these addresses, a `/16`, with a `/24` in each of this many zones.
+    /// Creates a network with this CIDR block, a `/16`, and a `/24` subnet in each of this many availability zones.
     pub fn new(region: &Region, name: &str, cidr: &str, zones: usize) -> Result<Self> {
         let prefix = cidr.strip_suffix(".0.0/16").filter(|prefix| {
             let octets: Vec<_> = prefix.split('.').map(str::parse::<u8>).collect();
@@ -82,7 +83,8 @@ impl Network {
         })
     }
 
-    /// Lets the hosts of both networks reach each other by their private addresses, which must not overlap.
+    /// Peers the VPCs and adds routes, so that hosts of both networks reach each other at their private addresses. The
+    /// CIDR blocks must not overlap.
     pub fn peer_with(&mut self, other: &mut Self) {
         let name = format!("peering-{}-{}", other.region.name(), other.name);
         let peering = self.parts.add(&name, VpcPeering::across(&self.vpc.id, &other.region, &other.vpc.id)).id;
@@ -90,7 +92,7 @@ impl Network {
         other.routes.push(Route::to(&*self.cidr).by_peering(peering));
     }
 
-    /// Declares the routes.
+    /// Declares the routes and returns the outputs.
     pub fn declare(self) -> NetworkOutputs {
         let table = RouteTable::of(&self.vpc.id);
         let table =
@@ -130,12 +132,12 @@ mod tests {
     }
 
     #[test]
-    fn addresses_must_be_divisible() {
+    fn cidr_must_be_divisible_into_subnets() {
         let declared =
             declare("web", "dev", Target::aws(), &Config::default(), Providers::default(), &|stack, _| -> Result {
                 Network::new(&crate::region(stack, "us-east-1"), "web", "10.1.0.0/20", 2).map(drop)
             });
         let errors = declared.graph.unwrap_err();
-        assert!(errors[0].to_string().contains("give it a range such as `10.1.0.0/16`"), "{errors:?}");
+        assert!(errors[0].to_string().contains("use a range such as `10.1.0.0/16`"), "{errors:?}");
     }
 }

@@ -1,4 +1,5 @@
-//! S3 as an object store, for states: what infra-core's store needs, through the same SDK client as everything else.
+//! S3 as the object store of states, through the same SDK client as the resources. It implements the operations that the
+//! store of infra-core uses.
 
 use crate::{client::Aws, error::aws_error};
 use async_trait::async_trait;
@@ -21,17 +22,19 @@ use std::{fmt, sync::Arc};
 
 const STORE: &str = "S3";
 
-/// The scheme of the URLs: `infra_cli::Cli::new(programs).backend(objects::SCHEME, objects::open)` lets a command line
-/// keep states in S3.
+/// The scheme of the URLs. A command line enables states in S3 by
+/// `infra_cli::Cli::new(programs).backend(objects::SCHEME, objects::open)`.
 pub const SCHEME: &str = "s3";
 
-/// The bucket of a URL `s3://BUCKET/PREFIX?region=REGION&endpoint=URL` as an object store, and the prefix. The region is
-/// us-east-1 unless said, the endpoint AWS's own. Puts are made on conditions, which AWS has had since 2024.
+/// Opens the bucket of a URL `s3://BUCKET/PREFIX?region=REGION&endpoint=URL` and returns it with the prefix.
+///
+/// The region defaults to us-east-1 and the endpoint to AWS's own. The store uses
+/// [conditional writes](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 pub async fn open(url: String) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
     open_at(&Target::aws(), &url).await
 }
 
-/// The same on another target, whose endpoint is taken unless the URL names one.
+/// Opens the bucket of a URL on another target. An endpoint in the URL takes precedence over the target's.
 pub async fn open_at(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
     let Place { bucket, prefix, region, endpoint } = Place::of(url)?;
     let endpoint = endpoint.or_else(|| target.endpoint.clone());
@@ -39,7 +42,7 @@ pub async fn open_at(target: &Target, url: &str) -> std::result::Result<(Arc<dyn
     Ok((Arc::new(Bucket { client, name: bucket }), prefix))
 }
 
-/// What a URL says.
+/// A parsed URL.
 #[derive(Debug, PartialEq)]
 struct Place {
     bucket: String,
@@ -51,7 +54,7 @@ struct Place {
 impl Place {
     fn of(url: &str) -> std::result::Result<Self, Diagnostic> {
         let wrong = |why: &str| {
-            Diagnostic::error(format!("`{url}` names no bucket: {why}"))
+            Diagnostic::error(format!("`{url}` is not a valid S3 URL: {why}"))
                 .hint("write `s3://BUCKET/PREFIX?region=us-east-1`")
         };
         let rest = url.strip_prefix("s3://").ok_or_else(|| wrong("it does not begin with `s3://`"))?;
@@ -99,7 +102,7 @@ impl Bucket {
         Ok(path)
     }
 
-    /// Pages of names, and of the directories below the prefix when there is a delimiter.
+    /// Lists the objects below a prefix page by page; with a delimiter, also the common prefixes.
     fn pages(&self, prefix: Option<&Path>, delimiter: Option<&str>) -> BoxStream<'static, Result<ListResult>> {
         let below = prefix.map(|prefix| format!("{prefix}/")).filter(|prefix| prefix != "/").unwrap_or_default();
         let list = self.client.list_objects_v2().bucket(&self.name).prefix(below.clone());
@@ -132,7 +135,7 @@ impl ObjectStore for Bucket {
             PutMode::Create => call.if_none_match("*"),
             PutMode::Update(UpdateVersion { e_tag: Some(e_tag), .. }) => call.if_match(e_tag),
             PutMode::Update(_) => {
-                return Err(Error::Generic { store: STORE, source: "S3 updates by ETag, and none is given".into() });
+                return Err(Error::Generic { store: STORE, source: "an update in S3 needs the object's ETag".into() });
             }
         };
         let answer = call.body(ByteStream::from(Bytes::from(payload))).send().await;
@@ -141,12 +144,12 @@ impl ObjectStore for Bucket {
     }
 
     async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Err(Error::NotSupported { source: "states are put whole".into() })
+        Err(Error::NotSupported { source: "multipart uploads are not supported".into() })
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         if options.range.is_some() || options.if_modified_since.is_some() || options.if_unmodified_since.is_some() {
-            return Err(Error::NotSupported { source: "states are read whole".into() });
+            return Err(Error::NotSupported { source: "ranges and conditions on time are not supported".into() });
         }
         let path = || location.clone();
         let (meta, payload) = if options.head {
@@ -227,8 +230,8 @@ fn meta(
     }
 }
 
-/// Nobody was asked, or nobody answered.
-fn unanswered<E>(error: SdkError<E, HttpResponse>) -> Error
+/// Converts an error without a response: the request was not sent, or its response was lost.
+fn without_response<E>(error: SdkError<E, HttpResponse>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
@@ -240,20 +243,20 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
-    let told = match (error.code(), error.message()) {
+    let message = match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),
-        // The answer to a HEAD has no body.
-        _ if status.is_some() => "the answer has no body".to_owned(),
-        _ => return unanswered(error),
+        // The response to a HEAD request has no body.
+        _ if status.is_some() => "the response has no body".to_owned(),
+        _ => return without_response(error),
     };
-    let (path, source) = (path.to_string(), told.into());
+    let (path, source) = (path.to_string(), message.into());
     match status {
-        // Not the same as an object that is not there, for then a stack would be taken to have nothing.
+        // Not `NotFound`: the store would take a missing object for a stack without resources.
         Some(404) if error.code() == Some("NoSuchBucket") => Error::Generic { store: STORE, source },
         Some(404) => Error::NotFound { path, source },
         Some(304) => Error::NotModified { path, source },
-        // 409 is what a put answers while another one of the same key is under way.
+        // S3 answers 409 to a put while another put of the same key is in progress.
         Some(409 | 412) => Error::Precondition { path, source },
         Some(401) => Error::Unauthenticated { path, source },
         Some(403) => Error::PermissionDenied { path, source },
@@ -267,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_name_buckets() {
+    fn url_contains_bucket_prefix_region_and_endpoint() {
         let place = Place::of("s3://b/team/infra/?region=eu-west-1&endpoint=http%3A%2F%2F127.0.0.1%3A5000").unwrap();
         let endpoint = Some("http://127.0.0.1:5000".to_owned());
         let (bucket, prefix, region) = ("b".to_owned(), "team/infra".to_owned(), "eu-west-1".to_owned());

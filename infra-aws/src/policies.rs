@@ -1,4 +1,4 @@
-//! Policies that most stacks want to keep: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
+//! Policies for common rules: `stack.policy(policies::no_open_database_ports(Enforcement::Mandatory))`.
 
 mod open_paths;
 mod runs_on;
@@ -22,7 +22,7 @@ use infra_core::{
     policy::{Enforcement, Policy, Violation},
 };
 
-/// The ports that databases usually listen on.
+/// Default ports of database servers.
 const DATABASES: [(u16, &str); 9] = [
     (1433, "SQL Server"),
     (1521, "Oracle"),
@@ -35,32 +35,32 @@ const DATABASES: [(u16, &str); 9] = [
     (27017, "MongoDB"),
 ];
 
-/// No security group lets the whole world reach a port that a database usually listens on.
+/// Returns the policy that no security group admits all addresses to the default port of a database server.
 pub fn no_open_database_ports(enforcement: Enforcement) -> Policy {
     Policy::typed("no-open-database-ports", enforcement, |_, group: &SecurityGroup| {
         let rules = group.ingress.iter().enumerate().filter(|(_, rule)| is_open(rule));
         rules
             .filter_map(|(at, rule)| open_database(rule).map(|(port, database)| (at, port, database)))
             .map(|(at, port, database)| {
-                Violation::new(format!("the whole world may reach port {port}, where {database} listens"))
+                Violation::new(format!("port {port}, the default port of {database}, is open to all addresses"))
                     .property(format!("ingress[{at}]"))
-                    .remedy("let in a security group (`from_group`) or a network (`from_cidr`) instead")
+                    .remedy("allow a security group (`from_group`) or a network (`from_cidr`) instead")
             })
             .collect()
     })
 }
 
-/// What can be encrypted is: parameters are secure, listeners have a certificate or send their clients to HTTPS.
+/// Returns the policy that data is encrypted: parameters are secure, and listeners have a certificate or redirect to HTTPS.
 pub fn encryption_required(enforcement: Enforcement) -> Policy {
     Policy::resource("encryption-required", enforcement, |declared| {
         let parameter = declared.resource::<Parameter>().filter(|parameter| !parameter.secure);
         let parameter = parameter.map(|_| {
-            Violation::new("the parameter is kept in the clear").property("secure").remedy("use `Parameter::secure`")
+            Violation::new("the parameter is not encrypted").property("secure").remedy("use `Parameter::secure`")
         });
         let listener = declared.resource::<Listener>().filter(|listener| !listener.is_encrypted());
         let listener = listener.map(|_| {
-            Violation::new("the listener speaks HTTP without encryption").property("certificate").remedy(
-                "give it a certificate: `Listener::https`, or send its clients to one: `Listener::redirect_to_https`",
+            Violation::new("the listener accepts unencrypted HTTP").property("certificate").remedy(
+                "use a certificate (`Listener::https`), or redirect clients to HTTPS (`Listener::redirect_to_https`)",
             )
         });
         parameter.into_iter().chain(listener).collect()
@@ -102,8 +102,10 @@ const TAGGED: &[&str] = &[
     VpcPeering::TYPE,
 ];
 
-/// Everything that is declared by hand and takes tags of one's own carries these, with a value. What a machine brings
-/// along, such as its role and parameters, is not asked.
+/// Returns the policy that resources have these tags with a non-empty value.
+///
+/// It applies to the kinds with user-defined tags. Resources that a machine declares implicitly, such as its role and
+/// parameters, are exempt.
 pub fn required_tags(enforcement: Enforcement, tags: impl IntoIterator<Item = &'static str>) -> Policy {
     let required: Vec<&str> = tags.into_iter().collect();
     Policy::resource("required-tags", enforcement, move |declared| {
@@ -140,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_and_everything_count() {
+    fn port_ranges_and_all_protocols_include_database_ports() {
         let open = |rule: Rule| is_open(&rule).then(|| open_database(&rule)).flatten().map(|(port, _)| port);
         assert_eq!(open(Rule::tcp(5432).from_anywhere()), Some(5432));
         assert_eq!(open(Rule::tcp(3000..=3400).from_cidr("::/0")), Some(3306));

@@ -1,4 +1,4 @@
-//! A PostgreSQL server on an instance of its own, as a component.
+//! A component with a PostgreSQL server on a dedicated instance.
 
 use crate::{
     DefaultVpc, Instance, InstanceId, KeyName, Machine, Postgres, Region, Rule, SecurityGroup, SecurityGroupId,
@@ -7,23 +7,22 @@ use crate::{
 use infra_core::{Input, Options, Output, ProgramError, Result, output_format};
 use std::fmt::Write;
 
-/// A PostgreSQL server on an instance of its own: a component with a security group and the instance.
+/// A component with a security group and an instance that runs a PostgreSQL server.
 ///
-/// # Who reaches it, and how
-/// From its own region it is reached over its private address, and only the default VPC's addresses are let in; from a
-/// network that is peered with its own, over its private address too ([`reachable_by`](Self::reachable_by)). From any
-/// other place it is reached over its **public** address: VPCs of two regions do not know each other's private
-/// addresses as long as nothing peers them, and the public addresses of the applications are not known beforehand, so
-/// the port is open to the internet. The data is protected by the password (SCRAM-SHA-256; take a long random one) and by
-/// TLS: the server refuses connections without it, and the URL contains `sslmode=require`. On the local cloud, where no
-/// connection leaves the machine, there is no TLS.
+/// # Access
+/// Hosts in the same region connect to the private address, and only the addresses of the default VPC are admitted. Hosts
+/// in a peered network connect to the private address too ([`reachable_by`](Self::reachable_by)). All other hosts connect
+/// to the **public** address: without peering, VPCs of two regions cannot route to each other's private addresses, and the
+/// public addresses of the applications are not known beforehand, so the port is open to the internet. The password
+/// (SCRAM-SHA-256; use a long random one) and TLS protect the data: the server refuses connections without TLS, and the URL
+/// contains `sslmode=require`. The local cloud uses no TLS, because its connections never leave the machine.
 ///
-/// # What lasts
-/// The data lies on the instance's own disk. Whatever has the instance replaced, such as another type, the new one starts
-/// from an image of that disk ([`Instance::keep_disk`]): the old one is stopped first, so that
-/// nothing is lost, and until the new one answers there is no database. A newer Debian does not replace it; it is
-/// upgraded in place. With [`fresh`](Self::fresh) a replacement begins with an empty database.
-#[must_use = "a component is declared by `declare`"]
+/// # Durability
+/// The data is on the instance's root disk. When the instance is replaced, for example because its type changes, the new
+/// instance starts from an image of that disk ([`Instance::keep_disk`]). The previous instance is stopped first, so that no
+/// data is lost; the database is unavailable until the new instance runs. A newer Debian image does not replace the
+/// instance; upgrade it in place. With [`fresh`](Self::fresh), a replacement starts with an empty database.
+#[must_use = "call `declare` to declare the component"]
 #[derive(Clone)]
 pub struct PostgresHost {
     region: Region,
@@ -38,30 +37,30 @@ pub struct PostgresHost {
     keep_disk: bool,
 }
 
-/// What a [`PostgresHost`] tells.
+/// Outputs of a [`PostgresHost`].
 #[derive(Clone, Debug)]
 pub struct PostgresHostOutputs {
-    /// `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, secret.
+    /// Connection URL, `postgres://USER:PASSWORD@HOST:PORT/DATABASE`; secret.
     pub url: Output<String>,
-    /// `HOST:PORT`.
+    /// Address of the server as `HOST:PORT`.
     pub endpoint: Output<String>,
-    /// The instance.
+    /// Id of the instance.
     pub instance_id: Output<InstanceId>,
-    /// The instance's address in its VPC.
+    /// Private IPv4 address of the instance.
     pub private_ip: Output<String>,
-    /// The instance's address on the internet; empty when it has none.
+    /// Public IPv4 address of the instance; empty when it has none.
     pub public_ip: Output<String>,
-    /// The firewall around it.
+    /// Id of the instance's security group.
     pub security_group_id: Output<SecurityGroupId>,
 }
 
-/// The component lacks something.
+/// The component was declared without a database.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the PostgreSQL host `{0}` has no database: say `.database(name, user, password)`")]
+#[error("the PostgreSQL host `{0}` has no database: add `.database(name, user, password)`")]
 struct NoDatabase(String);
 
 impl PostgresHost {
-    /// A server in this region, on a `t3.micro` in the default VPC.
+    /// Creates a server in this region, on a `t3.micro` in the default VPC.
     pub fn new(region: &Region, name: impl Into<String>) -> Self {
         Self {
             region: region.clone(),
@@ -77,13 +76,13 @@ impl PostgresHost {
         }
     }
 
-    /// The instance's type.
+    /// Sets the instance type.
     pub fn instance_type(mut self, instance_type: impl Into<String>) -> Self {
         self.instance_type = instance_type.into();
         self
     }
 
-    /// The database, and the role that owns it with its password.
+    /// Sets the database and the role that owns it, with the role's password.
     pub fn database(
         mut self,
         name: impl Into<String>,
@@ -94,14 +93,14 @@ impl PostgresHost {
         self
     }
 
-    /// The key to log in to the instance with.
+    /// Sets the key pair for SSH access to the instance.
     pub fn key_name(mut self, key_name: impl Into<Input<KeyName>>) -> Self {
         self.key_name = Some(key_name.into());
         self
     }
 
-    /// Another network than the default VPC: the VPC, the subnet for the instance, and the addresses of those who
-    /// reach it from the same region.
+    /// Places the instance in another VPC than the default VPC. `clients` is the CIDR block of the hosts that connect from
+    /// the same region.
     pub fn network(
         mut self,
         vpc_id: impl Into<Input<VpcId>>,
@@ -112,31 +111,31 @@ impl PostgresHost {
         self
     }
 
-    /// Lets the hosts of a region in; said again, also those of that one.
+    /// Admits the hosts of a region. Repeated calls admit further regions.
     pub fn reachable_from(mut self, region: &Region) -> Self {
         self.readers.push(region.clone());
         self
     }
 
-    /// Lets these private addresses in: of its own network, or of one that is peered with it.
+    /// Admits a CIDR block of private addresses, in the same network or in a peered one.
     pub fn reachable_by(mut self, addresses: impl Into<Input<String>>) -> Self {
         self.clients.push(addresses.into());
         self
     }
 
-    /// Lets these addresses log in to the instance, on port 22; nobody else may.
+    /// Admits SSH connections to port 22 from this CIDR block only.
     pub fn ssh_from(mut self, addresses: impl Into<String>) -> Self {
         self.ssh_from = Some(addresses.into());
         self
     }
 
-    /// Says that an instance that replaces another begins with an empty database.
+    /// Lets a replacement of the instance start with an empty database.
     pub fn fresh(mut self) -> Self {
         self.keep_disk = false;
         self
     }
 
-    /// Declares it.
+    /// Declares the component and returns its outputs.
     pub fn declare(self) -> Result<PostgresHostOutputs> {
         let database = self.database.ok_or_else(|| ProgramError::from(NoDatabase(self.name.clone())))?;
         let (vpc_id, subnet, clients) = match self.network {
@@ -178,7 +177,7 @@ impl PostgresHost {
         let host = if far.is_empty() { &instance.private_ip } else { &instance.public_ip };
         let endpoint = output_format!("{}:{}", host, port);
         let (user, name) = (percent_encoded(&user), percent_encoded(&name));
-        // The host accepts connections over TLS only. The local cloud's servers listen on loopback and have no TLS.
+        // The host accepts only connections over TLS. Servers in the local cloud listen on loopback addresses without TLS.
         let tls = if self.region.target().is_local() { "" } else { "?sslmode=require" };
         Ok(PostgresHostOutputs {
             url: output_format!("postgres://{}:{}@{}/{}{}", user, password, endpoint, name, tls),
@@ -191,7 +190,7 @@ impl PostgresHost {
     }
 }
 
-/// The text as a part of a URL.
+/// Percent-encodes a text as a component of a URL.
 pub(crate) fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -221,8 +220,8 @@ mod tests {
         declare("web", "dev", Target::aws(), &Config::default(), Providers::default(), &|stack, _| run(stack)).graph
     }
 
-    /// A host in us-east-2 that is reached from this region: its access, and what the stack exports.
-    fn reached_from(name: &'static str) -> String {
+    /// Renders the security group and the exports of a stack with a host in us-east-2 that is reachable from this region.
+    fn reachable_from(name: &'static str) -> String {
         let graph = graph(|stack| {
             let password = stack.add("password", Password::of_length(20)).value;
             let ohio = crate::region(stack, "us-east-2");
@@ -234,38 +233,38 @@ mod tests {
         });
         let graph = graph.unwrap();
         let access = graph.in_order().find(|node| node.urn.name() == "database/access").unwrap();
-        // Literals and expressions differ in the spaces between their parts.
+        // Literals and expressions are rendered with different spaces between their parts.
         let access = access.inputs.to_string().replace("\": ", "\":").replace(", \"", ",\"");
         format!("{access}\n{}", graph.exports()["endpoint"])
     }
 
     #[test]
-    fn other_regions_come_over_the_internet() {
-        insta::assert_snapshot!(reached_from("us-east-1"), @r#"
+    fn other_regions_connect_to_the_public_address() {
+        insta::assert_snapshot!(reachable_from("us-east-1"), @r#"
         {"description":"Managed by infra","egress":[],"ingress":[{"cidr":"0.0.0.0/0","description":"other regions, by public address","from_port":5432,"protocol":"tcp","to_port":5432}],"vpc_id":${default-vpc-us-east-2.vpc_id}}
         ${database/instance.public_ip}:5432
         "#);
     }
 
     #[test]
-    fn the_own_region_comes_over_the_private_network() {
-        insta::assert_snapshot!(reached_from("us-east-2"), @r#"
+    fn same_region_connects_to_the_private_address() {
+        insta::assert_snapshot!(reachable_from("us-east-2"), @r#"
         {"description":"Managed by infra","egress":[],"ingress":[{"cidr":${default-vpc-us-east-2.cidr},"description":"the same region","from_port":5432,"protocol":"tcp","to_port":5432}],"vpc_id":${default-vpc-us-east-2.vpc_id}}
         ${database/instance.private_ip}:5432
         "#);
     }
 
     #[test]
-    fn a_host_without_a_database_is_an_error() {
+    fn host_without_a_database_is_refused() {
         let errors = graph(|stack| {
             PostgresHost::new(&crate::region(stack, "us-east-2"), "database").declare()?;
             Ok(())
         });
-        assert!(errors.unwrap_err()[0].to_string().contains("say `.database(name, user, password)`"));
+        assert!(errors.unwrap_err()[0].to_string().contains("add `.database(name, user, password)`"));
     }
 
     #[test]
-    fn urls_take_any_password() {
+    fn password_is_percent_encoded_in_the_url() {
         assert_eq!(percent_encoded("aZ9-._~ p@ss/ü"), "aZ9-._~%20p%40ss%2F%C3%BC");
     }
 }

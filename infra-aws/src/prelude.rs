@@ -1,4 +1,4 @@
-//! What the file of every kind uses.
+//! The imports of every resource kind's file.
 
 pub(crate) use crate::{
     client::Aws,

@@ -1,4 +1,4 @@
-//! A region of a stack: where AWS resources are declared.
+//! The region of a stack, in which a program declares AWS resources.
 
 use crate::{client::Aws, provider};
 use infra_core::{
@@ -7,9 +7,10 @@ use infra_core::{
     value,
 };
 
-/// A region of a stack: `let virginia = aws::region(stack, "us-east-1");`. With the feature `autoscaling`, the
-/// first region of a stack adds two policies: `policies::open_paths`, as a warning, and on a local target
-/// `policies::runs_on` its machine.
+/// Returns a region of a stack: `let virginia = aws::region(stack, "us-east-1");`.
+///
+/// With the feature `autoscaling`, the first region of a stack adds two policies: `policies::open_paths` as an advisory
+/// policy, and on a local target `policies::runs_on` for the machine of that target.
 pub fn region(scope: &Scope, name: &str) -> Region {
     scope.provide("aws", || {
         add_policies(scope);
@@ -19,7 +20,7 @@ pub fn region(scope: &Scope, name: &str) -> Region {
     Region { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
 }
 
-/// Adds the policies that every stack keeps.
+/// Adds the policies that apply to every stack.
 #[cfg(feature = "autoscaling")]
 fn add_policies(scope: &Scope) {
     use crate::policies;
@@ -33,7 +34,7 @@ fn add_policies(scope: &Scope) {
 #[cfg(not(feature = "autoscaling"))]
 fn add_policies(_: &Scope) {}
 
-/// Where AWS resources are declared: a region of a stack, or a component in one.
+/// A region of a stack, or a component in it, in which AWS resources are declared.
 #[derive(Clone)]
 pub struct Region {
     name: String,
@@ -44,33 +45,33 @@ pub struct Region {
 
 /// A kind of AWS resource.
 ///
-/// `prepare` is the place where a kind declares what it needs besides itself, such as the bucket that an instance's
-/// programs are fetched from; most kinds need nothing.
+/// In `prepare`, a kind declares the resources it depends on, such as the bucket with the programs of an instance. Most
+/// kinds need none.
 pub trait AwsResource: Handler<Client = Aws> {
-    /// Declares what the resource needs and puts references to it into the inputs.
+    /// Declares the resources that this one depends on and sets references to them in the inputs.
     fn prepare(self, region: &Region, name: &str) -> Self {
         let _ = (region, name);
         self
     }
 
-    /// Options that the resource brings along, besides those of where it is declared; most kinds have none.
+    /// Returns the options that this kind adds to those of the scope it is declared in; most kinds add none.
     fn options(&self) -> Option<Options> {
         None
     }
 }
 
 impl Region {
-    /// The region's name, such as `us-east-1`.
+    /// Returns the name of the region, such as `us-east-1`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where the stack is deployed to.
+    /// Returns the target of the stack.
     pub fn target(&self) -> &Target {
         self.scope.target()
     }
 
-    /// The scope that the region's declarations go into.
+    /// Returns the scope of the region's declarations.
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -84,22 +85,23 @@ impl Region {
         }
     }
 
-    /// Asks AWS a question; the same question in the same place is asked once.
+    /// Declares a lookup and returns its outputs. Equal lookups in the same region are executed once.
     pub fn lookup<L: LookupHandler<Client = Aws>>(&self, lookup: L) -> L::Outputs {
         self.scope.lookup(lookup)
     }
 
-    /// Declares a component: what is declared in the region it returns carries its name and is shown below it.
+    /// Declares a component. The names of the resources declared through the returned region start with the component's
+    /// name, and output shows them below the component.
     pub fn component(&self, name: &str) -> Self {
         Self { scope: self.scope.component(name), ..self.clone() }
     }
 
-    /// The same region with options, which hold for everything that is declared through it.
+    /// Returns the same region with options for every resource that is declared through it.
     pub fn with(&self, options: Options) -> Self {
         Self { scope: self.scope.with(options), ..self.clone() }
     }
 
-    /// Declares something for each item of a list whose length may be known only while applying; see [`Scope::each`].
+    /// Declares resources for each item of a list whose length may be known only during the apply; see [`Scope::each`].
     pub fn each<T, U>(
         &self,
         name: &str,
@@ -110,29 +112,29 @@ impl Region {
         self.scope.each(name, list, most, |scope, item| declare(&Self { scope: scope.clone(), ..self.clone() }, item))
     }
 
-    /// The same region outside of all components, for what its hosts share.
+    /// Returns the same region outside of all components, for resources that its hosts share.
     pub(crate) fn outermost(&self) -> Self {
         Self { scope: self.outermost.clone(), ..self.clone() }
     }
 
-    /// What the region was declared in, for what is the same in all regions.
+    /// Returns the scope around the region, for resources without a region.
     pub(crate) fn anywhere(&self) -> &Scope {
         &self.anywhere
     }
 
-    /// Declares what the hosts of the region share, when the first of them asks for it.
-    pub(crate) fn shared<R: AwsResource>(&self, name: &str, make: impl FnOnce() -> R) -> R::Outputs {
+    /// Declares a resource that the hosts of the region share at the first call, and returns its outputs at every call.
+    pub(crate) fn shared<R: AwsResource>(&self, name: &str, resource: impl FnOnce() -> R) -> R::Outputs {
         let handle = self.outermost.declared::<R>(name);
         let mut identity = String::new();
         if let Ok(expression) = value::lower(&handle) {
             expression.references(&mut |reference, _| identity = reference.urn.to_string());
         }
-        // A provider is asked for only once in a whole stack, through whichever `Region` that is.
+        // `provide` runs its closure once per stack and name, through any `Region`.
         let mut first = false;
         self.outermost.provide(&identity, || {
             first = true;
             provider(self.target())
         });
-        if first { self.outermost().add(name, make()) } else { handle }
+        if first { self.outermost().add(name, resource()) } else { handle }
     }
 }

@@ -1,4 +1,4 @@
-//! The provider whose operations report the requests that wait for a lower request rate.
+//! A provider that reports throttled requests as the status of the operation.
 
 use crate::client::reporting;
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use infra_core::{
     value::Value,
 };
 
-/// Passes everything on to `P`, and the waiting requests to the operation's reporter.
+/// Delegates to the provider `P` and passes messages about its throttled requests to the operation's reporter.
 pub(crate) struct Reporting<P>(pub(crate) P);
 
 #[async_trait]

@@ -1,51 +1,51 @@
-//! Waiting until something has come about: polls that start fast, back off, and never sleep a fixed time.
+//! Polling with backoff and jitter, until a condition holds or a call succeeds.
 
 use crate::{client::Aws, error::AwsError};
 use infra_core::provider::{Context, ErrorKind, ProviderError};
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
-/// How long to wait for what a living data plane does in seconds to a few minutes.
+/// Deadline for changes that AWS completes within seconds to a few minutes, such as the start of an instance.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
-/// How long "not yet consistent" is believed.
+/// Deadline for errors that eventual consistency explains, such as "not found" right after a create.
 pub(crate) const CONSISTENCY: Duration = Duration::from_mins(2);
-/// How long it may take until what was made is seen by those who look for it.
+/// Returns the time after which a created resource is visible to read calls.
 pub(crate) fn visibility(client: &Aws) -> Duration {
     if client.is_elsewhere() { Duration::from_secs(1) } else { Duration::from_mins(1) }
 }
 
 const SLOWEST: Duration = Duration::from_secs(5);
 
-/// Asks `question` until it answers `Some`, showing `status` meanwhile. After `deadline` it fails with
-/// [`ErrorKind::Unsure`]: what was waited for may still come about.
+/// Calls `poll` until it returns `Some`, and reports `status` while it waits. Fails with [`ErrorKind::Unsure`] after
+/// `deadline`, because the change may still complete later.
 pub(crate) async fn until<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
     deadline: Duration,
-    mut question: impl FnMut() -> F,
+    mut poll: impl FnMut() -> F,
 ) -> Result<T, ProviderError>
 where
     F: Future<Output = Result<Option<T>, ProviderError>>,
 {
     let mut pace = Pace::new(cx.client(), deadline);
-    let mut told = false;
+    let mut reported = false;
     loop {
-        if let Some(answer) = question().await? {
-            return Ok(answer);
+        if let Some(result) = poll().await? {
+            return Ok(result);
         }
-        if !std::mem::replace(&mut told, true) {
+        if !std::mem::replace(&mut reported, true) {
             cx.status(status);
         }
         if !pace.next().await {
-            let waited = deadline.as_secs();
-            return Err(ProviderError::unsure(format!("gave up {status} after {waited} seconds"))
-                .hint("run the same command again: it goes on from what exists by then"));
+            let seconds = deadline.as_secs();
+            return Err(ProviderError::unsure(format!("timed out after {seconds} seconds while {status}"))
+                .hint("run the same command again: it continues from the state that exists by then"));
         }
     }
 }
 
-/// Repeats `call` while it fails with one of `codes`, because what it refers to is too new to be seen everywhere, and
-/// shows what it waits for. Gives up after two minutes with the last failure.
+/// Repeats `call` while it fails with one of `codes`, because a resource that it refers to is too new to be visible
+/// everywhere. Reports `status` meanwhile, and returns the last error after [`CONSISTENCY`].
 pub(crate) async fn while_inconsistent<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
@@ -58,7 +58,7 @@ where
     retry(cx, status, CONSISTENCY, |error| error.is(codes), call).await
 }
 
-/// Repeats a deletion while something that is on its way out still needs its object.
+/// Repeats a deletion while it fails because another resource, which is being deleted as well, still uses its object.
 pub(crate) async fn while_needed<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
@@ -71,23 +71,23 @@ where
     retry(cx, status, deadline, |error| error.kind == ErrorKind::Dependency, call).await
 }
 
-/// Repeats `call` while `again` says so of its failure.
+/// Repeats `call` while `is_retryable` accepts its error. Returns the last error after `deadline`.
 pub(crate) async fn retry<T, F>(
     cx: &Context<'_, Aws>,
     status: &str,
     deadline: Duration,
-    again: impl Fn(&AwsError) -> bool,
+    is_retryable: impl Fn(&AwsError) -> bool,
     mut call: impl FnMut() -> F,
 ) -> Result<T, AwsError>
 where
     F: Future<Output = Result<T, AwsError>>,
 {
     let mut pace = Pace::new(cx.client(), deadline);
-    let mut told = false;
+    let mut reported = false;
     loop {
         match call().await {
-            Err(error) if again(&error) => {
-                if !std::mem::replace(&mut told, true) {
+            Err(error) if is_retryable(&error) => {
+                if !std::mem::replace(&mut reported, true) {
                     cx.status(status);
                 }
                 if !pace.next().await {
@@ -99,7 +99,7 @@ where
     }
 }
 
-/// The pauses between polls.
+/// The pauses between polls: short at first, then longer, up to [`SLOWEST`].
 pub(crate) struct Pace {
     pause: Duration,
     end: Instant,
@@ -111,7 +111,7 @@ impl Pace {
         Self { pause: Duration::from_millis(pause), end: Instant::now() + deadline }
     }
 
-    /// Pauses; false when the time is up.
+    /// Sleeps until the next poll is due. Returns false without sleeping when the deadline has passed.
     pub(crate) async fn next(&mut self) -> bool {
         let now = Instant::now();
         if now >= self.end {
@@ -124,7 +124,7 @@ impl Pace {
     }
 }
 
-/// Between 0 and 1, so that many waiters do not poll in step.
+/// Returns a random number between 0 and 1, so that concurrent operations do not poll at the same moments.
 fn jitter() -> f64 {
     use std::hash::{BuildHasher, RandomState};
     (RandomState::new().hash_one(()) % 1024) as f64 / 1024.0

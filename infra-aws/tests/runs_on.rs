@@ -1,4 +1,4 @@
-//! A plan that the machine of a local target cannot carry out is refused before anything of it is created.
+//! Refusal of plans that the machine of a local target cannot execute.
 #![allow(clippy::unwrap_used)]
 
 use infra_aws::{Arn, DbInstance, ImageId, LaunchTemplate, Listener, Machine, Postgres, Service, region};
@@ -9,7 +9,7 @@ use infra_core::{
     target::{Host, Obstacle},
 };
 
-/// Asks AWS nothing while it is planned.
+/// Contains no lookups, so that the plan needs no AWS endpoint.
 fn program(stack: &Stack, _: &Config) -> Result {
     let virginia = region(stack, "us-east-1");
     let machine = Machine::debian()
@@ -22,9 +22,9 @@ fn program(stack: &Stack, _: &Config) -> Result {
     Ok(())
 }
 
-/// What a preview on this machine is refused for; nothing when it is not.
-async fn refused(host: Host) -> String {
-    // Nobody answers there.
+/// Returns the errors of a preview on this machine; an empty text when the plan is accepted.
+async fn refusal(host: Host) -> String {
+    // Nothing listens on port 1.
     let target = Target {
         host: Some(host),
         ..Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret"))
@@ -43,12 +43,12 @@ async fn refused(host: Host) -> String {
 }
 
 #[tokio::test]
-async fn a_machine_that_has_everything_is_no_news() {
-    assert_eq!(refused(Host { free_bytes: 1 << 30, lowest_port: 1, ..Host::default() }).await, "");
+async fn plan_is_accepted_on_a_machine_with_enough_resources() {
+    assert_eq!(refusal(Host { free_bytes: 1 << 30, lowest_port: 1, ..Host::default() }).await, "");
 }
 
 #[tokio::test]
-async fn everything_that_is_missing_is_named_with_a_remedy() {
+async fn every_unmet_requirement_is_reported_with_a_remedy() {
     let obstacle = Obstacle { reason: "PostgreSQL is not installed".into(), remedy: "install it".into() };
     let host = Host {
         unavailable: [("postgresql".to_owned(), obstacle)].into(),
@@ -56,22 +56,22 @@ async fn everything_that_is_missing_is_named_with_a_remedy() {
         lowest_port: 1024,
         occupied_ports: [8080, 9000].into(),
     };
-    insta::assert_snapshot!(refused(host).await, @r"
+    insta::assert_snapshot!(refusal(host).await, @r"
     error: PostgreSQL cannot run on this machine: PostgreSQL is not installed
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
       why: the policy `runs-on-this-machine` asks for it
       hint: install it
-    error: port 8080 cannot be listened on: another process listens on it at every address
+    error: port 8080 is not available: another process listens on it on all addresses
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
       why: the policy `runs-on-this-machine` asks for it
       hint: stop that process (`ss -ltnp 'sport = :8080'`), or choose another port
-    error: port 80 cannot be listened on: this user may listen on ports from 1024
+    error: port 80 is not available: this user may only listen on ports from 1024
       at: urn:infra:dev::program::aws:elbv2:Listener::listener
       why: the policy `runs-on-this-machine` asks for it
       hint: choose another port, or allow this one as root: `sysctl net.ipv4.ip_unprivileged_port_start=80`
-    error: the disk of the local cloud has 100 MiB left, and this takes at least 352 MiB
+    error: the disk of the local cloud has 100 MiB free; this plan needs at least 352 MiB
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
       why: the policy `runs-on-this-machine` asks for it
-      hint: make room, or keep everything on another disk: `--directory PATH`
+      hint: free disk space, or move the local cloud to another disk: `--directory PATH`
     ");
 }

@@ -1,4 +1,4 @@
-//! Networks of one's own through every layer: program, engine, the AWS SDK, the local cloud, state, and back.
+//! Networks, end to end: program, engine, AWS SDK, local cloud, state.
 
 use infra_aws::{
     self as aws, AutoScalingGroup, AvailabilityZones, Aws, CallerIdentity, DefaultVpc, ElasticIp, ExistingVpc,
@@ -16,24 +16,24 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 use tests::stable;
 
-/// What may differ between two versions of the network.
+/// The differences between two versions of the network.
 #[derive(Clone, Copy)]
 struct Version {
-    /// Whether hosts of the public subnet have public addresses.
+    /// True to assign public addresses to hosts of the public subnet.
     public: bool,
-    /// The port that the other region may reach.
+    /// Port that is open to the other region.
     port: u16,
-    /// Whether names are resolved across the connection.
+    /// True to resolve DNS names across the peering connection.
     names: bool,
     stage: &'static str,
-    /// Whether the private subnet may reach the internet.
+    /// True to route the private subnet to the internet.
     nat: bool,
 }
 
 const FIRST: Version = Version { public: false, port: 5432, names: false, stage: "first", nat: true };
 const SECOND: Version = Version { public: true, port: 5433, names: true, stage: "second", nat: false };
 
-/// A VPC with a public and a private subnet in Virginia, one in Ohio, and a connection between them.
+/// Declares a VPC with a public and a private subnet in Virginia, a VPC in Ohio, and a peering connection between them.
 fn networks(version: Version) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
@@ -83,14 +83,14 @@ fn networks(version: Version) -> impl Fn(&Stack, &Config) -> Result + Sync {
     }
 }
 
-struct World {
-    /// Held as long as the cloud runs in it.
+struct Fixture {
+    /// Deleted after the cloud, which runs in it.
     _directory: TempDir,
     cloud: LocalCloud,
     engine: Engine,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
@@ -99,7 +99,7 @@ impl World {
         Self { _directory: directory, cloud, engine }
     }
 
-    /// Applies a version; afterwards nothing is left to do, also when everything is read again.
+    /// Applies a version, and asserts that a preview with refresh shows no changes.
     async fn up(&self, version: Version) {
         let report = self.engine.up(&networks(version)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
@@ -117,14 +117,14 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_network_lives_changes_in_place_and_goes() {
-    let world = World::new().await;
-    let before = (world.counts("us-east-1").await, world.counts("us-east-2").await);
-    world.up(FIRST).await;
-    assert_eq!(world.output("nat").await, world.output("ip").await);
-    assert_eq!(world.output("account").await, "000000000000");
+async fn network_is_created_updated_in_place_and_deleted() {
+    let fixture = Fixture::new().await;
+    let before = (fixture.counts("us-east-1").await, fixture.counts("us-east-2").await);
+    fixture.up(FIRST).await;
+    assert_eq!(fixture.output("nat").await, fixture.output("ip").await);
+    assert_eq!(fixture.output("account").await, "000000000000");
 
-    let plan = world.engine.preview(&networks(SECOND)).await.unwrap().to_string();
+    let plan = fixture.engine.preview(&networks(SECOND)).await.unwrap().to_string();
     assert_snapshot!(stable(&plan), @r#"
     ~ update Vpc vpc [us-east-1]
         ~ tags.stage: "first" => "second"
@@ -152,44 +152,44 @@ async fn a_network_lives_changes_in_place_and_goes() {
     rule = "sgr-<id>"
     vpc = "vpc-<id>"
     "#);
-    world.up(SECOND).await;
-    let ec2 = Aws::new(&tests::target(&world.cloud)).ec2("us-east-2").await;
-    let rules = ec2.describe_security_group_rules().security_group_rule_ids(world.output("rule").await);
+    fixture.up(SECOND).await;
+    let ec2 = Aws::new(&tests::target(&fixture.cloud)).ec2("us-east-2").await;
+    let rules = ec2.describe_security_group_rules().security_group_rule_ids(fixture.output("rule").await);
     let rules = rules.send().await.unwrap().security_group_rules.unwrap_or_default();
     assert_eq!(rules[0].from_port(), Some(5433));
 
-    assert!(world.engine.destroy(&networks(SECOND)).await.unwrap().is_success());
-    assert_eq!(world.engine.state().await.unwrap().unwrap().live_count(), 0);
-    assert_eq!((world.counts("us-east-1").await, world.counts("us-east-2").await), before);
-    world.cloud.shutdown().await;
+    assert!(fixture.engine.destroy(&networks(SECOND)).await.unwrap().is_success());
+    assert_eq!(fixture.engine.state().await.unwrap().unwrap().live_count(), 0);
+    assert_eq!((fixture.counts("us-east-1").await, fixture.counts("us-east-2").await), before);
+    fixture.cloud.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_others_change_is_seen_and_put_right() {
-    let world = World::new().await;
-    world.up(FIRST).await;
-    let aws = Aws::new(&tests::target(&world.cloud));
+async fn drift_is_reported_and_reverted() {
+    let fixture = Fixture::new().await;
+    fixture.up(FIRST).await;
+    let aws = Aws::new(&tests::target(&fixture.cloud));
     let (here, there) = (aws.ec2("us-east-1").await, aws.ec2("us-east-2").await);
-    let vpc = world.output("other").await;
+    let vpc = fixture.output("other").await;
     let tables = there.describe_route_tables().send().await.unwrap().route_tables.unwrap_or_default();
     let table = tables.iter().find(|table| table.vpc_id() == Some(&vpc) && table.routes().len() == 2).unwrap();
     let table_id = table.route_table_id().unwrap();
     there.delete_route().route_table_id(table_id).destination_cidr_block("10.0.0.0/16").send().await.unwrap();
     let association = table.associations()[0].route_table_association_id().unwrap();
     there.disassociate_route_table().association_id(association).send().await.unwrap();
-    let group = world.output("group").await;
+    let group = fixture.output("group").await;
     let foreign =
         there.authorize_security_group_ingress().group_id(&group).ip_protocol("tcp").from_port(22).to_port(22);
     foreign.cidr_ip("0.0.0.0/0").send().await.unwrap();
-    let rule = world.output("rule").await;
+    let rule = fixture.output("rule").await;
     there.revoke_security_group_ingress().group_id(&group).security_group_rule_ids(rule).send().await.unwrap();
-    let address = world.output("address").await;
+    let address = fixture.output("address").await;
     let shown = here.describe_addresses().allocation_ids(&address).send().await.unwrap();
     let mut tag = shown.addresses()[0].tags().iter().find(|tag| tag.key() == Some("stage")).unwrap().clone();
     tag.value = Some("changed".to_owned());
     here.create_tags().resources(address).tags(tag).send().await.unwrap();
 
-    let plan = world.engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().to_string();
+    let plan = fixture.engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().to_string();
     assert_snapshot!(stable(&plan), @r#"
     ~ update ElasticIp address [us-east-1]
         ~ tags.stage: "changed" => "first"
@@ -215,23 +215,23 @@ async fn what_others_change_is_seen_and_put_right() {
     rule = (known after apply)
     vpc = "vpc-<id>"
     "#);
-    let engine = world.engine.clone().refresh_first(true);
+    let engine = fixture.engine.clone().refresh_first(true);
     let report = engine.up(&networks(FIRST)).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    world.up(FIRST).await;
-    assert!(world.engine.destroy(&networks(FIRST)).await.unwrap().is_success());
-    world.cloud.shutdown().await;
+    fixture.up(FIRST).await;
+    assert!(fixture.engine.destroy(&networks(FIRST)).await.unwrap().is_success());
+    fixture.cloud.shutdown().await;
 }
 
 #[tokio::test]
-async fn what_exists_is_declared_by_what_is_printed() {
-    let world = World::new().await;
-    world.up(SECOND).await;
+async fn printed_code_declares_the_imported_network() {
+    let fixture = Fixture::new().await;
+    fixture.up(SECOND).await;
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(tests::target(&fixture.cloud));
     let request = |kind: &str, name: &str, id: String, region: &str| ImportRequest {
         kind: kind.into(),
         name: name.into(),
@@ -239,14 +239,14 @@ async fn what_exists_is_declared_by_what_is_printed() {
         region: Some(region.into()),
     };
     let requests = [
-        request("aws:ec2:Vpc", "vpc", world.output("vpc").await, "us-east-1"),
-        request("aws:ec2:InternetGateway", "gateway", world.output("gateway").await, "us-east-1"),
-        request("aws:ec2:Subnet", "public", world.output("public").await, "us-east-1"),
-        request("aws:ec2:ElasticIp", "address", world.output("address").await, "us-east-1"),
-        request("aws:ec2:VpcPeering", "peering", world.output("peering").await, "us-east-1"),
-        request("aws:ec2:SecurityGroupRule", "rule", world.output("rule").await, "us-east-2"),
+        request("aws:ec2:Vpc", "vpc", fixture.output("vpc").await, "us-east-1"),
+        request("aws:ec2:InternetGateway", "gateway", fixture.output("gateway").await, "us-east-1"),
+        request("aws:ec2:Subnet", "public", fixture.output("public").await, "us-east-1"),
+        request("aws:ec2:ElasticIp", "address", fixture.output("address").await, "us-east-1"),
+        request("aws:ec2:VpcPeering", "peering", fixture.output("peering").await, "us-east-1"),
+        request("aws:ec2:SecurityGroupRule", "rule", fixture.output("rule").await, "us-east-2"),
     ];
-    let adopted = taker.import(&region, &requests).await.unwrap();
+    let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
     scope.add("vpc", Vpc {
@@ -293,15 +293,14 @@ async fn what_exists_is_declared_by_what_is_printed() {
         tags: Default::default(),
     });
     "#);
-    world.cloud.shutdown().await;
+    fixture.cloud.shutdown().await;
 }
 
-/// A table and a NAT gateway, which are taken over by their ids as well.
 #[tokio::test]
-async fn tables_and_gateways_are_taken_over() {
-    let world = World::new().await;
-    world.up(FIRST).await;
-    let ec2 = Aws::new(&tests::target(&world.cloud)).ec2("us-east-1").await;
+async fn route_table_and_nat_gateway_are_imported_by_id() {
+    let fixture = Fixture::new().await;
+    fixture.up(FIRST).await;
+    let ec2 = Aws::new(&tests::target(&fixture.cloud)).ec2("us-east-1").await;
     let nat = ec2.describe_nat_gateways().send().await.unwrap().nat_gateways.unwrap_or_default();
     let nat = nat[0].nat_gateway_id().unwrap().to_owned();
     let tables = ec2.describe_route_tables().send().await.unwrap().route_tables.unwrap_or_default();
@@ -312,7 +311,7 @@ async fn tables_and_gateways_are_taken_over() {
         aws::region(stack, "us-east-1");
         Ok(())
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(tests::target(&fixture.cloud));
     let request = |kind: &str, name: &str, id: String| ImportRequest {
         kind: kind.into(),
         name: name.into(),
@@ -320,7 +319,7 @@ async fn tables_and_gateways_are_taken_over() {
         region: Some("us-east-1".into()),
     };
     let requests = [request("aws:ec2:NatGateway", "nat", nat), request("aws:ec2:RouteTable", "routes", table)];
-    let adopted = taker.import(&region, &requests).await.unwrap();
+    let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
     scope.add("nat", NatGateway {
@@ -348,13 +347,13 @@ async fn tables_and_gateways_are_taken_over() {
         tags: Default::default(),
     });
     "#);
-    world.cloud.shutdown().await;
+    fixture.cloud.shutdown().await;
 }
 
 #[tokio::test]
-async fn a_vpc_of_others_is_found_by_its_tags() {
-    let world = World::new().await;
-    world.up(FIRST).await;
+async fn existing_vpc_is_found_by_its_tags() {
+    let fixture = Fixture::new().await;
+    fixture.up(FIRST).await;
     let finder = |stage: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
             let virginia = aws::region(stack, "us-east-1");
@@ -362,22 +361,21 @@ async fn a_vpc_of_others_is_found_by_its_tags() {
             Ok(())
         }
     };
-    let engine = Engine::new("finder", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
+    let engine = Engine::new("finder", "dev", MemoryStore::new()).target(tests::target(&fixture.cloud));
     assert!(engine.up(&finder("first")).await.unwrap().is_success());
-    assert_eq!(engine.outputs().await.unwrap()["vpc"].as_str(), Some(world.output("vpc").await.as_str()));
+    assert_eq!(engine.outputs().await.unwrap()["vpc"].as_str(), Some(fixture.output("vpc").await.as_str()));
     let refused = engine.preview(&finder("last")).await.unwrap_err();
     assert_snapshot!(stable(&refused.to_string()), @"
     error: no VPC in us-east-1 matches the lookup
       at: urn:infra:dev::finder::aws:ec2:ExistingVpc::existing-vpc-us-east-1-1da2a3
       hint: check the id, the tags and the region
     ");
-    world.cloud.shutdown().await;
+    fixture.cloud.shutdown().await;
 }
 
-/// Two VPCs that have addresses in common cannot be connected, and what was begun is told.
 #[tokio::test]
-async fn a_connection_that_cannot_be_is_refused_with_the_reason() {
-    let world = World::new().await;
+async fn peering_of_vpcs_with_overlapping_addresses_is_refused_with_the_reason() {
+    let fixture = Fixture::new().await;
     let program = |stack: &Stack, _: &Config| -> Result {
         let virginia = aws::region(stack, "us-east-1");
         let one = virginia.add("one", Vpc::new("10.0.0.0/16"));
@@ -385,15 +383,15 @@ async fn a_connection_that_cannot_be_is_refused_with_the_reason() {
         virginia.add("peering", VpcPeering::between(&one.id, &two.id));
         Ok(())
     };
-    let report = world.engine.up(&program).await.unwrap();
+    let report = fixture.engine.up(&program).await.unwrap();
     let failures: Vec<String> = report.failures.iter().map(|failure| stable(&format!("{failure:?}"))).collect();
     assert!(failures.len() == 1 && failures[0].contains("overlapping CIDR"), "{failures:?}");
-    assert!(world.engine.destroy(&program).await.unwrap().is_success());
-    assert_eq!(world.counts("us-east-1").await["vpcs"], 0);
-    world.cloud.shutdown().await;
+    assert!(fixture.engine.destroy(&program).await.unwrap().is_success());
+    assert_eq!(fixture.counts("us-east-1").await["vpcs"], 0);
+    fixture.cloud.shutdown().await;
 }
 
-/// A balancer that hands requests to a port which the instances do not let in.
+/// Declares a load balancer that forwards requests to a port that the security group of the instances does not allow.
 fn closed(stack: &Stack, _: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let network = virginia.lookup(DefaultVpc);
@@ -413,23 +411,23 @@ fn closed(stack: &Stack, _: &Config) -> Result {
 }
 
 #[tokio::test]
-async fn a_closed_path_is_told_in_the_preview() {
-    let world = World::new().await;
-    let plan = world.engine.preview(&closed).await.unwrap();
+async fn preview_warns_of_a_closed_path() {
+    let fixture = Fixture::new().await;
+    let plan = fixture.engine.preview(&closed).await.unwrap();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_snapshot!(warnings.join("\n"), @"
-    warning: `balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` lets it in
+    warning: `balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` allows it
       at: urn:infra:dev::program::aws:autoscaling:AutoScalingGroup::group
       why: the policy `open-paths` asks for it
       hint: add `Rule::tcp(8080).from_group(…)` with the id of `front` to the ingress of `inside`
     ");
-    world.cloud.shutdown().await;
+    fixture.cloud.shutdown().await;
 }
 
-/// Every create is found again when its answer was lost, and nothing is made twice.
+/// Recovery finds every resource whose create lost its response.
 #[tokio::test]
-async fn nothing_is_made_twice_when_answers_are_lost() {
-    let world = World::new().await;
+async fn lost_responses_cause_no_duplicates() {
+    let fixture = Fixture::new().await;
     let operations = [
         "CreateVpc",
         "CreateSubnet",
@@ -446,27 +444,27 @@ async fn nothing_is_made_twice_when_answers_are_lost() {
     ];
     for operation in operations {
         let requests = Requests { operation: format!("ec2:{operation}"), count: Some(1), ..Requests::default() };
-        world.cloud.inject(&Fault::DropAnswers(requests)).unwrap();
+        fixture.cloud.inject(&Fault::DropAnswers(requests)).unwrap();
     }
     let directory = TempDir::new().unwrap();
-    let target = tests::target(&world.cloud);
+    let target = tests::target(&fixture.cloud);
     let engine = Engine::new("program", "lossy", FileStore::new(directory.path())).target(target);
     let mut runs = 1;
     while !engine.up(&networks(FIRST)).await.unwrap().is_success() {
         runs += 1;
-        assert!(runs < 20, "it does not come to an end");
+        assert!(runs < 20, "the runs do not converge");
     }
-    assert_eq!(world.cloud.status().await.faults, [""; 0], "every answer was lost once");
-    let (here, there) = (world.counts("us-east-1").await, world.counts("us-east-2").await);
-    let made = |counts: &BTreeMap<String, usize>| {
+    assert_eq!(fixture.cloud.status().await.faults, [""; 0], "every response was lost once");
+    let (here, there) = (fixture.counts("us-east-1").await, fixture.counts("us-east-2").await);
+    let created = |counts: &BTreeMap<String, usize>| {
         ["vpcs", "subnets", "internet_gateways", "addresses", "nat_gateways", "route_tables", "peerings"]
             .map(|kind| counts[kind])
     };
-    assert_eq!(made(&here), [1, 2, 1, 1, 1, 2, 1]);
-    assert_eq!(made(&there), [1, 1, 0, 0, 0, 1, 1]);
+    assert_eq!(created(&here), [1, 2, 1, 1, 1, 2, 1]);
+    assert_eq!(created(&there), [1, 1, 0, 0, 0, 1, 1]);
     assert!(!engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().has_changes());
     assert!(engine.destroy(&networks(FIRST)).await.unwrap().is_success());
-    assert_eq!(made(&world.counts("us-east-1").await), [0; 7]);
-    assert_eq!(made(&world.counts("us-east-2").await), [0; 7]);
-    world.cloud.shutdown().await;
+    assert_eq!(created(&fixture.counts("us-east-1").await), [0; 7]);
+    assert_eq!(created(&fixture.counts("us-east-2").await), [0; 7]);
+    fixture.cloud.shutdown().await;
 }

@@ -1,8 +1,10 @@
-//! Remembers whether a retried request may already have arrived.
+//! Records for each request that an earlier attempt may have reached the service.
 //!
-//! The SDK shows a caller only how the last attempt ended. When an earlier one was sent and its answer lost, "connection
-//! refused" or "access denied" at the end proves nothing: the request may have been carried out. What is noted here lets
-//! [`error`](crate::error) tell "it certainly did not happen" from "nobody knows".
+//! The SDK reports only the result of the last attempt. When an earlier attempt was sent and its response was lost,
+//! "connection refused" or "access denied" in the last attempt proves nothing: the service may have executed the request.
+//! With this record, [`error`](crate::error) distinguishes a request that was certainly not executed
+//! ([`ErrorKind::Refused`](infra_core::provider::ErrorKind::Refused)) from one that may have been
+//! ([`ErrorKind::Unsure`](infra_core::provider::ErrorKind::Unsure)).
 
 use super::throttling::is_throttled;
 use aws_smithy_runtime_api::{
@@ -26,16 +28,16 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 const HEADER: &str = "x-infra-earlier-attempt";
 
-/// Whether an earlier attempt of the request that this response answers may have arrived.
+/// Returns true when an earlier attempt of the request may have reached the service before this response.
 pub(crate) fn earlier_attempt_may_have_arrived(headers: &Headers) -> bool {
     headers.get(HEADER).is_some()
 }
 
-/// The interceptor that watches every attempt.
+/// The interceptor that inspects the result of every attempt.
 #[derive(Debug)]
 pub(super) struct Attempts;
 
-/// An earlier attempt may have arrived.
+/// Marks a request of which an earlier attempt may have reached the service.
 #[derive(Debug)]
 struct Ambiguous;
 
@@ -44,8 +46,8 @@ impl Storable for Ambiguous {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the endpoint went away before it could be asked again")]
-struct AnswerLost;
+#[error("the response to an earlier attempt was lost, and the endpoint could not be reached again")]
+struct ResponseLost;
 
 #[dyn_dispatch_hint]
 impl Intercept for Attempts {
@@ -92,7 +94,7 @@ impl Intercept for Attempts {
             && let Some(Err(error)) = context.output_or_error_mut()
             && crate::error::never_sent(error)
         {
-            *error = OrchestratorError::connector(ConnectorError::other(AnswerLost.into(), None));
+            *error = OrchestratorError::connector(ConnectorError::other(ResponseLost.into(), None));
         }
         Ok(())
     }
@@ -111,13 +113,13 @@ mod tests {
         net::TcpListener,
     };
 
-    async fn ask(endpoint: &str) -> AwsError {
+    async fn create_vpc(endpoint: &str) -> AwsError {
         let ec2 = Aws::new(&Target::local(endpoint, Credentials::new("key", "secret"))).ec2("us-east-1").await;
         ec2.create_vpc().send().await.context("CreateVpc").unwrap_err()
     }
 
-    /// Answers the first request with this text, and is not there for the second.
-    async fn once(answer: String) -> String {
+    /// Starts a server that sends this response to the first request and refuses further connections.
+    async fn serve_once(response: String) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
@@ -125,7 +127,7 @@ mod tests {
             drop(listener);
             let mut request = [0; 16 * 1024];
             let _ = stream.read(&mut request).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.write_all(response.as_bytes()).await;
         });
         endpoint
     }
@@ -136,23 +138,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_there_is_certain() {
-        let error = ask("http://127.0.0.1:1").await;
+    async fn unreachable_endpoint_is_a_refusal() {
+        let error = create_vpc("http://127.0.0.1:1").await;
         assert_eq!(error.kind, ErrorKind::Refused, "{error}");
         assert!(error.message.starts_with("the endpoint does not answer"), "{error}");
     }
 
     #[tokio::test]
-    async fn nobody_there_any_more_is_not() {
-        let lost = ask(&once(String::new()).await).await;
+    async fn endpoint_that_is_unreachable_after_a_lost_response_is_unsure() {
+        let lost = create_vpc(&serve_once(String::new()).await).await;
         assert_eq!(lost.kind, ErrorKind::Unsure, "{lost}");
-        let failed = ask(&once(response("500 Internal Server Error", "InternalError")).await).await;
+        let failed = create_vpc(&serve_once(response("500 Internal Server Error", "InternalError")).await).await;
         assert_eq!(failed.kind, ErrorKind::Unsure, "{failed}");
     }
 
     #[tokio::test]
-    async fn a_refusal_is_certain() {
-        let error = ask(&once(response("400 Bad Request", "VpcLimitExceeded")).await).await;
+    async fn error_response_to_the_first_attempt_is_a_refusal() {
+        let error = create_vpc(&serve_once(response("400 Bad Request", "VpcLimitExceeded")).await).await;
         assert_eq!((error.kind, error.code.as_deref()), (ErrorKind::Refused, Some("VpcLimitExceeded")), "{error}");
     }
 }

@@ -1,8 +1,7 @@
-//! Waits out throttling, for minutes and with backoff, and reports that it waits.
+//! Retries throttled requests for minutes, with backoff, and reports that the operation waits.
 //!
-//! AWS limits the request rate of an account and region: a refused rate says nothing about the request, which certainly
-//! was not carried out. So such a request is repeated whether or not it is idempotent, while other failures are retried
-//! as often as the client's retry configuration says.
+//! AWS limits the request rate of an account and region. A throttled request was certainly not executed, so it is retried
+//! even if it is not idempotent. Other failures are retried as often as the client's retry configuration allows.
 
 use aws_smithy_runtime::client::retries::TokenBucket;
 use aws_smithy_runtime_api::{
@@ -23,14 +22,14 @@ use tokio::{
     time::Instant,
 };
 
-/// How long a throttled request is repeated; the timeout of the operation may end it earlier.
+/// Period in which a throttled request is retried; the operation's own timeout may be shorter.
 pub(super) const PATIENCE: Duration = Duration::from_mins(10);
 
-/// More attempts than fit into [`PATIENCE`]. The SDK computes with each of them when it loads an identity, so that it must
-/// not be the largest number there is.
-const MOST: u32 = 10_000;
+/// Maximum number of attempts of a throttled request: more than fit into [`PATIENCE`]. The SDK computes a value for each
+/// attempt when it loads an identity, so this cannot be `u32::MAX`.
+const MAX_ATTEMPTS: u32 = 10_000;
 
-/// The error codes of throttling, as the SDK classifies them, without those that some services use for quotas.
+/// The error codes that the SDK classifies as throttling, except those that some services also use for quotas.
 const CODES: [&str; 11] = [
     "BandwidthLimitExceeded",
     "EC2ThrottledException",
@@ -45,12 +44,12 @@ const CODES: [&str; 11] = [
     "TooManyRequestsException",
 ];
 
-/// Whether the code means that the request rate was too high.
+/// Returns true when the error code means that the request rate was too high.
 pub(crate) fn is_throttling(code: &str) -> bool {
     CODES.contains(&code) || code == "ThrottledException"
 }
 
-/// Whether the response refuses the request because of the request rate. The body must have been read.
+/// Returns true when the response refuses the request because of the request rate. The body must have been read.
 pub(super) fn is_throttled(response: &HttpResponse) -> bool {
     if !matches!(response.status().as_u16(), 400 | 429 | 503) {
         return false;
@@ -65,7 +64,7 @@ tokio::task_local! {
     static STATUS: UnboundedSender<String>;
 }
 
-/// Runs `call`, and passes what its requests wait for to `status`.
+/// Runs `call` and passes a message to `status` whenever one of its requests is throttled.
 pub(crate) async fn reporting<T>(status: impl Fn(String), call: impl Future<Output = T>) -> T {
     let (sender, mut messages) = unbounded_channel();
     let call = STATUS.scope(sender, call);
@@ -79,27 +78,28 @@ pub(crate) async fn reporting<T>(status: impl Fn(String), call: impl Future<Outp
     }
 }
 
-/// The interceptor that decides after each attempt how often the request may be repeated.
+/// The interceptor that sets the maximum number of attempts and the backoff after each failed attempt.
 #[derive(Debug)]
 pub(super) struct Throttling {
-    /// The first pause.
+    /// Pause before the first retry.
     pub(super) backoff: Duration,
-    /// The longest pause.
+    /// Upper bound of the pauses.
     pub(super) slowest: Duration,
-    /// How long throttled requests are repeated.
+    /// Period in which throttled requests are retried.
     pub(super) patience: Duration,
-    /// How long failures other than throttling are retried.
+    /// Period in which failures other than throttling are retried.
     pub(super) retry_for: Duration,
 }
 
-/// The attempts so far.
+/// The attempts of one request so far.
 #[derive(Clone, Debug)]
 struct Attempts {
     config: RetryConfig,
-    begun: Instant,
-    /// How many were throttled.
+    /// Start of the first attempt.
+    started: Instant,
+    /// Number of throttled attempts.
     throttled: u32,
-    /// When the last one was throttled, or the first one began.
+    /// Time of the last throttled attempt, or the start of the first attempt.
     since: Instant,
 }
 
@@ -111,7 +111,7 @@ impl Attempts {
     fn new(bag: &ConfigBag) -> Self {
         let config = bag.load::<RetryConfig>().cloned().unwrap_or_else(RetryConfig::disabled);
         let now = Instant::now();
-        Self { config, begun: now, throttled: 0, since: now }
+        Self { config, started: now, throttled: 0, since: now }
     }
 }
 
@@ -145,31 +145,31 @@ impl Intercept for Throttling {
         }
         let mut attempts = bag.load::<Attempts>().cloned().unwrap_or_else(|| Attempts::new(bag));
         let throttled = context.response().is_some_and(is_throttled);
-        let goes_on = if throttled {
+        let may_retry = if throttled {
             attempts.throttled += 1;
             attempts.since = Instant::now();
-            attempts.begun.elapsed() < self.patience
+            attempts.started.elapsed() < self.patience
         } else {
             attempts.since.elapsed() < self.retry_for
         };
-        let most = match (goes_on, throttled) {
+        let max_attempts = match (may_retry, throttled) {
             (false, _) => 1,
-            (true, true) => MOST,
+            (true, true) => MAX_ATTEMPTS,
             (true, false) => attempts.config.max_attempts().saturating_add(attempts.throttled),
         };
-        let config = attempts.config.clone().with_max_attempts(most);
+        let config = attempts.config.clone().with_max_attempts(max_attempts);
         let config = config.with_initial_backoff(self.backoff).with_max_backoff(self.slowest);
-        if throttled && goes_on {
+        if throttled && may_retry {
             let operation = bag.load::<Metadata>().map(Metadata::name).unwrap_or_default();
-            let seconds = attempts.begun.elapsed().as_secs();
+            let seconds = attempts.started.elapsed().as_secs();
             let message = format!("throttled by the service for {seconds} s: retrying {operation}");
-            // Nobody listens to a question outside of an operation.
+            // Requests outside of `reporting`, such as those of reads, have no receiver.
             let _ = STATUS.try_with(|status| status.send(message));
         }
         let layer = bag.interceptor_state();
         layer.store_put(config).store_put(attempts);
         if throttled {
-            // The SDK's budget for retries is meant for short disturbances.
+            // The SDK's retry quota is designed for short disturbances and would be used up.
             layer.store_put(TokenBucket::unlimited());
         }
         Ok(())
@@ -194,16 +194,17 @@ mod tests {
         net::TcpListener,
     };
 
-    /// Answers each connection's one request with the next of these responses, the last one for ever.
+    /// Starts a server that answers each connection's only request with the next of these responses and then always with
+    /// the last one. Returns its endpoint and its counter of requests.
     async fn server(responses: Vec<String>) -> (String, std::sync::Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let requests = std::sync::Arc::new(AtomicUsize::new(0));
-        let counted = requests.clone();
+        let counter = requests.clone();
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let number = counted.fetch_add(1, Ordering::SeqCst);
+                let number = counter.fetch_add(1, Ordering::SeqCst);
                 let response = responses.get(number).or(responses.last()).unwrap();
                 let mut request = [0; 16 * 1024];
                 let _ = stream.read(&mut request).await;
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttled_requests_are_repeated_beyond_the_usual_attempts_and_reported() {
+    async fn throttled_requests_are_retried_beyond_the_configured_attempts_and_reported() {
         let throttled = error("503 Service Unavailable", "RequestLimitExceeded");
         let done = response("200 OK", "<CreateVpcResponse><vpc><vpcId>vpc-1</vpcId></vpc></CreateVpcResponse>");
         let (endpoint, requests) = server([vec![throttled; 8], vec![done]].concat()).await;
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_after_throttling_is_certain() {
+    async fn error_response_after_throttling_is_a_refusal() {
         let throttled = error("503 Service Unavailable", "RequestLimitExceeded");
         let (endpoint, _) = server(vec![throttled, error("400 Bad Request", "VpcLimitExceeded")]).await;
         let error = create_vpc(&endpoint).await.unwrap_err();
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttling_is_given_up_in_the_end_with_a_hint_about_the_rate() {
+    async fn throttling_fails_after_the_retry_period_with_a_hint_about_the_rate() {
         let json = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
         let (endpoint, requests) = server(vec![response("400 Bad Request", json)]).await;
         let ssm = Aws::new(&Target::local(&endpoint, Credentials::new("key", "secret"))).ssm("us-east-1").await;

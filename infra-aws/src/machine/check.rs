@@ -1,10 +1,10 @@
-//! What cannot work, said in the preview.
+//! Validation of machines in the preview.
 
 use super::{Architecture, File, Machine, Purpose, Service, cloud_init};
 use infra_core::provider::Problem;
 use std::collections::BTreeSet;
 
-/// What is wrong with a machine on a host of this type; values that are not known yet pass.
+/// Returns the problems of a machine on an instance of this type. Values that are not known yet are accepted.
 pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
     let mut problems: Vec<Problem> = machine.refused.iter().map(|text| Problem::new("machine", text)).collect();
     let glibc = machine.release().and_then(glibc_of);
@@ -18,19 +18,19 @@ pub(crate) fn problems(machine: &Machine, instance_type: &str) -> Vec<Problem> {
         problems.extend(check_service(service));
         problems.extend(check_program(service, instance_type, architecture, glibc.unwrap_or((0, 0))));
     }
-    problems.extend(check_sharing(machine));
+    problems.extend(check_duplicates(machine));
     // The longest region names have 14 characters.
     if let Ok(Some(text)) = machine.user_data("ap-southeast-99", Purpose::Run)
         && text.len() > cloud_init::LONGEST
     {
         let length = text.len();
-        let message = format!("its user data has {length} bytes, and EC2 takes up to {}", cloud_init::LONGEST);
-        problems.push(Problem::new("machine", message).hint("let a service fetch its larger files itself"));
+        let message = format!("its user data has {length} bytes; EC2 accepts at most {}", cloud_init::LONGEST);
+        problems.push(Problem::new("machine", message).hint("let a service download its larger files itself"));
     }
     problems
 }
 
-/// The GNU C library of a Debian release.
+/// Returns the version of the GNU C library in a Debian release.
 fn glibc_of(release: u32) -> Option<(u32, u32)> {
     match release {
         12 => Some((2, 36)),
@@ -42,12 +42,12 @@ fn glibc_of(release: u32) -> Option<(u32, u32)> {
 fn check_file(File { path, content: _, mode }: &File) -> Vec<Problem> {
     let mut problems = Vec::new();
     if !path.starts_with('/') {
-        problems.push(Problem::new("machine.files", format!("`{path}` is no absolute path")));
+        problems.push(Problem::new("machine.files", format!("`{path}` is not an absolute path")));
     }
     let octal = (3..=4).contains(&mode.len()) && mode.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
     if !octal {
-        let message = format!("`{mode}` is no mode of a file");
-        problems.push(Problem::new("machine.files", message).hint("write it in octal, such as `0644`"));
+        let message = format!("`{mode}` is not a file mode");
+        problems.push(Problem::new("machine.files", message).hint("write the mode in octal, such as `0644`"));
     }
     problems
 }
@@ -61,26 +61,28 @@ fn check_service(service: &Service) -> Vec<Problem> {
         || !name.chars().all(valid)
         || !name.starts_with(|c: char| c.is_ascii_lowercase())
     {
-        problem(format!("`{name}` cannot name a service: write up to 24 lower-case letters, digits and `-`"));
+        problem(format!(
+            "`{name}` is not a valid name of a service: use up to 24 lower-case letters, digits and `-`, starting with a letter"
+        ));
     }
     for variable in environment.keys().chain(secrets.keys()) {
         let valid = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !variable.chars().all(valid) || !variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-            problem(format!("`{variable}` cannot name an environment variable"));
+            problem(format!("`{variable}` is not a valid name of an environment variable"));
         }
         if variable == "LISTEN" && listen.is_some() {
-            problem("`LISTEN` is set by `listen`: leave one of them out".to_owned());
+            problem("`LISTEN` is set both by `listen` and as an environment variable: remove one of them".to_owned());
         }
     }
     match health.as_deref() {
         Some(path) if !path.starts_with('/') => problem(format!("the health path `{path}` must begin with `/`")),
-        Some(_) if listen.is_none() => problem("a health path needs a port to ask: say where it listens".to_owned()),
+        Some(_) if listen.is_none() => problem("a health path needs a port: set it with `listen`".to_owned()),
         _ => {}
     }
     problems
 }
 
-/// The program itself: whether the host can run it.
+/// Checks that the host can run the service's executable.
 fn check_program(
     service: &Service,
     instance_type: &str,
@@ -90,19 +92,19 @@ fn check_program(
     let property = format!("machine.services.{}", service.name);
     let Some(artifact) = &service.artifact else {
         return Some(
-            Problem::new(property, "nobody has said where its program is fetched from")
-                .hint("declare the host through its region: `region.add(…)`"),
+            Problem::new(property, "the object with its executable is missing")
+                .hint("declare the host through its region, which adds the object: `region.add(…)`"),
         );
     };
     let built_for = artifact.architecture.as_ref().and_then(|built_for| built_for.known().ok());
     if let Some(built_for) = built_for.filter(|built_for| *built_for != architecture) {
-        let message = format!("it is built for {built_for}, and {instance_type} is {architecture}");
+        let message = format!("its executable is built for {built_for}, but {instance_type} is {architecture}");
         let hint = "build it for the other architecture and pass it as INFRA_ARTIFACT_<NAME>=/path, or use another instance type";
         return Some(Problem::new(property, message).hint(hint));
     }
     let needs = artifact.glibc.as_ref().and_then(|needs| needs.known().ok()).and_then(|needs| version(&needs));
     needs.filter(|needs| *needs > glibc).map(|(major, minor)| {
-        let message = format!("it needs glibc {major}.{minor}, and the image has {}.{}", glibc.0, glibc.1);
+        let message = format!("its executable needs glibc {major}.{minor}, but the image has {}.{}", glibc.0, glibc.1);
         Problem::new(property, message).hint(
             "build it on a system that is no newer than the image, or for the target x86_64-unknown-linux-musl, \
              and pass it as INFRA_ARTIFACT_<NAME>=/path; or use `Machine::debian_release(13)`",
@@ -110,8 +112,8 @@ fn check_program(
     })
 }
 
-/// Names and ports that two would claim.
-fn check_sharing(machine: &Machine) -> Vec<Problem> {
+/// Checks that no two services have the same name or port.
+fn check_duplicates(machine: &Machine) -> Vec<Problem> {
     let mut problems = Vec::new();
     let (mut names, mut ports) = (BTreeSet::new(), BTreeSet::new());
     ports.extend(machine.postgres.as_ref().map(|postgres| postgres.port));
@@ -120,20 +122,20 @@ fn check_sharing(machine: &Machine) -> Vec<Problem> {
             problems.push(Problem::new("machine.services", format!("two services are named `{}`", service.name)));
         }
         if service.listen.is_some_and(|port| !ports.insert(port)) {
-            let message = format!("`{}` listens on a port that is taken on this host", service.name);
+            let message = format!("`{}` listens on a port that another server of the host uses", service.name);
             problems.push(Problem::new("machine.services", message));
         }
     }
     problems
 }
 
-/// What an instance type runs.
+/// Returns the architecture of an instance type.
 pub(super) fn architecture_of(instance_type: &str) -> Architecture {
     if arm_instance_type(instance_type) { Architecture::Arm64 } else { Architecture::X86_64 }
 }
 
-/// Whether an instance type is one of AWS's ARM processors: those have a `g` behind the generation (`t4g`, `c7gn`),
-/// or are the very first (`a1`).
+/// Returns true for instance types with Graviton processors: those with a `g` after the generation (`t4g`, `c7gn`), and
+/// the first one, `a1`.
 fn arm_instance_type(instance_type: &str) -> bool {
     let family = instance_type.split('.').next().unwrap_or_default();
     let attributes =
@@ -141,7 +143,7 @@ fn arm_instance_type(instance_type: &str) -> bool {
     family == "a1" || attributes.contains('g')
 }
 
-/// `2.36` as numbers, to be compared.
+/// Parses a version such as `2.36` into comparable numbers.
 fn version(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once('.')?;
     Some((major.parse().ok()?, minor.parse().ok()?))
@@ -167,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn instance_types_tell_their_architecture() {
+    fn architecture_follows_from_the_instance_type() {
         for arm in ["t4g.micro", "m6gd.large", "c7gn.xlarge", "a1.medium", "im4gn.large", "g5g.xlarge", "x2gd.medium"] {
             assert!(arm_instance_type(arm), "{arm}");
         }
@@ -177,22 +179,22 @@ mod tests {
     }
 
     #[test]
-    fn programs_have_to_fit_the_host() {
+    fn executable_must_match_architecture_and_glibc_of_the_host() {
         let machine = |service| Machine::debian().service(service);
         assert!(messages(&machine(service(Architecture::X86_64, "2.36")), "t3.micro").is_empty());
         assert!(messages(&machine(service(Architecture::X86_64, "")), "t3.micro").is_empty());
         let wrong = messages(&machine(service(Architecture::X86_64, "2.34")), "t4g.micro");
-        assert_eq!(wrong, ["it is built for x86_64, and t4g.micro is arm64"]);
+        assert_eq!(wrong, ["its executable is built for x86_64, but t4g.micro is arm64"]);
         let newer = messages(&machine(service(Architecture::X86_64, "2.39")), "t3.micro");
-        assert_eq!(newer, ["it needs glibc 2.39, and the image has 2.36"]);
+        assert_eq!(newer, ["its executable needs glibc 2.39, but the image has 2.36"]);
         let trixie = Machine::debian_release(13).service(service(Architecture::X86_64, "2.39"));
         assert!(messages(&trixie, "t3.micro").is_empty());
-        let alone = messages(&machine(Service::cargo_bin("tasks")), "t3.micro");
-        assert_eq!(alone, ["nobody has said where its program is fetched from"]);
+        let unprepared = messages(&machine(Service::cargo_bin("tasks")), "t3.micro");
+        assert_eq!(unprepared, ["the object with its executable is missing"]);
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn invalid_values_are_reported() {
         let web = service(Architecture::X86_64, "");
         let machine = Machine::debian_release(11)
             .file("etc/x", "", "rw")
@@ -202,16 +204,16 @@ mod tests {
             messages(&machine, "t3.micro"),
             [
                 "`debian-11` is not supported",
-                "`etc/x` is no absolute path",
-                "`rw` is no mode of a file",
-                "`A-B` cannot name an environment variable",
-                "`LISTEN` is set by `listen`: leave one of them out",
+                "`etc/x` is not an absolute path",
+                "`rw` is not a file mode",
+                "`A-B` is not a valid name of an environment variable",
+                "`LISTEN` is set both by `listen` and as an environment variable: remove one of them",
                 "the health path `healthz` must begin with `/`",
                 "two services are named `tasks`",
-                "`tasks` listens on a port that is taken on this host",
+                "`tasks` listens on a port that another server of the host uses",
             ]
         );
         let long = messages(&Machine::debian().file("/x", "y".repeat(17_000), "0644"), "t3.micro");
-        assert!(long[0].contains("EC2 takes up to 16384"), "{long:?}");
+        assert!(long[0].contains("EC2 accepts at most 16384"), "{long:?}");
     }
 }

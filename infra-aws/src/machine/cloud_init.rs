@@ -1,4 +1,4 @@
-//! The user data that makes a stock Debian image run a Machine: a cloud-config, written as JSON, which is YAML.
+//! The user data that applies a Machine to a stock Debian image: a cloud-config, written as JSON, which is valid YAML.
 //!
 //! `infra-setup.service` runs until it has succeeded once per instance: it installs packages and programs and configures
 //! PostgreSQL. Addresses and secrets are written below `/run` by `infra.service` at every start, before the services
@@ -94,7 +94,7 @@ fn to_json(document: &Document) -> String {
     serde_json::to_string(document).unwrap_or_default()
 }
 
-/// The input of the setup program.
+/// Returns the input of the setup program.
 fn setup_configuration(document: &Document, packages: &[String], purpose: Purpose) -> Json {
     let programs = document.services.iter().map(|service| {
         let DocumentArtifact { bucket, key, sha256 } = &service.artifact;
@@ -141,7 +141,7 @@ fn postgres_part(postgres: &DocumentPostgres) -> Json {
     })
 }
 
-/// The form in which the Parameter Store accepts a name with a version.
+/// Returns name and version in the form that the Parameter Store accepts.
 fn versioned(reference: &DocumentParameter) -> String {
     format!("{}:{}", reference.parameter, reference.version)
 }
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_comes_back() {
+    fn document_is_read_back_from_user_data() {
         let document = document(&rendered()).unwrap();
         assert_eq!(serde_json::to_value(document).unwrap(), whole());
         assert!(super::document("#!/bin/sh\n").is_none());
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_machine_needs_no_setup() {
+    fn machine_without_services_needs_no_setup() {
         let idle = rendered_without_services(&json!({}));
         assert_eq!(idle.as_object().unwrap().keys().collect::<Vec<_>>(), ["write_files"]);
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_of_setup_and_start() {
+    fn setup_and_start_receive_their_configuration() {
         let text = rendered();
         let configuration: Json = serde_json::from_str(&content(&text, SETUP_CONFIGURATION)).unwrap();
         let expected = json!({
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn units_and_environments() {
+    fn unit_and_environment_quote_special_characters() {
         let text = rendered();
         insta::assert_snapshot!(content(&text, "/etc/infra/tasks.env"), @r#"K="a \"quoted\" \$value""#);
         insta::assert_snapshot!(content(&text, "/etc/systemd/system/infra-tasks.service"), @r#"
@@ -265,7 +265,7 @@ mod tests {
         let text = rendered();
         let units = ["infra.service", "infra-setup.service", "infra-tasks.service"].map(|name| {
             let path = directory.path().join(name);
-            // The programs are not on this machine.
+            // `systemd-analyze verify` fails for executables that do not exist.
             let unit = content(&text, &format!("/etc/systemd/system/{name}"))
                 .replace("/opt/infra/tasks", "/bin/true")
                 .replace(SETUP, "/bin/true")
@@ -276,9 +276,9 @@ mod tests {
         let answer = Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units).output();
         match answer {
             Ok(answer) => {
-                let said = String::from_utf8_lossy(&answer.stderr);
-                let relevant: Vec<&str> = said.lines().filter(|line| line.contains("infra")).collect();
-                assert!(relevant.is_empty(), "{said}");
+                let output = String::from_utf8_lossy(&answer.stderr);
+                let relevant: Vec<&str> = output.lines().filter(|line| line.contains("infra")).collect();
+                assert!(relevant.is_empty(), "{output}");
             }
             Err(error) => skip::skip(&format!("systemd-analyze cannot run: {error}")),
         }

@@ -1,15 +1,15 @@
-//! The Machine document: what a host runs, as JSON with a version. `ARCHITECTURE.md` describes the format, and the
-//! local cloud reads it with code of its own.
+//! The Machine document: the configuration of a host as versioned JSON. `ARCHITECTURE.md` describes the format. The local
+//! cloud parses it with separate code.
 
 use super::{Artifact, File, Machine, ParameterReference, Postgres, Service};
 use infra_core::value::Unresolved;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version that this library writes.
+/// Version of the format that this library writes.
 const VERSION: u32 = 1;
 
-/// A Machine whose every value is known.
+/// A Machine of which all values are known.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Document {
     pub(super) machine: u32,
@@ -118,8 +118,8 @@ impl ParameterReference {
     }
 }
 
-fn unprepared(what: &str) -> Unresolved {
-    Unresolved::Unknown(format!("what `{what}` is fetched from"))
+fn unprepared(part: &str) -> Unresolved {
+    Unresolved::Unknown(format!("the object or parameter of `{part}`"))
 }
 
 impl From<Document> for Machine {
@@ -181,7 +181,7 @@ pub(super) mod tests {
     use super::*;
     use serde_json::{Value as Json, json};
 
-    /// A document with everything in it, as ARCHITECTURE.md has it.
+    /// Returns a document with all fields, similar to the one in ARCHITECTURE.md.
     pub(in crate::machine) fn whole() -> Json {
         json!({
             "machine": 1, "image": "debian-12", "packages": ["postgresql"],

@@ -1,4 +1,4 @@
-//! The resources that a host needs for what it runs, declared so that a plan shows them.
+//! Declaration of the resources that a host depends on, so that the plan shows them.
 
 use super::{Artifact, Machine, ParameterReference, Service, Source, check::architecture_of};
 use crate::{
@@ -17,15 +17,16 @@ use crate::{
 };
 use infra_core::{Input, Output, output_format};
 
-/// The part of a host's inputs that its machine bears upon.
+/// The inputs of a host that depend on its machine.
 pub(crate) struct Host {
     pub(crate) image: Option<Input<ImageId>>,
     pub(crate) instance_profile: Option<Input<InstanceProfileName>>,
     pub(crate) machine: Machine,
 }
 
-/// Declares what the host `name` needs: the Debian image, unless it has one; the programs in the region's bucket of
-/// artifacts; a parameter for every secret; and a role that may read just these, unless the host has a profile.
+/// Declares the dependencies of the host `name`: the Debian image, unless the host has an image; the programs in the
+/// region's artifact bucket; a parameter for every secret; and a role that may read exactly these, unless the host has an
+/// instance profile.
 pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Host) -> Host {
     let Host { image, instance_profile, mut machine } = host;
     let image = image.or_else(|| {
@@ -44,7 +45,7 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
     }
     for file in machine.files.iter().filter(|file| file.content.expression().is_secret()) {
         machine.refused.push(format!(
-            "the file {} holds a secret, which would stand in the user data: pass it to a service by `env` instead",
+            "the file {} contains a secret, which would become part of the user data: pass it to a service by `env` instead",
             file.path
         ));
     }
@@ -52,14 +53,14 @@ pub(crate) fn prepare(region: &Region, name: &str, instance_type: &str, host: Ho
     Host { image, instance_profile, machine }
 }
 
-/// What has been found to be needed so far.
+/// The dependencies of a host that have been declared so far.
 struct Needs<'a> {
     region: &'a Region,
     name: &'a str,
-    /// The component with the host's parts.
+    /// Component with the host's own dependencies.
     parts: Option<Region>,
     bucket: Option<BucketOutputs>,
-    /// The names of the parameters' resources.
+    /// ARNs of the parameters.
     parameters: Vec<Output<String>>,
 }
 
@@ -68,7 +69,7 @@ impl Needs<'_> {
         self.parts.get_or_insert_with(|| self.region.component(self.name))
     }
 
-    /// Lets the service's program be built and uploaded. Hosts of a region share what they have in common.
+    /// Declares the build and the upload of the service's program. Hosts of a region share the bucket and equal programs.
     fn program(&mut self, service: &mut Service) {
         let Some(source) = service.source.take() else { return };
         let (name, program) = match source {
@@ -85,16 +86,16 @@ impl Needs<'_> {
             source: built.path.clone(),
             sha256: built.sha256.clone(),
         });
-        // The local cloud runs programs where they were built.
+        // Instances of the local cloud run on the machine that built the program.
         let (architecture, glibc) =
             if self.region.target().is_local() { (None, None) } else { (Some(built.architecture), Some(built.glibc)) };
-        // The sum is taken from the build, so that a preview shows it before the object exists.
+        // The checksum is the build's, so that a preview shows it before the object exists.
         let sha256 = built.sha256;
         service.artifact = Some(Artifact { bucket: object.bucket, key: object.key, sha256, architecture, glibc });
         self.bucket = Some(bucket);
     }
 
-    /// Moves what is secret in the service's environment into parameters.
+    /// Moves the secret values of the service's environment into parameters.
     fn secrets(&mut self, service: &mut Service) {
         let environment = std::mem::take(&mut service.environment);
         for (variable, value) in environment {
@@ -113,7 +114,7 @@ impl Needs<'_> {
         ParameterReference { parameter: parameter.name, version: parameter.version }
     }
 
-    /// A profile with a role that may read what was needed; `None` when nothing was.
+    /// Declares an instance profile with a role that may read the programs and parameters; `None` without any.
     fn profile(&mut self) -> Option<Output<InstanceProfileName>> {
         let mut statements = Vec::new();
         if let Some(bucket) = &self.bucket {
@@ -158,11 +159,11 @@ mod tests {
         declare("web", "dev", target, &Config::default(), Providers::default(), &|stack, _| run(stack)).graph
     }
 
-    /// Every declaration with its inputs, in the order of creation.
-    fn shown(graph: &ResourceGraph) -> String {
+    /// Renders every declaration with its inputs, in the order of creation.
+    fn render(graph: &ResourceGraph) -> String {
         let nodes = graph.in_order().filter(|node| !node.urn.kind().starts_with("random"));
         let lines = nodes.map(|node| format!("{}: {}", node.urn.short(), node.inputs));
-        // Literals and expressions differ in the spaces between their parts.
+        // Literals and expressions are rendered with different spaces between their parts.
         lines.collect::<Vec<_>>().join("\n").replace("\": ", "\":").replace(", \"", ",\"")
     }
 
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_gets_what_it_needs() {
+    fn host_declares_its_dependencies() {
         let graph = graph(Target::aws(), |stack| {
             let password = stack.add("password", Password::of_length(20)).value;
             let virginia = region(stack, "us-east-1");
@@ -180,7 +181,7 @@ mod tests {
             virginia.add("application", LaunchTemplate { machine, ..LaunchTemplate::new("t4g.micro") });
             Ok(())
         });
-        insta::assert_snapshot!(shown(&graph.unwrap()), @r#"
+        insta::assert_snapshot!(render(&graph.unwrap()), @r#"
         Image image-us-east-1-debian-12-arm64: {"architecture":"arm64","name":"debian-12-{arch}-*","owner":"136693071363"}
         Bucket artifacts-us-east-1: {"force_delete":false}
         CargoBin cargo-bin-tasks: {"name":"tasks"}
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_stand_in_no_user_data() {
+    fn user_data_contains_no_secrets() {
         let graph = graph(Target::aws(), |stack| {
             let password = stack.add("password", Password::of_length(20)).value;
             let machine = Machine::debian().postgres(Postgres::new("tasks", "cloud", password.clone())).file(
@@ -230,8 +231,8 @@ mod tests {
             region(stack, "us-east-1").add("database", Instance { machine, ..Instance::new("t3.micro") });
             Ok(())
         });
-        let text = shown(&graph.unwrap());
-        assert!(text.contains("the file /etc/password holds a secret"), "{text}");
+        let text = render(&graph.unwrap());
+        assert!(text.contains("the file /etc/password contains a secret"), "{text}");
         assert!(text.contains("${database/postgres-password.version}"), "{text}");
     }
 }

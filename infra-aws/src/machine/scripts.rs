@@ -1,16 +1,17 @@
-//! The programs and units that are the same on every host. Debian's cloud images have Python, which cloud-init needs.
+//! The programs and units that are identical on all hosts. The programs are in Python, which Debian's cloud images contain
+//! because cloud-init needs it.
 
 /// Installs packages and programs and configures PostgreSQL; reads `/etc/infra/setup.json`.
 pub(super) const SETUP: &str = include_str!("host/setup.py");
 /// Writes the services' environments and applies the database's password; reads `/etc/infra/start/*.json`.
 pub(super) const START: &str = include_str!("host/start.py");
 
-/// Unit that runs [`SETUP`] until it succeeds once.
+/// Returns the unit that runs [`SETUP`] until it succeeds once.
 pub(super) fn setup_unit(region: &str) -> String {
     include_str!("host/infra-setup.service").replace("{region}", region)
 }
 
-/// Unit that runs [`START`] at every start of the host, until it succeeds.
+/// Returns the unit that runs [`START`] at every start of the host, until it succeeds.
 pub(super) fn start_unit(region: &str) -> String {
     include_str!("host/infra.service").replace("{region}", region)
 }
@@ -29,7 +30,7 @@ mod tests {
     };
     use tempfile::TempDir;
 
-    /// The directories of a host below a temporary directory, with programs that record how they are called.
+    /// The file system of a host below a temporary directory, with stubs of its commands that record their arguments.
     struct Host {
         root: TempDir,
     }
@@ -61,7 +62,7 @@ mod tests {
             fs::read_to_string(self.path(path)).unwrap()
         }
 
-        /// Replaces a command of the host by a shell script.
+        /// Replaces a command of the host with a shell script.
         fn command(&self, name: &str, script: &str) {
             let path = self.path("bin").join(name);
             let calls = self.path("calls");
@@ -69,7 +70,7 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
 
-        /// A Parameter Store with these values under NAME:VERSION.
+        /// Replaces the AWS CLI with a Parameter Store that contains these values under NAME:VERSION.
         fn parameters(&self, values: &[(&str, &str)]) {
             let all = values.iter().map(|(name, value)| {
                 let (name, version) = name.split_once(':').unwrap();
@@ -80,20 +81,20 @@ mod tests {
             self.command("aws", &format!("cat {}", self.path("answer.json").display()));
         }
 
-        /// The calls of a command since the last question.
+        /// Returns the calls of a command since the previous call of this method.
         fn calls(&self, command: &str) -> Vec<String> {
             let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
             let prefix = format!("{command} ");
             calls.lines().filter_map(|call| call.strip_prefix(&prefix)).map(str::to_owned).collect()
         }
 
-        /// Runs a script of the host, with the directories of the host in the place of the machine's.
+        /// Runs a script of the host with the host's directories in place of the system's.
         fn run(&self, script: &str) -> Output {
             let root = self.root.path().display();
             let script = ["/etc/", "/run/", "/opt/"].iter().fold(script.to_owned(), |script, directory| {
                 script.replace(&format!("\"{directory}"), &format!("\"{root}{directory}"))
             });
-            // Set by the script itself, because wrappers of python3 put directories of their own in front.
+            // The script sets the path itself, because wrappers of python3 prepend directories to it.
             let bin = self.path("bin");
             let path = format!("import os; os.environ['PATH'] = '{}:' + os.environ['PATH']", bin.display());
             Command::new("python3").arg("-c").arg(format!("{path}\n{script}")).output().unwrap()
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn start_writes_no_environment_while_the_parameter_store_is_away() {
+    fn start_writes_no_environment_while_the_parameter_store_is_unreachable() {
         let host = Host::new();
         host.service("tasks", Some(8080), &json!({"DATABASE_URL": "/p/url:3"}));
         host.command("aws", "echo 'Could not connect to the endpoint URL' >&2; exit 255");
@@ -248,13 +249,13 @@ mod tests {
         assert_eq!(ends, ["update", "--simulate install postgresql vim", "install postgresql vim"]);
     }
 
-    /// The options that all calls of apt-get have in common.
+    /// Removes the options that all calls of apt-get share.
     fn call_options(call: &str) -> String {
         call.split_inclusive("--force-confold ").next().unwrap().to_owned()
     }
 
     #[test]
-    fn setup_fails_for_now_while_the_mirror_is_away_and_succeeds_afterwards() {
+    fn setup_fails_while_the_mirror_is_unreachable_and_succeeds_afterwards() {
         let host = Host::new();
         let configuration = json!({"packages": ["postgresql"], "units": ["infra.service"]});
         host.command("apt-get", "case \"$*\" in *update) exit 100;; esac");

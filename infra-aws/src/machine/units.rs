@@ -3,7 +3,7 @@
 use super::document::DocumentService;
 use std::fmt::Write;
 
-/// Directory of the environment files that are written at every start. It does not survive the host's power-off.
+/// Directory of the environment files that are written at every start. It is lost when the host powers off.
 const RUN: &str = "/run/infra";
 
 pub(super) fn unit_name(service: &DocumentService) -> String {
@@ -36,12 +36,12 @@ pub(super) fn environment(service: &DocumentService) -> String {
 
 /// Content of the service's unit file.
 ///
-/// The service cannot start before `infra.service` has written its environment. A start that waits for
-/// `infra.service` is cancelled when that fails; `infra.service` wants its services, so each of its attempts requests
-/// their start again.
+/// The service cannot start before `infra.service` has written its environment. When `infra.service` fails, systemd
+/// cancels the start jobs that wait for it; `infra.service` wants its services, so each of its attempts queues their start
+/// again.
 pub(super) fn unit(service: &DocumentService) -> String {
     let command = std::iter::once(program(service)).chain(service.arguments.iter().map(|argument| {
-        // In units `%` and `$` have a meaning unless doubled.
+        // In unit files, `%` and `$` are special unless doubled.
         let plain = escape(argument, &['\\', '"']).replace('%', "%%").replace('$', "$$").replace('\n', "\\n");
         format!("\"{plain}\"")
     }));

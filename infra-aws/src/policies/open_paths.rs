@@ -1,4 +1,4 @@
-//! Whether what is declared to talk to each other may do so.
+//! The policy that security groups allow the declared network paths.
 
 use crate::{
     AutoScalingGroup, BakedImage, Instance, LaunchTemplate, Listener, LoadBalancer, Parameter, Rule, Scheme,
@@ -11,32 +11,33 @@ use infra_core::{
 };
 use std::collections::{BTreeSet, HashMap};
 
-/// Every path that is declared is open: clients reach the ports of a listener, a balancer the instances behind it, and an
-/// application the PostgreSQL server whose address it is given. Every stack is asked for it with a warning, from
-/// [`region`](crate::region) on.
+/// Returns the policy that security groups allow every declared path: from clients to the ports of a listener, from a
+/// balancer to the instances behind it, and from an application to the PostgreSQL server whose address it uses.
+/// [`region`](crate::region) adds it to every stack as an advisory policy.
 ///
-/// It knows what is declared in the stack. A path whose groups come from elsewhere, and a rule about addresses, count as
-/// open.
+/// It evaluates the resources of the stack only. A path is considered open if one of its security groups is not declared in
+/// the stack, or if a rule with a CIDR block covers its port.
 pub fn open_paths(enforcement: Enforcement) -> Policy {
     Policy::graph("open-paths", enforcement, |all| closed(all).into_iter().map(|(_, violation)| violation).collect())
 }
 
-/// The declared paths that are closed, each told once.
+/// Returns the declared paths that are closed, each once.
 fn closed(all: &[Declared<'_>]) -> Vec<(String, Violation)> {
     let by_urn = all.iter().map(|declared| (declared.urn, declared)).collect();
-    let world = World { all, by_urn: &by_urn };
-    let paths = world.to_listeners().chain(world.to_targets()).chain(world.to_databases());
-    let mut told = BTreeSet::new();
-    paths.filter_map(|path| path.violation(world)).filter(|(text, _)| told.insert(text.clone())).collect()
+    let program = Program { all, by_urn: &by_urn };
+    let paths = program.to_listeners().chain(program.to_targets()).chain(program.to_databases());
+    let mut reported = BTreeSet::new();
+    paths.filter_map(|path| path.violation(program)).filter(|(text, _)| reported.insert(text.clone())).collect()
 }
 
+/// All resources of the stack's program.
 #[derive(Clone, Copy)]
-struct World<'a> {
+struct Program<'a> {
     all: &'a [Declared<'a>],
     by_urn: &'a HashMap<&'a Urn, &'a Declared<'a>>,
 }
 
-/// Something with firewalls, all of which are declared in the stack.
+/// A resource whose security groups are all declared in the stack.
 struct End<'a> {
     declared: &'a Declared<'a>,
     groups: Vec<&'a Declared<'a>>,
@@ -44,27 +45,28 @@ struct End<'a> {
 
 /// A declared path to a TCP port.
 struct Path<'a> {
-    /// None is anybody, on the internet unless `inside`.
+    /// Source; `None` for clients: in the VPC if `inside`, otherwise on the internet.
     from: Option<End<'a>>,
     inside: bool,
     to: End<'a>,
     port: u16,
-    /// The resource that declares the path.
+    /// Resource that declares the path.
     about: &'a Urn,
 }
 
-impl<'a> World<'a> {
+impl<'a> Program<'a> {
     fn of_kind<R: Resource>(self) -> impl Iterator<Item = (&'a Declared<'a>, R)> {
         self.all.iter().filter_map(|declared| Some((declared, declared.resource::<R>()?)))
     }
 
-    /// What a resource comes after, of one kind.
+    /// Returns the dependencies of a resource that are of one kind.
     fn used<R: Resource>(self, by: &'a Declared<'a>) -> impl Iterator<Item = &'a Declared<'a>> {
         let used = by.dependencies.iter().filter(|urn| urn.kind() == R::TYPE);
         used.filter_map(move |urn| self.by_urn.get(urn).copied())
     }
 
-    /// The end with this many groups; `None` when not all of them are declared here, or the default one is meant.
+    /// Returns the end of a path at a resource with this many security groups; `None` when some of them are not declared
+    /// in the stack, or when the resource uses the VPC's default group.
     fn end(self, declared: &'a Declared<'a>, groups: usize) -> Option<End<'a>> {
         let found: Vec<_> = self.used::<SecurityGroup>(declared).collect();
         (groups > 0 && found.len() == groups).then_some(End { declared, groups: found })
@@ -84,7 +86,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// From balancers to the instances of the groups that their listeners hand requests to.
+    /// Returns the paths from balancers to the instances of the Auto Scaling groups behind their listeners.
     fn to_targets(self) -> impl Iterator<Item = Path<'a>> {
         let listeners = self.of_kind::<Listener>();
         let targets =
@@ -102,7 +104,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// From hosts to the PostgreSQL servers whose address stands in what they run.
+    /// Returns the paths from hosts to the PostgreSQL servers whose address their machine contains.
     fn to_databases(self) -> impl Iterator<Item = Path<'a>> {
         let templates = self.of_kind::<LaunchTemplate>().map(|(declared, it)| (declared, it.security_groups.len()));
         let instances = self.of_kind::<Instance>().map(|(declared, it)| (declared, it.security_groups.len()));
@@ -120,7 +122,7 @@ impl<'a> World<'a> {
         })
     }
 
-    /// The rules of a group in one direction, each with the groups that its declaration speaks of.
+    /// Returns the rules of a group in one direction, each with the groups that its declaration refers to.
     fn rules(self, group: &'a Declared<'a>, direction: Direction) -> Vec<(Rule, Vec<&'a Urn>)> {
         let named = |declared: &'a Declared<'a>| -> Vec<&'a Urn> {
             self.used::<SecurityGroup>(declared).map(|it| it.urn).filter(|urn| *urn != group.urn).collect()
@@ -138,26 +140,25 @@ impl<'a> World<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// What is wrong when the path is closed.
-    fn violation(&self, world: World<'a>) -> Option<(String, Violation)> {
+    /// Returns the violation when the path is closed, with its text.
+    fn violation(&self, program: Program<'a>) -> Option<(String, Violation)> {
         let Self { from, to, port, .. } = self;
-        let (why, remedy) = if let Some(from) = from.as_ref().filter(|from| !self.lets_out(world, from)) {
+        let (reason, remedy) = if let Some(from) = from.as_ref().filter(|from| !self.allows_egress(program, from)) {
             let groups = names(&from.groups);
-            let why = format!("no egress rule of {groups} lets it out");
-            (why, format!("add `Rule::tcp({port}).to_anywhere()` to the egress of {groups}"))
-        } else if !self.lets_in(world) {
+            let reason = format!("no egress rule of {groups} allows it");
+            (reason, format!("add `Rule::tcp({port}).to_anywhere()` to the egress of {groups}"))
+        } else if !self.allows_ingress(program) {
             let groups = names(&to.groups);
-            let whom = if from.is_some() { "it" } else { "them" };
-            (format!("no ingress rule of {groups} lets {whom} in"), self.remedy(&groups))
+            (format!("no ingress rule of {groups} allows it"), self.remedy(&groups))
         } else {
             return None;
         };
-        let who = from.as_ref().map_or_else(|| "clients".to_owned(), |from| names(&[from.declared]));
-        let text = format!("{who} cannot reach port {port} of {}: {why}", names(&[to.declared]));
+        let source = from.as_ref().map_or_else(|| "clients".to_owned(), |from| names(&[from.declared]));
+        let text = format!("{source} cannot reach port {port} of {}: {reason}", names(&[to.declared]));
         Some((text.clone(), Violation::new(text).about(self.about).remedy(remedy)))
     }
 
-    /// How the other end is let in.
+    /// Returns the rule to add so that the groups admit the source.
     fn remedy(&self, groups: &str) -> String {
         let port = self.port;
         match &self.from {
@@ -177,31 +178,32 @@ impl<'a> Path<'a> {
         self.from.as_ref().is_some_and(|from| from.declared.region != self.to.declared.region)
     }
 
-    fn lets_in(&self, world: World<'a>) -> bool {
+    fn allows_ingress(&self, program: Program<'a>) -> bool {
         self.to.groups.iter().any(|group| {
-            world
+            program
                 .rules(group, Direction::Ingress)
                 .iter()
                 .any(|(rule, named)| self.covers(rule, group, named, self.from.as_ref()))
         })
     }
 
-    fn lets_out(&self, world: World<'a>, from: &End<'a>) -> bool {
+    fn allows_egress(&self, program: Program<'a>, from: &End<'a>) -> bool {
         from.groups.iter().any(|group| {
-            let rules = world.rules(group, Direction::Egress);
-            // AWS lets everything out of a group that says nothing.
+            let rules = program.rules(group, Direction::Egress);
+            // A new group without declared egress rules keeps AWS's default rule, which allows all outbound traffic.
             rules.is_empty() || rules.iter().any(|(rule, named)| self.covers(rule, group, named, Some(&self.to)))
         })
     }
 
-    /// Whether a rule of `group` may speak of this path, whose other end is `other`.
+    /// Returns true when a rule of `group` covers this path, whose other end is `other`. `named` are the groups that the
+    /// rule's declaration refers to.
     fn covers(&self, rule: &Rule, group: &Declared<'a>, named: &[&Urn], other: Option<&End<'a>>) -> bool {
         let all = rule.protocol == "-1";
         let ports = rule.from_port.zip(rule.to_port);
-        let spoken =
+        let covers_port =
             all || (rule.protocol == "tcp" && ports.is_some_and(|(from, to)| (from..=to).contains(&self.port)));
-        if !spoken || rule.cidr.is_some() {
-            return spoken;
+        if !covers_port || rule.cidr.is_some() {
+            return covers_port;
         }
         let Some(other) = other else { return self.inside };
         let is_other = |urn: &Urn| other.groups.iter().any(|group| group.urn == urn);
@@ -210,7 +212,7 @@ impl<'a> Path<'a> {
         } else if rule.itself {
             is_other(group.urn)
         } else {
-            // A group that is not declared here may be any.
+            // Without a named group, the rule refers to a group outside of the stack, which may be any.
             named.is_empty() || named.iter().any(|urn| is_other(urn))
         }
     }
@@ -229,37 +231,38 @@ mod tests {
     use infra_core::{Config, Result, Stack, diff::Action, testing};
     use insta::assert_snapshot;
 
-    /// The parts of a path from clients to a database, each to be left out.
-    struct Doors {
+    /// The rules on the path from clients to a database.
+    struct Rules {
         clients: Vec<Rule>,
         application: u16,
         single: Option<u16>,
-        out: Vec<Rule>,
+        egress: Vec<Rule>,
         database: bool,
     }
 
-    const OPEN: Doors = Doors { clients: Vec::new(), application: 8080, single: None, out: Vec::new(), database: true };
+    const OPEN: Rules =
+        Rules { clients: Vec::new(), application: 8080, single: None, egress: Vec::new(), database: true };
 
-    fn program(doors: Doors) -> impl Fn(&Stack, &Config) -> Result {
+    fn program(rules: Rules) -> impl Fn(&Stack, &Config) -> Result {
         move |stack, _| {
             let virginia = crate::region(stack, "us-east-1");
             let vpc = VpcId::from("vpc-1");
             let subnets = vec![SubnetId::from("subnet-1"), SubnetId::from("subnet-2")];
             let open = vec![Rule::tcp(80).from_anywhere()];
-            let ingress = if doors.clients.is_empty() { open } else { doors.clients.clone() };
+            let ingress = if rules.clients.is_empty() { open } else { rules.clients.clone() };
             let front = virginia.add(
                 "front",
-                SecurityGroup { ingress, egress: doors.out.clone(), ..SecurityGroup::in_vpc(vpc.clone()) },
+                SecurityGroup { ingress, egress: rules.egress.clone(), ..SecurityGroup::in_vpc(vpc.clone()) },
             );
-            let inner = vec![Rule::tcp(doors.application).from_group(&front.id)];
+            let inner = vec![Rule::tcp(rules.application).from_group(&front.id)];
             let inside = SecurityGroup { ingress: inner, ..SecurityGroup::in_vpc(vpc.clone()) };
             let inside = virginia.add("inside", inside);
-            if let Some(port) = doors.single {
+            if let Some(port) = rules.single {
                 let rule = SecurityGroupRule::ingress(&inside.id, Rule::tcp(port).from_group(&front.id));
                 virginia.add("single", rule);
             }
             let mut database = PostgresHost::new(&virginia, "database").database("tasks", "cloud", "secret");
-            if doors.database {
+            if rules.database {
                 database = database.reachable_from(&virginia);
             }
             let machine = Machine::debian().service(
@@ -278,9 +281,9 @@ mod tests {
         }
     }
 
-    /// What is told of a program before anything of it exists.
-    fn told(doors: Doors) -> String {
-        let program = program(doors);
+    /// Returns the violations of a program whose resources do not exist yet.
+    fn violations(rules: Rules) -> String {
+        let program = program(rules);
         let declared = testing::declare(&program).unwrap();
         let graph = declared.graph();
         let nodes: Vec<_> = graph
@@ -300,22 +303,22 @@ mod tests {
                 dependencies,
             })
             .collect();
-        let told: Vec<String> = closed(&all).into_iter().map(|(_, violation)| format!("{violation:?}")).collect();
-        told.join("\n")
+        let violations: Vec<String> = closed(&all).into_iter().map(|(_, violation)| format!("{violation:?}")).collect();
+        violations.join("\n")
     }
 
     #[test]
-    fn an_open_path_is_no_news() {
-        assert_eq!(told(OPEN), "");
-        assert_eq!(told(Doors { application: 9090, single: Some(8080), ..OPEN }), "", "a rule of its own counts");
-        assert_eq!(told(Doors { out: vec![Rule::tcp(8000..=9000).to_anywhere()], ..OPEN }), "");
+    fn open_paths_cause_no_violations() {
+        assert_eq!(violations(OPEN), "");
+        assert_eq!(violations(Rules { application: 9090, single: Some(8080), ..OPEN }), "", "a separate rule resource");
+        assert_eq!(violations(Rules { egress: vec![Rule::tcp(8000..=9000).to_anywhere()], ..OPEN }), "");
     }
 
     #[test]
-    fn what_is_closed_is_named_with_a_remedy() {
-        assert_snapshot!(told(Doors { clients: vec![Rule::tcp(443).from_anywhere()], ..OPEN }), @r#"Violation { message: "clients cannot reach port 80 of `balancer`: no ingress rule of `front` lets them in", about: Some(urn:infra:test::test::aws:elbv2:Listener::listener), property: None, remedy: Some("add `Rule::tcp(80).from_anywhere()` to the ingress of `front`") }"#);
-        assert_snapshot!(told(Doors { application: 9090, ..OPEN }), @r#"Violation { message: "`balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` lets it in", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).from_group(…)` with the id of `front` to the ingress of `inside`") }"#);
-        assert_snapshot!(told(Doors { out: vec![Rule::tcp(443).to_anywhere()], ..OPEN }), @r#"Violation { message: "`balancer` cannot reach port 8080 of `application`: no egress rule of `front` lets it out", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).to_anywhere()` to the egress of `front`") }"#);
-        assert_snapshot!(told(Doors { database: false, ..OPEN }), @r#"Violation { message: "`application` cannot reach port 5432 of `database/instance`: no ingress rule of `database/access` lets it in", about: Some(urn:infra:test::test::aws:ec2:LaunchTemplate::application), property: None, remedy: Some("add `Rule::tcp(5432).from_group(…)` with the id of `inside` to the ingress of `database/access`") }"#);
+    fn closed_path_is_reported_with_a_remedy() {
+        assert_snapshot!(violations(Rules { clients: vec![Rule::tcp(443).from_anywhere()], ..OPEN }), @r#"Violation { message: "clients cannot reach port 80 of `balancer`: no ingress rule of `front` allows it", about: Some(urn:infra:test::test::aws:elbv2:Listener::listener), property: None, remedy: Some("add `Rule::tcp(80).from_anywhere()` to the ingress of `front`") }"#);
+        assert_snapshot!(violations(Rules { application: 9090, ..OPEN }), @r#"Violation { message: "`balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` allows it", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).from_group(…)` with the id of `front` to the ingress of `inside`") }"#);
+        assert_snapshot!(violations(Rules { egress: vec![Rule::tcp(443).to_anywhere()], ..OPEN }), @r#"Violation { message: "`balancer` cannot reach port 8080 of `application`: no egress rule of `front` allows it", about: Some(urn:infra:test::test::aws:autoscaling:AutoScalingGroup::group), property: None, remedy: Some("add `Rule::tcp(8080).to_anywhere()` to the egress of `front`") }"#);
+        assert_snapshot!(violations(Rules { database: false, ..OPEN }), @r#"Violation { message: "`application` cannot reach port 5432 of `database/instance`: no ingress rule of `database/access` allows it", about: Some(urn:infra:test::test::aws:ec2:LaunchTemplate::application), property: None, remedy: Some("add `Rule::tcp(5432).from_group(…)` with the id of `inside` to the ingress of `database/access`") }"#);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the machine behind a local target can run what is declared.
+//! The policy that the machine of a local target can run the declared resources.
 
 use crate::{BakedImage, Instance, LaunchTemplate, Listener, Machine};
 #[cfg(feature = "rds")]
@@ -10,32 +10,33 @@ use infra_core::{
 };
 use std::collections::BTreeSet;
 
-/// The feature that a PostgreSQL server needs.
+/// Name of the host's feature that PostgreSQL servers need.
 const POSTGRESQL: &str = "postgresql";
 
-/// What any system takes on disk, besides its servers and hosts.
+/// Minimum disk space of any stack, in addition to its servers and hosts.
 const LEAST_BYTES: u64 = 64 << 20;
 
-/// What a new PostgreSQL server takes: an empty cluster and its first segments of the write-ahead log.
+/// Disk space of a new PostgreSQL server: an empty cluster and the first segments of its write-ahead log.
 const POSTGRESQL_BYTES: u64 = 128 << 20;
 
-/// What a new host takes: programs and logs.
+/// Disk space of a new host: programs and logs.
 const HOST_BYTES: u64 = 32 << 20;
 
-/// The machine of a local target can run everything that a plan creates or changes: PostgreSQL is there, ports are free,
-/// and so is space on the disk. Otherwise the plan is refused. [`region`](crate::region) asks it of every stack that is
-/// deployed to such a target.
+/// Returns the policy that the machine of a local target can run the resources that a plan creates or changes: PostgreSQL
+/// is installed, the ports are free, and the disk has enough space. Otherwise the plan is refused.
+/// [`region`](crate::region) adds it to every stack with a local target.
 pub fn runs_on(host: Host) -> Policy {
     Policy::graph("runs-on-this-machine", Enforcement::Mandatory, move |all| violations(&host, all))
 }
 
-/// What a resource needs of the machine.
+/// Requirements of a resource on the machine.
 #[derive(Default)]
 struct Needs {
-    /// How many PostgreSQL servers.
+    /// Number of PostgreSQL servers.
     servers: u64,
-    /// How many hosts.
+    /// Number of hosts.
     hosts: u64,
+    /// TCP ports to listen on.
     ports: BTreeSet<u16>,
 }
 
@@ -61,7 +62,7 @@ impl Needs {
     }
 }
 
-/// The port of a database server, if the resource is one; without a port, the engine's own.
+/// Returns the port of a database server, `Some(None)` for the engine's default port; `None` for other resources.
 #[cfg(feature = "rds")]
 fn database(declared: &Declared<'_>) -> Option<Option<u16>> {
     let instance = declared.resource::<DbInstance>().map(|it| it.port);
@@ -83,24 +84,26 @@ fn violations(host: &Host, all: &[Declared<'_>]) -> Vec<Violation> {
             .about(declared.urn)
             .remedy(&obstacle.remedy)
     });
-    let mut told = BTreeSet::new();
+    let mut reported = BTreeSet::new();
     let ports = needs.iter().flat_map(|(declared, needs)| needs.ports.iter().map(move |port| (*declared, *port)));
     let ports: Vec<_> = ports
-        .filter_map(|(declared, port)| Some(closed_port(host, port)?.about(declared.urn)).filter(|_| told.insert(port)))
+        .filter_map(|(declared, port)| {
+            Some(unavailable_port(host, port)?.about(declared.urn)).filter(|_| reported.insert(port))
+        })
         .collect();
     server.into_iter().chain(ports).chain(full_disk(host, &needs)).collect()
 }
 
-fn closed_port(host: &Host, port: u16) -> Option<Violation> {
+fn unavailable_port(host: &Host, port: u16) -> Option<Violation> {
     if host.occupied_ports.contains(&port) {
-        let text = format!("port {port} cannot be listened on: another process listens on it at every address");
+        let text = format!("port {port} is not available: another process listens on it on all addresses");
         Some(
             Violation::new(text)
                 .remedy(format!("stop that process (`ss -ltnp 'sport = :{port}'`), or choose another port")),
         )
     } else if port < host.lowest_port {
         let text =
-            format!("port {port} cannot be listened on: this user may listen on ports from {}", host.lowest_port);
+            format!("port {port} is not available: this user may only listen on ports from {}", host.lowest_port);
         let setting = format!("sysctl net.ipv4.ip_unprivileged_port_start={port}");
         Some(Violation::new(text).remedy(format!("choose another port, or allow this one as root: `{setting}`")))
     } else {
@@ -108,16 +111,19 @@ fn closed_port(host: &Host, port: u16) -> Option<Violation> {
     }
 }
 
-/// Judges only plans that create servers or hosts: what is left takes next to nothing.
+/// Returns a violation when the disk has too little space. Plans that create no server and no host need almost none and are
+/// always accepted.
 fn full_disk(host: &Host, needs: &[(&Declared<'_>, Needs)]) -> Option<Violation> {
     let created = || needs.iter().filter(|(declared, _)| declared.action != Action::Update);
     let (first, _) = created().find(|(_, needs)| needs.servers + needs.hosts > 0)?;
-    let taken = created().map(|(_, needs)| needs.servers * POSTGRESQL_BYTES + needs.hosts * HOST_BYTES);
-    let wanted = LEAST_BYTES + taken.sum::<u64>();
-    (host.free_bytes < wanted).then(|| {
-        let (free, wanted) = (host.free_bytes >> 20, wanted >> 20);
-        Violation::new(format!("the disk of the local cloud has {free} MiB left, and this takes at least {wanted} MiB"))
-            .about(first.urn)
-            .remedy("make room, or keep everything on another disk: `--directory PATH`")
+    let needed = created().map(|(_, needs)| needs.servers * POSTGRESQL_BYTES + needs.hosts * HOST_BYTES);
+    let needed = LEAST_BYTES + needed.sum::<u64>();
+    (host.free_bytes < needed).then(|| {
+        let (free, needed) = (host.free_bytes >> 20, needed >> 20);
+        Violation::new(format!(
+            "the disk of the local cloud has {free} MiB free; this plan needs at least {needed} MiB"
+        ))
+        .about(first.urn)
+        .remedy("free disk space, or move the local cloud to another disk: `--directory PATH`")
     })
 }
