@@ -1,4 +1,4 @@
-//! What the tests of the whole share: a place of their own, the `stack` command as a child process, HTTP.
+//! Helpers of the end-to-end tests: a temporary project, the `stack` command as a child process, HTTP requests.
 
 use infra_core::{Target, target::Credentials};
 use infra_local::LocalCloud;
@@ -14,15 +14,16 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up. No test passes or fails by being faster than this.
-pub const PATIENCE: Duration = Duration::from_mins(3);
+/// Timeout of every wait. It only affects tests that fail.
+pub const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// The root of the workspace.
+/// Returns the root of the workspace.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
 }
 
-/// Cargo, as if called from a shell: what `cargo test` says of its package would make build scripts run again.
+/// Returns a `cargo` command without the variables that `cargo test` sets for its package, which would cause build scripts
+/// to run again.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_")) {
@@ -34,7 +35,7 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Builds the programs that tests run, once, and says where they are.
+/// Builds the executables of the tests once, and returns the path of one of them.
 pub fn binary(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| {
@@ -44,42 +45,42 @@ pub fn binary(name: &str) -> PathBuf {
             .stderr(Stdio::inherit())
             .output()
             .expect("cargo runs");
-        assert!(output.status.success(), "the programs do not build");
+        assert!(output.status.success(), "the executables do not build");
         let executable =
             |line: &str| serde_json::from_str::<Json>(line).ok()?["executable"].as_str().map(PathBuf::from);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let any = text.lines().find_map(executable).expect("cargo tells where it puts programs");
+        let any = text.lines().find_map(executable).expect("cargo prints the paths of executables");
         any.parent().map(Path::to_owned).unwrap_or_default()
     });
     directory.join(name)
 }
 
-/// The target of a local cloud in this process.
+/// Returns the target of a local cloud in this process.
 pub fn target(cloud: &LocalCloud) -> Target {
     let key = cloud.credentials();
     Target::local(cloud.endpoint(), Credentials::new(key.access_key_id, key.secret_access_key))
 }
 
-/// A directory of its own with a stack in it. Whatever still runs in it ends with it.
-pub struct Place {
+/// A temporary directory for a stack. Its local cloud is stopped when it is dropped.
+pub struct Project {
     directory: TempDir,
 }
 
-impl Place {
-    /// An empty place.
+impl Project {
+    /// Creates an empty project.
     pub fn new() -> Self {
-        // Database servers run as another user when the tests run as root, and must be able to enter it.
-        let open = std::fs::Permissions::from_mode(0o711);
-        let directory = tempfile::Builder::new().permissions(open).tempdir();
+        // Database servers run as another user when the tests run as root, and must be able to enter the directory.
+        let permissions = std::fs::Permissions::from_mode(0o711);
+        let directory = tempfile::Builder::new().permissions(permissions).tempdir();
         Self { directory: directory.expect("a temporary directory") }
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// The `stack` command, to be run in this place.
+    /// Returns the `stack` command for this project.
     pub fn stack(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
         let mut command = Command::new(binary("stack"));
         command
@@ -93,75 +94,75 @@ impl Place {
         command
     }
 
-    /// Runs the command to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    /// Runs the command to completion.
+    pub fn run(&self, arguments: &[&str]) -> Completed {
         let output = self.stack(arguments).output().expect("the command runs");
-        Ran::new(arguments, output)
+        Completed::new(arguments, output)
     }
 
     /// Runs the command with `--json` and returns its events; it must succeed.
     pub fn events(&self, arguments: &[&str]) -> Vec<Json> {
-        let ran = self.run(&[&["--json"], arguments].concat());
-        ran.expect(0);
-        ran.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        let completed = self.run(&[&["--json"], arguments].concat());
+        completed.expect(0);
+        completed.out.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    /// Begins the command with `--json`.
-    pub fn begin(&self, arguments: &[&str]) -> Begun {
+    /// Starts the command with `--json`.
+    pub fn spawn(&self, arguments: &[&str]) -> Running {
         let mut child =
             self.stack(["--json"]).args(arguments).stdout(Stdio::piped()).spawn().expect("the command runs");
         let out = BufReader::new(child.stdout.take().expect("its output is piped"));
-        Begun { child, out }
+        Running { child, out }
     }
 
-    /// The JSON that the command answers with.
+    /// Runs the command with `--json` and returns its result; it must succeed.
     pub fn json(&self, arguments: &[&str]) -> Json {
-        let ran = self.run(&[&["--json"], arguments].concat());
-        ran.expect(0);
-        serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+        let completed = self.run(&[&["--json"], arguments].concat());
+        completed.expect(0);
+        serde_json::from_str(&completed.out).unwrap_or_else(|error| panic!("{error}: {}", completed.out))
     }
 
-    /// One output of the stack, secrets in the clear.
+    /// Returns an output of the stack, with secrets unmasked.
     pub fn output(&self, name: &str) -> String {
-        let ran = self.run(&["output", name, "--show-secrets"]);
-        ran.expect(0);
-        ran.out.trim_end().to_owned()
+        let completed = self.run(&["output", name, "--show-secrets"]);
+        completed.expect(0);
+        completed.out.trim_end().to_owned()
     }
 
-    /// What runs in the local cloud, or nothing when there is none.
+    /// Returns the status of the local cloud; `None` when it does not run.
     pub fn status(&self) -> Option<Json> {
-        let ran = self.run(&["--json", "local", "status"]);
-        (ran.code == Some(0)).then(|| serde_json::from_str(&ran.out).expect("a JSON document"))
+        let completed = self.run(&["--json", "local", "status"]);
+        (completed.code == Some(0)).then(|| serde_json::from_str(&completed.out).expect("a JSON document"))
     }
 }
 
-impl Default for Place {
+impl Default for Project {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Place {
+impl Drop for Project {
     fn drop(&mut self) {
-        // A test that failed leaves its cloud running; one that succeeded has none.
+        // A failed test leaves its cloud running; after a successful one there is none.
         let _ = self.stack(["local", "stop"]).output();
     }
 }
 
-/// A command that has ended.
+/// A finished command.
 #[derive(Debug)]
-pub struct Ran {
-    /// How it was called.
+pub struct Completed {
+    /// Arguments of the command.
     pub arguments: String,
-    /// Its exit code; none when a signal ended it.
+    /// Exit code; `None` when a signal terminated the process.
     pub code: Option<i32>,
-    /// What it printed.
+    /// Standard output.
     pub out: String,
-    /// What it complained about.
+    /// Standard error.
     pub err: String,
 }
 
-impl Ran {
+impl Completed {
     fn new(arguments: &[&str], output: Output) -> Self {
         Self {
             arguments: arguments.join(" "),
@@ -171,54 +172,54 @@ impl Ran {
         }
     }
 
-    /// Fails the test unless the command ended with this code.
+    /// Asserts that the command exited with this code.
     #[track_caller]
     pub fn expect(&self, code: i32) {
         assert_eq!(self.code, Some(code), "stack {}\n{}\n{}", self.arguments, self.out, self.err);
     }
 }
 
-/// A command that runs and prints events.
-pub struct Begun {
+/// A running command that prints events.
+pub struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
-impl Begun {
-    /// The next event; none when the command has ended.
+impl Running {
+    /// Returns the next event; `None` when the command has finished.
     pub fn next_event(&mut self) -> Option<Json> {
         let mut line = String::new();
         let read = self.out.read_line(&mut line).expect("its output can be read");
         (read > 0).then(|| serde_json::from_str(&line).expect("a line of JSON"))
     }
 
-    /// Ends it the way a power cut would.
+    /// Kills the command by SIGKILL.
     pub fn kill(mut self) {
-        self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it ends");
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process terminates");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the command has finished and returns its exit code.
     pub fn wait(mut self) -> Option<i32> {
         while self.next_event().is_some() {}
-        self.child.wait().expect("it ends").code()
+        self.child.wait().expect("the process terminates").code()
     }
 }
 
-/// Asks until the answer is `Some`.
+/// Polls until the result is `Some`. `condition` describes it for the error message.
 #[track_caller]
-pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
+pub fn until<T>(condition: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
     loop {
-        if let Some(answer) = ask() {
-            return answer;
+        if let Some(result) = poll() {
+            return result;
         }
-        assert!(begun.elapsed() < PATIENCE, "gave up waiting until {what}");
+        assert!(started.elapsed() < TIMEOUT, "timed out while waiting until {condition}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// One HTTP exchange: the status and the body, or none when nobody answers.
+/// Sends an HTTP request and returns the status and the body; `None` without a response.
 pub fn http(method: &str, url: &str, body: Option<&str>) -> Option<(u16, String)> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -234,7 +235,7 @@ pub fn http(method: &str, url: &str, body: Option<&str>) -> Option<(u16, String)
     Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
 }
 
-/// The text with what differs from run to run taken out: ids, hashes, addresses, durations, the suffixes of names.
+/// Replaces the parts of a text that differ between runs: ids, hashes, addresses and the suffixes of names.
 pub fn stable(text: &str) -> String {
     let mut out = String::new();
     let mut word = String::new();

@@ -1,4 +1,4 @@
-//! Balancers with rules and certificates through every layer: program, engine, the AWS SDK, the local cloud, and back.
+//! Load balancers with rules and certificates, end to end: program, engine, AWS SDK, local cloud.
 
 use infra_aws::{
     self as aws, Action, Certificate, Condition, DefaultVpc, Forward, Listener, ListenerRule, LoadBalancer, Rule,
@@ -15,7 +15,7 @@ use std::{
 use tempfile::TempDir;
 use tests::{http, stable, until};
 
-/// A server that answers everything with its name, until the test's process ends.
+/// Starts a server that answers every request with its name until the test process exits.
 fn server(name: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -37,7 +37,7 @@ fn answer(mut stream: TcpStream, name: &str) -> Option<()> {
     None
 }
 
-/// What differs between two versions of the program.
+/// The differences between two versions of the program.
 #[derive(Clone, Copy)]
 struct Version {
     priority: u32,
@@ -112,7 +112,7 @@ fn web(blue: SocketAddr, green: SocketAddr, version: Version) -> impl Fn(&Stack,
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_balancer_with_rules_and_a_certificate_lives_changes_and_goes() {
+async fn balancer_with_rules_and_a_certificate_is_created_updated_imported_and_deleted() {
     let directory = TempDir::new().unwrap();
     let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
     let cloud = LocalCloud::start(options).await.unwrap();
@@ -129,7 +129,7 @@ async fn a_balancer_with_rules_and_a_certificate_lives_changes_and_goes() {
     let refreshed = engine.refresh(&program(FIRST)).await.unwrap();
     assert!(refreshed.is_success(), "{:?}", refreshed.failures);
     let plan = engine.preview(&program(FIRST)).await.unwrap();
-    assert!(!plan.has_changes(), "what lives is what was recorded: {plan}");
+    assert!(!plan.has_changes(), "a refresh reports no drift: {plan}");
 
     let outputs = engine.outputs().await.unwrap();
     assert!(outputs["pem"].as_str().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
@@ -158,24 +158,25 @@ async fn a_balancer_with_rules_and_a_certificate_lives_changes_and_goes() {
     "#);
     up(changed).await;
 
-    import_what_lives(&cloud, &outputs).await;
+    import_all(&cloud, &outputs).await;
 
-    let gone = engine.destroy(&program(changed)).await.unwrap();
-    assert!(gone.is_success(), "{:?}", gone.failures);
+    let destroyed = engine.destroy(&program(changed)).await.unwrap();
+    assert!(destroyed.is_success(), "{:?}", destroyed.failures);
     let counts = &cloud.status().await.regions["us-east-1"].counts;
-    assert_eq!(counts["security_groups"], 0, "the default one alone is left: {counts:?}");
+    assert_eq!(counts["security_groups"], 0, "only the default group is left: {counts:?}");
     cloud.shutdown().await;
 }
 
-/// Where a redirect leads.
+/// Returns the location of a redirect.
 fn location(url: &str) -> Option<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
     let answer = agent.get(url).call().ok()?;
     (answer.status() == 301).then(|| answer.headers()["location"].to_str().unwrap().to_owned())
 }
 
-async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::value::Value>) {
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(cloud));
+/// Imports the balancer, its listener and its rule, and checks the printed code.
+async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::value::Value>) {
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(tests::target(cloud));
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
@@ -191,7 +192,7 @@ async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_
         request("aws:elbv2:Listener", "secure"),
         request("aws:elbv2:ListenerRule", "closed"),
     ];
-    let adopted = taker.import(&region, &requests).await.unwrap();
+    let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     let declarations = declarations.join("\n").replace(outputs["certificate"].as_str().unwrap(), "<certificate>");
     assert_snapshot!(stable(&declarations), @r#"
@@ -250,8 +251,8 @@ async fn import_what_lives(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_
 }
 
 #[test]
-fn targets_take_turns_behind_rules() {
-    // Plain HTTP, so that a client without TLS sees what the rules do.
+fn rules_select_the_target_group() {
+    // Plain HTTP, because the client does not support TLS.
     let directory = TempDir::new().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
@@ -282,12 +283,12 @@ fn targets_take_turns_behind_rules() {
     let report = runtime.block_on(engine.up(&program)).unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     let url = runtime.block_on(engine.outputs()).unwrap()["url"].as_str().unwrap().to_owned();
-    let asked = |path: &str| {
+    let get = |path: &str| {
         let url = format!("{url}{path}");
         until("the balancer answers", || http("GET", &url, None).filter(|(status, _)| *status == 200)).1
     };
-    assert_eq!((asked("/").as_str(), asked("/green/x").as_str()), ("blue", "green"));
-    let gone = runtime.block_on(engine.destroy(&program)).unwrap();
-    assert!(gone.is_success(), "{:?}", gone.failures);
+    assert_eq!((get("/").as_str(), get("/green/x").as_str()), ("blue", "green"));
+    let destroyed = runtime.block_on(engine.destroy(&program)).unwrap();
+    assert!(destroyed.is_success(), "{:?}", destroyed.failures);
     runtime.block_on(cloud.shutdown());
 }

@@ -1,4 +1,4 @@
-//! Resources by the names that CloudFormation has for them, through every layer.
+//! `CloudResource`, end to end: resources by their CloudFormation type.
 
 use infra_aws::{self as aws, Aws, CloudResource};
 use infra_core::{
@@ -16,7 +16,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use tests::stable;
 
-/// How a log group is declared, and what uses it.
+/// The variable parts of the log group's declaration.
 #[derive(Clone, Copy)]
 struct Logs {
     name: &'static str,
@@ -68,7 +68,7 @@ fn succeeded(report: std::result::Result<Report, EngineError>) -> Report {
 }
 
 #[tokio::test]
-async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
+async fn resources_are_declared_by_their_cloudformation_type() {
     let directory = TempDir::new().unwrap();
     let cloud = start(&directory.path().join("cloud")).await;
     let target = tests::target(&cloud);
@@ -83,7 +83,7 @@ async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
     let refreshed = succeeded(engine.refresh(&logs(LOGS)).await);
     assert!(refreshed.drift.is_empty(), "{:?}", refreshed.drift);
 
-    // The password lies in the cloud, and nowhere in the clear here.
+    // The parameter contains the password; no local file contains it unencrypted.
     let ssm = Aws::new(&target).ssm("us-east-1").await;
     let password = ssm.get_parameter().name("/shop/password").send().await.unwrap().parameter.unwrap().value.unwrap();
     for file in walk(&directory.path().join("state")) {
@@ -106,7 +106,7 @@ async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
     let groups = client.describe_log_groups().send().await.unwrap().log_groups.unwrap();
     assert_eq!(groups[0].retention_in_days(), Some(14));
 
-    // Somebody else changes it: seen, and put right.
+    // A change outside of the engine is reported as drift and reverted.
     client.put_retention_policy().log_group_name("shop").retention_in_days(3).send().await.unwrap();
     let drift = succeeded(engine.refresh(&logs(longer)).await).drift;
     assert_snapshot!(serde_json::to_string(&drift[0].diff).unwrap(), @r#"[{"path":"properties.RetentionInDays","old":14,"new":3,"replaces":false}]"#);
@@ -114,7 +114,7 @@ async fn what_has_no_kind_of_its_own_is_declared_by_its_type() {
     let groups = client.describe_log_groups().send().await.unwrap().log_groups.unwrap();
     assert_eq!(groups[0].retention_in_days(), Some(14));
 
-    // Another name is another group, and the program has to know.
+    // A new name needs a new group, which the program must declare.
     let unaware = Logs { name: "store", replaces: false, ..longer };
     let report = engine.up(&logs(unaware)).await.unwrap();
     assert!(report.failures[0].summary.starts_with("UpdateResource: NotUpdatableException"), "{}", report.failures[0]);
@@ -135,7 +135,7 @@ fn walk(directory: &Path) -> Vec<std::path::PathBuf> {
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }
 
-/// A network whose things have no names: two of each are told apart by nothing that was declared.
+/// Declares network resources without names, which no declared property identifies.
 fn network(stack: &Stack, _: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let vpc = CloudResource::new("AWS::EC2::VPC", output_json!({"CidrBlock": "10.5.0.0/16"}));
@@ -152,14 +152,14 @@ fn network(stack: &Stack, _: &Config) -> Result {
     Ok(())
 }
 
-/// How many VPCs there are besides the default one.
+/// Returns the number of VPCs besides the default one.
 async fn vpcs(target: &Target) -> usize {
     let ec2 = Aws::new(target).ec2("us-east-1").await;
     ec2.describe_vpcs().send().await.unwrap().vpcs().len() - 1
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_was_lost_makes_no_second_one() {
+async fn create_with_a_lost_response_creates_no_second_resource() {
     let directory = TempDir::new().unwrap();
     let cloud = start(directory.path()).await;
     let target = tests::target(&cloud);
@@ -181,11 +181,11 @@ async fn a_create_whose_answer_was_lost_makes_no_second_one() {
 }
 
 #[tokio::test]
-async fn what_exists_already_is_taken_over() {
+async fn existing_resource_is_imported() {
     let directory = TempDir::new().unwrap();
     let cloud = start(directory.path()).await;
     let target = tests::target(&cloud);
-    let engine = Engine::new("taker", "dev", MemoryStore::new()).target(target.clone());
+    let engine = Engine::new("importer", "dev", MemoryStore::new()).target(target.clone());
     let client = Aws::new(&target).logs("us-east-1").await;
     client.create_log_group().log_group_name("shop").send().await.unwrap();
     client.put_retention_policy().log_group_name("shop").retention_in_days(7).send().await.unwrap();
@@ -199,7 +199,7 @@ async fn what_exists_already_is_taken_over() {
     let report = engine.up(&program).await.unwrap();
     assert_snapshot!(stable(&report.failures[0].to_string()), @"
     error: CreateResource: AlreadyExists: Resource of type 'AWS::Logs::LogGroup' with identifier 'shop' already exists.
-      at: urn:infra:dev::taker::aws:cloudcontrol:Resource::logs
+      at: urn:infra:dev::importer::aws:cloudcontrol:Resource::logs
       hint: choose another name, delete the existing resource, or import it: `import aws:cloudcontrol:Resource NAME 'AWS::Logs::LogGroup|shop'`
     ");
     let request = |id: &str| ImportRequest {
@@ -211,12 +211,12 @@ async fn what_exists_already_is_taken_over() {
     let refused = async |id: &str| engine.import(&program, &[request(id)]).await.unwrap_err().to_string();
     assert_snapshot!(refused("shop").await, @"
     error: `shop` contains no type
-      at: urn:infra:dev::taker::aws:cloudcontrol:Resource::logs
+      at: urn:infra:dev::importer::aws:cloudcontrol:Resource::logs
       hint: write the type and the identifier: `AWS::SQS::Queue|IDENTIFIER`
     ");
     assert_snapshot!(refused("AWS::Logs::LogGroup|other").await, @"
     error: there is no aws:cloudcontrol:Resource with the id `AWS::Logs::LogGroup|other` in us-east-1
-      at: urn:infra:dev::taker::aws:cloudcontrol:Resource::logs
+      at: urn:infra:dev::importer::aws:cloudcontrol:Resource::logs
       hint: look the id and the region up at the provider
     ");
     let adopted = engine.import(&program, &[request("AWS::Logs::LogGroup|shop")]).await.unwrap();
@@ -233,7 +233,7 @@ async fn what_exists_already_is_taken_over() {
         replace_on: vec![],
     });
     "#);
-    // What AWS alone decides need not be declared, and leaving it out changes nothing.
+    // Properties that AWS sets need not be declared; omitting them is no change.
     succeeded(engine.up(&program).await);
     assert!(!engine.preview(&program).await.unwrap().has_changes());
     succeeded(engine.destroy(&program).await);

@@ -1,4 +1,4 @@
-//! Databases through every layer: real PostgreSQL behind endpoints that outlive their servers.
+//! Databases, end to end: real PostgreSQL servers behind endpoints that are stable across restarts and failovers.
 
 use infra_aws::{
     self as aws, Aws, DbCluster, DbInstance, DbParameterGroup, DbSubnetGroup, DefaultVpc, Rule, SecurityGroup,
@@ -24,9 +24,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use tests::{PATIENCE, stable};
+use tests::{TIMEOUT, stable};
 
-/// How an instance is declared.
+/// The variable parts of a DB instance's declaration.
 #[derive(Clone, Copy)]
 struct Tasks {
     password: &'static str,
@@ -76,7 +76,7 @@ fn instance(tasks: Tasks) -> impl Fn(&Stack, &Config) -> Result + Sync {
     }
 }
 
-/// A cluster of so many instances, which leaves nothing behind.
+/// Declares a cluster of this number of instances, without a final snapshot.
 fn cluster(instances: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
     cluster_of(DbCluster {
         instances,
@@ -85,7 +85,7 @@ fn cluster(instances: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
     })
 }
 
-/// A cluster called `tasks` that everybody may reach.
+/// Declares a cluster with the name `tasks` that is open to all addresses.
 fn cluster_of(cluster: DbCluster) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
@@ -104,7 +104,7 @@ fn cluster_of(cluster: DbCluster) -> impl Fn(&Stack, &Config) -> Result + Sync {
     }
 }
 
-/// A program of PostgreSQL's, the way the local cloud finds its own.
+/// Returns the command for an executable of PostgreSQL, which is found as the local cloud does.
 fn postgres(program: &str) -> Command {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let newest =
@@ -118,7 +118,7 @@ pub(crate) fn major() -> String {
     text.split_whitespace().nth(2).unwrap().split('.').next().unwrap().to_owned()
 }
 
-/// What a statement answers, or what the client complains of.
+/// Executes a statement and returns its result, or the error output of the client.
 pub(crate) fn sql(url: &str, statement: &str) -> Result<String, String> {
     let output =
         postgres("psql").args(["-X", "-Atq", "-c", statement, url]).env("PGCONNECT_TIMEOUT", "10").output().unwrap();
@@ -126,20 +126,20 @@ pub(crate) fn sql(url: &str, statement: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-/// Asks until the answer is this one.
-pub(crate) async fn answers(url: &str, statement: &str, expected: &str) {
-    let begun = Instant::now();
+/// Repeats a statement until its result is the expected one.
+pub(crate) async fn wait_for_answer(url: &str, statement: &str, expected: &str) {
+    let started = Instant::now();
     loop {
         let answer = sql(url, statement);
         if answer.as_deref() == Ok(expected) {
             return;
         }
-        assert!(begun.elapsed() < PATIENCE, "{statement} gives {answer:?}, not {expected}");
+        assert!(started.elapsed() < TIMEOUT, "{statement} returns {answer:?} instead of {expected}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Somebody who writes numbers into the table `w` all the time.
+/// A client that continuously inserts numbers into the table `w`.
 struct Client {
     acknowledged: Arc<Mutex<Vec<u32>>>,
     stop: Arc<AtomicBool>,
@@ -147,34 +147,34 @@ struct Client {
 }
 
 impl Client {
-    fn begin(url: &str) -> Self {
+    fn start(url: &str) -> Self {
         let (acknowledged, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
-        let (url, known, ended) = (url.to_owned(), Arc::clone(&acknowledged), Arc::clone(&stop));
+        let (url, inserted, stopped) = (url.to_owned(), Arc::clone(&acknowledged), Arc::clone(&stop));
         let thread = thread::spawn(move || {
             for number in 0.. {
-                if ended.load(Ordering::Relaxed) {
+                if stopped.load(Ordering::Relaxed) {
                     return;
                 }
                 if sql(&url, &format!("INSERT INTO w VALUES ({number})")).is_ok() {
-                    known.lock().unwrap().push(number);
+                    inserted.lock().unwrap().push(number);
                 }
             }
         });
         Self { acknowledged, stop, thread }
     }
 
-    /// Waits until so many more numbers were acknowledged.
-    async fn writes(&self, more: usize) {
+    /// Waits until this number of further inserts is acknowledged.
+    async fn wait_for_inserts(&self, more: usize) {
         let count = || self.acknowledged.lock().unwrap().len();
-        let (before, begun) = (count(), Instant::now());
+        let (before, started) = (count(), Instant::now());
         while count() < before + more {
-            assert!(begun.elapsed() < PATIENCE, "nothing is written any more");
+            assert!(started.elapsed() < TIMEOUT, "no insert succeeds any more");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Everything that was acknowledged.
-    fn end(self) -> Vec<u32> {
+    /// Stops the client and returns all acknowledged numbers.
+    fn stop(self) -> Vec<u32> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.acknowledged.lock().unwrap().clone()
@@ -185,20 +185,20 @@ async fn statuses(cloud: &LocalCloud, region: &str) -> Vec<DatabaseStatus> {
     cloud.status().await.regions[region].databases.clone()
 }
 
-/// Waits until the databases of a region are as they should be.
-async fn until(cloud: &LocalCloud, region: &str, right: impl Fn(&[DatabaseStatus]) -> bool) -> Vec<DatabaseStatus> {
-    let begun = Instant::now();
+/// Waits until the databases of a region satisfy a condition.
+async fn until(cloud: &LocalCloud, region: &str, holds: impl Fn(&[DatabaseStatus]) -> bool) -> Vec<DatabaseStatus> {
+    let started = Instant::now();
     loop {
         let databases = statuses(cloud, region).await;
-        if right(&databases) {
+        if holds(&databases) {
             return databases;
         }
-        assert!(begun.elapsed() < PATIENCE, "gave up at {databases:?}");
+        assert!(started.elapsed() < TIMEOUT, "timed out: {databases:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-fn lives(pid: u32) -> bool {
+fn is_running(pid: u32) -> bool {
     std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat"))
         .is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -209,7 +209,7 @@ fn is_open(endpoint: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_instance_lives_changes_and_goes() {
+async fn instance_is_created_updated_restarted_and_deleted() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
@@ -237,7 +237,7 @@ async fn an_instance_lives_changes_and_goes() {
     assert_eq!(sql(&first, "SHOW max_connections").unwrap(), "30");
     assert!(sql(&url("wrong-password"), "SELECT 1").unwrap_err().contains("password authentication failed"));
 
-    // A password, a parameter that takes effect at once, and more storage: all in place.
+    // Password, a dynamic parameter and storage are updated in place.
     let changed = Tasks { password: "second-password", work_mem: 2048, max_connections: 40, storage: 30, ..TASKS };
     let plan = stable(&engine.preview(&instance(changed)).await.unwrap().to_string());
     assert_snapshot!(plan, @r#"
@@ -255,45 +255,45 @@ async fn an_instance_lives_changes_and_goes() {
     up(changed).await;
     assert_eq!(output("id").await, id);
     let second = url("second-password");
-    assert!(sql(&first, "SELECT 1").is_err(), "the old password no longer opens");
-    answers(&second, "SHOW work_mem", "2MB").await;
+    assert!(sql(&first, "SELECT 1").is_err(), "the previous password is no longer accepted");
+    wait_for_answer(&second, "SHOW work_mem", "2MB").await;
     assert_eq!(sql(&second, "SHOW max_connections").unwrap(), "30", "a static parameter waits for a reboot");
     assert_eq!(sql(&second, "SELECT answer FROM t").unwrap(), "42");
 
-    // A server that dies comes back with its data.
+    // A killed server is restarted with its data.
     let pid = statuses(&cloud, "us-east-2").await[0].pid.unwrap();
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
     until(&cloud, "us-east-2", |all| all[0].pid.is_some_and(|other| other != pid) && all[0].restarts == 1).await;
-    answers(&second, "SELECT answer FROM t", "42").await;
-    assert_eq!(sql(&second, "SHOW max_connections").unwrap(), "40", "a start brings it into effect");
+    wait_for_answer(&second, "SELECT answer FROM t", "42").await;
+    assert_eq!(sql(&second, "SHOW max_connections").unwrap(), "40", "a restart applies the static parameter");
 
-    // Without a rule that lets clients in nothing listens.
+    // Without an ingress rule, the endpoint is closed.
     up(Tasks { open: false, ..changed }).await;
     until_closed(&endpoint).await;
     up(Tasks { final_snapshot: true, ..changed }).await;
-    answers(&second, "SELECT answer FROM t", "42").await;
+    wait_for_answer(&second, "SELECT answer FROM t", "42").await;
 
     let pid = statuses(&cloud, "us-east-2").await[0].pid.unwrap();
     let destroyed = engine.destroy(&instance(changed)).await.unwrap();
     assert!(destroyed.is_success(), "{:?}", destroyed.failures);
-    assert!(!lives(pid), "nothing is left of it");
+    assert!(!is_running(pid), "the server is stopped");
     until_closed(&endpoint).await;
     let counts = &cloud.status().await.regions["us-east-2"].counts;
-    assert_eq!((counts["databases"], counts["database_snapshots"]), (0, 1), "but its last snapshot");
+    assert_eq!((counts["databases"], counts["database_snapshots"]), (0, 1), "only the final snapshot is left");
     assert_eq!((counts["database_subnet_groups"], counts["database_parameter_groups"]), (0, 0));
     cloud.shutdown().await;
 }
 
 async fn until_closed(endpoint: &str) {
-    let begun = Instant::now();
+    let started = Instant::now();
     while is_open(endpoint) {
-        assert!(begun.elapsed() < PATIENCE, "{endpoint} still listens");
+        assert!(started.elapsed() < TIMEOUT, "{endpoint} still listens");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_fails_over_without_losing_anything() {
+async fn cluster_fails_over_without_losing_committed_data() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let target = tests::target(&cloud);
@@ -312,50 +312,51 @@ async fn a_cluster_fails_over_without_losing_anything() {
     let reader = format!("postgres://cloud:first-password@{}/tasks", status.reader_endpoint);
     sql(&writer, "CREATE TABLE t (x int)").unwrap();
     sql(&writer, "INSERT INTO t VALUES (1)").unwrap();
-    answers(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", "t|1").await;
+    wait_for_answer(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", "t|1").await;
     assert!(sql(&reader, "INSERT INTO t VALUES (0)").unwrap_err().contains("read-only transaction"));
 
-    // Whether it is asked for or whoever writes is killed: the reader takes over, and the former writer follows it.
+    // After a requested failover and after a kill of the writer, the reader becomes the writer, and the former writer
+    // follows it.
     sql(&writer, "CREATE TABLE w (x int)").unwrap();
-    let client = Client::begin(&writer);
+    let client = Client::start(&writer);
     for round in 2..5 {
         let settled = |all: &[DatabaseStatus]| all.iter().all(|one| one.state == "available" && one.pid.is_some());
         let before = until(&cloud, "us-east-1", settled).await;
         let primary = before.iter().find(|one| one.role == "primary").unwrap();
         let written = sql(&writer, &format!("INSERT INTO t VALUES ({round}) RETURNING x")).unwrap();
         assert_eq!(written, round.to_string());
-        client.writes(3).await;
+        client.wait_for_inserts(3).await;
         if round == 2 {
             rds.failover_db_cluster().db_cluster_identifier("tasks").send().await.unwrap();
         } else {
             kill_process(Pid::from_raw(primary.pid.unwrap().cast_signed()).unwrap(), Signal::KILL).unwrap();
         }
         let sum = (1..=round).sum::<u32>();
-        answers(&writer, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("f|{sum}")).await;
+        wait_for_answer(&writer, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("f|{sum}")).await;
         let after =
             until(&cloud, "us-east-1", |all| all.iter().any(|one| one.role == "standby" && one.pid.is_some())).await;
-        assert_eq!(after.iter().find(|one| one.role == "standby").unwrap().id, primary.id, "the roles have changed");
-        answers(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("t|{sum}")).await;
-        client.writes(3).await;
+        assert_eq!(after.iter().find(|one| one.role == "standby").unwrap().id, primary.id, "the roles are swapped");
+        wait_for_answer(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("t|{sum}")).await;
+        client.wait_for_inserts(3).await;
     }
-    let acknowledged = client.end().into_iter().collect::<BTreeSet<_>>();
+    let acknowledged = client.stop().into_iter().collect::<BTreeSet<_>>();
     let kept: BTreeSet<u32> =
         sql(&writer, "SELECT x FROM w").unwrap().lines().map(|line| line.parse().unwrap()).collect();
     let lost: Vec<_> = acknowledged.difference(&kept).collect();
-    assert!(lost.is_empty(), "acknowledged and lost: {lost:?} of {}", acknowledged.len());
+    assert!(lost.is_empty(), "lost acknowledged inserts: {lost:?} of {}", acknowledged.len());
 
-    // One more reader, and back to a single instance: everything in place.
+    // The number of readers is updated in place.
     up(3).await;
     until(&cloud, "us-east-1", |all| all.iter().filter(|one| one.role == "standby" && one.pid.is_some()).count() == 2)
         .await;
     up(1).await;
     assert_eq!(statuses(&cloud, "us-east-1").await.len(), 1);
-    answers(&writer, "SELECT sum(x) FROM t", "10").await;
-    answers(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", "f|10").await;
+    wait_for_answer(&writer, "SELECT sum(x) FROM t", "10").await;
+    wait_for_answer(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", "f|10").await;
 
     let pids: Vec<u32> = statuses(&cloud, "us-east-1").await.iter().filter_map(|one| one.pid).collect();
     assert!(engine.destroy(&cluster(1)).await.unwrap().is_success());
-    assert!(pids.iter().all(|pid| !lives(*pid)), "nothing is left of it");
+    assert!(pids.iter().all(|pid| !is_running(*pid)), "all servers are stopped");
     until_closed(&status.writer_endpoint).await;
     until_closed(&status.reader_endpoint).await;
     let counts = &cloud.status().await.regions["us-east-1"].counts;
@@ -364,7 +365,7 @@ async fn a_cluster_fails_over_without_losing_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn creations_that_were_cut_off_are_found_again() {
+async fn interrupted_creates_are_found_by_the_next_run() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
@@ -373,14 +374,14 @@ async fn creations_that_were_cut_off_are_found_again() {
         instance(TASKS)(stack, config)?;
         cluster(2)(stack, config)
     };
-    // Cut off when the second of the cluster's instances has been asked for, and nothing can be finished yet.
-    let begun = async {
+    // Interrupted when the cluster's second instance is requested and before any create can be complete.
+    let requested = async {
         until(&cloud, "us-east-2", |all| all.len() == 1).await;
         until(&cloud, "us-east-1", |all| all.len() == 2).await
     };
     tokio::select! {
-        report = engine.up(&both) => panic!("the run has ended: {:?}", report.map(|report| report.failures)),
-        _ = begun => {}
+        report = engine.up(&both) => panic!("the run has finished: {:?}", report.map(|report| report.failures)),
+        _ = requested => {}
     }
     let report = engine.up(&both).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
@@ -391,7 +392,7 @@ async fn creations_that_were_cut_off_are_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_of_the_cloud_keeps_everything() {
+async fn restart_of_the_cloud_keeps_servers_and_data() {
     let directory = TempDir::new().unwrap();
     let options = || Options::new(directory.path().join("cloud"));
     let cloud = LocalCloud::start(options()).await.unwrap();
@@ -405,34 +406,34 @@ async fn a_restart_of_the_cloud_keeps_everything() {
     let before = pids(&statuses(&cloud, "us-east-1").await);
 
     cloud.detach().await;
-    assert!(before.iter().all(|pid| lives(pid.unwrap())), "servers outlive the cloud");
+    assert!(before.iter().all(|pid| is_running(pid.unwrap())), "servers survive the end of the cloud's process");
     let cloud = LocalCloud::start(options()).await.unwrap();
-    answers(&writer, "SELECT answer FROM t", "42").await;
-    assert_eq!(pids(&statuses(&cloud, "us-east-1").await), before, "and are taken up again");
+    wait_for_answer(&writer, "SELECT answer FROM t", "42").await;
+    assert_eq!(pids(&statuses(&cloud, "us-east-1").await), before, "the new process adopts the servers");
 
     cloud.shutdown().await;
-    assert!(before.iter().all(|pid| !lives(pid.unwrap())), "an orderly end stops them");
+    assert!(before.iter().all(|pid| !is_running(pid.unwrap())), "an orderly shutdown stops the servers");
     let cloud = LocalCloud::start(options()).await.unwrap();
-    answers(&writer, "SELECT pg_is_in_recovery(), answer FROM t", "f|42").await;
-    answers(&reader, "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
+    wait_for_answer(&writer, "SELECT pg_is_in_recovery(), answer FROM t", "f|42").await;
+    wait_for_answer(&reader, "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
     assert_eq!(cloud.status().await.regions["us-east-1"].database_clusters[0].writer, status.writer);
     assert!(engine.destroy(&cluster(2)).await.unwrap().is_success());
     cloud.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
+async fn instance_is_imported_and_restored_from_its_final_snapshot() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(tests::target(&cloud));
-    let maker = engine("maker");
+    let owner = engine("owner");
     let original = Tasks { final_snapshot: true, ..TASKS };
-    assert!(maker.up(&instance(original)).await.unwrap().is_success());
-    let outputs = maker.outputs().await.unwrap();
+    assert!(owner.up(&instance(original)).await.unwrap().is_success());
+    let outputs = owner.outputs().await.unwrap();
     let url = format!("postgres://cloud:first-password@{}/tasks", outputs["endpoint"].as_str().unwrap());
     sql(&url, "CREATE TABLE t AS SELECT 42 AS answer").unwrap();
 
-    let taker = engine("taker");
+    let importer = engine("importer");
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-2");
         Ok(())
@@ -443,7 +444,7 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
         id: outputs["id"].as_str().unwrap().into(),
         region: Some("us-east-2".into()),
     };
-    let adopted = taker.import(&region, &[request]).await.unwrap();
+    let adopted = importer.import(&region, &[request]).await.unwrap();
     assert_snapshot!(stable(&adopted[0].declaration), @r#"
     scope.add("database", DbInstance {
         name: Some("database-<suffix>".into()),
@@ -471,9 +472,9 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
     });
     "#);
 
-    assert!(maker.destroy(&instance(original)).await.unwrap().is_success());
+    assert!(owner.destroy(&instance(original)).await.unwrap().is_success());
     let kept = std::fs::read_dir(directory.path().join("cloud/databases")).unwrap().count();
-    assert_eq!(kept, 1, "the last snapshot alone is left");
+    assert_eq!(kept, 1, "only the final snapshot is left");
     let rds = Aws::new(&tests::target(&cloud)).rds("us-east-2").await;
     let snapshots = rds.describe_db_snapshots().send().await.unwrap();
     let snapshot = snapshots.db_snapshots()[0].db_snapshot_identifier().unwrap().to_owned();
@@ -497,25 +498,25 @@ async fn a_snapshot_becomes_another_instance_and_what_exists_is_taken_over() {
     assert!(!other.clone().refresh_first(true).preview(&restored).await.unwrap().has_changes());
     let outputs = other.outputs().await.unwrap();
     let url = format!("postgres://cloud:other-password@{}/tasks", outputs["endpoint"].as_str().unwrap());
-    answers(&url, "SELECT answer FROM t", "42").await;
+    wait_for_answer(&url, "SELECT answer FROM t", "42").await;
     assert!(other.destroy(&restored).await.unwrap().is_success());
     cloud.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_snapshot_of_a_cluster_becomes_another_one() {
+async fn cluster_is_restored_from_its_final_snapshot() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let target = tests::target(&cloud);
     let engine = |name: &str| Engine::new(name, "dev", MemoryStore::new()).target(target.clone());
     let original =
         DbCluster { instances: 1, ..DbCluster::aurora_postgresql("db.t4g.medium", "tasks", "cloud", "first-password") };
-    let maker = engine("maker");
-    assert!(maker.up(&cluster_of(original.clone())).await.unwrap().is_success());
+    let owner = engine("owner");
+    assert!(owner.up(&cluster_of(original.clone())).await.unwrap().is_success());
     let writer = cloud.status().await.regions["us-east-1"].database_clusters[0].writer_endpoint.clone();
     let url = |password: &str, endpoint: &str| format!("postgres://cloud:{password}@{endpoint}/tasks");
     sql(&url("first-password", &writer), "CREATE TABLE t AS SELECT 42 AS answer").unwrap();
-    assert!(maker.destroy(&cluster_of(original)).await.unwrap().is_success());
+    assert!(owner.destroy(&cluster_of(original)).await.unwrap().is_success());
 
     let rds = Aws::new(&target).rds("us-east-1").await;
     let snapshots = rds.describe_db_cluster_snapshots().send().await.unwrap();
@@ -531,8 +532,13 @@ async fn the_last_snapshot_of_a_cluster_becomes_another_one() {
     let plan = other.clone().refresh_first(true).preview(&cluster_of(restored.clone())).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
     let status = cloud.status().await.regions["us-east-1"].database_clusters[0].clone();
-    answers(&url("other-password", &status.writer_endpoint), "SELECT answer FROM t", "42").await;
-    answers(&url("other-password", &status.reader_endpoint), "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
+    wait_for_answer(&url("other-password", &status.writer_endpoint), "SELECT answer FROM t", "42").await;
+    wait_for_answer(
+        &url("other-password", &status.reader_endpoint),
+        "SELECT pg_is_in_recovery(), answer FROM t",
+        "t|42",
+    )
+    .await;
     assert!(other.destroy(&cluster_of(restored)).await.unwrap().is_success());
     cloud.shutdown().await;
 }

@@ -1,4 +1,4 @@
-//! An interceptor of the SDK's clients that fails each distinct request once.
+//! An interceptor of the SDK's clients that lets each distinct request fail once.
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
@@ -19,16 +19,16 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-/// How a request fails.
+/// The way in which a request fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It is not sent: certainly nothing happened.
+    /// The request is not sent, so it certainly has no effect.
     Refused,
-    /// It is carried out, and the response is lost.
+    /// The request is executed, and its response is lost.
     Lost,
 }
 
-/// The text with ids and tokens left out: those of a repeated request are new.
+/// Replaces ids and tokens in a text, because a repeated request has new ones.
 fn without_ids(text: &str) -> String {
     const SHORTEST: usize = 16;
     let (mut out, mut run) = (String::new(), String::new());
@@ -45,7 +45,8 @@ fn without_ids(text: &str) -> String {
     out
 }
 
-/// Fails each distinct request once: the same operation with the same parameters succeeds the second time.
+/// An interceptor that lets each distinct request fail once: the same operation with the same parameters succeeds the
+/// second time.
 #[derive(Clone, Debug)]
 pub(crate) struct EachOnce {
     failure: Failure,
@@ -59,7 +60,7 @@ struct Seen {
     failed: BTreeMap<String, String>,
 }
 
-/// The response of this attempt is to be lost.
+/// Marks an attempt whose response will be dropped.
 #[derive(Debug)]
 struct Lose;
 
@@ -72,12 +73,12 @@ impl EachOnce {
         Self { failure, seen: Arc::default() }
     }
 
-    /// Begins to fail requests.
+    /// Enables the failures.
     pub(crate) fn arm(&self) {
         self.seen().armed = true;
     }
 
-    /// The operations of the requests that failed.
+    /// Returns the operations of the requests that failed.
     pub(crate) fn failed(&self) -> Vec<String> {
         self.seen().failed.values().cloned().collect()
     }

@@ -1,4 +1,4 @@
-//! The Tasks system, from nothing to nothing, as a user drives it.
+//! The Tasks system from its first `up` to `destroy`, driven by the command line.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value as Json, json};
@@ -12,37 +12,37 @@ use std::{
     thread,
     time::Duration,
 };
-use tests::{Place, binary, http, until};
+use tests::{Project, binary, http, until};
 
 #[test]
-fn the_tasks_system_lives() {
-    let place = Place::new();
-    let events = place.events(&["up"]);
-    the_order_of_creation_follows_the_uses(&events);
-    let url = place.output("url");
+fn tasks_system_is_deployed_updated_relaunched_and_destroyed() {
+    let project = Project::new();
+    let events = project.events(&["up"]);
+    creates_follow_the_dependencies(&events);
+    let url = project.output("url");
     tasks::testing::keeps_its_contract(url.trim_start_matches("http://").parse().unwrap());
-    tasks_come_and_go(&url);
-    the_client_works(&url);
-    outputs_keep_their_secrets(&place);
+    tasks_are_created_updated_and_deleted(&url);
+    client_creates_and_lists_tasks(&url);
+    secret_outputs_are_masked(&project);
 
-    place.run(&["preview", "--expect-no-changes"]).expect(0);
-    let again = place.events(&["up"]);
+    project.run(&["preview", "--expect-no-changes"]).expect(0);
+    let again = project.events(&["up"]);
     assert!(again.iter().all(|event| event["event"] != "step_started"), "{again:?}");
 
-    a_killed_process_is_replaced(&place, &url);
-    a_new_environment_is_rolled_out(&place, &url);
-    a_version_that_never_becomes_healthy_is_rolled_back(&place, &url);
+    killed_process_is_replaced(&project, &url);
+    changed_environment_is_rolled_out(&project, &url);
+    version_that_never_becomes_healthy_is_rolled_back(&project, &url);
 
-    the_database_is_relaunched_with_its_data(&place, &url);
+    database_is_relaunched_with_its_data(&project, &url);
 
-    let listening = addresses(&place);
+    let listening = addresses(&project);
     assert!(listening.len() >= 4, "{listening:?}");
-    let events = place.events(&["destroy"]);
+    let events = project.events(&["destroy"]);
     let named =
         |event: &Json| event.to_string().contains("deleting it loses the PostgreSQL database `tasks` on its disk");
     assert!(events.iter().take_while(|event| event["event"] != "step_started").any(named), "{events:?}");
-    the_order_of_deletion_is_the_reverse(&events);
-    nothing_is_left(&place, &listening);
+    deletions_have_the_reverse_order(&events);
+    assert_nothing_is_left(&project, &listening);
 }
 
 fn finished<'a>(events: &'a [Json], action: &'a str) -> Vec<&'a str> {
@@ -52,11 +52,11 @@ fn finished<'a>(events: &'a [Json], action: &'a str) -> Vec<&'a str> {
 
 #[track_caller]
 fn assert_order(names: &[&str], order: &[&str]) {
-    let places: Vec<_> = order.iter().map(|name| names.iter().position(|other| other == name)).collect();
-    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{order:?} in {names:?}");
+    let positions: Vec<_> = order.iter().map(|name| names.iter().position(|other| other == name)).collect();
+    assert!(positions.iter().all(Option::is_some) && positions.is_sorted(), "{order:?} in {names:?}");
 }
 
-fn the_order_of_creation_follows_the_uses(events: &[Json]) {
+fn creates_follow_the_dependencies(events: &[Json]) {
     let created = finished(events, "create");
     assert_order(&created, &["database-password", "database/instance", "group", "scale-on-cpu"]);
     assert_order(&created, &["balancer-access", "application-access", "group"]);
@@ -64,14 +64,14 @@ fn the_order_of_creation_follows_the_uses(events: &[Json]) {
     assert_order(&created, &["application-key", "group"]);
 }
 
-fn the_order_of_deletion_is_the_reverse(events: &[Json]) {
+fn deletions_have_the_reverse_order(events: &[Json]) {
     let deleted = finished(events, "delete");
     assert_order(&deleted, &["scale-on-cpu", "group", "database/instance", "database/access"]);
     assert_order(&deleted, &["listener", "balancer", "balancer-access"]);
     assert_order(&deleted, &["group", "application-access", "balancer-access"]);
 }
 
-fn tasks_come_and_go(url: &str) {
+fn tasks_are_created_updated_and_deleted(url: &str) {
     let tasks = format!("{url}/tasks/");
     assert_eq!(http("DELETE", &format!("{tasks}delete_all"), None).map(|(status, _)| status), Some(201));
     assert_eq!(http("GET", &tasks, None), Some((200, "[]".into())));
@@ -92,33 +92,33 @@ fn tasks_come_and_go(url: &str) {
     assert_eq!(http("GET", &format!("{tasks}{id}"), None).map(|(status, _)| status), Some(404));
 }
 
-fn the_client_works(url: &str) {
+fn client_creates_and_lists_tasks(url: &str) {
     let client = |arguments: &[&str]| {
         let output = Command::new(binary("client")).args(arguments).args(["--url", url]).output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let (added, said) = client(&["POST", "--title", "read", "--desc", "a book"]);
-    assert!(added && said.contains("Successfully added task!"), "{said}");
+    let (added, text) = client(&["POST", "--title", "read", "--desc", "a book"]);
+    assert!(added && text.contains("Successfully added task!"), "{text}");
     let (_, list) = client(&["GET"]);
     assert!(list.contains("\"title\": \"read\""), "{list}");
 }
 
-fn outputs_keep_their_secrets(place: &Place) {
-    let all = place.run(&["output"]);
+fn secret_outputs_are_masked(project: &Project) {
+    let all = project.run(&["output"]);
     all.expect(0);
     assert_eq!(all.out.matches("[secret]").count(), 3, "{}", all.out);
-    place.run(&["output", "application_private_key"]).expect(1);
-    let file = place.path().join("key");
-    place.run(&["output", "application_private_key", "--key-file", file.to_str().unwrap()]).expect(0);
+    project.run(&["output", "application_private_key"]).expect(1);
+    let file = project.path().join("key");
+    project.run(&["output", "application_private_key", "--key-file", file.to_str().unwrap()]).expect(0);
     let key = fs::read_to_string(file).unwrap();
     assert!(key.starts_with("-----BEGIN OPENSSH PRIVATE KEY-----"), "not a key");
-    let state = fs::read_to_string(place.path().join(".infra/state/multicloud-orm/dev/state.json")).unwrap();
-    assert!(!state.contains("PRIVATE KEY"), "a key stands in the state in the clear");
+    let state = fs::read_to_string(project.path().join(".infra/state/multicloud-orm/dev/state.json")).unwrap();
+    assert!(!state.contains("PRIVATE KEY"), "the state contains an unencrypted key");
 }
 
-/// The processes of the application: instance → pid.
-fn processes(place: &Place) -> BTreeSet<(String, i64)> {
-    let status = place.status().unwrap();
+/// Returns the ids of the application's instances with the process ids of their services.
+fn processes(project: &Project) -> BTreeSet<(String, i64)> {
+    let status = project.status().unwrap();
     let instances = status["regions"]["us-east-1"]["instances"].as_array().unwrap();
     let running = instances.iter().filter(|instance| instance["state"] == "running");
     running
@@ -129,7 +129,8 @@ fn processes(place: &Place) -> BTreeSet<(String, i64)> {
         .collect()
 }
 
-/// Answers that were no 200 while `work` went on, and how many there were in all.
+/// Runs `work` while another thread sends requests. Returns the result of `work`, the number of requests, and the responses
+/// other than status 200.
 fn under_load<T>(url: &str, work: impl FnOnce() -> T) -> (T, usize, Vec<Option<(u16, String)>>) {
     let tasks = format!("{url}/tasks/");
     let stop = AtomicBool::new(false);
@@ -146,95 +147,95 @@ fn under_load<T>(url: &str, work: impl FnOnce() -> T) -> (T, usize, Vec<Option<(
             }
             (count, bad)
         });
-        let done = work();
+        let result = work();
         stop.store(true, Ordering::Relaxed);
         let (count, bad) = load.join().unwrap();
-        (done, count, bad)
+        (result, count, bad)
     })
 }
 
-fn a_killed_process_is_replaced(place: &Place, url: &str) {
-    let before = processes(place);
+fn killed_process_is_replaced(project: &Project, url: &str) {
+    let before = processes(project);
     assert_eq!(before.len(), 2, "{before:?}");
     let (_, pid) = before.first().unwrap();
     let ((), count, bad) = under_load(url, || {
         kill_process(Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap(), Signal::KILL).unwrap();
         until("another process runs", || {
-            let now = processes(place);
+            let now = processes(project);
             (now.len() == 2 && now.iter().all(|(_, other)| other != pid)).then_some(())
         });
     });
-    assert!(count > bad.len(), "no request was answered");
-    // Only what the process was working on when it died may be lost.
+    assert!(count > bad.len(), "no request succeeded");
+    // Only the requests that the killed process was handling may fail.
     assert!(bad.iter().all(|answer| matches!(answer, Some((502, _)))) && bad.len() <= 2, "{bad:?} of {count}");
 }
 
-fn a_new_environment_is_rolled_out(place: &Place, url: &str) {
-    let before = processes(place);
-    let (plan, count, bad) = under_load(url, || place.events(&["up", "-c", "logLevel=debug"]));
+fn changed_environment_is_rolled_out(project: &Project, url: &str) {
+    let before = processes(project);
+    let (plan, count, bad) = under_load(url, || project.events(&["up", "-c", "logLevel=debug"]));
     assert!(bad.is_empty(), "{bad:?} of {count}");
     let updated = finished(&plan, "update");
     assert_order(&updated, &["application", "group"]);
-    let after = processes(place);
+    let after = processes(project);
     // Under load on a busy machine the group may have grown.
     assert!(after.len() >= 2, "{after:?}");
     assert!(after.iter().all(|(id, _)| before.iter().all(|(old, _)| old != id)), "{before:?} {after:?}");
     let (status, list) = http("GET", &format!("{url}/tasks/"), None).unwrap();
-    assert!(status == 200 && list.contains("read"), "the data has survived: {list}");
+    assert!(status == 200 && list.contains("read"), "the data is kept: {list}");
 }
 
-fn a_version_that_never_becomes_healthy_is_rolled_back(place: &Place, url: &str) {
-    // Some other program, which ends at once.
+fn version_that_never_becomes_healthy_is_rolled_back(project: &Project, url: &str) {
+    // Another executable, which exits immediately.
     let (output, count, bad) =
-        under_load(url, || place.stack(["up"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap());
+        under_load(url, || project.stack(["up"]).env("INFRA_ARTIFACT_TASKS", binary("client")).output().unwrap());
     assert!(bad.is_empty(), "{bad:?} of {count}");
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert!(text.contains("was rolled back, and the group has its previous version"), "{text}");
-    // The image of what lives is still there, beside the one that failed.
-    let images = |place: &Place| {
-        let recorded = place.json(&["state", "list"]);
+    // The image of the running instances still exists, in addition to the failed one.
+    let images = |project: &Project| {
+        let recorded = project.json(&["state", "list"]);
         recorded.as_array().unwrap().iter().filter(|it| it["urn"].as_str().unwrap().contains(":BakedImage:")).count()
     };
-    assert_eq!(images(place), 2);
-    assert!(processes(place).len() >= 2);
-    // The right program again.
-    let ((), count, bad) = under_load(url, || place.run(&["up"]).expect(0));
+    assert_eq!(images(project), 2);
+    assert!(processes(project).len() >= 2);
+    // The correct executable again.
+    let ((), count, bad) = under_load(url, || project.run(&["up"]).expect(0));
     assert!(bad.is_empty(), "{bad:?} of {count}");
-    place.run(&["preview", "--expect-no-changes"]).expect(0);
-    assert_eq!(images(place), 1);
+    project.run(&["preview", "--expect-no-changes"]).expect(0);
+    assert_eq!(images(project), 1);
 }
 
-fn the_database_is_relaunched_with_its_data(place: &Place, url: &str) {
-    let (endpoint, before) = (place.output("database_endpoint"), processes(place));
-    let said = at_a_terminal(place, "up", "y\n\ny\n");
-    assert!(said.contains("34 unchanged"), "the plan comes first: {said}");
-    assert!(said.contains("Relaunch the database (a new host with the old one's data)? [y/N]"), "{said}");
-    assert!(said.contains("Relaunch the application (new instances, one after another)? [y/N]"), "{said}");
-    assert!(said.contains("29 unchanged, 3 to update, 2 to replace"), "{said}");
-    assert!(said.contains("Make these changes? [y/N]"), "{said}");
-    assert!(said.contains("29 unchanged, 3 updated, 2 replaced, 2 deleted"), "{said}");
-    assert_ne!(place.output("database_endpoint"), endpoint);
+fn database_is_relaunched_with_its_data(project: &Project, url: &str) {
+    let (endpoint, before) = (project.output("database_endpoint"), processes(project));
+    let shown = run_at_a_terminal(project, "up", "y\n\ny\n");
+    assert!(shown.contains("34 unchanged"), "the plan is shown first: {shown}");
+    assert!(shown.contains("Relaunch the database (a new host with the existing data)? [y/N]"), "{shown}");
+    assert!(shown.contains("Relaunch the application (new instances, one after another)? [y/N]"), "{shown}");
+    assert!(shown.contains("29 unchanged, 3 to update, 2 to replace"), "{shown}");
+    assert!(shown.contains("Make these changes? [y/N]"), "{shown}");
+    assert!(shown.contains("29 unchanged, 3 updated, 2 replaced, 2 deleted"), "{shown}");
+    assert_ne!(project.output("database_endpoint"), endpoint);
     let (status, list) = http("GET", &format!("{url}/tasks/"), None).unwrap();
-    assert!(status == 200 && list.contains("read"), "the data has survived, and the application followed: {list}");
-    let after = processes(place);
+    assert!(status == 200 && list.contains("read"), "the application uses the new host with the data: {list}");
+    let after = processes(project);
     assert!(after.iter().all(|(id, _)| before.iter().all(|(old, _)| old != id)), "{before:?} {after:?}");
-    place.run(&["preview", "--expect-no-changes"]).expect(0);
+    project.run(&["preview", "--expect-no-changes"]).expect(0);
 
-    let ran = place.run(&["up", "--replace", "application"]);
-    ran.expect(0);
-    assert!(ran.out.contains("32 unchanged, 1 updated, 1 replaced"), "{}", ran.out);
-    assert!(processes(place).iter().all(|(id, _)| after.iter().all(|(old, _)| old != id)));
+    let completed = project.run(&["up", "--replace", "application"]);
+    completed.expect(0);
+    assert!(completed.out.contains("32 unchanged, 1 updated, 1 replaced"), "{}", completed.out);
+    assert!(processes(project).iter().all(|(id, _)| after.iter().all(|(old, _)| old != id)));
 }
 
-/// What the command says at a terminal where these answers are typed.
-fn at_a_terminal(place: &Place, command: &str, answers: &str) -> String {
-    let stack = place.stack([command]);
+/// Runs a command at a terminal with these answers as its input, and returns its output.
+fn run_at_a_terminal(project: &Project, command: &str, answers: &str) -> String {
+    let stack = project.stack([command]);
     let words = std::iter::once(stack.get_program()).chain(stack.get_args());
     let line: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
     let mut terminal = Command::new("script");
     terminal.args(["--quiet", "--return", "--command", &line.join(" "), "/dev/null"]);
-    terminal.envs(stack.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(place.path());
+    terminal.envs(stack.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(project.path());
     let mut child = terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.as_mut().unwrap().write_all(answers.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
@@ -243,11 +244,11 @@ fn at_a_terminal(place: &Place, command: &str, answers: &str) -> String {
     text
 }
 
-/// Every address that something of this place listens on.
-fn addresses(place: &Place) -> Vec<SocketAddr> {
-    let status = place.status().unwrap();
+/// Returns the listening addresses of the local cloud, its balancer and its services.
+fn addresses(project: &Project) -> Vec<SocketAddr> {
+    let status = project.status().unwrap();
     let endpoint = status["endpoint"].as_str().unwrap().trim_start_matches("http://").parse().unwrap();
-    let balancer = place.output("url").trim_start_matches("http://").parse().unwrap();
+    let balancer = project.output("url").trim_start_matches("http://").parse().unwrap();
     let mut addresses = vec![endpoint, balancer];
     for region in status["regions"].as_object().unwrap().values() {
         for instance in region["instances"].as_array().unwrap() {
@@ -260,17 +261,17 @@ fn addresses(place: &Place) -> Vec<SocketAddr> {
     addresses
 }
 
-fn nothing_is_left(place: &Place, listening: &[SocketAddr]) {
-    assert_eq!(place.status(), None, "the empty cloud has ended");
+fn assert_nothing_is_left(project: &Project, listening: &[SocketAddr]) {
+    assert_eq!(project.status(), None, "the empty cloud is stopped");
     for address in listening {
         assert!(TcpStream::connect_timeout(address, Duration::from_secs(1)).is_err(), "{address} still listens");
     }
-    assert_eq!(place.json(&["state", "list"]), json!([]));
-    let path = place.path().to_str().unwrap();
+    assert_eq!(project.json(&["state", "list"]), json!([]));
+    let path = project.path().to_str().unwrap();
     for process in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
         let directory = fs::read_link(process.path().join("cwd")).unwrap_or_default();
-        let ours = String::from_utf8_lossy(&command).contains(path) || directory.starts_with(path);
-        assert!(!ours, "{} still runs: {}", process.path().display(), String::from_utf8_lossy(&command));
+        let is_of_project = String::from_utf8_lossy(&command).contains(path) || directory.starts_with(path);
+        assert!(!is_of_project, "{} still runs: {}", process.path().display(), String::from_utf8_lossy(&command));
     }
 }

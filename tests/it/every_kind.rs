@@ -1,5 +1,5 @@
-//! One resource of each kind, created, read and deleted: reading reports what was declared, and no failure of a single
-//! API call leaves anything behind.
+//! Create, read and delete of one resource of each kind: a refresh reports no drift, and no failure of a single API call
+//! leaves a resource behind.
 
 use crate::{
     databases::major,
@@ -12,24 +12,24 @@ use std::collections::BTreeSet;
 use tempfile::TempDir;
 
 #[path = "../../examples/every_kind.rs"]
-#[expect(dead_code, reason = "it runs by itself as well")]
+#[expect(dead_code, reason = "its `main` runs it as an example")]
 mod program;
 
-/// The kinds that the provider serves, lookups left out.
-fn served() -> BTreeSet<String> {
+/// Returns the resource kinds of the provider, which its `kinds!` macro lists by service.
+fn provider_kinds() -> BTreeSet<String> {
     let source = std::fs::read_to_string(tests::workspace().join("infra-aws/src/lib.rs")).unwrap();
-    let resources = source.split("    resources:\n").nth(1).unwrap().split("    ;\n").next().unwrap();
-    let names = resources.lines().map(str::trim).filter(|line| !line.starts_with("//"));
-    names.map(|name| name.trim_end_matches(',').to_owned()).collect()
+    let (_, kinds) = source.split_once("\nkinds! {\n").unwrap();
+    let lists = kinds.split(": resources [").skip(1).map(|list| list.split_once(']').unwrap().0);
+    lists.flat_map(|list| list.split(',')).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
-struct World {
+struct Fixture {
     cloud: LocalCloud,
     engine: Engine,
     _directory: TempDir,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
@@ -42,22 +42,22 @@ impl World {
     }
 }
 
-/// More runs than any chain of dependent calls needs.
-const MOST_RUNS: usize = 300;
+/// Maximum number of runs, which exceeds the number of dependent calls.
+const MAX_RUNS: usize = 300;
 
-/// Runs the command until it succeeds while each distinct request fails once. Returns what the last failures were.
+/// Runs the command until it succeeds, while each distinct request fails once.
 async fn until_it_succeeds(calls: &EachOnce, mut run: impl AsyncFnMut() -> Vec<String>) {
     let mut failures = Vec::new();
-    for _ in 0..MOST_RUNS {
+    for _ in 0..MAX_RUNS {
         failures = run().await;
         if failures.is_empty() {
             return;
         }
     }
-    panic!("still failing after {MOST_RUNS} runs and {} failed requests: {failures:#?}", calls.failed().len());
+    panic!("still failing after {MAX_RUNS} runs and {} failed requests: {failures:#?}", calls.failed().len());
 }
 
-/// The failures of a run, those that ended it early included.
+/// Returns the failures of a run, including an error that ended it.
 fn failures(report: std::result::Result<infra_core::execute::Report, infra_core::engine::EngineError>) -> Vec<String> {
     match report {
         Ok(report) if report.is_success() => Vec::new(),
@@ -69,8 +69,8 @@ fn failures(report: std::result::Result<infra_core::execute::Report, infra_core:
 }
 
 /// Deletes one resource of each kind while each API call of the deletions fails once.
-async fn every_call_of_a_deletion_fails_once(failure: Failure, refresh: bool) {
-    let World { cloud, engine, _directory } = World::new().await;
+async fn delete_with_failing_calls(failure: Failure, refresh: bool) {
+    let Fixture { cloud, engine, _directory } = Fixture::new().await;
     let before = cloud.inventory();
     let calls = EachOnce::new(failure);
     let every_kind = |stack: &Stack, config: &Config| -> Result {
@@ -95,23 +95,23 @@ async fn every_call_of_a_deletion_fails_once(failure: Failure, refresh: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_whose_calls_are_refused_continues_in_the_next_run() {
-    every_call_of_a_deletion_fails_once(Failure::Refused, false).await;
+async fn deletion_with_refused_calls_continues_in_the_next_run() {
+    delete_with_failing_calls(Failure::Refused, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_keeps_what_a_refused_deletion_has_left() {
-    every_call_of_a_deletion_fails_once(Failure::Refused, true).await;
+async fn refresh_keeps_the_resources_of_a_refused_deletion() {
+    delete_with_failing_calls(Failure::Refused, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_whose_responses_are_lost_continues_in_the_next_run() {
-    every_call_of_a_deletion_fails_once(Failure::Lost, false).await;
+async fn deletion_with_lost_responses_continues_in_the_next_run() {
+    delete_with_failing_calls(Failure::Lost, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_creation_whose_responses_are_lost_leaves_nothing_behind() {
-    let World { cloud, engine, _directory } = World::new().await;
+async fn creation_with_lost_responses_leaves_no_resource_behind() {
+    let Fixture { cloud, engine, _directory } = Fixture::new().await;
     let before = cloud.inventory();
     let calls = EachOnce::new(Failure::Lost);
     let every_kind = |stack: &Stack, config: &Config| -> Result {
@@ -129,8 +129,8 @@ async fn a_creation_whose_responses_are_lost_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_each_lives_as_declared_and_goes() {
-    let World { cloud, engine, _directory } = World::new().await;
+async fn every_kind_is_created_without_drift_and_deleted() {
+    let Fixture { cloud, engine, _directory } = Fixture::new().await;
     let before = cloud.inventory();
     let every_kind = |stack: &Stack, config: &Config| -> Result { program::every_kind(stack, config) };
 
@@ -145,8 +145,8 @@ async fn one_of_each_lives_as_declared_and_goes() {
     let state = engine.state().await.unwrap().unwrap();
     let declared: BTreeSet<String> =
         state.resources.keys().map(|urn| urn.kind().rsplit(':').next().unwrap().to_owned()).collect();
-    let missing: Vec<String> = served().into_iter().filter(|kind| !declared.contains(kind)).collect();
-    // Their tokens are not called like their structs.
+    let missing: Vec<String> = provider_kinds().into_iter().filter(|kind| !declared.contains(kind)).collect();
+    // The type tokens of these kinds differ from the names of their structs.
     assert_eq!(missing, ["CloudResource", "DbClusterParameterGroup"]);
     assert!(declared.contains("Resource") && declared.contains("ClusterParameterGroup"));
 

@@ -1,4 +1,4 @@
-//! What exists already in the cloud is taken over, and the Rust that is printed declares it.
+//! Import of existing resources: the printed Rust code declares them without changes.
 
 use infra_aws::{
     self as aws, Bucket, DefaultVpc, Image, Instance, InstanceProfile, KeyPair, Parameter, Role, RolePolicy, Rule,
@@ -23,13 +23,13 @@ fn first(stack: &Stack, _: &Config) -> Result {
 }
 
 #[tokio::test]
-async fn what_exists_is_declared_by_what_is_printed() {
+async fn printed_code_declares_the_imported_resources() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
-    let maker = engine("maker");
-    assert!(maker.up(&first).await.unwrap().is_success());
-    let web = maker.outputs().await.unwrap()["web"].as_str().unwrap().to_owned();
+    let owner = engine("owner");
+    assert!(owner.up(&first).await.unwrap().is_success());
+    let web = owner.outputs().await.unwrap()["web"].as_str().unwrap().to_owned();
 
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
@@ -41,15 +41,15 @@ async fn what_exists_is_declared_by_what_is_printed() {
         id: id.into(),
         region: Some("us-east-1".into()),
     };
-    let taker = engine("taker");
+    let importer = engine("importer");
     let absent = [request("aws:ec2:SecurityGroup", "ghost", "sg-00000000000000000")];
-    assert_snapshot!(taker.import(&region, &absent).await.unwrap_err(), @"
+    assert_snapshot!(importer.import(&region, &absent).await.unwrap_err(), @"
     error: there is no aws:ec2:SecurityGroup with the id `sg-00000000000000000` in us-east-1
-      at: urn:infra:dev::taker::aws:ec2:SecurityGroup::ghost
+      at: urn:infra:dev::importer::aws:ec2:SecurityGroup::ghost
       hint: look the id and the region up at the provider
     ");
     let requests = [request("aws:ec2:SecurityGroup", "web", &web), request("aws:ssm:Parameter", "key", "/web/key")];
-    let adopted = taker.import(&region, &requests).await.unwrap();
+    let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();
     assert_snapshot!(stable(&declarations.join("\n")), @r#"
     scope.add("web", SecurityGroup {
@@ -78,11 +78,12 @@ async fn what_exists_is_declared_by_what_is_printed() {
     });
     "#);
     // The same declarations change nothing.
-    let plan = taker.preview(&first).await.unwrap();
+    let plan = importer.preview(&first).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
 }
 
-/// A role with what belongs to it, a key, a bucket and an instance, with tags of one's own; `owner` may change in place.
+/// Declares a role with an instance profile, a parameter, a bucket, a key pair and an instance. All have the tag `owner`,
+/// which is updated in place.
 fn of_every_kind(owner: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
@@ -122,15 +123,15 @@ fn of_every_kind(owner: &'static str) -> impl Fn(&Stack, &Config) -> Result + Sy
 }
 
 #[tokio::test]
-async fn every_kind_is_taken_over_and_its_tags_change_in_place() {
+async fn imported_resources_match_their_declarations_and_their_tags_are_updated_in_place() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
-    let maker = engine("maker");
-    assert!(maker.up(&of_every_kind("me")).await.unwrap().is_success());
-    assert!(!maker.preview(&of_every_kind("me")).await.unwrap().has_changes());
+    let owner = engine("owner");
+    assert!(owner.up(&of_every_kind("me")).await.unwrap().is_success());
+    assert!(!owner.preview(&of_every_kind("me")).await.unwrap().has_changes());
 
-    let outputs = maker.outputs().await.unwrap();
+    let outputs = owner.outputs().await.unwrap();
     let output = |name: &str| outputs[name].as_str().unwrap().to_owned();
     let (key, instance, firewall) = (output("key"), output("instance"), output("firewall"));
     let request = |(kind, name, id): (&str, &str, &str)| ImportRequest {
@@ -148,26 +149,26 @@ async fn every_kind_is_taken_over_and_its_tags_change_in_place() {
         ("aws:ec2:SecurityGroup", "firewall", &firewall),
         ("aws:ec2:Instance", "instance", &instance),
     ];
-    let taker = engine("taker");
+    let importer = engine("importer");
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
     };
-    taker.import(&region, &requests.map(request)).await.unwrap();
-    let plan = taker.preview(&of_every_kind("me")).await.unwrap();
+    importer.import(&region, &requests.map(request)).await.unwrap();
+    let plan = importer.preview(&of_every_kind("me")).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
 
-    // Tags change in place, and what lives then has them.
-    let report = taker.up(&of_every_kind("you")).await.unwrap();
+    // Tags are updated in place, and a refresh of the first stack reads them.
+    let report = importer.up(&of_every_kind("you")).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    assert_eq!(taker.outputs().await.unwrap()["instance"].as_str().unwrap(), instance);
-    let drift = maker.refresh(&of_every_kind("you")).await.unwrap();
+    assert_eq!(importer.outputs().await.unwrap()["instance"].as_str().unwrap(), instance);
+    let drift = owner.refresh(&of_every_kind("you")).await.unwrap();
     assert!(drift.is_success(), "{:?}", drift.failures);
-    let plan = maker.preview(&of_every_kind("you")).await.unwrap();
+    let plan = owner.preview(&of_every_kind("you")).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
 }
 
-/// What a role may do, declared beside the role.
+/// Declares a policy separately from its role.
 fn policy(action: &'static str, with_role: bool) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
@@ -184,20 +185,20 @@ fn policy(action: &'static str, with_role: bool) -> impl Fn(&Stack, &Config) -> 
 }
 
 #[tokio::test]
-async fn a_role_and_its_policies_may_be_declared_apart() {
+async fn role_and_its_policies_can_be_declared_separately() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
     let engine = |program: &str| Engine::new(program, "dev", MemoryStore::new()).target(tests::target(&cloud));
-    let maker = engine("maker");
+    let owner = engine("owner");
     for action in ["s3:*", "ec2:*"] {
-        let report = maker.up(&policy(action, true)).await.unwrap();
+        let report = owner.up(&policy(action, true)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        assert!(maker.refresh(&policy(action, true)).await.unwrap().is_success());
-        let plan = maker.preview(&policy(action, true)).await.unwrap();
+        assert!(owner.refresh(&policy(action, true)).await.unwrap().is_success());
+        let plan = owner.preview(&policy(action, true)).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
     }
-    let taker = engine("taker");
-    let refused = taker.up(&policy("s3:*", false)).await.unwrap();
+    let importer = engine("importer");
+    let refused = importer.up(&policy("s3:*", false)).await.unwrap();
     assert!(refused.failures[0].to_string().contains("already has another policy `own`"), "{:?}", refused.failures);
     let request = ImportRequest {
         kind: "aws:iam:RolePolicy".into(),
@@ -205,9 +206,9 @@ async fn a_role_and_its_policies_may_be_declared_apart() {
         id: "guest:own".into(),
         region: Some("us-east-1".into()),
     };
-    taker.import(&policy("ec2:*", false), &[request]).await.unwrap();
-    let plan = taker.preview(&policy("ec2:*", false)).await.unwrap();
+    importer.import(&policy("ec2:*", false), &[request]).await.unwrap();
+    let plan = importer.preview(&policy("ec2:*", false)).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
-    assert!(maker.destroy(&policy("ec2:*", true)).await.unwrap().is_success());
+    assert!(owner.destroy(&policy("ec2:*", true)).await.unwrap().is_success());
     assert!(cloud.status().await.is_empty());
 }

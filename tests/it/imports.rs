@@ -1,6 +1,6 @@
 //! The uses of names between the source files of a crate, resolved through modules, imports and re-exports.
 //!
-//! Test modules and the arguments of macros are not read. A name that cannot be resolved belongs to another crate.
+//! Test modules and macro arguments are ignored. A name that cannot be resolved belongs to another crate.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -12,7 +12,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// Files and the names that the first uses from the second.
+/// Pairs of files, with the names that the first file uses from the second one.
 pub(crate) type Uses = BTreeMap<(PathBuf, PathBuf), BTreeSet<String>>;
 
 /// Reads the crate with this root file, and returns its uses between files. Paths are relative to the root's directory.
@@ -34,7 +34,7 @@ pub(crate) fn of_crate(root: &Path) -> Uses {
     uses
 }
 
-/// Groups of files that use each other, directly or through others.
+/// Returns the groups of files with circular uses, direct or indirect.
 pub(crate) fn cycles(uses: &Uses) -> Vec<Vec<&Path>> {
     let files: BTreeSet<&Path> = uses.keys().flat_map(|(from, to)| [from.as_path(), to.as_path()]).collect();
     let files: Vec<&Path> = files.into_iter().collect();
@@ -58,12 +58,12 @@ struct Module {
     file: PathBuf,
     parent: Option<usize>,
     children: HashMap<String, usize>,
-    /// Imported names, and the paths that they stand for.
+    /// Imported names with their paths.
     imports: HashMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
     /// Names that the module defines.
     items: BTreeSet<String>,
-    /// Every path in the module.
+    /// All paths in the module.
     paths: Vec<Vec<String>>,
 }
 
@@ -116,15 +116,15 @@ impl Modules {
         at
     }
 
-    /// Whether the second module is a descendant of the first one.
+    /// Returns true when the second module is the first one or a descendant of it.
     fn contains(&self, outer: usize, inner: usize) -> bool {
         let mut ancestors = std::iter::successors(Some(inner), |&module| self.all[module].parent);
         ancestors.any(|module| module == outer)
     }
 
-    /// The module that defines what the path names, and the last name.
+    /// Resolves a path to the module that defines its item, and the item's name.
     fn resolve(&self, from: usize, path: &[String], depth: usize) -> Option<(usize, String)> {
-        // Globs may import each other.
+        // Glob imports may be circular.
         if depth > 16 {
             return None;
         }
@@ -142,7 +142,7 @@ impl Modules {
                     return Some((from, name.to_owned()));
                 }
                 if let Some(import) = module.imports.get(name) {
-                    // `use x::y as x` must not lead back here.
+                    // `use x::y as x` must not be resolved recursively.
                     let path: Vec<String> = import.iter().chain(rest).cloned().collect();
                     return if import.first() == Some(first) { None } else { self.resolve(from, &path, depth + 1) };
                 }
@@ -176,7 +176,7 @@ impl Module {
             path.push(name.to_owned());
         }
         let Some(last) = path.last().cloned() else { return };
-        // Importing an item is a use of it; importing a module is none until something in it is used.
+        // The import of an item is a use of it. The import of a module is no use until an item of the module is used.
         self.paths.push(path.clone());
         self.imports.insert(rename.unwrap_or(last), path);
     }
@@ -192,7 +192,7 @@ fn is_test(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// The value of `#[path = "…"]`.
+/// Returns the value of `#[path = "…"]`.
 fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     attributes.iter().find_map(|attribute| match &attribute.meta {
         syn::Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
@@ -203,7 +203,7 @@ fn path_attribute(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// The name that an item defines in its module.
+/// Returns the name that an item defines in its module.
 fn defined(item: &Item) -> Option<String> {
     let ident = match item {
         Item::Const(item) => &item.ident,
@@ -220,7 +220,7 @@ fn defined(item: &Item) -> Option<String> {
     Some(ident.to_string())
 }
 
-/// Collects every path.
+/// A visitor that collects all paths.
 struct Paths<'a>(&'a mut Vec<Vec<String>>);
 
 impl<'ast> Visit<'ast> for Paths<'_> {
@@ -232,7 +232,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 
     fn visit_item_use(&mut self, import: &'ast syn::ItemUse) {
-        // An import inside of a function is a use.
+        // An import within a function is a use.
         let mut module = Module {
             file: PathBuf::new(),
             parent: None,

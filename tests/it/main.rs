@@ -1,4 +1,4 @@
-//! Tests of the whole.
+//! End-to-end tests: programs, engine, providers, command line and local cloud together.
 #![allow(clippy::unwrap_used)]
 
 mod architecture;

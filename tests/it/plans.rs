@@ -1,15 +1,15 @@
-//! Plans of the default program as a user sees them.
+//! The terminal output of `preview` for the default program.
 
 use insta::assert_snapshot;
-use tests::{Place, stable};
+use tests::{Project, stable};
 
 #[test]
-fn the_plans_of_a_stack() {
-    let place = Place::new();
+fn preview_shows_the_changes_of_the_default_program() {
+    let project = Project::new();
     let preview = |arguments: &[&str]| {
-        let ran = place.run(&[&["preview"], arguments].concat());
-        ran.expect(0);
-        stable(&ran.out)
+        let completed = project.run(&[&["preview"], arguments].concat());
+        completed.expect(0);
+        stable(&completed.out)
     };
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
@@ -63,7 +63,7 @@ fn the_plans_of_a_stack() {
       database_private_key     (known after apply)
       url                      (known after apply)
     ");
-    place.run(&["up"]).expect(0);
+    project.run(&["up"]).expect(0);
     assert_snapshot!(preview(&[]), @"
     preview multicloud-orm stack dev
 
@@ -136,5 +136,5 @@ fn the_plans_of_a_stack() {
     + ScheduledAction schedule-1       us-east-1
     + ScheduledAction schedule-2       us-east-1
     ");
-    place.run(&["destroy"]).expect(0);
+    project.run(&["destroy"]).expect(0);
 }

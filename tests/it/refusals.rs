@@ -1,4 +1,4 @@
-//! Requests that AWS refuses for a reason which passes, or which somebody else has to remove.
+//! Requests that AWS refuses temporarily, or until a foreign resource is deleted.
 
 use infra_aws::{self as aws, Aws, SecurityGroup, Subnet, Vpc};
 use infra_core::{
@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tests::PATIENCE;
+use tests::TIMEOUT;
 
-struct World {
+struct Fixture {
     cloud: LocalCloud,
     engine: Engine,
     aws: Aws,
@@ -22,7 +22,7 @@ struct World {
     _directory: TempDir,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
@@ -53,46 +53,45 @@ fn program(stack: &Stack, _: &Config) -> Result {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttled_requests_are_repeated_and_reported() {
-    let world = World::new().await;
+async fn throttled_requests_are_retried_and_reported() {
+    let fixture = Fixture::new().await;
     let requests = Requests { operation: "ec2:CreateVpc".to_owned(), count: Some(7), ..Requests::default() };
-    world.cloud.inject(&Fault::Throttle(requests)).unwrap();
-    let report = world.engine.up(&program).await.unwrap();
+    fixture.cloud.inject(&Fault::Throttle(requests)).unwrap();
+    let report = fixture.engine.up(&program).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    let statuses = world.statuses();
+    let statuses = fixture.statuses();
     assert!(statuses.iter().any(|status| status.contains("retrying CreateVpc")), "{statuses:?}");
-    assert!(world.engine.destroy(&program).await.unwrap().is_success());
-    world.cloud.shutdown().await;
+    assert!(fixture.engine.destroy(&program).await.unwrap().is_success());
+    fixture.cloud.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deletion_names_what_blocks_it_and_waits_only_for_what_is_being_deleted() {
-    let world = World::new().await;
-    let before = world.cloud.inventory();
-    assert!(world.engine.up(&program).await.unwrap().is_success());
-    let subnet = world.engine.outputs().await.unwrap()["subnet"].as_str().unwrap().to_owned();
-    let ec2 = world.aws.ec2("us-east-1").await;
+async fn deletion_reports_its_blocker_and_waits_only_for_resources_that_are_being_deleted() {
+    let fixture = Fixture::new().await;
+    let before = fixture.cloud.inventory();
+    assert!(fixture.engine.up(&program).await.unwrap().is_success());
+    let subnet = fixture.engine.outputs().await.unwrap()["subnet"].as_str().unwrap().to_owned();
+    let ec2 = fixture.aws.ec2("us-east-1").await;
     let image = ec2.describe_images().owners("136693071363").send().await.unwrap().images()[0].image_id.clone();
     let call = ec2.run_instances().set_image_id(image).min_count(1).max_count(1).subnet_id(&subnet);
     let launched = call.instance_type("t3.micro".into()).send().await.unwrap();
     let foreign = launched.instances()[0].instance_id().unwrap().to_owned();
 
-    let report = world.engine.destroy(&program).await.unwrap();
+    let report = fixture.engine.destroy(&program).await.unwrap();
     let failure = &report.failures[0];
     assert!(failure.summary.contains(&format!("{subnet} is used by instance {foreign}")), "{failure}");
     let hint = failure.hint.clone().unwrap_or_default();
     assert!(hint.contains(&format!("describe-network-interfaces --filters Name=subnet-id,Values={subnet}")), "{hint}");
-    let statuses = world.statuses();
+    let statuses = fixture.statuses();
     assert!(statuses.iter().any(|status| status.contains(&foreign)), "{statuses:?}");
 
     ec2.terminate_instances().instance_ids(&foreign).send().await.unwrap();
-    let report = world.engine.destroy(&program).await.unwrap();
+    let report = fixture.engine.destroy(&program).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    let gone = async || world.cloud.inventory() == before;
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    while !gone().await {
-        assert!(tokio::time::Instant::now() < deadline, "{:?}", world.cloud.inventory());
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    while fixture.cloud.inventory() != before {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", fixture.cloud.inventory());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    world.cloud.shutdown().await;
+    fixture.cloud.shutdown().await;
 }

@@ -1,6 +1,6 @@
-//! A database host that is relaunched, through every layer: its data goes with it, whatever fails on the way.
+//! Relaunch of a database host, end to end: its replacement keeps the data, even if the relaunch fails halfway.
 
-use crate::databases::{answers, sql};
+use crate::databases::{sql, wait_for_answer};
 use infra_aws::{self as aws, Aws, PostgresHost};
 use infra_core::{
     Config, Engine, Result, Stack,
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-struct World {
+struct Fixture {
     cloud: Arc<LocalCloud>,
     engine: Engine,
     aws: Aws,
@@ -33,19 +33,19 @@ fn program(stack: &Stack, config: &Config) -> Result {
     Ok(())
 }
 
-impl World {
-    /// A database with something in it.
+impl Fixture {
+    /// Deploys a database with a table of 1000 rows.
     async fn with_data() -> Self {
         let directory = TempDir::new().unwrap();
         let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
         let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
-        let world = Self { cloud: Arc::new(cloud), engine, aws: Aws::new(&target), _directory: directory };
-        world.up(&world.engine).await;
-        let url = world.url().await;
-        answers(&url, "SELECT 1", "1").await;
+        let fixture = Self { cloud: Arc::new(cloud), engine, aws: Aws::new(&target), _directory: directory };
+        fixture.up(&fixture.engine).await;
+        let url = fixture.url().await;
+        wait_for_answer(&url, "SELECT 1", "1").await;
         sql(&url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS id").unwrap();
-        world
+        fixture
     }
 
     async fn up(&self, engine: &Engine) {
@@ -62,13 +62,13 @@ impl World {
         self.engine.outputs().await.unwrap()["url"].as_str().unwrap().to_owned()
     }
 
-    /// The data is there, in the only instance; what carried it over is gone, and what lives is what is declared.
-    async fn has_kept_everything(&self) {
-        answers(&self.url().await, "SELECT count(*) FROM kept", "1000").await;
+    /// Asserts that the only instance has the data, that no image is left, and that a refresh reports no drift.
+    async fn assert_data_was_kept(&self) {
+        wait_for_answer(&self.url().await, "SELECT count(*) FROM kept", "1000").await;
         let plan = self.engine.clone().refresh_first(true).preview(&program).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
         assert_eq!(self.images().await, 0);
-        assert_eq!(self.living().await, 1);
+        assert_eq!(self.active_instances().await, 1);
     }
 
     async fn images(&self) -> usize {
@@ -79,8 +79,8 @@ impl World {
         images
     }
 
-    /// How many instances have not ended.
-    async fn living(&self) -> usize {
+    /// Returns the number of instances that are not terminated.
+    async fn active_instances(&self) -> usize {
         let ec2 = self.aws.ec2("us-east-2").await;
         let answer = ec2.describe_instances().send().await.unwrap();
         let all = answer.reservations().iter().flat_map(|reservation| reservation.instances().iter());
@@ -95,14 +95,14 @@ impl World {
     async fn end(self) {
         let report = self.engine.destroy(&program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        assert_eq!((self.images().await, self.living().await), (0, 0));
+        assert_eq!((self.images().await, self.active_instances().await), (0, 0));
         if let Some(cloud) = Arc::into_inner(self.cloud) {
             cloud.shutdown().await;
         }
     }
 
-    /// Relaunches the host, and ends the run as if it was killed once it sends this request, which is throttled. One
-    /// that comes after `CreateImage` is throttled only then.
+    /// Relaunches the host, and drops the run, as a kill would, when it sends this request, which is throttled. The requests
+    /// are throttled only after `CreateImage`.
     async fn relaunch_killed_at(&self, operation: &'static str) {
         let throttle = |operation: &str, count| {
             let requests = Requests { operation: format!("ec2:{operation}"), count, ..Requests::default() };
@@ -114,7 +114,7 @@ impl World {
         let events = Events::to(move |event| {
             let Event::StepStatus { message, .. } = event else { return };
             if message.ends_with("retrying CreateImage") {
-                // The request is repeated after this.
+                // The SDK sends `CreateImage` again after this event.
                 cloud.inject(&throttle(operation, None)).unwrap();
             } else if message.ends_with(&format!("retrying {operation}")) {
                 notify.notify_one();
@@ -130,91 +130,91 @@ impl World {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_goes_with_the_host_unless_told_otherwise() {
-    let world = World::with_data().await;
-    let before = world.url().await;
-    world.up(&world.relaunching()).await;
-    assert_ne!(world.url().await, before, "it has another address");
-    world.has_kept_everything().await;
-    // Whatever the reason: here, a larger machine.
-    world.up(&world.engine.clone().config([("type", "t3.small")])).await;
-    answers(&world.url().await, "SELECT count(*) FROM kept", "1000").await;
-    world.up(&world.engine).await;
-    world.has_kept_everything().await;
-    world.up(&world.relaunching().config([("fresh", "true")])).await;
-    let url = world.url().await;
-    answers(&url, "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'", "0").await;
-    world.end().await;
+async fn replacement_of_the_host_keeps_the_data_unless_the_program_declares_it_fresh() {
+    let fixture = Fixture::with_data().await;
+    let before = fixture.url().await;
+    fixture.up(&fixture.relaunching()).await;
+    assert_ne!(fixture.url().await, before, "the new host has another address");
+    fixture.assert_data_was_kept().await;
+    // A replacement because of another instance type keeps the data as well.
+    fixture.up(&fixture.engine.clone().config([("type", "t3.small")])).await;
+    wait_for_answer(&fixture.url().await, "SELECT count(*) FROM kept", "1000").await;
+    fixture.up(&fixture.engine).await;
+    fixture.assert_data_was_kept().await;
+    fixture.up(&fixture.relaunching().config([("fresh", "true")])).await;
+    let url = fixture.url().await;
+    wait_for_answer(&url, "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'", "0").await;
+    fixture.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relaunch_that_fails_leaves_the_old_host_running() {
-    let world = World::with_data().await;
-    let before = world.url().await;
+async fn failed_relaunch_leaves_the_previous_host_running() {
+    let fixture = Fixture::with_data().await;
+    let before = fixture.url().await;
     let fails = async |engine: Engine| {
         let report = engine.up(&program).await.unwrap();
         let failures: Vec<String> = report.failures.iter().map(|failure| failure.summary.clone()).collect();
         assert!(failures.len() == 1 && failures[0].contains("runs again"), "{failures:?}");
-        assert_eq!(world.url().await, before);
-        answers(&before, "SELECT count(*) FROM kept", "1000").await;
+        assert_eq!(fixture.url().await, before);
+        wait_for_answer(&before, "SELECT count(*) FROM kept", "1000").await;
     };
-    world.inject("CreateImage", Fault::Errors);
-    fails(world.relaunching()).await;
-    world.cloud.inject(&Fault::Clear).unwrap();
-    fails(world.engine.clone().config([("type", "t9.colossal")])).await;
-    world.up(&world.relaunching()).await;
-    world.has_kept_everything().await;
-    world.end().await;
+    fixture.inject("CreateImage", Fault::Errors);
+    fails(fixture.relaunching()).await;
+    fixture.cloud.inject(&Fault::Clear).unwrap();
+    fails(fixture.engine.clone().config([("type", "t9.colossal")])).await;
+    fixture.up(&fixture.relaunching()).await;
+    fixture.assert_data_was_kept().await;
+    fixture.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relaunch_of_which_nobody_knows_how_far_it_came_is_gone_on_with() {
-    let world = World::with_data().await;
+async fn relaunch_with_an_unknown_outcome_is_continued_by_the_next_run() {
+    let fixture = Fixture::with_data().await;
     let faults = [Fault::DropAnswers, Fault::Errors];
     let operations = ["StopInstances", "CreateImage", "RunInstances"];
     for (fault, operation) in faults.iter().flat_map(|fault| operations.map(|operation| (fault, operation))) {
-        world.inject(operation, fault);
-        // The SDK may have sent it again, with success.
-        let report = world.relaunching().up(&program).await.unwrap();
-        world.cloud.inject(&Fault::Clear).unwrap();
-        world.up(&world.engine).await;
-        answers(&world.url().await, "SELECT count(*) FROM kept", "1000").await;
-        assert_eq!(world.living().await, 1, "after {operation}: {:?}", report.failures);
+        fixture.inject(operation, fault);
+        // The SDK may have retried the request successfully.
+        let report = fixture.relaunching().up(&program).await.unwrap();
+        fixture.cloud.inject(&Fault::Clear).unwrap();
+        fixture.up(&fixture.engine).await;
+        wait_for_answer(&fixture.url().await, "SELECT count(*) FROM kept", "1000").await;
+        assert_eq!(fixture.active_instances().await, 1, "after {operation}: {:?}", report.failures);
     }
-    world.up(&world.relaunching()).await;
-    world.has_kept_everything().await;
-    world.end().await;
+    fixture.up(&fixture.relaunching()).await;
+    fixture.assert_data_was_kept().await;
+    fixture.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relaunch_killed_before_the_launch_leaves_no_image_and_no_open_operation() {
-    let world = World::with_data().await;
-    let before = world.cloud.inventory();
-    let url = world.url().await;
-    world.relaunch_killed_at("DescribeImages").await;
-    assert_eq!(world.images().await, 1, "the image is there and the new host is not");
-    let plan = world.engine.preview(&program).await.unwrap();
-    assert!(plan.has_changes(), "the preview shows that the old host is started again: {plan}");
-    assert_eq!(world.engine.state().await.unwrap().unwrap().open.len(), 1, "a preview records nothing");
+async fn relaunch_killed_before_the_launch_leaves_no_image_and_no_open_operation() {
+    let fixture = Fixture::with_data().await;
+    let before = fixture.cloud.inventory();
+    let url = fixture.url().await;
+    fixture.relaunch_killed_at("DescribeImages").await;
+    assert_eq!(fixture.images().await, 1, "the image exists, and the new host does not");
+    let plan = fixture.engine.preview(&program).await.unwrap();
+    assert!(plan.has_changes(), "the preview shows that the previous host is started again: {plan}");
+    assert_eq!(fixture.engine.state().await.unwrap().unwrap().open.len(), 1, "a preview records nothing");
 
-    world.up(&world.engine).await;
-    assert_eq!(world.cloud.inventory(), before);
-    assert!(world.engine.state().await.unwrap().unwrap().open.is_empty());
-    assert_eq!(world.url().await, url);
-    world.has_kept_everything().await;
-    world.end().await;
+    fixture.up(&fixture.engine).await;
+    assert_eq!(fixture.cloud.inventory(), before);
+    assert!(fixture.engine.state().await.unwrap().unwrap().open.is_empty());
+    assert_eq!(fixture.url().await, url);
+    fixture.assert_data_was_kept().await;
+    fixture.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relaunch_killed_at_the_launch_leaves_no_image() {
-    let world = World::with_data().await;
-    let before = world.cloud.inventory();
-    world.relaunch_killed_at("RunInstances").await;
-    world.up(&world.engine).await;
-    assert_eq!(world.cloud.inventory(), before);
-    // The launch may have been on its way; without its image it cannot succeed any more.
-    world.up(&world.engine).await;
-    assert!(world.engine.state().await.unwrap().unwrap().open.is_empty());
-    world.has_kept_everything().await;
-    world.end().await;
+async fn relaunch_killed_at_the_launch_leaves_no_image() {
+    let fixture = Fixture::with_data().await;
+    let before = fixture.cloud.inventory();
+    fixture.relaunch_killed_at("RunInstances").await;
+    fixture.up(&fixture.engine).await;
+    assert_eq!(fixture.cloud.inventory(), before);
+    // The launch may have been in flight; without its image it can no longer succeed.
+    fixture.up(&fixture.engine).await;
+    assert!(fixture.engine.state().await.unwrap().unwrap().open.is_empty());
+    fixture.assert_data_was_kept().await;
+    fixture.end().await;
 }

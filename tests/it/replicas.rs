@@ -1,6 +1,6 @@
-//! Read replicas of instances, and what is configured of whole clusters.
+//! Read replicas of DB instances, and cluster parameter groups.
 
-use crate::databases::{answers, major, sql};
+use crate::databases::{major, sql, wait_for_answer};
 use infra_aws::{self as aws, DbCluster, DbClusterParameterGroup, DbInstance, DefaultVpc, Rule, SecurityGroup};
 use infra_core::{Config, Engine, Result, Stack, engine::ImportRequest, execute::Report, store::MemoryStore};
 use infra_local::{LocalCloud, Options};
@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use tempfile::TempDir;
 use tests::stable;
 
-/// Two instances, and what the third one replicates.
+/// The source of the third instance's replication.
 #[derive(Clone, Copy)]
 enum Source {
     Tasks,
@@ -53,7 +53,7 @@ fn succeeded(report: Report) -> Report {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_follows_its_source_until_it_is_an_instance_of_its_own() {
+async fn replica_follows_its_source_until_it_is_promoted() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let target = tests::target(&cloud);
@@ -63,13 +63,13 @@ async fn a_replica_follows_its_source_until_it_is_an_instance_of_its_own() {
     succeeded(engine.up(&replicated(Source::Tasks)).await.unwrap());
     let (source, replica) = (output("source").await, output("replica").await);
     sql(&source, "CREATE TABLE t AS SELECT 42 AS answer").unwrap();
-    answers(&replica, "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
+    wait_for_answer(&replica, "SELECT pg_is_in_recovery(), answer FROM t", "t|42").await;
     assert!(sql(&replica, "INSERT INTO t VALUES (1)").is_err());
     let drift = succeeded(engine.refresh(&replicated(Source::Tasks)).await.unwrap()).drift;
     assert!(drift.is_empty(), "{drift:?}");
     assert!(!engine.preview(&replicated(Source::Tasks)).await.unwrap().has_changes());
 
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(target.clone());
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(target.clone());
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-2");
         Ok(())
@@ -80,7 +80,7 @@ async fn a_replica_follows_its_source_until_it_is_an_instance_of_its_own() {
         id: output("id").await,
         region: Some("us-east-2".into()),
     };
-    let adopted = taker.import(&region, &[request]).await.unwrap();
+    let adopted = importer.import(&region, &[request]).await.unwrap();
     let line = adopted[0].declaration.lines().find(|line| line.contains("replicate_from")).unwrap();
     assert_snapshot!(stable(line.trim()), @r#"replicate_from: Some("tasks-<suffix>".into()),"#);
 
@@ -89,14 +89,14 @@ async fn a_replica_follows_its_source_until_it_is_an_instance_of_its_own() {
     assert!(failure.contains("and cannot be made to replicate `others-"), "{failure}");
     assert!(failure.contains("up --replace"), "{failure}");
 
-    // Promoted in place, with backups of its own.
+    // Promoted in place, with separate backups.
     let before = output("id").await;
     succeeded(engine.up(&replicated(Source::Nothing)).await.unwrap());
     assert_eq!(output("id").await, before);
     let replica = output("replica").await;
-    answers(&replica, "SELECT pg_is_in_recovery(), answer FROM t", "f|42").await;
+    wait_for_answer(&replica, "SELECT pg_is_in_recovery(), answer FROM t", "f|42").await;
     sql(&replica, "INSERT INTO t VALUES (1)").unwrap();
-    answers(&source, "SELECT count(*) FROM t", "1").await;
+    wait_for_answer(&source, "SELECT count(*) FROM t", "1").await;
     assert!(!engine.clone().refresh_first(true).preview(&replicated(Source::Nothing)).await.unwrap().has_changes());
 
     succeeded(engine.destroy(&replicated(Source::Nothing)).await.unwrap());
@@ -128,19 +128,19 @@ fn cluster(work_mem: u32) -> impl Fn(&Stack, &Config) -> Result + Sync {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_is_configured_as_a_whole() {
+async fn cluster_parameter_group_configures_all_members() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let target = tests::target(&cloud);
     let engine = Engine::new("clusters", "dev", MemoryStore::new()).target(target.clone());
     succeeded(engine.up(&cluster(2048)).await.unwrap());
     let url = engine.outputs().await.unwrap()["url"].as_str().unwrap().to_owned();
-    answers(&url, "SHOW work_mem", "2MB").await;
+    wait_for_answer(&url, "SHOW work_mem", "2MB").await;
     assert!(!engine.clone().refresh_first(true).preview(&cluster(2048)).await.unwrap().has_changes());
     succeeded(engine.up(&cluster(3072)).await.unwrap());
-    answers(&url, "SHOW work_mem", "3MB").await;
+    wait_for_answer(&url, "SHOW work_mem", "3MB").await;
 
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(target);
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(target);
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
@@ -151,7 +151,7 @@ async fn a_cluster_is_configured_as_a_whole() {
         id: "of-clusters".into(),
         region: Some("us-east-1".into()),
     };
-    let adopted = taker.import(&region, &[request]).await.unwrap();
+    let adopted = importer.import(&region, &[request]).await.unwrap();
     let declaration =
         adopted[0].declaration.replace(&format!("aurora-postgresql{}", major()), "aurora-postgresql<major>");
     assert_snapshot!(declaration, @r#"

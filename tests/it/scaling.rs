@@ -1,4 +1,4 @@
-//! Groups that scale by alarms, schedules and hooks, through every layer: program, engine, SDK, local cloud.
+//! Auto Scaling groups with alarms, schedules and lifecycle hooks, end to end: program, engine, SDK, local cloud.
 
 use infra_aws::{
     self as aws, AlarmMetric, AutoScalingGroup, AutoScalingGroupOutputs, Aws, DefaultVpc, LaunchTemplate,
@@ -12,17 +12,17 @@ use std::{
     time::Duration,
 };
 use tempfile::TempDir;
-use tests::PATIENCE;
+use tests::TIMEOUT;
 
-/// A local cloud where a minute passes in two seconds, and clients of it.
-struct World {
+/// A local cloud in which a minute passes in two seconds, and its clients.
+struct Fixture {
     cloud: LocalCloud,
     engine: Engine,
     aws: Aws,
     _directory: TempDir,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let directory = TempDir::new().unwrap();
         let options = Options { time_scale: 30.0, ..Options::new(directory.path()) };
@@ -36,7 +36,7 @@ impl World {
         let report = self.engine.up(program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
         let plan = self.engine.clone().refresh_first(true).preview(program).await.unwrap();
-        assert!(!plan.has_changes(), "what lives is what was declared: {plan}");
+        assert!(!plan.has_changes(), "the actual state differs from the declaration: {plan}");
     }
 
     async fn group(&self) -> Group {
@@ -69,37 +69,38 @@ impl World {
     }
 }
 
-/// The group as the SDK sees it.
+/// The description of the group.
 struct Group {
     desired: i32,
     template: String,
     version: String,
-    /// By instance.
+    /// Lifecycle states by instance id.
     states: BTreeMap<String, String>,
     suspended: BTreeSet<String>,
 }
 
 impl Group {
-    /// An instance in this state.
+    /// Returns an instance in this state.
     fn any(&self, state: &str) -> Option<String> {
         self.states.iter().find(|(_, other)| *other == state).map(|(instance, _)| instance.clone())
     }
 }
 
-/// Asks until the answer is `Some`.
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
-    let asking = async {
+/// Polls until the result is `Some`. `condition` describes it for the error message.
+async fn until<T, F: Future<Output = Option<T>>>(condition: &str, mut poll: impl FnMut() -> F) -> T {
+    let polling = async {
         loop {
-            if let Some(answer) = ask().await {
-                return answer;
+            if let Some(result) = poll().await {
+                return result;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("gave up waiting until {what}"))
+    let result = tokio::time::timeout(TIMEOUT, polling).await;
+    result.unwrap_or_else(|_| panic!("timed out while waiting until {condition}"))
 }
 
-/// The group `web` of idle instances.
+/// Declares the group `web` of instances without services.
 fn group(region: &Region, instance_type: &str, more: AutoScalingGroupSettings) -> AutoScalingGroupOutputs {
     let network = region.lookup(DefaultVpc);
     let template = LaunchTemplate { name: Some("web".into()), ..LaunchTemplate::new(instance_type) };
@@ -128,7 +129,7 @@ impl AutoScalingGroupSettings {
     }
 }
 
-/// A group that grows for as long as an alarm on its own size rings, and everything around it.
+/// Declares a group that grows while an alarm on its own size is active, with its policy, schedule, hook and log group.
 fn growing(stack: &Stack, _: &Config) -> Result {
     let virginia = aws::region(stack, "us-east-1");
     let group = group(&virginia, "t3.micro", AutoScalingGroupSettings::of_at_least(1));
@@ -161,12 +162,12 @@ fn growing(stack: &Stack, _: &Config) -> Result {
 }
 
 #[tokio::test]
-async fn an_alarm_on_a_metric_that_the_cloud_publishes_scales_by_steps() {
-    let world = World::new().await;
-    world.up(&growing).await;
-    until("the alarm has taken its steps", async || (world.group().await.desired == 4).then_some(())).await;
+async fn alarm_on_a_published_metric_scales_by_steps() {
+    let fixture = Fixture::new().await;
+    fixture.up(&growing).await;
+    until("the alarm has taken its steps", async || (fixture.group().await.desired == 4).then_some(())).await;
 
-    let watch = world.aws.cloudwatch("us-east-1").await;
+    let watch = fixture.aws.cloudwatch("us-east-1").await;
     let alarm = watch.describe_alarms().alarm_names("busy").send().await.unwrap();
     let alarm = &alarm.metric_alarms()[0];
     assert_eq!(alarm.state_value().unwrap().as_str(), "ALARM");
@@ -177,16 +178,16 @@ async fn an_alarm_on_a_metric_that_the_cloud_publishes_scales_by_steps() {
     let metrics = watch.list_metrics().namespace("AWS/AutoScaling").send().await.unwrap();
     assert!(metrics.metrics().iter().any(|metric| metric.metric_name() == Some("GroupDesiredCapacity")));
 
-    // A capacity that scaling has chosen is no drift.
-    assert!(!world.engine.preview(&growing).await.unwrap().has_changes());
-    world.end(&growing).await;
+    // A capacity that scaling has set is not drift.
+    assert!(!fixture.engine.preview(&growing).await.unwrap().has_changes());
+    fixture.end(&growing).await;
 }
 
 #[tokio::test]
-async fn everything_around_a_group_is_taken_over() {
-    let world = World::new().await;
-    world.up(&growing).await;
-    let template = world.group().await.template;
+async fn group_with_its_policies_alarms_and_hooks_is_imported() {
+    let fixture = Fixture::new().await;
+    fixture.up(&growing).await;
+    let template = fixture.group().await.template;
     let region = |stack: &Stack, _: &Config| -> Result {
         aws::region(stack, "us-east-1");
         Ok(())
@@ -197,9 +198,9 @@ async fn everything_around_a_group_is_taken_over() {
         id: id.into(),
         region: Some("us-east-1".into()),
     };
-    let taker = Engine::new("taker", "dev", MemoryStore::new()).target(tests::target(&world.cloud));
+    let importer = Engine::new("importer", "dev", MemoryStore::new()).target(tests::target(&fixture.cloud));
     let wrong = [request("aws:autoscaling:ScalingPolicy", "grow", "grow")];
-    let error = taker.import(&region, &wrong).await.unwrap_err().to_string();
+    let error = importer.import(&region, &wrong).await.unwrap_err().to_string();
     assert!(error.contains("write `GROUP/POLICY`"), "{error}");
     let requests = [
         request("aws:ec2:LaunchTemplate", "template", &template),
@@ -210,20 +211,20 @@ async fn everything_around_a_group_is_taken_over() {
         request("aws:cloudwatch:MetricAlarm", "busy", "busy"),
         request("aws:logs:LogGroup", "log", "/web"),
     ];
-    taker.import(&region, &requests).await.unwrap();
-    let plan = taker.preview(&growing).await.unwrap().to_string();
+    importer.import(&region, &requests).await.unwrap();
+    let plan = importer.preview(&growing).await.unwrap().to_string();
     let changed: Vec<&str> = plan.lines().filter(|line| line.starts_with(['+', '~', '-'])).collect();
-    // What an instance may read is the program's own, so the template gets it anew.
+    // The program declares a new instance profile, so the template is updated.
     assert!(changed.iter().all(|line| !line.contains("create MetricAlarm") && !line.contains("replace")), "{plan}");
     for kind in ["ScalingPolicy", "ScheduledAction", "LifecycleHook", "MetricAlarm", "LogGroup"] {
-        assert!(!changed.iter().any(|line| line.contains(kind)), "{kind} is declared as it lives: {plan}");
+        assert!(!changed.iter().any(|line| line.contains(kind)), "{kind} differs from its declaration: {plan}");
     }
-    world.end(&growing).await;
+    fixture.end(&growing).await;
 }
 
 #[tokio::test]
-async fn an_instance_waits_for_its_hook_and_a_schedule_is_kept() {
-    let world = World::new().await;
+async fn scheduled_instance_waits_for_its_lifecycle_hook() {
+    let fixture = Fixture::new().await;
     let hooked = |stack: &Stack, _: &Config| -> Result {
         let virginia = aws::region(stack, "us-east-1");
         let group = group(&virginia, "t3.micro", AutoScalingGroupSettings::of_at_least(0));
@@ -233,21 +234,22 @@ async fn an_instance_waits_for_its_hook_and_a_schedule_is_kept() {
         virginia.add("soon", ScheduledAction { desired: Some(1), ..every_minute });
         Ok(())
     };
-    world.up(&hooked).await;
-    let waiting =
-        until("the schedule has launched an instance, which waits", async || world.group().await.any("Pending:Wait"))
-            .await;
-    let client = world.aws.autoscaling("us-east-1").await;
+    fixture.up(&hooked).await;
+    let waiting = until("the schedule has launched an instance that waits for its hook", async || {
+        fixture.group().await.any("Pending:Wait")
+    })
+    .await;
+    let client = fixture.aws.autoscaling("us-east-1").await;
     let answer = client.complete_lifecycle_action().auto_scaling_group_name("web").lifecycle_hook_name("warm");
     answer.instance_id(&waiting).lifecycle_action_result("CONTINUE").send().await.unwrap();
-    let serving = until("the instance serves", async || world.group().await.any("InService")).await;
+    let serving = until("the instance is in service", async || fixture.group().await.any("InService")).await;
     assert_eq!(serving, waiting);
-    world.end(&hooked).await;
+    fixture.end(&hooked).await;
 }
 
 #[tokio::test]
-async fn an_alarm_rolls_a_refresh_back() {
-    let world = World::new().await;
+async fn alarm_rolls_an_instance_refresh_back() {
+    let fixture = Fixture::new().await;
     let version = |instance_type: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
             let virginia = aws::region(stack, "us-east-1");
@@ -265,24 +267,24 @@ async fn an_alarm_rolls_a_refresh_back() {
             Ok(())
         }
     };
-    world.up(&version("t3.micro")).await;
-    world.up(&version("t3.small")).await;
-    assert_eq!(world.group().await.version, "2", "a version that bakes in peace stays");
+    fixture.up(&version("t3.micro")).await;
+    fixture.up(&version("t3.small")).await;
+    assert_eq!(fixture.group().await.version, "2", "a version without an alarm in its bake time is kept");
 
-    let watch = world.aws.cloudwatch("us-east-1").await;
-    let ring = watch.set_alarm_state().alarm_name("errors").state_value("ALARM".into()).state_reason("drill");
-    ring.send().await.unwrap();
-    let report = world.engine.up(&version("t3.medium")).await.unwrap();
+    let watch = fixture.aws.cloudwatch("us-east-1").await;
+    let alarm = watch.set_alarm_state().alarm_name("errors").state_value("ALARM".into()).state_reason("drill");
+    alarm.send().await.unwrap();
+    let report = fixture.engine.up(&version("t3.medium")).await.unwrap();
     assert!(!report.is_success());
     let failures = format!("{:?}", report.failures);
     assert!(failures.contains("was rolled back") && failures.contains("The alarm errors"), "{failures}");
-    assert_eq!(world.group().await.version, "2");
-    world.end(&version("t3.small")).await;
+    assert_eq!(fixture.group().await.version, "2");
+    fixture.end(&version("t3.small")).await;
 }
 
 #[tokio::test]
-async fn settings_of_a_group_change_in_place() {
-    let world = World::new().await;
+async fn settings_of_a_group_are_updated_in_place() {
+    let fixture = Fixture::new().await;
     let with = |suspended: Vec<Process>| {
         move |stack: &Stack, _: &Config| -> Result {
             let virginia = aws::region(stack, "us-east-1");
@@ -292,12 +294,12 @@ async fn settings_of_a_group_change_in_place() {
             Ok(())
         }
     };
-    let names = async || world.group().await.suspended.into_iter().collect::<Vec<_>>();
-    world.up(&with(vec![Process::AZRebalance, Process::ReplaceUnhealthy])).await;
+    let names = async || fixture.group().await.suspended.into_iter().collect::<Vec<_>>();
+    fixture.up(&with(vec![Process::AZRebalance, Process::ReplaceUnhealthy])).await;
     assert_eq!(names().await, ["AZRebalance", "ReplaceUnhealthy"]);
-    world.up(&with(vec![Process::ReplaceUnhealthy, Process::Terminate])).await;
+    fixture.up(&with(vec![Process::ReplaceUnhealthy, Process::Terminate])).await;
     assert_eq!(names().await, ["ReplaceUnhealthy", "Terminate"]);
-    world.up(&with(Vec::new())).await;
+    fixture.up(&with(Vec::new())).await;
     assert!(names().await.is_empty());
-    world.end(&with(Vec::new())).await;
+    fixture.end(&with(Vec::new())).await;
 }

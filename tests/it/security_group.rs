@@ -1,4 +1,4 @@
-//! One security group through every layer: program, engine, the AWS SDK, the local cloud, state, and back.
+//! A security group, end to end: program, engine, AWS SDK, local cloud, state.
 
 use infra_aws::{self as aws, DefaultVpc, KeyPair, Rule, SecurityGroup, policies};
 use infra_core::{Config, Engine, Result, Stack, policy::Enforcement, store::FileStore};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tempfile::TempDir;
 use tests::stable;
 
-/// One group for the web, and perhaps another one that uses it.
+/// Declares a security group, and optionally another one that refers to it.
 fn access(port: u16, description: &'static str, admin: bool) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let virginia = aws::region(stack, "us-east-1");
@@ -36,7 +36,7 @@ fn access(port: u16, description: &'static str, admin: bool) -> impl Fn(&Stack, 
 }
 
 #[tokio::test]
-async fn a_security_group_lives_and_goes() {
+async fn security_group_is_created_updated_replaced_and_deleted() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));
@@ -78,10 +78,10 @@ async fn a_security_group_lives_and_goes() {
     1 same, 1 update
     web = "sg-<id>"
     "#);
-    assert_eq!(up(443, "web", true).await, id, "a rule is changed in place");
+    assert_eq!(up(443, "web", true).await, id, "a rule is updated in place");
 
     assert!(engine.refresh(&access(443, "web", true)).await.unwrap().is_success());
-    assert!(!engine.preview(&access(443, "web", true)).await.unwrap().has_changes(), "what lives is what was recorded");
+    assert!(!engine.preview(&access(443, "web", true)).await.unwrap().has_changes(), "a refresh reports no drift");
 
     let replaced = plan(443, "shop", true).await;
     assert_snapshot!(replaced, @r#"
@@ -92,7 +92,7 @@ async fn a_security_group_lives_and_goes() {
     1 update, 1 replace
     web = (known after apply)
     "#);
-    assert_ne!(up(443, "shop", true).await, id, "a description cannot be changed");
+    assert_ne!(up(443, "shop", true).await, id, "a change of the description replaces the group");
 
     let removed = plan(443, "shop", false).await;
     assert_snapshot!(removed, @r#"
@@ -107,12 +107,12 @@ async fn a_security_group_lives_and_goes() {
     assert_eq!(
         cloud.status().await.regions["us-east-1"].counts["security_groups"],
         0,
-        "nothing but the default one is left"
+        "only the default group is left"
     );
     cloud.shutdown().await;
 }
 
-/// A group and a key that carry tags of one's own.
+/// Declares a security group and a key pair with user-defined tags.
 fn tagged(tags: &'static [(&'static str, &'static str)]) -> impl Fn(&Stack, &Config) -> Result + Sync {
     move |stack, _| {
         let tags: BTreeMap<String, String> =
@@ -127,7 +127,7 @@ fn tagged(tags: &'static [(&'static str, &'static str)]) -> impl Fn(&Stack, &Con
 }
 
 #[tokio::test]
-async fn tags_are_required_changed_in_place_and_read_back() {
+async fn required_tags_are_updated_in_place_and_read_back() {
     let directory = TempDir::new().unwrap();
     let cloud = LocalCloud::start(Options::new(directory.path().join("cloud"))).await.unwrap();
     let store = FileStore::new(directory.path().join("state"));

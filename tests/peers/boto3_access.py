@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Drives IAM and STS of a running local cloud with boto3: users, keys, policies and roles; then starts a cloud of its own
-that demands a key and enforces policies, and asserts who may do what.
+"""Tests IAM and STS of a running local cloud with boto3: users, keys, policies and roles. Then starts a separate cloud that
+enforces policies, and tests the permissions of its users and roles.
 
 Usage: boto3_access.py ENDPOINT          (needs: pip install boto3; the programs of the workspace built)
 """
@@ -140,7 +140,7 @@ def roles(iam):
 
 
 def metadata(iam):
-    """What an instance may know of itself, asked by botocore as on an instance."""
+    """The instance metadata service, read by botocore as on an instance."""
     name = f"worker-{SUFFIX}"
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))
@@ -199,7 +199,7 @@ def metadata(iam):
 
 @contextmanager
 def strict_cloud():
-    """A cloud that takes the account's own key alone, and asks policies."""
+    """Runs a cloud that enforces IAM policies."""
     program = os.path.join(os.environ.get("CARGO_TARGET_DIR", "target"), "debug", "stack")
     with tempfile.TemporaryDirectory() as directory:
         stack = [program, "--directory", directory, "--json", "local"]
@@ -289,12 +289,12 @@ def main():
     users_and_policies(iam)
     print("ok  users, keys and policies")
     roles(iam)
-    print("ok  roles taken on")
+    print("ok  assumed roles")
     metadata(iam)
     print("ok  instance metadata")
     with strict_cloud() as (endpoint, fault):
         enforcement(endpoint, fault)
-    print("ok  policies decide, faults on demand")
+    print("ok  enforced policies, injected faults")
 
 
 main()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives balancers and Auto Scaling groups of a running local cloud with boto3, and asserts what it answers and does.
+"""Tests load balancers and Auto Scaling groups of a running local cloud with boto3.
 
 Usage: boto3_balancing.py ENDPOINT          (needs: pip install boto3; a cloud with a time scale of 30 or more)
 
-Everything it makes has a random suffix and is deleted again. Programs on the instances are small Python servers.
+All resources that it creates have a random suffix and are deleted again. The instances run small Python servers.
 """
 
 import base64
@@ -21,7 +21,7 @@ from common import SUFFIX, client, eventually, refused
 
 PORT = 8080
 
-# What runs on the instances: tells its version and instance, waits, burns time, or ends with a complaint.
+# The service on the instances: returns its version and instance, waits, uses CPU time, or exits with an error message.
 PROGRAM = rb"""#!/usr/bin/env python3
 import os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,7 +62,7 @@ ec2, elb, scaling, s3 = client("ec2"), client("elbv2"), client("autoscaling"), c
 
 
 def get(address, path="/", port=80, headers=None):
-    """Status and body of a request to a balancer."""
+    """Sends a request to a load balancer and returns the status and the body."""
     connection = http.client.HTTPConnection(address, port, timeout=30)
     try:
         connection.request("GET", path, headers=headers or {})
@@ -73,7 +73,7 @@ def get(address, path="/", port=80, headers=None):
 
 
 class Network:
-    """The default VPC, and a security group that lets in what is needed."""
+    """The default VPC, and a security group that allows the necessary ports."""
 
     def __init__(self):
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
@@ -100,7 +100,7 @@ class Network:
 
 
 class Template:
-    """A launch template whose versions run the program with another VERSION each."""
+    """A launch template whose versions run the program with different values of VERSION."""
 
     def __init__(self, network):
         self.bucket, self.key = f"programs-{SUFFIX}", "artifacts/program"
@@ -250,9 +250,9 @@ def check_listeners(balancer, group):
     eventually("a balancer without targets answers 503", lambda: status(address) == 503)
     moved = elb.modify_listener(ListenerArn=listener, Port=81)["Listeners"][0]
     assert moved["Port"] == 81 and moved["DefaultActions"][0]["TargetGroupArn"] == group
-    eventually("the port has moved", lambda: status(address, 81) == 503 and status(address) is None)
+    eventually("the listener has moved to the new port", lambda: status(address, 81) == 503 and status(address) is None)
     elb.modify_listener(ListenerArn=listener, Port=80)
-    eventually("the port has moved back", lambda: status(address) == 503)
+    eventually("the listener has moved back", lambda: status(address) == 503)
 
     taken = socket.create_server((address, 81))
     with refused("InvalidConfigurationRequest", f"{address}:81"):
@@ -275,7 +275,7 @@ def status(address, port=80):
 
 
 class Group:
-    """An Auto Scaling group and what can be asked of it."""
+    """An Auto Scaling group, with queries of its members."""
 
     def __init__(self, name):
         self.name = name
@@ -288,7 +288,7 @@ class Group:
                 if member["LifecycleState"] == "InService" and member["HealthStatus"] == "Healthy"]
 
     def settles(self, count, group_arn=None):
-        """Waits until exactly so many instances are there, in service and healthy targets."""
+        """Waits until the group has exactly this number of instances, all in service and healthy targets."""
         def look():
             members = self.describe()["Instances"]
             return len(members) == count == len(self.in_service()) and (
@@ -335,7 +335,7 @@ def check_group(network, template, group_arn, address):
             assert tags["aws:autoscaling:groupName"] == group.name and tags["team"] == "blue", tags
             assert tags["aws:ec2launchtemplate:version"] == "1" and "private" not in tags, tags
     seen = {get(address)[1].split()[1] for _ in range(6)}
-    assert len(seen) == 2, "requests go round"
+    assert len(seen) == 2, "requests are distributed over both instances"
     assert get(address, headers={"X-Forwarded-For": "192.0.2.1"})[1].endswith("192.0.2.1, 127.0.0.1")
     causes = [activity["Cause"] for activity in group.activities()]
     assert all("user request created" in cause for cause in causes), causes
@@ -364,7 +364,7 @@ def check_group_tags(group):
 
 @contextmanager
 def traffic(address):
-    """Clients all the time; none of them may notice anything."""
+    """Sends requests continuously, and asserts that none fails."""
     failures, stop = [], threading.Event()
 
     def ask():
@@ -432,11 +432,11 @@ def check_target_groups_of_group(network, group, group_arn):
     found = elb.describe_target_health(TargetGroupArn=other)["TargetHealthDescriptions"]
     assert {target["TargetHealth"]["Reason"] for target in found} <= {"Target.NotInUse", "Elb.RegistrationInProgress"}
     assert len(found) == 2
-    eventually("nothing leads there", lambda: all(
+    eventually("no rule forwards to the target group", lambda: all(
         target["TargetHealth"]["State"] == "unused"
         for target in elb.describe_target_health(TargetGroupArn=other)["TargetHealthDescriptions"]))
     scaling.detach_load_balancer_target_groups(AutoScalingGroupName=group.name, TargetGroupARNs=[other])
-    eventually("they have left", lambda: not elb.describe_target_health(
+    eventually("the targets are deregistered", lambda: not elb.describe_target_health(
         TargetGroupArn=other)["TargetHealthDescriptions"])
     elb.delete_target_group(TargetGroupArn=other)
     assert group.describe()["TargetGroupARNs"] == [group_arn]
@@ -455,7 +455,7 @@ def finished(group, refresh):
     def look():
         found = group.refresh(refresh)
         return found if "EndTime" in found else None
-    return eventually("the refresh has ended", look, 120)
+    return eventually("the refresh is finished", look, 120)
 
 
 def check_refresh(group, group_arn, template, address):
@@ -529,14 +529,14 @@ def check_policies(group, address):
             thread.join()
     eventually("four are in service", lambda: len(group.in_service()) == 4)
     assert any("AlarmHigh" in activity["Cause"] for activity in group.activities())
-    eventually("idleness scales in", lambda: group.describe()["DesiredCapacity"] < 4, 90)
+    eventually("low load scales in", lambda: group.describe()["DesiredCapacity"] < 4, 90)
     for policy in ("cpu", "step"):
         scaling.delete_policy(AutoScalingGroupName=name, PolicyName=policy)
     assert scaling.describe_policies(AutoScalingGroupName=name)["ScalingPolicies"] == []
 
 
 def check_deregistration(group, group_arn, address):
-    """A request that is under way when its target leaves is finished."""
+    """A request in flight is completed when its target is deregistered."""
     answers = []
     slow = [threading.Thread(target=lambda: answers.append(get(address, "/slow"))) for _ in range(4)]
     for thread in slow:
@@ -575,7 +575,7 @@ def main():
     elb.delete_target_group(TargetGroupArn=group_arn)
     template.delete()
     network.delete()
-    print("balancers and groups: everything as on AWS")
+    print("ok  load balancers and Auto Scaling groups")
 
 
 if __name__ == "__main__":

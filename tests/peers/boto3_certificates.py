@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives certificates, HTTPS listeners and rules of a running local cloud with boto3 and Python's own TLS.
+"""Tests certificates, HTTPS listeners and rules of a running local cloud with boto3 and Python's TLS.
 
 Usage: boto3_certificates.py ENDPOINT          (needs: pip install boto3, and openssl on the PATH)
 
-Everything it makes has a random suffix and is deleted again. The targets are small servers in this process.
+All resources that it creates have a random suffix and are deleted again. The targets are small servers in this process.
 """
 
 import base64
@@ -26,7 +26,7 @@ ec2, elb, acm = client("ec2"), client("elbv2"), client("acm")
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Tells its name and what it was asked with; speaks WebSocket; sets a session on /login."""
+    """Responds with its name and properties of the request, supports WebSocket, and sets a session cookie on /login."""
 
     protocol_version = "HTTP/1.1"
 
@@ -42,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def echo(self):
-        """One text frame, in capitals."""
+        """Receives a text frame and returns it in upper case."""
         seed = self.headers["Sec-WebSocket-Key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
         accept = base64.b64encode(hashlib.sha1(seed.encode()).digest()).decode()
         self.send_response(101)
@@ -68,7 +68,7 @@ def server(name):
 
 
 class Authority:
-    """Certificates as openssl makes them."""
+    """Certificates created by openssl."""
 
     def __init__(self, directory):
         self.directory = Path(directory)
@@ -131,7 +131,7 @@ def check_certificates(authority):
 
 
 class Balancer:
-    """A balancer with two groups of one server each."""
+    """A load balancer with two target groups of one server each."""
 
     def __init__(self):
         vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
@@ -177,14 +177,14 @@ class Balancer:
 
 
 def secured(address, name, authority, port=8443, alpn=("http/1.1",)):
-    """A TLS connection to the balancer, as for this host name."""
+    """Opens a TLS connection to the load balancer for this host name."""
     context = ssl.create_default_context(cadata=authority.root.decode())
     context.set_alpn_protocols(list(alpn))
     return context.wrap_socket(socket.create_connection((address, port), timeout=30), server_hostname=name)
 
 
 def ask(connection, path="/", host="h", headers=()):
-    """Status, headers and body of one request on an open connection."""
+    """Sends a request on an open connection and returns the status, headers and body."""
     lines = [f"GET {path} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers), "", ""]
     connection.sendall("\r\n".join(lines).encode())
     answer = http.client.HTTPResponse(connection)
@@ -241,7 +241,7 @@ def check_tls(balancer, authority, arns):
     def older():
         with secured(balancer.address, "a.example.org", authority) as connection:
             return connection.version() == "TLSv1.2"
-    eventually("the policy has come into force", older)
+    eventually("the policy is applied", older)
     policies = elb.describe_ssl_policies(Names=["ELBSecurityPolicy-TLS13-1-2-2021-06"])["SslPolicies"]
     assert policies[0]["SslProtocols"] == ["TLSv1.2", "TLSv1.3"] and policies[0]["Ciphers"], policies
     return arn
@@ -327,7 +327,7 @@ def check_rules(balancer):
         elb.delete_rule(RuleArn=shown[-1]["RuleArn"])
     elb.modify_listener_attributes(ListenerArn=listener, Attributes=[
         {"Key": "routing.http.response.x_frame_options.header_value", "Value": "DENY"}])
-    eventually("the header is there", lambda: get()[1]["X-Frame-Options"] == "DENY")
+    eventually("the header is added", lambda: get()[1]["X-Frame-Options"] == "DENY")
     limits = {one["Name"]: one["Max"] for one in elb.describe_account_limits()["Limits"]}
     assert limits["rules-per-application-load-balancer"] == "100", limits
     return listener
@@ -350,10 +350,10 @@ def check_stickiness(balancer, listener):
 
     def cookies(headers):
         return "; ".join(cookie.split(";")[0] for cookie in headers.get_all("Set-Cookie", []))
-    eventually("clients are kept", lambda: "AWSALBTG=" in cookies(get()[1]))
+    eventually("clients receive a stickiness cookie", lambda: "AWSALBTG=" in cookies(get()[1]))
     seen = {get()[2].split()[0] for _ in range(40)}
     assert seen == {"one", "two"}, seen
-    eventually("the session is kept", lambda: "AWSALBAPP-0=" in cookies(get("/login")[1]))
+    eventually("a session receives an application cookie", lambda: "AWSALBAPP-0=" in cookies(get("/login")[1]))
     assert "AWSALBAPP-0=" not in cookies(get()[1]), "no session, no cookie"
     _, headers, body = get("/login")
     for _ in range(10):
@@ -375,7 +375,7 @@ def main():
             acm.delete_certificate(CertificateArn=arn)
         with refused("ResourceNotFoundException"):
             acm.delete_certificate(CertificateArn=arns[0])
-    print("certificates, HTTPS and rules: everything as on AWS")
+    print("ok  certificates, HTTPS listeners and rules")
 
 
 if __name__ == "__main__":

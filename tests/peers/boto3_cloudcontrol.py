@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives Cloud Control of a running local cloud with boto3, and asserts what it answers and what the services then have.
+"""Tests Cloud Control of a running local cloud with boto3, including the resources that the services then have.
 
 Usage: boto3_cloudcontrol.py ENDPOINT          (needs: pip install boto3)
 
-Everything it makes has a random suffix and is deleted again.
+All resources that it creates have a random suffix and are deleted again.
 """
 
 import json
@@ -19,7 +19,7 @@ control, logs, ec2, iam = client("cloudcontrol"), client("logs"), client("ec2"),
 
 
 def done(answer):
-    """Waits with botocore's own waiter, and returns the identifier."""
+    """Waits with botocore's waiter until the request has succeeded, and returns the identifier."""
     token = answer["ProgressEvent"]["RequestToken"]
     control.get_waiter("resource_request_success").wait(
         RequestToken=token, WaiterConfig={"Delay": 1, "MaxAttempts": 30})
@@ -29,7 +29,7 @@ def done(answer):
 
 
 def failed(answer, code, words=""):
-    """Waits until the request has failed in this way."""
+    """Waits until the request has failed with this code."""
     token = answer["ProgressEvent"]["RequestToken"]
     try:
         control.get_waiter("resource_request_success").wait(
@@ -132,7 +132,7 @@ def main():
     check_log_group()
     check_types()
     check_network()
-    print("resources by the names that CloudFormation has for them behave")
+    print("ok  resources by CloudFormation type")
 
 
 main()

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives databases of a running local cloud with boto3 and psql, and asserts what it answers and does.
+"""Tests databases of a running local cloud with boto3 and psql.
 
-Usage: boto3_databases.py ENDPOINT          (needs: pip install boto3; PostgreSQL's programs on this machine)
+Usage: boto3_databases.py ENDPOINT          (needs: pip install boto3; PostgreSQL's executables on this machine)
 
-Everything it makes has a random suffix and is deleted again.
+All resources that it creates have a random suffix and are deleted again.
 """
 
 import glob
@@ -30,7 +30,7 @@ def name(text):
 
 
 def sql(endpoint, statement, password=PASSWORD, database="tasks"):
-    """What the statement answers; an error's text begins with an exclamation mark."""
+    """Executes a statement and returns its result; the text of an error starts with an exclamation mark."""
     ran = subprocess.run(
         [PSQL, "-X", "-Atq", "-h", endpoint[0], "-p", str(endpoint[1]), "-U", "cloud", "-d", database, "-c", statement],
         env={**os.environ, "PGPASSWORD": password, "PGCONNECT_TIMEOUT": "10"}, capture_output=True, text=True)
@@ -184,7 +184,7 @@ def one_instance(security_group, parameter_group):
     endpoint = endpoint_of(found)
     assert endpoint[1] == 5432 and found["TagList"] == [{"Key": "team", "Value": "a"}]
     assert found["DBParameterGroups"] == [{"DBParameterGroupName": parameter_group, "ParameterApplyStatus": "in-sync"}]
-    assert not listens(endpoint), "no rule of the security group lets anybody in"
+    assert not listens(endpoint), "the security group has no ingress rule"
     ec2.authorize_security_group_ingress(GroupId=security_group, IpPermissions=[
         {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
     eventually("the endpoint opens", lambda: listens(endpoint))
@@ -221,13 +221,13 @@ def changes(id, endpoint, parameter_group):
     assert instance(id)["DBParameterGroups"][0]["ParameterApplyStatus"] == "in-sync"
     rds.reset_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
         {"ParameterName": "work_mem", "ApplyMethod": "immediate"}])
-    eventually("a parameter is the engine's again", lambda: sql(endpoint, "SHOW work_mem") == "4MB")
+    eventually("the parameter has the engine's default again", lambda: sql(endpoint, "SHOW work_mem") == "4MB")
 
-    # More memory than there is: the instance says so, and comes back when it is set right.
+    # With more memory than the machine has, the instance reports incompatible parameters until the value is corrected.
     rds.modify_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
         {"ParameterName": "shared_buffers", "ParameterValue": "1073741823", "ApplyMethod": "pending-reboot"}])
     rds.reboot_db_instance(DBInstanceIdentifier=id)
-    eventually("its state tells", lambda: instance(id)["DBInstanceStatus"] == "incompatible-parameters")
+    eventually("the state reports incompatible parameters", lambda: instance(id)["DBInstanceStatus"] == "incompatible-parameters")
     assert "shared memory" in instance(id)["StatusInfos"][0]["Message"], instance(id)["StatusInfos"]
     rds.reset_db_parameter_group(DBParameterGroupName=parameter_group, Parameters=[
         {"ParameterName": "shared_buffers", "ApplyMethod": "pending-reboot"}])
@@ -242,7 +242,7 @@ def changes(id, endpoint, parameter_group):
     assert (found["AllocatedStorage"], found["DBInstanceClass"], found["Endpoint"]["Port"]) == (30, "db.t3.small", 5433)
     rds.modify_db_instance(DBInstanceIdentifier=id, DBPortNumber=5432, ApplyImmediately=True)
     available(id)
-    eventually("the new password opens", lambda: sql(endpoint, "SELECT x FROM t", "second-password") == "1")
+    eventually("the new password is accepted", lambda: sql(endpoint, "SELECT x FROM t", "second-password") == "1")
     assert "authentication failed" in sql(endpoint, "SELECT 1")
     rds.modify_db_instance(DBInstanceIdentifier=id, MasterUserPassword=PASSWORD)
     available(id)
@@ -257,18 +257,18 @@ def changes(id, endpoint, parameter_group):
     assert (after["SecondaryAvailabilityZone"], after["AvailabilityZone"]) == zones and zones[0] != zones[1]
 
     rds.stop_db_instance(DBInstanceIdentifier=id)
-    eventually("it is stopped", lambda: instance(id)["DBInstanceStatus"] == "stopped")
+    eventually("the database is stopped", lambda: instance(id)["DBInstanceStatus"] == "stopped")
     assert not listens(endpoint) and pid_of(id) is None
     with refused("InvalidDBInstanceState"):
         rds.create_db_snapshot(DBInstanceIdentifier=id, DBSnapshotIdentifier=name("no"))
     rds.start_db_instance(DBInstanceIdentifier=id)
     available(id)
-    eventually("it answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
+    eventually("the database answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
 
     pid = pid_of(id)
     os.kill(pid, signal.SIGKILL)
-    eventually("another server runs", lambda: pid_of(id) not in (pid, None))
-    eventually("it answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
+    eventually("a new server runs", lambda: pid_of(id) not in (pid, None))
+    eventually("the database answers again", lambda: sql(endpoint, "SELECT x FROM t") == "1")
 
 
 def replicas(id, endpoint, security_group):
@@ -278,16 +278,16 @@ def replicas(id, endpoint, security_group):
     follower = endpoint_of(available(replica))
     assert instance(id)["ReadReplicaDBInstanceIdentifiers"] == [replica]
     sql(endpoint, "INSERT INTO t VALUES (2)")
-    eventually("the replica has what was written", lambda: sql(follower, "SELECT sum(x) FROM t") == "3")
+    eventually("the replica has the inserted row", lambda: sql(follower, "SELECT sum(x) FROM t") == "3")
     assert "read-only transaction" in sql(follower, "INSERT INTO t VALUES (3)")
     with refused("InvalidParameterCombination", "replica"):
         rds.delete_db_instance(DBInstanceIdentifier=replica, FinalDBSnapshotIdentifier=name("no"))
     rds.promote_read_replica(DBInstanceIdentifier=replica)
     available(replica)
     assert sql(follower, "INSERT INTO t VALUES (3)") == "" and sql(follower, "SELECT sum(x) FROM t") == "6"
-    assert sql(endpoint, "SELECT sum(x) FROM t") == "3", "they are two databases now"
+    assert sql(endpoint, "SELECT sum(x) FROM t") == "3", "the promoted replica is independent of its source"
     rds.delete_db_instance(DBInstanceIdentifier=replica, SkipFinalSnapshot=True)
-    eventually("it is gone", gone("DBInstanceNotFound", lambda: instance(replica)))
+    eventually("the database is deleted", gone("DBInstanceNotFound", lambda: instance(replica)))
 
 
 def snapshots(id, endpoint, security_group):
@@ -304,7 +304,7 @@ def snapshots(id, endpoint, security_group):
     rds.restore_db_instance_from_db_snapshot(
         DBInstanceIdentifier=restored, DBSnapshotIdentifier=snapshot, VpcSecurityGroupIds=[security_group])
     other = endpoint_of(available(restored))
-    assert sql(other, "SELECT sum(x) FROM t") == "3", "what came later is not in it"
+    assert sql(other, "SELECT sum(x) FROM t") == "3", "the snapshot does not contain later rows"
     found = rds.describe_db_snapshots(DBInstanceIdentifier=id)["DBSnapshots"]
     assert [(one["DBSnapshotIdentifier"], one["PercentProgress"], one["TagList"]) for one in found] == [
         (snapshot, 100, [{"Key": "k", "Value": "v"}])]
@@ -327,7 +327,7 @@ def snapshots(id, endpoint, security_group):
     assert not os.path.exists(f"/proc/{pid}") and not listens(endpoint)
     assert rds.describe_db_snapshots(DBSnapshotIdentifier=last)["DBSnapshots"][0]["Status"] == "available"
     rds.delete_db_snapshot(DBSnapshotIdentifier=last)
-    eventually("it is gone", gone("DBInstanceNotFound", lambda: instance(restored)))
+    eventually("the database is deleted", gone("DBInstanceNotFound", lambda: instance(restored)))
 
 
 def clusters(major, security_group):
@@ -358,26 +358,26 @@ def clusters(major, security_group):
     roles = {one["DBInstanceIdentifier"]: one["IsClusterWriter"] for one in found["DBClusterMembers"]}
     assert roles == {f"{id}-1": True, f"{id}-2": False}
     assert sql(writer, "CREATE TABLE t (x int); INSERT INTO t VALUES (1); SHOW work_mem") == "3MB"
-    eventually("the reader has it", lambda: sql(reader, "SELECT sum(x) FROM t") == "1")
+    eventually("the reader has the inserted row", lambda: sql(reader, "SELECT sum(x) FROM t") == "1")
     assert "read-only transaction" in sql(reader, "INSERT INTO t VALUES (2)")
 
     with refused("InvalidDBInstanceState"):
         rds.failover_db_cluster(DBClusterIdentifier=id, TargetDBInstanceIdentifier=f"{id}-1")
     assert rds.failover_db_cluster(DBClusterIdentifier=id)["DBCluster"]["Status"] == "failing-over"
     eventually("writes work again", lambda: sql(writer, "INSERT INTO t VALUES (2)") == "")
-    eventually("it has settled", lambda: cluster(id)["Status"] == "available")
+    eventually("the cluster is available", lambda: cluster(id)["Status"] == "available")
     roles = {one["DBInstanceIdentifier"]: one["IsClusterWriter"] for one in cluster(id)["DBClusterMembers"]}
     assert roles == {f"{id}-1": False, f"{id}-2": True}
     eventually("the former writer follows", lambda: sql(reader, "SELECT pg_is_in_recovery(), sum(x) FROM t") == "t|3")
 
     os.kill(pid_of(f"{id}-2"), signal.SIGKILL)
     eventually("writes work again", lambda: sql(writer, "INSERT INTO t VALUES (3)") == "")
-    assert sql(writer, "SELECT sum(x) FROM t") == "6", "nothing that was committed is lost"
+    assert sql(writer, "SELECT sum(x) FROM t") == "6", "no committed row is lost"
     eventually("the former writer follows", lambda: sql(reader, "SELECT pg_is_in_recovery(), sum(x) FROM t") == "t|6")
     for number in (1, 2):
         available(f"{id}-{number}")
 
-    # A standby must not have fewer connections than its primary: it is started again with as many.
+    # A standby must not have a lower max_connections than its primary, so it is restarted with the same value.
     rds.modify_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[
         {"ParameterName": "max_connections", "ParameterValue": "120", "ApplyMethod": "pending-reboot"}])
     user = rds.describe_db_cluster_parameters(DBClusterParameterGroupName=group, Source="user")["Parameters"]
@@ -390,27 +390,27 @@ def clusters(major, security_group):
     assert sql(reader, "SHOW max_connections") == "120"
     rds.reset_db_cluster_parameter_group(DBClusterParameterGroupName=group, Parameters=[
         {"ParameterName": "work_mem", "ApplyMethod": "immediate"}])
-    eventually("a parameter is the engine's again", lambda: sql(reader, "SHOW work_mem") == "4MB")
+    eventually("the parameter has the engine's default again", lambda: sql(reader, "SHOW work_mem") == "4MB")
     with refused("InvalidDBParameterGroupState"):
         rds.delete_db_cluster_parameter_group(DBClusterParameterGroupName=group)
     groups = rds.describe_db_cluster_parameter_groups()["DBClusterParameterGroups"]
     assert group in {one["DBClusterParameterGroupName"] for one in groups}
 
     rds.modify_db_cluster(DBClusterIdentifier=id, MasterUserPassword="second-password", ApplyImmediately=True)
-    eventually("the new password opens", lambda: sql(writer, "SELECT 1", "second-password") == "1")
-    eventually("it has settled", lambda: cluster(id)["Status"] == "available")
+    eventually("the new password is accepted", lambda: sql(writer, "SELECT 1", "second-password") == "1")
+    eventually("the cluster is available", lambda: cluster(id)["Status"] == "available")
     rds.modify_db_cluster(DBClusterIdentifier=id, MasterUserPassword=PASSWORD, Port=5440)
-    eventually("it has settled", lambda: cluster(id)["Status"] == "available")
+    eventually("the cluster is available", lambda: cluster(id)["Status"] == "available")
     rds.modify_db_cluster(DBClusterIdentifier=id, Port=5432)
 
     rds.stop_db_cluster(DBClusterIdentifier=id)
-    eventually("it is stopped", lambda: cluster(id)["Status"] == "stopped")
+    eventually("the database is stopped", lambda: cluster(id)["Status"] == "stopped")
     assert not listens(writer) and not listens(reader)
     with refused("InvalidDBClusterStateFault", "stopped"):
         rds.modify_db_cluster(DBClusterIdentifier=id, BackupRetentionPeriod=2)
     rds.start_db_cluster(DBClusterIdentifier=id)
-    eventually("it is started", lambda: cluster(id)["Status"] == "available")
-    eventually("it answers again", lambda: sql(writer, "SELECT sum(x) FROM t") == "6")
+    eventually("the cluster is started", lambda: cluster(id)["Status"] == "available")
+    eventually("the database answers again", lambda: sql(writer, "SELECT sum(x) FROM t") == "6")
 
     snapshot, restored = name("cs"), name("cr")
     rds.create_db_cluster_snapshot(DBClusterIdentifier=id, DBClusterSnapshotIdentifier=snapshot)
@@ -419,18 +419,18 @@ def clusters(major, security_group):
     rds.restore_db_cluster_from_snapshot(
         DBClusterIdentifier=restored, SnapshotIdentifier=snapshot, Engine="aurora-postgresql",
         VpcSecurityGroupIds=[security_group])
-    eventually("it is restored", lambda: cluster(restored)["Status"] == "available")
+    eventually("the cluster is restored", lambda: cluster(restored)["Status"] == "available")
     rds.create_db_instance(**{**member, "DBClusterIdentifier": restored}, DBInstanceIdentifier=f"{restored}-1")
     available(f"{restored}-1")
     other = cluster(restored)
     assert sql((other["Endpoint"], other["Port"]), "SELECT sum(x) FROM t") == "6"
-    assert sql((other["ReaderEndpoint"], other["Port"]), "SELECT sum(x) FROM t") == "6", "without readers the writer reads"
+    assert sql((other["ReaderEndpoint"], other["Port"]), "SELECT sum(x) FROM t") == "6", "without readers, the reader endpoint leads to the writer"
 
-    # The data is the cluster's: it is there without any instance, and for the next one.
+    # The data belongs to the cluster: it is kept without any instance, and the next instance has it.
     with refused("InvalidDBClusterStateFault", "still contains DB instances"):
         rds.delete_db_cluster(DBClusterIdentifier=restored, SkipFinalSnapshot=True)
     rds.delete_db_instance(DBInstanceIdentifier=f"{restored}-1", SkipFinalSnapshot=True)
-    eventually("it is gone", gone("DBInstanceNotFound", lambda: instance(f"{restored}-1")))
+    eventually("the database is deleted", gone("DBInstanceNotFound", lambda: instance(f"{restored}-1")))
     rds.create_db_instance(**{**member, "DBClusterIdentifier": restored}, DBInstanceIdentifier=f"{restored}-2")
     available(f"{restored}-2")
     assert sql((other["Endpoint"], other["Port"]), "SELECT sum(x) FROM t") == "6"
@@ -442,7 +442,7 @@ def clusters(major, security_group):
     rds.delete_db_cluster(DBClusterIdentifier=id, FinalDBSnapshotIdentifier=last)
     rds.delete_db_cluster(DBClusterIdentifier=restored, SkipFinalSnapshot=True)
     for each in (id, restored):
-        eventually("it is gone", gone("DBClusterNotFoundFault", lambda each=each: cluster(each)))
+        eventually("the database is deleted", gone("DBClusterNotFoundFault", lambda each=each: cluster(each)))
     found = rds.describe_db_cluster_snapshots(DBClusterIdentifier=id)["DBClusterSnapshots"]
     assert {(one["DBClusterSnapshotIdentifier"], one["Status"]) for one in found} == {
         (snapshot, "available"), (last, "available")}
@@ -452,10 +452,10 @@ def clusters(major, security_group):
     available(f"{restored}-1")
     again = cluster(restored)
     answer = sql((again["Endpoint"], again["Port"]), "SELECT sum(x) FROM t")
-    assert answer == "6", f"the last snapshot has not everything: {answer}"
+    assert answer == "6", f"the final snapshot is incomplete: {answer}"
     rds.delete_db_instance(DBInstanceIdentifier=f"{restored}-1")
     rds.delete_db_cluster(DBClusterIdentifier=restored, SkipFinalSnapshot=True)
-    eventually("it is gone", gone("DBClusterNotFoundFault", lambda: cluster(restored)))
+    eventually("the database is deleted", gone("DBClusterNotFoundFault", lambda: cluster(restored)))
     for each in (snapshot, last):
         rds.delete_db_cluster_snapshot(DBClusterSnapshotIdentifier=each)
     with refused("DBClusterSnapshotNotFoundFault"):
@@ -476,7 +476,7 @@ def main():
     rds.delete_db_subnet_group(DBSubnetGroupName=name("s"))
     ec2.delete_security_group(GroupId=security_group)
     assert status()["databases"] == [] and status()["database_clusters"] == []
-    print("databases: everything as it should be")
+    print("ok  databases")
 
 
 main()

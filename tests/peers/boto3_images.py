@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives machine images and snapshots of a running local cloud with boto3, and asserts what it answers and does.
+"""Tests machine images and snapshots of a running local cloud with boto3.
 
 Usage: boto3_images.py ENDPOINT          (needs: pip install boto3; a cloud with a time scale of 30 or more)
 
-Everything it makes has a random suffix and is deleted again. What the instances run is a small Python server.
+All resources that it creates have a random suffix and are deleted again. The instances run a small Python server.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ http.server.HTTPServer((host, int(port)), Handler).serve_forever()
 
 
 def user_data(**more):
-    """A host that runs the service."""
+    """Returns the user data of a host that runs the service."""
     document = {
         "machine": 1, "image": "debian-12", "packages": [],
         "files": [{"path": "/etc/greeting", "content": "hello", "mode": "0644"}],
@@ -63,7 +63,7 @@ def terminate(instance):
 
 
 def greeting(instance):
-    """What the service on the instance says."""
+    """Returns the response of the service on the instance."""
     def ask():
         try:
             with urllib.request.urlopen(f"http://{described(instance)['PrivateIpAddress']}:{PORT}/", timeout=2) as answer:
@@ -74,7 +74,7 @@ def greeting(instance):
 
 
 def process(instance):
-    """The id of the service's process on the instance, if it runs."""
+    """Returns the id of the service's process on the instance, if it runs."""
     shown = status()["regions"]["us-east-1"]["instances"]
     return next(one for one in shown if one["id"] == instance)["services"][0]["pid"]
 
@@ -101,7 +101,7 @@ def images(**filters):
 
 
 def check_refusals(instance):
-    """What no image can be made of, and names that none can have."""
+    """Invalid sources and names of images."""
     for name in (f"web {SUFFIX}!", f"web#{SUFFIX}", f"wéb-{SUFFIX}"):
         with refused("InvalidAMIName.Malformed", "between 3 and 128 characters"):
             ec2.create_image(InstanceId=instance, Name=name)
@@ -121,7 +121,7 @@ def check_refusals(instance):
 
 
 def check_running_source(stock):
-    """An image of an instance that runs and goes on running: with tags for it and for its snapshot."""
+    """An image of a running instance, without a reboot, with tags for the image and for its snapshot."""
     instance = launch(stock, UserData=user_data())
     assert greeting(instance) == "green hello"
     check_refusals(instance)
@@ -152,7 +152,7 @@ def check_running_source(stock):
 
 
 def check_stopped_source(stock):
-    """An image of an instance that configured itself, ran nothing, and powered off."""
+    """An image of an instance that has completed its setup, started no service and powered off."""
     builder = launch(stock, UserData=user_data(power_state={"mode": "poweroff"}))
     becomes(builder, "stopped")
     assert described(builder)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
@@ -165,7 +165,7 @@ def check_stopped_source(stock):
 
 
 def check_pages(source):
-    """Six images of one instance, five at a time."""
+    """Pagination of six images with a page size of five."""
     made = [ec2.create_image(InstanceId=source, Name=f"page-{SUFFIX}-{index}")["ImageId"] for index in range(6)]
     for describe, key in (("describe_images", "Images"), ("describe_snapshots", "Snapshots")):
         about = by(name=f"page-{SUFFIX}-*") if key == "Images" else by(description=f"*CreateImage({source})*")
@@ -178,12 +178,12 @@ def check_pages(source):
 
 
 def check_rebooted_source(stock):
-    """Without NoReboot an instance that runs is started again, and its service with it."""
+    """Without NoReboot, a running instance is rebooted and its service restarted."""
     instance = launch(stock, UserData=user_data())
     greeting(instance)
     before = process(instance)
     image = available(ec2.create_image(InstanceId=instance, Name=f"rebooted-{SUFFIX}")["ImageId"])
-    eventually("the service is another process", lambda: process(instance) not in (None, before))
+    eventually("the service has a new process", lambda: process(instance) not in (None, before))
     assert greeting(instance) == "green hello"
     terminate(instance)
     gone = ec2.deregister_image(ImageId=image["ImageId"], DeleteAssociatedSnapshots=True)
@@ -194,7 +194,7 @@ def check_rebooted_source(stock):
 
 
 def check_queries(running, baked, stock):
-    """Who finds which image and which snapshot, and who does not."""
+    """Queries of images and snapshots by owner, id and filter."""
     one, other = running["ImageId"], baked["ImageId"]
     assert {one, other} <= images() and stock not in images()
     assert images(name=f"baked-{SUFFIX}") == {other} and images(name=f"*{SUFFIX}*") == {one, other}
@@ -222,7 +222,7 @@ def check_queries(running, baked, stock):
 
 
 def check_attributes(image, stock):
-    """The description changes; who else may launch it does not."""
+    """The description can be changed; the launch permissions cannot."""
     identifier = image["ImageId"]
 
     def description():
@@ -250,7 +250,7 @@ def check_attributes(image, stock):
 
 
 def check_tags(image):
-    """An image and its snapshot are tagged like everything else."""
+    """Tags of an image and of its snapshot."""
     kinds = {image["ImageId"]: "image", snapshot_of(image): "snapshot"}
     ec2.create_tags(Resources=list(kinds), Tags=tags(later=SUFFIX))
     found = ec2.describe_tags(Filters=by(key="later", value=SUFFIX))["Tags"]
@@ -267,7 +267,7 @@ def check_tags(image):
 
 
 def check_launches(*made):
-    """Instances of these images run their service, without user data and without the program in the bucket."""
+    """Instances of these images run the service without user data, and without the program in the bucket."""
     s3.delete_object(Bucket=BUCKET, Key="service")
     instances = [launch(image["ImageId"]) for image in made]
     for instance, image in zip(instances, made):
@@ -276,7 +276,7 @@ def check_launches(*made):
 
 
 def check_deregistration(image, instance, stock):
-    """The image goes: what runs stays, and so does the snapshot until it is deleted itself."""
+    """After the deregistration of an image, its instances and its snapshot are kept until they are deleted."""
     identifier, snapshot = image["ImageId"], snapshot_of(image)
     with refused("InvalidSnapshot.InUse", snapshot, identifier):
         ec2.delete_snapshot(SnapshotId=snapshot)
@@ -315,7 +315,7 @@ def main():
     s3.delete_bucket(Bucket=BUCKET)
     assert not images(name=f"*{SUFFIX}*")
     assert not ec2.describe_snapshots(Filters=by(description=f"*{running['SourceInstanceId']}*"))["Snapshots"]
-    print("machine images and snapshots: everything as on AWS")
+    print("ok  machine images and snapshots")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Drives a running local cloud with boto3, AWS's own Python client, and asserts what it answers.
+"""Tests a running local cloud with boto3, AWS's Python SDK.
 
 Usage: boto3_local.py ENDPOINT          (needs: pip install boto3)
 
-Everything it makes has a random suffix and is deleted again, so it can run against a cloud that is in use,
-and any number of times.
+All resources that it creates have a random suffix and are deleted again, so it can run repeatedly and with a cloud that is
+in use.
 """
 
 import base64
@@ -371,7 +371,7 @@ def parameters():
         ssm.put_parameter(**digits, Value="x", AllowedPattern=r"^\d+$")
     ssm.put_parameter(**digits, Value="7", AllowedPattern=r"^\d+$")
     with refused("ParameterPatternMismatchException"):
-        # A pattern holds for later values too.
+        # The allowed pattern applies to later values too.
         ssm.put_parameter(**digits, Value="x", Overwrite=True)
     described = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [f"/peer-{SUFFIX}/digits"]}])
     assert described["Parameters"][0]["AllowedPattern"] == r"^\d+$", described
@@ -386,7 +386,7 @@ def buckets():
     s3, ohio = client("s3"), client("s3", "us-east-2")
     name = f"peer-{SUFFIX}"
     s3.create_bucket(Bucket=name)
-    s3.create_bucket(Bucket=name)  # us-east-1 says yes again
+    s3.create_bucket(Bucket=name)  # us-east-1 accepts an existing bucket of the same owner
     with refused("IllegalLocationConstraintException"):
         ohio.create_bucket(Bucket=f"{name}-ohio")
     born_with = [{"Key": "team", "Value": "a & b"}]
@@ -467,7 +467,7 @@ def objects():
     with refused("NotImplemented"):
         s3.put_object(Bucket=name, Key="sum", Body=body, ACL="public-read")
 
-    # Conditional writes, which state stores build on.
+    # Conditional writes, which the state store needs.
     s3.put_object(Bucket=name, Key="lock", Body=b"1", IfNoneMatch="*")
     with refused("PreconditionFailed"):
         s3.put_object(Bucket=name, Key="lock", Body=b"2", IfNoneMatch="*")
@@ -517,7 +517,7 @@ def objects():
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == body
 
-    large = bytes(range(256)) * (12 * 4096)  # 12 MiB: boto3 sends it in parts
+    large = bytes(range(256)) * (12 * 4096)  # 12 MiB: boto3 uses a multipart upload
     s3.upload_fileobj(io.BytesIO(large), name, "large")
     head = s3.head_object(Bucket=name, Key="large")
     assert head["ContentLength"] == len(large) and head["ETag"].endswith('-2"')
@@ -542,7 +542,7 @@ def empty(s3, bucket):
 
 
 def forms_and_pages():
-    """Uploads by HTML forms, and what web pages of other origins may do with a bucket."""
+    """Uploads by HTML forms, and CORS of buckets."""
     s3 = client("s3", signature_version="s3v4")
     name, page = f"forms-{SUFFIX}", "http://app.example:8080"
     s3.create_bucket(Bucket=name)
@@ -598,7 +598,7 @@ def forms_and_pages():
 
 
 def streamed_bodies():
-    """What SDKs send when they do not know the checksum in advance: aws-chunked bodies with trailers."""
+    """Bodies in aws-chunked encoding with trailers, which SDKs use when the checksum is not known in advance."""
     s3 = client("s3")
     name = f"streamed-{SUFFIX}"
     s3.create_bucket(Bucket=name)
@@ -689,12 +689,12 @@ def machines():
     before = service()
     assert before["state"] == "running" and before["name"] == "web" and before["port"] == 8080
     ask("/die")
-    eventually("the service is started again", lambda: service()["restarts"] == 1 and ask())
+    eventually("the service is restarted", lambda: service()["restarts"] == 1 and ask())
     assert service()["pid"] != before["pid"]
     console = ec2.get_console_output(InstanceId=identifier)["Output"]
     assert "listening on" in console and "hush" not in console, console
     ec2.reboot_instances(InstanceIds=[identifier])
-    eventually("the service outlives the reboot", lambda: service()["pid"] not in (None, before["pid"]) and ask())
+    eventually("the service runs after the reboot", lambda: service()["pid"] not in (None, before["pid"]) and ask())
     ec2.stop_instances(InstanceIds=[identifier])
     eventually("the instance is stopped", lambda: state(ec2, identifier) == "stopped")
     assert ask() is None
@@ -721,7 +721,7 @@ def database(ec2, secret):
     def accepts():
         try:
             with socket.create_connection((address, 5432), timeout=2) as connection:
-                connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")  # does it speak PostgreSQL, with or without TLS?
+                connection.sendall(b"\x00\x00\x00\x08\x04\xd2\x16\x2f")  # SSLRequest: the server answers with one byte
                 return connection.recv(1) in (b"N", b"S")
         except OSError:
             return False

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Drives the networks of a running local cloud with boto3, AWS's own Python client, and asserts what it answers.
+"""Tests the networks of a running local cloud with boto3, AWS's Python SDK.
 
 Usage: boto3_network.py ENDPOINT          (needs: pip install boto3)
 
-Everything it makes is deleted again, so it can run against a cloud that is in use (with room for three more VPCs in
-us-east-1 and one in us-east-2), and any number of times.
+All resources that it creates are deleted again, so it can run repeatedly and with a cloud that is in use (with quota for
+three more VPCs in us-east-1 and one in us-east-2).
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def vpcs():
     with refused("InvalidParameterCombination"):
         EC2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True}, EnableDnsSupport={"Value": True})
 
-    # What comes with it: a main table, a group, an ACL, DHCP options.
+    # The default resources of a VPC: main route table, security group, network ACL, DHCP options.
     tables = EC2.describe_route_tables(Filters=by(vpc_id=vpc) + [{"Name": "association.main", "Values": ["true"]}])["RouteTables"]
     assert len(tables) == 1 and tables[0]["Routes"] == [
         {"DestinationCidrBlock": "10.7.0.0/16", "GatewayId": "local", "Origin": "CreateRouteTable", "State": "active"}]
@@ -107,7 +107,7 @@ def subnets():
     assert one["AvailableIpAddressCount"] == 251 and not one["MapPublicIpOnLaunch"] and not one["DefaultForAz"]
     two = make("10.0.1.0/28", AvailabilityZoneId="use1-az3")
     assert two["AvailabilityZone"] == "us-east-1c" and two["AvailableIpAddressCount"] == 11
-    assert make("10.0.2.0/24")["AvailabilityZone"] == "us-east-1a", "the emptiest zone is taken"
+    assert make("10.0.2.0/24")["AvailabilityZone"] == "us-east-1a", "the zone with the fewest subnets is chosen"
     for cidr in ("10.0.0.128/25", "10.0.0.0/20"):
         with refused("InvalidSubnet.Conflict", "conflicts with another subnet"):
             make(cidr)
@@ -251,7 +251,7 @@ def route_tables():
 
 @contextmanager
 def public_network():
-    """A VPC with a public and a private subnet; the public one has a route to an internet gateway."""
+    """Creates a VPC with a public and a private subnet; the public one has a route to an internet gateway."""
     vpc = make_vpc()
     gateway = EC2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     EC2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
@@ -343,7 +343,7 @@ def image():
 
 
 def machine(script):
-    """User data for an instance that runs this script, listening on port 8080."""
+    """Returns the user data of an instance that runs this script as a service on port 8080."""
     s3 = client("s3")
     bucket, body = f"network-{SUFFIX}", script.encode()
     s3.create_bucket(Bucket=bucket)
@@ -392,13 +392,13 @@ def instances_and_addresses():
         eventually("both instances run", lambda: len(EC2.describe_instances(Filters=running)["Reservations"]) == 2)
         assert shown(public)["PublicIpAddress"] == shown(public)["PrivateIpAddress"]
         assert "PublicIpAddress" not in shown(private) and "Association" not in shown(private)["NetworkInterfaces"][0]
-        assert shown(public)["PublicDnsName"] == "", "the VPC gives no names"
+        assert shown(public)["PublicDnsName"] == "", "the VPC assigns no public DNS names"
         assert says_hello(shown(public)["PublicIpAddress"]) or eventually("the public instance answers", lambda: says_hello(shown(public)["PublicIpAddress"]))
 
-        # The private one cannot fetch its program before there is a way out.
+        # The private instance cannot download its program without a route to the internet.
         def console():
             return EC2.get_console_output(InstanceId=private)["Output"]
-        eventually("the private instance says what it lacks", lambda: "has no way to the internet" in console())
+        eventually("the private instance reports the missing route", lambda: "has no way to the internet" in console())
         assert not says_hello(shown(private)["PrivateIpAddress"])
         allocation = EC2.allocate_address()["AllocationId"]
         gateway = EC2.create_nat_gateway(SubnetId=net["public"], AllocationId=allocation)["NatGateway"]["NatGatewayId"]
@@ -408,7 +408,7 @@ def instances_and_addresses():
         EC2.create_route(RouteTableId=main, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway)
         eventually("the private instance answers", lambda: says_hello(shown(private)["PrivateIpAddress"]))
 
-        # An elastic address is the public one of its instance, and leads there as far as the group lets the world in.
+        # An Elastic IP address is the public address of its instance, and forwards the ports that the security group opens.
         elastic = EC2.allocate_address(TagSpecifications=tagged("elastic-ip"))
         identifier, ip = elastic["AllocationId"], elastic["PublicIp"]
         held = EC2.associate_address(AllocationId=identifier, InstanceId=public)["AssociationId"]
@@ -426,7 +426,7 @@ def instances_and_addresses():
         EC2.authorize_security_group_ingress(GroupId=group, IpProtocol="tcp", FromPort=8080, ToPort=8080, CidrIp="0.0.0.0/0")
         eventually("the address answers", lambda: says_hello(ip))
         EC2.delete_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0")
-        eventually("nothing answers without a route", lambda: not says_hello(ip))
+        eventually("the instance is unreachable without a route", lambda: not says_hello(ip))
         EC2.create_route(RouteTableId=net["table"], DestinationCidrBlock="0.0.0.0/0", GatewayId=net["gateway"])
         with refused("Resource.AlreadyAssociated"):
             EC2.associate_address(AllocationId=identifier, InstanceId=private, AllowReassociation=False)
@@ -446,7 +446,7 @@ def instances_and_addresses():
         EC2.delete_nat_gateway(NatGatewayId=gateway)
         EC2.terminate_instances(InstanceIds=[public, private])
         ended = lambda one: shown(one)["State"]["Name"] == "terminated"
-        eventually("everything has ended", lambda: ended(public) and ended(private) and nat(gateway)["State"] == "deleted")
+        eventually("the instances are terminated and the gateway is deleted", lambda: ended(public) and ended(private) and nat(gateway)["State"] == "deleted")
         assert "AssociationId" not in EC2.describe_addresses(AllocationIds=[identifier])["Addresses"][0]
         with refused("InvalidAddress.NotFound"):
             EC2.release_address(AllocationId=identifier, NetworkBorderGroup="us-east-1-atl-1")
@@ -499,7 +499,7 @@ def peering():
     identifier = made["VpcPeeringConnectionId"]
     assert made["Status"]["Code"] == "initiating-request" and made["RequesterVpcInfo"]["CidrBlock"] == "10.0.0.0/16"
     assert "CidrBlock" not in made["AccepterVpcInfo"] and made["AccepterVpcInfo"]["Region"] == "us-east-2"
-    eventually("the other region has the request", lambda: status(OHIO, identifier) == "pending-acceptance")
+    eventually("the other region shows the request", lambda: status(OHIO, identifier) == "pending-acceptance")
     assert pcx(EC2, identifier)["Tags"] == [{"Key": "peer", "Value": SUFFIX}] and pcx(OHIO, identifier)["Tags"] == []
     OHIO.create_tags(Resources=[identifier], Tags=[{"Key": "side", "Value": "theirs"}])
     assert pcx(OHIO, identifier)["Tags"] == [{"Key": "side", "Value": "theirs"}]
@@ -532,14 +532,14 @@ def peering():
         {"Name": "requester-vpc-info.vpc-id", "Values": [ours]}])["VpcPeeringConnections"]
     assert [it["VpcPeeringConnectionId"] for it in found] == [identifier]
 
-    # Groups of a peered VPC of the same region may be named in rules; others may not.
+    # Rules may refer to security groups of a peered VPC in the same region only.
     mine = EC2.describe_security_groups(Filters=by(vpc_id=ours))["SecurityGroups"][0]["GroupId"]
     other = EC2.describe_security_groups(Filters=by(vpc_id=near))["SecurityGroups"][0]["GroupId"]
     rule = [{"IpProtocol": "tcp", "FromPort": 1, "ToPort": 2, "UserIdGroupPairs": [{"GroupId": other}]}]
     with refused("InvalidGroup.NotFound", "different networks"):
         EC2.authorize_security_group_ingress(GroupId=mine, IpPermissions=rule)
     second = EC2.create_vpc_peering_connection(VpcId=near, PeerVpcId=ours)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually("the second request is there", lambda: status(EC2, second) == "pending-acceptance")
+    eventually("the other region shows the second request", lambda: status(EC2, second) == "pending-acceptance")
     EC2.accept_vpc_peering_connection(VpcPeeringConnectionId=second)
     eventually("the second peering is active", lambda: status(EC2, second) == "active")
     added = EC2.authorize_security_group_ingress(GroupId=mine, IpPermissions=rule)["SecurityGroupRules"][0]["SecurityGroupRuleId"]
@@ -551,20 +551,20 @@ def peering():
     with refused("InvalidStateTransition"):
         OHIO.accept_vpc_peering_connection(VpcPeeringConnectionId=identifier)
     third = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId=theirs, PeerRegion="us-east-2")["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually("the third request is there", lambda: status(OHIO, third) == "pending-acceptance")
+    eventually("the other region shows the third request", lambda: status(OHIO, third) == "pending-acceptance")
     OHIO.reject_vpc_peering_connection(VpcPeeringConnectionId=third)
     assert status(EC2, third) == "rejected"
     with refused("InvalidStateTransition"):
         EC2.delete_vpc_peering_connection(VpcPeeringConnectionId=third)
     EC2.delete_vpc(VpcId=near)
-    assert status(EC2, second) == "deleted", "a VPC takes its connections with it"
+    assert status(EC2, second) == "deleted", "the deletion of a VPC deletes its peering connections"
 
     same = make_vpc()
     failing = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId=same)["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-    eventually("ranges that overlap fail", lambda: status(EC2, failing) == "failed")
+    eventually("a peering of overlapping CIDR blocks fails", lambda: status(EC2, failing) == "failed")
     assert "overlapping CIDR" in pcx(EC2, failing)["Status"]["Message"]
     absent = EC2.create_vpc_peering_connection(VpcId=ours, PeerVpcId="vpc-00000000000000000")["VpcPeeringConnection"]
-    eventually("a VPC that is absent fails", lambda: status(EC2, absent["VpcPeeringConnectionId"]) == "failed")
+    eventually("a peering with a missing VPC fails", lambda: status(EC2, absent["VpcPeeringConnectionId"]) == "failed")
     with refused("InvalidVpcPeeringConnectionID.NotFound"):
         pcx(EC2, "pcx-00000000000000000")
     for vpc in (ours, same):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Drives what scales Auto Scaling groups of a running local cloud with boto3, and asserts what it answers and does.
+"""Tests the scaling of Auto Scaling groups in a running local cloud with boto3.
 
 Usage: boto3_scaling.py ENDPOINT          (needs: pip install boto3; a cloud with a time scale of 30 or more)
 
-Everything it makes has a random suffix and is deleted again. The instances run nothing.
+All resources that it creates have a random suffix and are deleted again. The instances run no services.
 """
 
 import datetime
@@ -14,7 +14,7 @@ ec2, elb, scaling, watch = client("ec2"), client("elbv2"), client("autoscaling")
 
 
 class Group:
-    """A group of idle instances over two subnets."""
+    """An Auto Scaling group of instances without services, in two subnets."""
 
     def __init__(self, template, subnets, name, least, most, **more):
         self.name = f"{name}-{SUFFIX}"
@@ -33,7 +33,7 @@ class Group:
         def look():
             members = self.describe()["Instances"]
             return len(members) == count and all(one["LifecycleState"] == "InService" for one in members)
-        eventually(f"{self.name} has {count}", look)
+        eventually(f"{self.name} has {count} instances", look)
         return self.members("InService")
 
     def desired(self):
@@ -85,9 +85,9 @@ def check_schedule(group):
     before = group.desired()
     soon = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)
     put("soon", StartTime=soon, DesiredCapacity=before + 1)
-    eventually("the action was carried out", lambda: group.desired() == before + 1)
+    eventually("the action has been executed", lambda: group.desired() == before + 1)
     assert datetime.datetime.now(datetime.timezone.utc) >= soon
-    assert not scaling.describe_scheduled_actions(**me)["ScheduledUpdateGroupActions"], "once is once"
+    assert not scaling.describe_scheduled_actions(**me)["ScheduledUpdateGroupActions"], "an executed one-time action is deleted"
     group.settles(before + 1)
     causes = [one["Cause"] for one in scaling.describe_scaling_activities(**me)["Activities"]]
     assert any("a scheduled action update" in cause for cause in causes), causes
@@ -105,7 +105,7 @@ def check_hooks(group):
     assert hook["DefaultResult"] == "ABANDON" and hook["GlobalTimeout"] == 172_800, hook
     before = group.desired()
     scaling.set_desired_capacity(**me, DesiredCapacity=before + 1)
-    [waiting] = eventually("a new instance waits", lambda: group.members("Pending:Wait"))
+    [waiting] = eventually("a new instance waits for its hook", lambda: group.members("Pending:Wait"))
     answer = {**me, "LifecycleHookName": "warm", "InstanceId": waiting}
     scaling.record_lifecycle_action_heartbeat(**answer)
     statuses = [one["StatusCode"] for one in scaling.describe_scaling_activities(**me)["Activities"]]
@@ -115,11 +115,11 @@ def check_hooks(group):
     with refused("ValidationError", "No active Lifecycle Action"):
         scaling.complete_lifecycle_action(**answer, LifecycleActionResult="CONTINUE")
 
-    # Its default result replaces what nobody answers for; the waiting period is scaled.
+    # After the heartbeat timeout, which is scaled, the default result ABANDON replaces the instance.
     scaling.put_lifecycle_hook(**me, LifecycleHookName="warm", HeartbeatTimeout=60)
     scaling.set_desired_capacity(**me, DesiredCapacity=before + 2)
-    [first] = eventually("another one waits", lambda: group.members("Pending:Wait"))
-    eventually("and is given up", lambda: first not in [
+    [first] = eventually("another instance waits for its hook", lambda: group.members("Pending:Wait"))
+    eventually("the instance is abandoned", lambda: first not in [
         one["InstanceId"] for one in group.describe()["Instances"]])
     scaling.set_desired_capacity(**me, DesiredCapacity=before + 1)
     scaling.delete_lifecycle_hook(**me, LifecycleHookName="warm")
@@ -129,7 +129,7 @@ def check_hooks(group):
         **me, LifecycleHookName="drain", LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
         HeartbeatTimeout=7200, DefaultResult="CONTINUE")
     scaling.set_desired_capacity(**me, DesiredCapacity=before)
-    [leaving] = eventually("an instance waits before its end", lambda: group.members("Terminating:Wait"))
+    [leaving] = eventually("an instance waits before its termination", lambda: group.members("Terminating:Wait"))
     states = ec2.describe_instances(InstanceIds=[leaving])["Reservations"][0]["Instances"]
     assert states[0]["State"]["Name"] == "running"
     scaling.complete_lifecycle_action(
@@ -203,7 +203,7 @@ def check_membership(group, template):
     activities = scaling.enter_standby(
         **me, InstanceIds=[first], ShouldDecrementDesiredCapacity=True)["Activities"]
     assert activities[0]["Description"].startswith("Moving EC2 instance to Standby"), activities
-    eventually("it stands by", lambda: group.members("Standby") == [first])
+    eventually("the instance is in standby", lambda: group.members("Standby") == [first])
     assert group.desired() == 1
     with refused("ValidationError", "Standby"):
         scaling.enter_standby(**me, InstanceIds=[first], ShouldDecrementDesiredCapacity=True)
@@ -224,10 +224,10 @@ def check_membership(group, template):
 
     scaling.set_instance_protection(**me, InstanceIds=[first], ProtectedFromScaleIn=True)
     scaling.set_desired_capacity(**me, DesiredCapacity=1)
-    assert group.settles(1) == [first], "what is protected stays"
+    assert group.settles(1) == [first], "the protected instance is kept"
     scaling.set_instance_protection(**me, InstanceIds=[first], ProtectedFromScaleIn=False)
     scaling.set_instance_health(InstanceId=first, HealthStatus="Unhealthy", ShouldRespectGracePeriod=False)
-    eventually("the unhealthy one is replaced", lambda: group.members("InService") not in ([], [first]))
+    eventually("the unhealthy instance is replaced", lambda: group.members("InService") not in ([], [first]))
     [described] = scaling.describe_auto_scaling_instances(InstanceIds=group.settles(1))["AutoScalingInstances"]
     assert described["AutoScalingGroupName"] == group.name and described["LaunchTemplate"]["Version"] == "1"
 
@@ -252,7 +252,7 @@ def check_settings(group, vpc):
             StartTime=now - datetime.timedelta(minutes=5), EndTime=now)["Datapoints"]
 
     eventually("the group's size is published", lambda: published("AWS/AutoScaling", "GroupDesiredCapacity"))
-    eventually("and its instances' CPU", lambda: published("AWS/EC2", "CPUUtilization"))
+    eventually("the CPU utilisation of the instances is published", lambda: published("AWS/EC2", "CPUUtilization"))
 
     target = elb.create_target_group(Name=f"sources-{SUFFIX}", Protocol="HTTP", Port=80, VpcId=vpc)
     target = target["TargetGroups"][0]["TargetGroupArn"]
@@ -291,12 +291,12 @@ def check_refreshes(group, template):
     with refused("ValidationError", "not found"):
         start(AlarmSpecification={"Alarms": ["no-such"]})
 
-    # It waits at its checkpoint, and somebody thinks better of it.
+    # The refresh waits at its checkpoint and is rolled back there.
     start(AutoRollback=True, CheckpointPercentages=[50, 100], CheckpointDelay=172_800, MinHealthyPercentage=50)
-    eventually("half is replaced", lambda: latest()["PercentageComplete"] == 50)
-    assert "Checkpoint reached" in eventually("it says why it waits", lambda: latest().get("StatusReason"))
+    eventually("half of the instances are replaced", lambda: latest()["PercentageComplete"] == 50)
+    assert "Checkpoint reached" in eventually("the reason mentions the checkpoint", lambda: latest().get("StatusReason"))
     scaling.rollback_instance_refresh(**me)
-    eventually("it went back", lambda: latest()["Status"] == "RollbackSuccessful")
+    eventually("the refresh is rolled back", lambda: latest()["Status"] == "RollbackSuccessful")
     assert latest()["RollbackDetails"]["PercentageCompleteOnRollback"] == 50, latest()
     assert group.describe()["LaunchTemplate"]["Version"] == "1"
 
@@ -305,18 +305,18 @@ def check_refreshes(group, template):
         AlarmName=name, Namespace="N", MetricName=name, Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0,
         ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore")
     start(AutoRollback=True, BakeTime=172_800, MinHealthyPercentage=50, AlarmSpecification={"Alarms": [name]})
-    eventually("everything is replaced and watched", lambda: latest()["Status"] == "Baking")
+    eventually("all instances are replaced and the bake time has started", lambda: latest()["Status"] == "Baking")
     watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="drill")
-    eventually("the alarm has turned it round", lambda: latest()["Status"] == "RollbackSuccessful")
+    eventually("the alarm has rolled the refresh back", lambda: latest()["Status"] == "RollbackSuccessful")
     assert name in latest()["StatusReason"], latest()
     watch.delete_alarms(AlarmNames=[name])
 
     start(MaxHealthyPercentage=150, MinHealthyPercentage=100, SkipMatching=True, BakeTime=30)
-    eventually("the last one stays", lambda: latest()["Status"] == "Successful")
+    eventually("the last refresh succeeds", lambda: latest()["Status"] == "Successful")
     assert group.describe()["LaunchTemplate"]["Version"] == "2"
     start(BakeTime=172_800, MinHealthyPercentage=50)
     scaling.cancel_instance_refresh(**me)
-    eventually("it is cancelled", lambda: latest()["Status"] == "Cancelled")
+    eventually("the refresh is cancelled", lambda: latest()["Status"] == "Cancelled")
     with refused("ActiveInstanceRefreshNotFound"):
         scaling.cancel_instance_refresh(**me)
 
@@ -329,7 +329,7 @@ def check_rebalancing(template, subnets):
     zones = lambda: sorted(one["AvailabilityZone"] for one in group.describe()["Instances"])
     assert len(set(zones())) == 2 and zones()[1] != zones()[2], zones()
     scaling.update_auto_scaling_group(**group.me, VPCZoneIdentifier=subnets[0])
-    eventually("the other zone is left", lambda: len(zones()) == 4 and len(set(zones())) == 1)
+    eventually("all instances are in the other zone", lambda: len(zones()) == 4 and len(set(zones())) == 1)
     group.delete()
 
 
@@ -354,7 +354,7 @@ def main():
     group.delete()
     check_rebalancing(template, subnets)
     ec2.delete_launch_template(LaunchTemplateId=template)
-    print("schedules, hooks, policies, members, settings and refreshes of groups behave")
+    print("ok  schedules, hooks, policies, members, settings and refreshes of groups")
 
 
 main()

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Drives CloudWatch and CloudWatch Logs of a running local cloud with boto3, and asserts what they answer and do.
+"""Tests CloudWatch and CloudWatch Logs of a running local cloud with boto3.
 
 Usage: boto3_watching.py ENDPOINT          (needs: pip install boto3; a cloud with a time scale of 30 or more)
 
-Everything it makes has a random suffix and is deleted again. CloudWatch is asked in CBOR, which new clients speak, and,
-signed by the same library, in JSON and Query, which others do.
+All resources that it creates have a random suffix and are deleted again. Requests to CloudWatch use CBOR, as in recent SDKs,
+and also JSON and Query, as in older ones, signed by the same library.
 """
 
 import datetime
@@ -30,7 +30,7 @@ own = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS
 
 
 def raw(headers, body):
-    """A signed request in a protocol of one's own choice: status, headers and body of the answer."""
+    """Sends a signed request in any protocol and returns the status, headers and body."""
     request = AWSRequest("POST", ENDPOINT + "/", headers=headers, data=body)
     SigV4Auth(own, "monitoring", REGION).add_auth(request)
     prepared = request.prepare()
@@ -90,13 +90,13 @@ def check_alarms():
             "MetricName": "Orders", "Dimensions": put["Dimensions"], "Value": value, "Unit": "Count"}])
         return alarm(name)["StateValue"]
 
-    eventually("too many orders ring", lambda: load(9) == "ALARM")
+    eventually("too many orders cause an alarm", lambda: load(9) == "ALARM")
     reason = alarm(name)["StateReason"]
     assert reason.startswith("Threshold Crossed: 1 out of the last 1 datapoints ["), reason
     assert "recentDatapoints" in alarm(name)["StateReasonData"]
-    eventually("silence is unknown", lambda: alarm(name)["StateValue"] == "INSUFFICIENT_DATA")
+    eventually("missing data is insufficient", lambda: alarm(name)["StateValue"] == "INSUFFICIENT_DATA")
     watch.put_metric_alarm(**{**put, "TreatMissingData": "notBreaching"})
-    eventually("or no breach", lambda: alarm(name)["StateValue"] == "OK")
+    eventually("missing data is treated as not breaching", lambda: alarm(name)["StateValue"] == "OK")
     watch.put_metric_alarm(**{**put, "TreatMissingData": "ignore"})
     watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="drill", StateReasonData='{"a": 1}')
     assert alarm(name)["StateReason"] == "drill"
@@ -197,7 +197,7 @@ def check_metrics():
         watch.put_metric_data(Namespace="AWS/EC2", MetricData=[{"MetricName": "m", "Value": 1}])
     with refused("InvalidParameterCombination"):
         watch.put_metric_data(Namespace=namespace, MetricData=[{"MetricName": "m", "Value": 1, "Values": [1]}])
-    # What is large is sent compressed.
+    # SDKs compress large requests.
     encodings = []
     remember = lambda request, **_: encodings.append(request.headers.get("Content-Encoding"))
     watch.meta.events.register("before-send.cloudwatch.PutMetricData", remember)
@@ -279,7 +279,7 @@ def main():
     check_protocols()
     check_alarms()
     check_events(check_log_groups())
-    print("metrics, alarms in three protocols, and logs behave")
+    print("ok  metrics, alarms in three protocols, logs")
 
 
 main()

@@ -1,4 +1,4 @@
-"""Signs in to the admin site, creates, searches, edits and deletes, as a person would, and takes pictures of it.
+"""Tests the administration site as a user would: signs in, creates, searches, edits and deletes. Takes screenshots.
 
 usage: browser.py PROGRAM PICTURES
 """
@@ -55,7 +55,7 @@ def main(program, pictures):
 
 @contextlib.contextmanager
 def served(program, directory):
-    """The service on a free port, with a file of its own and a user of the staff."""
+    """Runs the service on a free port, with a new database file and a staff user."""
     environment = {
         "PATH": os.environ["PATH"],
         "LISTEN": "127.0.0.1:0",
@@ -63,7 +63,7 @@ def served(program, directory):
         "ADMIN_USERNAME": "eva",
         "ADMIN_PASSWORD": PASSWORD,
         "INSTANCE": "tasks-1",
-        # Each browser signs in anew.
+        # Each browser signs in separately.
         "AUTH_ATTEMPTS_PER_USER": "100",
     }
     program = str(pathlib.Path(program).resolve())
@@ -80,7 +80,7 @@ def served(program, directory):
 
 
 def fill(address):
-    """Puts tasks there through the interface, so that there is activity as well."""
+    """Creates tasks through the API, so that the activity log has rows too."""
 
     def call(method, path, body=None, token=None):
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
@@ -105,13 +105,13 @@ def fill(address):
 
 @contextlib.contextmanager
 def browser(size, scheme):
-    """A browser with a window of a size, which prefers a set of colours and has JavaScript switched off."""
+    """Starts a browser with this window size and colour scheme, and without JavaScript."""
     width, height, scale, mobile = size
     options = webdriver.ChromeOptions()
     options.binary_location = "/usr/bin/chromium"
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(argument)
-    # Nothing of the site may need it.
+    # The site must work without JavaScript.
     options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
     driver = webdriver.Chrome(options, webdriver.ChromeService("/usr/bin/chromedriver"))
     try:
@@ -136,7 +136,7 @@ def sign_in(driver, address):
 
 
 def work(driver, address):
-    """Creates, searches, edits and deletes a task; creates a user who then signs in."""
+    """Creates, searches, edits and deletes a task; creates a user and signs in as that user."""
     press(driver, "Add task")
     write(driver, "title", "A <b>bold</b> task & more")
     press(driver, "Save")
@@ -157,7 +157,7 @@ def work(driver, address):
     assert "Saved the task “A plain task”." in text(driver), text(driver)
     assert driver.find_element(By.ID, "pub_date").get_attribute("value") == before
     press(driver, "Tasks", first=driver.find_element(By.CLASS_NAME, "way"))
-    assert "No task matches." in text(driver), "one comes back to the search"
+    assert "No task matches." in text(driver), "the list shows the search again"
     press(driver, "Clear")
     press(driver, "Title")
     assert "sort=title" in driver.current_url
@@ -180,7 +180,7 @@ def work(driver, address):
     driver.find_element(By.ID, "staff").click()
     press(driver, "Save")
     assert "Added the user “olga”." in text(driver), text(driver)
-    # With one set, the filters are open in every browser.
+    # With an active filter, the filters are open in every browser.
     driver.get(f"{address}/admin/users/?active=yes")
     Select(driver.find_element(By.ID, "filter-staff")).select_by_visible_text("yes")
     press(driver, "Search")
@@ -214,7 +214,7 @@ def work(driver, address):
 
 
 def permissions(driver, address):
-    """Gives a user of the staff permissions, some by a group, and finds that in the user's history."""
+    """Grants permissions to a staff user, some of them by a group, and checks the user's history."""
     driver.get(f"{address}/admin/groups/add")
     write(driver, "name", "Readers")
     tick(driver, "permissions", "tasks.view")
@@ -230,7 +230,7 @@ def permissions(driver, address):
 
 
 def several(driver, address):
-    """Publishes the rows of a page, and deletes all rows of a search, which is cancelled."""
+    """Publishes the rows of a page, and starts and cancels the deletion of all rows of a search."""
     driver.get(f"{address}/admin/tasks/?size=50")
     press(driver, "Tick all on this page")
     press(driver, "Publish ticked…")
@@ -250,7 +250,7 @@ def several(driver, address):
 
 
 def look(driver, address, pictures, name):
-    """Takes pictures of every kind of page, and looks that none is wider than its window."""
+    """Takes a screenshot of every kind of page, and checks that none is wider than its window."""
     picture(driver, pictures, f"{name}-front", f"{address}/")
     picture(driver, pictures, f"{name}-sign-in", f"{address}/admin/")
     sign_in(driver, address)
@@ -289,7 +289,7 @@ def picture(driver, pictures, name, address=None):
 
 
 def press(driver, label, first=None):
-    """Presses the button or link with a label, and waits for the page it leads to."""
+    """Presses the button or link with this label, and waits for the next page."""
     within = first or driver
     found = [it for it in within.find_elements(By.CSS_SELECTOR, "a, button") if it.text.strip() == label]
     assert found, f"there is no “{label}” on {driver.current_url}: {text(driver)}"

@@ -1,5 +1,5 @@
-"""Helpers of the boto3_*.py scripts. The script's one argument is the endpoint of the local cloud; its access key is in
-AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, its administration token in INFRA_LOCAL_TOKEN."""
+"""Helpers of the boto3_*.py scripts. The only argument of a script is the endpoint of the local cloud. The variables
+AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY contain the cloud's access key, INFRA_LOCAL_TOKEN its administration token."""
 
 import json
 import os
@@ -14,19 +14,19 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ENDPOINT = sys.argv[1] if len(sys.argv) == 2 else sys.exit(sys.modules["__main__"].__doc__)
-# Part of the name of everything a script makes, so that it can run any number of times.
+# Suffix of the names of all resources that a script creates, so that it can run repeatedly.
 SUFFIX = uuid.uuid4().hex[:8]
 
 
 def client(service, region="us-east-1", **config):
-    """A client that tries everything once."""
+    """Returns a client without retries."""
     return boto3.client(
         service, endpoint_url=ENDPOINT, region_name=region,
         config=Config(retries={"max_attempts": 0}, **config))
 
 
 def status():
-    """What runs in the cloud, by its own account."""
+    """Returns the status that the cloud reports."""
     token = os.environ["INFRA_LOCAL_TOKEN"]
     request = urllib.request.Request(f"{ENDPOINT}/_infra/status", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request) as answer:
@@ -35,23 +35,23 @@ def status():
 
 @contextmanager
 def refused(code, *words):
-    """The block must fail with this error code, and a message that has these words."""
+    """Asserts that the block fails with this error code and a message that contains these words."""
     try:
         yield
     except ClientError as error:
-        told = error.response["Error"]
-        assert told["Code"] == code, f"expected {code}, got {error}"
-        assert all(word in told["Message"] for word in words), f"expected {words} in {told['Message']!r}"
+        details = error.response["Error"]
+        assert details["Code"] == code, f"expected {code}, got {error}"
+        assert all(word in details["Message"] for word in words), f"expected {words} in {details['Message']!r}"
     else:
-        raise AssertionError(f"expected {code}, but it succeeded")
+        raise AssertionError(f"expected {code}, but the call succeeded")
 
 
-def eventually(what, look, seconds=60):
-    """Asks again until the answer is true, and returns it."""
+def eventually(condition, poll, seconds=60):
+    """Polls until the result is true, and returns it. `condition` describes it for the error message."""
     deadline = time.monotonic() + seconds
     while True:
-        answer = look()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"{what}: still {answer!r} after {seconds} s"
+        result = poll()
+        if result:
+            return result
+        assert time.monotonic() < deadline, f"{condition}: still {result!r} after {seconds} s"
         time.sleep(0.05)

@@ -1,8 +1,8 @@
 """Hostile callers of a local cloud: web pages of other origins in a real browser, and another user of the machine.
 
-    hostile.py SERVE    SERVE is the program of infra-local's example `serve`
+    hostile.py SERVE    SERVE is the executable of infra-local's example `serve`
 
-Every attack must be refused, and the cloud must go on answering those who hold its key.
+Every attack must be refused, and the cloud must continue to serve the holder of its key.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from selenium.webdriver.chrome.service import Service
 
 NOBODY = 65534
 
-# Everything that a page can try without the cloud's key. Each attempt ends by itself, whatever becomes of it.
+# All attacks that a page can try without the cloud's key. Each attempt records its outcome.
 PAGE = """<!doctype html><title>attack</title><script>
 const endpoint = %(endpoint)s, launch = %(launch)s, attempts = {};
 async function attempt(name, act) {
@@ -55,9 +55,9 @@ async function attempt(name, act) {
 
 @contextlib.contextmanager
 def cloud(serve):
-    """A running cloud: its endpoint and its directory."""
+    """Runs a cloud, and yields its endpoint and its directory."""
     with tempfile.TemporaryDirectory() as place:
-        # Another user may come as far as the directory itself.
+        # The other user can reach the directory of the cloud, but must not be able to read its files.
         os.chmod(place, 0o755)
         directory = Path(place) / "cloud"
         process = subprocess.Popen([serve, directory, "0"], stderr=open(Path(place) / "log", "w"))
@@ -65,7 +65,7 @@ def cloud(serve):
             described = directory / "daemon.json"
             until("the cloud starts", lambda: described.exists() and described.stat().st_size)
             yield json.loads(described.read_text())["endpoint"], directory
-            assert process.poll() is None, "the cloud has ended"
+            assert process.poll() is None, "the cloud has stopped"
         finally:
             process.terminate()
             process.wait(timeout=60)
@@ -73,7 +73,7 @@ def cloud(serve):
 
 @contextlib.contextmanager
 def site(text):
-    """A web server of another origin with one page; its port."""
+    """Runs a web server of another origin with one page, and yields its port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -98,7 +98,7 @@ def browser():
     options.binary_location = "/usr/bin/chromium"
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                      "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                     # The name that an attacker lets resolve to this machine.
+                     # A name of the attacker that resolves to this machine (DNS rebinding).
                      "--host-resolver-rules=MAP evil.example 127.0.0.1"):
         options.add_argument(argument)
     return webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
@@ -113,7 +113,7 @@ def until(what, look, seconds=60):
 
 
 def launch_url(endpoint):
-    """A request to EC2 whose signature stands in the URL, made with a key that nobody gave out."""
+    """Returns the presigned URL of an EC2 request with an unknown access key."""
     now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     return endpoint + "/?" + urllib.parse.urlencode({
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256", "X-Amz-Credential": f"any/{now[:8]}/us-east-1/ec2/aws4_request",
@@ -121,7 +121,7 @@ def launch_url(endpoint):
 
 
 def instances(endpoint, directory):
-    """What the holder of the key sees."""
+    """Returns the number of instances, as the holder of the key sees it."""
     host, body = endpoint.removeprefix("http://"), b"Action=DescribeInstances&Version=2016-11-15"
     headers = keys.signed(keys.read(directory), "ec2", host, body, {"content-type": "application/x-www-form-urlencoded"})
     connection = http.client.HTTPConnection(host, timeout=30)
@@ -141,7 +141,7 @@ def pages(endpoint, directory):
         with site(PAGE % quoted) as port:
             for origin in (f"http://127.0.0.1:{port}", f"http://localhost:{port}", f"http://evil.example:{port}"):
                 driver.get(origin)
-                title = until("the page's attempts end", lambda: driver.title != "attack" and driver.title)
+                title = until("the page has made all attempts", lambda: driver.title != "attack" and driver.title)
                 attempts = json.loads(title)
                 print(f"   from {origin}: {attempts}")
                 for name, outcome in attempts.items():
@@ -151,7 +151,7 @@ def pages(endpoint, directory):
                 driver.switch_to.frame(frame)
                 assert "AccessDenied" in driver.page_source, driver.page_source
                 driver.switch_to.default_content()
-        # A page under the attacker's name that resolves to the endpoint itself is of its origin: only the name gives it away.
+        # A page under the attacker's name, which resolves to the endpoint, has the endpoint's origin: only its Host differs.
         port = endpoint.rsplit(":", 1)[1]
         driver.get(f"http://evil.example:{port}/_infra/status")
         assert "regions" not in driver.page_source and "Host header" in driver.page_source, driver.page_source
@@ -191,10 +191,10 @@ for expected, asked in [
 
 
 def stranger(endpoint, directory):
-    """The same as another user of this machine."""
+    """Tries the same attacks as another user of this machine."""
     words = [sys.executable, "-c", STRANGER, endpoint, str(directory), launch_url(endpoint)]
     if os.geteuid() != 0:
-        sys.exit("only root can try it as another user: run this as root")
+        sys.exit("root permissions are needed to switch to another user: run this script as root")
     subprocess.run(["/usr/bin/python3", *words[1:]], user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", check=True, timeout=60)
     assert instances(endpoint, directory) == 0
 

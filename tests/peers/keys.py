@@ -1,4 +1,4 @@
-"""The key of a local cloud, and AWS Signature Version 4 with nothing but the standard library."""
+"""The access key of a local cloud, and AWS Signature Version 4 with only the standard library."""
 
 import datetime
 import hashlib
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def read(directory):
-    """The content of the cloud's credentials.json: access_key_id, secret_access_key, token."""
+    """Returns the content of the cloud's credentials.json: access_key_id, secret_access_key, token."""
     return json.loads((Path(directory) / "credentials.json").read_text())
 
 
 def signed(key, service, host, body, headers, method="POST", path="/", region="us-east-1", payload=None):
-    """The headers of a signed request. `payload` stands for the body's hash where S3 allows something else."""
+    """Returns the headers of a signed request. `payload` replaces the hash of the body, where S3 allows other values."""
     now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
     digest = payload or hashlib.sha256(body).hexdigest()
     own = {"host": host, "x-amz-content-sha256": digest, "x-amz-date": now}

@@ -1,10 +1,11 @@
--- Constant load for wrk: so many requests per second over connections that stay open, lists, single tasks and new ones.
+-- Constant load for wrk: requests for lists, single tasks and new tasks at a fixed rate over persistent connections.
 --
 --     wrk … -s load.lua URL -- NAME SECONDS RATE IDS
 --
--- NAME begins the titles of new tasks, SECONDS says when to be quiet (before wrk ends, so that every request has its
--- answer), RATE is of each thread, IDS are tasks that exist, with commas between. What came of it is one line of JSON
--- behind `LOAD`: `failures` are times since 1970 in milliseconds and statuses, `created` the titles of answers with 201.
+-- NAME is the prefix of new tasks' titles. SECONDS is the time after which no requests are sent (before wrk stops, so that
+-- every request has a response). RATE is the requests per second of each thread. IDS are existing tasks, separated by
+-- commas. The result is a line of JSON after `LOAD`: `failures` contains times in milliseconds since 1970 and statuses,
+-- `created` the titles of tasks acknowledged with 201.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -25,18 +26,18 @@ function setup(thread)
     thread:set("number", #threads)
 end
 
--- What a thread tells in the end is text: tables do not get out of it whole.
+-- A thread collects its results as text, because wrk does not transfer tables between threads.
 function init(arguments)
     name, quiet, pause, ids = arguments[1], now() + arguments[2] * 1000, 1000 / arguments[3], {}
     for id in arguments[4]:gmatch("[^,]+") do
         table.insert(ids, id)
     end
     next_turn, failures, created, answered = now(), "", "", 0
-    -- wrk asks the first thread once, to see what it would send.
+    -- wrk calls `request` of the first thread once without sending the request.
     sent = number == 1 and -1 or 0
 end
 
--- Turns that nobody could take are left out, not made up for.
+-- Missed turns are skipped and not made up for.
 function delay()
     local time = now()
     if time > quiet then

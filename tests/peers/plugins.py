@@ -1,6 +1,7 @@
 """Finds Terraform's AWS provider on this machine.
 
-Usage: plugins.py DIRECTORY      prints a CLI configuration for Terraform, which it may write there; nothing without one
+Usage: plugins.py DIRECTORY      prints the path of a CLI configuration for Terraform, which may be created in DIRECTORY;
+                                 prints nothing when the provider is not installed
 """
 
 import glob
@@ -9,7 +10,7 @@ import sys
 
 
 def configuration(place):
-    """A CLI configuration that lets Terraform find its AWS provider offline; nothing when it is not there."""
+    """Returns the path of a CLI configuration with which Terraform finds its AWS provider offline; None if not installed."""
     given = os.environ.get("INFRA_TERRAFORM_PLUGINS")
     configured = os.environ.get("TF_CLI_CONFIG_FILE")
     if not given and configured and os.path.exists(configured):

@@ -1,6 +1,6 @@
-"""The services that a Debian host of EC2 reaches: the metadata service, SSM and S3 over TLS in front of moto, and a mirror.
+"""The services of a Debian host on EC2: the metadata service, SSM and S3 over TLS in front of moto, and a package mirror.
 
-Each service has an address of its own on the bridge, so that one of them can be taken away.
+Each service has a separate address on the bridge, so that each can be made unreachable.
 """
 import http.client
 import http.server
@@ -41,7 +41,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Mirror:
-    """A mirror of the files that have been requested from it while it could reach Debian's."""
+    """A package mirror that stores the files that were requested while Debian's mirror was reachable."""
 
     def __init__(self, directory, online):
         self.directory, self.online, self.requests = Path(directory), online, []
@@ -51,7 +51,7 @@ class Mirror:
         kept = self.directory / path.lstrip("/")
         if ".." in kept.parts:
             return None
-        # Indices change; packages do not.
+        # Indices are downloaded again because they change; packages do not.
         index = "/dists/" in path
         if kept.is_file() and not (index and self.online):
             return kept.read_bytes()
@@ -74,7 +74,7 @@ class Mirror:
 
         class Files(Handler):
             def do_GET(self):
-                # A proxy's client sends the whole URL.
+                # A client that uses the mirror as a proxy sends the complete URL.
                 path = self.path.removeprefix(UPSTREAM)
                 mirror.requests.append(path)
                 content = mirror.file(path)
@@ -84,7 +84,7 @@ class Mirror:
 
 
 class Metadata:
-    """EC2's metadata service, version 2. A host is recognised by its address."""
+    """EC2's metadata service, version 2. It identifies a host by its address."""
 
     def __init__(self):
         self.hosts = {}
@@ -138,7 +138,7 @@ class Metadata:
 
 
 class Service:
-    """Forwards an AWS service to moto and records who asked for what."""
+    """Forwards an AWS service to moto and records the address and operation of each request."""
 
     def __init__(self, moto_port):
         self.moto_port, self.requests = moto_port, []
@@ -177,7 +177,7 @@ class Service:
 def serve(address, port, handler, context=None):
     server = Server((address, port), handler)
     if context:
-        # The handshake is done by the connection's own thread.
+        # The thread of the connection does the handshake.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -213,16 +213,17 @@ def create_bridge():
 
 
 def take_away(address):
-    """Makes a service unreachable: packets to it get no answer."""
+    """Makes a service unreachable, so that packets to it are dropped."""
     ip("address", "delete", f"{address}/8", "dev", BRIDGE)
 
 
 def give_back(address):
+    """Makes a service reachable again."""
     ip("address", "add", f"{address}/8", "dev", BRIDGE)
 
 
 if __name__ == "__main__":
-    # Usage: cloud.py DIRECTORY PORT-FILE. The mirror while the tree is being built.
+    # Usage: cloud.py DIRECTORY PORT-FILE. Runs the mirror during the build of the tree.
     import sys
     server = Mirror(sys.argv[1], online=True).serve("127.0.0.1", 0)
     part = Path(sys.argv[2] + ".part")

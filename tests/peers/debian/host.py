@@ -19,7 +19,7 @@ class Failure(Exception):
 
 class Host:
     def __init__(self, directory, tree, name, address, disk=None):
-        """A host that is off. `disk` is the host whose disk, which is copied, it starts with."""
+        """Creates a host that is powered off. `disk` is a host whose disk is copied."""
         self.name, self.address = name, address
         self.directory = Path(directory) / name
         self.tree, self.disk, self.root = tree, self.directory / "disk", self.directory / "root"
@@ -40,7 +40,7 @@ class Host:
     def power_on(self):
         mount = f"lowerdir={self.tree},upperdir={self.disk},workdir={self.directory / 'work'}"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", mount, self.root], check=True)
-        # Hosts must not share a control group, nor leave any behind.
+        # Each host needs a separate control group, which is removed afterwards.
         self.cgroups = [path / f"infra-debian{self.directory.parent.suffix.replace('.', '-')}-{self.name}" for path in CGROUPS]
         for cgroup in self.cgroups:
             cgroup.mkdir()
@@ -48,7 +48,7 @@ class Host:
         def enter():
             for cgroup in self.cgroups:
                 (cgroup / "cgroup.procs").write_text("0")
-            # The host ends with this program, whatever ends that.
+            # The kernel kills the host when this process terminates for any reason.
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
         command = ["systemd-nspawn", "--quiet", "--directory", self.root, "--machine", self.name, "--register=no",
@@ -72,19 +72,19 @@ class Host:
         self.wait_until_off(300)
 
     def reboot(self):
-        """Reboots. The disk and the address stay."""
+        """Reboots the host with the same disk and address."""
         self.run("systemctl", "reboot", "--no-block")
         try:
-            # systemd-nspawn leaves a reboot to its unit.
+            # systemd-nspawn exits at a reboot and expects its unit to start it again.
             self.process.wait(300)
         except subprocess.TimeoutExpired:
-            raise Failure(f"{self.name} has not gone down for the reboot") from None
+            raise Failure(f"{self.name} has not shut down for the reboot") from None
         self.clean_up()
         self.power_on()
 
     def clean_up(self):
         if self.process and self.process.poll() is None:
-            # systemd-nspawn ends with its host; the host would survive the end of systemd-nspawn.
+            # systemd-nspawn exits when its host is killed; the host would survive a kill of systemd-nspawn.
             try:
                 os.kill(int(self.leader()), signal.SIGKILL)
                 self.process.wait(60)
@@ -100,10 +100,10 @@ class Host:
             subprocess.run(["umount", self.root], check=True)
 
     def leader(self):
-        """The process that is process 1 on the host."""
+        """Returns the process that is process 1 on the host."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         if not children:
-            raise Failure(f"{self.name} is not on")
+            raise Failure(f"{self.name} is not running")
         return children[0]
 
     def run(self, *command, check=True, text=None):
@@ -116,7 +116,7 @@ class Host:
         return done.stdout + done.stderr
 
     def wait_for(self, what, seconds, condition):
-        """Waits until the condition holds, and returns what it returned."""
+        """Waits until the condition holds and returns its result."""
         return wait_for(f"{self.name}: {what}", seconds, condition)
 
 def wait_for(what, seconds, condition):
@@ -134,7 +134,7 @@ def wait_for(what, seconds, condition):
 
 
 def remove_cgroup(cgroup):
-    # The kernel needs a moment for processes that have just been killed.
+    # The kernel needs a moment to remove processes that have just been killed.
     for _ in range(100):
         try:
             return cgroup.rmdir()

@@ -1,4 +1,4 @@
-"""What the hosts are put through; see `run`, which calls this as process 1 of namespaces of its own."""
+"""The scenarios of the hosts; see `run`, which executes this as process 1 of separate namespaces."""
 import argparse
 import base64
 import os
@@ -23,7 +23,7 @@ MOTO = 5000
 PORT = 8080
 CLIENTS = "hostssl all all 0.0.0.0/0 scram-sha-256"
 OBSOLETE = "host all all 0.0.0.0/0 scram-sha-256"
-# cloud-init recognises EC2 by the firmware, which a container does not have.
+# cloud-init detects EC2 by the firmware, which a container does not have.
 FIRMWARE = """
 
 def read_dmi_data(key):
@@ -50,13 +50,13 @@ class World:
         endpoint = f"http://127.0.0.1:{MOTO}"
         wait_for("moto", 60, lambda: urllib.request.urlopen(f"{endpoint}/moto-api/", timeout=5).status == 200)
         os.environ.update(AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test", AWS_DEFAULT_REGION="us-east-1")
-        # moto loads its data when a region is asked for the first time, which can take longer than a client waits.
+        # moto loads the data of a region at its first request, which can take longer than the timeout of a client.
         patient = Config(read_timeout=300, retries={"max_attempts": 0})
         for region in ("us-east-1", "us-east-2"):
             boto3.client("ec2", region, endpoint_url=endpoint, config=patient).describe_images()
         up = [self.stack, "--directory", self.work / "infra", "--target", "aws", "--endpoint", endpoint,
               "--readiness", "control-plane", "--program", "multicloud-orm", "up", "--yes"]
-        # On a busy machine moto may answer the upload of the program too late.
+        # On a busy machine, the upload of the executable to moto may time out.
         if not any(subprocess.run(up).returncode == 0 for _ in range(3)):
             raise Failure("the program could not be deployed to moto")
         self.instances = []
@@ -78,7 +78,7 @@ class World:
             self.secrets += [parameter["Value"] for parameter in answer["Parameters"]]
 
     def instance(self, region, condition):
-        """The instance, its address and its user data."""
+        """Returns the id, address and user data of an instance."""
         found = [rest for at, *rest in self.instances if at == region and condition(rest[-1])]
         if not found:
             raise Failure(f"the program has no such instance in {region}: {self.instances}")
@@ -102,7 +102,7 @@ class World:
         self.create_layer("".join(f"{address} {name}\n" for name, address in names.items()), authority)
 
     def create_layer(self, hosts, authority):
-        """Adds to the tree what differs from run to run: names, the certificate authority, cloud-init's surroundings."""
+        """Adds the files to the tree that differ between runs: names, the certificate authority, cloud-init's environment."""
         layer, mounted, scratch = (self.work / name for name in ("layer", "layer-root", "layer-work"))
         for path in (layer, mounted, scratch):
             path.mkdir()
@@ -114,7 +114,7 @@ class World:
             with (mounted / "usr/lib/python3/dist-packages/cloudinit/dmi.py").open("a") as dmi:
                 dmi.write(FIRMWARE)
             shutil.copy(authority, mounted / "usr/local/share/ca-certificates/test.crt")
-            # An image has no identity yet.
+            # An image has no machine id.
             (mounted / "etc/machine-id").write_text("")
             subprocess.run(["chroot", mounted, "update-ca-certificates"], check=True, stdout=subprocess.DEVNULL)
         finally:
@@ -163,19 +163,19 @@ def active(host, unit):
 
 
 def database(world, outage):
-    """The first boot, with the mirror away."""
+    """The first boot, while the mirror is unreachable."""
     instance_id, address, user_data = world.instance("us-east-2", lambda data: "00-postgres" in data)
     cloud.take_away(cloud.MIRROR)
-    begun = time.monotonic()
+    began = time.monotonic()
     host = world.host("database", address, instance_id, "us-east-2", user_data)
     host.wait_for("a failed attempt", 400, lambda: "infra-setup: " in host.run("journalctl", "-u", "infra-setup.service"))
-    time.sleep(max(0, outage - (time.monotonic() - begun)))
-    expect(not world.mirror.requests, "the mirror was not away")
+    time.sleep(max(0, outage - (time.monotonic() - began)))
+    expect(not world.mirror.requests, "the mirror was reachable")
     cloud.give_back(cloud.MIRROR)
     host.wait_for("the database", 900, lambda: psql(host, "tasks", "SELECT 1") and active(host, "infra.service"))
     password = next(secret for secret in world.secrets if login(host, secret, "require").strip() == "accepted")
     refused = login(host, password, "disable")
-    expect("no encryption" in refused, f"a password without TLS: {refused}")
+    expect("no encryption" in refused, f"the database accepts a password without TLS: {refused}")
     expect_rules(host)
     expect(calls(world, address) == ["AmazonSSM.GetParameters"], f"calls to SSM: {calls(world, address)}")
     return host, password
@@ -199,7 +199,7 @@ def builder(world):
     expect(len(world.mirror.requests) == before, f"apt was used: {world.mirror.requests[before:]}")
     program = host.disk / "opt/infra/tasks"
     expect(program.stat().st_mode & 0o777 == 0o755, "the program is not executable")
-    expect((host.disk / "etc/machine-id").read_text() == "", "the image has an identity")
+    expect((host.disk / "etc/machine-id").read_text() == "", "the image has a machine id")
     for secret in world.secrets:
         found = subprocess.run(["grep", "--recursive", "--files-with-matches", "--fixed-strings", "-e", secret,
                                 host.disk / "etc", host.disk / "var", host.disk / "opt"], capture_output=True, text=True)
@@ -208,19 +208,19 @@ def builder(world):
 
 
 def application(world, image, outage, store):
-    """A host of the image, with SSM away; then a reboot."""
+    """A host of the image, while SSM is unreachable; then a reboot."""
     cloud.take_away(cloud.SSM)
-    begun = time.monotonic()
+    began = time.monotonic()
     address = "10.1.0.77"
     host = world.host("application", address, "i-0application000001", "us-east-1", "", image)
     attempts = lambda: host.run("journalctl", "-u", "infra.service").count("infra-start: aws exited with")
     host.wait_for("two failed attempts", 400, lambda: attempts() >= 2)
-    while time.monotonic() - begun < outage:
+    while time.monotonic() - began < outage:
         expect(not host.run("sh", "-c", "ls /run/infra").strip(), "an environment was written without SSM")
         expect(not active(host, "infra-tasks.service"), "the service runs without its secrets")
         time.sleep(2)
     expect(refuses(address), "the service answers without its secrets")
-    expect(not calls(world, address), "SSM was not away")
+    expect(not calls(world, address), "SSM was reachable")
     cloud.give_back(cloud.SSM)
     serves(host)
     expect(calls(world, address) == ["AmazonSSM.GetParameters"], f"calls to SSM: {calls(world, address)}")
@@ -246,14 +246,14 @@ def expect_environment(host, store):
     environment = host.run("cat", "/run/infra/tasks.env")
     names = re.findall("^([A-Z_]+)=", environment, re.MULTILINE)
     expect(names == ["LISTEN", "ADMIN_PASSWORD", "DATABASE_URL"], f"the environment has {names}")
-    expect(f'LISTEN="{host.address}:{PORT}"\n' in environment, "the environment has another address")
+    expect(f'LISTEN="{host.address}:{PORT}"\n' in environment, "the environment does not contain the host's address")
     encrypted = psql(store, "postgres", "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
                                         f"WHERE datname = 'tasks' AND ssl AND client_addr = '{host.address}'")
-    expect(int(encrypted) > 0, "the service has no connection with TLS to the database")
+    expect(int(encrypted) > 0, "the service has no TLS connection to the database")
 
 
 def kept_disk(world, previous, password):
-    """The database's disk, as an earlier version left it, on another instance."""
+    """The database's disk, as an earlier version of the setup left it, on another instance."""
     psql(previous, "tasks", "CREATE TABLE kept (value text); INSERT INTO kept VALUES ('still here')")
     previous.run("sh", "-c", f"for _ in 1 2; do echo '{OBSOLETE}' >>$(echo /etc/postgresql/*/main/pg_hba.conf); done")
     previous.power_off()
@@ -263,7 +263,7 @@ def kept_disk(world, previous, password):
     expect_rules(host)
     expect(psql(host, "tasks", "SELECT value FROM kept").strip() == "still here", "the data is lost")
     expect(login(host, password, "require").strip() == "accepted", "the database refuses its password")
-    expect("no encryption" in login(host, password, "disable"), "a password without TLS")
+    expect("no encryption" in login(host, password, "disable"), "the database accepts a password without TLS")
 
 
 def main():
@@ -274,12 +274,12 @@ def main():
     parser.add_argument("--short", action="store_true", help="outages of seconds instead of minutes")
     options = parser.parse_args()
     away = {"mirror": 15, "SSM": 40} if options.short else {"mirror": 60, "SSM": 240}
-    # What is created below /run ends with the mount namespace.
+    # A private /run, which is removed with the mount namespace.
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     cloud.ip("link", "set", "lo", "up")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     world = World(options.work, options.kept, options.stack)
-    begun = time.monotonic()
+    began = time.monotonic()
 
     def scenario(name, function, *arguments):
         started = time.monotonic()
@@ -290,9 +290,9 @@ def main():
     try:
         scenario("the program, on moto", world.deploy)
         scenario("the services", world.serve)
-        store, password = scenario("database, the mirror away", database, world, away["mirror"])
-        image = scenario("builder, powers off", builder, world)
-        host = scenario("application, SSM away; reboot", application, world, image, away["SSM"], store)
+        store, password = scenario("database, mirror unreachable", database, world, away["mirror"])
+        image = scenario("builder", builder, world)
+        host = scenario("application, SSM unreachable; reboot", application, world, image, away["SSM"], store)
         host.power_off()
         scenario("kept disk", kept_disk, world, store, password)
     except Exception as error:
@@ -305,7 +305,7 @@ def main():
         raise
     finally:
         world.end()
-    print(f"-- everything took {time.monotonic() - begun:.0f} s")
+    print(f"-- total: {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

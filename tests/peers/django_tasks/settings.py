@@ -1,4 +1,4 @@
-"""A JSON API behind gunicorn. What is not set here is as Django has it."""
+"""A JSON API behind gunicorn. All other settings have Django's defaults."""
 
 import os
 
@@ -8,8 +8,8 @@ ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "urls"
 WSGI_APPLICATION = "wsgi.application"
 INSTALLED_APPS = ["tasks"]
-# Of startproject's seven these two: `nosniff` and the slash at the end, which our service gives as well. The others are
-# for pages and sessions.
+# Two of the seven middlewares of startproject: `nosniff` and the trailing slash, which the Tasks service has as well. The
+# others are for pages and sessions.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -20,7 +20,7 @@ DATABASES = {
         "HOST": os.environ["PGHOST"],
         "USER": os.environ["PGUSER"],
         "NAME": os.environ["PGDATABASE"],
-        # A worker keeps its connection, and statements are prepared: faster than the pool and than the defaults.
+        # Persistent connections and prepared statements, which are faster than the pool and the defaults.
         "CONN_MAX_AGE": None,
         "OPTIONS": {"server_side_binding": True, "prepare_threshold": 2},
     }

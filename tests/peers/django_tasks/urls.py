@@ -1,4 +1,4 @@
-"""Dialect A of the contract, as far as it is measured."""
+"""The measured part of API dialect A."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-# What Terraform's AWS provider is shown by the local cloud: two regions, and every kind that infra-aws has a match for.
+# Resources in two regions, of every kind that exists in infra-aws, to test the local cloud with Terraform's AWS provider.
 terraform {
   required_providers {
     aws = {
@@ -26,7 +26,7 @@ variable "private_key" {
 
 variable "stage" {
   type        = string
-  description = "Changes things in place: one, then two."
+  description = "Value that changes resources in place: first one, then two."
 }
 
 provider "aws" {
@@ -214,7 +214,7 @@ resource "aws_vpc_security_group_egress_rule" "application" {
   ip_protocol       = "-1"
 }
 
-# What runs.
+# Instances, groups and load balancers.
 
 resource "aws_key_pair" "main" {
   key_name   = "main"
@@ -455,7 +455,7 @@ resource "aws_cloudwatch_log_group" "main" {
   retention_in_days = var.stage == "one" ? 7 : 14
 }
 
-# What is kept.
+# Storage.
 
 resource "aws_ssm_parameter" "main" {
   name  = "/main/secret"

@@ -1,4 +1,5 @@
-# The control plane of stacks/multicloud_orm.rs, as a Terraform user would write it: the same kinds, the same number.
+# The control plane of stacks/multicloud_orm.rs, as a Terraform user would write it, with the same number of resources of
+# each kind.
 terraform {
   required_providers {
     aws = {
@@ -13,7 +14,7 @@ variable "endpoint" {
 
 variable "artifact" {
   type        = string
-  description = "The program that the instances run."
+  description = "Path of the program that the instances run."
 }
 
 variable "database_password" {
@@ -317,7 +318,7 @@ resource "aws_autoscaling_policy" "cpu" {
       predefined_metric_type = "ASGAverageCPUUtilization"
     }
   }
-  # moto tells them otherwise than they were given.
+  # moto returns other values than those of the request.
   lifecycle {
     ignore_changes = [enabled, predictive_scaling_configuration]
   }

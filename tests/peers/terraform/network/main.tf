@@ -1,4 +1,4 @@
-# Networks as a Terraform user writes them: applied, unchanged when planned again, changed in place, destroyed.
+# Networks, as a Terraform user would write them.
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws", version = "5.100.0" }

@@ -1,4 +1,4 @@
-# What scales and watches a group, as a Terraform user would write it.
+# Scaling and monitoring of a group, as a Terraform user would write it.
 terraform {
   required_providers {
     aws = { source = "hashicorp/aws" }
@@ -11,7 +11,7 @@ variable "endpoint" {
 
 variable "stage" {
   type        = string
-  description = "Changes things in place: one, then two."
+  description = "Value that changes resources in place: first one, then two."
 }
 
 locals {
