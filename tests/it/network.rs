@@ -253,7 +253,9 @@ async fn printed_code_declares_the_imported_network() {
         cidr: "10.0.0.0/16".into(),
         dns_support: true,
         dns_hostnames: true,
-        tags: Default::default(),
+        tags: [
+            ("stage".into(), "second".into()),
+        ].into(),
     });
     scope.add("gateway", InternetGateway {
         vpc_id: "vpc-<id>".into(),
@@ -268,7 +270,9 @@ async fn printed_code_declares_the_imported_network() {
     });
     scope.add("address", ElasticIp {
         instance: None,
-        tags: Default::default(),
+        tags: [
+            ("stage".into(), "second".into()),
+        ].into(),
     });
     scope.add("peering", VpcPeering {
         vpc_id: "vpc-<id>".into(),
