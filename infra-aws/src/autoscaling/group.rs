@@ -481,7 +481,7 @@ mod tests {
                 .max_size(4)
                 .desired_capacity(4)
                 .launch_template(
-                    LaunchTemplateSpecification::builder().launch_template_id("lt-1").version(version).build(),
+                    types::LaunchTemplateSpecification::builder().launch_template_id("lt-1").version(version).build(),
                 )
                 .vpc_zone_identifier("subnet-a,subnet-b")
                 .target_group_arns("arn:targets")

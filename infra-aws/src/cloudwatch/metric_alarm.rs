@@ -474,7 +474,7 @@ mod tests {
         let json = |inputs: &MetricAlarm| serde_json::to_value(inputs).unwrap();
         let read = |recorded| json(&MetricAlarm::normalize(&existing, Some(recorded)).inputs.unwrap());
         assert_eq!(read(&recorded), json(&recorded));
-        let other = MetricAlarm { threshold: 90.0, ..recorded };
+        let other = MetricAlarm { threshold: 90.0, ..recorded.clone() };
         assert_ne!(read(&other), json(&other));
     }
 }
