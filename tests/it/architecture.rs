@@ -174,9 +174,7 @@ const CYCLES: &[(&str, &[&[&str]])] = &[
     ),
     (
         "app/tasks/src/lib.rs",
-        &[
-            &["admin/error.rs", "admin/page.rs", "admin/permission.rs", "admin/session.rs", "admin/token.rs"],
-        ],
+        &[&["admin/error.rs", "admin/page.rs", "admin/permission.rs", "admin/session.rs", "admin/token.rs"]],
     ),
     ("app/tasks/src/bin/client/main.rs", &[&["service.rs", "tokens.rs"]]),
 ];
