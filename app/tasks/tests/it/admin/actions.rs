@@ -10,7 +10,7 @@ fn tasks(site: &Site, count: u32) {
     }));
 }
 
-pub(super) fn publishing(site: &Site) {
+pub(super) fn publish_sets_the_publication_of_ticked_tasks(site: &Site) {
     tasks(site, 3);
     let mut browser = site.signed_in("eva");
     let ask = browser.page("/admin/tasks/publish?id=1&id=3&list=q%3DTask");
@@ -30,19 +30,19 @@ pub(super) fn publishing(site: &Site) {
     assert_eq!(browser.post("/admin/tasks/explode", &[("id", "1")]).status, 404);
 }
 
-pub(super) fn deactivating(site: &Site) {
+pub(super) fn deactivate_ends_the_sessions_of_users(site: &Site) {
     let guest = site.add_user("guest", true);
-    let mut deleted = site.signed_in("guest");
+    let mut guest_browser = site.signed_in("guest");
     let mut browser = site.signed_in("eva");
     let id = guest.to_string();
     let list = browser.submit("/admin/users/deactivate", &[("id", &id)]);
     assert!(list.contains("Deactivated the user “guest”."), "{list}");
-    assert_eq!(deleted.get("/admin/").status, 303);
+    assert_eq!(guest_browser.get("/admin/").status, 303);
     browser.submit("/admin/users/activate", &[("id", &id)]);
     site.signed_in("guest");
 }
 
-pub(super) fn every_row_of_a_list(site: &Site) {
+pub(super) fn an_action_applies_to_all_rows_of_a_list(site: &Site) {
     tasks(site, 60);
     let mut browser = site.signed_in("eva");
     let page = browser.page("/admin/tasks/?q=%22number+1%22&ticked=all");
@@ -71,7 +71,7 @@ pub(super) fn every_row_of_a_list(site: &Site) {
     assert!(browser.page("/admin/history/").contains("of 31"), "each has an entry");
 }
 
-pub(super) fn too_many_rows(site: &Site) {
+pub(super) fn an_action_on_too_many_rows_is_refused(site: &Site) {
     site.execute(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10001) \
          INSERT INTO tasks_task (title, pub_date, description) \

@@ -21,7 +21,7 @@ fn content(answer: &Answer) -> String {
     }
 }
 
-pub(super) fn a_filtered_list(site: &Site) {
+pub(super) fn an_export_contains_the_filtered_list(site: &Site) {
     let moment = "2026-01-02T03:04:05.123456Z";
     for (title, description) in
         [("Buy milk", "two, or \"three\"\nbottles"), ("=HYPERLINK(1)", "milk"), ("Rest", "all day")]
@@ -56,7 +56,7 @@ pub(super) fn a_filtered_list(site: &Site) {
     assert_eq!(site.browser().get("/admin/tasks/export.csv").status, 303);
 }
 
-pub(super) fn more_than_one_part(site: &Site) {
+pub(super) fn an_export_contains_all_parts(site: &Site) {
     site.execute(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2500) \
          INSERT INTO tasks_task (title, pub_date, description) \
@@ -70,7 +70,7 @@ pub(super) fn more_than_one_part(site: &Site) {
     assert_eq!((rows.len(), &rows[2499]["id"]), (2500, &json!(2500)));
 }
 
-pub(super) fn no_secrets(site: &Site) {
+pub(super) fn an_export_contains_no_secrets(site: &Site) {
     let mut browser = site.signed_in("eva");
     let users = content(&browser.get("/admin/users/export.json?staff=yes"));
     let rows: Vec<Value> = serde_json::from_str(&users).unwrap();

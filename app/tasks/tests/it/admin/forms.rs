@@ -8,7 +8,7 @@ const HTML: &str = r#"<script>alert("1")</script><img src=x onerror='alert(2)'>&
 const ESCAPED: &str =
     "&#60;script&#62;alert(&#34;1&#34;)&#60;/script&#62;&#60;img src=x onerror=&#39;alert(2)&#39;&#62;&#38;amp;";
 
-pub(super) fn a_task_from_beginning_to_end(site: &Site) {
+pub(super) fn a_task_is_added_changed_and_deleted(site: &Site) {
     let mut browser = site.signed_in("eva");
     assert!(browser.page("/admin/tasks/add").contains(r#"type="datetime-local""#));
     let add = [("title", " Buy milk "), ("description", "one\r\ntwo"), ("pub_date", "2026-01-02T03:04")];
@@ -57,7 +57,7 @@ pub(super) fn changes_are_on_the_first_page(site: &Site) {
     assert!(home.contains("<strong>1</strong> Tasks"), "{home}");
 }
 
-pub(super) fn faults_stand_beside_their_fields(site: &Site) {
+pub(super) fn faults_are_shown_beside_their_fields(site: &Site) {
     let mut browser = site.signed_in("eva");
     browser.page("/admin/tasks/add");
     let long = "é".repeat(201);
@@ -97,7 +97,7 @@ pub(super) fn faults_stand_beside_their_fields(site: &Site) {
     assert_eq!(site.service.send("GET /tasks/", "").body, "[]");
 }
 
-pub(super) fn html_is_text(site: &Site) {
+pub(super) fn html_is_escaped(site: &Site) {
     let mut browser = site.signed_in("eva");
     browser.page("/admin/tasks/add");
     let list =
@@ -136,7 +136,7 @@ pub(super) fn html_is_text(site: &Site) {
     }
 }
 
-pub(super) fn several_are_deleted_at_once(site: &Site) {
+pub(super) fn several_tasks_are_deleted_at_once(site: &Site) {
     let moment = || "2026-01-02T03:04:05Z".to_owned();
     site.add_tasks((1..=4).map(|number| (format!("Task {number}"), "d".to_owned(), moment())));
     let mut browser = site.signed_in("eva");

@@ -13,7 +13,7 @@ fn actions(site: &Site) -> Vec<(String, String, String)> {
     entries(site).into_iter().map(|entry| (entry.username, entry.action, entry.object_name)).collect()
 }
 
-pub(super) fn of_a_task(site: &Site) {
+pub(super) fn the_history_of_a_task_lists_its_changes(site: &Site) {
     let mut browser = site.signed_in("eva");
     let task = |title| [("title", title), ("description", "two\nbottles"), ("pub_date", "2026-01-02T03:04:05")];
     browser.submit("/admin/tasks/add", &task("Buy milk"));
@@ -41,7 +41,7 @@ pub(super) fn of_a_task(site: &Site) {
     assert!(browser.page("/admin/history/2").contains("Title: Buy milk"));
 }
 
-pub(super) fn of_other_changes(site: &Site) {
+pub(super) fn the_history_of_users_contains_no_passwords(site: &Site) {
     let guest = site.add_user("guest", false);
     let mut browser = site.signed_in("eva");
     browser.page("/admin/");
@@ -64,7 +64,7 @@ pub(super) fn of_other_changes(site: &Site) {
     }
 }
 
-pub(super) fn nothing_changes_without_its_entry(site: &Site) {
+pub(super) fn every_change_has_an_entry(site: &Site) {
     site.add_tasks([("Buy milk".to_owned(), "two bottles".to_owned(), "2026-01-02T03:04:05Z".to_owned())]);
     let guest = site.add_user("guest", false);
     let mut browser = site.signed_in("eva");

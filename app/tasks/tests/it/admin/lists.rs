@@ -23,7 +23,7 @@ fn listed(browser: &mut Browser, query: &str) -> Vec<String> {
     names(&browser.page(&format!("/admin/tasks/?{query}")))
 }
 
-pub(super) fn search(site: &Site) {
+pub(super) fn lists_are_searched(site: &Site) {
     let moment = || "2026-01-02T03:04:05Z".to_owned();
     site.add_tasks([
         ("Buy milk".to_owned(), "two bottles".to_owned(), moment()),
@@ -55,7 +55,7 @@ pub(super) fn search(site: &Site) {
     assert_eq!(listed(&mut browser, &format!("q={many}")), ["Rest", "Call Eva"]);
 }
 
-pub(super) fn sorting_and_pages(site: &Site) {
+pub(super) fn lists_are_sorted_and_paged(site: &Site) {
     numbered(site, 130);
     let mut browser = site.signed_in("eva");
     let ends = |names: Vec<String>| (names.len(), names[0].clone(), names[names.len() - 1].clone());
@@ -90,7 +90,7 @@ pub(super) fn sorting_and_pages(site: &Site) {
     assert_eq!(all_seen.len(), 130, "no row is on two pages or on none");
 }
 
-pub(super) fn filters(site: &Site) {
+pub(super) fn lists_are_filtered(site: &Site) {
     site.add_tasks(
         ["2026-01-01T23:59:59.999999Z", "2026-01-02T00:00:00Z", "2026-01-02T23:59:59.999999Z", "2026-01-03T00:00:00Z"]
             .map(|moment| (moment.to_owned(), "d".to_owned(), moment.to_owned())),
@@ -112,7 +112,7 @@ pub(super) fn filters(site: &Site) {
     }
 }
 
-pub(super) fn nonsense_is_left_out(site: &Site) {
+pub(super) fn invalid_parameters_are_omitted(site: &Site) {
     numbered(site, 3);
     let mut browser = site.signed_in("eva");
     for query in [
@@ -157,7 +157,7 @@ pub(super) fn activity_is_read_only(site: &Site) {
     assert_eq!(browser.get("/admin/activity/add").status, 404);
 }
 
-pub(super) fn counting_ends(site: &Site) {
+pub(super) fn the_count_is_limited(site: &Site) {
     let row = "'2026-01-02T03:04:05+00:00', 'GET', '/tasks/', 200, 1, '127.0.0.1', 'one'";
     site.execute(&format!(
         "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100001) \

@@ -109,7 +109,7 @@ pub(super) fn pages_offer_only_what_is_permitted(site: &Site) {
     assert!(list.contains("/admin/tasks/add") && !row.contains("Save"), "{list}");
 }
 
-pub(super) fn groups_give_permissions(site: &Site) {
+pub(super) fn groups_grant_permissions(site: &Site) {
     one_task(site);
     let id = site.add_staff("noor", &[]);
     let mut eva = site.signed_in("eva");

@@ -34,7 +34,7 @@ pub(super) fn staff_signs_in_and_out(site: &Site) {
     assert!(over_https.header("set-cookie").unwrap().ends_with("; Secure"), "{over_https:?}");
 }
 
-pub(super) fn others_do_not(site: &Site) {
+pub(super) fn other_users_cannot_sign_in(site: &Site) {
     site.add_user("guest", false);
     site.add_user("gone", true);
     site.execute("UPDATE tasks_user SET is_active = FALSE WHERE username = 'gone'");
@@ -65,7 +65,7 @@ pub(super) fn others_do_not(site: &Site) {
     );
 }
 
-pub(super) fn guessing_is_slowed_down(site: &Site) {
+pub(super) fn sign_ins_are_rate_limited(site: &Site) {
     let mut browser = site.browser();
     let refused = (0..40).map(|_| browser.sign_in("eva", "a guess")).find(|answer| answer.status != 422).unwrap();
     assert_eq!(refused.status, 429);
@@ -108,7 +108,7 @@ pub(super) fn forms_need_their_token(site: &Site) {
     assert_eq!(stranger.post("/admin/sign-in", &fields).status, 303);
 }
 
-pub(super) fn sessions_end(site: &Site) {
+pub(super) fn sessions_expire(site: &Site) {
     for (what, change) in [
         ("idle", "UPDATE tasks_admin_session SET seen_at = '2026-01-01T00:00:00+00:00'"),
         ("old", "UPDATE tasks_admin_session SET created_at = '2026-01-01T00:00:00+00:00'"),
@@ -129,7 +129,7 @@ pub(super) fn sessions_end(site: &Site) {
     }
 }
 
-pub(super) fn every_instance_knows_who_is_signed_in(site: &Site) {
+pub(super) fn sessions_are_valid_at_every_instance(site: &Site) {
     let browser = site.signed_in("eva");
     let other = site.other_instance();
     let mut moved = super::site::Browser { site: &other, ..browser.clone() };
@@ -142,7 +142,7 @@ pub(super) fn every_instance_knows_who_is_signed_in(site: &Site) {
     assert_eq!(browser.clone().get("/admin/tasks/").status, 303);
 }
 
-pub(super) fn every_answer_says_what_a_browser_may_do(site: &Site) {
+pub(super) fn every_response_has_security_headers(site: &Site) {
     let mut browser = site.signed_in("eva");
     for (path, status) in [
         ("/admin", 303),

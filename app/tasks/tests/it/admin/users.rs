@@ -2,7 +2,7 @@
 
 use super::site::{PASSWORD, Site, first_row};
 
-pub(super) fn a_user_from_beginning_to_end(site: &Site) {
+pub(super) fn a_user_is_added_changed_and_deleted(site: &Site) {
     let mut browser = site.signed_in("eva");
     browser.page("/admin/users/add");
     let wrong = browser.post("/admin/users/add", &[("username", "a b"), ("password", "1234"), ("again", "12345")]);
@@ -37,7 +37,7 @@ pub(super) fn a_user_from_beginning_to_end(site: &Site) {
     assert_eq!(browser.get(&guest_page).status, 404);
 }
 
-pub(super) fn nobody_locks_themselves_out(site: &Site) {
+pub(super) fn users_cannot_revoke_their_own_rights(site: &Site) {
     site.add_user("adam", true);
     let mut browser = site.signed_in("eva");
     for missing in ["staff", "active", "superuser"] {
@@ -62,7 +62,7 @@ pub(super) fn nobody_locks_themselves_out(site: &Site) {
     assert!(browser.page("/admin/").contains("eve"));
 }
 
-pub(super) fn another_password_ends_the_sessions_of_others(site: &Site) {
+pub(super) fn a_new_password_ends_the_other_sessions(site: &Site) {
     let mut browser = site.signed_in("eva");
     let mut elsewhere = site.signed_in("eva");
     site.execute(
