@@ -33,10 +33,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         None => Target::aws(),
     };
     let (events, mut receiver) = Events::channel();
-    let engine = Engine::new("firewall", "dev", FileStore::new(".infra/embedding"))
-        .target(target)
-        .config([("port", "8443")])
-        .events(events);
+    let engine =
+        Engine::new("firewall", "dev", FileStore::new(".infra/embedding")).target(target).config([("port", "8443")]);
 
     let printer = tokio::spawn(async move {
         while let Some(event) = receiver.recv().await {
@@ -49,13 +47,12 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         }
     });
 
-    print!("{}", engine.preview(&firewall).await?);
-    let report = engine.up(&firewall).await?;
+    print!("{}", engine.preview(&firewall).events(events.clone()).await?);
+    let report = engine.up(&firewall).events(events.clone()).await?;
     for (name, value) in engine.outputs().await? {
         println!("{name} = {value}");
     }
-    let destroyed = engine.destroy(&firewall).await?;
-    drop(engine);
+    let destroyed = engine.destroy(&firewall).events(events).await?;
     printer.await?;
     if report.is_success() && destroyed.is_success() { Ok(()) } else { Err("some operations failed".into()) }
 }

@@ -92,9 +92,9 @@ impl Sandbox {
         let program = self.program(command, Cloud::next_run(self.cloud())?);
         let engine = self.engine().await?;
         let report = match command {
-            Command::UpA | Command::UpB | Command::Revert => engine.up(&program).await,
-            Command::Refresh => engine.refresh(&program).await,
-            Command::Destroy => engine.destroy(&program).await,
+            Command::UpA | Command::UpB | Command::Revert => engine.up(&program).parallel(self.parallel).await,
+            Command::Refresh => engine.refresh(&program).parallel(self.parallel).await,
+            Command::Destroy => engine.destroy(&program).parallel(self.parallel).await,
         };
         Ok(report.map_err(describe)?)
     }
@@ -137,7 +137,7 @@ impl Sandbox {
     async fn engine(&self) -> Result<Engine> {
         let store = self.directory.join("store");
         match self.store {
-            Store::Files => Ok(self.engine_with(FileStore::new(store))),
+            Store::Files => Ok(Engine::new(PROGRAM, STACK, FileStore::new(store))),
             Store::Objects => {
                 let objects = DirectoryObjects::new(store)?;
                 // An unwrapped key in the format of the first versions, because deriving a key from a passphrase is slow.
@@ -147,13 +147,9 @@ impl Sandbox {
                     Err(error) => return Err(error.into()),
                 }
                 let store = ObjectStateStore::new(Arc::new(objects), "states").clock(Arc::new(FastClock::default()));
-                Ok(self.engine_with(store))
+                Ok(Engine::new(PROGRAM, STACK, store))
             }
         }
-    }
-
-    fn engine_with(&self, store: impl StateStore + 'static) -> Engine {
-        Engine::new(PROGRAM, STACK, store).parallel(self.parallel)
     }
 
     fn program(&self, command: Command, cloud: Cloud) -> impl Fn(&Stack, &Config) -> infra_core::Result + Sync {

@@ -21,20 +21,20 @@ fn engine() -> Engine {
 #[tokio::test]
 async fn manual_changes_are_reverted() {
     let root = tempfile::tempdir().unwrap();
-    let (engine, file) = (engine().refresh_first(true), root.path().join("notes/today"));
-    assert!(engine.up(&program(root.path(), 0o600)).await.unwrap().is_success());
+    let (engine, file) = (engine(), root.path().join("notes/today"));
+    assert!(engine.up(&program(root.path(), 0o600)).refresh_first(true).await.unwrap().is_success());
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 
     fs::write(&file, "do nothing").unwrap();
-    assert!(engine.up(&program(root.path(), 0o640)).await.unwrap().is_success());
+    assert!(engine.up(&program(root.path(), 0o640)).refresh_first(true).await.unwrap().is_success());
     assert_eq!(fs::read_to_string(&file).unwrap(), "water the plants");
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
 
     fs::remove_file(&file).unwrap();
-    assert!(engine.up(&program(root.path(), 0o640)).await.unwrap().is_success());
+    assert!(engine.up(&program(root.path(), 0o640)).refresh_first(true).await.unwrap().is_success());
     assert_eq!(fs::read_to_string(&file).unwrap(), "water the plants");
 
-    assert!(engine.destroy(&program(root.path(), 0o640)).await.unwrap().is_success());
+    assert!(engine.destroy(&program(root.path(), 0o640)).refresh_first(true).await.unwrap().is_success());
     assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
 }
 

@@ -13,7 +13,7 @@ use infra_core::{
     Engine, Target,
     config::ConfigValue,
     diagnostic::{Diagnostic, did_you_mean},
-    engine::ConfigReads,
+    engine::{ConfigReads, Run},
     event::Event,
     graph::ResourceGraph,
     store::{ConfigChange, FileStore, KeyedStore, ObjectStateStore, StackConfig, StoreError, StoredValue, Unlock},
@@ -173,14 +173,21 @@ impl<'a> Session<'a> {
             None => None,
         };
         let target = Target { host, ..self.target(running.map(|running| running.endpoint)) };
-        Ok(self
-            .offline()
-            .target(target)
-            .config(config)
-            .parallel(self.parallel)
-            .refresh_first(elsewhere.is_some() || planning.is_some_and(|planning| planning.refresh))
+        Ok(self.offline().target(target).config(config))
+    }
+
+    /// Applies the options of the command line to a run. A state that describes another local cloud is refreshed first.
+    pub(crate) fn configure<'p, T>(
+        &self,
+        run: Run<'p, T>,
+        planning: Option<&Planning>,
+        renderer: &Arc<dyn Renderer>,
+    ) -> Run<'p, T> {
+        let elsewhere = self.elsewhere.load(Ordering::Relaxed);
+        run.parallel(self.parallel)
+            .refresh_first(elsewhere || planning.is_some_and(|planning| planning.refresh))
             .select(planning.map(|planning| planning.selecting.selection(&planning.replace)).unwrap_or_default())
-            .events(renderer.clone().events()))
+            .events(renderer.clone().events())
     }
 
     /// Returns the target of the stack. `local` is the endpoint of the local cloud, once it runs.
@@ -278,7 +285,7 @@ impl<'a> Session<'a> {
         self.deployed_elsewhere(&Deployed::named(self.target_name())).await.map(drop)
     }
 
-    /// Returns what [`Engine::on_approval`] records before anything is created: the cloud, and these configuration values.
+    /// Returns what [`Run::on_approval`] records before anything is created: the cloud, and these configuration values.
     /// A state that describes another local cloud keeps its record until [`Session::record_refreshed`].
     pub(crate) async fn record(
         &self,

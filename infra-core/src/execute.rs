@@ -41,31 +41,38 @@ use std::{
     time::Duration,
 };
 
-/// How a run executes.
+/// A plan and everything that executing it needs.
+pub struct ExecuteContext<'a> {
+    /// The plan to execute.
+    pub plan: &'a Plan,
+    /// The declarations that the plan was made for.
+    pub graph: &'a ResourceGraph,
+    /// Declarations of resources that are not in `graph` and are deleted: `destroy` still runs the hooks of a program.
+    pub deleted: &'a ResourceGraph,
+    /// Policies that are checked again before each step, with the values known by then.
+    pub policies: &'a [Policy],
+    /// The provider that performs the operations.
+    pub provider: &'a dyn Provider,
+    /// The journal of the stack.
+    pub journal: &'a Journal,
+    /// The receiver of events.
+    pub events: &'a Events,
+}
+
+/// Options of an execution.
 #[derive(Clone, Debug)]
 pub struct ExecuteOptions {
-    /// How many operations run at once; at least 1.
+    /// Maximum number of concurrent operations, at least 1.
     pub parallel: usize,
-    /// Whether branches that do not depend on a failed step go on.
+    /// Whether steps that do not depend on a failed step are executed.
     pub continue_on_error: bool,
-    /// Asks the run to begin nothing new.
+    /// Stops the run from starting new operations.
     pub interrupt: Interrupt,
-    /// Rules that are asked again before each step.
-    pub policies: Arc<[Policy]>,
-    /// What the program asks for beyond the properties of what is deleted without being declared any more: a program
-    /// that is destroyed still has its hooks.
-    pub destroyed: Arc<ResourceGraph>,
 }
 
 impl Default for ExecuteOptions {
     fn default() -> Self {
-        Self {
-            parallel: 16,
-            continue_on_error: false,
-            interrupt: Interrupt::default(),
-            policies: Arc::default(),
-            destroyed: Arc::default(),
-        }
+        Self { parallel: 16, continue_on_error: false, interrupt: Interrupt::default() }
     }
 }
 
@@ -110,20 +117,19 @@ impl Report {
     }
 }
 
-/// Does what `plan` says; `state` follows every step, and so does the journal.
+/// Executes a plan. Every step is recorded in the journal and applied to `state`.
 pub async fn execute(
-    plan: &Plan,
-    graph: &ResourceGraph,
-    provider: &dyn Provider,
+    context: &ExecuteContext<'_>,
     state: &mut State,
-    journal: &Journal,
-    events: &Events,
     options: &ExecuteOptions,
 ) -> Result<Report, StoreError> {
+    let ExecuteContext { plan, graph, deleted, policies, provider, journal, events } = *context;
     let declared = plan.steps.iter().filter(|step| step.generation.is_none());
     let steps = declared.map(|step| (&step.urn, step)).collect();
     let mut executor = Executor {
         graph,
+        deleted,
+        policies,
         provider,
         journal,
         events,
@@ -145,6 +151,8 @@ pub async fn execute(
 
 struct Executor<'a> {
     graph: &'a ResourceGraph,
+    deleted: &'a ResourceGraph,
+    policies: &'a [Policy],
     provider: &'a dyn Provider,
     journal: &'a Journal,
     events: &'a Events,
@@ -261,7 +269,7 @@ impl<'a> Executor<'a> {
     }
 
     fn options_of(&self, urn: &Urn) -> Arc<Options> {
-        let node = self.graph.node(urn).or_else(|| self.options.destroyed.node(urn));
+        let node = self.graph.node(urn).or_else(|| self.deleted.node(urn));
         node.map(|node| node.options.clone()).unwrap_or_default()
     }
 

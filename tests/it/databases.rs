@@ -217,7 +217,7 @@ async fn instance_is_created_updated_restarted_and_deleted() {
     let up = async |tasks: Tasks| {
         let report = engine.up(&instance(tasks)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        let plan = engine.clone().refresh_first(true).preview(&instance(tasks)).await.unwrap();
+        let plan = engine.preview(&instance(tasks)).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
     };
     let output = async |name: &str| engine.outputs().await.unwrap()[name].as_str().unwrap_or_default().to_owned();
@@ -303,7 +303,7 @@ async fn cluster_fails_over_without_losing_committed_data() {
     let up = async |instances: u32| {
         let report = engine.up(&cluster(instances)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        let plan = engine.clone().refresh_first(true).preview(&cluster(instances)).await.unwrap();
+        let plan = engine.preview(&cluster(instances)).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
     };
     up(2).await;
@@ -385,7 +385,7 @@ async fn interrupted_creates_are_found_by_the_next_run() {
     }
     let report = engine.up(&both).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    assert!(!engine.clone().refresh_first(true).preview(&both).await.unwrap().has_changes());
+    assert!(!engine.preview(&both).refresh_first(true).await.unwrap().has_changes());
     assert_eq!((statuses(&cloud, "us-east-1").await.len(), statuses(&cloud, "us-east-2").await.len()), (2, 1));
     assert!(engine.destroy(&both).await.unwrap().is_success());
     cloud.shutdown().await;
@@ -495,7 +495,7 @@ async fn instance_is_imported_and_restored_from_its_final_snapshot() {
     let other = engine("other");
     let report = other.up(&restored).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    assert!(!other.clone().refresh_first(true).preview(&restored).await.unwrap().has_changes());
+    assert!(!other.preview(&restored).refresh_first(true).await.unwrap().has_changes());
     let outputs = other.outputs().await.unwrap();
     let url = format!("postgres://cloud:other-password@{}/tasks", outputs["endpoint"].as_str().unwrap());
     wait_for_answer(&url, "SELECT answer FROM t", "42").await;
@@ -529,7 +529,7 @@ async fn cluster_is_restored_from_its_final_snapshot() {
     let other = engine("other");
     let report = other.up(&cluster_of(restored.clone())).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
-    let plan = other.clone().refresh_first(true).preview(&cluster_of(restored.clone())).await.unwrap();
+    let plan = other.preview(&cluster_of(restored.clone())).refresh_first(true).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
     let status = cloud.status().await.regions["us-east-1"].database_clusters[0].clone();
     wait_for_answer(&url("other-password", &status.writer_endpoint), "SELECT answer FROM t", "42").await;

@@ -36,8 +36,7 @@ impl Fixture {
         let cloud = LocalCloud::start(options).await.unwrap();
         let engine = Engine::new("every-kind", "dev", MemoryStore::new())
             .target(tests::target(&cloud))
-            .config([("everything", "true".to_owned()), ("postgres", major())])
-            .continue_on_error(true);
+            .config([("everything", "true".to_owned()), ("postgres", major())]);
         Self { cloud, engine, _directory: directory }
     }
 }
@@ -77,11 +76,13 @@ async fn delete_with_failing_calls(failure: Failure, refresh: bool) {
         stack.provide("aws", || provider_through(Aws::new(stack.target()).intercepted(calls.clone())));
         program::every_kind(stack, config)
     };
-    let report = engine.up(&every_kind).await.unwrap();
+    let report = engine.up(&every_kind).continue_on_error(true).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     calls.arm();
-    let engine = engine.refresh_first(refresh);
-    until_it_succeeds(&calls, async || failures(engine.destroy(&every_kind).await)).await;
+    until_it_succeeds(&calls, async || {
+        failures(engine.destroy(&every_kind).refresh_first(refresh).continue_on_error(true).await)
+    })
+    .await;
     let failed = calls.failed();
     for call in ["DeregisterImage", "DeleteSnapshot", "DeleteRolePolicy", "DisassociateRouteTable", "DeleteObject"] {
         assert!(failed.iter().any(|failed| failed == call), "{call} did not fail: {failed:?}");
@@ -119,9 +120,9 @@ async fn creation_with_lost_responses_leaves_no_resource_behind() {
         program::every_kind(stack, config)
     };
     calls.arm();
-    until_it_succeeds(&calls, async || failures(engine.up(&every_kind).await)).await;
+    until_it_succeeds(&calls, async || failures(engine.up(&every_kind).continue_on_error(true).await)).await;
     assert!(calls.failed().len() > 60, "{:?}", calls.failed());
-    until_it_succeeds(&calls, async || failures(engine.destroy(&every_kind).await)).await;
+    until_it_succeeds(&calls, async || failures(engine.destroy(&every_kind).continue_on_error(true).await)).await;
     let after = cloud.inventory();
     let left: Vec<&String> = after.difference(&before).collect();
     assert!(left.is_empty(), "left behind: {left:?}");
@@ -134,7 +135,7 @@ async fn every_kind_is_created_without_drift_and_deleted() {
     let before = cloud.inventory();
     let every_kind = |stack: &Stack, config: &Config| -> Result { program::every_kind(stack, config) };
 
-    let report = engine.up(&every_kind).await.unwrap();
+    let report = engine.up(&every_kind).continue_on_error(true).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     let plan = engine.preview(&every_kind).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
@@ -150,7 +151,7 @@ async fn every_kind_is_created_without_drift_and_deleted() {
     assert_eq!(missing, ["CloudResource", "DbClusterParameterGroup"]);
     assert!(declared.contains("Resource") && declared.contains("ClusterParameterGroup"));
 
-    let report = engine.destroy(&every_kind).await.unwrap();
+    let report = engine.destroy(&every_kind).continue_on_error(true).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     assert_eq!(engine.state().await.unwrap().unwrap().live_count(), 0);
     assert_eq!(cloud.inventory(), before);

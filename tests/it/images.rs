@@ -75,7 +75,7 @@ async fn instance_runs_the_program_of_its_image_and_a_changed_program_replaces_t
     let up = async || {
         let report = fixture.engine.up(&program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        let plan = fixture.engine.clone().refresh_first(true).preview(&program).await.unwrap();
+        let plan = fixture.engine.preview(&program).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "the actual state differs from the declaration: {plan}");
     };
     up().await;

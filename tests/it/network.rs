@@ -103,7 +103,7 @@ impl Fixture {
     async fn up(&self, version: Version) {
         let report = self.engine.up(&networks(version)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        let plan = self.engine.clone().refresh_first(true).preview(&networks(version)).await.unwrap();
+        let plan = self.engine.preview(&networks(version)).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
     }
 
@@ -189,7 +189,7 @@ async fn drift_is_reported_and_reverted() {
     tag.value = Some("changed".to_owned());
     here.create_tags().resources(address).tags(tag).send().await.unwrap();
 
-    let plan = fixture.engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().to_string();
+    let plan = fixture.engine.preview(&networks(FIRST)).refresh_first(true).await.unwrap().to_string();
     assert_snapshot!(stable(&plan), @r#"
     ~ update ElasticIp address [us-east-1]
         ~ tags.stage: "changed" => "first"
@@ -215,8 +215,7 @@ async fn drift_is_reported_and_reverted() {
     rule = (known after apply)
     vpc = "vpc-<id>"
     "#);
-    let engine = fixture.engine.clone().refresh_first(true);
-    let report = engine.up(&networks(FIRST)).await.unwrap();
+    let report = fixture.engine.up(&networks(FIRST)).refresh_first(true).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     fixture.up(FIRST).await;
     assert!(fixture.engine.destroy(&networks(FIRST)).await.unwrap().is_success());
@@ -466,7 +465,7 @@ async fn lost_responses_cause_no_duplicates() {
     };
     assert_eq!(created(&here), [1, 2, 1, 1, 1, 2, 1]);
     assert_eq!(created(&there), [1, 1, 0, 0, 0, 1, 1]);
-    assert!(!engine.clone().refresh_first(true).preview(&networks(FIRST)).await.unwrap().has_changes());
+    assert!(!engine.preview(&networks(FIRST)).refresh_first(true).await.unwrap().has_changes());
     assert!(engine.destroy(&networks(FIRST)).await.unwrap().is_success());
     assert_eq!(created(&fixture.counts("us-east-1").await), [0; 7]);
     assert_eq!(created(&fixture.counts("us-east-2").await), [0; 7]);

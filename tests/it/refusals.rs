@@ -28,14 +28,18 @@ impl Fixture {
         let cloud = LocalCloud::start(Options::new(directory.path())).await.unwrap();
         let target = tests::target(&cloud);
         let statuses = Arc::new(Mutex::new(Vec::new()));
-        let seen = statuses.clone();
-        let events = Events::to(move |event| {
+        let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
+        Self { cloud, engine, aws: Aws::new(&target), statuses, _directory: directory }
+    }
+
+    /// Returns events that record the status messages of a run.
+    fn events(&self) -> Events {
+        let seen = self.statuses.clone();
+        Events::to(move |event| {
             if let Event::StepStatus { message, .. } = event {
                 seen.lock().unwrap().push(message);
             }
-        });
-        let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone()).events(events);
-        Self { cloud, engine, aws: Aws::new(&target), statuses, _directory: directory }
+        })
     }
 
     fn statuses(&self) -> Vec<String> {
@@ -57,11 +61,11 @@ async fn throttled_requests_are_retried_and_reported() {
     let fixture = Fixture::new().await;
     let requests = Requests { operation: "ec2:CreateVpc".to_owned(), count: Some(7), ..Requests::default() };
     fixture.cloud.inject(&Fault::Throttle(requests)).unwrap();
-    let report = fixture.engine.up(&program).await.unwrap();
+    let report = fixture.engine.up(&program).events(fixture.events()).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     let statuses = fixture.statuses();
     assert!(statuses.iter().any(|status| status.contains("retrying CreateVpc")), "{statuses:?}");
-    assert!(fixture.engine.destroy(&program).await.unwrap().is_success());
+    assert!(fixture.engine.destroy(&program).events(fixture.events()).await.unwrap().is_success());
     fixture.cloud.shutdown().await;
 }
 
@@ -69,7 +73,7 @@ async fn throttled_requests_are_retried_and_reported() {
 async fn deletion_reports_its_blocker_and_waits_only_for_resources_that_are_being_deleted() {
     let fixture = Fixture::new().await;
     let before = fixture.cloud.inventory();
-    assert!(fixture.engine.up(&program).await.unwrap().is_success());
+    assert!(fixture.engine.up(&program).events(fixture.events()).await.unwrap().is_success());
     let subnet = fixture.engine.outputs().await.unwrap()["subnet"].as_str().unwrap().to_owned();
     let ec2 = fixture.aws.ec2("us-east-1").await;
     let image = ec2.describe_images().owners("136693071363").send().await.unwrap().images()[0].image_id.clone();
@@ -77,7 +81,7 @@ async fn deletion_reports_its_blocker_and_waits_only_for_resources_that_are_bein
     let launched = call.instance_type("t3.micro".into()).send().await.unwrap();
     let foreign = launched.instances()[0].instance_id().unwrap().to_owned();
 
-    let report = fixture.engine.destroy(&program).await.unwrap();
+    let report = fixture.engine.destroy(&program).events(fixture.events()).await.unwrap();
     let failure = &report.failures[0];
     assert!(failure.summary.contains(&format!("{subnet} is used by instance {foreign}")), "{failure}");
     let hint = failure.hint.clone().unwrap_or_default();
@@ -86,7 +90,7 @@ async fn deletion_reports_its_blocker_and_waits_only_for_resources_that_are_bein
     assert!(statuses.iter().any(|status| status.contains(&foreign)), "{statuses:?}");
 
     ec2.terminate_instances().instance_ids(&foreign).send().await.unwrap();
-    let report = fixture.engine.destroy(&program).await.unwrap();
+    let report = fixture.engine.destroy(&program).events(fixture.events()).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     let deadline = tokio::time::Instant::now() + TIMEOUT;
     while fixture.cloud.inventory() != before {

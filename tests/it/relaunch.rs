@@ -4,7 +4,9 @@ use crate::databases::{sql, wait_for_answer};
 use infra_aws::{self as aws, Aws, PostgresHost};
 use infra_core::{
     Config, Engine, Result, Stack,
+    engine::Run,
     event::{Event, Events},
+    execute::Report,
     plan::Selection,
     store::MemoryStore,
 };
@@ -41,21 +43,20 @@ impl Fixture {
         let target = tests::target(&cloud);
         let engine = Engine::new("program", "dev", MemoryStore::new()).target(target.clone());
         let fixture = Self { cloud: Arc::new(cloud), engine, aws: Aws::new(&target), _directory: directory };
-        fixture.up(&fixture.engine).await;
+        fixture.up(fixture.engine.up(&program)).await;
         let url = fixture.url().await;
         wait_for_answer(&url, "SELECT 1", "1").await;
         sql(&url, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS id").unwrap();
         fixture
     }
 
-    async fn up(&self, engine: &Engine) {
-        let report = engine.up(&program).await.unwrap();
+    async fn up(&self, run: Run<'_, Report>) {
+        let report = run.await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
     }
 
-    fn relaunching(&self) -> Engine {
-        let replace = vec!["database".parse().unwrap()];
-        self.engine.clone().select(Selection { replace, ..Selection::default() })
+    fn relaunch(&self) -> Run<'static, Report> {
+        relaunching(&self.engine)
     }
 
     async fn url(&self) -> String {
@@ -65,7 +66,7 @@ impl Fixture {
     /// Asserts that the only instance has the data, that no image is left, and that a refresh reports no drift.
     async fn assert_data_was_kept(&self) {
         wait_for_answer(&self.url().await, "SELECT count(*) FROM kept", "1000").await;
-        let plan = self.engine.clone().refresh_first(true).preview(&program).await.unwrap();
+        let plan = self.engine.preview(&program).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "{plan}");
         assert_eq!(self.images().await, 0);
         assert_eq!(self.active_instances().await, 1);
@@ -120,28 +121,34 @@ impl Fixture {
                 notify.notify_one();
             }
         });
-        let engine = self.relaunching().events(events);
+        let run = self.relaunch().events(events);
         tokio::select! {
-            report = engine.up(&program) => panic!("the run was not interrupted: {report:?}"),
+            report = run.into_future() => panic!("the run was not interrupted: {report:?}"),
             () = reached.notified() => {}
         }
         self.cloud.inject(&Fault::Clear).unwrap();
     }
 }
 
+/// Returns a run that replaces the database's host.
+fn relaunching(engine: &Engine) -> Run<'static, Report> {
+    let replace = vec!["database".parse().unwrap()];
+    engine.up(&program).select(Selection { replace, ..Selection::default() })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn replacement_of_the_host_keeps_the_data_unless_the_program_declares_it_fresh() {
     let fixture = Fixture::with_data().await;
     let before = fixture.url().await;
-    fixture.up(&fixture.relaunching()).await;
+    fixture.up(fixture.relaunch()).await;
     assert_ne!(fixture.url().await, before, "the new host has another address");
     fixture.assert_data_was_kept().await;
     // A replacement because of another instance type keeps the data as well.
-    fixture.up(&fixture.engine.clone().config([("type", "t3.small")])).await;
+    fixture.up(fixture.engine.clone().config([("type", "t3.small")]).up(&program)).await;
     wait_for_answer(&fixture.url().await, "SELECT count(*) FROM kept", "1000").await;
-    fixture.up(&fixture.engine).await;
+    fixture.up(fixture.engine.up(&program)).await;
     fixture.assert_data_was_kept().await;
-    fixture.up(&fixture.relaunching().config([("fresh", "true")])).await;
+    fixture.up(relaunching(&fixture.engine.clone().config([("fresh", "true")]))).await;
     let url = fixture.url().await;
     wait_for_answer(&url, "SELECT count(*) FROM pg_tables WHERE tablename = 'kept'", "0").await;
     fixture.end().await;
@@ -151,18 +158,18 @@ async fn replacement_of_the_host_keeps_the_data_unless_the_program_declares_it_f
 async fn failed_relaunch_leaves_the_previous_host_running() {
     let fixture = Fixture::with_data().await;
     let before = fixture.url().await;
-    let fails = async |engine: Engine| {
-        let report = engine.up(&program).await.unwrap();
+    let fails = async |run: Run<'_, Report>| {
+        let report = run.await.unwrap();
         let failures: Vec<String> = report.failures.iter().map(|failure| failure.summary.clone()).collect();
         assert!(failures.len() == 1 && failures[0].contains("runs again"), "{failures:?}");
         assert_eq!(fixture.url().await, before);
         wait_for_answer(&before, "SELECT count(*) FROM kept", "1000").await;
     };
     fixture.inject("CreateImage", Fault::Errors);
-    fails(fixture.relaunching()).await;
+    fails(fixture.relaunch()).await;
     fixture.cloud.inject(&Fault::Clear).unwrap();
-    fails(fixture.engine.clone().config([("type", "t9.colossal")])).await;
-    fixture.up(&fixture.relaunching()).await;
+    fails(fixture.engine.clone().config([("type", "t9.colossal")]).up(&program)).await;
+    fixture.up(fixture.relaunch()).await;
     fixture.assert_data_was_kept().await;
     fixture.end().await;
 }
@@ -175,13 +182,13 @@ async fn relaunch_with_an_unknown_outcome_is_continued_by_the_next_run() {
     for (fault, operation) in faults.iter().flat_map(|fault| operations.map(|operation| (fault, operation))) {
         fixture.inject(operation, fault);
         // The SDK may have retried the request successfully.
-        let report = fixture.relaunching().up(&program).await.unwrap();
+        let report = fixture.relaunch().await.unwrap();
         fixture.cloud.inject(&Fault::Clear).unwrap();
-        fixture.up(&fixture.engine).await;
+        fixture.up(fixture.engine.up(&program)).await;
         wait_for_answer(&fixture.url().await, "SELECT count(*) FROM kept", "1000").await;
         assert_eq!(fixture.active_instances().await, 1, "after {operation}: {:?}", report.failures);
     }
-    fixture.up(&fixture.relaunching()).await;
+    fixture.up(fixture.relaunch()).await;
     fixture.assert_data_was_kept().await;
     fixture.end().await;
 }
@@ -197,7 +204,7 @@ async fn relaunch_killed_before_the_launch_leaves_no_image_and_no_open_operation
     assert!(plan.has_changes(), "the preview shows that the previous host is started again: {plan}");
     assert_eq!(fixture.engine.state().await.unwrap().unwrap().open.len(), 1, "a preview records nothing");
 
-    fixture.up(&fixture.engine).await;
+    fixture.up(fixture.engine.up(&program)).await;
     assert_eq!(fixture.cloud.inventory(), before);
     assert!(fixture.engine.state().await.unwrap().unwrap().open.is_empty());
     assert_eq!(fixture.url().await, url);
@@ -210,10 +217,10 @@ async fn relaunch_killed_at_the_launch_leaves_no_image() {
     let fixture = Fixture::with_data().await;
     let before = fixture.cloud.inventory();
     fixture.relaunch_killed_at("RunInstances").await;
-    fixture.up(&fixture.engine).await;
+    fixture.up(fixture.engine.up(&program)).await;
     assert_eq!(fixture.cloud.inventory(), before);
     // The launch may have been in flight; without its image it can no longer succeed.
-    fixture.up(&fixture.engine).await;
+    fixture.up(fixture.engine.up(&program)).await;
     assert!(fixture.engine.state().await.unwrap().unwrap().open.is_empty());
     fixture.assert_data_was_kept().await;
     fixture.end().await;

@@ -97,7 +97,7 @@ async fn replica_follows_its_source_until_it_is_promoted() {
     wait_for_answer(&replica, "SELECT pg_is_in_recovery(), answer FROM t", "f|42").await;
     sql(&replica, "INSERT INTO t VALUES (1)").unwrap();
     wait_for_answer(&source, "SELECT count(*) FROM t", "1").await;
-    assert!(!engine.clone().refresh_first(true).preview(&replicated(Source::Nothing)).await.unwrap().has_changes());
+    assert!(!engine.preview(&replicated(Source::Nothing)).refresh_first(true).await.unwrap().has_changes());
 
     succeeded(engine.destroy(&replicated(Source::Nothing)).await.unwrap());
     assert!(cloud.status().await.regions["us-east-2"].databases.is_empty());
@@ -136,7 +136,7 @@ async fn cluster_parameter_group_configures_all_members() {
     succeeded(engine.up(&cluster(2048)).await.unwrap());
     let url = engine.outputs().await.unwrap()["url"].as_str().unwrap().to_owned();
     wait_for_answer(&url, "SHOW work_mem", "2MB").await;
-    assert!(!engine.clone().refresh_first(true).preview(&cluster(2048)).await.unwrap().has_changes());
+    assert!(!engine.preview(&cluster(2048)).refresh_first(true).await.unwrap().has_changes());
     succeeded(engine.up(&cluster(3072)).await.unwrap());
     wait_for_answer(&url, "SHOW work_mem", "3MB").await;
 

@@ -35,7 +35,7 @@ impl Fixture {
     async fn up<P: Fn(&Stack, &Config) -> Result + Sync>(&self, program: &P) {
         let report = self.engine.up(program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        let plan = self.engine.clone().refresh_first(true).preview(program).await.unwrap();
+        let plan = self.engine.preview(program).refresh_first(true).await.unwrap();
         assert!(!plan.has_changes(), "the actual state differs from the declaration: {plan}");
     }
 

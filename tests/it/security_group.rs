@@ -135,7 +135,7 @@ async fn required_tags_are_updated_in_place_and_read_back() {
     let up = async |tags| {
         let report = engine.up(&tagged(tags)).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        assert!(!engine.clone().refresh_first(true).preview(&tagged(tags)).await.unwrap().has_changes());
+        assert!(!engine.preview(&tagged(tags)).refresh_first(true).await.unwrap().has_changes());
     };
     let refused = engine.preview(&tagged(&[("owner", "storage")])).await.unwrap_err();
     assert_snapshot!(refused, @r#"

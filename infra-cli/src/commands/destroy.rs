@@ -8,6 +8,7 @@ use crate::{
     session::Session,
 };
 use clap::Args;
+use infra_core::execute::Interrupt;
 use std::process::ExitCode;
 
 /// Delete all resources of the stack
@@ -39,18 +40,24 @@ pub(super) async fn run(session: &Session<'_>, arguments: &DestroyArgs) -> Resul
         return Ok(ExitCode::SUCCESS);
     }
     let engine = session.engine(None, &renderer).await?;
-    let engine = engine.select(arguments.selecting.selection(&[])).continue_on_error(arguments.continue_on_error);
+    let selection = arguments.selecting.selection(&[]);
     if arguments.preview {
-        let plan = engine.preview_destroy(&session.program.run).await;
+        let run = session.configure(engine.preview_destroy(&session.program.run), None, &renderer);
+        let plan = run.select(selection).await;
         renderer.finish();
         session.leave_cloud().await;
         plan?;
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
+    let interrupt = Interrupt::default();
+    let run = session
+        .configure(engine.destroy(&session.program.run), None, &renderer)
+        .select(selection)
+        .continue_on_error(arguments.continue_on_error)
+        .interrupt(interrupt.clone())
+        .approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = engine.destroy(&session.program.run).await;
+    let report = run.await;
     renderer.finish();
     session.stop_empty_cloud().await;
     let report = report?;

@@ -45,7 +45,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &ImportArgs) -> Result
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
     let engine = session.engine(None, &renderer).await?;
     (session.record(&[]).await?)().await?;
-    let adopted = engine.import(&session.program.run, &requests).await;
+    let adopted = session.configure(engine.import(&session.program.run, &requests), None, &renderer).await;
     renderer.finish();
     session.leave_cloud().await;
     let adopted = adopted?;

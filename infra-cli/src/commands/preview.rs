@@ -30,9 +30,13 @@ pub(crate) struct PreviewArgs {
 pub(super) async fn run(session: &Session<'_>, arguments: &PreviewArgs) -> Result<ExitCode, Failure> {
     let renderer = render::to_terminal(session.json, Detail::Everything, arguments.planning.diff);
     let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    let (program, planning) = (&session.program.run, Some(&arguments.planning));
     let plan = match &arguments.save_plan {
-        None => engine.preview(&session.program.run).await.map(|plan| (plan, None)),
-        Some(_) => engine.preview_to_keep(&session.program.run).await.map(|(plan, text)| (plan, Some(text))),
+        None => session.configure(engine.preview(program), planning, &renderer).await.map(|plan| (plan, None)),
+        Some(_) => {
+            let saved = session.configure(engine.preview_to_save(program), planning, &renderer).await;
+            saved.map(|(plan, text)| (plan, Some(text)))
+        }
     };
     renderer.finish();
     session.leave_cloud().await;

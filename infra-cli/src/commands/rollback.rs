@@ -7,7 +7,7 @@ use crate::{
     session::Session,
 };
 use clap::Args;
-use infra_core::diagnostic::Diagnostic;
+use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -45,18 +45,23 @@ pub(super) async fn run(session: &Session<'_>, arguments: &RollbackArgs) -> Resu
         question::ensure_may_ask(session, arguments.yes)?;
     }
     let renderer = render::to_terminal(session.json, Detail::Everything, false);
-    let engine = session.engine(None, &renderer).await?.pin(arguments.pinning.pin);
+    let engine = session.engine(None, &renderer).await?;
     if arguments.preview {
-        let plan = engine.preview_rollback(serial, &session.program.run).await;
+        let run = session.configure(engine.preview_rollback(serial, &session.program.run), None, &renderer);
+        let plan = run.pin(arguments.pinning.pin).await;
         renderer.finish();
         session.leave_cloud().await;
         renderer.planned_outputs(&plan?.outputs);
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupt = engine.interrupt();
-    let engine = engine.approve(question::approval(session, arguments.yes, interrupt.clone()));
+    let interrupt = Interrupt::default();
+    let run = session
+        .configure(engine.rollback(serial, &session.program.run), None, &renderer)
+        .pin(arguments.pinning.pin)
+        .interrupt(interrupt.clone())
+        .approve(question::approval(session, arguments.yes, interrupt.clone()));
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = engine.rollback(serial, &session.program.run).await;
+    let report = run.await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;

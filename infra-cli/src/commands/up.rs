@@ -3,7 +3,7 @@
 use super::{detail, exit_code, question, watch_ctrl_c};
 use crate::{arguments::Planning, failure::Failure, render, session::Session};
 use clap::Args;
-use infra_core::diagnostic::Diagnostic;
+use infra_core::{diagnostic::Diagnostic, execute::Interrupt};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -31,23 +31,25 @@ pub(crate) struct UpArgs {
 
 pub(super) async fn run(session: &Session<'_>, arguments: &UpArgs) -> Result<ExitCode, Failure> {
     question::ensure_may_ask(session, arguments.yes)?;
-    let planned = arguments.plan.as_deref().map(read_plan).transpose()?;
+    let saved_plan = arguments.plan.as_deref().map(read_plan).transpose()?;
     let renderer = render::to_terminal(session.json, detail(session, arguments.yes), arguments.planning.diff);
-    let mut engine = session.engine(Some(&arguments.planning), &renderer).await?;
-    if let Some(planned) = planned {
-        engine = engine.planned(planned);
+    let engine = session.engine(Some(&arguments.planning), &renderer).await?;
+    let interrupt = Interrupt::default();
+    let mut run = session.configure(engine.up(&session.program.run), Some(&arguments.planning), &renderer);
+    if let Some(plan) = saved_plan {
+        run = run.saved_plan(plan);
     }
-    let interrupt = engine.interrupt();
     if question::is_at_terminal(session) && !arguments.yes {
-        engine = engine.relaunch(question::relaunch(interrupt.clone()));
+        run = run.relaunch(question::relaunch(interrupt.clone()));
     }
-    let engine = engine
+    let run = run
+        .interrupt(interrupt.clone())
         .continue_on_error(arguments.continue_on_error)
         .unpin(arguments.unpin)
         .approve(question::approval(session, arguments.yes, interrupt.clone()))
         .on_approval(session.record(&arguments.planning.config).await?);
     watch_ctrl_c(interrupt, renderer.clone());
-    let report = engine.up(&session.program.run).await;
+    let report = run.await;
     renderer.finish();
     session.leave_cloud().await;
     let report = report?;

@@ -87,7 +87,7 @@ async fn layers(work: Work, count: usize, width: usize, directory: &Path) -> Mea
     };
     let store = FileStore::new(directory);
     let state = store.directory_of("bench", "dev").join("state.json");
-    let engine = Engine::new("bench", "dev", store).parallel(64);
+    let engine = Engine::new("bench", "dev", store);
     let before = std::fs::metadata(&state).map_or(0, |state| state.len());
     let (wall, cpu) = timed(|| async {
         match work {
@@ -95,8 +95,10 @@ async fn layers(work: Work, count: usize, width: usize, directory: &Path) -> Mea
                 let plan = engine.preview(&program).await.unwrap();
                 assert_eq!(plan.counts(), [(Action::Same, count)].into());
             }
-            Work::Destroy | Work::DestroyTens => done(&engine.destroy(&program).await.unwrap(), Action::Delete, count),
-            _ => done(&engine.up(&program).await.unwrap(), Action::Create, count),
+            Work::Destroy | Work::DestroyTens => {
+                done(&engine.destroy(&program).parallel(64).await.unwrap(), Action::Delete, count)
+            }
+            _ => done(&engine.up(&program).parallel(64).await.unwrap(), Action::Create, count),
         }
     })
     .await;
@@ -111,8 +113,8 @@ async fn path(count: usize, engine: Engine) -> Measured {
         Ok(())
     };
     let program: Program<'_> = &program;
-    let engine = engine.parallel(count);
-    let (wall, cpu) = timed(|| async { done(&engine.up(program).await.unwrap(), Action::Create, count) }).await;
+    let (wall, cpu) =
+        timed(|| async { done(&engine.up(program).parallel(count).await.unwrap(), Action::Create, count) }).await;
     let critical = program::critical_path(count).as_secs_f64() * 1000.0;
     let ratio = wall / critical;
     let note = format!("{ratio:.3} × the critical path of {critical:.0} ms");

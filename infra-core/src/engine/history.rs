@@ -1,10 +1,12 @@
 //! What was done to a stack, and going back to it.
 
 use super::{
-    Declared, Engine, EngineError, Finished, Program, Run,
+    Engine, EngineError, Program,
     document::{author, broken, rfc3339},
     pin,
     pin::Pinning,
+    planning::Declared,
+    runner::{Command, Finished, Runner},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -16,10 +18,11 @@ use crate::{
     stack::Declaration,
     state::State,
     store::{HISTORY, declaration_document},
-    value,
+    urn::Urn,
+    value::{self, Value},
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 /// How many entries of the history are kept.
 const ENTRIES: usize = 500;
@@ -70,42 +73,6 @@ impl Engine {
         Ok(durations)
     }
 
-    /// What going back would do; see [`Engine::rollback`].
-    pub async fn preview_rollback(&self, serial: u64, program: Program<'_>) -> Result<Plan, EngineError> {
-        self.started("preview");
-        let declared = self.declared_at(serial, program).await?;
-        let state = self.state().await?.unwrap_or_else(|| self.empty_state());
-        let plan = self.going_back().plan(&declared, &state, false).await?;
-        if self.pinning_of_rollback(serial).await? == Pinning::Ignore {
-            self.events.send(Event::Message(pin::not_pinned(serial)));
-        }
-        Ok(plan)
-    }
-
-    /// Applies the declaration that was recorded with this serial. The program is run only for the providers it
-    /// declares. The plan names what cannot be undone; where a value was computed by a closure from something that has
-    /// changed since, it is refused.
-    ///
-    /// The next `up` applies the program again and so undoes the rollback, unless the stack is [pinned](Engine::pin).
-    pub async fn rollback(&self, serial: u64, program: Program<'_>) -> Result<Report, EngineError> {
-        self.started("rollback");
-        let declared = self.declared_at(serial, program).await?;
-        let pinning = self.pinning_of_rollback(serial).await?;
-        let note = (pinning == Pinning::Ignore).then(|| pin::not_pinned(serial));
-        self.going_back().run(Run { command: "rollback", keeps_declaration: true, pinning, note }, &declared).await
-    }
-
-    async fn declared_at(&self, serial: u64, program: Program<'_>) -> Result<Declared, EngineError> {
-        let graph = self.declaration(serial).await?;
-        let Declaration { providers, policies, .. } = self.run_program(program);
-        let policies = self.policies.iter().cloned().chain(policies).collect();
-        Ok(Declared { graph, providers, policies, relaunchable: Vec::new() })
-    }
-
-    fn going_back(&self) -> Self {
-        Self { warn: Some(Arc::new(cannot_be_undone)), ..self.clone() }
-    }
-
     async fn declaration(&self, serial: u64) -> Result<ResourceGraph, EngineError> {
         let refused =
             |summary: String, hint: String| EngineError::WrongUse(vec![Diagnostic::error(summary).hint(hint)]);
@@ -130,6 +97,52 @@ impl Engine {
             .map_err(|errors| EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect()))
     }
 
+    /// What was declared, for going back to it: only of a run that did everything, and unless a closure's answer is not
+    /// known.
+    pub(super) async fn declaration_text(
+        &self,
+        finished: &Finished<'_>,
+        state: &State,
+    ) -> Result<Option<Vec<u8>>, EngineError> {
+        let Some(graph) = finished.declaration.filter(|_| finished.outcome.is_ok_and(Report::is_success)) else {
+            return Ok(None);
+        };
+        let Some(recorded) = record_graph(graph, state) else {
+            return Ok(None);
+        };
+        let seal = self.store.seal().await?;
+        let text = value::sealing(&seal, || serde_json::to_vec(&recorded));
+        text.map(Some).map_err(|error| broken(&declaration_document(state.serial), &error))
+    }
+}
+
+impl Runner {
+    pub(super) async fn preview_rollback(&self, serial: u64, program: Program<'_>) -> Result<Plan, EngineError> {
+        self.started("preview");
+        let declared = self.declared_at(serial, program).await?;
+        let state = self.engine.state().await?.unwrap_or_else(|| self.engine.empty_state());
+        let plan = self.plan(&declared, &state, false).await?;
+        if self.engine.pinning_of_rollback(serial, self.options.pin).await? == Pinning::Ignore {
+            self.options.events.send(Event::Message(pin::not_pinned(serial)));
+        }
+        Ok(plan)
+    }
+
+    pub(super) async fn rollback(&self, serial: u64, program: Program<'_>) -> Result<Report, EngineError> {
+        self.started("rollback");
+        let declared = self.declared_at(serial, program).await?;
+        let pinning = self.engine.pinning_of_rollback(serial, self.options.pin).await?;
+        let note = (pinning == Pinning::Ignore).then(|| pin::not_pinned(serial));
+        self.apply(Command { name: "rollback", pinning, records_declaration: true, note }, &declared).await
+    }
+
+    async fn declared_at(&self, serial: u64, program: Program<'_>) -> Result<Declared, EngineError> {
+        let graph = self.engine.declaration(serial).await?;
+        let Declaration { providers, policies, .. } = self.engine.run_program(program);
+        let warnings = cannot_be_undone;
+        Ok(Declared { warnings, ..Declared::new(graph, providers, self.all_policies(policies)) })
+    }
+
     /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
     /// cannot be written, the run says so and is none the worse.
     pub(super) async fn remember(
@@ -141,7 +154,7 @@ impl Engine {
         if let Err(error) = self.write_down(finished, declaration, serial).await {
             let reason = error.to_string();
             let warning = Diagnostic::warning("the run could not be added to the history").because(reason);
-            self.events.send(Event::Message(warning));
+            self.options.events.send(Event::Message(warning));
         }
     }
 
@@ -152,10 +165,13 @@ impl Engine {
         serial: u64,
     ) -> Result<(), EngineError> {
         let Finished { command, outcome, watch, .. } = *finished;
-        let mut history = self.history().await?;
+        let mut history = self.engine.history().await?;
         let declaration = declaration?;
         if let Some(text) = &declaration {
-            self.store.put_document(&self.program, &self.stack, &declaration_document(serial), text).await?;
+            self.engine
+                .store
+                .put_document(&self.engine.program, &self.engine.stack, &declaration_document(serial), text)
+                .await?;
         }
         let failures = match outcome {
             Ok(report) => report.failures.iter().map(|failure| failure.summary.clone()).collect(),
@@ -184,37 +200,23 @@ impl Engine {
             })
             .collect();
         let text = serde_json::to_vec_pretty(&history).map_err(|error| broken(HISTORY, &error))?;
-        self.store.put_document(&self.program, &self.stack, HISTORY, &text).await?;
+        self.engine.store.put_document(&self.engine.program, &self.engine.stack, HISTORY, &text).await?;
         for name in dropped {
-            self.store.remove_document(&self.program, &self.stack, &name).await?;
+            self.engine.store.remove_document(&self.engine.program, &self.engine.stack, &name).await?;
         }
         Ok(())
     }
+}
 
-    /// What was declared, for going back to it: only of a run that did everything, and unless a closure's answer is not
-    /// known.
-    pub(super) async fn declaration_text(
-        &self,
-        finished: &Finished<'_>,
-        state: &State,
-    ) -> Result<Option<Vec<u8>>, EngineError> {
-        let Some(graph) = finished.kept.filter(|_| finished.outcome.is_ok_and(Report::is_success)) else {
-            return Ok(None);
-        };
-        let absent = value::Value::Null;
-        let empty = value::Value::empty();
-        let outputs = |urn: &crate::urn::Urn| match state.current(urn) {
-            Some(current) => Some(&current.outputs),
-            None if graph.node(urn).is_some_and(|node| node.options.present.is_some()) => Some(&absent),
-            None => Some(&empty),
-        };
-        let Ok(recorded) = graph.recorded(&outputs) else {
-            return Ok(None);
-        };
-        let seal = self.store.seal().await?;
-        let text = value::sealing(&seal, || serde_json::to_vec(&recorded));
-        text.map(Some).map_err(|error| broken(&declaration_document(state.serial), &error))
-    }
+/// Converts the declarations to data. Returns `None` if the result of a closure is not known.
+fn record_graph(graph: &ResourceGraph, state: &State) -> Option<RecordedGraph> {
+    let (absent, empty) = (Value::Null, Value::empty());
+    let outputs = |urn: &Urn| match state.current(urn) {
+        Some(current) => Some(&current.outputs),
+        None if graph.node(urn).is_some_and(|node| node.options.present.is_some()) => Some(&absent),
+        None => Some(&empty),
+    };
+    graph.recorded(&outputs).ok()
 }
 
 /// What a plan that goes back cannot bring back.

@@ -1,6 +1,10 @@
 //! Taking over what exists already.
 
-use super::{Engine, EngineError, Finished, Program, Stopwatch};
+use super::{
+    EngineError, Program,
+    approval::Stopwatch,
+    runner::{Finished, Runner, record},
+};
 use crate::{
     diagnostic::{Diagnostic, did_you_mean},
     diff::Action,
@@ -44,13 +48,15 @@ pub struct Adopted {
     pub declaration: String,
 }
 
-impl Engine {
-    /// Takes over things that exist already: all of them, or none. Nothing about them is changed. They are protected
-    /// until the program declares them and says otherwise, for a run of a program without them would delete them.
-    pub async fn import(&self, program: Program<'_>, requests: &[ImportRequest]) -> Result<Vec<Adopted>, EngineError> {
+impl Runner {
+    pub(super) async fn import(
+        &self,
+        program: Program<'_>,
+        requests: &[ImportRequest],
+    ) -> Result<Vec<Adopted>, EngineError> {
         self.started("import");
         let watch = Stopwatch::start();
-        let Declaration { graph, providers, .. } = self.run_program(program);
+        let Declaration { graph, providers, .. } = self.engine.run_program(program);
         let regions = graph.map(|graph| regions(&graph)).unwrap_or_default();
         let kinds = providers.resource_kinds();
         let misused: Vec<Diagnostic> =
@@ -58,13 +64,13 @@ impl Engine {
         if !misused.is_empty() {
             return Err(EngineError::WrongUse(misused));
         }
-        let session = self.store.open(&self.program, &self.stack).await?;
-        let mut state = session.state.clone();
-        let mut problems = execute::settle(&mut state, &providers, Some(&session.journal), &self.events).await?;
+        let (session, mut state) = self.open().await?;
+        let mut problems =
+            execute::settle(&mut state, &providers, Some(&session.journal), &self.options.events).await?;
         let mut entries = Vec::new();
         let mut adopted: Vec<Adopted> = Vec::new();
         for request in requests {
-            let urn = match Urn::new(&self.stack, &self.program, &request.kind, &request.name) {
+            let urn = match Urn::new(&self.engine.stack, &self.engine.program, &request.kind, &request.name) {
                 Ok(urn) => urn,
                 Err(error) => {
                     problems.push(Diagnostic::error(error.to_string()).about(&request.name));
@@ -96,14 +102,11 @@ impl Engine {
             }
         }
         if problems.is_empty() {
-            for entry in entries {
-                session.journal.note(entry.clone())?;
-                state.apply(entry);
-            }
+            record(entries, &session, &mut state)?;
         }
         let counts = [(Action::Import, adopted.len())].into();
         let report = Report { counts, failures: problems.clone(), ..Report::default() };
-        let finished = Finished { command: "import", kept: None, outcome: Ok(&report), watch };
+        let finished = Finished { command: "import", declaration: None, outcome: Ok(&report), watch };
         self.conclude(session, &mut state, finished).await?;
         if problems.is_empty() { Ok(adopted) } else { Err(EngineError::Refused(problems)) }
     }

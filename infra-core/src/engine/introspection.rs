@@ -1,6 +1,6 @@
 //! Questions about a program that neither the store nor a provider is asked for.
 
-use super::{Engine, EngineError, Program, refused};
+use super::{Engine, EngineError, Program, error::refused};
 use crate::{
     config::{ConfigError, ConfigKey},
     provider::{Inspect, ResourceKind},

@@ -38,19 +38,6 @@ impl fmt::Display for Pin {
 }
 
 impl Engine {
-    /// Makes a [`rollback`](Engine::rollback) pin the stack: `up` is refused until the pin is removed. A stack that is
-    /// pinned already stays pinned, to the serial it is rolled back to.
-    pub fn pin(mut self, pin: bool) -> Self {
-        self.pin = pin;
-        self
-    }
-
-    /// Lets `up` remove the stack's pin, once its plan is approved, instead of being refused.
-    pub fn unpin(mut self, unpin: bool) -> Self {
-        self.unpin = unpin;
-        self
-    }
-
     /// The pin of the stack, if it has one.
     pub async fn pinned(&self) -> Result<Option<Pin>, EngineError> {
         let text = self.store.document(&self.program, &self.stack, DOCUMENT).await?;
@@ -90,9 +77,9 @@ impl Engine {
         Ok(())
     }
 
-    /// What becomes of the pin when the stack is rolled back to `serial`.
-    pub(super) async fn pinning_of_rollback(&self, serial: u64) -> Result<Pinning, EngineError> {
-        let pins = self.pin || self.pinned().await?.is_some();
+    /// Returns what a rollback to `serial` does with the pin.
+    pub(super) async fn pinning_of_rollback(&self, serial: u64, pin: bool) -> Result<Pinning, EngineError> {
+        let pins = pin || self.pinned().await?.is_some();
         Ok(if pins { Pinning::Set(serial) } else { Pinning::Ignore })
     }
 }

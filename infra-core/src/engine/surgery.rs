@@ -1,6 +1,11 @@
 //! Changing what is recorded, without touching what lives.
 
-use super::{Engine, EngineError, Finished, Stopwatch};
+use super::{
+    Engine, EngineError,
+    approval::Stopwatch,
+    run::RunOptions,
+    runner::{Finished, Runner, record},
+};
 use crate::{
     diagnostic::Diagnostic,
     execute::Report,
@@ -81,8 +86,8 @@ impl Engine {
         decide: impl FnOnce(&State) -> Result<(Vec<Entry>, T), Vec<Diagnostic>>,
     ) -> Result<T, EngineError> {
         let watch = Stopwatch::start();
-        let session = self.store.open(&self.program, &self.stack).await?;
-        let mut state = session.state.clone();
+        let runner = Runner { engine: self.clone(), options: RunOptions::default() };
+        let (session, mut state) = runner.open().await?;
         let decided = decide(&state).map_err(EngineError::WrongUse);
         let (entries, answer) = match decided {
             Ok(decided) => decided,
@@ -91,13 +96,10 @@ impl Engine {
                 return Err(refused);
             }
         };
-        for entry in entries {
-            session.journal.note(entry.clone())?;
-            state.apply(entry);
-        }
+        record(entries, &session, &mut state)?;
         let report = Report::default();
-        let finished = Finished { command, kept: None, outcome: Ok(&report), watch };
-        self.conclude(session, &mut state, finished).await?;
+        let finished = Finished { command, declaration: None, outcome: Ok(&report), watch };
+        runner.conclude(session, &mut state, finished).await?;
         Ok(answer)
     }
 }

@@ -149,13 +149,13 @@ impl<'a> Executor<'a> {
 
     /// Some policies could not judge what was unknown in the plan.
     fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
-        if self.options.policies.is_empty() {
+        if self.policies.is_empty() {
             return Ok(());
         }
         let dependencies = self.dependencies(&node.urn);
         let region = node.region.as_deref();
         let declared = Declared { urn: &node.urn, region, action, inputs, dependencies: &dependencies };
-        let broken = self.options.policies.iter().find_map(|policy| policy.enforce(&declared).into_iter().next());
+        let broken = self.policies.iter().find_map(|policy| policy.enforce(&declared).into_iter().next());
         broken.map_or(Ok(()), |diagnostic| Err(Box::new(diagnostic)))
     }
 

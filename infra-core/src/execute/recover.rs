@@ -12,7 +12,7 @@ use crate::{
     store::{Journal, StoreError},
     urn::Urn,
 };
-use futures::{StreamExt, stream};
+use futures::{StreamExt, stream::FuturesOrdered};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -139,25 +139,38 @@ pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> R
         let current = resource.current.as_ref()?;
         current.id.as_ref().map(|_| (urn, current))
     });
-    let reads = current.map(|(urn, current)| async move {
-        let operation =
-            OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
-        let request = Request::new(operation, Verb::Update, urn.clone(), current.inputs.clone(), &state.seed);
-        let live = inspect.read(&request.about(current), &plan::live(current)).await;
-        let live = live.map_err(|error| error.diagnostic(urn))?;
-        let drift = drift(urn, current, live.as_ref());
-        Ok(Refreshed { entry: Entry::Refreshed { urn: urn.clone(), live }, drift })
-    });
-    let answers: Vec<Result<Refreshed, Diagnostic>> = stream::iter(reads).buffered(parallel.max(1)).collect().await;
+    let mut waiting = current.collect::<Vec<_>>().into_iter();
+    let mut running = FuturesOrdered::new();
+    for (urn, current) in waiting.by_ref().take(parallel.max(1)) {
+        running.push_back(refresh_one(urn, current, &state.seed, inspect));
+    }
     let mut found = Vec::new();
     let mut problems = Vec::new();
-    for answer in answers {
+    while let Some(answer) = running.next().await {
+        if let Some((urn, current)) = waiting.next() {
+            running.push_back(refresh_one(urn, current, &state.seed, inspect));
+        }
         match answer {
             Ok(refreshed) => found.push(refreshed),
             Err(problem) => problems.push(problem),
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+async fn refresh_one(
+    urn: &Urn,
+    current: &Generation,
+    seed: &str,
+    inspect: &dyn Inspect,
+) -> Result<Refreshed, Diagnostic> {
+    let operation =
+        OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+    let request = Request::new(operation, Verb::Update, urn.clone(), current.inputs.clone(), seed);
+    let live = inspect.read(&request.about(current), &plan::live(current)).await;
+    let live = live.map_err(|error| error.diagnostic(urn))?;
+    let drift = drift(urn, current, live.as_ref());
+    Ok(Refreshed { entry: Entry::Refreshed { urn: urn.clone(), live }, drift })
 }
 
 fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift> {

@@ -2,9 +2,9 @@
 
 use crate::common::{Lifecycle, placed, sized};
 use infra_core::{
-    Config, Engine, Result, Stack,
+    Config, Result, Stack,
     diff::Action,
-    engine::EngineError,
+    engine::{EngineError, Run},
     event::{Event, Events},
     store::{ConfigChange, StackConfig},
 };
@@ -25,8 +25,8 @@ fn program(stack: &Stack, config: &Config) -> Result {
     Ok(())
 }
 
-/// An engine that notes plans and questions in the order in which they come.
-fn asked(life: &Lifecycle, relaunch: bool, approve: bool) -> (Engine, Arc<Mutex<Vec<String>>>) {
+/// Returns a run with answers to its questions, and a log of plans and questions in their order.
+fn asked<T>(run: Run<'_, T>, relaunch: bool, approve: bool) -> (Run<'_, T>, Arc<Mutex<Vec<String>>>) {
     let log: Arc<Mutex<Vec<String>>> = Arc::default();
     let (shown, offered, confirmed) = (log.clone(), log.clone(), log.clone());
     let events = Events::to(move |event| match event {
@@ -36,16 +36,15 @@ fn asked(life: &Lifecycle, relaunch: bool, approve: bool) -> (Engine, Arc<Mutex<
         Event::StepFinished { urn, action, .. } => shown.lock().unwrap().push(format!("{action} {}", urn.name())),
         _ => {}
     });
-    let engine = life.engine().events(events);
-    let engine = engine.relaunch(move |thing| {
+    let run = run.events(events).relaunch(move |thing| {
         offered.lock().unwrap().push(format!("relaunch {}?", thing.name));
         relaunch
     });
-    let engine = engine.approve(move |plan| {
+    let run = run.approve(move |plan| {
         confirmed.lock().unwrap().push(format!("destructive: {}?", plan.is_destructive()));
         approve
     });
-    (engine, log)
+    (run, log)
 }
 
 fn text(log: &Mutex<Vec<String>>) -> String {
@@ -57,8 +56,9 @@ async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
     let life = Lifecycle::new();
     life.done(&program).await;
     let wrapped = life.wrap(&program);
-    let (engine, log) = asked(&life, false, true);
-    let report = engine.config([("place", "b")]).up(&wrapped).await.unwrap();
+    let engine = life.engine().config([("place", "b")]);
+    let (run, log) = asked(engine.up(&wrapped), false, true);
+    let report = run.await.unwrap();
     assert_eq!(report.counts, [(Action::Same, 1), (Action::Replace, 1), (Action::Delete, 1)].into());
     assert_snapshot!(text(&log), @"
     planned: replace place
@@ -68,8 +68,8 @@ async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
     delete place
     ");
     // Also when there is nothing to change.
-    let (engine, log) = asked(&life, true, false);
-    let report = engine.config([("place", "b")]).up(&wrapped).await.unwrap();
+    let (run, log) = asked(engine.up(&wrapped), true, false);
+    let report = run.await.unwrap();
     assert!(report.interrupted && report.counts.is_empty());
     assert_snapshot!(text(&log), @"
     relaunch engine?
@@ -87,8 +87,9 @@ async fn what_the_plan_replaces_already_is_not_offered() {
         Ok(())
     };
     life.done(&replaced).await;
-    let (engine, log) = asked(&life, true, true);
-    engine.config([("place", "b")]).up(&life.wrap(&replaced)).await.unwrap();
+    let (engine, replaced) = (life.engine().config([("place", "b")]), life.wrap(&replaced));
+    let (run, log) = asked(engine.up(&replaced), true, true);
+    run.await.unwrap();
     assert_snapshot!(text(&log), @"
     planned: replace place
     destructive: true?
@@ -120,12 +121,13 @@ async fn time_at_a_question_is_not_part_of_the_run() {
             *told.lock().unwrap() = elapsed_ms;
         }
     });
-    let engine = life.engine().events(events).approve(|_| {
+    let (engine, wrapped) = (life.engine(), life.wrap(&program));
+    let run = engine.up(&wrapped).events(events).approve(|_| {
         thread::sleep(ANSWER);
         true
     });
     let begun = std::time::Instant::now();
-    engine.up(&life.wrap(&program)).await.unwrap();
+    run.await.unwrap();
     let whole = begun.elapsed().as_millis() as u64;
     let recorded = engine.history().await.unwrap()[0].duration_ms;
     for counted in [*elapsed.lock().unwrap(), recorded] {
@@ -137,9 +139,9 @@ async fn time_at_a_question_is_not_part_of_the_run() {
 async fn what_a_run_stores_waits_for_the_approval() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
-    let run = |engine: Engine, key: &'static str| {
+    let run = |key: &'static str| {
         let store = life.store.clone();
-        engine.config([(key, "true")]).on_approval(move || {
+        life.engine().config([(key, "true")]).up(&wrapped).on_approval(move || {
             let store = store.clone();
             async move {
                 let change = ConfigChange::Set(key.to_owned(), "true".into());
@@ -147,13 +149,13 @@ async fn what_a_run_stores_waits_for_the_approval() {
             }
         })
     };
-    run(life.engine(), "invalid").up(&wrapped).await.unwrap_err();
-    let rejected = run(life.engine().approve(|_| false), "rejected").up(&wrapped).await.unwrap();
+    run("invalid").await.unwrap_err();
+    let rejected = run("rejected").approve(|_| false).await.unwrap();
     assert!(rejected.interrupted);
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert!(stored.values().is_empty(), "{stored:?}");
     assert!(life.cloud.things().is_empty());
-    assert!(run(life.engine(), "kept").up(&wrapped).await.unwrap().is_success());
+    assert!(run("kept").await.unwrap().is_success());
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert_eq!(stored.values().keys().collect::<Vec<_>>(), ["kept"]);
 }
@@ -186,7 +188,7 @@ async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
 
     assert!(life.engine().rollback(1, &wrapped).await.unwrap().is_success());
     assert_eq!(life.engine().pinned().await.unwrap(), None);
-    assert!(life.engine().pin(true).rollback(1, &wrapped).await.unwrap().is_success());
+    assert!(life.engine().rollback(1, &wrapped).pin(true).await.unwrap().is_success());
     assert_eq!(life.engine().pinned().await.unwrap().unwrap().serial, 1);
     let newer = life.engine().config([("size", "2")]);
     let refused = newer.up(&wrapped).await.unwrap_err();
@@ -200,13 +202,13 @@ async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
     ");
     assert_eq!(size().await, 1);
     // A rejected plan does not remove the pin, and another rollback moves it.
-    assert!(newer.clone().unpin(true).approve(|_| false).up(&wrapped).await.unwrap().interrupted);
+    assert!(newer.up(&wrapped).unpin(true).approve(|_| false).await.unwrap().interrupted);
     assert!(life.engine().pinned().await.unwrap().is_some());
     assert!(life.engine().rollback(2, &wrapped).await.unwrap().is_success());
     assert_eq!(life.engine().pinned().await.unwrap().unwrap().serial, 2);
-    assert!(newer.clone().unpin(true).up(&wrapped).await.unwrap().is_success());
+    assert!(newer.up(&wrapped).unpin(true).await.unwrap().is_success());
     assert_eq!((life.engine().pinned().await.unwrap(), size().await), (None, 2.into()));
-    life.engine().pin(true).rollback(1, &wrapped).await.unwrap();
+    life.engine().rollback(1, &wrapped).pin(true).await.unwrap();
     assert_eq!(life.engine().remove_pin().await.unwrap().unwrap().serial, 1);
     assert!(newer.up(&wrapped).await.unwrap().is_success());
 }
@@ -218,16 +220,16 @@ async fn a_rollback_says_that_the_next_up_undoes_it() {
     life.done(&program).await;
     life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
-    let engine = || {
+    let events = || {
         let notes = notes.clone();
-        life.engine().events(Events::to(move |event| {
+        Events::to(move |event| {
             if let Event::Message(message) = event {
                 notes.lock().unwrap().push(message.to_string());
             }
-        }))
+        })
     };
-    engine().preview_rollback(1, &wrapped).await.unwrap();
-    engine().rollback(1, &wrapped).await.unwrap();
+    life.engine().preview_rollback(1, &wrapped).events(events()).await.unwrap();
+    life.engine().rollback(1, &wrapped).events(events()).await.unwrap();
     let told = std::mem::take(&mut *notes.lock().unwrap());
     assert_eq!(told.len(), 2, "{told:?}");
     assert_eq!(told[0], told[1]);
@@ -235,7 +237,7 @@ async fn a_rollback_says_that_the_next_up_undoes_it() {
     note: the next `up` applies the program as it is now, and so undoes this rollback
       hint: `rollback 1 --pin` makes `up` refuse that; or change the program
     ");
-    engine().pin(true).rollback(1, &wrapped).await.unwrap();
+    life.engine().rollback(1, &wrapped).events(events()).pin(true).await.unwrap();
     assert!(notes.lock().unwrap().is_empty());
 }
 

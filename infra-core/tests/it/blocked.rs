@@ -106,12 +106,12 @@ async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>
             _ => return,
         });
     });
-    let engine = Engine::new("program", "dev", MemoryStore::new()).events(events).parallel(parallel);
+    let engine = Engine::new("program", "dev", MemoryStore::new());
     assert!(engine.up(&program(&world)).await.unwrap().is_success());
-    log.lock().unwrap().clear();
     *world.fails.lock().unwrap() = fails;
-    let engine = engine.continue_on_error(fails.is_some());
-    let report = engine.destroy(&program(&world)).await.unwrap();
+    let program = program(&world);
+    let destroy = engine.destroy(&program).events(events).parallel(parallel);
+    let report = destroy.continue_on_error(fails.is_some()).await.unwrap();
     assert_eq!(report.is_success(), fails.is_none(), "{report:?}");
     let left = world.parts.lock().unwrap().iter().cloned().collect();
     // A deletion that was refused is not left open.

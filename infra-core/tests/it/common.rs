@@ -2,14 +2,20 @@
 
 use infra_core::{
     Config, Engine, Input, Output, Resource, Result, Schema, Stack,
-    engine::EngineError,
+    config::ConfigValue,
+    engine::{EngineError, Program as RunProgram, Run},
     event::{Event, Events},
     execute::Report,
+    plan::Plan,
+    policy::Policy,
     store::MemoryStore,
     testing::FakeCloud,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex};
+use std::{
+    ops::Deref,
+    sync::{Arc, Mutex},
+};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Thing {
@@ -83,13 +89,58 @@ pub(crate) struct Lifecycle {
     pub(crate) log: Arc<Mutex<Vec<String>>>,
 }
 
+/// An engine whose runs write to the log of a [`Lifecycle`] and execute one operation at a time.
+#[derive(Clone)]
+pub(crate) struct LoggedEngine {
+    engine: Engine,
+    events: Events,
+}
+
+impl LoggedEngine {
+    pub(crate) fn config(self, values: impl IntoIterator<Item = (impl Into<String>, impl Into<ConfigValue>)>) -> Self {
+        Self { engine: self.engine.config(values), ..self }
+    }
+
+    pub(crate) fn policies(self, policies: impl IntoIterator<Item = Policy>) -> Self {
+        Self { engine: self.engine.policies(policies), ..self }
+    }
+
+    pub(crate) fn up<'p>(&self, program: RunProgram<'p>) -> Run<'p, Report> {
+        self.logged(self.engine.up(program))
+    }
+
+    pub(crate) fn destroy<'p>(&self, program: RunProgram<'p>) -> Run<'p, Report> {
+        self.logged(self.engine.destroy(program))
+    }
+
+    pub(crate) fn rollback<'p>(&self, serial: u64, program: RunProgram<'p>) -> Run<'p, Report> {
+        self.logged(self.engine.rollback(serial, program))
+    }
+
+    pub(crate) fn preview<'p>(&self, program: RunProgram<'p>) -> Run<'p, Plan> {
+        self.logged(self.engine.preview(program))
+    }
+
+    fn logged<'p, T>(&self, run: Run<'p, T>) -> Run<'p, T> {
+        run.events(self.events.clone()).parallel(1)
+    }
+}
+
+impl Deref for LoggedEngine {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
 impl Lifecycle {
     pub(crate) fn new() -> Self {
         let cloud = FakeCloud::new();
         Self { cloud, store: MemoryStore::new(), log: Arc::default() }
     }
 
-    pub(crate) fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> LoggedEngine {
         let log = self.log.clone();
         let events = Events::to(move |event| {
             let line = match event {
@@ -103,7 +154,7 @@ impl Lifecycle {
             };
             log.lock().unwrap().push(line);
         });
-        Engine::new("program", "dev", self.store.clone()).events(events).parallel(1)
+        LoggedEngine { engine: Engine::new("program", "dev", self.store.clone()), events }
     }
 
     pub(crate) fn wrap<'a>(&self, program: &'a Program) -> impl Fn(&Stack, &Config) -> Result + Sync + use<'a> {

@@ -2,6 +2,7 @@
 
 use infra_core::{
     Config, Engine, Output, Resource, Result, Schema, Stack,
+    engine::Run,
     event::{Event, Events},
     options::Options,
     plan::Selection,
@@ -123,19 +124,23 @@ impl Life {
     /// A stack with a host, and a disk that something has been written to.
     async fn begun() -> Self {
         let life = Self::default();
-        assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+        assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
         life.world.0.lock().unwrap().machines.get_mut("host-1").unwrap().disk = "full";
         life
     }
 
     fn engine(&self) -> Engine {
+        Engine::new("program", "dev", self.store.clone())
+    }
+
+    fn noted<'p, T>(&self, run: Run<'p, T>) -> Run<'p, T> {
         let told = self.told.clone();
         let events = Events::to(move |event| {
             if let Event::Message(diagnostic) = event {
                 told.lock().unwrap().push(diagnostic.summary);
             }
         });
-        Engine::new("program", "dev", self.store.clone()).events(events)
+        run.events(events)
     }
 
     fn declared(&self, host: Host, options: Options) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
@@ -171,7 +176,7 @@ impl Life {
 #[tokio::test]
 async fn what_takes_a_place_is_told_whose() {
     let life = Life::begun().await;
-    assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
+    assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-2 full runs"]);
     assert_eq!(life.told(), [""; 0], "nothing was lost");
 }
@@ -180,15 +185,17 @@ async fn what_takes_a_place_is_told_whose() {
 async fn a_loss_is_named_before_it_happens() {
     let life = Life::begun().await;
     let forgetful = life.declared(Host { place: "there".to_owned(), keep: false }, Options::new());
-    life.engine().preview(&forgetful).await.unwrap();
+    life.noted(life.engine().preview(&forgetful)).await.unwrap();
     assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
     // What goes first hands nothing over, whatever it would like to.
     let kept = Host { place: "there".to_owned(), keep: true };
-    life.engine().preview(&life.declared(kept.clone(), Options::new().delete_before_replace(true))).await.unwrap();
+    life.noted(life.engine().preview(&life.declared(kept.clone(), Options::new().delete_before_replace(true))))
+        .await
+        .unwrap();
     assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
-    life.engine().preview(&life.declared(kept, Options::new().retain_on_delete(true))).await.unwrap();
+    life.noted(life.engine().preview(&life.declared(kept, Options::new().retain_on_delete(true)))).await.unwrap();
     assert_eq!(life.told(), [""; 0]);
-    life.engine().destroy(&life.program("here")).await.unwrap();
+    life.noted(life.engine().destroy(&life.program("here"))).await.unwrap();
     assert_eq!(life.told(), ["deleting it loses what is on its disk"]);
 }
 
@@ -196,25 +203,25 @@ async fn a_loss_is_named_before_it_happens() {
 async fn what_lives_is_relaunched_when_somebody_wants_it() {
     let life = Life::default();
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let engine = |answer: bool| {
+    let program = life.program("here");
+    let up = |answer: bool| {
         let asked = asked.clone();
-        life.engine().relaunch(move |thing| {
+        life.engine().up(&program).relaunch(move |thing| {
             asked.lock().unwrap().push(format!("{}: {}", thing.name, thing.meaning));
             answer
         })
     };
-    let program = life.program("here");
-    engine(true).up(&program).await.unwrap();
+    up(true).await.unwrap();
     assert!(asked.lock().unwrap().is_empty(), "nothing lived yet");
-    engine(false).up(&program).await.unwrap();
+    up(false).await.unwrap();
     assert_eq!(*asked.lock().unwrap(), ["database: another host"]);
     assert_eq!(life.machines(), ["host-1 empty runs"]);
-    engine(true).up(&program).await.unwrap();
+    up(true).await.unwrap();
     assert_eq!(life.machines(), ["host-2 empty runs"]);
     // The same by its name, which here is a component's as well.
     let replace = vec!["database".parse().unwrap()];
     let selection = Selection { replace, ..Selection::default() };
-    let report = life.engine().select(selection).up(&program).await.unwrap();
+    let report = life.engine().up(&program).select(selection).await.unwrap();
     assert!(report.is_success());
     assert_eq!(life.machines(), ["host-3 empty runs"]);
 }
@@ -224,8 +231,8 @@ async fn nobody_is_asked_in_a_run_about_a_part() {
     let life = Life::begun().await;
     let program = life.program("here");
     let targets = vec!["database".parse().unwrap()];
-    let part = life.engine().select(Selection { targets, ..Selection::default() });
-    assert!(part.relaunch(|_| panic!("nobody can want that")).up(&program).await.unwrap().is_success());
+    let part = life.engine().up(&program).select(Selection { targets, ..Selection::default() });
+    assert!(part.relaunch(|_| panic!("nobody can want that")).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-1 full runs"]);
 }
 
@@ -235,19 +242,19 @@ async fn what_an_unfinished_replacement_has_touched_is_brought_in_order() {
     for kind in [ErrorKind::Unsure, ErrorKind::Refused] {
         let life = Life::begun().await;
         life.world.0.lock().unwrap().fault = Some(kind);
-        assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+        assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full is stopped"]);
         // The program wants the old one after all.
-        assert!(life.engine().up(&life.program("here")).await.unwrap().is_success());
+        assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full runs"], "{kind:?}");
         // The replacement is settled with that, and nothing is left to do.
         let state = life.engine().state().await.unwrap().unwrap();
         assert_eq!(state.open, []);
-        assert!(!life.engine().preview(&life.program("here")).await.unwrap().has_changes());
+        assert!(!life.noted(life.engine().preview(&life.program("here"))).await.unwrap().has_changes());
         // Or it wants the new one still.
-        assert!(!life.engine().up(&life.program("there")).await.unwrap().is_success());
+        assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         life.world.0.lock().unwrap().fault = None;
-        assert!(life.engine().up(&life.program("there")).await.unwrap().is_success());
+        assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-2 full runs"]);
     }
 }

@@ -76,8 +76,8 @@ async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
         });
         let program = program(declarations);
         let wrapped = life.wrap(&program);
-        let engine = life.engine().parallel(parallel).continue_on_error(parallel % 2 == 0);
-        let mut run = Box::pin(engine.up(&wrapped));
+        let run = life.engine().up(&wrapped).parallel(parallel).continue_on_error(parallel % 2 == 0);
+        let mut run = run.into_future();
         for _ in 0..polls.map_or(usize::MAX, usize::from) {
             if futures::poll!(&mut run).is_ready() {
                 break;

@@ -5,7 +5,8 @@ use infra_core::{
     Config, Options, Output, Result, Stack,
     engine::ImportRequest,
     event::Events,
-    execute::{ExecuteOptions, execute},
+    execute::{ExecuteContext, ExecuteOptions, execute},
+    graph::ResourceGraph,
     plan::{Plan, PlanOptions, plan},
     store::StateStore,
     urn::Pattern,
@@ -24,9 +25,9 @@ fn program(size: u32, password: &'static str) -> impl Fn(&Stack, &Config) -> Res
 #[tokio::test]
 async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
     let life = Lifecycle::new();
-    let (_, text) = life.engine().preview_to_keep(&life.wrap(&program(1, "hunter2"))).await.unwrap();
+    let (_, text) = life.engine().preview_to_save(&life.wrap(&program(1, "hunter2"))).await.unwrap();
     assert!(!text.contains("hunter2"));
-    let other = life.engine().planned(text.as_str()).up(&life.wrap(&program(2, "hunter2"))).await.unwrap_err();
+    let other = life.engine().up(&life.wrap(&program(2, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(other.diagnostics()[0], @"
     error: the plan says create, but with other values
       at: urn:infra:dev::program::fake:Thing::host
@@ -35,7 +36,7 @@ async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
            + uses: (known after apply)
       hint: look at a new `preview --save-plan`
     ");
-    let secret = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter3"))).await.unwrap_err();
+    let secret = life.engine().up(&life.wrap(&program(1, "hunter3"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(secret.diagnostics()[0], @"
     error: the plan says create, but with other values
       at: urn:infra:dev::program::fake:Thing::host
@@ -45,11 +46,11 @@ async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
       hint: look at a new `preview --save-plan`
     ");
     assert!(life.cloud.things().is_empty());
-    let done = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter2"))).await.unwrap();
+    let done = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap();
     assert!(done.is_success());
-    let stale = life.engine().planned(text.as_str()).up(&life.wrap(&program(1, "hunter2"))).await.unwrap_err();
+    let stale = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
     assert!(stale.to_string().contains("the stack has changed since"), "{stale}");
-    let garbage = life.engine().planned("{}").up(&life.wrap(&program(1, "hunter2"))).await.unwrap_err();
+    let garbage = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan("{}").await.unwrap_err();
     assert_snapshot!(garbage.diagnostics()[0], @"
     error: it is no plan that this version can read: `plan` is null, and should be 2
       at: the plan
@@ -80,9 +81,17 @@ async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
             assert_eq!(again, plan);
             plan = again;
         }
+        let context = ExecuteContext {
+            plan: &plan,
+            graph: &graph,
+            deleted: &ResourceGraph::default(),
+            policies: &[],
+            provider: &life.cloud,
+            journal: &session.journal,
+            events: &events,
+        };
         let options = ExecuteOptions { parallel: 1, ..ExecuteOptions::default() };
-        let report =
-            execute(&plan, &graph, &life.cloud, &mut state, &session.journal, &events, &options).await.unwrap();
+        let report = execute(&context, &mut state, &options).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
         outcomes.push((plan.to_string(), life.cloud.take_calls(), format!("{:?}", state.outputs)));
     }
@@ -185,13 +194,13 @@ async fn a_plan_of_another_stack_is_refused() {
     let life = Lifecycle::new();
     let (_, text) = life
         .engine()
-        .preview_to_keep(&life.wrap(&|stack, _| {
+        .preview_to_save(&life.wrap(&|stack, _| {
             stack.add("net", sized(1));
             Ok(())
         }))
         .await
         .unwrap();
-    let other = infra_core::Engine::new("program", "prod", life.store.clone()).planned(text);
-    let refused = other.up(&life.wrap(&|_, _| Ok(()))).await.unwrap_err();
+    let other = infra_core::Engine::new("program", "prod", life.store.clone());
+    let refused = other.up(&life.wrap(&|_, _| Ok(()))).saved_plan(text).await.unwrap_err();
     assert_snapshot!(refused, @"it is a plan of program/dev on aws, not of program/prod on aws");
 }

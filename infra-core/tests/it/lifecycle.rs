@@ -227,7 +227,7 @@ async fn a_failure_stops_what_depends_on_it_and_the_next_run_finishes() {
     create disk skipped
     ");
     life.log.lock().unwrap().clear();
-    let report = life.engine().continue_on_error(true).up(&life.wrap(&network)).await.unwrap();
+    let report = life.engine().up(&life.wrap(&network)).continue_on_error(true).await.unwrap();
     assert!(!report.is_success());
     assert_snapshot!(life.log(), @r"
     create net failed: injected: refused
@@ -401,10 +401,10 @@ async fn a_run_can_die_at_any_moment() {
                 life.done(&program_a).await;
             }
             let dying: &Program = if begun { &program_b } else { &program_a };
-            let engine = life.engine().parallel(4);
+            let engine = life.engine();
             let wrapped = life.wrap(dying);
             {
-                let mut run = Box::pin(engine.up(&wrapped));
+                let mut run = engine.up(&wrapped).parallel(4).into_future();
                 for _ in 0..polls {
                     if futures::poll!(&mut run).is_ready() {
                         break;

@@ -479,11 +479,11 @@ fn a_call_is_abandoned_when_the_lease_may_be_lost() {
         stack.add("other", sized(2));
         Ok(())
     };
-    let (first, cloud) = (Engine::new("p", "dev", store).parallel(1), life.clone());
+    let (first, cloud) = (Engine::new("p", "dev", store), life.clone());
     let outcome = Arc::new(Mutex::new(None));
     let answer = outcome.clone();
     let run = async move {
-        let report = first.up(&cloud.wrap(&program)).await;
+        let report = first.up(&cloud.wrap(&program)).parallel(1).await;
         *answer.lock().unwrap() = Some(report.map(drop).unwrap_err().diagnostics()[0].to_string());
     };
     case.pool.spawner().spawn_local(run).unwrap();

@@ -4,6 +4,7 @@ use infra_core::{
     Config, Engine, Input, Output, Resource, Result, Schema, Stack,
     config::ConfigValue,
     diff::Action,
+    engine::Run,
     event::Events,
     options::{Hook, Options},
     output_format,
@@ -122,23 +123,28 @@ impl Seen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn engine(&self, directory: &Path, password: &str, fails: &str) -> Engine {
+    /// Notes the events of a run.
+    fn noted<'p, T>(&self, run: Run<'p, T>) -> Run<'p, T> {
         let seen = self.clone();
         let events = Events::to(move |event| {
             seen.note(serde_json::to_string(&event).unwrap());
             seen.note(format!("{event:?}"));
         });
+        run.events(events)
+    }
+
+    fn engine(directory: &Path, password: &str, fails: &str) -> Engine {
         let values = [("password", ConfigValue::secret(password)), ("fails", fails.into())];
-        Engine::new("program", "dev", FileStore::new(directory)).events(events).config(values)
+        Engine::new("program", "dev", FileStore::new(directory)).config(values)
     }
 
     /// Previews and applies, and notes all that is told.
     async fn up(&self, engine: &Engine) -> bool {
-        match engine.preview_to_keep(&program).await {
+        match self.noted(engine.preview_to_save(&program)).await {
             Ok((plan, text)) => self.note(format!("{plan}\n{plan:?}\n{text}")),
             Err(error) => self.note(format!("{error}\n{error:?}\n{:?}", error.diagnostics())),
         }
-        match engine.up(&program).await {
+        match self.noted(engine.up(&program)).await {
             Ok(report) => {
                 self.note(format!("{report:?}"));
                 report.failures.iter().for_each(|failure| self.note(failure.to_string()));
@@ -196,7 +202,7 @@ async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let (seen, on_disk) = (Seen::default(), Seen::default());
-    let engine = |password: &str, fails: &str| seen.engine(directory, password, fails);
+    let engine = |password: &str, fails: &str| Seen::engine(directory, password, fails);
 
     let stored = ConfigChange::Set("password".into(), ConfigValue::secret("stored-in-config"));
     let changed =
@@ -214,20 +220,20 @@ async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
         files(directory, &on_disk);
     }
     assert!(seen.up(&engine("second-password", "read")).await);
-    let unread = engine("second-password", "read").refresh(&program).await.unwrap();
+    let unread = seen.noted(engine("second-password", "read").refresh(&program)).await.unwrap();
     assert!(!unread.is_success());
     seen.note(format!("{unread:?}"));
     assert!(seen.up(&engine("second-password", "nothing")).await);
     let history = engine("", "").history().await.unwrap();
     seen.note(format!("{history:?}"));
     let back = history.iter().find(|entry| entry.declared).unwrap().serial;
-    let plan = engine("second-password", "nothing").preview_rollback(back, &program).await.unwrap();
+    let plan = seen.noted(engine("second-password", "nothing").preview_rollback(back, &program)).await.unwrap();
     seen.note(format!("{plan}\n{plan:?}"));
-    assert!(engine("second-password", "nothing").rollback(back, &program).await.unwrap().is_success());
+    assert!(seen.noted(engine("second-password", "nothing").rollback(back, &program)).await.unwrap().is_success());
     assert!(seen.up(&engine("second-password", "delete")).await);
     let state = engine("", "").state().await.unwrap().unwrap();
     seen.note(format!("{state:?}"));
-    let destroyed = engine("second-password", "delete").destroy(&program).await.unwrap();
+    let destroyed = seen.noted(engine("second-password", "delete").destroy(&program)).await.unwrap();
     assert!(!destroyed.is_success());
     seen.note(format!("{destroyed:?}"));
     files(directory, &on_disk);

@@ -29,7 +29,7 @@ fn without(exclude: &[&str]) -> Selection {
 }
 
 async fn preview(life: &Lifecycle, selection: Selection, program: &Program) -> String {
-    match life.engine().select(selection).preview(&life.wrap(program)).await {
+    match life.engine().preview(&life.wrap(program)).select(selection).await {
         Ok(plan) => plan.to_string(),
         Err(error) => error.to_string(),
     }
@@ -37,7 +37,7 @@ async fn preview(life: &Lifecycle, selection: Selection, program: &Program) -> S
 
 async fn up(life: &Lifecycle, selection: Selection, program: &Program) -> String {
     life.log.lock().unwrap().clear();
-    let report = life.engine().select(selection).up(&life.wrap(program)).await.unwrap();
+    let report = life.engine().up(&life.wrap(program)).select(selection).await.unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     life.check().await;
     life.log()

@@ -56,8 +56,9 @@ pub(super) async fn run(session: &Session<'_>, arguments: &GraphArgs) -> Result<
     let graph = session.declared().await?;
     let drawing = if arguments.plan {
         // Standard output carries the picture.
-        let engine = session.engine(None, &render::messages()).await?;
-        let plan = engine.preview(&session.program.run).await;
+        let messages = render::messages();
+        let engine = session.engine(None, &messages).await?;
+        let plan = session.configure(engine.preview(&session.program.run), None, &messages).await;
         session.stop_empty_cloud().await;
         let state = session.offline().state().await?;
         Drawing::of_plan(&graph, state.as_ref(), &plan?)
