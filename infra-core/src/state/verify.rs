@@ -1,8 +1,11 @@
-//! What holds of every state.
+//! The invariants of a state.
 
 use super::{OperationId, State, VERSION};
 use crate::urn::Urn;
-use petgraph::{algo::toposort, graph::DiGraph};
+use petgraph::{
+    algo::toposort,
+    graph::{DiGraph, NodeIndex},
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// A state that cannot be.
@@ -19,15 +22,15 @@ pub enum StateError {
     /// It belongs to something else.
     #[error("it belongs to stack `{found}`, not to `{expected}`")]
     Foreign {
-        /// Whose it is: program/stack.
+        /// Program and stack of the state.
         found: String,
-        /// Whose it should be.
+        /// The expected program and stack.
         expected: String,
     },
     /// A resource depends on one that is not there.
     #[error("`{user}` depends on `{used}`, which it does not hold")]
     Dangling {
-        /// Who depends.
+        /// The dependent.
         user: Urn,
         /// On whom.
         used: Urn,
@@ -52,26 +55,35 @@ impl State {
         if self.version > VERSION {
             return Err(StateError::Newer { found: self.version });
         }
-        for (urn, resource) in &self.resources {
+        let mut graph = DiGraph::<&Urn, ()>::with_capacity(self.resources.len(), self.resources.len());
+        let index: HashMap<&Urn, _> = self.resources.keys().map(|urn| (urn, graph.add_node(urn))).collect();
+        for (at, (urn, resource)) in self.resources.iter().enumerate() {
             if (urn.program(), urn.stack()) != (&self.program, &self.stack) {
                 return Err(StateError::Foreign {
                     found: format!("{}/{}", urn.program(), urn.stack()),
                     expected: format!("{}/{}", self.program, self.stack),
                 });
             }
-            if resource.current.is_none() && resource.deposed.is_empty() {
-                return Err(StateError::Empty(urn.clone()));
+            let known = |used: &Urn| {
+                let dangling = || StateError::Dangling { user: urn.clone(), used: used.clone() };
+                index.get(used).copied().ok_or_else(dangling)
+            };
+            match (&resource.current, resource.deposed.is_empty()) {
+                (None, true) => return Err(StateError::Empty(urn.clone())),
+                (Some(current), _) => {
+                    for used in &current.dependencies {
+                        graph.add_edge(known(used)?, NodeIndex::new(at), ());
+                    }
+                }
+                (None, false) => {}
             }
-            let mut numbers = BTreeSet::new();
-            for generation in resource.current.iter().chain(&resource.deposed) {
-                if !numbers.insert(generation.generation) {
+            let mut numbers: BTreeSet<u32> = resource.current.iter().map(|current| current.generation).collect();
+            for deposed in &resource.deposed {
+                if !numbers.insert(deposed.generation) {
                     return Err(StateError::Generations(urn.clone()));
                 }
-                for used in &generation.dependencies {
-                    if !self.resources.contains_key(used) {
-                        let (user, used) = (urn.clone(), used.clone());
-                        return Err(StateError::Dangling { user, used });
-                    }
+                for used in &deposed.dependencies {
+                    known(used)?;
                 }
             }
         }
@@ -79,19 +91,6 @@ impl State {
         for open in &self.open {
             if !operations.insert(&open.request.operation) {
                 return Err(StateError::Operations(open.request.operation.clone()));
-            }
-        }
-        self.verify_acyclic()
-    }
-
-    fn verify_acyclic(&self) -> Result<(), StateError> {
-        let mut graph = DiGraph::<&Urn, ()>::new();
-        let index: HashMap<&Urn, _> = self.resources.keys().map(|urn| (urn, graph.add_node(urn))).collect();
-        for (urn, resource) in &self.resources {
-            for used in resource.current.iter().flat_map(|current| &current.dependencies) {
-                if let Some(&used) = index.get(used) {
-                    graph.add_edge(used, index[urn], ());
-                }
             }
         }
         match toposort(&graph, None) {
