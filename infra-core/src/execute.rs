@@ -64,7 +64,7 @@ pub struct ExecuteContext<'a> {
 pub struct ExecuteOptions {
     /// Maximum number of concurrent operations, at least 1.
     pub parallel: usize,
-    /// Whether steps that do not depend on a failed step are executed.
+    /// Continues with steps that do not depend on a failed step.
     pub continue_on_error: bool,
     /// Stops the run from starting new operations.
     pub interrupt: Interrupt,
@@ -86,32 +86,32 @@ impl Interrupt {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was asked.
+    /// Returns `true` after [`Interrupt::interrupt`].
     pub fn is_interrupted(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// What an execution came to: partial success is normal.
+/// The result of an execution. Partial success is normal.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What went wrong, each failure on its own.
+    /// The errors, one per failed step.
     pub failures: Vec<Diagnostic>,
-    /// How many times each action succeeded. A replacement counts as one, and the deletion of the resource that it
+    /// Number of successful steps by action. A replacement counts as one, and the deletion of the resource that it
     /// replaced as another.
     pub counts: BTreeMap<Action, usize>,
-    /// How long successful steps took.
+    /// Durations of successful steps.
     pub durations: Durations,
-    /// Steps that were not begun.
+    /// Number of steps that were not started.
     pub skipped: usize,
-    /// Whether it was interrupted.
+    /// `true` if the run was interrupted.
     pub interrupted: bool,
-    /// What was found to differ from what was recorded, when the run read what lives.
+    /// Differences between the actual and the recorded state that a refresh before planning found.
     pub drift: Vec<Drift>,
 }
 
 impl Report {
-    /// Whether everything was done.
+    /// Returns `true` if every step succeeded.
     pub fn is_success(&self) -> bool {
         self.failures.is_empty() && self.skipped == 0 && !self.interrupted
     }
@@ -138,6 +138,7 @@ pub async fn execute(
         steps,
         outputs: HashMap::new(),
         dropped: HashSet::new(),
+        blocked: HashSet::new(),
         absent: plan.absent.clone(),
         contents: contents(plan, state),
         report: Report::default(),
@@ -159,20 +160,22 @@ struct Executor<'a> {
     options: &'a ExecuteOptions,
     answers: &'a BTreeMap<Urn, Generation>,
     steps: HashMap<&'a Urn, &'a Step>,
-    /// What is known of each node's outputs.
+    /// Known outputs of each node.
     outputs: HashMap<Urn, Value>,
     /// Replacements that turned out not to be needed: their old generation stays.
     dropped: HashSet<Urn>,
     /// Declarations that their set turned out not to have.
     absent: BTreeSet<Urn>,
-    /// What vanishes by itself with something that is deleted.
+    /// Generations whose deletion was blocked. The hooks before their deletion have run.
+    blocked: HashSet<(Urn, u32)>,
+    /// Resources that disappear together with a deleted one.
     contents: HashMap<Urn, Vec<(Urn, u32)>>,
     report: Report,
     state: &'a mut State,
 }
 
 impl<'a> Executor<'a> {
-    /// What stays the same is known from the start.
+    /// Records the outputs of unchanged resources.
     fn begin(&mut self, plan: &'a Plan) -> Result<(), StoreError> {
         for (to, from) in &plan.renamed {
             self.record(Entry::Renamed { from: from.clone(), to: to.clone() })?;
@@ -273,7 +276,7 @@ impl<'a> Executor<'a> {
         node.map(|node| node.options.clone()).unwrap_or_default()
     }
 
-    /// What the state records as dependencies: what is there.
+    /// Returns the existing dependencies, as the state records them.
     fn dependencies(&self, urn: &Urn) -> Vec<Urn> {
         let mut dependencies = plan::recorded_dependencies(self.graph, urn);
         if !self.absent.is_empty() {
@@ -302,7 +305,7 @@ impl<'a> Executor<'a> {
         for (name, expression) in self.graph.exports() {
             match expression.evaluate(&|urn| self.outputs.get(urn)) {
                 Ok(value) if !value.has_unknown() => drop(exports.insert(name.clone(), value)),
-                // What it depends on has failed or was never begun: the last value stays.
+                // A resource that the export depends on failed or was skipped: the previous value stays.
                 _ => exports.extend(self.state.outputs.get_key_value(name).map(|(k, v)| (k.clone(), v.clone()))),
             }
         }
@@ -313,7 +316,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// What vanishes by itself with something that the plan deletes.
+/// Returns the resources that disappear together with one that the plan deletes.
 fn contents(plan: &Plan, state: &State) -> HashMap<Urn, Vec<(Urn, u32)>> {
     let mut contents: HashMap<Urn, Vec<(Urn, u32)>> = HashMap::new();
     for step in plan.steps.iter().filter(|step| step.action == Action::Forget) {

@@ -6,12 +6,70 @@ use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, fmt, time::Duration};
 
 /// The tasks of a plan and the order between them, as a directed acyclic graph.
+///
+/// A graph whose edges name unknown tasks, or whose tasks wait for each other, cannot be deserialised.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Unchecked")]
 pub struct ExecutionGraph {
     /// The tasks. Edges refer to them by index.
     pub tasks: Vec<Task>,
     /// The order, sorted.
     pub edges: Vec<Edge>,
+}
+
+/// An execution graph as it was read.
+#[derive(Deserialize)]
+struct Unchecked {
+    tasks: Vec<Task>,
+    edges: Vec<Edge>,
+}
+
+/// An execution graph that cannot be executed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExecutionGraphError {
+    /// An edge refers to a task that is not in the graph.
+    #[error("its edge {edge} refers to task {task}, and it has {tasks} tasks")]
+    UnknownTask {
+        /// Index of the edge.
+        edge: usize,
+        /// Index of the missing task.
+        task: usize,
+        /// Number of tasks.
+        tasks: usize,
+    },
+    /// Tasks wait for each other.
+    #[error("some of its tasks wait for each other: {0}")]
+    Cycle(String),
+}
+
+impl TryFrom<Unchecked> for ExecutionGraph {
+    type Error = ExecutionGraphError;
+
+    fn try_from(Unchecked { tasks, edges }: Unchecked) -> Result<Self, ExecutionGraphError> {
+        for (edge, Edge { before, after, .. }) in edges.iter().enumerate() {
+            for task in [before.task(), after.task()] {
+                if task >= tasks.len() {
+                    return Err(ExecutionGraphError::UnknownTask { edge, task, tasks: tasks.len() });
+                }
+            }
+        }
+        let is_acyclic = is_acyclic(tasks.len(), &edges);
+        let graph = Self { tasks, edges };
+        if is_acyclic {
+            Ok(graph)
+        } else {
+            Err(ExecutionGraphError::Cycle(graph.deadlock().detail.unwrap_or_default()))
+        }
+    }
+}
+
+impl Point {
+    /// Returns the index of the task.
+    fn task(self) -> usize {
+        match self {
+            Self::Task(at) | Self::Settled(at) => at,
+        }
+    }
 }
 
 /// A unit of work of a run.
@@ -33,12 +91,13 @@ pub enum Task {
         generation: u32,
         /// [`Action::Delete`] or [`Action::Forget`].
         action: Action,
-        /// Whether the next generation is created after it. This includes generations whose deletion an earlier run began.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        goes_first: bool,
-        /// Whether it runs only if the set of the declaration turns out not to contain it.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        perhaps: bool,
+        /// `true` if the next generation is created after it. This includes generations whose deletion an earlier run
+        /// started.
+        #[serde(default, alias = "goes_first", skip_serializing_if = "std::ops::Not::not")]
+        before_create: bool,
+        /// `true` if it runs only when the set of the declaration turns out not to contain it.
+        #[serde(default, alias = "perhaps", skip_serializing_if = "std::ops::Not::not")]
+        if_absent: bool,
     },
 }
 
@@ -63,7 +122,7 @@ pub struct Edge {
     pub reason: Reason,
 }
 
-/// Why one task waits for another.
+/// The reason why one task waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -92,16 +151,16 @@ impl Task {
         }
     }
 
-    /// What is done.
+    /// Returns the action.
     pub fn action(&self) -> Action {
         match self {
             Self::Apply { action, .. } | Self::Remove { action, .. } => *action,
         }
     }
 
-    /// Whether it removes a generation before the next one is created.
-    pub(crate) fn goes_first(&self) -> bool {
-        matches!(self, Self::Remove { goes_first: true, .. })
+    /// Returns `true` if it removes a generation before the next one is created.
+    pub(crate) fn is_before_create(&self) -> bool {
+        matches!(self, Self::Remove { before_create: true, .. })
     }
 }
 
@@ -241,7 +300,7 @@ impl Adjacency {
     }
 }
 
-/// Whether these edges between the points of so many tasks contain no cycle.
+/// Returns `true` if these edges between the points of so many tasks contain no cycle.
 pub(crate) fn is_acyclic(tasks: usize, edges: &[Edge]) -> bool {
     let Adjacency { mut waiting, followers } = Adjacency::of(tasks, edges);
     let mut ready: Vec<usize> = (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();

@@ -1,4 +1,4 @@
-//! Beginning what a plan says, once it can be begun.
+//! Starts tasks whose predecessors have finished.
 
 use super::{
     Executor,
@@ -21,9 +21,9 @@ use futures::future::BoxFuture;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What beginning a task came to.
+/// The result of starting a task.
 pub(super) enum Begun<'f> {
-    /// It needs nobody else: done.
+    /// The task needed no provider and is done.
     Done,
     /// It runs.
     Running(BoxFuture<'f, Finished>),
@@ -33,7 +33,10 @@ impl<'a> Executor<'a> {
     pub(super) fn start(&mut self, task: &Task) -> Result<Begun<'a>, Box<Diagnostic>> {
         match task {
             Task::Apply { urn, action } => {
-                let node = self.graph.node(urn).expect("a step has its node");
+                let node = self.graph.node(urn).ok_or_else(|| {
+                    let undeclared = Diagnostic::error("the plan applies a resource that the program does not declare");
+                    Box::new(undeclared.about(urn).hint("use the plan with the program that it was made for"))
+                })?;
                 let present = plan::presence(node, &|urn| self.outputs.get(urn));
                 if present.map_err(|error| plan::evaluation(&error, node))? == Some(false) {
                     self.absent.insert(urn.clone());
@@ -56,11 +59,11 @@ impl<'a> Executor<'a> {
                 }
                 self.apply(node, *action, inputs)
             }
-            Task::Remove { urn, generation, action, goes_first, perhaps } => {
-                if *perhaps && !self.absent.contains(urn) {
+            Task::Remove { urn, generation, action, before_create, if_absent } => {
+                if *if_absent && !self.absent.contains(urn) {
                     return Ok(Begun::Done);
                 }
-                if *goes_first && self.is_current(urn, *generation) && !self.still_needed(urn)? {
+                if *before_create && self.is_current(urn, *generation) && !self.still_needed(urn)? {
                     self.dropped.insert(urn.clone());
                 }
                 if self.dropped.contains(urn) && self.is_current(urn, *generation) {
@@ -168,6 +171,7 @@ impl<'a> Executor<'a> {
                 attempt.request = attempt.request.about(&recorded);
                 attempt.prior = Some(plan::live(&recorded));
                 attempt.options = self.options_of(urn);
+                attempt.is_repetition = self.blocked.contains(&(urn.clone(), generation));
                 if let Some(seconds) = recorded.marks.delete_timeout_seconds {
                     attempt.timeout = Duration::from_secs(seconds);
                 }
@@ -210,7 +214,7 @@ impl<'a> Executor<'a> {
         valued.collect()
     }
 
-    /// Whether a resource that has to go before its replacement comes is really going to be replaced.
+    /// Returns `true` if a resource that is deleted before its replacement is created really needs the replacement.
     fn still_needed(&self, urn: &Urn) -> Result<bool, Box<Diagnostic>> {
         let Some(node) = self.graph.node(urn) else {
             return Ok(true);

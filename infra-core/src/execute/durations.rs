@@ -1,4 +1,4 @@
-//! How long steps take, measured by earlier runs.
+//! Durations of steps, measured by earlier runs.
 
 use crate::{diff::Action, urn::Urn};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ impl Durations {
         }
     }
 
-    /// Whether nothing was measured.
+    /// Returns `true` if nothing was measured.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

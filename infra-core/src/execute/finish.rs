@@ -20,16 +20,16 @@ use futures::future::BoxFuture;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What follows when something has ended.
+/// The consequence of a finished operation.
 pub(super) enum Next<'f> {
-    /// What waited for it can begin.
+    /// Tasks that waited for it can start.
     Done,
     /// Something has to be done first.
     Follow(BoxFuture<'f, Finished>),
-    /// What waited for it cannot begin.
+    /// Tasks that waited for it cannot start.
     Failed,
     /// A deletion was refused because something else still needs the resource. It can succeed once other tasks have
-    /// finished. Its hooks run again with it.
+    /// finished.
     Blocked(Box<Diagnostic>),
 }
 
@@ -75,9 +75,11 @@ impl<'a> Executor<'a> {
                 self.succeeded(urn, action, None, elapsed);
             }
             operation::Outcome::Failed(request, error) => {
-                let is_delete = request.as_ref().is_some_and(|request| request.verb == Verb::Delete);
+                let deletion = request.as_ref().filter(|request| request.verb == Verb::Delete);
+                let deleted = deletion.map(|request| request.generation);
                 self.record_failure(request, &error)?;
-                if is_delete && error.kind == ErrorKind::Dependency {
+                if let Some(generation) = deleted.filter(|_| error.kind == ErrorKind::Dependency) {
+                    self.blocked.insert((urn.clone(), generation));
                     return Ok(Next::Blocked(Box::new(error.diagnostic(&urn))));
                 }
                 self.failed(task, error.diagnostic(&urn), elapsed);
@@ -88,7 +90,7 @@ impl<'a> Executor<'a> {
         Ok(Next::Done)
     }
 
-    /// What the program wants done after a step.
+    /// Returns the hooks that run after a step.
     fn follow(&self, context: HookContext) -> Next<'a> {
         let options = self.options_of(&context.urn);
         if !options.hooks.iter().any(|hook| hook.is_for(HookMoment::After, context.action)) {

@@ -25,21 +25,23 @@ pub(super) struct Attempt {
     /// The recorded inputs are not to be trusted: look first.
     pub(super) read_first: bool,
     pub(super) timeout: Duration,
-    /// What the program asks for beyond properties.
+    /// Options of the declaration.
     pub(super) options: Arc<Options>,
-    /// What has to hold before it is begun, with the values that are asked about.
+    /// `true` if the step was attempted before in this run. Its hooks ran then.
+    pub(super) is_repetition: bool,
+    /// Conditions that must hold before the operation, with the values that they check.
     pub(super) conditions: Vec<(Condition, Value)>,
     /// It is in the journal already: an earlier run began it.
     pub(super) resumed: bool,
     progress: Vec<Value>,
 }
 
-/// What an operation came to.
+/// The result of an operation.
 pub(super) struct Finished {
     pub(super) action: Action,
     pub(super) outcome: Outcome,
     pub(super) elapsed: Duration,
-    /// What it wrote down on its way.
+    /// Milestones that the operation recorded.
     pub(super) progress: Vec<Entry>,
 }
 
@@ -50,8 +52,8 @@ pub(super) enum Outcome {
     Failed(Option<Box<Request>>, ProviderError),
     /// The hooks behind a step that is done and recorded.
     Followed(Result<(), String>),
-    /// The intent could not be written down, or the stack may be somebody else's by now: nothing was begun, or what was
-    /// begun is abandoned and stays open in the journal.
+    /// The intent could not be recorded, or the lease expired: nothing was started, or the operation was abandoned and
+    /// stays open in the journal.
     Stopped(StoreError),
 }
 
@@ -84,6 +86,7 @@ impl Attempt {
             read_first: false,
             timeout: Duration::from_mins(30),
             options: Arc::default(),
+            is_repetition: false,
             conditions: Vec::new(),
             resumed: false,
             progress: Vec::new(),
@@ -148,7 +151,7 @@ impl Attempt {
         if self.resumed
             && let Err(error) = &mut answer
         {
-            // Whether the earlier attempt got through is not known for that.
+            // The outcome of the earlier attempt stays unknown.
             error.kind = ErrorKind::Unsure;
         }
         let progress = watch.written.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -171,6 +174,9 @@ impl Attempt {
             let waiting = |message| watch.status(message);
             let held = condition.hold(value.clone(), &self.request.urn, waiting).await;
             held.map_err(|reason| failed(Mask::of([value]).text(&reason)))?;
+        }
+        if self.is_repetition {
+            return Ok(());
         }
         follow(&self.options, HookMoment::Before, &self.hook_context()).await.map_err(failed)
     }
@@ -242,7 +248,7 @@ impl Attempt {
 /// Calls the hooks of this moment and action, in the order of declaration.
 pub(super) async fn follow(options: &Options, moment: HookMoment, context: &HookContext) -> Result<(), String> {
     for hook in options.hooks.iter().filter(|hook| hook.is_for(moment, context.action)) {
-        // A hook may repeat what it was told.
+        // The error of a hook may contain its arguments.
         let mask = || Mask::of([&context.inputs].into_iter().chain(&context.outputs));
         hook.call(context).await.map_err(|reason| mask().text(&reason))?;
     }
@@ -257,7 +263,7 @@ pub(super) fn hook_action(verb: Verb) -> Action {
     }
 }
 
-/// How long ago a request was written down; `None` when its time cannot be read.
+/// Returns the age of a request; `None` if its time cannot be parsed.
 pub(super) fn age(request: &Request) -> Option<Duration> {
     let at = chrono::DateTime::parse_from_rfc3339(&request.at).ok()?;
     (chrono::Utc::now() - at.to_utc()).to_std().ok()

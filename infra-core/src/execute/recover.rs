@@ -1,4 +1,4 @@
-//! Settling what an earlier run left open, and reading what lives.
+//! Settles open operations of earlier runs, and reads the actual state.
 
 use super::operation::age;
 use crate::{
@@ -88,7 +88,7 @@ pub async fn settle(
     Ok(problems)
 }
 
-/// Whether the thing is recorded for this declaration.
+/// Returns `true` if the resource is recorded for this declaration.
 fn holds(state: &State, urn: &Urn, id: &str) -> bool {
     let Some(resource) = state.resources.get(urn) else {
         return false;
@@ -96,7 +96,8 @@ fn holds(state: &State, urn: &Urn, id: &str) -> bool {
     resource.current.iter().chain(&resource.deposed).any(|generation| generation.id.as_deref() == Some(id))
 }
 
-/// Whether another create for the same declaration is open, so that what is found may have been made by that one.
+/// Returns `true` if another create for the same declaration is open, so that it may have created the resource that is
+/// found.
 fn is_rivalled(state: &State, request: &Request) -> bool {
     state.open.iter().any(|open| {
         let Request { verb, urn, operation, .. } = &open.request;
@@ -112,21 +113,21 @@ fn delete_entries(state: &State, request: &Request) -> Vec<Entry> {
     deposed.into_iter().chain([Entry::Dropped(request.operation.clone())]).collect()
 }
 
-/// What refreshing found out about one resource.
+/// The result of refreshing one resource.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refreshed {
-    /// What has to be recorded.
+    /// The entry that records the actual state.
     pub entry: Entry,
-    /// What differs from what was recorded, if anything does.
+    /// The differences from the recorded state, if there are any.
     pub drift: Option<Drift>,
 }
 
-/// How a resource differs from what was recorded of it.
+/// The differences between the actual and the recorded state of a resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Drift {
-    /// Which.
+    /// The resource.
     pub urn: Urn,
-    /// Whether it is gone.
+    /// `true` if the resource no longer exists.
     pub gone: bool,
     /// Property by property, old is what was recorded; outputs are named `outputs.NAME`.
     #[serde(skip_serializing_if = "Diff::is_empty")]
@@ -182,7 +183,7 @@ fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift>
         Some(inputs) => Diff::between(&everything, &recorded.inputs, inputs),
         None => Diff::default(),
     };
-    // What an output repeats of an input is told once.
+    // An output that repeats an input is reported once.
     let told: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
     let outputs = Diff::between(&everything, &recorded.outputs, &live.outputs);
     let outputs = outputs.properties.into_iter().filter(|property| !told.contains(&property.path));
@@ -203,7 +204,7 @@ mod tests {
     use async_trait::async_trait;
     use serde_json::json;
 
-    /// Finds the one thing that has the key, whoever made it.
+    /// Finds the only resource with the key, whichever operation created it.
     struct ByKey;
 
     #[async_trait]
@@ -233,7 +234,7 @@ mod tests {
         }
     }
 
-    /// What two creates of one declaration come to, of which the later one may be confirmed.
+    /// Settles two creates of one declaration. The later one may be confirmed.
     async fn settled(confirmed: bool) -> (State, Vec<String>) {
         let session = MemoryStore::new().open("p", "dev").await.unwrap();
         let mut state = session.state.clone();
@@ -262,7 +263,8 @@ mod tests {
     #[tokio::test]
     async fn a_thing_that_two_creates_may_have_made_is_recorded_once() {
         assert_eq!(settled(true).await.1, ["key-1 with {\"place\":\"a\"}"]);
-        // Nobody can tell whose it is: what it was made with is the later request's more likely, and to be made sure.
+        // Its creator is unknown. The inputs of the later request are more likely, and the next run updates the
+        // resource.
         assert_eq!(settled(false).await.1, ["key-1 with {\"place\":\"a\"}, in doubt"]);
         assert_eq!(settled(false).await.0.live_count(), 1);
     }

@@ -24,7 +24,7 @@ impl<'p> Schedule<'p> {
         (0..self.graph.tasks.len()).filter(|&at| self.adjacency.waiting[at] == 0).collect()
     }
 
-    /// Marks a task as begun.
+    /// Marks a task as started.
     pub(super) fn begin(&mut self, at: usize) {
         self.begun[at] = true;
     }
@@ -46,7 +46,7 @@ impl<'p> Schedule<'p> {
         ready
     }
 
-    /// The tasks that were not begun.
+    /// Returns the tasks that were not started.
     pub(super) fn never_begun(&self) -> impl Iterator<Item = &'p Task> + '_ {
         let graph = self.graph;
         (0..graph.tasks.len()).filter(|&at| !self.begun[at]).map(|at| &graph.tasks[at])

@@ -29,7 +29,7 @@ pub(super) fn order(steps: &[Step], graph: &ResourceGraph, state: &State) -> Res
     }
 }
 
-/// How much the state reveals about which generation uses which: it records only the declaration that is used.
+/// The precision of dependencies between generations: the state records only the declaration that is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Usage {
     /// Each generation of a user may use each generation of the used declaration.
@@ -61,9 +61,10 @@ impl<'s> Tasks<'s> {
             match (step.action, step.generation) {
                 (Action::Same, _) if step.perhaps.is_none() => {}
                 (action, Some(generation)) => {
-                    // Its deletion was begun, so it is not used any more; the new generation may have the same name.
-                    let goes_first = graph.node(&urn).is_some() && state.current(&urn).is_none();
-                    tasks.remove(&step.urn, Task::Remove { urn, generation, action, goes_first, perhaps: false });
+                    // An earlier run started its deletion, so it has no dependents. The new generation may have the
+                    // same name.
+                    let before_create = graph.node(&urn).is_some() && state.current(&urn).is_none();
+                    tasks.remove(&step.urn, Task::Remove { urn, generation, action, before_create, if_absent: false });
                 }
                 (action, None) => {
                     tasks.applies.insert(&step.urn, tasks.all.len());
@@ -76,8 +77,8 @@ impl<'s> Tasks<'s> {
                             urn,
                             generation: previous.generation,
                             action: if is_deleted { Action::Delete } else { Action::Forget },
-                            goes_first: step.order == Some(ReplaceOrder::DeleteBeforeCreate),
-                            perhaps: !replaced,
+                            before_create: step.order == Some(ReplaceOrder::DeleteBeforeCreate),
+                            if_absent: !replaced,
                         };
                         tasks.remove(&step.urn, task);
                     }
@@ -118,7 +119,7 @@ impl<'s> Tasks<'s> {
         edges
     }
 
-    /// A declared resource waits for its dependencies, and for a previous generation that goes first.
+    /// Orders declared resources after their dependencies, and after previous generations that are deleted first.
     fn order_applies(&self, graph: &ResourceGraph, edges: &mut Vec<Edge>) {
         for (&urn, &at) in &self.applies {
             for used in graph.dependencies(urn) {
@@ -126,7 +127,7 @@ impl<'s> Tasks<'s> {
             }
             let first = graph.node(urn).is_some_and(Node::deletes_before_replace);
             edges.extend(self.removes_of(urn).map(|previous| {
-                if first || self.all[previous].goes_first() {
+                if first || self.all[previous].is_before_create() {
                     edge(previous, at, Reason::DeleteBeforeCreate)
                 } else {
                     edge(at, previous, Reason::CreateBeforeDelete)
@@ -143,7 +144,7 @@ impl<'s> Tasks<'s> {
             if graph.node(urn).is_some_and(Node::deletes_before_replace) {
                 continue;
             }
-            let last = self.removes_of(urn).filter(|&previous| !self.all[previous].goes_first());
+            let last = self.removes_of(urn).filter(|&previous| !self.all[previous].is_before_create());
             edges.extend(last.map(|last| Edge { before: Point::Settled(at), after: Point::Task(last), reason }));
         }
         if edges.is_empty() {
@@ -177,13 +178,13 @@ impl<'s> Tasks<'s> {
                         }
                         let later = usage == Usage::SameTime && !is_current && self.is_later(state, gone);
                         edges.extend(user_goes.filter(|_| !later).map(|user| edge(user, gone, Reason::Dependent)));
-                        let moves = self.applies.get(user).filter(|_| !self.all[gone].goes_first() && is_current);
+                        let moves = self.applies.get(user).filter(|_| !self.all[gone].is_before_create() && is_current);
                         edges.extend(moves.map(|&user| edge(user, gone, Reason::Dependent)));
                     }
-                    // Whether the first half of a replacement is needed is known once its dependencies are applied.
+                    // The need for the first half of a replacement is known once its dependencies are applied.
                     if let Some(at) = user_goes
-                        && self.all[at].goes_first()
-                        && !self.removes_of(used).any(|removed| self.all[removed].goes_first())
+                        && self.all[at].is_before_create()
+                        && !self.removes_of(used).any(|removed| self.all[removed].is_before_create())
                     {
                         edges.extend(self.applies.get(used).map(|&before| edge(before, at, Reason::Decision)));
                     }
@@ -192,7 +193,7 @@ impl<'s> Tasks<'s> {
         }
     }
 
-    /// Whether the task removes the newest of several generations.
+    /// Returns `true` if the task removes the newest of several generations.
     fn is_later(&self, state: &State, at: usize) -> bool {
         let Task::Remove { urn, generation, .. } = &self.all[at] else {
             return false;
@@ -204,7 +205,7 @@ impl<'s> Tasks<'s> {
         })
     }
 
-    /// The resource that `urn` disappears with, when it is not deleted by itself.
+    /// Returns the resource whose deletion also deletes `urn`.
     fn vanishes_with<'a>(&self, state: &'a State, urn: &Urn) -> Option<&'a Urn> {
         let container = state.current(urn)?.marks.deleted_with.as_ref()?;
         self.removes_of(urn).any(|at| self.all[at].action() == Action::Forget).then_some(container)
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(execution.levels().unwrap().iter().map(names).collect::<Vec<_>>(), [vec!["b", "c"], vec!["a"]]);
     }
 
-    /// The previous `a` was used by the previous `b`; the current `a` uses the previous `b`, which is to be deleted.
+    /// The previous `b` used the previous `a`; the current `a` uses the previous `b`, whose deletion is planned.
     #[test]
     fn generations_with_swapped_dependencies_are_removed_in_order() {
         let (a, b) = ("urn:infra:s::p::t:T::a", "urn:infra:s::p::t:T::b");

@@ -1,9 +1,12 @@
 //! Deletions that the provider refuses while something else needs the resource, although nothing is declared about that.
 
+use crate::common::{Log, logging, providing};
 use infra_core::{
     Config, Engine, Output, Resource, Result, Schema, Stack,
-    event::{Event, Events},
-    provider::{Context, Created, ErrorKind, Handler, Prior, ProviderError, Recovery, Registry},
+    diff::Action,
+    event::Event,
+    options::{Hook, Options},
+    provider::{Context, Created, ErrorKind, Handler, Prior, ProviderError, Recovery},
     store::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
@@ -29,6 +32,8 @@ struct World {
     parts: Arc<Mutex<BTreeSet<String>>>,
     /// The part whose deletion fails.
     fails: Arc<Mutex<Option<&'static str>>>,
+    /// The parts before whose deletion a hook ran.
+    hooked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Resource for Part {
@@ -64,7 +69,7 @@ impl Handler for Part {
     }
 
     async fn delete(cx: &Context<'_, World>, prior: &Prior<Self>) -> std::result::Result<(), ProviderError> {
-        // Every other deletion that can begin has begun.
+        // Every other deletion that can start has started.
         tokio::task::yield_now().await;
         if *cx.client().fails.lock().unwrap() == Some(prior.id.as_str()) {
             return Err(ProviderError::refused("it is locked"));
@@ -84,11 +89,18 @@ impl Handler for Part {
 
 /// Three parts, each needed by the previous one. Deletions begin in reverse order of the names, with a blocked one.
 fn program(world: &World) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
-    let world = Mutex::new(world.clone());
+    let (hooked, provide) = (world.hooked.clone(), providing::<Part>(world));
     move |stack, _| {
-        stack.provide("world", || Arc::new(Registry::new(world.lock().unwrap().clone()).resource::<Part>()) as Arc<_>);
+        provide(stack);
         for (name, needed_by) in [("x", None), ("y", Some("x")), ("z", Some("y"))] {
-            stack.add(name, Part { name: name.to_owned(), needed_by: needed_by.map(str::to_owned) });
+            let hooked = hooked.clone();
+            let hook = Hook::before(Action::Delete, move |part| {
+                hooked.lock().unwrap().push(part.urn.name().to_owned());
+                async { Ok(()) }
+            });
+            stack
+                .with(Options::new().hook(hook))
+                .add(name, Part { name: name.to_owned(), needed_by: needed_by.map(str::to_owned) });
         }
         Ok(())
     }
@@ -96,15 +108,12 @@ fn program(world: &World) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
 
 async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>, Vec<String>) {
     let world = World::default();
-    let log: Arc<Mutex<Vec<String>>> = Arc::default();
-    let lines = log.clone();
-    let events = Events::to(move |event| {
-        lines.lock().unwrap().push(match event {
-            Event::StepFinished { urn, .. } => format!("{} deleted", urn.name()),
-            Event::StepFailed { urn, diagnostic, .. } => format!("{}: {}", urn.name(), diagnostic.summary),
-            Event::StepSkipped { urn, .. } => format!("{} skipped", urn.name()),
-            _ => return,
-        });
+    let log = Log::default();
+    let events = logging(&log, |event| match event {
+        Event::StepFinished { urn, .. } => Some(format!("{} deleted", urn.name())),
+        Event::StepFailed { urn, diagnostic, .. } => Some(format!("{}: {}", urn.name(), diagnostic.summary)),
+        Event::StepSkipped { urn, .. } => Some(format!("{} skipped", urn.name())),
+        _ => None,
     });
     let engine = Engine::new("program", "dev", MemoryStore::new());
     assert!(engine.up(&program(&world)).await.unwrap().is_success());
@@ -114,7 +123,10 @@ async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>
     let report = destroy.continue_on_error(fails.is_some()).await.unwrap();
     assert_eq!(report.is_success(), fails.is_none(), "{report:?}");
     let left = world.parts.lock().unwrap().iter().cloned().collect();
-    // A deletion that was refused is not left open.
+    // A deletion that was refused is not left open, and its hook ran once, however often it was repeated.
+    let mut hooked = world.hooked.lock().unwrap().clone();
+    hooked.sort();
+    assert_eq!(hooked, ["x", "y", "z"]);
     assert!(engine.state().await.unwrap().unwrap().open.is_empty());
     (log.lock().unwrap().clone(), left)
 }

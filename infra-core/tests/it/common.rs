@@ -1,4 +1,4 @@
-//! What the lifecycle tests share: kinds of resources, and a stack on a cloud in memory.
+//! Helpers of the lifecycle tests: kinds of resources, and a stack on a cloud in memory.
 
 use infra_core::{
     Config, Engine, Input, Output, Resource, Result, Schema, Stack,
@@ -8,6 +8,7 @@ use infra_core::{
     execute::Report,
     plan::Plan,
     policy::Policy,
+    provider::{Handler, Registry},
     store::MemoryStore,
     testing::FakeCloud,
 };
@@ -80,13 +81,32 @@ pub(crate) fn using(id: &Output<String>) -> Thing {
     Thing { uses: Some(id.clone()), ..Thing::default() }
 }
 
+/// Lines that a test compares.
+pub(crate) type Log = Arc<Mutex<Vec<String>>>;
+
+/// Returns a receiver that adds a line to the log for each event that `line` describes.
+pub(crate) fn logging(log: &Log, line: impl Fn(Event) -> Option<String> + Send + Sync + 'static) -> Events {
+    let log = log.clone();
+    Events::to(move |event| log.lock().unwrap().extend(line(event)))
+}
+
+/// Returns a function that provides the resources of type `H`, named `world:…`, with a copy of this client.
+pub(crate) fn providing<H: Handler>(client: &H::Client) -> impl Fn(&Stack) + Sync + use<H>
+where
+    H::Client: Clone,
+{
+    // A program must be `Sync`, which a client need not be.
+    let client = Mutex::new(client.clone());
+    move |stack| stack.provide("world", || Arc::new(Registry::new(client.lock().unwrap().clone()).resource::<H>()))
+}
+
 pub(crate) type Program = dyn Fn(&Stack, &Config) -> Result + Sync;
 
 #[derive(Clone)]
 pub(crate) struct Lifecycle {
     pub(crate) cloud: FakeCloud,
     pub(crate) store: MemoryStore,
-    pub(crate) log: Arc<Mutex<Vec<String>>>,
+    pub(crate) log: Log,
 }
 
 /// An engine whose runs write to the log of a [`Lifecycle`] and execute one operation at a time.
@@ -141,18 +161,14 @@ impl Lifecycle {
     }
 
     pub(crate) fn engine(&self) -> LoggedEngine {
-        let log = self.log.clone();
-        let events = Events::to(move |event| {
-            let line = match event {
-                Event::StepFinished { urn, action, .. } => format!("{action} {}", urn.name()),
-                Event::StepFailed { urn, action, diagnostic, .. } => {
-                    format!("{action} {} failed: {}", urn.name(), diagnostic.summary)
-                }
-                Event::StepSkipped { urn, action } => format!("{action} {} skipped", urn.name()),
-                Event::Settled { urn, outcome } => format!("{}: {outcome}", urn.name()),
-                _ => return,
-            };
-            log.lock().unwrap().push(line);
+        let events = logging(&self.log, |event| match event {
+            Event::StepFinished { urn, action, .. } => Some(format!("{action} {}", urn.name())),
+            Event::StepFailed { urn, action, diagnostic, .. } => {
+                Some(format!("{action} {} failed: {}", urn.name(), diagnostic.summary))
+            }
+            Event::StepSkipped { urn, action } => Some(format!("{action} {} skipped", urn.name())),
+            Event::Settled { urn, outcome } => Some(format!("{}: {outcome}", urn.name())),
+            _ => None,
         });
         LoggedEngine { engine: Engine::new("program", "dev", self.store.clone()), events }
     }

@@ -1,12 +1,13 @@
-//! What is replaced hands over what it holds, and nobody loses data without having been told.
+//! Replacements hand over the data of the previous generation, and every loss of data is announced.
 
+use crate::common::{Log, logging, providing};
 use infra_core::{
     Config, Engine, Output, Resource, Result, Schema, Stack,
     engine::Run,
-    event::{Event, Events},
+    event::Event,
     options::Options,
     plan::Selection,
-    provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery, Registry},
+    provider::{Context, Created, ErrorKind, Found, Handler, Prior, ProviderError, Recovery},
     store::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
@@ -41,7 +42,7 @@ struct World(Arc<Mutex<Hosts>>);
 struct Hosts {
     machines: BTreeMap<String, Machine>,
     made: u32,
-    /// What becomes of new ones on their way.
+    /// The failure of creates.
     fault: Option<ErrorKind>,
 }
 
@@ -117,7 +118,7 @@ impl Handler for Host {
 struct Life {
     world: World,
     store: MemoryStore,
-    told: Arc<Mutex<Vec<String>>>,
+    told: Log,
 }
 
 impl Life {
@@ -134,21 +135,16 @@ impl Life {
     }
 
     fn noted<'p, T>(&self, run: Run<'p, T>) -> Run<'p, T> {
-        let told = self.told.clone();
-        let events = Events::to(move |event| {
-            if let Event::Message(diagnostic) = event {
-                told.lock().unwrap().push(diagnostic.summary);
-            }
-        });
-        run.events(events)
+        run.events(logging(&self.told, |event| match event {
+            Event::Message(diagnostic) => Some(diagnostic.summary),
+            _ => None,
+        }))
     }
 
     fn declared(&self, host: Host, options: Options) -> impl Fn(&Stack, &Config) -> Result + Sync + use<> {
-        let world = Mutex::new(self.world.clone());
+        let provide = providing::<Host>(&self.world);
         move |stack, _| {
-            stack.provide("world", || {
-                Arc::new(Registry::new(world.lock().unwrap().clone()).resource::<Host>()) as Arc<_>
-            });
+            provide(stack);
             let database = stack.component("database");
             let host = database.with(options.clone()).add("host", host.clone());
             stack.relaunchable("database", &host.id, "another host");
@@ -174,7 +170,7 @@ impl Life {
 }
 
 #[tokio::test]
-async fn what_takes_a_place_is_told_whose() {
+async fn create_receives_the_generation_that_it_replaces() {
     let life = Life::begun().await;
     assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-2 full runs"]);
@@ -187,7 +183,7 @@ async fn a_loss_is_named_before_it_happens() {
     let forgetful = life.declared(Host { place: "there".to_owned(), keep: false }, Options::new());
     life.noted(life.engine().preview(&forgetful)).await.unwrap();
     assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
-    // What goes first hands nothing over, whatever it would like to.
+    // A generation that is deleted before the create hands nothing over.
     let kept = Host { place: "there".to_owned(), keep: true };
     life.noted(life.engine().preview(&life.declared(kept.clone(), Options::new().delete_before_replace(true))))
         .await
@@ -200,7 +196,7 @@ async fn a_loss_is_named_before_it_happens() {
 }
 
 #[tokio::test]
-async fn what_lives_is_relaunched_when_somebody_wants_it() {
+async fn existing_resource_is_relaunched_when_the_user_selects_it() {
     let life = Life::default();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let program = life.program("here");
@@ -227,7 +223,7 @@ async fn what_lives_is_relaunched_when_somebody_wants_it() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_in_a_run_about_a_part() {
+async fn partial_run_offers_no_relaunch() {
     let life = Life::begun().await;
     let program = life.program("here");
     let targets = vec!["database".parse().unwrap()];
@@ -237,8 +233,8 @@ async fn nobody_is_asked_in_a_run_about_a_part() {
 }
 
 #[tokio::test]
-async fn what_an_unfinished_replacement_has_touched_is_brought_in_order() {
-    // Whether it certainly failed, or nobody knows.
+async fn update_restores_the_generation_that_an_unfinished_replacement_changed() {
+    // The failure is certain, or its outcome is unknown.
     for kind in [ErrorKind::Unsure, ErrorKind::Refused] {
         let life = Life::begun().await;
         life.world.0.lock().unwrap().fault = Some(kind);

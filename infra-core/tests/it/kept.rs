@@ -100,6 +100,24 @@ async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
 }
 
 #[tokio::test]
+async fn a_plan_with_an_order_that_cannot_be_is_not_read() {
+    let life = Lifecycle::new();
+    let plan = life.engine().preview(&life.wrap(&program(1, "x"))).await.unwrap();
+    let json = serde_json::to_value(&Plan { steps: Vec::new(), ..plan }).unwrap();
+    let refused = |edges: serde_json::Value| {
+        let mut json = json.clone();
+        json["execution"]["edges"] = edges;
+        serde_json::from_value::<Plan>(json).unwrap_err().to_string()
+    };
+    let edge = |before: usize, after: usize| serde_json::json!({"before": {"task": before}, "after": {"task": after}, "reason": "dependency"});
+    assert_snapshot!(refused(serde_json::json!([edge(0, 1), edge(0, 99)])), @"its edge 1 refers to task 99, and it has 2 tasks");
+    assert_snapshot!(refused(serde_json::json!([edge(0, 1), edge(1, 0)])), @"
+    some of its tasks wait for each other: `create Thing host` waits for `create Thing net`: depends on it
+    `create Thing net` waits for `create Thing host`: depends on it
+    ");
+}
+
+#[tokio::test]
 async fn drift_is_told_property_by_property() {
     let life = Lifecycle::new();
     life.done(&program(1, "x")).await;
@@ -130,7 +148,7 @@ async fn drift_is_told_property_by_property() {
 }
 
 #[tokio::test]
-async fn what_exists_is_taken_over_and_protected() {
+async fn existing_resource_is_imported_and_protected() {
     let life = Lifecycle::new();
     let other = Lifecycle { store: infra_core::store::MemoryStore::new(), ..life.clone() };
     other.done(&program(1, "x")).await;
@@ -168,7 +186,7 @@ async fn what_exists_is_taken_over_and_protected() {
 }
 
 #[tokio::test]
-async fn what_is_recorded_can_be_renamed_protected_and_forgotten() {
+async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     let life = Lifecycle::new();
     life.done(&program(1, "x")).await;
     let pattern = |text: &str| text.parse::<Pattern>().unwrap();
