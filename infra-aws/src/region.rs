@@ -4,7 +4,6 @@ use crate::{client::Aws, provider};
 use infra_core::{
     Options, Output, Scope, Target,
     provider::{Handler, LookupHandler},
-    value,
 };
 
 /// Returns a region of a stack: `let virginia = aws::region(stack, "us-east-1");`.
@@ -124,17 +123,6 @@ impl Region {
 
     /// Declares a resource that the hosts of the region share at the first call, and returns its outputs at every call.
     pub(crate) fn shared<R: AwsResource>(&self, name: &str, resource: impl FnOnce() -> R) -> R::Outputs {
-        let handle = self.outermost.declared::<R>(name);
-        let mut identity = String::new();
-        if let Ok(expression) = value::lower(&handle) {
-            expression.references(&mut |reference, _| identity = reference.urn.to_string());
-        }
-        // `provide` runs its closure once per stack and name, through any `Region`.
-        let mut first = false;
-        self.outermost.provide(&identity, || {
-            first = true;
-            provider(self.target())
-        });
-        if first { self.outermost().add(name, resource()) } else { handle }
+        self.outermost.declare_once::<R>(name, || self.outermost().add(name, resource()))
     }
 }

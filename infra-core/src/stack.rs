@@ -1,4 +1,4 @@
-//! What a program declares into.
+//! Stacks: the place where a program declares its resources.
 
 mod reference;
 
@@ -19,7 +19,7 @@ use crate::{
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     error::Error,
     fmt,
     ops::Deref,
@@ -27,7 +27,7 @@ use std::{
     sync::Arc,
 };
 
-/// What a program returns: any error may end it.
+/// Result of a program, which may fail with any error.
 pub type Result<T = (), E = ProgramError> = std::result::Result<T, E>;
 
 /// Any error that a program ends with.
@@ -73,7 +73,7 @@ pub struct Scope {
     region: Option<String>,
     parent: Option<Urn>,
     options: Arc<Options>,
-    /// What the components around were called before.
+    /// Previous paths of the enclosing components.
     earlier_paths: Vec<String>,
     set: Option<Set>,
 }
@@ -93,11 +93,13 @@ struct Declared {
     policies: Vec<Policy>,
     relaunchable: Vec<Relaunchable>,
     errors: Vec<GraphError>,
-    /// By the type token.
+    /// Schemas by type token.
     schemas: HashMap<&'static str, Arc<Schema>>,
+    /// URNs of all nodes.
+    urns: HashSet<Urn>,
 }
 
-/// What running a program came to.
+/// The declarations of a program.
 #[derive(Debug)]
 pub struct Declaration {
     /// The graph, or everything that is wrong with it.
@@ -106,7 +108,7 @@ pub struct Declaration {
     pub providers: Providers,
     /// Rules that its plans have to keep.
     pub policies: Vec<Policy>,
-    /// What a person may want made anew.
+    /// Resources that the user may replace.
     pub relaunchable: Vec<Relaunchable>,
     /// Configuration keys that nothing read.
     pub unread_config: Vec<String>,
@@ -114,18 +116,18 @@ pub struct Declaration {
     pub config_keys: Vec<ConfigKey>,
 }
 
-/// What a person may want made anew although nothing about it has changed.
+/// Resources that the user may replace although nothing about them has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relaunchable {
-    /// What people call it.
+    /// The name for the user.
     pub name: String,
-    /// What is replaced.
+    /// The resources that are replaced.
     pub resources: Vec<Urn>,
-    /// What relaunching it means, such as "a new host with the old one's data".
+    /// The effect of the replacement, such as "a new host with the previous host's data".
     pub meaning: String,
 }
 
-/// What can be wrong with a program.
+/// An error of a program.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {
     /// Its declarations do not fit together.
@@ -137,7 +139,7 @@ pub enum DeclareError {
 }
 
 impl DeclareError {
-    /// What is wrong with the configuration, if that is what ended the program.
+    /// Returns the configuration error that stopped the program, if it was one.
     pub fn as_config(&self) -> Option<&ConfigError> {
         match self {
             Self::Program(error) => error.inner().downcast_ref(),
@@ -197,7 +199,7 @@ impl Scope {
         &self.inner.stack
     }
 
-    /// Where the stack is deployed to.
+    /// Returns the target of the deployment.
     pub fn target(&self) -> &Target {
         &self.inner.target
     }
@@ -294,6 +296,31 @@ impl Scope {
         self.handle(&urn, &schema)
     }
 
+    /// Declares a resource that several parts of a program share: the first call runs `declare`, which declares a resource
+    /// of this type and name in this scope. Later calls, and calls after a declaration by [`Scope::add`], return the outputs
+    /// of the declared resource.
+    ///
+    /// ```
+    /// # use infra_core::{Config, Output, Result, Stack, Scope, random::Password};
+    /// fn shared_password(scope: &Scope) -> Output<String> {
+    ///     scope.declare_once::<Password>("shared", || scope.add("shared", Password::of_length(20))).value
+    /// }
+    ///
+    /// fn program(stack: &Stack, _: &Config) -> Result {
+    ///     stack.export("first", shared_password(stack));
+    ///     stack.export("second", shared_password(stack));
+    ///     Ok(())
+    /// }
+    /// # let engine = infra_core::Engine::new("demo", "dev", infra_core::store::MemoryStore::new());
+    /// # assert_eq!(engine.declared(&program).unwrap().len(), 1);
+    /// ```
+    pub fn declare_once<R: Resource>(&self, name: &str, declare: impl FnOnce() -> R::Outputs) -> R::Outputs {
+        match self.urn(R::TYPE, name) {
+            Ok(urn) if self.is_declared(&urn) => self.handle(&urn, &self.schema(R::TYPE, R::schema)),
+            _ => declare(),
+        }
+    }
+
     /// The outputs of a resource that is declared in this scope elsewhere, perhaps later.
     pub fn declared<R: Resource>(&self, name: &str) -> R::Outputs {
         let urn = self.urn(R::TYPE, name).unwrap_or_else(|_| Self::nowhere());
@@ -305,7 +332,8 @@ impl Scope {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
         let schema = self.schema(L::TYPE, L::schema);
-        self.declare_once(L::TYPE, &name, NodeKind::Lookup, arguments, schema)
+        let urn = self.declare_unless_declared(L::TYPE, &name, NodeKind::Lookup, arguments, schema.clone());
+        self.handle(&urn, &schema)
     }
 
     /// Rules that plans of this program have to keep.
@@ -313,9 +341,9 @@ impl Scope {
         self.inner.declared.borrow_mut().policies.push(policy);
     }
 
-    /// Says that a person may want something made anew although nothing about it has changed: whoever runs `up` is asked,
-    /// and it is kept unless they want something else. `resources` is an output of each resource that is then replaced;
-    /// asked for by its name, `--replace database`, it is these alone, even where a component has the same name.
+    /// Lets the user replace resources although nothing about them has changed: `up` offers it, and keeps them by
+    /// default. `resources` is an output of each resource that is replaced. `--replace database` selects exactly these
+    /// resources, even if a component has the same name.
     pub fn relaunchable(&self, name: &str, resources: &impl Dependency, meaning: &str) {
         let relaunchable =
             Relaunchable { name: name.to_owned(), resources: resources.urns(), meaning: meaning.to_owned() };
@@ -332,20 +360,8 @@ impl Scope {
         Urn::new(&self.inner.stack, &self.inner.program, kind, &format!("{}{name}", self.path))
     }
 
-    /// Declares what may be asked for in several places, and returns its outputs.
-    fn declare_once<O: Serialize + DeserializeOwned>(
-        &self,
-        kind: &str,
-        name: &str,
-        node: NodeKind,
-        inputs: std::result::Result<Expression, value::LowerError>,
-        schema: Arc<Schema>,
-    ) -> O {
-        let urn = self.urn_declared_once(kind, name, node, inputs, schema.clone());
-        self.handle(&urn, &schema)
-    }
-
-    fn urn_declared_once(
+    /// Declares a node unless it is declared, and returns its URN.
+    fn declare_unless_declared(
         &self,
         kind: &str,
         name: &str,
@@ -354,9 +370,13 @@ impl Scope {
         schema: Arc<Schema>,
     ) -> Urn {
         match self.urn(kind, name) {
-            Ok(urn) if self.inner.declared.borrow().nodes.iter().any(|node| node.urn == urn) => urn,
+            Ok(urn) if self.is_declared(&urn) => urn,
             _ => self.declare(kind, name, node, inputs, schema, self.options.clone()),
         }
+    }
+
+    fn is_declared(&self, urn: &Urn) -> bool {
+        self.inner.declared.borrow().urns.contains(urn)
     }
 
     fn schema(&self, kind: &'static str, make: impl FnOnce() -> Schema) -> Arc<Schema> {
@@ -381,6 +401,7 @@ impl Scope {
                 return Self::nowhere();
             }
         };
+        declared.urns.insert(urn.clone());
         match inputs {
             Ok(inputs) => declared.nodes.push(Node {
                 urn: urn.clone(),
@@ -412,7 +433,7 @@ impl Scope {
         Arc::new(own)
     }
 
-    /// What something declared here was called before, as far as the scope says.
+    /// Returns the previous names of a declaration in this scope.
     fn earlier_names(&self, name: &str) -> Vec<String> {
         let moved = self.earlier_paths.iter().map(|path| format!("{path}{name}"));
         self.options.aliases.iter().cloned().chain(moved).collect()
@@ -426,7 +447,7 @@ impl Scope {
         value::handle(urn, describe).unwrap_or_else(|error| panic!("the kind {} is not well made: {error}", urn.kind()))
     }
 
-    /// Stands for a declaration whose name was refused; that is reported, so nobody ever sees it.
+    /// Returns a placeholder for a declaration with an invalid name, which is reported as an error.
     fn nowhere() -> Urn {
         Urn::new("invalid", "invalid", "invalid:Invalid", "invalid").expect("a well-formed URN")
     }
@@ -441,7 +462,7 @@ impl Dependency for Scope {
 /// Inputs that the kind calls secret are secret even when the program passes them in the clear.
 fn mark_secrets(inputs: Expression, schema: &Schema) -> Expression {
     match inputs {
-        Expression::Map(map) => Expression::Map(
+        Expression::Map(map) if map.keys().any(|name| schema.is_secret(name)) => Expression::Map(
             map.into_iter()
                 .map(|(name, input)| {
                     let secret = schema.is_secret(&name) && !matches!(input, Expression::Secret(_));
@@ -449,14 +470,13 @@ fn mark_secrets(inputs: Expression, schema: &Schema) -> Expression {
                 })
                 .collect(),
         ),
-        Expression::Literal(Value::Map(map)) => Expression::Literal(Value::Map(
-            map.into_iter()
-                .map(|(name, input)| {
-                    let secret = schema.is_secret(&name);
-                    (name, if secret { input.into_secret() } else { input })
-                })
-                .collect(),
-        )),
+        Expression::Literal(Value::Map(map)) if map.keys().any(|name| schema.is_secret(name)) => {
+            let marked = map.into_iter().map(|(name, input)| {
+                let secret = schema.is_secret(&name);
+                (name, if secret { input.into_secret() } else { input })
+            });
+            Expression::Literal(Value::Map(marked.collect()))
+        }
         other => other,
     }
 }

@@ -12,7 +12,7 @@ use std::{cell::RefCell, sync::Arc};
 /// The type token of references.
 const REFERENCE: &str = "stack:Reference";
 
-/// What a reference asks for.
+/// The arguments of a reference to another stack.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReferenceArguments {
     pub(crate) program: String,
@@ -22,7 +22,8 @@ pub(crate) struct ReferenceArguments {
 }
 
 impl Scope {
-    /// What another stack exports, read anew in every run: `O` is a struct of [`Output`]s, named as the exports.
+    /// Returns the exports of another stack, which every run reads again: `O` is a struct of [`Output`]s, named as the
+    /// exports.
     ///
     /// ```
     /// # use infra_core::{Config, Output, Result, Stack};
@@ -64,7 +65,8 @@ impl Scope {
         let arguments = value::lower(&arguments);
         let asked = arguments.as_ref().map(ToString::to_string).unwrap_or_default();
         let name = format!("{program}-{stack}-{}", super::suffix(&asked));
-        self.declare_once(REFERENCE, &name, NodeKind::Lookup, arguments, schema)
+        let urn = self.declare_unless_declared(REFERENCE, &name, NodeKind::Lookup, arguments, schema.clone());
+        self.handle(&urn, &schema)
     }
 
     /// One output of another stack.
@@ -76,7 +78,7 @@ impl Scope {
             secret: Vec::new(),
         };
         let name = format!("{program}-{stack}-{output}");
-        let urn = self.urn_declared_once(
+        let urn = self.declare_unless_declared(
             REFERENCE,
             &name,
             NodeKind::Lookup,
