@@ -193,7 +193,7 @@ impl Existing {
             Self::Simulated(record, parts) => {
                 let key = generation.outputs.field("key").and_then(|key| key.as_str()).unwrap_or_default();
                 let mut expected: BTreeMap<_, _> =
-                    generation.inputs.entries().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                    generation.inputs.entries().map(|(name, value)| (name.to_string(), value.to_json())).collect();
                 expected.extend(kinds::fingerprint(key));
                 if expected != record.request.properties {
                     // The text contains secrets, which is acceptable because they protect nothing.

@@ -15,7 +15,7 @@ use infra_core::{
     execute::Report,
     plan::Plan,
     state::State,
-    store::{FileStore, ObjectStateStore, StateStore},
+    store::{FileStore, ObjectStateStore},
 };
 use object_store::{ObjectStore, PutMode};
 use std::{

@@ -39,7 +39,7 @@ fn inputs(at: usize) -> (Expression, Value) {
         .collect();
     if let Some(before) = at.checked_sub(1) {
         let reference = Reference { urn: urn(before), property: "id".into(), secret: false, region: None };
-        expressions.insert("uses".to_owned(), Expression::Reference(reference));
+        expressions.insert("uses", Expression::reference(reference));
     }
     let expression = Expression::Map(expressions);
     let known = outputs(at.saturating_sub(1));

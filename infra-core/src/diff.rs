@@ -1,4 +1,4 @@
-//! What differs between a recorded and a declared resource.
+//! Differences between a recorded and a declared resource.
 
 mod path;
 
@@ -6,9 +6,13 @@ pub use path::PropertyPath;
 
 use crate::{resource::Schema, value::Value};
 use serde::{Deserialize, Serialize};
-use std::fmt::{self, Write};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write},
+    sync::Arc,
+};
 
-/// What a plan does with a resource.
+/// The action of a plan on a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
@@ -56,15 +60,15 @@ pub struct Diff {
 /// One differing property.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PropertyDiff {
-    /// Where: `ingress[0].port`.
+    /// Path of the property: `ingress[0].port`.
     pub path: String,
-    /// What was, secrets masked; `null` when there was nothing.
+    /// The previous value, secrets masked; `null` if it was absent.
     #[serde(with = "as_json")]
     pub old: Value,
-    /// What shall be, secrets masked; `null` when there shall be nothing.
+    /// The new value, secrets masked; `null` if it is absent.
     #[serde(with = "as_json")]
     pub new: Value,
-    /// Whether the resource has to be replaced for it.
+    /// `true` if the change requires a replacement.
     pub replaces: bool,
 }
 
@@ -72,12 +76,11 @@ impl Diff {
     /// Compares resolved properties. Untracked inputs are left out.
     pub fn between(schema: &Schema, old: &Value, new: &Value) -> Self {
         let mut diff = Self::default();
-        let names: std::collections::BTreeSet<&String> =
-            old.entries().chain(new.entries()).map(|(name, _)| name).collect();
+        let names: BTreeSet<&Arc<str>> = old.entries().chain(new.entries()).map(|(name, _)| name).collect();
         for name in names.into_iter().filter(|name| schema.is_tracked(name)) {
             let null = Value::Null;
             let (old, new) = (old.field(name).unwrap_or(&null), new.field(name).unwrap_or(&null));
-            diff.compare(name.clone(), schema.replaces(name), old, new);
+            diff.compare(name.to_string(), schema.replaces(name), old, new);
         }
         diff
     }
@@ -90,12 +93,12 @@ impl Diff {
         }
     }
 
-    /// Whether nothing differs.
+    /// Returns `true` if nothing differs.
     pub fn is_empty(&self) -> bool {
         self.properties.is_empty()
     }
 
-    /// Whether something differs that needs a new resource.
+    /// Returns `true` if a difference requires a replacement.
     pub fn replaces(&self) -> bool {
         self.properties.iter().any(|property| property.replaces)
     }
@@ -104,7 +107,7 @@ impl Diff {
         match (old, new) {
             (old, new) if old == new && !new.has_unknown() => {}
             (Value::Map(old), Value::Map(new)) => {
-                let names: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+                let names: BTreeSet<&Arc<str>> = old.keys().chain(new.keys()).collect();
                 for name in names {
                     let (old, new) = (old.get(name), new.get(name));
                     let null = Value::Null;
@@ -127,7 +130,7 @@ impl Diff {
     }
 }
 
-/// Masked values as plain JSON: nothing in them is to be sealed or escaped.
+/// Masked values as plain JSON, without sealing and escaping.
 mod as_json {
     use crate::value::Value;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,22 +1,22 @@
-//! What happens in a run, for whoever shows it: the terminal, JSON lines, a program that embeds the engine.
+//! Events of a run, for the terminal, for JSON lines, and for programs that embed the engine.
 //!
 //! # As JSON lines
 //! `stack --json` prints one object per line. `event` names it; a run begins with `run_started`, whose `version` is
-//! [`VERSION`], and ends with `run_finished`. Fields may be added without a new version, so readers ignore what they do
-//! not know; a field or event that goes or changes its meaning makes a new one. Secrets stand as `"[secret]"`, what is
-//! not known yet as `"(known after apply)"`.
+//! [`VERSION`], and ends with `run_finished`. Fields may be added without a new version, so readers must
+//! ignore unknown fields and events. Removing one, or changing its meaning, requires a new version. Secrets are replaced
+//! by `"[secret]"`, unknown values by `"(known after apply)"`.
 //!
-//! | event | says |
+//! | event | content |
 //! |---|---|
-//! | `run_started` | which command begins, on which program and stack |
-//! | `settled` | what became of an operation that an earlier run left open |
-//! | `drifted` | that something is not as it was recorded, property by property |
-//! | `step_planned` | a step of the plan: its action, what differs (`path`, `old`, `new`, `replaces`) and why |
+//! | `run_started` | the command, the program and the stack |
+//! | `settled` | the outcome of an operation that an earlier run left open |
+//! | `drifted` | the differences between the actual and the recorded state of a resource |
+//! | `step_planned` | a step of the plan: its action, the differences (`path`, `old`, `new`, `replaces`) and the reason |
 //! | `planned` | the plan is complete: the number of steps by action, sets of unknown size, and the execution graph (`tasks`, and `edges` between their indices with the `reason` of each) |
-//! | `step_started`, `step_status` | that a step is under way, and what it is busy with |
-//! | `step_finished`, `step_failed`, `step_skipped` | how it ended |
+//! | `step_started`, `step_status` | a running step and its progress |
+//! | `step_finished`, `step_failed`, `step_skipped` | the outcome of a step |
 //! | `message` | a message: `severity`, `subject`, `summary`, `detail`, `hint` |
-//! | `run_finished` | whether everything was done, counts, failures, outputs, duration |
+//! | `run_finished` | success, counts, failures, outputs, duration |
 
 use crate::{
     diagnostic::Diagnostic,
@@ -50,16 +50,16 @@ pub enum Event {
     },
     /// An operation that an earlier run left open was looked into.
     Settled {
-        /// Whose operation.
+        /// The declaration.
         urn: Urn,
-        /// What was found, in words.
+        /// The outcome, as a sentence.
         outcome: String,
     },
     /// Something is not as it was recorded.
     Drifted {
-        /// What.
+        /// The resource.
         urn: Urn,
-        /// Whether it is gone.
+        /// `true` if the resource no longer exists.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         gone: bool,
         /// Property by property; `old` is what was recorded.
@@ -70,26 +70,26 @@ pub enum Event {
     StepPlanned {
         /// For whom.
         urn: Urn,
-        /// What will be done.
+        /// The planned action.
         action: Action,
-        /// Where it lives.
+        /// Region of the resource.
         #[serde(skip_serializing_if = "Option::is_none")]
         region: Option<String>,
-        /// Why.
+        /// The differences that cause the action.
         #[serde(skip_serializing_if = "Diff::is_empty")]
         diff: Diff,
         /// The name it had before.
         #[serde(skip_serializing_if = "Option::is_none")]
         renamed_from: Option<Urn>,
-        /// Why it is done this way, when that does not follow from what differs.
+        /// Additional reason for the action, if the differences do not explain it.
         #[serde(skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
     /// The plan is complete.
     Planned {
-        /// How many steps of each action there are.
+        /// Number of steps by action.
         counts: BTreeMap<Action, usize>,
-        /// Of what only applying tells how many there are.
+        /// Sets whose size is known only while applying.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         sets: Vec<PlannedSet>,
         /// The order in which the steps are executed.
@@ -99,12 +99,12 @@ pub enum Event {
     StepStarted {
         /// For whom.
         urn: Urn,
-        /// What is done.
+        /// The action of the step.
         action: Action,
     },
-    /// What a running step is busy with.
+    /// Progress of a running step.
     StepStatus {
-        /// Whose step.
+        /// The resource.
         urn: Urn,
         /// In words: `waiting for 2 healthy targets`.
         message: String,
@@ -113,52 +113,52 @@ pub enum Event {
     StepFinished {
         /// For whom.
         urn: Urn,
-        /// What was done; weaker than planned when a value turned out not to have changed.
+        /// The executed action. It is weaker than planned if a value turned out to be unchanged.
         action: Action,
         /// The provider's id.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<String>,
-        /// How long it took, in milliseconds.
+        /// Duration, in milliseconds.
         elapsed_ms: u64,
     },
     /// A step failed.
     StepFailed {
         /// For whom.
         urn: Urn,
-        /// What was tried.
+        /// The attempted action.
         action: Action,
-        /// What went wrong and what to do.
+        /// The error and its hint.
         diagnostic: Diagnostic,
-        /// How long it took, in milliseconds.
+        /// Duration, in milliseconds.
         elapsed_ms: u64,
     },
-    /// A step was not begun, because something before it failed or the run was interrupted.
+    /// A step was skipped, because an earlier step failed or the run was interrupted.
     StepSkipped {
         /// For whom.
         urn: Urn,
-        /// What would have been done.
+        /// The planned action.
         action: Action,
     },
     /// A message that belongs to no step.
     Message(Diagnostic),
-    /// The run is over.
+    /// The run finished.
     RunFinished {
-        /// Whether everything was done.
+        /// `true` if every step succeeded.
         success: bool,
-        /// Whether the plan was rejected, or the run was asked to stop before its end.
+        /// `true` if the plan was rejected or the run was interrupted.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,
-        /// How many times each action succeeded.
+        /// Number of successful steps by action.
         counts: BTreeMap<Action, usize>,
         /// Everything that went wrong, including what belongs to no step.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         failures: Vec<Diagnostic>,
-        /// How many steps were not started.
+        /// Number of steps that were not started.
         #[serde(skip_serializing_if = "is_zero")]
         skipped: usize,
         /// The program's exports, secrets masked.
         outputs: BTreeMap<String, serde_json::Value>,
-        /// How long it took without the time spent waiting for answers, in milliseconds.
+        /// Duration without the time spent waiting for the user, in milliseconds.
         elapsed_ms: u64,
     },
 }
@@ -168,18 +168,18 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// Declarations of which only applying tells how many there are.
+/// A set whose size is known only while applying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedSet {
     /// The set's name.
     pub name: String,
     /// The type token of its members.
     pub kind: String,
-    /// How many there can be.
+    /// Maximum number of members.
     pub most: usize,
 }
 
-/// Where events go.
+/// Receiver of events.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
 
@@ -189,7 +189,7 @@ impl Events {
         Self(Arc::new(reader))
     }
 
-    /// Nobody reads them.
+    /// Returns a receiver that ignores all events.
     pub fn ignored() -> Self {
         Self::to(|_| {})
     }
@@ -224,14 +224,14 @@ mod tests {
     };
     use serde_json::json;
 
-    /// What readers in other languages rely on: a change here needs a thought about [`VERSION`].
+    /// Readers in other languages rely on this format: consider [`VERSION`] with every change.
     #[test]
     fn events_as_json_lines() {
         let urn: Urn = "urn:infra:dev::web::aws:ec2:Subnet::net".parse().unwrap();
         let mut new = Value::from_json(json!({"cidr": "10.0.0.0/16", "zone": "a"}));
         if let Value::Map(map) = &mut new {
-            map.insert("password".into(), Value::from("hunter2").into_secret());
-            map.insert("vpc".into(), Value::Unknown);
+            map.insert("password", Value::from("hunter2").into_secret());
+            map.insert("vpc", Value::Unknown);
         }
         let schema = Schema::new().replace_on(["cidr"]);
         let diff = Diff::between(&schema, &Value::from_json(json!({"cidr": "10.1.0.0/16"})), &new);

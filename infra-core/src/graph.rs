@@ -5,6 +5,7 @@ mod recorded;
 pub use recorded::RecordedGraph;
 
 use crate::{
+    intern::intern,
     options::Options,
     resource::Schema,
     urn::{Urn, UrnError},
@@ -24,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-/// What a node of the graph is.
+/// The kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
@@ -41,35 +42,35 @@ pub enum NodeKind {
 pub struct Node {
     /// Its identity.
     pub urn: Urn,
-    /// What it is.
+    /// The kind of the declaration.
     pub kind: NodeKind,
     /// The region it lives in, when its provider has regions.
     pub region: Option<String>,
     /// Its properties.
     pub inputs: Expression,
-    /// What matters about its properties.
+    /// Rules for its properties.
     pub schema: Arc<Schema>,
     /// The component it belongs to.
     pub parent: Option<Urn>,
-    /// What the program asks for beyond properties.
+    /// Options of the declaration.
     pub options: Arc<Options>,
-    /// The set it is one of, when only applying tells how many there are.
+    /// The set that it belongs to, if the size of the set is known only while applying.
     pub set: Option<Set>,
     /// The answer of a lookup that is not to be asked again.
     pub pinned: Option<Value>,
 }
 
-/// Declarations of which only applying tells how many there are.
+/// A set of declarations whose size is known only while applying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
     /// The component that holds them.
     pub name: String,
-    /// How many there can be at most.
+    /// Maximum number of members.
     pub most: usize,
 }
 
 impl Node {
-    /// Whether the old one has to go before its replacement comes.
+    /// Returns `true` if the previous generation is deleted before its replacement is created.
     pub fn deletes_before_replace(&self) -> bool {
         self.options.delete_before_replace.unwrap_or_else(|| self.schema.deletes_before_replace())
     }
@@ -87,15 +88,15 @@ pub enum GraphError {
     /// A struct could not be turned into properties.
     #[error("`{}`: {error}", urn.short())]
     Lower {
-        /// Whose.
+        /// The declaration.
         urn: Urn,
-        /// Why.
+        /// The cause.
         error: LowerError,
     },
     /// An input refers to something that was never declared.
     #[error("`{}` uses `{property}` of `{}`, which is not declared in this program", user.short(), used.short())]
     Undeclared {
-        /// Who refers.
+        /// The dependent.
         user: Urn,
         /// To whom.
         used: Urn,
@@ -108,13 +109,13 @@ pub enum GraphError {
         user.short(), used.short()
     )]
     ForeignRegion {
-        /// Who refers.
+        /// The dependent.
         user: Urn,
-        /// Where it lives.
+        /// Region of the dependent.
         user_region: String,
         /// To whom.
         used: Urn,
-        /// Where that lives.
+        /// Region of the dependency.
         used_region: String,
         /// To which output.
         property: String,
@@ -122,11 +123,11 @@ pub enum GraphError {
     /// Two options of one declaration cannot both be kept.
     #[error("`{}` {one} and {other}: take one of the two away", urn.short())]
     Contradiction {
-        /// Whose.
+        /// The declaration.
         urn: Urn,
-        /// What the one asks for.
+        /// Meaning of the first option.
         one: String,
-        /// What the other asks for.
+        /// Meaning of the second option.
         other: String,
     },
     /// Declarations wait for each other.
@@ -137,7 +138,7 @@ pub enum GraphError {
 /// One step of a cycle: `user` needs `property` of `used`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// Who waits.
+    /// The dependent.
     pub user: Urn,
     /// For whom.
     pub used: Urn,
@@ -158,7 +159,7 @@ impl fmt::Display for Links<'_> {
 /// The declared resources as a directed acyclic graph: edges go from what is used to its user.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceGraph {
-    graph: DiGraph<Node, String>,
+    graph: DiGraph<Node, Arc<str>>,
     order: Vec<NodeIndex>,
     index: HashMap<Urn, NodeIndex>,
     exports: BTreeMap<String, Expression>,
@@ -167,8 +168,8 @@ pub struct ResourceGraph {
 impl ResourceGraph {
     /// The graph of these declarations; everything that is wrong with them is reported at once.
     pub fn new(nodes: Vec<Node>, exports: BTreeMap<String, Expression>) -> Result<Self, Vec<GraphError>> {
-        let mut graph = DiGraph::new();
-        let mut index = HashMap::new();
+        let mut graph = DiGraph::with_capacity(nodes.len(), nodes.len());
+        let mut index = HashMap::with_capacity(nodes.len());
         let mut errors = Vec::new();
         for node in nodes {
             let urn = node.urn.clone();
@@ -184,26 +185,29 @@ impl ResourceGraph {
             let mut edges = Vec::new();
             for used in &node.options.depends_on {
                 for content in contents.get(used).into_iter().flatten() {
-                    edges.push((content.clone(), "depends_on".to_owned()));
+                    edges.push((content.clone(), intern("depends_on")));
                 }
-                edges.push((used.clone(), "depends_on".to_owned()));
+                edges.push((used.clone(), intern("depends_on")));
             }
-            edges.extend(node.parent.iter().map(|parent| (parent.clone(), "depends_on".to_owned())));
+            edges.extend(node.parent.iter().map(|parent| (parent.clone(), intern("depends_on"))));
             let conditions = node.options.conditions.iter().map(|condition| &condition.value);
             for expression in conditions.chain(&node.options.present) {
                 expression.references(&mut |reference, _| {
-                    edges.push((reference.urn.clone(), reference.property.clone()));
+                    edges.push((reference.urn.clone(), intern(&reference.property)));
                 });
             }
             node.inputs.references(&mut |reference, plain| {
                 errors.extend(foreign_region(node, reference).filter(|_| plain));
-                edges.push((reference.urn.clone(), reference.property.clone()));
+                edges.push((reference.urn.clone(), intern(&reference.property)));
             });
             let user = node.urn.clone();
             for (used, property) in edges {
                 match index.get(&used) {
                     Some(&used) => drop(graph.add_edge(used, at, property)),
-                    None => errors.push(GraphError::Undeclared { user: user.clone(), used, property }),
+                    None => {
+                        let property = property.to_string();
+                        errors.push(GraphError::Undeclared { user: user.clone(), used, property });
+                    }
                 }
             }
         }
@@ -227,7 +231,7 @@ impl ResourceGraph {
         self.index.get(urn).map(|&at| &self.graph[at])
     }
 
-    /// What the node depends on directly, each once, in the order of declaration.
+    /// Returns the direct dependencies of a node, each once, in the order of declaration.
     pub fn dependencies(&self, urn: &Urn) -> Vec<&Urn> {
         let Some(&at) = self.index.get(urn) else {
             return Vec::new();
@@ -239,24 +243,24 @@ impl ResourceGraph {
         used.into_iter().map(|at| &self.graph[at].urn).collect()
     }
 
-    /// What the program exports, by name.
+    /// Returns the exports of the program by name.
     pub fn exports(&self) -> &BTreeMap<String, Expression> {
         &self.exports
     }
 
-    /// How many declarations there are.
+    /// Returns the number of declarations.
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether nothing is declared.
+    /// Returns `true` if the program declares nothing.
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 }
 
-/// What lies in each component that something depends on, at any depth.
-fn contents(graph: &DiGraph<Node, String>) -> HashMap<Urn, Vec<Urn>> {
+/// Returns the contents, at any depth, of each component that a declaration depends on.
+fn contents(graph: &DiGraph<Node, Arc<str>>) -> HashMap<Urn, Vec<Urn>> {
     let wanted = graph.node_weights().flat_map(|node| &node.options.depends_on);
     let mut contents: HashMap<Urn, Vec<Urn>> = wanted.map(|urn| (urn.clone(), Vec::new())).collect();
     if contents.is_empty() {
@@ -276,7 +280,7 @@ fn contents(graph: &DiGraph<Node, String>) -> HashMap<Urn, Vec<Urn>> {
 }
 
 /// The nodes, each after what it uses, otherwise as they were declared; shorter than the graph when there is a cycle.
-fn order(graph: &DiGraph<Node, String>) -> Vec<NodeIndex> {
+fn order(graph: &DiGraph<Node, Arc<str>>) -> Vec<NodeIndex> {
     let mut waiting: Vec<usize> =
         graph.node_indices().map(|at| graph.edges_directed(at, Direction::Incoming).count()).collect();
     let mut ready: BinaryHeap<Reverse<NodeIndex>> =
@@ -321,7 +325,7 @@ fn foreign_region(node: &Node, reference: &Reference) -> Option<GraphError> {
     })
 }
 
-fn cycles(graph: &DiGraph<Node, String>) -> Vec<GraphError> {
+fn cycles(graph: &DiGraph<Node, Arc<str>>) -> Vec<GraphError> {
     let mut found = Vec::new();
     for component in kosaraju_scc(graph) {
         let links: Vec<Link> = graph
@@ -330,7 +334,7 @@ fn cycles(graph: &DiGraph<Node, String>) -> Vec<GraphError> {
             .map(|edge| Link {
                 user: graph[edge.target()].urn.clone(),
                 used: graph[edge.source()].urn.clone(),
-                property: edge.weight().clone(),
+                property: edge.weight().to_string(),
             })
             .collect();
         if !links.is_empty() {

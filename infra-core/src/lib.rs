@@ -2,28 +2,29 @@
 //! killed at any instant without losing a resource.
 //!
 //! # Layout
-//! Each module knows only those above it:
+//! No module uses a later one:
 //! - [`diagnostic`]: messages for people
-//! - [`boundary`]: the moments at which a crash could tear something apart
+//! - [`boundary`]: the moments at which a crash could leave durable state half changed
+//! - `intern`: shared copies of texts that repeat
 //! - [`urn`], [`names`]: identities and unique names
 //! - [`value`]: values, expressions, [`Input`] and [`Output`]
-//! - [`target`], [`config`]: where to deploy to, and with which settings
-//! - [`resource`]: what a kind of resource is
-//! - [`diff`]: what differs
+//! - [`target`], [`config`]: the target of a deployment and its configuration
+//! - [`resource`]: kinds of resources and their schemas
+//! - [`diff`]: differences between recorded and declared resources
 //! - [`execution`]: the tasks of a plan and the order between them
-//! - [`options`]: what a program asks for beyond properties
-//! - [`policy`]: rules that a plan has to keep
-//! - [`graph`]: the declared resources and who uses whom
-//! - [`state`]: what was last known, and the journal entries that change it
-//! - [`event`]: what happens in a run
-//! - [`provider`]: who makes resources
-//! - [`stack`]: what a program declares into
-//! - [`store`]: where states are kept
-//! - `reference`: other stacks' outputs
-//! - [`plan`]: what would have to be done
-//! - [`execute`]: doing it
-//! - [`engine`]: all of it behind `preview`, `up`, `refresh` and `destroy`
-//! - [`random`]: passwords, a provider that lives in the state alone
+//! - [`options`]: options of declarations
+//! - [`policy`]: rules that plans must satisfy
+//! - [`graph`]: the declared resources and their dependencies
+//! - [`state`]: the recorded state, and the journal entries that change it
+//! - [`event`]: events of a run
+//! - [`provider`]: providers and the handlers of resource kinds
+//! - [`stack`]: scopes, in which a program declares resources
+//! - [`store`]: stores of states
+//! - `reference`: outputs of other stacks
+//! - [`plan`]: plans and the planner
+//! - [`execute`]: the execution of plans
+//! - [`engine`]: handles on stacks with `preview`, `up`, `refresh` and `destroy`
+//! - [`random`]: passwords, from a provider without a cloud
 //! - [`testing`]: providers made of closures, for tests
 
 // The derive macros name this crate by its path.
@@ -38,6 +39,7 @@ pub mod event;
 pub mod execute;
 pub mod execution;
 pub mod graph;
+mod intern;
 pub mod names;
 pub mod options;
 pub mod plan;

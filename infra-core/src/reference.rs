@@ -36,13 +36,13 @@ impl References {
                 return Err(ProviderError::refused(format!("the stack `{stack}` of `{program}` exports no `{name}`"))
                     .hint(format!("it exports {known}")));
             };
-            // Whether a value is secret decides how it travels, before its value is known.
+            // The secrecy of a value must be known before the value is.
             if value.has_secret() && !secret.contains(&name) {
                 let summary = format!("the output `{name}` of the stack `{stack}` of `{program}` is secret");
                 return Err(ProviderError::refused(summary)
                     .hint(format!("say so: `stack.secret_reference(\"{program}\", \"{stack}\", [\"{name}\"])`")));
             }
-            answer.insert(name, value.clone());
+            answer.insert(&name, value.clone());
         }
         Ok(Value::Map(answer))
     }

@@ -1,4 +1,4 @@
-//! Tests of programs: what one declares, and how it lives on a cloud in memory.
+//! Tests of programs: their declarations, and their lifecycle on a cloud in memory.
 //!
 //! [`declare`] runs a program without a cloud and a store, and shows what it declares:
 //!
@@ -67,12 +67,12 @@ struct World {
     made: u64,
     outputs: HashMap<String, Box<Outputs>>,
     faults: Option<Box<Faults>>,
-    /// How many looks for what an operation made find nothing.
+    /// Number of lookups that do not find a created resource yet.
     lag: u32,
     looks: HashMap<OperationId, u32>,
 }
 
-/// What goes wrong with a call.
+/// The failure of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It is refused, and nothing has happened.
@@ -93,7 +93,7 @@ impl FakeCloud {
         Self::default()
     }
 
-    /// Says what things (and lookups) of a type tell, from the request and the id.
+    /// Sets the function that computes the outputs of resources and lookups of a type from the request and the id.
     pub fn outputs(self, kind: &str, outputs: impl Fn(&Request, &str) -> serde_json::Value + Send + 'static) -> Self {
         self.world().outputs.insert(kind.to_owned(), Box::new(outputs));
         self
@@ -201,8 +201,8 @@ impl World {
 }
 
 fn with_id(inputs: &Value, id: &str) -> Value {
-    let mut outputs: Map = inputs.entries().map(|(name, value)| (name.clone(), value.clone())).collect();
-    outputs.insert("id".into(), Value::from(id));
+    let mut outputs: Map<Value> = inputs.entries().map(|(name, value)| (name.clone(), value.clone())).collect();
+    outputs.insert("id", Value::from(id));
     Value::Map(outputs)
 }
 

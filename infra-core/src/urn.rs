@@ -4,6 +4,7 @@ mod pattern;
 
 pub use pattern::Pattern;
 
+use crate::intern::intern_long;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -17,7 +18,7 @@ const SCHEME: &str = "urn:infra:";
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Urn(Arc<str>);
 
-/// Why a text is no [`Urn`].
+/// The reason why a text is not a [`Urn`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrnError {
     /// The text does not have the four parts of a URN.
@@ -26,11 +27,11 @@ pub enum UrnError {
     /// A part is empty or has characters that a URN cannot carry.
     #[error("the {part} `{text}` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.`{also}")]
     Part {
-        /// Which part: stack, program, type or name.
+        /// The part: stack, program, type or name.
         part: &'static str,
-        /// What was given.
+        /// The text of the part.
         text: String,
-        /// What else the part may hold.
+        /// Additional characters that the part may contain.
         also: &'static str,
     },
 }
@@ -57,7 +58,7 @@ impl Urn {
         self.part(2)
     }
 
-    /// The name in the program, with the components it lies in: `database/instance`.
+    /// Returns the name in the program, with its components: `database/instance`.
     pub fn name(&self) -> &str {
         self.part(3)
     }
@@ -120,7 +121,8 @@ impl FromStr for Urn {
             return Err(UrnError::Malformed(text.to_owned()));
         };
         check_parts(stack, program, kind, name)?;
-        Ok(Self(text.into()))
+        // A state names most resources several times, close to each other.
+        Ok(Self(intern_long(text)))
     }
 }
 

@@ -15,7 +15,7 @@ use infra_core::{
 };
 use serde_json::Value as Json;
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -467,7 +467,7 @@ fn split(properties: Expression) -> (Expression, Option<Expression>) {
         }
         Expression::Literal(Value::Map(members)) => {
             let (secret, open): (Vec<_>, Vec<_>) = members.into_iter().partition(|(_, member)| member.has_secret());
-            let map = |members: Vec<(String, Value)>| Expression::Literal(Value::Map(members.into_iter().collect()));
+            let map = |members: Vec<(Arc<str>, Value)>| Expression::Literal(Value::Map(members.into_iter().collect()));
             (map(open), Some(map(secret)))
         }
         whole => (empty(), Some(whole)),

@@ -4,7 +4,7 @@ use crate::value::{Map, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a property stands: `rules[0].port`; `[*]` stands for every item of a list.
+/// The path of a property: `rules[0].port`; `[*]` matches every item of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct PropertyPath(Vec<Step>);
@@ -17,7 +17,7 @@ enum Step {
 }
 
 impl PropertyPath {
-    /// Whether one of the two lies within the other.
+    /// Returns `true` if one of the paths is a prefix of the other.
     pub fn overlaps(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).all(|pair| match pair {
             (Step::EveryItem, Step::Item(_) | Step::EveryItem) | (Step::Item(_), Step::EveryItem) => true,
@@ -25,12 +25,12 @@ impl PropertyPath {
         })
     }
 
-    /// Whether the other one lies within this one.
+    /// Returns `true` if this path is a prefix of the other.
     pub fn covers(&self, other: &Self) -> bool {
         self.0.len() <= other.0.len() && self.overlaps(other)
     }
 
-    /// Makes what stands at the path in `new` be what stands there in `old`, or be absent when nothing does.
+    /// Sets the value at the path in `new` to that in `old`, or removes it if `old` has none.
     pub fn restore(&self, old: &Value, new: &mut Value) {
         restore(&self.0, Some(old), new);
     }
@@ -59,9 +59,9 @@ fn restore(path: &[Step], old: Option<&Value>, new: &mut Value) {
     }
 }
 
-fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut Map) {
+fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut Map<Value>) {
     match (rest.is_empty(), old) {
-        (true, Some(old)) => drop(map.insert(name.to_owned(), old.clone())),
+        (true, Some(old)) => drop(map.insert(name, old.clone())),
         (true, None) => drop(map.remove(name)),
         (false, old) => {
             if let Some(new) = map.get_mut(name) {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_keeps_its_old_value() {
+    fn ignored_property_keeps_its_recorded_value() {
         let old = json!({"tags": {"a": 1, "b": 2}, "rules": [{"port": 80, "note": "x"}]});
         let new = json!({"tags": {"a": 9, "c": 3}, "rules": [{"port": 81, "note": "y"}, {"port": 82, "note": "z"}]});
         let kept = |path| restored(path, old.clone(), new.clone());

@@ -1,4 +1,4 @@
-//! A graph as data: what a program declared, for the time when it is to be so again.
+//! A graph as data: the declarations of an earlier program, for rollbacks.
 
 use super::{GraphError, Node, NodeKind, ResourceGraph, Set};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What a program declared once. Closures stand as the answers they gave, lookups as theirs; hooks, conditions and
-/// transforms are code and are left out.
+/// The declarations of an earlier program. Closures and lookups are replaced by their results. Hooks, conditions and
+/// transforms are code and are omitted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RecordedGraph {
     nodes: Vec<RecordedNode>,
@@ -36,7 +36,7 @@ struct RecordedNode {
 }
 
 impl ResourceGraph {
-    /// The graph as data; `outputs` tells what is known of each resource's outputs.
+    /// Converts the graph to data. `outputs` returns the known outputs of a resource.
     pub fn recorded<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<RecordedGraph, EvaluateError> {
         let nodes = self.in_order().map(|node| {
             let mut options = node.options.as_ref().clone();

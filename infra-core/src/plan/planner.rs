@@ -44,9 +44,9 @@ pub async fn plan(
         events,
         selected,
         names,
-        outputs: HashMap::new(),
+        outputs: HashMap::with_capacity(graph.len()),
         answers: BTreeMap::new(),
-        steps: Vec::new(),
+        steps: Vec::with_capacity(graph.len()),
         changing: HashMap::new(),
         going_first: HashSet::new(),
         absent: HashSet::new(),
@@ -108,17 +108,17 @@ struct Planner<'a> {
     selected: Selected,
     /// Previous names of renamed declarations.
     names: BTreeMap<Urn, Urn>,
-    /// What will be known of each node's outputs.
+    /// Expected outputs of each node.
     outputs: HashMap<&'a Urn, Cow<'a, Value>>,
     answers: BTreeMap<Urn, Generation>,
     steps: Vec<Step>,
-    /// What is replaced or deleted.
+    /// Nodes that are replaced or deleted.
     changing: HashMap<&'a Urn, Action>,
-    /// What is deleted before its replacement is created.
+    /// Nodes that are deleted before their replacement is created.
     going_first: HashSet<&'a Urn>,
     absent: HashSet<&'a Urn>,
     unselected: HashSet<&'a Urn>,
-    /// What policies are asked about.
+    /// Nodes that policies check.
     judged: Vec<(&'a Node, Action, Value)>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
         }
         let inputs = match node.inputs.evaluate(&|urn| self.known(urn)) {
             Ok(inputs) => inputs,
-            // What it refers to is not there either, perhaps.
+            // The referenced resource may be absent as well.
             Err(_) if present.is_none() => Value::Unknown,
             Err(error) => return self.fail(node, evaluation(&error, node)),
         };
@@ -158,13 +158,13 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is known of a node's outputs.
+    /// Returns the known outputs of a node.
     fn known(&self, urn: &Urn) -> Option<&Value> {
         self.outputs.get(urn).map(AsRef::as_ref)
     }
 
-    /// What is recorded of a resource, when nothing has to be done with it: the shortest way through a plan, which
-    /// makes no value and asks nobody.
+    /// Returns the recorded generation of a resource that is unchanged. This is the fast path of a plan: it constructs
+    /// no value and calls no provider.
     fn unchanged(&self, node: &Node) -> Option<&'a Generation> {
         let recorded = self.state.current(&node.urn).filter(|_| node.kind == NodeKind::Resource)?;
         let settled = !recorded.uncertain && recorded.region == node.region && !self.selected.replaces(&node.urn);
@@ -203,7 +203,7 @@ impl<'a> Planner<'a> {
         }
         let order = (action == Action::Replace).then(|| self.order(node, recorded));
         if action == Action::Create && self.state.resources.contains_key(&node.urn) {
-            // An earlier run began to delete the old one: it goes first, like in a replacement of that order.
+            // An earlier run started to delete the previous generation, so it is deleted before the new one is created.
             self.going_first.insert(&node.urn);
         }
         if action == Action::Replace {
@@ -212,7 +212,7 @@ impl<'a> Planner<'a> {
         self.outputs.insert(&node.urn, outlook(node, action, recorded));
         let retained = action == Action::Replace && marks.retain_on_delete;
         if let Some(recorded) = recorded.filter(|_| action == Action::Replace && !retained) {
-            // What goes first cannot hand anything over.
+            // A generation that is deleted before the create hands nothing over.
             let next = (order == Some(ReplaceOrder::CreateBeforeDelete)).then_some(&inputs);
             self.warn_of_loss(&node.urn, "replacing", recorded, next);
         }
@@ -294,7 +294,7 @@ impl<'a> Planner<'a> {
         self.steps.push(step(if same { Action::Same } else { Action::Read }));
     }
 
-    /// What is not selected stays as it is recorded.
+    /// Keeps the recorded state of a node that is not selected.
     fn leave(&mut self, node: &'a Node) {
         self.unselected.insert(&node.urn);
         let recorded = self.state.current(&node.urn);
@@ -312,7 +312,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What is selected needs what is excluded to exist.
+    /// Refuses a selected node whose excluded dependency does not exist.
     fn refuse_missing(&mut self, node: &'a Node) {
         if self.unselected.is_empty() {
             return;
@@ -403,8 +403,8 @@ impl<'a> Planner<'a> {
         !node.schema.is_volatile() && !self.options.refresh && recorded.inputs == *inputs
     }
 
-    /// What is replaced, and used something that has to go first, has to go before it; also when it used that through
-    /// others which go altogether.
+    /// Returns the order of a replacement. A resource is deleted before its replacement is created if one of its
+    /// dependencies is, directly or through resources that are deleted.
     fn order(&mut self, node: &'a Node, recorded: Option<&'a Generation>) -> ReplaceOrder {
         let mut first = node.deletes_before_replace();
         let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
@@ -454,7 +454,7 @@ fn protected(urn: &Urn, what: &str) -> Diagnostic {
     ))
 }
 
-/// Whether a declaration is there; `None` when only applying tells.
+/// Evaluates the condition of a declaration; `None` if it is known only while applying.
 pub(crate) fn presence<'v>(
     node: &Node,
     outputs: &dyn Fn(&Urn) -> Option<&'v Value>,
@@ -468,7 +468,7 @@ pub(crate) fn presence<'v>(
     })
 }
 
-/// What will be known of the outputs once the action is done.
+/// Returns the outputs that are known once the action is done.
 fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
     match (action, recorded) {
         (Action::Same, Some(recorded)) => Cow::Borrowed(&recorded.outputs),
@@ -533,13 +533,13 @@ fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies:
     }
 }
 
-/// What the state records as dependencies: everything but components, which exist only in the program.
+/// Returns the dependencies that the state records: all but components, which exist only in the program.
 pub(crate) fn recorded_dependencies(graph: &ResourceGraph, urn: &Urn) -> Vec<Urn> {
     let used = graph.dependencies(urn).into_iter();
     used.filter(|used| graph.node(used).is_some_and(|node| node.kind != NodeKind::Component)).cloned().collect()
 }
 
-/// What a recorded generation says of the thing that lives.
+/// Converts a recorded generation to the form in which providers describe existing resources.
 pub(crate) fn live(generation: &Generation) -> Live {
     Live {
         id: generation.id.clone().unwrap_or_default(),

@@ -85,7 +85,7 @@ impl Scope {
             value::lower(&arguments),
             Arc::new(Schema::new().volatile()),
         );
-        Output::from_expression(value::Expression::Reference(value::Reference {
+        Output::from_expression(value::Expression::reference(value::Reference {
             urn,
             property: output.to_owned(),
             secret: false,

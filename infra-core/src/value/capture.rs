@@ -1,13 +1,13 @@
 //! Typed structs of inputs and outputs ⇄ expressions and values.
 //!
-//! A resource is an ordinary serde struct with [`Output`](super::Output)s in it. While one is lowered, each output
-//! leaves its expression in a table of this thread and a marker in the JSON; the markers are then replaced by the
-//! expressions. Handles go the other way: deserialising the outputs' struct asks for its field names, and every field
-//! is answered with a marker of a reference.
+//! A resource is an ordinary serde struct that contains [`Output`](super::Output)s. [`lower`] serialises it: each output
+//! leaves a [marker], which is replaced by the output's expression. [`handle`] deserialises a struct of outputs: it learns
+//! the field names and answers each with the marker of a reference.
 
 use super::{
     expression::{Expression, Reference},
     lower::Lowering,
+    marker::{self, LowerError, MARKER},
     mask::Mask,
     source,
     value::Value,
@@ -23,57 +23,33 @@ use serde::{
     ser::{Error as _, SerializeMap},
 };
 use serde_json::Value as Json;
-use std::{cell::RefCell, sync::Arc};
+use std::sync::Arc;
 
-/// No property of a program can be named so: it begins with a NUL.
-pub(super) const MARKER: &str = "\0expression";
-
-thread_local! {
-    static TABLE: RefCell<Option<Vec<Arc<Expression>>>> = const { RefCell::new(None) };
-}
-
-/// A struct could not be turned into properties.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the declaration cannot be turned into properties: {0}")]
-pub struct LowerError(String);
-
-impl LowerError {
-    pub(super) fn new(reason: String) -> Self {
-        Self(reason)
-    }
-}
-
-/// The properties of a struct that may hold outputs.
+/// Converts a struct that may contain outputs to properties.
 pub fn lower<T: Serialize + ?Sized>(value: &T) -> Result<Expression, LowerError> {
-    let outer = TABLE.replace(Some(Vec::new()));
-    let lowered = value.serialize(Lowering);
-    TABLE.replace(outer);
+    let lowered = marker::with_table(|| value.serialize(Lowering));
     Ok(lowered?.unwrap_or(Expression::Literal(Value::Null)))
 }
 
-/// A JSON document that may hold outputs: `make` builds it.
+/// Converts the JSON document that `make` returns and that may contain outputs.
 pub(super) fn document(make: impl FnOnce() -> Json) -> Result<Expression, LowerError> {
-    let outer = TABLE.replace(Some(Vec::new()));
-    let lowered = make().serialize(Lowering);
-    TABLE.replace(outer);
+    let lowered = marker::with_table(|| make().serialize(Lowering));
     Ok(lowered?.unwrap_or(Expression::Literal(Value::Null)))
 }
 
-/// The typed outputs of a declared resource: every field a reference.
+/// Returns the typed outputs of a declared resource: every field is a reference.
 pub fn handle<O: DeserializeOwned>(
     urn: &Urn,
     describe: impl Fn(&str) -> (bool, Option<String>),
 ) -> Result<O, LowerError> {
-    let outer = TABLE.replace(Some(Vec::new()));
-    let outputs = O::deserialize(Handle { urn, describe });
-    TABLE.replace(outer);
-    outputs.map_err(|error| LowerError(error.to_string()))
+    let outputs = marker::with_table(|| O::deserialize(Handle { urn, describe }));
+    outputs.map_err(|error| LowerError::new(error.to_string()))
 }
 
-/// The typed form of resolved properties, secrets in the clear: what a handler is given.
+/// Converts resolved properties to a struct for a handler. Secrets are in the clear.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
     let typed = serde_json::from_value(mark_unknown(value));
-    typed.map_err(|error| LowerError(Mask::of([value]).text(&error.to_string())))
+    typed.map_err(|error| LowerError::new(Mask::of([value]).text(&error.to_string())))
 }
 
 pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -82,13 +58,7 @@ pub(super) fn serialize<S: Serializer>(expression: &Arc<Expression>, serializer:
     {
         return serializer.serialize_newtype_struct(source::OUTPUT, &value.masked());
     }
-    let captured = TABLE.with_borrow_mut(|table| {
-        table.as_mut().map(|table| {
-            table.push(expression.clone());
-            table.len() - 1
-        })
-    });
-    match (captured, expression.as_ref()) {
+    match (marker::add(expression), expression.as_ref()) {
         (Some(index), _) => {
             let mut map = serializer.serialize_map(Some(1))?;
             map.serialize_entry(MARKER, &index)?;
@@ -104,21 +74,10 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     match json.get(MARKER) {
         Some(Json::Number(index)) => {
             let index = index.as_u64().unwrap_or(u64::MAX) as usize;
-            TABLE
-                .with_borrow(|table| table.as_ref().and_then(|table| table.get(index)).cloned())
-                .ok_or_else(|| D::Error::custom("a marker without its expression"))
+            marker::get(index).ok_or_else(|| D::Error::custom("a marker without its expression"))
         }
         _ => Ok(Arc::new(Expression::Literal(unmark(json)))),
     }
-}
-
-/// What the marker with this index stands for.
-pub(super) fn captured(index: &Expression) -> Option<Expression> {
-    let Expression::Literal(Value::Number(index)) = index else {
-        return None;
-    };
-    let index = index.as_u64()? as usize;
-    TABLE.with_borrow(|table| Some(table.as_ref()?.get(index)?.as_ref().clone()))
 }
 
 fn mark_unknown(value: &Value) -> Json {
@@ -126,7 +85,7 @@ fn mark_unknown(value: &Value) -> Json {
         Value::Unknown => serde_json::json!({ MARKER: "unknown" }),
         Value::Secret(inner) => mark_unknown(inner),
         Value::List(items) => items.iter().map(mark_unknown).collect(),
-        Value::Map(map) => map.iter().map(|(key, value)| (key.clone(), mark_unknown(value))).collect(),
+        Value::Map(map) => map.iter().map(|(key, value)| (key.to_string(), mark_unknown(value))).collect(),
         other => other.to_json(),
     }
 }
@@ -195,17 +154,14 @@ impl<'de, F: Fn(&str) -> (bool, Option<String>)> MapAccess<'de> for Fields<'_, F
 
     fn next_value_seed<V: serde::de::DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DeError> {
         let (secret, region) = (self.handle.describe)(self.current);
-        let expression = Arc::new(Expression::Reference(Reference {
+        let expression = Arc::new(Expression::reference(Reference {
             urn: self.handle.urn.clone(),
             property: self.current.to_owned(),
             secret,
             region,
         }));
-        let index = TABLE.with_borrow_mut(|table| {
-            let table = table.get_or_insert_default();
-            table.push(expression);
-            table.len() - 1
-        });
+        let index = marker::add(&expression)
+            .ok_or_else(|| <DeError as serde::de::Error>::custom("an output outside of a declaration"))?;
         seed.deserialize(MapDeserializer::new(std::iter::once((MARKER, index))))
             .map_err(|_: DeError| serde::de::Error::custom("every field of the outputs must be an `Output`"))
     }

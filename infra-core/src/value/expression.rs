@@ -5,14 +5,14 @@ use crate::urn::Urn;
 use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 
-/// How a property is computed. Everything but [`Expression::Apply`] is data that can be printed and compared.
+/// The computation of a property. Everything but [`Expression::Apply`] is data that can be printed and compared.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expression {
     /// A value known while declaring.
     Literal(Value),
     /// An output of another resource.
-    Reference(Reference),
+    Reference(Box<Reference>),
     /// A list of expressions.
     List(Vec<Expression>),
     /// Named expressions.
@@ -23,13 +23,13 @@ pub enum Expression {
     Join(String, Box<Expression>),
     /// A part of a value.
     Part(Box<Expression>, Segment),
-    /// Whether a list has more than `count` items; more than `most` are an error.
+    /// `true` if a list has more than `count` items. More than `most` items are an error.
     Longer {
         /// The list.
         list: Box<Expression>,
-        /// How many it should have more than.
+        /// Lower bound, exclusive.
         count: usize,
-        /// How many it may have.
+        /// Maximum number of items.
         most: usize,
     },
     /// Those items of a list that are there: what comes from declarations that are absent is left out.
@@ -40,25 +40,29 @@ pub enum Expression {
     /// The answer of a closure: opaque.
     #[serde(skip)]
     Apply(Box<Expression>, Opaque),
-    /// The answer that a closure once gave; it holds as long as what it was given is the same.
-    Answered {
-        /// What the closure was given.
-        of: Box<Expression>,
-        /// The value of that, then.
-        given: Value,
-        /// What it answered.
-        answer: Value,
-    },
+    /// The result of a closure of an earlier program. It is valid as long as the argument has the same value.
+    Answered(Box<Answered>),
+}
+
+/// The result of a closure of an earlier program.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Answered {
+    /// The expression of the closure's argument.
+    pub of: Expression,
+    /// The value of the argument then.
+    pub given: Value,
+    /// The result of the closure.
+    pub answer: Value,
 }
 
 /// An output of a resource, as an expression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
-    /// Whose output.
+    /// The resource.
     pub urn: Urn,
-    /// Which output.
+    /// Name of the output.
     pub property: String,
-    /// Whether the kind declares that output secret.
+    /// `true` if the kind declares the output secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret: bool,
     /// The region outside of which the output means nothing, if there is one.
@@ -88,7 +92,7 @@ pub enum EvaluateError {
     /// The resource has no such output.
     #[error("`{}` has no output `{property}`", urn.short())]
     NoOutput {
-        /// Whose output.
+        /// The resource.
         urn: Urn,
         /// The name that was asked for.
         property: String,
@@ -104,17 +108,17 @@ pub enum EvaluateError {
     /// A value that is no text was put into a text, or the like.
     #[error("expected {expected}, found {found}")]
     Kind {
-        /// What was needed.
+        /// The expected kind of value.
         expected: &'static str,
-        /// What was there, masked.
+        /// The actual value, masked.
         found: String,
     },
     /// A set has more items than the program allows.
     #[error("there are {found} items, and the program allows {most}: raise the bound given to `each`")]
     TooMany {
-        /// How many there are.
+        /// Number of items.
         found: usize,
-        /// How many there may be.
+        /// Maximum number of items.
         most: usize,
     },
     /// A closure of an earlier program would have to be called again.
@@ -128,12 +132,17 @@ pub enum EvaluateError {
 }
 
 impl Expression {
+    /// Returns the expression of an output.
+    pub fn reference(reference: Reference) -> Self {
+        Self::Reference(Box::new(reference))
+    }
+
     /// Calls `visit` for every reference, with whether it stands as it is (not inside a text or closure).
     pub fn references<'a>(&'a self, visit: &mut dyn FnMut(&'a Reference, bool)) {
         self.walk(true, visit);
     }
 
-    /// Whether the value will be secret, as far as it can be told while declaring.
+    /// Returns `true` if the value is secret, as far as that is known while declaring.
     pub fn is_secret(&self) -> bool {
         match self {
             Self::Secret(_) => true,
@@ -175,7 +184,7 @@ impl Expression {
             Self::Present(items) => {
                 let values = items.iter().map(evaluate).collect::<Result<Vec<_>, _>>()?;
                 if values.iter().any(|value| matches!(value, Value::Unknown)) {
-                    // How many there are is not known either.
+                    // The number of items is unknown as well.
                     return Ok(Value::Unknown);
                 }
                 Value::List(values.into_iter().filter(|value| !matches!(value, Value::Null)).collect())
@@ -191,22 +200,24 @@ impl Expression {
                 let answer = answer.map_err(|error| EvaluateError::Closure(Mask::of([&value]).text(&error)))?;
                 if secret { answer.into_secret() } else { answer }
             }
-            Self::Answered { of, given, answer } => {
-                if evaluate(of)? != *given {
-                    return Err(EvaluateError::Unrepeatable(of.to_string()));
+            Self::Answered(answered) => {
+                if evaluate(&answered.of)? != answered.given {
+                    return Err(EvaluateError::Unrepeatable(answered.of.to_string()));
                 }
-                answer.clone()
+                answered.answer.clone()
             }
         })
     }
 
-    /// Whether the value is certainly `known`, told without making it: most of a stack is as it is recorded.
+    /// Returns `true` if the value is certainly equal to `known`. It does not construct the value, because most
+    /// resources of a stack are unchanged.
     pub fn yields<'a>(&self, known: &Value, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> bool {
         let same = |value: &Value| value == known && !value.has_unknown();
         match (self, known) {
             (_, Value::Secret(known)) => self.yields(known, outputs),
             (Self::Literal(value), _) => same(value),
-            (Self::Reference(Reference { urn, property, .. }), _) => {
+            (Self::Reference(reference), _) => {
+                let Reference { urn, property, .. } = &**reference;
                 outputs(urn).and_then(|outputs| outputs.field(property)).is_some_and(same)
             }
             (Self::List(items), Value::List(known)) => {
@@ -228,7 +239,7 @@ impl Expression {
         let inner = |inner: &Expression| inner.answered(outputs).map(Box::new);
         let all = |items: &[Expression]| items.iter().map(|item| item.answered(outputs)).collect::<Result<_, _>>();
         Ok(match self {
-            Self::Literal(_) | Self::Reference(_) | Self::Answered { .. } => self.clone(),
+            Self::Literal(_) | Self::Reference(_) | Self::Answered(_) => self.clone(),
             Self::List(items) => Self::List(all(items)?),
             Self::Format(items) => Self::Format(all(items)?),
             Self::Present(items) => Self::Present(all(items)?),
@@ -240,8 +251,9 @@ impl Expression {
             Self::Part(whole, segment) => Self::Part(inner(whole)?, segment.clone()),
             Self::Longer { list, count, most } => Self::Longer { list: inner(list)?, count: *count, most: *most },
             Self::Secret(plain) => Self::Secret(inner(plain)?),
-            Self::Apply(given, _) => {
-                Self::Answered { of: inner(given)?, given: given.evaluate(outputs)?, answer: self.evaluate(outputs)? }
+            Self::Apply(argument, _) => {
+                let (given, answer) = (argument.evaluate(outputs)?, self.evaluate(outputs)?);
+                Self::Answered(Box::new(Answered { of: argument.answered(outputs)?, given, answer }))
             }
         })
     }
@@ -253,7 +265,7 @@ impl Expression {
         let plain = plain
             && !matches!(
                 self,
-                Self::Format(_) | Self::Join(..) | Self::Longer { .. } | Self::Apply(..) | Self::Answered { .. }
+                Self::Format(_) | Self::Join(..) | Self::Longer { .. } | Self::Apply(..) | Self::Answered(_)
             );
         for child in self.children() {
             child.walk(plain, visit);
@@ -269,8 +281,8 @@ impl Expression {
             | Self::Part(inner, _)
             | Self::Longer { list: inner, .. }
             | Self::Secret(inner)
-            | Self::Answered { of: inner, .. }
             | Self::Apply(inner, _) => Box::new(std::iter::once(inner.as_ref())),
+            Self::Answered(answered) => Box::new(std::iter::once(&answered.of)),
         }
     }
 }
@@ -342,7 +354,8 @@ impl fmt::Display for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(value) => write!(f, "{value}"),
-            Self::Reference(Reference { urn, property, .. }) => {
+            Self::Reference(reference) => {
+                let Reference { urn, property, .. } = &**reference;
                 write!(f, "${{{}.{property}}}", urn.name())
             }
             Self::List(items) | Self::Present(items) => f.debug_list().entries(items).finish(),
@@ -355,7 +368,8 @@ impl fmt::Display for Expression {
             Self::Part(inner, segment) => write!(f, "{inner}.{segment}"),
             Self::Longer { list, count, .. } => write!(f, "{list} has more than {count}"),
             Self::Secret(_) => f.write_str("[secret]"),
-            Self::Apply(inner, _) | Self::Answered { of: inner, .. } => write!(f, "map({inner})"),
+            Self::Apply(inner, _) => write!(f, "map({inner})"),
+            Self::Answered(answered) => write!(f, "map({})", answered.of),
         }
     }
 }

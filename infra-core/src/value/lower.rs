@@ -2,11 +2,13 @@
 //! nothing is made twice.
 
 use super::{
-    capture::{self, LowerError},
     expression::Expression,
     map::Map,
+    marker::{self, LowerError},
+    share::share,
     value::Value,
 };
+use crate::intern::intern;
 use serde::{
     Serialize, Serializer,
     ser::{
@@ -15,7 +17,7 @@ use serde::{
     },
 };
 use serde_json::Number;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 /// Answers with nothing for what is absent.
 pub(super) struct Lowering;
@@ -92,7 +94,7 @@ impl Serializer for Lowering {
     }
 
     fn serialize_str(self, text: &str) -> Lowered {
-        literal(Value::from(text))
+        literal(Value::String(intern(text)))
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Lowered {
@@ -131,7 +133,7 @@ impl Serializer for Lowering {
         value: &T,
     ) -> Lowered {
         let mut entries = Entries::default();
-        entries.add(variant.to_owned(), value)?;
+        entries.add(intern(variant), value)?;
         entries.finish()
     }
 
@@ -196,9 +198,13 @@ impl Items {
                 Expression::Literal(value) => Some(value),
                 _ => None,
             });
-            Expression::Literal(Value::List(values.collect()))
+            let mut values: Vec<Value> = values.collect();
+            values.shrink_to_fit();
+            Expression::Literal(Value::List(values))
         } else {
-            Expression::List(self.items)
+            let mut items = self.items;
+            items.shrink_to_fit();
+            Expression::List(items)
         };
         within(self.variant, list)
     }
@@ -208,24 +214,24 @@ impl Items {
 #[derive(Default)]
 pub(super) struct Entries {
     variant: Option<&'static str>,
-    key: String,
-    literals: Map,
-    others: Map<Expression>,
+    key: Option<Arc<str>>,
+    literals: Vec<(Arc<str>, Value)>,
+    others: Vec<(Arc<str>, Expression)>,
     /// It is no map but stands for what was captured.
     captured: Option<Expression>,
 }
 
 impl Entries {
-    fn add<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), LowerError> {
+    fn add<T: Serialize + ?Sized>(&mut self, key: Arc<str>, value: &T) -> Result<(), LowerError> {
         let value = value.serialize(Lowering)?;
-        if key == capture::MARKER {
-            self.captured = value.and_then(|index| capture::captured(&index));
+        if *key == *marker::MARKER {
+            self.captured = value.and_then(|index| marker::captured(&index));
             return Ok(());
         }
         match value {
             None => {}
-            Some(Expression::Literal(value)) => drop(self.literals.insert(key, value)),
-            Some(other) => drop(self.others.insert(key, other)),
+            Some(Expression::Literal(value)) => self.literals.push((key, value)),
+            Some(other) => self.others.push((key, other)),
         }
         Ok(())
     }
@@ -235,10 +241,10 @@ impl Entries {
             return Ok(Some(captured));
         }
         let map = if self.others.is_empty() {
-            Expression::Literal(Value::Map(self.literals))
+            Expression::Literal(Value::Map(share(Map::from_entries(self.literals))))
         } else {
             let literals = self.literals.into_iter().map(|(key, value)| (key, Expression::Literal(value)));
-            Expression::Map(literals.chain(self.others).collect())
+            Expression::Map(Map::from_entries(literals.chain(self.others).collect()))
         };
         within(self.variant, map)
     }
@@ -249,9 +255,9 @@ fn within(variant: Option<&'static str>, content: Expression) -> Lowered {
     Ok(Some(match (variant, content) {
         (None, content) => content,
         (Some(variant), Expression::Literal(value)) => {
-            Expression::Literal(Value::Map([(variant.to_owned(), value)].into()))
+            Expression::Literal(Value::Map([(intern(variant), value)].into()))
         }
-        (Some(variant), content) => Expression::Map([(variant.to_owned(), content)].into()),
+        (Some(variant), content) => Expression::Map([(intern(variant), content)].into()),
     }))
 }
 
@@ -260,17 +266,17 @@ impl SerializeMap for Entries {
     type Error = LowerError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), LowerError> {
-        self.key = match key.serialize(Lowering)? {
-            Some(Expression::Literal(Value::String(text))) => text.as_ref().to_owned(),
-            Some(Expression::Literal(Value::Number(number))) => number.to_string(),
-            Some(Expression::Literal(Value::Bool(flag))) => flag.to_string(),
+        self.key = Some(match key.serialize(Lowering)? {
+            Some(Expression::Literal(Value::String(text))) => intern(&text),
+            Some(Expression::Literal(Value::Number(number))) => number.to_string().into(),
+            Some(Expression::Literal(Value::Bool(flag))) => flag.to_string().into(),
             _ => return Err(LowerError::custom("the key of a map must be a text")),
-        };
+        });
         Ok(())
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), LowerError> {
-        let key = std::mem::take(&mut self.key);
+        let key = self.key.take().ok_or_else(|| LowerError::custom("a value of a map has no key"))?;
         self.add(key, value)
     }
 
@@ -309,7 +315,7 @@ macro_rules! structure {
             type Error = LowerError;
 
             fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), LowerError> {
-                self.add(key.to_owned(), value)
+                self.add(intern(key), value)
             }
 
             fn end(self) -> Lowered {

@@ -3,7 +3,7 @@
 use super::value::Value;
 use crate::diagnostic::Diagnostic;
 
-/// What stands in a secret's place.
+/// The replacement of a secret.
 const MASKED: &str = "[secret]";
 
 /// A secret shorter than this is masked only where it stands as a word of its own: `1` is no secret in `127.0.0.1:8080`.
@@ -24,7 +24,7 @@ impl Mask {
         });
         let escaped: Vec<String> = escaped.collect();
         texts.extend(escaped);
-        // A secret that holds another one goes first.
+        // A secret that contains another one is replaced before it.
         texts.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         texts.dedup();
         texts.retain(|text| !text.trim().is_empty());

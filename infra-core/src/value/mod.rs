@@ -13,19 +13,22 @@ mod capture;
 mod expression;
 mod lower;
 mod map;
+mod marker;
 mod mask;
 mod output;
 mod sealed;
+mod share;
 mod source;
 #[expect(clippy::module_inception, reason = "the noun itself")]
 mod value;
 
-pub use capture::{LowerError, from_value, handle, lower};
-pub use expression::{EvaluateError, Expression, Reference, Segment};
+pub use capture::{from_value, handle, lower};
+pub use expression::{Answered, EvaluateError, Expression, Reference, Segment};
 #[doc(hidden)]
 pub use serde_json::{Value as Json, json};
 
 pub use map::{Map, MapIter};
+pub use marker::LowerError;
 pub use mask::Mask;
 pub use output::{Input, Output, Piece, Tuple, Unresolved, all};
 pub use sealed::sealing;

@@ -19,8 +19,8 @@ pub struct Output<T> {
     kind: PhantomData<fn() -> T>,
 }
 
-/// What a property takes: a value, or another resource's output. An input is an output seen from the consuming side,
-/// so handing one on needs no conversion; a plain value becomes one with `.into()`.
+/// The input of a property: a value, or another resource's output. An input is an output from the consumer's point of
+/// view, so passing one on needs no conversion; a plain value becomes one with `.into()`.
 pub type Input<T> = Output<T>;
 
 /// A value was asked for before it is known.
@@ -40,7 +40,7 @@ impl<T> Output<T> {
         Self { expression: Arc::new(expression), kind: PhantomData }
     }
 
-    /// How it is computed.
+    /// Returns the expression.
     pub fn expression(&self) -> &Expression {
         &self.expression
     }
@@ -107,7 +107,7 @@ impl<T> Output<Vec<T>> {
         Self::from_expression(Expression::Present(items.collect()))
     }
 
-    /// Whether there are more than `count` items; it is an error when there are more than `most`.
+    /// Returns the condition that there are more than `count` items. More than `most` items are an error.
     pub(crate) fn longer(&self, count: usize, most: usize) -> Expression {
         Expression::Longer { list: Box::new(self.expression().clone()), count, most }
     }
@@ -221,9 +221,9 @@ macro_rules! output_json {
     };
 }
 
-/// What [`output_format!`](crate::output_format) takes: outputs, texts, numbers.
+/// An argument of [`output_format!`](crate::output_format): an output, a text or a number.
 pub trait Piece {
-    /// The expression that stands in the text.
+    /// Returns the expression for the text.
     fn piece(&self) -> Expression;
 }
 
@@ -251,7 +251,7 @@ macro_rules! piece {
 piece!(str String u8 u16 u32 u64 usize i32 i64 bool);
 
 impl Output<Json> {
-    /// What [`output_json!`](crate::output_json) expands to.
+    /// Converts a JSON document that contains outputs. [`output_json!`](crate::output_json) expands to it.
     #[doc(hidden)]
     pub fn document(make: impl FnOnce() -> Json) -> Self {
         Self::from_expression(capture::document(make).unwrap_or(Expression::Literal(Value::Null)))
@@ -259,7 +259,7 @@ impl Output<Json> {
 }
 
 impl Output<String> {
-    /// What [`output_format!`](crate::output_format) expands to.
+    /// Joins texts and outputs. [`output_format!`](crate::output_format) expands to it.
     #[doc(hidden)]
     pub fn interpolate(text: &str, arguments: impl IntoIterator<Item = Expression>) -> Self {
         let mut pieces = Vec::new();
@@ -306,7 +306,7 @@ mod tests {
     use serde_json::json;
 
     fn reference<T>(property: &str) -> Output<T> {
-        Output::from_expression(Expression::Reference(Reference {
+        Output::from_expression(Expression::reference(Reference {
             urn: Urn::new("dev", "p", "t:T", "a").unwrap(),
             property: property.into(),
             secret: property == "password",
@@ -320,7 +320,7 @@ mod tests {
             if let Value::Map(map) = &mut value
                 && let Some(password) = map.remove("password")
             {
-                map.insert("password".into(), password.into_secret());
+                map.insert("password", password.into_secret());
             }
             value
         });

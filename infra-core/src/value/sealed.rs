@@ -2,8 +2,10 @@
 
 use super::{
     map::Map,
+    share::share,
     value::{Seal, SealError, Value},
 };
+use crate::intern::intern;
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{Error as _, MapAccess, SeqAccess, Visitor},
@@ -45,7 +47,7 @@ impl Serialize for Value {
                     if key.starts_with('$') {
                         out.serialize_entry(&format!("${key}"), value)?;
                     } else {
-                        out.serialize_entry(key, value)?;
+                        out.serialize_entry(&**key, value)?;
                     }
                 }
                 out.end()
@@ -107,11 +109,7 @@ impl<'de> Visitor<'de> for Unsealing {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::from(text))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(Value::from(text))
+        Ok(Value::String(intern(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -119,20 +117,44 @@ impl<'de> Visitor<'de> for Unsealing {
         while let Some(item) = items.next_element()? {
             list.push(item);
         }
+        list.shrink_to_fit();
         Ok(Value::List(list))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key::<String>()? {
+        let mut map = Vec::new();
+        while let Some(Key(key)) = entries.next_key()? {
             let value = entries.next_value()?;
             match (key.strip_prefix("$$"), &value) {
-                (_, Value::String(sealed)) if key == SECRET => return unsealed(sealed).map_err(A::Error::custom),
-                (Some(rest), _) => drop(map.insert(format!("${rest}"), value)),
-                (None, _) => drop(map.insert(key, value)),
+                (_, Value::String(sealed)) if *key == *SECRET => return unsealed(sealed).map_err(A::Error::custom),
+                (Some(rest), _) => map.push((intern(&format!("${rest}")), value)),
+                (None, _) => map.push((key, value)),
             }
         }
-        Ok(Value::Map(map))
+        Ok(Value::Map(share(Map::from_entries(map))))
+    }
+}
+
+/// An interned property name.
+struct Key(Arc<str>);
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(KeyVisitor).map(Key)
+    }
+}
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Arc<str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a property name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Arc<str>, E> {
+        Ok(intern(name))
     }
 }
 
@@ -188,7 +210,7 @@ pub(super) mod expression {
                 let inside: Arc<dyn Seal> = Arc::new(Inside);
                 sealing(&inside, || serde_json::from_str(&plain)).map_err(D::Error::custom)
             }
-            // What the first versions wrote.
+            // The format of the first versions.
             other => serde_json::from_value(other).map_err(D::Error::custom),
         }
     }
@@ -232,7 +254,7 @@ mod tests {
     fn secrets_survive_sealing_and_stay_masked() {
         let mut value = Value::from_json(json!({"a": [1, "x"], "$secret": "a user's own key"}));
         if let Value::Map(map) = &mut value {
-            map.insert("p".into(), Value::from("hunter2").into_secret());
+            map.insert("p", Value::from("hunter2").into_secret());
         }
         assert!(serde_json::to_string(&value).is_err(), "no key, no secret");
         let key: Arc<dyn Seal> = Arc::new(Reverse);

@@ -1,6 +1,6 @@
 //! Typed structs as the Rust that makes them: what `import` prints.
 
-use super::capture::LowerError;
+use super::marker::LowerError;
 use serde::{Serialize, ser};
 use serde_json::Value as Json;
 use std::{cell::Cell, fmt};
@@ -12,7 +12,7 @@ thread_local! {
 /// The name under which an output tells that it needs a conversion.
 pub(super) const OUTPUT: &str = "\0output";
 
-/// Whether outputs are being written as source; they serialise as a newtype of this name then.
+/// Returns `true` while outputs are written as source; they serialise as a newtype of this name then.
 pub(super) fn is_writing() -> bool {
     WRITING.get()
 }
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_rust() {
+    fn source_is_valid_rust() {
         let group = Group {
             description: "the \"web\"".into(),
             size: 3.into(),

@@ -1,10 +1,11 @@
 //! Resolved property values.
 
 use super::map::Map;
+use crate::intern::intern;
 use serde_json::{Number, Value as Json};
 use std::{fmt, sync::Arc};
 
-/// What a property resolved to.
+/// The resolved value of a property.
 ///
 /// Unlike JSON it can say that a value is not known yet, and that it must not be shown. Its `Debug` and `Display`
 /// never reveal a secret.
@@ -22,7 +23,7 @@ pub enum Value {
     /// A list.
     List(Vec<Value>),
     /// Named values.
-    Map(Map),
+    Map(Map<Value>),
     /// A value that is kept encrypted and shown masked.
     Secret(Box<Value>),
     /// Known only after another resource has been created or changed.
@@ -66,7 +67,7 @@ impl Value {
         }
     }
 
-    /// Whether the value or any part of it is unknown.
+    /// Returns `true` if the value or any part of it is unknown.
     pub fn has_unknown(&self) -> bool {
         match self {
             Self::Unknown => true,
@@ -77,7 +78,7 @@ impl Value {
         }
     }
 
-    /// Whether the value or any part of it is secret.
+    /// Returns `true` if the value or any part of it is secret.
     pub fn has_secret(&self) -> bool {
         match self {
             Self::Secret(_) => true,
@@ -106,7 +107,7 @@ impl Value {
     }
 
     /// The entries of a map; none for anything else.
-    pub fn entries(&self) -> impl Iterator<Item = (&String, &Value)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         let map = match self {
             Self::Map(map) => Some(map),
             _ => None,
@@ -125,7 +126,7 @@ impl Value {
             Json::Object(map) => Self::Map(
                 map.into_iter()
                     .filter(|(_, value)| !value.is_null())
-                    .map(|(key, value)| (key, Self::from_json(value)))
+                    .map(|(key, value)| (intern(&key), Self::from_json(value)))
                     .collect(),
             ),
         }
@@ -161,7 +162,7 @@ impl Value {
             Self::Number(number) => Json::Number(number.clone()),
             Self::String(text) => Json::String(text.as_ref().to_owned()),
             Self::List(items) => items.iter().map(|v| v.render(secret, unknown)).collect(),
-            Self::Map(map) => map.iter().map(|(key, value)| (key.clone(), value.render(secret, unknown))).collect(),
+            Self::Map(map) => map.iter().map(|(key, value)| (key.to_string(), value.render(secret, unknown))).collect(),
             Self::Secret(inner) => secret(inner),
             Self::Unknown => unknown(),
         }
