@@ -1,4 +1,4 @@
-//! Where states are kept.
+//! Stores of states.
 //!
 //! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
 //! journal entries, and folds them into a new snapshot at the end.
@@ -7,6 +7,7 @@ mod checksum;
 mod clock;
 mod configuration;
 mod damage;
+mod documents;
 mod envelope;
 mod evidence;
 mod file;
@@ -15,16 +16,18 @@ mod journal;
 mod lines;
 mod memory;
 mod object;
+mod pieces;
 mod private;
 mod readback;
 mod restore;
 mod secrets;
 mod snapshot;
+mod source;
 
 pub use clock::{Clock, SystemClock};
 pub use configuration::{ConfigChange, ConfigProblem, Sealed, StackConfig, StoredValue};
 pub use file::FileStore;
-pub use journal::Journal;
+pub use journal::{Journal, JournalSink, StoredSize};
 pub use memory::MemoryStore;
 pub use object::ObjectStateStore;
 pub use restore::{Restored, Salvage};
@@ -48,6 +51,13 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, sync::Arc};
 
 /// Keeps the states of stacks.
+///
+/// # Implementing a store
+/// A state is a snapshot and a journal. [`StateStore::open`] takes a lock, reads both, and returns [`Session::new`] with a
+/// [`JournalSink`] that writes them and releases the lock when it is closed or dropped. [`State`] and
+/// [`Entry`](crate::state::Entry) are serialised inside [`sealing`](crate::value::sealing) with the store's key, such as a
+/// [`DataKey`]. A store that detects no damage returns `None` from [`StateStore::salvage`]. `tests/it/foreign_store.rs`
+/// implements a store over an embedded database.
 #[async_trait]
 pub trait StateStore: Send + Sync {
     /// The state as it was last written, entries of an unfinished run included; `None` when there is none. Takes no
@@ -64,8 +74,8 @@ pub trait StateStore: Send + Sync {
     /// Replaces a document as a whole.
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
 
-    /// Replaces a document by what `update` makes of it, with no other writer in between. An `update` that seals is
-    /// given the key, and a rotation that has begun by then does not pass by what it made.
+    /// Replaces a document by the result of `update`, without another writer in between. If `seals` is set, `update`
+    /// receives the key, and a rotation that began before then also seals its result again.
     async fn update_document(
         &self,
         program: &str,
@@ -89,13 +99,13 @@ pub trait StateStore: Send + Sync {
     /// files are kept under other names.
     async fn restore(&self, program: &str, stack: &str, salvage: &Salvage) -> Result<Restored, StoreError>;
 
-    /// Takes the stack away from a run that holds it and does not end, and tells whose it was; `None` when nobody
-    /// holds it. Refuses where the lock dies with its holder, for then the way is to end the holder.
+    /// Breaks the lock of a run that holds the stack and does not finish. Returns its holder, or `None` if the stack is
+    /// not locked. Fails where the lock is released when its holder exits: there, terminate the holder.
     async fn unlock(&self, program: &str, stack: &str) -> Result<Option<Holder>, StoreError>;
 }
 
-/// What a document is to be replaced by: from what there is, and the key when one was asked for; `None` leaves it as it
-/// is. It may be called more than once.
+/// A function from the current content of a document, and the key if one was requested, to its new content; `None` leaves the
+/// document unchanged. It may be called more than once.
 pub type Update<'a> = dyn FnMut(Option<&[u8]>, Option<&dyn Seal>) -> Result<Option<Vec<u8>>, StoreError> + Send + 'a;
 
 /// The right to write one stack's state.
@@ -114,6 +124,24 @@ pub struct Session {
 }
 
 impl Session {
+    /// Starts a session of a store. `state` is the snapshot with the entries of the journal applied, or a new state that
+    /// was folded into `sink`. `size` tells whether the journal has entries.
+    pub fn new(state: State, seal: Arc<dyn Seal>, size: StoredSize, sink: impl JournalSink) -> Self {
+        Self::on_thread(journal::Start { state, seal, size, fold_after: journal::FOLD_AFTER }, sink)
+    }
+
+    fn on_thread(start: journal::Start, sink: impl JournalSink) -> Self {
+        let (state, unfolded) = (start.state.clone(), start.size.journal > 0);
+        let (journal, writer) = Journal::on_thread(start, sink);
+        Self { state, journal, unfolded, writer }
+    }
+
+    /// Returns the state as it was found, and leaves an empty one: the state of a large stack is not copied.
+    pub(crate) fn take_state(&mut self) -> State {
+        let empty = State::new(&self.state.program, &self.state.stack, String::new());
+        std::mem::replace(&mut self.state, empty)
+    }
+
     /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows. When nothing was recorded
     /// nothing is written.
     pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
@@ -144,7 +172,7 @@ impl Session {
     }
 }
 
-/// Who holds a stack.
+/// The run that holds a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// The name of the machine.
@@ -156,8 +184,8 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// This process, from now on.
-    pub(crate) fn this() -> Self {
+    /// Returns this process as a holder since now.
+    pub fn this() -> Self {
         let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
         let host = name.map_or_else(|_| "an unnamed host".into(), |name| name.trim().to_owned());
         let since = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -177,36 +205,36 @@ pub enum StoreError {
     /// Another run writes this stack.
     #[error("another run holds the stack: {}", described(holder.as_ref()))]
     Locked {
-        /// Who, as far as it is known.
+        /// The holder, if it is known.
         holder: Option<Holder>,
     },
     /// Another run writes this stack with a lock that dies with it.
     #[error("the lock is the operating system's and cannot be broken; it ends with its holder: {}", described(holder.as_ref()))]
     Unbreakable {
-        /// Who, as far as it is known.
+        /// The holder, if it is known.
         holder: Option<Holder>,
     },
-    /// Somebody else may hold the stack by now.
+    /// The lease expired, so another run may hold the stack.
     #[error("the lease on the stack is lost: {reason}")]
     Lost {
-        /// How it came to that.
+        /// The cause.
         reason: String,
     },
     /// The file system refused.
     #[error("{}: {error}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         error: std::io::Error,
     },
     /// The object store refused, or did not answer.
     #[error("{path}: {}", innermost(error))]
     Object {
-        /// Which object.
+        /// The object.
         path: String,
-        /// Why.
+        /// The cause.
         error: object_store::Error,
     },
     /// A file or an object is damaged.
@@ -216,9 +244,9 @@ pub enum StoreError {
         path: PathBuf,
         /// The line, from 1 on.
         line: usize,
-        /// What is wrong.
+        /// The damage.
         reason: String,
-        /// How to get back to a sound state.
+        /// The way back to a sound state.
         recovery: Recovery,
     },
     /// A file or an object holds a state that cannot be.
@@ -230,7 +258,7 @@ pub enum StoreError {
         line: usize,
         /// The invariant that does not hold.
         error: StateError,
-        /// How to get back to a sound state.
+        /// The way back to a sound state.
         recovery: Recovery,
     },
     /// A file or an object is missing that an earlier run has written.
@@ -244,9 +272,9 @@ pub enum StoreError {
     /// The files of a stack are damaged, and so is what a state could be put together from.
     #[error("nothing can be restored: {damage}; {previous}")]
     Irrecoverable {
-        /// What is wrong with the snapshot.
+        /// The damage of the snapshot.
         damage: String,
-        /// What is wrong with the snapshot before it.
+        /// The damage of the previous snapshot.
         previous: String,
     },
     /// The files of a stack are sound, or changed after they were looked at.
@@ -264,9 +292,9 @@ pub enum StoreError {
     /// A stack's configuration cannot be read or changed.
     #[error("{document}: {problem}")]
     Config {
-        /// Which document.
+        /// The document.
         document: String,
-        /// What is wrong.
+        /// The problem.
         problem: ConfigProblem,
     },
     /// A program, a stack or a document cannot be called so.
@@ -277,7 +305,7 @@ pub enum StoreError {
     Journal(String),
 }
 
-/// What an object store's client said, without the names of the layers that it came through.
+/// Returns the innermost cause of an object store's error, without the names of the layers around it.
 fn innermost(error: &object_store::Error) -> String {
     let error: &dyn std::error::Error = error;
     let causes = std::iter::successors(Some(error), |&error| error.source());
@@ -328,7 +356,7 @@ impl StoreError {
     }
 }
 
-/// How to get back to a sound state when a file is damaged.
+/// The way back to a sound state when a file is damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
     /// A state can be put together from the stack's other files.

@@ -33,7 +33,7 @@ pub(super) fn split<'a>(object: &'a [u8], before: &str, after: &str) -> Option<(
     Some((rest.strip_suffix(before.as_bytes())?, digits))
 }
 
-/// Whether `object` ends with a checksum field between `before` and `after` that fits the rest.
+/// Returns `true` if `object` ends with a checksum field between `before` and `after` that matches the rest.
 pub(super) fn fits(object: &[u8], before: &str, after: &str) -> bool {
     split(object, before, after).is_some_and(|(covered, digits)| of(covered).as_bytes() == digits)
 }

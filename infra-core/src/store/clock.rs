@@ -49,7 +49,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What `work` comes to, unless it takes longer than `limit`.
+/// Returns the result of `work`, or `None` after `limit`.
 pub(super) async fn within<T>(clock: &dyn Clock, limit: Duration, work: impl Future<Output = T>) -> Option<T> {
     let sleep = clock.sleep_until(clock.now() + limit);
     match select(pin!(work), sleep).await {

@@ -18,7 +18,7 @@ pub struct StackConfig {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a value in it is neither a text nor an encrypted one")]
 pub enum StoredValue {
-    /// Anybody may see it.
+    /// A value that is not secret.
     Plain(String),
     /// Encrypted.
     Sealed(Sealed),
@@ -41,7 +41,7 @@ pub enum ConfigChange {
     Unset(String),
 }
 
-/// What can be wrong with a configuration, or with a change of it.
+/// A problem of a configuration, or of a change to it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
     /// The document is none.
@@ -50,7 +50,7 @@ pub enum ConfigProblem {
     /// A name that cannot be.
     #[error("`{0}` cannot be the name of a value")]
     Name(String),
-    /// A secret value would be replaced by one that anybody may see.
+    /// A secret value would be replaced by one that is not secret.
     #[error("the value of `{0}` is secret, and the new one would not be")]
     Reveal(String),
     /// There is no such value.
@@ -67,7 +67,7 @@ pub enum ConfigProblem {
 }
 
 impl ConfigProblem {
-    /// What to do about it.
+    /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
             Self::Malformed(_) => "nothing was changed; mend or remove the document".into(),
@@ -80,7 +80,7 @@ impl ConfigProblem {
         }
     }
 
-    /// Whether it was asked for in a wrong way, rather than failed.
+    /// Returns `true` for a wrong request, and `false` for a failure.
     pub fn is_wrong_use(&self) -> bool {
         !matches!(self, Self::Undecryptable(_))
     }
@@ -242,7 +242,7 @@ impl StackConfig {
 }
 
 impl StoredValue {
-    /// Whether it is secret.
+    /// Returns `true` for a secret value.
     pub fn is_secret(&self) -> bool {
         matches!(self, Self::Sealed(_))
     }
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_changes_nothing_and_says_why() {
+    async fn impossible_change_is_refused_with_its_reason() {
         let store = MemoryStore::new();
         change(&store, &[set("token", ConfigValue::secret("hunter2")), set("port", "80")]).await.unwrap();
         let before = store.document("p", "dev", DOCUMENT).await.unwrap();

@@ -1,9 +1,9 @@
-//! What is wrong with the text of a damaged snapshot, and where. Snapshots are written in lines, so that a damage is
-//! found without reading them as JSON.
+//! Reports where and how the text of a snapshot is damaged. Snapshots are written in lines, so that a damage is found
+//! without parsing them as JSON.
 
 use super::{
     StoreError, checksum,
-    snapshot::{self, LEGACY, Source},
+    source::{self, LEGACY, Source},
 };
 use crate::{
     state::{StateError, VERSION},
@@ -12,7 +12,7 @@ use crate::{
 use serde::{Deserialize, de::IgnoredAny};
 
 const RESOURCES: &str = "  \"resources\": {";
-/// What stands around the digits of a resource's checksum.
+/// The text around the digits of a resource's checksum.
 const BEFORE: &str = ",\n      \"checksum\": \"";
 const AFTER: &str = "\"\n    }";
 
@@ -31,7 +31,7 @@ struct Record<'a> {
     text: &'a str,
 }
 
-/// Whether the text is a snapshot of a version without checksums.
+/// Returns `true` if the text is a snapshot of a version without checksums.
 pub(super) fn is_legacy(text: &[u8]) -> bool {
     // A newer text of which one byte was changed still has one of the two.
     let head = serde_json::from_slice(text);
@@ -39,7 +39,7 @@ pub(super) fn is_legacy(text: &[u8]) -> bool {
         && records(&String::from_utf8_lossy(text)).iter().all(|record| !record.text.contains(BEFORE))
 }
 
-/// Says what is wrong with a snapshot that does not fit its checksum.
+/// Returns the error for a snapshot that does not match its checksum.
 pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
     let head: Head = match serde_json::from_slice(text) {
         Ok(head) => head,
@@ -48,7 +48,7 @@ pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
     let lossy = String::from_utf8_lossy(text);
     match head.version {
         None => source.broken(1, "it has no `version`, so it is no state"),
-        Some(found) if found > VERSION => source.refused(text, StateError::Newer { found }),
+        Some(found) if found > VERSION => refused(text, StateError::Newer { found }, source),
         Some(found) if found <= LEGACY => {
             let line = 1 + position(&lossy, 0, "\"version\"").unwrap_or(0);
             source.broken(line, format!("it says that it has format {found}, and has checksums: it was changed"))
@@ -57,7 +57,7 @@ pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
             Some(Record { urn, line, .. }) => {
                 source.broken(*line, format!("the record of `{urn}` does not fit its checksum: it was changed"))
             }
-            None if !snapshot::has_checksum(text) => {
+            None if !source::has_checksum(text) => {
                 source.broken(lossy.lines().count(), "the checksum at its end is missing or was changed")
             }
             None => source.broken(
@@ -78,7 +78,7 @@ pub(super) fn syntax(text: &[u8], error: &serde_json::Error, source: &Source<'_>
     if let Ok(Head { version: Some(found), .. }) = serde_json::from_slice(text)
         && found > VERSION
     {
-        return source.refused(text, StateError::Newer { found });
+        return refused(text, StateError::Newer { found }, source);
     }
     if error.is_eof() {
         return source.broken(error.line(), "it ends in the middle: the rest was cut off");
@@ -88,11 +88,16 @@ pub(super) fn syntax(text: &[u8], error: &serde_json::Error, source: &Source<'_>
     let within = records
         .iter()
         .find(|record| (record.line..=record.line + record.text.matches('\n').count()).contains(&error.line()));
-    let message = snapshot::message(error);
+    let message = source::message(error);
     match within {
         Some(Record { urn, .. }) => source.broken(error.line(), format!("in the record of `{urn}`: {message}")),
         None => source.broken(error.line(), message),
     }
+}
+
+/// Returns the error for a snapshot whose state violates an invariant.
+pub(super) fn refused(text: &[u8], error: StateError, source: &Source<'_>) -> StoreError {
+    source.refused(line_of(&String::from_utf8_lossy(text), &error), error)
 }
 
 /// Returns the text of a snapshot with the checksums that fit it.
@@ -128,7 +133,7 @@ pub(super) fn with_checksums(text: &str) -> String {
 }
 
 /// Returns the line that a person has to look at.
-pub(super) fn line_of(text: &str, error: &StateError) -> usize {
+fn line_of(text: &str, error: &StateError) -> usize {
     let behind = |from: usize, what: &str| position(text, from, what);
     let resource = |urn: &Urn| behind(0, &format!("\"{urn}\": {{"));
     let at = match error {

@@ -32,11 +32,11 @@ pub(super) fn unwrap<'a>(name: &str, path: &Path, text: &'a [u8]) -> Result<&'a 
 
 /// Returns the document with every secret under the ring's key in use, or `None` if it is so already.
 pub(super) fn reseal(name: &str, path: &Path, text: &[u8], ring: &KeyRing) -> Result<Option<Vec<u8>>, StoreError> {
-    // What is no text holds no secrets.
+    // A document that is not UTF-8 contains no secrets.
     let Ok(content) = std::str::from_utf8(unwrap(name, path, text)?) else {
         return Ok(None);
     };
-    // A first line with a checksum stands in front of the content.
+    // The line with the checksum precedes the content.
     let line = usize::from(text.len() > content.len());
     let resealed = secrets::reseal(content, ring).map_err(|at| StoreError::Broken {
         path: path.to_owned(),

@@ -15,8 +15,8 @@ pub(super) fn declared_serial(name: &str) -> Option<u64> {
     name.strip_prefix(DECLARED.0)?.strip_suffix(DECLARED.1)?.parse().ok()
 }
 
-/// Whether only a run can have written a document of this name. A configuration and a target can exist before the
-/// first run.
+/// Returns `true` if only a run can have written a document of this name. A configuration and a target can exist before
+/// the first run.
 pub(super) fn is_of_a_run(document: &str) -> bool {
     document == HISTORY || declared_serial(document).is_some()
 }

@@ -6,12 +6,13 @@ mod restore;
 mod tests;
 
 use super::{
-    Holder, Journal, KeyedStore, Keys, Restored, Salvage, Session, StateStore, StoreError, Unlock, Update, envelope,
-    evidence,
-    journal::{self, Sink, Size, Start},
+    Holder, KeyedStore, Keys, Restored, Salvage, Session, StateStore, StoreError, Unlock, Update,
+    documents::{DOCUMENTS_LOCK, replace, wait_for},
+    envelope, evidence,
+    journal::{self, JournalSink, Start, StoredSize},
     lines::{self, Chain},
-    private, secrets,
-    snapshot::{self, Source},
+    private, secrets, snapshot,
+    source::Source,
 };
 use crate::{state::State, urn, value::Seal};
 use async_trait::async_trait;
@@ -52,20 +53,20 @@ impl FileStore {
         Self { directory: directory.into(), fold_after: journal::FOLD_AFTER, keys }
     }
 
-    /// How many bytes a journal may have before it is folded in the middle of a run; 256 MiB unless said. However few
-    /// they are, a journal grows to a multiple of its snapshot first.
+    /// Sets the size in bytes at which a journal is folded in the middle of a run. The default is 256 MiB. A journal
+    /// always grows to a multiple of its snapshot first.
     pub fn fold_after(mut self, bytes: u64) -> Self {
         self.fold_after = bytes;
         self
     }
 
-    /// What opens the key document when it is wrapped.
+    /// Sets the passphrase and the key services that open the key document.
     pub fn unlocked_by(mut self, unlock: Unlock) -> Self {
         self.keys = Arc::new(Keys::new(unlock));
         self
     }
 
-    /// Where a stack's files lie.
+    /// Returns the directory of a stack.
     pub fn directory_of(&self, program: &str, stack: &str) -> PathBuf {
         self.directory.join(program).join(stack)
     }
@@ -88,7 +89,7 @@ impl FileStore {
         above.chain(self.directory.parent().filter(|above| above.is_dir())).try_for_each(sync_directory)
     }
 
-    /// Where a stack's files lie, unless its name leads elsewhere.
+    /// Returns the directory of a stack, after checking its name.
     fn place(&self, program: &str, stack: &str) -> Result<PathBuf, StoreError> {
         for (part, name) in [("program", program), ("stack", stack)] {
             urn::check_name(part, name)?;
@@ -105,20 +106,19 @@ impl FileStore {
     fn lock_documents(&self, program: &str, stack: &str) -> Result<File, StoreError> {
         let directory = self.place(program, stack)?;
         self.make(&directory)?;
-        secrets::wait_for(&directory.join(secrets::DOCUMENTS_LOCK))
+        wait_for(&directory.join(DOCUMENTS_LOCK))
     }
 
     /// Reads the snapshot and the journal on it. A missing snapshot is a loss where a run has left anything else.
     fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Found>, StoreError> {
         let directory = self.place(program, stack)?;
         let path = directory.join(SNAPSHOT);
-        let Some(text) = read_file(&path)? else {
-            let found = left_by_a_run(&directory)?;
+        let source = Source { program, stack, path, seal };
+        let Some((snapshot::Read { mut state, legacy }, size)) = source.snapshot_file()? else {
+            let (path, found) = (source.path, left_by_a_run(&directory)?);
             return if found.is_empty() { Ok(None) } else { Err(StoreError::Missing { path, found }) };
         };
-        let source = Source { program, stack, path, seal };
-        let snapshot::Read { mut state, legacy } = source.snapshot(&text)?;
-        let mut size = Size { snapshot: text.len() as u64, journal: 0 };
+        let mut size = StoredSize { snapshot: size, journal: 0 };
         let mut tail = None;
         let path = directory.join(JOURNAL);
         match read_file(&path)? {
@@ -152,14 +152,14 @@ impl FileStore {
     }
 }
 
-/// What the files of a stack hold.
+/// The content of a stack's files.
 struct Found {
     state: State,
     /// The size of the journal is 0 when it has no entries on top of the snapshot.
-    size: Size,
+    size: StoredSize,
     /// The end of the journal on this snapshot, which the next entry continues.
     tail: Option<Tail>,
-    /// Whether the snapshot has the format without checksums.
+    /// `true` for the format without checksums.
     legacy: bool,
 }
 
@@ -204,7 +204,7 @@ impl StateStore for FileStore {
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let path = self.document_path(program, stack, name)?;
         let _lock = self.lock_documents(program, stack)?;
-        secrets::replace(&path, &envelope::wrap(name, content))
+        replace(&path, &envelope::wrap(name, content))
     }
 
     async fn update_document(
@@ -217,7 +217,7 @@ impl StateStore for FileStore {
     ) -> Result<(), StoreError> {
         let path = self.document_path(program, stack, name)?;
         loop {
-            // The key before the lock: somebody may have to be asked for a passphrase, while others go on.
+            // The key is opened before the lock is taken: it may need a passphrase, and others can continue meanwhile.
             let key = if seals { Some(self.ensure_key_document().await?) } else { None };
             let seal = match &key {
                 Some(key) => Some(self.keys.open(key).await?.ring.clone()),
@@ -229,7 +229,7 @@ impl StateStore for FileStore {
             }
             let seal = seal.as_deref().map(|seal| seal as &dyn Seal);
             return match update(read_document(name, &path)?.as_deref(), seal)? {
-                Some(content) => secrets::replace(&path, &envelope::wrap(name, &content)),
+                Some(content) => replace(&path, &envelope::wrap(name, &content)),
                 None => Ok(()),
             };
         }
@@ -253,7 +253,7 @@ impl StateStore for FileStore {
         let serial = found.as_ref().map_or(0, |found| found.state.serial);
         let mut files = Files { directory, seal: seal.clone(), serial, journal: None, _lock: lock };
         let (state, size) = match found {
-            // What has no checksums is read once.
+            // A format without checksums is read once and written in the current format.
             Some(Found { mut state, legacy: true, .. }) => {
                 state.serial += 1;
                 let size = files.fold(&state).await?;
@@ -273,10 +273,7 @@ impl StateStore for FileStore {
                 (state, size)
             }
         };
-        let unfolded = size.journal > 0;
-        let start = Start { state: state.clone(), seal, size, fold_after: self.fold_after };
-        let (journal, writer) = Journal::on_thread(start, files);
-        Ok(Session { state, journal, unfolded, writer })
+        Ok(Session::on_thread(Start { state, seal, size, fold_after: self.fold_after }, files))
     }
 
     async fn salvage(&self, program: &str, stack: &str) -> Result<Option<Salvage>, StoreError> {

@@ -1,22 +1,22 @@
-//! How long a writer may believe that it is the only one.
+//! The time during which a writer is the only one.
 
 use super::{Clock, StoreError};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
-/// What a writer knows of its lease. Clones share it.
+/// The lease from the writer's point of view. Clones share it.
 #[derive(Clone)]
 pub(super) struct Hold {
     clock: Arc<dyn Clock>,
     held: watch::Receiver<Held>,
 }
 
-/// What the lease's keeper knows.
+/// The state of a lease.
 #[derive(Clone, Debug)]
 pub(super) enum Held {
-    /// Nobody else can have taken it before.
+    /// No other run can have taken the lease before this deadline.
     Until(Deadline),
-    /// It is somebody else's, or nobody's.
+    /// The lease belongs to another writer, or to none.
     Lost(String),
 }
 
@@ -38,7 +38,7 @@ impl Deadline {
         clock.now() >= self.now || clock.wall() >= self.wall
     }
 
-    /// When, by [`Clock::now`].
+    /// The deadline on [`Clock::now`].
     pub(super) fn at(self) -> Duration {
         self.now
     }
@@ -89,7 +89,7 @@ mod tests {
     use futures::{FutureExt, future::BoxFuture};
     use std::sync::Mutex;
 
-    /// A clock that stands until it is set, and on which nobody wakes up.
+    /// A clock that stops until it is set, and that wakes no task.
     #[derive(Default)]
     struct Set(Mutex<(Duration, Duration)>);
 
@@ -121,11 +121,11 @@ mod tests {
         *clock.0.lock().unwrap() = (time(5), time(7200));
         assert!(matches!(hold.ensure(), Err(StoreError::Lost { .. })));
         assert!(hold.lost().now_or_never().is_some());
-        // Nobody has taken the lease meanwhile, and it was renewed.
+        // The lease was not taken in the meantime, and it was renewed.
         keeper.send_replace(Held::Until(Deadline::after(&*clock, time(25))));
         hold.ensure().unwrap();
         assert!(hold.lost().now_or_never().is_none());
-        // A clock on the wall that is set back frees nobody from the other one.
+        // Setting the wall clock back does not extend the deadline on the other clock.
         *clock.0.lock().unwrap() = (time(31), time(0));
         assert!(hold.ensure().is_err());
         drop(keeper);

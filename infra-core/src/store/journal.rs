@@ -1,8 +1,7 @@
 //! The append-only journal with group commit.
 //!
-//! One writer takes whatever has gathered while it was busy and commits it at once. It also keeps the state that the
-//! snapshot and the journal amount to, so that it can fold a journal that has grown without asking anybody: what is
-//! folded is exactly what was written.
+//! One writer commits all entries that arrived during its previous commit at once. It also keeps the state of snapshot
+//! and journal, so that it can fold a long journal on its own, from exactly the entries that were written.
 
 use super::{Clock, StoreError, hold::Hold, lines};
 use crate::{
@@ -22,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 /// The size below which a journal is never folded in the middle of a run: what is read within a second or two.
 pub(super) const FOLD_AFTER: u64 = 256 * 1024 * 1024;
 
-/// How many times its snapshot a journal grows to, so that folding costs each entry the same however much exists.
+/// Ratio of journal and snapshot at which a journal is folded, so that folding costs each entry the same at any size.
 const FOLD_RATIO: u64 = 4;
 
 /// Takes entries, and knows whether the stack is still ours. Clones share the writer.
@@ -40,31 +39,36 @@ pub(super) struct Writer {
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// Where the lines of a journal and the snapshots go.
+/// The place where the journal and the snapshots of one stack are written. A [`Session`](super::Session) owns one and
+/// calls it from a thread of its own, one call at a time.
 #[async_trait]
-pub(super) trait Sink: Send + 'static {
-    /// Makes entries durable, given as JSON, one line each; returns what they will cost to read, in bytes.
+pub trait JournalSink: Send + 'static {
+    /// Makes entries durable, in their order and all or none of them. Each is the JSON of an [`Entry`] whose secrets are
+    /// sealed. Returns the number of bytes written.
     async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError>;
 
-    /// Replaces the snapshot and begins an empty journal.
-    async fn fold(&mut self, state: &State) -> Result<Size, StoreError>;
+    /// Replaces the snapshot with this state and removes the entries of the journal, atomically. The state is serialised
+    /// inside [`sealing`](crate::value::sealing).
+    async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError>;
 
-    /// Gives the lock back.
+    /// Releases the lock on the stack.
     async fn close(self) -> Result<(), StoreError>;
 }
 
-/// How much a stack's files hold, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Size {
-    pub(super) snapshot: u64,
-    pub(super) journal: u64,
+/// StoredSize of the stored state of a stack, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredSize {
+    /// StoredSize of the snapshot.
+    pub snapshot: u64,
+    /// StoredSize of the journal; 0 if it has no entries that the snapshot lacks.
+    pub journal: u64,
 }
 
-/// What a writer starts from.
+/// The start of a writer.
 pub(super) struct Start {
     pub(super) state: State,
     pub(super) seal: Arc<dyn Seal>,
-    pub(super) size: Size,
+    pub(super) size: StoredSize,
     pub(super) fold_after: u64,
 }
 
@@ -76,7 +80,7 @@ enum Message {
 
 impl Journal {
     /// A journal whose writer is a thread: for what blocks.
-    pub(super) fn on_thread(start: Start, sink: impl Sink) -> (Self, Writer) {
+    pub(super) fn on_thread(start: Start, sink: impl JournalSink) -> (Self, Writer) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writing = Writing::new(start, sink);
         let thread = thread::spawn(move || futures::executor::block_on(writing.run(receiver)));
@@ -84,7 +88,7 @@ impl Journal {
     }
 
     /// A journal whose writer is a task, for as long as the lease is held.
-    pub(super) fn on_clock(start: Start, sink: impl Sink, hold: Hold, clock: &dyn Clock) -> (Self, Writer) {
+    pub(super) fn on_clock(start: Start, sink: impl JournalSink, hold: Hold, clock: &dyn Clock) -> (Self, Writer) {
         let (sender, receiver) = mpsc::unbounded_channel();
         clock.spawn(Box::pin(Writing::new(start, sink).run(receiver)));
         (Self { sender: sender.clone(), hold: Some(hold), used: Arc::default() }, Writer { sender, thread: None })
@@ -108,13 +112,14 @@ impl Journal {
         self.send(Message::Entry { entry: Box::new(entry), durable: None })
     }
 
-    /// Refuses when somebody else may hold the stack by now. To be asked before every call to a provider: a fence
-    /// around the state does not fence the cloud.
+    /// Fails if the lease has expired, so that another run may hold the stack. Must be called before every call to a
+    /// provider, because a fence around the state does not fence the cloud.
     pub fn ensure_held(&self) -> Result<(), StoreError> {
         self.hold.as_ref().map_or(Ok(()), Hold::ensure)
     }
 
-    /// Comes back when somebody else may hold the stack by now, and says why; never where a lock dies with its holder.
+    /// Waits until the lease expires and returns the cause. Never returns for a lock that is released when its holder
+    /// exits.
     pub async fn lost(&self) -> StoreError {
         match &self.hold {
             Some(hold) => hold.lost().await,
@@ -122,8 +127,8 @@ impl Journal {
         }
     }
 
-    /// Replaces the snapshot, after everything that was handed over; the new snapshot's serial.
-    /// The writer goes about it at once, whether or not anybody waits.
+    /// Replaces the snapshot, after all earlier entries, and returns its serial. The writer starts at once, even if the
+    /// future is not polled.
     pub(super) fn fold(&self, state: State) -> impl Future<Output = Result<u64, StoreError>> + use<> {
         let (done, answer) = oneshot::channel();
         let sent = self.send(Message::Fold { state: Box::new(state), done });
@@ -133,7 +138,7 @@ impl Journal {
         }
     }
 
-    /// Whether any entry was handed over.
+    /// Returns `true` if the journal received an entry.
     pub(super) fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
@@ -175,9 +180,9 @@ fn ended() -> StoreError {
 struct Writing<S> {
     sink: S,
     seal: Arc<dyn Seal>,
-    /// What the snapshot and the journal amount to.
+    /// The snapshot with the entries of the journal applied.
     state: State,
-    size: Size,
+    size: StoredSize,
     fold_after: u64,
     /// After a failed write the journal may end in half a line, which must stay its end.
     failed: Option<String>,
@@ -185,7 +190,7 @@ struct Writing<S> {
 
 type Batch = Vec<(Entry, Option<oneshot::Sender<Result<(), String>>>)>;
 
-impl<S: Sink> Writing<S> {
+impl<S: JournalSink> Writing<S> {
     fn new(start: Start, sink: S) -> Self {
         let Start { state, seal, size, fold_after } = start;
         Self { sink, seal, state, size, fold_after, failed: None }
@@ -255,7 +260,7 @@ impl<S: Sink> Writing<S> {
                 Ok(self.state.serial)
             }
             Err(error) => {
-                // The new snapshot may be in place all the same, and then nobody would read this journal any more.
+                // The new snapshot may have been written despite the error, and then no run reads this journal.
                 self.failed = Some(error.to_string());
                 Err(error)
             }
@@ -269,7 +274,7 @@ impl<S: Sink> Writing<S> {
         }
         if let Err(error) = self.fold(self.state.clone()).await {
             tracing::warn!(%error, "the journal could not be folded");
-            // What is not sound now may be at the end; until then every entry is in the journal.
+            // A state that is unsound now may be sound at the end. Until then every entry is in the journal.
             self.fold_after = 2 * self.size.journal;
         }
     }
@@ -302,7 +307,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl Sink for Disk {
+    impl JournalSink for Disk {
         async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
             let mut lines = Vec::new();
             for json in entries {
@@ -315,11 +320,11 @@ mod tests {
             if room < lines.len() { Err(full()) } else { Ok(room as u64) }
         }
 
-        async fn fold(&mut self, _: &State) -> Result<Size, StoreError> {
+        async fn fold(&mut self, _: &State) -> Result<StoredSize, StoreError> {
             self.chain = Chain::behind(b"disk");
             let journal = std::mem::take(&mut *self.written.lock().unwrap()).len();
             self.folded.lock().unwrap().push(journal);
-            Ok(Size { snapshot: 100, journal: 0 })
+            Ok(StoredSize { snapshot: 100, journal: 0 })
         }
 
         async fn close(self) -> Result<(), StoreError> {
@@ -332,7 +337,7 @@ mod tests {
     }
 
     fn start(seal: Arc<dyn Seal>, fold_after: u64) -> Start {
-        Start { state: State::new("p", "dev", "seed".into()), seal, size: Size::default(), fold_after }
+        Start { state: State::new("p", "dev", "seed".into()), seal, size: StoredSize::default(), fold_after }
     }
 
     fn entry(name: &str) -> Entry {

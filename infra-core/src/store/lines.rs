@@ -29,7 +29,7 @@ pub(super) struct Chain {
     sum: u32,
 }
 
-/// How the lines of a journal are checked.
+/// The checksums in the lines of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// Each line continues the chain.
@@ -53,7 +53,7 @@ pub(super) struct Lines {
     pub(super) whole: usize,
     /// The chain after those lines; `None` in the legacy format.
     pub(super) chain: Option<Chain>,
-    /// Why the next line was not read, unless it is the last one and incomplete, as a crash leaves it.
+    /// The damage of the next line. An incomplete last line, as a crash leaves it, is no damage.
     pub(super) damage: Option<String>,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn header(serial: u64) -> String {
     format!("{text} {sum}\n")
 }
 
-/// Splits a journal into its header and its lines. The error says what is wrong with the header.
+/// Splits a journal into its header and its lines. The error describes the damage of the header.
 pub(super) fn split(text: &[u8]) -> Result<(Header, &[u8]), &'static str> {
     let end = text.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&text[..end], &text[end + 1..]);
@@ -106,7 +106,8 @@ pub(super) fn split(text: &[u8]) -> Result<(Header, &[u8]), &'static str> {
     Ok((Header { serial, format: Format::Chained(Chain::behind(line.as_bytes())) }, lines))
 }
 
-/// Whether a journal is one that the first run of a stack begins, before the first snapshot, and that has no lines yet.
+/// Returns `true` for the journal that the first run of a stack creates before the first snapshot, as long as it has no
+/// lines.
 pub(super) fn is_new(text: &[u8]) -> bool {
     matches!(split(text), Ok((Header { serial: 0, .. }, lines)) if !lines.contains(&b'\n'))
 }
@@ -173,7 +174,7 @@ pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize
 fn parse(line: &[u8], chain: &mut Option<Chain>) -> Result<Entry, String> {
     let mut next = *chain;
     let json = checked(line, &mut next)?;
-    let entry = serde_json::from_str(json).map_err(|error| super::snapshot::message(&error))?;
+    let entry = serde_json::from_str(json).map_err(|error| super::source::message(&error))?;
     *chain = next;
     Ok(entry)
 }
@@ -204,7 +205,7 @@ fn checked<'a>(line: &'a [u8], chain: &mut Option<Chain>) -> Result<&'a str, Str
     Ok(json)
 }
 
-/// Whether a line is complete but for its last byte, which should be a newline.
+/// Returns `true` if only the newline at the end of a line is wrong.
 fn is_whole(line: &[u8], mut chain: Option<Chain>) -> bool {
     let Some((_, content)) = line.split_last() else {
         return false;
@@ -243,7 +244,7 @@ mod tests {
         text
     }
 
-    /// What a reader makes of the bytes: the entries, or why they are refused.
+    /// Reads the entries of a text, or the reason why it is refused.
     fn understood(text: &[u8]) -> Result<(u64, Vec<Entry>), String> {
         let (header, lines) = split(text)?;
         let read = read(lines, header.format, &seal());

@@ -1,8 +1,8 @@
 //! States in memory, for tests and dry runs.
 
 use super::{
-    DataKey, Holder, Journal, Recovery, Session, StateStore, StoreError, Update,
-    journal::{self, Sink, Size, Start},
+    DataKey, Holder, Recovery, Session, StateStore, StoreError, Update,
+    journal::{JournalSink, StoredSize},
     lines::{self, Chain, Format},
     restore::{Restored, Salvage},
 };
@@ -136,12 +136,10 @@ impl StateStore for MemoryStore {
         let seal = self.data_key()?;
         let mut memory = Memory { _lock: lock, files: stack.files, seal: seal.clone(), chain: chain() };
         let size = memory.fold(&state).await?;
-        let start = Start { state: state.clone(), seal, size, fold_after: journal::FOLD_AFTER };
-        let (journal, writer) = Journal::on_thread(start, memory);
-        Ok(Session { state, journal, unfolded: false, writer })
+        Ok(Session::new(state, seal, size, memory))
     }
 
-    /// Memory is not damaged, so there is nothing to restore.
+    /// Nothing can be restored: memory is not damaged.
     async fn salvage(&self, _: &str, _: &str) -> Result<Option<Salvage>, StoreError> {
         Ok(None)
     }
@@ -171,7 +169,7 @@ fn chain() -> Chain {
 }
 
 #[async_trait]
-impl Sink for Memory {
+impl JournalSink for Memory {
     async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
         let journal = &mut self.files.lock().unwrap_or_else(PoisonError::into_inner).journal;
         let before = journal.len();
@@ -179,7 +177,7 @@ impl Sink for Memory {
         Ok((journal.len() - before) as u64)
     }
 
-    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
+    async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError> {
         let text = value::sealing(&self.seal, || serde_json::to_vec(state))
             .map_err(|error| StoreError::Journal(error.to_string()))?;
         let snapshot = text.len() as u64;
@@ -187,7 +185,7 @@ impl Sink for Memory {
         files.snapshot = Some(text);
         files.journal.clear();
         self.chain = chain();
-        Ok(Size { snapshot, journal: 0 })
+        Ok(StoredSize { snapshot, journal: 0 })
     }
 
     async fn close(self) -> Result<(), StoreError> {

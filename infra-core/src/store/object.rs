@@ -22,10 +22,10 @@ use std::sync::Arc;
 const FOLD_AFTER: u64 = 64 * 1024 * 1024;
 
 /// Keeps each stack under `PREFIX/PROGRAM/STACK/`: `state.json`, one object under `journal/` for each group of entries,
-/// `lease`, and what else is kept of a stack under `documents/`.
+/// `lease`, and the other documents of a stack under `documents/`.
 ///
-/// The object store has to put an object only where none is, and over a version of it that it is told. The lease lives
-/// for 30 seconds and is renewed every 10; whoever finds one that is not renewed takes it over.
+/// The object store must support conditional puts: if no object exists, and over a given version. The lease is valid
+/// for 30 seconds and is renewed every 10. A run that finds a lease without renewals takes it.
 #[derive(Clone)]
 pub struct ObjectStateStore {
     objects: Arc<dyn ObjectStore>,
@@ -49,14 +49,15 @@ impl ObjectStateStore {
         }
     }
 
-    /// What opens the key document. A new one is wrapped by the passphrase, and there has to be one: unlike a file, a
-    /// bucket is seldom read by one person alone. [`rewrap`](super::rewrap) makes one that is wrapped differently.
+    /// Sets the passphrase and the key services that open the key document. A new document is wrapped by the
+    /// passphrase, which is required: unlike a file, a bucket usually has several readers. [`rewrap`](super::rewrap)
+    /// wraps a document differently.
     pub fn unlocked_by(mut self, unlock: Unlock) -> Self {
         self.keys = Arc::new(Keys::new(unlock));
         self
     }
 
-    /// Who is told when [`StateStore::open`] has to wait.
+    /// Sets the receiver of a message when [`StateStore::open`] has to wait.
     pub fn events(mut self, events: Events) -> Self {
         self.events = events;
         self
@@ -68,8 +69,8 @@ impl ObjectStateStore {
         self
     }
 
-    /// How many bytes a journal may have before it is folded in the middle of a run; 64 MiB unless said. However few
-    /// they are, a journal grows to a multiple of its snapshot first. An object counts as 16 KiB at least.
+    /// Sets the size in bytes at which a journal is folded in the middle of a run. The default is 64 MiB. A journal
+    /// always grows to a multiple of its snapshot first. An object counts as at least 16 KiB.
     pub fn fold_after(mut self, bytes: u64) -> Self {
         self.fold_after = bytes;
         self
@@ -161,7 +162,7 @@ impl StateStore for ObjectStateStore {
 
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError> {
         let mut stack = self.stack(program, stack, self.seal().await?)?;
-        // Where somebody has removed the lease, the epoch goes on from what the others left.
+        // If the lease object was removed, the epoch continues from that of the journal.
         let epoch = match stack.objects.version(lease::NAME).await? {
             Some(_) => 0,
             None => stack.read().await?.epoch,
@@ -217,7 +218,7 @@ impl StateStore for ObjectStateStore {
 
 const DOCUMENTS: &str = "documents";
 
-/// Where a document lies: apart from what the store itself keeps.
+/// Returns the path of a document, apart from the store's own objects.
 fn document(name: &str) -> String {
     format!("{DOCUMENTS}/{name}")
 }
@@ -228,7 +229,7 @@ fn content(objects: &Objects, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Store
     Ok(envelope::unwrap(name, path.as_ref(), bytes)?.to_vec())
 }
 
-/// Thirty-two hexadecimal digits that nobody else has.
+/// Returns a random text of 32 hexadecimal digits.
 fn nonce() -> Result<String, StoreError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| StoreError::Journal(format!("no randomness: {error}")))?;

@@ -1,8 +1,7 @@
-//! Files and directories that belong to their owner alone.
+//! Files and directories that only their owner can access.
 //!
-//! A symbolic link at a file's name is not followed, and something else than a regular file is refused without waiting
-//! for it, such as a FIFO whose other end nobody opens: in a directory that others can write, both would decide what is
-//! read and written instead.
+//! A symbolic link at a file's name is not followed, and anything but a regular file is refused without blocking, such
+//! as a FIFO without a writer: in a directory that others can write, both would redirect reads and writes.
 
 use rustix::fs::OFlags;
 use std::{

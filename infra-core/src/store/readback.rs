@@ -1,4 +1,4 @@
-//! What was written is read again, one resource at a time: a large state must not be built twice.
+//! Reads a written snapshot again, one resource at a time, so that a large state is not in memory twice.
 
 use crate::{
     state::{ResourceState, State},

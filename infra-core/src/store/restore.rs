@@ -9,13 +9,13 @@ pub struct Salvage {
     pub state: State,
     /// The files it was read from, in their order: a snapshot, then journals that follow on it.
     pub sources: Vec<String>,
-    /// What is wrong with the files, the first damage that was found.
+    /// The first damage that was found.
     pub damage: String,
     /// Number of journal lines that cannot be used, because they follow on a damaged one or on a snapshot that is
     /// missing. What they recorded is not in the state.
     pub unused_lines: usize,
-    /// Whether the state is older than the lost snapshot, because what was folded into that is recorded nowhere else. An
-    /// object store keeps no journal objects that a snapshot includes.
+    /// `true` if the state is older than the lost snapshot, because the entries that were folded into that are recorded
+    /// nowhere else. An object store keeps no journal objects that a snapshot includes.
     pub is_older: bool,
 }
 

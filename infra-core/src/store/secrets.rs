@@ -8,18 +8,18 @@
 
 mod document;
 mod files;
+mod keys;
 mod rotation;
 #[cfg(test)]
 mod tests;
-mod unlock;
+mod wrapping;
 
-pub use document::{Kdf, KeyDocument, Opened};
+pub use document::{KeyDocument, Opened};
+pub use keys::Keys;
 pub use rotation::{KeyStatus, KeyedStore, Rotation, RotationError, key_status, rewrap, rotate};
-pub use unlock::{KeyWrapper, Keys, Passphrase, Unlock, WrapperFactory, Wrapping};
+pub use wrapping::{Kdf, KeyWrapper, Passphrase, Unlock, WrapperFactory, Wrapping};
 
 pub(super) use rotation::{check_key_is_not_lost, key_of_first_secret, reseal};
-
-pub(super) use files::{DOCUMENTS_LOCK, replace, wait_for};
 
 use crate::value::{Seal, SealError};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
@@ -54,32 +54,32 @@ pub enum KeyError {
     /// The file cannot be read or made.
     #[error("{}: {error}", path.display())]
     Io {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         error: io::Error,
     },
     /// Others may read the file.
     #[error("{} may be read by others (mode {mode:o})", path.display())]
     Open {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its mode.
         mode: u32,
     },
-    /// What is there is no key document.
+    /// The text is not a key document.
     #[error("{place} holds no key: {reason}")]
     Malformed {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A newer version wrote the document.
     #[error("{place} has format {found}, and this version reads up to {}", document::VERSION)]
     Newer {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
         /// Its format.
         found: u64,
@@ -87,19 +87,19 @@ pub enum KeyError {
     /// The key is wrapped by a passphrase, and there is none.
     #[error("the key in {place} is wrapped by a passphrase, and none was given")]
     NoPassphrase {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
     },
-    /// There is no key yet, and one that anybody may read is not made here.
+    /// There is no key, and the store does not create one that is readable without a passphrase.
     #[error("there is no key in {place} yet, and no passphrase to wrap a new one with")]
     Unprotected {
-        /// Where it would stand.
+        /// File or URL of the missing document.
         place: String,
     },
     /// The passphrase is another one, or the document was changed.
     #[error("the passphrase does not open the key in {place}")]
     WrongPassphrase {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
     },
     /// An empty passphrase protects nothing.
@@ -108,8 +108,8 @@ pub enum KeyError {
     /// The passphrase can be guessed.
     #[error(
         "the passphrase is too weak: it needs at least {} characters, {} of them different",
-        unlock::LEAST_CHARACTERS,
-        unlock::LEAST_DIFFERENT
+        wrapping::LEAST_CHARACTERS,
+        wrapping::LEAST_DIFFERENT
     )]
     WeakPassphrase,
     /// The key document is missing while the store holds secrets.
@@ -123,7 +123,7 @@ pub enum KeyError {
         id: String,
     },
     /// Nothing here can talk to the key service.
-    #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", unlock::scheme_of(url))]
+    #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", wrapping::scheme_of(url))]
     NoWrapper {
         /// The key that wraps.
         url: String,
@@ -133,21 +133,21 @@ pub enum KeyError {
     Wrapper {
         /// The key that wraps.
         wrapper: String,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// What was unwrapped is another key than the document says.
+    /// The unwrapped key does not have the id in the document.
     #[error("the key in {place} is not the one that its id `{id}` names: the document was changed")]
     Mismatch {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
         /// The id.
         id: String,
     },
-    /// Somebody else replaced the document in between.
+    /// Another process replaced the document in between.
     #[error("{place} was changed by somebody else at the same time; nothing was changed")]
     Changed {
-        /// Where it stands.
+        /// File or URL of the document.
         place: String,
     },
     /// The operating system gave no randomness.
@@ -159,7 +159,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// What to do about it.
+    /// Returns the hint.
     pub fn hint(&self) -> Option<String> {
         let lost = "restore it from a copy: without it the secrets in the states are lost";
         Some(match self {
@@ -223,7 +223,7 @@ impl DataKey {
         self.bytes.as_slice()
     }
 
-    /// Encrypts under a random nonce, which stands in front; `about` has to be said again for decrypting.
+    /// Encrypts with a random nonce, which precedes the ciphertext. Decryption requires the same `about`.
     fn encrypt(&self, plain: &[u8], about: &[u8]) -> Result<Vec<u8>, SealError> {
         let mut nonce = [0; 24];
         getrandom::fill(&mut nonce).map_err(|_| SealError)?;
@@ -280,7 +280,7 @@ impl KeyRing {
         self.retiring.as_ref()
     }
 
-    /// Whether this text was sealed by the key in use.
+    /// Returns `true` if this text was sealed with the current key.
     fn is_current(&self, sealed: &str) -> bool {
         sealed.split_once(':').is_some_and(|(id, _)| id == self.current.id)
     }

@@ -18,39 +18,27 @@
 //! The last checksum covers everything, so a reader checks that one alone; those of the resources say where a damage is.
 //! Version 1 had no checksums. It is still read, and a file that says it has version 1 must not have any.
 
-use super::{KeyRing, Recovery, StoreError, checksum, damage, lines, readback, secrets};
+use super::{
+    KeyRing, StoreError, checksum, damage, lines, pieces, private, readback, secrets,
+    source::{self, Source, is_sound},
+};
 use crate::{
     state::{Entry, ResourceState, State, StateError, VERSION},
     urn::Urn,
-    value::{self, Seal},
+    value,
 };
 use checksum::Growing;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-
-/// The last version without checksums.
-pub(super) const LEGACY: u32 = 1;
-
-/// What stands around the digits of the last checksum.
-const BEFORE: &str = ",\n  \"checksum\": \"";
-const AFTER: &str = "\"\n}\n";
-
-/// Where a text came from, and whose state it should be.
-pub(super) struct Source<'a> {
-    pub(super) program: &'a str,
-    pub(super) stack: &'a str,
-    pub(super) path: PathBuf,
-    pub(super) seal: &'a Arc<dyn Seal>,
-}
+use std::{collections::BTreeMap, io};
 
 /// A state that was read.
 pub(super) struct Read {
     pub(super) state: State,
-    /// Whether the text has the format without checksums.
+    /// `true` for the format without checksums.
     pub(super) legacy: bool,
 }
 
-/// What a journal's lines amount to.
+/// The result of applying the lines of a journal.
 pub(super) struct Replayed {
     /// Number of bytes of whole lines.
     pub(super) whole: usize,
@@ -74,18 +62,8 @@ pub(super) fn write(
     let mut text = text.into_bytes();
     text.push(b'\n');
     value::sealing(source.seal, || readback::check(&text, state))
-        .map_err(|error| source.broken(error.line(), message(&error)))?;
+        .map_err(|error| source.broken(error.line(), source::message(&error)))?;
     Ok(text)
-}
-
-/// Whether the text of a snapshot fits the checksum at its end.
-pub(super) fn is_sound(text: &[u8]) -> bool {
-    checksum::fits(text, BEFORE, AFTER)
-}
-
-/// Whether the text ends with a checksum.
-pub(super) fn has_checksum(text: &[u8]) -> bool {
-    checksum::split(text, BEFORE, AFTER).is_some()
 }
 
 /// Returns the snapshot with every secret under the ring's key in use, or `None` if it is so already.
@@ -100,7 +78,26 @@ pub(super) fn reseal(text: &str, ring: &KeyRing, source: &Source<'_>) -> Result<
 }
 
 impl Source<'_> {
-    /// Reads the state in a snapshot, and checks it.
+    /// Reads the snapshot of a stack from a file and checks it. Returns `None` if the file does not exist.
+    pub(super) fn snapshot_file(&self) -> Result<Option<(Read, u64)>, StoreError> {
+        let file = match private::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io(&self.path)(error)),
+        };
+        if let Some(pieces::Loaded { state, size }) = pieces::load(file, self.seal)
+            && state.version == VERSION
+            && self.check_state(&state).is_ok()
+        {
+            return Ok(Some((Read { state, legacy: false }, size)));
+        }
+        let Some(text) = private::read(&self.path).map_err(StoreError::io(&self.path))? else {
+            return Ok(None);
+        };
+        Ok(Some((self.snapshot(&text)?, text.len() as u64)))
+    }
+
+    /// Reads the state in the text of a snapshot and checks it.
     pub(super) fn snapshot(&self, text: &[u8]) -> Result<Read, StoreError> {
         let legacy = !is_sound(text);
         if legacy && !damage::is_legacy(text) {
@@ -108,20 +105,21 @@ impl Source<'_> {
         }
         let state: State = value::sealing(self.seal, || serde_json::from_slice(text))
             .map_err(|error| damage::syntax(text, &error, self))?;
+        self.check_state(&state).map_err(|error| damage::refused(text, error, self))?;
+        Ok(Read { state: State { version: VERSION, ..state }, legacy })
+    }
+
+    fn check_state(&self, state: &State) -> Result<(), StateError> {
         if state.version > VERSION {
-            return Err(self.refused(text, StateError::Newer { found: state.version }));
+            return Err(StateError::Newer { found: state.version });
         }
         if (state.program.as_str(), state.stack.as_str()) != (self.program, self.stack) {
-            return Err(self.refused(
-                text,
-                StateError::Foreign {
-                    found: format!("{}/{}", state.program, state.stack),
-                    expected: format!("{}/{}", self.program, self.stack),
-                },
-            ));
+            return Err(StateError::Foreign {
+                found: format!("{}/{}", state.program, state.stack),
+                expected: format!("{}/{}", self.program, self.stack),
+            });
         }
-        state.verify().map_err(|error| self.refused(text, error))?;
-        Ok(Read { state: State { version: VERSION, ..state }, legacy })
+        state.verify()
     }
 
     /// Applies the lines of a journal, of which the first one has the number `first`.
@@ -136,25 +134,17 @@ impl Source<'_> {
         if let Some(reason) = damage {
             return Err(self.broken(first + entries.len(), reason));
         }
+        if entries.is_empty() {
+            return Ok(Replayed { whole, entries: 0, chain });
+        }
         let before = state.clone();
         entries.iter().cloned().for_each(|entry| state.apply(entry));
         let count = entries.len();
         state.verify().map_err(|error| {
             let (line, error) = first_unsound(before, entries).map_or((0, error), |(at, error)| (first + at, error));
-            StoreError::Refused { path: self.path.clone(), line, error, recovery: Recovery::Restore }
+            self.refused(line, error)
         })?;
         Ok(Replayed { whole, entries: count, chain })
-    }
-
-    pub(super) fn broken(&self, line: usize, reason: impl Into<String>) -> StoreError {
-        let (path, reason) = (self.path.clone(), reason.into());
-        // A text that ends at once has no line.
-        StoreError::Broken { path, line: line.max(1), reason, recovery: Recovery::Restore }
-    }
-
-    pub(super) fn refused(&self, text: &[u8], error: StateError) -> StoreError {
-        let line = damage::line_of(&String::from_utf8_lossy(text), &error);
-        StoreError::Refused { path: self.path.clone(), line, error, recovery: Recovery::Restore }
     }
 }
 
@@ -214,19 +204,12 @@ impl Serialize for Resource<'_> {
     }
 }
 
-/// Which entry makes the state unsound.
+/// Returns the entry that makes the state unsound.
 fn first_unsound(mut state: State, entries: Vec<Entry>) -> Option<(usize, StateError)> {
     entries.into_iter().enumerate().find_map(|(at, entry)| {
         state.apply(entry);
         state.verify().err().map(|error| (at, error))
     })
-}
-
-/// What a parser complains of, without the place, which is told otherwise.
-pub(super) fn message(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    let place = format!(" at line {} column {}", error.line(), error.column());
-    message.strip_suffix(&place).unwrap_or(&message).to_owned()
 }
 
 #[cfg(test)]
@@ -282,12 +265,12 @@ mod tests {
         store.directory_of("p", "dev")
     }
 
-    /// Somebody who knows the format has changed it: the checksums fit.
+    /// Changes a text and adjusts its checksums.
     fn summed(text: &str) -> String {
         super::damage::with_checksums(text)
     }
 
-    /// What the person is told when a file was changed like this; the files are as they were, afterwards.
+    /// Returns the error for a changed file, which is restored afterwards.
     async fn refused(directory: &Path, file: &str, change: impl Fn(&str) -> String) -> String {
         let path = directory.join("p/dev").join(file);
         let whole = fs::read_to_string(&path).unwrap();

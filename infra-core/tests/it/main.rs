@@ -5,6 +5,7 @@ mod approval;
 mod blocked;
 mod common;
 mod faulty;
+mod foreign_store;
 mod handing_over;
 mod history;
 mod invariants;

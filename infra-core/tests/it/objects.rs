@@ -143,7 +143,7 @@ fn a_damaged_stack_is_restored_from_what_is_left_of_it() {
         let salvaging = store.clone();
         let salvage = case.finish(async move { salvaging.salvage("p", "dev").await }).unwrap();
         let Some(salvage) = salvage else {
-            // That the last object is missing cannot be told from a run that ended before it.
+            // A missing last object cannot be distinguished from a run that was killed before it.
             assert_eq!((damaged, names(&case.peek().unwrap())), ("second", found));
             continue;
         };
@@ -188,7 +188,7 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 }
 
 #[test]
-fn what_was_appended_is_found_by_whoever_comes_next() {
+fn next_writer_finds_all_appended_entries() {
     let mut case = Case::new();
     let (store, ..) = case.calm();
     let mut session = case.open(&store).unwrap();
@@ -383,7 +383,7 @@ fn a_process_can_end_at_any_moment() {
         assert!(found.is_superset(&acknowledged), "after {moment}: {acknowledged:?}, but {found:?}");
         folded += successor.state.serial;
         case.finish(successor.close()).unwrap();
-        // What an interrupted fold left behind is gone; only the fence stays.
+        // The remains of an interrupted fold are deleted; only the fence stays.
         let journal = case.objects().into_iter().filter(|name| name.contains("/journal/")).count();
         assert!(journal <= 1, "after {moment}: {:?}", case.objects());
         if !ended {

@@ -6,10 +6,10 @@ use crate::{
     state::State,
     store::{
         StoreError,
-        journal::{Sink, Size},
+        journal::{JournalSink, StoredSize},
         lines::{self, Chain},
-        private,
-        snapshot::{self, Source},
+        private, snapshot,
+        source::Source,
     },
     value::Seal,
 };
@@ -27,13 +27,13 @@ pub(super) struct Files {
     pub(super) seal: Arc<dyn Seal>,
     /// The snapshot that the journal follows on.
     pub(super) serial: u64,
-    /// The journal on that snapshot and the chain of its lines; begun by the first entry.
+    /// The journal on that snapshot and the chain of its lines. The first entry creates it.
     pub(super) journal: Option<(File, Chain)>,
     pub(super) _lock: File,
 }
 
 #[async_trait]
-impl Sink for Files {
+impl JournalSink for Files {
     async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
         let path = self.directory.join(JOURNAL);
         let (mut journal, mut chain) = match self.journal.take() {
@@ -51,13 +51,13 @@ impl Sink for Files {
         Ok(lines.len() as u64)
     }
 
-    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
+    async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError> {
         let snapshot = self.write_snapshot(state, true)?;
         // The journal now names an older serial than the snapshot, so its lines count no more. It stays until the next
         // one begins: on the previous snapshot it amounts to this one.
         self.serial = state.serial;
         self.journal = None;
-        Ok(Size { snapshot, journal: 0 })
+        Ok(StoredSize { snapshot, journal: 0 })
     }
 
     async fn close(self) -> Result<(), StoreError> {
@@ -93,8 +93,8 @@ impl Files {
         Ok((file, Chain::behind(header.trim_end().as_bytes())))
     }
 
-    /// Writes beside, syncs, checks what stands there, keeps the previous one, renames, syncs the directory. Returns the
-    /// number of bytes.
+    /// Writes a new snapshot beside, syncs and verifies it, keeps the previous one, renames, and syncs the directory.
+    /// Returns the number of bytes.
     pub(super) fn write_snapshot(&mut self, state: &State, keeps_previous: bool) -> Result<u64, StoreError> {
         let directory = &self.directory;
         let (path, next) = (directory.join(SNAPSHOT), directory.join("state.json.next"));
@@ -139,7 +139,7 @@ fn keep_previous(path: &Path, previous: &Path) -> Result<(), StoreError> {
     fs::rename(&beside, previous).map_err(StoreError::io(previous))
 }
 
-/// Whether a file holds exactly this.
+/// Returns `true` if a file has exactly this content.
 fn holds(path: &Path, text: &[u8]) -> io::Result<bool> {
     let mut file = private::open(path)?;
     let mut chunk = vec![0; 1024 * 1024];

@@ -8,7 +8,7 @@ use crate::{
     store::{
         Restored, Salvage, StoreError, evidence,
         lines::{self, Header},
-        snapshot::Source,
+        source::Source,
     },
     value::Seal,
 };

@@ -47,7 +47,7 @@ async fn entries_of_a_run_that_died_are_found_again() {
     let state = store.peek("p", "dev").await.unwrap().unwrap();
     assert_eq!(state.outputs["secret"].as_str(), Some("one"));
 
-    // What is written next stands behind the last whole line.
+    // The next line follows the last complete one.
     let session = store.open("p", "dev").await.unwrap();
     session.journal.append(outputs("two")).await.unwrap();
     drop(session);
@@ -275,7 +275,7 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
     let read = store.peek("p", "dev").await.unwrap().unwrap();
     assert_eq!((read.version, read.outputs["secret"].as_str()), (crate::state::VERSION, Some("third")));
     let written = fs::read_to_string(files.join(SNAPSHOT)).unwrap();
-    assert!(snapshot::is_sound(written.as_bytes()));
+    assert!(crate::store::source::is_sound(written.as_bytes()));
     append(&store, "fourth").await;
     assert_eq!(store.peek("p", "dev").await.unwrap().unwrap().outputs["secret"].as_str(), Some("fourth"));
 

@@ -13,13 +13,13 @@ use object_store::{
 };
 use std::{sync::Arc, time::Duration};
 
-/// How long one call may take before its answer counts as lost, besides the time that the bytes take.
+/// Timeout of a call, in addition to the time for its bytes. After it the response counts as lost.
 const CALL: Duration = Duration::from_secs(5);
-/// How long the store may take for what it does on its own.
+/// Time that the store may take for its own retries.
 const COPY: Duration = Duration::from_secs(20);
-/// How slow a line may be.
+/// Minimum transfer rate.
 const BYTES_PER_SECOND: u64 = 128 * 1024;
-/// How often a call is tried.
+/// Number of attempts of a call.
 const ATTEMPTS: u32 = 5;
 
 /// The objects of one stack.
@@ -36,11 +36,11 @@ pub(super) struct Found {
     pub(super) version: UpdateVersion,
 }
 
-/// What became of a conditional put.
+/// The result of a conditional put.
 pub(super) enum Put {
-    /// It is what stands there.
+    /// The object was put.
     Done(UpdateVersion),
-    /// Something else stands there, put by somebody else.
+    /// Another writer put an object.
     Collided,
 }
 
@@ -71,7 +71,7 @@ impl Objects {
             let collided = is_collision(&error);
             match self.get_once(name).await {
                 Ok(Some(found)) if contains(&found.bytes, nonce) => return Ok(Put::Done(found.version)),
-                // What is read is older than what the put collided with, or there is no telling.
+                // The read returned an older object than the one that the put collided with, or that is unknown.
                 Ok(found) if collided && is_stale(found.as_ref(), &mode) => {}
                 Ok(_) if collided => return Ok(Put::Collided),
                 Ok(_) | Err(_) => {}
@@ -92,8 +92,8 @@ impl Objects {
         self.retried(name, put).await.map(drop)
     }
 
-    /// Puts what `make` makes of an object, unless somebody else put one in between, and tells whether it came to that.
-    /// `None` leaves it as it is.
+    /// Replaces an object by the result of `make`, unless another writer replaced it in between, and returns whether it
+    /// did. `None` leaves the object unchanged.
     pub(super) async fn update(
         &self,
         name: &str,
@@ -104,7 +104,7 @@ impl Objects {
             return Ok(true);
         };
         let mode = found.map_or(PutMode::Create, |found| PutMode::Update(found.version));
-        // The same content from somebody else is as good.
+        // Equal content from another writer is a success as well.
         Ok(matches!(self.put(name, body.clone(), mode, &body).await?, Put::Done(_)))
     }
 
@@ -138,7 +138,7 @@ impl Objects {
         Ok(found.iter().filter_map(|path| path.filename().map(str::to_owned)).collect())
     }
 
-    /// Deletes what nobody needs any more. What cannot be deleted now is deleted by a later run.
+    /// Deletes objects that are not needed. A later run retries failed deletions.
     pub(super) async fn delete(&self, names: Vec<String>) {
         if names.is_empty() {
             return;
@@ -234,7 +234,7 @@ fn is_final(error: &Error) -> bool {
     )
 }
 
-/// Whether a read after a collision does not show what the put collided with.
+/// Returns `true` if a read after a collision does not show the object that the put collided with.
 fn is_stale(found: Option<&Found>, mode: &PutMode) -> bool {
     match (mode, found) {
         (PutMode::Update(expected), Some(found)) => found.version == *expected,

@@ -8,8 +8,7 @@ use super::{
 use crate::{
     store::{
         DataKey, Kdf, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, StateStore, StoreError, Wrapping, envelope,
-        secrets,
-        snapshot::{self, Source},
+        secrets, snapshot, source::Source,
     },
     value::Seal,
 };
@@ -58,7 +57,7 @@ impl KeyedStore for ObjectStateStore {
             wrapping.check_strength()?;
             let (document, _) = self.keys.close(KeyRing::of(DataKey::random()?), wrapping, &place).await?;
             match self.put_key_document(None, &document).await {
-                // Somebody else was quicker.
+                // Another process created it first.
                 Err(StoreError::Key(KeyError::Changed { .. })) => {}
                 put => return put.map(|()| document),
             }

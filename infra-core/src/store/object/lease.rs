@@ -1,8 +1,8 @@
 //! The right to write, for a limited time, kept by renewing it.
 //!
-//! The holder counts its time from before it sent a renewal, and stops [`HOLD`] after it. Whoever wants to take the
-//! lease counts from after it read it, and waits [`TAKE`] without a change. Each measures with its own clock, so no two
-//! clocks are ever compared, and the holder has stopped before the taker begins.
+//! The holder measures from before it sent a renewal, and stops [`HOLD`] later. A taker measures from after it read the
+//! lease, and waits for [`TAKE`] without a change. Each measures with its own clock, so no two clocks are ever
+//! compared, and the holder has stopped before the taker begins.
 
 use super::client::{Objects, Put};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         Holder, Recovery, StoreError,
         clock::{sleep, within},
         hold::{Deadline, Held, Hold},
-        snapshot,
+        source,
     },
 };
 use futures::future::{Either, select};
@@ -22,17 +22,17 @@ use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{oneshot, watch};
 
-/// How long a lease is good for when it is not renewed.
+/// Validity of a lease without renewals.
 pub(super) const TIME_TO_LIVE: Duration = Duration::from_secs(30);
-/// When its holder has to stop: what it sent before has this much time to arrive and take effect.
+/// Time after which its holder stops. Requests that it sent before have the rest of the validity to take effect.
 const HOLD: Duration = Duration::from_secs(25);
-/// After how long without a change somebody else may take it.
+/// Time without a change after which another run may take the lease.
 pub(super) const TAKE: Duration = Duration::from_secs(35);
 const RENEW: Duration = Duration::from_secs(10);
-/// How long one renewal may take at least.
+/// Minimum time for one renewal.
 const PATIENCE: Duration = Duration::from_secs(5);
 const WATCH: Duration = Duration::from_secs(2);
-/// How often the holder looks whether the machine has slept.
+/// Interval in which the holder checks if the machine was suspended.
 const TICK: Duration = Duration::from_secs(1);
 pub(super) const NAME: &str = "lease";
 
@@ -68,7 +68,7 @@ pub(super) struct Lease {
     deadline: Deadline,
     /// The nonce of the last renewal that was sent.
     attempted: Option<String>,
-    /// Whether the one before gave it back.
+    /// `true` if the previous holder released it.
     pub(super) orderly: bool,
 }
 
@@ -105,7 +105,7 @@ impl Lease {
                                     continue;
                                 }
                             }
-                            // It was renewed, or somebody else was quicker.
+                            // The lease was renewed, or another run took it first.
                             Some(_) if written.status == Status::Held => {
                                 return Err(StoreError::Locked { holder: Some(written.holder) });
                             }
@@ -139,7 +139,7 @@ impl Lease {
                 let attempted = None;
                 return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, orderly });
             }
-            // Whoever was quicker is watched from its first word on.
+            // The faster run is observed from its first write on.
             watched = Some((String::new(), now));
         }
     }
@@ -163,18 +163,18 @@ impl Lease {
             let tick = clock.sleep_until(next.min(clock.now() + TICK));
             if let Either::Left((asked, _)) = select(&mut stopped, tick).await {
                 grip.lose("it was given back");
-                // What could not be renewed cannot be given back either, and expires.
+                // A lease that could not be renewed cannot be released either, and expires.
                 if !self.deadline.has_passed(&*clock) {
                     self.release().await;
                 }
                 if let Ok(done) = asked {
-                    // Whoever asked may have stopped waiting.
+                    // The caller may have stopped waiting.
                     let _ = done.send(());
                 }
                 return;
             }
             if self.deadline.has_passed(&*clock) {
-                // The machine may have slept: whoever relies on the lease has to look.
+                // The machine may have been suspended, so all users of the lease check it.
                 grip.set(Held::Until(self.deadline));
             } else if clock.now() < next {
                 continue;
@@ -188,7 +188,7 @@ impl Lease {
                 }
                 Err(StoreError::Lost { reason }) => {
                     grip.lose(&reason);
-                    // There is nothing left to give back.
+                    // The lease is already lost, so nothing is released.
                     if let Ok(done) = stopped.await {
                         let _ = done.send(());
                     }
@@ -272,7 +272,7 @@ impl Grip {
         self.set(Held::Lost(reason.to_owned()));
     }
 
-    /// What is lost stays lost.
+    /// A lost lease stays lost.
     fn set(&self, held: Held) {
         self.0.send_if_modified(|current| {
             let changes = matches!(current, Held::Until(_));
@@ -284,7 +284,7 @@ impl Grip {
     }
 }
 
-/// Takes the lease away from whoever holds it.
+/// Removes the lease of another holder.
 pub(super) async fn break_lease(objects: &Objects) -> Result<Option<Holder>, StoreError> {
     loop {
         let Some(found) = objects.get(NAME).await? else {
@@ -315,7 +315,7 @@ fn parse(objects: &Objects, bytes: &[u8]) -> Result<Written, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Broken {
         path: objects.path(NAME).to_string().into(),
         line: error.line().max(1),
-        reason: format!("it is no lease: {}; it contains nothing but who writes", snapshot::message(&error)),
+        reason: format!("it is no lease: {}; it contains nothing but who writes", source::message(&error)),
         recovery: Recovery::Remove,
     })
 }

@@ -1,8 +1,8 @@
 //! The journal as a sequence of objects, each put only where none is, and the snapshot they fold into.
 //!
-//! Whoever takes the lease puts a fence into the sequence, where the next object of the holder before would go: a
-//! holder that wakes up late collides with it, whatever the clocks say. Then the taker puts the snapshot anew, so that a
-//! late fold collides as well; with that it has taken the stack over.
+//! A taker of the lease puts a fence into the sequence, in the position of the next object of the previous holder: a
+//! holder that wakes up late collides with it, independently of clocks. Then the taker puts the snapshot again, so that
+//! a late fold collides as well; with that it has taken the stack over.
 //!
 //! A fence must outlive its folding as long as somebody may collide with it; every other object goes once a snapshot
 //! includes it. Nobody can, where the holder before had taken the stack over and then gave the lease back: its snapshot
@@ -22,9 +22,10 @@ use crate::{
         clock::sleep,
         evidence,
         file::new_seed,
-        journal::{Sink, Size},
+        journal::{JournalSink, StoredSize},
         lines::{Chain, Format},
-        snapshot::{self, Source},
+        snapshot,
+        source::{self, Source},
     },
     value::Seal,
 };
@@ -37,19 +38,19 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 pub(super) const SNAPSHOT: &str = "state.json";
 pub(super) const PREVIOUS: &str = "state.json.previous";
 pub(super) const JOURNAL: &str = "journal";
-/// How many objects are read at once.
+/// Number of objects that are read concurrently.
 const WINDOW: u64 = 16;
 /// Reading an object costs as much as reading so many bytes.
 const OBJECT_COST: u64 = 16 * 1024;
-/// How often a reading that others disturb is begun anew.
+/// Number of times that a disturbed read is repeated.
 const ATTEMPTS: u32 = 8;
-/// How many old fences are kept: one more than any number of writers that may still wake up.
+/// Number of old fences that are kept: one more than the number of writers that may still wake up.
 const FENCES: usize = 1000;
 
-/// Where a snapshot stands in the sequence; written into it.
+/// The position of a snapshot in the sequence, which the snapshot contains.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Position {
-    /// Who wrote it.
+    /// The writer.
     epoch: u64,
     /// The last object that it includes.
     included: u64,
@@ -67,7 +68,7 @@ pub(super) struct Header {
     program: String,
     stack: String,
     pub(super) epoch: u64,
-    /// Who took the stack here, when it is a fence.
+    /// The taker, if the object is a fence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fence: Option<Holder>,
     nonce: String,
@@ -96,7 +97,7 @@ pub(super) struct Stack {
     pub(super) seal: Arc<dyn Seal>,
 }
 
-/// What was read.
+/// The result of reading.
 pub(super) struct Reading {
     pub(super) state: Option<State>,
     position: Position,
@@ -109,7 +110,7 @@ pub(super) struct Reading {
     pub(super) epoch: u64,
 }
 
-/// What came of an attempt to read.
+/// The result of an attempt to read.
 enum Tried {
     Read(Box<Reading>),
     /// It was written meanwhile, or something is missing in between.
@@ -121,7 +122,7 @@ enum Tried {
 /// A stack that was taken over.
 pub(super) struct Begun {
     pub(super) state: State,
-    pub(super) size: Size,
+    pub(super) size: StoredSize,
     position: Position,
     version: UpdateVersion,
 }
@@ -225,7 +226,7 @@ impl Stack {
         let source = self.source(name);
         let state = source.snapshot(&found.bytes)?.state;
         let Positioned { journal: position } = serde_json::from_slice(&found.bytes).map_err(|error| {
-            source.broken(1, format!("it does not tell where its journal begins: {}", snapshot::message(&error)))
+            source.broken(1, format!("it does not tell where its journal begins: {}", source::message(&error)))
         })?;
         let (next, epoch) = (position.included + 1, position.epoch);
         let version = Some(found.version.clone());
@@ -287,7 +288,7 @@ impl Stack {
         let Some(fence) = self.fence(lease, &mut reading).await? else {
             return Ok(None);
         };
-        // Who gave the lease back without a snapshot of its own had not fenced off whoever was before.
+        // A holder that released the lease without a snapshot of its own had not fenced off its predecessor.
         let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
         let own = (!superfluous).then_some(fence);
         let state = match reading.state {
@@ -302,7 +303,7 @@ impl Stack {
             return Ok(None);
         };
         self.sweep(&position).await;
-        Ok(Some(Begun { state, size: Size { snapshot: size, journal: 0 }, position, version }))
+        Ok(Some(Begun { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
     }
 
     /// Puts a fence at the end of the sequence, taking in what a late writer has put there meanwhile. Where it is;
@@ -371,11 +372,11 @@ impl Stack {
 }
 
 #[async_trait]
-impl Sink for Sequence {
+impl JournalSink for Sequence {
     async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError> {
         self.lease.grip.ensure()?;
         let number = self.next;
-        // When its fate is unknown, its place is not used again.
+        // If the result of a put is unknown, its position is not used again.
         self.next += 1;
         let header = self.stack.header(number, self.lease.epoch, None, entries.len() as u64)?;
         let (mut body, mut chain) = encode(&header)?;
@@ -387,7 +388,7 @@ impl Sink for Sequence {
         }
     }
 
-    async fn fold(&mut self, state: &State) -> Result<Size, StoreError> {
+    async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError> {
         self.lease.grip.ensure()?;
         let oldest = self.position.included + 1;
         self.stack.objects.copy(SNAPSHOT, PREVIOUS).await?;
@@ -399,7 +400,7 @@ impl Sink for Sequence {
         };
         (self.position, self.version) = (position, version);
         self.stack.delete(&self.position, oldest..=included).await;
-        Ok(Size { snapshot, journal: 0 })
+        Ok(StoredSize { snapshot, journal: 0 })
     }
 
     async fn close(self) -> Result<(), StoreError> {

@@ -1,17 +1,17 @@
-//! How a key ring is written down.
+//! Key documents: the format of a key ring.
 //!
 //! ```json
 //! {"key": 1, "wrapped_by": "passphrase",
 //!  "kdf": {"algorithm": "argon2id", "memory_kib": 65536, "iterations": 3, "lanes": 4, "salt": "<base64>"},
 //!  "current": {"id": "1f3a9c02", "sealed": "<base64>"}, "retiring": {"id": "…", "sealed": "…"}}
 //! ```
-//! `wrapped_by` is `nothing` (then `plain` stands in place of `sealed`, 64 hexadecimal digits), `passphrase`, or the
-//! URL of a key such as `awskms://arn:aws:kms:…` (then `sealed` is what the key service made). With a passphrase
-//! `sealed` is nonce and XChaCha20-Poly1305 ciphertext under what argon2id (RFC 9106) makes of it, bound to the key's
-//! id. `retiring` is there while a rotation is under way. The first versions wrote 64 hexadecimal digits and nothing
-//! else; that is still read.
+//! `wrapped_by` is `nothing` (then `plain` replaces `sealed`, 64 hexadecimal digits), `passphrase`, or the URL of a key
+//! such as `awskms://arn:aws:kms:…` (then `sealed` is what the key service made). With a passphrase `sealed` is nonce
+//! and XChaCha20-Poly1305 ciphertext under what argon2id (RFC 9106) makes of it, bound to the key's id. `retiring` is
+//! there while a rotation is under way. The first versions wrote 64 hexadecimal digits and nothing else; that is still
+//! read.
 
-use super::{BASE64, DataKey, KeyError, KeyRing, Passphrase, Unlock, Wrapping};
+use super::{BASE64, DataKey, Kdf, KeyError, KeyRing, Passphrase, Unlock, Wrapping};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use serde::{Deserialize, Serialize};
@@ -32,31 +32,13 @@ pub struct KeyDocument {
     parsed: Arc<Document>,
 }
 
-/// What was in a document, and what had closed it.
+/// The keys in a document and their wrapping.
 #[derive(Debug)]
 pub struct Opened {
     /// The keys.
     pub ring: Arc<KeyRing>,
-    /// What wraps them.
+    /// The wrapping of the keys.
     pub wrapping: Wrapping,
-}
-
-/// The cost of trying a passphrase: argon2id's parameters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kdf {
-    /// The memory it takes.
-    pub memory_kib: u32,
-    /// How often it goes through the memory.
-    pub iterations: u32,
-    /// In how many lanes.
-    pub lanes: u32,
-}
-
-impl Default for Kdf {
-    /// What RFC 9106 recommends where memory is not plenty: 64 MiB, 3 iterations, 4 lanes.
-    fn default() -> Self {
-        Self { memory_kib: 64 * 1024, iterations: 3, lanes: 4 }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -167,17 +149,17 @@ impl KeyDocument {
         Ok(Self { place: place.into(), text: Zeroizing::new(text), parsed: Arc::new(parsed) })
     }
 
-    /// What is to be written down. It holds the key itself when nothing wraps it.
+    /// Returns the text of the document. Without a wrapping it contains the keys.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Where it stands.
+    /// Returns the file or URL of the document.
     pub fn place(&self) -> &str {
         &self.place
     }
 
-    /// What wraps the keys: `nothing`, `passphrase`, or the URL of a key.
+    /// Returns the wrapping of the keys: `nothing`, `passphrase`, or the URL of a key.
     pub fn wrapped_by(&self) -> &str {
         &self.parsed.wrapped_by
     }

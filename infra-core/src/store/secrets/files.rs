@@ -6,15 +6,17 @@ use super::{
 use crate::{
     boundary::{self, Boundary},
     store::{
-        FileStore, Recovery, StoreError, envelope, file, lines, private,
-        snapshot::{self, Source},
+        FileStore, Recovery, StoreError,
+        documents::{DOCUMENTS_LOCK, open_directory, replace, sync_above, wait_for},
+        envelope, file, lines, private, snapshot,
+        source::Source,
     },
     urn,
     value::{Seal, SealError},
 };
 use async_trait::async_trait;
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Read},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -44,7 +46,7 @@ impl KeyedStore for FileStore {
         let Some(was) = was else {
             return Ok(make(&path, document.text())?);
         };
-        // The lock file is empty and stays: whoever replaces the document compares first.
+        // The lock file is empty and is not removed. Each writer compares the document before it replaces it.
         let _lock = wait_for(&self.root().join("secrets.lock"))?;
         if read(&path)?.as_ref() != Some(was) {
             return Err(KeyError::Changed { place: self.key_place() }.into());
@@ -63,7 +65,7 @@ impl KeyedStore for FileStore {
             let ring = KeyRing::of(DataKey::random()?);
             let document = KeyDocument::close(&ring, &Wrapping::Plain, self.key_place()).await?;
             match make(&self.key_path(), document.text()) {
-                // Somebody else was quicker.
+                // Another process created it first.
                 Err(KeyError::Changed { .. }) => {}
                 made => made?,
             }
@@ -161,33 +163,6 @@ fn resealed(
     }
 }
 
-/// Held while a stack's documents are replaced.
-pub(in crate::store) const DOCUMENTS_LOCK: &str = "documents.lock";
-
-/// Waits for the lock; for what takes a moment.
-pub(in crate::store) fn wait_for(path: &Path) -> Result<File, StoreError> {
-    let file = private::open_or_create(path).map_err(StoreError::io(path))?;
-    file.lock().map_err(StoreError::io(path))?;
-    Ok(file)
-}
-
-/// Replaces a file that only its owner may read: whoever looks finds the old content or the new one, whole.
-pub(in crate::store) fn replace(path: &Path, content: &[u8]) -> Result<(), StoreError> {
-    let mut next = path.as_os_str().to_owned();
-    next.push(".next");
-    let next = PathBuf::from(next);
-    boundary::reached(Boundary::DocumentWrite);
-    private::write(&next, content).map_err(StoreError::io(&next))?;
-    boundary::reached(Boundary::DocumentRename);
-    fs::rename(&next, path).map_err(StoreError::io(path))?;
-    sync_above(path).map_err(StoreError::io(path))
-}
-
-/// Makes a directory that only its owner may read, unless it is there.
-pub(in crate::store) fn open_directory(path: &Path) -> Result<(), StoreError> {
-    private::create_directory(path).map_err(StoreError::io(path))
-}
-
 /// Reads the document in a file that only its owner may read.
 fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     const LONGEST: u64 = 1024 * 1024;
@@ -213,7 +188,8 @@ fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     KeyDocument::parse(text, place).map(Some)
 }
 
-/// Written beside and linked, so that a file of this name always holds a whole document; whoever comes first makes it.
+/// Creates a file with a document. It is written beside and linked, so that a file of this name is always complete and
+/// the first process creates it.
 fn make(path: &Path, text: &str) -> Result<(), KeyError> {
     let io = |error| KeyError::Io { path: path.to_owned(), error };
     let mut name = [0; 8];
@@ -230,11 +206,6 @@ fn make(path: &Path, text: &str) -> Result<(), KeyError> {
         }
         linked => linked.and_then(|()| sync_above(path)).map_err(io),
     }
-}
-
-fn sync_above(path: &Path) -> io::Result<()> {
-    boundary::reached(Boundary::DirectorySync);
-    File::open(path.parent().unwrap_or(path))?.sync_all()
 }
 
 fn entries(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {

@@ -13,11 +13,11 @@ use async_trait::async_trait;
 
 /// A store whose secrets are encrypted with the keys of one document.
 ///
-/// Whoever writes a stack reads the document *after* taking the stack, so that once a new document is there, only
-/// those who hold a stack at that moment still seal with the old key.
+/// A writer reads the document *after* taking the stack, so that once a new document exists, only runs that hold a
+/// stack at that moment still seal with the previous key.
 #[async_trait]
 pub trait KeyedStore: StateStore {
-    /// What opens the document.
+    /// Returns the opened keys of the store.
     fn keys(&self) -> &Keys;
 
     /// The document; `None` when there is none yet.
@@ -32,7 +32,7 @@ pub trait KeyedStore: StateStore {
     /// Returns the first place with an encrypted secret, and the id of its key.
     async fn first_secret(&self) -> Result<Option<(String, String)>, StoreError>;
 
-    /// Where a document will stand that is not there yet.
+    /// Returns the file or URL of the document, which may not exist.
     fn key_place(&self) -> String;
 
     /// Every stack there is: program and stack.
@@ -43,10 +43,10 @@ pub trait KeyedStore: StateStore {
     async fn reseal(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError>;
 }
 
-/// What is known of a store's key without opening it.
+/// Properties of a store's key that are known without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// Where the document stands.
+    /// File or URL of the document.
     pub place: String,
     /// `nothing`, `passphrase`, or the URL of a key.
     pub wrapped_by: String,
@@ -63,7 +63,7 @@ pub struct Rotation {
     pub from: String,
     /// The id of the key in use.
     pub to: String,
-    /// How many stacks were gone through.
+    /// Number of stacks that were processed.
     pub stacks: usize,
     /// An earlier rotation was brought to its end; no further key was made.
     pub finished: bool,
@@ -82,7 +82,7 @@ pub enum RotationError {
         program: String,
         /// The stack.
         stack: String,
-        /// Why.
+        /// The cause.
         error: StoreError,
     },
 }
@@ -107,7 +107,7 @@ pub(in crate::store) async fn check_key_is_not_lost(store: &dyn KeyedStore) -> R
     }
 }
 
-/// What is known of the store's key; `None` when it has none yet.
+/// Returns the status of the store's key; `None` if it has no key.
 pub async fn key_status(store: &dyn KeyedStore) -> Result<Option<KeyStatus>, StoreError> {
     Ok(store.key_document().await?.map(|document| KeyStatus {
         place: document.place().to_owned(),
@@ -154,8 +154,8 @@ pub async fn rotate(store: &dyn KeyedStore) -> Result<Rotation, RotationError> {
     })
 }
 
-/// Wraps the store's keys differently; nothing is encrypted anew. A copy of the old document still opens with what
-/// opened it then: after a passphrase has become known, rotate as well.
+/// Wraps the store's keys differently, without encrypting any secret again. A copy of the previous document can still
+/// be opened with its wrapping: after a passphrase was disclosed, rotate as well.
 pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeyStatus, StoreError> {
     wrapping.check_strength()?;
     let was = store.key_document().await?;

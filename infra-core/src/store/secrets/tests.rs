@@ -184,7 +184,7 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
     ");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 
-    // What it sealed does not name the key.
+    // Secrets that it sealed do not name the key.
     let sealed = legacy.seal("hunter2").unwrap();
     let (_, sealed) = sealed.split_once(':').unwrap();
     store
@@ -315,7 +315,7 @@ thread_local! {
     static STEPS: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// What a killed step unwinds with.
+/// The panic payload of a killed step.
 struct Killed;
 
 /// Runs the work on this thread, and ends it when it has come to so many boundaries; `None` when it was ended.
@@ -493,7 +493,7 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     check(&store).await;
 }
 
-/// Every step of this is another process as far as the store can tell: nobody shares an opened key.
+/// Every step acts as another process: opened keys are not shared.
 #[test]
 fn writers_and_rotations_at_the_same_time_lose_nothing() {
     fn alone<T>(work: impl Future<Output = T>) -> T {

@@ -1,15 +1,12 @@
-//! What opens a key document, and what closes it.
+//! The keys and passphrases that wrap the keys of a store.
 
-use super::{DataKey, Kdf, KeyDocument, KeyError, KeyRing, Opened};
-use crate::value::Seal;
+use super::KeyError;
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
 };
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 /// A passphrase; wiped from memory when it is dropped, never shown.
@@ -19,8 +16,8 @@ pub struct Passphrase(Zeroizing<String>);
 /// A key that wraps data keys and that never leaves its key service.
 #[async_trait]
 pub trait KeyWrapper: Send + Sync {
-    /// Names the key, such as `awskms://arn:aws:kms:…`: what stands in the document, and what a [`WrapperFactory`] of
-    /// that scheme makes the same wrapper from.
+    /// Returns the URL of the key, such as `awskms://arn:aws:kms:…`. The document contains it, and the
+    /// [`WrapperFactory`] of its scheme creates an equal wrapper from it.
     fn url(&self) -> String;
 
     /// Names the key for people.
@@ -33,27 +30,27 @@ pub trait KeyWrapper: Send + Sync {
     async fn unwrap(&self, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
 
-/// Makes the wrapper that a URL names. It asks nobody yet.
+/// A function that creates the wrapper for a URL, without calling the key service.
 pub type WrapperFactory = Arc<dyn Fn(&str) -> Result<Arc<dyn KeyWrapper>, KeyError> + Send + Sync>;
 
-/// What a passphrase has to have when it is chosen: argon2id makes guesses expensive, not impossible. An existing one
-/// that has less still unlocks.
+/// Requirements for a new passphrase: argon2id makes guesses expensive, not impossible. An existing passphrase that is
+/// weaker still unlocks.
 pub(super) const LEAST_CHARACTERS: usize = 12;
 pub(super) const LEAST_DIFFERENT: usize = 5;
 
 type AskPassphrase = dyn Fn() -> Result<Option<Passphrase>, KeyError> + Send + Sync;
 
-/// What may open a key document: a passphrase, and key services.
+/// The passphrase and the key services that open key documents.
 #[derive(Clone, Default)]
 pub struct Unlock {
     passphrase: Option<Arc<AskPassphrase>>,
     wrappers: BTreeMap<String, WrapperFactory>,
 }
 
-/// What closes a key document.
+/// The wrapping of the keys in a document.
 #[derive(Clone)]
 pub enum Wrapping {
-    /// Nothing: whoever reads the document has the key.
+    /// No wrapping: every reader of the document has the key.
     Plain,
     /// A passphrase, stretched at this cost.
     Passphrase(Passphrase, Kdf),
@@ -61,10 +58,22 @@ pub enum Wrapping {
     Key(Arc<dyn KeyWrapper>),
 }
 
-/// Opens a store's key document, once for as long as the document stays the same.
-pub struct Keys {
-    unlock: Unlock,
-    opened: Mutex<Option<([u8; 32], Arc<Opened>)>>,
+/// The cost of trying a passphrase: argon2id's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kdf {
+    /// The memory it takes.
+    pub memory_kib: u32,
+    /// Number of passes over the memory.
+    pub iterations: u32,
+    /// In how many lanes.
+    pub lanes: u32,
+}
+
+impl Default for Kdf {
+    /// The recommendation of RFC 9106 for limited memory: 64 MiB, 3 iterations, 4 lanes.
+    fn default() -> Self {
+        Self { memory_kib: 64 * 1024, iterations: 3, lanes: 4 }
+    }
 }
 
 impl Passphrase {
@@ -92,7 +101,8 @@ impl Unlock {
         self.ask(move || Ok(Some(passphrase.clone())))
     }
 
-    /// Asks for the passphrase when something is wrapped by one; `None` when nobody knows it.
+    /// Sets the function that asks for the passphrase when a document is wrapped by one. It returns `None` if the
+    /// passphrase is unknown.
     pub fn ask(mut self, ask: impl Fn() -> Result<Option<Passphrase>, KeyError> + Send + Sync + 'static) -> Self {
         self.passphrase = Some(Arc::new(ask));
         self
@@ -117,57 +127,6 @@ impl Unlock {
     }
 }
 
-impl Keys {
-    /// Nothing opened yet.
-    pub fn new(unlock: Unlock) -> Self {
-        Self { unlock, opened: Mutex::default() }
-    }
-
-    /// What may open documents.
-    pub fn unlock(&self) -> &Unlock {
-        &self.unlock
-    }
-
-    /// The keys in the document. Somebody is asked only when it is not the one that was opened before.
-    pub async fn open(&self, document: &KeyDocument) -> Result<Arc<Opened>, KeyError> {
-        let fingerprint = fingerprint(document);
-        let mut last = self.opened.lock().await;
-        match last.as_ref() {
-            Some((known, opened)) if *known == fingerprint => Ok(opened.clone()),
-            _ => {
-                let opened = Arc::new(document.open(&self.unlock).await?);
-                *last = Some((fingerprint, opened.clone()));
-                Ok(opened)
-            }
-        }
-    }
-
-    /// What opens what is sealed. Without a document nothing is sealed yet, or nothing of it can be opened any more.
-    pub(in crate::store) async fn reader(&self, document: Option<&KeyDocument>) -> Result<Arc<dyn Seal>, KeyError> {
-        match document {
-            Some(document) => Ok(self.open(document).await?.ring.clone()),
-            None => Ok(Arc::new(DataKey::random()?)),
-        }
-    }
-
-    /// Closes a ring, and remembers what is in the document.
-    pub(in crate::store) async fn close(
-        &self,
-        ring: KeyRing,
-        wrapping: Wrapping,
-        place: &str,
-    ) -> Result<(KeyDocument, Arc<Opened>), KeyError> {
-        let document = KeyDocument::close(&ring, &wrapping, place).await?;
-        let opened = Arc::new(Opened { ring: Arc::new(ring), wrapping });
-        *self.opened.lock().await = Some((fingerprint(&document), opened.clone()));
-        Ok((document, opened))
-    }
-}
-
-fn fingerprint(document: &KeyDocument) -> [u8; 32] {
-    Sha256::digest(document.text()).into()
-}
-
 impl Wrapping {
     /// Refuses a passphrase that can be guessed. To be asked whenever a key is wrapped, not when it is unwrapped.
     pub(in crate::store) fn check_strength(&self) -> Result<(), KeyError> {
@@ -177,7 +136,7 @@ impl Wrapping {
         }
     }
 
-    /// What wraps, for people.
+    /// Describes the wrapping for people.
     pub fn describe(&self) -> String {
         match self {
             Self::Plain => "nothing".into(),
@@ -208,11 +167,5 @@ impl fmt::Debug for Unlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let asks = self.passphrase.is_some();
         f.debug_struct("Unlock").field("passphrase", &asks).field("wrappers", &self.wrappers.keys()).finish()
-    }
-}
-
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keys").field("unlock", &self.unlock).finish_non_exhaustive()
     }
 }
