@@ -6,10 +6,13 @@ mod error;
 mod history;
 mod import;
 mod introspection;
+mod lifecycle;
+mod options;
 mod pin;
 mod planning;
 mod run;
 mod runner;
+mod stopwatch;
 mod surgery;
 
 pub use error::EngineError;

@@ -1,6 +1,10 @@
-//! From a plan to its execution: offers to relaunch, the approval, and what is stored once the plan is approved.
+//! The steps between a plan and its execution: offers to relaunch, the approval, and the documents that wait for it.
 
-use super::{EngineError, planning::Declared, runner::Runner};
+use super::{
+    EngineError,
+    runner::{Declared, Runner},
+    stopwatch::Stopwatch,
+};
 use crate::{
     diff::Action,
     plan::{Plan, SavedPlan, Selection, Step},
@@ -8,37 +12,6 @@ use crate::{
     state::State,
     urn::{Pattern, Urn},
 };
-use std::time::{Duration, Instant};
-
-/// Measures the duration of a run, without the time that the user takes to answer questions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stopwatch {
-    started: Instant,
-    waited: Duration,
-}
-
-impl Stopwatch {
-    pub(super) fn start() -> Self {
-        Self { started: Instant::now(), waited: Duration::ZERO }
-    }
-
-    /// Returns the duration of the run without the time spent in [`Stopwatch::asking`].
-    pub(super) fn elapsed(&self) -> Duration {
-        self.since_start().saturating_sub(self.waited)
-    }
-
-    /// Returns the time since the run started.
-    pub(super) fn since_start(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn asking<T>(&mut self, question: impl FnOnce() -> T) -> T {
-        let asked = Instant::now();
-        let answer = question();
-        self.waited += asked.elapsed();
-        answer
-    }
-}
 
 impl Runner {
     /// Plans a run and asks for approval. Returns `None` if the plan was rejected.

@@ -1,12 +1,12 @@
-//! What was done to a stack, and going back to it.
+//! The history of a stack, and rollbacks.
 
 use super::{
     Engine, EngineError, Program,
     document::{author, broken, rfc3339},
+    lifecycle::{Command, Finished},
     pin,
     pin::Pinning,
-    planning::Declared,
-    runner::{Command, Finished, Runner},
+    runner::{Declared, Runner},
 };
 use crate::{
     diagnostic::Diagnostic,
@@ -24,10 +24,10 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many entries of the history are kept.
+/// Number of entries that are kept.
 const ENTRIES: usize = 500;
 
-/// How many declarations are kept, for going back to them.
+/// Number of declarations that are kept for rollbacks.
 const DECLARATIONS: usize = 20;
 
 /// One run that changed what is recorded.
@@ -35,30 +35,30 @@ const DECLARATIONS: usize = 20;
 pub struct HistoryEntry {
     /// The serial of the state that it left.
     pub serial: u64,
-    /// What was run: `up`, `destroy`, `refresh`, …
+    /// The command: `up`, `destroy`, `refresh`, …
     pub command: String,
-    /// Who ran it: user and host, as far as the environment tells.
+    /// User and host of the run, as far as the environment names them.
     pub by: String,
-    /// When it began, RFC 3339.
+    /// Start of the run, RFC 3339.
     pub at: String,
-    /// How long it took without the time spent waiting for answers, in milliseconds.
+    /// Duration without the time spent waiting for the user, in milliseconds.
     pub duration_ms: u64,
-    /// Whether everything was done.
+    /// `true` if every step succeeded.
     pub success: bool,
-    /// How many resources saw each action.
+    /// Number of successful steps by action.
     pub counts: BTreeMap<Action, usize>,
-    /// How long successful steps took.
+    /// Durations of successful steps.
     #[serde(default, skip_serializing_if = "Durations::is_empty")]
     pub durations: Durations,
-    /// What went wrong, a sentence each.
+    /// The errors, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<String>,
-    /// Whether what was declared is kept, so that [`Engine::rollback`] can go back to it.
+    /// `true` if the declarations are kept, so that [`Engine::rollback`] can apply them again.
     pub declared: bool,
 }
 
 impl Engine {
-    /// What was done to the stack, the oldest first.
+    /// Returns the history of the stack, the oldest run first.
     pub async fn history(&self) -> Result<Vec<HistoryEntry>, EngineError> {
         let Some(text) = self.store.document(&self.program, &self.stack, HISTORY).await? else {
             return Ok(Vec::new());
@@ -97,8 +97,8 @@ impl Engine {
             .map_err(|errors| EngineError::Refused(errors.iter().map(|error| Diagnostic::from_error(error)).collect()))
     }
 
-    /// What was declared, for going back to it: only of a run that did everything, and unless a closure's answer is not
-    /// known.
+    /// Serialises the declarations of a successful run for rollbacks. Returns `None` for other runs, and if the result
+    /// of a closure is not known.
     pub(super) async fn declaration_text(
         &self,
         finished: &Finished<'_>,
@@ -219,7 +219,7 @@ fn record_graph(graph: &ResourceGraph, state: &State) -> Option<RecordedGraph> {
     graph.recorded(&outputs).ok()
 }
 
-/// What a plan that goes back cannot bring back.
+/// Returns a warning for each change that a rollback cannot undo.
 fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
     let told = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
         let what = match step.action {

@@ -2,8 +2,9 @@
 
 use super::{
     EngineError, Program,
-    approval::Stopwatch,
-    runner::{Finished, Runner, record},
+    lifecycle::Finished,
+    runner::{Runner, record},
+    stopwatch::Stopwatch,
 };
 use crate::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -26,11 +27,11 @@ pub struct ImportRequest {
     /// The type token, such as `aws:ec2:SecurityGroup`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The name it gets in the program, with the components it lies in.
+    /// Name of the declaration, with its components.
     pub name: String,
     /// The provider's id.
     pub id: String,
-    /// Where it lives, when its provider has regions.
+    /// Region of the resource, if its provider has regions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
@@ -42,7 +43,7 @@ pub struct Adopted {
     pub urn: Urn,
     /// The provider's id.
     pub id: String,
-    /// Where it lives, when its provider has regions.
+    /// Region of the resource, if its provider has regions.
     pub region: Option<String>,
     /// The Rust that declares it.
     pub declaration: String,

@@ -14,11 +14,11 @@ pub struct Pin {
     pub serial: u64,
     /// The user and host that set the pin.
     pub by: String,
-    /// When the pin was set, RFC 3339.
+    /// Time of the rollback, RFC 3339.
     pub at: String,
 }
 
-/// What a run does with the pin of its stack.
+/// The effect of a run on the pin of its stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pinning {
     /// Leaves it alone.

@@ -1,37 +1,21 @@
 //! From a program to a plan.
 
-use super::{EngineError, Program, error::refused, runner::Runner};
+use super::{
+    EngineError, Program,
+    error::refused,
+    runner::{Declared, Runner},
+};
 use crate::{
     diagnostic::{Diagnostic, did_you_mean},
     event::{Event, PlannedSet},
     graph::ResourceGraph,
     plan::{self, Plan, PlanOptions, Selection},
     policy::Policy,
-    provider::Providers,
     stack::{Declaration, Relaunchable},
     state::State,
     urn::Pattern,
 };
 use std::{collections::BTreeMap, sync::Arc};
-
-/// The declarations of a program and everything that planning them needs.
-pub(super) struct Declared {
-    pub(super) graph: ResourceGraph,
-    /// Declarations of resources that the run deletes: their hooks and timeouts still count.
-    pub(super) deleted: ResourceGraph,
-    pub(super) providers: Providers,
-    pub(super) policies: Arc<[Policy]>,
-    pub(super) relaunchable: Vec<Relaunchable>,
-    /// Returns additional warnings about a plan.
-    pub(super) warnings: fn(&Plan) -> Vec<Diagnostic>,
-}
-
-impl Declared {
-    pub(super) fn new(graph: ResourceGraph, providers: Providers, policies: Arc<[Policy]>) -> Self {
-        let (deleted, relaunchable) = Default::default();
-        Self { graph, deleted, providers, policies, relaunchable, warnings: |_| Vec::new() }
-    }
-}
 
 impl Runner {
     /// Runs the program and returns its declarations. Reports configuration values that it does not read.

@@ -1,9 +1,9 @@
 //! One operation on a stack and its options.
 
-use super::{Engine, EngineError, runner::Runner};
+use super::{Engine, EngineError, options::RunOptions, runner::Runner};
 use crate::{
     event::Events,
-    execute::{ExecuteOptions, Interrupt},
+    execute::Interrupt,
     plan::{Plan, Selection},
     stack::Relaunchable,
     store::StoreError,
@@ -13,52 +13,12 @@ use std::sync::Arc;
 
 type Start<'p, T> = dyn FnOnce(Runner) -> BoxFuture<'p, Result<T, EngineError>> + Send + 'p;
 
-pub(super) type Approve = dyn Fn(&Plan) -> bool + Send + Sync;
-
-pub(super) type Relaunch = dyn Fn(&Relaunchable) -> bool + Send + Sync;
-
-pub(super) type OnApproval = dyn Fn() -> BoxFuture<'static, Result<(), StoreError>> + Send + Sync;
-
 /// One operation on a stack, which starts when it is awaited. Its methods set options.
 #[must_use = "a run does nothing unless it is awaited"]
 pub struct Run<'p, T> {
     engine: Engine,
     options: RunOptions,
     start: Box<Start<'p, T>>,
-}
-
-/// Options of one run.
-pub(super) struct RunOptions {
-    pub(super) events: Events,
-    pub(super) execute: ExecuteOptions,
-    pub(super) refresh: bool,
-    pub(super) selection: Selection,
-    /// Text of the saved plan that limits the run.
-    pub(super) saved_plan: Option<Arc<str>>,
-    pub(super) relaunch: Option<Box<Relaunch>>,
-    pub(super) approve: Box<Approve>,
-    pub(super) on_approval: Option<Box<OnApproval>>,
-    /// Whether a rollback pins the stack.
-    pub(super) pin: bool,
-    /// Whether `up` removes the pin of the stack.
-    pub(super) unpin: bool,
-}
-
-impl Default for RunOptions {
-    fn default() -> Self {
-        Self {
-            events: Events::ignored(),
-            execute: ExecuteOptions::default(),
-            refresh: false,
-            selection: Selection::default(),
-            saved_plan: None,
-            relaunch: None,
-            approve: Box::new(|_| true),
-            on_approval: None,
-            pin: false,
-            unpin: false,
-        }
-    }
 }
 
 impl<'p, T> Run<'p, T> {

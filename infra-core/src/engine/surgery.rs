@@ -1,10 +1,11 @@
-//! Changing what is recorded, without touching what lives.
+//! Changes of the recorded state that do not affect the actual resources.
 
 use super::{
     Engine, EngineError,
-    approval::Stopwatch,
-    run::RunOptions,
-    runner::{Finished, Runner, record},
+    lifecycle::Finished,
+    options::RunOptions,
+    runner::{Runner, record},
+    stopwatch::Stopwatch,
 };
 use crate::{
     diagnostic::Diagnostic,
