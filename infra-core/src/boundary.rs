@@ -1,7 +1,7 @@
-//! The moments at which a run touches what outlives it, so that tests can end the process at every one of them.
+//! The moments at which a run changes durable state, so that tests can kill the process at each of them.
 //!
-//! A run calls [`reached`] before and after whatever a crash could tear apart. Nobody listens unless a test does; then
-//! a moment costs one load from memory.
+//! A run calls [`reached`] before and after whatever a crash could tear apart. Without a test that listens, a moment
+//! costs one load from memory.
 
 use std::{fmt, sync::OnceLock};
 
@@ -32,7 +32,7 @@ pub enum Boundary {
     DirectorySync,
     /// The key of the secrets is about to be made.
     KeyWrite,
-    /// The new key is durable, and nobody can find it.
+    /// The new key is durable, and is not linked under its name yet.
     KeyLink,
     /// A document is about to be written beside the old one.
     DocumentWrite,

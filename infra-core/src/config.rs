@@ -21,16 +21,16 @@ pub struct ConfigKey {
     /// The value without configuration, if the program has a default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
-    /// Whether the program fails without a value.
+    /// `true` if the program fails without a value.
     pub required: bool,
-    /// Whether the program reads the value as a secret.
+    /// `true` if the program reads the value as a secret.
     pub secret: bool,
 }
 
 /// A configuration value. Its `Debug` never reveals a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum ConfigValue {
-    /// Anybody may see it.
+    /// A value that is not secret.
     Plain(String),
     /// Encrypted in the store, and masked everywhere.
     Secret(String),
@@ -47,11 +47,11 @@ pub enum ConfigError {
     Type {
         /// Its name.
         key: String,
-        /// What it is.
+        /// The actual value.
         value: String,
-        /// What it should be.
+        /// The expected type.
         expected: String,
-        /// Why it is not.
+        /// The cause.
         reason: String,
     },
     /// It is secret, and the program would get it in the clear.
@@ -67,7 +67,7 @@ impl ConfigError {
         }
     }
 
-    /// What to do about it.
+    /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
             Self::Missing(key) => format!("`config set {key} VALUE`, with `--secret` if it is one"),
@@ -217,7 +217,7 @@ impl Config {
     }
 }
 
-/// `u16` of `core::primitive::u16`; what stands in angle brackets stays whole.
+/// Shortens `core::primitive::u16` to `u16`; text in angle brackets stays as it is.
 fn short(name: &str) -> &str {
     let outer = name.split('<').next().unwrap_or(name);
     &name[outer.rfind("::").map_or(0, |at| at + 2)..]
@@ -236,7 +236,7 @@ impl ConfigValue {
         }
     }
 
-    /// Whether it is secret.
+    /// Returns `true` for a secret value.
     pub fn is_secret(&self) -> bool {
         matches!(self, Self::Secret(_))
     }

@@ -1,6 +1,6 @@
-//! What a program asks for beyond a resource's properties.
+//! Options of a declaration.
 //!
-//! Options belong to a scope: whatever is declared through it has them, the content of components included.
+//! Options belong to a scope: every declaration through it has them, the content of components included.
 //!
 //! ```
 //! # use infra_core::{Config, Options, Result, Stack, random::Password};
@@ -26,7 +26,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-/// What a program asks for beyond a resource's properties.
+/// Options of a declaration, in addition to its properties.
 ///
 /// As JSON only what is data is kept: hooks, conditions and transforms are code.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -62,12 +62,12 @@ pub struct Options {
     pub(crate) conditions: Vec<Condition>,
     #[serde(skip)]
     pub(crate) transforms: Vec<Transform>,
-    /// Whether it is there at all, when only applying tells.
+    /// Condition for the existence of the resource, if it is known only while applying.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) present: Option<Expression>,
 }
 
-/// How often something that failed is tried again.
+/// Number of attempts and the pause between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retries {
     pub(crate) attempts: u32,
@@ -93,13 +93,13 @@ impl Options {
         self
     }
 
-    /// When it is to be deleted, it is only forgotten, and lives on.
+    /// Removes the resource from the state instead of deleting it.
     pub fn retain_on_delete(mut self, retain: bool) -> Self {
         self.retain_on_delete = Some(retain);
         self
     }
 
-    /// Whether the old one goes before its replacement comes, whatever the kind says.
+    /// Sets the order of a replacement, in place of the order that the kind declares.
     pub fn delete_before_replace(mut self, first: bool) -> Self {
         self.delete_before_replace = Some(first);
         self
@@ -112,39 +112,39 @@ impl Options {
         self
     }
 
-    /// These properties are set when it is created and left alone from then on, whatever the program or somebody else
-    /// makes of them. Paths as in [`Options::replace_on_changes`].
+    /// Ignores changes of these properties after the creation, in the program and at the provider. Paths as in
+    /// [`Options::replace_on_changes`].
     pub fn ignore_changes<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
         self.ignore_changes.extend(paths.into_iter().map(PropertyPath::from));
         self
     }
 
-    /// What it was called before: its name in the program, with the components it lay in (`database/instance`), or a
-    /// whole URN. What is recorded under that name is taken over; of a component, all of its content is.
+    /// Adds a previous name of the declaration: its name in the program with its components (`database/instance`), or a
+    /// URN. The resource that is recorded under that name is adopted; for a component, all of its content.
     pub fn alias(mut self, earlier: impl Into<String>) -> Self {
         self.aliases.push(earlier.into());
         self
     }
 
-    /// It vanishes by itself when `container` is deleted, so it is not deleted one by one then.
+    /// Declares that the deletion of `container` also deletes this resource, so that no separate deletion is needed.
     pub fn deleted_with(mut self, container: &impl Dependency) -> Self {
         self.deleted_with = container.urns().into_iter().next();
         self
     }
 
-    /// How long a create may take, instead of what the kind says.
+    /// Sets the timeout of a create, in place of the kind's.
     pub fn create_timeout(mut self, timeout: Duration) -> Self {
         self.create_timeout = Some(timeout);
         self
     }
 
-    /// How long an update may take, instead of what the kind says.
+    /// Sets the timeout of an update, in place of the kind's.
     pub fn update_timeout(mut self, timeout: Duration) -> Self {
         self.update_timeout = Some(timeout);
         self
     }
 
-    /// How long a deletion may take.
+    /// Sets the timeout of a deletion.
     pub fn delete_timeout(mut self, timeout: Duration) -> Self {
         self.delete_timeout = Some(timeout);
         self
@@ -201,7 +201,7 @@ impl Options {
     }
 }
 
-/// What something else can be declared to depend on.
+/// A declaration that others can depend on.
 pub trait Dependency {
     /// The resources it stands for.
     fn urns(&self) -> Vec<Urn>;

@@ -1,4 +1,4 @@
-//! What would have to be done to get from the last known state to what is declared.
+//! Plans: the steps that lead from the recorded state to the declarations.
 //!
 //! Planning never changes anything, and cannot: it is given nothing but an [`Inspect`](crate::provider::Inspect).
 
@@ -46,7 +46,7 @@ pub struct Plan {
     pub execution: ExecutionGraph,
     /// New names of resources and the names under which they are recorded.
     pub renamed: BTreeMap<Urn, Urn>,
-    /// What the program would export, as far as it is known; secrets are masked.
+    /// The expected exports of the program, as far as they are known. Secrets are masked.
     pub outputs: BTreeMap<String, serde_json::Value>,
     /// Results of the lookups that were read while planning.
     pub answers: BTreeMap<Urn, Generation>,
@@ -58,26 +58,26 @@ pub struct Plan {
     pub unselected: BTreeSet<Urn>,
 }
 
-/// What would be done with one resource.
+/// The planned change of one resource.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// With which.
+    /// The resource.
     pub urn: Urn,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Whether it is a lookup.
+    /// `true` for lookups.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lookup: bool,
-    /// Where it lives.
+    /// Region of the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Why.
+    /// The differences that cause the action.
     #[serde(default, skip_serializing_if = "Diff::is_empty")]
     pub diff: Diff,
     /// The order of a replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<ReplaceOrder>,
-    /// Which generation is deleted.
+    /// Number of the generation that is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
     /// The name it had before.
@@ -89,7 +89,7 @@ pub struct Step {
     /// The replacement was asked for, whatever differs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
-    /// Why it is done this way, when that does not follow from what differs.
+    /// Additional reason for the action, if the differences do not explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// The inputs that are wanted; told only in plans that are kept, where secrets stand encrypted.
@@ -101,18 +101,18 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReplaceOrder {
-    /// The new one comes first, its users move over, the old one goes last.
+    /// The new generation is created, its dependents are updated, and then the previous generation is deleted.
     CreateBeforeDelete,
     /// The old one has to go first, because both claim the same thing.
     DeleteBeforeCreate,
 }
 
-/// How a run plans.
+/// Options of planning.
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
     /// Ask every lookup again.
     pub refresh: bool,
-    /// What is planned at all.
+    /// The part of the stack that is planned.
     pub selection: Selection,
     /// Tell the inputs that are wanted, for a plan that is kept.
     pub tell_inputs: bool,
@@ -121,8 +121,8 @@ pub struct PlanOptions {
 }
 
 impl Plan {
-    /// How many steps of each action there are. Lookups whose answer is known do not count, nor does what is done only
-    /// perhaps: [`Plan::sets`] has that.
+    /// Returns the number of steps by action. Lookups with a known result do not count, nor do members of sets of
+    /// unknown size, which [`Plan::sets`] returns.
     pub fn counts(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
         for step in self.steps.iter().filter(|step| !step.lookup || step.action != Action::Same) {
@@ -133,18 +133,18 @@ impl Plan {
         counts
     }
 
-    /// The sets of which only applying tells how many there are: name and kind → how many there can be.
+    /// Returns the sets whose size is known only while applying: (name, type) → maximum number of members.
     pub fn sets(&self) -> BTreeMap<(String, String), usize> {
         let members = self.steps.iter().filter_map(|step| Some((step, step.perhaps.as_ref()?)));
         members.map(|(step, set)| ((set.name.clone(), step.urn.kind().to_owned()), set.most)).collect()
     }
 
-    /// Whether anything would be changed. Reading is no change.
+    /// Returns `true` if the plan changes anything. Reading is no change.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
 
-    /// Whether anything would be replaced or deleted, so that something may be lost for good.
+    /// Returns `true` if the plan replaces or deletes a resource, so that data may be lost.
     pub fn is_destructive(&self) -> bool {
         self.steps.iter().any(Step::is_destructive)
     }
@@ -169,13 +169,13 @@ impl Step {
         }
     }
 
-    /// Whether the step changes anything that a provider keeps.
+    /// Returns `true` if the step changes a resource at its provider.
     pub fn is_change(&self) -> bool {
         self.perhaps.is_some() || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
     }
 
-    /// Whether the step replaces or deletes an existing resource. A member of a set of unknown size may turn out to be
-    /// deleted.
+    /// Returns `true` if the step replaces or deletes an existing resource. A member of a set of unknown size may turn
+    /// out to be deleted.
     pub fn is_destructive(&self) -> bool {
         match self.action {
             Action::Replace | Action::Delete => true,
@@ -184,7 +184,7 @@ impl Step {
         }
     }
 
-    /// Whether there is nothing to tell about it.
+    /// Returns `true` if the step is not worth showing.
     pub fn is_silent(&self) -> bool {
         self.action == Action::Same && self.renamed_from.is_none() && self.perhaps.is_none()
     }

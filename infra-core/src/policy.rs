@@ -35,7 +35,7 @@ pub struct Policy {
     rule: Rule,
 }
 
-/// What a violation means.
+/// The effect of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
     /// It is a warning.
@@ -58,19 +58,19 @@ type GraphRule = dyn Fn(&[Declared<'_>]) -> Vec<Violation> + Send + Sync;
 pub struct Declared<'a> {
     /// Its identity; [`Urn::kind`] is its type token.
     pub urn: &'a Urn,
-    /// Where it lives.
+    /// Region of the resource.
     pub region: Option<&'a str>,
-    /// What would be done with it.
+    /// The planned action.
     pub action: Action,
     /// Its inputs. What is not known yet is [`Value::Unknown`], secrets are marked.
     pub inputs: &'a Value,
-    /// What it comes after.
+    /// The resources that it depends on.
     pub dependencies: &'a [Urn],
 }
 
 impl Declared<'_> {
-    /// The resource as declared, when it is an `R`. Unknown inputs are unknown outputs in it; secrets stand in it in
-    /// the clear, and are masked in the messages of violations.
+    /// Returns the resource as declared, if it is an `R`. Unknown inputs are unknown outputs in it. Its secrets are in
+    /// the clear; messages of violations mask them.
     pub fn resource<R: Resource>(&self) -> Option<R> {
         if self.urn.kind() == R::TYPE { value::from_value(self.inputs).ok() } else { None }
     }
@@ -86,24 +86,24 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// What is wrong.
+    /// Creates a violation with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), about: None, property: None, remedy: None }
     }
 
-    /// Which resource it is about; rules about one resource need not say so.
+    /// Sets the resource. Policies for one resource need not call it.
     pub fn about(mut self, urn: &Urn) -> Self {
         self.about = Some(urn.clone());
         self
     }
 
-    /// Which property it is about: `ingress[0]`.
+    /// Sets the property: `ingress[0]`.
     pub fn property(mut self, path: impl Into<String>) -> Self {
         self.property = Some(path.into());
         self
     }
 
-    /// What to do about it.
+    /// Adds a hint.
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
@@ -141,7 +141,7 @@ impl Policy {
         Self { name: name.into(), enforcement, rule: Rule::Graph(Arc::new(rule)) }
     }
 
-    /// What is not kept in a plan: errors of mandatory rules, warnings of advisory ones.
+    /// Returns the violations in a plan: errors of mandatory policies, warnings of advisory ones.
     pub(crate) fn judge(&self, all: &[Declared<'_>]) -> Vec<Diagnostic> {
         match &self.rule {
             Rule::Resource(_) => all.iter().flat_map(|declared| self.judge_one(declared)).collect(),
@@ -154,7 +154,7 @@ impl Policy {
         }
     }
 
-    /// What one resource does not keep of a mandatory rule.
+    /// Returns the violations of a mandatory policy by one resource.
     pub(crate) fn enforce(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
         match (self.enforcement, &self.rule) {
             (Enforcement::Mandatory, Rule::Resource(_)) => self.judge_one(declared),

@@ -1,4 +1,4 @@
-//! Who makes resources: the typed [`Handler`] of one kind, and the untyped [`Provider`] the engine works with.
+//! Providers: the typed [`Handler`] of one kind of resource, and the untyped [`Provider`] that the engine works with.
 //!
 //! A provider crate implements [`Handler`] on each of its resource structs and puts them into a [`Registry`], which
 //! erases the types once; JSON-like values live only behind that line.
@@ -23,22 +23,23 @@ use masked::Masked;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-/// What can be asked without changing anything: all that planning is given.
+/// The read-only operations of a provider. Planning has access to no others.
 #[async_trait]
 pub trait Inspect: Send + Sync {
     /// Refuses inputs that cannot work; unknown ones pass.
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
 
-    /// What is gone for good when a thing with these inputs is deleted, or replaced by one with the `next` inputs.
+    /// Returns a description of the data that is lost when a resource with these inputs is deleted, or replaced by one
+    /// with the `next` inputs.
     fn loses(&self, urn: &Urn, inputs: &Value, next: Option<&Value>) -> Option<String> {
         let _ = (urn, inputs, next);
         None
     }
 
-    /// How a create of this kind is found again; `None` for a kind that is not served.
+    /// Returns how a lost create of this type is recovered; `None` for an unknown type.
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind>;
 
-    /// How the thing lives now, or that it is gone; `prior` is what is recorded of it.
+    /// Reads the actual state of a resource; `None` if it no longer exists. `prior` is its recorded state.
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError>;
 
     /// The thing with the request's id, to be taken over; `None` when there is none.
@@ -62,13 +63,13 @@ pub struct ResourceKind {
     /// The type token, such as `aws:ec2:SecurityGroup`.
     #[serde(rename = "type")]
     pub token: String,
-    /// Whether every resource of the type belongs to a region.
+    /// `true` if every resource of the type belongs to a region.
     pub regional: bool,
-    /// Whether existing resources of the type can be imported.
+    /// `true` if existing resources of the type can be imported.
     pub importable: bool,
 }
 
-/// What changes things: only execution is given it.
+/// The operations of a provider that change resources. Only execution has access to them.
 #[async_trait]
 pub trait Provider: Inspect {
     /// Makes what the request asks for. Asked again with the same operation id, it makes no second one.
@@ -79,17 +80,17 @@ pub trait Provider: Inspect {
         reporter: &dyn Reporter,
     ) -> Result<Live, ProviderError>;
 
-    /// Makes the existing thing be as the request's inputs say.
+    /// Updates an existing resource to the inputs of the request.
     async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError>;
 
     /// Deletes it; that it is already gone is success.
     async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError>;
 }
 
-/// What a running operation tells on its way.
+/// Receiver of the progress of a running operation.
 #[async_trait]
 pub trait Reporter: Send + Sync {
-    /// What it is busy with, for whoever watches.
+    /// Reports the current activity, for display.
     fn status(&self, message: String);
 
     /// A point that recovery needs to know, durable before this returns.
@@ -105,7 +106,7 @@ pub struct Imported {
     pub declaration: String,
 }
 
-/// What looking for a lost create came to.
+/// The result of looking for a lost create.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It happened.
@@ -118,12 +119,12 @@ pub enum Outcome {
     Unknown,
 }
 
-/// How a create whose answer was never seen is found again.
+/// The way in which a create whose response was lost is recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecoveryKind {
     /// The operation id is the provider's idempotency token, honoured for this long.
     Token {
-        /// How long.
+        /// Lifetime of the token.
         lifetime: Duration,
     },
     /// By its unique name.
@@ -138,21 +139,21 @@ pub enum RecoveryKind {
     Phased,
 }
 
-/// Why a provider did not do what it was asked.
+/// The failure of an operation.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ProviderError {
-    /// What kind of failure, for the engine.
+    /// The kind of the failure, for the engine.
     pub kind: ErrorKind,
-    /// What happened and why, for people.
+    /// The failure and its cause, for people.
     pub message: String,
-    /// What to do.
+    /// The hint.
     pub hint: Option<String>,
-    /// What lives nevertheless.
+    /// The resource that exists despite the failure.
     pub live: Option<Box<Live>>,
 }
 
-/// What the engine needs to know of a failure.
+/// Classification of failures, for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
     /// There is no such thing.
@@ -173,7 +174,7 @@ impl ProviderError {
         Self::of(ErrorKind::Refused, message)
     }
 
-    /// A failure of which nobody knows whether it happened all the same.
+    /// Returns a failure of an operation that may have succeeded at the provider.
     pub fn unsure(message: impl Into<String>) -> Self {
         Self::of(ErrorKind::Unsure, message)
     }
@@ -183,7 +184,7 @@ impl ProviderError {
         Self { kind, message: message.into(), hint: None, live: None }
     }
 
-    /// Says what to do.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -219,7 +220,7 @@ impl Providers {
         self.0.insert(name.into(), provider);
     }
 
-    /// Whether there is one of this name.
+    /// Returns `true` if a provider of this name exists.
     pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

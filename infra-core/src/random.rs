@@ -11,11 +11,11 @@ use std::sync::Arc;
 /// A password of letters and digits, from the operating system's randomness. Another length draws another one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Password {
-    /// How many characters: 8 to 1000. Each carries just under 6 bits.
+    /// Number of characters, 8 to 1000. Each has just under 6 bits of entropy.
     pub length: u32,
 }
 
-/// What a [`Password`] tells.
+/// Outputs of a [`Password`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PasswordOutputs {
     /// The password, secret.

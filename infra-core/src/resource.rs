@@ -1,4 +1,4 @@
-//! What a kind of resource is: its inputs, its outputs and what matters about its properties.
+//! Kinds of resources: inputs, outputs and the schema of the properties.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{borrow::Cow, time::Duration};
@@ -41,9 +41,9 @@ use std::{borrow::Cow, time::Duration};
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type token, such as `aws:ec2:SecurityGroup`; its first segment names the provider.
     const TYPE: &'static str;
-    /// What the resource tells once it exists.
+    /// Outputs of the resource.
     type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
-    /// What matters about its properties.
+    /// Returns the rules for its properties.
     fn schema() -> Schema;
 }
 
@@ -93,7 +93,7 @@ pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TYPE: &'static str;
     /// The answer.
     type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
-    /// What matters about its properties.
+    /// Returns the rules for its properties.
     fn schema() -> Schema {
         Schema::new()
     }
@@ -103,7 +103,7 @@ pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// What matters about a kind's properties, by name.
+/// Rules for the properties of a kind, by name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Schema {
@@ -173,54 +173,54 @@ impl Schema {
         self
     }
 
-    /// A lookup that is answered anew in every run, because the answer is cheap and changes with the files at hand.
+    /// Repeats the lookup in every run, because the result is cheap and depends on local files.
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    /// How long one operation may take before it counts as failed; 30 minutes unless said.
+    /// Sets the timeout of an operation. The default is 30 minutes.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self
     }
 
-    /// Whether a change of `input` needs a new resource.
+    /// Returns `true` if a change of `input` requires a replacement.
     pub fn replaces(&self, input: &str) -> bool {
         has(&self.replace_on, input)
     }
 
-    /// Whether `property` is always secret.
+    /// Returns `true` if `property` is always secret.
     pub fn is_secret(&self, property: &str) -> bool {
         has(&self.secret, property)
     }
 
-    /// Whether a change of `input` matters.
+    /// Returns `true` if a change of `input` requires an update or a replacement.
     pub fn is_tracked(&self, input: &str) -> bool {
         !has(&self.untracked, input)
     }
 
-    /// Whether an update may change `output`.
+    /// Returns `true` if an update may change `output`.
     pub fn may_change(&self, output: &str) -> bool {
         has(&self.changes_on_update, output)
     }
 
-    /// Whether `output` means nothing outside the resource's region.
+    /// Returns `true` if `output` is valid only in the resource's region.
     pub fn is_regional(&self, output: &str) -> bool {
         has(&self.regional, output)
     }
 
-    /// Whether the old resource has to go first.
+    /// Returns `true` if the previous generation is deleted before its replacement is created.
     pub fn deletes_before_replace(&self) -> bool {
         self.delete_before_replace
     }
 
-    /// Whether a lookup is answered anew in every run.
+    /// Returns `true` if every run repeats the lookup.
     pub fn is_volatile(&self) -> bool {
         self.volatile
     }
 
-    /// How long one operation may take.
+    /// Returns the timeout of an operation.
     pub fn operation_timeout(&self) -> Duration {
         self.timeout.unwrap_or(Duration::from_mins(30))
     }

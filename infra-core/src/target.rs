@@ -1,27 +1,27 @@
-//! Where a stack is deployed to.
+//! Targets of deployments.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-/// Where a stack is deployed to, carried by the stack rather than by process-wide environment variables.
+/// The target of a deployment. A stack carries it; no process-wide environment variable is read.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
-    /// `aws`, `local`, or a name of one's own.
+    /// `aws`, `local`, or a user-defined name.
     pub name: String,
     /// The endpoint of every service, when it is not the cloud's own.
     pub endpoint: Option<String>,
     /// Credentials, when the provider's own chain is not to be asked.
     pub credentials: Option<Credentials>,
-    /// What a resource counts as ready.
+    /// The state in which a resource counts as ready.
     pub readiness: Readiness,
-    /// What the machine that runs the target can provide; `None` for a real cloud, or when it is not known.
+    /// Capacity of the machine that runs the target; `None` for a real cloud, or if it is not known.
     pub host: Option<Host>,
 }
 
-/// What the machine that runs a local target can provide. Providers refuse a plan that needs more, before anything of it
-/// is created.
+/// Capacity of the machine that runs a local target. Providers refuse a plan that needs more, before anything is
+/// created.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// Features that it cannot provide, by name, such as `postgresql`.
@@ -34,12 +34,12 @@ pub struct Host {
     pub occupied_ports: BTreeSet<u16>,
 }
 
-/// Why a feature is unavailable.
+/// The reason why a feature is unavailable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// What is missing.
+    /// The missing prerequisite.
     pub reason: String,
-    /// What to do.
+    /// The hint.
     pub remedy: String,
 }
 
@@ -59,7 +59,7 @@ impl Credentials {
     }
 }
 
-/// What a resource counts as ready.
+/// The state in which a resource counts as ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readiness {
     /// It does its work: instances run, targets are healthy.
@@ -86,7 +86,7 @@ impl Target {
         }
     }
 
-    /// Whether it is the local cloud.
+    /// Returns `true` for the local cloud.
     pub fn is_local(&self) -> bool {
         self.name == "local"
     }

@@ -280,7 +280,7 @@ fn rules_select_the_target_group() {
         stack.export("url", infra_core::output_format!("http://{}:8080", balancer.dns_name));
         Ok(())
     };
-    let report = runtime.block_on(engine.up(&program)).unwrap();
+    let report = runtime.block_on(engine.up(&program).into_future()).unwrap();
     assert!(report.is_success(), "{:?}", report.failures);
     let url = runtime.block_on(engine.outputs()).unwrap()["url"].as_str().unwrap().to_owned();
     let get = |path: &str| {
@@ -288,7 +288,7 @@ fn rules_select_the_target_group() {
         until("the balancer answers", || http("GET", &url, None).filter(|(status, _)| *status == 200)).1
     };
     assert_eq!((get("/").as_str(), get("/green/x").as_str()), ("blue", "green"));
-    let destroyed = runtime.block_on(engine.destroy(&program)).unwrap();
+    let destroyed = runtime.block_on(engine.destroy(&program).into_future()).unwrap();
     assert!(destroyed.is_success(), "{:?}", destroyed.failures);
     runtime.block_on(cloud.shutdown());
 }

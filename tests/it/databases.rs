@@ -380,7 +380,7 @@ async fn interrupted_creates_are_found_by_the_next_run() {
         until(&cloud, "us-east-1", |all| all.len() == 2).await
     };
     tokio::select! {
-        report = engine.up(&both) => panic!("the run has finished: {:?}", report.map(|report| report.failures)),
+        report = engine.up(&both).into_future() => panic!("the run has finished: {:?}", report.map(|report| report.failures)),
         _ = requested => {}
     }
     let report = engine.up(&both).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the numbers were measured on.
+//! The machine that the numbers were measured on.
 
 use std::{
     fs::{self, File},
@@ -23,7 +23,7 @@ pub(crate) fn describe(directory: &Path) -> String {
     )
 }
 
-/// How long it takes until 4 KiB behind the end of a file are on this disk, the median of 101.
+/// Returns the time to append 4 KiB to a file and sync it, the median of 101.
 fn sync_latency(directory: &Path) -> Duration {
     let path = directory.join("sync");
     let mut file = File::create(&path).unwrap();

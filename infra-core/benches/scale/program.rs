@@ -1,4 +1,4 @@
-//! What is declared, and the provider that makes it.
+//! The declared resources and their provider.
 
 use infra_core::{
     Input, Output, Resource, Schema, Stack,
@@ -126,7 +126,7 @@ pub(crate) fn critical_path(count: usize) -> Duration {
     ends.into_iter().max().unwrap_or_default()
 }
 
-/// How long each takes, and what it uses.
+/// Returns the duration and the dependencies of each resource.
 fn random_graph(count: usize) -> Vec<(Duration, Vec<usize>)> {
     // Numbers after Knuth's MMIX, the upper half of them: the same graph everywhere.
     let mut seed = 42_u64;

@@ -1,4 +1,4 @@
-//! What is measured.
+//! The measured operations.
 
 use super::{Measured, machine, program};
 use infra_core::{
@@ -48,7 +48,7 @@ impl Work {
         }
     }
 
-    /// What has to be there before.
+    /// Returns the operation that must run before.
     pub(crate) fn first(self) -> Option<Self> {
         match self {
             Self::Preview | Self::Destroy => Some(Self::Create),

@@ -60,13 +60,13 @@ impl Condition {
         }
     }
 
-    /// How long to wait at most.
+    /// Sets the timeout.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Waits until the condition holds for this value; `waiting` is told when it does not hold at once.
+    /// Waits until the condition holds for this value. Calls `waiting` if it does not hold at once.
     pub(crate) async fn hold(&self, value: Value, urn: &Urn, waiting: impl Fn(String)) -> Result<(), String> {
         const LONGEST: Duration = Duration::from_secs(2);
         let Self { description, timeout, .. } = self;

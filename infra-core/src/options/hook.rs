@@ -5,7 +5,7 @@ use crate::{diff::Action, urn::Urn, value::Value};
 use futures::future::BoxFuture;
 use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
 
-/// When a [`Hook`] is called.
+/// The moment at which a [`Hook`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookMoment {
     /// Before the provider is asked: a failure means that it is not asked.
@@ -15,10 +15,10 @@ pub enum HookMoment {
     After,
 }
 
-/// What a hook is told.
+/// The argument of a hook.
 #[derive(Clone, Debug)]
 pub struct HookContext {
-    /// Whose action it is.
+    /// The resource.
     pub urn: Urn,
     /// Create, update or delete; the two halves of a replacement are a create and a delete.
     pub action: Action,
@@ -68,7 +68,7 @@ impl Hook {
         Self::new(HookMoment::After, action, run)
     }
 
-    /// When it fails it is called again, up to `attempts` times in all, after `pause`, then twice as long, and so on.
+    /// Retries a failed hook, up to `attempts` calls, with a pause that doubles after each.
     pub fn retry(mut self, attempts: u32, pause: Duration) -> Self {
         self.retries = Retries { attempts, pause };
         self

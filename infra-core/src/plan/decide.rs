@@ -1,4 +1,4 @@
-//! What has to be done with one declared resource.
+//! The decision about one declared resource.
 
 use crate::{
     diff::{Action, Diff},
@@ -17,7 +17,7 @@ pub(crate) fn wanted(node: &Node, recorded: Option<&Generation>, mut inputs: Val
     inputs
 }
 
-/// What has to be done with a declared resource, and why.
+/// Returns the action on a declared resource, and the differences that cause it.
 pub(crate) fn decide(node: &Node, recorded: Option<&Generation>, wanted: &Value, forced: bool) -> (Action, Diff) {
     let Some(recorded) = recorded else {
         return (Action::Create, Diff::between(&node.schema, &Value::empty(), wanted));
@@ -35,7 +35,7 @@ pub(crate) fn decide(node: &Node, recorded: Option<&Generation>, wanted: &Value,
     (action, diff)
 }
 
-/// What is recorded for the time when the resource is to go; a protection that the program says nothing about stays.
+/// Returns the options for the deletion of a resource. A protection stays unless the program sets it.
 pub(crate) fn marks(node: &Node, recorded: Option<&Generation>) -> Marks {
     let options = &node.options;
     Marks {

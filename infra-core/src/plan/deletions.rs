@@ -1,4 +1,4 @@
-//! What exists and is not declared.
+//! Resources that exist and are not declared.
 
 use super::Step;
 use crate::{
@@ -8,7 +8,8 @@ use crate::{
 };
 use std::collections::HashSet;
 
-/// What exists and is neither declared nor left out of this run, users before what they use.
+/// Returns the existing resources that are neither declared nor excluded from this run, dependents before their
+/// dependencies.
 pub(super) fn deletions(
     state: &State,
     is_declared: impl Fn(&Urn) -> bool,

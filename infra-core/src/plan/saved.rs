@@ -12,8 +12,8 @@ use std::sync::Arc;
 /// The format of kept plans that this version writes.
 const VERSION: u32 = 2;
 
-/// A plan that was kept: what a later run may do, and nothing else. As text it is JSON with every secret encrypted by
-/// the key of the store that the stack lies in.
+/// A saved plan: the only changes that a later run may make. As text it is JSON with every secret encrypted with the
+/// key of the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SavedPlan {
     plan: u32,
@@ -24,7 +24,7 @@ pub struct SavedPlan {
     content: Plan,
 }
 
-/// Why a kept plan cannot be done.
+/// The reason why a saved plan cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
     /// It is no plan.
@@ -33,9 +33,9 @@ pub enum PlanFileError {
     /// It is about something else.
     #[error("it is a plan of {found}, not of {expected}")]
     Foreign {
-        /// What it is about.
+        /// Program, stack and target of the plan.
         found: String,
-        /// What it should be about.
+        /// Program, stack and target of the run.
         expected: String,
     },
     /// The stack has changed since.
@@ -80,7 +80,7 @@ impl SavedPlan {
         value::sealing(seal, || serde_json::from_str(text)).map_err(malformed)
     }
 
-    /// Whether it was made for this stack as it is now.
+    /// Checks that it was made for this stack in its current state.
     pub fn check_state(&self, state: &State, target: &str) -> Result<(), PlanFileError> {
         let (found, expected) = (
             format!("{}/{} on {}", self.program, self.stack, self.target),
@@ -95,7 +95,7 @@ impl SavedPlan {
         Ok(())
     }
 
-    /// Whether `plan` does nothing that this one does not say; doing less is allowed.
+    /// Checks that `plan` does nothing that this one does not contain. It may do less.
     pub fn check_plan(&self, plan: &Plan) -> Result<(), PlanFileError> {
         let says = |step: &&Step| !self.content.steps.contains(step);
         let exceeding: Vec<Diagnostic> =

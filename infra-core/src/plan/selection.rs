@@ -1,4 +1,4 @@
-//! Which part of a program a run is about.
+//! Selection of a part of a stack.
 
 use crate::{
     diagnostic::{Diagnostic, did_you_mean},
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// Which part of a program a run is about; everything unless said.
+/// The selected part of a stack. The default is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Only these, and what they need.
@@ -40,7 +40,7 @@ impl Selected {
 }
 
 impl Selection {
-    /// Whether there is nothing that it leaves out or forces.
+    /// Returns `true` if nothing is excluded and nothing is replaced.
     pub fn is_everything(&self) -> bool {
         self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
     }
@@ -139,7 +139,7 @@ fn reach(start: HashSet<Urn>, next: impl Fn(&Urn) -> Vec<Urn>) -> HashSet<Urn> {
     reached
 }
 
-/// Who uses whom, as declared and as recorded.
+/// Returns the dependents of each resource, declared and recorded.
 fn users(graph: &ResourceGraph, state: &State) -> HashMap<Urn, Vec<Urn>> {
     let mut users: HashMap<Urn, Vec<Urn>> = HashMap::new();
     for node in graph.in_order() {

@@ -11,15 +11,15 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use std::{collections::BTreeMap, future::Future, time::Duration};
 
-/// How one kind of resource is made, read, changed and deleted.
+/// The operations of one kind of resource.
 ///
 /// Implemented on the resource struct itself. In `create` and `update` every input is known. `recovery` has no default:
-/// a kind that cannot say how a lost create is found again does not compile.
+/// a kind without a way to recover a lost create does not compile.
 pub trait Handler: Resource {
-    /// What the provider's calls go through, such as its API clients.
+    /// Client of the provider's API.
     type Client: Send + Sync + 'static;
 
-    /// Whether [`Handler::import`] is implemented. A kind that keeps the default `import` sets it to `false`.
+    /// `true` if [`Handler::import`] is implemented. A kind that keeps the default `import` sets it to `false`.
     const IMPORTABLE: bool = true;
 
     /// Refuses inputs that cannot work, before anything is changed. Inputs may still be unknown here.
@@ -27,8 +27,8 @@ pub trait Handler: Resource {
         Vec::new()
     }
 
-    /// What is gone for good when it is deleted, or replaced by `next` while it still lives: said before it happens, as in
-    /// "replacing it loses the database on its disk". Inputs may be unknown here.
+    /// Returns a description of the data that is lost when the resource is deleted, or replaced by `next` while it
+    /// exists. Plans show it as a warning: "replacing it loses the database on its disk". Inputs may be unknown here.
     fn loses(&self, next: Option<&Self>) -> Option<String> {
         let _ = next;
         None
@@ -40,13 +40,13 @@ pub trait Handler: Resource {
         inputs: &Self,
     ) -> impl Future<Output = Result<Created<Self>, ProviderError>> + Send;
 
-    /// How it lives now; `None` when it is gone.
+    /// Reads the actual state; `None` if the resource no longer exists.
     fn read(
         cx: &Context<'_, Self::Client>,
         prior: &Prior<Self>,
     ) -> impl Future<Output = Result<Option<Created<Self>>, ProviderError>> + Send;
 
-    /// Makes it be as `inputs` say, whatever of them already holds, and returns its outputs.
+    /// Updates the resource to `inputs`, some of which may hold already, and returns its outputs.
     fn update(
         cx: &Context<'_, Self::Client>,
         prior: &Prior<Self>,
@@ -59,8 +59,8 @@ pub trait Handler: Resource {
         prior: &Prior<Self>,
     ) -> impl Future<Output = Result<(), ProviderError>> + Send;
 
-    /// The thing with this id, inputs and outputs, to be taken over; `None` when there is none. A kind that does not
-    /// say how is refused by `import`.
+    /// Returns the existing resource with this id for an import; `None` if it does not exist. The default refuses the
+    /// import.
     fn import(
         cx: &Context<'_, Self::Client>,
         id: &str,
@@ -70,13 +70,13 @@ pub trait Handler: Resource {
         async move { Err(refused) }
     }
 
-    /// How a create whose answer was never seen is found again.
+    /// Returns how a create whose response was lost is recovered.
     fn recovery() -> Recovery<Self>;
 }
 
-/// How one kind of lookup is answered.
+/// The operation of one kind of lookup.
 pub trait LookupHandler: Lookup {
-    /// What the provider's calls go through.
+    /// Client of the provider's API.
     type Client: Send + Sync + 'static;
 
     /// The answer.
@@ -92,7 +92,7 @@ pub struct Created<R: Resource> {
     pub id: String,
     /// The inputs as they live, where the provider can tell; the recorded ones count otherwise.
     pub inputs: Option<R>,
-    /// What it tells.
+    /// The outputs.
     pub outputs: R::Outputs,
 }
 
@@ -102,7 +102,7 @@ impl<R: Resource> Created<R> {
         Self { id: id.into(), inputs: None, outputs }
     }
 
-    /// A failure that leaves this thing alive: it is recorded, and the next run brings it in order.
+    /// Returns a failure after which this resource exists. It is recorded, and the next run repairs it.
     pub fn failed(self, mut error: ProviderError) -> ProviderError {
         if let Ok(live) = live(self) {
             error.live = Some(Box::new(live));
@@ -111,41 +111,41 @@ impl<R: Resource> Created<R> {
     }
 }
 
-/// What is recorded of a thing.
+/// The recorded state of a resource.
 pub struct Prior<R: Resource> {
     /// The provider's id.
     pub id: String,
     /// The inputs it was last known to have.
     pub inputs: R,
-    /// What it last told.
+    /// The recorded outputs.
     pub outputs: R::Outputs,
 }
 
 /// An input that cannot work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Which input.
+    /// The input.
     pub property: String,
-    /// What is wrong with it.
+    /// The problem.
     pub message: String,
-    /// What to write instead.
+    /// The hint.
     pub hint: Option<String>,
 }
 
 impl Problem {
-    /// What is wrong with an input.
+    /// Creates a problem of an input.
     pub fn new(property: impl Into<String>, message: impl Into<String>) -> Self {
         Self { property: property.into(), message: message.into(), hint: None }
     }
 
-    /// Says what to write instead.
+    /// Adds a hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// What looking for a lost create came to.
+/// The result of looking for a lost create.
 pub enum Found<R: Resource> {
     /// It happened.
     Found(Created<R>),
@@ -167,7 +167,7 @@ impl<R: Resource> From<Option<Created<R>>> for Found<R> {
 pub type Find<R> =
     for<'a> fn(&'a Context<'a, <R as Handler>::Client>, &'a R) -> BoxFuture<'a, Result<Found<R>, ProviderError>>;
 
-/// How a create whose answer was never seen is found again, with the code that does it.
+/// The way in which a create whose response was lost is recovered, with the code that does it.
 pub struct Recovery<R: Handler> {
     pub(super) kind: RecoveryKind,
     pub(super) find: Option<Find<R>>,
@@ -179,8 +179,8 @@ impl<R: Handler> Recovery<R> {
         Self::of(RecoveryKind::Token { lifetime }, Some(find))
     }
 
-    /// `find` looks for the unique name, and takes the thing only when it bears the operation's tag or nobody else
-    /// can have made it.
+    /// Finds a resource by its unique name. `find` returns the resource only if it has the operation's tag or no other
+    /// operation can have created it.
     pub fn name(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Name, Some(find))
     }
@@ -210,7 +210,7 @@ impl<R: Handler> Recovery<R> {
     }
 }
 
-/// What an operation works with.
+/// The context of an operation.
 pub struct Context<'a, C> {
     pub(super) client: &'a C,
     pub(super) request: &'a Request,
@@ -242,14 +242,15 @@ impl<C> Context<'_, C> {
         &self.request.urn
     }
 
-    /// Which generation of the declaration it makes, changes, looks at or removes: of those that exist side by side while
-    /// one replaces another, no two have the same number.
+    /// Returns the number of the generation that the operation creates, updates, reads or deletes. Generations that
+    /// exist at the same time have different numbers.
     pub fn generation(&self) -> u32 {
         self.request.generation
     }
 
-    /// What a create is to take the place of, while that still lives. What a create does with it is preceded by
-    /// [`Context::milestone`]; then an update brings it in order, should the create never happen.
+    /// Returns the generation that this create replaces, if it still exists. A create that changes the previous
+    /// generation calls [`Context::milestone`] first; if the create then never happens, an update restores that
+    /// generation.
     pub fn replaces<R: Resource>(&self) -> Result<Option<Prior<R>>, ProviderError> {
         let replaced = self.request.replaces.as_deref();
         Ok(replaced.map(prior).transpose()?)
@@ -267,7 +268,7 @@ impl<C> Context<'_, C> {
         names::unique(seed, self.origin(), *generation, longest)
     }
 
-    /// What everything made is tagged with: program, stack, URN and operation.
+    /// Returns the tags of every created resource: program, stack, URN and operation.
     pub fn tags(&self) -> BTreeMap<String, String> {
         let urn = &self.request.urn;
         [
@@ -284,7 +285,7 @@ impl<C> Context<'_, C> {
     /// The tag that carries the operation id.
     pub const OPERATION_TAG: &'static str = "infra:operation";
 
-    /// Tells what the operation is busy with.
+    /// Reports the current activity.
     pub fn status(&self, message: impl Into<String>) {
         self.reporter.status(message.into());
     }
@@ -300,7 +301,7 @@ impl<C> Context<'_, C> {
         self.reporter.progress(as_value(value)?).await
     }
 
-    /// What an earlier, interrupted run of the same operation wrote down.
+    /// Returns the milestones of an earlier, interrupted run of the same operation.
     pub fn earlier<T: serde::de::DeserializeOwned>(&self) -> Vec<T> {
         self.earlier.iter().filter_map(|value| serde_json::from_value(value.to_json()).ok()).collect()
     }

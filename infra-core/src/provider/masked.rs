@@ -39,7 +39,7 @@ impl Known {
         Mask::of(progress.iter()).at_least(KEY_MATERIAL).text(&self.given.text(text))
     }
 
-    /// An error without them, and without the secrets of what lives nevertheless.
+    /// Masks an error, and the resource that exists despite the failure.
     fn error(&self, error: ProviderError) -> ProviderError {
         let lives = Mask::of(error.live.iter().map(|live| &live.outputs));
         let mask = |text: &String| lives.text(&self.mask(text));

@@ -1,4 +1,4 @@
-//! Where the types of handlers are erased, once.
+//! The registry of handlers, which erases their types.
 
 use super::{
     Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter, ResourceKind,
@@ -225,7 +225,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         let Some(inputs) = &created.inputs else {
             return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
         };
-        // Secrets that were read from a provider must not stand in a program.
+        // Secrets that were read from a provider must not be written into a program.
         let masked = lower_known(inputs, &R::schema())?.masked();
         let declaration = value::source(&value::from_value::<R>(&Value::from_json(masked))?)?;
         Ok(Some(Imported { live: live(created)?, declaration }))
@@ -253,7 +253,7 @@ impl<L: LookupHandler> ErasedLookup<L::Client> for Erased<L> {
     }
 }
 
-/// For questions that nobody watches.
+/// A reporter without a receiver, for read-only calls.
 struct Silent;
 
 #[async_trait]

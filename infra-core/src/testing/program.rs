@@ -1,4 +1,4 @@
-//! What a program declares, for assertions.
+//! The declarations of a program, for assertions.
 
 use crate::{
     config::Config,
@@ -12,7 +12,7 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// What a program declares.
+/// The declarations of a program.
 #[derive(Debug)]
 pub struct DeclaredProgram {
     graph: ResourceGraph,
@@ -28,7 +28,7 @@ pub enum NotDeclared {
         kind: &'static str,
         /// The name.
         name: String,
-        /// What it declares of that kind.
+        /// Names of the declared resources of this kind.
         known: String,
     },
     /// Its inputs cannot be computed.
@@ -59,8 +59,8 @@ pub fn declare_with(
 }
 
 impl DeclaredProgram {
-    /// The resource of this name, with the components it lies in: `database/instance`. What comes from other resources
-    /// is unknown in it.
+    /// Returns the resource of this name, with its components: `database/instance`. Outputs of other resources are
+    /// unknown in it.
     pub fn resource<R: Resource>(&self, name: &str) -> Result<R, NotDeclared> {
         let node = self.graph.in_order().find(|node| (node.urn.kind(), node.urn.name()) == (R::TYPE, name));
         let node = node.ok_or_else(|| {
@@ -77,7 +77,7 @@ impl DeclaredProgram {
         of_kind.map(|node| node.urn.name()).collect()
     }
 
-    /// Whether what is called `user` comes after what is called `used`, directly or through others.
+    /// Returns `true` if `user` depends on `used`, directly or through others.
     pub fn depends(&self, user: &str, used: &str) -> bool {
         let named = self.graph.in_order().filter(|node| node.kind != NodeKind::Component && node.urn.name() == user);
         let mut waiting: Vec<_> = named.map(|node| &node.urn).collect();
@@ -95,7 +95,7 @@ impl DeclaredProgram {
         false
     }
 
-    /// What the program exports, as expressions: `http://${balancer.dns_name}`.
+    /// Returns the exports of the program as expressions: `http://${balancer.dns_name}`.
     pub fn exports(&self) -> BTreeMap<&str, String> {
         self.graph.exports().iter().map(|(name, expression)| (name.as_str(), expression.to_string())).collect()
     }

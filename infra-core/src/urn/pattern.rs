@@ -11,7 +11,7 @@ use std::{convert::Infallible, fmt, str::FromStr};
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether it names this resource.
+    /// Returns `true` if it matches this resource.
     pub fn matches(&self, urn: &Urn) -> bool {
         let name = urn.name();
         let components = name.match_indices('/').map(|(end, _)| &name[..end]);

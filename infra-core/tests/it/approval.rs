@@ -67,7 +67,7 @@ async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
     replace place
     delete place
     ");
-    // Also when there is nothing to change.
+    // The offer is made even without changes.
     let (run, log) = asked(engine.up(&wrapped), true, false);
     let report = run.await.unwrap();
     assert!(report.interrupted && report.counts.is_empty());
@@ -79,7 +79,7 @@ async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
 }
 
 #[tokio::test]
-async fn what_the_plan_replaces_already_is_not_offered() {
+async fn planned_replacement_is_not_offered_as_relaunch() {
     let life = Lifecycle::new();
     let replaced = |stack: &Stack, config: &Config| -> Result {
         let place = stack.add("place", placed(&config.get_or("place", "a")?));
@@ -136,7 +136,7 @@ async fn time_at_a_question_is_not_part_of_the_run() {
 }
 
 #[tokio::test]
-async fn what_a_run_stores_waits_for_the_approval() {
+async fn stored_documents_wait_for_the_approval() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     let run = |key: &'static str| {

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-/// What the objects really are, and what they were. Clones share it.
+/// The actual objects and their history. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) objects: Arc<InMemory>,
@@ -31,7 +31,7 @@ pub(crate) struct Truth {
     pub(crate) epochs: Arc<Mutex<HashMap<usize, u64>>>,
 }
 
-/// The version before the one that stands there.
+/// The previous version.
 type Past = HashMap<Path, (ObjectMeta, Vec<u8>)>;
 
 /// The objects as one process sees them.
@@ -41,14 +41,14 @@ pub(crate) struct Faulty {
     process: Arc<Process>,
     number: usize,
     dice: Arc<Mutex<Dice>>,
-    /// How many times fewer mishaps than in the roughest world.
+    /// Factor by which mishaps are rarer than in the roughest world.
     calm: u64,
     pub(crate) healed: Arc<AtomicBool>,
-    /// Whether every answer to a put is lost, and nothing else goes wrong.
+    /// Loses the response of every put; nothing else fails.
     pub(crate) deaf: Arc<AtomicBool>,
     /// After how many more changes the process ends, in halves: an even number is before one, an odd one after it.
     pub(crate) ends_after: Arc<AtomicU64>,
-    /// Whether the process is now and then paused before a change or after it.
+    /// Pauses the process now and then, before or after a change.
     pub(crate) pauses: Arc<AtomicBool>,
 }
 
@@ -66,7 +66,7 @@ impl Dice {
     }
 }
 
-/// What happens to one call.
+/// The mishap of a call.
 #[derive(Clone, Copy)]
 struct Fate {
     delay: Duration,
@@ -82,7 +82,7 @@ enum Mishap {
     Lost,
     /// There is never an answer.
     Silent,
-    /// What is read is old.
+    /// The read returns an old version.
     Stale,
 }
 
@@ -143,7 +143,7 @@ impl Faulty {
         }
     }
 
-    /// Lets `act` happen to the truth some time later, whether or not anybody still waits for it.
+    /// Applies `act` to the objects after a delay, even if the caller stopped waiting.
     async fn change<T: Send + 'static>(&self, act: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
         // Nothing leaves a process that does not run.
         self.process.running().await;
@@ -190,7 +190,7 @@ impl Truth {
         Ok(put)
     }
 
-    /// What it was before; nothing, when it has always been so.
+    /// Returns the previous content; `None` if there is none.
     fn old(&self, path: &Path) -> Result<GetResult> {
         let past = self.past.lock().unwrap();
         let Some((meta, bytes)) = past.get(path) else {
@@ -271,7 +271,7 @@ impl ObjectStore for Faulty {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let fate = self.fate();
         let (mut skip, stale) = (fate.delay.subsec_millis() % 3, fate.mishap == Mishap::Stale);
-        // Some of what is there is not seen.
+        // The listing misses some objects.
         let seen = move |_: &ObjectMeta| {
             skip += 1;
             futures::future::ready(!stale || skip % 3 != 0)

@@ -1,4 +1,4 @@
-//! What was done to a stack, and going back to it.
+//! The history of a stack, and rollbacks.
 
 use crate::common::{Lifecycle, Thing, placed, sized, using};
 use infra_core::{Config, Output, Result, Stack, engine::HistoryEntry};
@@ -51,7 +51,7 @@ async fn a_run_that_changes_something_is_remembered() {
 }
 
 #[tokio::test]
-async fn what_was_declared_can_be_gone_back_to() {
+async fn rollback_applies_an_earlier_declaration() {
     let life = Lifecycle::new();
     life.done(&program("a", 1)).await;
     life.done(&|stack, _| {
@@ -94,7 +94,7 @@ async fn what_was_declared_can_be_gone_back_to() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_computed_again_is_refused() {
+async fn rollback_refuses_closures_with_a_changed_input() {
     let life = Lifecycle::new();
     life.done(&program("a", 1)).await;
     life.done(&program("b", 1)).await;

@@ -12,7 +12,7 @@ struct Declared {
     port: bool,
     place: u8,
     size: u32,
-    /// Which earlier declaration it uses, and whether that forces its replacement.
+    /// The earlier declaration that it uses, and `true` if that forces its replacement.
     uses: Option<(u8, bool)>,
 }
 
@@ -46,11 +46,11 @@ fn program(declarations: Vec<Declared>) -> impl Fn(&Stack, &Config) -> Result + 
     }
 }
 
-/// How one run goes wrong: what happens to which call, and after how many polls it dies.
+/// The failure of one run: the faults of its calls, and the number of polls after which it is killed.
 #[derive(Clone, Debug)]
 struct Mishap {
     faults: Vec<u8>,
-    /// How many looks for what was made find nothing yet.
+    /// Number of lookups that do not find a created resource yet.
     lag: u32,
     polls: Option<u8>,
     parallel: usize,

@@ -27,7 +27,7 @@ pub(crate) struct Case {
     log: Arc<Mutex<Log>>,
 }
 
-/// What the processes have seen.
+/// The observations of the processes.
 #[derive(Default)]
 struct Log {
     sessions: Vec<Opened>,
@@ -40,9 +40,9 @@ struct Log {
 #[derive(Debug)]
 struct Opened {
     epoch: u64,
-    /// What it found.
+    /// The state that it found.
     found: BTreeSet<String>,
-    /// What it tried to write.
+    /// The entries that it tried to write.
     own: BTreeSet<String>,
 }
 
@@ -56,7 +56,7 @@ struct Actor {
     log: Arc<Mutex<Log>>,
     truth: Truth,
     all: Vec<Arc<Process>>,
-    /// Whether it now and then gives up opening the stack, whatever it is about.
+    /// Gives up opening the stack now and then.
     hasty: bool,
 }
 
@@ -212,7 +212,7 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
         }
     });
     let found = names(&session.state);
-    // Whoever was stopped wakes up, and finds the stack in other hands.
+    // The stopped process wakes up, and another process holds the stack.
     case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(20));
     while all.iter().any(|process| process.is_stopped()) {
         case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(5));

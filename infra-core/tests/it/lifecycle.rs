@@ -96,7 +96,7 @@ async fn a_replacement_comes_before_its_users_and_goes_after_them() {
 
 /// A group that cannot go over to a new image goes back to the old one.
 #[tokio::test]
-async fn what_was_replaced_stays_until_those_behind_its_users_are_done_too() {
+async fn previous_generation_is_kept_until_all_dependents_are_applied() {
     let life = Lifecycle::new();
     let program = |place: &'static str, size: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -154,7 +154,7 @@ async fn a_planned_step_is_weakened_when_nothing_changed_after_all() {
 }
 
 #[tokio::test]
-async fn what_claims_the_same_goes_first_and_its_users_before_it() {
+async fn exclusive_resource_is_deleted_before_its_replacement_and_after_its_dependents() {
     let life = Lifecycle::new();
     let program = |number: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -184,7 +184,7 @@ async fn what_claims_the_same_goes_first_and_its_users_before_it() {
 }
 
 #[tokio::test]
-async fn what_is_no_longer_declared_goes_once_its_users_moved_away() {
+async fn undeclared_resource_is_deleted_once_its_dependents_are_updated() {
     let life = Lifecycle::new();
     life.done(&|stack, _| {
         let old = stack.add("old", sized(1));
@@ -256,7 +256,7 @@ async fn a_lost_answer_is_found_and_makes_no_second_one() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_and_is_no_longer_declared_is_deleted() {
+async fn open_create_of_an_undeclared_resource_is_deleted() {
     let life = Lifecycle::new();
     life.cloud.faults(|_| Some(Fault::After));
     assert!(!life.up(&network).await.unwrap().is_success());

@@ -1,4 +1,4 @@
-//! What a program asks for beyond properties: each option in the life of a stack.
+//! Each option of a declaration in the lifecycle of a stack.
 
 use crate::common::{Lifecycle, Thing, placed, sized, using};
 use infra_core::{
@@ -44,7 +44,7 @@ async fn depends_on_orders_what_uses_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn what_is_protected_is_neither_deleted_nor_replaced() {
+async fn protected_resource_is_neither_deleted_nor_replaced() {
     let life = Lifecycle::new();
     let program = |protect: Option<bool>, place: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -60,7 +60,7 @@ async fn what_is_protected_is_neither_deleted_nor_replaced() {
       why: ~ place: "a" => "b"  (forces replacement)
       hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
     "#);
-    // That the program forgets to say so changes nothing.
+    // A program that omits the option changes nothing.
     life.done(&program(None, "a")).await;
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
     error: it is protected and would be deleted
@@ -80,7 +80,7 @@ async fn what_is_protected_is_neither_deleted_nor_replaced() {
 }
 
 #[tokio::test]
-async fn what_is_retained_lives_on() {
+async fn retained_resource_is_not_deleted() {
     let life = Lifecycle::new();
     let program = |place: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -191,7 +191,7 @@ async fn renamed_things_and_moved_components_stay_what_they_are() {
 }
 
 #[tokio::test]
-async fn what_goes_with_its_container_is_not_deleted_one_by_one() {
+async fn content_of_a_deleted_container_is_not_deleted_one_by_one() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let folder = stack.add("folder", placed("a"));
@@ -206,7 +206,7 @@ async fn what_goes_with_its_container_is_not_deleted_one_by_one() {
         stack.add("folder", placed("a"));
         Ok(())
     };
-    // Where the container stays, its content is deleted as ever.
+    // If the container stays, its content is deleted one by one.
     assert_snapshot!(life.preview(&folder_alone).await, @"
     - delete Thing reader
     - delete Thing other

@@ -80,7 +80,7 @@ async fn a_plan_keeps_its_policies() {
 }
 
 #[tokio::test]
-async fn what_a_plan_could_not_tell_is_judged_before_the_step() {
+async fn policy_judges_unknown_inputs_before_the_step() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let boat = stack.add("boat", sized(1));
@@ -100,7 +100,7 @@ async fn what_a_plan_could_not_tell_is_judged_before_the_step() {
 }
 
 #[tokio::test]
-async fn what_stays_as_it_is_has_to_keep_a_new_policy_too() {
+async fn new_policy_also_applies_to_unchanged_resources() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.add("net", sized(11));
@@ -164,7 +164,7 @@ async fn a_program_uses_what_another_stack_exports() {
     3 same
     net = "net-1"
     "#);
-    // What changes over there is seen here in the next run.
+    // The next run sees changes of the other stack.
     other.up(&network("b")).await.unwrap();
     assert_snapshot!(life.preview(&program).await, @r#"
     > read Reference network-prod-e29412
@@ -197,7 +197,7 @@ async fn a_program_uses_what_another_stack_exports() {
 }
 
 #[test]
-fn what_a_program_declares_can_be_asserted() {
+fn declarations_of_a_program_can_be_asserted() {
     let program = |stack: &Stack, config: &Config| -> Result {
         let net = stack.add("net", sized(config.get_or("size", 3_u32)?));
         let web = stack.with(Options::new().depends_on(&net.id)).component("web");

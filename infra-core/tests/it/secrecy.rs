@@ -1,4 +1,4 @@
-//! No secret ever stands where somebody else could read it: in files, events, plans, reports, messages.
+//! No secret is readable in files, events, plans, reports or messages.
 
 use infra_core::{
     Config, Engine, Input, Output, Resource, Result, Schema, Stack,
@@ -20,11 +20,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// An account at a service that is careless with what it is told.
+/// An account at a service that repeats its inputs in errors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Account {
     password: Input<String>,
-    /// What goes wrong: `check`, `create`, `update`, `delete`, `shape`.
+    /// The operation that fails: `check`, `create`, `update`, `delete`, `shape`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fails: Option<Input<String>>,
 }
@@ -138,7 +138,7 @@ impl Seen {
         Engine::new("program", "dev", FileStore::new(directory)).config(values)
     }
 
-    /// Previews and applies, and notes all that is told.
+    /// Previews and applies the program, and notes every output.
     async fn up(&self, engine: &Engine) -> bool {
         match self.noted(engine.preview_to_save(&program)).await {
             Ok((plan, text)) => self.note(format!("{plan}\n{plan:?}\n{text}")),
@@ -240,7 +240,7 @@ async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
     seen.note(format!("{:?}", FileStore::new(directory)));
     assert!(FileStore::new(directory).document("program", "dev", "history.json").await.unwrap().is_some());
 
-    // What failed did say something, only not this.
+    // The failures were reported, without the secrets.
     let (seen, on_disk) = (seen.text(), on_disk.text());
     for told in ["checked: ", "created: ", "updated: ", "deleted: ", "cannot read with", "creating with"] {
         assert!(seen.contains(told), "nothing was told of `{told}`");

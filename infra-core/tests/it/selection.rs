@@ -66,7 +66,7 @@ async fn a_target_brings_what_it_needs() {
 }
 
 #[tokio::test]
-async fn what_would_break_is_refused() {
+async fn selection_that_would_break_dependents_is_refused() {
     let life = Lifecycle::new();
     life.done(&program("a", 1)).await;
     assert_snapshot!(preview(&life, only(&["net"]), &program("b", 1)).await, @"

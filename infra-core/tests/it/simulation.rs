@@ -30,9 +30,9 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) struct Process {
     world: World,
-    /// What its clock shows more than the world's.
+    /// Difference between its clock and the world's.
     skew: Duration,
-    /// Its clocks stand still while it is stopped, and nobody tells: as with a virtual machine that is paused.
+    /// Its clocks stop while it is paused, without notice, as those of a paused virtual machine.
     pub(crate) oblivious: bool,
     stopped_until: Arc<Mutex<Duration>>,
     /// For how long its clocks have stood still.
@@ -62,7 +62,7 @@ impl World {
         self.inner().spawned.push(Box::pin(task));
     }
 
-    /// Lets time pass until `until`, or until nobody waits for it any more.
+    /// Advances the time to `until`, or until no task waits.
     pub(crate) fn run(&self, pool: &mut LocalPool, until: Duration) {
         loop {
             let spawned = std::mem::take(&mut self.inner().spawned);
@@ -139,7 +139,7 @@ impl Process {
         }
     }
 
-    /// Whether it has not run since it was stopped.
+    /// Returns `true` if it has not run since it was paused.
     pub(crate) fn is_stopped(&self) -> bool {
         let until = *self.stopped_until.lock().unwrap();
         !until.is_zero() && until >= self.world.now()
