@@ -4,10 +4,11 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::cloud::Cloud;
-use crate::data::address::AddressBlock;
-use crate::wire::operation::Run;
-use crate::wire::{ApiError, Call, Node, Operation, Outcome, Params, xml};
+use crate::model::Cloud;
+use crate::services::operation::Run;
+use crate::services::{Call, Operation};
+use crate::state::address::AddressBlock;
+use crate::wire::{ApiError, Node, Outcome, Params, xml};
 
 /// A new cloud that is asked in us-east-1.
 pub(crate) struct ControlPlane {

@@ -29,7 +29,7 @@ pub(crate) use resource::resources;
 
 use chrono::{DateTime, Utc};
 
-use crate::cloud::Cloud;
+use crate::model::Cloud;
 use policy::Verdict;
 
 /// What somebody wants to do.

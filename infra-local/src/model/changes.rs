@@ -215,7 +215,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use crate::model::{Cloud, vpc::Vpc};
+    use crate::model::Cloud;
+    use crate::model::ec2::vpc::Vpc;
 
     fn cloud() -> Cloud {
         let mut cloud = Cloud::default();

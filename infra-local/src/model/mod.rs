@@ -1,34 +1,22 @@
 //! What the cloud knows: one serialisable tree, one file per service.
 
-pub(crate) mod alarm;
-pub(crate) mod attributes;
-pub(crate) mod balancing;
-pub(crate) mod certificate;
+pub(crate) mod acm;
+pub(crate) mod autoscaling;
 pub(crate) mod changes;
 pub(crate) mod cidr;
 pub(crate) mod clock;
-pub(crate) mod cron;
-pub(crate) mod databases;
-pub(crate) mod db_class;
+pub(crate) mod cloudcontrol;
+pub(crate) mod cloudwatch;
+pub(crate) mod ec2;
+pub(crate) mod elbv2;
 pub(crate) mod faults;
-pub(crate) mod gateway;
 pub(crate) mod iam;
 pub(crate) mod ids;
-pub(crate) mod image;
-pub(crate) mod instance;
-pub(crate) mod key_pair;
-pub(crate) mod launch_template;
-pub(crate) mod log;
-pub(crate) mod metrics;
-pub(crate) mod parameter;
-pub(crate) mod peering;
-pub(crate) mod resource_request;
-pub(crate) mod route_table;
-pub(crate) mod routing;
-pub(crate) mod scaling;
+pub(crate) mod logs;
+pub(crate) mod rds;
+pub(crate) mod ssm;
 pub(crate) mod table;
 pub(crate) mod tags;
-pub(crate) mod vpc;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +93,7 @@ pub(crate) struct Cloud {
     pub(crate) last_elastic_host: u8,
     /// What was measured: not in the file, and shared by all copies.
     #[serde(skip)]
-    pub(crate) metrics: metrics::Metrics,
+    pub(crate) metrics: cloudwatch::metrics::Metrics,
     /// How fast time passes; not in the file.
     #[serde(skip)]
     pub(crate) time_scale: clock::TimeScale,
@@ -120,42 +108,42 @@ pub(crate) struct Region {
     pub(crate) zones: Vec<String>,
     /// Full names of the zones that are lost.
     pub(crate) lost_zones: BTreeSet<String>,
-    pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
-    pub(crate) subnets: Table<vpc::Subnet>,
-    pub(crate) security_groups: Table<vpc::SecurityGroup>,
-    pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
-    pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
+    pub(crate) vpcs: BTreeMap<String, ec2::vpc::Vpc>,
+    pub(crate) subnets: Table<ec2::vpc::Subnet>,
+    pub(crate) security_groups: Table<ec2::vpc::SecurityGroup>,
+    pub(crate) internet_gateways: BTreeMap<String, ec2::gateway::InternetGateway>,
+    pub(crate) nat_gateways: BTreeMap<String, ec2::gateway::NatGateway>,
     /// Elastic addresses by allocation id.
-    pub(crate) addresses: BTreeMap<String, gateway::ElasticAddress>,
-    pub(crate) route_tables: BTreeMap<String, route_table::RouteTable>,
-    pub(crate) peerings: BTreeMap<String, peering::Peering>,
+    pub(crate) addresses: BTreeMap<String, ec2::gateway::ElasticAddress>,
+    pub(crate) route_tables: BTreeMap<String, ec2::route_table::RouteTable>,
+    pub(crate) peerings: BTreeMap<String, ec2::peering::Peering>,
     /// The id of the one set of DHCP options, which every VPC has.
     pub(crate) dhcp_options: String,
     pub(crate) dhcp_options_tags: Tags,
-    pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
+    pub(crate) key_pairs: BTreeMap<String, ec2::key_pair::KeyPair>,
     /// Images that were made of instances.
-    pub(crate) images: BTreeMap<String, image::Image>,
+    pub(crate) images: BTreeMap<String, ec2::image::Image>,
     /// Snapshots of volumes.
-    pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
-    pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
-    pub(crate) instances: Table<instance::Instance>,
+    pub(crate) snapshots: BTreeMap<String, ec2::image::Snapshot>,
+    pub(crate) launch_templates: BTreeMap<String, ec2::launch_template::LaunchTemplate>,
+    pub(crate) instances: Table<ec2::instance::Instance>,
     /// Finished launches by client token.
-    pub(crate) launches: Table<instance::LaunchRecord>,
+    pub(crate) launches: Table<ec2::instance::LaunchRecord>,
     /// Other finished requests by operation and client token: a digest of the request, and what it made.
     pub(crate) client_tokens: Table<(String, String)>,
     /// Systems Manager's parameters by name.
-    pub(crate) parameters: Table<parameter::Parameter>,
-    pub(crate) balancing: balancing::Balancing,
+    pub(crate) parameters: Table<ssm::Parameter>,
+    pub(crate) balancing: elbv2::Balancing,
     /// Certificate Manager's certificates by ARN.
-    pub(crate) certificates: BTreeMap<String, certificate::Certificate>,
-    pub(crate) databases: databases::Databases,
+    pub(crate) certificates: BTreeMap<String, acm::Certificate>,
+    pub(crate) databases: rds::Databases,
     /// Auto Scaling groups by name.
-    pub(crate) scaling: BTreeMap<String, scaling::Group>,
-    pub(crate) watching: alarm::Watching,
+    pub(crate) scaling: BTreeMap<String, autoscaling::Group>,
+    pub(crate) watching: cloudwatch::alarm::Watching,
     /// CloudWatch's log groups by name.
-    pub(crate) log_groups: BTreeMap<String, log::LogGroup>,
+    pub(crate) log_groups: BTreeMap<String, logs::LogGroup>,
     /// Cloud Control's requests by token.
-    pub(crate) resource_requests: BTreeMap<String, resource_request::ResourceRequest>,
+    pub(crate) resource_requests: BTreeMap<String, cloudcontrol::ResourceRequest>,
 }
 
 changes::record_by_field!(Cloud {
@@ -202,7 +190,7 @@ impl Cloud {
             self.id = new_id("cloud");
         }
         REGIONS.iter().filter(|(name, _)| FIRST_REGIONS.contains(name)).for_each(|entry| self.add_region(*entry));
-        self.regions.values_mut().for_each(vpc::complete_networks);
+        self.regions.values_mut().for_each(ec2::vpc::complete_networks);
     }
 
     /// Adds one of AWS's regions with its default network, unless the state has it.
@@ -222,8 +210,8 @@ impl Cloud {
             ..Region::default()
         };
         let indexes: Vec<u8> = zones.iter().filter_map(|_| self.take_subnet_index()).collect();
-        vpc::add_default_network(&mut region, &indexes);
-        vpc::complete_networks(&mut region);
+        ec2::vpc::add_default_network(&mut region, &indexes);
+        ec2::vpc::complete_networks(&mut region);
         self.regions.insert(name.to_owned(), region);
     }
 
@@ -232,7 +220,7 @@ impl Cloud {
         let subnets = self.regions.values().flat_map(|region| region.subnets.values());
         let taken: BTreeSet<u8> = subnets.map(|subnet| subnet.index).collect();
         let next = self.last_subnet_index.map_or(0, |last| last.saturating_add(1));
-        let index = (next..vpc::ELASTIC_INDEX).chain(0..next).find(|index| !taken.contains(index))?;
+        let index = (next..ec2::vpc::ELASTIC_INDEX).chain(0..next).find(|index| !taken.contains(index))?;
         self.last_subnet_index = Some(index);
         Some(index)
     }
@@ -310,7 +298,7 @@ mod tests {
             let index = cloud.take_subnet_index()?;
             let subnet = cloud.regions["us-east-1"].subnets.values().next().cloned().unwrap();
             let region = cloud.regions.get_mut("us-east-1").unwrap();
-            region.subnets.insert(format!("subnet-{index}"), vpc::Subnet { index, ..subnet });
+            region.subnets.insert(format!("subnet-{index}"), ec2::vpc::Subnet { index, ..subnet });
             Some(index)
         });
         assert_eq!(left.count(), 154);

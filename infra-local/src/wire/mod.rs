@@ -1,10 +1,10 @@
 //! AWS's wire protocols: what a request says, and how answers and errors are written.
 
+pub(crate) mod body;
 mod cbor;
 pub(crate) mod compression;
 pub(crate) mod error;
 pub(crate) mod filter;
-pub(crate) mod operation;
 pub(crate) mod query;
 pub(crate) mod shape;
 pub(crate) mod sigv4;
@@ -12,7 +12,6 @@ pub(crate) mod xml;
 
 pub(crate) use error::{ApiError, Outcome};
 pub(crate) use filter::{FILTERS, Filters, PAGES, Page};
-pub(crate) use operation::{Call, Operation};
 pub(crate) use query::Params;
 pub(crate) use xml::Node;
 

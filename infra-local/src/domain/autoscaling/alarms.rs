@@ -1,0 +1,129 @@
+//! The alarms that belong to a target tracking policy: they show what the policy looks at.
+//!
+//! The data plane follows the policy itself, by the same metric; its alarms ring beside it and change nothing.
+
+use std::collections::BTreeMap;
+
+use crate::model::autoscaling::{Group, Metric, Policy, PolicyKind, Tracking};
+use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
+use crate::model::{ACCOUNT, Region};
+use crate::services::Call;
+use crate::wire::{Node, Params};
+
+/// AWS's periods: growing is quick, shrinking is not.
+const HIGH_PERIODS: u32 = 3;
+const LOW_PERIODS: u32 = 15;
+
+/// How far below its target a metric has to be.
+const LOW_MARGIN: f64 = 0.9;
+
+/// Makes the alarms what the policy says.
+pub(super) fn put(region: &mut Region, group: &str, policy: &Policy, call: &Call<'_, Params>) {
+    remove(region, policy, group);
+    let PolicyKind::TargetTracking(tracking) = &policy.kind else { return };
+    for name in names(tracking, group) {
+        let alarm = alarm(&name, group, policy, tracking, call);
+        region.watching.alarms.insert(name, alarm);
+    }
+}
+
+/// Takes the alarms of a policy away.
+pub(super) fn remove(region: &mut Region, policy: &Policy, group: &str) {
+    if let PolicyKind::TargetTracking(tracking) = &policy.kind {
+        for side in SIDES {
+            region.watching.alarms.remove(&name(tracking, group, side));
+        }
+    }
+}
+
+/// Takes the alarms of all of a group's policies away.
+pub(crate) fn remove_all(region: &mut Region, group: &Group) {
+    for policy in group.policies.values() {
+        remove(region, policy, &group.name);
+    }
+}
+
+/// The alarms of a policy as answers show them.
+pub(super) fn render(policy: &Policy, group: &str, region: &str) -> Node {
+    let names = match &policy.kind {
+        PolicyKind::TargetTracking(tracking) => names(tracking, group),
+        _ => Vec::new(),
+    };
+    Node::items(names.into_iter().map(|name| {
+        let arn = arn(region, &name);
+        Node::new().with("AlarmName", name).with("AlarmARN", arn)
+    }))
+}
+
+const SIDES: [&str; 2] = ["AlarmHigh", "AlarmLow"];
+
+fn names(tracking: &Tracking, group: &str) -> Vec<String> {
+    let sides = if tracking.disable_scale_in { &SIDES[..1] } else { &SIDES[..] };
+    sides.iter().map(|side| name(tracking, group, side)).collect()
+}
+
+fn name(tracking: &Tracking, group: &str, side: &str) -> String {
+    format!("TargetTracking-{group}-{side}-{}", tracking.alarm)
+}
+
+fn arn(region: &str, name: &str) -> String {
+    format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
+}
+
+fn alarm(name: &str, group: &str, policy: &Policy, tracking: &Tracking, call: &Call<'_, Params>) -> Alarm {
+    let high = name.contains(SIDES[0]);
+    let (namespace, metric, dimensions, statistic, unit) = watched(&tracking.metric, group);
+    Alarm {
+        name: name.to_owned(),
+        arn: arn(call.region, name),
+        description: Some(format!("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {}.", policy.arn)),
+        actions_enabled: true,
+        actions: [(AlarmState::Alarm, vec![policy.arn.clone()])].into(),
+        namespace,
+        metric,
+        dimensions,
+        statistic,
+        period_seconds: 60,
+        unit,
+        evaluation_periods: if high { HIGH_PERIODS } else { LOW_PERIODS },
+        datapoints_to_alarm: None,
+        threshold: if high { tracking.target } else { tracking.target * LOW_MARGIN },
+        comparison: if high { Comparison::GreaterThanThreshold } else { Comparison::LessThanThreshold },
+        missing: None,
+        tags: BTreeMap::new(),
+        state: AlarmState::InsufficientData,
+        reason: "Unchecked: Initial alarm creation".to_owned(),
+        reason_data: None,
+        configured: call.now,
+        state_updated: call.now,
+        transitioned: call.now,
+    }
+}
+
+type Watched = (String, String, BTreeMap<String, String>, String, Option<String>);
+
+/// Namespace, name, dimensions, statistic and unit of what a policy follows.
+fn watched(metric: &Metric, group: &str) -> Watched {
+    match metric {
+        Metric::Cpu => (
+            "AWS/EC2".to_owned(),
+            "CPUUtilization".to_owned(),
+            [("AutoScalingGroupName".to_owned(), group.to_owned())].into(),
+            "Average".to_owned(),
+            None,
+        ),
+        Metric::RequestsPerTarget { label } => {
+            let targets = label.find("targetgroup/").map_or(label.as_str(), |at| &label[at..]);
+            (
+                "AWS/ApplicationELB".to_owned(),
+                "RequestCountPerTarget".to_owned(),
+                [("TargetGroup".to_owned(), targets.to_owned())].into(),
+                "Sum".to_owned(),
+                None,
+            )
+        }
+        Metric::Custom { namespace, name, dimensions, statistic, unit } => {
+            (namespace.clone(), name.clone(), dimensions.clone(), statistic.clone(), unit.clone())
+        }
+    }
+}

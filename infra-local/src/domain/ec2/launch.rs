@@ -1,0 +1,373 @@
+//! RunInstances, and the launch behind it that groups use as well.
+
+use std::net::Ipv4Addr;
+
+use chrono::{DateTime, Utc};
+
+use super::instance::render_reservation;
+use super::instance_type::InstanceType;
+use super::{Ec2Operation, image, launch_data, launch_template, security_group};
+use crate::domain::machine::MachineDocument;
+use crate::model::Cloud;
+use crate::model::ec2::image::ImageState;
+use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
+use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::model::{Region, new_id};
+use crate::runtime::postgres;
+use crate::services::{Call, Operation};
+use crate::state::address::AddressBlock;
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
+    "RunInstances",
+    run,
+    &[
+        &[
+            "MinCount",
+            "MaxCount",
+            "ClientToken",
+            "SubnetId",
+            "SecurityGroup.N",
+            "PrivateIpAddress",
+            "LaunchTemplate.LaunchTemplateId",
+            "LaunchTemplate.LaunchTemplateName",
+            "LaunchTemplate.Version",
+        ],
+        launch_data::IN_REQUEST,
+    ],
+)];
+
+/// Instances per request, as AWS's default quota has it.
+const COUNT_LIMIT: u32 = 100;
+
+/// Security groups of a network interface, as AWS's default quota has it.
+const GROUPS_LIMIT: usize = 5;
+
+/// A launch of equal instances.
+pub(crate) struct Launch {
+    /// What is said here wins over the template.
+    pub(crate) data: LaunchData,
+    pub(crate) template: Option<TemplateReference>,
+    /// As many as there are addresses for, at least `min`.
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    pub(crate) client_token: Option<String>,
+}
+
+fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let mut data = launch_data::parse(params)?;
+    data.security_group_ids.extend(groups_by_name(cloud.region(call.region)?, &params.texts("SecurityGroup"))?);
+    let template = params.structure("LaunchTemplate").map(|reference| TemplateReference {
+        id: reference.optional("LaunchTemplateId").map(str::to_owned),
+        name: reference.optional("LaunchTemplateName").map(str::to_owned),
+        version: reference.optional("Version").map(str::to_owned),
+    });
+    let count = |name| match params.parsed::<u32>(name)? {
+        Some(0) => {
+            Err(ApiError::invalid(format!("Value (0) for parameter {name} is invalid. It must be greater than 0")))
+        }
+        Some(count) => Ok(count),
+        None => Err(ApiError::missing(name)),
+    };
+    let launch = Launch {
+        data,
+        template,
+        min: count("MinCount")?,
+        max: count("MaxCount")?,
+        client_token: params.optional("ClientToken").filter(|token| !token.is_empty()).map(str::to_owned),
+    };
+    let ids = launch.carry_out(cloud, call.region, call.addresses, call.now)?;
+    let region = cloud.region(call.region)?;
+    let instances: Vec<&Instance> = ids.iter().filter_map(|id| region.instances.get(id)).collect();
+    Ok(render_reservation(region, &instances))
+}
+
+impl Launch {
+    /// Creates the instances as `pending`; the data plane takes it from there. The same client token with the same
+    /// request gives the same instances, even terminated ones; with another request it is an error.
+    pub(crate) fn carry_out(
+        self,
+        cloud: &mut Cloud,
+        region_name: &str,
+        addresses: &AddressBlock,
+        now: DateTime<Utc>,
+    ) -> Outcome<Vec<String>> {
+        if self.min > self.max {
+            return Err(ApiError::new("InvalidParameterCombination", "MinCount must not be greater than MaxCount"));
+        }
+        if self.max > COUNT_LIMIT {
+            return Err(ApiError::new(
+                "InstanceLimitExceeded",
+                format!("at most {COUNT_LIMIT} instances are launched at once"),
+            ));
+        }
+        let asked = self.data.clone();
+        let data = match &self.template {
+            Some(reference) => self.data.over(launch_template::resolve(cloud.region(region_name)?, reference)?.2),
+            None => self.data,
+        };
+        if let Some(token) = &self.client_token
+            && let Some(record) = cloud.region(region_name)?.launches.get(token)
+        {
+            if record.request != asked || record.template != self.template || record.count != self.max {
+                return Err(ApiError::new(
+                    "IdempotentParameterMismatch",
+                    format!("The client token {token} was used before to launch instances with other parameters"),
+                ));
+            }
+            return Ok(record.instances.clone());
+        }
+        let profile = profile(cloud, &data)?;
+        let region = cloud.region_mut(region_name)?;
+        let checked = Checked::new(region, &data)?;
+        let reservation = new_id("r");
+        let mut ids = Vec::new();
+        for index in 0..self.max {
+            let id = new_id("i");
+            let Some(address) = checked.take_address(region, &id, addresses) else { break };
+            let instance = checked.instance(id.clone(), &reservation, index, address, &data, profile.clone(), now);
+            let instance = Instance { client_token: self.client_token.clone(), ..instance };
+            region.instances.insert(id.clone(), instance);
+            ids.push(id);
+        }
+        if (ids.len() as u32) < self.min {
+            return Err(ApiError::new(
+                "InsufficientFreeAddressesInSubnet",
+                format!(
+                    "There are not enough free addresses in subnet '{}' for {} instances",
+                    checked.subnet_id, self.min
+                ),
+            ));
+        }
+        if let Some(token) = self.client_token {
+            let record =
+                LaunchRecord { request: asked, template: self.template, count: self.max, instances: ids.clone() };
+            region.launches.insert(token, record);
+        }
+        Ok(ids)
+    }
+}
+
+/// A launch whose references all exist.
+struct Checked {
+    image_id: String,
+    image_machine: Option<MachineDocument>,
+    instance_type: &'static str,
+    subnet_id: String,
+    vpc_id: String,
+    zone: String,
+    public_ip: bool,
+    security_groups: Vec<String>,
+}
+
+/// What this computer cannot run is refused at once, not found out when something else waits for it.
+fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
+    let own = match &data.user_data {
+        Some(encoded) => MachineDocument::from_user_data(&launch_data::check_user_data(encoded)?)
+            .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?,
+        None => None,
+    };
+    if of_image.into_iter().chain(&own).any(MachineDocument::keeps_data) {
+        postgres::find_binaries().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+    }
+    Ok(())
+}
+
+impl Checked {
+    fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
+        let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
+        let image = region.image(&image_id).ok_or_else(|| image::not_found(&image_id))?;
+        if image.state != ImageState::Available {
+            let message = format!("The image id '[{image_id}]' is not available: it is {}", image.state.name());
+            return Err(ApiError::new("InvalidAMIID.Unavailable", message));
+        }
+        // AWS's default type is m1.small, which nobody has used for years; here it has to be said.
+        let instance_type = data.instance_type.as_deref().ok_or_else(|| ApiError::missing("InstanceType"))?;
+        let instance_type = InstanceType::named(instance_type)?.name;
+        if let Some(key) = &data.key_name
+            && !region.key_pairs.values().any(|pair| pair.name == *key)
+        {
+            return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
+        }
+        let interface = data.network_interface.clone().unwrap_or_default();
+        let wanted = data.subnet_id.as_ref().or(interface.subnet_id.as_ref());
+        let subnet = match wanted {
+            Some(id) => region.subnets.get(id).ok_or_else(|| {
+                ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
+            })?,
+            None => default_subnet(region, data.zone.as_deref())?,
+        };
+        if let Some(zone) = &data.zone
+            && *zone != subnet.zone
+        {
+            return Err(ApiError::invalid(format!("The subnet {} is in {}, not in {zone}", subnet.id, subnet.zone)));
+        }
+        check_capacity(region, instance_type, &subnet.zone)?;
+        let public_ip = interface.associate_public_ip.unwrap_or(subnet.map_public_ip);
+        let mut security_groups = data.security_group_ids.clone();
+        security_groups.extend(interface.security_group_ids);
+        check_security_groups(region, &mut security_groups, &subnet.vpc_id)?;
+        check_machine(image.machine.as_ref(), data)?;
+        Ok(Checked {
+            image_id,
+            image_machine: image.machine,
+            instance_type,
+            subnet_id: subnet.id.clone(),
+            vpc_id: subnet.vpc_id.clone(),
+            zone: subnet.zone.clone(),
+            public_ip,
+            security_groups,
+        })
+    }
+
+    fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Option<Ipv4Addr> {
+        let subnet = region.subnets.get_mut(&self.subnet_id)?;
+        let host = subnet.take_host(owner)?;
+        Some(addresses.address(subnet.index, host))
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn instance(
+        &self,
+        id: String,
+        reservation: &str,
+        index: u32,
+        address: Ipv4Addr,
+        data: &LaunchData,
+        profile: Option<ProfileReference>,
+        now: DateTime<Utc>,
+    ) -> Instance {
+        let defaults = MetadataOptions::default();
+        let mut block_devices = data.block_devices.clone();
+        if !block_devices.iter().any(|device| device.device_name == image::ROOT_DEVICE) {
+            block_devices.push(crate::model::ec2::instance::BlockDevice {
+                device_name: image::ROOT_DEVICE.to_owned(),
+                ..Default::default()
+            });
+        }
+        for device in &mut block_devices {
+            device.volume_id = new_id("vol");
+        }
+        Instance {
+            network_interface_id: id.replacen("i-", "eni-", 1),
+            id,
+            reservation_id: reservation.to_owned(),
+            state: InstanceState::Pending,
+            reason: None,
+            image_id: self.image_id.clone(),
+            image_machine: self.image_machine.clone(),
+            instance_type: self.instance_type.to_owned(),
+            key_name: data.key_name.clone(),
+            vpc_id: self.vpc_id.clone(),
+            subnet_id: self.subnet_id.clone(),
+            zone: self.zone.clone(),
+            address,
+            public_ip: self.public_ip,
+            security_groups: self.security_groups.clone(),
+            user_data: data.user_data.clone(),
+            instance_profile: profile,
+            metadata_options: MetadataOptions {
+                http_tokens: data.http_tokens.clone().unwrap_or(defaults.http_tokens),
+                http_endpoint: data.http_endpoint.clone().unwrap_or(defaults.http_endpoint),
+                hop_limit: data.hop_limit.unwrap_or(defaults.hop_limit),
+                instance_metadata_tags: data.instance_metadata_tags.clone().unwrap_or(defaults.instance_metadata_tags),
+            },
+            block_devices,
+            disable_api_termination: data.disable_api_termination.unwrap_or(false),
+            shutdown_terminates: data.shutdown_behavior.as_deref() == Some("terminate"),
+            monitoring: data.monitoring.unwrap_or(false),
+            ebs_optimized: data.ebs_optimized.unwrap_or(false),
+            cpu_credits: data.cpu_credits.clone(),
+            client_token: None,
+            launch_index: index,
+            launch_time: now,
+            terminated_at: None,
+            tags: data.instance_tags.clone(),
+            volume_tags: data.volume_tags.clone(),
+            runtime: Runtime::default(),
+        }
+    }
+}
+
+/// Checks that the groups exist in this VPC; no group means the VPC's default one.
+pub(super) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
+    if ids.is_empty() {
+        let default = region.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
+        ids.extend(default.map(|group| group.id.clone()));
+    }
+    ids.sort();
+    ids.dedup();
+    if ids.len() > GROUPS_LIMIT {
+        return Err(ApiError::new(
+            "SecurityGroupsPerInterfaceLimitExceeded",
+            format!("The maximum number of security groups per interface has been reached: {GROUPS_LIMIT}"),
+        ));
+    }
+    for id in ids {
+        let group = region.security_groups.get(id).ok_or_else(|| security_group::not_found(id))?;
+        if group.vpc_id != vpc_id {
+            return Err(ApiError::new(
+                "InvalidParameter",
+                format!("Security group {id} and the subnet belong to different networks."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn groups_by_name(region: &Region, names: &[String]) -> Outcome<Vec<String>> {
+    let vpc = super::default_vpc(region)?;
+    let found = names.iter().map(|name| {
+        let group = region.security_groups.values().find(|group| group.name == *name && group.vpc_id == vpc.id);
+        group.map(|group| group.id.clone()).ok_or_else(|| security_group::not_found(name))
+    });
+    found.collect()
+}
+
+/// A zone that is lost has no room for anything.
+fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<()> {
+    if !region.lost_zones.contains(zone) {
+        return Ok(());
+    }
+    let others: Vec<String> = region.zone_names().filter(|name| !region.lost_zones.contains(name)).collect();
+    let message = format!(
+        "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({zone}). \
+         You can currently get {instance_type} capacity by choosing {}.",
+        others.join(", ")
+    );
+    Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
+}
+
+fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a crate::model::ec2::vpc::Subnet> {
+    let mut candidates: Vec<_> = region
+        .subnets
+        .values()
+        .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))
+        .collect();
+    candidates.sort_by_key(|subnet| (region.lost_zones.contains(&subnet.zone), subnet.hosts.len(), &subnet.zone));
+    candidates.first().copied().ok_or_else(|| match zone {
+        Some(zone) => ApiError::invalid(format!("Invalid availability zone: [{zone}]")),
+        None => ApiError::new("MissingInput", "No subnets found for the default VPC. Please specify a subnet."),
+    })
+}
+
+fn profile(cloud: &Cloud, data: &LaunchData) -> Outcome<Option<ProfileReference>> {
+    let wanted = match (&data.profile_name, &data.profile_arn) {
+        (Some(name), _) => name.as_str(),
+        (None, Some(arn)) => arn.rsplit('/').next().unwrap_or_default(),
+        (None, None) => return Ok(None),
+    };
+    let profile = cloud
+        .iam
+        .instance_profiles
+        .get(wanted)
+        .filter(|profile| data.profile_arn.as_ref().is_none_or(|arn| *arn == profile.arn));
+    let profile = profile.ok_or_else(|| {
+        let parameter = if data.profile_name.is_some() { "iamInstanceProfile.name" } else { "iamInstanceProfile.arn" };
+        ApiError::invalid(format!(
+            "Value ({wanted}) for parameter {parameter} is invalid. Invalid IAM Instance Profile name"
+        ))
+    })?;
+    Ok(Some(ProfileReference { arn: profile.arn.clone(), id: profile.id.clone(), name: profile.name.clone() }))
+}

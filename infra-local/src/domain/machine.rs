@@ -1,0 +1,476 @@
+//! The Machine document: what an instance runs, as it travels inside its user data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::model::ec2::instance::Instance;
+
+/// Where a cloud-config puts the document on the host.
+const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
+
+/// The newest format this local cloud runs.
+const SUPPORTED_VERSION: u64 = 1;
+
+/// A whole host, format version 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineDocument {
+    /// The format's version.
+    #[serde(rename = "machine")]
+    pub(crate) version: u64,
+    /// The distribution the host starts from, e.g. `debian-12`.
+    pub(crate) image: String,
+    /// Distribution packages.
+    #[serde(default)]
+    pub(crate) packages: Vec<String>,
+    /// Files written at boot.
+    #[serde(default)]
+    pub(crate) files: Vec<MachineFile>,
+    /// Programs kept running.
+    #[serde(default)]
+    pub(crate) services: Vec<MachineService>,
+    /// A PostgreSQL server on this host.
+    #[serde(default)]
+    pub(crate) postgres: Option<MachinePostgres>,
+}
+
+/// One file on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineFile {
+    /// Absolute path on the host.
+    pub(crate) path: String,
+    /// Text.
+    pub(crate) content: String,
+    /// Octal permissions, e.g. `0644`.
+    #[serde(default = "default_mode")]
+    pub(crate) mode: String,
+}
+
+/// One supervised program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachineService {
+    /// Unique on its host.
+    pub(crate) name: String,
+    /// Where the program is fetched from.
+    pub(crate) artifact: Artifact,
+    /// Command line after the program's name.
+    #[serde(default)]
+    pub(crate) arguments: Vec<String>,
+    /// Plain environment.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Environment whose values are parameters read at boot.
+    #[serde(default)]
+    pub(crate) secrets: BTreeMap<String, ParameterReference>,
+    /// TCP port; told to the program as `LISTEN=<address>:<port>`.
+    #[serde(default)]
+    pub(crate) listen: Option<u16>,
+    /// HTTP path that answers 2xx when the service works.
+    #[serde(default)]
+    pub(crate) health: Option<String>,
+}
+
+/// A program in object storage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Artifact {
+    /// Bucket.
+    pub(crate) bucket: String,
+    /// Key in the bucket.
+    pub(crate) key: String,
+    /// Hex digest of the content; anything else is refused.
+    pub(crate) sha256: String,
+}
+
+/// One version of a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ParameterReference {
+    /// Name of the parameter.
+    pub(crate) parameter: String,
+    /// Version; the latest when absent.
+    #[serde(default)]
+    pub(crate) version: Option<u64>,
+}
+
+/// A PostgreSQL server with one database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MachinePostgres {
+    /// TCP port.
+    #[serde(default = "default_postgres_port")]
+    pub(crate) port: u16,
+    /// Database owned by `user`.
+    pub(crate) database: String,
+    /// Role that logs in with the password.
+    pub(crate) user: String,
+    /// The role's password.
+    pub(crate) password: ParameterReference,
+}
+
+/// Why user data that carries a Machine cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MachineError {
+    /// Written by a newer library.
+    #[error(
+        "the Machine document has format version {found}, this local cloud runs version {SUPPORTED_VERSION}: \
+         restart the local cloud with the program that wrote the document"
+    )]
+    UnsupportedVersion {
+        /// Version in the document.
+        found: u64,
+    },
+    /// The file is there, and is not a document.
+    #[error("the file {DOCUMENT_PATH} in the user data is not a Machine document: {source}")]
+    Malformed {
+        /// Where and why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Something in it would lead out of the instance, or is not what its name says.
+    #[error("the Machine document in the user data has {problem}")]
+    Invalid {
+        /// What and where.
+        problem: String,
+    },
+    /// The file's content is encoded in a way cloud-init knows and this cloud does not.
+    #[error("the file {DOCUMENT_PATH} in the user data has encoding {encoding:?}: write it as plain text or `b64`")]
+    Encoding {
+        /// What `encoding` says.
+        encoding: String,
+    },
+}
+
+impl MachineDocument {
+    /// What an instance runs: what its image says, and on top of it what its user data says.
+    pub(crate) fn of(instance: &Instance) -> Result<Option<Self>, MachineError> {
+        let own = Self::from_user_data(&instance.decoded_user_data())?;
+        Ok(match (own, instance.image_machine.clone()) {
+            (Some(own), Some(base)) => Some(own.over(base)),
+            (own, base) => own.or(base),
+        })
+    }
+
+    /// Both together; where they say something of the same file, service or database, this one holds.
+    fn over(self, base: Self) -> Self {
+        let MachineDocument { mut packages, mut files, mut services, .. } = base;
+        packages.retain(|package| !self.packages.contains(package));
+        files.retain(|file| !self.files.iter().any(|own| own.path == file.path));
+        services.retain(|service| !self.services.iter().any(|own| own.name == service.name));
+        packages.extend(self.packages);
+        files.extend(self.files);
+        services.extend(self.services);
+        Self { image: base.image, packages, files, services, postgres: self.postgres.or(base.postgres), ..self }
+    }
+
+    /// Whether something on the host writes data that must be whole when it is copied.
+    pub(crate) fn keeps_data(&self) -> bool {
+        self.postgres.is_some()
+    }
+
+    /// Reads the document out of decoded user data; `None` when there is none, so that the host boots idle.
+    pub(crate) fn from_user_data(user_data: &[u8]) -> Result<Option<Self>, MachineError> {
+        let Some(file) = document_file(user_data) else {
+            return Ok(None);
+        };
+        let text = file.text()?;
+        let malformed = |source| MachineError::Malformed { source };
+        let Version { machine } = serde_json::from_str(&text).map_err(malformed)?;
+        if machine != SUPPORTED_VERSION {
+            return Err(MachineError::UnsupportedVersion { found: machine });
+        }
+        let machine: Self = serde_json::from_str(&text).map_err(malformed)?;
+        machine.check().map_err(|problem| MachineError::Invalid { problem })?;
+        Ok(Some(machine))
+    }
+
+    /// Whether names that become paths are single components, and everything can be handed to a process.
+    fn check(&self) -> Result<(), String> {
+        let mut names = BTreeSet::new();
+        for service in &self.services {
+            let name = &service.name;
+            if !is_service_name(name) {
+                return Err(format!(
+                    "the service name {name:?}: use letters, digits, '-', '_' and '.', beginning with a letter or digit"
+                ));
+            }
+            if RESERVED.contains(&name.as_str()) {
+                return Err(format!("the service name {name:?}, which the host uses itself"));
+            }
+            if !names.insert(name) {
+                return Err(format!("two services named {name:?}"));
+            }
+            service.check().map_err(|problem| format!("{problem} in the service {name:?}"))?;
+        }
+        self.files.iter().try_for_each(MachineFile::check)
+    }
+}
+
+/// Names that would collide with the host's own files.
+const RESERVED: &[&str] = &["console", "postgres"];
+
+const NAME_LIMIT: usize = 128;
+
+fn is_service_name(name: &str) -> bool {
+    name.len() <= NAME_LIMIT
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+impl MachineService {
+    fn check(&self) -> Result<(), String> {
+        let sha256 = &self.artifact.sha256;
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("the artifact hash {sha256:?}, which is not 64 hexadecimal digits,"));
+        }
+        let names = self.environment.keys().chain(self.secrets.keys());
+        if let Some(name) = names.into_iter().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
+            return Err(format!("the variable name {name:?}"));
+        }
+        if self.arguments.iter().chain(self.environment.values()).any(|text| text.contains('\0')) {
+            return Err("a NUL character".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl MachineFile {
+    fn check(&self) -> Result<(), String> {
+        let Self { path, mode, .. } = self;
+        let normal = |part: Component<'_>| matches!(part, Component::RootDir | Component::Normal(_));
+        let is_absolute = path.starts_with('/') && !path.ends_with('/') && Path::new(path).components().all(normal);
+        if !is_absolute || path.contains('\0') {
+            return Err(format!("the file path {path:?}: write an absolute path without '..'"));
+        }
+        match u32::from_str_radix(mode, 8) {
+            Ok(bits) if bits <= 0o7777 => Ok(()),
+            _ => Err(format!("the mode {mode:?} of the file {path:?}: write octal permissions such as \"0644\"")),
+        }
+    }
+}
+
+/// Whether the host ends its first boot by powering itself off.
+pub(crate) fn powers_off(user_data: &[u8]) -> bool {
+    let state = cloud_config(user_data).and_then(|config| config.power_state);
+    state.is_some_and(|state| matches!(state.mode.as_str(), "poweroff" | "halt"))
+}
+
+#[derive(Deserialize)]
+struct Version {
+    machine: u64,
+}
+
+/// The part of a cloud-config that matters here; everything else in it is cloud-init's business.
+#[derive(Deserialize)]
+struct CloudConfig {
+    #[serde(default)]
+    write_files: Vec<CloudConfigFile>,
+    #[serde(default)]
+    power_state: Option<PowerState>,
+}
+
+#[derive(Deserialize)]
+struct PowerState {
+    mode: String,
+}
+
+#[derive(Deserialize)]
+struct CloudConfigFile {
+    path: String,
+    #[serde(default)]
+    content: String,
+    #[serde(default)]
+    encoding: Option<String>,
+}
+
+impl CloudConfigFile {
+    fn text(self) -> Result<String, MachineError> {
+        match self.encoding.as_deref() {
+            None | Some("" | "text/plain") => Ok(self.content),
+            Some("b64" | "base64") => STANDARD
+                .decode(self.content.trim())
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(|| MachineError::Encoding { encoding: "b64 (but the content is not)".to_owned() }),
+            Some(other) => Err(MachineError::Encoding { encoding: other.to_owned() }),
+        }
+    }
+}
+
+/// The last entry wins, as the last write does on a host.
+fn document_file(user_data: &[u8]) -> Option<CloudConfigFile> {
+    cloud_config(user_data)?.write_files.into_iter().rfind(|file| file.path == DOCUMENT_PATH)
+}
+
+fn cloud_config(user_data: &[u8]) -> Option<CloudConfig> {
+    let (first, rest) = std::str::from_utf8(user_data).ok()?.split_once('\n')?;
+    if first.trim_end() != "#cloud-config" {
+        return None;
+    }
+    serde_json::from_str(rest).ok()
+}
+
+fn default_mode() -> String {
+    "0644".to_owned()
+}
+
+fn default_postgres_port() -> u16 {
+    5432
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn user_data(document: &Value) -> Vec<u8> {
+        let config = json!({
+            "package_update": true,
+            "write_files": [
+                {"path": "/etc/motd", "content": "hello"},
+                {"path": DOCUMENT_PATH, "content": document.to_string(), "permissions": "0600"},
+            ],
+            "runcmd": [["systemctl", "start", "tasks"]],
+        });
+        format!("#cloud-config\n{config}").into_bytes()
+    }
+
+    fn whole() -> Value {
+        json!({
+            "machine": 1, "image": "debian-12", "packages": ["postgresql"],
+            "files": [{"path": "/etc/x", "content": "y", "mode": "0600"}],
+            "services": [{
+                "name": "tasks", "artifact": {"bucket": "b", "key": "artifacts/00/tasks", "sha256": "0".repeat(64)},
+                "arguments": ["--serve"], "environment": {"K": "V"},
+                "secrets": {"DATABASE_URL": {"parameter": "/p/url", "version": 3}},
+                "listen": 8080, "health": "/healthz",
+            }],
+            "postgres": {
+                "port": 5433, "database": "tasks", "user": "cloud",
+                "password": {"parameter": "/p/password", "version": 1},
+            },
+        })
+    }
+
+    #[test]
+    fn reads_every_field() {
+        let machine = MachineDocument::from_user_data(&user_data(&whole())).unwrap().unwrap();
+        assert_eq!(machine.image, "debian-12");
+        assert_eq!(machine.packages, ["postgresql"]);
+        assert_eq!(machine.files[0].mode, "0600");
+        let service = &machine.services[0];
+        assert_eq!((service.listen, service.health.as_deref()), (Some(8080), Some("/healthz")));
+        assert_eq!(service.secrets["DATABASE_URL"].version, Some(3));
+        assert_eq!(service.artifact.key, "artifacts/00/tasks");
+        let postgres = machine.postgres.unwrap();
+        assert_eq!((postgres.port, postgres.user.as_str()), (5433, "cloud"));
+    }
+
+    #[test]
+    fn user_data_goes_on_top_of_the_image() {
+        let machine = |document: Value| -> MachineDocument { serde_json::from_value(document).unwrap() };
+        let own = machine(json!({
+            "machine": 1, "image": "debian-13", "packages": ["postgresql", "vim"],
+            "files": [{"path": "/etc/x", "content": "own"}],
+            "services": [{"name": "web", "artifact": {"bucket": "b", "key": "web", "sha256": "11"}}],
+        }));
+        let both = own.over(machine(whole()));
+        assert_eq!((both.image.as_str(), both.packages.join(" ")), ("debian-12", "postgresql vim".to_owned()));
+        assert_eq!(both.files.iter().map(|file| file.content.as_str()).collect::<Vec<_>>(), ["own"]);
+        assert_eq!(both.services.iter().map(|service| service.name.as_str()).collect::<Vec<_>>(), ["tasks", "web"]);
+        assert_eq!(both.postgres.unwrap().port, 5433);
+        let again = machine(json!({
+            "machine": 1, "image": "debian-12",
+            "services": [{"name": "tasks", "artifact": {"bucket": "b", "key": "new", "sha256": "22"}}],
+        }));
+        assert_eq!(again.over(machine(whole())).services[0].artifact.key, "new");
+    }
+
+    #[test]
+    fn a_host_may_power_itself_off() {
+        assert!(powers_off(b"#cloud-config\n{\"power_state\": {\"mode\": \"poweroff\"}}"));
+        assert!(!powers_off(b"#cloud-config\n{\"power_state\": {\"mode\": \"reboot\"}}"));
+        assert!(!powers_off(&user_data(&whole())));
+    }
+
+    #[test]
+    fn anything_else_boots_idle() {
+        for data in [
+            &b""[..],
+            b"#!/bin/sh\necho hi",
+            b"#cloud-config\npackages: [vim]\n",
+            b"#cloud-config\n{}",
+            b"\x1f\x8b\x00",
+        ] {
+            assert_eq!(MachineDocument::from_user_data(data).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_newer_version_is_named() {
+        let data = user_data(&json!({"machine": 7, "image": "debian-19", "orbit": "low"}));
+        let error = MachineDocument::from_user_data(&data).unwrap_err();
+        assert!(matches!(error, MachineError::UnsupportedVersion { found: 7 }));
+        assert!(error.to_string().contains("version 7"), "{error}");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_by_name() {
+        let mut document = whole();
+        document["services"][0]["restart"] = json!("never");
+        let error = MachineDocument::from_user_data(&user_data(&document)).unwrap_err();
+        assert!(error.to_string().contains("unknown field `restart`"), "{error}");
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_instance_are_refused() {
+        let refused = |change: &dyn Fn(&mut Value)| {
+            let mut document = whole();
+            change(&mut document);
+            MachineDocument::from_user_data(&user_data(&document)).unwrap_err().to_string()
+        };
+        for name in ["/x", "../../x", "..", ".", "", ".hidden", "a/b", "a\0b", "console", "postgres", "a b"] {
+            let error = refused(&|document| document["services"][0]["name"] = json!(name));
+            assert!(error.contains("the service name"), "{name:?}: {error}");
+        }
+        for path in ["etc/x", "/etc/../x", "/..", "/", "/etc/", "", "/a\0b"] {
+            let error = refused(&|document| document["files"][0]["path"] = json!(path));
+            assert!(error.contains("the file path"), "{path:?}: {error}");
+        }
+        for mode in ["", "rw", "99999", "-1"] {
+            let error = refused(&|document| document["files"][0]["mode"] = json!(mode));
+            assert!(error.contains("octal"), "{mode:?}: {error}");
+        }
+        for sha256 in ["00", "../../etc/passwd"] {
+            let error = refused(&|document| document["services"][0]["artifact"]["sha256"] = json!(sha256));
+            assert!(error.contains("the artifact hash"), "{sha256:?}: {error}");
+        }
+        let error = refused(&|document| document["services"][0]["environment"] = json!({"A=B": "x"}));
+        assert!(error.contains("the variable name"), "{error}");
+        let error = refused(&|document| {
+            let service = document["services"][0].clone();
+            document["services"].as_array_mut().unwrap().push(service);
+        });
+        assert!(error.contains("two services"), "{error}");
+    }
+
+    #[test]
+    fn base64_content_is_decoded_and_other_encodings_refused() {
+        let entry = |encoding: &str, content: String| {
+            let config = json!({"write_files": [{"path": DOCUMENT_PATH, "encoding": encoding, "content": content}]});
+            MachineDocument::from_user_data(format!("#cloud-config\n{config}").as_bytes())
+        };
+        assert!(entry("b64", STANDARD.encode(whole().to_string())).unwrap().is_some());
+        let error = entry("gz+b64", String::new()).unwrap_err();
+        assert!(error.to_string().contains("gz+b64"), "{error}");
+    }
+}

@@ -1,0 +1,165 @@
+//! What a server is configured with: the parameters of its groups, and what the service needs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::catalog::{self, LOGICAL_REPLICATION};
+use super::formula;
+use crate::model::Region;
+use crate::model::rds::class;
+use crate::model::rds::{DbCluster, DbInstance, ParameterGroup};
+
+/// A parameter as its group has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) value: String,
+    /// Whether only a start of the server brings it into effect.
+    pub(super) at_start: bool,
+}
+
+/// Parameters of which a standby must not have less than its primary.
+const NOT_LESS: &[&str] = &[
+    "max_connections",
+    "max_locks_per_transaction",
+    "max_prepared_transactions",
+    "max_wal_senders",
+    "max_worker_processes",
+];
+
+/// The parameters that an instance is to have: its cluster's, and above them its own.
+pub(super) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
+    let databases = &region.databases;
+    let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
+    let of_cluster = cluster.and_then(|cluster| databases.cluster_parameter_groups.get(&cluster.parameter_group));
+    let own = databases.parameter_groups.get(&instance.parameter_group);
+    let memory = class::memory_bytes(&instance.class);
+    of_cluster.into_iter().chain(own).flat_map(|group| of_group(group, memory)).collect()
+}
+
+fn of_group(group: &ParameterGroup, memory_bytes: u64) -> impl Iterator<Item = (String, Wanted)> {
+    group.parameters.iter().filter_map(move |(name, setting)| {
+        let is_static = catalog::known().get(name).is_some_and(|known| known.is_static);
+        let value = formula::evaluate(&setting.value, memory_bytes)?;
+        Some((name.clone(), Wanted { value, at_start: is_static || setting.pending_reboot }))
+    })
+}
+
+/// Whether an instance has all its parameters in effect; one that does not run will have them when it does.
+pub(crate) fn in_effect(region: &Region, instance: &DbInstance) -> bool {
+    let mut expected = effective(&wanted(region, instance), &BTreeMap::new(), true);
+    if let Some(upstream) = region.databases.upstream(instance) {
+        raise(&mut expected, &upstream.runtime.parameters);
+    }
+    instance.runtime.process.is_none() || instance.runtime.parameters == expected
+}
+
+/// Whether every member of a cluster has the cluster's parameters in effect.
+pub(crate) fn cluster_group_in_effect(region: &Region, cluster: &DbCluster) -> bool {
+    region.databases.members(&cluster.id).all(|member| in_effect(region, member))
+}
+
+/// The parameters that come into effect: all of them at a start, else those that can on a running server.
+pub(super) fn effective(
+    wanted: &BTreeMap<String, Wanted>,
+    before: &BTreeMap<String, String>,
+    starting: bool,
+) -> BTreeMap<String, String> {
+    if starting {
+        return wanted.iter().map(|(name, wanted)| (name.clone(), wanted.value.clone())).collect();
+    }
+    let is_static = |name: &str| catalog::known().get(name).is_some_and(|known| known.is_static);
+    let kept = before.iter().filter(|(name, _)| match wanted.get(*name) {
+        Some(wanted) => wanted.at_start,
+        None => is_static(name),
+    });
+    let kept = kept.map(|(name, value)| (name.clone(), value.clone()));
+    let now = wanted.iter().filter(|(_, wanted)| !wanted.at_start);
+    kept.chain(now.map(|(name, wanted)| (name.clone(), wanted.value.clone()))).collect()
+}
+
+/// Raises what a standby must not have less of than its primary.
+pub(super) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMap<String, String>) {
+    for name in NOT_LESS {
+        let number =
+            |parameters: &BTreeMap<String, String>| parameters.get(*name).and_then(|value| value.parse::<u64>().ok());
+        if let Some(floor) = number(primary)
+            && number(parameters).is_none_or(|own| own < floor)
+        {
+            parameters.insert((*name).to_owned(), floor.to_string());
+        }
+    }
+}
+
+/// Whether a running standby has less than its primary of what it must not have less of.
+pub(super) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<String, String>) -> bool {
+    let mut raised = standby.clone();
+    raise(&mut raised, primary);
+    raised != *standby
+}
+
+/// How a server follows another one, and where it gets what that one can no longer send.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Following {
+    pub(super) connection: Option<String>,
+    pub(super) restore_command: Option<String>,
+}
+
+/// `postgresql.conf`.
+pub(super) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
+    let logical =
+        parameters.get(LOGICAL_REPLICATION).is_some_and(|value| ["1", "on", "true"].contains(&value.as_str()));
+    let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
+        ("hot_standby", "on"),
+        ("log_line_prefix", "%t:%r:%u@%d:[%p]:"),
+        ("max_wal_senders", "20"),
+        ("shared_buffers", "16MB"),
+        ("wal_keep_size", "512MB"),
+        ("wal_level", if logical { "logical" } else { "replica" }),
+        ("wal_retrieve_retry_interval", "200ms"),
+    ]);
+    let own = parameters.iter().filter(|(name, _)| *name != LOGICAL_REPLICATION);
+    settings.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
+    settings.extend(following.connection.as_deref().map(|connection| ("primary_conninfo", connection)));
+    settings.extend(following.restore_command.as_deref().map(|command| ("restore_command", command)));
+    let mut text = String::from("# Written by the local cloud whenever the instance or its parameter groups change.\n");
+    for (name, value) in settings {
+        let _ = writeln!(text, "{name} = '{}'", value.replace('\\', "\\\\").replace('\'', "''"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
+        entries.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn only_a_start_brings_static_parameters_into_effect() {
+        let wanted: BTreeMap<String, Wanted> = [("max_connections", "50", true), ("work_mem", "128", false)]
+            .map(|(name, value, at_start)| (name.to_owned(), Wanted { value: value.to_owned(), at_start }))
+            .into();
+        let before = map(&[("max_connections", "40"), ("log_statement", "all"), ("max_worker_processes", "9")]);
+        let running = effective(&wanted, &before, false);
+        assert_eq!(running, map(&[("max_connections", "40"), ("max_worker_processes", "9"), ("work_mem", "128")]));
+        assert_eq!(effective(&wanted, &before, true), map(&[("max_connections", "50"), ("work_mem", "128")]));
+    }
+
+    #[test]
+    fn a_standby_has_as_much_as_its_primary() {
+        let primary = map(&[("max_connections", "50"), ("work_mem", "128")]);
+        let mut standby = map(&[("max_connections", "20")]);
+        assert!(too_small(&standby, &primary));
+        raise(&mut standby, &primary);
+        assert_eq!(standby, map(&[("max_connections", "50")]));
+        assert!(!too_small(&standby, &primary));
+    }
+
+    #[test]
+    fn values_are_quoted() {
+        let text = file(&map(&[("search_path", "'a', \"b\"")]), &Following::default());
+        assert!(text.contains("search_path = '''a'', \"b\"'\n"), "{text}");
+    }
+}

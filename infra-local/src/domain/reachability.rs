@@ -1,0 +1,352 @@
+//! Who may reach whom: what routes, peering connections and security groups say about addresses that are all loopback in
+//! truth.
+//!
+//! Whoever forwards asks here: balancers, elastic addresses, the fronts of databases.
+
+use crate::model::Region;
+use crate::model::cidr::Cidr;
+use crate::model::ec2::instance::Instance;
+use crate::model::ec2::route_table::RouteTarget;
+use crate::model::ec2::vpc::{Peer, Rule};
+use crate::model::elbv2::LoadBalancer;
+use crate::model::rds::Place;
+
+/// One end of a connection: something with network interfaces in a VPC.
+#[derive(Clone, Copy)]
+pub(crate) struct Party<'a> {
+    pub(crate) region: &'a Region,
+    pub(crate) vpc_id: &'a str,
+    /// Where its interfaces are.
+    pub(crate) subnets: &'a [String],
+    pub(crate) security_groups: &'a [String],
+}
+
+impl<'a> Party<'a> {
+    pub(crate) fn instance(region: &'a Region, instance: &'a Instance) -> Party<'a> {
+        Party {
+            region,
+            vpc_id: &instance.vpc_id,
+            subnets: std::slice::from_ref(&instance.subnet_id),
+            security_groups: &instance.security_groups,
+        }
+    }
+
+    pub(crate) fn balancer(region: &'a Region, balancer: &'a LoadBalancer) -> Party<'a> {
+        Party {
+            region,
+            vpc_id: &balancer.vpc_id,
+            subnets: &balancer.subnets,
+            security_groups: &balancer.security_groups,
+        }
+    }
+
+    fn ranges(&self) -> Vec<Cidr> {
+        let subnets = self.subnets.iter().filter_map(|id| self.region.subnets.get(id));
+        subnets.filter_map(|subnet| Cidr::parse(&subnet.cidr)).collect()
+    }
+
+    fn rules(&self, egress: bool) -> impl Iterator<Item = &'a Rule> + use<'a> {
+        let region = self.region;
+        let groups = self.security_groups.iter().filter_map(|id| region.security_groups.get(id));
+        groups.flat_map(|group| group.rules.values()).filter(move |rule| rule.egress == egress)
+    }
+}
+
+/// Whether `from` may connect to this TCP port of `to`: packets find the way in both directions, and may go out of the
+/// groups of the one and into those of the other.
+pub(crate) fn reaches(from: Party<'_>, to: Party<'_>, port: u16) -> bool {
+    is_routed(from, to) && is_routed(to, from) && permits(from, true, port, to) && permits(to, false, port, from)
+}
+
+/// Whether somebody on the internet may connect to this TCP port of something with a public address.
+pub(crate) fn internet_reaches(to: Party<'_>, port: u16) -> bool {
+    let routed = to.subnets.iter().any(|subnet| is_public(to.region, subnet));
+    routed && to.rules(false).any(|rule| covers(rule, port) && !matches!(rule.peer, Peer::Group(_)))
+}
+
+/// Whether a host in this subnet may connect to the internet: by an internet gateway, for which it needs a public address,
+/// or by a NAT gateway that has got one.
+pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> bool {
+    let out = |subnet: &String| match way_out(from.region, subnet) {
+        Some(RouteTarget::InternetGateway(_)) => has_public_address,
+        Some(RouteTarget::NatGateway(id)) => {
+            let gateway = from.region.nat_gateways.get(id);
+            gateway.is_some_and(|gateway| gateway.public_ip.is_some() && is_public(from.region, &gateway.subnet_id))
+        }
+        _ => false,
+    };
+    // Services are asked over HTTPS.
+    let allowed = from.rules(true).any(|rule| covers(rule, 443) && !matches!(rule.peer, Peer::Group(_)));
+    allowed && from.subnets.iter().any(out)
+}
+
+/// Whether clients may connect to this port of a balancer.
+///
+/// All that is known of a client is that it is on this machine: it passes for somebody on the internet. In front of an
+/// internal balancer it passes for a member of any security group as well, wherever that is.
+pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16) -> bool {
+    let party = Party::balancer(region, balancer);
+    match balancer.scheme.as_str() {
+        "internal" => party.rules(false).any(|rule| covers(rule, port)),
+        _ => internet_reaches(party, port),
+    }
+}
+
+/// Whether clients may connect to a database's endpoint.
+///
+/// Its clients are in its network: one on this machine passes for a member of any security group and any range.
+pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
+    let party = Party { region, vpc_id: "", subnets: &[], security_groups: &place.security_groups };
+    party.rules(false).any(|rule| covers(rule, place.port))
+}
+
+/// Whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.
+pub(crate) fn balancer_reaches(region: &Region, balancer: &LoadBalancer, instance: &Instance, port: u16) -> bool {
+    reaches(Party::balancer(region, balancer), Party::instance(region, instance), port)
+}
+
+/// Whether a subnet's packets to the internet go through an internet gateway.
+pub(crate) fn is_public(region: &Region, subnet_id: &str) -> bool {
+    matches!(way_out(region, subnet_id), Some(RouteTarget::InternetGateway(_)))
+}
+
+/// Where a subnet's packets to the internet go, when something is there.
+fn way_out<'a>(region: &'a Region, subnet_id: &str) -> Option<&'a RouteTarget> {
+    let vpc_id = &region.subnets.get(subnet_id)?.vpc_id;
+    let route = region.route(subnet_id, Cidr::parse("0.0.0.0/0")?)?;
+    region.is_alive(vpc_id, &route.target).then_some(&route.target)
+}
+
+/// Whether packets from one find the other: within a VPC always, between two by a peering connection.
+fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
+    if from.vpc_id == to.vpc_id {
+        return true;
+    }
+    let ranges = to.ranges();
+    let leads_there = |subnet: &String, range: Cidr| {
+        from.region.route(subnet, range).is_some_and(|route| match &route.target {
+            RouteTarget::Peering(id) => {
+                let peering = from.region.peerings.get(id);
+                from.region.is_alive(from.vpc_id, &route.target)
+                    && peering
+                        .and_then(|peering| peering.other_side(from.vpc_id))
+                        .is_some_and(|side| side.vpc_id == to.vpc_id && side.region == to.region.name)
+            }
+            _ => false,
+        })
+    };
+    from.subnets.iter().any(|subnet| ranges.iter().any(|range| leads_there(subnet, *range)))
+}
+
+/// Whether one side's groups permit this port with the other. Groups of a peered VPC are known in one region only.
+fn permits(side: Party<'_>, egress: bool, port: u16, other: Party<'_>) -> bool {
+    let ranges = other.ranges();
+    let same_region = side.region.name == other.region.name;
+    side.rules(egress).any(|rule| {
+        covers(rule, port)
+            && match &rule.peer {
+                Peer::Ipv4(range) => {
+                    Cidr::parse(range).is_some_and(|range| ranges.iter().any(|other| range.overlaps(*other)))
+                }
+                Peer::Ipv6(_) => false,
+                Peer::Group(group) => same_region && other.security_groups.contains(group),
+            }
+    })
+}
+
+fn covers(rule: &Rule, port: u16) -> bool {
+    let spoken = ["tcp", "6", "-1"].contains(&rule.protocol.as_str());
+    spoken && rule.ports.is_none_or(|(low, high)| (low..=high).contains(&i32::from(port)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use chrono::Utc;
+
+    use super::*;
+    use crate::model::ec2::gateway::{InternetGateway, NatGateway, NatState};
+    use crate::model::ec2::peering::{Peering, PeeringState, Side};
+    use crate::model::ec2::route_table::{Route, RouteTable, TableAssociation};
+    use crate::model::ec2::vpc;
+    use crate::model::ec2::vpc::{SecurityGroup, Subnet, Vpc};
+    use crate::model::{Cloud, Tags};
+
+    /// A VPC with one subnet and a group that lets port 5432 in from `from`.
+    struct Site {
+        region: &'static str,
+        vpc: String,
+        subnets: Vec<String>,
+        groups: Vec<String>,
+    }
+
+    impl Site {
+        fn new(cloud: &mut Cloud, region: &'static str, range: &str, from: Peer) -> Site {
+            let index = cloud.take_subnet_index().unwrap();
+            let place = cloud.regions.get_mut(region).unwrap();
+            let vpc = Vpc::new(&format!("{range}/16"));
+            let template = place.subnets.values().next().unwrap().clone();
+            let id = format!("subnet-{range}");
+            let subnet =
+                Subnet { id: id.clone(), vpc_id: vpc.id.clone(), cidr: format!("{range}/24"), index, ..template };
+            let mut group = SecurityGroup::new("database", "database", &vpc.id);
+            let rule = Rule {
+                egress: false,
+                protocol: "tcp".to_owned(),
+                ports: Some((5432, 5432)),
+                peer: from,
+                description: None,
+                tags: Tags::new(),
+            };
+            group.rules.insert("sgr-1".to_owned(), rule);
+            let site = Site { region, vpc: vpc.id.clone(), subnets: vec![id], groups: vec![group.id.clone()] };
+            place.subnets.insert(subnet.id.clone(), subnet);
+            place.security_groups.insert(group.id.clone(), group);
+            vpc::add_vpc(place, vpc);
+            site
+        }
+
+        fn party<'a>(&'a self, cloud: &'a Cloud) -> Party<'a> {
+            Party {
+                region: &cloud.regions[self.region],
+                vpc_id: &self.vpc,
+                subnets: &self.subnets,
+                security_groups: &self.groups,
+            }
+        }
+
+        fn route(&self, cloud: &mut Cloud, destination: &str, target: RouteTarget) {
+            let tables = &mut cloud.regions.get_mut(self.region).unwrap().route_tables;
+            let table = tables.values_mut().find(|table| table.vpc_id == self.vpc && table.is_main()).unwrap();
+            table.routes.push(Route { destination: destination.to_owned(), target });
+        }
+
+        fn side(&self) -> Side {
+            Side {
+                region: self.region.to_owned(),
+                owner: String::new(),
+                vpc_id: self.vpc.clone(),
+                cidr: None,
+                dns_resolution: false,
+            }
+        }
+    }
+
+    fn cloud() -> Cloud {
+        let mut cloud = Cloud::default();
+        cloud.complete();
+        cloud
+    }
+
+    fn peer(cloud: &mut Cloud, ours: &Site, theirs: &Site) {
+        let peering = Peering {
+            id: "pcx-1".to_owned(),
+            requester: ours.side(),
+            accepter: theirs.side(),
+            state: PeeringState::Active,
+            created: Utc::now(),
+            ended: None,
+            tags: Tags::new(),
+        };
+        for region in [ours.region, theirs.region] {
+            cloud.regions.get_mut(region).unwrap().peerings.insert(peering.id.clone(), peering.clone());
+        }
+    }
+
+    fn pcx() -> RouteTarget {
+        RouteTarget::Peering("pcx-1".to_owned())
+    }
+
+    #[test]
+    fn a_peering_connection_needs_routes_both_ways() {
+        let mut cloud = cloud();
+        let application = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("10.1.0.0/16".to_owned()));
+        let database = Site::new(&mut cloud, "us-east-2", "10.1.0.0", Peer::Ipv4("10.0.0.0/16".to_owned()));
+        let reached = |cloud: &Cloud| reaches(application.party(cloud), database.party(cloud), 5432);
+        peer(&mut cloud, &application, &database);
+        application.route(&mut cloud, "10.1.0.0/16", pcx());
+        assert!(!reached(&cloud), "the answer finds no way back");
+        database.route(&mut cloud, "10.0.0.0/16", pcx());
+        assert!(reached(&cloud));
+        assert!(!reaches(application.party(&cloud), database.party(&cloud), 22), "no rule lets port 22 in");
+        application.route(&mut cloud, "10.1.0.0/24", RouteTarget::NatGateway("nat-1".to_owned()));
+        assert!(!reached(&cloud), "a longer prefix leads elsewhere");
+        let tables = &mut cloud.regions.get_mut("us-east-1").unwrap().route_tables;
+        tables.values_mut().for_each(|table| table.routes.retain(|route| route.destination != "10.1.0.0/24"));
+        assert!(reached(&cloud));
+        cloud.change_peering("pcx-1", |peering| peering.state = PeeringState::Deleted);
+        assert!(!reached(&cloud));
+    }
+
+    #[test]
+    fn groups_of_a_peer_are_known_within_one_region() {
+        for (region, known) in [("us-east-1", true), ("us-east-2", false)] {
+            let mut cloud = cloud();
+            let ours = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
+            let theirs = Site::new(&mut cloud, region, "10.1.0.0", Peer::Group(ours.groups[0].clone()));
+            peer(&mut cloud, &ours, &theirs);
+            ours.route(&mut cloud, "10.1.0.0/16", pcx());
+            theirs.route(&mut cloud, "10.0.0.0/16", pcx());
+            assert_eq!(reaches(ours.party(&cloud), theirs.party(&cloud), 5432), known, "{region}");
+        }
+    }
+
+    #[test]
+    fn neighbours_need_no_route_but_a_rule() {
+        let mut cloud = cloud();
+        let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("10.0.0.0/24".to_owned()));
+        assert!(reaches(site.party(&cloud), site.party(&cloud), 5432));
+        let group = cloud.regions.get_mut("us-east-1").unwrap().security_groups.get_mut(&site.groups[0]).unwrap();
+        group.rules.retain(|_, rule| !rule.egress);
+        assert!(!reaches(site.party(&cloud), site.party(&cloud), 5432), "nothing may go out");
+    }
+
+    #[test]
+    fn the_internet_comes_by_a_gateway_that_is_attached_and_routed_to() {
+        let mut cloud = cloud();
+        let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("1.2.3.4/32".to_owned()));
+        let gateway = InternetGateway::new(Some(site.vpc.clone()));
+        let target = RouteTarget::InternetGateway(gateway.id.clone());
+        assert!(!internet_reaches(site.party(&cloud), 5432) && !reaches_internet(site.party(&cloud), true));
+        site.route(&mut cloud, "0.0.0.0/0", target);
+        assert!(!internet_reaches(site.party(&cloud), 5432), "the route leads into nothing");
+        let id = gateway.id.clone();
+        cloud.regions.get_mut("us-east-1").unwrap().internet_gateways.insert(id, gateway);
+        assert!(internet_reaches(site.party(&cloud), 5432) && !internet_reaches(site.party(&cloud), 22));
+        assert!(reaches_internet(site.party(&cloud), true) && !reaches_internet(site.party(&cloud), false));
+    }
+
+    #[test]
+    fn a_nat_gateway_leads_out_when_its_own_subnet_is_public() {
+        let mut cloud = cloud();
+        let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
+        let default =
+            cloud.regions["us-east-1"].subnets.values().find(|subnet| subnet.default_for_zone).unwrap().id.clone();
+        let nat = NatGateway {
+            id: "nat-1".to_owned(),
+            vpc_id: site.vpc.clone(),
+            subnet_id: default.clone(),
+            state: NatState::Available,
+            allocation_id: None,
+            public_ip: Some(std::net::Ipv4Addr::new(127, 16, 255, 1)),
+            association_id: None,
+            private_ip: std::net::Ipv4Addr::new(127, 16, 0, 4),
+            network_interface_id: "eni-1".to_owned(),
+            created: Utc::now(),
+            ended: None,
+            tags: Tags::new(),
+        };
+        let region = cloud.regions.get_mut("us-east-1").unwrap();
+        region.nat_gateways.insert(nat.id.clone(), nat);
+        site.route(&mut cloud, "0.0.0.0/0", RouteTarget::NatGateway("nat-1".to_owned()));
+        assert!(reaches_internet(site.party(&cloud), false) && !internet_reaches(site.party(&cloud), 5432));
+        // Another table takes the gateway's own subnet off the internet.
+        let region = cloud.regions.get_mut("us-east-1").unwrap();
+        let vpc = region.subnets[&default].vpc_id.clone();
+        let closed =
+            RouteTable { associations: vec![TableAssociation::new(Some(default.clone()))], ..RouteTable::new(&vpc) };
+        region.route_tables.insert(closed.id.clone(), closed);
+        assert!(!reaches_internet(site.party(&cloud), false));
+    }
+}

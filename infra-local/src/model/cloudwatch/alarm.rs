@@ -1,0 +1,193 @@
+//! CloudWatch's alarms and what became of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::Tags;
+
+/// CloudWatch's part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Watching {
+    /// By name.
+    pub(crate) alarms: BTreeMap<String, Alarm>,
+    /// Oldest first.
+    pub(crate) history: Vec<HistoryItem>,
+}
+
+crate::model::changes::record_by_field!(Watching {
+    whole: [history],
+    maps: [alarms],
+    parts: [],
+    children: [],
+    apart: []
+});
+
+/// An alarm on one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The names are AWS's.
+#[allow(clippy::struct_field_names)]
+pub(crate) struct Alarm {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) description: Option<String>,
+    pub(crate) actions_enabled: bool,
+    /// ARNs by the state that they are for.
+    pub(crate) actions: BTreeMap<AlarmState, Vec<String>>,
+    pub(crate) namespace: String,
+    pub(crate) metric: String,
+    pub(crate) dimensions: BTreeMap<String, String>,
+    /// `Average`, `p99`…
+    pub(crate) statistic: String,
+    pub(crate) period_seconds: u32,
+    pub(crate) unit: Option<String>,
+    pub(crate) evaluation_periods: u32,
+    pub(crate) datapoints_to_alarm: Option<u32>,
+    pub(crate) threshold: f64,
+    pub(crate) comparison: Comparison,
+    pub(crate) missing: Option<Missing>,
+    pub(crate) tags: Tags,
+    pub(crate) state: AlarmState,
+    pub(crate) reason: String,
+    pub(crate) reason_data: Option<String>,
+    /// When its settings were last changed.
+    pub(crate) configured: DateTime<Utc>,
+    /// When its state was last set.
+    pub(crate) state_updated: DateTime<Utc>,
+    /// When its state last became another one.
+    pub(crate) transitioned: DateTime<Utc>,
+}
+
+/// The states of an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub(crate) enum AlarmState {
+    Ok,
+    Alarm,
+    InsufficientData,
+}
+
+/// When a value breaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::enum_variant_names)]
+pub(crate) enum Comparison {
+    GreaterThanOrEqualToThreshold,
+    GreaterThanThreshold,
+    LessThanThreshold,
+    LessThanOrEqualToThreshold,
+}
+
+/// What a period without values counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(clippy::enum_variant_names)]
+pub(crate) enum Missing {
+    Missing,
+    Ignore,
+    Breaching,
+    NotBreaching,
+}
+
+/// Something that happened to an alarm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HistoryItem {
+    pub(crate) alarm: String,
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) kind: HistoryKind,
+    pub(crate) summary: String,
+    /// JSON.
+    pub(crate) data: String,
+}
+
+/// What kind of thing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum HistoryKind {
+    ConfigurationUpdate,
+    StateUpdate,
+    Action,
+}
+
+/// Items kept of a region, as AWS keeps those of thirty days.
+const HISTORY: usize = 1000;
+
+impl AlarmState {
+    /// AWS's word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Alarm => "ALARM",
+            Self::InsufficientData => "INSUFFICIENT_DATA",
+        }
+    }
+}
+
+impl Comparison {
+    pub(crate) fn breaches(self, value: f64, threshold: f64) -> bool {
+        match self {
+            Self::GreaterThanOrEqualToThreshold => value >= threshold,
+            Self::GreaterThanThreshold => value > threshold,
+            Self::LessThanThreshold => value < threshold,
+            Self::LessThanOrEqualToThreshold => value <= threshold,
+        }
+    }
+
+    /// In the words of reasons.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::GreaterThanOrEqualToThreshold => "greater than or equal to",
+            Self::GreaterThanThreshold => "greater than",
+            Self::LessThanThreshold => "less than",
+            Self::LessThanOrEqualToThreshold => "less than or equal to",
+        }
+    }
+}
+
+impl Alarm {
+    /// The actions of its present state.
+    pub(crate) fn due_actions(&self) -> &[String] {
+        let actions = self.actions.get(&self.state).filter(|_| self.actions_enabled);
+        actions.map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+impl Watching {
+    /// Remembers what happened to an alarm.
+    pub(crate) fn remember(&mut self, item: HistoryItem) {
+        self.history.push(item);
+        let surplus = self.history.len().saturating_sub(HISTORY);
+        self.history.drain(..surplus);
+    }
+
+    /// Gives an alarm a state; says whether it is another one.
+    pub(crate) fn set_state(
+        &mut self,
+        name: &str,
+        state: AlarmState,
+        reason: String,
+        data: Option<String>,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let Some(alarm) = self.alarms.get_mut(name) else { return false };
+        let before = alarm.state;
+        let old = serde_json::json!({"stateValue": before.name(), "stateReason": alarm.reason});
+        let new = serde_json::json!({"stateValue": state.name(), "stateReason": reason});
+        alarm.state = state;
+        alarm.reason = reason;
+        alarm.reason_data = data;
+        alarm.state_updated = now;
+        if before == state {
+            return false;
+        }
+        alarm.transitioned = now;
+        self.remember(HistoryItem {
+            alarm: name.to_owned(),
+            time: now,
+            kind: HistoryKind::StateUpdate,
+            summary: format!("Alarm updated from {} to {}", before.name(), state.name()),
+            data: serde_json::json!({"version": "1.0", "oldState": old, "newState": new}).to_string(),
+        });
+        true
+    }
+}

@@ -1,0 +1,4 @@
+//! CloudWatch's alarms and metrics.
+
+pub(crate) mod alarm;
+pub(crate) mod metrics;

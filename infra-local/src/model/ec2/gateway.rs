@@ -1,0 +1,145 @@
+//! Ways out of a VPC: internet gateways, NAT gateways, and the elastic addresses they and instances may hold.
+
+use std::net::Ipv4Addr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::instance::{Instance, InstanceState};
+use crate::model::{Region, Tags, new_id};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InternetGateway {
+    pub(crate) id: String,
+    /// The VPC it is attached to.
+    pub(crate) vpc_id: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The names are AWS's.
+#[allow(clippy::struct_field_names)]
+pub(crate) struct NatGateway {
+    pub(crate) id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_id: String,
+    pub(crate) state: NatState,
+    /// The elastic address; a private gateway has none.
+    pub(crate) allocation_id: Option<String>,
+    /// What it was last associated with, shown as long as the gateway is.
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    pub(crate) association_id: Option<String>,
+    /// Its loopback address in the subnet.
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) network_interface_id: String,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) ended: Option<DateTime<Utc>>,
+    pub(crate) tags: Tags,
+}
+
+/// EC2's states of a NAT gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NatState {
+    Pending,
+    /// A code and a message.
+    Failed(String, String),
+    Available,
+    Deleting,
+    Deleted,
+}
+
+/// An elastic IP address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ElasticAddress {
+    pub(crate) allocation_id: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) association: Option<Association>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Association {
+    pub(crate) id: String,
+    pub(crate) holder: Holder,
+}
+
+/// Who holds an elastic address, by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Holder {
+    Instance(String),
+    NatGateway(String),
+}
+
+impl NatState {
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            NatState::Pending => "pending",
+            NatState::Failed(..) => "failed",
+            NatState::Available => "available",
+            NatState::Deleting => "deleting",
+            NatState::Deleted => "deleted",
+        }
+    }
+
+    /// Whether it needs its subnet and its address no more.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self, NatState::Failed(..) | NatState::Deleted)
+    }
+}
+
+impl InternetGateway {
+    /// A gateway of its own, or attached to a VPC.
+    pub(crate) fn new(vpc_id: Option<String>) -> InternetGateway {
+        InternetGateway { id: new_id("igw"), vpc_id, tags: Tags::new() }
+    }
+}
+
+impl Region {
+    /// The internet gateway of a VPC.
+    pub(crate) fn internet_gateway_of(&self, vpc_id: &str) -> Option<&InternetGateway> {
+        self.internet_gateways.values().find(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
+    }
+
+    /// The elastic address that an instance holds.
+    pub(crate) fn elastic_address_of(&self, instance: &str) -> Option<&ElasticAddress> {
+        self.addresses.values().find(|address| {
+            address
+                .association
+                .as_ref()
+                .is_some_and(|association| association.holder == Holder::Instance(instance.to_owned()))
+        })
+    }
+
+    /// Where an instance is reached from the internet: its elastic address, else its own when it was given a public one.
+    pub(crate) fn public_address_of(&self, instance: &Instance) -> Option<Ipv4Addr> {
+        if instance.state == InstanceState::Terminated {
+            return None;
+        }
+        if let Some(elastic) = self.elastic_address_of(&instance.id) {
+            return Some(elastic.address);
+        }
+        // A public address that is not elastic is given back when the instance stops.
+        let up = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+        (up && instance.public_ip).then_some(instance.address)
+    }
+
+    /// Takes the elastic addresses from this holder.
+    pub(crate) fn take_addresses_from(&mut self, holder: &Holder) {
+        for address in self.addresses.values_mut() {
+            address.association.take_if(|association| association.holder == *holder);
+        }
+    }
+
+    /// Ends a NAT gateway: its subnet and its elastic address are free again.
+    pub(crate) fn end_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
+        let Some(gateway) = self.nat_gateways.get_mut(id) else { return };
+        gateway.state = state;
+        gateway.ended = Some(now);
+        if let Some(subnet) = self.subnets.get_mut(&gateway.subnet_id) {
+            subnet.release_hosts(id);
+        }
+        self.take_addresses_from(&Holder::NatGateway(id.to_owned()));
+    }
+}

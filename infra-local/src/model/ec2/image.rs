@@ -1,0 +1,155 @@
+//! Machine images: the stock ones, which are data, and those made of instances, which are state. Every region has its own
+//! ids for them, as on AWS.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::machine::MachineDocument;
+use crate::model::{Region, Tags};
+
+/// A machine image of one region.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    /// The account that owns it.
+    pub(crate) owner: String,
+    pub(crate) architecture: String,
+    pub(crate) created: DateTime<Utc>,
+    /// Whether everybody may launch it.
+    pub(crate) public: bool,
+    pub(crate) state: ImageState,
+    /// The snapshot of its root volume.
+    pub(crate) snapshot_id: String,
+    /// How large that volume is.
+    pub(crate) size_gib: u32,
+    /// What it was made of; the data plane copies that instance's disk.
+    pub(crate) source_instance_id: Option<String>,
+    /// Whether the source goes on running while it is copied.
+    pub(crate) no_reboot: bool,
+    /// What its instances run.
+    pub(crate) machine: Option<MachineDocument>,
+    pub(crate) tags: Tags,
+}
+
+/// EC2's states of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ImageState {
+    Pending,
+    Available,
+    Failed,
+}
+
+impl ImageState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ImageState::Pending => "pending",
+            ImageState::Available => "available",
+            ImageState::Failed => "failed",
+        }
+    }
+}
+
+/// The copy of a volume that an image starts from. It outlives its image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) id: String,
+    pub(crate) volume_id: String,
+    pub(crate) size_gib: u32,
+    pub(crate) description: String,
+    pub(crate) started: DateTime<Utc>,
+    pub(crate) tags: Tags,
+}
+
+/// What is the same in every region.
+struct Stock {
+    name: &'static str,
+    description: &'static str,
+    created: &'static str,
+    /// Debian's release number: 12.
+    release: &'static str,
+}
+
+/// Debian's account on AWS.
+const DEBIAN: &str = "136693071363";
+
+/// How large the root volume of a stock image is.
+pub(crate) const ROOT_SIZE_GIB: u32 = 8;
+
+const STOCK: &[Stock] = &[
+    Stock {
+        name: "debian-12-amd64-20250316-2053",
+        description: "Debian 12 (20250316-2053)",
+        created: "2025-03-16T20:53:00Z",
+        release: "12",
+    },
+    Stock {
+        name: "debian-13-amd64-20250814-2204",
+        description: "Debian 13 (20250814-2204)",
+        created: "2025-08-14T22:04:00Z",
+        release: "13",
+    },
+];
+
+impl Stock {
+    fn image(&self, region: &str) -> Image {
+        let digest = hex::encode(Sha256::digest(format!("{region}/{}", self.name)));
+        let id = format!("ami-0{}", &digest[..16]);
+        Image {
+            name: self.name.to_owned(),
+            description: self.description.to_owned(),
+            owner: DEBIAN.to_owned(),
+            architecture: "x86_64".to_owned(),
+            created: self.created.parse().unwrap_or_default(),
+            public: true,
+            state: ImageState::Available,
+            snapshot_id: id.replacen("ami-", "snap-", 1),
+            size_gib: ROOT_SIZE_GIB,
+            source_instance_id: None,
+            no_reboot: false,
+            machine: None,
+            tags: Tags::new(),
+            id,
+        }
+    }
+}
+
+/// The stock images of a region.
+pub(crate) fn stock(region: &str) -> Vec<Image> {
+    STOCK.iter().map(|stock| stock.image(region)).collect()
+}
+
+/// The public parameters that Debian publishes: the id of a release's latest image.
+pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
+    let named =
+        |stock: &Stock| (format!("/aws/service/debian/release/{}/latest/amd64", stock.release), stock.image(region));
+    STOCK.iter().map(named).collect()
+}
+
+impl Region {
+    /// Every image that can be seen here.
+    pub(crate) fn all_images(&self) -> Vec<Image> {
+        stock(&self.name).into_iter().chain(self.images.values().cloned()).collect()
+    }
+
+    /// The image of this id.
+    pub(crate) fn image(&self, id: &str) -> Option<Image> {
+        self.images.get(id).cloned().or_else(|| stock(&self.name).into_iter().find(|image| image.id == id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_between_regions_and_stay() {
+        assert_eq!(stock("us-east-1"), stock("us-east-1"));
+        assert_ne!(stock("us-east-1")[0].id, stock("us-east-2")[0].id);
+        assert_eq!(stock("us-east-1")[0].id.len(), 21);
+        assert_eq!(stock("us-east-1")[0].created.to_rfc3339(), "2025-03-16T20:53:00+00:00");
+    }
+}

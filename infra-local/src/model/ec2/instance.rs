@@ -1,0 +1,241 @@
+//! Instances, what they were launched with, and what of them runs.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::launch_template::{LaunchData, TemplateReference};
+use crate::domain::machine::MachineDocument;
+use crate::model::Tags;
+use crate::runtime::process::ProcessIdentity;
+
+/// An instance. Its state is what EC2 shows; `runtime` is what the data plane knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The names are AWS's, and so is the number of its switches.
+#[allow(clippy::struct_field_names, clippy::struct_excessive_bools)]
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    pub(crate) reservation_id: String,
+    pub(crate) state: InstanceState,
+    /// Why it is in this state: `Client.UserInitiatedShutdown`, `Server.InternalError`…
+    pub(crate) reason: Option<StateReason>,
+    pub(crate) image_id: String,
+    /// What the image runs, beneath what the user data says.
+    #[serde(default)]
+    pub(crate) image_machine: Option<MachineDocument>,
+    pub(crate) instance_type: String,
+    pub(crate) key_name: Option<String>,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_id: String,
+    /// The zone's full name.
+    pub(crate) zone: String,
+    /// Its loopback address.
+    pub(crate) address: Ipv4Addr,
+    /// Whether its address is a public one as well.
+    #[serde(default = "was_public")]
+    pub(crate) public_ip: bool,
+    pub(crate) security_groups: Vec<String>,
+    /// As it was sent: base64.
+    pub(crate) user_data: Option<String>,
+    /// Name of the instance profile.
+    pub(crate) instance_profile: Option<ProfileReference>,
+    pub(crate) metadata_options: MetadataOptions,
+    pub(crate) block_devices: Vec<BlockDevice>,
+    pub(crate) disable_api_termination: bool,
+    pub(crate) shutdown_terminates: bool,
+    pub(crate) monitoring: bool,
+    pub(crate) ebs_optimized: bool,
+    /// `standard` or `unlimited`, kept and shown: nothing here runs out of credits. Its type's own when none is said.
+    #[serde(default)]
+    pub(crate) cpu_credits: Option<String>,
+    pub(crate) client_token: Option<String>,
+    pub(crate) launch_index: u32,
+    pub(crate) launch_time: DateTime<Utc>,
+    pub(crate) terminated_at: Option<DateTime<Utc>>,
+    pub(crate) tags: Tags,
+    pub(crate) volume_tags: Tags,
+    pub(crate) network_interface_id: String,
+    pub(crate) runtime: Runtime,
+}
+
+/// EC2's states of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum InstanceState {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+    Stopping,
+    Stopped,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StateReason {
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ProfileReference {
+    pub(crate) arn: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// The instance metadata service's options, kept and shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MetadataOptions {
+    pub(crate) http_tokens: String,
+    pub(crate) http_endpoint: String,
+    pub(crate) hop_limit: i32,
+    pub(crate) instance_metadata_tags: String,
+}
+
+impl Default for MetadataOptions {
+    fn default() -> Self {
+        MetadataOptions {
+            http_tokens: "optional".to_owned(),
+            http_endpoint: "enabled".to_owned(),
+            hop_limit: 1,
+            instance_metadata_tags: "disabled".to_owned(),
+        }
+    }
+}
+
+/// A volume of an instance, kept and shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct BlockDevice {
+    pub(crate) device_name: String,
+    pub(crate) volume_id: String,
+    pub(crate) size_gib: Option<u32>,
+    pub(crate) volume_type: Option<String>,
+    pub(crate) iops: Option<u32>,
+    pub(crate) throughput: Option<u32>,
+    pub(crate) encrypted: Option<bool>,
+    pub(crate) delete_on_termination: Option<bool>,
+}
+
+/// What the data plane keeps of an instance over restarts of the cloud.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Runtime {
+    /// The processes by name.
+    pub(crate) services: BTreeMap<String, Service>,
+    /// Whether its first boot is over, in which it configures itself.
+    pub(crate) configured: bool,
+    /// How often a reboot was asked for; the data plane restarts everything when it grows.
+    pub(crate) reboots: u32,
+    /// Whether the machine under it is lost: nothing of it runs, whatever its state says.
+    pub(crate) impaired: bool,
+}
+
+/// A process of an instance.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Service {
+    pub(crate) state: ServiceState,
+    pub(crate) process: Option<ProcessIdentity>,
+    pub(crate) port: Option<u16>,
+    pub(crate) log: PathBuf,
+    /// How often it was started again.
+    pub(crate) restarts: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ServiceState {
+    #[default]
+    Starting,
+    Running,
+    Restarting,
+    Failed,
+    Stopped,
+}
+
+/// A finished RunInstances call, so that the same token gives the same instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LaunchRecord {
+    pub(crate) request: LaunchData,
+    pub(crate) template: Option<TemplateReference>,
+    pub(crate) count: u32,
+    pub(crate) instances: Vec<String>,
+}
+
+/// States of an older version have public instances only.
+fn was_public() -> bool {
+    true
+}
+
+impl InstanceState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            InstanceState::Pending => "pending",
+            InstanceState::Running => "running",
+            InstanceState::ShuttingDown => "shutting-down",
+            InstanceState::Terminated => "terminated",
+            InstanceState::Stopping => "stopping",
+            InstanceState::Stopped => "stopped",
+        }
+    }
+
+    pub(crate) fn code(self) -> u16 {
+        match self {
+            InstanceState::Pending => 0,
+            InstanceState::Running => 16,
+            InstanceState::ShuttingDown => 32,
+            InstanceState::Terminated => 48,
+            InstanceState::Stopping => 64,
+            InstanceState::Stopped => 80,
+        }
+    }
+
+    /// Whether it is on its way to being gone, or gone.
+    pub(crate) fn is_ending(self) -> bool {
+        matches!(self, InstanceState::ShuttingDown | InstanceState::Terminated)
+    }
+}
+
+impl ServiceState {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            ServiceState::Starting => "starting",
+            ServiceState::Running => "running",
+            ServiceState::Restarting => "restarting",
+            ServiceState::Failed => "failed",
+            ServiceState::Stopped => "stopped",
+        }
+    }
+}
+
+impl Instance {
+    /// How a burstable instance is credited; other types are not.
+    pub(crate) fn credits(&self) -> Option<&str> {
+        let own = match self.instance_type.split('.').next()? {
+            "t2" => "standard",
+            "t3" | "t3a" | "t4g" => "unlimited",
+            _ => return None,
+        };
+        Some(self.cpu_credits.as_deref().unwrap_or(own))
+    }
+
+    /// The user data as the host sees it.
+    pub(crate) fn decoded_user_data(&self) -> Vec<u8> {
+        let compact: String = self.user_data.as_deref().unwrap_or_default().split_ascii_whitespace().collect();
+        STANDARD.decode(compact).unwrap_or_default()
+    }
+
+    /// Asks the data plane to end it. Ending what is ending changes nothing.
+    pub(crate) fn terminate(&mut self, code: &str, message: &str) {
+        if !self.state.is_ending() {
+            self.state = InstanceState::ShuttingDown;
+            self.reason = Some(StateReason { code: code.to_owned(), message: message.to_owned() });
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Launch templates and what a launch is made of.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::instance::BlockDevice;
+use crate::model::Tags;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LaunchTemplate {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) default_version: u64,
+    pub(crate) latest_version: u64,
+    pub(crate) versions: BTreeMap<u64, TemplateVersion>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TemplateVersion {
+    pub(crate) description: Option<String>,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) data: LaunchData,
+}
+
+/// What a launch is made of: a template version's data, or a RunInstances request. Absent means not said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LaunchData {
+    pub(crate) image_id: Option<String>,
+    pub(crate) instance_type: Option<String>,
+    pub(crate) key_name: Option<String>,
+    pub(crate) security_group_ids: Vec<String>,
+    pub(crate) subnet_id: Option<String>,
+    pub(crate) zone: Option<String>,
+    pub(crate) user_data: Option<String>,
+    pub(crate) profile_arn: Option<String>,
+    pub(crate) profile_name: Option<String>,
+    pub(crate) http_tokens: Option<String>,
+    pub(crate) http_endpoint: Option<String>,
+    pub(crate) hop_limit: Option<i32>,
+    pub(crate) instance_metadata_tags: Option<String>,
+    pub(crate) block_devices: Vec<BlockDevice>,
+    pub(crate) disable_api_termination: Option<bool>,
+    pub(crate) shutdown_behavior: Option<String>,
+    pub(crate) monitoring: Option<bool>,
+    pub(crate) ebs_optimized: Option<bool>,
+    /// `standard` or `unlimited`; kept and shown.
+    pub(crate) cpu_credits: Option<String>,
+    /// In the request's own single network interface: kept, because templates show it again.
+    pub(crate) network_interface: Option<NetworkInterface>,
+    pub(crate) instance_tags: Tags,
+    pub(crate) volume_tags: Tags,
+    pub(crate) interface_tags: Tags,
+}
+
+/// The one network interface a launch may describe.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NetworkInterface {
+    pub(crate) associate_public_ip: Option<bool>,
+    pub(crate) delete_on_termination: Option<bool>,
+    pub(crate) security_group_ids: Vec<String>,
+    pub(crate) subnet_id: Option<String>,
+}
+
+/// Which version of which template a launch uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TemplateReference {
+    pub(crate) id: Option<String>,
+    pub(crate) name: Option<String>,
+    /// A number, `$Latest` or `$Default`; the default when absent.
+    pub(crate) version: Option<String>,
+}
+
+impl LaunchData {
+    /// What `self` says, and what `base` says where `self` is silent. Tags are merged.
+    pub(crate) fn over(self, base: &LaunchData) -> LaunchData {
+        let lists = |own: Vec<String>, base: &Vec<String>| if own.is_empty() { base.clone() } else { own };
+        let tags = |own: Tags, base: &Tags| {
+            let mut all = base.clone();
+            all.extend(own);
+            all
+        };
+        LaunchData {
+            image_id: self.image_id.or_else(|| base.image_id.clone()),
+            instance_type: self.instance_type.or_else(|| base.instance_type.clone()),
+            key_name: self.key_name.or_else(|| base.key_name.clone()),
+            security_group_ids: lists(self.security_group_ids, &base.security_group_ids),
+            subnet_id: self.subnet_id.or_else(|| base.subnet_id.clone()),
+            zone: self.zone.or_else(|| base.zone.clone()),
+            user_data: self.user_data.or_else(|| base.user_data.clone()),
+            profile_arn: if self.profile_name.is_some() {
+                self.profile_arn
+            } else {
+                self.profile_arn.or_else(|| base.profile_arn.clone())
+            },
+            profile_name: self.profile_name.or_else(|| base.profile_name.clone()),
+            http_tokens: self.http_tokens.or_else(|| base.http_tokens.clone()),
+            http_endpoint: self.http_endpoint.or_else(|| base.http_endpoint.clone()),
+            hop_limit: self.hop_limit.or(base.hop_limit),
+            instance_metadata_tags: self.instance_metadata_tags.or_else(|| base.instance_metadata_tags.clone()),
+            block_devices: if self.block_devices.is_empty() { base.block_devices.clone() } else { self.block_devices },
+            disable_api_termination: self.disable_api_termination.or(base.disable_api_termination),
+            shutdown_behavior: self.shutdown_behavior.or_else(|| base.shutdown_behavior.clone()),
+            monitoring: self.monitoring.or(base.monitoring),
+            ebs_optimized: self.ebs_optimized.or(base.ebs_optimized),
+            cpu_credits: self.cpu_credits.or_else(|| base.cpu_credits.clone()),
+            network_interface: self.network_interface.or_else(|| base.network_interface.clone()),
+            instance_tags: tags(self.instance_tags, &base.instance_tags),
+            volume_tags: tags(self.volume_tags, &base.volume_tags),
+            interface_tags: tags(self.interface_tags, &base.interface_tags),
+        }
+    }
+}

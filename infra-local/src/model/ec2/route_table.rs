@@ -1,0 +1,104 @@
+//! Route tables: where packets of a subnet go.
+
+use serde::{Deserialize, Serialize};
+
+use super::gateway::NatState;
+use super::peering::PeeringState;
+use crate::model::cidr::Cidr;
+use crate::model::{Region, Tags, new_id};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RouteTable {
+    pub(crate) id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) associations: Vec<TableAssociation>,
+    /// Besides the one that every table has: the VPC's own range is local.
+    pub(crate) routes: Vec<Route>,
+    pub(crate) tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TableAssociation {
+    pub(crate) id: String,
+    /// The subnet; none makes the table the main one, which all other subnets of the VPC use.
+    pub(crate) subnet_id: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Route {
+    /// A canonical range.
+    pub(crate) destination: String,
+    pub(crate) target: RouteTarget,
+}
+
+/// Where a route leads, by id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RouteTarget {
+    InternetGateway(String),
+    NatGateway(String),
+    Peering(String),
+}
+
+impl RouteTable {
+    pub(crate) fn new(vpc_id: &str) -> RouteTable {
+        RouteTable {
+            id: new_id("rtb"),
+            vpc_id: vpc_id.to_owned(),
+            associations: Vec::new(),
+            routes: Vec::new(),
+            tags: Tags::new(),
+        }
+    }
+
+    /// The main table of a new VPC.
+    pub(crate) fn main(vpc_id: &str) -> RouteTable {
+        RouteTable { associations: vec![TableAssociation::new(None)], ..RouteTable::new(vpc_id) }
+    }
+
+    pub(crate) fn is_main(&self) -> bool {
+        self.associations.iter().any(|association| association.subnet_id.is_none())
+    }
+}
+
+impl TableAssociation {
+    pub(crate) fn new(subnet_id: Option<String>) -> TableAssociation {
+        TableAssociation { id: new_id("rtbassoc"), subnet_id }
+    }
+}
+
+impl Region {
+    /// The table that a subnet's packets are routed by: its own, else the VPC's main one.
+    pub(crate) fn route_table_of(&self, subnet_id: &str) -> Option<&RouteTable> {
+        let own = self.route_tables.values().find(|table| {
+            table.associations.iter().any(|association| association.subnet_id.as_deref() == Some(subnet_id))
+        });
+        own.or_else(|| {
+            let vpc_id = &self.subnets.get(subnet_id)?.vpc_id;
+            self.route_tables.values().find(|table| table.vpc_id == *vpc_id && table.is_main())
+        })
+    }
+
+    /// Where a subnet's packets to this range go: the longest prefix that covers it wins. `None` is nowhere, or local.
+    pub(crate) fn route(&self, subnet_id: &str, destination: Cidr) -> Option<&Route> {
+        let table = self.route_table_of(subnet_id)?;
+        let covering = table.routes.iter().filter_map(|route| Some((Cidr::parse(&route.destination)?, route)));
+        let covering = covering.filter(|(range, _)| range.contains(destination));
+        covering.max_by_key(|(range, _)| range.bits()).map(|(_, route)| route)
+    }
+
+    /// Whether what a route of this VPC leads to is there and works.
+    pub(crate) fn is_alive(&self, vpc_id: &str, target: &RouteTarget) -> bool {
+        match target {
+            RouteTarget::InternetGateway(id) => {
+                self.internet_gateways.get(id).is_some_and(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
+            }
+            RouteTarget::NatGateway(id) => {
+                self.nat_gateways.get(id).is_some_and(|gateway| gateway.state == NatState::Available)
+            }
+            RouteTarget::Peering(id) => {
+                self.peerings.get(id).is_some_and(|peering| peering.state == PeeringState::Active)
+            }
+        }
+    }
+}

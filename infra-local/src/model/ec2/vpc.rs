@@ -1,0 +1,281 @@
+//! Networks: VPCs, subnets and security groups.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::gateway::InternetGateway;
+use super::instance::InstanceState;
+use super::route_table::{Route, RouteTable, RouteTarget};
+use crate::model::cidr::Cidr;
+use crate::model::{Region, Tags, new_id};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+// The number of its switches is AWS's.
+#[allow(clippy::struct_excessive_bools)]
+pub(crate) struct Vpc {
+    pub(crate) id: String,
+    pub(crate) cidr: String,
+    pub(crate) default: bool,
+    pub(crate) dns_support: bool,
+    pub(crate) dns_hostnames: bool,
+    /// Kept and shown.
+    #[serde(default)]
+    pub(crate) address_usage_metrics: bool,
+    pub(crate) tags: Tags,
+    /// Of the network ACL that every VPC has.
+    #[serde(default)]
+    pub(crate) network_acl_tags: Tags,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    pub(crate) id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) cidr: String,
+    /// The zone's full name.
+    pub(crate) zone: String,
+    pub(crate) default_for_zone: bool,
+    pub(crate) map_public_ip: bool,
+    pub(crate) tags: Tags,
+    /// Which 256 addresses of the cloud's block are this subnet's.
+    pub(crate) index: u8,
+    /// Who holds which host number of those addresses.
+    pub(crate) hosts: BTreeMap<u8, String>,
+    /// The number that was given last.
+    pub(crate) last_host: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SecurityGroup {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) vpc_id: String,
+    pub(crate) tags: Tags,
+    pub(crate) rules: BTreeMap<String, Rule>,
+}
+
+/// One rule of a security group, as `DescribeSecurityGroupRules` shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rule {
+    pub(crate) egress: bool,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, a number, or `-1` for all.
+    pub(crate) protocol: String,
+    /// Absent for all protocols.
+    pub(crate) ports: Option<Ports>,
+    pub(crate) peer: Peer,
+    pub(crate) description: Option<String>,
+    pub(crate) tags: Tags,
+}
+
+/// The first and the last port; for ICMP, type and code.
+pub(crate) type Ports = (i32, i32);
+
+/// Whom a rule speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Peer {
+    Ipv4(String),
+    Ipv6(String),
+    Group(String),
+}
+
+impl Peer {
+    /// The range or the group's id.
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Peer::Ipv4(text) | Peer::Ipv6(text) | Peer::Group(text) => text,
+        }
+    }
+}
+
+impl Rule {
+    /// Whether two rules permit the same: AWS refuses to have both.
+    pub(crate) fn same_permission(&self, other: &Rule) -> bool {
+        self.egress == other.egress
+            && self.protocol == other.protocol
+            && self.ports == other.ports
+            && self.peer == other.peer
+    }
+}
+
+impl Vpc {
+    /// A VPC as `CreateVpc` makes it.
+    pub(crate) fn new(cidr: &str) -> Vpc {
+        Vpc {
+            id: new_id("vpc"),
+            cidr: cidr.to_owned(),
+            default: false,
+            dns_support: true,
+            dns_hostnames: false,
+            address_usage_metrics: false,
+            tags: Tags::new(),
+            network_acl_tags: Tags::new(),
+        }
+    }
+
+    /// The id of the network ACL that it has.
+    pub(crate) fn network_acl_id(&self) -> String {
+        self.id.replacen("vpc-", "acl-", 1)
+    }
+}
+
+impl Subnet {
+    /// Takes a free host number, as long as the declared range has an address left. Like AWS, the first four and the last
+    /// are nobody's. A number that was given back is the last to be given again, so that nobody mistakes a new host for an
+    /// old one.
+    pub(crate) fn take_host(&mut self, owner: &str) -> Option<u8> {
+        if self.available_addresses() == 0 {
+            return None;
+        }
+        let after = (4..=254).filter(|host| *host > self.last_host);
+        let before = (4..=254).filter(|host| *host <= self.last_host);
+        let host = after.chain(before).find(|host| !self.hosts.contains_key(host))?;
+        self.last_host = host;
+        self.hosts.insert(host, owner.to_owned());
+        Some(host)
+    }
+
+    /// Gives back everything that `owner` holds.
+    pub(crate) fn release_hosts(&mut self, owner: &str) {
+        self.hosts.retain(|_, holder| holder != owner);
+    }
+
+    /// The addresses of the declared range that are still free.
+    pub(crate) fn available_addresses(&self) -> u32 {
+        let prefix = Cidr::parse(&self.cidr).map_or(24, Cidr::bits);
+        (1_u32 << (32 - prefix.clamp(16, 28))).saturating_sub(5 + self.hosts.len() as u32)
+    }
+}
+
+impl SecurityGroup {
+    /// A new group with the rule that every new group has: everything may go out.
+    pub(crate) fn new(name: &str, description: &str, vpc_id: &str) -> SecurityGroup {
+        let everything_out = Rule {
+            egress: true,
+            protocol: "-1".to_owned(),
+            ports: None,
+            peer: Peer::Ipv4("0.0.0.0/0".to_owned()),
+            description: None,
+            tags: Tags::new(),
+        };
+        SecurityGroup {
+            id: new_id("sg"),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            vpc_id: vpc_id.to_owned(),
+            tags: Tags::new(),
+            rules: BTreeMap::from([(new_id("sgr"), everything_out)]),
+        }
+    }
+}
+
+impl Region {
+    /// Everything that keeps a security group from being deleted.
+    pub(crate) fn users_of_security_group(&self, id: &str) -> Vec<String> {
+        let referring = self.security_groups.values().filter(|group| {
+            group.id != id && group.rules.values().any(|rule| matches!(&rule.peer, Peer::Group(peer) if peer == id))
+        });
+        let instances = self.instances.values().filter(|instance| {
+            instance.state != InstanceState::Terminated && instance.security_groups.iter().any(|group| group == id)
+        });
+        let balancers = self.balancing.load_balancers.values();
+        let balancers = balancers.filter(|balancer| balancer.security_groups.iter().any(|group| group == id));
+        let referring = referring.map(|group| group.id.clone());
+        let interfaces = instances.map(|instance| instance.network_interface_id.clone());
+        let databases = self.databases_in_security_group(id);
+        referring.chain(interfaces).chain(balancers.map(|balancer| balancer.arn.clone())).chain(databases).collect()
+    }
+}
+
+/// Which part of the cloud's addresses is not a subnet's but for elastic addresses.
+pub(crate) const ELASTIC_INDEX: u8 = 255;
+
+/// Adds a VPC with what AWS gives every one: a main route table, and the group `default`, whose members may reach each
+/// other.
+pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
+    let mut group = SecurityGroup::new("default", "default VPC security group", &vpc.id);
+    let among_themselves = Rule {
+        egress: false,
+        protocol: "-1".to_owned(),
+        ports: None,
+        peer: Peer::Group(group.id.clone()),
+        description: None,
+        tags: Tags::new(),
+    };
+    group.rules.insert(new_id("sgr"), among_themselves);
+    region.security_groups.insert(group.id.clone(), group);
+    let table = RouteTable::main(&vpc.id);
+    region.route_tables.insert(table.id.clone(), table);
+    region.vpcs.insert(vpc.id.clone(), vpc);
+}
+
+/// Gives a new region what AWS gives it: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
+pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
+    let vpc = Vpc { default: true, dns_hostnames: true, ..Vpc::new("172.31.0.0/16") };
+    for (position, (zone, index)) in region.zone_names().zip(indexes).collect::<Vec<_>>().into_iter().enumerate() {
+        let subnet = Subnet {
+            id: new_id("subnet"),
+            vpc_id: vpc.id.clone(),
+            cidr: format!("{}/20", Ipv4Addr::new(172, 31, position as u8 * 16, 0)),
+            zone,
+            default_for_zone: true,
+            map_public_ip: true,
+            tags: Tags::new(),
+            index: *index,
+            hosts: BTreeMap::new(),
+            last_host: 0,
+        };
+        region.subnets.insert(subnet.id.clone(), subnet);
+    }
+    let id = vpc.id.clone();
+    add_vpc(region, vpc);
+    open_to_internet(region, &id);
+}
+
+/// Adds what a state of an older version does not have: DHCP options, main route tables, and the default VPC's gateway.
+pub(crate) fn complete_networks(region: &mut Region) {
+    if region.dhcp_options.is_empty() {
+        region.dhcp_options = new_id("dopt");
+    }
+    let bare = |region: &Region, vpc: &&Vpc| !region.route_tables.values().any(|table| table.vpc_id == vpc.id);
+    let bare: Vec<Vpc> = region.vpcs.values().filter(|vpc| bare(region, vpc)).cloned().collect();
+    for vpc in bare {
+        let table = RouteTable::main(&vpc.id);
+        region.route_tables.insert(table.id.clone(), table);
+        if vpc.default {
+            open_to_internet(region, &vpc.id);
+        }
+    }
+}
+
+/// Attaches a new internet gateway to a VPC, and routes everything to it by the VPC's main table.
+fn open_to_internet(region: &mut Region, vpc_id: &str) {
+    let gateway = InternetGateway::new(Some(vpc_id.to_owned()));
+    let target = RouteTarget::InternetGateway(gateway.id.clone());
+    for table in region.route_tables.values_mut().filter(|table| table.vpc_id == vpc_id && table.is_main()) {
+        table.routes.push(Route { destination: "0.0.0.0/0".to_owned(), target: target.clone() });
+    }
+    region.internet_gateways.insert(gateway.id.clone(), gateway);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_number_is_not_given_again_at_once() {
+        let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
+        add_default_network(&mut region, &[0]);
+        let mut subnet = region.subnets.values().next().cloned().expect("a subnet per zone");
+        assert_eq!((subnet.take_host("a"), subnet.take_host("b")), (Some(4), Some(5)));
+        subnet.release_hosts("b");
+        assert_eq!(subnet.take_host("c"), Some(6));
+        for _ in 7..=254 {
+            assert!(subnet.take_host("d").is_some());
+        }
+        assert_eq!((subnet.take_host("e"), subnet.take_host("f")), (Some(5), None));
+    }
+}

@@ -1,0 +1,269 @@
+//! Balancers, their listeners, and target groups.
+
+pub(crate) mod attributes;
+pub(crate) mod routing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Region, Tags};
+use crate::model::elbv2::routing::{Action, Rule};
+
+/// Elastic Load Balancing's part of a region, each kind by ARN.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Balancing {
+    pub(crate) load_balancers: BTreeMap<String, LoadBalancer>,
+    pub(crate) listeners: BTreeMap<String, Listener>,
+    pub(crate) target_groups: BTreeMap<String, TargetGroup>,
+}
+
+super::changes::record_by_field!(Balancing {
+    whole: [],
+    maps: [load_balancers, listeners, target_groups],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
+/// An application balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoadBalancer {
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    /// `internet-facing` or `internal`.
+    pub(crate) scheme: String,
+    pub(crate) vpc_id: String,
+    pub(crate) subnets: Vec<String>,
+    pub(crate) security_groups: Vec<String>,
+    pub(crate) created: DateTime<Utc>,
+    pub(crate) state: BalancerState,
+    /// Where it listens; also its DNS name.
+    pub(crate) address: Ipv4Addr,
+    /// Those that were changed from their defaults.
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
+}
+
+/// The states of a balancer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum BalancerState {
+    /// The data plane has not looked at it yet.
+    Provisioning,
+    /// It serves.
+    Active,
+    /// It cannot serve, for this reason.
+    Failed(String),
+}
+
+/// A port of a balancer and where it leads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Listener {
+    pub(crate) arn: String,
+    pub(crate) balancer: String,
+    pub(crate) port: u16,
+    /// How clients are spoken to by HTTPS; in the clear without.
+    pub(crate) tls: Option<Tls>,
+    /// What is done with requests that no rule is for.
+    pub(crate) default_action: Action,
+    /// By priority, the lowest first.
+    pub(crate) rules: BTreeMap<u32, Rule>,
+    /// Those that were changed from their defaults.
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) tags: Tags,
+}
+
+/// What an HTTPS listener shows its clients.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tls {
+    /// Name of the security policy.
+    pub(crate) policy: String,
+    /// ARN of the certificate that is shown when no other fits the name a client asks for.
+    pub(crate) certificate: String,
+    /// ARNs of certificates for other names.
+    pub(crate) others: BTreeSet<String>,
+}
+
+/// A group of targets that are equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TargetGroup {
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(crate) target_type: TargetType,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
+    pub(crate) port: u16,
+    pub(crate) vpc_id: String,
+    pub(crate) check: Check,
+    /// Those that were changed from their defaults.
+    pub(crate) attributes: BTreeMap<String, String>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) tags: Tags,
+}
+
+/// How targets are spoken to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum Protocol {
+    #[default]
+    Http,
+    /// With whatever certificate the target shows.
+    Https,
+}
+
+/// What the targets of a group are registered as.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TargetType {
+    /// By their ids.
+    #[default]
+    Instance,
+    /// By addresses.
+    Ip,
+}
+
+/// The health check of a target group, as it is declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Check {
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
+    pub(crate) path: String,
+    /// `traffic-port` or a number.
+    pub(crate) port: String,
+    pub(crate) interval_seconds: u32,
+    pub(crate) timeout_seconds: u32,
+    pub(crate) healthy_threshold: u32,
+    pub(crate) unhealthy_threshold: u32,
+    /// Status codes that count as success: `200-399`.
+    pub(crate) matcher: String,
+}
+
+/// A registered or draining target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Target {
+    /// Instance, or address.
+    pub(crate) id: String,
+    pub(crate) port: u16,
+    /// No new requests; forgotten after the deregistration delay.
+    pub(crate) draining: bool,
+    /// Whether a draining target has finished everything.
+    pub(crate) drained: bool,
+    pub(crate) health: Health,
+}
+
+/// What the data plane found out about a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Health {
+    /// AWS's word: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
+    pub(crate) state: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) description: Option<String>,
+}
+
+impl Listener {
+    /// AWS's word for what it speaks.
+    pub(crate) fn protocol(&self) -> &'static str {
+        if self.tls.is_some() { "HTTPS" } else { "HTTP" }
+    }
+
+    /// Every action, the default one last.
+    pub(crate) fn actions(&self) -> impl Iterator<Item = &Action> {
+        self.rules.values().map(|rule| &rule.action).chain([&self.default_action])
+    }
+
+    /// Every certificate it shows, by ARN; the default one first.
+    pub(crate) fn certificates(&self) -> impl Iterator<Item = &String> {
+        self.tls.iter().flat_map(|tls| [&tls.certificate].into_iter().chain(&tls.others))
+    }
+}
+
+impl Protocol {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Http => "HTTP",
+            Protocol::Https => "HTTPS",
+        }
+    }
+}
+
+impl TargetType {
+    /// AWS's word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Ip => "ip",
+        }
+    }
+}
+
+impl TargetGroup {
+    /// Registers a target; one that drains begins anew, one that is registered stays as it is.
+    pub(crate) fn register(&mut self, id: &str, port: u16) {
+        let registered = |target: &Target| target.id == id && target.port == port && !target.draining;
+        if self.targets.iter().any(registered) {
+            return;
+        }
+        self.targets.retain(|target| target.id != id || target.port != port);
+        self.targets.push(Target {
+            id: id.to_owned(),
+            port,
+            draining: false,
+            drained: false,
+            health: Health::initial(),
+        });
+        self.targets.sort_by(|one, other| (&one.id, one.port).cmp(&(&other.id, other.port)));
+    }
+
+    /// Lets a target drain, on one port or on all of them.
+    pub(crate) fn deregister(&mut self, id: &str, port: Option<u16>) {
+        for target in &mut self.targets {
+            let meant = target.id == id && port.is_none_or(|port| port == target.port);
+            if meant && !target.draining {
+                target.draining = true;
+                target.health = Health::draining();
+            }
+        }
+    }
+
+    /// What is known of an instance here, on its registered port.
+    pub(crate) fn target(&self, id: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.id == id)
+    }
+}
+
+impl Health {
+    fn initial() -> Self {
+        Self {
+            state: "initial".to_owned(),
+            reason: Some("Elb.RegistrationInProgress".to_owned()),
+            description: Some("Target registration is in progress".to_owned()),
+        }
+    }
+
+    fn draining() -> Self {
+        Self {
+            state: "draining".to_owned(),
+            reason: Some("Target.DeregistrationInProgress".to_owned()),
+            description: Some("Target deregistration is in progress".to_owned()),
+        }
+    }
+}
+
+impl Region {
+    /// The balancers that lead to a target group.
+    pub(crate) fn balancers_of(&self, target_group: &str) -> Vec<&LoadBalancer> {
+        let listeners = self.balancing.listeners.values();
+        let mut arns: Vec<&String> = listeners
+            .filter(|listener| listener.actions().flat_map(Action::target_groups).any(|arn| arn == target_group))
+            .map(|listener| &listener.balancer)
+            .collect();
+        arns.sort();
+        arns.dedup();
+        arns.into_iter().filter_map(|arn| self.balancing.load_balancers.get(arn)).collect()
+    }
+}

@@ -1,0 +1,171 @@
+//! Attributes of balancers, listeners and target groups: AWS's defaults, and which other values are taken here.
+
+use std::collections::BTreeMap;
+
+use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
+
+/// An attribute: its name, AWS's default, and what may be said instead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attribute(pub(crate) &'static str, pub(crate) &'static str, pub(crate) Allowed);
+
+/// What an attribute may be set to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Allowed {
+    /// Honoured between these bounds.
+    Number(u64, u64),
+    /// Honoured when it is 0 or between these bounds.
+    ZeroOr(u64, u64),
+    /// Honoured when it is one of these.
+    Word(&'static [&'static str]),
+    /// Honoured when it is the name of a cookie that is not the balancer's own.
+    Cookie,
+    /// Honoured when it is the name of a header.
+    HeaderName,
+    /// Honoured when it is the value of a header.
+    HeaderValue,
+    /// One of these is accepted, remembered and shown, and has no effect here.
+    WithoutEffect(&'static [&'static str]),
+    /// Not honoured: only the default is accepted.
+    Default,
+}
+
+const SWITCH: Allowed = Allowed::Word(&["true", "false"]);
+const INERT_SWITCH: Allowed = Allowed::WithoutEffect(&["true", "false"]);
+
+pub(crate) const OF_LOAD_BALANCERS: &[Attribute] = &[
+    Attribute("access_logs.s3.bucket", "", Allowed::Default),
+    Attribute("access_logs.s3.enabled", "false", Allowed::Default),
+    Attribute("access_logs.s3.prefix", "", Allowed::Default),
+    Attribute("client_keep_alive.seconds", "3600", Allowed::Number(60, 604_800)),
+    Attribute("connection_logs.s3.bucket", "", Allowed::Default),
+    Attribute("connection_logs.s3.enabled", "false", Allowed::Default),
+    Attribute("connection_logs.s3.prefix", "", Allowed::Default),
+    Attribute("deletion_protection.enabled", "false", SWITCH),
+    Attribute("health_check_logs.s3.bucket", "", Allowed::Default),
+    Attribute("health_check_logs.s3.enabled", "false", Allowed::Default),
+    Attribute("health_check_logs.s3.prefix", "", Allowed::Default),
+    Attribute("idle_timeout.timeout_seconds", "60", Allowed::Number(1, 4000)),
+    Attribute("load_balancing.cross_zone.enabled", "true", Allowed::Default),
+    Attribute(
+        "routing.http.desync_mitigation_mode",
+        "defensive",
+        Allowed::WithoutEffect(&["monitor", "defensive", "strictest"]),
+    ),
+    Attribute("routing.http.drop_invalid_header_fields.enabled", "false", SWITCH),
+    Attribute("routing.http.preserve_host_header.enabled", "false", SWITCH),
+    Attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", SWITCH),
+    Attribute("routing.http.xff_client_port.enabled", "false", SWITCH),
+    Attribute("routing.http.xff_header_processing.mode", "append", Allowed::Word(&["append", "preserve", "remove"])),
+    Attribute("routing.http2.enabled", "true", SWITCH),
+    Attribute("waf.fail_open.enabled", "false", INERT_SWITCH),
+    Attribute("zonal_shift.config.enabled", "false", INERT_SWITCH),
+];
+
+pub(crate) const OF_TARGET_GROUPS: &[Attribute] = &[
+    Attribute("deregistration_delay.timeout_seconds", "300", Allowed::Number(0, 3600)),
+    Attribute("load_balancing.algorithm.anomaly_mitigation", "off", Allowed::Default),
+    Attribute(
+        "load_balancing.algorithm.type",
+        "round_robin",
+        Allowed::Word(&["round_robin", "least_outstanding_requests", "weighted_random"]),
+    ),
+    Attribute(
+        "load_balancing.cross_zone.enabled",
+        "use_load_balancer_configuration",
+        Allowed::Word(&["use_load_balancer_configuration", "true"]),
+    ),
+    Attribute("slow_start.duration_seconds", "0", Allowed::ZeroOr(30, 900)),
+    Attribute("stickiness.app_cookie.cookie_name", "", Allowed::Cookie),
+    Attribute("stickiness.app_cookie.duration_seconds", "86400", Allowed::Number(1, 604_800)),
+    Attribute("stickiness.enabled", "false", SWITCH),
+    Attribute("stickiness.lb_cookie.duration_seconds", "86400", Allowed::Number(1, 604_800)),
+    Attribute("stickiness.type", "lb_cookie", Allowed::Word(&["lb_cookie", "app_cookie"])),
+    Attribute("target_group_health.dns_failover.minimum_healthy_targets.count", "1", Allowed::Default),
+    Attribute("target_group_health.dns_failover.minimum_healthy_targets.percentage", "off", Allowed::Default),
+    Attribute("target_group_health.unhealthy_state_routing.minimum_healthy_targets.count", "1", Allowed::Default),
+    Attribute(
+        "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage",
+        "off",
+        Allowed::Default,
+    ),
+];
+
+pub(crate) const OF_LISTENERS: &[Attribute] = &[
+    Attribute("routing.http.response.access_control_allow_credentials.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.access_control_allow_headers.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.access_control_allow_methods.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.access_control_allow_origin.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.access_control_expose_headers.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.access_control_max_age.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.content_security_policy.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.server.enabled", "true", SWITCH),
+    Attribute("routing.http.response.strict_transport_security.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.x_content_type_options.header_value", "", Allowed::HeaderValue),
+    Attribute("routing.http.response.x_frame_options.header_value", "", Allowed::HeaderValue),
+];
+
+/// Those that only HTTPS listeners have.
+pub(crate) const OF_TLS_LISTENERS: &[Attribute] = &[
+    Attribute(
+        "routing.http.request.x_amzn_tls_cipher_suite.header_name",
+        "X-Amzn-Tls-Cipher-Suite",
+        Allowed::HeaderName,
+    ),
+    Attribute("routing.http.request.x_amzn_tls_version.header_name", "X-Amzn-Tls-Version", Allowed::HeaderName),
+];
+
+/// Something whose attributes are known.
+pub(crate) trait Attributed {
+    /// Every attribute it has.
+    fn known(&self) -> Vec<Attribute>;
+
+    /// Those that were changed from their defaults.
+    fn changed(&self) -> &BTreeMap<String, String>;
+
+    /// What an attribute is set to, or its default; empty for one that is not known.
+    fn attribute(&self, name: &str) -> String {
+        let default = || self.known().iter().find(|known| known.0 == name).map_or("", |known| known.1);
+        self.changed().get(name).map_or_else(default, String::as_str).to_owned()
+    }
+
+    /// An attribute that is a number.
+    fn number(&self, name: &str) -> u64 {
+        self.attribute(name).parse().unwrap_or_default()
+    }
+
+    /// An attribute that is `true` or `false`.
+    fn is(&self, name: &str) -> bool {
+        self.attribute(name) == "true"
+    }
+}
+
+impl Attributed for LoadBalancer {
+    fn known(&self) -> Vec<Attribute> {
+        OF_LOAD_BALANCERS.to_vec()
+    }
+
+    fn changed(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+}
+
+impl Attributed for TargetGroup {
+    fn known(&self) -> Vec<Attribute> {
+        OF_TARGET_GROUPS.to_vec()
+    }
+
+    fn changed(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+}
+
+impl Attributed for Listener {
+    fn known(&self) -> Vec<Attribute> {
+        let tls = self.tls.as_ref().map_or(&[][..], |_| OF_TLS_LISTENERS);
+        [OF_LISTENERS, tls].concat()
+    }
+
+    fn changed(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+}

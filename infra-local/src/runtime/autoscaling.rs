@@ -1,0 +1,173 @@
+//! Keeps every Auto Scaling group at its number: launches, replaces, refreshes, scales.
+//!
+//! # Layout
+//!
+//! One step is a function of the model and the time: what runs is none of its business.
+//! - [`schedule`]: changes the size at certain times
+//! - [`members`]: what becomes of each instance, and how it leaves; [`hooks`]: what it waits for on the way
+//! - [`refresh`]: replaces instances of an old version
+//! - [`tracking`]: follows metrics; [`adjust`]: does what alarms say
+//! - [`capacity`]: launches and ends instances until the number is right
+//! - [`metrics`]: what is measured
+
+pub(crate) mod adjust;
+mod capacity;
+mod hooks;
+mod members;
+mod metrics;
+mod refresh;
+mod schedule;
+#[cfg(test)]
+mod tests;
+mod tracking;
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::background::PhaseWatch;
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::autoscaling::{Group, Lifecycle};
+use crate::model::clock::TimeScale;
+use crate::model::cloudwatch::metrics::Metrics as Published;
+use crate::model::ec2::launch_template::{LaunchTemplate, TemplateReference};
+use crate::services::autoscaling::alarms;
+use crate::services::ec2::launch_template;
+use crate::state::Shared;
+use crate::state::address::AddressBlock;
+use crate::wire::Outcome;
+pub(crate) use metrics::CORES_PER_VCPU;
+use metrics::Metrics;
+pub(crate) use refresh::roll_back;
+
+/// How often groups are looked at although nothing has changed: periods end by themselves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Keeps the groups until the cloud ends. `time_scale` divides AWS's waiting periods.
+pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+    let mut declared = shared.changes();
+    let mut metrics = Metrics::new(time_scale);
+    let custom = shared.read(|cloud| cloud.metrics.clone());
+    loop {
+        declared.borrow_and_update();
+        if shared.read(|cloud| cloud.regions.values().any(|region| !region.scaling.is_empty())) {
+            let now = Utc::now();
+            if metrics.is_due(now) {
+                let sources = shared.read(metrics::sources);
+                metrics.sample(&sources, shared.traffic(), now);
+            }
+            let env = Env {
+                now,
+                time_scale,
+                addresses: shared.addresses(),
+                directory: shared.directory(),
+                metrics: &metrics,
+                custom: &custom,
+            };
+            shared.update(|cloud| step_all(cloud, &env));
+        }
+        tokio::select! {
+            _ = declared.changed() => {}
+            () = tokio::time::sleep(TICK) => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+/// Registers the members that are in service with every target group of their group.
+pub(crate) fn register_members(group: &Group, region: &mut Region) {
+    for member in group.staying().filter(|member| member.lifecycle == Lifecycle::InService) {
+        members::register(group, region, &member.instance);
+    }
+}
+
+/// Takes an instance out of a target group that its group has left.
+pub(crate) fn deregister_member(region: &mut Region, target_group: &str, instance: &str) {
+    if let Some(target_group) = region.balancing.target_groups.get_mut(target_group) {
+        target_group.deregister(instance, None);
+    }
+}
+
+/// Ends a member because a user asked for it.
+pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance: &str, now: DateTime<Utc>) {
+    let cause = "an instance was taken out of service in response to a user request.";
+    members::leave(group, region, instance, &members::Leaving { cause, drain: true }, now);
+}
+
+/// Takes a member out of its target groups and then lets it stand by.
+pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
+    members::deregister(group, region, instance);
+    if let Some(member) = group.member_mut(instance) {
+        member.lifecycle = Lifecycle::EnteringStandby;
+    }
+}
+
+/// Takes a member out of its target groups and then out of the group; its instance goes on.
+pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
+    members::deregister(group, region, instance);
+    if let Some(member) = group.member_mut(instance) {
+        member.lifecycle = Lifecycle::Detaching;
+    }
+}
+
+/// The template and the version that a group's reference means now. The reference bears the template's id and name.
+fn resolve<'a>(region: &'a Region, reference: &TemplateReference) -> Outcome<(&'a LaunchTemplate, u64)> {
+    let name = reference.name.clone().filter(|_| reference.id.is_none());
+    let (template, number, _) = launch_template::resolve(region, &TemplateReference { name, ..reference.clone() })?;
+    Ok((template, number))
+}
+
+/// What a step knows besides the model.
+struct Env<'a> {
+    now: DateTime<Utc>,
+    time_scale: f64,
+    addresses: &'a AddressBlock,
+    /// The cloud's directory.
+    directory: &'a Path,
+    metrics: &'a Metrics,
+    /// What was published.
+    custom: &'a Published,
+}
+
+impl Env<'_> {
+    /// Whether one of AWS's waiting periods is over.
+    fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
+        TimeScale(self.time_scale).over(since, seconds, self.now)
+    }
+}
+
+/// One of AWS's waiting periods in real time.
+pub(crate) fn scaled(seconds: f64, time_scale: f64) -> TimeDelta {
+    TimeScale(time_scale).scaled(seconds)
+}
+
+fn step_all(cloud: &mut Cloud, env: &Env<'_>) {
+    let names: Vec<(String, String)> = cloud
+        .regions
+        .values()
+        .flat_map(|region| region.scaling.keys().map(|group| (region.name.clone(), group.clone())))
+        .collect();
+    for (region, group) in names {
+        step(cloud, &region, &group, env);
+    }
+}
+
+/// Brings one group a step further.
+fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
+    let Some(region) = cloud.regions.get_mut(region_name) else { return };
+    // Launching needs the whole cloud, so the group is taken out of it meanwhile.
+    let Some(mut group) = region.scaling.remove(name) else { return };
+    schedule::advance(&mut group, env);
+    members::observe(&mut group, region, env);
+    refresh::advance(&mut group, region, env);
+    tracking::scale(&mut group, region, env);
+    capacity::balance(&mut group, cloud, region_name, env);
+    let Some(region) = cloud.regions.get_mut(region_name) else { return };
+    if group.deleting && group.members.is_empty() {
+        alarms::remove_all(region, &group);
+    } else {
+        region.scaling.insert(name.to_owned(), group);
+    }
+}

@@ -1,0 +1,266 @@
+//! Launches and ends instances until a group has its number.
+
+use std::cmp::Reverse;
+
+use super::members::{self, Leaving};
+use super::{Env, refresh, scaled};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
+use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::services::ec2::launch::Launch;
+use crate::wire::{ApiError, Outcome};
+
+/// The longest wait between launches that fail.
+const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
+
+/// Launches what is missing and ends what is too many.
+pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, env: &Env<'_>) {
+    if group.deleting
+        && let Some(region) = cloud.regions.get_mut(region_name)
+    {
+        end_those_aside(group, region, env);
+    }
+    let wanted = if group.deleting { 0 } else { refresh::wanted(group) } as usize;
+    let wanted = wanted + usize::from(cloud.regions.get(region_name).is_some_and(|region| rebalances(group, region)));
+    let staying = group.staying().count();
+    if staying < wanted {
+        grow(group, cloud, region_name, wanted - staying, env);
+    } else if staying > wanted {
+        if let Some(region) = cloud.regions.get_mut(region_name) {
+            shrink(group, region, staying - wanted, env);
+        }
+    } else if group.active_refresh().is_none() {
+        group.cause = None;
+    }
+}
+
+/// What stands by does not count, but goes with its group.
+fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
+    let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
+    for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
+        let cause = "an instance was taken out of service because its group is being deleted.";
+        members::leave(group, region, &id, &Leaving { cause, drain: false }, env.now);
+    }
+}
+
+/// Whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones are
+/// uneven until the new one serves.
+fn rebalances(group: &mut Group, region: &Region) -> bool {
+    let quiet = !group.deleting
+        && group.active_refresh().is_none()
+        && group.next_launch.is_none()
+        && !["AZRebalance", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
+    let settled = group.staying().all(|member| members::serves(group, region, member));
+    if !quiet || group.rebalancing {
+        group.rebalancing = quiet && !settled;
+        return group.rebalancing;
+    }
+    let count = |zone: &String| group.staying().filter(|member| member.zone == *zone).count();
+    // Nothing can be launched in a zone that is lost.
+    let usable = group.zones.iter().filter(|zone| !region.lost_zones.contains(*zone));
+    let counts: Vec<usize> = usable.map(count).collect();
+    let elsewhere = group.staying().any(|member| !group.zones.contains(&member.zone));
+    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+    let uneven = most > least + 1 || elsewhere;
+    let complete = group.staying().count() == group.desired as usize;
+    group.rebalancing = uneven && settled && complete && group.staying().any(|member| !member.protected);
+    group.rebalancing
+}
+
+/// Waits longer after each launch that fails.
+pub(super) fn back_off(group: &mut Group, env: &Env<'_>) {
+    let seconds = f64::from(2_u32.saturating_pow(group.failures)).min(LONGEST_BACK_OFF_SECONDS);
+    group.failures += 1;
+    group.next_launch = Some(env.now + scaled(seconds, env.time_scale));
+}
+
+fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize, env: &Env<'_>) {
+    let waits = group.next_launch.is_some_and(|next| env.now < next);
+    if group.is_suspended("Launch") || waits {
+        return;
+    }
+    let reason = why_grow(group, missing, env);
+    for _ in 0..missing {
+        if let Err(error) = launch(group, cloud, region_name, &reason, env) {
+            tracing::warn!(group = group.name, %error, "an instance of a group could not be launched");
+            group.begin(Activity {
+                id: uuid::Uuid::new_v4().to_string(),
+                description: format!(
+                    "Launching a new EC2 instance.  Status Reason: {}. Launching EC2 instance failed.",
+                    error.message
+                ),
+                cause: reason.clone(),
+                started: env.now,
+                ended: Some(env.now),
+                status: ActivityStatus::Failed,
+                message: Some(error.message),
+                zone: String::new(),
+                subnet: String::new(),
+            });
+            back_off(group, env);
+            return;
+        }
+    }
+    group.next_launch = None;
+}
+
+/// In AWS's words.
+fn why_grow(group: &Group, missing: usize, env: &Env<'_>) -> String {
+    let now = moment(env.now);
+    if group.active_refresh().is_some() {
+        return format!("At {now} an instance was launched in response to an instance refresh.");
+    }
+    if group.rebalancing {
+        return format!("At {now} an instance was launched to aid in balancing the group's zones.");
+    }
+    let Some(cause) = &group.cause else {
+        return format!(
+            "At {now} an instance was launched in response to an unhealthy instance needing to be replaced."
+        );
+    };
+    let staying = group.staying().count();
+    format!(
+        "{cause}  At {now} an instance was started in response to a difference between desired and actual capacity, \
+         increasing the capacity from {staying} to {}.",
+        staying + missing
+    )
+}
+
+fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str, env: &Env<'_>) -> Outcome<()> {
+    let (reference, refresh) = refresh::template(group);
+    let region = cloud.region(region_name)?;
+    let (template, number) = super::resolve(region, &reference)?;
+    let template = MemberTemplate { id: template.id.clone(), name: template.name.clone(), version: number };
+    let (id, subnet) = launch_somewhere(group, cloud, region_name, &template, env)?;
+    let region = cloud.region(region_name)?;
+    let zone = region.subnets.get(&subnet).map(|subnet| subnet.zone.clone()).unwrap_or_default();
+    let activity = group.begin(Activity {
+        id: uuid::Uuid::new_v4().to_string(),
+        description: format!("Launching a new EC2 instance: {id}"),
+        cause: reason.to_owned(),
+        started: env.now,
+        ended: None,
+        status: ActivityStatus::InProgress,
+        message: None,
+        zone: zone.clone(),
+        subnet,
+    });
+    group.members.push(Member {
+        instance: id,
+        zone,
+        template,
+        lifecycle: Lifecycle::Pending,
+        healthy: true,
+        protected: group.protects_new,
+        launched: env.now,
+        in_service: None,
+        refresh,
+        activity,
+        waits: Vec::new(),
+    });
+    Ok(())
+}
+
+/// Why another subnet may do where this one does not.
+const NO_ROOM: &[&str] = &["InsufficientFreeAddressesInSubnet", "InsufficientInstanceCapacity"];
+
+/// Launches in the subnet with the fewest members that has room.
+fn launch_somewhere(
+    group: &Group,
+    cloud: &mut Cloud,
+    region_name: &str,
+    template: &MemberTemplate,
+    env: &Env<'_>,
+) -> Outcome<(String, String)> {
+    let region = cloud.region(region_name)?;
+    let zone = |subnet: &str| region.subnets.get(subnet).map(|subnet| subnet.zone.clone());
+    let mut subnets = group.subnets.clone();
+    let (_, renewal) = refresh::template(group);
+    subnets.sort_by_cached_key(|subnet| {
+        let zone = zone(subnet);
+        let there = || group.staying().filter(|member| Some(&member.zone) == zone.as_ref());
+        // What a refresh is going to replace will not be there for long.
+        let lasting = there().filter(|member| renewal.is_none() || member.refresh == renewal);
+        (lasting.count(), there().count())
+    });
+    let mut tags: crate::model::Tags =
+        group.tags.iter().filter(|(_, tag)| tag.propagate).map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
+    tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
+    tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
+    tags.insert("aws:ec2launchtemplate:version".to_owned(), template.version.to_string());
+    let mut last = ApiError::new("ValidationError", "the group has no subnets");
+    for subnet in subnets {
+        let launch = Launch {
+            data: LaunchData { subnet_id: Some(subnet.clone()), instance_tags: tags.clone(), ..LaunchData::default() },
+            template: Some(TemplateReference {
+                id: Some(template.id.clone()),
+                name: None,
+                version: Some(template.version.to_string()),
+            }),
+            min: 1,
+            max: 1,
+            client_token: None,
+        };
+        match launch.carry_out(cloud, region_name, env.addresses, env.now) {
+            Ok(ids) => {
+                if let Some(id) = ids.into_iter().next() {
+                    return Ok((id, subnet));
+                }
+            }
+            Err(error) if NO_ROOM.contains(&error.code.as_ref()) && !group.balanced_only => last = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last)
+}
+
+fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>) {
+    if group.is_suspended("Terminate") && !group.deleting {
+        return;
+    }
+    for _ in 0..surplus {
+        let Some(victim) = victim(group, region) else { return };
+        let staying = group.staying().count();
+        let cause = group.cause.clone().map(|cause| format!("{cause}  At {} ", moment(env.now)));
+        let cause = format!(
+            "{}an instance was taken out of service in response to a difference between desired and actual capacity, \
+             shrinking the capacity from {staying} to {}.  At {} instance {victim} was selected for termination.",
+            cause.unwrap_or_default(),
+            staying - 1,
+            moment(env.now)
+        );
+        let cause = cause.strip_prefix(&format!("At {} ", moment(env.now))).unwrap_or(&cause).to_owned();
+        members::leave(group, region, &victim, &Leaving { cause: &cause, drain: !group.deleting }, env.now);
+    }
+}
+
+/// Who goes first: what does not serve, then by the zone that has most, then by the group's policies.
+fn victim(group: &Group, region: &Region) -> Option<String> {
+    let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
+    let in_zone = |zone: &str| {
+        // A zone that the group has left is emptied first.
+        let left = !group.zones.iter().any(|own| own == zone);
+        if left { usize::MAX } else { group.staying().filter(|member| member.zone == zone).count() }
+    };
+    let current = super::resolve(region, &group.template).ok().map(|(template, number)| (template.id.clone(), number));
+    let key = |member: &&&Member| {
+        let outdated = current
+            .as_ref()
+            .is_some_and(|(id, number)| member.template.id != *id || member.template.version != *number);
+        let launched = member.launched.timestamp_millis();
+        let keys: Vec<i64> = group
+            .termination_policies
+            .iter()
+            .map(|policy| match policy.as_str() {
+                "OldestInstance" => launched,
+                "NewestInstance" => -launched,
+                "OldestLaunchTemplate" => i64::try_from(member.template.version).unwrap_or(i64::MAX),
+                _ => i64::from(!outdated),
+            })
+            .collect();
+        let serves = members::serves(group, region, member);
+        (serves, Reverse(in_zone(&member.zone)), keys, member.template.version, Reverse(launched))
+    };
+    candidates.iter().min_by_key(key).map(|member| member.instance.clone())
+}

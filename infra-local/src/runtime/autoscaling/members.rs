@@ -1,0 +1,273 @@
+//! What becomes of each instance of a group, and how it leaves.
+
+use chrono::{DateTime, Utc};
+
+use super::Env;
+use super::hooks::{self, Word};
+use crate::model::Region;
+use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, moment};
+use crate::model::ec2::instance::{Instance, InstanceState};
+
+/// What an activity says of a launch that a hook gave up.
+const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
+
+/// Takes over what happened to the members' instances: they come into service, fall ill, are gone.
+pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
+    let ids: Vec<String> = group.members.iter().map(|member| member.instance.clone()).collect();
+    for id in ids {
+        let Some(member) = group.member_mut(&id).cloned() else { continue };
+        match member.lifecycle {
+            Lifecycle::Pending | Lifecycle::PendingWait => arrive(group, region, &member, env),
+            Lifecycle::InService => examine(group, region, &member, env),
+            Lifecycle::EnteringStandby | Lifecycle::Standby => stand_by(group, region, &member, env),
+            Lifecycle::Draining | Lifecycle::Detaching => drain(group, region, &member, env),
+            Lifecycle::TerminatingWait => linger(group, region, &member, env),
+            Lifecycle::Terminating => depart(group, region, &member, env),
+        }
+    }
+}
+
+/// Why a member has to go.
+pub(super) struct Leaving<'a> {
+    /// In AWS's words, after "an instance was taken out of service in response to".
+    pub(super) cause: &'a str,
+    /// Whether requests to it are finished first.
+    pub(super) drain: bool,
+}
+
+/// Takes a member out of its target groups and then ends its instance.
+pub(super) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &Leaving<'_>, now: DateTime<Utc>) {
+    let Some(member) = group.member_mut(id).cloned() else { return };
+    group.end(&member.activity, ActivityStatus::Failed, Some("It was ended before".to_owned()), now);
+    let drains = deregister(group, region, id) && leaving.drain;
+    let activity = group.begin(Activity {
+        id: uuid::Uuid::new_v4().to_string(),
+        description: format!("Terminating EC2 instance: {id}"),
+        cause: format!("At {} {}", moment(now), leaving.cause),
+        started: now,
+        ended: None,
+        status: if drains { ActivityStatus::WaitingForDraining } else { ActivityStatus::InProgress },
+        message: None,
+        subnet: subnet(region, id),
+        zone: member.zone,
+    });
+    if let Some(member) = group.member_mut(id) {
+        member.activity = activity;
+        member.lifecycle = if drains { Lifecycle::Draining } else { Lifecycle::Terminating };
+    }
+    if !drains {
+        terminate(group, region, id, now);
+    }
+}
+
+/// Takes a member out of its target groups; false when it was in none.
+pub(super) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
+    let registered = registrations(group, region, id);
+    for arn in &group.target_groups {
+        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
+            target_group.deregister(id, None);
+        }
+    }
+    registered
+}
+
+/// Ends a member's instance, after the hooks that it has to wait for: only what has served has any.
+fn terminate(group: &mut Group, region: &mut Region, id: &str, now: DateTime<Utc>) {
+    let served = group.member_mut(id).is_some_and(|member| member.in_service.is_some());
+    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    if served && runs && hooks::begin(group, id, false, now) {
+        return;
+    }
+    if let Some(member) = group.member_mut(id) {
+        member.lifecycle = Lifecycle::Terminating;
+        member.waits.clear();
+    }
+    end_instance(region, id);
+}
+
+/// Registers a member wherever the group says.
+pub(super) fn register(group: &Group, region: &mut Region, id: &str) {
+    if group.is_suspended("AddToLoadBalancer") {
+        return;
+    }
+    for arn in &group.target_groups {
+        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
+            let port = target_group.port;
+            target_group.register(id, port);
+        }
+    }
+}
+
+/// Whether a member serves: in service, well, and healthy for every target group that is in use.
+pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
+    member.lifecycle == Lifecycle::InService
+        && member.healthy
+        && group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
+            let target = target_group.target(&member.instance);
+            target.is_some_and(|target| ["healthy", "unused"].contains(&target.health.state.as_str()))
+        })
+}
+
+/// What a target group holds against a member.
+pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<String> {
+    let groups = group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn));
+    let mut targets = groups.filter_map(|target_group| target_group.target(id));
+    let health = &targets.find(|target| target.health.state == "unhealthy")?.health;
+    let description = health.description.as_deref().unwrap_or_default();
+    Some(format!("{description} ({})", health.reason.as_deref().unwrap_or_default()))
+}
+
+fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    match region.instances.get(id) {
+        Some(instance) if instance.state == InstanceState::Pending => {}
+        Some(instance) if instance.state == InstanceState::Running => {
+            let word = match member.lifecycle {
+                Lifecycle::Pending if hooks::begin(group, id, true, env.now) => Word::Waiting,
+                Lifecycle::Pending => Word::GoOn,
+                _ => hooks::word(group, member, env),
+            };
+            match word {
+                Word::Waiting => {}
+                Word::GoOn => serve(group, region, member, env),
+                Word::Abandon => {
+                    group.end(&member.activity, ActivityStatus::Cancelled, Some(ABANDONED.to_owned()), env.now);
+                    super::capacity::back_off(group, env);
+                    let cause =
+                        "an instance was taken out of service because its launch was abandoned by a lifecycle hook.";
+                    leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+                }
+            }
+        }
+        gone => {
+            let reason = gone.and_then(|instance| instance.reason.as_ref());
+            let message = reason.map_or("Instance became unavailable".to_owned(), |reason| reason.message.clone());
+            group.end(&member.activity, ActivityStatus::Failed, Some(message), env.now);
+            super::capacity::back_off(group, env);
+            let cause = "an instance was taken out of service because it failed to start.";
+            leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+        }
+    }
+}
+
+/// Brings a member into service.
+fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    if let Some(member) = group.member_mut(&member.instance) {
+        member.lifecycle = Lifecycle::InService;
+        member.in_service = Some(env.now);
+        member.waits.clear();
+    }
+    group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+    group.failures = 0;
+    register(group, region, &member.instance);
+}
+
+fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    let state = region.instances.get(id).map(|instance| instance.state);
+    let runs = state == Some(InstanceState::Running);
+    let impaired = region.instances.get(id).is_some_and(|instance| instance.runtime.impaired);
+    let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
+    let mut cause = "an instance was taken out of service in response to a user health-check.";
+    let mut healthy = member.healthy;
+    if !group.is_suspended("HealthCheck") {
+        if !runs {
+            healthy = false;
+            cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
+        } else if impaired {
+            healthy = false;
+            cause = "an instance was taken out of service in response to an EC2 instance status checks failure.";
+        } else if group.elb_health && past_grace && complaint(group, region, id).is_some() {
+            healthy = false;
+            cause = "an instance was taken out of service in response to an ELB system health check failure.";
+        }
+    }
+    if let Some(member) = group.member_mut(id) {
+        member.healthy = healthy;
+    }
+    // What a refresh has just launched and fails is the refresh's to judge.
+    let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
+    let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
+    if !stays {
+        leave(group, region, id, &Leaving { cause, drain: runs && !impaired }, env.now);
+    }
+}
+
+/// Lets a member stand by once it has left its target groups; what is gone meanwhile leaves the group.
+fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    if region.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
+        let cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
+        leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+    } else if member.lifecycle == Lifecycle::EnteringStandby && is_drained(group, region, id) {
+        if let Some(member) = group.member_mut(id) {
+            member.lifecycle = Lifecycle::Standby;
+        }
+        group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+    }
+}
+
+fn is_drained(group: &Group, region: &Region, id: &str) -> bool {
+    group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
+        let mut targets = target_group.targets.iter().filter(|target| target.id == *id);
+        targets.all(|target| target.drained)
+    })
+}
+
+fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    if !is_drained(group, region, id) {
+        return;
+    }
+    if member.lifecycle == Lifecycle::Detaching {
+        group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+        group.members.retain(|other| other.instance != *id);
+        if let Some(instance) = region.instances.get_mut(id) {
+            instance.tags.remove("aws:autoscaling:groupName");
+        }
+    } else {
+        terminate(group, region, id, env.now);
+    }
+}
+
+/// Waits for hooks before the end; either answer leads to it.
+fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    let id = &member.instance;
+    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    if runs && !group.deleting && hooks::word(group, member, env) == Word::Waiting {
+        return;
+    }
+    if let Some(member) = group.member_mut(id) {
+        member.lifecycle = Lifecycle::Terminating;
+        member.waits.clear();
+    }
+    end_instance(region, id);
+}
+
+fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
+    match region.instances.get(&member.instance) {
+        Some(instance) if instance.state != InstanceState::Terminated => {
+            // Also ends what was stopped.
+            end_instance(region, &member.instance);
+        }
+        _ => {
+            group.end(&member.activity, ActivityStatus::Successful, None, env.now);
+            group.members.retain(|other| other.instance != member.instance);
+        }
+    }
+}
+
+fn registrations(group: &Group, region: &Region, id: &str) -> bool {
+    let mut groups = group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn));
+    groups.any(|target_group| target_group.target(id).is_some())
+}
+
+fn end_instance(region: &mut Region, id: &str) {
+    if let Some(instance) = region.instances.get_mut(id) {
+        instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
+    }
+}
+
+fn subnet(region: &Region, id: &str) -> String {
+    region.instances.get(id).map(|instance: &Instance| instance.subnet_id.clone()).unwrap_or_default()
+}

@@ -1,0 +1,340 @@
+//! Instance refreshes: replace the instances of an old version, and go back when the new one does not work.
+
+use super::Env;
+use super::members::{self, Leaving};
+use crate::model::Region;
+use crate::model::autoscaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Rollback, Spared};
+use crate::model::cloudwatch::alarm::AlarmState;
+use crate::model::ec2::instance::ServiceState;
+use crate::model::ec2::launch_template::TemplateReference;
+use crate::runtime::console;
+
+/// How long a refresh may go without any progress; a bound on real processes, so no time scale shortens it.
+const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
+
+/// How often a service that never became healthy may be started again before it is given up.
+const RESTARTS: u32 = 3;
+
+/// Lines of an instance's log that stand in the reason of a failure.
+const LOG_LINES: usize = 8;
+
+/// How many instances a group should have now: during a refresh some more than its desired capacity.
+pub(super) fn wanted(group: &Group) -> u32 {
+    let Some(refresh) = group.active_refresh() else { return group.desired };
+    if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
+        return group.desired;
+    }
+    group.desired + Room::of(group, refresh).surge.min(refresh.remaining)
+}
+
+/// What the group launches now, and on which refresh's behalf.
+pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
+    match group.active_refresh() {
+        Some(refresh) if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) => {
+            (refresh.desired.clone().unwrap_or_else(|| group.template.clone()), Some(refresh.id.clone()))
+        }
+        _ => (group.template.clone(), None),
+    }
+}
+
+/// How far a group may depart from its desired capacity.
+struct Room {
+    /// So many have to serve all the time.
+    least: u32,
+    /// So many more there may be.
+    surge: u32,
+}
+
+impl Room {
+    fn of(group: &Group, refresh: &Refresh) -> Self {
+        let percent = |percentage: u32| group.desired * percentage;
+        let least = percent(refresh.preferences.min_healthy_percentage).div_ceil(100);
+        let surge = (percent(refresh.preferences.max_healthy_percentage) / 100).saturating_sub(group.desired);
+        // Where nothing may be missing, one more has to come first; AWS rounds such small groups down instead.
+        let surge = if least >= group.desired { surge.max(1) } else { surge };
+        Self { least, surge }
+    }
+}
+
+/// Brings the active refresh a step further.
+pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
+    let Some(refresh) = group.active_refresh().cloned() else { return };
+    if group.deleting {
+        finish(group, RefreshStatus::Cancelled, Some("The group is being deleted".to_owned()), env);
+        return;
+    }
+    let outdated = outdated(group, region, &refresh);
+    let remaining = outdated.len() as u32;
+    let begins = refresh.status == RefreshStatus::Pending;
+    let waits = ["InstanceRefresh", "Launch", "Terminate"].iter().any(|process| group.is_suspended(process));
+    if let Some(active) = group.active_refresh_mut() {
+        if begins {
+            active.status = RefreshStatus::InProgress;
+            active.total = remaining;
+        }
+        if begins || waits || remaining < active.remaining {
+            active.moved = env.now;
+        }
+        active.remaining = remaining;
+    }
+    if begins || waits {
+        return;
+    }
+    if let Some(reason) = failure(group, region, &refresh, env) {
+        fail(group, &refresh, reason, env);
+        return;
+    }
+    if pauses(group, env) {
+        return;
+    }
+    if outdated.is_empty() || is_at_last_checkpoint(&refresh) {
+        let ready = group.staying().filter(|member| is_ready(group, region, member, env)).count();
+        if ready >= group.desired as usize && has_baked(group, env) {
+            succeed(group, &refresh, env);
+        }
+        return;
+    }
+    if replace(group, region, &refresh, outdated, env) {
+        // What leaves needs no replacement beside it any more.
+        let remaining = self::outdated(group, region, &refresh).len() as u32;
+        if let Some(active) = group.active_refresh_mut() {
+            active.remaining = remaining;
+            active.moved = env.now;
+        }
+    }
+}
+
+/// Ends outdated members as long as enough others serve; what does not serve goes at once. True when any left.
+fn replace(
+    group: &mut Group,
+    region: &mut Region,
+    refresh: &Refresh,
+    mut outdated: Vec<Member>,
+    env: &Env<'_>,
+) -> bool {
+    let room = Room::of(group, refresh);
+    let mut ready = group.staying().filter(|member| is_ready(group, region, member, env)).count() as u32;
+    outdated.retain(|member| !member.protected || refresh.preferences.protected == Spared::Refresh);
+    outdated.sort_by_key(|member| (is_ready(group, region, member, env), member.launched));
+    let mut any = false;
+    for member in outdated.into_iter().take(until_checkpoint(refresh)) {
+        if is_ready(group, region, &member, env) {
+            if ready <= room.least {
+                break;
+            }
+            ready -= 1;
+        }
+        let cause = "an instance was taken out of service in response to an instance refresh.";
+        members::leave(group, region, &member.instance, &Leaving { cause, drain: true }, env.now);
+        any = true;
+    }
+    any
+}
+
+/// The staying members that the refresh, or its way back, has to replace.
+fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
+    let target = refresh.desired.as_ref().unwrap_or(&group.template);
+    let target = super::resolve(region, target).ok().map(|(template, number)| (template.id.clone(), number));
+    let launched_by_it = |member: &Member| member.refresh.as_ref() == Some(&refresh.id);
+    let matches = |member: &Member| {
+        target.as_ref().is_some_and(|(id, number)| member.template.id == *id && member.template.version == *number)
+    };
+    group
+        .staying()
+        .filter(|member| match refresh.status {
+            RefreshStatus::RollbackInProgress => launched_by_it(member),
+            _ => {
+                let skipped = refresh.preferences.skip_matching && matches(member)
+                    || member.protected && refresh.preferences.protected == Spared::Ignore;
+                !launched_by_it(member) && !skipped
+            }
+        })
+        .cloned()
+        .collect()
+}
+
+/// How many more members may be replaced before the next checkpoint; going back knows none.
+fn until_checkpoint(refresh: &Refresh) -> usize {
+    let next = refresh.preferences.checkpoints.get(refresh.checkpoints);
+    let Some(percentage) = next.filter(|_| refresh.status == RefreshStatus::InProgress) else { return usize::MAX };
+    let replaced = (refresh.total * percentage).div_ceil(100);
+    refresh.remaining.saturating_sub(refresh.total.saturating_sub(replaced)) as usize
+}
+
+fn is_at_last_checkpoint(refresh: &Refresh) -> bool {
+    let count = refresh.preferences.checkpoints.len();
+    count > 0 && refresh.checkpoints >= count && refresh.status != RefreshStatus::RollbackInProgress
+}
+
+/// Whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
+fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
+    let Some(active) = group.active_refresh_mut().filter(|active| active.status == RefreshStatus::InProgress) else {
+        return false;
+    };
+    if let Some(since) = active.paused {
+        if !env.over(since, active.preferences.checkpoint_delay_seconds) {
+            active.moved = env.now;
+            return true;
+        }
+        active.paused = None;
+        active.checkpoints += 1;
+    }
+    let next = active.preferences.checkpoints.get(active.checkpoints).copied();
+    let reached = next.is_some_and(|percentage| active.percentage() >= percentage);
+    let is_last = active.checkpoints + 1 >= active.preferences.checkpoints.len();
+    if reached && is_last {
+        // Nothing comes after it that would have to wait.
+        active.checkpoints += 1;
+    } else if reached {
+        active.paused = Some(env.now);
+        active.reason = Some(format!(
+            "Checkpoint reached: {}% of the instances are replaced. The refresh goes on after {} seconds.",
+            active.percentage(),
+            active.preferences.checkpoint_delay_seconds
+        ));
+    }
+    reached && !is_last
+}
+
+/// Whether the refresh was watched for long enough since everything is replaced.
+fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
+    let Some(active) = group.active_refresh_mut().filter(|active| active.status != RefreshStatus::RollbackInProgress)
+    else {
+        return true;
+    };
+    let Some(seconds) = active.preferences.bake_seconds.filter(|seconds| *seconds > 0) else { return true };
+    let since = *active.baking.get_or_insert(env.now);
+    active.status = RefreshStatus::Baking;
+    active.moved = env.now;
+    env.over(since, seconds)
+}
+
+/// Whether a member serves and, when new, has done so for the warm-up.
+fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> bool {
+    let warmup = group.active_refresh().and_then(|refresh| refresh.preferences.warmup_seconds);
+    let warmup = warmup.or(group.warmup_seconds).unwrap_or(group.grace_seconds);
+    members::serves(group, region, member)
+        && (member.refresh.is_none() || member.in_service.is_some_and(|since| env.over(since, warmup)))
+}
+
+/// Why the refresh cannot go on.
+fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> Option<String> {
+    if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) {
+        let rings =
+            |name: &&String| region.watching.alarms.get(*name).is_some_and(|alarm| alarm.state == AlarmState::Alarm);
+        if let Some(alarm) = refresh.preferences.alarms.iter().find(rings) {
+            return Some(format!("The alarm {alarm} is in the state ALARM"));
+        }
+        let fresh = group.members.iter().filter(|member| member.refresh.as_ref() == Some(&refresh.id));
+        for member in fresh {
+            if let Some(why) = trouble(group, region, member, env) {
+                return Some(describe(member, &why, env));
+            }
+        }
+        if group.failures >= RESTARTS {
+            let last = group.activities.iter().rev().find_map(|activity| activity.message.clone());
+            return Some(format!("Instances could not be launched: {}", last.unwrap_or_default()));
+        }
+    }
+    let active = group.active_refresh()?;
+    if env.now - active.moved < STALLED {
+        return None;
+    }
+    let unready = group.staying().find(|member| !is_ready(group, region, member, env));
+    Some(match unready {
+        Some(member) => describe(member, "it was not in service and healthy in time", env),
+        None => "The remaining instances are protected from scale-in".to_owned(),
+    })
+}
+
+/// What is wrong with a new member, once it has had its time.
+fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
+    if members::serves(group, region, member) {
+        return None;
+    }
+    let Some(instance) = region.instances.get(&member.instance) else {
+        return Some("the instance is gone".to_owned());
+    };
+    if instance.state.is_ending() {
+        let reason = instance.reason.as_ref()?;
+        // Somebody ended it on purpose: it is just replaced.
+        return (!reason.code.starts_with("Client.User")).then(|| reason.message.clone());
+    }
+    if member.lifecycle.is_leaving() {
+        return None;
+    }
+    for (name, service) in &instance.runtime.services {
+        if service.state == ServiceState::Failed {
+            return Some(format!("its service {name} failed"));
+        }
+        if service.restarts >= RESTARTS {
+            return Some(format!("its service {name} ended {} times", service.restarts));
+        }
+    }
+    let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
+    let complaint = members::complaint(group, region, &member.instance);
+    complaint.filter(|_| past_grace && member.lifecycle == Lifecycle::InService)
+}
+
+fn describe(member: &Member, why: &str, env: &Env<'_>) -> String {
+    let console = console::read(env.directory, &member.instance).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+    let end = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n");
+    let log = if end.is_empty() { String::new() } else { format!(" Its log ends with:\n{end}") };
+    format!(
+        "Instance {} launched from version {} of launch template {} did not become healthy: {why}.{log}",
+        member.instance, member.template.version, member.template.name
+    )
+}
+
+/// Goes back when that was asked for, else ends here.
+fn fail(group: &mut Group, refresh: &Refresh, reason: String, env: &Env<'_>) {
+    tracing::warn!(group = group.name, reason, "an instance refresh failed");
+    if refresh.status == RefreshStatus::RollbackInProgress {
+        finish(group, RefreshStatus::RollbackFailed, Some(reason), env);
+    } else if refresh.preferences.auto_rollback && refresh.desired.is_some() {
+        roll_back(group, reason, env.now);
+    } else {
+        finish(group, RefreshStatus::Failed, Some(reason), env);
+    }
+}
+
+/// Turns the active refresh round.
+pub(crate) fn roll_back(group: &mut Group, reason: String, now: chrono::DateTime<chrono::Utc>) {
+    group.failures = 0;
+    group.next_launch = None;
+    if let Some(active) = group.active_refresh_mut() {
+        active.rollback = Some(Rollback {
+            reason: reason.clone(),
+            started: now,
+            percentage: active.percentage(),
+            remaining: active.remaining,
+            total: active.total,
+        });
+        active.reason = Some(reason);
+        active.status = RefreshStatus::RollbackInProgress;
+        active.paused = None;
+        active.moved = now;
+    }
+}
+
+fn succeed(group: &mut Group, refresh: &Refresh, env: &Env<'_>) {
+    if refresh.status == RefreshStatus::RollbackInProgress {
+        let reason = refresh.reason.clone();
+        finish(group, RefreshStatus::RollbackSuccessful, reason, env);
+        return;
+    }
+    if let Some(desired) = &refresh.desired {
+        group.template = desired.clone();
+    }
+    finish(group, RefreshStatus::Successful, None, env);
+}
+
+fn finish(group: &mut Group, status: RefreshStatus, reason: Option<String>, env: &Env<'_>) {
+    if let Some(active) = group.active_refresh_mut() {
+        active.status = status;
+        active.reason = reason;
+        active.ended = Some(env.now);
+    }
+}

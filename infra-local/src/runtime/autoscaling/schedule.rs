@@ -1,0 +1,46 @@
+//! Scheduled actions: change a group's size when their time has come.
+
+use chrono::{DateTime, Utc};
+
+use super::Env;
+use crate::model::autoscaling::cron::Cron;
+use crate::model::autoscaling::{Group, Scheduled};
+
+/// Carries out what is due. Times are real: no time scale shortens a day.
+pub(super) fn advance(group: &mut Group, env: &Env<'_>) {
+    let due: Vec<Scheduled> = group.schedule.values().filter(|action| action.next <= env.now).cloned().collect();
+    for action in due {
+        match next(&action, env.now) {
+            Some(next) => {
+                if let Some(action) = group.schedule.get_mut(&action.name) {
+                    action.next = next;
+                }
+            }
+            None => drop(group.schedule.remove(&action.name)),
+        }
+        let expired = action.end.is_some_and(|end| end < env.now);
+        if !group.is_suspended("ScheduledActions") && !group.deleting && !expired {
+            carry_out(group, &action, env.now);
+        }
+    }
+}
+
+/// When a recurring action is due again.
+fn next(action: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let next = Cron::parse(action.recurrence.as_deref()?).ok()?.next(now)?;
+    action.end.is_none_or(|end| next <= end).then_some(next)
+}
+
+fn carry_out(group: &mut Group, action: &Scheduled, now: DateTime<Utc>) {
+    let (min, max) = (action.min.unwrap_or(group.min), action.max.unwrap_or(group.max));
+    if min > max {
+        tracing::warn!(group = group.name, action = action.name, min, max, "a scheduled action makes no sense");
+        return;
+    }
+    (group.min, group.max) = (min, max);
+    let desired = action.desired.unwrap_or(group.desired).clamp(min, max);
+    let who = format!(
+        "a scheduled action update of AutoScalingGroup constraints to min: {min}, max: {max}, desired: {desired}"
+    );
+    group.scale_to(desired, &who, now);
+}

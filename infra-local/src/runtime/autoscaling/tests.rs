@@ -1,0 +1,483 @@
+//! Groups step by step, with instances and health checks played by the test.
+#![allow(clippy::unwrap_used)]
+
+mod lifecycle;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::model::autoscaling::{
+    ActivityStatus, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
+};
+use crate::model::ec2::image::stock;
+use crate::model::ec2::instance::{InstanceState, Service, ServiceState, StateReason};
+use crate::model::ec2::launch_template::{LaunchData, TemplateVersion};
+use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
+
+const REGION: &str = "us-east-1";
+const TARGETS: &str = "arn:targets";
+
+/// A cloud with one group `g` and one target group, and a clock that the test moves.
+struct World {
+    cloud: Cloud,
+    now: DateTime<Utc>,
+    metrics: Metrics,
+    addresses: AddressBlock,
+    directory: tempfile::TempDir,
+    /// Whether instances that boot are healthy.
+    boots_well: bool,
+}
+
+impl World {
+    fn new(desired: u32) -> Self {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let mut cloud = Cloud::default();
+        cloud.complete();
+        let region = cloud.regions.get_mut(REGION).unwrap();
+        let data = LaunchData {
+            image_id: Some(stock(REGION)[0].id.clone()),
+            instance_type: Some("t3.micro".to_owned()),
+            ..LaunchData::default()
+        };
+        let versions =
+            (1..=2).map(|number| (number, TemplateVersion { description: None, created: now, data: data.clone() }));
+        let template = LaunchTemplate {
+            id: "lt-1".to_owned(),
+            name: "template".to_owned(),
+            created: now,
+            default_version: 1,
+            latest_version: 2,
+            versions: versions.collect(),
+            tags: BTreeMap::new(),
+        };
+        region.launch_templates.insert(template.id.clone(), template);
+        let check = Check {
+            protocol: Protocol::Http,
+            path: "/".to_owned(),
+            port: "traffic-port".to_owned(),
+            interval_seconds: 5,
+            timeout_seconds: 2,
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            matcher: "200".to_owned(),
+        };
+        let target_group = TargetGroup {
+            protocol: Protocol::Http,
+            arn: TARGETS.to_owned(),
+            name: "targets".to_owned(),
+            target_type: TargetType::Instance,
+            port: 8080,
+            vpc_id: region.vpcs.keys().next().unwrap().clone(),
+            check,
+            attributes: BTreeMap::new(),
+            targets: Vec::new(),
+            tags: BTreeMap::new(),
+        };
+        region.balancing.target_groups.insert(TARGETS.to_owned(), target_group);
+        let group = group(region, desired, now);
+        region.scaling.insert(group.name.clone(), group);
+        let addresses = AddressBlock::claim(directory.path()).unwrap();
+        Self { cloud, now, metrics: Metrics::new(1.0), addresses, directory, boots_well: true }
+    }
+
+    fn region(&mut self) -> &mut Region {
+        self.cloud.regions.get_mut(REGION).unwrap()
+    }
+
+    fn group(&mut self) -> &mut Group {
+        self.region().scaling.get_mut("g").unwrap()
+    }
+
+    /// One step of the group, and what the other reconcilers would do after it.
+    fn tick(&mut self) {
+        self.now += TimeDelta::seconds(1);
+        let env = Env {
+            now: self.now,
+            time_scale: 1.0,
+            addresses: &self.addresses,
+            directory: self.directory.path(),
+            metrics: &self.metrics,
+            custom: &self.cloud.metrics.clone(),
+        };
+        step_all(&mut self.cloud, &env);
+        let boots_well = self.boots_well;
+        let region = self.region();
+        for instance in region.instances.values_mut() {
+            instance.state = match instance.state {
+                InstanceState::Pending => InstanceState::Running,
+                InstanceState::ShuttingDown => InstanceState::Terminated,
+                other => other,
+            };
+        }
+        let targets = &mut region.balancing.target_groups.get_mut(TARGETS).unwrap().targets;
+        targets.retain(|target| !target.draining);
+        for target in targets.iter_mut().filter(|target| target.health.state == "initial") {
+            target.health.state = if boots_well { "healthy" } else { "unhealthy" }.to_owned();
+            target.health.reason = (!boots_well).then(|| "Target.Timeout".to_owned());
+        }
+    }
+
+    fn ticks(&mut self, count: usize) {
+        for _ in 0..count {
+            self.tick();
+        }
+    }
+
+    /// Ids of the members that serve.
+    fn serving(&mut self) -> Vec<String> {
+        let region = self.region();
+        let group = &region.scaling["g"];
+        let serving = group.members.iter().filter(|member| members::serves(group, region, member));
+        serving.map(|member| member.instance.clone()).collect()
+    }
+
+    fn versions(&mut self) -> Vec<u64> {
+        let mut versions: Vec<u64> = self.group().staying().map(|member| member.template.version).collect();
+        versions.sort_unstable();
+        versions
+    }
+
+    fn causes(&mut self) -> String {
+        self.group().activities.iter().map(|activity| activity.cause.clone()).collect::<Vec<_>>().join("\n")
+    }
+
+    fn refresh(&mut self, preferences: Preferences) {
+        let refresh = Refresh {
+            id: "r".to_owned(),
+            status: RefreshStatus::Pending,
+            reason: None,
+            started: self.now,
+            ended: None,
+            desired: Some(reference(2)),
+            preferences,
+            total: 0,
+            remaining: 0,
+            rollback: None,
+            moved: self.now,
+            checkpoints: 0,
+            paused: None,
+            baking: None,
+        };
+        self.group().refreshes.push(refresh);
+    }
+}
+
+fn reference(version: u64) -> TemplateReference {
+    TemplateReference {
+        id: Some("lt-1".to_owned()),
+        name: Some("template".to_owned()),
+        version: Some(version.to_string()),
+    }
+}
+
+fn preferences() -> Preferences {
+    Preferences {
+        min_healthy_percentage: 90,
+        max_healthy_percentage: 100,
+        warmup_seconds: Some(0),
+        skip_matching: true,
+        auto_rollback: true,
+        checkpoints: Vec::new(),
+        checkpoint_delay_seconds: 0,
+        bake_seconds: None,
+        protected: Spared::Wait,
+        alarms: Vec::new(),
+    }
+}
+
+fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
+    let subnets: Vec<_> = region.subnets.values().take(2).collect();
+    let tag = GroupTag { value: "blue".to_owned(), propagate: true };
+    Group {
+        name: "g".to_owned(),
+        arn: "arn:g".to_owned(),
+        created: now,
+        template: reference(1),
+        min: 1,
+        max: 6,
+        desired,
+        subnets: subnets.iter().map(|subnet| subnet.id.clone()).collect(),
+        zones: subnets.iter().map(|subnet| subnet.zone.clone()).collect(),
+        target_groups: vec![TARGETS.to_owned()],
+        elb_health: true,
+        grace_seconds: 0,
+        cooldown_seconds: 0,
+        warmup_seconds: Some(0),
+        tags: BTreeMap::from([("team".to_owned(), tag)]),
+        termination_policies: vec!["Default".to_owned()],
+        protects_new: false,
+        suspended: BTreeMap::new(),
+        members: Vec::new(),
+        policies: BTreeMap::new(),
+        hooks: BTreeMap::new(),
+        schedule: BTreeMap::new(),
+        collected: std::collections::BTreeSet::new(),
+        balanced_only: false,
+        rebalancing: false,
+        refreshes: Vec::new(),
+        activities: Vec::new(),
+        deleting: false,
+        cause: None,
+        scaled_at: None,
+        failures: 0,
+        next_launch: None,
+    }
+}
+
+#[test]
+fn a_group_reaches_its_number_spread_over_its_zones() {
+    let mut world = World::new(4);
+    world.ticks(4);
+    assert_eq!(world.serving().len(), 4);
+    let zones: Vec<String> = world.group().zones.clone();
+    for zone in zones {
+        assert_eq!(world.group().members.iter().filter(|member| member.zone == zone).count(), 2);
+    }
+    let instance = world.region().instances.values().next().unwrap();
+    assert_eq!(instance.tags["aws:autoscaling:groupName"], "g");
+    assert_eq!(instance.tags["team"], "blue");
+    assert!(world.group().activities.iter().all(|activity| activity.status == ActivityStatus::Successful));
+}
+
+#[test]
+fn what_ended_or_fell_ill_is_replaced() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    let [first, second] = world.serving().try_into().unwrap();
+    world.region().instances.get_mut(&first).unwrap().state = InstanceState::Terminated;
+    let targets = &mut world.region().balancing.target_groups.get_mut(TARGETS).unwrap().targets;
+    targets.iter_mut().find(|target| target.id == second).unwrap().health.state = "unhealthy".to_owned();
+    world.ticks(5);
+    let now = world.serving();
+    assert_eq!(now.len(), 2);
+    assert!(!now.contains(&first) && !now.contains(&second));
+    let causes = world.causes();
+    for words in ["EC2 health check", "ELB system health check failure", "unhealthy instance needing to be replaced"] {
+        assert!(causes.contains(words), "{words} not in {causes}");
+    }
+}
+
+#[test]
+fn the_grace_period_protects_what_is_starting() {
+    let mut world = World::new(1);
+    world.group().grace_seconds = 60;
+    world.boots_well = false;
+    world.ticks(30);
+    let first = world.group().members[0].instance.clone();
+    assert!(world.group().members[0].healthy);
+    world.ticks(60);
+    assert_ne!(world.group().members[0].instance, first);
+}
+
+#[test]
+fn scaling_in_takes_the_fuller_zone_and_spares_the_protected() {
+    let mut world = World::new(3);
+    world.ticks(4);
+    let zones = world.group().zones.clone();
+    let fuller = zones.iter().max_by_key(|zone| {
+        let members = &world.cloud.regions[REGION].scaling["g"].members;
+        members.iter().filter(|member| member.zone == **zone).count()
+    });
+    let fuller = fuller.unwrap().clone();
+    let mut in_fuller = world.group().members.iter_mut().filter(|member| member.zone == fuller);
+    let protected = in_fuller.next().unwrap();
+    protected.protected = true;
+    let protected = protected.instance.clone();
+    let now = world.now;
+    world.group().scale_to(2, "a user request", now);
+    world.ticks(4);
+    let zones: Vec<String> = world.group().members.iter().map(|member| member.zone.clone()).collect();
+    assert_eq!(zones.len(), 2);
+    assert_ne!(zones[0], zones[1]);
+    assert!(world.serving().contains(&protected));
+    assert!(world.causes().contains("shrinking the capacity from 3 to 2"));
+}
+
+#[test]
+fn launches_that_fail_are_told_and_tried_less_and_less_often() {
+    let mut world = World::new(1);
+    world.region().launch_templates.get_mut("lt-1").unwrap().versions.get_mut(&1).unwrap().data.image_id =
+        Some("ami-0123456789abcdef0".to_owned());
+    world.ticks(120);
+    let activities = &world.group().activities;
+    assert!((4..=10).contains(&activities.len()), "{}", activities.len());
+    assert!(activities.iter().all(|activity| activity.status == ActivityStatus::Failed));
+    assert!(activities[0].message.as_ref().unwrap().contains("ami-0123456789abcdef0"));
+}
+
+#[test]
+fn a_refresh_never_serves_with_less_than_it_must() {
+    let mut world = World::new(3);
+    world.ticks(4);
+    world.refresh(preferences());
+    for _ in 0..40 {
+        world.tick();
+        assert!(world.serving().len() >= 3);
+        assert!(world.group().staying().count() <= 4);
+    }
+    let refresh = world.group().refreshes[0].clone();
+    assert_eq!((refresh.status, refresh.percentage()), (RefreshStatus::Successful, 100));
+    assert_eq!(world.versions(), [2, 2, 2]);
+    assert_eq!(world.group().template, reference(2));
+    assert_eq!(world.serving().len(), 3);
+}
+
+#[test]
+fn a_refresh_launches_what_it_needs_and_nothing_to_balance_afterwards() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    world.refresh(preferences());
+    world.ticks(40);
+    assert_eq!(world.versions(), [2, 2]);
+    let zones: BTreeSet<String> = world.group().staying().map(|member| member.zone.clone()).collect();
+    assert_eq!((zones.len(), world.region().instances.len()), (2, 4));
+}
+
+#[test]
+fn a_refresh_with_room_replaces_in_place() {
+    let mut world = World::new(4);
+    world.ticks(4);
+    world.refresh(Preferences { min_healthy_percentage: 50, ..preferences() });
+    for _ in 0..40 {
+        world.tick();
+        assert!(world.serving().len() >= 2);
+        assert!(world.group().staying().count() <= 4);
+    }
+    assert_eq!(world.versions(), [2, 2, 2, 2]);
+}
+
+#[test]
+fn a_version_that_never_gets_healthy_is_rolled_back_with_what_it_said() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    let before = world.serving();
+    world.boots_well = false;
+    world.refresh(preferences());
+    world.ticks(2);
+    let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
+    std::fs::create_dir_all(crate::runtime::console::directory(world.directory.path(), &fresh)).unwrap();
+    crate::runtime::console::write(world.directory.path(), &fresh, "no such table: tasks");
+    world.boots_well = true;
+    world.ticks(20);
+    let refresh = world.group().refreshes[0].clone();
+    assert_eq!(refresh.status, RefreshStatus::RollbackSuccessful);
+    let reason = refresh.reason.unwrap();
+    for words in [fresh.as_str(), "version 2", "Target.Timeout", "no such table: tasks"] {
+        assert!(reason.contains(words), "{words} not in {reason}");
+    }
+    assert_eq!(world.serving(), before);
+    assert_eq!(world.group().template, reference(1));
+}
+
+#[test]
+fn without_auto_rollback_a_bad_version_fails_and_its_instance_goes_first() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    world.boots_well = false;
+    world.refresh(Preferences { auto_rollback: false, ..preferences() });
+    world.ticks(10);
+    assert_eq!(world.group().refreshes[0].status, RefreshStatus::Failed);
+    assert_eq!(world.versions(), [1, 1]);
+}
+
+#[test]
+fn a_service_that_keeps_ending_fails_a_refresh_before_its_health_check_does() {
+    let mut world = World::new(1);
+    world.ticks(4);
+    world.group().grace_seconds = 3600;
+    world.boots_well = false;
+    world.refresh(preferences());
+    world.ticks(3);
+    let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
+    let service = Service { state: ServiceState::Restarting, restarts: 3, ..Service::default() };
+    world.region().instances.get_mut(&fresh).unwrap().runtime.services.insert("tasks".to_owned(), service);
+    world.ticks(5);
+    let refresh = &world.group().refreshes[0];
+    assert!(refresh.reason.as_ref().unwrap().contains("its service tasks ended 3 times"), "{refresh:?}");
+}
+
+#[test]
+fn an_instance_that_could_not_start_fails_a_refresh() {
+    let mut world = World::new(1);
+    world.ticks(4);
+    world.refresh(preferences());
+    world.ticks(2);
+    let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
+    let instance = world.region().instances.get_mut(&fresh).unwrap();
+    instance.state = InstanceState::Terminated;
+    instance.reason = Some(StateReason {
+        code: "Server.InternalError".to_owned(),
+        message: "Server.InternalError: no room".to_owned(),
+    });
+    world.ticks(8);
+    let refresh = &world.group().refreshes[0];
+    assert_eq!(refresh.status, RefreshStatus::RollbackSuccessful);
+    assert!(refresh.reason.as_ref().unwrap().contains("no room"), "{refresh:?}");
+}
+
+fn follow_cpu(world: &mut World, target: f64) {
+    let tracking = Tracking { metric: Metric::Cpu, target, disable_scale_in: false, alarm: "alarm".to_owned() };
+    let policy = Policy {
+        name: "cpu".to_owned(),
+        arn: "arn:cpu".to_owned(),
+        enabled: true,
+        warmup_seconds: Some(0),
+        kind: PolicyKind::TargetTracking(tracking),
+    };
+    world.group().policies.insert(policy.name.clone(), policy);
+}
+
+/// Lets time pass with every member at this utilisation, from 0 to 1.
+fn load(world: &mut World, used: &mut BTreeMap<String, f64>, utilisation: f64, seconds: usize) {
+    for _ in 0..seconds {
+        world.tick();
+        for id in world.serving() {
+            let total = used.entry(id.clone()).or_default();
+            *total += utilisation;
+            world.metrics.record_cpu(&id, *total, world.now);
+        }
+    }
+}
+
+#[test]
+fn load_scales_out_in_proportion_and_idleness_in_one_by_one() {
+    let mut world = World::new(1);
+    world.ticks(4);
+    follow_cpu(&mut world, 50.0);
+    let mut used = BTreeMap::new();
+    load(&mut world, &mut used, 0.9, 65);
+    assert_eq!(world.group().desired, 2);
+    load(&mut world, &mut used, 0.9, 600);
+    assert_eq!(world.group().desired, 6, "and never more than the maximum");
+    assert!(world.causes().contains("TargetTracking-g-AlarmHigh-alarm in state ALARM triggered policy cpu"));
+    load(&mut world, &mut used, 0.1, 400);
+    assert_eq!(world.group().desired, 6, "caution");
+    load(&mut world, &mut used, 0.1, 600);
+    assert_eq!(world.group().desired, 5);
+    load(&mut world, &mut used, 0.1, 6000);
+    assert_eq!(world.group().desired, 1, "and never fewer than the minimum");
+}
+
+#[test]
+fn a_metric_at_its_target_changes_nothing_and_no_policy_nothing_at_all() {
+    let mut world = World::new(2);
+    world.ticks(4);
+    follow_cpu(&mut world, 50.0);
+    let mut used = BTreeMap::new();
+    load(&mut world, &mut used, 0.48, 1000);
+    assert_eq!(world.group().desired, 2);
+    world.group().policies.clear();
+    load(&mut world, &mut used, 1.0, 200);
+    assert_eq!(world.group().desired, 2);
+}
+
+#[test]
+fn a_group_being_deleted_ends_everything_and_is_gone() {
+    let mut world = World::new(3);
+    world.ticks(4);
+    world.group().deleting = true;
+    world.ticks(3);
+    assert!(world.region().scaling.is_empty());
+    assert!(world.region().instances.values().all(|instance| instance.state == InstanceState::Terminated));
+}

@@ -1,0 +1,147 @@
+//! Target tracking: scales out as soon as a metric is above its target, and in with caution.
+
+use chrono::TimeDelta;
+
+use super::{Env, scaled};
+use crate::model::Region;
+use crate::model::autoscaling::{Group, Lifecycle, Member, Metric, Policy, PolicyKind, Tracking};
+use crate::model::cloudwatch::metrics::{MetricName, Statistic};
+
+/// What has to be above the target to scale out, in AWS's seconds.
+const OUT_SECONDS: f64 = 60.0;
+
+/// What has to be below it to scale in, and the time between two such steps.
+const IN_SECONDS: f64 = 900.0;
+
+/// How far below the target a metric has to be.
+const IN_MARGIN: f64 = 0.9;
+
+/// The shortest periods of real time that say anything about a process.
+const SHORTEST_OUT: TimeDelta = TimeDelta::seconds(2);
+const SHORTEST_IN: TimeDelta = TimeDelta::seconds(10);
+
+/// What a policy wants.
+struct Wish {
+    desired: u32,
+    who: String,
+}
+
+/// Follows the group's target tracking policies: the one that wants most wins, and all have to agree to less.
+pub(super) fn scale(group: &mut Group, region: &Region, env: &Env<'_>) {
+    if group.deleting || group.is_suspended("AlarmNotification") {
+        return;
+    }
+    let policies = group.policies.values().filter(|policy| policy.enabled);
+    let tracked: Vec<(&Policy, &Tracking)> = policies
+        .filter_map(|policy| match &policy.kind {
+            PolicyKind::TargetTracking(tracking) => Some((policy, tracking)),
+            _ => None,
+        })
+        .collect();
+    let out = tracked
+        .iter()
+        .filter_map(|(policy, tracking)| more(group, region, policy, tracking, env))
+        .max_by_key(|wish| wish.desired);
+    let wish = out.or_else(|| {
+        let wishes: Option<Vec<Wish>> =
+            tracked.iter().map(|(policy, tracking)| less(group, region, policy, tracking, env)).collect();
+        wishes?.into_iter().max_by_key(|wish| wish.desired)
+    });
+    if let Some(wish) = wish {
+        tracing::info!(group = group.name, desired = wish.desired, "{}", wish.who);
+        group.scale_to(wish.desired, &wish.who, env.now);
+    }
+}
+
+fn more(group: &Group, region: &Region, policy: &Policy, tracking: &Tracking, env: &Env<'_>) -> Option<Wish> {
+    let period = scaled(OUT_SECONDS, env.time_scale).max(SHORTEST_OUT);
+    let warm = warm(group, policy, env);
+    let value = value(&warm, group, region, tracking, period, env)?;
+    if value <= tracking.target {
+        return None;
+    }
+    let needed = proportional(warm.len(), value, tracking.target).min(group.max);
+    let who = who(group, policy, tracking, "AlarmHigh");
+    (needed > group.desired).then_some(Wish { desired: needed, who })
+}
+
+fn less(group: &Group, region: &Region, policy: &Policy, tracking: &Tracking, env: &Env<'_>) -> Option<Wish> {
+    let period = scaled(IN_SECONDS, env.time_scale).max(SHORTEST_IN);
+    let warm = warm(group, policy, env);
+    let settled = warm.len() == group.desired as usize
+        && group.staying().count() == warm.len()
+        && group.active_refresh().is_none()
+        && group.scaled_at.is_none_or(|scaled| env.now - scaled >= period);
+    if tracking.disable_scale_in || !settled {
+        return None;
+    }
+    let value = value(&warm, group, region, tracking, period, env)?;
+    if value >= tracking.target * IN_MARGIN {
+        return None;
+    }
+    // One at a time, and never fewer than the load would bring above the target again.
+    let needed = proportional(warm.len(), value, tracking.target * IN_MARGIN);
+    let desired = needed.max(group.desired.saturating_sub(1)).max(group.min);
+    let who = who(group, policy, tracking, "AlarmLow");
+    (desired < group.desired).then_some(Wish { desired, who })
+}
+
+fn proportional(count: usize, value: f64, target: f64) -> u32 {
+    // The slack keeps 2 × 50 / 50 from becoming 3.
+    (count as f64 * value / target - 1e-9).ceil().max(1.0) as u32
+}
+
+fn who(group: &Group, policy: &Policy, tracking: &Tracking, side: &str) -> String {
+    format!(
+        "a monitor alarm TargetTracking-{}-{side}-{} in state ALARM triggered policy {}",
+        group.name, tracking.alarm, policy.name
+    )
+}
+
+/// Members that have been in service for the warm-up: the others count neither as capacity nor as load.
+fn warm<'a>(group: &'a Group, policy: &Policy, env: &Env<'_>) -> Vec<&'a Member> {
+    let warmup = policy.warmup_seconds.or(group.warmup_seconds).unwrap_or(group.cooldown_seconds);
+    let in_service = group.staying().filter(|member| member.lifecycle == Lifecycle::InService);
+    in_service.filter(|member| member.in_service.is_some_and(|since| env.over(since, warmup))).collect()
+}
+
+/// The metric over the last period.
+fn value(
+    warm: &[&Member],
+    group: &Group,
+    region: &Region,
+    tracking: &Tracking,
+    period: TimeDelta,
+    env: &Env<'_>,
+) -> Option<f64> {
+    if warm.is_empty() {
+        return None;
+    }
+    match &tracking.metric {
+        Metric::Cpu => {
+            let values: Option<Vec<f64>> =
+                warm.iter().map(|member| env.metrics.cpu(&member.instance, period)).collect();
+            let values = values?;
+            Some(values.iter().sum::<f64>() / values.len() as f64)
+        }
+        Metric::RequestsPerTarget { label } => {
+            let mut arns = group.target_groups.iter();
+            let arn = arns.find(|arn| {
+                region.balancing.target_groups.contains_key(*arn)
+                    && arn.rsplit(':').next().is_some_and(|name| label.ends_with(name))
+            })?;
+            Some(env.metrics.requests(arn, period)? / warm.len() as f64)
+        }
+        Metric::Custom { namespace, name, dimensions, statistic, unit } => {
+            let name = MetricName {
+                region: region.name.clone(),
+                namespace: namespace.clone(),
+                name: name.clone(),
+                dimensions: dimensions.clone(),
+            };
+            // One period that ends now: multiples of its length would begin elsewhere.
+            let found = env.custom.periods(&name, unit.as_deref(), env.now - period, env.now, TimeDelta::days(36_500));
+            found.first()?.statistic(Statistic::parse(statistic)?)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Measures what runs, evaluates alarms, and does what they say.
+//!
+//! - [`publish`]: the metrics of instances, balancers and groups
+//! - [`evaluate`]: what an alarm's metric says of its state
+
+mod evaluate;
+mod publish;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::background::PhaseWatch;
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::cloudwatch::alarm::{AlarmState, HistoryItem, HistoryKind};
+use crate::model::cloudwatch::metrics::Metrics;
+use crate::runtime::autoscaling::adjust;
+use crate::runtime::autoscaling::adjust::Trigger;
+use crate::state::Shared;
+use publish::Publisher;
+
+/// How often it is looked whether a period is over.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Watches until the cloud ends. `time_scale` divides the periods of alarms.
+pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+    let metrics = shared.read(|cloud| cloud.metrics.clone());
+    let mut publisher = Publisher::new(time_scale);
+    let mut watcher = shared.read(|cloud| Watcher::new(cloud, time_scale));
+    loop {
+        let now = Utc::now();
+        if publisher.is_due(now) {
+            let sources = shared.read(|cloud| publish::sources(cloud, shared.traffic()));
+            publisher.publish(&sources, &metrics, now);
+        }
+        if shared.read(|cloud| watcher.has_work(cloud, now)) {
+            shared.update(|cloud| watcher.look(cloud, now));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(TICK) => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+/// What is known of alarms between two looks.
+struct Watcher {
+    time_scale: f64,
+    /// By region and name.
+    known: BTreeMap<(String, String), Known>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    /// The end of the last period that was evaluated.
+    evaluated: DateTime<Utc>,
+    /// The last transition whose actions were taken.
+    acted: Option<DateTime<Utc>>,
+}
+
+impl Watcher {
+    /// Takes the alarms up as they are: their actions were taken by whoever ran the cloud before.
+    fn new(cloud: &Cloud, time_scale: f64) -> Self {
+        let mut known = BTreeMap::new();
+        for region in cloud.regions.values() {
+            for alarm in region.watching.alarms.values() {
+                let now = Known { evaluated: DateTime::UNIX_EPOCH, acted: Some(alarm.transitioned) };
+                known.insert((region.name.clone(), alarm.name.clone()), now);
+            }
+        }
+        Self { time_scale, known }
+    }
+
+    fn has_work(&self, cloud: &Cloud, now: DateTime<Utc>) -> bool {
+        cloud.regions.values().any(|region| {
+            region.watching.alarms.values().any(|alarm| {
+                let known = self.known.get(&(region.name.clone(), alarm.name.clone()));
+                known.is_none_or(|known| {
+                    known.acted != Some(alarm.transitioned)
+                        || known.evaluated < evaluate::end(alarm, now, self.time_scale)
+                })
+            })
+        })
+    }
+
+    /// Evaluates the alarms that have a new period, and takes the actions that are due.
+    fn look(&mut self, cloud: &mut Cloud, now: DateTime<Utc>) {
+        let metrics = cloud.metrics.clone();
+        let regions = &cloud.regions;
+        self.known.retain(|(region, name), _| {
+            regions.get(region).is_some_and(|region| region.watching.alarms.contains_key(name))
+        });
+        for region in cloud.regions.values_mut() {
+            let names: Vec<String> = region.watching.alarms.keys().cloned().collect();
+            for name in names {
+                self.look_at(region, &name, &metrics, now);
+            }
+        }
+    }
+
+    fn look_at(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
+        let Some(alarm) = region.watching.alarms.get(name).cloned() else { return };
+        let key = (region.name.clone(), name.to_owned());
+        // A new alarm has had no actions; its first state calls for none.
+        let first = Some(alarm.transitioned).filter(|_| alarm.state == AlarmState::InsufficientData);
+        let known = *self.known.entry(key.clone()).or_insert(Known { evaluated: DateTime::UNIX_EPOCH, acted: first });
+        let end = evaluate::end(&alarm, now, self.time_scale);
+        let window = evaluate::window(&alarm, &region.name, metrics, end, self.time_scale);
+        let evaluates = known.evaluated < end && known.acted == Some(alarm.transitioned);
+        if evaluates
+            && let Some(verdict) = evaluate::verdict(&alarm, &window)
+            && verdict.state != alarm.state
+        {
+            tracing::info!(alarm = name, state = verdict.state.name(), "{}", verdict.reason);
+            region.watching.set_state(name, verdict.state, verdict.reason, Some(verdict.data), now);
+        }
+        let Some(alarm) = region.watching.alarms.get(name).cloned() else { return };
+        let transitioned = known.acted != Some(alarm.transitioned);
+        // Scaling goes on for as long as the state lasts.
+        if transitioned || (evaluates && alarm.state == AlarmState::Alarm) {
+            let values = evaluate::recent(&alarm, &window);
+            for action in alarm.due_actions() {
+                act(region, name, action, &values, transitioned, (now, self.time_scale));
+            }
+        }
+        self.known.insert(key, Known { evaluated: end, acted: Some(alarm.transitioned) });
+    }
+}
+
+/// Carries out a scaling policy on an alarm's behalf; what came of it stands in the alarm's history.
+fn act(
+    region: &mut Region,
+    alarm: &str,
+    action: &str,
+    values: &[f64],
+    transitioned: bool,
+    (now, time_scale): (DateTime<Utc>, f64),
+) {
+    let Some((threshold, state)) = region.watching.alarms.get(alarm).map(|alarm| (alarm.threshold, alarm.state)) else {
+        return;
+    };
+    let found = region.scaling.values_mut().find_map(|group| {
+        let policy = group.policies.values().find(|policy| policy.arn == action)?.name.clone();
+        Some((group, policy))
+    });
+    let outcome = match found {
+        Some((group, policy)) => {
+            let trigger = Trigger {
+                who: format!("a monitor alarm {alarm} in state {} triggered policy {policy}", state.name()),
+                values: values.iter().map(|value| value - threshold).collect(),
+                honours_cooldown: true,
+            };
+            adjust::execute(group, &policy, &trigger, now, time_scale).map_err(|error| error.message)
+        }
+        None => Err("the scaling policy does not exist any more".to_owned()),
+    };
+    // Asked again and again, only what changes something is worth remembering.
+    if !transitioned && !matches!(outcome, Ok(true)) {
+        return;
+    }
+    let (state, summary) = match &outcome {
+        Ok(_) => ("Succeeded", format!("Successfully executed action {action}")),
+        Err(error) => ("Failed", format!("Failed to execute action {action}: {error}")),
+    };
+    let data = serde_json::json!({"actionState": state, "notificationResource": action, "error": outcome.err()});
+    region.watching.remember(HistoryItem {
+        alarm: alarm.to_owned(),
+        time: now,
+        kind: HistoryKind::Action,
+        summary: summary.chars().take(255).collect(),
+        data: data.to_string(),
+    });
+}

@@ -1,0 +1,135 @@
+//! Elastic addresses: what connects to one is forwarded to the instance that holds it, as far as routes and security
+//! groups let the internet in.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use super::background::PhaseWatch;
+use crate::domain::reachability;
+use crate::domain::reachability::Party;
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::ec2::gateway::{ElasticAddress, Holder};
+use crate::model::ec2::instance::InstanceState;
+use crate::state::Shared;
+
+/// How often a port that could not be had is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a connection to an instance may take to come about.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Ports of elastic addresses, and where they lead.
+type Forwards = BTreeMap<SocketAddr, SocketAddr>;
+
+/// A port that is forwarded; dropping it closes the port and its connections.
+struct Forward {
+    target: SocketAddr,
+    _task: JoinSet<()>,
+}
+
+/// Runs until the cloud ends; then the ports are closed.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    let mut changes = shared.changes();
+    let mut running: BTreeMap<SocketAddr, Forward> = BTreeMap::new();
+    loop {
+        changes.borrow_and_update();
+        let wanted = shared.read(wanted);
+        running.retain(|port, forward| wanted.get(port) == Some(&forward.target));
+        let mut complete = true;
+        for (port, target) in wanted {
+            if running.contains_key(&port) {
+                continue;
+            }
+            match Forward::open(port, target).await {
+                Ok(forward) => {
+                    running.insert(port, forward);
+                }
+                Err(error) => {
+                    complete = false;
+                    tracing::warn!(%error, "the elastic address {port} cannot be listened on; stop what uses it");
+                }
+            }
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(RETRY), if !complete => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+fn wanted(cloud: &Cloud) -> Forwards {
+    let regions = cloud.regions.values();
+    let addresses = regions.flat_map(|region| region.addresses.values().map(move |address| (region, address)));
+    addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
+}
+
+/// The ports of a running instance's services that the internet may reach.
+fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
+    let Holder::Instance(id) = &address.association.as_ref()?.holder else { return None };
+    let instance = region.instances.get(id).filter(|instance| instance.state == InstanceState::Running)?;
+    let ports = instance.runtime.services.values().filter_map(|service| service.port);
+    let reached = ports.filter(|port| reachability::internet_reaches(Party::instance(region, instance), *port));
+    Some(reached.map(|port| ((address.address, port).into(), (instance.address, port).into())).collect())
+}
+
+impl Forward {
+    async fn open(port: SocketAddr, target: SocketAddr) -> io::Result<Forward> {
+        let listener = TcpListener::bind(port).await?;
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => match accepted {
+                        Ok((client, _)) => {
+                            connections.spawn(forward(client, target));
+                        }
+                        Err(error) => {
+                            tracing::debug!(%error, "a connection to {port} could not be accepted");
+                            tokio::task::yield_now().await;
+                        }
+                    },
+                    Some(_) = connections.join_next() => {}
+                }
+            }
+        });
+        Ok(Forward { target, _task: task })
+    }
+}
+
+/// Carries one connection until one side has enough. That nobody listens is told by closing it.
+async fn forward(mut client: TcpStream, target: SocketAddr) {
+    let Ok(Ok(mut server)) = tokio::time::timeout(CONNECT, TcpStream::connect(target)).await else { return };
+    let _ = client.set_nodelay(true);
+    let _ = server.set_nodelay(true);
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    #[tokio::test]
+    async fn what_is_said_to_the_one_is_heard_by_the_other() {
+        let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let forward = Forward::open(free, behind.local_addr().unwrap()).await.unwrap();
+        let (client, server) = tokio::join!(TcpStream::connect(free), behind.accept());
+        let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
+        client.write_all(b"ping").await.unwrap();
+        let mut heard = [0; 4];
+        server.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"ping");
+        drop(forward);
+        assert_eq!(client.read(&mut heard).await.unwrap_or(0), 0, "its end closes what is open");
+    }
+}

@@ -1,0 +1,330 @@
+//! Runs the declared balancers: a proxy per listener, a pool per target group; tells the model what it found.
+
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::background::PhaseWatch;
+use super::proxy::{Endpoint, PoolSettings, ProxyListener, TargetHealth, TargetKey, TargetPool, Times, Tls, Workers};
+use crate::domain::reachability;
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::ec2::instance::InstanceState;
+use crate::model::elbv2::{BalancerState, Health, TargetGroup, TargetType};
+use crate::state::Shared;
+
+/// How often a port that could not be had is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often draining targets are looked at: the end of a request changes nothing else.
+const DRAINING: Duration = Duration::from_millis(50);
+
+/// What went to each target group, by ARN, since the cloud was started: what request metrics are made of.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic(Mutex<BTreeMap<String, Counts>>);
+
+/// What went to one target group.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counts {
+    /// Requests that were sent on to a target.
+    pub(crate) requests: u64,
+    /// Connections to targets that could not be opened.
+    pub(crate) connection_errors: u64,
+    /// Answers by the class of their status, from 2xx on.
+    pub(crate) responses: [u64; 4],
+    /// How long answers took to begin.
+    pub(crate) times: Times,
+    /// Clients that are connected now; of balancers alone, which stand here beside their target groups.
+    pub(crate) connections: u64,
+}
+
+impl Traffic {
+    /// What went to this target group.
+    pub(crate) fn of(&self, target_group: &str) -> Counts {
+        self.lock().get(target_group).copied().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Counts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the balancers running until the cloud ends; then their ports are closed.
+///
+/// `time_scale` divides health intervals and deregistration delays.
+pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    let health = watch::Sender::new(0);
+    let mut found = health.subscribe();
+    let mut declared = shared.changes();
+    let workers = match Workers::start() {
+        Ok(workers) => workers,
+        Err(error) => {
+            tracing::error!(%error, "no balancer can run: its threads cannot be started");
+            return;
+        }
+    };
+    let mut plane = Plane { time_scale, workers, health, pools: BTreeMap::new(), listeners: BTreeMap::new() };
+    loop {
+        declared.borrow_and_update();
+        found.borrow_and_update();
+        let pause = plane.reconcile(&shared).await;
+        tokio::select! {
+            _ = declared.changed() => {}
+            _ = found.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+/// Moves balancers to the addresses that are this cloud's now.
+fn rehome(cloud: &mut Cloud, block: u8) {
+    for balancer in cloud.regions.values_mut().flat_map(|region| region.balancing.load_balancers.values_mut()) {
+        let [first, old, subnet, host] = balancer.address.octets();
+        if old != block {
+            balancer.address = Ipv4Addr::new(first, block, subnet, host);
+            tracing::warn!("balancer {} answers on {} now", balancer.name, balancer.address);
+        }
+    }
+}
+
+/// What runs.
+struct Plane {
+    time_scale: f64,
+    workers: Workers,
+    health: watch::Sender<u64>,
+    /// By ARN of the target group.
+    pools: BTreeMap<String, TargetPool>,
+    /// By ARN of the listener.
+    listeners: BTreeMap<String, ProxyListener>,
+}
+
+/// What should run.
+#[derive(Default)]
+struct Wanted {
+    pools: BTreeMap<String, (PoolSettings, BTreeMap<TargetKey, Endpoint>)>,
+    listeners: BTreeMap<String, WantedListener>,
+}
+
+struct WantedListener {
+    balancer: String,
+    address: SocketAddr,
+    /// What it does with requests, by the ARNs of target groups.
+    declared: crate::model::elbv2::Listener,
+    settings: super::proxy::Settings,
+    tls: Option<Tls>,
+}
+
+impl Plane {
+    /// Makes what runs what should run; says when to look again although nothing has changed.
+    async fn reconcile(&mut self, shared: &Shared) -> Duration {
+        let wanted = shared.read(|cloud| {
+            let mut wanted = Wanted::default();
+            for region in cloud.regions.values() {
+                collect(region, &mut wanted);
+            }
+            wanted
+        });
+        self.reconcile_pools(&wanted);
+        let failures = self.reconcile_listeners(&wanted).await;
+        *shared.traffic().lock() = self.traffic(&wanted);
+
+        let news = |cloud: &Cloud| {
+            let mut draft = cloud.clone();
+            self.report(&mut draft, &failures);
+            draft != *cloud
+        };
+        if shared.read(news) {
+            shared.update(|cloud| self.report(cloud, &failures));
+        }
+        let draining = shared.read(|cloud| {
+            let groups = cloud.regions.values().flat_map(|region| region.balancing.target_groups.values());
+            groups.flat_map(|group| &group.targets).any(|target| target.draining)
+        });
+        if draining { DRAINING } else { RETRY }
+    }
+
+    fn traffic(&self, wanted: &Wanted) -> BTreeMap<String, Counts> {
+        let mut traffic: BTreeMap<String, Counts> =
+            self.pools.iter().map(|(arn, pool)| (arn.clone(), pool.counts())).collect();
+        for (arn, listener) in &self.listeners {
+            if let Some(wanted) = wanted.listeners.get(arn) {
+                traffic.entry(wanted.balancer.clone()).or_default().connections += listener.connections();
+            }
+        }
+        traffic
+    }
+
+    fn reconcile_pools(&mut self, wanted: &Wanted) {
+        self.pools.retain(|arn, _| wanted.pools.contains_key(arn));
+        for (arn, (settings, targets)) in &wanted.pools {
+            let pool = self
+                .pools
+                .entry(arn.clone())
+                .or_insert_with(|| TargetPool::new(arn, settings.clone(), self.time_scale, self.health.clone()));
+            pool.configure(settings.clone());
+            pool.set_targets(targets);
+        }
+    }
+
+    /// Returns the reasons of balancers that cannot listen.
+    async fn reconcile_listeners(&mut self, wanted: &Wanted) -> BTreeMap<String, String> {
+        self.listeners.retain(|arn, running| {
+            wanted.listeners.get(arn).is_some_and(|listener| listener.address == running.address())
+        });
+        let mut failures = BTreeMap::new();
+        for (arn, listener) in &wanted.listeners {
+            let route = settings::route(&listener.declared, &self.pools, listener.settings.clone());
+            let failure = match self.listeners.get_mut(arn) {
+                Some(running) => {
+                    running.set_route(route);
+                    running.set_tls(listener.tls.clone()).err().map(|error| error.to_string())
+                }
+                None => match ProxyListener::bind(listener.address, route, listener.tls.clone(), &self.workers).await {
+                    Ok(running) => {
+                        tracing::info!(address = %listener.address, "a listener is up");
+                        self.listeners.insert(arn.clone(), running);
+                        None
+                    }
+                    Err(error) => Some(error.to_string()),
+                },
+            };
+            if let Some(error) = failure {
+                let reason = format!(
+                    "cannot listen on {}: {error}; stop what uses it, or choose another port or certificate",
+                    listener.address
+                );
+                tracing::warn!("{reason}");
+                failures.insert(listener.balancer.clone(), reason);
+            }
+        }
+        failures
+    }
+
+    /// Writes the states of balancers and the health of targets into the model.
+    fn report(&self, cloud: &mut Cloud, failures: &BTreeMap<String, String>) {
+        for region in cloud.regions.values_mut() {
+            let instances = &region.instances;
+            for balancer in region.balancing.load_balancers.values_mut() {
+                balancer.state = match failures.get(&balancer.arn) {
+                    Some(reason) => BalancerState::Failed(reason.clone()),
+                    None => BalancerState::Active,
+                };
+            }
+            for group in region.balancing.target_groups.values_mut() {
+                let Some(pool) = self.pools.get(&group.arn) else {
+                    continue;
+                };
+                let health = pool.health();
+                let registered = group.targets.iter().filter(|_| group.target_type == TargetType::Instance);
+                let ended: BTreeSet<String> = registered
+                    .filter(|target| instances.get(&target.id).is_none_or(|instance| instance.state.is_ending()))
+                    .map(|target| target.id.clone())
+                    .collect();
+                for id in &ended {
+                    group.deregister(id, None);
+                }
+                group.targets.retain_mut(|target| {
+                    let key = TargetKey { id: target.id.clone(), port: target.port };
+                    let state = instances.get(&target.id).map(|instance| instance.state);
+                    if target.draining {
+                        target.drained = pool.is_drained(&key);
+                        return health.contains_key(&key);
+                    }
+                    if let (None, Some(InstanceState::Stopping | InstanceState::Stopped)) =
+                        (in_pool(&health, &key), state)
+                    {
+                        target.health = stopped();
+                    } else if let Some(found) = in_pool(&health, &key) {
+                        target.health = found.into();
+                    }
+                    true
+                });
+            }
+        }
+    }
+}
+
+/// A pool's health of a target that is not just draining out of it.
+fn in_pool<'a>(health: &'a BTreeMap<TargetKey, TargetHealth>, key: &TargetKey) -> Option<&'a TargetHealth> {
+    health.get(key).filter(|health| health.state != super::proxy::HealthState::Draining)
+}
+
+fn stopped() -> Health {
+    Health {
+        state: "unused".to_owned(),
+        reason: Some("Target.InvalidState".to_owned()),
+        description: Some("Target is in the stopped state".to_owned()),
+    }
+}
+
+impl From<&TargetHealth> for Health {
+    fn from(health: &TargetHealth) -> Self {
+        Self {
+            state: health.state.as_str().to_owned(),
+            reason: health.reason.map(str::to_owned),
+            description: health.description.clone(),
+        }
+    }
+}
+
+/// What a region declares.
+fn collect(region: &Region, wanted: &mut Wanted) {
+    for group in region.balancing.target_groups.values() {
+        let in_use = !region.balancers_of(&group.arn).is_empty();
+        wanted.pools.insert(group.arn.clone(), (settings::of_group(group, in_use), endpoints(region, group)));
+    }
+    for listener in region.balancing.listeners.values() {
+        let Some(balancer) = region.balancing.load_balancers.get(&listener.balancer) else {
+            continue;
+        };
+        if !reachability::clients_reach(region, balancer, listener.port) {
+            tracing::debug!(balancer = balancer.name, port = listener.port, "no security group lets clients in");
+            continue;
+        }
+        wanted.listeners.insert(
+            listener.arn.clone(),
+            WantedListener {
+                balancer: listener.balancer.clone(),
+                address: SocketAddr::from((balancer.address, listener.port)),
+                declared: listener.clone(),
+                settings: settings::of_listener(balancer, listener),
+                tls: settings::tls(region, balancer, listener),
+            },
+        );
+    }
+}
+
+/// The registered targets whose instances run, or are about to; and those that are addresses.
+fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoint> {
+    let balancers = region.balancers_of(&group.arn);
+    let registered = group.targets.iter().filter(|target| !target.draining);
+    let running = registered.filter_map(|target| {
+        let (address, instance) = match group.target_type {
+            TargetType::Instance => {
+                let instance = region.instances.get(&target.id)?;
+                if !matches!(instance.state, InstanceState::Pending | InstanceState::Running) {
+                    return None;
+                }
+                (instance.address, Some(instance))
+            }
+            TargetType::Ip => {
+                let address = target.id.parse().ok()?;
+                (address, region.instances.values().find(|instance| instance.address == address))
+            }
+        };
+        // What is no instance belongs to nobody's security groups.
+        let reachable = instance.is_none_or(|instance| {
+            balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))
+        });
+        let endpoint = Endpoint { address: SocketAddr::from((address, target.port)), reachable };
+        Some((TargetKey { id: target.id.clone(), port: target.port }, endpoint))
+    });
+    running.collect()
+}

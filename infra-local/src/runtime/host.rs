@@ -1,0 +1,392 @@
+//! One instance as a host: boots it, keeps its services running like systemd would, and ends it.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use futures::future::join_all;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::background::{Phase, PhaseWatch};
+use super::service::{Restarts, Unit};
+use super::{console, images, inside, postgres};
+use crate::domain::machine;
+use crate::domain::machine::{MachineDocument, MachineFile};
+use crate::model::Cloud;
+use crate::model::ec2::gateway::Holder;
+use crate::model::ec2::instance::{Instance, InstanceState, Service, ServiceState, StateReason};
+use crate::runtime::process::ProcessIdentity;
+use crate::state::Shared;
+
+/// The name of the database among an instance's services, and of its directory.
+pub(crate) const POSTGRES: &str = "postgres";
+
+/// What EC2 says of an instance that ended itself.
+const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shutdown";
+
+/// How often processes are looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+/// How long services may take to end in order.
+const END_GRACE: Duration = Duration::from_secs(10);
+
+/// The task of one instance.
+pub(crate) struct Host {
+    shared: Shared,
+    region: String,
+    id: String,
+    phase: PhaseWatch,
+    changes: watch::Receiver<u64>,
+    directory: PathBuf,
+    units: BTreeMap<String, (Unit, Restarts)>,
+    reboots: u32,
+}
+
+impl Host {
+    pub(crate) fn new(shared: Shared, region: String, id: String, phase: PhaseWatch) -> Host {
+        let directory = console::directory(shared.directory(), &id);
+        let places: [&[&str]; 3] = [
+            &["regions", &region, "instances", &id],
+            &["regions", &region, "lost_zones"],
+            &["regions", &region, "images"],
+        ];
+        let changes = shared.changes_below(&places);
+        Host { shared, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
+    }
+
+    /// Returns when the instance is stopped, terminated or gone, or the cloud ends.
+    pub(crate) async fn run(mut self) {
+        let Some(instance) = self.instance() else { return };
+        self.reboots = instance.runtime.reboots;
+        if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
+            self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
+        }
+        self.units = self.plan(&instance);
+        // The user data may have changed while the instance was stopped.
+        if instance.runtime.services.keys().any(|name| !self.units.contains_key(name)) {
+            self.change(|instance| instance.runtime.services.retain(|name, _| self.units.contains_key(name)));
+        }
+        loop {
+            match self.phase.now() {
+                Phase::Running => {}
+                Phase::Detaching => return,
+                Phase::Stopping => return self.stop_services().await,
+            }
+            self.changes.borrow_and_update();
+            let Some(instance) = self.instance() else { return };
+            if self.is_lost(&instance) {
+                self.lose(&instance);
+                self.wait().await;
+                continue;
+            }
+            match instance.state {
+                InstanceState::Terminated | InstanceState::Stopped => return,
+                InstanceState::ShuttingDown => {
+                    self.stop_services().await;
+                    return self.terminated();
+                }
+                InstanceState::Stopping => {
+                    self.stop_services().await;
+                    return self.change(|instance| instance.state = InstanceState::Stopped);
+                }
+                // Nothing may write to the disk while it is copied.
+                InstanceState::Pending if !images::due(&self.shared, &self.region, &self.id).is_empty() => {}
+                InstanceState::Pending => {
+                    let powers_off = !instance.runtime.configured && machine::powers_off(&instance.decoded_user_data());
+                    if powers_off && self.install(&instance).await {
+                        self.power_off();
+                        continue;
+                    }
+                    if !powers_off {
+                        self.look_after_services(true).await;
+                    }
+                    self.say("the instance is up");
+                    self.change(|instance| {
+                        instance.runtime.configured = true;
+                        if instance.state == InstanceState::Pending {
+                            instance.state = InstanceState::Running;
+                        }
+                    });
+                }
+                InstanceState::Running => {
+                    if instance.runtime.impaired {
+                        self.say("the machine is back: the instance boots");
+                        self.change(|instance| instance.runtime.impaired = false);
+                        self.forget_restarts();
+                    }
+                    if instance.runtime.reboots != self.reboots {
+                        self.reboots = instance.runtime.reboots;
+                        self.say("the instance reboots");
+                        self.stop_services().await;
+                        self.forget_restarts();
+                    }
+                    for image in images::due(&self.shared, &self.region, &self.id) {
+                        if !image.no_reboot {
+                            self.say(&format!("the instance reboots for the image {}", image.id));
+                            self.stop_services().await;
+                            self.forget_restarts();
+                        }
+                        images::capture(&self.shared, &self.region, &image, &self.directory).await;
+                    }
+                    self.look_after_services(false).await;
+                }
+            }
+            self.wait().await;
+        }
+    }
+
+    /// Whether the zone is lost under an instance that should run.
+    fn is_lost(&self, instance: &Instance) -> bool {
+        let runs = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
+        let lost =
+            |cloud: &Cloud| cloud.region(&self.region).is_ok_and(|region| region.lost_zones.contains(&instance.zone));
+        runs && self.shared.read(lost)
+    }
+
+    /// Everything in it ends at once, as when a machine loses power.
+    fn lose(&self, instance: &Instance) {
+        if instance.runtime.impaired {
+            return;
+        }
+        self.say(&format!("the zone {} is lost, and with it this machine", instance.zone));
+        instance.runtime.services.values().filter_map(|service| service.process).for_each(|process| process.kill());
+        self.change(|instance| {
+            instance.runtime.impaired = true;
+            for service in instance.runtime.services.values_mut() {
+                service.process = None;
+                service.state = ServiceState::Stopped;
+            }
+        });
+    }
+
+    fn forget_restarts(&mut self) {
+        for (_, restarts) in self.units.values_mut() {
+            *restarts = Restarts::default();
+        }
+    }
+
+    /// Until there is something to look at again.
+    async fn wait(&mut self) {
+        // An instance without services has nothing that could die.
+        let pause = if self.units.is_empty() { Duration::from_hours(1) } else { WATCH_EVERY };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = self.changes.changed() => {}
+            _ = self.phase.ended() => {}
+        }
+    }
+
+    /// Reads the Machine and prepares what it needs on disk. An instance whose user data cannot be used is up and idle,
+    /// as on AWS, and its console says why.
+    fn plan(&self, instance: &Instance) -> BTreeMap<String, (Unit, Restarts)> {
+        if let Err(error) = prepare_directory(&self.directory) {
+            tracing::error!(instance = self.id, %error, "an instance's directory cannot be made");
+            return BTreeMap::new();
+        }
+        let machine = match MachineDocument::of(instance) {
+            Ok(Some(machine)) => machine,
+            Ok(None) => {
+                self.say("there is no Machine in the user data or the image: the instance is idle");
+                return BTreeMap::new();
+            }
+            Err(error) => {
+                self.say(&format!("the Machine in the user data cannot be used: {error}"));
+                return BTreeMap::new();
+            }
+        };
+        for file in &machine.files {
+            if let Err(error) = write_file(&self.directory.join("root"), file) {
+                self.say(&format!("the file {} cannot be written: {error}", file.path));
+            }
+        }
+        let mut units = BTreeMap::new();
+        if let Some(database) = machine.postgres {
+            units.insert(POSTGRES.to_owned(), (Unit::postgres(database), Restarts::default()));
+        }
+        for service in machine.services {
+            units.insert(service.name.clone(), (Unit::service(service), Restarts::default()));
+        }
+        units
+    }
+
+    /// Fetches what is run, without running it; false, and a line on the console, when that fails.
+    async fn install(&self, instance: &Instance) -> bool {
+        for (name, (unit, _)) in &self.units {
+            if let Err(error) = unit.install(&self.shared, &self.region, instance, &self.directory).await {
+                self.say(&format!("infra-setup failed: {name}: {error}"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The host's own way to its end.
+    fn power_off(&self) {
+        self.say("the host has configured itself and powers off");
+        self.change(|instance| {
+            instance.runtime.configured = true;
+            if instance.shutdown_terminates {
+                instance.terminate("Client.InstanceInitiatedShutdown", SHUTDOWN);
+            } else if instance.state == InstanceState::Pending {
+                instance.state = InstanceState::Stopping;
+                let code = "Client.InstanceInitiatedShutdown".to_owned();
+                instance.reason = Some(StateReason { code, message: SHUTDOWN.to_owned() });
+            }
+        });
+    }
+
+    /// Starts what does not run. `at_boot`, the database comes up before services that may want it.
+    async fn look_after_services(&mut self, at_boot: bool) {
+        let Some(instance) = self.instance() else { return };
+        let now = Instant::now();
+        let mut due: Vec<String> = Vec::new();
+        for (name, (_, restarts)) in &mut self.units {
+            let held = instance.runtime.services.get(name);
+            let process = held.and_then(|service| service.process);
+            match process {
+                Some(process) if process.is_alive() => restarts.runs(now),
+                Some(_) => {
+                    // Its end is noticed once.
+                    restarts.ended(now);
+                    console::write(self.shared.directory(), &self.id, &format!("{name} ended"));
+                    note(&self.shared, &self.region, &self.id, name, |service| {
+                        service.process = None;
+                        service.state =
+                            if restarts.exhausted() { ServiceState::Failed } else { ServiceState::Restarting };
+                    });
+                    if restarts.exhausted() {
+                        let line = format!("{name} ended too often in too short a time and is not started again");
+                        console::write(self.shared.directory(), &self.id, &line);
+                    }
+                }
+                None if restarts.is_due(now) => due.push(name.clone()),
+                None => {}
+            }
+        }
+        if at_boot && let Some(position) = due.iter().position(|name| name == POSTGRES) {
+            due.remove(position);
+            self.start(POSTGRES, &instance).await;
+        }
+        for name in due {
+            self.start(&name, &instance).await;
+        }
+    }
+
+    async fn start(&mut self, name: &str, instance: &Instance) {
+        let Some((unit, restarts)) = self.units.get_mut(name) else { return };
+        restarts.starts(Instant::now());
+        let (port, log) = (unit.port(), unit.log(&self.directory));
+        match unit.start(&self.shared, &self.region, instance, &self.directory).await {
+            Ok(process) => {
+                restarts.started();
+                let count = restarts.count();
+                self.say(&format!("{name} started as process {}", process.pid));
+                note(&self.shared, &self.region, &self.id, name, |service| {
+                    *service =
+                        Service { state: ServiceState::Running, process: Some(process), port, log, restarts: count };
+                });
+            }
+            Err(error) => {
+                restarts.failed_to_start(Instant::now());
+                let line = format!("{name} cannot be started: {error}");
+                if restarts.says_again(&line) {
+                    self.say(&line);
+                    note(&self.shared, &self.region, &self.id, name, |service| {
+                        *service = Service { port, log, ..service.clone() };
+                        service.state = ServiceState::Starting;
+                    });
+                }
+            }
+        }
+    }
+
+    /// Ends all processes at once, in order.
+    async fn stop_services(&self) {
+        let Some(instance) = self.instance() else { return };
+        let running: Vec<(String, ProcessIdentity)> = instance
+            .runtime
+            .services
+            .iter()
+            .filter_map(|(name, service)| Some((name.clone(), service.process?)))
+            .collect();
+        join_all(running.into_iter().map(|(name, process)| async move {
+            if name == POSTGRES {
+                postgres::stop(process).await;
+            } else {
+                process.terminate(END_GRACE).await;
+            }
+        }))
+        .await;
+        self.change(|instance| {
+            for service in instance.runtime.services.values_mut() {
+                service.process = None;
+                service.state = ServiceState::Stopped;
+            }
+        });
+    }
+
+    fn terminated(&self) {
+        self.say("the instance is terminated");
+        let id = self.id.clone();
+        self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return };
+            if let Some(instance) = region.instances.get_mut(&id) {
+                instance.state = InstanceState::Terminated;
+                instance.terminated_at = Some(Utc::now());
+                if let Some(subnet) = region.subnets.get_mut(&instance.subnet_id) {
+                    subnet.release_hosts(&id);
+                }
+                region.take_addresses_from(&Holder::Instance(id.clone()));
+            }
+        });
+    }
+
+    fn instance(&self) -> Option<Arc<Instance>> {
+        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.share(&self.id))
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Instance)) {
+        self.shared.update(|cloud| {
+            if let Some(instance) =
+                cloud.region_mut(&self.region).ok().and_then(|region| region.instances.get_mut(&self.id))
+            {
+                change(instance);
+            }
+        });
+    }
+
+    fn say(&self, line: &str) {
+        console::write(self.shared.directory(), &self.id, line);
+    }
+}
+
+/// Changes what is known of a service.
+fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
+    shared.update(|cloud| {
+        if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.instances.get_mut(id)) {
+            change(instance.runtime.services.entry(name.to_owned()).or_default());
+        }
+    });
+}
+
+fn prepare_directory(directory: &Path) -> std::io::Result<()> {
+    let last = directory.join("tmp");
+    if last.is_dir() {
+        return Ok(());
+    }
+    for path in [directory.to_owned(), directory.join("root"), directory.join("bin"), last] {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    }
+    Ok(())
+}
+
+/// Writes a Machine's file below the instance's own root: `/etc/x` is `etc/x` in the services' working directory.
+fn write_file(root: &Path, file: &MachineFile) -> std::io::Result<()> {
+    // The instance's owner is the only user of its files.
+    let mode = u32::from_str_radix(&file.mode, 8).unwrap_or(0o600) & 0o700;
+    inside::write(root, Path::new(&file.path), file.content.as_bytes(), mode)
+}

@@ -1,0 +1,194 @@
+//! What images hold: copies of what instances had on their disks, in `images/<id>/`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::background::PhaseWatch;
+use super::console;
+use super::host::POSTGRES;
+use super::postgres::{self, PostgresError, Server};
+use crate::model::ec2::image::{Image, ImageState};
+use crate::model::ec2::instance::InstanceState;
+use crate::state::Shared;
+
+/// A disk that cannot be copied.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CopyError {
+    #[error("{}: {source}", path.display())]
+    Disk { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
+}
+
+/// Runs until the cloud ends: takes images of instances that do not run, and removes what images held that are gone.
+/// Instances that run are their hosts' business.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    let mut changes = shared.changes();
+    loop {
+        changes.borrow_and_update();
+        for (region, image) in without_host(&shared) {
+            match image.source_instance_id.as_ref().filter(|source| exists(&shared, &region, source)) {
+                Some(source) => {
+                    capture(&shared, &region, &image, &console::directory(shared.directory(), source)).await;
+                }
+                None => settle(&shared, &region, &image.id, ImageState::Failed),
+            }
+        }
+        remove_forgotten(&shared);
+        tokio::select! {
+            _ = changes.changed() => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+/// The images that are to be made of this instance.
+pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
+    shared.read(|cloud| {
+        let images = cloud.region(region).map(|region| region.images.values()).into_iter().flatten();
+        let due = images.filter(|image| {
+            image.state == ImageState::Pending && image.source_instance_id.as_deref() == Some(instance)
+        });
+        due.cloned().collect()
+    })
+}
+
+/// Copies the disk of an instance, and says in the model what came of it.
+pub(super) async fn capture(shared: &Shared, region: &str, image: &Image, disk: &Path) {
+    let target = directory(shared.directory(), &image.id);
+    let made = copy(disk, &target).await;
+    if let Err(error) = &made {
+        tracing::error!(%error, image = image.id, "an image could not be made");
+    }
+    settle(shared, region, &image.id, if made.is_ok() { ImageState::Available } else { ImageState::Failed });
+}
+
+/// Puts what its image holds on the disk of a new instance.
+pub(super) async fn unpack(
+    shared: &Shared,
+    instance: &crate::model::ec2::instance::Instance,
+    disk: &Path,
+) -> Result<(), CopyError> {
+    let source = directory(shared.directory(), &instance.image_id);
+    if is_whole(disk) || !is_whole(&source) {
+        return Ok(());
+    }
+    copy(&source, disk).await
+}
+
+fn directory(cloud: &Path, image: &str) -> PathBuf {
+    cloud.join("images").join(image)
+}
+
+/// `root` comes last, so that it stands for everything.
+fn is_whole(disk: &Path) -> bool {
+    disk.join("root").exists()
+}
+
+async fn copy(from: &Path, to: &Path) -> Result<(), CopyError> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CopyError::Disk { path, source }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(at(to))?;
+    if from.join(POSTGRES).exists() {
+        copy_database(&from.join(POSTGRES), &to.join(POSTGRES)).await?;
+    }
+    let (source, target) = (from.to_owned(), to.to_owned());
+    let copied = tokio::task::spawn_blocking(move || {
+        copy_tree(&source.join("bin"), &target.join("bin"), &|from, to| fs::copy(from, to).map(drop))?;
+        let partial = target.join("root.new");
+        copy_tree(&source.join("root"), &partial, &|from, to| fs::copy(from, to).map(drop))?;
+        fs::rename(&partial, target.join("root"))
+    });
+    copied.await.map_err(io::Error::other).and_then(|copied| copied).map_err(at(to))
+}
+
+async fn copy_database(from: &Path, to: &Path) -> Result<(), PostgresError> {
+    let (from, to) = (Server::open(from)?, Server::open(to)?);
+    if !from.has_data() {
+        return Ok(());
+    }
+    let partial = to.empty("data.new")?;
+    to.copy(&from.data(), &partial).await?;
+    to.become_data(&partial)
+}
+
+/// Copies directories, and files by `copy_file`; links are copied as links. What a former attempt left is replaced.
+fn copy_tree(from: &Path, to: &Path, copy_file: &dyn Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to)?;
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
+    if !from.exists() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_tree(&entry.path(), &target, copy_file)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path())?, &target)?;
+        } else if kind.is_file() {
+            copy_file(&entry.path(), &target)?;
+        }
+    }
+    fs::set_permissions(to, fs::Permissions::from_mode(fs::metadata(from)?.permissions().mode() & 0o700))
+}
+
+/// Pending images whose instance has no host that could make them.
+fn without_host(shared: &Shared) -> Vec<(String, Image)> {
+    shared.read(|cloud| {
+        let all = cloud.regions.values().flat_map(|region| region.images.values().map(move |image| (region, image)));
+        let due = all.filter(|(region, image)| {
+            let source = image.source_instance_id.as_ref().and_then(|id| region.instances.get(id));
+            image.state == ImageState::Pending
+                && source.is_none_or(|source| {
+                    // One that was just started boots once this is done.
+                    let idle = [InstanceState::Stopped, InstanceState::Terminated, InstanceState::Pending];
+                    idle.contains(&source.state)
+                })
+        });
+        due.map(|(region, image)| (region.name.clone(), image.clone())).collect()
+    })
+}
+
+fn exists(shared: &Shared, region: &str, instance: &str) -> bool {
+    shared.read(|cloud| cloud.region(region).is_ok_and(|region| region.instances.contains_key(instance)))
+}
+
+fn settle(shared: &Shared, region: &str, image: &str, state: ImageState) {
+    shared.update(|cloud| {
+        let region = cloud.region_mut(region).ok();
+        if let Some(image) = region.and_then(|region| region.images.get_mut(image)) {
+            image.state = state;
+        }
+    });
+}
+
+/// Removes the copies of images that are gone, once nothing that was launched from them has still to boot.
+fn remove_forgotten(shared: &Shared) {
+    let root = shared.directory().join("images");
+    let Ok(entries) = fs::read_dir(root) else { return };
+    let needed: BTreeSet<String> = shared.read(|cloud| {
+        let regions = cloud.regions.values();
+        let needed = regions.flat_map(|region| {
+            let booting = region.instances.values().filter(|instance| !instance.runtime.configured);
+            region.images.keys().chain(booting.map(|instance| &instance.image_id))
+        });
+        needed.cloned().collect()
+    });
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| needed.contains(name)) {
+            continue;
+        }
+        let path = entry.path();
+        if let Err(error) = postgres::remove(&path.join(POSTGRES)).and_then(|()| fs::remove_dir_all(&path)) {
+            tracing::warn!(%error, "{} could not be removed", path.display());
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Gives every instance that is up a task that hosts it, and forgets instances some time after their end.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::task::JoinSet;
+
+use super::background::{Phase, PhaseWatch};
+use super::{artifact, console, host, postgres};
+use crate::model::ec2::instance::InstanceState;
+use crate::state::Shared;
+
+/// How long a terminated instance is shown, at time scale 1.
+const SHOWN_AFTER_END: Duration = Duration::from_mins(1);
+
+/// How long it is shown at least, however fast time passes: clients that look every ten seconds must see that it has
+/// ended, and take it for lost otherwise.
+const SHOWN_AT_LEAST: Duration = Duration::from_secs(25);
+
+/// How often the ends of instances are looked at, at time scale 1.
+const FORGET_EVERY: Duration = Duration::from_secs(5);
+
+/// An instance's region and id.
+type Key = (String, String);
+
+/// Runs until the cloud ends; `time_scale` divides the time that terminated instances are shown; returns when all hosts have ended.
+pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+    let mut changes = shared.changes_of_instances();
+    // By the ids of instances.
+    let mut hosted: HashSet<String> = HashSet::new();
+    let mut hosts: JoinSet<String> = JoinSet::new();
+    let mut forget = tokio::time::interval(FORGET_EVERY.div_f64(time_scale));
+    loop {
+        changes.borrow_and_update();
+        for (region, id) in up(&shared, &hosted) {
+            hosted.insert(id.clone());
+            let host = host::Host::new(shared.clone(), region, id.clone(), phase.clone());
+            hosts.spawn(async move {
+                host.run().await;
+                id
+            });
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            Some(ended) = hosts.join_next() => match ended {
+                Ok(id) => { hosted.remove(&id); }
+                Err(error) => tracing::error!(%error, "the host of an instance failed"),
+            },
+            _ = forget.tick() => forget_ended(&shared, SHOWN_AFTER_END.div_f64(time_scale).max(SHOWN_AT_LEAST)),
+            _ = phase.ended() => break,
+        }
+    }
+    while hosts.join_next().await.is_some() {}
+    if phase.now() == Phase::Stopping {
+        forget_ended(&shared, Duration::ZERO);
+        if let Err(error) = artifact::forget_unused(shared.directory()) {
+            tracing::warn!(%error, "programs that nobody runs any more could not be removed");
+        }
+    }
+}
+
+/// The instances that have, or are about to have, something running, and that nobody hosts.
+fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
+    shared.read(|cloud| {
+        let all =
+            cloud.regions.values().flat_map(|region| region.instances.values().map(move |instance| (region, instance)));
+        all.filter(|(_, instance)| !matches!(instance.state, InstanceState::Terminated | InstanceState::Stopped))
+            .filter(|(_, instance)| !hosted.contains(&instance.id))
+            .map(|(region, instance)| (region.name.clone(), instance.id.clone()))
+            .collect()
+    })
+}
+
+fn forget_ended(shared: &Shared, shown: Duration) {
+    let now = Utc::now();
+    let old = |ended: Option<chrono::DateTime<Utc>>| {
+        ended.is_some_and(|ended| (now - ended).to_std().is_ok_and(|age| age > shown))
+    };
+    let forgotten: Vec<String> = shared.read(|cloud| {
+        let instances = cloud.regions.values().flat_map(|region| region.instances.values());
+        instances.filter(|instance| old(instance.terminated_at)).map(|instance| instance.id.clone()).collect()
+    });
+    if forgotten.is_empty() {
+        return;
+    }
+    shared.update(|cloud| {
+        for region in cloud.regions.values_mut() {
+            region.instances.retain(|id, _| !forgotten.contains(id));
+            let known = &region.instances;
+            region.launches.retain(|_, launch| launch.instances.iter().any(|id| known.contains_key(id)));
+        }
+    });
+    for id in forgotten {
+        let directory = console::directory(shared.directory(), &id);
+        let removed =
+            postgres::remove(&directory.join(host::POSTGRES)).and_then(|()| std::fs::remove_dir_all(&directory));
+        if let Err(error) = removed
+            && error.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, instance = id, "a terminated instance's directory could not be removed");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Keeps logs bounded: one that has grown too long is put aside, and what was put aside before is gone.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::background::PhaseWatch;
+use super::console;
+use crate::state::Shared;
+
+/// How long a log may become; with what was put aside, it takes twice as much at most, and what is written within
+/// [`LOOK_EVERY`].
+const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
+
+/// How often logs are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// The log of the process that runs the cloud, when it has one.
+const OWN: &str = "cloud.log";
+
+/// Runs until the cloud ends.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tokio::select! {
+            _ = look.tick() => {}
+            _ = phase.ended() => return,
+        }
+        for path in written(&shared) {
+            let long = std::fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() > LIMIT_BYTES);
+            if long && let Err(error) = put_aside(&path) {
+                tracing::warn!(%error, log = %path.display(), "a log that is too long cannot be put aside");
+            }
+        }
+    }
+}
+
+/// The logs of everything that runs.
+fn written(shared: &Shared) -> Vec<PathBuf> {
+    let directory = shared.directory();
+    let mut logs = vec![directory.join(OWN)];
+    shared.read(|cloud| {
+        for instance in cloud.regions.values().flat_map(|region| region.instances.values()) {
+            let services = instance.runtime.services.values().filter(|service| service.process.is_some());
+            logs.extend(services.map(|service| service.log.clone()));
+            logs.push(console::own(directory, &instance.id));
+        }
+    });
+    logs
+}
+
+/// Copies a log beside itself and empties it. Whoever writes appends, and goes on at its new end; what is written between
+/// the two steps is lost.
+fn put_aside(path: &Path) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".1");
+    let copied = std::fs::copy(path, &aside);
+    // Emptied even when there is no room for a copy: a full disk is worse than a lost log.
+    std::fs::File::options().write(true).open(path)?.set_len(0)?;
+    copied.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn what_is_appended_goes_on_in_an_empty_log() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("service.log");
+        let mut log = std::fs::File::options().append(true).create(true).open(&path).unwrap();
+        for round in ["first", "second"] {
+            log.write_all(round.as_bytes()).unwrap();
+            put_aside(&path).unwrap();
+            assert_eq!(std::fs::read_to_string(directory.path().join("service.log.1")).unwrap(), round);
+        }
+        log.write_all(b"third").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "third");
+    }
+}

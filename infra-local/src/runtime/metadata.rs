@@ -1,0 +1,242 @@
+//! The instance metadata service, for each instance at its own address: what an instance may know of itself.
+//!
+//! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`], which services are told
+//! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, as the SDKs know it.
+//!
+//! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
+
+mod tree;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::background::PhaseWatch;
+use crate::access::{Endpoint, Source};
+use crate::model::Cloud;
+use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::state::Shared;
+
+/// Where it listens; the port that AWS's own mock of it uses.
+pub(crate) const PORT: u16 = 1338;
+
+/// How often an address that could not be had is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a connection may take to send the head of its next request.
+const HEAD_LIMIT: Duration = Duration::from_mins(1);
+
+const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
+const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
+
+/// How many tokens of one instance are good at the same time; the oldest are forgotten.
+const TOKENS_LIMIT: usize = 1024;
+
+/// An instance's region and id.
+type Key = (String, String);
+
+/// What is served for one instance; it ends when this is dropped.
+struct Served {
+    address: Ipv4Addr,
+    _task: JoinSet<()>,
+}
+
+/// Answers for all running instances until the cloud ends.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    let mut changes = shared.changes_of_instances();
+    // By the ids of instances.
+    let mut served: HashMap<String, Served> = HashMap::new();
+    loop {
+        changes.borrow_and_update();
+        let (gone, new) = shared.read(|cloud| differences(cloud, &served));
+        gone.iter().for_each(|id| drop(served.remove(id)));
+        let mut missing = false;
+        for (key, address) in new {
+            match TcpListener::bind((address, PORT)).await {
+                Ok(listener) => {
+                    let service = Arc::new(Service::new(shared.clone(), key.clone(), address));
+                    let mut task = JoinSet::new();
+                    task.spawn(serve(listener, service));
+                    served.insert(key.1, Served { address, _task: task });
+                }
+                Err(error) => {
+                    missing = true;
+                    tracing::debug!(%error, %address, "the metadata of an instance cannot be served");
+                }
+            }
+        }
+        let pause = if missing { RETRY } else { Duration::from_hours(1) };
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(pause) => {}
+            _ = phase.ended() => return,
+        }
+    }
+}
+
+/// The ids of instances that are served and should not be, and the instances that are not and should be. Both are few
+/// among many that stay as they are.
+fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>, Vec<(Key, Ipv4Addr)>) {
+    let asks = |instance: &Instance| {
+        matches!(instance.state, InstanceState::Pending | InstanceState::Running) && !instance.runtime.impaired
+    };
+    let (mut kept, mut new) = (0, Vec::new());
+    for (name, region) in &cloud.regions {
+        for instance in region.instances.values().filter(|instance| asks(instance)) {
+            match served.get(&instance.id) {
+                Some(served) if served.address == instance.address => kept += 1,
+                _ => new.push(((name.clone(), instance.id.clone()), instance.address)),
+            }
+        }
+    }
+    if kept == served.len() {
+        return (Vec::new(), new);
+    }
+    let stays = |(id, served): (&String, &Served)| {
+        let mut regions = cloud.regions.values();
+        let instance = regions.find_map(|region| region.instances.get(id));
+        instance.is_some_and(|instance| asks(instance) && served.address == instance.address)
+    };
+    let gone = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
+    (gone.collect(), new)
+}
+
+/// Ends, with its connections, when it is dropped.
+async fn serve(listener: TcpListener, service: Arc<Service>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    tokio::time::sleep(RETRY).await;
+                    continue;
+                };
+                let service = Arc::clone(&service);
+                connections.spawn(async move {
+                    let answer = service_fn(move |request| {
+                        let answer = service.answer(request);
+                        async move { Ok::<_, Infallible>(answer) }
+                    });
+                    if let Err(error) = builder().serve_connection(TokioIo::new(stream), answer).await {
+                        tracing::debug!(%error, "a connection to the metadata service ended early");
+                    }
+                });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    builder
+}
+
+/// The service of one instance.
+struct Service {
+    shared: Shared,
+    key: Key,
+    endpoint: Endpoint,
+    /// Tokens, and until when they are good; in the order they were given.
+    tokens: Mutex<Vec<(String, Instant)>>,
+}
+
+impl Service {
+    fn new(shared: Shared, key: Key, address: Ipv4Addr) -> Service {
+        let endpoint = Endpoint::new((address, PORT).into());
+        Service { shared, key, endpoint, tokens: Mutex::default() }
+    }
+
+    fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, _) = request.into_parts();
+        if !self.endpoint.is_addressed_by(&head) || Source::of(&head) != Source::Program {
+            return status(StatusCode::FORBIDDEN);
+        }
+        self.answer_program(&Request::from_parts(head, ()))
+    }
+
+    fn answer_program(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+        let (region, id) = &self.key;
+        let instance = self.shared.read(|cloud| cloud.region(region).ok()?.instances.get(id).cloned());
+        let Some(instance) = instance else {
+            return status(StatusCode::NOT_FOUND);
+        };
+        if instance.metadata_options.http_endpoint == "disabled" {
+            return status(StatusCode::FORBIDDEN);
+        }
+        let path = request.uri().path();
+        match (request.method(), path) {
+            (&Method::PUT, "/latest/api/token") => self.give_token(request),
+            (&Method::GET | &Method::HEAD, _) => {
+                if !self.is_admitted(request, &instance) {
+                    return status(StatusCode::UNAUTHORIZED);
+                }
+                match tree::read(&self.shared, region, &instance, path) {
+                    Some(text) => text_answer(text),
+                    None => status(StatusCode::NOT_FOUND),
+                }
+            }
+            _ => status(StatusCode::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    fn give_token(&self, request: &Request<()>) -> Response<Full<Bytes>> {
+        // A request that came through a proxy of the instance is not its own.
+        if request.headers().contains_key("x-forwarded-for") {
+            return status(StatusCode::FORBIDDEN);
+        }
+        let seconds = request.headers().get(&TTL).and_then(|value| value.to_str().ok()?.parse().ok());
+        let Some(seconds) = seconds.filter(|seconds| (1..=21_600_u64).contains(seconds)) else {
+            return status(StatusCode::BAD_REQUEST);
+        };
+        let token = format!("{}==", crate::model::ids::secret_key());
+        let now = Instant::now();
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.retain(|(_, end)| *end > now);
+        if tokens.len() >= TOKENS_LIMIT {
+            tokens.remove(0);
+        }
+        tokens.push((token.clone(), now + Duration::from_secs(seconds)));
+        let mut answer = text_answer(token);
+        answer.headers_mut().insert(TTL, HeaderValue::from(seconds));
+        answer
+    }
+
+    /// With a token that is good; without any only where the instance's options allow it.
+    fn is_admitted(&self, request: &Request<()>, instance: &Instance) -> bool {
+        let Some(given) = request.headers().get(&TOKEN) else {
+            return instance.metadata_options.http_tokens != "required";
+        };
+        let now = Instant::now();
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        tokens.iter().any(|(token, end)| given.as_bytes() == token.as_bytes() && *end > now)
+    }
+}
+
+fn text_answer(text: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(text));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer
+}
+
+fn status(status: StatusCode) -> Response<Full<Bytes>> {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut answer = text_answer(format!("{} - {reason}\n", status.as_u16()));
+    *answer.status_mut() = status;
+    answer
+}

@@ -1,0 +1,23 @@
+//! The data plane: reconcilers that run what the model declares, and report what they observe to the model.
+
+pub(crate) mod artifact;
+pub(crate) mod autoscaling;
+pub(crate) mod background;
+pub(crate) mod cloudwatch;
+pub(crate) mod confinement;
+pub(crate) mod console;
+pub(crate) mod descriptors;
+pub(crate) mod elastic;
+pub(crate) mod elbv2;
+pub(crate) mod gateways;
+pub(crate) mod host;
+pub(crate) mod images;
+pub(crate) mod inside;
+pub(crate) mod instances;
+pub(crate) mod logs;
+pub(crate) mod metadata;
+pub(crate) mod postgres;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod rds;
+pub(crate) mod service;

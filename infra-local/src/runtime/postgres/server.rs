@@ -1,0 +1,340 @@
+//! One data directory, the programs that work on it, and the server that runs on it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::Instant;
+
+use super::binaries::Binaries;
+use super::{PostgresError, find_binaries, home, stop};
+use crate::runtime::confinement::Confinement;
+use crate::runtime::process;
+use crate::runtime::process::{ProcessIdentity, ProcessSpec, User};
+
+/// How long a server may take to accept; recovery after a crash is part of it.
+const START_LIMIT: Duration = Duration::from_mins(1);
+
+/// One data directory and the programs that work on it.
+pub(crate) struct Server {
+    binaries: Binaries,
+    user: Option<User>,
+    home: PathBuf,
+    log: PathBuf,
+}
+
+/// How a server is to run.
+pub(crate) struct Launch<'a> {
+    /// The only address it listens on.
+    pub(crate) address: Ipv4Addr,
+    /// TCP port.
+    pub(crate) port: u16,
+    /// Whose login tells that it accepts.
+    pub(crate) user: &'a str,
+    /// The database of that login.
+    pub(crate) database: &'a str,
+    /// `name=value`, above what the data directory's own file says.
+    pub(crate) settings: &'a [&'a str],
+}
+
+/// A program that has ended.
+pub(crate) struct Finished {
+    pub(crate) success: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Everything it said.
+    pub(crate) fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+impl Server {
+    /// Prepares a directory that holds `data/` and `postgres.log`, or the place where its data has to be kept.
+    pub(crate) fn open(directory: &Path) -> Result<Server, PostgresError> {
+        Ok(Server {
+            binaries: find_binaries()?,
+            user: process::unprivileged_user(),
+            home: home::home(directory)?,
+            log: directory.join("postgres.log"),
+        })
+    }
+
+    /// Where the data is, once there is some.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// Whether there is data.
+    pub(crate) fn has_data(&self) -> bool {
+        self.data().join("PG_VERSION").exists()
+    }
+
+    /// A server that outlived a killed cloud still holds the data directory: end it.
+    pub(crate) async fn end_leftover(&self) {
+        let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else {
+            return;
+        };
+        let leftover = text.lines().next().and_then(|pid| pid.trim().parse().ok()).and_then(ProcessIdentity::of);
+        if let Some(identity) = leftover.filter(|identity| works_in(identity.pid, &self.data())) {
+            tracing::info!(pid = identity.pid, "ending the PostgreSQL server that still runs on this data");
+            stop(identity).await;
+        }
+    }
+
+    /// Kills what is left of a server that has died: a session that is just committing does not notice at once, and must
+    /// not tell its client so when somebody else has the data already.
+    pub(crate) async fn end_remains(&self) {
+        let data = self.data();
+        let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let remains: Vec<_> = pids.filter(|pid| works_in(*pid, &data)).filter_map(ProcessIdentity::of).collect();
+        for process in &remains {
+            process.signal(Signal::KILL);
+        }
+        for process in remains {
+            process.gone_within(START_LIMIT).await;
+        }
+    }
+
+    /// Creates data when there is none, beside its final name, so that half-made data is never used.
+    pub(crate) async fn initialise(&self, superuser: &str) -> Result<(), PostgresError> {
+        if self.has_data() {
+            return Ok(());
+        }
+        let partial = self.empty("data.new")?;
+        let mut command = self.command(&self.binaries.initdb);
+        // Trust holds for nobody: the access rules are replaced before any server listens.
+        command.args(["--username", superuser, "--auth=trust", "--encoding=UTF8", "--data-checksums"]);
+        command.args(["--locale=C", "--no-sync", "--pgdata"]).arg(&partial);
+        let output = run(command, "", &self.binaries.initdb).await?;
+        if !output.success {
+            return Err(PostgresError::Setup { step: "initdb", output: output.text() });
+        }
+        self.become_data(&partial)
+    }
+
+    /// A name in the home that is free to be made.
+    pub(crate) fn empty(&self, name: &str) -> Result<PathBuf, PostgresError> {
+        let path = self.home.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(failed(&path))?;
+        }
+        Ok(path)
+    }
+
+    /// Gives finished data its final name, in place of what was there.
+    pub(crate) fn become_data(&self, finished: &Path) -> Result<(), PostgresError> {
+        let former = self.empty("data.old")?;
+        let data = self.data();
+        if data.exists() {
+            fs::rename(&data, &former).map_err(failed(&data))?;
+        }
+        fs::rename(finished, &data).map_err(failed(&data))?;
+        self.empty("data.old").map(drop)
+    }
+
+    /// Writes a file among the data.
+    pub(crate) fn write(&self, name: &str, content: &str) -> Result<(), PostgresError> {
+        let path = self.data().join(name);
+        home::write_anew(&path, content.as_bytes(), self.user).map_err(failed(&path))
+    }
+
+    /// Works on the data before the server is up, through the server's single-user mode: statements, one a line, go in
+    /// over a pipe, so that passwords show in no command line, and nothing is logged. A statement that fails is passed
+    /// over; the last one has to answer `ready`.
+    pub(crate) async fn single_user(&self, step: &'static str, statements: &str) -> Result<(), PostgresError> {
+        let mut command = self.command(&self.binaries.postgres);
+        command.args(["--single", "-D"]).arg(self.data());
+        for setting in ["log_min_error_statement=panic", "log_statement=none", "password_encryption=scram-sha-256"] {
+            command.args(["-c", setting]);
+        }
+        command.arg("postgres");
+        let output = run(command, statements, &self.binaries.postgres).await?;
+        if output.success && output.stdout.contains("\"ready\"") {
+            return Ok(());
+        }
+        Err(PostgresError::Setup { step, output: output.stderr })
+    }
+
+    /// Runs one of PostgreSQL's own programs, as the server's user, to its end.
+    pub(crate) async fn tool(
+        &self,
+        name: &str,
+        arguments: &[&OsStr],
+        environment: &[(&str, &str)],
+        input: &str,
+    ) -> Result<Finished, PostgresError> {
+        let program = self.binaries.postgres.with_file_name(name);
+        let mut command = self.command(&program);
+        command.args(arguments).envs(environment.iter().copied());
+        run(command, input, &program).await
+    }
+
+    /// Copies a directory as it is, as the server's user.
+    pub(crate) async fn copy(&self, from: &Path, to: &Path) -> Result<(), PostgresError> {
+        let program = Path::new("cp");
+        let mut command = self.command(program);
+        command.arg("-R").arg(from).arg(to);
+        let output = run(command, "", program).await?;
+        if output.success {
+            return fs::set_permissions(to, std::os::unix::fs::PermissionsExt::from_mode(0o700)).map_err(failed(to));
+        }
+        Err(PostgresError::Setup { step: "copying the data", output: output.text() })
+    }
+
+    /// Starts the server on its data, and returns once it accepts. Access is with passwords only, over loopback only;
+    /// there is no socket in the file system at all.
+    pub(crate) async fn launch(&self, launch: &Launch<'_>) -> Result<ProcessIdentity, PostgresError> {
+        let rules = "host all all 127.0.0.0/8 scram-sha-256\nhost replication all 127.0.0.0/8 scram-sha-256\n";
+        self.write("pg_hba.conf", rules)?;
+        let (address, port) = (launch.address, launch.port);
+        // The server's own complaint stands only in its log; asking first gives a better error.
+        drop(tokio::net::TcpListener::bind((address, port)).await.map_err(|source| PostgresError::Address {
+            address,
+            port,
+            source,
+        })?);
+        let settings = [
+            format!("listen_addresses={address}"),
+            format!("port={port}"),
+            "unix_socket_directories=".to_owned(),
+            "password_encryption=scram-sha-256".to_owned(),
+            "log_destination=stderr".to_owned(),
+            "logging_collector=off".to_owned(),
+            "fsync=on".to_owned(),
+        ];
+        let settings = settings.into_iter().chain(launch.settings.iter().map(|setting| (*setting).to_owned()));
+        let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
+        arguments.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
+        let identity = process::spawn(&ProcessSpec {
+            program: self.binaries.postgres.clone(),
+            arguments,
+            environment: environment(),
+            directory: self.data(),
+            log: self.log.clone(),
+            user: self.user,
+            confinement: Some(self.confinement()),
+        })
+        .map_err(|source| PostgresError::Run { program: self.binaries.postgres.clone(), source })?;
+        self.accepting(launch, identity).await
+    }
+
+    async fn accepting(
+        &self,
+        launch: &Launch<'_>,
+        identity: ProcessIdentity,
+    ) -> Result<ProcessIdentity, PostgresError> {
+        let deadline = Instant::now() + START_LIMIT;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            let what = if accepts(launch).await {
+                return Ok(identity);
+            } else if !identity.is_alive() {
+                "ended while starting".to_owned()
+            } else if Instant::now() >= deadline {
+                stop(identity).await;
+                format!("did not accept within {} s", START_LIMIT.as_secs())
+            } else {
+                // Every question is a line in the server's log.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+                continue;
+            };
+            let (address, port) = (launch.address, launch.port);
+            return Err(PostgresError::NotAccepting { address, port, what, log: tail(&self.log) });
+        }
+    }
+
+    /// The server writes to its own directory; superusers can make it run programs.
+    fn confinement(&self) -> Confinement {
+        let installation = self.binaries.postgres.parent().and_then(Path::parent);
+        let readable = installation.map(Path::to_owned).into_iter().collect();
+        Confinement { writable: vec![self.home.clone()], readable, user: None }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(environment()).current_dir(&self.home).kill_on_drop(true);
+        if let Some(user) = self.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> PostgresError {
+    let path = path.to_owned();
+    move |source| PostgresError::Directory { path, source }
+}
+
+fn environment() -> BTreeMap<String, String> {
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
+    [("PATH", path.as_str()), ("LC_ALL", "C"), ("TZ", "UTC")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finished, PostgresError> {
+    let failed = |source| PostgresError::Run { program: program.to_owned(), source };
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A program that ended early is told by its status and output.
+        let _closed = stdin.write_all(input.as_bytes()).await;
+    }
+    let output = child.wait_with_output().await.map_err(failed)?;
+    Ok(Finished {
+        success: output.status.success(),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Whether the server asks for the password of this role and database, as `pg_isready` finds out.
+async fn accepts(launch: &Launch<'_>) -> bool {
+    const PROTOCOL_3: u32 = 196_608;
+    let mut body = PROTOCOL_3.to_be_bytes().to_vec();
+    for text in ["user", launch.user, "database", launch.database] {
+        body.extend_from_slice(text.as_bytes());
+        body.push(0);
+    }
+    body.push(0);
+    let Ok(length) = u32::try_from(body.len() + 4) else {
+        return false;
+    };
+    let ask = async {
+        let mut stream = TcpStream::connect((launch.address, launch.port)).await?;
+        stream.write_all(&length.to_be_bytes()).await?;
+        stream.write_all(&body).await?;
+        stream.read_u8().await
+    };
+    // `R` asks for authentication; `E` says that it is still starting.
+    matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(b'R')))
+}
+
+/// Whether a process works in this directory, as a server does in its data directory.
+fn works_in(pid: u32, directory: &Path) -> bool {
+    match (fs::read_link(format!("/proc/{pid}/cwd")), fs::canonicalize(directory)) {
+        (Ok(current), Ok(directory)) => current == directory,
+        // Where this cannot be asked the server finds out itself and refuses.
+        _ => false,
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let bytes = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(8)..].join("\n")
+}

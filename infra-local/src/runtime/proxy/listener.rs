@@ -1,0 +1,248 @@
+//! Accepts clients on one port.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::server::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use super::alarm::Alarms;
+use super::client::Client;
+use super::forward;
+use super::pool::lock;
+use super::route::Route;
+use super::tls::{self, Tls, TlsError};
+use super::workers::Workers;
+use crate::runtime::descriptors;
+
+/// AWS's limit for all headers of a request.
+const HEADER_BYTES: usize = 64 * 1024;
+
+/// AWS's limit for the requests that an HTTP/2 client may have under way.
+const STREAMS: u32 = 128;
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// A listening port. Dropping it frees the port; requests under way are finished.
+pub(crate) struct ProxyListener {
+    address: SocketAddr,
+    declared: Option<Tls>,
+    shared: Arc<Shared>,
+    stop: watch::Sender<bool>,
+}
+
+/// What connections look at.
+struct Shared {
+    address: SocketAddr,
+    route: Mutex<Arc<Route>>,
+    tls: Mutex<Option<Arc<ServerConfig>>>,
+    /// How many clients may be connected.
+    most: usize,
+    places: Arc<Semaphore>,
+}
+
+/// Why a port is not listened on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListenError {
+    #[error("{0}")]
+    Port(#[from] io::Error),
+    #[error("{0}")]
+    Tls(#[from] TlsError),
+}
+
+impl ProxyListener {
+    /// Listens and begins to serve, by TLS when there is any.
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        route: Route,
+        tls: Option<Tls>,
+        workers: &Workers,
+    ) -> Result<Self, ListenError> {
+        let config = tls.as_ref().map(Tls::config).transpose()?;
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let most = descriptors::for_clients();
+        let places = Arc::new(Semaphore::new(most));
+        let (route, tls_config) = (Mutex::new(Arc::new(route)), Mutex::new(config));
+        let shared = Arc::new(Shared { address, route, tls: tls_config, most, places });
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(accept(listener, Arc::clone(&shared), workers.clone(), stopped));
+        Ok(Self { address, declared: tls, shared, stop })
+    }
+
+    /// Sends requests that begin from now on elsewhere; clients stay connected.
+    pub(crate) fn set_route(&self, route: Route) {
+        *lock(&self.shared.route) = Arc::new(route);
+    }
+
+    /// Speaks so with clients that connect from now on.
+    pub(crate) fn set_tls(&mut self, tls: Option<Tls>) -> Result<(), TlsError> {
+        if self.declared != tls {
+            let config = tls.as_ref().map(Tls::config).transpose()?;
+            *lock(&self.shared.tls) = config;
+            self.declared = tls;
+        }
+        Ok(())
+    }
+
+    /// How many clients are connected. The place that waits for the next one is not taken yet.
+    pub(crate) fn connections(&self) -> u64 {
+        (self.shared.most - self.shared.places.available_permits()).saturating_sub(1) as u64
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for ProxyListener {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>, workers: Workers, stopped: watch::Receiver<bool>) {
+    let mut end = pin!(stops(stopped.clone()));
+    loop {
+        let accepted = tokio::select! {
+            () = &mut end => return,
+            accepted = async {
+                let place = Arc::clone(&shared.places).acquire_owned().await;
+                (listener.accept().await, place)
+            } => accepted,
+        };
+        match accepted {
+            (Ok((stream, peer)), place) => {
+                // Another reactor takes it over.
+                let Ok(stream) = stream.into_std() else { continue };
+                let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+                workers.spawn(async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        welcome(stream, peer, shared, stopped).await;
+                    }
+                    drop(place);
+                });
+            }
+            (Err(error), _) => {
+                // Too many open files, or a client that left at once: the next one may work.
+                tracing::warn!(address = %shared.address, %error, "a client could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+/// Agrees with a client on how to speak, and serves it.
+async fn welcome(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+    let _best_effort = stream.set_nodelay(true);
+    let config = lock(&shared.tls).clone();
+    let Some(config) = config else {
+        let client = Client::new(peer, shared.address, None);
+        return serve_http1(stream, client, shared, stopped).await;
+    };
+    match tokio::time::timeout(HANDSHAKE, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let connection = stream.get_ref().1;
+            let http2 = tls::speaks_http2(connection);
+            let client = Client::new(peer, shared.address, Some(tls::spoken(connection)));
+            if http2 {
+                serve_http2(stream, client, shared, stopped).await;
+            } else {
+                serve_http1(stream, client, shared, stopped).await;
+            }
+        }
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a client's TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "a client's TLS handshake took too long"),
+    }
+}
+
+async fn serve_http1<S>(stream: S, client: Client, shared: Arc<Shared>, stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let settings = lock(&shared.route).settings.clone();
+    let client = Arc::new(client);
+    let peer = client.peer;
+    let service = service_fn(move |request| {
+        let (route, client) = (Arc::clone(&lock(&shared.route)), Arc::clone(&client));
+        async move { Ok::<_, Infallible>(forward::respond(request, route, client).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(Alarms)
+        .header_read_timeout(settings.idle_timeout)
+        .max_buf_size(HEADER_BYTES)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let ends = stops(stopped);
+    until_end(connection, http1::UpgradeableConnection::graceful_shutdown, ends, peer).await;
+}
+
+async fn serve_http2<S>(stream: S, client: Client, shared: Arc<Shared>, stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let settings = lock(&shared.route).settings.clone();
+    let client = Arc::new(client);
+    let peer = client.peer;
+    let service = service_fn(move |request| {
+        let (route, client) = (Arc::clone(&lock(&shared.route)), Arc::clone(&client));
+        async move { Ok::<_, Infallible>(forward::respond(request, route, client).await) }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(Alarms)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(HEADER_BYTES as u32)
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let ends = async {
+        tokio::select! {
+            () = stops(stopped) => {}
+            () = tokio::time::sleep(settings.keep_alive) => {}
+        }
+    };
+    until_end(connection, http2::Connection::graceful_shutdown, ends, peer).await;
+}
+
+/// Serves until the client leaves; when its time is over or the listener goes, what it has begun is finished.
+async fn until_end<C>(
+    connection: C,
+    say_goodbye: impl FnOnce(Pin<&mut C>),
+    ends: impl Future<Output = ()>,
+    peer: SocketAddr,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        () = ends => None,
+    };
+    let ended = if let Some(ended) = served {
+        ended
+    } else {
+        say_goodbye(connection.as_mut());
+        connection.await
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "a client's connection broke");
+    }
+}
+
+/// Ends when the listener is dropped.
+async fn stops(mut stopped: watch::Receiver<bool>) {
+    let _stopped_or_gone = stopped.wait_for(|stopped| *stopped).await;
+}

@@ -1,0 +1,400 @@
+//! The targets of one target group, and which of them take the next request.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use hyper::StatusCode;
+use tokio::sync::watch;
+
+use super::health::{HealthCheck, HealthState, TargetHealth, Verdict};
+use super::random;
+use super::sticky::{Mark, Stickiness};
+use super::stream::Transport;
+use super::target::Target;
+use super::times::Recorder;
+use crate::runtime::elbv2::Counts;
+
+/// How often a target that was never healthy is asked, so that starting up takes no longer than the service does.
+const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What a target is registered as: an instance or an address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TargetKey {
+    /// Instance id, or address.
+    pub(crate) id: String,
+    /// Traffic port.
+    pub(crate) port: u16,
+}
+
+/// Where a target really is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Its address and port.
+    pub(crate) address: SocketAddr,
+    /// Whether the network lets the balancer through to it; if not, everything sent there times out.
+    pub(crate) reachable: bool,
+}
+
+/// How a pool treats its targets.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PoolSettings {
+    /// How targets are checked.
+    pub(crate) check: HealthCheck,
+    /// How requests get to targets that are registered from now on; a target group's never changes.
+    pub(crate) transport: Transport,
+    /// How long a removed target is shown as draining, before the time scale.
+    pub(crate) deregistration_delay: Duration,
+    /// Who is next.
+    pub(crate) algorithm: Algorithm,
+    /// For how long the share of a new target grows, before the time scale.
+    pub(crate) slow_start: Option<Duration>,
+    /// How clients stay with their targets.
+    pub(crate) stickiness: Option<Stickiness>,
+    /// Whether a listener leads here; if not, nothing is checked.
+    pub(crate) in_use: bool,
+}
+
+/// Who takes the next request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// Everyone in turn.
+    RoundRobin,
+    /// Whoever has the fewest requests under way.
+    LeastOutstanding,
+    /// Anyone.
+    Random,
+}
+
+/// The data plane of one target group. Clones are the same pool.
+#[derive(Clone)]
+pub(crate) struct TargetPool(Arc<Inner>);
+
+struct Inner {
+    /// ARN of the target group.
+    arn: String,
+    mark: Mark,
+    settings: watch::Sender<PoolSettings>,
+    time_scale: f64,
+    /// Bumped whenever a target's health changes.
+    changes: watch::Sender<u64>,
+    targets: Mutex<BTreeMap<TargetKey, Arc<Target>>>,
+    /// What requests look at; made anew whenever a target's health or the settings change.
+    usable: Mutex<Arc<Usable>>,
+    turn: AtomicUsize,
+    requests: AtomicU64,
+    connection_errors: AtomicU64,
+    answers: Answers,
+}
+
+/// What targets answered.
+#[derive(Default)]
+struct Answers {
+    /// By class, from 2xx on.
+    classes: [AtomicU64; 4],
+    times: Recorder,
+}
+
+/// The targets that take requests, and how they are chosen.
+pub(super) struct Usable {
+    targets: Vec<Arc<Target>>,
+    algorithm: Algorithm,
+    slow_start: Option<Duration>,
+    pub(super) stickiness: Option<Stickiness>,
+}
+
+impl TargetPool {
+    /// An empty pool for the target group of this ARN. `changes` is bumped whenever the health of a target changes.
+    ///
+    /// `time_scale` divides the health interval, the slow start and the deregistration delay, but not the time a new
+    /// target has to become healthy.
+    pub(crate) fn new(arn: &str, settings: PoolSettings, time_scale: f64, changes: watch::Sender<u64>) -> Self {
+        let inner = Inner {
+            arn: arn.to_owned(),
+            mark: Mark::of(&[arn]),
+            usable: Mutex::new(Arc::new(Usable {
+                targets: Vec::new(),
+                algorithm: settings.algorithm,
+                slow_start: None,
+                stickiness: None,
+            })),
+            settings: watch::Sender::new(settings),
+            time_scale,
+            changes,
+            targets: Mutex::default(),
+            turn: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            connection_errors: AtomicU64::new(0),
+            answers: Answers::default(),
+        };
+        inner.choose_usable(&BTreeMap::new());
+        Self(Arc::new(inner))
+    }
+
+    /// Changes how targets are treated from now on; connections and states are kept.
+    pub(crate) fn configure(&self, settings: PoolSettings) {
+        let changed = self.0.settings.send_if_modified(|current| {
+            let changed = *current != settings;
+            *current = settings;
+            changed
+        });
+        if changed {
+            self.0.choose_usable(&self.targets());
+        }
+    }
+
+    /// Makes these the registered targets: new ones begin to be checked, missing ones drain, the others go on.
+    ///
+    /// Must be called on a tokio runtime.
+    pub(crate) fn set_targets(&self, wanted: &BTreeMap<TargetKey, Endpoint>) {
+        let mut targets = self.targets();
+        let mut changed = false;
+        for (key, target) in targets.iter() {
+            if !wanted.contains_key(key) && !target.is_draining() {
+                changed = true;
+                self.drain(key.clone(), target);
+            }
+        }
+        for (key, endpoint) in wanted {
+            match targets.get(key) {
+                Some(target) if target.address() == endpoint.address && !target.is_draining() => {
+                    target.set_reachable(endpoint.reachable);
+                }
+                _ => {
+                    changed = true;
+                    targets.insert(key.clone(), self.register(key, *endpoint));
+                }
+            }
+        }
+        if changed {
+            self.0.choose_usable(&targets);
+            drop(targets);
+            self.0.tell();
+        }
+    }
+
+    /// Every target, registered or draining, with its health.
+    pub(crate) fn health(&self) -> BTreeMap<TargetKey, TargetHealth> {
+        self.targets().iter().map(|(key, target)| (key.clone(), target.health().clone())).collect()
+    }
+
+    /// Whether nothing is under way to this target any more and nothing new will be.
+    pub(crate) fn is_drained(&self, key: &TargetKey) -> bool {
+        self.targets().get(key).is_none_or(|target| target.is_draining() && target.in_flight() == 0)
+    }
+
+    /// What went to the targets so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let answers = &self.0.answers;
+        Counts {
+            responses: answers.classes.each_ref().map(|count| count.load(Ordering::Relaxed)),
+            times: answers.times.times(),
+            connections: 0,
+            requests: self.0.requests.load(Ordering::Relaxed),
+            connection_errors: self.0.connection_errors.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn count_request(&self) {
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request that a target has answered, and how long the answer took to begin.
+    pub(super) fn count_answer(&self, status: StatusCode, took: Duration) {
+        self.count_request();
+        let class = usize::from(status.as_u16() / 100).checked_sub(2);
+        if let Some(count) = class.and_then(|class| self.0.answers.classes.get(class)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.0.answers.times.count(took);
+    }
+
+    pub(super) fn count_connection_error(&self) {
+        self.0.connection_errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What stands for it in cookies.
+    pub(super) fn mark(&self) -> Mark {
+        self.0.mark
+    }
+
+    /// The targets that a request may go to now.
+    pub(super) fn usable(&self) -> Arc<Usable> {
+        Arc::clone(&lock(&self.0.usable))
+    }
+
+    /// Where among the usable targets a request goes first.
+    pub(super) fn turn(&self, usable: &Usable) -> usize {
+        usable.place(self.0.turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn register(&self, key: &TargetKey, endpoint: Endpoint) -> Arc<Target> {
+        let (in_use, transport) = {
+            let settings = self.0.settings.borrow();
+            (settings.in_use, settings.transport)
+        };
+        let initial = if in_use { TargetHealth::initial() } else { TargetHealth::unused() };
+        let mark = Mark::of(&[&self.0.arn, &key.id, &key.port.to_string()]);
+        let target = Arc::new(Target::new(mark, endpoint, transport, initial));
+        let checker =
+            tokio::spawn(keep_checking(Arc::downgrade(&self.0), self.0.settings.subscribe(), Arc::downgrade(&target)));
+        target.set_checker(Some(checker));
+        target
+    }
+
+    fn drain(&self, key: TargetKey, target: &Arc<Target>) {
+        target.drain();
+        let delay = self.0.scaled(self.0.settings.borrow().deregistration_delay);
+        let (pool, drained) = (Arc::downgrade(&self.0), Arc::downgrade(target));
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            let Some(pool) = pool.upgrade() else { return };
+            let mut targets = lock(&pool.targets);
+            // It may have been registered again, as a new target, in between.
+            if targets.get(&key).is_some_and(|target| drained.as_ptr() == Arc::as_ptr(target)) {
+                targets.remove(&key);
+                drop(targets);
+                pool.tell();
+            }
+        });
+    }
+
+    fn targets(&self) -> MutexGuard<'_, BTreeMap<TargetKey, Arc<Target>>> {
+        lock(&self.0.targets)
+    }
+}
+
+impl Usable {
+    pub(super) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The target at a place, counted on from the end to the beginning.
+    pub(super) fn target(&self, place: usize) -> &Arc<Target> {
+        &self.targets[place % self.targets.len()]
+    }
+
+    /// The place of the target with this mark.
+    pub(super) fn find(&self, mark: Mark) -> Option<usize> {
+        self.targets.iter().position(|target| target.mark == mark)
+    }
+
+    fn place(&self, turn: usize) -> usize {
+        let count = self.targets.len().max(1);
+        match self.algorithm {
+            Algorithm::Random => random::below(count as u64) as usize,
+            Algorithm::LeastOutstanding => {
+                let places = (0..self.targets.len()).map(|step| (turn + step) % count);
+                places.min_by_key(|place| self.targets[*place].in_flight()).unwrap_or(0)
+            }
+            Algorithm::RoundRobin => {
+                let first = turn % count;
+                let Some(period) = self.slow_start else {
+                    return first;
+                };
+                let mut places = (0..self.targets.len()).map(|step| (first + step) % count);
+                places.find(|place| random::fraction() < self.targets[*place].warmth(period)).unwrap_or(first)
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn scaled(&self, period: Duration) -> Duration {
+        period.div_f64(self.time_scale.max(1e-3))
+    }
+
+    /// Healthy targets take requests; when there are none, all do that are not on their way out.
+    fn choose_usable(&self, targets: &BTreeMap<TargetKey, Arc<Target>>) {
+        let in_state = |wanted: &[HealthState]| -> Vec<Arc<Target>> {
+            let usable = targets.values().filter(|target| wanted.contains(&target.health().state));
+            usable.cloned().collect()
+        };
+        let mut usable = in_state(&[HealthState::Healthy]);
+        if usable.is_empty() {
+            usable = in_state(&[HealthState::Initial, HealthState::Unhealthy]);
+        }
+        let settings = self.settings.borrow();
+        *lock(&self.usable) = Arc::new(Usable {
+            targets: usable,
+            algorithm: settings.algorithm,
+            slow_start: settings.slow_start.map(|period| self.scaled(period)),
+            stickiness: settings.stickiness.clone(),
+        });
+    }
+
+    /// A target beside healthy ones takes its share little by little; the first ones have to take it at once.
+    fn begin_slow_start(&self, target: &Arc<Target>) {
+        let Some(period) = self.settings.borrow().slow_start.map(|period| self.scaled(period)) else {
+            return;
+        };
+        let targets = lock(&self.targets);
+        let mut others = targets.values().filter(|other| !Arc::ptr_eq(other, target));
+        if others.any(|other| other.health().state == HealthState::Healthy && other.warmth(period) >= 1.0) {
+            target.warm_up();
+        }
+    }
+
+    fn changed(&self) {
+        self.choose_usable(&lock(&self.targets));
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.changes.send_modify(|revision| *revision += 1);
+    }
+}
+
+/// Asks one target again and again, until it is dropped or drains.
+async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSettings>, target: Weak<Target>) {
+    let mut verdict = Verdict::new();
+    loop {
+        let PoolSettings { check, in_use, .. } = settings.borrow_and_update().clone();
+        let pause = {
+            let (Some(pool), Some(target)) = (pool.upgrade(), target.upgrade()) else {
+                return;
+            };
+            target.forget_idle();
+            let interval = pool.scaled(check.interval);
+            let current = target.health().state;
+            let next = if !in_use {
+                (current != HealthState::Unused).then(TargetHealth::unused)
+            } else if current == HealthState::Unused {
+                verdict = Verdict::new();
+                Some(TargetHealth::initial())
+            } else {
+                let answer = target.ask(&check).await;
+                let patience = check.interval * check.unhealthy_threshold;
+                verdict.after(current, &answer, &check, patience)
+            };
+            if let Some(next) = next {
+                let recovers = next.state == HealthState::Healthy;
+                if target.becomes(next) {
+                    if recovers {
+                        pool.begin_slow_start(&target);
+                    }
+                    pool.changed();
+                }
+            }
+            match target.health().state {
+                HealthState::Initial => interval.min(INITIAL_INTERVAL),
+                // Nothing is due before the settings change.
+                HealthState::Unused => Duration::MAX,
+                _ => interval,
+            }
+        };
+        let changed = async {
+            if settings.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _due_or_changed = tokio::time::timeout(pause, changed).await;
+    }
+}
+
+/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,138 @@
+//! Runs the declared databases: a host per instance, a volume per cluster without instances, and the endpoints.
+
+pub(crate) mod catalog;
+mod door;
+mod endpoints;
+pub(crate) mod formula;
+mod host;
+mod removal;
+mod replication;
+mod roles;
+pub(crate) mod settings;
+mod snapshots;
+mod view;
+mod volume;
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::background::{Phase, PhaseWatch};
+use super::postgres;
+use crate::model::Cloud;
+use crate::model::rds::{DbInstance, Place};
+use crate::state::Shared;
+use endpoints::Endpoints;
+use host::Host;
+
+/// How often it is looked whether something can be done that could not be done before.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The port that servers listen on at their addresses; clients come through the endpoints.
+const BACKEND_PORT: u16 = 17018;
+
+/// A task's region and what it is for.
+type Key = (String, String);
+
+/// Where the data of an instance, a cluster without instances, or a snapshot is kept, and the log of its server.
+pub(crate) fn directory(cloud: &Path, resource_id: &str) -> PathBuf {
+    cloud.join("databases").join(resource_id)
+}
+
+/// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
+pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+    shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    let mut changes = shared.changes();
+    let mut tasks: JoinSet<Key> = JoinSet::new();
+    let mut running: BTreeSet<Key> = BTreeSet::new();
+    let mut endpoints = Endpoints::default();
+    loop {
+        changes.borrow_and_update();
+        for key in instances(&shared) {
+            if running.insert(key.clone()) {
+                let host = Host::new(shared.clone(), key.0.clone(), key.1.clone(), phase.clone());
+                tasks.spawn(async move {
+                    host.run().await;
+                    key
+                });
+            }
+        }
+        for work in volume::due(&shared) {
+            if running.insert(work.key()) {
+                let shared = shared.clone();
+                tasks.spawn(async move { work.run(&shared).await });
+            }
+        }
+        volume::settle(&shared);
+        endpoints.reconcile(&shared).await;
+        remove_forgotten(&shared);
+        tokio::select! {
+            _ = changes.changed() => {}
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(key) => { running.remove(&key); }
+                Err(error) => tracing::error!(%error, "the host of a database failed"),
+            },
+            () = tokio::time::sleep(RETRY) => {}
+            _ = phase.ended() => break,
+        }
+    }
+    drop(endpoints);
+    while tasks.join_next().await.is_some() {}
+    if phase.now() == Phase::Stopping {
+        remove_forgotten(&shared);
+    }
+}
+
+/// Moves endpoints to the addresses that are this cloud's now.
+fn rehome(cloud: &mut Cloud, block: u8) {
+    let moved = |address: &mut Ipv4Addr| {
+        let [first, _, subnet, host] = address.octets();
+        *address = Ipv4Addr::new(first, block, subnet, host);
+    };
+    for databases in cloud.regions.values_mut().map(|region| &mut region.databases) {
+        databases.instances.values_mut().for_each(|instance| moved(&mut instance.place.address));
+        for cluster in databases.clusters.values_mut() {
+            moved(&mut cluster.place.address);
+            moved(&mut cluster.reader_address);
+        }
+    }
+}
+
+/// Where an instance's server listens.
+fn backend(place: &Place) -> (Ipv4Addr, u16) {
+    (place.address, if place.port == BACKEND_PORT { BACKEND_PORT + 1 } else { BACKEND_PORT })
+}
+
+fn instances(shared: &Shared) -> Vec<Key> {
+    let key = |region: &str, instance: &DbInstance| (region.to_owned(), instance.resource_id.clone());
+    shared.read(|cloud| {
+        let regions = cloud.regions.values();
+        regions.flat_map(|region| region.databases.instances.values().map(|one| key(&region.name, one))).collect()
+    })
+}
+
+/// Removes the directories of what there is no more, such as deleted snapshots.
+fn remove_forgotten(shared: &Shared) {
+    let known: BTreeSet<String> = shared.read(|cloud| {
+        let databases = cloud.regions.values().map(|region| &region.databases);
+        let ids = databases.flat_map(|databases| {
+            let instances = databases.instances.values().map(|instance| &instance.resource_id);
+            let clusters = databases.clusters.values().map(|cluster| &cluster.resource_id);
+            let snapshots = databases.snapshots.values().chain(databases.cluster_snapshots.values());
+            instances.chain(clusters).chain(snapshots.map(|snapshot| &snapshot.resource_id))
+        });
+        ids.cloned().collect()
+    });
+    let root = shared.directory().join("databases");
+    for entry in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(|name| known.contains(name)) {
+            continue;
+        }
+        if let Err(error) = postgres::remove(&entry.path()) {
+            tracing::warn!(%error, "{} could not be removed", entry.path().display());
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! One instance: makes its server be what the model says, and looks after it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::settings::Following;
+use super::view::{Role, View};
+use super::{backend, directory, endpoints, replication, roles, settings, snapshots};
+use crate::model::rds::{DbInstance, Seed, Stage, Trouble};
+use crate::runtime::background::{Phase, PhaseWatch};
+use crate::runtime::postgres;
+use crate::runtime::postgres::{Launch, Login, PostgresError, Server};
+use crate::runtime::process::ProcessIdentity;
+use crate::state::Shared;
+
+/// How often the process is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+
+/// How often it is asked whether a standby receives anything.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often in a row a standby may receive nothing before its data is copied anew.
+const PATIENCE: u32 = 6;
+
+/// How often in a row something may fail before the instance says so: for some seconds it may come right by itself.
+const FAILURES: u32 = 6;
+
+/// The task of one instance.
+pub(super) struct Host {
+    pub(super) shared: Shared,
+    pub(super) region: String,
+    pub(super) resource_id: String,
+    phase: PhaseWatch,
+    changes: watch::Receiver<u64>,
+    server: Option<Arc<Server>>,
+    /// What the settings file says.
+    settings: Option<String>,
+    rebooting: bool,
+    failures: u32,
+    asked: Instant,
+    unheard: u32,
+}
+
+/// How a look ended.
+pub(super) enum Flow {
+    /// There is nothing more to do for now.
+    Wait,
+    /// Something was done: look again.
+    Again,
+    /// The instance is gone.
+    Ended,
+}
+
+impl Host {
+    pub(super) fn new(shared: Shared, region: String, resource_id: String, phase: PhaseWatch) -> Host {
+        let changes = shared.changes();
+        Host {
+            shared,
+            region,
+            resource_id,
+            phase,
+            changes,
+            server: None,
+            settings: None,
+            rebooting: false,
+            failures: 0,
+            asked: Instant::now(),
+            unheard: 0,
+        }
+    }
+
+    /// Returns when the instance is gone, or the cloud ends.
+    pub(super) async fn run(mut self) {
+        loop {
+            match self.phase.now() {
+                Phase::Running => {}
+                Phase::Detaching => return,
+                Phase::Stopping => return self.halt().await,
+            }
+            self.changes.borrow_and_update();
+            let Some(view) = View::of(&self.shared, &self.region, &self.resource_id) else { return };
+            match self.look(&view).await {
+                Ok(Flow::Ended) => return,
+                Ok(Flow::Again) => {}
+                Ok(Flow::Wait) => self.wait().await,
+                Err(error) => {
+                    self.failed(&view, &error);
+                    self.pause(WATCH_EVERY * 2_u32.pow(self.failures.min(5))).await;
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self, view: &View) -> Result<Flow, PostgresError> {
+        match view.instance.stage {
+            // A writer that goes has to be one first.
+            Stage::Deleting if !(view.is_writer() && view.demoted.is_some()) => return self.delete(view).await,
+            Stage::Stopping => {
+                self.halt().await;
+                self.change(|instance| instance.stage = Stage::Stopped);
+                return Ok(Flow::Again);
+            }
+            Stage::Stopped | Stage::Failed => {
+                self.halt().await;
+                return Ok(Flow::Wait);
+            }
+            Stage::Rebooting if !self.rebooting => {
+                self.rebooting = true;
+                self.halt().await;
+                return Ok(Flow::Again);
+            }
+            _ => {}
+        }
+        if view.is_lost {
+            return self.lose(view).await;
+        }
+        let runtime = &view.instance.runtime;
+        match runtime.process {
+            None => self.start(view).await,
+            Some(process) if !process.is_alive() => {
+                self.server()?.end_remains().await;
+                self.died(view);
+                Ok(Flow::Again)
+            }
+            Some(_) if runtime.backend != Some(backend(&view.instance.place)) => {
+                self.halt().await;
+                Ok(Flow::Again)
+            }
+            Some(process) => self.keep(view, process).await,
+        }
+    }
+
+    /// Starts the server on data that is made, copied or brought in order first.
+    async fn start(&mut self, view: &View) -> Result<Flow, PostgresError> {
+        let server = self.server()?;
+        let instance = &view.instance;
+        server.end_leftover().await;
+        let mut parameters = settings::effective(&view.wanted, &instance.runtime.parameters, true);
+        let mut following = Following::default();
+        match &view.role {
+            Role::Unknown => return Ok(Flow::Wait),
+            Role::Primary => self.prepare_primary(view, &server).await?,
+            Role::Standby(upstream) => {
+                if !upstream.ready {
+                    return Ok(Flow::Wait);
+                }
+                if !server.has_data() || self.unheard >= PATIENCE {
+                    replication::copy(&server, &upstream.login).await?;
+                } else if !replication::is_standby(&server) {
+                    replication::rejoin(&server, &upstream.login).await?;
+                }
+                replication::become_standby(&server)?;
+                settings::raise(&mut parameters, &upstream.parameters);
+                following.connection = Some(upstream.login.following(&instance.id));
+            }
+        }
+        let text = settings::file(&parameters, &following);
+        server.write("postgresql.conf", &text)?;
+        let (address, port) = backend(&instance.place);
+        let launch = Launch { address, port, user: roles::SERVICE, database: "postgres", settings: &[] };
+        let process = server.launch(&launch).await?;
+        tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
+        self.settings = Some(text);
+        self.unheard = 0;
+        self.failures = 0;
+        let as_wanted = matches!(view.role, Role::Standby(_)) == replication::is_standby(&server);
+        let password = (!replication::is_standby(&server)).then(|| view.account.password.clone());
+        self.change(|instance| {
+            let runtime = &mut instance.runtime;
+            runtime.process = Some(process);
+            runtime.backend = Some((address, port));
+            runtime.parameters = parameters;
+            runtime.password = password.or(runtime.password.take());
+            runtime.ready = as_wanted;
+            runtime.trouble.take_if(|trouble| trouble.status != endpoints::NETWORK);
+        });
+        Ok(Flow::Again)
+    }
+
+    async fn prepare_primary(&self, view: &View, server: &Server) -> Result<(), PostgresError> {
+        let instance = &view.instance;
+        let mut fresh = instance.stage == Stage::Creating && instance.seed == Seed::Empty;
+        if let Some(volume) = self.volume(view)? {
+            server.become_data(&volume.data())?;
+            fresh = false;
+        }
+        if !server.has_data() {
+            match &instance.seed {
+                Seed::Snapshot(snapshot) => snapshots::restore(&self.shared, snapshot, server).await?,
+                Seed::Empty | Seed::Following => {}
+            }
+        }
+        if !server.has_data() {
+            if instance.stage != Stage::Creating {
+                return Err(PostgresError::Setup { step: "the start", output: "its data is gone".to_owned() });
+            }
+            server.initialise(roles::SERVICE).await?;
+        }
+        let in_effect = instance.runtime.password.as_ref() == Some(&view.account.password);
+        if !replication::is_standby(server) && !in_effect {
+            roles::prepare(server, &view.account, fresh).await?;
+        }
+        Ok(())
+    }
+
+    /// The data of the cluster, when no instance has it yet.
+    fn volume(&self, view: &View) -> Result<Option<Server>, PostgresError> {
+        let directory = view.cluster_resource_id.as_ref().map(|id| directory(self.shared.directory(), id));
+        let Some(directory) = directory.filter(|directory| directory.exists()) else { return Ok(None) };
+        Ok(Some(Server::open(&directory)?).filter(Server::has_data))
+    }
+
+    /// Looks after a server that runs.
+    async fn keep(&mut self, view: &View, process: ProcessIdentity) -> Result<Flow, PostgresError> {
+        let server = self.server()?;
+        let instance = &view.instance;
+        let login = view.own_login();
+        let mut parameters = settings::effective(&view.wanted, &instance.runtime.parameters, false);
+        let mut following = Following::default();
+        match &view.role {
+            Role::Unknown => return Ok(Flow::Wait),
+            Role::Primary if replication::is_standby(&server) => return self.promote(view, &server, process).await,
+            Role::Primary => {}
+            Role::Standby(upstream) => {
+                let outgrown = settings::too_small(&instance.runtime.parameters, &upstream.parameters);
+                if !replication::is_standby(&server) || outgrown || self.is_deaf(&server, &login, upstream.ready).await
+                {
+                    self.halt().await;
+                    return Ok(Flow::Again);
+                }
+                settings::raise(&mut parameters, &upstream.parameters);
+                following.connection = Some(upstream.login.following(&instance.id));
+            }
+        }
+        self.configure(&server, process, settings::file(&parameters, &following))?;
+        if parameters != instance.runtime.parameters || !instance.runtime.ready {
+            self.change(|instance| {
+                instance.runtime.parameters = parameters;
+                instance.runtime.ready = true;
+            });
+        }
+        if view.role == Role::Primary {
+            if instance.runtime.password.as_ref() != Some(&view.account.password) {
+                roles::set_password(&server, &login, &view.account).await?;
+                self.change(|instance| instance.runtime.password = Some(view.account.password.clone()));
+            }
+            for snapshot in &view.snapshots {
+                snapshots::take(&self.shared, &self.region, snapshot, &server, Some(&login)).await;
+            }
+        }
+        if view.applies_pending() {
+            return Ok(self.apply_pending(view).await);
+        }
+        self.settle(view);
+        Ok(Flow::Wait)
+    }
+
+    /// Gives a running server its settings.
+    fn configure(&mut self, server: &Server, process: ProcessIdentity, text: String) -> Result<(), PostgresError> {
+        if self.settings.as_ref() != Some(&text) {
+            server.write("postgresql.conf", &text)?;
+            process.signal(Signal::HUP);
+            self.settings = Some(text);
+        }
+        Ok(())
+    }
+
+    /// Takes the place of the primary, once that one cannot write any more and everything it wrote is here.
+    async fn promote(&mut self, view: &View, server: &Server, process: ProcessIdentity) -> Result<Flow, PostgresError> {
+        let mut following = Following::default();
+        if let Some(demoted) = &view.demoted {
+            if demoted.runs {
+                return Ok(Flow::Wait);
+            }
+            let former = Server::open(&directory(self.shared.directory(), &demoted.resource_id))?;
+            following.restore_command = Some(replication::drain(&former.data()));
+        }
+        self.configure(server, process, settings::file(&view.instance.runtime.parameters, &following))?;
+        replication::promote(server, &view.own_login(), following.restore_command.is_some()).await?;
+        tracing::info!(instance = view.instance.id, "a database server is a primary now");
+        self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return };
+            let databases = &mut region.databases;
+            let Some(instance) = databases.instances.get_mut(&view.instance.id) else { return };
+            instance.runtime.ready = true;
+            let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster));
+            if let Some(cluster) = cluster.filter(|cluster| cluster.writer.as_ref() == Some(&view.instance.id)) {
+                cluster.demoted = None;
+            }
+        });
+        Ok(Flow::Again)
+    }
+
+    /// Whether a standby has received nothing for so long that its data has to be copied anew.
+    async fn is_deaf(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
+        if self.asked.elapsed() >= ASK_EVERY {
+            self.asked = Instant::now();
+            let heard = !upstream_ready || replication::is_streaming(server, login).await;
+            self.unheard = if heard { 0 } else { self.unheard + 1 };
+        }
+        self.unheard >= PATIENCE
+    }
+
+    /// Makes the changes that were waiting. Another class is another host: the server is started there.
+    async fn apply_pending(&mut self, view: &View) -> Flow {
+        let moves = view.instance.pending.class.is_some();
+        if moves {
+            self.halt().await;
+        }
+        let zones = self.shared.read(|cloud| {
+            cloud.region(&self.region).map(|region| region.zone_names().collect::<Vec<_>>()).unwrap_or_default()
+        });
+        self.change(|instance| {
+            let pending = std::mem::take(&mut instance.pending);
+            instance.class = pending.class.unwrap_or_else(|| instance.class.clone());
+            instance.storage = pending.storage.unwrap_or_else(|| instance.storage.clone());
+            instance.place.port = pending.port.unwrap_or(instance.place.port);
+            match pending.multi_az {
+                Some(true) => instance.second_zone = zones.into_iter().find(|zone| *zone != instance.zone),
+                Some(false) => instance.second_zone = None,
+                None => {}
+            }
+        });
+        Flow::Again
+    }
+
+    /// Ends what the instance is doing when it is done.
+    fn settle(&mut self, view: &View) {
+        let done = match view.instance.stage {
+            Stage::Creating | Stage::Starting | Stage::Modifying | Stage::BackingUp | Stage::Rebooting => {
+                view.instance.runtime.ready
+            }
+            _ => false,
+        };
+        if done {
+            self.rebooting = false;
+            self.change(|instance| instance.stage = Stage::Available);
+        }
+    }
+
+    /// The process has ended without having been asked to. A writer that has readers leaves its place to one of them.
+    fn died(&mut self, view: &View) {
+        tracing::warn!(instance = view.instance.id, "a database server has ended unexpectedly");
+        self.change(|instance| {
+            instance.runtime.process = None;
+            instance.runtime.ready = false;
+            instance.runtime.restarts += 1;
+        });
+        self.give_up_writing(view);
+    }
+
+    /// The machine has no power any more: an instance with a second zone goes on there, a writer that has readers leaves
+    /// its place to one of them, and anything else waits for its zone.
+    async fn lose(&mut self, view: &View) -> Result<Flow, PostgresError> {
+        if let Some(process) = view.instance.runtime.process {
+            process.kill();
+            self.server()?.end_remains().await;
+            self.settings = None;
+            self.died(view);
+            return Ok(Flow::Again);
+        }
+        let moved = self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return false };
+            let instances = &mut region.databases.instances;
+            let Some(instance) = instances.get_mut(&view.instance.id) else { return false };
+            match &mut instance.second_zone {
+                Some(second) if !region.lost_zones.contains(second) => {
+                    std::mem::swap(second, &mut instance.zone);
+                    true
+                }
+                _ => false,
+            }
+        });
+        if moved {
+            return Ok(Flow::Again);
+        }
+        self.give_up_writing(view);
+        Ok(Flow::Wait)
+    }
+
+    /// Leaves the writer's place to a reader, if there is one that serves.
+    fn give_up_writing(&self, view: &View) {
+        if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
+            self.shared.update(|cloud| {
+                cloud.region_mut(&self.region).is_ok_and(|region| region.databases.fail_over(cluster, None))
+            });
+        }
+    }
+
+    /// Stops the process, if there is one.
+    pub(super) async fn halt(&mut self) {
+        let process = View::of(&self.shared, &self.region, &self.resource_id);
+        let process = process.and_then(|view| view.instance.runtime.process);
+        let Some(process) = process else { return };
+        self.change(|instance| instance.runtime.ready = false);
+        postgres::stop(process).await;
+        if let Ok(server) = self.server() {
+            server.end_remains().await;
+        }
+        self.settings = None;
+        self.change(|instance| instance.runtime.process = None);
+    }
+
+    fn failed(&mut self, view: &View, error: &PostgresError) {
+        self.failures += 1;
+        tracing::warn!(instance = view.instance.id, %error, "a database server is not as it should be");
+        if self.failures == FAILURES {
+            let parameters = matches!(error, PostgresError::NotAccepting { .. }) && !view.wanted.is_empty();
+            let status = if parameters { "incompatible-parameters" } else { "failed" }.to_owned();
+            let trouble = Trouble { status, message: error.to_string() };
+            self.change(|instance| instance.runtime.trouble = Some(trouble));
+        }
+    }
+
+    /// The server's directory and programs.
+    pub(super) fn server(&mut self) -> Result<Arc<Server>, PostgresError> {
+        if let Some(server) = &self.server {
+            return Ok(Arc::clone(server));
+        }
+        let server = Arc::new(Server::open(&self.directory())?);
+        Ok(Arc::clone(self.server.insert(server)))
+    }
+
+    pub(super) fn directory(&self) -> PathBuf {
+        directory(self.shared.directory(), &self.resource_id)
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut DbInstance)) {
+        self.shared.update(|cloud| {
+            let region = cloud.region_mut(&self.region).ok();
+            let mut instances = region.into_iter().flat_map(|region| region.databases.instances.values_mut());
+            if let Some(instance) = instances.find(|instance| instance.resource_id == self.resource_id) {
+                change(instance);
+            }
+        });
+    }
+
+    /// Until something may have changed.
+    async fn wait(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep(WATCH_EVERY) => {}
+            _ = self.changes.changed() => {}
+            _ = self.phase.ended() => {}
+        }
+    }
+
+    /// Until what failed may be tried again.
+    async fn pause(&mut self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = self.phase.ended() => {}
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The end of an instance: what others need of it is kept.
+
+use super::host::{Flow, Host};
+use super::view::View;
+use super::{directory, replication, snapshots};
+use crate::model::ACCOUNT;
+use crate::model::rds::{Seed, Stage};
+use crate::runtime::postgres;
+use crate::runtime::postgres::{PostgresError, Server};
+
+impl Host {
+    /// Removes the instance: a last snapshot is made, a writer leaves its place to a reader or its data to the cluster.
+    pub(super) async fn delete(&mut self, view: &View) -> Result<Flow, PostgresError> {
+        let server = self.server()?;
+        let running = view.instance.runtime.process.filter(|process| process.is_alive() && view.instance.runtime.ready);
+        for snapshot in view.snapshots.iter().filter(|_| view.instance.cluster.is_none()) {
+            let login = running.map(|_| view.own_login());
+            if login.is_none() {
+                self.halt().await;
+            }
+            snapshots::take(&self.shared, &self.region, snapshot, &server, login.as_ref()).await;
+        }
+        if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer()) {
+            let left = self.shared.update(|cloud| {
+                cloud.region_mut(&self.region).is_ok_and(|region| region.databases.fail_over(cluster, None))
+            });
+            if left {
+                return Ok(Flow::Again);
+            }
+        }
+        self.halt().await;
+        server.end_leftover().await;
+        if view.is_needed {
+            return Ok(Flow::Wait);
+        }
+        if let Some(cluster) = view.cluster_resource_id.as_ref().filter(|_| view.is_writer())
+            && server.has_data()
+            && !replication::is_standby(&server)
+        {
+            let volume = Server::open(&directory(self.shared.directory(), cluster))?;
+            volume.become_data(&server.data())?;
+        }
+        let path = self.directory();
+        postgres::remove(&path).map_err(|source| PostgresError::Directory { path, source })?;
+        self.forget(view);
+        Ok(Flow::Ended)
+    }
+
+    fn forget(&self, view: &View) {
+        let id = &view.instance.id;
+        let arn = format!("arn:aws:rds:{}:{ACCOUNT}:db:{id}", self.region);
+        self.shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return };
+            region.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+            let databases = &mut region.databases;
+            databases.instances.remove(id);
+            let Some(cluster) = view.instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster))
+            else {
+                return;
+            };
+            if cluster.writer.as_ref() != Some(id) {
+                return;
+            }
+            // A reader that was not ready yet goes on from what the cluster has.
+            let mut members = databases.instances.values_mut();
+            let next = members.find(|one| one.cluster.as_ref() == Some(&cluster.id) && one.stage != Stage::Deleting);
+            cluster.writer = next.as_ref().map(|next| next.id.clone());
+            cluster.demoted = None;
+            if let Some(next) = next {
+                next.seed = Seed::Empty;
+            }
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! Snapshots: copies of the data, beside it.
+
+use super::{directory, replication};
+use crate::model::Region;
+use crate::model::rds::{Databases, Snapshot, Stage};
+use crate::runtime::postgres::{Login, PostgresError, Server};
+use crate::state::Shared;
+
+/// The snapshots that are to be made of an instance or a cluster.
+pub(super) fn due(databases: &Databases, source_resource_id: &str) -> Vec<Snapshot> {
+    let all = databases.snapshots.values().chain(databases.cluster_snapshots.values());
+    let due = all.filter(|one| one.stage == Stage::Creating && one.source_resource_id == source_resource_id);
+    due.cloned().collect()
+}
+
+/// Makes a snapshot of a running server, or of data that no server works on, and says in the model that it is there.
+pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of: &Server, running: Option<&Login>) {
+    let made = make(shared, snapshot, of, running).await;
+    if let Err(error) = &made {
+        tracing::error!(%error, snapshot = snapshot.id, "a snapshot could not be made");
+    }
+    shared.update(|cloud| {
+        let Ok(Region { databases, .. }) = cloud.region_mut(region) else { return };
+        let all = databases.snapshots.values_mut().chain(databases.cluster_snapshots.values_mut());
+        for one in all.filter(|one| one.resource_id == snapshot.resource_id) {
+            one.stage = if made.is_ok() { Stage::Available } else { Stage::Failed };
+        }
+    });
+}
+
+async fn make(shared: &Shared, snapshot: &Snapshot, of: &Server, running: Option<&Login>) -> Result<(), PostgresError> {
+    let server = Server::open(&directory(shared.directory(), &snapshot.resource_id))?;
+    if let Some(login) = running {
+        return replication::copy(&server, login).await;
+    }
+    let target = server.empty("data.new")?;
+    if of.has_data() {
+        server.copy(&of.data(), &target).await?;
+    } else {
+        // A cluster that never had an instance has nothing in it.
+        return Ok(());
+    }
+    server.become_data(&target)
+}
+
+/// Puts a snapshot's data where a server will work on it.
+pub(super) async fn restore(shared: &Shared, resource_id: &str, to: &Server) -> Result<(), PostgresError> {
+    let snapshot = Server::open(&directory(shared.directory(), resource_id))?;
+    if !snapshot.has_data() {
+        return Ok(());
+    }
+    let target = to.empty("data.new")?;
+    to.copy(&snapshot.data(), &target).await?;
+    to.become_data(&target)
+}

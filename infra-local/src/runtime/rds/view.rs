@@ -1,0 +1,153 @@
+//! What the model says about one instance, at one moment.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
+
+use super::settings::{self, Wanted};
+use super::{backend, roles, snapshots};
+use crate::model::rds::{Account, Databases, DbInstance, Snapshot, Stage};
+use crate::runtime::postgres::Login;
+use crate::runtime::process::ProcessIdentity;
+use crate::state::Shared;
+
+/// An instance, and what of others matters to it.
+pub(super) struct View {
+    pub(super) instance: DbInstance,
+    pub(super) account: Account,
+    pub(super) role: Role,
+    pub(super) wanted: BTreeMap<String, Wanted>,
+    pub(super) cluster_resource_id: Option<String>,
+    /// Whose place this instance takes in its cluster.
+    pub(super) demoted: Option<Demoted>,
+    /// Whether another member has not taken this one's place yet.
+    pub(super) is_needed: bool,
+    /// Whether its zone is lost, and with it the machine under it.
+    pub(super) is_lost: bool,
+    /// Snapshots that are to be made of its data.
+    pub(super) snapshots: Vec<Snapshot>,
+}
+
+/// What an instance is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    Primary,
+    Standby(Upstream),
+    /// Its cluster has no writer now, or no data yet.
+    Unknown,
+}
+
+/// Whom a standby follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Upstream {
+    pub(super) login: Login,
+    /// Whether it is a primary that accepts.
+    pub(super) ready: bool,
+    pub(super) parameters: BTreeMap<String, String>,
+}
+
+/// A former writer.
+pub(super) struct Demoted {
+    pub(super) resource_id: String,
+    pub(super) runs: bool,
+}
+
+impl View {
+    /// Looks at an instance; `None` when it is gone.
+    pub(super) fn of(shared: &Shared, region: &str, resource_id: &str) -> Option<View> {
+        shared.read(|cloud| {
+            let region = cloud.region(region).ok()?;
+            let databases = &region.databases;
+            let instance = databases.instances.values().find(|instance| instance.resource_id == resource_id)?;
+            let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
+            let writes = cluster.is_some_and(|cluster| cluster.writer.as_ref() == Some(&instance.id));
+            let demoted =
+                cluster.filter(|_| writes).and_then(|cluster| databases.instances.get(cluster.demoted.as_ref()?));
+            let mut due = snapshots::due(databases, resource_id);
+            if let Some(cluster) = cluster.filter(|_| writes) {
+                due.extend(snapshots::due(databases, &cluster.resource_id));
+            }
+            Some(View {
+                role: if cluster.is_some_and(|cluster| cluster.stage == Stage::Creating) {
+                    Role::Unknown
+                } else {
+                    role(databases, instance, writes)
+                },
+                account: databases.account(instance).clone(),
+                wanted: settings::wanted(region, instance),
+                cluster_resource_id: cluster.map(|cluster| cluster.resource_id.clone()),
+                demoted: demoted.map(|demoted| Demoted {
+                    resource_id: demoted.resource_id.clone(),
+                    runs: demoted.runtime.process.as_ref().is_some_and(ProcessIdentity::is_alive),
+                }),
+                is_needed: cluster.is_some_and(|cluster| cluster.demoted.as_ref() == Some(&instance.id)),
+                is_lost: region.lost_zones.contains(&instance.zone),
+                snapshots: due,
+                instance: instance.clone(),
+            })
+        })
+    }
+
+    /// Whether it is its cluster's writer.
+    pub(super) fn is_writer(&self) -> bool {
+        self.instance.cluster.is_some() && self.role == Role::Primary
+    }
+
+    /// Whether pending changes are to be made: because they were wanted now, or their time has come.
+    pub(super) fn applies_pending(&self) -> bool {
+        let pending = &self.instance.pending;
+        !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
+    }
+
+    /// The service's login on the instance's own server.
+    pub(super) fn own_login(&self) -> Login {
+        View::login(&self.instance, &self.account)
+    }
+
+    /// The service's login on an instance's server.
+    fn login(instance: &DbInstance, account: &Account) -> Login {
+        let (address, port) = backend(&instance.place);
+        Login { address, port, user: roles::SERVICE.to_owned(), password: account.service_password.clone() }
+    }
+}
+
+fn role(databases: &Databases, instance: &DbInstance, writes: bool) -> Role {
+    if writes || (instance.cluster.is_none() && instance.source.is_none()) {
+        return Role::Primary;
+    }
+    let Some(upstream) = databases.upstream(instance) else { return Role::Unknown };
+    Role::Standby(Upstream {
+        login: View::login(upstream, databases.account(upstream)),
+        ready: upstream.runtime.ready,
+        parameters: upstream.runtime.parameters.clone(),
+    })
+}
+
+/// Whether a moment is in a window like `sun:05:00-sun:05:30`.
+fn is_within(window: &str, now: DateTime<Utc>) -> bool {
+    let minute_of_week = |text: &str| {
+        let mut parts = text.split(':');
+        let day: chrono::Weekday = parts.next()?.parse().ok()?;
+        let (hour, minute): (u32, u32) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some((day.num_days_from_monday() * 24 + hour) * 60 + minute)
+    };
+    let Some((from, to)) = window.split_once('-') else { return false };
+    let (Some(from), Some(to)) = (minute_of_week(from), minute_of_week(to)) else { return false };
+    let now = (now.weekday().num_days_from_monday() * 24 + now.hour()) * 60 + now.minute();
+    if from <= to { (from..to).contains(&now) } else { now >= from || now < to }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn windows_may_go_over_the_end_of_the_week() {
+        let at = |text: &str| DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+        let (sunday, monday) = (at("2026-11-22T23:45:00Z"), at("2026-11-23T00:10:00Z"));
+        assert!(is_within("sun:23:30-mon:00:30", sunday) && is_within("sun:23:30-mon:00:30", monday));
+        assert!(is_within("sun:23:30-sun:23:59", sunday) && !is_within("sun:23:30-sun:23:59", monday));
+        assert!(!is_within("nonsense", monday));
+    }
+}

@@ -1,0 +1,140 @@
+//! What a cluster is apart from its instances: its data as long as no instance has it, and its state.
+
+use super::{Key, directory, snapshots};
+use crate::model::ACCOUNT;
+use crate::model::rds::{Databases, DbCluster, Seed, Snapshot, Stage};
+use crate::runtime::postgres::{PostgresError, Server};
+use crate::state::Shared;
+
+/// Something to do for a cluster that no instance does.
+pub(super) struct Work {
+    region: String,
+    cluster: DbCluster,
+    what: What,
+}
+
+enum What {
+    Restore(String),
+    Snapshots(Vec<Snapshot>),
+    Remove,
+}
+
+/// What there is to do now.
+pub(super) fn due(shared: &Shared) -> Vec<Work> {
+    shared.read(|cloud| {
+        let regions = cloud.regions.values();
+        let all = regions.flat_map(|region| region.databases.clusters.values().map(move |cluster| (region, cluster)));
+        let due = all.filter_map(|(region, cluster)| {
+            let what = what(&region.databases, cluster)?;
+            Some(Work { region: region.name.clone(), cluster: cluster.clone(), what })
+        });
+        due.collect()
+    })
+}
+
+fn what(databases: &Databases, cluster: &DbCluster) -> Option<What> {
+    let snapshots = snapshots::due(databases, &cluster.resource_id);
+    let deserted = databases.members(&cluster.id).next().is_none();
+    match (&cluster.stage, &cluster.seed) {
+        (Stage::Creating, Seed::Snapshot(resource_id)) => Some(What::Restore(resource_id.clone())),
+        _ if deserted && !snapshots.is_empty() => Some(What::Snapshots(snapshots)),
+        (Stage::Deleting, _) if deserted => Some(What::Remove),
+        _ => None,
+    }
+}
+
+impl Work {
+    pub(super) fn key(&self) -> Key {
+        (self.region.clone(), self.cluster.resource_id.clone())
+    }
+
+    /// Does it; what fails is said in the model.
+    pub(super) async fn run(self, shared: &Shared) -> Key {
+        let done = match &self.what {
+            What::Restore(resource_id) => self.restore(shared, resource_id).await,
+            What::Snapshots(snapshots) => self.take(shared, snapshots).await,
+            What::Remove => {
+                self.forget(shared);
+                Ok(())
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, cluster = self.cluster.id, "the data of a cluster cannot be worked on");
+            self.change(shared, |cluster| cluster.stage = Stage::Failed);
+        }
+        self.key()
+    }
+
+    async fn restore(&self, shared: &Shared, resource_id: &str) -> Result<(), PostgresError> {
+        let volume = Server::open(&directory(shared.directory(), &self.cluster.resource_id))?;
+        snapshots::restore(shared, resource_id, &volume).await?;
+        self.change(shared, |cluster| cluster.stage = Stage::Available);
+        Ok(())
+    }
+
+    async fn take(&self, shared: &Shared, snapshots: &[Snapshot]) -> Result<(), PostgresError> {
+        let volume = Server::open(&directory(shared.directory(), &self.cluster.resource_id))?;
+        for snapshot in snapshots {
+            snapshots::take(shared, &self.region, snapshot, &volume, None).await;
+        }
+        Ok(())
+    }
+
+    /// Its directory is removed with those of everything else that is not there any more.
+    fn forget(&self, shared: &Shared) {
+        let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{}", self.region, self.cluster.id);
+        shared.update(|cloud| {
+            let Ok(region) = cloud.region_mut(&self.region) else { return };
+            region.databases.clusters.remove(&self.cluster.id);
+            region.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+        });
+    }
+
+    fn change(&self, shared: &Shared, change: impl FnOnce(&mut DbCluster)) {
+        shared.update(|cloud| {
+            let region = cloud.region_mut(&self.region).ok();
+            if let Some(cluster) = region.and_then(|region| region.databases.clusters.get_mut(&self.cluster.id)) {
+                change(cluster);
+            }
+        });
+    }
+}
+
+/// Ends what clusters are doing when their instances have done it.
+pub(super) fn settle(shared: &Shared) {
+    let settled: Vec<(String, String, Stage)> = shared.read(|cloud| {
+        let regions = cloud.regions.values();
+        let all = regions.flat_map(|region| region.databases.clusters.values().map(move |cluster| (region, cluster)));
+        let settled = all.filter_map(|(region, cluster)| {
+            Some((region.name.clone(), cluster.id.clone(), settled(&region.databases, cluster)?))
+        });
+        settled.collect()
+    });
+    if settled.is_empty() {
+        return;
+    }
+    shared.update(|cloud| {
+        for (region, id, stage) in settled {
+            let region = cloud.region_mut(&region).ok();
+            if let Some(cluster) = region.and_then(|region| region.databases.clusters.get_mut(&id)) {
+                cluster.stage = stage;
+            }
+        }
+    });
+}
+
+/// The stage that follows.
+fn settled(databases: &Databases, cluster: &DbCluster) -> Option<Stage> {
+    let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
+    let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);
+    let password = || writer.is_none_or(|writer| writer.runtime.password.as_ref() == Some(&cluster.account.password));
+    let written = || cluster.demoted.is_none() && writer.is_none_or(|writer| writer.runtime.ready);
+    match cluster.stage {
+        Stage::Creating if !matches!(cluster.seed, Seed::Snapshot(_)) => Some(Stage::Available),
+        Stage::Stopping => all(Stage::Stopped).then_some(Stage::Stopped),
+        Stage::Starting => all(Stage::Available).then_some(Stage::Available),
+        Stage::Modifying => password().then_some(Stage::Available),
+        Stage::FailingOver => written().then_some(Stage::Available),
+        _ => None,
+    }
+}

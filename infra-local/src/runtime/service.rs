@@ -1,0 +1,327 @@
+//! One process of an instance: how it is started, and how often it may be.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::confinement::Confinement;
+use super::host::POSTGRES;
+use super::postgres::PostgresSpec;
+use super::process::{ProcessIdentity, ProcessSpec, spawn};
+use super::{artifact, metadata, postgres};
+use crate::domain::machine::{MachinePostgres, MachineService, ParameterReference};
+use crate::domain::reachability;
+use crate::domain::reachability::Party;
+use crate::model::ec2::instance::Instance;
+use crate::services::ssm;
+use crate::state::Shared;
+
+/// What is started.
+pub(super) enum Unit {
+    Service(MachineService),
+    Postgres(MachinePostgres),
+}
+
+/// Why a unit could not be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnitError {
+    #[error(transparent)]
+    Artifact(#[from] artifact::ArtifactError),
+    #[error(transparent)]
+    Postgres(#[from] postgres::PostgresError),
+    #[error("the parameter {name} cannot be read: {message}")]
+    Parameter { name: String, message: String },
+    #[error(
+        "nothing can be fetched: subnet {subnet} has no way to the internet that this instance can use; route 0.0.0.0/0 to an internet gateway and give it a public address, or to a NAT gateway, and let its security groups send to port 443"
+    )]
+    NoWayOut { subnet: String },
+    #[error("{} cannot be run: {source}", program.display())]
+    Run { program: PathBuf, source: std::io::Error },
+}
+
+impl Unit {
+    pub(super) fn service(service: MachineService) -> Unit {
+        Unit::Service(service)
+    }
+
+    pub(super) fn postgres(database: MachinePostgres) -> Unit {
+        Unit::Postgres(database)
+    }
+
+    /// The port it listens on.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Unit::Service(service) => service.listen,
+            Unit::Postgres(database) => Some(database.port),
+        }
+    }
+
+    /// Where its output goes.
+    pub(super) fn log(&self, directory: &Path) -> PathBuf {
+        match self {
+            Unit::Service(service) => directory.join(format!("{}.log", service.name)),
+            Unit::Postgres(_) => directory.join(POSTGRES).join("postgres.log"),
+        }
+    }
+
+    /// Whether what it needs from elsewhere has been fetched.
+    fn is_installed(&self, directory: &Path) -> bool {
+        match self {
+            Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
+            Unit::Postgres(_) => directory.join(POSTGRES).exists(),
+        }
+    }
+
+    /// Fetches what it runs.
+    pub(super) async fn install(
+        &self,
+        shared: &Shared,
+        region: &str,
+        instance: &Instance,
+        directory: &Path,
+    ) -> Result<(), UnitError> {
+        check_way_out(shared, region, instance)?;
+        match self {
+            Unit::Service(service) => install_program(service, shared, directory).await.map(drop),
+            Unit::Postgres(_) => Ok(()),
+        }
+    }
+
+    /// Starts it; a database accepts connections when this returns.
+    pub(super) async fn start(
+        &self,
+        shared: &Shared,
+        region: &str,
+        instance: &Instance,
+        directory: &Path,
+    ) -> Result<ProcessIdentity, UnitError> {
+        if !self.is_installed(directory) {
+            check_way_out(shared, region, instance)?;
+        }
+        match self {
+            Unit::Service(service) => start_service(service, shared, region, instance, directory).await,
+            Unit::Postgres(database) => {
+                let spec = PostgresSpec {
+                    directory: directory.join(POSTGRES),
+                    address: instance.address,
+                    port: database.port,
+                    database: database.database.clone(),
+                    user: database.user.clone(),
+                    password: parameter(shared, region, &database.password)?,
+                };
+                Ok(postgres::start(&spec).await?)
+            }
+        }
+    }
+}
+
+/// Programs and packages come over the internet, and so they do only when there is a way.
+fn check_way_out(shared: &Shared, region: &str, instance: &Instance) -> Result<(), UnitError> {
+    let way_out = shared.read(|cloud| {
+        let Ok(region) = cloud.region(region) else { return false };
+        let public = region.public_address_of(instance).is_some();
+        reachability::reaches_internet(Party::instance(region, instance), public)
+    });
+    if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: instance.subnet_id.clone() }) }
+}
+
+async fn start_service(
+    service: &MachineService,
+    shared: &Shared,
+    region: &str,
+    instance: &Instance,
+    directory: &Path,
+) -> Result<ProcessIdentity, UnitError> {
+    // Secrets first: without them there is no need to fetch anything.
+    let mut environment = basics(directory);
+    environment.insert("AWS_REGION".to_owned(), region.to_owned());
+    environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", shared.endpoint()));
+    let metadata = format!("http://{}:{}", instance.address, metadata::PORT);
+    environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), metadata);
+    environment.extend(service.environment.clone());
+    for (name, reference) in &service.secrets {
+        environment.insert(name.clone(), parameter(shared, region, reference)?);
+    }
+    if let Some(port) = service.listen {
+        environment.insert("LISTEN".to_owned(), format!("{}:{port}", instance.address));
+    }
+    let program = install_program(service, shared, directory).await?;
+    let spec = ProcessSpec {
+        program: program.clone(),
+        arguments: service.arguments.clone(),
+        environment,
+        directory: directory.join("root"),
+        log: directory.join(format!("{}.log", service.name)),
+        user: None,
+        confinement: shared.confines().then(|| Confinement {
+            writable: vec![directory.join("root"), directory.join("tmp")],
+            readable: vec![directory.join("bin")],
+            user: None,
+        }),
+    };
+    spawn(&spec).map_err(|source| UnitError::Run { program, source })
+}
+
+async fn install_program(service: &MachineService, shared: &Shared, directory: &Path) -> Result<PathBuf, UnitError> {
+    let program = directory.join("bin").join(&service.name);
+    let (source, wanted, target) = (shared.clone(), service.artifact.clone(), program.clone());
+    let installed = tokio::task::spawn_blocking(move || artifact::install(&source, &wanted, &target)).await;
+    installed.map_err(|error| UnitError::Run { program: program.clone(), source: std::io::Error::other(error) })??;
+    Ok(program)
+}
+
+/// What any program may expect of its surroundings; nothing else of our own environment is passed on.
+fn basics(directory: &Path) -> BTreeMap<String, String> {
+    let mut basics = BTreeMap::from([
+        ("HOME".to_owned(), directory.join("root").display().to_string()),
+        ("TMPDIR".to_owned(), directory.join("tmp").display().to_string()),
+    ]);
+    if let Ok(path) = std::env::var("PATH") {
+        basics.insert("PATH".to_owned(), path);
+    }
+    basics
+}
+
+fn parameter(shared: &Shared, region: &str, reference: &ParameterReference) -> Result<String, UnitError> {
+    let found = shared.read(|cloud| ssm::value(cloud.region(region)?, &reference.parameter, reference.version));
+    found.map_err(|error| UnitError::Parameter { name: reference.parameter.clone(), message: error.message })
+}
+
+/// systemd's `Restart=always`: a growing pause between starts, and an end when there were too many in a short time.
+#[derive(Default)]
+pub(super) struct Restarts {
+    starts: VecDeque<Instant>,
+    count: u32,
+    started: bool,
+    pause: Duration,
+    not_before: Option<Instant>,
+    exhausted: bool,
+    last_words: Option<String>,
+}
+
+/// The first pause, `RestartSec`.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Pauses do not grow beyond this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// `StartLimitBurst` in `StartLimitIntervalSec`.
+const BURST: usize = 5;
+const INTERVAL: Duration = Duration::from_secs(10);
+
+impl Restarts {
+    /// Whether it may be started now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        !self.exhausted && self.not_before.is_none_or(|time| time <= now)
+    }
+
+    /// It is being started.
+    pub(super) fn starts(&mut self, now: Instant) {
+        while self.starts.front().is_some_and(|start| now - *start > INTERVAL) {
+            self.starts.pop_front();
+        }
+        self.starts.push_back(now);
+        if self.started {
+            self.count += 1;
+        }
+    }
+
+    /// The start worked.
+    pub(super) fn started(&mut self) {
+        self.started = true;
+        self.last_words = None;
+    }
+
+    /// It could not even be started, because something it needs is not there: that is tried again for ever.
+    pub(super) fn failed_to_start(&mut self, now: Instant) {
+        self.starts.pop_back();
+        self.back_off(now);
+    }
+
+    /// It runs: after a while, what was before is forgotten.
+    pub(super) fn runs(&mut self, now: Instant) {
+        if self.starts.back().is_none_or(|start| now - *start > INTERVAL) {
+            self.pause = Duration::ZERO;
+        }
+    }
+
+    /// It ended.
+    pub(super) fn ended(&mut self, now: Instant) {
+        self.started = true;
+        let recent = self.starts.iter().filter(|start| now - **start <= INTERVAL).count();
+        self.exhausted = recent >= BURST;
+        self.back_off(now);
+    }
+
+    /// Whether it is not started again.
+    pub(super) fn exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// How often it was started again.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether this was not just said.
+    pub(super) fn says_again(&mut self, line: &str) -> bool {
+        let new = self.last_words.as_deref() != Some(line);
+        self.last_words = Some(line.to_owned());
+        new
+    }
+
+    fn back_off(&mut self, now: Instant) {
+        self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.not_before = Some(now + self.pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn five_ends_in_ten_seconds_are_enough() {
+        let mut restarts = Restarts::default();
+        let mut now = Instant::now();
+        for number in 0..BURST {
+            assert!(restarts.is_due(now), "start {number}");
+            restarts.starts(now);
+            restarts.started();
+            restarts.ended(now);
+            assert!(!restarts.is_due(now));
+            now += restarts.pause;
+        }
+        assert!(restarts.exhausted());
+        assert_eq!(restarts.count(), 4);
+        assert!(!restarts.is_due(now + Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn a_service_that_ends_now_and_then_is_started_for_ever() {
+        let mut restarts = Restarts::default();
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            restarts.starts(now);
+            restarts.started();
+            now += Duration::from_secs(4);
+            restarts.runs(now);
+            restarts.ended(now);
+            now += restarts.pause;
+        }
+        assert!(!restarts.exhausted());
+    }
+
+    #[test]
+    fn what_cannot_be_started_yet_is_tried_on() {
+        let mut restarts = Restarts::default();
+        let mut now = Instant::now();
+        for _ in 0..20 {
+            restarts.starts(now);
+            restarts.failed_to_start(now);
+            now += restarts.pause;
+        }
+        assert!(!restarts.exhausted());
+        assert!(restarts.says_again("why") && !restarts.says_again("why"));
+    }
+}

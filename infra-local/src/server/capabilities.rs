@@ -1,0 +1,126 @@
+//! What this machine can provide, so that a plan is refused before anything of it is created.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::postgres;
+use crate::runtime::postgres::PostgresError;
+use crate::runtime::process;
+
+/// The feature that hosts with PostgreSQL and databases need.
+const POSTGRESQL: &str = "postgresql";
+
+/// What the machine of a cloud can provide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Features that it cannot provide, such as `postgresql`.
+    pub unavailable: BTreeMap<String, Obstacle>,
+    /// Free space in the cloud's directory, in bytes.
+    pub free_bytes: u64,
+    /// The lowest TCP port that the cloud may listen on.
+    pub lowest_port: u16,
+    /// TCP ports that another process listens on at every address, so that nothing else can.
+    pub occupied_ports: BTreeSet<u16>,
+}
+
+/// Why a feature is unavailable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obstacle {
+    /// What is missing.
+    pub reason: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Capabilities {
+    /// Looks at the machine and the cloud's directory.
+    pub(crate) fn of(directory: &Path) -> std::io::Result<Capabilities> {
+        let space = rustix::fs::statvfs(directory)?;
+        let postgresql = postgresql(directory).map(|obstacle| (POSTGRESQL.to_owned(), obstacle));
+        Ok(Capabilities {
+            unavailable: postgresql.into_iter().collect(),
+            free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
+            lowest_port: lowest_port(),
+            occupied_ports: ["/proc/net/tcp", "/proc/net/tcp6"].into_iter().flat_map(occupied_ports).collect(),
+        })
+    }
+}
+
+/// Why no PostgreSQL server can run.
+fn postgresql(directory: &Path) -> Option<Obstacle> {
+    if let Err(error @ PostgresError::NotInstalled) = postgres::find_binaries() {
+        let text = error.to_string();
+        let (reason, remedy) = text.split_once(". ").unwrap_or((&text, "install it"));
+        return Some(Obstacle { reason: reason.to_owned(), remedy: remedy.to_owned() });
+    }
+    let closed = postgres::closed_above(directory)?;
+    let (closed, user) = (closed.display(), process::unprivileged_name());
+    Some(Obstacle {
+        reason: format!("PostgreSQL does not run as root but as {user}, who cannot enter {closed}"),
+        remedy: format!(
+            "let others pass through it: `chmod o+x {closed}`, or keep everything in another place: `--directory PATH`"
+        ),
+    })
+}
+
+fn lowest_port() -> u16 {
+    const USUAL: u16 = 1024;
+    if rustix::process::geteuid().is_root() {
+        return 1;
+    }
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL)
+}
+
+/// The ports in one of the kernel's tables that are listened on at the unspecified address. There are none where the
+/// system has no such table.
+fn occupied_ports(table: &str) -> Vec<u16> {
+    std::fs::read_to_string(table).map(|text| listened_on(&text)).unwrap_or_default()
+}
+
+fn listened_on(table: &str) -> Vec<u16> {
+    const LISTEN: &str = "0A";
+    let sockets = table.lines().skip(1).filter_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let (local, state) = (fields.next()?, fields.nth(1)?);
+        let (address, port) = local.split_once(':')?;
+        let everywhere = address.bytes().all(|digit| digit == b'0');
+        (everywhere && state == LISTEN).then(|| u16::from_str_radix(port, 16).ok()).flatten()
+    });
+    sockets.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_port_that_is_listened_on_at_every_address_is_occupied_and_no_other_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (everywhere, here) = (TcpListener::bind("0.0.0.0:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let found = Capabilities::of(directory.path()).unwrap();
+        assert!(found.free_bytes > 0);
+        if Path::new("/proc/net/tcp").exists() {
+            assert!(found.occupied_ports.contains(&port(&everywhere)));
+            assert!(TcpListener::bind(("127.99.0.1", port(&everywhere))).is_err());
+        }
+        assert!(!found.occupied_ports.contains(&port(&here)));
+        assert!(TcpListener::bind(("127.0.0.1", found.lowest_port.max(1024))).is_ok() || found.lowest_port <= 1024);
+    }
+
+    #[test]
+    fn only_listening_sockets_of_every_address_count() {
+        let table = "  sl  local_address rem_address   st\n\
+                     0: 00000000:1F90 00000000:0000 0A 00000000:00000000\n\
+                     1: 0100007F:1F91 00000000:0000 0A 00000000:00000000\n\
+                     2: 00000000:1F92 0100007F:1234 01 00000000:00000000\n\
+                     3: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0\n";
+        assert_eq!(listened_on(table), [8080, 80]);
+    }
+}

@@ -1,0 +1,292 @@
+//! Faults on demand: what goes wrong on AWS now and then goes wrong here when it is asked for.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Cloud;
+use crate::model::ec2::instance::InstanceState;
+use crate::model::faults::{Faults, RequestFault, Symptom};
+use crate::model::{Region, Tags};
+use crate::runtime::process::ProcessIdentity;
+use crate::state::Shared;
+use crate::wire::{ApiError, Protocol};
+
+/// A fault to be injected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// The machine under an instance breaks: everything in it ends at once, and the instance is terminated.
+    KillInstance {
+        /// Its id, or its tag `Name`.
+        instance: String,
+    },
+    /// Everything in a zone stops, and nothing is launched there.
+    LoseZone {
+        /// `us-east-1a`
+        zone: String,
+    },
+    /// The zone is back; what was in it starts again.
+    RestoreZone {
+        /// `us-east-1a`
+        zone: String,
+    },
+    /// Requests are refused because there were too many.
+    Throttle(Requests),
+    /// Requests fail with an internal error, and nothing is done.
+    Errors(Requests),
+    /// Requests are carried out, and the connection is closed without an answer.
+    DropAnswers(Requests),
+    /// Requests wait before they are looked at.
+    Latency {
+        /// For how long.
+        milliseconds: u64,
+        /// Which requests.
+        #[serde(flatten)]
+        requests: Requests,
+    },
+    /// Control planes show what was so a while ago: eventual consistency. S3 is consistent at once, as on AWS.
+    Lag {
+        /// How long ago; 0 ends it.
+        milliseconds: u64,
+    },
+    /// Ends all faults but lost instances; zones are back.
+    Clear,
+}
+
+/// Which requests a fault is about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Operations such as `ec2:RunInstances`, with `*` for any text; S3's are told apart by method, as `s3:PUT`.
+    #[serde(default = "all")]
+    pub operation: String,
+    /// How many of a hundred, at random.
+    #[serde(default = "always")]
+    pub percent: u8,
+    /// For how many requests; without end when there is no number.
+    #[serde(default)]
+    pub count: Option<u32>,
+}
+
+impl Default for Requests {
+    fn default() -> Self {
+        Requests { operation: all(), percent: always(), count: None }
+    }
+}
+
+fn all() -> String {
+    "*".to_owned()
+}
+
+fn always() -> u8 {
+    100
+}
+
+/// Why a fault could not be injected.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultError {
+    /// There is no such instance.
+    #[error("there is no instance `{0}` that runs")]
+    NoInstance(String),
+    /// There is no such zone.
+    #[error("there is no zone `{zone}`; there are {known}")]
+    NoZone {
+        /// What was asked for.
+        zone: String,
+        /// Those there are.
+        known: String,
+    },
+    /// Something like 120 of a hundred.
+    #[error("{0} of a hundred requests cannot fail: 1 to 100 can")]
+    Percent(u8),
+    /// The state could not be written.
+    #[error("the state of the cloud could not be written: {0}")]
+    State(#[from] std::io::Error),
+}
+
+/// What goes wrong with one request.
+#[derive(Debug, Default)]
+pub(crate) struct Trouble {
+    latency: Duration,
+    pub(crate) drop_answer: bool,
+    symptom: Option<Symptom>,
+}
+
+impl Trouble {
+    /// Waits as long as was asked for. No time at all is not even a turn of the clock, which is a millisecond.
+    pub(crate) async fn delay(&self) {
+        if !self.latency.is_zero() {
+            tokio::time::sleep(self.latency).await;
+        }
+    }
+
+    /// The error that is answered instead of doing anything.
+    pub(crate) fn error(&self, protocol: Protocol) -> Option<ApiError> {
+        let error = |code, message: &str, status| Some(ApiError::new(code, message).with_status(status));
+        match (self.symptom?, protocol) {
+            (Symptom::Throttle, Protocol::Ec2) => error("RequestLimitExceeded", "Request limit exceeded.", 503),
+            (Symptom::Throttle, Protocol::RestXml) => error("SlowDown", "Please reduce your request rate.", 503),
+            (Symptom::Throttle, Protocol::Query { .. }) => error("Throttling", "Rate exceeded", 400),
+            (Symptom::Throttle, _) => error("ThrottlingException", "Rate exceeded", 400),
+            (Symptom::Error, Protocol::Ec2 | Protocol::RestXml) => {
+                error("InternalError", "An internal error has occurred (a fault that was asked for)", 500)
+            }
+            (Symptom::Error, _) => {
+                error("InternalFailure", "An internal error has occurred (a fault that was asked for)", 500)
+            }
+            (Symptom::DropAnswer | Symptom::Latency { .. }, _) => None,
+        }
+    }
+}
+
+impl Shared {
+    /// Injects a fault, and says what it has come to.
+    pub(crate) fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
+        match fault {
+            Fault::KillInstance { instance } => self.kill_instance(instance),
+            Fault::LoseZone { zone } => self.lose_zone(zone),
+            Fault::RestoreZone { zone } => {
+                self.change_zone(zone, |lost| lost.remove(zone))?;
+                Ok(format!("the zone {zone} is back"))
+            }
+            Fault::Throttle(requests) => self.add(Symptom::Throttle, requests),
+            Fault::Errors(requests) => self.add(Symptom::Error, requests),
+            Fault::DropAnswers(requests) => self.add(Symptom::DropAnswer, requests),
+            Fault::Latency { milliseconds, requests } => {
+                self.add(Symptom::Latency { milliseconds: *milliseconds }, requests)
+            }
+            Fault::Lag { milliseconds } => {
+                self.write(|cloud| {
+                    cloud.faults.lag_milliseconds = *milliseconds;
+                    Ok::<_, FaultError>(())
+                })?;
+                Ok(format!("answers are {milliseconds} ms old from now on"))
+            }
+            Fault::Clear => {
+                self.write(|cloud| {
+                    cloud.faults = Faults::default();
+                    cloud.regions.values_mut().for_each(|region| region.lost_zones.clear());
+                    Ok::<_, FaultError>(())
+                })?;
+                Ok("no fault is left".to_owned())
+            }
+        }
+    }
+
+    /// What goes wrong with a request of this operation; counted faults are used up by it.
+    pub(crate) fn trouble(&self, operation: &str) -> Trouble {
+        if self.read(|cloud| cloud.faults.requests.is_empty()) {
+            return Trouble::default();
+        }
+        let mut trouble = Trouble::default();
+        let strikes: Vec<bool> = self.read(|cloud| {
+            cloud.faults.requests.iter().map(|fault| fault.concerns(operation) && chance(fault.percent)).collect()
+        });
+        let mut counted = false;
+        self.read(|cloud| {
+            for (fault, _) in cloud.faults.requests.iter().zip(&strikes).filter(|(_, strikes)| **strikes) {
+                counted |= fault.remaining.is_some();
+                match fault.symptom {
+                    Symptom::Latency { milliseconds } => trouble.latency += Duration::from_millis(milliseconds),
+                    Symptom::DropAnswer => trouble.drop_answer = true,
+                    symptom => trouble.symptom = Some(symptom),
+                }
+            }
+        });
+        if counted {
+            self.update(|cloud| cloud.faults.use_up(&strikes));
+        }
+        trouble
+    }
+
+    fn add(&self, symptom: Symptom, requests: &Requests) -> Result<String, FaultError> {
+        if !(1..=100).contains(&requests.percent) {
+            return Err(FaultError::Percent(requests.percent));
+        }
+        let fault = RequestFault {
+            symptom,
+            operation: requests.operation.clone(),
+            percent: requests.percent,
+            remaining: requests.count,
+        };
+        let text = fault.describe();
+        self.write(|cloud| {
+            cloud.faults.requests.push(fault);
+            Ok::<_, FaultError>(())
+        })?;
+        Ok(text)
+    }
+
+    fn kill_instance(&self, wanted: &str) -> Result<String, FaultError> {
+        let processes = self.write(|cloud| {
+            let found = cloud.running_instance(wanted);
+            let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.instances.get_mut(&id));
+            let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
+            instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the machine is lost");
+            let services = instance.runtime.services.values();
+            Ok::<_, FaultError>((
+                instance.id.clone(),
+                services.filter_map(|service| service.process).collect::<Vec<_>>(),
+            ))
+        });
+        let (id, processes) = processes?;
+        processes.iter().for_each(ProcessIdentity::kill);
+        Ok(format!("the machine of {id} is lost, with {} processes", processes.len()))
+    }
+
+    fn lose_zone(&self, zone: &str) -> Result<String, FaultError> {
+        self.change_zone(zone, |lost| lost.insert(zone.to_owned()))?;
+        let (running, databases) = self.read(|cloud| (cloud.running_in(zone), cloud.databases_in(zone)));
+        Ok(format!("the zone {zone} is lost, with {running} instances and {databases} databases"))
+    }
+
+    fn change_zone(&self, zone: &str, change: impl FnOnce(&mut BTreeSet<String>) -> bool) -> Result<(), FaultError> {
+        if let Some(region) = zone.get(..zone.len().saturating_sub(1)) {
+            // A name that is no region's is refused below.
+            let _ = self.open_region(region);
+        }
+        self.write(|cloud| {
+            let known: Vec<String> = cloud.regions.values().flat_map(Region::zone_names).collect();
+            let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));
+            let region = region.ok_or_else(|| FaultError::NoZone { zone: zone.to_owned(), known: known.join(", ") })?;
+            change(&mut region.lost_zones);
+            // Databases there serve nobody from this moment on, and take nobody's place.
+            let lost = &region.lost_zones;
+            let instances = region.databases.instances.values_mut();
+            instances.filter(|one| lost.contains(&one.zone)).for_each(|one| one.runtime.ready = false);
+            Ok(())
+        })
+    }
+}
+
+impl Cloud {
+    /// What goes wrong on demand, in words.
+    pub(crate) fn describe_faults(&self) -> Vec<String> {
+        let lost = self.regions.values().flat_map(|region| &region.lost_zones);
+        lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).collect()
+    }
+
+    /// Region and id of the instance with this id or name.
+    fn running_instance(&self, wanted: &str) -> Option<(String, String)> {
+        let all = self.regions.values().flat_map(|region| region.instances.values().map(move |it| (region, it)));
+        let mut running = all.filter(|(_, instance)| !instance.state.is_ending());
+        let named = |tags: &Tags| tags.get("Name").is_some_and(|name| name == wanted);
+        let (region, instance) = running.find(|(_, instance)| instance.id == wanted || named(&instance.tags))?;
+        Some((region.name.clone(), instance.id.clone()))
+    }
+
+    fn databases_in(&self, zone: &str) -> usize {
+        let databases = self.regions.values().flat_map(|region| region.databases.instances.values());
+        databases.filter(|instance| instance.zone == zone).count()
+    }
+
+    fn running_in(&self, zone: &str) -> usize {
+        let instances = self.regions.values().flat_map(|region| region.instances.values());
+        instances.filter(|instance| instance.zone == zone && instance.state == InstanceState::Running).count()
+    }
+}
+
+fn chance(percent: u8) -> bool {
+    percent >= 100 || uuid::Uuid::new_v4().as_u128() % 100 < u128::from(percent)
+}

@@ -1,0 +1,132 @@
+//! The identifiers of everything that the cloud holds. The model is taken apart field by field, so that a new table does
+//! not compile before it is listed here or left out on purpose.
+
+use std::collections::BTreeSet;
+
+use crate::model::cloudwatch::alarm::Watching;
+use crate::model::elbv2::Balancing;
+use crate::model::iam::Iam;
+use crate::model::rds::Databases;
+use crate::model::{Cloud, Region};
+use crate::state::Shared;
+
+/// The identifiers of all resources as paths, such as `us-east-1/snapshots/snap-0123`, including the parts that belong to
+/// others: rules of groups and listeners, routes' associations, policies of roles, objects of buckets. What AWS only shows
+/// for a while after its deletion is left out: instances, NAT gateways, peering connections, draining targets.
+pub(crate) fn of(shared: &Shared) -> BTreeSet<String> {
+    let mut found = Found::default();
+    shared.read(|cloud| found.add_cloud(cloud));
+    found.add("", "buckets", shared.objects().paths());
+    found.0
+}
+
+#[derive(Default)]
+struct Found(BTreeSet<String>);
+
+impl Found {
+    fn add(&mut self, place: &str, kind: &str, ids: impl IntoIterator<Item = impl AsRef<str>>) {
+        let separator = if place.is_empty() { "" } else { "/" };
+        self.0.extend(ids.into_iter().map(|id| format!("{place}{separator}{kind}/{}", id.as_ref())));
+    }
+
+    fn add_cloud(&mut self, cloud: &Cloud) {
+        let Iam { roles, instance_profiles, users, policies, sessions: _ } = &cloud.iam;
+        self.add("", "roles", roles.keys());
+        for role in roles.values() {
+            let policies = role.inline_policies.keys().chain(&role.attached_policies);
+            self.add("roles", &role.name, policies);
+        }
+        self.add("", "instance_profiles", instance_profiles.keys());
+        self.add("", "users", users.keys());
+        self.add("", "policies", policies.keys());
+        for (name, region) in &cloud.regions {
+            self.add_region(name, region);
+        }
+    }
+
+    fn add_region(&mut self, place: &str, region: &Region) {
+        let Region {
+            name: _,
+            zones: _,
+            lost_zones: _,
+            vpcs,
+            subnets,
+            security_groups,
+            internet_gateways,
+            nat_gateways,
+            addresses,
+            route_tables,
+            peerings,
+            dhcp_options: _,
+            dhcp_options_tags: _,
+            key_pairs,
+            images,
+            snapshots,
+            launch_templates,
+            instances,
+            // Finished requests by token.
+            launches: _,
+            client_tokens: _,
+            parameters,
+            balancing,
+            certificates,
+            databases,
+            scaling,
+            watching,
+            log_groups,
+            resource_requests: _,
+        } = region;
+        let nat_gateways = nat_gateways.iter().filter(|(_, gateway)| !gateway.state.is_over());
+        let peerings = peerings.iter().filter(|(_, peering)| !peering.state.is_over());
+        let instances = instances.iter().filter(|(_, instance)| !instance.state.is_ending());
+        self.add(place, "vpcs", vpcs.keys());
+        self.add(place, "subnets", subnets.keys());
+        self.add(place, "security_groups", security_groups.keys());
+        self.add(place, "security_group_rules", security_groups.values().flat_map(|group| group.rules.keys()));
+        self.add(place, "internet_gateways", internet_gateways.keys());
+        self.add(place, "nat_gateways", nat_gateways.map(|(id, _)| id));
+        self.add(place, "addresses", addresses.keys());
+        self.add(place, "route_tables", route_tables.keys());
+        let associations = route_tables.values().flat_map(|table| &table.associations);
+        self.add(place, "associations", associations.map(|association| &association.id));
+        self.add(place, "peerings", peerings.map(|(id, _)| id));
+        self.add(place, "key_pairs", key_pairs.keys());
+        self.add(place, "images", images.keys());
+        self.add(place, "snapshots", snapshots.keys());
+        self.add(place, "launch_templates", launch_templates.keys());
+        self.add(place, "instances", instances.map(|(id, _)| id));
+        self.add(place, "parameters", parameters.keys());
+        self.add(place, "certificates", certificates.keys());
+        self.add(place, "log_groups", log_groups.keys());
+        for group in scaling.values() {
+            let parts = group.policies.keys().chain(group.hooks.keys()).chain(group.schedule.keys());
+            self.add(place, &format!("groups/{}", group.name), parts);
+        }
+        self.add(place, "groups", scaling.keys());
+        let Watching { alarms, history: _ } = watching;
+        self.add(place, "alarms", alarms.keys());
+        let Balancing { load_balancers, listeners, target_groups } = balancing;
+        self.add(place, "load_balancers", load_balancers.keys());
+        self.add(place, "listeners", listeners.keys());
+        self.add(place, "rules", listeners.values().flat_map(|listener| listener.rules.values().map(|rule| &rule.arn)));
+        self.add(place, "target_groups", target_groups.keys());
+        let targets = target_groups.values().flat_map(|group| &group.targets).filter(|target| !target.draining);
+        self.add(place, "targets", targets.map(|target| &target.id));
+        let Databases {
+            subnet_groups,
+            parameter_groups,
+            cluster_parameter_groups,
+            instances,
+            clusters,
+            snapshots,
+            cluster_snapshots,
+        } = databases;
+        self.add(place, "database_subnet_groups", subnet_groups.keys());
+        self.add(place, "database_parameter_groups", parameter_groups.keys());
+        self.add(place, "database_cluster_parameter_groups", cluster_parameter_groups.keys());
+        self.add(place, "databases", instances.keys());
+        self.add(place, "database_clusters", clusters.keys());
+        self.add(place, "database_snapshots", snapshots.keys());
+        self.add(place, "database_cluster_snapshots", cluster_snapshots.keys());
+    }
+}

@@ -1,0 +1,161 @@
+//! A running cloud: its parts, started and stopped together.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::credentials::{Credentials, Generated, Token};
+use super::directory::{lock, prepare_directory};
+use super::faults::{Fault, FaultError};
+use super::options::Options;
+use super::start_error::StartError;
+use super::status::Status;
+use super::{endpoint, inventory, resource_requests};
+use crate::access::RootKeys;
+use crate::model::clock::TimeScale;
+use crate::runtime;
+use crate::runtime::background::{Background, Phase};
+use crate::runtime::confinement::ConfinementStatus;
+use crate::state::Shared;
+use crate::state::address::AddressBlock;
+
+/// Interval of the checks that the directory still exists.
+const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A running local cloud. Dropping it without [`LocalCloud::shutdown`] leaves its instances running, like
+/// [`LocalCloud::detach`]; the next start in the same directory finds them.
+pub struct LocalCloud {
+    shared: Shared,
+    background: Background,
+    root_key: Credentials,
+    stop_requested: Arc<Notify>,
+    /// Held as long as the cloud runs.
+    lock: File,
+}
+
+impl LocalCloud {
+    /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
+    pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
+        if runtime::confinement::is_launcher() {
+            return Err(StartError::Launcher);
+        }
+        runtime::descriptors::raise();
+        let directory = prepare_directory(&options.directory)?;
+        let lock = lock(&directory).await?;
+        let addresses =
+            AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
+        let unusable = |source| StartError::Directory { path: directory.clone(), source };
+        let shared = Shared::load(&directory, addresses).map_err(unusable)?;
+        shared.update(|cloud| cloud.time_scale = TimeScale(options.time_scale));
+        let listener = listen(&shared, options.port).await?;
+
+        // What the machine enforces is found out now, so that no question for the status waits for it.
+        tokio::task::spawn_blocking(ConfinementStatus::of_this_machine);
+        let stop_requested = Arc::new(Notify::new());
+        let generated = Generated::ensure(&directory).map_err(unusable)?;
+        let root_key = generated.key.clone();
+        let known = std::iter::once(generated.key).chain(options.access_keys).collect();
+        let enforce_iam = options.enforce_iam;
+        let root = RootKeys { known, accept_any: options.accept_any_key };
+        let access = endpoint::Access { root, token: Token::new(generated.token), enforce_iam };
+        if options.unconfined {
+            tracing::warn!("services are not confined: they can read and write everything that this user can");
+            shared.unconfine();
+        }
+        if options.accept_any_key {
+            tracing::warn!("any access key is accepted: every local process can run programs as this user");
+        }
+        let server = endpoint::Server::new(shared.clone(), access, Arc::clone(&stop_requested));
+        let mut background = Background::new();
+        background.spawn(|phase| server.run(listener, phase));
+        background.spawn(|phase| runtime::instances::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::images::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::metadata::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::elbv2::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::elastic::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::rds::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| resource_requests::run(shared.clone(), enforce_iam, phase));
+        background.spawn(|phase| runtime::cloudwatch::run(shared.clone(), options.time_scale, phase));
+        tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
+        Ok(LocalCloud { shared, background, root_key, stop_requested, lock })
+    }
+
+    /// The URL any AWS client takes as its endpoint.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.shared.endpoint())
+    }
+
+    /// The access key of the account's root user, generated at the first start in this directory.
+    pub fn credentials(&self) -> Credentials {
+        self.root_key.clone()
+    }
+
+    /// The id of the cloud: random, and kept until the directory is [`reset`].
+    pub fn id(&self) -> String {
+        self.shared.read(|cloud| cloud.id.clone())
+    }
+
+    /// What runs now.
+    #[allow(clippy::unused_async)]
+    pub async fn status(&self) -> Status {
+        Status::of(&self.shared)
+    }
+
+    /// Returns the identifiers of everything that the cloud holds, such as `us-east-1/snapshots/snap-0123`. Two of them are
+    /// equal when nothing was created or deleted in between.
+    pub fn inventory(&self) -> BTreeSet<String> {
+        inventory::of(&self.shared)
+    }
+
+    /// Injects a fault, and says what it has come to.
+    pub fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
+        self.shared.inject(fault)
+    }
+
+    /// Returns when somebody asked the cloud to stop (`POST /_infra/shutdown`).
+    pub async fn stop_requested(&self) {
+        self.stop_requested.notified().await;
+    }
+
+    /// Waits until the directory, or the state in it, has been removed. The state cannot be kept any longer.
+    pub async fn directory_removed(&self) {
+        while self.shared.is_in_place() {
+            tokio::time::sleep(DIRECTORY_CHECK_INTERVAL).await;
+        }
+    }
+
+    /// Stops everything that runs and keeps the state: the next start in this directory runs it again.
+    pub async fn shutdown(self) {
+        self.end(Phase::Stopping).await;
+    }
+
+    /// Stops serving and leaves instances running: the next start in this directory adopts them.
+    pub async fn detach(self) {
+        self.end(Phase::Detaching).await;
+    }
+
+    /// Ends everything, and returns the lock of the directory for what is left to do under it.
+    pub(super) async fn end(self, phase: Phase) -> File {
+        self.background.end(phase).await;
+        if let Err(error) = self.shared.fold() {
+            tracing::warn!(%error, "the state stays in two files: cloud.json and cloud.journal");
+        }
+        self.lock
+    }
+}
+
+async fn listen(shared: &Shared, port: Option<u16>) -> Result<TcpListener, StartError> {
+    let failed = |source| StartError::Listen { port, source };
+    let listener = endpoint::bind(port, shared.read(|cloud| cloud.port)).await.map_err(failed)?;
+    let endpoint = listener.local_addr().map_err(failed)?;
+    shared.bound(endpoint);
+    shared.update(|cloud| cloud.port = Some(endpoint.port()));
+    Ok(listener)
+}

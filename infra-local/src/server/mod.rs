@@ -1,0 +1,24 @@
+//! The running cloud: its endpoint, its process and directory, and what it reports and accepts from administrators.
+//!
+//! - [`endpoint`]: the HTTP endpoint; it dispatches requests to the services
+//! - [`resource_requests`]: carries out Cloud Control's requests with the services' operations
+//! - [`local_cloud`]: starts and stops the parts of a cloud; [`directory`]: prepares and locks its directory
+//! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
+//! - [`faults`]: faults on demand
+//! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
+//! - [`daemon`], [`remote`]: the cloud as a background process, and its administration from other processes
+
+pub(crate) mod capabilities;
+pub(crate) mod credentials;
+pub mod daemon;
+pub(crate) mod directory;
+pub(crate) mod endpoint;
+pub(crate) mod faults;
+pub(crate) mod inventory;
+pub(crate) mod local_cloud;
+pub(crate) mod options;
+pub(crate) mod remote;
+pub(crate) mod resource_requests;
+pub(crate) mod start_error;
+pub(crate) mod status;
+pub(crate) mod usage;

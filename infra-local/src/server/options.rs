@@ -1,0 +1,117 @@
+//! How a local cloud is started.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::server::credentials::Credentials;
+use crate::state::files;
+use crate::state::files::write_private;
+
+/// How a local cloud is started.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Where everything is kept: state, objects, the directories and logs of instances.
+    #[serde(skip)]
+    pub directory: PathBuf,
+    /// The port of the endpoint. By default the one it had before, else a free one.
+    pub port: Option<u16>,
+    /// Divides AWS's waiting periods (health intervals, deregistration delays, warm-ups, cooldowns); never the time that
+    /// real processes have. 1 is AWS's own time.
+    pub time_scale: f64,
+    /// Whether the policies of users and roles decide what their keys may do.
+    pub enforce_iam: bool,
+    /// Access keys of the account's root user, besides the generated one in `<directory>/credentials.json`.
+    #[serde(alias = "credentials", deserialize_with = "any_number")]
+    pub access_keys: Vec<Credentials>,
+    /// Whether requests with an unknown access key are carried out as the root user, without checking their signature.
+    ///
+    /// Every process that reaches the endpoint can then run programs as the user who started the cloud.
+    pub accept_any_key: bool,
+    /// Whether services run with all rights of the user who starts the cloud, instead of confined to their instances.
+    pub unconfined: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            directory: PathBuf::new(),
+            port: None,
+            time_scale: 1.0,
+            enforce_iam: false,
+            access_keys: Vec::new(),
+            accept_any_key: false,
+            unconfined: false,
+        }
+    }
+}
+
+impl Options {
+    /// The usual options for a cloud in this directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Options {
+        Options { directory: directory.into(), ..Options::default() }
+    }
+
+    /// The options that `<directory>/options.json` remembers; the usual ones when there is no such file.
+    pub fn remembered(directory: impl Into<PathBuf>) -> io::Result<Options> {
+        let directory = directory.into();
+        let path = directory.join(FILE);
+        let Some(text) = files::read(&path)? else { return Ok(Options::new(directory)) };
+        let options: Options = serde_json::from_slice(&text).map_err(|error| {
+            let message = format!("{} cannot be read: {error}; mend it or remove it", path.display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
+        })?;
+        Ok(Options { directory, ..options })
+    }
+
+    /// Writes `<directory>/options.json`; the directory must be there.
+    pub fn remember(&self) -> io::Result<()> {
+        write_private(&self.directory.join(FILE), &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// Reads a list of keys, or the single optional key of earlier versions.
+fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Credentials>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Keys {
+        Many(Vec<Credentials>),
+        One(Option<Credentials>),
+    }
+    Ok(match Keys::deserialize(deserializer)? {
+        Keys::Many(keys) => keys,
+        Keys::One(key) => key.into_iter().collect(),
+    })
+}
+
+/// Where options are remembered.
+pub(crate) const FILE: &str = "options.json";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn options_are_remembered_and_secrets_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(Options::remembered(directory.path()).unwrap(), Options::new(directory.path()));
+        let credentials = Credentials { access_key_id: "AK".to_owned(), secret_access_key: "hidden".to_owned() };
+        let options = Options { time_scale: 30.0, access_keys: vec![credentials], ..Options::new(directory.path()) };
+        options.remember().unwrap();
+        assert_eq!(Options::remembered(directory.path()).unwrap(), options);
+        assert!(!format!("{options:?}").contains("hidden"));
+        for (text, keys) in [
+            (r#"{"credentials": null}"#, 0),
+            (r#"{"credentials": {"access_key_id": "A", "secret_access_key": "S"}}"#, 1),
+        ] {
+            std::fs::write(directory.path().join(FILE), text).unwrap();
+            assert_eq!(Options::remembered(directory.path()).unwrap().access_keys.len(), keys);
+        }
+        std::fs::write(directory.path().join(FILE), r#"{"speed": 3}"#).unwrap();
+        assert!(Options::remembered(directory.path()).unwrap_err().to_string().contains("unknown field `speed`"));
+    }
+}

@@ -1,0 +1,89 @@
+//! Asking a local cloud that runs in another process.
+
+use crate::runtime::process::ProcessIdentity;
+use crate::server::daemon::Running;
+use crate::{Capabilities, Fault, Status};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use std::{error::Error, io, time::Duration};
+
+/// How long an answer may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+impl Running {
+    /// Whether the process lives.
+    pub fn is_alive(&self) -> bool {
+        ProcessIdentity { pid: self.pid, started: self.start_time }.is_alive()
+    }
+
+    /// Whether the cloud answers at all.
+    pub(crate) async fn is_healthy(&self) -> io::Result<()> {
+        self.ask(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
+    }
+
+    /// What runs in the cloud. Fails when it does not answer, or not as this version does.
+    pub async fn status(&self) -> io::Result<Status> {
+        let body = self.ask(Method::GET, "/_infra/status", Bytes::new()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// What the cloud's machine can provide.
+    pub async fn capabilities(&self) -> io::Result<Capabilities> {
+        let body = self.ask(Method::GET, "/_infra/capabilities", Bytes::new()).await?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Asks the cloud to stop; it ends a little later, see [`Running::is_alive`].
+    pub async fn stop(&self) -> io::Result<()> {
+        self.ask(Method::POST, "/_infra/shutdown", Bytes::new()).await.map(drop)
+    }
+
+    /// Injects a fault, and returns what it has come to. What cannot be done fails with the reason.
+    pub async fn inject(&self, fault: &Fault) -> io::Result<String> {
+        let body = self.ask(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;
+        let said: serde_json::Value = serde_json::from_slice(&body)?;
+        Ok(said["done"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.endpoint));
+        let request = request.header(AUTHORIZATION, format!("Bearer {}", self.token));
+        let request = request.body(Full::new(body)).map_err(io::Error::other)?;
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let answer = async {
+            let answer = client.request(request).await.map_err(|error| failed(&error))?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|error| failed(&error))?.to_bytes();
+            if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
+        };
+        let late = |_| io::Error::new(io::ErrorKind::TimedOut, "the local cloud does not answer");
+        tokio::time::timeout(LIMIT, answer).await.map_err(late)?
+    }
+}
+
+/// Why the cloud does not do what it was asked.
+fn refused(status: StatusCode, body: &[u8]) -> io::Error {
+    let said: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+    let why = said.as_ref().and_then(|said| said["error"].as_str());
+    io::Error::other(why.map_or_else(|| format!("it answers {status}"), str::to_owned))
+}
+
+fn failed(error: &(dyn Error + 'static)) -> io::Error {
+    let cause = std::iter::successors(error.source(), |&error| error.source()).last();
+    io::Error::other(format!(
+        "the local cloud does not answer: {}",
+        cause.map_or(error.to_string(), ToString::to_string)
+    ))
+}
+
+impl Status {
+    /// Whether nothing is in the cloud but what every account has from the start.
+    pub fn is_empty(&self) -> bool {
+        self.counts
+            .values()
+            .chain(self.regions.values().flat_map(|region| region.counts.values()))
+            .all(|count| *count == 0)
+    }
+}

@@ -1,0 +1,24 @@
+//! Cloud Control's requests, carried out one step after the other behind their answers.
+
+use chrono::Utc;
+
+use crate::runtime::background::PhaseWatch;
+use crate::services::cloudcontrol::{Surroundings, carry_out, is_waiting};
+use crate::state::Shared;
+
+/// Runs until the cloud ends. With `enforce_iam`, the policies of whoever asked decide.
+pub(crate) async fn run(shared: Shared, enforce_iam: bool, mut phase: PhaseWatch) {
+    let mut changes = shared.changes();
+    loop {
+        changes.borrow_and_update();
+        if shared.read(is_waiting) {
+            let (addresses, directory) = (shared.addresses(), shared.directory());
+            let surroundings = Surroundings { addresses, directory, enforce_iam, now: Utc::now() };
+            shared.update(|cloud| carry_out(cloud, surroundings));
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            _ = phase.ended() => return,
+        }
+    }
+}

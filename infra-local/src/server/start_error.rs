@@ -1,0 +1,41 @@
+//! Reasons why a local cloud does not start.
+
+use std::path::PathBuf;
+
+/// Why a local cloud did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The directory cannot be used.
+    #[error("the local cloud cannot use {}: {source}", path.display())]
+    Directory {
+        /// The directory or a file in it.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process runs the cloud of this directory.
+    #[error("a local cloud already runs in {}: stop it first, or use another directory", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The process was started as a launcher, and does not begin with [`enable_launcher`].
+    #[error("this process was started to become a program of an instance: call enable_launcher first in its main")]
+    Launcher,
+    /// No loopback addresses could be had.
+    #[error("the local cloud cannot get addresses for its instances: {message}")]
+    Addresses {
+        /// Why not, and what to do.
+        message: String,
+    },
+    /// The endpoint's port cannot be listened on.
+    #[error("the local cloud cannot listen on 127.0.0.1 port {}: {source}; choose another port, or none for a free one", port.unwrap_or(0))]
+    Listen {
+        /// The port that was asked for.
+        port: Option<u16>,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}

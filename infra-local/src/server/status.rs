@@ -1,0 +1,397 @@
+//! What runs, for `local status` and for tests.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+
+use crate::model::Region;
+use crate::model::autoscaling::{Group, Lifecycle};
+use crate::model::ec2::instance::Instance;
+use crate::model::elbv2::{BalancerState, LoadBalancer};
+use crate::model::rds::{DbCluster, DbInstance};
+use crate::runtime::confinement::ConfinementStatus;
+use crate::runtime::elbv2::Traffic;
+use crate::runtime::process::ProcessIdentity;
+use crate::runtime::rds;
+use crate::state::Shared;
+
+/// The cloud at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The endpoint's URL.
+    pub endpoint: String,
+    /// The version of this crate that runs.
+    pub version: String,
+    /// The process that runs the cloud.
+    pub pid: u32,
+    /// Every region by name.
+    pub regions: BTreeMap<String, RegionStatus>,
+    /// The id of the cloud; see [`LocalCloud::id`](crate::LocalCloud::id).
+    #[serde(default)]
+    pub cloud_id: String,
+    /// How many there are of each global kind: `roles`, `buckets`.
+    pub counts: BTreeMap<String, usize>,
+    /// What goes wrong on demand, in words.
+    #[serde(default)]
+    pub faults: Vec<String>,
+    /// How the programs of instances are confined.
+    #[serde(default)]
+    pub confinement: ConfinementStatus,
+}
+
+/// One region.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct RegionStatus {
+    /// Instances, terminated ones included as long as they are shown.
+    pub instances: Vec<InstanceStatus>,
+    /// Balancers.
+    pub balancers: Vec<BalancerStatus>,
+    /// Auto Scaling groups.
+    pub groups: Vec<GroupStatus>,
+    /// Database instances, members of clusters included.
+    #[serde(default)]
+    pub databases: Vec<DatabaseStatus>,
+    /// Database clusters.
+    #[serde(default)]
+    pub database_clusters: Vec<DatabaseClusterStatus>,
+    /// How many there are of each kind, such as `security_groups`, besides the default network that every region has
+    /// from the start.
+    pub counts: BTreeMap<String, usize>,
+}
+
+/// One instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceStatus {
+    /// `i-…`
+    pub id: String,
+    /// The tag `Name`.
+    pub name: Option<String>,
+    /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; `impaired` when it should run and
+    /// its machine is lost.
+    pub state: String,
+    /// Its loopback address, private and public at once.
+    pub address: Ipv4Addr,
+    /// `us-east-1a`
+    pub zone: String,
+    /// The processes it runs.
+    pub services: Vec<ServiceStatus>,
+    /// How long ago it was terminated, in seconds.
+    #[serde(default)]
+    pub terminated_seconds: Option<u64>,
+}
+
+/// One process of an instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name in the Machine document, or `postgres`.
+    pub name: String,
+    /// The process, when it runs.
+    pub pid: Option<u32>,
+    /// `starting`, `running`, `restarting`, `failed` or `stopped`.
+    pub state: String,
+    /// The port it listens on, at the instance's address.
+    pub port: Option<u16>,
+    /// How often it was started again.
+    pub restarts: u32,
+    /// Where its output goes.
+    pub log: PathBuf,
+}
+
+/// One balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BalancerStatus {
+    /// Its name.
+    pub name: String,
+    /// Where it listens; also its DNS name.
+    pub address: Ipv4Addr,
+    /// `provisioning`, `active` or `failed`.
+    pub state: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// The ports it listens on.
+    pub ports: Vec<u16>,
+    /// Where its requests go.
+    pub target_groups: Vec<TargetGroupStatus>,
+}
+
+/// One target group behind a balancer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TargetGroupStatus {
+    /// Its name.
+    pub name: String,
+    /// The health of its targets by `<instance>:<port>`.
+    pub targets: BTreeMap<String, String>,
+    /// Requests sent to its targets since the cloud was started.
+    pub requests: u64,
+    /// Connections to its targets that could not be opened since the cloud was started.
+    pub connection_errors: u64,
+}
+
+/// One Auto Scaling group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: String,
+    /// The fewest instances it may have.
+    pub min: u32,
+    /// The most instances it may have.
+    pub max: u32,
+    /// How many it should have.
+    pub desired: u32,
+    /// How many are in service.
+    pub in_service: u32,
+    /// The state of its latest instance refresh.
+    pub refresh: Option<String>,
+}
+
+/// One database instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseStatus {
+    /// Its identifier.
+    pub id: String,
+    /// `creating`, `available`, `stopped`… as the service calls it; `impaired` when its zone is lost.
+    pub state: String,
+    /// What is wrong, when something is.
+    pub reason: Option<String>,
+    /// `<address>:<port>` of its endpoint.
+    pub endpoint: String,
+    /// `us-east-1a`
+    pub zone: String,
+    /// `postgres` or `aurora-postgresql`.
+    pub engine: String,
+    /// The cluster it is a member of.
+    pub cluster: Option<String>,
+    /// `primary` or `standby`.
+    pub role: String,
+    /// Its server, when it runs.
+    pub pid: Option<u32>,
+    /// How often the server was started again after it had ended by itself.
+    pub restarts: u32,
+    /// Where the server's output goes.
+    pub log: PathBuf,
+}
+
+/// One database cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseClusterStatus {
+    /// Its identifier.
+    pub id: String,
+    /// `creating`, `available`, `failing-over`… as the service calls it.
+    pub state: String,
+    /// `<address>:<port>` of the endpoint that leads to the writer.
+    pub writer_endpoint: String,
+    /// `<address>:<port>` of the endpoint that leads to the readers.
+    pub reader_endpoint: String,
+    /// The instance that writes.
+    pub writer: Option<String>,
+    /// All its instances.
+    pub members: Vec<String>,
+}
+
+impl Status {
+    pub(crate) fn of(shared: &Shared) -> Status {
+        shared.read(|cloud| Status {
+            endpoint: format!("http://{}", shared.endpoint()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            cloud_id: cloud.id.clone(),
+            regions: cloud
+                .regions
+                .iter()
+                .map(|(name, region)| (name.clone(), RegionStatus::of(region, shared)))
+                .collect(),
+            counts: counts([
+                ("roles", cloud.iam.roles.len()),
+                ("instance_profiles", cloud.iam.instance_profiles.len()),
+                ("users", cloud.iam.users.len()),
+                ("policies", cloud.iam.policies.len()),
+                ("buckets", shared.objects().count()),
+            ]),
+            faults: cloud.describe_faults(),
+            confinement: if shared.confines() {
+                ConfinementStatus::of_this_machine().clone()
+            } else {
+                ConfinementStatus::off()
+            },
+        })
+    }
+}
+
+impl RegionStatus {
+    fn of(region: &Region, shared: &Shared) -> RegionStatus {
+        let databases = &region.databases;
+        RegionStatus {
+            instances: region.instances.values().map(InstanceStatus::of).collect(),
+            balancers: region
+                .balancing
+                .load_balancers
+                .values()
+                .map(|balancer| BalancerStatus::of(balancer, region, shared.traffic()))
+                .collect(),
+            groups: region.scaling.values().map(GroupStatus::of).collect(),
+            databases: databases.instances.values().map(|one| DatabaseStatus::of(one, region, shared)).collect(),
+            database_clusters: databases
+                .clusters
+                .values()
+                .map(|cluster| DatabaseClusterStatus::of(cluster, region))
+                .collect(),
+            counts: RegionStatus::counts_of(region),
+        }
+    }
+
+    /// How many there are of each kind in a region, besides its default network.
+    fn counts_of(region: &Region) -> BTreeMap<String, usize> {
+        let (databases, balancing) = (&region.databases, &region.balancing);
+        let in_default_vpc = |id: &String| region.vpcs.get(id).is_some_and(|vpc| vpc.default);
+        let of_default_vpc = |id: &Option<String>| id.as_ref().is_some_and(in_default_vpc);
+        let security_groups = region.security_groups.values();
+        let gateways = region.internet_gateways.values().filter(|gateway| !of_default_vpc(&gateway.vpc_id));
+        let instances = region.instances.values().filter(|instance| !instance.state.is_ending());
+        counts([
+            ("vpcs", region.vpcs.values().filter(|vpc| !vpc.default).count()),
+            ("subnets", region.subnets.values().filter(|subnet| !subnet.default_for_zone).count()),
+            ("security_groups", security_groups.filter(|group| group.name != "default").count()),
+            ("internet_gateways", gateways.count()),
+            ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
+            ("addresses", region.addresses.len()),
+            ("route_tables", region.route_tables.values().filter(|table| !table.is_main()).count()),
+            ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
+            ("key_pairs", region.key_pairs.len()),
+            ("images", region.images.len()),
+            ("snapshots", region.snapshots.len()),
+            ("launch_templates", region.launch_templates.len()),
+            ("instances", instances.clone().count()),
+            ("volumes", instances.map(|instance| instance.block_devices.len()).sum()),
+            ("auto_scaling_groups", region.scaling.len()),
+            ("load_balancers", balancing.load_balancers.len()),
+            ("target_groups", balancing.target_groups.len()),
+            ("certificates", region.certificates.len()),
+            ("parameters", region.parameters.len()),
+            ("alarms", region.watching.alarms.len()),
+            ("log_groups", region.log_groups.len()),
+            ("databases", databases.instances.len()),
+            ("database_clusters", databases.clusters.len()),
+            ("database_snapshots", databases.snapshots.len() + databases.cluster_snapshots.len()),
+            ("database_subnet_groups", databases.subnet_groups.len()),
+            ("database_parameter_groups", databases.parameter_groups.len() + databases.cluster_parameter_groups.len()),
+        ])
+    }
+}
+
+impl InstanceStatus {
+    fn of(instance: &Instance) -> InstanceStatus {
+        let services = instance.runtime.services.iter().map(|(name, service)| ServiceStatus {
+            name: name.clone(),
+            pid: service.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
+            state: service.state.name().to_owned(),
+            port: service.port,
+            restarts: service.restarts,
+            log: service.log.clone(),
+        });
+        InstanceStatus {
+            id: instance.id.clone(),
+            name: instance.tags.get("Name").cloned(),
+            state: if instance.runtime.impaired { "impaired" } else { instance.state.name() }.to_owned(),
+            address: instance.address,
+            zone: instance.zone.clone(),
+            services: services.collect(),
+            terminated_seconds: instance.terminated_at.map(|at| (Utc::now() - at).num_seconds().max(0).cast_unsigned()),
+        }
+    }
+}
+
+impl BalancerStatus {
+    fn of(balancer: &LoadBalancer, region: &Region, traffic: &Traffic) -> BalancerStatus {
+        let (state, reason) = match &balancer.state {
+            BalancerState::Provisioning => ("provisioning", None),
+            BalancerState::Active => ("active", None),
+            BalancerState::Failed(reason) => ("failed", Some(reason.clone())),
+        };
+        let listeners = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer.arn);
+        let behind = region
+            .balancing
+            .target_groups
+            .values()
+            .filter(|group| region.balancers_of(&group.arn).iter().any(|leading| leading.arn == balancer.arn));
+        let target_groups = behind.map(|group| {
+            let counts = traffic.of(&group.arn);
+            let targets = group.targets.iter();
+            TargetGroupStatus {
+                name: group.name.clone(),
+                targets: targets
+                    .map(|target| (format!("{}:{}", target.id, target.port), target.health.state.clone()))
+                    .collect(),
+                requests: counts.requests,
+                connection_errors: counts.connection_errors,
+            }
+        });
+        BalancerStatus {
+            name: balancer.name.clone(),
+            address: balancer.address,
+            state: state.to_owned(),
+            reason,
+            ports: listeners.map(|listener| listener.port).collect(),
+            target_groups: target_groups.collect(),
+        }
+    }
+}
+
+impl GroupStatus {
+    fn of(group: &Group) -> GroupStatus {
+        let in_service = group.members.iter().filter(|member| member.lifecycle == Lifecycle::InService);
+        GroupStatus {
+            name: group.name.clone(),
+            min: group.min,
+            max: group.max,
+            desired: group.desired,
+            in_service: in_service.count() as u32,
+            refresh: group.refreshes.last().map(|refresh| refresh.status.name().to_owned()),
+        }
+    }
+}
+
+impl DatabaseStatus {
+    fn of(instance: &DbInstance, region: &Region, shared: &Shared) -> DatabaseStatus {
+        let place = &instance.place;
+        let role = if region.databases.upstream(instance).is_some() { "standby" } else { "primary" };
+        let lost = region.lost_zones.contains(&instance.zone);
+        let log = rds::directory(shared.directory(), &instance.resource_id).join("postgres.log");
+        DatabaseStatus {
+            id: instance.id.clone(),
+            state: if lost { "impaired" } else { instance.status() }.to_owned(),
+            reason: match &instance.runtime.trouble {
+                _ if lost => Some(format!("the zone {} is lost", instance.zone)),
+                trouble => trouble.as_ref().map(|trouble| trouble.message.clone()),
+            },
+            endpoint: format!("{}:{}", place.address, place.port),
+            zone: instance.zone.clone(),
+            engine: instance.engine.clone(),
+            cluster: instance.cluster.clone(),
+            role: role.to_owned(),
+            pid: instance.runtime.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
+            restarts: instance.runtime.restarts,
+            log,
+        }
+    }
+}
+
+impl DatabaseClusterStatus {
+    fn of(cluster: &DbCluster, region: &Region) -> DatabaseClusterStatus {
+        let place = &cluster.place;
+        DatabaseClusterStatus {
+            id: cluster.id.clone(),
+            state: cluster.stage.name().to_owned(),
+            writer_endpoint: format!("{}:{}", place.address, place.port),
+            reader_endpoint: format!("{}:{}", cluster.reader_address, place.port),
+            writer: cluster.writer.clone(),
+            members: region.databases.members(&cluster.id).map(|member| member.id.clone()).collect(),
+        }
+    }
+}
+
+fn counts<const N: usize>(counts: [(&str, usize); N]) -> BTreeMap<String, usize> {
+    counts.into_iter().map(|(kind, count)| (kind.to_owned(), count)).collect()
+}

@@ -1,0 +1,59 @@
+//! AWS Certificate Manager: imported certificates.
+
+mod certificate;
+mod listing;
+mod material;
+mod tag;
+#[cfg(test)]
+mod tests;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::acm::Certificate;
+use crate::model::{ACCOUNT, Region};
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Outcome};
+
+/// An entry of Certificate Manager's tables.
+type AcmOperation = Operation<Value, Value>;
+
+/// Certificate Manager's operations, by kind.
+pub(crate) const OPERATIONS: &[&[AcmOperation]] = &[certificate::OPERATIONS, listing::OPERATIONS, tag::OPERATIONS];
+
+/// Reads a request into its type; unknown fields are refused by name.
+fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
+    T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
+}
+
+fn validation(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationException", message)
+}
+
+/// The certificate of an ARN.
+fn find<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Certificate> {
+    region.certificates.get(arn).ok_or_else(|| not_found(arn))
+}
+
+fn find_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Certificate> {
+    region.certificates.get_mut(arn).ok_or_else(|| not_found(arn))
+}
+
+fn not_found(arn: &str) -> ApiError {
+    if !arn.starts_with("arn:aws:acm:") || !arn.contains(":certificate/") {
+        return ApiError::new("InvalidArnException", format!("The ARN '{arn}' is not the ARN of a certificate"));
+    }
+    ApiError::new("ResourceNotFoundException", format!("Could not find certificate {arn} in account {ACCOUNT}."))
+}
+
+/// The ARNs of the balancers that show a certificate.
+fn in_use_by(region: &Region, arn: &str) -> Vec<String> {
+    let listeners = region.balancing.listeners.values();
+    let mut balancers: Vec<String> = listeners
+        .filter(|listener| listener.certificates().any(|shown| shown == arn))
+        .map(|listener| listener.balancer.clone())
+        .collect();
+    balancers.sort();
+    balancers.dedup();
+    balancers
+}

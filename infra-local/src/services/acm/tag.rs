@@ -1,0 +1,79 @@
+//! Tags of certificates.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{AcmOperation, find, find_mut, input, validation};
+use crate::model::Cloud;
+use crate::model::{Tags, tags};
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Outcome};
+
+pub(super) const OPERATIONS: &[AcmOperation] = &[
+    Operation::writes("AddTagsToCertificate", add, &[&["CertificateArn", "Tags"]]),
+    Operation::writes("RemoveTagsFromCertificate", remove, &[&["CertificateArn", "Tags"]]),
+    Operation::reads("ListTagsForCertificate", list, &[&["CertificateArn"]]),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct Tag {
+    key: String,
+    value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Request {
+    certificate_arn: String,
+    #[serde(default)]
+    tags: Vec<Tag>,
+}
+
+fn add(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: Request = input(call)?;
+    let added = read_tags(some(request.tags)?)?;
+    let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
+    certificate.tags.extend(added);
+    tags::check(&certificate.tags).map_err(refused)?;
+    Ok(json!({}))
+}
+
+/// A tag that is named with a value goes only when it has this value.
+fn remove(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: Request = input(call)?;
+    let removed = some(request.tags)?;
+    let certificate = find_mut(cloud.region_mut(call.region)?, &request.certificate_arn)?;
+    certificate.tags.retain(|key, value| {
+        !removed.iter().any(|tag| tag.key == *key && tag.value.as_ref().is_none_or(|wanted| wanted == value))
+    });
+    Ok(json!({}))
+}
+
+fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: Request = input(call)?;
+    let certificate = find(cloud.region(call.region)?, &request.certificate_arn)?;
+    let tags: Vec<Value> = certificate.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    Ok(json!({"Tags": tags}))
+}
+
+fn some(tags: Vec<Tag>) -> Outcome<Vec<Tag>> {
+    if tags.is_empty() { Err(validation("At least one tag must be specified")) } else { Ok(tags) }
+}
+
+/// Collects and checks the tags of a request.
+pub(super) fn read_tags(list: Vec<Tag>) -> Outcome<Tags> {
+    let mut all = Tags::new();
+    for tag in list {
+        if all.insert(tag.key.clone(), tag.value.unwrap_or_default()).is_some() {
+            return Err(ApiError::new("InvalidTagException", format!("Duplicate tag key '{}'", tag.key)));
+        }
+    }
+    tags::check(&all).map_err(refused)?;
+    Ok(all)
+}
+
+fn refused(error: ApiError) -> ApiError {
+    let code = if error.code == "TagLimitExceeded" { "TooManyTagsException" } else { "InvalidTagException" };
+    ApiError::new(code, error.message)
+}

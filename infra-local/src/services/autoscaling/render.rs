@@ -1,0 +1,100 @@
+//! Groups, members and activities as answers show them.
+
+use super::refresh::template;
+use super::tags;
+use crate::model::Region;
+use crate::model::autoscaling::{Activity, ActivityStatus, Group, Member};
+use crate::wire::Node;
+
+pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
+    let members: &[Member] = if instances { &group.members } else { &[] };
+    let suspended = group
+        .suspended
+        .iter()
+        .map(|(process, reason)| Node::new().with("ProcessName", process).with("SuspensionReason", reason));
+    let strategy = if group.balanced_only { "balanced-only" } else { "balanced-best-effort" };
+    let distribution = Node::new().with("CapacityDistributionStrategy", strategy);
+    let enabled = group
+        .collected
+        .iter()
+        .map(|metric| Node::new().with("Metric", metric).with("Granularity", super::types::GRANULARITY));
+    let sources = group.target_groups.iter();
+    let sources = sources.map(|arn| Node::new().with("Identifier", arn).with("Type", "elbv2"));
+    Node::new()
+        .with("AutoScalingGroupName", &group.name)
+        .with("AutoScalingGroupARN", &group.arn)
+        .with("LaunchTemplate", template(&group.template))
+        .with("MinSize", group.min)
+        .with("MaxSize", group.max)
+        .with("DesiredCapacity", group.desired)
+        .with("DefaultCooldown", group.cooldown_seconds)
+        .list("AvailabilityZones", &group.zones)
+        .list("LoadBalancerNames", Vec::<Node>::new())
+        .list("TargetGroupARNs", &group.target_groups)
+        .with("HealthCheckType", if group.elb_health { "ELB" } else { "EC2" })
+        .with("HealthCheckGracePeriod", group.grace_seconds)
+        .list("Instances", members.iter().map(|member| self::member(member, region)))
+        .with("CreatedTime", group.created)
+        .list("SuspendedProcesses", suspended)
+        .with("AvailabilityZoneDistribution", distribution)
+        .with("VPCZoneIdentifier", group.subnets.join(","))
+        .list("EnabledMetrics", enabled)
+        .maybe("Status", group.deleting.then_some("Delete in progress"))
+        .list("Tags", group.tags.iter().map(|(key, tag)| tags::render(&group.name, key, tag)))
+        .list("TerminationPolicies", &group.termination_policies)
+        .with("NewInstancesProtectedFromScaleIn", group.protects_new)
+        .maybe("DefaultInstanceWarmup", group.warmup_seconds)
+        .list("TrafficSources", sources)
+}
+
+pub(super) fn member(member: &Member, region: &Region) -> Node {
+    // What was attached was launched from none.
+    let template = (!member.template.id.is_empty()).then(|| {
+        Node::new()
+            .with("LaunchTemplateId", &member.template.id)
+            .with("LaunchTemplateName", &member.template.name)
+            .with("Version", member.template.version)
+    });
+    let instance = region.instances.get(&member.instance);
+    Node::new()
+        .with("InstanceId", &member.instance)
+        .maybe("InstanceType", instance.map(|instance| &instance.instance_type))
+        .with("AvailabilityZone", &member.zone)
+        .with("LifecycleState", member.lifecycle.name())
+        .with("HealthStatus", if member.healthy { "Healthy" } else { "Unhealthy" })
+        .maybe("LaunchTemplate", template)
+        .with("ProtectedFromScaleIn", member.protected)
+}
+
+pub(super) fn activity(activity: &Activity, group: &Group) -> Node {
+    let (status, progress) = match activity.status {
+        ActivityStatus::InProgress => ("InProgress", 50_u32),
+        ActivityStatus::WaitingForDraining => ("WaitingForELBConnectionDraining", 20),
+        ActivityStatus::MidLifecycleAction => ("MidLifecycleAction", 60),
+        ActivityStatus::Successful => ("Successful", 100),
+        ActivityStatus::Failed => ("Failed", 100),
+        ActivityStatus::Cancelled => ("Cancelled", 100),
+    };
+    let description = match activity.status {
+        ActivityStatus::WaitingForDraining => {
+            format!("{} - Waiting For ELB Connection Draining", activity.description)
+        }
+        _ => activity.description.clone(),
+    };
+    let details = serde_json::json!({
+        "Subnet ID": activity.subnet,
+        "Availability Zone": activity.zone,
+    });
+    Node::new()
+        .with("ActivityId", &activity.id)
+        .with("AutoScalingGroupName", &group.name)
+        .with("AutoScalingGroupARN", &group.arn)
+        .with("Description", description)
+        .with("Cause", &activity.cause)
+        .with("StartTime", activity.started)
+        .maybe("EndTime", activity.ended)
+        .with("StatusCode", status)
+        .maybe("StatusMessage", activity.message.as_ref())
+        .with("Progress", progress)
+        .with("Details", details.to_string())
+}

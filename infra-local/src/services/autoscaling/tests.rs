@@ -1,0 +1,316 @@
+//! What the operations refuse and remember, without anything that runs.
+#![allow(clippy::unwrap_used)]
+
+use chrono::Utc;
+
+use super::*;
+use crate::model::autoscaling::RefreshStatus;
+use crate::model::ec2::image::stock;
+use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
+use crate::testing::ControlPlane;
+
+struct World {
+    plane: ControlPlane,
+}
+
+impl World {
+    /// With the launch template `template`, versions 1 and 2, and the empty group `g`.
+    fn new() -> Self {
+        let mut plane = ControlPlane::new();
+        let region = plane.cloud.regions.get_mut("us-east-1").unwrap();
+        let data = LaunchData {
+            image_id: Some(stock("us-east-1")[0].id.clone()),
+            instance_type: Some("t3.micro".to_owned()),
+            ..LaunchData::default()
+        };
+        let version = TemplateVersion { description: None, created: Utc::now(), data };
+        let template = LaunchTemplate {
+            id: "lt-0123456789abcdef0".to_owned(),
+            name: "template".to_owned(),
+            created: Utc::now(),
+            default_version: 1,
+            latest_version: 2,
+            versions: [(1, version.clone()), (2, version)].into(),
+            tags: std::collections::BTreeMap::new(),
+        };
+        region.launch_templates.insert(template.id.clone(), template);
+        let mut world = Self { plane };
+        world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
+        world
+    }
+
+    fn creation(&self, name: &str, min: u32, max: u32) -> String {
+        let subnet = self.plane.cloud.regions["us-east-1"].subnets.keys().next().unwrap();
+        format!(
+            "AutoScalingGroupName={name}&MinSize={min}&MaxSize={max}&VPCZoneIdentifier={subnet}\
+             &LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=1"
+        )
+    }
+
+    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+        self.plane.query(OPERATIONS, name, form)
+    }
+
+    fn group(&mut self) -> &mut Group {
+        self.plane.cloud.regions.get_mut("us-east-1").unwrap().scaling.get_mut("g").unwrap()
+    }
+}
+
+fn code(answer: Result<String, String>) -> String {
+    answer.unwrap_err().split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn the_capacity_stays_within_its_bounds() {
+    let mut world = World::new();
+    let set = |desired: u32| format!("AutoScalingGroupName=g&DesiredCapacity={desired}");
+    world.ask("SetDesiredCapacity", &set(3)).unwrap();
+    assert_eq!(code(world.ask("SetDesiredCapacity", &set(4))), "ValidationError");
+    world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MaxSize=2").unwrap();
+    assert_eq!(world.group().desired, 2, "a smaller maximum takes the capacity with it");
+    assert_eq!(code(world.ask("UpdateAutoScalingGroup", "AutoScalingGroupName=g&MinSize=5")), "ValidationError");
+    let honouring = format!("{}&HonorCooldown=true", set(1));
+    assert_eq!(code(world.ask("SetDesiredCapacity", &honouring)), "ScalingActivityInProgress");
+    assert_eq!(code(world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g")), "ResourceInUse");
+    world.ask("DeleteAutoScalingGroup", "AutoScalingGroupName=g&ForceDelete=true").unwrap();
+    assert_eq!(code(world.ask("SetDesiredCapacity", &set(1))), "ValidationError");
+}
+
+#[test]
+fn what_does_not_exist_or_is_not_honoured_is_refused() {
+    let mut world = World::new();
+    assert_eq!(code(world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
+    let refusals = [
+        ("TargetGroupARNs.member.1=arn:none", "ValidationError"),
+        ("TerminationPolicies.member.1=ClosestToNextInstanceHour", "ValidationError"),
+        ("HealthCheckType=VPC_LATTICE", "ValidationError"),
+        ("AvailabilityZones.member.1=us-east-1z", "ValidationError"),
+        ("LaunchTemplate.Version=7", "ValidationError"),
+        ("CapacityRebalance=true", "UnsupportedParameter"),
+    ];
+    for (more, expected) in refusals {
+        let form = world.creation("other", 0, 1);
+        let form = if more.starts_with("LaunchTemplate") {
+            form.replace("LaunchTemplate.Version=1", more)
+        } else {
+            format!("{form}&{more}")
+        };
+        assert_eq!(code(world.ask("CreateAutoScalingGroup", &form)), expected, "{more}");
+    }
+}
+
+#[test]
+fn refreshes_come_one_at_a_time_and_go_back_only_where_there_is_a_way() {
+    let mut world = World::new();
+    let desired = "DesiredConfiguration.LaunchTemplate.LaunchTemplateName=template\
+                   &DesiredConfiguration.LaunchTemplate.Version";
+    let start = |more: &str| format!("AutoScalingGroupName=g&{more}");
+    for refused in
+        ["Preferences.AutoRollback=true".to_owned(), format!("{desired}=$Latest&Preferences.AutoRollback=true")]
+    {
+        assert_eq!(code(world.ask("StartInstanceRefresh", &start(&refused))), "ValidationError", "{refused}");
+    }
+    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "ActiveInstanceRefreshNotFound");
+    world.ask("StartInstanceRefresh", &start("Strategy=Rolling")).unwrap();
+    assert_eq!(code(world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g")), "IrreversibleInstanceRefresh");
+    assert_eq!(code(world.ask("StartInstanceRefresh", &start(""))), "InstanceRefreshInProgress");
+    world.ask("CancelInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+
+    world.ask("StartInstanceRefresh", &start(&format!("{desired}=2&Preferences.AutoRollback=true"))).unwrap();
+    let other = "AutoScalingGroupName=g&LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=2";
+    assert_eq!(code(world.ask("UpdateAutoScalingGroup", other)), "InstanceRefreshInProgress");
+    world.ask("RollbackInstanceRefresh", "AutoScalingGroupName=g").unwrap();
+    let statuses: Vec<RefreshStatus> = world.group().refreshes.iter().map(|refresh| refresh.status).collect();
+    assert_eq!(statuses, [RefreshStatus::Cancelled, RefreshStatus::RollbackInProgress]);
+    let shown = world.ask("DescribeInstanceRefreshes", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<Status>RollbackInProgress</Status>") && shown.contains("<RollbackReason>"), "{shown}");
+}
+
+#[test]
+fn policies_are_checked_kept_and_shown() {
+    let mut world = World::new();
+    let put = |more: &str| format!("AutoScalingGroupName=g&PolicyName=p&{more}");
+    let tracking = "PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=50\
+                    &TargetTrackingConfiguration.PredefinedMetricSpecification.PredefinedMetricType";
+    for refused in [
+        "PolicyType=PredictiveScaling".to_owned(),
+        "PolicyType=TargetTrackingScaling".to_owned(),
+        format!("{tracking}=ASGAverageNetworkIn"),
+        format!("{tracking}=ALBRequestCountPerTarget"),
+        "PolicyType=StepScaling&AdjustmentType=ChangeInCapacity".to_owned(),
+    ] {
+        assert_eq!(code(world.ask("PutScalingPolicy", &put(&refused))), "ValidationError", "{refused}");
+    }
+    let first = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    let again = world.ask("PutScalingPolicy", &put(&format!("{tracking}=ASGAverageCPUUtilization"))).unwrap();
+    assert_eq!(first, again, "an update keeps the policy's and its alarms' names");
+    assert_eq!(first.matches("<AlarmName>").count(), 2);
+    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
+    let alarms = |world: &World| world.plane.cloud.regions["us-east-1"].watching.alarms.clone();
+    let both = alarms(&world);
+    assert_eq!(both.len(), 2);
+    assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));
+    let growing = put(&format!("{tracking}=ASGAverageCPUUtilization&TargetTrackingConfiguration.DisableScaleIn=true"));
+    world.ask("PutScalingPolicy", &growing).unwrap();
+    assert_eq!(alarms(&world).len(), 1, "what never shrinks looks at nothing low");
+    world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p").unwrap();
+    assert!(alarms(&world).is_empty(), "the policy takes its alarms with it");
+    assert_eq!(code(world.ask("DeletePolicy", "AutoScalingGroupName=g&PolicyName=p")), "ValidationError");
+}
+
+#[test]
+fn groups_are_found_by_tag_and_come_in_pages() {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        let form = format!("{}&Tags.member.1.Key=team&Tags.member.1.Value={name}", world.creation(name, 0, 1));
+        world.ask("CreateAutoScalingGroup", &form).unwrap();
+    }
+    let filter = "Filters.member.1.Name=tag:team&Filters.member.1.Values.member.1=b";
+    let shown = world.ask("DescribeAutoScalingGroups", filter).unwrap();
+    assert_eq!(shown.matches("<AutoScalingGroupARN>").count(), 1);
+    let unknown = "Filters.member.1.Name=nonsense&Filters.member.1.Values.member.1=b";
+    assert_eq!(code(world.ask("DescribeAutoScalingGroups", unknown)), "ValidationError");
+    let first = world.ask("DescribeAutoScalingGroups", "MaxRecords=3").unwrap();
+    let (_, token) = first.split_once("<NextToken>").unwrap();
+    let token = token.split_once('<').unwrap().0;
+    let rest = world.ask("DescribeAutoScalingGroups", &format!("MaxRecords=3&NextToken={token}")).unwrap();
+    assert_eq!(rest.matches("<AutoScalingGroupARN>").count(), 1);
+    assert!(!rest.contains("<NextToken>"));
+}
+
+#[test]
+fn step_and_simple_policies_change_the_capacity_when_they_are_executed() {
+    let mut world = World::new();
+    let put = |name: &str, more: &str| format!("AutoScalingGroupName=g&PolicyName={name}&{more}");
+    let steps = "PolicyType=StepScaling&AdjustmentType=ChangeInCapacity&EstimatedInstanceWarmup=0\
+                 &StepAdjustments.member.1.MetricIntervalLowerBound=0&StepAdjustments.member.1.MetricIntervalUpperBound=20\
+                 &StepAdjustments.member.1.ScalingAdjustment=1&StepAdjustments.member.2.MetricIntervalLowerBound=20\
+                 &StepAdjustments.member.2.ScalingAdjustment=2";
+    world.ask("PutScalingPolicy", &put("step", steps)).unwrap();
+    let gap = steps.replace("MetricIntervalLowerBound=20", "MetricIntervalLowerBound=30");
+    assert_eq!(code(world.ask("PutScalingPolicy", &put("gap", &gap))), "ValidationError");
+    assert_eq!(code(world.ask("ExecutePolicy", &put("step", ""))), "ValidationError", "a step needs a value");
+    world.ask("ExecutePolicy", &put("step", "MetricValue=75&BreachThreshold=50")).unwrap();
+    assert_eq!(world.group().desired, 2);
+    world.group().desired = 0;
+    world.ask("ExecutePolicy", &put("step", "MetricValue=40&BreachThreshold=50")).unwrap();
+    assert_eq!(world.group().desired, 0, "no step is for values below the threshold");
+
+    let simple = "AdjustmentType=ExactCapacity&ScalingAdjustment=3&Cooldown=600";
+    world.ask("PutScalingPolicy", &put("simple", simple)).unwrap();
+    world.ask("ExecutePolicy", &put("simple", "")).unwrap();
+    assert_eq!(world.group().desired, 3);
+    let honouring = put("simple", "HonorCooldown=true");
+    assert_eq!(code(world.ask("ExecutePolicy", &honouring)), "ScalingActivityInProgress");
+    let percent = "AdjustmentType=PercentChangeInCapacity&ScalingAdjustment=-10&MinAdjustmentMagnitude=2";
+    world.ask("PutScalingPolicy", &put("percent", percent)).unwrap();
+    world.ask("ExecutePolicy", &put("percent", "")).unwrap();
+    assert_eq!(world.group().desired, 1, "at least two go");
+    world.ask("SuspendProcesses", "AutoScalingGroupName=g&ScalingProcesses.member.1=AlarmNotification").unwrap();
+    assert_eq!(code(world.ask("ExecutePolicy", &put("simple", ""))), "ValidationError");
+}
+
+#[test]
+fn scheduled_actions_are_checked_and_kept() {
+    let mut world = World::new();
+    let put = |more: &str| format!("AutoScalingGroupName=g&ScheduledActionName=morning&{more}");
+    for refused in [
+        "Recurrence=0+8+*+*+*",
+        "Recurrence=0+25+*+*+*&MinSize=1",
+        "MinSize=1",
+        "StartTime=2020-01-01T00:00:00Z&MinSize=1",
+        "Recurrence=0+8+*+*+*&MinSize=1&TimeZone=Europe/Berlin",
+        "Recurrence=0+8+*+*+*&MinSize=3&MaxSize=2",
+        "StartTime=2090-01-02T00:00:00Z&EndTime=2090-01-01T00:00:00Z&MinSize=1",
+    ] {
+        let asked = world.ask("PutScheduledUpdateGroupAction", &put(refused));
+        assert_eq!(code(asked), "ValidationError", "{refused}");
+    }
+    world.ask("PutScheduledUpdateGroupAction", &put("Recurrence=0+8+*+*+MON-FRI&MinSize=1&TimeZone=Etc/UTC")).unwrap();
+    let shown = world.ask("DescribeScheduledActions", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<Recurrence>0 8 * * MON-FRI</Recurrence>") && shown.contains("T08:00:00.000Z"), "{shown}");
+    world.ask("PutScheduledUpdateGroupAction", &put("MaxSize=2")).unwrap();
+    let action = world.group().schedule["morning"].clone();
+    assert_eq!((action.min, action.max), (Some(1), Some(2)), "what an update leaves out stays");
+    assert_eq!(action.recurrence.as_deref(), Some("0 8 * * MON-FRI"));
+    let batch = "AutoScalingGroupName=g&ScheduledUpdateGroupActions.member.1.ScheduledActionName=once\
+                 &ScheduledUpdateGroupActions.member.1.StartTime=2090-01-01T00:00:00Z\
+                 &ScheduledUpdateGroupActions.member.1.DesiredCapacity=2\
+                 &ScheduledUpdateGroupActions.member.2.ScheduledActionName=never";
+    let failed = world.ask("BatchPutScheduledUpdateGroupAction", batch).unwrap();
+    assert!(failed.contains("<ScheduledActionName>never</ScheduledActionName>"), "{failed}");
+    assert_eq!(world.group().schedule.len(), 2);
+    world.ask("DeleteScheduledAction", &put("")).unwrap();
+    assert_eq!(code(world.ask("DeleteScheduledAction", &put(""))), "ValidationError");
+    let several = "AutoScalingGroupName=g&ScheduledActionNames.member.1=once&ScheduledActionNames.member.2=none";
+    let failed = world.ask("BatchDeleteScheduledAction", several).unwrap();
+    assert!(failed.contains("<ScheduledActionName>none</ScheduledActionName>"), "{failed}");
+    assert!(world.group().schedule.is_empty());
+}
+
+#[test]
+fn hooks_are_kept_and_only_a_wait_can_be_answered() {
+    let mut world = World::new();
+    let hook = |more: &str| format!("AutoScalingGroupName=g&LifecycleHookName=drain&{more}");
+    assert_eq!(code(world.ask("PutLifecycleHook", &hook(""))), "ValidationError", "a new hook has a transition");
+    let launching = "LifecycleTransition=autoscaling:EC2_INSTANCE_LAUNCHING";
+    for refused in ["HeartbeatTimeout=10", "DefaultResult=MAYBE", "NotificationTargetARN=arn:aws:sqs:us-east-1:1:q"] {
+        assert_eq!(code(world.ask("PutLifecycleHook", &hook(&format!("{launching}&{refused}")))), "ValidationError");
+    }
+    world.ask("PutLifecycleHook", &hook(&format!("{launching}&HeartbeatTimeout=60&NotificationMetadata=m"))).unwrap();
+    world.ask("PutLifecycleHook", &hook("DefaultResult=CONTINUE")).unwrap();
+    let shown = world.ask("DescribeLifecycleHooks", "AutoScalingGroupName=g").unwrap();
+    for part in
+        ["<HeartbeatTimeout>60<", "<GlobalTimeout>6000<", "<DefaultResult>CONTINUE<", "<NotificationMetadata>m<"]
+    {
+        assert!(shown.contains(part), "{part} not in {shown}");
+    }
+    let answer = hook("LifecycleActionResult=CONTINUE&InstanceId=i-0");
+    let error = world.ask("CompleteLifecycleAction", &answer).unwrap_err();
+    assert!(error.contains("No active Lifecycle Action found with instance ID i-0"), "{error}");
+    world.ask("DeleteLifecycleHook", &hook("")).unwrap();
+    assert_eq!(code(world.ask("DeleteLifecycleHook", &hook(""))), "ValidationError");
+}
+
+#[test]
+fn metrics_of_groups_are_switched_and_words_are_told() {
+    let mut world = World::new();
+    world.ask("EnableMetricsCollection", "AutoScalingGroupName=g&Granularity=1Minute").unwrap();
+    let all = world.group().collected.len();
+    world.ask("DisableMetricsCollection", "AutoScalingGroupName=g&Metrics.member.1=GroupMinSize").unwrap();
+    assert_eq!(world.group().collected.len(), all - 1);
+    let bad = "AutoScalingGroupName=g&Granularity=1Minute&Metrics.member.1=GroupMood";
+    assert_eq!(code(world.ask("EnableMetricsCollection", bad)), "ValidationError");
+    for (operation, word) in [
+        ("DescribeTerminationPolicyTypes", "OldestInstance"),
+        ("DescribeAdjustmentTypes", "ExactCapacity"),
+        ("DescribeScalingProcessTypes", "AZRebalance"),
+        ("DescribeLifecycleHookTypes", "EC2_INSTANCE_LAUNCHING"),
+        ("DescribeMetricCollectionTypes", "GroupStandbyInstances"),
+    ] {
+        assert!(world.ask(operation, "").unwrap().contains(word), "{operation}");
+    }
+}
+
+#[test]
+fn custom_metrics_are_tracked_and_nothing_is_predicted() {
+    let mut world = World::new();
+    let tracking = |more: &str| {
+        format!(
+            "AutoScalingGroupName=g&PolicyName=p&PolicyType=TargetTrackingScaling&TargetTrackingConfiguration.TargetValue=5{more}"
+        )
+    };
+    let custom = "&TargetTrackingConfiguration.CustomizedMetricSpecification.";
+    let jobs = format!(
+        "{custom}Namespace=Shop{custom}MetricName=Jobs{custom}Statistic=Average{custom}Dimensions.member.1.Name=q{custom}Dimensions.member.1.Value=a"
+    );
+    world.ask("PutScalingPolicy", &tracking(&jobs)).unwrap();
+    let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
+    assert!(shown.contains("<CustomizedMetricSpecification><MetricName>Jobs</MetricName>"), "{shown}");
+    let wrong = jobs.replace("Statistic=Average", "Statistic=p99");
+    assert_eq!(code(world.ask("PutScalingPolicy", &tracking(&wrong))), "ValidationError");
+    let error =
+        world.ask("PutScalingPolicy", "AutoScalingGroupName=g&PolicyName=p&PolicyType=PredictiveScaling").unwrap_err();
+    assert!(error.contains("predicts nothing"), "{error}");
+}

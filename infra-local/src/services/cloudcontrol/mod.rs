@@ -1,0 +1,71 @@
+//! AWS Cloud Control (version 2021-09-30): resources of any type by the names and properties that CloudFormation has
+//! for them.
+//!
+//! A request is written down and answered at once; [`carry_out`] does what it says afterwards, by the operations of the
+//! type's own service. [`kinds`] are the types there are here; others are refused by name.
+//!
+//! # Layout
+//! - [`request`]: requests to create, change and delete; [`status`]: what became of them
+//! - [`resource`]: what there is
+//! - [`kinds`]: one file per type; [`schema`]: what its properties are, and what is wrong with some
+//! - [`patch`]: JSON Patch, as changes are written
+//! - [`carry_out`]: doing what requests say
+
+mod carry_out;
+mod kinds;
+mod patch;
+mod request;
+mod resource;
+mod schema;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(crate) use carry_out::{Surroundings, carry_out, is_waiting};
+
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Outcome};
+
+/// An entry of the tables.
+type ControlOperation = Operation<Value, Value>;
+
+/// The operations.
+pub(crate) const OPERATIONS: &[&[ControlOperation]] = &[request::OPERATIONS, status::OPERATIONS, resource::OPERATIONS];
+
+/// What an operation on a type does at the type's own service while it is answered, as actions of IAM: reading is done
+/// at once, everything else later, as whoever asked.
+pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'static str] {
+    match (operation, kinds::named(type_name)) {
+        ("GetResource" | "ListResources" | "UpdateResource", Ok(kind)) => kind.reading,
+        _ => &[],
+    }
+}
+
+/// Reads a request into its type; unknown members are refused by name.
+fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
+    T::deserialize(&call.input).map_err(|error| validation(error.to_string()))
+}
+
+fn validation(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationException", message)
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidRequestException", message)
+}
+
+fn not_found(type_name: &str, identifier: &str) -> ApiError {
+    ApiError::new(
+        "ResourceNotFoundException",
+        format!("Resource of type '{type_name}' with identifier '{identifier}' was not found."),
+    )
+}
+
+/// How many things a page may have.
+fn limit(limit: Option<usize>) -> Outcome<Option<usize>> {
+    let limit = limit.unwrap_or(100);
+    if (1..=100).contains(&limit) { Ok(Some(limit)) } else { Err(validation("MaxResults must be between 1 and 100")) }
+}

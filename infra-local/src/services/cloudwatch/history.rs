@@ -1,0 +1,74 @@
+//! What happened to alarms.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Time, WatchOperation, input, validation};
+use crate::model::Cloud;
+use crate::model::cloudwatch::alarm::{HistoryItem, HistoryKind};
+use crate::services::{Call, Operation};
+use crate::wire::shape::timestamp;
+use crate::wire::{Outcome, Page};
+
+pub(super) const OPERATIONS: &[WatchOperation] = &[Operation::reads(
+    "DescribeAlarmHistory",
+    describe,
+    &[&["AlarmName", "AlarmTypes", "HistoryItemType", "StartDate", "EndDate", "MaxRecords", "NextToken", "ScanBy"]],
+)];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Describe {
+    alarm_name: Option<String>,
+    #[serde(default)]
+    alarm_types: Vec<String>,
+    history_item_type: Option<HistoryKind>,
+    start_date: Option<Time>,
+    end_date: Option<Time>,
+    max_records: Option<usize>,
+    next_token: Option<String>,
+    scan_by: Option<ScanBy>,
+}
+
+/// The order in time.
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+pub(super) enum ScanBy {
+    TimestampAscending,
+    TimestampDescending,
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: Describe = input(call)?;
+    if request.max_records.is_some_and(|records| !(1..=100).contains(&records)) {
+        return Err(validation("MaxRecords must be between 1 and 100."));
+    }
+    let of_metrics = request.alarm_types.is_empty() || request.alarm_types.iter().any(|kind| kind == "MetricAlarm");
+    let wanted = |item: &HistoryItem| {
+        of_metrics
+            && request.alarm_name.as_ref().is_none_or(|name| *name == item.alarm)
+            && request.history_item_type.is_none_or(|kind| kind == item.kind)
+            && request.start_date.is_none_or(|start| item.time >= start.0)
+            && request.end_date.is_none_or(|end| item.time <= end.0)
+    };
+    let ascending = request.scan_by == Some(ScanBy::TimestampAscending);
+    let history = &cloud.region(call.region)?.watching.history;
+    // Pages are cut in the order of a key, so for the newest first the key counts down.
+    let keyed = history.iter().enumerate().filter(|(_, item)| wanted(item)).map(|(index, item)| {
+        let time = item.time.timestamp_micros();
+        let (time, index) = if ascending { (time, index) } else { (i64::MAX - time, usize::MAX - index) };
+        (format!("{time:020}/{index:020}"), item)
+    });
+    let limit = Some(request.max_records.unwrap_or(100));
+    let page = Page::cut(keyed.collect(), limit, request.next_token.as_deref(), |(key, _)| key)?;
+    let shown = page.items.into_iter().map(|(_, item)| {
+        json!({
+            "AlarmName": item.alarm,
+            "AlarmType": "MetricAlarm",
+            "Timestamp": timestamp(item.time),
+            "HistoryItemType": item.kind,
+            "HistorySummary": item.summary,
+            "HistoryData": item.data,
+        })
+    });
+    Ok(json!({"AlarmHistoryItems": shown.collect::<Vec<_>>(), "NextToken": page.next}))
+}

@@ -1,0 +1,263 @@
+//! Elastic IP addresses.
+
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, instance, tags_for};
+use crate::model::Cloud;
+use crate::model::ec2::gateway::{Association, ElasticAddress, Holder};
+use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::vpc::ELASTIC_INDEX;
+use crate::model::{ACCOUNT, Region, Tags, new_id, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("AllocateAddress", allocate, &[&["Domain", "NetworkBorderGroup"], TAG_SPECIFICATIONS]),
+    Operation::writes("ReleaseAddress", release, &[&["AllocationId", "NetworkBorderGroup"]]),
+    Operation::writes(
+        "AssociateAddress",
+        associate,
+        &[&["AllocationId", "InstanceId", "NetworkInterfaceId", "AllowReassociation"]],
+    ),
+    Operation::writes("DisassociateAddress", disassociate, &[&["AssociationId"]]),
+    Operation::reads("DescribeAddresses", describe, &[&["AllocationId.N", "PublicIp.N"], FILTERS]),
+    Operation::reads("DescribeAddressesAttribute", describe_attribute, &[&["AllocationId.N", "Attribute"], PAGES]),
+];
+
+/// AWS's default quota in a region.
+const LIMIT: usize = 5;
+
+fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let domain = params.optional("Domain").unwrap_or("vpc");
+    if domain != "vpc" {
+        return Err(ApiError::invalid(format!("Value ({domain}) for parameter domain is invalid.")));
+    }
+    if let Some(group) = params.optional("NetworkBorderGroup").filter(|group| *group != call.region) {
+        return Err(ApiError::invalid(format!("Value ({group}) for parameter networkBorderGroup is invalid.")));
+    }
+    let tags = tags_for(params, "elastic-ip")?;
+    if cloud.region(call.region)?.addresses.len() >= LIMIT {
+        return Err(ApiError::new("AddressLimitExceeded", "The maximum number of addresses has been reached."));
+    }
+    let host = cloud.take_elastic_host().ok_or_else(|| {
+        ApiError::new("InsufficientAddressCapacity", "All elastic addresses of the local cloud are allocated")
+    })?;
+    let address = ElasticAddress {
+        allocation_id: new_id("eipalloc"),
+        address: call.addresses.address(ELASTIC_INDEX, host),
+        association: None,
+        tags,
+    };
+    let answer = Node::new()
+        .with("publicIp", address.address)
+        .with("allocationId", &address.allocation_id)
+        .with("publicIpv4Pool", "amazon")
+        .with("networkBorderGroup", call.region)
+        .with("domain", "vpc");
+    cloud.region_mut(call.region)?.addresses.insert(address.allocation_id.clone(), address);
+    Ok(answer)
+}
+
+fn release(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let id = call.input.required("AllocationId")?;
+    let region = cloud.region_mut(call.region)?;
+    let address = find(region, id)?;
+    if call.input.optional("NetworkBorderGroup").is_some_and(|group| group != call.region) {
+        return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{}' not found.", address.address)));
+    }
+    if address.association.is_some() {
+        return Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {} is in use.", address.address)));
+    }
+    region.addresses.remove(id);
+    Ok(Node::success())
+}
+
+fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let allocation = params.required("AllocationId")?.to_owned();
+    let instance = holder(region, params)?;
+    let may_move = params.parsed("AllowReassociation")?.unwrap_or(true);
+    let address = find(region, &allocation)?;
+    match &address.association {
+        Some(held) if held.holder == Holder::Instance(instance.clone()) => return Ok(associated(&held.id)),
+        Some(Association { holder: Holder::NatGateway(_), .. }) => return Err(managed()),
+        Some(held) if !may_move => return Err(already_associated(&allocation, &held.id)),
+        _ => {}
+    }
+    if let Some(other) = region.elastic_address_of(&instance)
+        && let (false, Some(held)) = (may_move, &other.association)
+    {
+        return Err(already_associated(&other.allocation_id, &held.id));
+    }
+    let holder = Holder::Instance(instance);
+    region.take_addresses_from(&holder);
+    let association = Association { id: new_id("eipassoc"), holder };
+    let answer = associated(&association.id);
+    if let Some(address) = region.addresses.get_mut(&allocation) {
+        address.association = Some(association);
+    }
+    Ok(answer)
+}
+
+/// The instance that a request gives an address to, itself or by its network interface.
+fn holder(region: &Region, params: &Params) -> Outcome<String> {
+    let found = match (params.optional("InstanceId"), params.optional("NetworkInterfaceId")) {
+        (Some(id), None) => instance::find(region, id)?,
+        (None, Some(id)) => {
+            check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
+            let mut all = region.instances.values();
+            all.find(|instance| instance.network_interface_id == id).ok_or_else(|| {
+                ApiError::new(
+                    "InvalidNetworkInterfaceID.NotFound",
+                    format!("The networkInterface ID '{id}' does not exist"),
+                )
+            })?
+        }
+        (None, None) => return Err(ApiError::missing("InstanceId or NetworkInterfaceId")),
+        (Some(_), Some(_)) => {
+            return Err(ApiError::new(
+                "InvalidParameterCombination",
+                "You may specify either instanceId or networkInterfaceId, but not both in the same call",
+            ));
+        }
+    };
+    if !matches!(found.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
+        return Err(ApiError::new(
+            "InvalidInstanceID",
+            format!("The {} instance '{}' is not in a valid state for this operation.", found.state.name(), found.id),
+        ));
+    }
+    if region.internet_gateway_of(&found.vpc_id).is_none() {
+        return Err(ApiError::new(
+            "Gateway.NotAttached",
+            format!("Network {} is not attached to any internet gateway", found.vpc_id),
+        ));
+    }
+    Ok(found.id.clone())
+}
+
+fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let id = check_id(call.input.required("AssociationId")?, "eipassoc", "InvalidAssociationID.Malformed")?;
+    let region = cloud.region_mut(call.region)?;
+    let mut addresses = region.addresses.values_mut();
+    let found = addresses.find(|address| address.association.as_ref().is_some_and(|held| held.id == id));
+    let address = found.ok_or_else(|| {
+        ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist"))
+    })?;
+    if let Some(Association { holder: Holder::NatGateway(_), .. }) = address.association {
+        return Err(managed());
+    }
+    address.association = None;
+    Ok(Node::success())
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let (ids, ips) = (params.texts("AllocationId"), params.texts("PublicIp"));
+    for id in &ids {
+        find(region, id)?;
+    }
+    let shown = |address: &ElasticAddress| address.address.to_string();
+    if let Some(missing) = ips.iter().find(|ip| !region.addresses.values().any(|address| shown(address) == **ip)) {
+        return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{missing}' not found.")));
+    }
+    let fields: &[Field<Located<'_, ElasticAddress>>] = &[
+        ("allocation-id", |it| vec![it.item.allocation_id.clone()]),
+        ("association-id", |it| it.item.association.iter().map(|held| held.id.clone()).collect()),
+        ("domain", |_| vec!["vpc".to_owned()]),
+        ("instance-id", |it| holding_instance(it.item).map(str::to_owned).into_iter().collect()),
+        ("network-interface-id", |it| interface(it.region, it.item).map(|(id, _)| id).into_iter().collect()),
+        ("private-ip-address", |it| interface(it.region, it.item).map(|(_, ip)| ip).into_iter().collect()),
+        ("public-ip", |it| vec![it.item.address.to_string()]),
+        ("network-border-group", |it| vec![it.region.name.clone()]),
+    ];
+    let all = region.addresses.values().filter(|address| ids.is_empty() || ids.contains(&address.allocation_id));
+    let all = all.filter(|address| ips.is_empty() || ips.contains(&shown(address)));
+    let all: Vec<_> = all.map(|item| Located { region, item }).collect();
+    let found = Filters::parse(params)?.apply(all.iter(), fields, |it| &it.item.tags)?;
+    Ok(Node::new().list("addressesSet", found.into_iter().map(|it| render(region, it.item))))
+}
+
+/// The one attribute there is: the reverse name, which no address of the local cloud has.
+fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    match params.optional("Attribute") {
+        None | Some("domain-name") => {}
+        Some(other) => {
+            return Err(ApiError::invalid(format!("Value ({other}) for parameter attribute is invalid.")));
+        }
+    }
+    let ids = params.texts("AllocationId");
+    let all = ids.iter().map(|id| find(region, id)).collect::<Outcome<Vec<_>>>()?;
+    let page = Page::of(all, params, |address| &address.allocation_id)?;
+    let nodes = page
+        .items
+        .into_iter()
+        .map(|address| Node::new().with("publicIp", address.address).with("allocationId", &address.allocation_id));
+    Ok(Node::new().list("addressSet", nodes).maybe("nextToken", page.next))
+}
+
+/// The address with this allocation id.
+pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a ElasticAddress> {
+    check_id(id, "eipalloc", "InvalidAllocationID.Malformed")?;
+    region.addresses.get(id).ok_or_else(|| {
+        ApiError::new("InvalidAllocationID.NotFound", format!("The allocation ID '{id}' does not exist"))
+    })
+}
+
+fn already_associated(allocation: &str, association: &str) -> ApiError {
+    ApiError::new(
+        "Resource.AlreadyAssociated",
+        format!("resource {allocation} is already associated with associate-id {association}"),
+    )
+}
+
+/// AWS's error for the address of a NAT gateway.
+fn managed() -> ApiError {
+    ApiError::new("OperationNotPermitted", "You are not allowed to manage 'ela-attach' attachments.")
+}
+
+fn associated(id: &str) -> Node {
+    Node::success().with("associationId", id)
+}
+
+fn holding_instance(address: &ElasticAddress) -> Option<&str> {
+    match &address.association.as_ref()?.holder {
+        Holder::Instance(id) => Some(id),
+        Holder::NatGateway(_) => None,
+    }
+}
+
+/// The network interface that has an address, and its private address.
+fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, String)> {
+    match &address.association.as_ref()?.holder {
+        Holder::Instance(id) => {
+            let instance = region.instances.get(id)?;
+            Some((instance.network_interface_id.clone(), instance.address.to_string()))
+        }
+        Holder::NatGateway(id) => {
+            let gateway = region.nat_gateways.get(id)?;
+            Some((gateway.network_interface_id.clone(), gateway.private_ip.to_string()))
+        }
+    }
+}
+
+fn render(region: &Region, address: &ElasticAddress) -> Node {
+    let (interface, private_ip) = interface(region, address).unzip();
+    let tags: &Tags = &address.tags;
+    Node::new()
+        .with("publicIp", address.address)
+        .with("allocationId", &address.allocation_id)
+        .maybe("associationId", address.association.as_ref().map(|held| &held.id))
+        .with("domain", "vpc")
+        .maybe("instanceId", holding_instance(address))
+        .maybe("networkInterfaceId", interface.as_ref())
+        .maybe("networkInterfaceOwnerId", interface.as_ref().map(|_| ACCOUNT))
+        .maybe("privateIpAddress", private_ip)
+        .with("publicIpv4Pool", "amazon")
+        .with("networkBorderGroup", &region.name)
+        .with("tagSet", tags::set(tags))
+}

@@ -1,0 +1,266 @@
+//! Machine images: stock Debian, and what is made of instances.
+
+use super::{Ec2Operation, TAG_SPECIFICATIONS, instance};
+use crate::domain::machine::MachineDocument;
+use crate::model::Cloud;
+use crate::model::ec2::image::{Image, ImageState};
+use crate::model::ec2::instance::InstanceState;
+use crate::model::{ACCOUNT, Tags, new_id, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::{Field, wildcard_match};
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateImage", create, &[&["InstanceId", "Name", "Description", "NoReboot"], TAG_SPECIFICATIONS]),
+    Operation::reads(
+        "DescribeImages",
+        describe,
+        &[&["ImageId.N", "Owner.N", "ExecutableBy.N", "IncludeDeprecated", "IncludeDisabled"], FILTERS, PAGES],
+    ),
+    Operation::reads("DescribeImageAttribute", describe_attribute, &[&["ImageId", "Attribute"]]),
+    Operation::writes(
+        "ModifyImageAttribute",
+        modify_attribute,
+        &[&["ImageId", "Attribute", "Value", "Description.Value"]],
+    ),
+    Operation::writes("DeregisterImage", deregister, &[&["ImageId", "DeleteAssociatedSnapshots"]]),
+];
+
+/// Where images have their root volume.
+pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
+
+/// Makes the image as `pending`; the data plane copies the instance's disk.
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = check_name(params.required("Name")?)?;
+    let (image_tags, snapshot_tags) = tags_of(params)?;
+    let no_reboot = params.flag("NoReboot")?;
+    let region = cloud.region_mut(call.region)?;
+    if let Some(other) = region.images.values().find(|image| image.name == name) {
+        return Err(ApiError::new(
+            "InvalidAMIName.Duplicate",
+            format!("AMI name {name} is already in use by AMI {}", other.id),
+        ));
+    }
+    let source = instance::find(region, params.required("InstanceId")?)?;
+    if !matches!(source.state, InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped) {
+        let message = format!(
+            "The instance '{}' is not in a state from which it can be imaged: it is {}.",
+            source.id,
+            source.state.name()
+        );
+        return Err(ApiError::new("IncorrectState", message));
+    }
+    // User data that holds no Machine gives an image without one.
+    let machine = MachineDocument::of(source).ok().flatten();
+    if no_reboot && source.state == InstanceState::Running && machine.as_ref().is_some_and(MachineDocument::keeps_data)
+    {
+        return Err(super::not_honoured(
+            "NoReboot: the data of a running database cannot be copied while it is written; leave it out, or stop the instance",
+        ));
+    }
+    let root = source.block_devices.iter().find(|device| device.device_name == ROOT_DEVICE);
+    let volume_id = root.map(|root| root.volume_id.clone()).unwrap_or_default();
+    let size_gib = root.and_then(|root| root.size_gib).unwrap_or(crate::model::ec2::image::ROOT_SIZE_GIB);
+    let image = Image {
+        id: new_id("ami"),
+        name: name.to_owned(),
+        description: params.optional("Description").unwrap_or_default().to_owned(),
+        owner: ACCOUNT.to_owned(),
+        architecture: "x86_64".to_owned(),
+        created: call.now,
+        public: false,
+        state: ImageState::Pending,
+        snapshot_id: new_id("snap"),
+        size_gib,
+        source_instance_id: Some(source.id.clone()),
+        no_reboot,
+        machine,
+        tags: image_tags,
+    };
+    let snapshot = crate::model::ec2::image::Snapshot {
+        id: image.snapshot_id.clone(),
+        volume_id,
+        size_gib,
+        description: format!("Created by CreateImage({}) for {}", source.id, image.id),
+        started: call.now,
+        tags: snapshot_tags,
+    };
+    let answer = Node::new().with("imageId", &image.id);
+    region.snapshots.insert(snapshot.id.clone(), snapshot);
+    region.images.insert(image.id.clone(), image);
+    Ok(answer)
+}
+
+/// AWS's rule for names of images.
+fn check_name(name: &str) -> Outcome<&str> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
+    if (3..=128).contains(&name.len()) && name.chars().all(valid) {
+        return Ok(name);
+    }
+    Err(ApiError::new(
+        "InvalidAMIName.Malformed",
+        "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '[', ']', ' ', \
+         '.', '/', '-', ''', '@', and '_'",
+    ))
+}
+
+/// The tags of the image, and those of its snapshot.
+fn tags_of(params: &Params) -> Outcome<(Tags, Tags)> {
+    let (mut image, mut snapshot) = (Tags::new(), Tags::new());
+    for specification in params.structures("TagSpecification") {
+        let given = tags::parse(&specification, "Tag")?;
+        match specification.required("ResourceType")? {
+            "image" => image.extend(given),
+            "snapshot" => snapshot.extend(given),
+            other => {
+                return Err(ApiError::invalid(format!(
+                    "'{other}' is not a valid taggable resource type for this operation."
+                )));
+            }
+        }
+    }
+    Ok((image, snapshot))
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let all = cloud.region(call.region)?.all_images();
+    let (ids, owners, users) = (params.texts("ImageId"), params.texts("Owner"), params.texts("ExecutableBy"));
+    if let Some(missing) = ids.iter().find(|id| !all.iter().any(|image| image.id == **id)) {
+        return Err(not_found(missing));
+    }
+    let is_owned = |image: &Image| {
+        owners.iter().any(|owner| wildcard_match(owner, &image.owner) || (owner == "self" && image.owner == ACCOUNT))
+    };
+    let wanted: Vec<Image> = all
+        .into_iter()
+        .filter(|image| {
+            (ids.is_empty() || ids.contains(&image.id))
+                && (owners.is_empty() || is_owned(image))
+                && (users.is_empty() || users.iter().any(|user| user == "all" && image.public))
+        })
+        .collect();
+    let found = Filters::parse(params)?.apply(wanted.iter(), FIELDS, |image| &image.tags)?;
+    let page = Page::of(found, params, |image| &image.id)?;
+    Ok(Node::new().list("imagesSet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+}
+
+fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let id = call.input.required("ImageId")?;
+    let image = cloud.region(call.region)?.image(id).ok_or_else(|| not_found(id))?;
+    let answer = Node::new().with("imageId", &image.id);
+    match call.input.required("Attribute")? {
+        "description" => Ok(answer.with("description", Node::new().with("value", &image.description))),
+        "launchPermission" => {
+            let everybody = image.public.then(|| Node::new().with("group", "all"));
+            Ok(answer.list("launchPermission", everybody))
+        }
+        other => {
+            Err(ApiError::invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")))
+        }
+    }
+}
+
+fn modify_attribute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let description = match (params.optional("Attribute"), params.optional("Description.Value")) {
+        (None, Some(description)) => description,
+        (Some("description"), None) => params.required("Value")?,
+        (Some(other), _) => {
+            return Err(super::not_honoured(format!(
+                "the attribute '{other}' of images: images of the local cloud are its own account's alone"
+            )));
+        }
+        (None, None) => return Err(ApiError::missing("Attribute")),
+    };
+    let id = params.required("ImageId")?;
+    let image = cloud.region_mut(call.region)?.images.get_mut(id).ok_or_else(|| not_found(id))?;
+    description.clone_into(&mut image.description);
+    Ok(Node::success())
+}
+
+/// Its snapshot stays, unless it is asked for too. What was launched from the image goes on.
+fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let id = params.required("ImageId")?;
+    let with_snapshots = params.flag("DeleteAssociatedSnapshots")?;
+    let region = cloud.region_mut(call.region)?;
+    let Some(image) = region.images.remove(id) else {
+        let code = if region.image(id).is_some() { "AuthFailure" } else { "InvalidAMIID.NotFound" };
+        return Err(ApiError::new(code, format!("The image id '[{id}]' does not exist or is not yours")));
+    };
+    let mut answer = Node::success();
+    if with_snapshots {
+        region.snapshots.remove(&image.snapshot_id);
+        let deleted = Node::new().with("snapshotId", &image.snapshot_id).with("returnCode", "success");
+        answer = answer.list("deleteSnapshotResultSet", [deleted]);
+    }
+    Ok(answer)
+}
+
+/// AWS's error for an image that is not there.
+pub(super) fn not_found(id: &str) -> ApiError {
+    ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
+}
+
+const FIELDS: &[Field<Image>] = &[
+    ("image-id", |image| vec![image.id.clone()]),
+    ("name", |image| vec![image.name.clone()]),
+    ("description", |image| vec![image.description.clone()]),
+    ("architecture", |image| vec![image.architecture.clone()]),
+    ("owner-id", |image| vec![image.owner.clone()]),
+    ("state", |image| vec![image.state.name().to_owned()]),
+    ("image-type", |_| vec!["machine".to_owned()]),
+    ("is-public", |image| vec![image.public.to_string()]),
+    ("block-device-mapping.snapshot-id", |image| vec![image.snapshot_id.clone()]),
+    ("block-device-mapping.device-name", |_| vec![ROOT_DEVICE.to_owned()]),
+    ("block-device-mapping.volume-size", |image| vec![image.size_gib.to_string()]),
+    ("block-device-mapping.volume-type", |_| vec!["gp3".to_owned()]),
+    ("block-device-mapping.delete-on-termination", |_| vec!["true".to_owned()]),
+    ("block-device-mapping.encrypted", |_| vec!["false".to_owned()]),
+    ("creation-date", |image| vec![image.created.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
+    ("ena-support", |_| vec!["true".to_owned()]),
+    ("platform-details", |_| vec!["Linux/UNIX".to_owned()]),
+    ("root-device-type", |_| vec!["ebs".to_owned()]),
+    ("root-device-name", |_| vec![ROOT_DEVICE.to_owned()]),
+    ("source-instance-id", |image| image.source_instance_id.iter().cloned().collect()),
+    ("virtualization-type", |_| vec!["hvm".to_owned()]),
+    ("hypervisor", |_| vec!["xen".to_owned()]),
+];
+
+fn render(image: &Image) -> Node {
+    let root = Node::new().with("deviceName", ROOT_DEVICE).with(
+        "ebs",
+        Node::new()
+            .with("deleteOnTermination", true)
+            .with("snapshotId", &image.snapshot_id)
+            .with("volumeSize", image.size_gib)
+            .with("volumeType", "gp3")
+            .with("encrypted", false),
+    );
+    let account = if image.public { "amazon" } else { ACCOUNT };
+    Node::new()
+        .with("imageId", &image.id)
+        .with("imageLocation", format!("{account}/{}", image.name))
+        .with("imageState", image.state.name())
+        .with("imageOwnerId", &image.owner)
+        .with("creationDate", image.created)
+        .with("isPublic", image.public)
+        .with("architecture", &image.architecture)
+        .with("imageType", "machine")
+        .with("platformDetails", "Linux/UNIX")
+        .with("usageOperation", "RunInstances")
+        .list("blockDeviceMapping", [root])
+        .with("description", &image.description)
+        .with("enaSupport", true)
+        .with("hypervisor", "xen")
+        .with("name", &image.name)
+        .with("rootDeviceName", ROOT_DEVICE)
+        .with("rootDeviceType", "ebs")
+        .maybe("sourceInstanceId", image.source_instance_id.as_ref())
+        .with("sriovNetSupport", "simple")
+        .with("virtualizationType", "hvm")
+        .with("bootMode", "uefi-preferred")
+        .with("tagSet", tags::set(&image.tags))
+}

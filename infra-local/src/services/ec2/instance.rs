@@ -1,0 +1,341 @@
+//! Instances: what they show, and asking them to end, stop and start.
+
+use std::collections::BTreeMap;
+
+use super::{Ec2Operation, Located, check_id, image};
+use crate::model::Cloud;
+use crate::model::ec2::instance::{BlockDevice, Instance, InstanceState};
+use crate::model::{ACCOUNT, Region, tags, zone_id};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::reads("DescribeInstances", describe, &[&["InstanceId.N"], FILTERS, PAGES]),
+    Operation::reads(
+        "DescribeInstanceStatus",
+        describe_status,
+        &[&["InstanceId.N", "IncludeAllInstances"], FILTERS, PAGES],
+    ),
+    Operation::writes("TerminateInstances", terminate, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
+    Operation::writes("StopInstances", stop, &[&["InstanceId.N"]]).ignoring(&["Force", "SkipOsShutdown"]),
+    Operation::writes("StartInstances", start, &[&["InstanceId.N"]]),
+    Operation::writes("RebootInstances", reboot, &[&["InstanceId.N"]]),
+];
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let instances = by_ids(region, &params.texts("InstanceId"))?;
+    let fields: &[Field<Located<'_, Instance>>] = &[
+        ("instance-id", |it| vec![it.item.id.clone()]),
+        ("reservation-id", |it| vec![it.item.reservation_id.clone()]),
+        ("instance-state-name", |it| vec![it.item.state.name().to_owned()]),
+        ("instance-state-code", |it| vec![it.item.state.code().to_string()]),
+        ("instance-type", |it| vec![it.item.instance_type.clone()]),
+        ("image-id", |it| vec![it.item.image_id.clone()]),
+        ("key-name", |it| it.item.key_name.iter().cloned().collect()),
+        ("client-token", |it| it.item.client_token.iter().cloned().collect()),
+        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
+        ("subnet-id", |it| vec![it.item.subnet_id.clone()]),
+        ("availability-zone", |it| vec![it.item.zone.clone()]),
+        ("private-ip-address", |it| vec![it.item.address.to_string()]),
+        ("ip-address", public),
+        ("dns-name", public),
+        ("private-dns-name", |it| vec![it.item.address.to_string()]),
+        ("instance.group-id", |it| it.item.security_groups.clone()),
+        ("network-interface.group-id", |it| it.item.security_groups.clone()),
+        ("network-interface.network-interface-id", |it| vec![it.item.network_interface_id.clone()]),
+        ("iam-instance-profile.arn", |it| it.item.instance_profile.iter().map(|profile| profile.arn.clone()).collect()),
+        ("iam-instance-profile.name", |it| {
+            it.item.instance_profile.iter().map(|profile| profile.name.clone()).collect()
+        }),
+        ("architecture", |_| vec!["x86_64".to_owned()]),
+        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("launch-time", |it| vec![it.item.launch_time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)]),
+    ];
+    let instances: Vec<_> = instances.into_iter().map(|item| Located { region, item }).collect();
+    let instances = Filters::parse(params)?.apply(instances.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(instances, params, |it| &it.item.id)?;
+    let mut reservations: BTreeMap<&str, Vec<&Instance>> = BTreeMap::new();
+    for Located { item: instance, .. } in page.items {
+        reservations.entry(&instance.reservation_id).or_default().push(instance);
+    }
+    Ok(Node::new()
+        .list("reservationSet", reservations.into_values().map(|instances| render_reservation(region, &instances)))
+        .maybe("nextToken", page.next))
+}
+
+fn public(it: &Located<'_, Instance>) -> Vec<String> {
+    it.region.public_address_of(it.item).map(|address| address.to_string()).into_iter().collect()
+}
+
+fn describe_status(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let ids = params.texts("InstanceId");
+    let mut instances = by_ids(cloud.region(call.region)?, &ids)?;
+    if !params.flag("IncludeAllInstances")? {
+        instances.retain(|instance| instance.state == InstanceState::Running);
+    }
+    let fields: &[Field<Instance>] = &[
+        ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
+        ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
+        ("availability-zone", |instance| vec![instance.zone.clone()]),
+        ("instance-status.status", |instance| vec![check(instance).to_owned()]),
+        ("system-status.status", |instance| vec![check(instance).to_owned()]),
+    ];
+    let instances = Filters::parse(params)?.apply(instances.into_iter(), fields, |instance| &instance.tags)?;
+    let page = Page::of(instances, params, |instance| &instance.id)?;
+    let nodes = page.items.into_iter().map(|instance| {
+        let status = Node::new().with("status", check(instance));
+        let reachability = if instance.runtime.impaired { "failed" } else { "passed" };
+        let status = if instance.state == InstanceState::Running {
+            status.list("details", [Node::new().with("name", "reachability").with("status", reachability)])
+        } else {
+            status
+        };
+        Node::new()
+            .with("instanceId", &instance.id)
+            .with("availabilityZone", &instance.zone)
+            .with("availabilityZoneId", zone_id(&instance.zone))
+            .with("instanceState", render_state(instance.state))
+            .with("instanceStatus", status.clone())
+            .with("systemStatus", status)
+    });
+    Ok(Node::new().list("instanceStatusSet", nodes).maybe("nextToken", page.next))
+}
+
+fn check(instance: &Instance) -> &'static str {
+    match instance.state {
+        InstanceState::Running if instance.runtime.impaired => "impaired",
+        InstanceState::Running => "ok",
+        _ => "not-applicable",
+    }
+}
+
+fn terminate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| {
+        if instance.disable_api_termination {
+            return Err(ApiError::new(
+                "OperationNotPermitted",
+                format!(
+                    "The instance '{}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+                    instance.id
+                ),
+            ));
+        }
+        instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
+        Ok(())
+    })
+}
+
+fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Pending | InstanceState::Running => {
+            instance.state = InstanceState::Stopping;
+            Ok(())
+        }
+        InstanceState::Stopping | InstanceState::Stopped => Ok(()),
+        InstanceState::ShuttingDown | InstanceState::Terminated => Err(wrong_state(instance, "stopped")),
+    })
+}
+
+fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let now = call.now;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Stopped => {
+            instance.state = InstanceState::Pending;
+            instance.reason = None;
+            instance.launch_time = now;
+            Ok(())
+        }
+        InstanceState::Pending | InstanceState::Running => Ok(()),
+        _ => Err(wrong_state(instance, "started")),
+    })
+}
+
+fn reboot(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    change(region, &call.input, |instance| match instance.state {
+        InstanceState::Pending | InstanceState::Running => {
+            instance.runtime.reboots += 1;
+            Ok(())
+        }
+        _ => Err(wrong_state(instance, "rebooted")),
+    })?;
+    Ok(Node::success())
+}
+
+fn wrong_state(instance: &Instance, verb: &str) -> ApiError {
+    ApiError::new(
+        "IncorrectInstanceState",
+        format!(
+            "The instance '{}' is not in a state from which it can be {verb}: it is {}.",
+            instance.id,
+            instance.state.name()
+        ),
+    )
+}
+
+/// Changes the instances of a request and answers their states before and after.
+fn change(region: &mut Region, params: &Params, mut change: impl FnMut(&mut Instance) -> Outcome<()>) -> Outcome<Node> {
+    let ids = params.texts("InstanceId");
+    if ids.is_empty() {
+        return Err(ApiError::missing("InstanceId"));
+    }
+    by_ids(region, &ids)?;
+    let mut nodes = Vec::new();
+    for id in ids {
+        let instance = find_mut(region, &id)?;
+        let before = instance.state;
+        change(instance)?;
+        nodes.push(
+            Node::new()
+                .with("instanceId", &instance.id)
+                .with("currentState", render_state(instance.state))
+                .with("previousState", render_state(before)),
+        );
+    }
+    Ok(Node::new().list("instancesSet", nodes))
+}
+
+pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a Instance>> {
+    for id in ids {
+        check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    }
+    let missing: Vec<&str> = ids.iter().filter(|id| !region.instances.contains_key(id)).map(String::as_str).collect();
+    match missing.as_slice() {
+        [] => Ok(region.instances.values().filter(|instance| ids.is_empty() || ids.contains(&instance.id)).collect()),
+        [one] => Err(not_found(one)),
+        many => Err(ApiError::new(
+            "InvalidInstanceID.NotFound",
+            format!("The instance IDs '{}' do not exist", many.join(", ")),
+        )),
+    }
+}
+
+/// AWS's error for an instance that is not there.
+fn not_found(id: &str) -> ApiError {
+    ApiError::new("InvalidInstanceID.NotFound", format!("The instance ID '{id}' does not exist"))
+}
+
+pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Instance> {
+    check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    region.instances.get(id).ok_or_else(|| not_found(id))
+}
+
+pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Instance> {
+    check_id(id, "i", "InvalidInstanceID.Malformed")?;
+    region.instances.get_mut(id).ok_or_else(|| not_found(id))
+}
+
+/// Writes instances of one reservation.
+pub(super) fn render_reservation(region: &Region, instances: &[&Instance]) -> Node {
+    Node::new()
+        .with("reservationId", instances.first().map_or("", |instance| &instance.reservation_id))
+        .with("ownerId", ACCOUNT)
+        .list("groupSet", Vec::<Node>::new())
+        .list("instancesSet", instances.iter().map(|instance| render(region, instance)))
+}
+
+fn render_state(state: InstanceState) -> Node {
+    Node::new().with("code", state.code()).with("name", state.name())
+}
+
+/// The groups of an instance with their names.
+pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
+    Node::items(instance.security_groups.iter().map(|id| {
+        let name = region.security_groups.get(id).map(|group| group.name.as_str());
+        Node::new().with("groupId", id).maybe("groupName", name)
+    }))
+}
+
+fn render(region: &Region, instance: &Instance) -> Node {
+    // A terminated instance has given its address back.
+    let has_address = instance.state != InstanceState::Terminated;
+    let private = has_address.then_some(instance.address);
+    let public = region.public_address_of(instance);
+    // Public names are a matter of the VPC.
+    let named = region.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
+    let name = |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
+    let reason = instance.reason.as_ref();
+    let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));
+    let options = &instance.metadata_options;
+    let monitoring = if instance.monitoring { "enabled" } else { "disabled" };
+    Node::new()
+        .with("instanceId", &instance.id)
+        .with("imageId", &instance.image_id)
+        .with("instanceState", render_state(instance.state))
+        .with("privateDnsName", name(private))
+        .with("dnsName", name(public.filter(|_| named)))
+        .with("reason", reason.map_or("", |reason| &reason.message))
+        .maybe("keyName", instance.key_name.as_ref())
+        .with("amiLaunchIndex", instance.launch_index)
+        .list("productCodes", Vec::<Node>::new())
+        .with("instanceType", &instance.instance_type)
+        .with("launchTime", instance.launch_time)
+        .with(
+            "placement",
+            Node::new()
+                .with("availabilityZone", &instance.zone)
+                .with("availabilityZoneId", zone_id(&instance.zone))
+                .with("groupName", "")
+                .with("tenancy", "default"),
+        )
+        .with("monitoring", Node::new().with("state", monitoring))
+        .maybe("subnetId", has_address.then_some(&instance.subnet_id))
+        .maybe("vpcId", has_address.then_some(&instance.vpc_id))
+        .maybe("privateIpAddress", private)
+        .maybe("ipAddress", public)
+        .with("sourceDestCheck", true)
+        .with("groupSet", if has_address { render_groups(region, instance) } else { Node::Items(Vec::new()) })
+        .maybe(
+            "stateReason",
+            reason.map(|reason| Node::new().with("code", &reason.code).with("message", &reason.message)),
+        )
+        .with("architecture", "x86_64")
+        .with("rootDeviceType", "ebs")
+        .with("rootDeviceName", image::ROOT_DEVICE)
+        .list("blockDeviceMapping", devices)
+        .with("virtualizationType", "hvm")
+        .with("clientToken", instance.client_token.as_deref().unwrap_or(""))
+        .with("tagSet", tags::set(&instance.tags))
+        .with("hypervisor", "xen")
+        .list("networkInterfaceSet", has_address.then(|| super::network_interface::render_attached(region, instance)))
+        .maybe(
+            "iamInstanceProfile",
+            instance
+                .instance_profile
+                .as_ref()
+                .map(|profile| Node::new().with("arn", &profile.arn).with("id", &profile.id)),
+        )
+        .with("ebsOptimized", instance.ebs_optimized)
+        .with("enaSupport", true)
+        .with(
+            "metadataOptions",
+            Node::new()
+                .with("state", "applied")
+                .with("httpTokens", &options.http_tokens)
+                .with("httpPutResponseHopLimit", options.hop_limit)
+                .with("httpEndpoint", &options.http_endpoint)
+                .with("httpProtocolIpv6", "disabled")
+                .with("instanceMetadataTags", &options.instance_metadata_tags),
+        )
+        .with("platformDetails", "Linux/UNIX")
+        .with("usageOperation", "RunInstances")
+        .with("currentInstanceBootMode", "uefi")
+}
+
+fn render_device(instance: &Instance, device: &BlockDevice) -> Node {
+    Node::new().with("deviceName", &device.device_name).with(
+        "ebs",
+        Node::new()
+            .with("volumeId", &device.volume_id)
+            .with("status", "attached")
+            .with("attachTime", instance.launch_time)
+            .with("deleteOnTermination", device.delete_on_termination.unwrap_or(true)),
+    )
+}

@@ -1,0 +1,136 @@
+//! Internet gateways.
+
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, select, tags_for, vpc};
+use crate::model::Cloud;
+use crate::model::ec2::gateway::InternetGateway;
+use crate::model::{ACCOUNT, Region, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateInternetGateway", create, &[TAG_SPECIFICATIONS]),
+    Operation::writes("DeleteInternetGateway", delete, &[&["InternetGatewayId"]]),
+    Operation::writes("AttachInternetGateway", attach, &[&["InternetGatewayId", "VpcId"]]),
+    Operation::writes("DetachInternetGateway", detach, &[&["InternetGatewayId", "VpcId"]]),
+    Operation::reads("DescribeInternetGateways", describe, &[&["InternetGatewayId.N"], FILTERS, PAGES]),
+];
+
+/// AWS's default quota in a region.
+const LIMIT: usize = 5;
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let tags = tags_for(&call.input, "internet-gateway")?;
+    let region = cloud.region_mut(call.region)?;
+    if region.internet_gateways.len() >= LIMIT {
+        return Err(ApiError::new(
+            "InternetGatewayLimitExceeded",
+            "The maximum number of internet gateways has been reached.",
+        ));
+    }
+    let gateway = InternetGateway { tags, ..InternetGateway::new(None) };
+    let answer = Node::new().with("internetGateway", render(&gateway));
+    region.internet_gateways.insert(gateway.id.clone(), gateway);
+    Ok(answer)
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let gateway = find_mut(region, call.input.required("InternetGatewayId")?)?;
+    let id = gateway.id.clone();
+    if gateway.vpc_id.is_some() {
+        return Err(needed("internetGateway", &id));
+    }
+    region.internet_gateways.remove(&id);
+    Ok(Node::success())
+}
+
+fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
+    let id = params.required("InternetGatewayId")?;
+    let other = region.internet_gateway_of(&vpc_id).is_some_and(|gateway| gateway.id != id);
+    let gateway = find_mut(region, id)?;
+    if let Some(held) = &gateway.vpc_id {
+        return Err(ApiError::new(
+            "Resource.AlreadyAssociated",
+            format!("resource {id} is already attached to network {held}"),
+        ));
+    }
+    if other {
+        return Err(ApiError::invalid(format!("Network {vpc_id} already has an internet gateway attached")));
+    }
+    gateway.vpc_id = Some(vpc_id);
+    Ok(Node::success())
+}
+
+fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
+    let in_use = has_public_addresses(region, &vpc_id);
+    let gateway = find_mut(region, params.required("InternetGatewayId")?)?;
+    if gateway.vpc_id.as_ref() != Some(&vpc_id) {
+        return Err(ApiError::new(
+            "Gateway.NotAttached",
+            format!("resource {} is not attached to network {vpc_id}", gateway.id),
+        ));
+    }
+    if in_use {
+        return Err(ApiError::new(
+            "DependencyViolation",
+            format!(
+                "Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway."
+            ),
+        ));
+    }
+    gateway.vpc_id = None;
+    Ok(Node::success())
+}
+
+/// Whether an instance, a NAT gateway or a balancer of a VPC is reached from the internet.
+fn has_public_addresses(region: &Region, vpc_id: &str) -> bool {
+    let mut instances = region.instances.values().filter(|instance| instance.vpc_id == vpc_id);
+    let mut gateways = region.nat_gateways.values().filter(|gateway| gateway.vpc_id == vpc_id);
+    let mut balancers = region.balancing.load_balancers.values().filter(|balancer| balancer.vpc_id == vpc_id);
+    instances.any(|instance| region.public_address_of(instance).is_some())
+        || gateways.any(|gateway| !gateway.state.is_over() && gateway.public_ip.is_some())
+        || balancers.any(|balancer| balancer.scheme == "internet-facing")
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let ids = params.texts("InternetGatewayId");
+    for id in &ids {
+        check_id(id, "igw", "InvalidInternetGatewayId.Malformed")?;
+    }
+    let gateways = select(&region.internet_gateways, &ids, "InvalidInternetGatewayID.NotFound", "internetGateway ID")?;
+    let gateways = Filters::parse(params)?.apply(gateways.into_iter(), FIELDS, |gateway| &gateway.tags)?;
+    let page = Page::of(gateways, params, |gateway| &gateway.id)?;
+    Ok(Node::new().list("internetGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+}
+
+const FIELDS: &[Field<InternetGateway>] = &[
+    ("internet-gateway-id", |gateway| vec![gateway.id.clone()]),
+    ("attachment.vpc-id", |gateway| gateway.vpc_id.iter().cloned().collect()),
+    ("attachment.state", |gateway| gateway.vpc_id.iter().map(|_| "available".to_owned()).collect()),
+    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+];
+
+fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut InternetGateway> {
+    check_id(id, "igw", "InvalidInternetGatewayId.Malformed")?;
+    region.internet_gateways.get_mut(id).ok_or_else(|| {
+        ApiError::new("InvalidInternetGatewayID.NotFound", format!("The internetGateway ID '{id}' does not exist"))
+    })
+}
+
+fn render(gateway: &InternetGateway) -> Node {
+    let attachment = |vpc_id: &String| Node::new().with("vpcId", vpc_id).with("state", "available");
+    Node::new()
+        .with("internetGatewayId", &gateway.id)
+        .with("ownerId", ACCOUNT)
+        .list("attachmentSet", gateway.vpc_id.as_ref().map(attachment))
+        .with("tagSet", tags::set(&gateway.tags))
+}

@@ -1,0 +1,255 @@
+//! What a launch is made of, as it stands in RunInstances and in launch templates: the same names in both.
+
+use crate::model::ec2::instance::BlockDevice;
+use crate::model::ec2::launch_template::{LaunchData, NetworkInterface};
+use crate::model::{Tags, tags};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+/// Builds a table of parameter names at compile time, with and without a prefix.
+macro_rules! names {
+    ($prefix:literal) => {
+        &[
+            concat!($prefix, "ImageId"),
+            concat!($prefix, "InstanceType"),
+            concat!($prefix, "KeyName"),
+            concat!($prefix, "SecurityGroupId.N"),
+            concat!($prefix, "UserData"),
+            concat!($prefix, "IamInstanceProfile.Arn"),
+            concat!($prefix, "IamInstanceProfile.Name"),
+            concat!($prefix, "MetadataOptions.HttpTokens"),
+            concat!($prefix, "MetadataOptions.HttpEndpoint"),
+            concat!($prefix, "MetadataOptions.HttpPutResponseHopLimit"),
+            concat!($prefix, "MetadataOptions.InstanceMetadataTags"),
+            concat!($prefix, "BlockDeviceMapping.N.DeviceName"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.VolumeSize"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.VolumeType"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.Iops"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.Throughput"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.Encrypted"),
+            concat!($prefix, "BlockDeviceMapping.N.Ebs.DeleteOnTermination"),
+            concat!($prefix, "NetworkInterface.N.DeviceIndex"),
+            concat!($prefix, "NetworkInterface.N.AssociatePublicIpAddress"),
+            concat!($prefix, "NetworkInterface.N.DeleteOnTermination"),
+            concat!($prefix, "NetworkInterface.N.SecurityGroupId.N"),
+            concat!($prefix, "NetworkInterface.N.SubnetId"),
+            concat!($prefix, "NetworkInterface.N.PrivateIpAddress"),
+            concat!($prefix, "DisableApiTermination"),
+            concat!($prefix, "InstanceInitiatedShutdownBehavior"),
+            concat!($prefix, "Monitoring.Enabled"),
+            concat!($prefix, "EbsOptimized"),
+            concat!($prefix, "CreditSpecification.CpuCredits"),
+            concat!($prefix, "HibernationOptions.Configured"),
+            concat!($prefix, "EnclaveOptions.Enabled"),
+            concat!($prefix, "DisableApiStop"),
+            concat!($prefix, "Placement.Tenancy"),
+            concat!($prefix, "MaintenanceOptions.AutoRecovery"),
+            concat!($prefix, "CapacityReservationSpecification.CapacityReservationPreference"),
+            concat!($prefix, "Placement.AvailabilityZone"),
+            concat!($prefix, "TagSpecification.N.ResourceType"),
+            concat!($prefix, "TagSpecification.N.Tag.N.Key"),
+            concat!($prefix, "TagSpecification.N.Tag.N.Value"),
+        ]
+    };
+}
+
+/// The parameters in RunInstances.
+pub(super) const IN_REQUEST: &[&str] = names!("");
+/// The parameters in launch templates.
+pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
+
+/// What an instance of the local cloud can only be: some clients say so with every launch.
+const GIVEN: &[(&str, &str)] = &[
+    ("HibernationOptions.Configured", "false"),
+    ("EnclaveOptions.Enabled", "false"),
+    ("DisableApiStop", "false"),
+    ("Placement.Tenancy", "default"),
+    ("MaintenanceOptions.AutoRecovery", "default"),
+    ("CapacityReservationSpecification.CapacityReservationPreference", "open"),
+];
+
+/// AWS's limit for user data, before base64.
+const USER_DATA_LIMIT_BYTES: usize = 16 * 1024;
+
+/// Reads the parameters. `SubnetId` and `PrivateIpAddress` exist in RunInstances only.
+pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
+    let profile = params.structure("IamInstanceProfile").unwrap_or_default();
+    let metadata = params.structure("MetadataOptions").unwrap_or_default();
+    let text = |params: &Params, name: &str| params.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
+    if params.optional("PrivateIpAddress").is_some() {
+        return Err(demanded_address());
+    }
+    if let Some((name, only)) =
+        GIVEN.iter().find(|(name, only)| params.optional(name).is_some_and(|given| given != *only))
+    {
+        let message = format!("The local cloud honours {name} with the value '{only}' alone; leave it out, or use AWS");
+        return Err(ApiError::new("UnsupportedParameter", message));
+    }
+    let mut data = LaunchData {
+        image_id: text(params, "ImageId"),
+        instance_type: text(params, "InstanceType"),
+        key_name: text(params, "KeyName"),
+        security_group_ids: params.texts("SecurityGroupId"),
+        subnet_id: text(params, "SubnetId"),
+        zone: params.structure("Placement").and_then(|placement| text(&placement, "AvailabilityZone")),
+        user_data: text(params, "UserData"),
+        profile_arn: text(&profile, "Arn"),
+        profile_name: text(&profile, "Name"),
+        http_tokens: one_of(&metadata, "HttpTokens", &["optional", "required"])?,
+        http_endpoint: one_of(&metadata, "HttpEndpoint", &["enabled", "disabled"])?,
+        hop_limit: metadata.parsed("HttpPutResponseHopLimit")?,
+        instance_metadata_tags: one_of(&metadata, "InstanceMetadataTags", &["enabled", "disabled"])?,
+        block_devices: params.structures("BlockDeviceMapping").iter().map(block_device).collect::<Outcome<_>>()?,
+        disable_api_termination: params.parsed("DisableApiTermination")?,
+        shutdown_behavior: one_of(params, "InstanceInitiatedShutdownBehavior", &["stop", "terminate"])?,
+        monitoring: params.structure("Monitoring").map(|monitoring| monitoring.flag("Enabled")).transpose()?,
+        ebs_optimized: params.parsed("EbsOptimized")?,
+        cpu_credits: one_of(
+            &params.structure("CreditSpecification").unwrap_or_default(),
+            "CpuCredits",
+            &["standard", "unlimited"],
+        )?,
+        network_interface: network_interface(params)?,
+        ..LaunchData::default()
+    };
+    if let Some(encoded) = &data.user_data {
+        check_user_data(encoded)?;
+    }
+    for specification in params.structures("TagSpecification") {
+        let tags = tags::parse(&specification, "Tag")?;
+        match specification.required("ResourceType")? {
+            "instance" => data.instance_tags.extend(tags),
+            "volume" => data.volume_tags.extend(tags),
+            "network-interface" => data.interface_tags.extend(tags),
+            other => {
+                return Err(ApiError::invalid(format!(
+                    "'{other}' is not a valid taggable resource type for this operation."
+                )));
+            }
+        }
+    }
+    Ok(data)
+}
+
+/// Decodes user data and checks its size.
+pub(super) fn check_user_data(encoded: &str) -> Outcome<Vec<u8>> {
+    use base64::Engine as _;
+    let compact: String = encoded.split_ascii_whitespace().collect();
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(compact)
+        .map_err(|_| ApiError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."))?;
+    if decoded.len() > USER_DATA_LIMIT_BYTES {
+        return Err(ApiError::invalid("User data is limited to 16384 bytes"));
+    }
+    Ok(decoded)
+}
+
+fn block_device(params: &Params) -> Outcome<BlockDevice> {
+    let ebs = params.structure("Ebs").unwrap_or_default();
+    Ok(BlockDevice {
+        device_name: params.required("DeviceName")?.to_owned(),
+        volume_id: String::new(),
+        size_gib: ebs.parsed("VolumeSize")?,
+        volume_type: one_of(&ebs, "VolumeType", &["standard", "gp2", "gp3", "io1", "io2", "st1", "sc1"])?,
+        iops: ebs.parsed("Iops")?,
+        throughput: ebs.parsed("Throughput")?,
+        encrypted: ebs.parsed("Encrypted")?,
+        delete_on_termination: ebs.parsed("DeleteOnTermination")?,
+    })
+}
+
+fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
+    let mut interfaces = params.structures("NetworkInterface").into_iter();
+    let Some(interface) = interfaces.next() else { return Ok(None) };
+    if interfaces.next().is_some() || !matches!(interface.parsed("DeviceIndex")?, None | Some(0)) {
+        return Err(ApiError::new(
+            "UnsupportedParameter",
+            "An instance of the local cloud has one network interface, with device index 0",
+        ));
+    }
+    if interface.optional("PrivateIpAddress").is_some() {
+        return Err(demanded_address());
+    }
+    Ok(Some(NetworkInterface {
+        associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
+        delete_on_termination: interface.parsed("DeleteOnTermination")?,
+        security_group_ids: interface.texts("SecurityGroupId"),
+        subnet_id: interface.optional("SubnetId").map(str::to_owned),
+    }))
+}
+
+fn demanded_address() -> ApiError {
+    ApiError::new(
+        "UnsupportedParameter",
+        "An instance of the local cloud gets a loopback address; a particular PrivateIpAddress cannot be had. Leave it out",
+    )
+}
+
+fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<String>> {
+    match params.optional(name) {
+        Some(value) if !allowed.contains(&value) => Err(ApiError::invalid(format!(
+            "Invalid value '{value}' for {name}. Allowed values are {}.",
+            allowed.join(", ")
+        ))),
+        value => Ok(value.map(str::to_owned)),
+    }
+}
+
+/// Writes it as `launchTemplateData` shows it.
+pub(super) fn render(data: &LaunchData) -> Node {
+    let profile = (data.profile_arn.is_some() || data.profile_name.is_some())
+        .then(|| Node::new().maybe("arn", data.profile_arn.as_ref()).maybe("name", data.profile_name.as_ref()));
+    let some_metadata = data.http_tokens.is_some()
+        || data.http_endpoint.is_some()
+        || data.hop_limit.is_some()
+        || data.instance_metadata_tags.is_some();
+    let metadata = some_metadata.then(|| {
+        Node::new()
+            .maybe("httpTokens", data.http_tokens.as_ref())
+            .maybe("httpEndpoint", data.http_endpoint.as_ref())
+            .maybe("httpPutResponseHopLimit", data.hop_limit)
+            .maybe("instanceMetadataTags", data.instance_metadata_tags.as_ref())
+    });
+    let devices = (!data.block_devices.is_empty()).then(|| Node::items(data.block_devices.iter().map(render_device)));
+    let interfaces = data.network_interface.iter().map(|interface| {
+        Node::new()
+            .with("deviceIndex", 0)
+            .maybe("associatePublicIpAddress", interface.associate_public_ip)
+            .maybe("deleteOnTermination", interface.delete_on_termination)
+            .list("groupSet", &interface.security_group_ids)
+            .maybe("subnetId", interface.subnet_id.as_ref())
+    });
+    let tagged: [(&str, &Tags); 3] =
+        [("instance", &data.instance_tags), ("volume", &data.volume_tags), ("network-interface", &data.interface_tags)];
+    let specifications = tagged
+        .into_iter()
+        .filter(|(_, tags)| !tags.is_empty())
+        .map(|(kind, tags)| Node::new().with("resourceType", kind).with("tagSet", tags::set(tags)));
+    Node::new()
+        .maybe("ebsOptimized", data.ebs_optimized)
+        .maybe("creditSpecification", data.cpu_credits.as_ref().map(|credits| Node::new().with("cpuCredits", credits)))
+        .maybe("iamInstanceProfile", profile)
+        .maybe("blockDeviceMappingSet", devices)
+        .list("networkInterfaceSet", interfaces)
+        .maybe("imageId", data.image_id.as_ref())
+        .maybe("instanceType", data.instance_type.as_ref())
+        .maybe("keyName", data.key_name.as_ref())
+        .maybe("monitoring", data.monitoring.map(|enabled| Node::new().with("enabled", enabled)))
+        .maybe("placement", data.zone.as_ref().map(|zone| Node::new().with("availabilityZone", zone)))
+        .maybe("disableApiTermination", data.disable_api_termination)
+        .maybe("instanceInitiatedShutdownBehavior", data.shutdown_behavior.as_ref())
+        .maybe("userData", data.user_data.as_ref())
+        .list("tagSpecificationSet", specifications)
+        .list("securityGroupIdSet", &data.security_group_ids)
+        .maybe("metadataOptions", metadata)
+}
+
+fn render_device(device: &BlockDevice) -> Node {
+    let ebs = Node::new()
+        .maybe("volumeSize", device.size_gib)
+        .maybe("volumeType", device.volume_type.as_ref())
+        .maybe("iops", device.iops)
+        .maybe("throughput", device.throughput)
+        .maybe("encrypted", device.encrypted)
+        .maybe("deleteOnTermination", device.delete_on_termination);
+    Node::new().with("deviceName", &device.device_name).with("ebs", ebs)
+}

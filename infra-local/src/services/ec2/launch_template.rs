@@ -1,0 +1,307 @@
+//! Launch templates and their versions.
+
+use std::collections::BTreeMap;
+
+use super::client_token::{known_answer, remember};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, select, tags_for};
+use crate::model::Cloud;
+use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateReference, TemplateVersion};
+use crate::model::{ACCOUNT, Region, new_id, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes(
+        "CreateLaunchTemplate",
+        create,
+        &[&["ClientToken", "LaunchTemplateName", "VersionDescription"], launch_data::IN_TEMPLATE, TAG_SPECIFICATIONS],
+    ),
+    Operation::writes(
+        "CreateLaunchTemplateVersion",
+        create_version,
+        &[TEMPLATE, &["ClientToken", "SourceVersion", "VersionDescription"], launch_data::IN_TEMPLATE],
+    ),
+    Operation::writes("ModifyLaunchTemplate", modify, &[TEMPLATE, &["ClientToken", "SetDefaultVersion"]]),
+    Operation::writes("DeleteLaunchTemplate", delete, &[TEMPLATE]),
+    Operation::writes("DeleteLaunchTemplateVersions", delete_versions, &[TEMPLATE, &["LaunchTemplateVersion.N"]]),
+    Operation::reads(
+        "DescribeLaunchTemplates",
+        describe,
+        &[&["LaunchTemplateId.N", "LaunchTemplateName.N"], FILTERS, PAGES],
+    ),
+    Operation::reads(
+        "DescribeLaunchTemplateVersions",
+        describe_versions,
+        &[TEMPLATE, &["LaunchTemplateVersion.N", "MinVersion", "MaxVersion", "ResolveAlias"], PAGES],
+    ),
+];
+
+const TEMPLATE: &[&str] = &["LaunchTemplateId", "LaunchTemplateName"];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required("LaunchTemplateName")?;
+    let valid = |character: char| character.is_ascii_alphanumeric() || "()./_-".contains(character);
+    if !(3..=128).contains(&name.len()) || !name.chars().all(valid) {
+        return Err(ApiError::new(
+            "InvalidLaunchTemplateName.MalformedException",
+            format!("A launch template name has 3 to 128 letters, digits and ( ) . / _ -; '{name}' does not"),
+        ));
+    }
+    let data = parse_data(params)?;
+    let tags = tags_for(params, "launch-template")?;
+    let region = cloud.region_mut(call.region)?;
+    if let Some(known) = known_answer(region, call, "CreateLaunchTemplate")? {
+        return Ok(Node::new().with("launchTemplate", render(template(region, &known)?)));
+    }
+    if region.launch_templates.values().any(|template| template.name == name) {
+        return Err(ApiError::new(
+            "InvalidLaunchTemplateName.AlreadyExistsException",
+            format!("Launch template name already in use: {name}"),
+        ));
+    }
+    check_references(region, &data)?;
+    let first = TemplateVersion {
+        description: params.optional("VersionDescription").map(str::to_owned),
+        created: call.now,
+        data,
+    };
+    let template = LaunchTemplate {
+        id: new_id("lt"),
+        name: name.to_owned(),
+        created: call.now,
+        default_version: 1,
+        latest_version: 1,
+        versions: BTreeMap::from([(1, first)]),
+        tags,
+    };
+    let answer = Node::new().with("launchTemplate", render(&template));
+    remember(region, call, "CreateLaunchTemplate", &template.id);
+    region.launch_templates.insert(template.id.clone(), template);
+    Ok(answer)
+}
+
+fn create_version(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let given = parse_data(params)?;
+    let region = cloud.region_mut(call.region)?;
+    let id = find(region, params)?.id.clone();
+    if let Some(known) = known_answer(region, call, "CreateLaunchTemplateVersion")? {
+        let template = template(region, &id)?;
+        let version = version(template, Some(&known))?;
+        return Ok(Node::new().with("launchTemplateVersion", render_version(template, version)));
+    }
+    check_references(region, &given)?;
+    let template = template_mut(region, &id)?;
+    let data = match params.optional("SourceVersion") {
+        Some(source) => given.over(&version(template, Some(source))?.1.data),
+        None => given,
+    };
+    let number = template.latest_version + 1;
+    template.latest_version = number;
+    template.versions.insert(
+        number,
+        TemplateVersion {
+            description: params.optional("VersionDescription").map(str::to_owned),
+            created: call.now,
+            data,
+        },
+    );
+    let number = number.to_string();
+    let answer = Node::new().with("launchTemplateVersion", render_version(template, version(template, Some(&number))?));
+    remember(region, call, "CreateLaunchTemplateVersion", &number);
+    Ok(answer)
+}
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let id = find(region, params)?.id.clone();
+    let template = template_mut(region, &id)?;
+    if let Some(wanted) = params.optional("SetDefaultVersion") {
+        template.default_version = version(template, Some(wanted))?.0;
+    }
+    Ok(Node::new().with("launchTemplate", render(template)))
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = find(region, &call.input)?.id.clone();
+    let answer = Node::new().with("launchTemplate", render(template(region, &id)?));
+    region.launch_templates.remove(&id);
+    region.client_tokens.retain(|_, (_, made)| *made != id);
+    Ok(answer)
+}
+
+fn delete_versions(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = find(region, &call.input)?.id.clone();
+    let template = template_mut(region, &id)?;
+    let (mut deleted, mut kept) = (Vec::new(), Vec::new());
+    for text in call.input.texts("LaunchTemplateVersion") {
+        let node = Node::new().with("launchTemplateId", &template.id).with("launchTemplateName", &template.name);
+        let refusal = match text.parse::<u64>() {
+            Ok(number) if number == template.default_version => {
+                ("launchTemplateVersionDoesNotExist", "the default version cannot be deleted")
+            }
+            Ok(number) if template.versions.remove(&number).is_some() => {
+                deleted.push(node.with("versionNumber", number));
+                continue;
+            }
+            _ => ("launchTemplateVersionDoesNotExist", "there is no such version"),
+        };
+        let error = Node::new().with("code", refusal.0).with("message", refusal.1);
+        kept.push(node.with("versionNumber", text.parse::<u64>().unwrap_or(0)).with("responseError", error));
+    }
+    Ok(Node::new()
+        .list("successfullyDeletedLaunchTemplateVersionSet", deleted)
+        .list("unsuccessfullyDeletedLaunchTemplateVersionSet", kept))
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let ids = params.texts("LaunchTemplateId");
+    let mut templates =
+        select(&region.launch_templates, &ids, "InvalidLaunchTemplateId.NotFound", "specified launch template")?;
+    let names = params.texts("LaunchTemplateName");
+    if let Some(missing) = names.iter().find(|name| !templates.iter().any(|template| template.name == **name)) {
+        return Err(unknown_name(missing));
+    }
+    templates.retain(|template| names.is_empty() || names.contains(&template.name));
+    let templates = Filters::parse(params)?.apply(templates.into_iter(), FIELDS, |template| &template.tags)?;
+    let page = Page::of(templates, params, |template| &template.id)?;
+    Ok(Node::new().list("launchTemplates", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+}
+
+const FIELDS: &[Field<LaunchTemplate>] = &[
+    ("launch-template-name", |template| vec![template.name.clone()]),
+    ("create-time", |template| vec![template.created.to_rfc3339()]),
+];
+
+fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let template = find(cloud.region(call.region)?, params)?;
+    let wanted = params.texts("LaunchTemplateVersion");
+    let versions: Vec<(u64, &TemplateVersion)> = if wanted.is_empty() {
+        let (min, max) = (params.parsed("MinVersion")?.unwrap_or(1), params.parsed("MaxVersion")?.unwrap_or(u64::MAX));
+        let range = template.versions.iter().filter(|(number, _)| (min..=max).contains(*number));
+        range.map(|(number, version)| (*number, version)).collect()
+    } else {
+        wanted.iter().map(|text| version(template, Some(text))).collect::<Outcome<_>>()?
+    };
+    // Newest first, as AWS lists them; the key sorts that way.
+    let keyed = versions.into_iter().map(|found| (format!("{:020}", u64::MAX - found.0), found)).collect();
+    let page = Page::of(keyed, params, |(key, _): &(String, _)| key)?;
+    Ok(Node::new()
+        .list("launchTemplateVersionSet", page.items.into_iter().map(|(_, found)| render_version(template, found)))
+        .maybe("nextToken", page.next))
+}
+
+/// The data that a launch from this reference begins with.
+pub(crate) fn resolve<'a>(
+    region: &'a Region,
+    reference: &TemplateReference,
+) -> Outcome<(&'a LaunchTemplate, u64, &'a LaunchData)> {
+    let template = lookup(region, reference.id.as_deref(), reference.name.as_deref())?;
+    let (number, version) = version(template, reference.version.as_deref())?;
+    Ok((template, number, &version.data))
+}
+
+fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a LaunchTemplate> {
+    lookup(region, params.optional("LaunchTemplateId"), params.optional("LaunchTemplateName"))
+}
+
+fn lookup<'a>(region: &'a Region, id: Option<&str>, name: Option<&str>) -> Outcome<&'a LaunchTemplate> {
+    match (id, name) {
+        (Some(_), Some(_)) => Err(ApiError::new(
+            "InvalidParameterCombination",
+            "Specify either the launch template's id or its name, not both",
+        )),
+        (Some(id), None) => template(region, id),
+        (None, Some(name)) => {
+            region.launch_templates.values().find(|template| template.name == name).ok_or_else(|| unknown_name(name))
+        }
+        (None, None) => Err(ApiError::missing("LaunchTemplateId or LaunchTemplateName")),
+    }
+}
+
+/// A version by number, `$Latest` or `$Default`.
+fn version<'a>(template: &'a LaunchTemplate, text: Option<&str>) -> Outcome<(u64, &'a TemplateVersion)> {
+    let number = match text {
+        None | Some("" | "$Default") => Some(template.default_version),
+        Some("$Latest") => template.versions.keys().next_back().copied(),
+        Some(number) => number.parse().ok(),
+    };
+    number.and_then(|number| Some((number, template.versions.get(&number)?))).ok_or_else(|| {
+        ApiError::new(
+            "InvalidLaunchTemplateId.VersionNotFound",
+            format!(
+                "Could not find the specified version {} for the launch template with ID {}.",
+                text.unwrap_or_default(),
+                template.id
+            ),
+        )
+    })
+}
+
+fn template<'a>(region: &'a Region, id: &str) -> Outcome<&'a LaunchTemplate> {
+    region.launch_templates.get(id).ok_or_else(|| unknown_id(id))
+}
+
+fn template_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut LaunchTemplate> {
+    region.launch_templates.get_mut(id).ok_or_else(|| unknown_id(id))
+}
+
+fn unknown_id(id: &str) -> ApiError {
+    ApiError::new(
+        "InvalidLaunchTemplateId.NotFound",
+        format!("The specified launch template, with template ID {id}, does not exist."),
+    )
+}
+
+fn unknown_name(name: &str) -> ApiError {
+    ApiError::new(
+        "InvalidLaunchTemplateName.NotFoundException",
+        format!("The specified launch template, with template name {name}, does not exist."),
+    )
+}
+
+fn parse_data(params: &Params) -> Outcome<LaunchData> {
+    launch_data::parse(&params.structure("LaunchTemplateData").unwrap_or_default())
+}
+
+/// AWS checks what a template refers to when it is made, as far as it knows the kinds.
+fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
+    let interface_groups = data.network_interface.iter().flat_map(|interface| &interface.security_group_ids);
+    for id in data.security_group_ids.iter().chain(interface_groups) {
+        if !region.security_groups.contains_key(id) {
+            return Err(super::security_group::not_found(id));
+        }
+    }
+    Ok(())
+}
+
+fn render(template: &LaunchTemplate) -> Node {
+    Node::new()
+        .with("launchTemplateId", &template.id)
+        .with("launchTemplateName", &template.name)
+        .with("createTime", template.created)
+        .with("createdBy", format!("arn:aws:iam::{ACCOUNT}:root"))
+        .with("defaultVersionNumber", template.default_version)
+        .with("latestVersionNumber", template.latest_version)
+        .with("tagSet", tags::set(&template.tags))
+}
+
+fn render_version(template: &LaunchTemplate, (number, version): (u64, &TemplateVersion)) -> Node {
+    Node::new()
+        .with("launchTemplateId", &template.id)
+        .with("launchTemplateName", &template.name)
+        .with("versionNumber", number)
+        .maybe("versionDescription", version.description.as_ref())
+        .with("createTime", version.created)
+        .with("createdBy", format!("arn:aws:iam::{ACCOUNT}:root"))
+        .with("defaultVersion", number == template.default_version)
+        .with("launchTemplateData", launch_data::render(&version.data))
+}

@@ -1,0 +1,173 @@
+//! NAT gateways: the way out for subnets that nobody outside may reach.
+
+use super::client_token::{known_answer, remember};
+use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, subnet, tags_for};
+use crate::model::Cloud;
+use crate::model::ec2::gateway::{Association, Holder, NatGateway, NatState};
+use crate::model::{Region, new_id, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes(
+        "CreateNatGateway",
+        create,
+        &[&["SubnetId", "AllocationId", "ConnectivityType", "ClientToken"], TAG_SPECIFICATIONS],
+    ),
+    Operation::writes("DeleteNatGateway", delete, &[&["NatGatewayId"]]),
+    Operation::reads("DescribeNatGateways", describe, &[&["NatGatewayId.N"], FILTERS, PAGES]),
+];
+
+/// AWS's default quota in a zone.
+const LIMIT: usize = 5;
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let tags = tags_for(params, "natgateway")?;
+    let region = cloud.region_mut(call.region)?;
+    if let Some(known) = known_answer(region, call, "CreateNatGateway")? {
+        let gateway = region.nat_gateways.get(&known).ok_or_else(|| not_found(&known))?;
+        return Ok(answer(gateway, params));
+    }
+    let subnet = subnet::find(region, params.required("SubnetId")?)?;
+    let (subnet_id, vpc_id, index, zone) =
+        (subnet.id.clone(), subnet.vpc_id.clone(), subnet.index, subnet.zone.clone());
+    let allocation_id = allocation(region, params)?;
+    let in_zone = |gateway: &&NatGateway| region.subnets.get(&gateway.subnet_id).is_some_and(|it| it.zone == zone);
+    if region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).filter(in_zone).count() >= LIMIT {
+        return Err(ApiError::new(
+            "NatGatewayLimitExceeded",
+            format!("Performing this operation would exceed the limit of {LIMIT} NAT gateways"),
+        ));
+    }
+    let id = format!("nat-0{}", crate::model::ids::random_hex(16));
+    let host = region.subnets.get_mut(&subnet_id).and_then(|subnet| subnet.take_host(&id));
+    let host = host.ok_or_else(|| {
+        ApiError::new(
+            "InsufficientFreeAddressesInSubnet",
+            format!("There are not enough free addresses in subnet '{subnet_id}'"),
+        )
+    })?;
+    let held = allocation_id.as_ref().and_then(|allocation| region.addresses.get_mut(allocation)).map(|address| {
+        let association = Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()) };
+        address.association = Some(association.clone());
+        (address.address, association.id)
+    });
+    let (public_ip, association_id) = held.unzip();
+    let gateway = NatGateway {
+        network_interface_id: id.replacen("nat-", "eni-", 1),
+        id: id.clone(),
+        vpc_id,
+        subnet_id,
+        state: NatState::Pending,
+        allocation_id,
+        public_ip,
+        association_id,
+        private_ip: call.addresses.address(index, host),
+        created: call.now,
+        ended: None,
+        tags,
+    };
+    let answer = answer(&gateway, params);
+    remember(region, call, "CreateNatGateway", &id);
+    region.nat_gateways.insert(id, gateway);
+    Ok(answer)
+}
+
+/// The elastic address that a public gateway must be given, and a private one must not.
+fn allocation(region: &Region, params: &Params) -> Outcome<Option<String>> {
+    let given = params.optional("AllocationId");
+    match (params.optional("ConnectivityType").unwrap_or("public"), given) {
+        ("public", Some(id)) => {
+            let address = address::find(region, id)?;
+            if address.association.is_some() {
+                return Err(ApiError::new(
+                    "Resource.AlreadyAssociated",
+                    format!("Elastic IP address [{id}] is already associated"),
+                ));
+            }
+            Ok(Some(id.to_owned()))
+        }
+        ("public", None) => Err(ApiError::new(
+            "MissingParameter",
+            "The request must include the AllocationId parameter. Add the required parameter and retry the request.",
+        )),
+        ("private", None) => Ok(None),
+        ("private", Some(_)) => Err(ApiError::new(
+            "InvalidParameter",
+            "The AllocationId parameter is not supported for a NAT gateway with the connectivity type private.",
+        )),
+        (other, _) => Err(ApiError::invalid(format!("Value ({other}) for parameter connectivityType is invalid."))),
+    }
+}
+
+/// Asks for the end; the data plane takes it from there. The end of what has ended is a success.
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let id = call.input.required("NatGatewayId")?;
+    check_id(id, "nat", "NatGatewayMalformed")?;
+    let region = cloud.region_mut(call.region)?;
+    let gateway = region.nat_gateways.get_mut(id).ok_or_else(|| not_found(id))?;
+    match gateway.state {
+        NatState::Pending | NatState::Available => gateway.state = NatState::Deleting,
+        NatState::Failed(..) => gateway.state = NatState::Deleted,
+        NatState::Deleting | NatState::Deleted => {}
+    }
+    Ok(Node::new().with("natGatewayId", id))
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let ids = params.texts("NatGatewayId");
+    for id in &ids {
+        check_id(id, "nat", "NatGatewayMalformed")?;
+    }
+    if let Some(missing) = ids.iter().find(|id| !region.nat_gateways.contains_key(*id)) {
+        return Err(not_found(missing));
+    }
+    let wanted = region.nat_gateways.values().filter(|gateway| ids.is_empty() || ids.contains(&gateway.id));
+    let gateways = Filters::parse(params)?.apply(wanted, FIELDS, |gateway| &gateway.tags)?;
+    let page = Page::of(gateways, params, |gateway| &gateway.id)?;
+    Ok(Node::new().list("natGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+}
+
+const FIELDS: &[Field<NatGateway>] = &[
+    ("nat-gateway-id", |gateway| vec![gateway.id.clone()]),
+    ("subnet-id", |gateway| vec![gateway.subnet_id.clone()]),
+    ("vpc-id", |gateway| vec![gateway.vpc_id.clone()]),
+    ("state", |gateway| vec![gateway.state.name().to_owned()]),
+];
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::new("NatGatewayNotFound", format!("The Nat Gateway {id} was not found"))
+}
+
+fn answer(gateway: &NatGateway, params: &Params) -> Node {
+    Node::new().with("natGateway", render(gateway)).maybe("clientToken", params.optional("ClientToken"))
+}
+
+fn render(gateway: &NatGateway) -> Node {
+    let address = Node::new()
+        .maybe("allocationId", gateway.allocation_id.as_ref())
+        .with("networkInterfaceId", &gateway.network_interface_id)
+        .with("privateIp", gateway.private_ip)
+        .maybe("publicIp", gateway.public_ip)
+        .maybe("associationId", gateway.association_id.as_ref())
+        .with("isPrimary", true)
+        .with("status", if matches!(gateway.state, NatState::Failed(..)) { "failed" } else { "succeeded" });
+    let node = Node::new()
+        .with("natGatewayId", &gateway.id)
+        .with("vpcId", &gateway.vpc_id)
+        .with("subnetId", &gateway.subnet_id)
+        .with("state", gateway.state.name())
+        .with("connectivityType", if gateway.allocation_id.is_some() { "public" } else { "private" })
+        .with("createTime", gateway.created)
+        .list("natGatewayAddressSet", [address])
+        .with("tagSet", tags::set(&gateway.tags));
+    let node = match &gateway.state {
+        NatState::Failed(code, message) => node.with("failureCode", code).with("failureMessage", message),
+        _ => node,
+    };
+    node.maybe("deleteTime", gateway.ended)
+}

@@ -1,0 +1,151 @@
+//! Routes of route tables.
+
+use super::{Ec2Operation, check_id, route_table, vpc};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::cidr::Cidr;
+use crate::model::ec2::gateway::NatState;
+use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget};
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateRoute", create, &[ROUTE, TARGET]),
+    Operation::writes("ReplaceRoute", replace, &[ROUTE, TARGET]),
+    Operation::writes("DeleteRoute", delete, &[ROUTE]),
+];
+
+const ROUTE: &[&str] = &["RouteTableId", "DestinationCidrBlock"];
+const TARGET: &[&str] = &["GatewayId", "NatGatewayId", "VpcPeeringConnectionId"];
+
+/// AWS's default quota of routes in a table, the local one not counted.
+const LIMIT: usize = 50;
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let (table, destination) = place(region, &call.input)?;
+    let target = target(region, table, &call.input)?;
+    let local = region.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
+    if local.is_some_and(|local| local.contains(destination)) {
+        return Err(ApiError::invalid(format!(
+            "The destination CIDR block {destination} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
+        )));
+    }
+    let destination = destination.to_string();
+    if let Some(existing) = table.routes.iter().find(|route| route.destination == destination) {
+        // The same route again is a success, as on AWS; one to elsewhere is not.
+        if existing.target == target {
+            return Ok(Node::success());
+        }
+        return Err(ApiError::new(
+            "RouteAlreadyExists",
+            format!("The route identified by {destination} already exists."),
+        ));
+    }
+    if table.routes.len() >= LIMIT {
+        return Err(ApiError::new(
+            "RouteLimitExceeded",
+            format!("The maximum number of routes has been reached for route table '{}'.", table.id),
+        ));
+    }
+    let id = table.id.clone();
+    route_table::find_mut(region, &id)?.routes.push(Route { destination, target });
+    Ok(Node::success())
+}
+
+fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let (table, destination) = place(region, &call.input)?;
+    let target = target(region, table, &call.input)?;
+    let (id, destination) = (table.id.clone(), destination.to_string());
+    let routes = &mut route_table::find_mut(region, &id)?.routes;
+    let route = routes.iter_mut().find(|route| route.destination == destination);
+    let route = route.ok_or_else(|| {
+        ApiError::invalid(format!(
+            "There is no route defined for '{destination}' in the route table. Use CreateRoute instead."
+        ))
+    })?;
+    route.target = target;
+    Ok(Node::success())
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let (table, destination) = place(region, &call.input)?;
+    let (id, destination) = (table.id.clone(), destination.to_string());
+    if region.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
+        return Err(ApiError::invalid(format!("cannot remove local route {destination} in route table {id}")));
+    }
+    let routes = &mut route_table::find_mut(region, &id)?.routes;
+    let before = routes.len();
+    routes.retain(|route| route.destination != destination);
+    if routes.len() == before {
+        return Err(ApiError::new(
+            "InvalidRoute.NotFound",
+            format!("no route with destination-cidr-block {destination} in route table {id}"),
+        ));
+    }
+    Ok(Node::success())
+}
+
+/// The table and the destination that a request speaks of.
+fn place<'a>(region: &'a Region, params: &Params) -> Outcome<(&'a RouteTable, Cidr)> {
+    let table = route_table::find(region, params.required("RouteTableId")?)?;
+    Ok((table, vpc::parse_cidr(params, "DestinationCidrBlock")?))
+}
+
+/// The one target of a request; it is there, and in reach of the table's VPC.
+fn target(region: &Region, table: &RouteTable, params: &Params) -> Outcome<RouteTarget> {
+    let given = |name| params.optional(name).filter(|id: &&str| !id.is_empty());
+    match (given("GatewayId"), given("NatGatewayId"), given("VpcPeeringConnectionId")) {
+        (Some(id), None, None) => internet_gateway(region, table, id),
+        (None, Some(id), None) => nat_gateway(region, table, id),
+        (None, None, Some(id)) => peering(region, table, id),
+        (None, None, None) => Err(ApiError::missing("gatewayId, natGatewayId or vpcPeeringConnectionId")),
+        _ => Err(ApiError::new(
+            "InvalidParameterCombination",
+            "The request must contain exactly one of gatewayId, natGatewayId, vpcPeeringConnectionId",
+        )),
+    }
+}
+
+fn internet_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    if id == "local" {
+        return Err(super::not_honoured("The local cloud routes the VPC's own range only, which needs no route"));
+    }
+    let gateway = region.internet_gateways.get(id);
+    let gateway = gateway
+        .ok_or_else(|| ApiError::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist")))?;
+    if gateway.vpc_id.as_ref() != Some(&table.vpc_id) {
+        return Err(different_networks(table, "network gateway", id));
+    }
+    Ok(RouteTarget::InternetGateway(id.to_owned()))
+}
+
+fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    check_id(id, "nat", "InvalidNatGatewayID.Malformed")?;
+    // Like AWS, one that is not available yet is not known here.
+    let gateway = region.nat_gateways.get(id).filter(|gateway| gateway.state == NatState::Available);
+    let gateway = gateway.ok_or_else(|| {
+        ApiError::new("InvalidNatGatewayID.NotFound", format!("The natGateway ID '{id}' does not exist"))
+    })?;
+    if gateway.vpc_id != table.vpc_id {
+        return Err(different_networks(table, "NAT gateway", id));
+    }
+    Ok(RouteTarget::NatGateway(id.to_owned()))
+}
+
+fn peering(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
+    check_id(id, "pcx", "InvalidVpcPeeringConnectionId.Malformed")?;
+    let peering = region.peerings.get(id).filter(|peering| !peering.state.is_over());
+    let peering = peering.ok_or_else(|| super::peering::not_found(id))?;
+    let here = |side: &crate::model::ec2::peering::Side| side.region == region.name && side.vpc_id == table.vpc_id;
+    if !here(&peering.requester) && !here(&peering.accepter) {
+        return Err(different_networks(table, "peering connection", id));
+    }
+    Ok(RouteTarget::Peering(id.to_owned()))
+}
+
+fn different_networks(table: &RouteTable, kind: &str, id: &str) -> ApiError {
+    ApiError::invalid(format!("route table {} and {kind} {id} belong to different networks", table.id))
+}

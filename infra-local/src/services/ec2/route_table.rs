@@ -1,0 +1,263 @@
+//! Route tables, and which subnets use them.
+
+use super::client_token::{known_answer, remember};
+use super::{Ec2Operation, Located, TAG_SPECIFICATIONS, check_id, needed, select, subnet, tags_for, vpc};
+use crate::model::Cloud;
+use crate::model::ec2::route_table::{Route, RouteTable, RouteTarget, TableAssociation};
+use crate::model::{ACCOUNT, Region, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateRouteTable", create, &[&["VpcId", "ClientToken"], TAG_SPECIFICATIONS]),
+    Operation::writes("DeleteRouteTable", delete, &[&["RouteTableId"]]),
+    Operation::writes("AssociateRouteTable", associate, &[&["RouteTableId", "SubnetId"]]),
+    Operation::writes("ReplaceRouteTableAssociation", replace, &[&["AssociationId", "RouteTableId"]]),
+    Operation::writes("DisassociateRouteTable", disassociate, &[&["AssociationId"]]),
+    Operation::reads("DescribeRouteTables", describe, &[&["RouteTableId.N"], FILTERS, PAGES]),
+];
+
+/// AWS's default quota of route tables in a VPC.
+const LIMIT: usize = 200;
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let tags = tags_for(params, "route-table")?;
+    let region = cloud.region_mut(call.region)?;
+    if let Some(known) = known_answer(region, call, "CreateRouteTable")? {
+        return Ok(Node::new().with("routeTable", render(region, find(region, &known)?)));
+    }
+    let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
+    if region.route_tables.values().filter(|table| table.vpc_id == vpc_id).count() >= LIMIT {
+        return Err(ApiError::new(
+            "RouteTableLimitExceeded",
+            format!("The maximum number of route tables has been reached for VPC '{vpc_id}'."),
+        ));
+    }
+    let table = RouteTable { tags, ..RouteTable::new(&vpc_id) };
+    let answer = Node::new().with("routeTable", render(region, &table));
+    remember(region, call, "CreateRouteTable", &table.id);
+    region.route_tables.insert(table.id.clone(), table);
+    Ok(answer)
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let table = find(region, call.input.required("RouteTableId")?)?;
+    let id = table.id.clone();
+    if !table.associations.is_empty() {
+        return Err(needed("routeTable", &id));
+    }
+    region.route_tables.remove(&id);
+    region.client_tokens.retain(|_, (_, made)| *made != id);
+    Ok(Node::success())
+}
+
+fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let table = find(region, params.required("RouteTableId")?)?;
+    let subnet = subnet::find(region, params.required("SubnetId")?)?;
+    let (table_id, subnet_id) = (table.id.clone(), subnet.id.clone());
+    if table.vpc_id != subnet.vpc_id {
+        return Err(ApiError::invalid(format!(
+            "Route table {table_id} and subnet {subnet_id} belong to different networks"
+        )));
+    }
+    let taken = |table: &RouteTable| {
+        table.associations.iter().find(|held| held.subnet_id.as_ref() == Some(&subnet_id)).map(|held| held.id.clone())
+    };
+    // Asking again for what is so already is answered with what is so.
+    if let Some(id) = taken(table) {
+        return Ok(associated("associationId", &id));
+    }
+    if region.route_tables.values().any(|table| taken(table).is_some()) {
+        return Err(ApiError::new(
+            "Resource.AlreadyAssociated",
+            format!("the specified association for route table {table_id} conflicts with an existing association"),
+        ));
+    }
+    let association = TableAssociation::new(Some(subnet_id));
+    let answer = associated("associationId", &association.id);
+    find_mut(region, &table_id)?.associations.push(association);
+    Ok(answer)
+}
+
+/// Gives the subnet of an association, or the place of the main table, to another table.
+fn replace(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let id = params.required("AssociationId")?;
+    let table = find(region, params.required("RouteTableId")?)?;
+    let (table_id, vpc_id) = (table.id.clone(), table.vpc_id.clone());
+    let held_by = holder(region, id)?;
+    if held_by.vpc_id != vpc_id {
+        return Err(ApiError::invalid(format!(
+            "Route table {table_id} and association {id} belong to different networks"
+        )));
+    }
+    let held_by = held_by.id.clone();
+    let removed = take_association(region, &held_by, id)?;
+    let association = TableAssociation::new(removed.subnet_id);
+    let answer = associated("newAssociationId", &association.id);
+    find_mut(region, &table_id)?.associations.push(association);
+    Ok(answer)
+}
+
+fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = call.input.required("AssociationId")?;
+    let held_by = holder(region, id)?.id.clone();
+    if take_association(region, &held_by, id)?.subnet_id.is_none() {
+        return Err(ApiError::invalid(format!("cannot disassociate the main route table association {id}")));
+    }
+    Ok(Node::success())
+}
+
+fn take_association(region: &mut Region, table: &str, id: &str) -> Outcome<TableAssociation> {
+    let associations = &mut find_mut(region, table)?.associations;
+    let position = associations.iter().position(|association| association.id == id);
+    position.map(|position| associations.remove(position)).ok_or_else(|| no_association(id))
+}
+
+/// The table that has this association.
+fn holder<'a>(region: &'a Region, association: &str) -> Outcome<&'a RouteTable> {
+    check_id(association, "rtbassoc", "InvalidAssociationID.Malformed")?;
+    let mut tables = region.route_tables.values();
+    let found = tables.find(|table| table.associations.iter().any(|held| held.id == association));
+    found.ok_or_else(|| no_association(association))
+}
+
+fn no_association(id: &str) -> ApiError {
+    ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist"))
+}
+
+fn associated(name: &'static str, id: &str) -> Node {
+    Node::new().with(name, id).with("associationState", Node::new().with("state", "associated"))
+}
+
+/// The table with this id.
+pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a RouteTable> {
+    check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
+    region.route_tables.get(id).ok_or_else(|| not_found(id))
+}
+
+/// The table with this id, to change it.
+pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut RouteTable> {
+    region.route_tables.get_mut(id).ok_or_else(|| not_found(id))
+}
+
+fn not_found(id: &str) -> ApiError {
+    ApiError::new("InvalidRouteTableID.NotFound", format!("The routeTable ID '{id}' does not exist"))
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let ids = params.texts("RouteTableId");
+    for id in &ids {
+        check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
+    }
+    let tables = select(&region.route_tables, &ids, "InvalidRouteTableID.NotFound", "routeTable ID")?;
+    let fields: &[Field<Located<'_, RouteTable>>] = &[
+        ("route-table-id", |it| vec![it.item.id.clone()]),
+        ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
+        ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+        ("association.route-table-association-id", |it| {
+            it.item.associations.iter().map(|association| association.id.clone()).collect()
+        }),
+        ("association.route-table-id", |it| it.item.associations.iter().map(|_| it.item.id.clone()).collect()),
+        ("association.subnet-id", |it| {
+            it.item.associations.iter().filter_map(|association| association.subnet_id.clone()).collect()
+        }),
+        ("association.main", |it| {
+            it.item.associations.iter().map(|association| association.subnet_id.is_none().to_string()).collect()
+        }),
+        ("route.destination-cidr-block", |it| {
+            let others = it.item.routes.iter().map(|route| route.destination.clone());
+            others.chain(local_range(it.region, it.item)).collect()
+        }),
+        ("route.gateway-id", |it| {
+            let others = it.item.routes.iter().filter_map(|route| match &route.target {
+                RouteTarget::InternetGateway(id) => Some(id.clone()),
+                _ => None,
+            });
+            others.chain(["local".to_owned()]).collect()
+        }),
+        ("route.nat-gateway-id", |it| targets(it.item, |target| matches!(target, RouteTarget::NatGateway(_)))),
+        ("route.vpc-peering-connection-id", |it| targets(it.item, |target| matches!(target, RouteTarget::Peering(_)))),
+        ("route.origin", |it| {
+            let others = it.item.routes.iter().map(|_| "CreateRoute".to_owned());
+            others.chain(["CreateRouteTable".to_owned()]).collect()
+        }),
+        ("route.state", |it| {
+            let others = it.item.routes.iter().map(|route| state(it.region, it.item, route).to_owned());
+            others.chain(["active".to_owned()]).collect()
+        }),
+    ];
+    let tables: Vec<_> = tables.into_iter().map(|item| Located { region, item }).collect();
+    let tables = Filters::parse(params)?.apply(tables.iter(), fields, |it| &it.item.tags)?;
+    let page = Page::of(tables, params, |it| &it.item.id)?;
+    Ok(Node::new()
+        .list("routeTableSet", page.items.into_iter().map(|it| render(region, it.item)))
+        .maybe("nextToken", page.next))
+}
+
+fn targets(table: &RouteTable, wanted: fn(&RouteTarget) -> bool) -> Vec<String> {
+    let routes = table.routes.iter().filter(|route| wanted(&route.target));
+    routes.map(|route| target_id(&route.target).to_owned()).collect()
+}
+
+fn target_id(target: &RouteTarget) -> &str {
+    match target {
+        RouteTarget::InternetGateway(id) | RouteTarget::NatGateway(id) | RouteTarget::Peering(id) => id,
+    }
+}
+
+/// The range that is routed within the VPC itself.
+fn local_range(region: &Region, table: &RouteTable) -> Option<String> {
+    region.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
+}
+
+fn state(region: &Region, table: &RouteTable, route: &Route) -> &'static str {
+    if region.is_alive(&table.vpc_id, &route.target) { "active" } else { "blackhole" }
+}
+
+fn render(region: &Region, table: &RouteTable) -> Node {
+    let local = local_range(region, table).map(|range| {
+        Node::new()
+            .with("destinationCidrBlock", range)
+            .with("gatewayId", "local")
+            .with("state", "active")
+            .with("origin", "CreateRouteTable")
+    });
+    let others = table.routes.iter().map(|route| {
+        let name = match route.target {
+            RouteTarget::InternetGateway(_) => "gatewayId",
+            RouteTarget::NatGateway(_) => "natGatewayId",
+            RouteTarget::Peering(_) => "vpcPeeringConnectionId",
+        };
+        Node::new()
+            .with("destinationCidrBlock", &route.destination)
+            .with(name, target_id(&route.target))
+            .with("state", state(region, table, route))
+            .with("origin", "CreateRoute")
+    });
+    let associations = table.associations.iter().map(|association| {
+        Node::new()
+            .with("routeTableAssociationId", &association.id)
+            .with("routeTableId", &table.id)
+            .maybe("subnetId", association.subnet_id.as_ref())
+            .with("main", association.subnet_id.is_none())
+            .with("associationState", Node::new().with("state", "associated"))
+    });
+    Node::new()
+        .with("routeTableId", &table.id)
+        .with("vpcId", &table.vpc_id)
+        .with("ownerId", ACCOUNT)
+        .list("routeSet", local.into_iter().chain(others))
+        .list("associationSet", associations)
+        .list("propagatingVgwSet", Vec::<Node>::new())
+        .with("tagSet", tags::set(&table.tags))
+}

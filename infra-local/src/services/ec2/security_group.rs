@@ -1,0 +1,220 @@
+//! Security groups.
+
+use std::collections::BTreeMap;
+
+use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, select, tags_for};
+use crate::model::Cloud;
+use crate::model::ec2::vpc::{Peer, Ports, Rule, SecurityGroup};
+use crate::model::{ACCOUNT, Region, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes(
+        "CreateSecurityGroup",
+        create,
+        &[&["GroupName", "GroupDescription", "VpcId"], TAG_SPECIFICATIONS],
+    ),
+    Operation::writes("DeleteSecurityGroup", delete, &[&["GroupId", "GroupName"]]),
+    Operation::reads("DescribeSecurityGroups", describe, &[&["GroupId.N", "GroupName.N"], FILTERS, PAGES]),
+];
+
+/// AWS's default quota of groups in a region.
+const LIMIT: usize = 2500;
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required("GroupName")?;
+    let description = params.required("GroupDescription")?;
+    check_text("GroupName", name)?;
+    check_text("GroupDescription", description)?;
+    if name.starts_with("sg-") {
+        return Err(ApiError::invalid("Invalid value for parameter GroupName: it must not begin with 'sg-'"));
+    }
+    if name == "default" {
+        return Err(ApiError::new("InvalidParameterValue", "Cannot use reserved security group name: default"));
+    }
+    let tags = tags_for(params, "security-group")?;
+    let region = cloud.region_mut(call.region)?;
+    let vpc_id = match params.optional("VpcId") {
+        Some(id) if region.vpcs.contains_key(id) => id.to_owned(),
+        Some(id) => return Err(ApiError::new("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist"))),
+        None => super::default_vpc(region)?.id.clone(),
+    };
+    if region.security_groups.values().any(|group| group.vpc_id == vpc_id && group.name == name) {
+        return Err(ApiError::new(
+            "InvalidGroup.Duplicate",
+            format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
+        ));
+    }
+    if region.security_groups.len() >= LIMIT {
+        return Err(ApiError::new(
+            "SecurityGroupLimitExceeded",
+            format!("The maximum number of security groups for VPC '{vpc_id}' has been reached."),
+        ));
+    }
+    let group = SecurityGroup { tags, ..SecurityGroup::new(name, description, &vpc_id) };
+    let answer = Node::new()
+        .with("return", true)
+        .with("groupId", &group.id)
+        .with("tagSet", tags::set(&group.tags))
+        .with("securityGroupArn", arn(call.region, &group.id));
+    region.security_groups.insert(group.id.clone(), group);
+    Ok(answer)
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let group = find(region, &call.input)?;
+    let (id, name) = (group.id.clone(), group.name.clone());
+    if name == "default" {
+        return Err(ApiError::new(
+            "CannotDelete",
+            format!("the specified group: \"{id}\" name: \"default\" cannot be deleted by a user"),
+        ));
+    }
+    let users = region.users_of_security_group(&id);
+    if !users.is_empty() {
+        return Err(ApiError::new(
+            "DependencyViolation",
+            format!("resource {id} has a dependent object: {}", users.join(", ")),
+        ));
+    }
+    region.security_groups.remove(&id);
+    Ok(Node::success().with("groupId", id))
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let ids = params.texts("GroupId");
+    for id in &ids {
+        check_id(id, "sg", "InvalidGroupId.Malformed")?;
+    }
+    let mut groups = select(&region.security_groups, &ids, "InvalidGroup.NotFound", "security group")?;
+    let names = params.texts("GroupName");
+    if !names.is_empty() {
+        if let Some(missing) = names.iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
+            return Err(ApiError::new(
+                "InvalidGroup.NotFound",
+                format!("The security group '{missing}' does not exist"),
+            ));
+        }
+        groups.retain(|group| names.contains(&group.name));
+    }
+    let groups = Filters::parse(params)?.apply(groups.into_iter(), GROUP_FILTERS, |group| &group.tags)?;
+    let page = Page::of(groups, params, |group| &group.id)?;
+    Ok(Node::new()
+        .list("securityGroupInfo", page.items.into_iter().map(|group| render(group, call.region)))
+        .maybe("nextToken", page.next))
+}
+
+const GROUP_FILTERS: &[Field<SecurityGroup>] = &[
+    ("group-id", |group| vec![group.id.clone()]),
+    ("group-name", |group| vec![group.name.clone()]),
+    ("description", |group| vec![group.description.clone()]),
+    ("vpc-id", |group| vec![group.vpc_id.clone()]),
+    ("owner-id", |_| vec![ACCOUNT.to_owned()]),
+    ("ip-permission.group-id", |group| peers(group, false, |peer| matches!(peer, Peer::Group(_)))),
+    ("egress.ip-permission.group-id", |group| peers(group, true, |peer| matches!(peer, Peer::Group(_)))),
+    ("ip-permission.cidr", |group| peers(group, false, |peer| matches!(peer, Peer::Ipv4(_)))),
+    ("egress.ip-permission.cidr", |group| peers(group, true, |peer| matches!(peer, Peer::Ipv4(_)))),
+    ("ip-permission.protocol", |group| {
+        group.rules.values().filter(|rule| !rule.egress).map(|rule| rule.protocol.clone()).collect()
+    }),
+    ("ip-permission.from-port", |group| inbound_ports(group, |ports| ports.0)),
+    ("ip-permission.to-port", |group| inbound_ports(group, |ports| ports.1)),
+];
+
+fn peers(group: &SecurityGroup, egress: bool, wanted: fn(&Peer) -> bool) -> Vec<String> {
+    let rules = group.rules.values().filter(|rule| rule.egress == egress && wanted(&rule.peer));
+    rules.map(|rule| rule.peer.text().to_owned()).collect()
+}
+
+fn inbound_ports(group: &SecurityGroup, end: fn(Ports) -> i32) -> Vec<String> {
+    group
+        .rules
+        .values()
+        .filter(|rule| !rule.egress)
+        .filter_map(|rule| rule.ports)
+        .map(|ports| end(ports).to_string())
+        .collect()
+}
+
+/// The group that `GroupId`, or `GroupName` in the default VPC, names.
+pub(super) fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a SecurityGroup> {
+    if let Some(id) = params.optional("GroupId") {
+        check_id(id, "sg", "InvalidGroupId.Malformed")?;
+        return region.security_groups.get(id).ok_or_else(|| not_found(id));
+    }
+    let name = params.required("GroupName").map_err(|_| ApiError::missing("groupName or groupId"))?;
+    let vpc = super::default_vpc(region)?;
+    let named = region.security_groups.values().find(|group| group.vpc_id == vpc.id && group.name == name);
+    named.ok_or_else(|| not_found(name))
+}
+
+/// The group with this id, to change it.
+pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut SecurityGroup> {
+    region.security_groups.get_mut(id).ok_or_else(|| not_found(id))
+}
+
+/// AWS's error for a group that is not there.
+pub(super) fn not_found(group: &str) -> ApiError {
+    ApiError::new("InvalidGroup.NotFound", format!("The security group '{group}' does not exist"))
+}
+
+/// Group names and descriptions: up to 255 of a few harmless characters.
+fn check_text(parameter: &str, text: &str) -> Outcome<()> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(character);
+    if text.len() <= 255 && text.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "Value ({text}) for parameter {parameter} is invalid. Character sets beyond ASCII are not supported, and at most 255 characters."
+    )))
+}
+
+fn render(group: &SecurityGroup, region: &str) -> Node {
+    Node::new()
+        .with("ownerId", ACCOUNT)
+        .with("groupId", &group.id)
+        .with("groupName", &group.name)
+        .with("groupDescription", &group.description)
+        .with("vpcId", &group.vpc_id)
+        .with("ipPermissions", render_permissions(group, false))
+        .with("ipPermissionsEgress", render_permissions(group, true))
+        .with("tagSet", tags::set(&group.tags))
+        .with("securityGroupArn", arn(region, &group.id))
+}
+
+/// Rules with the same protocol and ports are one permission in AWS's answer.
+fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
+    let mut permissions: BTreeMap<(&str, Option<Ports>), Vec<&Rule>> = BTreeMap::new();
+    for rule in group.rules.values().filter(|rule| rule.egress == egress) {
+        permissions.entry((&rule.protocol, rule.ports)).or_default().push(rule);
+    }
+    Node::items(permissions.into_iter().map(|((protocol, ports), mut rules)| {
+        rules.sort_by(|left, right| left.peer.cmp(&right.peer));
+        let ranges = |name: &'static str, wanted: fn(&Peer) -> bool| {
+            let ranges = rules.iter().filter(move |rule| wanted(&rule.peer));
+            Node::items(ranges.map(move |rule| {
+                let node = Node::new().with(name, rule.peer.text());
+                let node = if name == "groupId" { node.with("userId", ACCOUNT) } else { node };
+                node.maybe("description", rule.description.as_ref())
+            }))
+        };
+        Node::new()
+            .with("ipProtocol", protocol)
+            .maybe("fromPort", ports.map(|ports| ports.0))
+            .maybe("toPort", ports.map(|ports| ports.1))
+            .with("groups", ranges("groupId", |peer| matches!(peer, Peer::Group(_))))
+            .with("ipRanges", ranges("cidrIp", |peer| matches!(peer, Peer::Ipv4(_))))
+            .with("ipv6Ranges", ranges("cidrIpv6", |peer| matches!(peer, Peer::Ipv6(_))))
+            .list("prefixListIds", Vec::<Node>::new())
+    }))
+}
+
+fn arn(region: &str, id: &str) -> String {
+    format!("arn:aws:ec2:{region}:{ACCOUNT}:security-group/{id}")
+}

@@ -1,0 +1,156 @@
+//! Tags of everything in EC2 that has an id.
+
+use super::Ec2Operation;
+use crate::model::Cloud;
+use crate::model::ec2::instance::Instance;
+use crate::model::{Region, Tags, tags};
+use crate::services::{Call, Operation};
+use crate::wire::filter::Field;
+use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[
+    Operation::writes("CreateTags", create, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
+    Operation::writes("DeleteTags", delete, &[&["ResourceId.N", "Tag.N.Key", "Tag.N.Value"]]),
+    Operation::reads("DescribeTags", describe, &[FILTERS, PAGES]),
+];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let added = tags::parse(&call.input, "Tag")?;
+    change(cloud, call, |tags| {
+        tags.extend(added.clone());
+        tags::check(tags)
+    })
+}
+
+/// A tag with a value is deleted only when it has that value; without any tag given, all are deleted.
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let unwanted = call.input.structures("Tag");
+    change(cloud, call, |tags| {
+        if unwanted.is_empty() {
+            tags.clear();
+        }
+        for tag in &unwanted {
+            let key = tag.required("Key")?;
+            let value = tag.optional("Value");
+            if tags.get(key).is_some_and(|held| value.is_none_or(|value| value == held)) {
+                tags.remove(key);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn change(
+    cloud: &mut Cloud,
+    call: &Call<'_, Params>,
+    mut change: impl FnMut(&mut Tags) -> Outcome<()>,
+) -> Outcome<Node> {
+    let ids = call.input.texts("ResourceId");
+    if ids.is_empty() {
+        return Err(ApiError::missing("ResourceId"));
+    }
+    let region = cloud.region_mut(call.region)?;
+    for id in ids {
+        change(tags_mut(region, &id)?)?;
+    }
+    Ok(Node::success())
+}
+
+fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
+    let prefix = id.split_once('-').map_or("", |(prefix, _)| prefix);
+    let (found, code) = match prefix {
+        "i" => (region.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
+        "vol" => {
+            let of_it = |it: &&mut Instance| it.block_devices.iter().any(|device| device.volume_id == id);
+            (region.instances.values_mut().find(of_it).map(|it| &mut it.volume_tags), "InvalidVolume.NotFound")
+        }
+        "sg" => (region.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
+        "sgr" => (
+            region.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
+            "InvalidSecurityGroupRuleId.NotFound",
+        ),
+        "ami" => (region.images.get_mut(id).map(|it| &mut it.tags), "InvalidAMIID.NotFound"),
+        "snap" => (region.snapshots.get_mut(id).map(|it| &mut it.tags), "InvalidSnapshot.NotFound"),
+        "lt" => (region.launch_templates.get_mut(id).map(|it| &mut it.tags), "InvalidLaunchTemplateId.NotFound"),
+        "key" => (region.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
+        "vpc" => (region.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
+        "subnet" => (region.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
+        "igw" => (region.internet_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidInternetGatewayID.NotFound"),
+        "rtb" => (region.route_tables.get_mut(id).map(|it| &mut it.tags), "InvalidRouteTableID.NotFound"),
+        "nat" => (region.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
+        "eipalloc" => (region.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
+        "pcx" => (region.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
+        "acl" => (
+            region.vpcs.values_mut().find(|vpc| vpc.network_acl_id() == id).map(|vpc| &mut vpc.network_acl_tags),
+            "InvalidNetworkAclID.NotFound",
+        ),
+        "dopt" => {
+            (Some(&mut region.dhcp_options_tags).filter(|_| region.dhcp_options == id), "InvalidDhcpOptionID.NotFound")
+        }
+        _ => (None, "InvalidID"),
+    };
+    found.ok_or_else(|| ApiError::new(code, format!("The ID '{id}' is not valid or does not exist")))
+}
+
+struct Tagged<'a> {
+    id: String,
+    kind: &'static str,
+    key: &'a str,
+    value: &'a str,
+    /// Where it stands in the list; pages need one key per entry.
+    position: String,
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region(call.region)?;
+    let fields: &[Field<Tagged<'_>>] = &[
+        ("resource-id", |tag| vec![tag.id.clone()]),
+        ("resource-type", |tag| vec![tag.kind.to_owned()]),
+        ("key", |tag| vec![tag.key.to_owned()]),
+        ("value", |tag| vec![tag.value.to_owned()]),
+    ];
+    let found = Filters::parse(&call.input)?.apply_untagged(all_tags(region).into_iter(), fields)?;
+    let page = Page::of(found, &call.input, |tag| &tag.position)?;
+    let nodes = page.items.into_iter().map(|tag| {
+        Node::new()
+            .with("resourceId", tag.id)
+            .with("resourceType", tag.kind)
+            .with("key", tag.key)
+            .with("value", tag.value)
+    });
+    Ok(Node::new().list("tagSet", nodes).maybe("nextToken", page.next))
+}
+
+fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
+    let mut owners: Vec<(&str, &'static str, &Tags)> = Vec::new();
+    owners.extend(region.instances.values().map(|it| (it.id.as_str(), "instance", &it.tags)));
+    owners.extend(region.security_groups.values().map(|it| (it.id.as_str(), "security-group", &it.tags)));
+    for group in region.security_groups.values() {
+        owners.extend(group.rules.iter().map(|(id, rule)| (id.as_str(), "security-group-rule", &rule.tags)));
+    }
+    owners.extend(region.images.values().map(|it| (it.id.as_str(), "image", &it.tags)));
+    owners.extend(region.snapshots.values().map(|it| (it.id.as_str(), "snapshot", &it.tags)));
+    owners.extend(region.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
+    owners.extend(region.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
+    owners.extend(region.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
+    owners.extend(region.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
+    owners.extend(region.internet_gateways.values().map(|it| (it.id.as_str(), "internet-gateway", &it.tags)));
+    owners.extend(region.route_tables.values().map(|it| (it.id.as_str(), "route-table", &it.tags)));
+    owners.extend(region.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
+    owners.extend(region.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
+    owners.extend(region.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
+    let acls: Vec<(String, &Tags)> =
+        region.vpcs.values().map(|it| (it.network_acl_id(), &it.network_acl_tags)).collect();
+    owners.extend(acls.iter().map(|(id, tags)| (id.as_str(), "network-acl", *tags)));
+    owners.push((&region.dhcp_options, "dhcp-options", &region.dhcp_options_tags));
+    let all = owners.into_iter().flat_map(|(id, kind, tags)| {
+        tags.iter().map(move |(key, value)| Tagged {
+            id: id.to_owned(),
+            kind,
+            key,
+            value,
+            position: format!("{id}/{key}"),
+        })
+    });
+    all.collect()
+}

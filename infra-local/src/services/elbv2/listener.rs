@@ -1,0 +1,190 @@
+//! Listeners.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::action::{self, DEFAULT_ACTIONS};
+use super::limits::{self, LISTENERS};
+use super::listener_certificate::{self, CERTIFICATES};
+use super::{
+    PAGES, TAGS, arn, check_associations, listener, load_balancer, no_listener, not_honoured, page, parse_tags, port,
+    required, ssl_policy, validation,
+};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::elbv2::{Listener, Tls};
+use crate::model::ids::random_hex;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS]),
+    Operation::reads("DescribeListeners", describe, &[&["LoadBalancerArn", "ListenerArns.N"], PAGES]),
+    Operation::writes("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS]),
+    Operation::writes("DeleteListener", delete, &[&["ListenerArn"]]),
+];
+
+const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let balancer_arn = required(params, "LoadBalancerArn")?;
+    required(params, "Protocol")?;
+    let port = port(params, "Port")?.ok_or_else(|| validation("'Port' must be specified"))?;
+    let tags = parse_tags(params)?;
+    let region = cloud.region_mut(call.region)?;
+    let balancer = load_balancer(region, balancer_arn)?;
+    let default_action = action::parse(region, params, "DefaultActions")?
+        .ok_or_else(|| validation("'DefaultActions' must be specified"))?;
+    let of_balancer = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer_arn);
+    if of_balancer.clone().any(|listener| listener.port == port) {
+        return Err(duplicate(port));
+    }
+    limits::check(LISTENERS, of_balancer.count() + 1, "TooManyListeners")?;
+    let tls = parse_tls(region, params, None)?;
+    check_free(balancer.address, port)?;
+    let path = balancer_arn.split_once(":loadbalancer/").map_or(balancer_arn, |(_, path)| path);
+    let created = Listener {
+        arn: arn(call.region, &format!("listener/{path}/{}", random_hex(16))),
+        balancer: balancer_arn.to_owned(),
+        port,
+        tls,
+        default_action,
+        rules: BTreeMap::new(),
+        attributes: BTreeMap::new(),
+        tags,
+    };
+    check_associations(region, balancer_arn, &created.default_action)?;
+    let node = answer([&created]);
+    region.balancing.listeners.insert(created.arn.clone(), created);
+    Ok(node)
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let arns = params.texts("ListenerArns");
+    let balancer = params.optional("LoadBalancerArn");
+    if arns.is_empty() && balancer.is_none() {
+        return Err(validation("You must specify either listener ARNs or a load balancer ARN"));
+    }
+    for arn in &arns {
+        listener(region, arn)?;
+    }
+    if let Some(arn) = balancer {
+        load_balancer(region, arn)?;
+    }
+    let wanted = region.balancing.listeners.values().filter(|listener| {
+        (arns.is_empty() || arns.contains(&listener.arn)) && balancer.is_none_or(|arn| listener.balancer == arn)
+    });
+    let page = page(wanted.collect(), params, |listener| &listener.arn)?;
+    Ok(answer(page.items).maybe("NextMarker", page.next))
+}
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let arn = required(params, "ListenerArn")?;
+    let region = cloud.region_mut(call.region)?;
+    let current = listener(region, arn)?.clone();
+    let port = port(params, "Port")?.unwrap_or(current.port);
+    if port != current.port {
+        let mut others = region.balancing.listeners.values();
+        if others.any(|other| other.balancer == current.balancer && other.port == port) {
+            return Err(duplicate(port));
+        }
+        check_free(load_balancer(region, &current.balancer)?.address, port)?;
+    }
+    let default_action =
+        action::parse(region, params, "DefaultActions")?.unwrap_or_else(|| current.default_action.clone());
+    check_associations(region, &current.balancer, &default_action)?;
+    let tls = parse_tls(region, params, Some(&current))?;
+    let changed = Listener { port, tls, default_action, ..current };
+    let node = answer([&changed]);
+    region.balancing.listeners.insert(arn.to_owned(), changed);
+    Ok(node)
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let arn = required(&call.input, "ListenerArn")?;
+    let listeners = &mut cloud.region_mut(call.region)?.balancing.listeners;
+    listeners.remove(arn).map(|_| Node::new()).ok_or_else(|| no_listener(arn))
+}
+
+/// What the listener speaks after the request; `None` is plain HTTP.
+fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
+    if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
+        return Err(not_honoured(format!(
+            "The local cloud asks clients for no certificates: it has the mode 'off', not '{mode}'"
+        )));
+    }
+    let policy = params.optional("SslPolicy");
+    let certificates = listener_certificate::parse(region, params)?;
+    let before = current.and_then(|listener| listener.tls.clone());
+    match params.optional("Protocol").unwrap_or_else(|| current.map_or("HTTP", Listener::protocol)) {
+        "HTTP" => {
+            if policy.is_some_and(|policy| !policy.is_empty()) || !certificates.is_empty() {
+                return Err(validation("An HTTP listener can have neither certificates nor an SSL policy"));
+            }
+            Ok(None)
+        }
+        "HTTPS" => {
+            let certificate = match certificates.as_slice() {
+                [] => before
+                    .as_ref()
+                    .map(|tls| tls.certificate.clone())
+                    .ok_or_else(|| validation("A certificate must be specified for HTTPS listeners"))?,
+                [only] => only.clone(),
+                _ => {
+                    return Err(validation(
+                        "You can specify exactly one certificate, the default one; add others with AddListenerCertificates",
+                    ));
+                }
+            };
+            let policy = match policy.filter(|policy| !policy.is_empty()) {
+                Some(policy) => ssl_policy::check(policy)?.to_owned(),
+                None => before.as_ref().map_or_else(|| ssl_policy::DEFAULT.to_owned(), |tls| tls.policy.clone()),
+            };
+            let mut others: BTreeSet<String> = before.map(|tls| tls.others).unwrap_or_default();
+            others.remove(&certificate);
+            Ok(Some(Tls { policy, certificate, others }))
+        }
+        other => Err(ApiError::new(
+            "UnsupportedProtocol",
+            format!("Listener protocol '{other}' must be one of: HTTP, HTTPS"),
+        )),
+    }
+}
+
+/// Finds out at once what AWS never has to: whether another program of this machine sits there.
+fn check_free(address: Ipv4Addr, port: u16) -> Outcome<()> {
+    match TcpListener::bind((address, port)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(not_honoured(format!(
+            "The local cloud cannot listen on {address}:{port}: {error}; stop what uses it, or choose another port"
+        ))),
+    }
+}
+
+fn duplicate(port: u16) -> ApiError {
+    ApiError::new("DuplicateListener", format!("A listener already exists on this port for this load balancer: {port}"))
+}
+
+fn answer<'a>(listeners: impl IntoIterator<Item = &'a Listener>) -> Node {
+    Node::new().list("Listeners", listeners.into_iter().map(render))
+}
+
+fn render(listener: &Listener) -> Node {
+    let shown = Node::new()
+        .with("ListenerArn", &listener.arn)
+        .with("LoadBalancerArn", &listener.balancer)
+        .with("Port", listener.port)
+        .with("Protocol", listener.protocol());
+    let shown = match &listener.tls {
+        Some(tls) => shown
+            .list("Certificates", [Node::new().with("CertificateArn", &tls.certificate)])
+            .with("SslPolicy", &tls.policy)
+            .with("MutualAuthentication", Node::new().with("Mode", "off")),
+        None => shown,
+    };
+    shown.with("DefaultActions", action::render(&listener.default_action))
+}

@@ -1,0 +1,73 @@
+//! What can be changed on a balancer: attributes, security groups, subnets, the type of its addresses.
+
+use super::attributes::{self, ATTRIBUTES};
+use super::load_balancer::{SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, zones};
+use super::{load_balancer, no_load_balancer, not_honoured, required, validation};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::elbv2::LoadBalancer;
+use crate::services::{Call, Operation};
+use crate::wire::{Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::reads("DescribeLoadBalancerAttributes", describe, &[ARN]),
+    Operation::writes("ModifyLoadBalancerAttributes", modify, &[ARN, ATTRIBUTES]),
+    Operation::writes("SetSecurityGroups", set_security_groups, &[ARN, &["SecurityGroups.N"]]),
+    Operation::writes("SetIpAddressType", set_ip_address_type, &[ARN, &["IpAddressType"]]),
+    Operation::writes("SetSubnets", set_subnets, &[ARN, &["IpAddressType"], SUBNETS]),
+];
+
+const ARN: &[&str] = &["LoadBalancerArn"];
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let arn = required(&call.input, "LoadBalancerArn")?;
+    let balancer = load_balancer(cloud.region(call.region)?, arn)?;
+    Ok(attributes::render(balancer))
+}
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let balancer = find(cloud.region_mut(call.region)?, params)?;
+    balancer.attributes = attributes::changed(balancer, params)?;
+    Ok(attributes::render(balancer))
+}
+
+fn set_security_groups(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    if params.texts("SecurityGroups").is_empty() {
+        return Err(validation("At least one security group must be specified"));
+    }
+    let vpc_id = find(region, params)?.vpc_id.clone();
+    let groups = parse_security_groups(region, params, &vpc_id)?;
+    let balancer = find(region, params)?;
+    balancer.security_groups = groups;
+    Ok(Node::new().list("SecurityGroupIds", &balancer.security_groups))
+}
+
+fn set_ip_address_type(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    required(&call.input, "IpAddressType")?;
+    check_ip_address_type(&call.input)?;
+    find(cloud.region_mut(call.region)?, &call.input)?;
+    Ok(Node::new().with("IpAddressType", "ipv4"))
+}
+
+fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    check_ip_address_type(params)?;
+    let region = cloud.region_mut(call.region)?;
+    let subnets = parse_subnets(region, params)?;
+    let balancer = find(region, params)?;
+    let vpc_id = balancer.vpc_id.clone();
+    // The address, and with it the DNS name, stays what it is.
+    balancer.subnets.clone_from(&subnets);
+    if region.subnets.get(&subnets[0]).is_some_and(|subnet| subnet.vpc_id != vpc_id) {
+        return Err(not_honoured(format!("The subnets must belong to VPC '{vpc_id}'")));
+    }
+    Ok(Node::new().with("AvailabilityZones", zones(&subnets, region)).with("IpAddressType", "ipv4"))
+}
+
+fn find<'a>(region: &'a mut Region, params: &Params) -> Outcome<&'a mut LoadBalancer> {
+    let arn = required(params, "LoadBalancerArn")?;
+    region.balancing.load_balancers.get_mut(arn).ok_or_else(|| no_load_balancer(arn))
+}

@@ -1,0 +1,158 @@
+//! Elastic Load Balancing (version 2015-12-01): application balancers, one file per kind.
+
+mod action;
+mod attributes;
+mod condition;
+mod limits;
+mod listener;
+mod listener_attribute;
+mod listener_certificate;
+mod load_balancer;
+mod load_balancer_settings;
+mod rule;
+pub(crate) mod ssl_policy;
+mod tags;
+mod target;
+mod target_group;
+#[cfg(test)]
+mod tests;
+
+use crate::model::elbv2::routing::Action;
+use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
+use crate::model::{ACCOUNT, Region, Tags, tags as model_tags};
+use crate::services::Operation;
+use crate::wire::{ApiError, Node, Outcome, Page, Params};
+
+/// The operations, by kind.
+pub(crate) const OPERATIONS: &[&[Operation<Params, Node>]] = &[
+    load_balancer::OPERATIONS,
+    load_balancer_settings::OPERATIONS,
+    target_group::OPERATIONS,
+    target::OPERATIONS,
+    listener::OPERATIONS,
+    listener_attribute::OPERATIONS,
+    listener_certificate::OPERATIONS,
+    rule::OPERATIONS,
+    ssl_policy::OPERATIONS,
+    limits::OPERATIONS,
+    tags::OPERATIONS,
+];
+
+const PAGES: &[&str] = &["Marker", "PageSize"];
+const TAGS: &[&str] = &["Tags.N.Key", "Tags.N.Value"];
+
+fn validation(message: impl Into<String>) -> ApiError {
+    ApiError::new("ValidationError", message)
+}
+
+fn not_honoured(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidConfigurationRequest", message)
+}
+
+/// A parameter that has to be there.
+fn required<'a>(params: &'a Params, name: &str) -> Outcome<&'a str> {
+    params.required(name).map_err(|_| validation(format!("'{name}' must be specified")))
+}
+
+/// A number within AWS's bounds.
+fn number(params: &Params, name: &str, low: u32, high: u32) -> Outcome<Option<u32>> {
+    let Some(text) = params.optional(name) else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(number) if (low..=high).contains(&number) => Ok(Some(number)),
+        _ => Err(validation(format!("{name} '{text}' must be a number from {low} to {high}"))),
+    }
+}
+
+fn port(params: &Params, name: &str) -> Outcome<Option<u16>> {
+    Ok(number(params, name, 1, 65535)?.map(|port| port as u16))
+}
+
+/// A name of up to 32 letters, digits and hyphens, not at the ends.
+fn check_name<'a>(name: &'a str, what: &str) -> Outcome<&'a str> {
+    if name.len() > 32 {
+        return Err(validation(format!("{what} name '{name}' cannot be longer than '32' characters")));
+    }
+    if !name.chars().all(|character| character.is_ascii_alphanumeric() || character == '-') {
+        return Err(validation(format!(
+            "{what} name '{name}' can only contain characters that are alphanumeric characters and hyphens(-)"
+        )));
+    }
+    if name.starts_with('-') || name.ends_with('-') {
+        return Err(validation(format!("{what} name '{name}' cannot begin or end with '-'")));
+    }
+    Ok(name)
+}
+
+fn parse_tags(params: &Params) -> Outcome<Tags> {
+    let keys: Vec<_> = params.structures("Tags").iter().map(|tag| tag.optional("Key").map(str::to_owned)).collect();
+    if (1..keys.len()).any(|index| keys[..index].contains(&keys[index])) {
+        return Err(ApiError::new("DuplicateTagKeys", "A tag key was specified more than once"));
+    }
+    model_tags::parse(params, "Tags").map_err(tag_error)
+}
+
+fn tag_error(error: ApiError) -> ApiError {
+    match error.code.as_ref() {
+        "TagLimitExceeded" => ApiError::new("TooManyTags", error.message),
+        _ => validation(error.message),
+    }
+}
+
+fn arn(region: &str, resource: &str) -> String {
+    format!("arn:aws:elasticloadbalancing:{region}:{ACCOUNT}:{resource}")
+}
+
+fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<Page<T>> {
+    let size = number(params, "PageSize", 1, 400)?.map(|size| size as usize);
+    Page::cut(items, size, params.optional("Marker"), key)
+        .map_err(|_| validation("The Marker is not one that this operation gave"))
+}
+
+fn load_balancer<'a>(region: &'a Region, arn: &str) -> Outcome<&'a LoadBalancer> {
+    region.balancing.load_balancers.get(arn).ok_or_else(|| no_load_balancer(arn))
+}
+
+fn no_load_balancer(arn: &str) -> ApiError {
+    ApiError::new("LoadBalancerNotFound", format!("Load balancer '{arn}' not found"))
+}
+
+fn target_group<'a>(region: &'a Region, arn: &str) -> Outcome<&'a TargetGroup> {
+    region.balancing.target_groups.get(arn).ok_or_else(|| no_target_group(arn))
+}
+
+fn no_target_group(arn: &str) -> ApiError {
+    ApiError::new("TargetGroupNotFound", format!("Target group '{arn}' not found"))
+}
+
+fn listener<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Listener> {
+    region.balancing.listeners.get(arn).ok_or_else(|| no_listener(arn))
+}
+
+fn no_listener(arn: &str) -> ApiError {
+    ApiError::new("ListenerNotFound", format!("Listener '{arn}' not found"))
+}
+
+fn no_rule(arn: &str) -> ApiError {
+    ApiError::new("RuleNotFound", format!("One or more rules not found: '{arn}'"))
+}
+
+/// Target groups serve one balancer each, and live in its VPC.
+fn check_associations(region: &Region, balancer: &str, action: &Action) -> Outcome<()> {
+    let vpc = &load_balancer(region, balancer)?.vpc_id;
+    for arn in action.target_groups() {
+        if region.balancers_of(arn).iter().any(|other| other.arn != balancer) {
+            return Err(ApiError::new(
+                "TargetGroupAssociationLimit",
+                format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
+            ));
+        }
+        if target_group(region, arn)?.vpc_id != *vpc {
+            return Err(not_honoured(format!(
+                "The following target groups are not in the VPC '{vpc}' of the load balancer: {arn}"
+            )));
+        }
+    }
+    Ok(())
+}

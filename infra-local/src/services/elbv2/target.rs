@@ -1,0 +1,143 @@
+//! Targets and their health.
+
+use std::net::Ipv4Addr;
+
+use super::limits::{self, TARGETS_PER_GROUP};
+use super::{no_target_group, port, required, target_group, validation};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::ec2::instance::InstanceState;
+use crate::model::elbv2::{Health, Target, TargetGroup, TargetType};
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes("RegisterTargets", register, &[TARGETS]).ignoring(ZONE),
+    Operation::writes("DeregisterTargets", deregister, &[TARGETS]).ignoring(ZONE),
+    Operation::reads("DescribeTargetHealth", describe, &[TARGETS]).ignoring(ZONE),
+];
+
+/// Requests go to the targets of all zones alike.
+const ZONE: &[&str] = &["Targets.N.AvailabilityZone"];
+
+const TARGETS: &[&str] = &["TargetGroupArn", "Targets.N.Id", "Targets.N.Port"];
+
+fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let targets = parse(&call.input)?;
+    if targets.is_empty() {
+        return Err(validation("At least one target must be specified"));
+    }
+    let arn = required(&call.input, "TargetGroupArn")?;
+    let group = target_group(region, arn)?;
+    for (id, _) in &targets {
+        match group.target_type {
+            TargetType::Instance => check_instance(region, id, &group.vpc_id)?,
+            TargetType::Ip => check_address(id)?,
+        }
+    }
+    let group = find(region, arn)?;
+    for (id, port) in targets {
+        group.register(&id, port.unwrap_or(group.port));
+    }
+    limits::check(TARGETS_PER_GROUP, group.targets.len(), "TooManyTargets")?;
+    Ok(Node::new())
+}
+
+fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
+    let instance = region.instances.get(id).filter(|instance| instance.vpc_id == vpc_id);
+    let Some(instance) = instance else {
+        return Err(invalid(&format!("The following targets are not in the target group VPC or do not exist: '{id}'")));
+    };
+    if instance.state == InstanceState::Running {
+        return Ok(());
+    }
+    Err(invalid(&format!("The following targets are not in a running state and cannot be registered: '{id}'")))
+}
+
+/// Whatever a cloud on one machine can reach is on that machine.
+fn check_address(id: &str) -> Outcome<()> {
+    let Ok(address) = id.parse::<Ipv4Addr>() else {
+        return Err(validation(format!("The IP address '{id}' is not a valid IPv4 address")));
+    };
+    if address.is_loopback() {
+        return Ok(());
+    }
+    Err(invalid(&format!(
+        "The IP address '{id}' cannot be a target: everything that the local cloud runs has an address in 127.0.0.0/8"
+    )))
+}
+
+fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let targets = parse(&call.input)?;
+    if targets.is_empty() {
+        return Err(validation("At least one target must be specified"));
+    }
+    let group = find(cloud.region_mut(call.region)?, required(&call.input, "TargetGroupArn")?)?;
+    for (id, port) in targets {
+        group.deregister(&id, port);
+    }
+    Ok(Node::new())
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region(call.region)?;
+    let group = target_group(region, required(&call.input, "TargetGroupArn")?)?;
+    let asked = parse(&call.input)?;
+    let mut shown = Vec::new();
+    if asked.is_empty() {
+        shown.extend(group.targets.iter().map(|target| render(target, group)));
+    }
+    for (id, port) in asked {
+        let port = port.unwrap_or(group.port);
+        let found = group.targets.iter().find(|target| target.id == id && target.port == port);
+        match found {
+            Some(target) => shown.push(render(target, group)),
+            None if region.instances.contains_key(&id) || group.target_type == TargetType::Ip => {
+                shown.push(render(&not_registered(id, port), group))
+            }
+            None => return Err(invalid(&format!("The instance ID '{id}' is not valid"))),
+        }
+    }
+    Ok(Node::new().list("TargetHealthDescriptions", shown))
+}
+
+fn not_registered(id: String, port: u16) -> Target {
+    let health = Health {
+        state: "unused".to_owned(),
+        reason: Some("Target.NotRegistered".to_owned()),
+        description: Some("Target is not registered to the target group".to_owned()),
+    };
+    Target { id, port, draining: false, drained: true, health }
+}
+
+fn render(target: &Target, group: &TargetGroup) -> Node {
+    let checked = match group.check.port.as_str() {
+        "traffic-port" => target.port.to_string(),
+        fixed => fixed.to_owned(),
+    };
+    let health = Node::new()
+        .with("State", &target.health.state)
+        .maybe("Reason", target.health.reason.as_ref())
+        .maybe("Description", target.health.description.as_ref());
+    Node::new()
+        .with("Target", Node::new().with("Id", &target.id).with("Port", target.port))
+        .with("HealthCheckPort", checked)
+        .with("TargetHealth", health)
+}
+
+fn parse(params: &Params) -> Outcome<Vec<(String, Option<u16>)>> {
+    let targets = params.structures("Targets").into_iter().map(|target| {
+        let id = required(&target, "Id")?.to_owned();
+        Ok((id, port(&target, "Port")?))
+    });
+    targets.collect()
+}
+
+fn find<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut TargetGroup> {
+    region.balancing.target_groups.get_mut(arn).ok_or_else(|| no_target_group(arn))
+}
+
+fn invalid(message: &str) -> ApiError {
+    ApiError::new("InvalidTarget", message)
+}

@@ -1,0 +1,365 @@
+//! What the operations refuse and remember, without anything that runs.
+#![allow(clippy::unwrap_used)]
+
+use std::net::TcpListener;
+
+use chrono::Utc;
+
+use super::*;
+use crate::testing::ControlPlane;
+
+struct World {
+    plane: ControlPlane,
+    subnets: Vec<String>,
+    vpc: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let plane = ControlPlane::new();
+        let region = &plane.cloud.regions["us-east-1"];
+        let subnets = region.subnets.keys().cloned().collect();
+        let vpc = region.vpcs.keys().next().unwrap().clone();
+        Self { plane, subnets, vpc }
+    }
+
+    /// The answer as XML, or the error's code and message.
+    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+        self.plane.query(OPERATIONS, name, form)
+    }
+
+    fn balancer(&mut self, name: &str) -> String {
+        let form = format!("Name={name}&Subnets.member.1={}&Subnets.member.2={}", self.subnets[0], self.subnets[1]);
+        between(&self.ask("CreateLoadBalancer", &form).unwrap(), "LoadBalancerArn")
+    }
+
+    fn targets(&mut self, name: &str) -> String {
+        let form = format!("Name={name}&Protocol=HTTP&Port=8080&VpcId={}", self.vpc);
+        between(&self.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn")
+    }
+}
+
+fn between(text: &str, element: &str) -> String {
+    let (_, rest) = text.split_once(&format!("<{element}>")).unwrap();
+    rest.split_once('<').unwrap().0.to_owned()
+}
+
+fn code(answer: Result<String, String>) -> String {
+    answer.unwrap_err().split(':').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_balancer_has_an_address_until_it_is_deleted() {
+    let mut world = World::new();
+    let arn = world.balancer("web");
+    assert_eq!(world.balancer("web"), arn);
+    let shown = world.ask("DescribeLoadBalancers", "Names.member.1=web").unwrap();
+    let address: std::net::Ipv4Addr = between(&shown, "DNSName").parse().unwrap();
+    assert!(address.is_loopback());
+    assert_eq!(between(&shown, "Code"), "provisioning");
+    let held = |world: &World| {
+        let subnets = world.plane.cloud.regions["us-east-1"].subnets.values();
+        subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
+    };
+    assert_eq!(held(&world), 1);
+    world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
+    world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
+    assert_eq!(held(&world), 0);
+    assert_eq!(code(world.ask("DescribeLoadBalancers", "Names.member.1=web")), "LoadBalancerNotFound");
+}
+
+#[test]
+fn names_and_zones_have_their_rules() {
+    let mut world = World::new();
+    let subnets = format!("Subnets.member.1={}&Subnets.member.2={}", world.subnets[0], world.subnets[1]);
+    let twice = format!("Subnets.member.1={0}&Subnets.member.2={0}", world.subnets[0]);
+    for name in ["-a", "a-", "a_b", "internal-a", &"x".repeat(33)] {
+        assert_eq!(
+            code(world.ask("CreateLoadBalancer", &format!("Name={name}&{subnets}"))),
+            "ValidationError",
+            "{name}"
+        );
+    }
+    assert_eq!(code(world.ask("CreateLoadBalancer", &format!("Name=a&{twice}"))), "InvalidConfigurationRequest");
+    let network = format!("Name=a&Type=network&{subnets}");
+    assert!(world.ask("CreateLoadBalancer", &network).unwrap_err().contains("not 'network'"));
+    let pool = format!("Name=a&CustomerOwnedIpv4Pool=p&{subnets}");
+    assert_eq!(code(world.ask("CreateLoadBalancer", &pool)), "UnsupportedParameter");
+}
+
+#[test]
+fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
+    let mut world = World::new();
+    let (balancer, targets) = (world.balancer("web"), world.targets("app"));
+    let shown = world.ask("DescribeLoadBalancers", "").unwrap();
+    let address = between(&shown, "DNSName");
+    let taken = TcpListener::bind((address.as_str(), 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let form = format!(
+        "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
+         &DefaultActions.member.1.TargetGroupArn={targets}"
+    );
+    let refused = world.ask("CreateListener", &form).unwrap_err();
+    assert!(refused.contains(&format!("{address}:{port}")), "{refused}");
+    drop(taken);
+    let listener = between(&world.ask("CreateListener", &form).unwrap(), "ListenerArn");
+    assert_eq!(code(world.ask("CreateListener", &form)), "DuplicateListener");
+    assert_eq!(code(world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
+    world.ask("DeleteListener", &format!("ListenerArn={listener}")).unwrap();
+    world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}")).unwrap();
+    assert_eq!(code(world.ask("DeleteListener", &format!("ListenerArn={listener}"))), "ListenerNotFound");
+}
+
+#[test]
+fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
+    let mut world = World::new();
+    let arn = world.targets("app");
+    let change = |key: &str, value: &str| {
+        format!("TargetGroupArn={arn}&Attributes.member.1.Key={key}&Attributes.member.1.Value={value}")
+    };
+    let delay = "deregistration_delay.timeout_seconds";
+    world.ask("ModifyTargetGroupAttributes", &change(delay, "5")).unwrap();
+    let anomalies = "load_balancing.algorithm.anomaly_mitigation";
+    let cookie = "stickiness.app_cookie.cookie_name";
+    for (key, value) in [
+        (delay, "3601"),
+        ("slow_start.duration_seconds", "29"),
+        (cookie, "AWSALB1"),
+        ("stickiness.enabled", "yes"),
+        (anomalies, "on"),
+        ("no.such", "1"),
+    ] {
+        assert_eq!(
+            code(world.ask("ModifyTargetGroupAttributes", &change(key, value))),
+            "InvalidConfigurationRequest",
+            "{key}"
+        );
+    }
+    world.ask("ModifyTargetGroupAttributes", &change("stickiness.enabled", "true")).unwrap();
+    // What goes together, and what does not.
+    let application = change("stickiness.type", "app_cookie");
+    assert_eq!(code(world.ask("ModifyTargetGroupAttributes", &application)), "InvalidConfigurationRequest");
+    world.ask("ModifyTargetGroupAttributes", &change(cookie, "session")).unwrap();
+    world.ask("ModifyTargetGroupAttributes", &application).unwrap();
+    world.ask("ModifyTargetGroupAttributes", &change("slow_start.duration_seconds", "30")).unwrap();
+    let fewest = change("load_balancing.algorithm.type", "least_outstanding_requests");
+    assert_eq!(code(world.ask("ModifyTargetGroupAttributes", &fewest)), "InvalidConfigurationRequest");
+    let shown = world.ask("DescribeTargetGroupAttributes", &format!("TargetGroupArn={arn}")).unwrap();
+    assert!(shown.contains(&format!("<Key>{delay}</Key><Value>5</Value>")), "{shown}");
+    assert!(shown.contains("<Key>load_balancing.algorithm.type</Key><Value>round_robin</Value>"), "{shown}");
+}
+
+/// A listener that forwards to a group, and both of them.
+fn listening(world: &mut World) -> (String, String) {
+    let (balancer, targets) = (world.balancer("web"), world.targets("app"));
+    let address: std::net::Ipv4Addr =
+        between(&world.ask("DescribeLoadBalancers", "").unwrap(), "DNSName").parse().unwrap();
+    let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
+    let form = format!(
+        "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
+         &DefaultActions.member.1.TargetGroupArn={targets}"
+    );
+    (between(&world.ask("CreateListener", &form).unwrap(), "ListenerArn"), targets)
+}
+
+const PATH: &str = "Conditions.member.1.Field=path-pattern&Conditions.member.1.Values.member.1=/a*";
+const FIXED: &str = "Actions.member.1.Type=fixed-response&Actions.member.1.FixedResponseConfig.StatusCode=404";
+
+/// The priorities of a listener's rules, in the order they are shown.
+fn priorities(world: &mut World, listener: &str) -> Vec<String> {
+    let shown = world.ask("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
+    shown.split("<Priority>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn rules_stand_by_their_priorities_and_change_places() {
+    let mut world = World::new();
+    let (listener, targets) = listening(&mut world);
+    let create = |world: &mut World, priority: u32| {
+        let form = format!("ListenerArn={listener}&Priority={priority}&{PATH}&{FIXED}");
+        world.ask("CreateRule", &form).map(|answer| between(&answer, "RuleArn"))
+    };
+    let (one, other) = (create(&mut world, 10).unwrap(), create(&mut world, 9).unwrap());
+    assert!(one.starts_with(&listener.replace(":listener/", ":listener-rule/")), "{one}");
+    assert_eq!(code(create(&mut world, 10)), "PriorityInUse");
+    assert_eq!(code(create(&mut world, 50_001)), "ValidationError");
+    assert_eq!(priorities(&mut world, &listener), ["9", "10", "default"]);
+
+    let swap = format!(
+        "RulePriorities.member.1.RuleArn={one}&RulePriorities.member.1.Priority=9\
+         &RulePriorities.member.2.RuleArn={other}&RulePriorities.member.2.Priority=10"
+    );
+    world.ask("SetRulePriorities", &swap).unwrap();
+    let shown = world.ask("DescribeRules", &format!("RuleArns.member.1={one}")).unwrap();
+    assert_eq!(between(&shown, "Priority"), "9");
+    let taken = format!("RulePriorities.member.1.RuleArn={one}&RulePriorities.member.1.Priority=10");
+    assert_eq!(code(world.ask("SetRulePriorities", &taken)), "PriorityInUse");
+
+    let forward = format!(
+        "RuleArn={one}&Actions.member.1.Type=forward\
+         &Actions.member.1.ForwardConfig.TargetGroups.member.1.TargetGroupArn={targets}\
+         &Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.Enabled=true\
+         &Actions.member.1.ForwardConfig.TargetGroupStickinessConfig.DurationSeconds=60"
+    );
+    let shown = world.ask("ModifyRule", &forward).unwrap();
+    assert!(shown.contains("<Values><member>/a*</member></Values>"), "the conditions stay: {shown}");
+    assert!(shown.contains("<Enabled>true</Enabled><DurationSeconds>60</DurationSeconds>"), "{shown}");
+    world.ask("DeleteRule", &format!("RuleArn={other}")).unwrap();
+    assert_eq!(code(world.ask("DeleteRule", &format!("RuleArn={other}"))), "RuleNotFound");
+    let shown = world.ask("DescribeRules", &format!("ListenerArn={listener}")).unwrap();
+    let default = shown.split("<RuleArn>").last().unwrap().split('<').next().unwrap().to_owned();
+    assert_eq!(code(world.ask("DeleteRule", &format!("RuleArn={default}"))), "OperationNotPermitted");
+    assert_eq!(code(world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
+
+    let tag = format!("ResourceArns.member.1={one}&Tags.member.1.Key=team&Tags.member.1.Value=blue");
+    world.ask("AddTags", &tag).unwrap();
+    let shown = world.ask("DescribeTags", &format!("ResourceArns.member.1={one}")).unwrap();
+    assert_eq!(between(&shown, "Value"), "blue");
+}
+
+#[test]
+fn what_no_rule_can_be_is_refused() {
+    let mut world = World::new();
+    let (listener, _) = listening(&mut world);
+    let mut refused = |conditions: &str, actions: &str, expected: &str| {
+        let form = format!("ListenerArn={listener}&Priority=1&{conditions}&{actions}");
+        let error = world.ask("CreateRule", &form).unwrap_err();
+        assert!(error.starts_with(expected), "{conditions} {actions}: {error}");
+    };
+    refused("", FIXED, "ValidationError");
+    refused(PATH, "", "ValidationError");
+    refused(&format!("{PATH}&{}", PATH.replace("member.1", "member.2")), FIXED, "ValidationError");
+    let values = (1..=6).map(|index| format!("Conditions.member.1.Values.member.{index}=/{index}"));
+    let values = values.collect::<Vec<_>>().join("&");
+    refused(&format!("Conditions.member.1.Field=path-pattern&{values}"), FIXED, "ValidationError");
+    refused("Conditions.member.1.Field=colour&Conditions.member.1.Values.member.1=x", FIXED, "ValidationError");
+    let source = "Conditions.member.1.Field=source-ip&Conditions.member.1.SourceIpConfig.Values.member.1=10.0.0.1";
+    refused(source, FIXED, "ValidationError");
+    refused(PATH, "Actions.member.1.Type=authenticate-oidc", "InvalidConfigurationRequest");
+    refused(PATH, "Actions.member.1.Type=dance", "ValidationError");
+    let status = "Actions.member.1.Type=fixed-response&Actions.member.1.FixedResponseConfig.StatusCode=302";
+    refused(PATH, status, "InvalidLoadBalancerAction");
+    let redirect = "Actions.member.1.Type=redirect&Actions.member.1.RedirectConfig.StatusCode=HTTP_301";
+    refused(PATH, redirect, "InvalidLoadBalancerAction");
+    let with = |part: &str| format!("{redirect}&Actions.member.1.RedirectConfig.{part}");
+    refused(PATH, &with("Protocol=FTP"), "InvalidLoadBalancerAction");
+    refused(PATH, &with("Path=x"), "InvalidLoadBalancerAction");
+    refused(PATH, &with("Host=%23{colour}"), "InvalidLoadBalancerAction");
+    let forward = "Actions.member.1.Type=forward&Actions.member.1.TargetGroupArn=arn:aws:x:targetgroup/no/1";
+    refused(PATH, forward, "TargetGroupNotFound");
+    refused(PATH, &format!("{FIXED}&{}", FIXED.replace("member.1", "member.2")), "InvalidLoadBalancerAction");
+    refused(&format!("{PATH}&Transforms.member.1.Type=url-rewrite"), FIXED, "UnsupportedParameter");
+}
+
+#[test]
+fn https_listeners_show_certificates_that_exist() {
+    let mut world = World::new();
+    let balancer = world.balancer("web");
+    let certificate = |world: &mut World, name: &str| {
+        let arn = format!("arn:aws:acm:us-east-1:000000000000:certificate/{name}");
+        let moment = Utc::now();
+        let facts = crate::model::acm::Facts {
+            domain: name.to_owned(),
+            names: vec![name.to_owned()],
+            serial: String::new(),
+            subject: String::new(),
+            issuer: String::new(),
+            not_before: moment,
+            not_after: moment,
+            key_algorithm: "EC_prime256v1".to_owned(),
+            signature_algorithm: String::new(),
+            key_usages: Vec::new(),
+            extended_key_usages: Vec::new(),
+        };
+        let certificate = crate::model::acm::Certificate {
+            arn: arn.clone(),
+            body: String::new(),
+            chain: None,
+            private_key: String::new(),
+            facts,
+            imported: moment,
+            tags: Tags::new(),
+        };
+        world.plane.cloud.regions.get_mut("us-east-1").unwrap().certificates.insert(arn.clone(), certificate);
+        arn
+    };
+    let (one, other) = (certificate(&mut world, "one"), certificate(&mut world, "other"));
+    let fixed = FIXED.replace("Actions", "DefaultActions");
+    let form = |more: &str| format!("LoadBalancerArn={balancer}&Protocol=HTTPS&Port=8443&{fixed}{more}");
+    let shown = |arn: &str| format!("&Certificates.member.1.CertificateArn={arn}");
+    assert_eq!(code(world.ask("CreateListener", &form(""))), "ValidationError");
+    assert_eq!(code(world.ask("CreateListener", &form(&shown("arn:aws:acm:x")))), "CertificateNotFound");
+    let policy = form(&format!("{}&SslPolicy=no-such", shown(&one)));
+    assert_eq!(code(world.ask("CreateListener", &policy)), "SSLPolicyNotFound");
+    let answer = world.ask("CreateListener", &form(&shown(&one))).unwrap();
+    assert_eq!(between(&answer, "SslPolicy"), "ELBSecurityPolicy-2016-08");
+    let listener = between(&answer, "ListenerArn");
+
+    let change = |arn: &str| format!("ListenerArn={listener}&Certificates.member.1.CertificateArn={arn}");
+    world.ask("AddListenerCertificates", &change(&other)).unwrap();
+    let described = world.ask("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
+    assert_eq!(described.matches("<IsDefault>true</IsDefault>").count(), 1);
+    assert_eq!(described.matches("<CertificateArn>").count(), 2);
+    assert_eq!(code(world.ask("RemoveListenerCertificates", &change(&one))), "OperationNotPermitted");
+    world.ask("ModifyListener", &change(&other)).unwrap();
+    let described = world.ask("DescribeListenerCertificates", &format!("ListenerArn={listener}")).unwrap();
+    assert_eq!(described.matches("<CertificateArn>").count(), 1, "it took the default's place");
+
+    let plain = world.ask("ModifyListener", &format!("ListenerArn={listener}&Protocol=HTTP")).unwrap();
+    assert!(!plain.contains("SslPolicy"), "{plain}");
+    assert_eq!(code(world.ask("AddListenerCertificates", &change(&one))), "ValidationError");
+    let name = "Names.member.1=ELBSecurityPolicy-TLS13-1-3-2021-06";
+    let policies = world.ask("DescribeSSLPolicies", name).unwrap();
+    assert!(policies.contains("TLSv1.3") && !policies.contains("TLSv1.2"), "{policies}");
+}
+
+#[test]
+fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
+    let mut world = World::new();
+    let (_, targets) = listening(&mut world);
+    let other = world.balancer("other");
+    let form = format!(
+        "LoadBalancerArn={other}&Protocol=HTTP&Port=8081&DefaultActions.member.1.Type=forward\
+         &DefaultActions.member.1.TargetGroupArn={targets}"
+    );
+    assert_eq!(code(world.ask("CreateListener", &form)), "TargetGroupAssociationLimit");
+    let form = format!("Name=addresses&Protocol=HTTP&Port=80&TargetType=ip&VpcId={}", world.vpc);
+    let addresses = between(&world.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn");
+    let register = |arn: &str, id: &str| format!("TargetGroupArn={arn}&Targets.member.1.Id={id}");
+    world.ask("RegisterTargets", &register(&addresses, "127.0.0.1")).unwrap();
+    assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "10.0.0.1"))), "InvalidTarget");
+    assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "i-1"))), "ValidationError");
+    assert_eq!(code(world.ask("RegisterTargets", &register(&targets, "127.0.0.1"))), "InvalidTarget");
+    let health = world.ask("DescribeTargetHealth", &format!("TargetGroupArn={addresses}")).unwrap();
+    assert_eq!((between(&health, "Id"), between(&health, "Port")), ("127.0.0.1".to_owned(), "80".to_owned()));
+    let limits = world.ask("DescribeAccountLimits", "").unwrap();
+    assert!(limits.contains("<Name>rules-per-application-load-balancer</Name><Max>100</Max>"), "{limits}");
+}
+
+#[test]
+fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
+    let mut world = World::new();
+    let form = |more: &str| format!("Name=tls&Port=8443&VpcId={}&{more}", world.vpc);
+    let [secure, checked, other, grpc, http2] = [
+        "Protocol=HTTPS&ProtocolVersion=HTTP1",
+        "Protocol=HTTPS&HealthCheckProtocol=HTTPS",
+        "Protocol=TCP",
+        "Protocol=HTTP&ProtocolVersion=GRPC",
+        "Protocol=HTTPS&ProtocolVersion=HTTP2",
+    ]
+    .map(form);
+    for (refused, says) in [
+        (&other, "has Protocol 'HTTP' and 'HTTPS', not 'TCP'"),
+        (&grpc, "has ProtocolVersion 'HTTP1', not 'GRPC'"),
+        (&http2, "has ProtocolVersion 'HTTP1', not 'HTTP2'"),
+    ] {
+        let error = world.ask("CreateTargetGroup", refused).unwrap_err();
+        assert!(error.contains(says), "{error}");
+    }
+    let made = world.ask("CreateTargetGroup", &secure).unwrap();
+    let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| between(answer, name));
+    assert_eq!(shown(&made), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
+    assert_eq!(code(world.ask("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
+    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", between(&made, "TargetGroupArn"));
+    assert_eq!(shown(&world.ask("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
+}

@@ -1,0 +1,64 @@
+//! Amazon CloudWatch Logs (version 2014-03-28): log groups, their streams and events.
+
+mod event;
+mod group;
+mod pattern;
+mod store;
+mod stream;
+mod tag;
+#[cfg(test)]
+mod tests;
+
+use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::model::Region;
+use crate::model::logs::LogGroup;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Outcome};
+
+/// An entry of the tables.
+type LogOperation = Operation<Value, Value>;
+
+/// The operations, by kind.
+pub(crate) const OPERATIONS: &[&[LogOperation]] =
+    &[group::OPERATIONS, stream::OPERATIONS, event::OPERATIONS, tag::OPERATIONS];
+
+/// Reads a request into its type; unknown members are refused by name.
+fn input<T: DeserializeOwned>(call: &Call<'_, Value>) -> Outcome<T> {
+    T::deserialize(&call.input).map_err(|error| invalid(error.to_string()))
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new("InvalidParameterException", message)
+}
+
+fn no_group() -> ApiError {
+    ApiError::new("ResourceNotFoundException", "The specified log group does not exist.")
+}
+
+fn no_stream() -> ApiError {
+    ApiError::new("ResourceNotFoundException", "The specified log stream does not exist.")
+}
+
+/// Milliseconds since 1970, as this service writes times.
+fn milliseconds(time: DateTime<Utc>) -> i64 {
+    time.timestamp_millis()
+}
+
+/// The log group that a request means, by its name or by its name or ARN as identifier.
+fn named<'a>(region: &'a Region, name: Option<&str>, identifier: Option<&str>) -> Outcome<&'a LogGroup> {
+    let wanted = match (name, identifier) {
+        (Some(name), None) => name,
+        (None, Some(identifier)) => plain_name(identifier),
+        _ => return Err(invalid("Exactly one of logGroupName and logGroupIdentifier must be specified.")),
+    };
+    region.log_groups.get(wanted).ok_or_else(no_group)
+}
+
+/// The name in an ARN, or what is a name already.
+fn plain_name(identifier: &str) -> &str {
+    let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
+    name.strip_suffix(":*").unwrap_or(name)
+}

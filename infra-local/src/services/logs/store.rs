@@ -1,0 +1,103 @@
+//! Events on disk: a file per stream, a line of JSON per event, bounded.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::state::files::write_private;
+
+/// The largest file of a stream; then the older half of its events falls away.
+const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Something that was logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Event {
+    /// Milliseconds since 1970, from who logged it.
+    pub(super) timestamp: i64,
+    /// When it arrived, in milliseconds since 1970.
+    pub(super) ingested: i64,
+    /// Unique in its stream, and growing.
+    pub(super) id: u64,
+    pub(super) message: String,
+}
+
+impl Event {
+    /// What events are sorted by.
+    pub(super) fn key(&self) -> String {
+        format!("{:016}{:020}", self.timestamp, self.id)
+    }
+}
+
+/// The events that are kept, in the order of their times.
+pub(super) fn read(cloud: &Path, file: &str, days: Option<u32>, now: DateTime<Utc>) -> io::Result<Vec<Event>> {
+    let bytes = match std::fs::read(path(cloud, file)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let oldest = days.map(|days| (now - TimeDelta::days(days.into())).timestamp_millis());
+    // The last line may be torn when the cloud was killed while it wrote.
+    let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Event>(line).ok());
+    let mut events: Vec<Event> = lines.filter(|event| oldest.is_none_or(|oldest| event.timestamp >= oldest)).collect();
+    events.sort_by_key(|event| (event.timestamp, event.id));
+    Ok(events)
+}
+
+/// Adds events: times and messages.
+pub(super) fn append(
+    cloud: &Path,
+    file: &str,
+    days: Option<u32>,
+    new: impl IntoIterator<Item = (i64, String)>,
+    now: DateTime<Utc>,
+) -> io::Result<()> {
+    let path = path(cloud, file);
+    if let Some(directory) = path.parent() {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    }
+    let first = now.timestamp_micros().unsigned_abs() * 1000;
+    let ingested = now.timestamp_millis();
+    let mut lines = Vec::new();
+    for (id, (timestamp, message)) in (first..).zip(new) {
+        serde_json::to_writer(&mut lines, &Event { timestamp, ingested, id, message })?;
+        lines.push(b'\n');
+    }
+    File::options().create(true).append(true).mode(0o600).open(&path)?.write_all(&lines)?;
+    if bytes(cloud, file) > LIMIT_BYTES {
+        let mut events = read(cloud, file, days, now)?;
+        let mut kept = Vec::new();
+        let mut left = LIMIT_BYTES as usize / 2;
+        while let Some(event) = events.pop() {
+            let line = serde_json::to_vec(&event)?;
+            left = left.saturating_sub(line.len() + 1);
+            if left == 0 {
+                break;
+            }
+            kept.push(line);
+        }
+        kept.reverse();
+        write_private(&path, &[kept.join(&b'\n'), vec![b'\n']].concat())?;
+    }
+    Ok(())
+}
+
+/// How much a stream takes on disk.
+pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
+    std::fs::metadata(path(cloud, file)).map_or(0, |metadata| metadata.len())
+}
+
+/// Removes the events of a stream.
+pub(super) fn remove(cloud: &Path, file: &str) -> io::Result<()> {
+    match std::fs::remove_file(path(cloud, file)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn path(cloud: &Path, file: &str) -> PathBuf {
+    cloud.join("logs").join(format!("{file}.jsonl"))
+}

@@ -1,0 +1,231 @@
+//! DB clusters: creation, description, deletion.
+
+use super::instance::HOSTED_ZONE;
+use super::request::{self, DEFAULT_PORT, IGNORED, SCHEDULE, SECURITY_GROUPS};
+use super::{
+    FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
+    identifier, page, parameter_group, parse_tags, security_groups, subnet_group, tag_list, take_address,
+};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::ids::random_hex;
+use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
+use crate::runtime::rds::settings;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes(
+        "CreateDBCluster",
+        create,
+        &[&["MasterUsername", "MasterUserPassword", "StorageEncrypted"], CLUSTER, SECURITY_GROUPS, SCHEDULE, TAGS],
+    )
+    .ignoring(IGNORED),
+    Operation::reads("DescribeDBClusters", describe, &[&["DBClusterIdentifier"], PAGES, FILTERS])
+        .ignoring(&["IncludeShared"]),
+    Operation::writes(
+        "DeleteDBCluster",
+        delete,
+        &[&["DBClusterIdentifier", "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"]],
+    )
+    .ignoring(&["DeleteAutomatedBackups"]),
+];
+
+/// What clusters have, however they are made.
+pub(super) const CLUSTER: &[&str] = &[
+    "DBClusterIdentifier",
+    "Engine",
+    "EngineVersion",
+    "EngineMode",
+    "DatabaseName",
+    "DBClusterParameterGroupName",
+    "DBSubnetGroupName",
+    "AvailabilityZones",
+    "AvailabilityZones.AvailabilityZone.N",
+    "Port",
+    "CopyTagsToSnapshot",
+    "DeletionProtection",
+    "StorageType",
+    "NetworkType",
+];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let account = request::account(params, "DatabaseName")?;
+    let schedule = request::schedule(params, request::default_schedule(), 1)?;
+    let encrypted = params.flag("StorageEncrypted")?;
+    let region = cloud.region_mut(call.region)?;
+    add(region, call, New { account, schedule, encrypted, port: DEFAULT_PORT, seed: Seed::Empty })
+}
+
+/// What a new cluster has from elsewhere than its own parameters.
+pub(super) struct New {
+    pub(super) account: Account,
+    pub(super) schedule: Schedule,
+    pub(super) encrypted: bool,
+    pub(super) port: u16,
+    pub(super) seed: Seed,
+}
+
+/// Gives a cluster its options and addresses, and adds it.
+pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Outcome<Node> {
+    let params = &call.input;
+    let id = identifier(params, "DBClusterIdentifier")?;
+    let engine = engine::parse(params, &[engine::AURORA])?;
+    request::network_type(params)?;
+    if params.optional("EngineMode").is_some_and(|mode| mode != "provisioned") {
+        return Err(combination("The engine mode of the local cloud is provisioned"));
+    }
+    if region.databases.clusters.contains_key(&id) {
+        return Err(ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists"));
+    }
+    let group = subnet_group::of_request(region, params)?;
+    let demanded = params.texts("AvailabilityZones.AvailabilityZone");
+    let in_group = group.subnets.iter().filter_map(|id| region.subnets.get(id)).map(|subnet| subnet.zone.clone());
+    let zones: Vec<String> = if demanded.is_empty() { in_group.take(3).collect() } else { demanded };
+    if let Some(unknown) = zones.iter().find(|zone| !region.zone_names().any(|known| known == **zone)) {
+        return Err(ApiError::invalid(format!("Invalid availability zone: {unknown}")));
+    }
+    let storage_kind = params.optional("StorageType").filter(|kind| !kind.is_empty()).unwrap_or("aurora").to_owned();
+    if !["aurora", "aurora-iopt1"].contains(&storage_kind.as_str()) {
+        return Err(ApiError::invalid(format!("Invalid storage type: {storage_kind}")));
+    }
+    let security_groups = request::security_groups(region, params, &group.vpc_id)?;
+    let owner = arn(call.region, "cluster", &id);
+    let (address, _) = take_address(region, call, &group.subnets, &owner)?;
+    let (reader_address, _) = take_address(region, call, &group.subnets, &owner)?;
+    let cluster = DbCluster {
+        resource_id: format!("cluster-{}", random_hex(26).to_uppercase()),
+        stage: Stage::Creating,
+        account: new.account,
+        place: Place {
+            address,
+            port: request::port(params, "Port")?.unwrap_or(new.port),
+            subnet_group: group.name,
+            vpc_id: group.vpc_id,
+            security_groups,
+        },
+        reader_address,
+        zones,
+        parameter_group: parameter_group::of_cluster(region, params.optional("DBClusterParameterGroupName"), &engine)?,
+        engine,
+        schedule: new.schedule,
+        copy_tags_to_snapshot: params.flag("CopyTagsToSnapshot")?,
+        deletion_protection: params.flag("DeletionProtection")?,
+        encrypted: new.encrypted,
+        storage_kind,
+        seed: new.seed,
+        writer: None,
+        demoted: None,
+        created: call.now,
+        tags: parse_tags(params)?,
+        id: id.clone(),
+    };
+    region.databases.clusters.insert(id.clone(), cluster);
+    answer(region, &id)
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let clusters = match params.optional("DBClusterIdentifier") {
+        Some(id) => vec![cluster(region, id.rsplit(':').next().unwrap_or(id))?],
+        None => filtered(
+            region.databases.clusters.values(),
+            params,
+            &[
+                ("db-cluster-id", |cluster| vec![cluster.id.clone()]),
+                ("db-cluster-resource-id", |cluster| vec![cluster.resource_id.clone()]),
+                ("engine", |cluster| vec![cluster.engine.clone()]),
+            ],
+        )?,
+    };
+    let page = page(clusters, params, |cluster| &cluster.id)?;
+    let clusters = page.items.into_iter().map(|cluster| render(cluster, region));
+    Ok(Node::new().with("DBClusters", entries("DBCluster", clusters)).maybe("Marker", page.next))
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let found = cluster(region, params.required("DBClusterIdentifier")?)?.clone();
+    let last = params.optional("FinalDBSnapshotIdentifier").filter(|id| !id.is_empty());
+    if found.deletion_protection {
+        return Err(combination("Cannot delete protected Cluster, please disable deletion protection and try again."));
+    }
+    if found.stage == Stage::Deleting {
+        return Err(cluster_state(format!("DbCluster {} is already being deleted.", found.id)));
+    }
+    if region.databases.members(&found.id).any(|member| member.stage != Stage::Deleting) {
+        return Err(cluster_state("Cluster cannot be deleted, it still contains DB instances in non-deleting state."));
+    }
+    match (params.flag("SkipFinalSnapshot")?, last) {
+        (true, Some(_)) => {
+            return Err(combination("You cannot specify both FinalDBSnapshotIdentifier and SkipFinalSnapshot"));
+        }
+        (false, None) => {
+            return Err(combination("FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."));
+        }
+        (false, Some(id)) => {
+            cluster_snapshot::begin(region, &found, id, call.now, None)?;
+        }
+        (true, None) => {}
+    }
+    super::cluster_mut(region, &found.id)?.stage = Stage::Deleting;
+    answer(region, &found.id)
+}
+
+pub(super) fn answer(region: &Region, id: &str) -> Outcome<Node> {
+    Ok(Node::new().with("DBCluster", render(cluster(region, id)?, region)))
+}
+
+fn render(cluster: &DbCluster, region: &Region) -> Node {
+    let group = settings::cluster_group_in_effect(region, cluster);
+    let members = region.databases.members(&cluster.id).map(|member| {
+        Node::new()
+            .with("DBInstanceIdentifier", &member.id)
+            .with("IsClusterWriter", cluster.writer.as_ref() == Some(&member.id))
+            .with("DBClusterParameterGroupStatus", if group { "in-sync" } else { "pending-reboot" })
+            .with("PromotionTier", member.promotion_tier)
+    });
+    let place = &cluster.place;
+    Node::new()
+        .with("AllocatedStorage", 1_u32)
+        .with("AvailabilityZones", entries("AvailabilityZone", &cluster.zones))
+        .with("BackupRetentionPeriod", cluster.schedule.backup_retention_days)
+        .maybe("DatabaseName", cluster.account.database.as_ref())
+        .with("DBClusterIdentifier", &cluster.id)
+        .with("DBClusterParameterGroup", &cluster.parameter_group)
+        .with("DBSubnetGroup", &place.subnet_group)
+        .with("Status", cluster.stage.name())
+        .with("Endpoint", place.address)
+        .with("ReaderEndpoint", cluster.reader_address)
+        .with("MultiAZ", region.databases.members(&cluster.id).count() > 1)
+        .with("Engine", &cluster.engine)
+        .with("EngineVersion", engine::version().unwrap_or_default())
+        .with("Port", place.port)
+        .with("MasterUsername", &cluster.account.user)
+        .with("PreferredBackupWindow", &cluster.schedule.backup_window)
+        .with("PreferredMaintenanceWindow", &cluster.schedule.maintenance_window)
+        .with("ReadReplicaIdentifiers", Node::new())
+        .with("DBClusterMembers", entries("DBClusterMember", members))
+        .with("VpcSecurityGroups", security_groups(&place.security_groups))
+        .with("HostedZoneId", HOSTED_ZONE)
+        .with("StorageEncrypted", cluster.encrypted)
+        .with("DbClusterResourceId", &cluster.resource_id)
+        .with("DBClusterArn", arn(&region.name, "cluster", &cluster.id))
+        .with("AssociatedRoles", Node::new())
+        .with("IAMDatabaseAuthenticationEnabled", false)
+        .with("ClusterCreateTime", cluster.created)
+        .with("EngineMode", "provisioned")
+        .with("DeletionProtection", cluster.deletion_protection)
+        .with("HttpEndpointEnabled", false)
+        .with("ActivityStreamStatus", "stopped")
+        .with("CopyTagsToSnapshot", cluster.copy_tags_to_snapshot)
+        .with("CrossAccountClone", false)
+        .with("DomainMemberships", Node::new())
+        .with("TagList", tag_list(&cluster.tags))
+        .maybe("StorageType", Some(&cluster.storage_kind).filter(|kind| *kind != "aurora"))
+        .with("AutoMinorVersionUpgrade", true)
+        .with("NetworkType", "IPV4")
+}

@@ -1,0 +1,135 @@
+//! DB clusters: changes, failover, stop and start.
+
+use super::cluster::answer;
+use super::request::{self, IGNORED, SCHEDULE, SECURITY_GROUPS};
+use super::{cluster, cluster_mut, cluster_state, engine, instance, instance_state, no_instance, parameter_group};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::rds::{DbCluster, DbInstance, Stage};
+use crate::services::{Call, Operation};
+use crate::wire::{Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes(
+        "ModifyDBCluster",
+        modify,
+        &[
+            &[
+                "DBClusterIdentifier",
+                "ApplyImmediately",
+                "MasterUserPassword",
+                "DBClusterParameterGroupName",
+                "EngineVersion",
+                "AllowMajorVersionUpgrade",
+                "Port",
+                "CopyTagsToSnapshot",
+                "DeletionProtection",
+                "NetworkType",
+            ],
+            SECURITY_GROUPS,
+            SCHEDULE,
+        ],
+    )
+    .ignoring(IGNORED),
+    Operation::writes("FailoverDBCluster", fail_over, &[&["DBClusterIdentifier", "TargetDBInstanceIdentifier"]]),
+    Operation::writes("StopDBCluster", stop, &[&["DBClusterIdentifier"]]),
+    Operation::writes("StartDBCluster", start, &[&["DBClusterIdentifier"]]),
+];
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let found = available(region, params)?.clone();
+    request::network_type(params)?;
+    engine::check_version(params, &found.engine)?;
+    let mut changed = found.clone();
+    if let Some(password) = request::password(params)? {
+        changed.account.password = password;
+        changed.stage = Stage::Modifying;
+    }
+    if params.optional("DBClusterParameterGroupName").is_some() {
+        let name = params.optional("DBClusterParameterGroupName");
+        changed.parameter_group = parameter_group::of_cluster(region, name, &found.engine)?;
+    }
+    if params.has_list("VpcSecurityGroupIds") {
+        changed.place.security_groups = request::security_groups(region, params, &found.place.vpc_id)?;
+    }
+    changed.place.port = request::port(params, "Port")?.unwrap_or(found.place.port);
+    changed.schedule = request::schedule(params, found.schedule, 1)?;
+    changed.copy_tags_to_snapshot = params.parsed("CopyTagsToSnapshot")?.unwrap_or(found.copy_tags_to_snapshot);
+    changed.deletion_protection = params.parsed("DeletionProtection")?.unwrap_or(found.deletion_protection);
+    for member in members_mut(region, &found.id) {
+        member.place.port = changed.place.port;
+        member.place.security_groups.clone_from(&changed.place.security_groups);
+    }
+    region.databases.clusters.insert(found.id.clone(), changed);
+    answer(region, &found.id)
+}
+
+fn fail_over(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region_mut(call.region)?;
+    let found = available(region, params)?;
+    let (id, writer) = (found.id.clone(), found.writer.clone());
+    let target = params.optional("TargetDBInstanceIdentifier").map(str::to_lowercase);
+    if let Some(target) = &target {
+        let instance = instance(region, target)?;
+        if instance.cluster.as_ref() != Some(&id) {
+            return Err(no_instance(target));
+        }
+        if writer.as_ref() == Some(target) {
+            return Err(instance_state(format!("DB instance {target} is the writer of the cluster already.")));
+        }
+    }
+    if !region.databases.fail_over(&id, target.as_deref()) {
+        return Err(cluster_state(format!("Cannot failover the cluster {id} as it has no reader that is available.")));
+    }
+    answer(region, &id)
+}
+
+fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let id = available(region, &call.input)?.id.clone();
+    if let Some(busy) = region.databases.members(&id).find(|member| member.stage != Stage::Available) {
+        return Err(instance_state(format!("Database instance: {} is not in available state.", busy.id)));
+    }
+    for member in members_mut(region, &id) {
+        member.stage = Stage::Stopping;
+    }
+    cluster_mut(region, &id)?.stage = Stage::Stopping;
+    answer(region, &id)
+}
+
+fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let found = cluster(region, call.input.required("DBClusterIdentifier")?)?;
+    if found.stage != Stage::Stopped {
+        return Err(cluster_state(format!(
+            "DbCluster {} is in {} state but expected it to be one of stopped",
+            found.id,
+            found.stage.name()
+        )));
+    }
+    let id = found.id.clone();
+    for member in members_mut(region, &id) {
+        member.stage = Stage::Starting;
+    }
+    cluster_mut(region, &id)?.stage = Stage::Starting;
+    answer(region, &id)
+}
+
+fn available<'a>(region: &'a Region, params: &Params) -> Outcome<&'a DbCluster> {
+    let found = cluster(region, params.required("DBClusterIdentifier")?)?;
+    if found.stage != Stage::Available {
+        return Err(cluster_state(format!(
+            "DbCluster {} is in {} state but expected it to be one of available",
+            found.id,
+            found.stage.name()
+        )));
+    }
+    Ok(found)
+}
+
+fn members_mut<'a>(region: &'a mut Region, cluster: &'a str) -> impl Iterator<Item = &'a mut DbInstance> {
+    region.databases.instances.values_mut().filter(move |member| member.cluster.as_deref() == Some(cluster))
+}

@@ -1,0 +1,16 @@
+//! Global clusters, of which there are none: clusters of one region are all there is.
+
+use super::{FILTERS, PAGES, not_found};
+use crate::model::Cloud;
+use crate::services::{Call, Operation};
+use crate::wire::{Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] =
+    &[Operation::reads("DescribeGlobalClusters", describe, &[&["GlobalClusterIdentifier"], PAGES, FILTERS])];
+
+fn describe(_: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    match call.input.optional("GlobalClusterIdentifier") {
+        Some(id) => Err(not_found("GlobalClusterNotFoundFault", format!("Global cluster {id} not found."))),
+        None => Ok(Node::new().with("GlobalClusters", Node::new())),
+    }
+}

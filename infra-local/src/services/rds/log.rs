@@ -1,0 +1,81 @@
+//! The log of an instance's server.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use super::{FILTERS, PAGES, entries, instance, not_found};
+use crate::model::Cloud;
+use crate::runtime::rds;
+use crate::services::{Call, Operation};
+use crate::wire::{Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::reads(
+        "DescribeDBLogFiles",
+        describe,
+        &[&["DBInstanceIdentifier", "FilenameContains", "FileLastWritten", "FileSize"], PAGES, FILTERS],
+    ),
+    Operation::reads(
+        "DownloadDBLogFilePortion",
+        download,
+        &[&["DBInstanceIdentifier", "LogFileName", "Marker", "NumberOfLines"]],
+    ),
+];
+
+/// The only file there is.
+const NAME: &str = "error/postgresql.log";
+
+/// The most that one portion holds.
+const PORTION_BYTES: u64 = 1 << 20;
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let metadata = std::fs::metadata(path(cloud, call)?).ok();
+    let file = metadata.and_then(|metadata| {
+        let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis() as u64;
+        Some((written, metadata.len()))
+    });
+    let since: u64 = params.parsed("FileLastWritten")?.unwrap_or(0);
+    let larger: u64 = params.parsed("FileSize")?.unwrap_or(0);
+    let named = params.optional("FilenameContains").is_none_or(|part| NAME.contains(part));
+    let file = file
+        .filter(|(written, size)| named && *written >= since && *size >= larger)
+        .map(|(written, size)| Node::new().with("LogFileName", NAME).with("LastWritten", written).with("Size", size));
+    Ok(Node::new().with("DescribeDBLogFiles", entries("DescribeDBLogFilesDetails", file)))
+}
+
+fn download(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let path = path(cloud, call)?;
+    if params.required("LogFileName")? != NAME {
+        return Err(not_found("DBLogFileNotFoundFault", format!("The only log file of an instance is {NAME}")));
+    }
+    let mut file = std::fs::File::open(path)?;
+    let size = file.metadata()?.len();
+    let lines: Option<usize> = params.parsed("NumberOfLines")?;
+    // Without a marker a number of lines means the last ones, and 0 means the beginning.
+    let marker = params.optional("Marker").filter(|marker| !marker.is_empty());
+    let begin = match marker {
+        Some(marker) => marker.parse().unwrap_or(0).min(size),
+        None if lines.is_some() => size.saturating_sub(PORTION_BYTES),
+        None => 0,
+    };
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(PORTION_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let all: Vec<&str> = text.lines().collect();
+    let shown = match (lines, marker) {
+        (Some(lines), None) => &all[all.len().saturating_sub(lines)..],
+        (Some(lines), Some(_)) => &all[..lines.min(all.len())],
+        (None, _) => &all[..],
+    };
+    let end = begin + bytes.len() as u64;
+    Ok(Node::new().with("LogFileData", shown.join("\n")).with("Marker", end).with("AdditionalDataPending", end < size))
+}
+
+fn path(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<PathBuf> {
+    let found = instance(cloud.region(call.region)?, call.input.required("DBInstanceIdentifier")?)?;
+    Ok(rds::directory(call.directory, &found.resource_id).join("postgres.log"))
+}

@@ -1,0 +1,62 @@
+//! Values of parameters, checked as the server will check them.
+
+use std::path::Path;
+
+use crate::runtime::rds::catalog;
+use crate::runtime::rds::catalog::{Known, LOGICAL_REPLICATION};
+use crate::runtime::rds::formula;
+use crate::wire::{ApiError, Outcome};
+
+/// Checks a value the way the server will, by letting the server's program look at it.
+pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'static Known> {
+    let known = catalog::known()
+        .get(&name.to_lowercase())
+        .ok_or_else(|| ApiError::invalid(format!("Could not find parameter with name: {name}")))?;
+    if !known.modifiable {
+        return Err(ApiError::invalid(format!("The parameter {name} cannot be modified.")));
+    }
+    let refused = |allowed: &str| {
+        Err(ApiError::invalid(format!("Invalid parameter value: {value} for: {name} allowed values are: {allowed}")))
+    };
+    // Checked for a small instance: what fits there fits everywhere.
+    let Some(plain) = formula::evaluate(value, 1 << 30) else {
+        return refused("a number, or a formula of DBInstanceClassMemory with LEAST, GREATEST and SUM");
+    };
+    let allowed = known.allowed.as_deref().unwrap_or_default();
+    let fits = match known.kind {
+        "boolean" => ["0", "1", "on", "off", "true", "false"].contains(&plain.as_str()),
+        "integer" => plain.parse::<i64>().is_ok(),
+        "float" => plain.parse::<f64>().is_ok(),
+        _ => !formula::is_formula(value) && !plain.chars().any(char::is_control),
+    };
+    if !fits {
+        return refused(allowed);
+    }
+    if known.name == LOGICAL_REPLICATION {
+        return Ok(known);
+    }
+    match catalog::complaint(&known.name, &plain, directory) {
+        Some(complaint) => refused(&format!("{allowed} ({complaint})")),
+        None => Ok(known),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_server_itself_says_what_it_takes() {
+        let directory = tempfile::tempdir().unwrap();
+        let check = |name, value| check(name, value, directory.path()).map_err(|error| error.message);
+        assert!(check("max_connections", "42").unwrap().is_static);
+        assert!(!check("log_statement", "ddl").unwrap().is_static);
+        assert!(check("max_connections", "LEAST({DBInstanceClassMemory/9531392},5000)").is_ok());
+        assert!(check("log_statement", "some").unwrap_err().contains("none, ddl, mod, all"));
+        assert!(check("max_connections", "0").unwrap_err().contains("outside the valid range"));
+        assert!(check("work_mem", "64MB").unwrap_err().contains("64-2147483647"));
+        assert!(check("fsync", "0").unwrap_err().contains("cannot be modified"));
+        assert!(check("no_such", "0").unwrap_err().contains("no_such"));
+    }
+}

@@ -1,0 +1,320 @@
+//! Parameter groups of instances and of clusters.
+
+use std::collections::BTreeMap;
+
+use super::parameter;
+use super::{
+    FILTERS, PAGES, TAGS, arn, check_identifier, combination, engine, entries, filtered, not_found, page, parse_tags,
+};
+use crate::model::Cloud;
+use crate::model::rds::{ParameterGroup, Setting};
+use crate::model::{Region, Tags};
+use crate::runtime::rds::catalog;
+use crate::runtime::rds::catalog::Known;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes("CreateDBParameterGroup", |c, a| create(c, a, INSTANCE), &[&["DBParameterGroupName"], NEW, TAGS]),
+    Operation::writes(
+        "CreateDBClusterParameterGroup",
+        |c, a| create(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName"], NEW, TAGS],
+    ),
+    Operation::reads(
+        "DescribeDBParameterGroups",
+        |c, a| describe(c, a, INSTANCE),
+        &[&["DBParameterGroupName"], PAGES, FILTERS],
+    ),
+    Operation::reads(
+        "DescribeDBClusterParameterGroups",
+        |c, a| describe(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName"], PAGES, FILTERS],
+    ),
+    Operation::reads(
+        "DescribeDBParameters",
+        |c, a| describe_parameters(c, a, INSTANCE),
+        &[&["DBParameterGroupName", "Source"], PAGES, FILTERS],
+    ),
+    Operation::reads(
+        "DescribeDBClusterParameters",
+        |c, a| describe_parameters(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName", "Source"], PAGES, FILTERS],
+    ),
+    Operation::writes("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET]),
+    Operation::writes(
+        "ModifyDBClusterParameterGroup",
+        |c, a| modify(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName"], SET],
+    ),
+    Operation::writes("ResetDBParameterGroup", |c, a| reset(c, a, INSTANCE), &[&["DBParameterGroupName"], RESET, SET]),
+    Operation::writes(
+        "ResetDBClusterParameterGroup",
+        |c, a| reset(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName"], RESET, SET],
+    ),
+    Operation::writes("DeleteDBParameterGroup", |c, a| delete(c, a, INSTANCE), &[&["DBParameterGroupName"]]),
+    Operation::writes(
+        "DeleteDBClusterParameterGroup",
+        |c, a| delete(c, a, CLUSTER),
+        &[&["DBClusterParameterGroupName"]],
+    ),
+];
+
+const NEW: &[&str] = &["DBParameterGroupFamily", "Description"];
+const RESET: &[&str] = &["ResetAllParameters"];
+const SET: &[&str] = &[
+    "Parameters",
+    "Parameters.Parameter.N.ParameterName",
+    "Parameters.Parameter.N.ParameterValue",
+    "Parameters.Parameter.N.ApplyMethod",
+];
+
+/// The most parameters of one request.
+const AT_ONCE: usize = 20;
+
+/// What the groups of instances and of clusters are called.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    list: &'static str,
+    entry: &'static str,
+    arn_of: &'static str,
+    arn: &'static str,
+    missing: &'static str,
+    engines: &'static [&'static str],
+    groups: fn(&Region) -> &BTreeMap<String, ParameterGroup>,
+    groups_mut: fn(&mut Region) -> &mut BTreeMap<String, ParameterGroup>,
+}
+
+const INSTANCE: Kind = Kind {
+    name: "DBParameterGroupName",
+    list: "DBParameterGroups",
+    entry: "DBParameterGroup",
+    arn_of: "DBParameterGroupArn",
+    arn: "pg",
+    missing: "DBParameterGroupNotFound",
+    engines: &[engine::AURORA, engine::POSTGRES],
+    groups: |region| &region.databases.parameter_groups,
+    groups_mut: |region| &mut region.databases.parameter_groups,
+};
+
+const CLUSTER: Kind = Kind {
+    name: "DBClusterParameterGroupName",
+    list: "DBClusterParameterGroups",
+    entry: "DBClusterParameterGroup",
+    arn_of: "DBClusterParameterGroupArn",
+    arn: "cluster-pg",
+    missing: "DBClusterParameterGroupNotFound",
+    engines: &[engine::AURORA],
+    groups: |region| &region.databases.cluster_parameter_groups,
+    groups_mut: |region| &mut region.databases.cluster_parameter_groups,
+};
+
+/// The group that an instance of this engine has: the given one, which must be of its family, else the default.
+pub(super) fn of_instance(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
+    choose(region, name, engine, INSTANCE)
+}
+
+/// The same for a cluster.
+pub(super) fn of_cluster(region: &Region, name: Option<&str>, engine: &str) -> Outcome<String> {
+    choose(region, name, engine, CLUSTER)
+}
+
+fn choose(region: &Region, name: Option<&str>, engine: &str, kind: Kind) -> Outcome<String> {
+    let family = engine::family(engine)?;
+    let Some(name) = name else { return Ok(format!("default.{family}")) };
+    let group = find(region, name, kind)?;
+    if group.family != family {
+        return Err(combination(format!(
+            "The parameter group {} with DBParameterGroupFamily {} can't be used for this instance. Please use a parameter \
+             group with DBParameterGroupFamily {family}",
+            group.name, group.family
+        )));
+    }
+    Ok(group.name)
+}
+
+/// The groups that there are without anybody having made them.
+fn defaults(kind: Kind) -> Outcome<Vec<ParameterGroup>> {
+    let group = |engine: &&str| {
+        let family = engine::family(engine)?;
+        Ok(ParameterGroup {
+            name: format!("default.{family}"),
+            description: format!("Default parameter group for {family}"),
+            family,
+            parameters: BTreeMap::new(),
+            tags: Tags::new(),
+        })
+    };
+    kind.engines.iter().map(group).collect()
+}
+
+fn find(region: &Region, name: &str, kind: Kind) -> Outcome<ParameterGroup> {
+    let name = name.to_lowercase();
+    if let Some(group) = (kind.groups)(region).get(&name) {
+        return Ok(group.clone());
+    }
+    let default = defaults(kind)?.into_iter().find(|group| group.name == name);
+    default.ok_or_else(|| not_found(kind.missing, format!("{} not found: {name}", kind.entry)))
+}
+
+fn find_own<'a>(region: &'a mut Region, name: &str, kind: Kind) -> Outcome<&'a mut ParameterGroup> {
+    let group = find(region, name, kind)?;
+    let own = (kind.groups_mut)(region).get_mut(&group.name);
+    own.ok_or_else(|| ApiError::invalid("Cannot modify a default parameter group."))
+}
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required(kind.name)?;
+    if name.starts_with("default.") {
+        return Err(ApiError::invalid(format!("The parameter {} must not begin with 'default.'", kind.name)));
+    }
+    let name = check_identifier(name, kind.name, 255)?;
+    let family = params.required("DBParameterGroupFamily")?.to_owned();
+    let description = params.required("Description")?.to_owned();
+    let families = kind.engines.iter().map(|engine| engine::family(engine)).collect::<Outcome<Vec<_>>>()?;
+    if !families.contains(&family) {
+        return Err(ApiError::invalid(format!(
+            "ParameterGroupFamily {family} is not a valid parameter group family. Available are {}",
+            families.join(" and ")
+        )));
+    }
+    let tags = parse_tags(params)?;
+    let region = cloud.region_mut(call.region)?;
+    let groups = (kind.groups_mut)(region);
+    if groups.contains_key(&name) {
+        return Err(ApiError::new("DBParameterGroupAlreadyExists", format!("Parameter group {name} already exists")));
+    }
+    let group = ParameterGroup { name: name.clone(), family, description, parameters: BTreeMap::new(), tags };
+    let answer = Node::new().with(kind.entry, render(&group, call.region, kind));
+    groups.insert(name, group);
+    Ok(answer)
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let groups = match params.optional(kind.name) {
+        Some(name) => vec![find(region, name, kind)?],
+        None => (kind.groups)(region).values().cloned().chain(defaults(kind)?).collect(),
+    };
+    let groups = filtered(groups.iter(), params, &[])?;
+    let page = page(groups, params, |group| &group.name)?;
+    let groups = page.items.into_iter().map(|group| render(group, call.region, kind));
+    Ok(Node::new().with(kind.list, entries(kind.entry, groups)).maybe("Marker", page.next))
+}
+
+fn describe_parameters(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let group = find(cloud.region(call.region)?, params.required(kind.name)?, kind)?;
+    let source = params.optional("Source");
+    if source.is_some_and(|source| !["user", "system", "engine-default"].contains(&source)) {
+        return Err(ApiError::invalid("Source must be user, system or engine-default"));
+    }
+    let known = catalog::known().values().filter(|known| {
+        let own = if group.parameters.contains_key(&known.name) { "user" } else { "engine-default" };
+        source.is_none_or(|source| source == own)
+    });
+    let known = filtered(known, params, &[("parameter-name", |known: &Known| vec![known.name.clone()])])?;
+    let page = page(known, params, |known| &known.name)?;
+    let parameters = page.items.into_iter().map(|known| render_parameter(known, group.parameters.get(&known.name)));
+    Ok(Node::new().with("Parameters", entries("Parameter", parameters)).maybe("Marker", page.next))
+}
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required(kind.name)?;
+    let group = find_own(cloud.region_mut(call.region)?, name, kind)?;
+    let parameters = params.structures("Parameters.Parameter");
+    if parameters.is_empty() {
+        return Err(ApiError::missing("Parameters"));
+    }
+    if parameters.len() > AT_ONCE {
+        return Err(ApiError::invalid(format!(
+            "A maximum of {AT_ONCE} parameters can be modified in a single request."
+        )));
+    }
+    for entry in parameters {
+        let (parameter, value) =
+            (entry.required("ParameterName")?, entry.optional("ParameterValue").unwrap_or_default());
+        let known = parameter::check(parameter, value, call.directory)?;
+        let setting = Setting { value: value.to_owned(), pending_reboot: pending_reboot(&entry, known)? };
+        group.parameters.insert(known.name.clone(), setting);
+    }
+    Ok(Node::new().with(kind.name, &group.name))
+}
+
+/// Whether a change waits for a reboot: a static parameter's has to.
+fn pending_reboot(entry: &Params, known: &Known) -> Outcome<bool> {
+    match entry.required("ApplyMethod")? {
+        "pending-reboot" => Ok(true),
+        "immediate" if known.is_static => Err(combination("cannot use immediate apply method for static parameter")),
+        "immediate" => Ok(false),
+        other => Err(ApiError::invalid(format!("ApplyMethod must be immediate or pending-reboot, not {other}"))),
+    }
+}
+
+fn reset(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required(kind.name)?;
+    let group = find_own(cloud.region_mut(call.region)?, name, kind)?;
+    let parameters = params.structures("Parameters.Parameter");
+    match (params.flag("ResetAllParameters")?, parameters.is_empty()) {
+        (true, false) => return Err(combination("ResetAllParameters cannot be combined with Parameters")),
+        (false, true) => return Err(ApiError::missing("Parameters")),
+        (true, true) => group.parameters.clear(),
+        (false, false) => {
+            for entry in parameters {
+                let name = entry.required("ParameterName")?.to_lowercase();
+                let known = catalog::known()
+                    .get(&name)
+                    .ok_or_else(|| ApiError::invalid(format!("Could not find parameter with name: {name}")))?;
+                pending_reboot(&entry, known)?;
+                group.parameters.remove(&name);
+            }
+        }
+    }
+    Ok(Node::new().with(kind.name, &group.name))
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let name = find(region, call.input.required(kind.name)?, kind)?.name;
+    let refused = |message: String| Err(ApiError::new("InvalidDBParameterGroupState", message));
+    if !(kind.groups)(region).contains_key(&name) {
+        return refused(format!("Default DBParameterGroup cannot be deleted: {name}"));
+    }
+    let instances = region.databases.instances.values().any(|instance| instance.parameter_group == name);
+    let clusters = region.databases.clusters.values().any(|cluster| cluster.parameter_group == name);
+    if if kind.arn == INSTANCE.arn { instances } else { clusters } {
+        return refused(format!(
+            "One or more database instances are still members of this parameter group {name}, so the group cannot be deleted"
+        ));
+    }
+    (kind.groups_mut)(region).remove(&name);
+    Ok(Node::new())
+}
+
+fn render(group: &ParameterGroup, region: &str, kind: Kind) -> Node {
+    Node::new()
+        .with(kind.name, &group.name)
+        .with("DBParameterGroupFamily", &group.family)
+        .with("Description", &group.description)
+        .with(kind.arn_of, arn(region, kind.arn, &group.name))
+}
+
+fn render_parameter(known: &Known, setting: Option<&Setting>) -> Node {
+    let pending = setting.map_or(known.is_static, |setting| setting.pending_reboot);
+    Node::new()
+        .with("ParameterName", &known.name)
+        .maybe("ParameterValue", setting.map(|setting| &setting.value))
+        .with("Description", &known.description)
+        .with("Source", if setting.is_some() { "user" } else { "engine-default" })
+        .with("ApplyType", if known.is_static { "static" } else { "dynamic" })
+        .with("DataType", known.kind)
+        .maybe("AllowedValues", known.allowed.as_ref())
+        .with("IsModifiable", known.modifiable)
+        .with("ApplyMethod", if pending { "pending-reboot" } else { "immediate" })
+}

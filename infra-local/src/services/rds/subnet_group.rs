@@ -1,0 +1,191 @@
+//! DB subnet groups.
+
+use std::collections::BTreeSet;
+
+use super::{FILTERS, PAGES, TAGS, arn, entries, filtered, not_found, page, parse_tags};
+use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::rds::SubnetGroup;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+const GROUP: &[&str] = &["DBSubnetGroupName", "DBSubnetGroupDescription", "SubnetIds.SubnetIdentifier.N"];
+
+pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
+    Operation::writes("CreateDBSubnetGroup", create, &[GROUP, TAGS]),
+    Operation::reads("DescribeDBSubnetGroups", describe, &[&["DBSubnetGroupName"], PAGES, FILTERS]),
+    Operation::writes("ModifyDBSubnetGroup", modify, &[GROUP]),
+    Operation::writes("DeleteDBSubnetGroup", delete, &[&["DBSubnetGroupName"]]),
+];
+
+fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = check_name(params.required("DBSubnetGroupName")?)?;
+    let description = params.required("DBSubnetGroupDescription")?.to_owned();
+    let tags = parse_tags(params)?;
+    let region = cloud.region_mut(call.region)?;
+    if region.databases.subnet_groups.contains_key(&name) {
+        return Err(ApiError::new(
+            "DBSubnetGroupAlreadyExists",
+            format!("The DB subnet group '{name}' already exists."),
+        ));
+    }
+    let (vpc_id, subnets) = parse_subnets(region, params)?;
+    let group = SubnetGroup { name: name.clone(), description, vpc_id, subnets, tags };
+    let answer = Node::new().with("DBSubnetGroup", render(&group, region));
+    region.databases.subnet_groups.insert(name, group);
+    Ok(answer)
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let region = cloud.region(call.region)?;
+    let groups = match params.optional("DBSubnetGroupName") {
+        Some(name) => vec![find(region, name)?],
+        None => filtered(region.databases.subnet_groups.values(), params, &[])?,
+    };
+    let page = page(groups, params, |group| &group.name)?;
+    let groups = page.items.into_iter().map(|group| render(group, region));
+    Ok(Node::new().with("DBSubnetGroups", entries("DBSubnetGroup", groups)).maybe("Marker", page.next))
+}
+
+fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let name = params.required("DBSubnetGroupName")?;
+    let region = cloud.region_mut(call.region)?;
+    let mut group = find(region, name)?.clone();
+    let (vpc_id, subnets) = parse_subnets(region, params)?;
+    if vpc_id != group.vpc_id {
+        return Err(ApiError::new("InvalidSubnet", "A DB subnet group stays in the VPC that it was made in."));
+    }
+    let used: BTreeSet<&String> = users(region, &group.name).collect();
+    if !used.is_empty()
+        && let Some(subnet) = group.subnets.iter().find(|subnet| !subnets.contains(subnet) && in_use(region, subnet))
+    {
+        return Err(ApiError::new(
+            "SubnetAlreadyInUse",
+            format!("The DB subnet {subnet} is in use and cannot be removed."),
+        ));
+    }
+    group.subnets = subnets;
+    if let Some(description) = params.optional("DBSubnetGroupDescription") {
+        description.clone_into(&mut group.description);
+    }
+    let answer = Node::new().with("DBSubnetGroup", render(&group, region));
+    region.databases.subnet_groups.insert(group.name.clone(), group);
+    Ok(answer)
+}
+
+/// Whether an endpoint of a database has its address out of this subnet.
+fn in_use(region: &Region, subnet: &str) -> bool {
+    region
+        .subnets
+        .get(subnet)
+        .is_some_and(|subnet| subnet.hosts.values().any(|owner| owner.starts_with("arn:aws:rds:")))
+}
+
+fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let region = cloud.region_mut(call.region)?;
+    let name = find(region, call.input.required("DBSubnetGroupName")?)?.name.clone();
+    if let Some(user) = users(region, &name).next() {
+        return Err(ApiError::new(
+            "InvalidDBSubnetGroupStateFault",
+            format!(
+                "Cannot delete the subnet group '{name}' because at least one database instance: {user} is still using it."
+            ),
+        ));
+    }
+    region.databases.subnet_groups.remove(&name);
+    Ok(Node::new())
+}
+
+fn users<'a>(region: &'a Region, name: &'a str) -> impl Iterator<Item = &'a String> {
+    let instances = region.databases.instances.values();
+    let instances = instances.filter(move |one| one.place.subnet_group == name).map(|instance| &instance.id);
+    let clusters = region.databases.clusters.values();
+    instances.chain(clusters.filter(move |one| one.place.subnet_group == name).map(|cluster| &cluster.id))
+}
+
+pub(super) fn find<'a>(region: &'a Region, name: &str) -> Outcome<&'a SubnetGroup> {
+    region
+        .databases
+        .subnet_groups
+        .get(&name.to_lowercase())
+        .ok_or_else(|| not_found("DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist.")))
+}
+
+/// The group of a request; without one, the default VPC's subnets, under the name that AWS shows for them.
+pub(super) fn of_request(region: &Region, params: &Params) -> Outcome<SubnetGroup> {
+    if let Some(name) = params.optional("DBSubnetGroupName").filter(|name| *name != "default") {
+        return find(region, name).cloned();
+    }
+    let vpc = region.vpcs.values().find(|vpc| vpc.default).ok_or_else(|| {
+        ApiError::new("InvalidVPCNetworkStateFault", "No default VPC: name a DB subnet group with DBSubnetGroupName.")
+    })?;
+    let subnets = region.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
+    Ok(SubnetGroup {
+        name: "default".to_owned(),
+        description: "default".to_owned(),
+        vpc_id: vpc.id.clone(),
+        subnets: subnets.map(|subnet| subnet.id.clone()).collect(),
+        tags: crate::model::Tags::new(),
+    })
+}
+
+/// The VPC and the subnets of a request: in two zones at least.
+fn parse_subnets(region: &Region, params: &Params) -> Outcome<(String, Vec<String>)> {
+    let ids = params.texts("SubnetIds.SubnetIdentifier");
+    let mut vpcs = BTreeSet::new();
+    let mut zones = BTreeSet::new();
+    for id in &ids {
+        let subnet = region
+            .subnets
+            .get(id)
+            .ok_or_else(|| ApiError::new("InvalidSubnet", format!("Subnet {id} does not exist.")))?;
+        vpcs.insert(subnet.vpc_id.clone());
+        zones.insert(subnet.zone.clone());
+    }
+    if vpcs.len() > 1 {
+        return Err(ApiError::new("InvalidSubnet", "Subnets in the DB subnet group have to be in the same VPC."));
+    }
+    if zones.len() < 2 {
+        return Err(ApiError::new(
+            "DBSubnetGroupDoesNotCoverEnoughAZs",
+            format!(
+                "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. Current AZ coverage: {}. \
+                 Add subnets to cover at least 2 AZs.",
+                zones.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+        ));
+    }
+    Ok((vpcs.into_iter().next().unwrap_or_default(), ids))
+}
+
+fn check_name(name: &str) -> Outcome<String> {
+    let allowed = |character: char| character.is_ascii_alphanumeric() || "-_. ".contains(character);
+    if name.len() > 255 || !name.chars().all(allowed) || name.eq_ignore_ascii_case("default") {
+        return Err(ApiError::invalid(format!(
+            "The parameter DBSubnetGroupName must be provided and must not be blank or 'default', with at most 255 \
+             letters, digits, spaces, hyphens, underscores and periods, not '{name}'"
+        )));
+    }
+    Ok(name.to_lowercase())
+}
+
+pub(super) fn render(group: &SubnetGroup, region: &Region) -> Node {
+    let subnets = group.subnets.iter().filter_map(|id| region.subnets.get(id)).map(|subnet| {
+        Node::new()
+            .with("SubnetIdentifier", &subnet.id)
+            .with("SubnetAvailabilityZone", Node::new().with("Name", &subnet.zone))
+            .with("SubnetOutpost", Node::new())
+            .with("SubnetStatus", "Active")
+    });
+    Node::new()
+        .with("DBSubnetGroupName", &group.name)
+        .with("DBSubnetGroupDescription", &group.description)
+        .with("VpcId", &group.vpc_id)
+        .with("SubnetGroupStatus", "Complete")
+        .with("Subnets", entries("Subnet", subnets))
+        .with("DBSubnetGroupArn", arn(&region.name, "subgrp", &group.name))
+        .list("SupportedNetworkTypes", ["IPV4"])
+}

@@ -1,0 +1,346 @@
+//! What the operations refuse and remember, without anything that runs.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::model::rds::Stage;
+use crate::runtime::process::ProcessIdentity;
+use crate::testing::ControlPlane;
+
+struct World {
+    plane: ControlPlane,
+}
+
+const ONE: &str = "DBInstanceIdentifier=one&DBInstanceClass=db.t3.micro&Engine=postgres&MasterUsername=cloud&\
+                   MasterUserPassword=long-enough&AllocatedStorage=20&DBName=tasks";
+const CLUSTER: &str =
+    "DBClusterIdentifier=c&Engine=aurora-postgresql&MasterUsername=cloud&MasterUserPassword=long-enough";
+const MEMBER: &str = "DBInstanceClass=db.t4g.medium&Engine=aurora-postgresql&DBClusterIdentifier=c";
+
+impl World {
+    fn new() -> Self {
+        let plane = ControlPlane::new();
+        Self { plane }
+    }
+
+    /// The answer as XML, or the error's code and message.
+    fn ask(&mut self, name: &str, form: &str) -> Result<String, String> {
+        self.plane.query(OPERATIONS, name, form)
+    }
+
+    #[track_caller]
+    fn refuses(&mut self, name: &str, form: &str, code: &str, words: &str) {
+        let error = self.ask(name, form).unwrap_err();
+        assert!(error.starts_with(&format!("{code}: ")) && error.contains(words), "{error}");
+    }
+
+    /// Lets time pass: everything has come about.
+    fn settle(&mut self) {
+        let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().databases;
+        for instance in databases.instances.values_mut() {
+            instance.stage = Stage::Available;
+            instance.runtime.ready = true;
+            // Whose process does not matter here.
+            instance.runtime.process = ProcessIdentity::of(std::process::id());
+        }
+        databases.clusters.values_mut().for_each(|cluster| cluster.stage = Stage::Available);
+        let snapshots = databases.snapshots.values_mut().chain(databases.cluster_snapshots.values_mut());
+        snapshots.for_each(|snapshot| snapshot.stage = Stage::Available);
+    }
+}
+
+/// The family of this machine's PostgreSQL.
+fn family() -> String {
+    engine::family(engine::POSTGRES).unwrap()
+}
+
+#[track_caller]
+fn between<'a>(text: &'a str, element: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("<{element}>")).unwrap_or_else(|| panic!("no {element} in {text}"));
+    rest.split_once('<').unwrap().0
+}
+
+#[test]
+fn instances_are_refused_for_what_is_wrong_with_them() {
+    let mut world = World::new();
+    let mut refuses = |from: &str, to: &str, code: &str, words: &str| {
+        world.refuses("CreateDBInstance", &ONE.replace(from, to), code, words);
+    };
+    refuses("=one", "=1-one", "InvalidParameterValue", "not a valid identifier");
+    refuses("db.t3.micro", "db.t3.gigantic", "InvalidParameterValue", "Invalid DB Instance class: db.t3.gigantic");
+    refuses("Engine=postgres", "Engine=mysql", "InvalidParameterValue", "Invalid DB engine: mysql");
+    refuses(
+        "DBName=",
+        "EngineVersion=9.6&DBName=",
+        "InvalidParameterCombination",
+        "Cannot find version 9.6 for postgres",
+    );
+    refuses("=cloud", "=admin", "InvalidParameterValue", "reserved word");
+    refuses("=long-enough", "=short", "InvalidParameterValue", "shorter than 8 characters");
+    refuses("=long-enough", "=has/slash1", "InvalidParameterValue", "Only printable ASCII");
+    refuses(
+        "=20",
+        "=4",
+        "InvalidParameterCombination",
+        "Invalid storage size for engine name postgres and storage type gp2: 4",
+    );
+    refuses("DBName=", "Port=80&DBName=", "InvalidParameterValue", "Port");
+    refuses("DBName=", "DBSubnetGroupName=none&DBName=", "DBSubnetGroupNotFoundFault", "none");
+    refuses("DBName=", "DBParameterGroupName=none&DBName=", "DBParameterGroupNotFound", "none");
+    refuses("DBName=", "VpcSecurityGroupIds.VpcSecurityGroupId.1=sg-0&DBName=", "InvalidParameterValue", "sg-0");
+    refuses("DBName=", "Colour=green&DBName=", "UnsupportedParameter", "Colour");
+    refuses("AllocatedStorage=20", "Iops=1", "MissingParameter", "AllocatedStorage");
+    assert!(world.plane.cloud.regions["us-east-1"].databases.instances.is_empty());
+}
+
+#[test]
+fn an_instance_is_made_found_and_deleted_by_the_rules() {
+    let mut world = World::new();
+    let made = world.ask("CreateDBInstance", &format!("{ONE}&DeletionProtection=true")).unwrap();
+    assert_eq!(between(&made, "DBInstanceStatus"), "creating");
+    assert!(!made.contains("<Endpoint>") && !made.contains("long-enough"), "{made}");
+    world.refuses("CreateDBInstance", ONE, "DBInstanceAlreadyExists", "");
+    world.refuses("RebootDBInstance", "DBInstanceIdentifier=one", "InvalidDBInstanceState", "not in available state");
+    world.settle();
+    let described = world.ask("DescribeDBInstances", "DBInstanceIdentifier=ONE").unwrap();
+    assert_eq!(between(&described, "DBParameterGroupName"), format!("default.{}", family()));
+    assert!(described.contains("<Endpoint><Address>127.") && described.contains("<Port>5432</Port>"), "{described}");
+    let filter = "Filters.Filter.1.Name=db-instance-id&Filters.Filter.1.Values.Value.1=";
+    assert!(world.ask("DescribeDBInstances", &format!("{filter}one")).unwrap().contains("<DBInstance>"));
+    assert!(!world.ask("DescribeDBInstances", &format!("{filter}two")).unwrap().contains("<DBInstance>"));
+    world.refuses("DescribeDBInstances", "DBInstanceIdentifier=two", "DBInstanceNotFound", "two");
+
+    let delete = "DBInstanceIdentifier=one";
+    world.refuses(
+        "DeleteDBInstance",
+        &format!("{delete}&SkipFinalSnapshot=true"),
+        "InvalidParameterCombination",
+        "protected",
+    );
+    let unprotect = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&DeletionProtection=false").unwrap();
+    assert_eq!(between(&unprotect, "DBInstanceStatus"), "available");
+    world.refuses("DeleteDBInstance", delete, "InvalidParameterCombination", "FinalDBSnapshotIdentifier is required");
+    let both = format!("{delete}&SkipFinalSnapshot=true&FinalDBSnapshotIdentifier=last");
+    world.refuses("DeleteDBInstance", &both, "InvalidParameterCombination", "cannot specify both");
+    let gone = world.ask("DeleteDBInstance", &format!("{delete}&FinalDBSnapshotIdentifier=last")).unwrap();
+    assert_eq!(between(&gone, "DBInstanceStatus"), "deleting");
+    world.refuses("DeleteDBInstance", &both, "InvalidDBInstanceState", "already being deleted");
+    world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=last", "InvalidDBSnapshotState", "being made");
+}
+
+#[test]
+fn changes_wait_for_their_window_unless_they_are_wanted_now() {
+    let mut world = World::new();
+    world.ask("CreateDBInstance", ONE).unwrap();
+    world.settle();
+    let later = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&AllocatedStorage=30").unwrap();
+    assert!(later.contains("<PendingModifiedValues><AllocatedStorage>30</AllocatedStorage>"), "{later}");
+    assert_eq!(between(&later, "DBInstanceStatus"), "available");
+    let now =
+        world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&ApplyImmediately=true&DBInstanceClass=db.t3.small");
+    assert_eq!(between(&now.unwrap(), "DBInstanceStatus"), "modifying");
+    world.settle();
+    world.refuses(
+        "ModifyDBInstance",
+        "DBInstanceIdentifier=one&AllocatedStorage=10",
+        "InvalidParameterCombination",
+        "10",
+    );
+    world.refuses("ModifyDBInstance", "DBInstanceIdentifier=one&EngineVersion=99", "InvalidParameterCombination", "99");
+    world.refuses("StartDBInstance", "DBInstanceIdentifier=one", "InvalidDBInstanceState", "not stopped");
+    world.refuses(
+        "RebootDBInstance",
+        "DBInstanceIdentifier=one&ForceFailover=true",
+        "InvalidParameterCombination",
+        "Multi-AZ",
+    );
+}
+
+#[test]
+fn clusters_have_members_and_are_not_deleted_with_them() {
+    let mut world = World::new();
+    world.refuses("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier=c-1"), "DBClusterNotFoundFault", "c");
+    let made = world.ask("CreateDBCluster", CLUSTER).unwrap();
+    assert_ne!(between(&made, "Endpoint"), between(&made, "ReaderEndpoint"));
+    world.refuses("CreateDBCluster", CLUSTER, "DBClusterAlreadyExistsFault", "");
+    for id in ["c-1", "c-2"] {
+        world.ask("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier={id}")).unwrap();
+    }
+    let foreign = format!("{MEMBER}&DBInstanceIdentifier=c-3&MasterUsername=me");
+    world.refuses(
+        "CreateDBInstance",
+        &foreign,
+        "InvalidParameterCombination",
+        "Set master user name for the DB Cluster",
+    );
+    let small = format!("{MEMBER}&DBInstanceIdentifier=c-3").replace("db.t4g.medium", "db.t3.micro");
+    world.refuses("CreateDBInstance", &small, "InvalidParameterCombination", "DBInstanceClass=db.t3.micro");
+    world.refuses("FailoverDBCluster", "DBClusterIdentifier=c", "InvalidDBClusterStateFault", "creating");
+    world.settle();
+    let zones = &world.plane.cloud.regions["us-east-1"].databases;
+    assert_ne!(zones.instances["c-1"].zone, zones.instances["c-2"].zone, "members are spread over zones");
+
+    world.refuses(
+        "FailoverDBCluster",
+        "DBClusterIdentifier=c&TargetDBInstanceIdentifier=c-1",
+        "InvalidDBInstanceState",
+        "writer",
+    );
+    let over = world.ask("FailoverDBCluster", "DBClusterIdentifier=c").unwrap();
+    assert_eq!(between(&over, "Status"), "failing-over");
+    assert!(over.contains("<DBInstanceIdentifier>c-2</DBInstanceIdentifier><IsClusterWriter>true<"), "{over}");
+    world.settle();
+    world.refuses("StopDBInstance", "DBInstanceIdentifier=c-1", "InvalidParameterCombination", "not eligible");
+    world.refuses(
+        "DeleteDBCluster",
+        "DBClusterIdentifier=c&SkipFinalSnapshot=true",
+        "InvalidDBClusterStateFault",
+        "still contains",
+    );
+    let last = "DBInstanceIdentifier=c-1&FinalDBSnapshotIdentifier=last";
+    world.refuses("DeleteDBInstance", last, "InvalidParameterCombination", "deleting a cluster instance");
+    for id in ["c-1", "c-2"] {
+        world.ask("DeleteDBInstance", &format!("DBInstanceIdentifier={id}")).unwrap();
+    }
+    world.refuses("DeleteDBCluster", "DBClusterIdentifier=c", "InvalidParameterCombination", "is required");
+    let gone = world.ask("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
+    assert_eq!(between(&gone, "Status"), "deleting");
+    assert!(world.plane.cloud.regions["us-east-1"].databases.cluster_snapshots.contains_key("last"));
+}
+
+#[test]
+fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
+    let mut world = World::new();
+    let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].subnets.keys().cloned().collect();
+    let form = |subnets: &[String]| {
+        let list = subnets.iter().enumerate().map(|(at, id)| format!("&SubnetIds.SubnetIdentifier.{}={id}", at + 1));
+        format!("DBSubnetGroupName=Data&DBSubnetGroupDescription=d{}", list.collect::<String>())
+    };
+    world.refuses("CreateDBSubnetGroup", &form(&subnets[..1]), "DBSubnetGroupDoesNotCoverEnoughAZs", "2 AZs");
+    world.refuses("CreateDBSubnetGroup", &form(&["subnet-0".to_owned()]), "InvalidSubnet", "subnet-0");
+    let made = world.ask("CreateDBSubnetGroup", &form(&subnets[..2])).unwrap();
+    assert_eq!(between(&made, "DBSubnetGroupName"), "data");
+    world.refuses("CreateDBSubnetGroup", &form(&subnets[..2]), "DBSubnetGroupAlreadyExists", "data");
+    world.ask("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
+    world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "InvalidDBSubnetGroupStateFault", "one");
+    world.settle();
+    world.plane.cloud.regions.get_mut("us-east-1").unwrap().databases.instances.clear();
+    world.ask("DeleteDBSubnetGroup", "DBSubnetGroupName=data").unwrap();
+    world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "DBSubnetGroupNotFoundFault", "data");
+}
+
+#[test]
+fn parameter_groups_take_what_the_engine_takes() {
+    let mut world = World::new();
+    let create = format!("DBParameterGroupName=own&DBParameterGroupFamily={}&Description=d", family());
+    let old = create.replace(&family(), "postgres9");
+    world.refuses("CreateDBParameterGroup", &old, "InvalidParameterValue", "postgres9");
+    world.ask("CreateDBParameterGroup", &create).unwrap();
+    world.refuses("CreateDBParameterGroup", &create, "DBParameterGroupAlreadyExists", "own");
+    let set = |name: &str, value: &str, method: &str| {
+        format!(
+            "DBParameterGroupName=own&Parameters.Parameter.1.ParameterName={name}&\
+             Parameters.Parameter.1.ParameterValue={value}&Parameters.Parameter.1.ApplyMethod={method}"
+        )
+    };
+    let mut refuses =
+        |form: String, code: &str, words: &str| world.refuses("ModifyDBParameterGroup", &form, code, words);
+    refuses(set("max_connections", "40", "immediate"), "InvalidParameterCombination", "static parameter");
+    refuses(set("port", "1", "pending-reboot"), "InvalidParameterValue", "cannot be modified");
+    refuses(set("no_such", "1", "immediate"), "InvalidParameterValue", "Could not find parameter with name: no_such");
+    refuses(set("work_mem", "1", "immediate"), "InvalidParameterValue", "64");
+    let default = set("work_mem", "64", "immediate").replace("=own", &format!("=default.{}", family()));
+    refuses(default, "InvalidParameterValue", "Cannot modify a default parameter group.");
+    world.ask("ModifyDBParameterGroup", &set("max_connections", "40", "pending-reboot")).unwrap();
+    let user = world.ask("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
+    assert_eq!(between(&user, "ParameterName"), "max_connections");
+    assert_eq!((between(&user, "ParameterValue"), between(&user, "ApplyType")), ("40", "static"));
+    let page = world.ask("DescribeDBParameters", "DBParameterGroupName=own&MaxRecords=20").unwrap();
+    assert_eq!(page.matches("<Parameter>").count(), 20);
+    let next = format!("DBParameterGroupName=own&MaxRecords=20&Marker={}", between(&page, "Marker"));
+    assert_ne!(
+        between(&world.ask("DescribeDBParameters", &next).unwrap(), "ParameterName"),
+        between(&page, "ParameterName")
+    );
+
+    world.ask("CreateDBInstance", &format!("{ONE}&DBParameterGroupName=own")).unwrap();
+    world.refuses("DeleteDBParameterGroup", "DBParameterGroupName=own", "InvalidDBParameterGroupState", "own");
+    world.ask("ResetDBParameterGroup", "DBParameterGroupName=own&ResetAllParameters=true").unwrap();
+    let user = world.ask("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
+    assert!(!user.contains("<Parameter>"), "{user}");
+    world.refuses(
+        "DeleteDBParameterGroup",
+        &format!("DBParameterGroupName=default.{}", family()),
+        "InvalidDBParameterGroupState",
+        "Default",
+    );
+}
+
+#[test]
+fn snapshots_are_restored_as_new_instances() {
+    let mut world = World::new();
+    world
+        .ask("CreateDBInstance", &format!("{ONE}&CopyTagsToSnapshot=true&Tags.Tag.1.Key=team&Tags.Tag.1.Value=a"))
+        .unwrap();
+    let create = "DBInstanceIdentifier=one&DBSnapshotIdentifier=s";
+    world.refuses("CreateDBSnapshot", create, "InvalidDBInstanceState", "available state");
+    world.settle();
+    let made = world.ask("CreateDBSnapshot", create).unwrap();
+    assert_eq!(
+        (between(&made, "Status"), between(&made, "PercentProgress"), between(&made, "Key")),
+        ("creating", "0", "team")
+    );
+    let restore = "DBInstanceIdentifier=two&DBSnapshotIdentifier=s";
+    world.refuses("RestoreDBInstanceFromDBSnapshot", restore, "InvalidDBSnapshotState", "not available");
+    world.settle();
+    world.refuses("CreateDBSnapshot", create, "DBSnapshotAlreadyExists", "s already exists");
+    let restored = world.ask("RestoreDBInstanceFromDBSnapshot", restore).unwrap();
+    assert_eq!((between(&restored, "MasterUsername"), between(&restored, "DBName")), ("cloud", "tasks"));
+    world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=s", "InvalidDBSnapshotState", "restored from");
+    world.settle();
+    world.ask("DeleteDBSnapshot", "DBSnapshotIdentifier=s").unwrap();
+    world.refuses("DescribeDBSnapshots", "DBSnapshotIdentifier=s", "DBSnapshotNotFound", "s not found");
+}
+
+#[test]
+fn replicas_need_backups_and_are_promoted_once() {
+    let mut world = World::new();
+    world.ask("CreateDBInstance", &format!("{ONE}&BackupRetentionPeriod=0")).unwrap();
+    world.settle();
+    let create = "DBInstanceIdentifier=r&SourceDBInstanceIdentifier=one";
+    world.refuses("CreateDBInstanceReadReplica", create, "InvalidDBInstanceState", "Automated backups are not enabled");
+    world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&BackupRetentionPeriod=1").unwrap();
+    let made = world.ask("CreateDBInstanceReadReplica", create).unwrap();
+    assert_eq!(between(&made, "ReadReplicaSourceDBInstanceIdentifier"), "one");
+    world.settle();
+    world.refuses(
+        "ModifyDBInstance",
+        "DBInstanceIdentifier=one&BackupRetentionPeriod=0",
+        "InvalidDBInstanceState",
+        "replicas",
+    );
+    world.ask("PromoteReadReplica", "DBInstanceIdentifier=r").unwrap();
+    world.refuses("PromoteReadReplica", "DBInstanceIdentifier=r", "InvalidDBInstanceState", "not a read replica");
+}
+
+#[test]
+fn tags_are_kept_by_arn() {
+    let mut world = World::new();
+    let made = world.ask("CreateDBInstance", ONE).unwrap();
+    let arn = format!("ResourceName={}", between(&made, "DBInstanceArn"));
+    world.ask("AddTagsToResource", &format!("{arn}&Tags.Tag.1.Key=a&Tags.Tag.1.Value=1&Tags.Tag.2.Key=b")).unwrap();
+    world.ask("RemoveTagsFromResource", &format!("{arn}&TagKeys.member.1=a")).unwrap();
+    let list = world.ask("ListTagsForResource", &arn).unwrap();
+    assert!(list.contains("<TagList><Tag><Key>b</Key><Value></Value></Tag></TagList>"), "{list}");
+    world.refuses("ListTagsForResource", &arn.replace(":one", ":two"), "DBInstanceNotFound", "two");
+    world.refuses("ListTagsForResource", "ResourceName=arn:aws:s3:::b", "InvalidParameterValue", "arn:aws:s3:::b");
+    world.refuses("AddTagsToResource", &format!("{arn}&Tags.Tag.1.Key=aws:x"), "InvalidParameterValue", "aws:x");
+}
+
+#[test]
+fn a_security_group_stays_while_a_database_has_it() {
+    let mut world = World::new();
+    world.ask("CreateDBInstance", ONE).unwrap();
+    let region = &world.plane.cloud.regions["us-east-1"];
+    let group = &region.databases.instances["one"].place.security_groups[0];
+    assert_eq!(region.users_of_security_group(group), [region.databases.instances["one"].resource_id.clone()]);
+}

@@ -1,0 +1,105 @@
+//! Whether IAM's policies allow what is asked of the object store.
+
+use chrono::Utc;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{CopyObjectInput, CreateBucketInput, DeleteObjectsInput};
+use s3s::path::S3Path;
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
+
+use super::Context;
+use crate::access::{Wish, authorise};
+use crate::state::Shared;
+use crate::wire::Protocol;
+
+/// Signatures are verified before s3s sees a request; it asks for access only where there is somebody to ask for secrets.
+pub(super) struct Nobody;
+
+#[async_trait::async_trait]
+impl S3Auth for Nobody {
+    async fn get_secret_key(&self, _: &str) -> S3Result<SecretKey> {
+        Err(s3_error!(InvalidAccessKeyId))
+    }
+}
+
+/// The policies of whoever signed the request.
+pub(super) struct Policies(Shared);
+
+impl Policies {
+    pub(super) fn new(shared: Shared) -> Policies {
+        Policies(shared)
+    }
+
+    fn allow(&self, context: Option<&Context>, action: &str, resource: String) -> S3Result<()> {
+        let Some(Context { region, identity, .. }) = context else {
+            return Err(s3_error!(AccessDenied));
+        };
+        let wish = Wish { action, resources: &[resource], region, now: Utc::now() };
+        let denied = self.0.read(|cloud| authorise(cloud, identity, &wish));
+        denied.map_err(|refusal| {
+            S3Error::with_message(S3ErrorCode::AccessDenied, refusal.in_words_of(Protocol::RestXml).message)
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Policies {
+    async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let operation = request.s3_op().name();
+        // What is deleted stands in the body: that is asked below, key by key.
+        if operation == "DeleteObjects" {
+            return Ok(());
+        }
+        let resource = match request.s3_path() {
+            S3Path::Root => "*".to_owned(),
+            S3Path::Bucket { bucket } => format!("arn:aws:s3:::{bucket}"),
+            S3Path::Object { bucket, key } => format!("arn:aws:s3:::{bucket}/{key}"),
+        };
+        let action = format!("s3:{}", action(operation));
+        self.allow(request.extensions_mut().get::<Context>().cloned().as_ref(), &action, resource)
+    }
+
+    async fn create_bucket(&self, request: &mut S3Request<CreateBucketInput>) -> S3Result<()> {
+        let context = request.extensions.get::<Context>();
+        if context.is_none_or(|context| context.bucket_tags.is_empty()) {
+            return Ok(());
+        }
+        self.allow(context, "s3:TagResource", format!("arn:aws:s3:::{}", request.input.bucket))
+    }
+
+    async fn delete_objects(&self, request: &mut S3Request<DeleteObjectsInput>) -> S3Result<()> {
+        let context = request.extensions.get::<Context>();
+        for object in &request.input.delete.objects {
+            let action = if object.version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
+            self.allow(context, action, format!("arn:aws:s3:::{}/{}", request.input.bucket, object.key))?;
+        }
+        Ok(())
+    }
+
+    /// Who copies reads as well.
+    async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
+        let s3s::dto::CopySource::Bucket { bucket, key, .. } = &request.input.copy_source else {
+            return Ok(());
+        };
+        self.allow(request.extensions.get::<Context>(), "s3:GetObject", format!("arn:aws:s3:::{bucket}/{key}"))
+    }
+}
+
+/// What IAM calls an operation's permission.
+fn action(operation: &str) -> &str {
+    match operation {
+        "HeadObject" => "GetObject",
+        "CopyObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" => "PutObject",
+        "HeadBucket" | "ListObjects" | "ListObjectsV2" => "ListBucket",
+        "ListBuckets" => "ListAllMyBuckets",
+        "ListObjectVersions" => "ListBucketVersions",
+        "DeleteBucketTagging" => "PutBucketTagging",
+        "GetPublicAccessBlock" => "GetBucketPublicAccessBlock",
+        "PutPublicAccessBlock" | "DeletePublicAccessBlock" => "PutBucketPublicAccessBlock",
+        "GetBucketEncryption" => "GetEncryptionConfiguration",
+        "PutBucketEncryption" | "DeleteBucketEncryption" => "PutEncryptionConfiguration",
+        "GetBucketCors" => "GetBucketCORS",
+        "PutBucketCors" | "DeleteBucketCors" => "PutBucketCORS",
+        other => other,
+    }
+}

@@ -1,0 +1,175 @@
+//! Amazon S3 on files. s3s speaks the protocol; what it does not do for requests without a verified signature, decoding
+//! `aws-chunked` bodies, is done here.
+
+// s3s's inputs and outputs are many, and named after their operations.
+#![allow(clippy::wildcard_imports)]
+
+mod access;
+mod bucket;
+mod chunked;
+mod conditions;
+mod configuration;
+mod cors;
+mod digest;
+mod form;
+mod listing;
+mod multipart;
+mod object;
+mod objects;
+mod service;
+mod upload;
+
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use s3s::dto::TagSet;
+use s3s::service::{S3Service, S3ServiceBuilder};
+
+use crate::access::Identity;
+use crate::state::Shared;
+use crate::wire::body::RequestBody;
+use crate::wire::sigv4::{ChunkSignatures, Scope};
+use crate::wire::{ApiError, Protocol};
+
+use chunked::Trailers;
+pub(crate) use form::is_form;
+pub(crate) use objects::Objects;
+
+/// What operations need to know of a request beyond their input.
+#[derive(Clone)]
+struct Context {
+    /// The region the request was signed for.
+    region: String,
+    /// Who signed it.
+    identity: Identity,
+    /// Checksums that stand behind the body; complete when the body was read to its end.
+    trailers: Trailers,
+    /// The tags that a new bucket is to have.
+    bucket_tags: TagSet,
+}
+
+/// The object store's HTTP side.
+pub(crate) struct Store {
+    shared: Shared,
+    service: S3Service,
+}
+
+const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+const DECODED_LENGTH: HeaderName = HeaderName::from_static("x-amz-decoded-content-length");
+
+impl Store {
+    pub(crate) fn new(shared: &Shared, enforce_iam: bool) -> Store {
+        let mut builder = S3ServiceBuilder::new(service::Service::new(shared.clone()));
+        if enforce_iam {
+            builder.set_auth(access::Nobody);
+            builder.set_access(access::Policies::new(shared.clone()));
+        }
+        Store { shared: shared.clone(), service: builder.build() }
+    }
+
+    pub(crate) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        scope: &Scope,
+        identity: Identity,
+        chunks: Option<ChunkSignatures>,
+        request_id: &str,
+    ) -> Response<s3s::Body> {
+        let (mut head, body) = request.into_parts();
+        // Who signed it is known by now: to s3s the request looks unsigned.
+        head.headers.remove(AUTHORIZATION);
+        let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
+        if presigned && let Some(stripped) = without_signature(&head.uri) {
+            head.uri = stripped;
+        }
+        let trailers = Trailers::default();
+        let streaming =
+            head.headers.get(CONTENT_SHA256).is_some_and(|value| value.as_bytes().starts_with(b"STREAMING-"));
+        let digest = head.headers.remove(CONTENT_SHA256).and_then(|value| value.to_str().ok().map(str::to_owned));
+        let body = if streaming {
+            match undo_chunking(&mut head.headers) {
+                Ok(()) => chunked::decode(body, trailers.clone(), chunks),
+                Err(error) => return failure(&error, request_id),
+            }
+        } else {
+            match digest.filter(|digest| digest.len() == 64) {
+                Some(digest) => digest::verify(body, digest),
+                None => s3s::Body::http_body(body),
+            }
+        };
+        let (bucket_tags, body) = if configuration::creates_bucket(&head) {
+            match configuration::read(body).await {
+                Ok(read) => read,
+                Err(error) => return failure(&error, request_id),
+            }
+        } else {
+            (TagSet::new(), body)
+        };
+        let context = Context { region: scope.region.clone(), identity, trailers, bucket_tags };
+        self.call(Request::from_parts(head, body), context, request_id).await
+    }
+
+    /// Hands a request over to s3s.
+    async fn call(&self, mut request: Request<s3s::Body>, context: Context, request_id: &str) -> Response<s3s::Body> {
+        request.extensions_mut().insert(context);
+        let mut answer = match self.service.call(request).await {
+            Ok(answer) => answer,
+            Err(error) => failure(&ApiError::internal(format!("{error:?}")), request_id),
+        };
+        if let Ok(id) = HeaderValue::from_str(request_id) {
+            answer.headers_mut().insert("x-amz-request-id", id);
+        }
+        answer
+    }
+}
+
+/// The bucket in a path-style URI; empty when there is none.
+pub(crate) fn bucket_of(uri: &hyper::Uri) -> &str {
+    uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+/// Makes the headers say what the body is once it is decoded.
+fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
+    let length = headers.remove(DECODED_LENGTH).ok_or_else(|| {
+        ApiError::new("MissingContentLength", "a streamed body needs the header x-amz-decoded-content-length")
+            .with_status(411)
+    })?;
+    headers.insert(CONTENT_LENGTH, length);
+    let encoding = headers.remove(CONTENT_ENCODING);
+    let rest: Vec<String> = encoding
+        .as_ref()
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .split(',')
+        .map(|part| part.trim().to_owned())
+        .filter(|part| !part.is_empty() && part != "aws-chunked")
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&rest.join(","))
+        && !rest.is_empty()
+    {
+        headers.insert(CONTENT_ENCODING, value);
+    }
+    Ok(())
+}
+
+/// A presigned URL without what belongs to the signature.
+fn without_signature(uri: &hyper::Uri) -> Option<hyper::Uri> {
+    let signing = [
+        "X-Amz-Algorithm",
+        "X-Amz-Credential",
+        "X-Amz-Date",
+        "X-Amz-Expires",
+        "X-Amz-SignedHeaders",
+        "X-Amz-Signature",
+        "X-Amz-Security-Token",
+    ];
+    let kept: Vec<&str> =
+        uri.query()?.split('&').filter(|pair| !signing.contains(&pair.split('=').next().unwrap_or_default())).collect();
+    let path = if kept.is_empty() { uri.path().to_owned() } else { format!("{}?{}", uri.path(), kept.join("&")) };
+    path.parse().ok()
+}
+
+fn failure(error: &ApiError, request_id: &str) -> Response<s3s::Body> {
+    let mut answer = Response::new(s3s::Body::from(Protocol::RestXml.error(error, request_id)));
+    *answer.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer
+}

@@ -1,0 +1,183 @@
+//! Lists of parameters, with filters and pages.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::parameter::{kind_name, render, timestamp};
+use super::{SsmOperation, arn, input, validation};
+use crate::model::Cloud;
+use crate::model::ssm::Parameter;
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Outcome, Page};
+
+pub(super) const OPERATIONS: &[SsmOperation] = &[
+    Operation::reads("DescribeParameters", describe, &[&["Filters", "ParameterFilters", "MaxResults", "NextToken"]]),
+    Operation::reads(
+        "GetParametersByPath",
+        by_path,
+        &[&["Path", "Recursive", "ParameterFilters", "WithDecryption", "MaxResults", "NextToken"]],
+    ),
+];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Describe {
+    #[serde(default)]
+    filters: Vec<Filter>,
+    #[serde(default)]
+    parameter_filters: Vec<Filter>,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Filter {
+    key: String,
+    option: Option<String>,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: Describe = input(call)?;
+    // The older form of filters means "begins with".
+    let older = request.filters.into_iter().map(|filter| Filter { option: Some("BeginsWith".to_owned()), ..filter });
+    let filters: Vec<Filter> = request.parameter_filters.into_iter().chain(older).collect();
+    let found = filter(cloud.region(call.region)?.parameters.values(), &filters)?;
+    let page = page(found, request.max_results, 50, request.next_token.as_deref())?;
+    let nodes: Vec<Value> = page.items.into_iter().map(|parameter| metadata(call.region, parameter)).collect();
+    Ok(with_token(json!({"Parameters": nodes}), page.next))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ByPath {
+    path: String,
+    #[serde(default)]
+    recursive: bool,
+    #[serde(default)]
+    parameter_filters: Vec<Filter>,
+    #[serde(default)]
+    with_decryption: bool,
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+fn by_path(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+    let request: ByPath = input(call)?;
+    if !request.path.starts_with('/') {
+        return Err(validation("The parameter doesn't meet the parameter name requirements: a path begins with /."));
+    }
+    let below = cloud
+        .region(call.region)?
+        .parameters
+        .values()
+        .filter(|parameter| is_below(&parameter.name, &request.path, request.recursive));
+    let found = filter(below, &request.parameter_filters)?;
+    let page = page(found, request.max_results, 10, request.next_token.as_deref())?;
+    let nodes = page.items.into_iter().filter_map(|parameter| {
+        let (number, _) = parameter.version(None)?;
+        Some(render(call.region, parameter, number, request.with_decryption, None))
+    });
+    Ok(with_token(json!({"Parameters": nodes.collect::<Vec<_>>()}), page.next))
+}
+
+fn is_below(name: &str, path: &str, recursive: bool) -> bool {
+    let rest = name.strip_prefix(path.trim_end_matches('/')).and_then(|rest| rest.strip_prefix('/'));
+    rest.is_some_and(|rest| recursive || !rest.contains('/'))
+}
+
+fn filter<'a>(all: impl Iterator<Item = &'a Parameter>, filters: &[Filter]) -> Outcome<Vec<&'a Parameter>> {
+    let known =
+        |key: &str| matches!(key, "Name" | "Type" | "KeyId" | "Path" | "Tier" | "DataType") || key.starts_with("tag:");
+    for filter in filters {
+        if !known(&filter.key) {
+            return Err(ApiError::new("InvalidFilterKey", format!("The filter key '{}' is not valid", filter.key)));
+        }
+        let options: &[&str] = match filter.key.as_str() {
+            "Path" => &["Recursive", "OneLevel"],
+            "Name" => &["Equals", "BeginsWith", "Contains"],
+            _ => &["Equals", "BeginsWith"],
+        };
+        if filter.option.as_deref().is_some_and(|option| !options.contains(&option)) {
+            return Err(ApiError::new(
+                "InvalidFilterOption",
+                format!("The filter option of {} is not valid; valid are {}", filter.key, options.join(", ")),
+            ));
+        }
+    }
+    Ok(all.filter(|parameter| filters.iter().all(|filter| filter.accepts(parameter))).collect())
+}
+
+impl Filter {
+    fn accepts(&self, parameter: &Parameter) -> bool {
+        let held = match self.key.as_str() {
+            "Path" => {
+                let recursive = self.option.as_deref() == Some("Recursive");
+                return self.values.iter().any(|path| is_below(&parameter.name, path, recursive));
+            }
+            "Name" => Some(parameter.name.as_str()),
+            "Type" => Some(kind_name(parameter.kind)),
+            "KeyId" => parameter.key_id.as_deref(),
+            "Tier" => Some(parameter.tier.as_str()),
+            "DataType" => Some(parameter.data_type.as_str()),
+            tag => tag.strip_prefix("tag:").and_then(|key| parameter.tags.get(key)).map(String::as_str),
+        };
+        let Some(held) = held else { return false };
+        // A tag filter without values asks for the key alone.
+        self.values.is_empty()
+            || self.values.iter().any(|value| match self.option.as_deref() {
+                Some("BeginsWith") => held.starts_with(value.as_str()),
+                Some("Contains") => held.contains(value.as_str()),
+                _ => held == value,
+            })
+    }
+}
+
+fn page<'a>(
+    found: Vec<&'a Parameter>,
+    wanted: Option<usize>,
+    most: usize,
+    token: Option<&str>,
+) -> Outcome<Page<&'a Parameter>> {
+    let limit = wanted.unwrap_or(most);
+    if !(1..=most).contains(&limit) {
+        return Err(validation(format!("MaxResults lies in 1 to {most}")));
+    }
+    Page::cut(found, Some(limit), token, |parameter| &parameter.name)
+}
+
+fn with_token(mut node: Value, next: Option<String>) -> Value {
+    if let Some(next) = next {
+        node["NextToken"] = json!(next);
+    }
+    node
+}
+
+/// Writes what DescribeParameters shows: everything but values.
+pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
+    let mut node = json!({
+        "Name": parameter.name,
+        "ARN": arn(region, &parameter.name),
+        "Type": kind_name(parameter.kind),
+        "Tier": parameter.tier,
+        "DataType": parameter.data_type,
+        "Policies": [],
+        "LastModifiedUser": format!("arn:aws:iam::{}:root", crate::model::ACCOUNT),
+    });
+    if let Some((number, version)) = parameter.version(None) {
+        node["Version"] = json!(number);
+        node["LastModifiedDate"] = timestamp(version.modified);
+    }
+    if let Some(description) = &parameter.description {
+        node["Description"] = json!(description);
+    }
+    if let Some(key) = &parameter.key_id {
+        node["KeyId"] = json!(key);
+    }
+    if let Some(pattern) = &parameter.allowed_pattern {
+        node["AllowedPattern"] = json!(pattern);
+    }
+    node
+}

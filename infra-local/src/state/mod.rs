@@ -1,0 +1,283 @@
+//! The state that everything shares: read it, change it in one step, hear of changes.
+//!
+//! - [`journal`]: the state on disk
+//! - [`topics`]: subscriptions to changes below a place
+//! - [`files`]: files for their owner alone; [`address`]: the loopback addresses of the cloud
+
+pub(crate) mod address;
+pub(crate) mod files;
+mod journal;
+mod topics;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::model::Cloud;
+use crate::model::REGIONS;
+use crate::model::changes::Record;
+use crate::runtime::elbv2::Traffic;
+use crate::services::s3::Objects;
+use crate::state::address::AddressBlock;
+use crate::wire::Outcome;
+use journal::Journal;
+use topics::Topics;
+
+/// A handle on the cloud's state. Clones are cheap and mean the same state.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Inner>);
+
+struct Inner {
+    cloud: Mutex<Cloud>,
+    journal: Mutex<Journal>,
+    past: Mutex<Past>,
+    revision: watch::Sender<u64>,
+    topics: Topics,
+    directory: PathBuf,
+    addresses: AddressBlock,
+    objects: Objects,
+    endpoint: OnceLock<SocketAddr>,
+    /// Whether services are confined.
+    confines: AtomicBool,
+    traffic: Traffic,
+}
+
+/// States that were in force, and when they were replaced, the oldest first.
+type Past = VecDeque<(Instant, Cloud)>;
+
+/// How old what control planes show is, if not new.
+fn lag(cloud: &Cloud) -> Option<Duration> {
+    let milliseconds = cloud.faults.lag_milliseconds;
+    (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
+}
+
+impl Shared {
+    /// Loads what is in the directory, or begins an empty cloud.
+    pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
+        let (mut journal, found) = Journal::open(directory)?;
+        let found = found.unwrap_or_default();
+        let mut cloud = found.clone();
+        cloud.complete();
+        if !journal.is_folded() || !Record::of(&cloud, &found).places().is_empty() {
+            journal.fold(&cloud)?;
+        }
+        Ok(Shared(Arc::new(Inner {
+            cloud: Mutex::new(cloud),
+            journal: Mutex::new(journal),
+            past: Mutex::default(),
+            revision: watch::Sender::new(0),
+            topics: Topics::default(),
+            directory: directory.to_owned(),
+            addresses,
+            objects: Objects::load(directory.join("s3"))?,
+            endpoint: OnceLock::new(),
+            confines: AtomicBool::new(true),
+            traffic: Traffic::default(),
+        })))
+    }
+
+    /// Whether services are confined. They are, unless the user who starts the cloud decides otherwise.
+    pub(crate) fn confines(&self) -> bool {
+        self.0.confines.load(Ordering::Relaxed)
+    }
+
+    /// Starts services with all rights of the user who started the cloud.
+    pub(crate) fn unconfine(&self) {
+        self.0.confines.store(false, Ordering::Relaxed);
+    }
+
+    /// Looks at the state.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        look(&self.lock())
+    }
+
+    /// Looks at the state as control planes show it: when answers lag, as it was a while ago.
+    pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        let cloud = self.lock();
+        let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
+            return look(&cloud);
+        };
+        let past = self.past();
+        // What was replaced after that moment was in force at that moment.
+        match past.iter().find(|(replaced, _)| *replaced > then) {
+            Some((_, state)) => look(state),
+            None => look(&cloud),
+        }
+    }
+
+    /// Changes the state as a whole or, when `change` fails, not at all. A change is on disk before this returns.
+    pub(crate) fn write<T, E: From<io::Error>>(&self, change: impl FnOnce(&mut Cloud) -> Result<T, E>) -> Result<T, E> {
+        let mut cloud = self.lock();
+        let mut draft = cloud.clone();
+        let value = change(&mut draft)?;
+        let record = Record::of(&draft, &cloud);
+        self.save(&record, &draft)?;
+        let before = std::mem::replace(&mut *cloud, draft);
+        self.tell(record, before, cloud);
+        Ok(value)
+    }
+
+    /// Changes the state from a reconciler, which has nobody to tell when the disk is full: that is logged, and the
+    /// change holds in memory.
+    pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut cloud = self.lock();
+        let before = cloud.clone();
+        let value = change(&mut cloud);
+        let record = Record::of(&*cloud, &before);
+        if let Err(error) = self.save(&record, &cloud) {
+            tracing::error!(%error, "the state could not be written to disk");
+        }
+        self.tell(record, before, cloud);
+        value
+    }
+
+    /// Adds one of AWS's regions to the state, unless it is there. Control planes whose answers lag show it at once.
+    pub(crate) fn open_region(&self, name: &str) -> Outcome<()> {
+        if self.read(|cloud| cloud.regions.contains_key(name)) {
+            return Ok(());
+        }
+        let region = self.write(|cloud| {
+            cloud.open_region(name)?;
+            cloud.region(name).cloned()
+        })?;
+        for (_, earlier) in self.past().iter_mut() {
+            earlier.regions.entry(name.to_owned()).or_insert_with(|| region.clone());
+        }
+        Ok(())
+    }
+
+    /// Runs `change` on a copy and throws the copy away.
+    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        let mut draft = self.lock().clone();
+        change(&mut draft)
+    }
+
+    /// Becomes ready after every change of the state; reconcilers wait on it.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.0.revision.subscribe()
+    }
+
+    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "instances"]`.
+    pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
+        self.0.topics.subscribe(places)
+    }
+
+    /// Becomes ready after changes of any instance.
+    pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
+        let places = REGIONS.iter().map(|(region, _)| ["regions", region, "instances"]);
+        self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Puts the whole state into one file that people can read.
+    pub(crate) fn fold(&self) -> io::Result<()> {
+        let cloud = self.lock();
+        self.journal().fold(&cloud)
+    }
+
+    /// Whether the files of the state are still in the directory.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.journal().is_in_place()
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.0.directory
+    }
+
+    pub(crate) fn addresses(&self) -> &AddressBlock {
+        &self.0.addresses
+    }
+
+    /// The buckets and what is in them.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0.objects
+    }
+
+    /// What went through the balancers since the cloud was started.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.0.traffic
+    }
+
+    /// Where the cloud answers; unspecified until the server is bound.
+    pub(crate) fn endpoint(&self) -> SocketAddr {
+        self.0.endpoint.get().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    pub(crate) fn bound(&self, endpoint: SocketAddr) {
+        self.0.endpoint.get_or_init(|| endpoint);
+    }
+
+    /// Keeps a state that was replaced for as long as it may still be shown.
+    fn keep(&self, before: Cloud, now: &Cloud) {
+        let mut past = self.past();
+        match lag(now) {
+            Some(lag) => {
+                past.retain(|(replaced, _)| replaced.elapsed() <= lag);
+                past.push_back((Instant::now(), before));
+            }
+            None => past.clear(),
+        }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.0.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn save(&self, record: &Record, cloud: &Cloud) -> io::Result<()> {
+        if record.places().is_empty() { Ok(()) } else { self.journal().append(record, cloud) }
+    }
+
+    /// Lets everybody know what has changed.
+    fn tell(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
+        if record.places().is_empty() {
+            return;
+        }
+        self.keep(before, &cloud);
+        drop(cloud);
+        self.0.topics.tell(record.places());
+        self.0.revision.send_modify(|revision| *revision += 1);
+    }
+
+    fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.0.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Cloud> {
+        // Writers work on drafts and reconcilers make small changes: a panic leaves nothing half done.
+        self.0.cloud.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_region_that_was_opened_is_kept_and_shown_at_once_by_control_planes_that_lag() {
+        let directory = tempfile::tempdir().unwrap();
+        let load = || {
+            let addresses = AddressBlock::claim(directory.path()).unwrap();
+            Shared::load(directory.path(), addresses).unwrap()
+        };
+        let vpcs = |cloud: &Cloud| cloud.region("eu-west-1").map(|region| region.vpcs.clone()).ok();
+        let shared = load();
+        shared.update(|cloud| cloud.faults.lag_milliseconds = 3_600_000);
+        shared.update(|cloud| cloud.port = Some(1));
+        assert_eq!(shared.read_late(vpcs), None);
+        shared.open_region("eu-west-1").unwrap();
+        let opened = shared.read_late(vpcs);
+        assert!(opened.is_some());
+        assert!(shared.open_region("eu-west-9").is_err());
+        drop(shared);
+        let again = load();
+        again.open_region("eu-west-1").unwrap();
+        assert_eq!(again.read(vpcs), opened);
+    }
+}

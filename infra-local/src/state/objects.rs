@@ -1,0 +1,326 @@
+//! Buckets and objects as files.
+//!
+//! `<root>/<bucket>/bucket.json` holds a bucket's settings, `meta/<sha256 of the key>.json` what is known of an object,
+//! and `data/<random>` its content. Content is written first and never changed; replacing the small file in `meta` makes
+//! an object appear or change in one step. An index of everything is kept in memory.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use s3s::{S3Result, s3_error};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::cors;
+use crate::model::Tags;
+use crate::state::files;
+use crate::state::files::write_private;
+use crate::wire::ApiError;
+use crate::wire::error::{DISK_FULL, is_full};
+
+/// All buckets.
+pub(crate) struct Objects {
+    root: PathBuf,
+    buckets: Mutex<BTreeMap<String, Bucket>>,
+}
+
+/// A bucket and what is in it.
+pub(super) struct Bucket {
+    pub(super) settings: Settings,
+    pub(super) objects: BTreeMap<String, Object>,
+    /// Multipart uploads under way; they end with the process.
+    pub(super) uploads: BTreeMap<String, Upload>,
+}
+
+/// What is kept in `bucket.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Settings {
+    pub(super) name: String,
+    pub(super) region: String,
+    pub(super) created: DateTime<Utc>,
+    pub(super) tags: Option<Tags>,
+    pub(super) versioning: Option<String>,
+    pub(super) public_access_block: Option<PublicAccessBlock>,
+    pub(super) encryption: Encryption,
+    #[serde(default)]
+    pub(super) cors: Vec<cors::Rule>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)]
+pub(super) struct PublicAccessBlock {
+    pub(super) block_public_acls: bool,
+    pub(super) ignore_public_acls: bool,
+    pub(super) block_public_policy: bool,
+    pub(super) restrict_public_buckets: bool,
+}
+
+/// How objects are said to be encrypted; on disk they are not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Encryption {
+    pub(super) algorithm: String,
+    pub(super) key_id: Option<String>,
+    pub(super) bucket_key: bool,
+}
+
+impl Default for Encryption {
+    fn default() -> Self {
+        Encryption { algorithm: "AES256".to_owned(), key_id: None, bucket_key: false }
+    }
+}
+
+/// What is kept of an object in `meta`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Object {
+    pub(super) key: String,
+    pub(super) blob: Blob,
+    pub(super) modified: DateTime<Utc>,
+    pub(super) headers: Headers,
+    pub(super) encryption: Encryption,
+    pub(super) tags: Tags,
+}
+
+/// Content on disk.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Blob {
+    pub(super) file: String,
+    pub(super) size: u64,
+    /// The ETag without quotes: MD5, or MD5 of MD5s and the number of parts.
+    pub(super) e_tag: String,
+    /// Checksums by the name of their header's end: `crc32`, `sha256`…, in base64.
+    pub(super) checksums: BTreeMap<String, String>,
+    /// Whether the checksums are of the parts' checksums.
+    #[serde(default)]
+    pub(super) composite: bool,
+}
+
+/// Headers that are stored with an object and come back with it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Headers {
+    pub(super) content_type: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    pub(super) content_language: Option<String>,
+    pub(super) content_disposition: Option<String>,
+    pub(super) cache_control: Option<String>,
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// A multipart upload under way.
+pub(super) struct Upload {
+    pub(super) key: String,
+    pub(super) headers: Headers,
+    pub(super) encryption: Encryption,
+    pub(super) tags: Tags,
+    pub(super) parts: BTreeMap<i32, Blob>,
+}
+
+impl Objects {
+    /// Reads what is in the directory and clears away content that no object has.
+    pub(crate) fn load(root: PathBuf) -> io::Result<Objects> {
+        files::create_directory(&root)?;
+        let mut buckets = BTreeMap::new();
+        for entry in std::fs::read_dir(&root)? {
+            let path = entry?.path();
+            // A directory without settings is a bucket that was not created or deleted to the end.
+            let Some(settings) = read_json::<Settings>(&path.join("bucket.json"))? else {
+                let _ = std::fs::remove_dir_all(&path);
+                continue;
+            };
+            let bucket = Bucket { objects: load_objects(&path)?, settings, uploads: BTreeMap::new() };
+            buckets.insert(bucket.settings.name.clone(), bucket);
+        }
+        Ok(Objects { root, buckets: Mutex::new(buckets) })
+    }
+
+    /// The file with an object's content.
+    pub(crate) fn file(&self, bucket: &str, key: &str) -> Option<PathBuf> {
+        let buckets = self.lock();
+        let object = buckets.get(bucket)?.objects.get(key)?;
+        Some(self.blob_path(bucket, &object.blob))
+    }
+
+    /// How many buckets there are.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The buckets, their objects and their uploads, as `BUCKET` and `BUCKET/KEY`.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let buckets = self.lock();
+        let parts = buckets.iter().flat_map(|(name, bucket)| {
+            let keys = bucket.objects.keys().chain(bucket.uploads.keys());
+            keys.map(move |key| format!("{name}/{key}")).chain([name.clone()])
+        });
+        parts.collect()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn blob_path(&self, bucket: &str, blob: &Blob) -> PathBuf {
+        self.root.join(bucket).join("data").join(&blob.file)
+    }
+
+    /// A place for new content.
+    pub(super) fn new_blob_path(&self, bucket: &str) -> PathBuf {
+        self.root.join(bucket).join("data").join(Uuid::new_v4().simple().to_string())
+    }
+
+    pub(super) fn create_bucket(&self, settings: Settings) -> S3Result<()> {
+        let path = self.root.join(&settings.name);
+        let bucket = Bucket { settings, objects: BTreeMap::new(), uploads: BTreeMap::new() };
+        let mut buckets = self.lock();
+        make_directories(&path).map_err(internal)?;
+        save_settings(&path, &bucket.settings)?;
+        buckets.insert(bucket.settings.name.clone(), bucket);
+        Ok(())
+    }
+
+    pub(super) fn delete_bucket(&self, name: &str) -> S3Result<()> {
+        let mut buckets = self.lock();
+        let bucket = buckets.get(name).ok_or_else(|| no_such_bucket(name))?;
+        if !bucket.objects.is_empty() {
+            return Err(s3_error!(BucketNotEmpty, "The bucket you tried to delete is not empty"));
+        }
+        let path = self.root.join(name);
+        std::fs::remove_file(path.join("bucket.json")).map_err(internal)?;
+        buckets.remove(name);
+        if let Err(error) = std::fs::remove_dir_all(&path) {
+            tracing::warn!(%error, bucket = name, "a deleted bucket's directory could not be removed");
+        }
+        Ok(())
+    }
+
+    /// Looks at a bucket.
+    pub(super) fn bucket<T>(&self, name: &str, look: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
+        look(self.lock().get(name).ok_or_else(|| no_such_bucket(name))?)
+    }
+
+    /// Changes a bucket's multipart uploads.
+    pub(super) fn uploads<T>(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut BTreeMap<String, Upload>) -> S3Result<T>,
+    ) -> S3Result<T> {
+        change(&mut self.lock().get_mut(name).ok_or_else(|| no_such_bucket(name))?.uploads)
+    }
+
+    /// Changes a bucket's settings.
+    pub(super) fn change_settings(&self, name: &str, change: impl FnOnce(&mut Settings)) -> S3Result<()> {
+        let mut buckets = self.lock();
+        let bucket = buckets.get_mut(name).ok_or_else(|| no_such_bucket(name))?;
+        let mut settings = bucket.settings.clone();
+        change(&mut settings);
+        save_settings(&self.root.join(name), &settings)?;
+        bucket.settings = settings;
+        Ok(())
+    }
+
+    /// Puts an object in its place, if `check` agrees with what is there now. Check and change are one step.
+    pub(super) fn commit(
+        &self,
+        bucket: &str,
+        object: Object,
+        check: impl FnOnce(Option<&Object>) -> S3Result<()>,
+    ) -> S3Result<()> {
+        let mut buckets = self.lock();
+        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(held.objects.get(&object.key))?;
+        let bytes = serde_json::to_vec(&object).map_err(internal)?;
+        write_private(&self.meta_path(bucket, &object.key), &bytes).map_err(internal)?;
+        let file = object.blob.file.clone();
+        if let Some(former) = held.objects.insert(object.key.clone(), object)
+            && former.blob.file != file
+        {
+            let _ = std::fs::remove_file(self.blob_path(bucket, &former.blob));
+        }
+        Ok(())
+    }
+
+    /// Removes an object, if `check` agrees. Removing what is not there succeeds.
+    pub(super) fn remove(
+        &self,
+        bucket: &str,
+        key: &str,
+        check: impl FnOnce(Option<&Object>) -> S3Result<()>,
+    ) -> S3Result<()> {
+        let mut buckets = self.lock();
+        let held = buckets.get_mut(bucket).ok_or_else(|| no_such_bucket(bucket))?;
+        check(held.objects.get(key))?;
+        if held.objects.contains_key(key) {
+            std::fs::remove_file(self.meta_path(bucket, key)).map_err(internal)?;
+        }
+        if let Some(object) = held.objects.remove(key) {
+            let _ = std::fs::remove_file(self.blob_path(bucket, &object.blob));
+        }
+        Ok(())
+    }
+
+    fn meta_path(&self, bucket: &str, key: &str) -> PathBuf {
+        self.root.join(bucket).join("meta").join(format!("{}.json", hex::encode(Sha256::digest(key))))
+    }
+}
+
+pub(super) fn no_such_bucket(name: &str) -> s3s::S3Error {
+    s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}")
+}
+
+/// An error of the disk. The client may try again, unless the disk is full.
+pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
+    tracing::error!(%error, "object storage");
+    let cause = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>());
+    let Some(full) = cause.filter(|error| is_full(error)) else { return s3_error!(error, InternalError) };
+    let error = ApiError::from(io::Error::from(full.kind()));
+    let mut answer = s3s::S3Error::with_message(s3s::S3ErrorCode::Custom(DISK_FULL.into()), error.message);
+    answer.set_status_code(hyper::StatusCode::INSUFFICIENT_STORAGE);
+    answer
+}
+
+fn make_directories(bucket: &Path) -> io::Result<()> {
+    files::create_directory(&bucket.join("meta"))?;
+    files::create_directory(&bucket.join("data"))
+}
+
+fn save_settings(bucket: &Path, settings: &Settings) -> S3Result<()> {
+    let bytes = serde_json::to_vec_pretty(settings).map_err(internal)?;
+    write_private(&bucket.join("bucket.json"), &bytes).map_err(internal)
+}
+
+fn load_objects(bucket: &Path) -> io::Result<BTreeMap<String, Object>> {
+    make_directories(bucket)?;
+    let mut objects = BTreeMap::new();
+    for entry in std::fs::read_dir(bucket.join("meta"))? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            let _ = std::fs::remove_file(&path);
+        } else if let Some(object) = read_json::<Object>(&path)? {
+            objects.insert(object.key.clone(), object);
+        }
+    }
+    let used: std::collections::BTreeSet<&str> = objects.values().map(|object| object.blob.file.as_str()).collect();
+    for entry in std::fs::read_dir(bucket.join("data"))? {
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(|name| used.contains(name)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(objects)
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
