@@ -25,9 +25,10 @@ mod state;
 mod testing;
 mod wire;
 
+pub use access::Credentials;
 pub use runtime::confinement::{ConfinementStatus, enable_launcher};
 pub use server::capabilities::{Capabilities, Obstacle};
-pub use server::credentials::{Credentials, credentials};
+pub use server::credentials::credentials;
 pub use server::daemon;
 pub use server::directory::{admit_databases, reset};
 pub use server::faults::{Fault, FaultError, Requests};

@@ -1,12 +1,14 @@
 //! What tests of control planes share: the operations of a service on a cloud, without anything that runs.
 #![allow(clippy::unwrap_used)]
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::model::Cloud;
 use crate::services::operation::Run;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, Node, Outcome, Params, xml};
 
@@ -24,6 +26,7 @@ type Tables<I, O> = &'static [&'static [Operation<I, O>]];
 
 impl ControlPlane {
     pub(crate) fn new() -> Self {
+        crate::runtime::postgres::discover();
         let mut cloud = Cloud::default();
         cloud.complete();
         let directory = tempfile::tempdir().unwrap();
@@ -79,6 +82,7 @@ impl ControlPlane {
                 self.cloud = draft;
                 Ok(answer)
             }
+            Run::Performs(run) => run(&State::Draft(RefCell::new(&mut self.cloud)), &call),
         }
     }
 }

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use hyper::http::request::Parts;
 
+use super::credentials::Credentials;
 use super::policy::{Context, Document};
 use super::{Refusal, Wish, managed};
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::iam::{ISSUED_KEY, ISSUED_SESSION_KEY, Iam, Session};
-use crate::server::credentials::Credentials;
 use crate::wire::sigv4::{BadSignature, Scope, Signed, SignedPolicy};
 
 /// The caller of a request.

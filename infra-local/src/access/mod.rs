@@ -6,6 +6,7 @@
 //!
 //! # Layout
 //!
+//! - [`credentials`]: access keys
 //! - [`identity`]: finds the identity of an access key and verifies the signature
 //! - [`origin`]: refuses requests that a web page may have sent
 //! - [`policy`]: what policy documents say about a request
@@ -13,6 +14,7 @@
 //! - [`resource`]: what a request is about, as ARNs
 //! - [`refusal`]: the words each protocol refuses with
 
+mod credentials;
 mod identity;
 mod managed;
 mod origin;
@@ -20,6 +22,7 @@ mod policy;
 mod refusal;
 mod resource;
 
+pub use credentials::Credentials;
 pub(crate) use identity::{Identity, RootKeys, identify, identify_form, secret};
 pub(crate) use managed::document as managed_document;
 pub(crate) use origin::{Endpoint, Source};

@@ -1,118 +1,20 @@
-//! The Machine document: what an instance runs, as it travels inside its user data.
+//! Reads the Machine document of an instance from its image and its user data, and checks it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::model::ec2::instance::Instance;
+use crate::model::machine::{MachineDocument, MachineFile, MachineService};
 
 /// Where a cloud-config puts the document on the host.
 const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
 
 /// The newest format this local cloud runs.
 const SUPPORTED_VERSION: u64 = 1;
-
-/// A whole host, format version 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MachineDocument {
-    /// The format's version.
-    #[serde(rename = "machine")]
-    pub(crate) version: u64,
-    /// The distribution the host starts from, e.g. `debian-12`.
-    pub(crate) image: String,
-    /// Distribution packages.
-    #[serde(default)]
-    pub(crate) packages: Vec<String>,
-    /// Files written at boot.
-    #[serde(default)]
-    pub(crate) files: Vec<MachineFile>,
-    /// Programs kept running.
-    #[serde(default)]
-    pub(crate) services: Vec<MachineService>,
-    /// A PostgreSQL server on this host.
-    #[serde(default)]
-    pub(crate) postgres: Option<MachinePostgres>,
-}
-
-/// One file on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MachineFile {
-    /// Absolute path on the host.
-    pub(crate) path: String,
-    /// Text.
-    pub(crate) content: String,
-    /// Octal permissions, e.g. `0644`.
-    #[serde(default = "default_mode")]
-    pub(crate) mode: String,
-}
-
-/// One supervised program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MachineService {
-    /// Unique on its host.
-    pub(crate) name: String,
-    /// Where the program is fetched from.
-    pub(crate) artifact: Artifact,
-    /// Command line after the program's name.
-    #[serde(default)]
-    pub(crate) arguments: Vec<String>,
-    /// Plain environment.
-    #[serde(default)]
-    pub(crate) environment: BTreeMap<String, String>,
-    /// Environment whose values are parameters read at boot.
-    #[serde(default)]
-    pub(crate) secrets: BTreeMap<String, ParameterReference>,
-    /// TCP port; told to the program as `LISTEN=<address>:<port>`.
-    #[serde(default)]
-    pub(crate) listen: Option<u16>,
-    /// HTTP path that answers 2xx when the service works.
-    #[serde(default)]
-    pub(crate) health: Option<String>,
-}
-
-/// A program in object storage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Artifact {
-    /// Bucket.
-    pub(crate) bucket: String,
-    /// Key in the bucket.
-    pub(crate) key: String,
-    /// Hex digest of the content; anything else is refused.
-    pub(crate) sha256: String,
-}
-
-/// One version of a parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ParameterReference {
-    /// Name of the parameter.
-    pub(crate) parameter: String,
-    /// Version; the latest when absent.
-    #[serde(default)]
-    pub(crate) version: Option<u64>,
-}
-
-/// A PostgreSQL server with one database.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct MachinePostgres {
-    /// TCP port.
-    #[serde(default = "default_postgres_port")]
-    pub(crate) port: u16,
-    /// Database owned by `user`.
-    pub(crate) database: String,
-    /// Role that logs in with the password.
-    pub(crate) user: String,
-    /// The role's password.
-    pub(crate) password: ParameterReference,
-}
 
 /// Why user data that carries a Machine cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -314,14 +216,6 @@ fn cloud_config(user_data: &[u8]) -> Option<CloudConfig> {
         return None;
     }
     serde_json::from_str(rest).ok()
-}
-
-fn default_mode() -> String {
-    "0644".to_owned()
-}
-
-fn default_postgres_port() -> u16 {
-    5432
 }
 
 #[cfg(test)]

@@ -1,7 +1,19 @@
 //! Rules that services and the runtime share. They decide about the model, and perform no I/O.
 //!
+//! - [`autoscaling`]: transitions of a group's members, executions of scaling policies, alarms of policies
+//! - [`ec2`]: launches of instances
+//! - [`elbv2`]: matchers of health checks, address ranges of conditions
 //! - [`machine`]: the Machine document of an instance
+//! - [`postgres`]: the PostgreSQL that this machine has
+//! - [`rds`]: parameters of database servers
 //! - [`reachability`]: which sources reach which destinations
+//! - [`ssm`]: values of parameters
 
+pub(crate) mod autoscaling;
+pub(crate) mod ec2;
+pub(crate) mod elbv2;
 pub(crate) mod machine;
+pub(crate) mod postgres;
+pub(crate) mod rds;
 pub(crate) mod reachability;
+pub(crate) mod ssm;

@@ -2,6 +2,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod routing;
+pub(crate) mod ssl_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

@@ -8,8 +8,8 @@ use std::net::Ipv4Addr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::process::ProcessIdentity;
 use super::{Region, Tags};
-use crate::runtime::process::ProcessIdentity;
 
 /// The Relational Database Service's part of a region, each kind by its identifier.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -333,11 +333,16 @@ impl Databases {
         cluster.map_or(&instance.account, |cluster| &cluster.account)
     }
 
-    /// Makes another member the writer: the given one, else the reader that serves and has the lowest tier. False when
-    /// there is none.
-    pub(crate) fn fail_over(&mut self, cluster: &str, target: Option<&str>) -> bool {
+    /// Makes another member the writer: the given one, else the serving reader with the lowest tier whose process is
+    /// alive. Returns false when there is none.
+    pub(crate) fn fail_over(
+        &mut self,
+        cluster: &str,
+        target: Option<&str>,
+        is_alive: impl Fn(&ProcessIdentity) -> bool,
+    ) -> bool {
         let Some(writer) = self.clusters.get(cluster).map(|cluster| cluster.writer.clone()) else { return false };
-        let runs = |member: &DbInstance| member.runtime.process.as_ref().is_some_and(ProcessIdentity::is_alive);
+        let runs = |member: &DbInstance| member.runtime.process.as_ref().is_some_and(&is_alive);
         let readers = self.members(cluster).filter(|member| Some(&member.id) != writer.as_ref());
         let readers = readers.filter(|member| member.is_serving() && runs(member));
         let chosen = match target {

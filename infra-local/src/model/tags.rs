@@ -2,27 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::{ApiError, Node, Outcome, Params};
+use crate::wire::{ApiError, Outcome};
 
 /// Tags by key.
 pub(crate) type Tags = BTreeMap<String, String>;
 
 /// The most tags a resource may have.
 const LIMIT: usize = 50;
-
-/// Reads `name.N.Key`, `name.N.Value`.
-pub(crate) fn parse(params: &Params, name: &str) -> Outcome<Tags> {
-    let mut tags = Tags::new();
-    for entry in params.structures(name) {
-        let key = entry.required("Key")?.to_owned();
-        let value = entry.optional("Value").unwrap_or_default().to_owned();
-        if tags.insert(key.clone(), value).is_some() {
-            return Err(ApiError::invalid(format!("Duplicate tag key '{key}' specified.")));
-        }
-    }
-    check(&tags)?;
-    Ok(tags)
-}
 
 /// Checks keys, values and their number.
 pub(crate) fn check(tags: &Tags) -> Outcome<()> {
@@ -40,14 +26,4 @@ pub(crate) fn check(tags: &Tags) -> Outcome<()> {
         }
     }
     Ok(())
-}
-
-/// EC2's `tagSet`.
-pub(crate) fn set(tags: &Tags) -> Node {
-    Node::items(tags.iter().map(|(key, value)| Node::new().with("key", key).with("value", value)))
-}
-
-/// The Query services' `Tags`.
-pub(crate) fn members(tags: &Tags) -> Node {
-    Node::items(tags.iter().map(|(key, value)| Node::new().with("Key", key).with("Value", value)))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::machine::Artifact;
+use crate::model::machine::Artifact;
 use crate::state::Shared;
 
 /// Where programs are kept, in the cloud's directory.

@@ -6,11 +6,10 @@
 //! - [`schedule`]: changes the size at certain times
 //! - [`members`]: what becomes of each instance, and how it leaves; [`hooks`]: what it waits for on the way
 //! - [`refresh`]: replaces instances of an old version
-//! - [`tracking`]: follows metrics; [`adjust`]: does what alarms say
+//! - [`tracking`]: follows metrics
 //! - [`capacity`]: launches and ends instances until the number is right
 //! - [`metrics`]: what is measured
 
-pub(crate) mod adjust;
 mod capacity;
 mod hooks;
 mod members;
@@ -27,20 +26,18 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::background::PhaseWatch;
+use crate::domain::autoscaling::alarms;
+use crate::domain::ec2::launch_template;
 use crate::model::Cloud;
 use crate::model::Region;
-use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::clock::TimeScale;
 use crate::model::cloudwatch::metrics::Metrics as Published;
 use crate::model::ec2::launch_template::{LaunchTemplate, TemplateReference};
-use crate::services::autoscaling::alarms;
-use crate::services::ec2::launch_template;
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::wire::Outcome;
 pub(crate) use metrics::CORES_PER_VCPU;
 use metrics::Metrics;
-pub(crate) use refresh::roll_back;
 
 /// How often groups are looked at although nothing has changed: periods end by themselves.
 const TICK: Duration = Duration::from_millis(200);
@@ -76,42 +73,6 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// Registers the members that are in service with every target group of their group.
-pub(crate) fn register_members(group: &Group, region: &mut Region) {
-    for member in group.staying().filter(|member| member.lifecycle == Lifecycle::InService) {
-        members::register(group, region, &member.instance);
-    }
-}
-
-/// Takes an instance out of a target group that its group has left.
-pub(crate) fn deregister_member(region: &mut Region, target_group: &str, instance: &str) {
-    if let Some(target_group) = region.balancing.target_groups.get_mut(target_group) {
-        target_group.deregister(instance, None);
-    }
-}
-
-/// Ends a member because a user asked for it.
-pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance: &str, now: DateTime<Utc>) {
-    let cause = "an instance was taken out of service in response to a user request.";
-    members::leave(group, region, instance, &members::Leaving { cause, drain: true }, now);
-}
-
-/// Takes a member out of its target groups and then lets it stand by.
-pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
-    members::deregister(group, region, instance);
-    if let Some(member) = group.member_mut(instance) {
-        member.lifecycle = Lifecycle::EnteringStandby;
-    }
-}
-
-/// Takes a member out of its target groups and then out of the group; its instance goes on.
-pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
-    members::deregister(group, region, instance);
-    if let Some(member) = group.member_mut(instance) {
-        member.lifecycle = Lifecycle::Detaching;
-    }
-}
-
 /// The template and the version that a group's reference means now. The reference bears the template's id and name.
 fn resolve<'a>(region: &'a Region, reference: &TemplateReference) -> Outcome<(&'a LaunchTemplate, u64)> {
     let name = reference.name.clone().filter(|_| reference.id.is_none());
@@ -132,9 +93,13 @@ struct Env<'a> {
 }
 
 impl Env<'_> {
+    fn clock(&self) -> TimeScale {
+        TimeScale(self.time_scale)
+    }
+
     /// Whether one of AWS's waiting periods is over.
     fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
-        TimeScale(self.time_scale).over(since, seconds, self.now)
+        self.clock().over(since, seconds, self.now)
     }
 }
 

@@ -14,12 +14,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::background::PhaseWatch;
+use crate::domain::autoscaling::adjust;
+use crate::domain::autoscaling::adjust::Trigger;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cloudwatch::alarm::{AlarmState, HistoryItem, HistoryKind};
 use crate::model::cloudwatch::metrics::Metrics;
-use crate::runtime::autoscaling::adjust;
-use crate::runtime::autoscaling::adjust::Trigger;
 use crate::state::Shared;
 use publish::Publisher;
 

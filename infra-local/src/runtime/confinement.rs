@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::process::User;
+use crate::runtime::user::User;
 
 /// First argument of a launcher.
 const LAUNCH: &str = "infra-launch";

@@ -4,55 +4,25 @@ mod settings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::background::PhaseWatch;
-use super::proxy::{Endpoint, PoolSettings, ProxyListener, TargetHealth, TargetKey, TargetPool, Times, Tls, Workers};
+use super::proxy::{Endpoint, PoolSettings, ProxyListener, TargetHealth, TargetKey, TargetPool, Tls, Workers};
 use crate::domain::reachability;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::elbv2::{BalancerState, Health, TargetGroup, TargetType};
 use crate::state::Shared;
+use crate::state::traffic::Counts;
 
 /// How often a port that could not be had is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How often draining targets are looked at: the end of a request changes nothing else.
 const DRAINING: Duration = Duration::from_millis(50);
-
-/// What went to each target group, by ARN, since the cloud was started: what request metrics are made of.
-#[derive(Debug, Default)]
-pub(crate) struct Traffic(Mutex<BTreeMap<String, Counts>>);
-
-/// What went to one target group.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Counts {
-    /// Requests that were sent on to a target.
-    pub(crate) requests: u64,
-    /// Connections to targets that could not be opened.
-    pub(crate) connection_errors: u64,
-    /// Answers by the class of their status, from 2xx on.
-    pub(crate) responses: [u64; 4],
-    /// How long answers took to begin.
-    pub(crate) times: Times,
-    /// Clients that are connected now; of balancers alone, which stand here beside their target groups.
-    pub(crate) connections: u64,
-}
-
-impl Traffic {
-    /// What went to this target group.
-    pub(crate) fn of(&self, target_group: &str) -> Counts {
-        self.lock().get(target_group).copied().unwrap_or_default()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Counts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Keeps the balancers running until the cloud ends; then their ports are closed.
 ///
@@ -133,7 +103,7 @@ impl Plane {
         });
         self.reconcile_pools(&wanted);
         let failures = self.reconcile_listeners(&wanted).await;
-        *shared.traffic().lock() = self.traffic(&wanted);
+        shared.traffic().replace(self.traffic(&wanted));
 
         let news = |cloud: &Cloud| {
             let mut draft = cloud.clone();

@@ -12,18 +12,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::{Phase, PhaseWatch};
+use super::service::POSTGRES;
 use super::service::{Restarts, Unit};
-use super::{console, images, inside, postgres};
+use super::{images, inside, postgres};
 use crate::domain::machine;
-use crate::domain::machine::{MachineDocument, MachineFile};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::Holder;
 use crate::model::ec2::instance::{Instance, InstanceState, Service, ServiceState, StateReason};
-use crate::runtime::process::ProcessIdentity;
+use crate::model::machine::{MachineDocument, MachineFile};
+use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
-
-/// The name of the database among an instance's services, and of its directory.
-pub(crate) const POSTGRES: &str = "postgres";
+use crate::state::console;
 
 /// What EC2 says of an instance that ended itself.
 const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shutdown";

@@ -7,12 +7,12 @@ use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::background::PhaseWatch;
-use super::console;
-use super::host::POSTGRES;
 use super::postgres::{self, PostgresError, Server};
 use crate::model::ec2::image::{Image, ImageState};
 use crate::model::ec2::instance::InstanceState;
+use crate::runtime::service::POSTGRES;
 use crate::state::Shared;
+use crate::state::console;
 
 /// A disk that cannot be copied.
 #[derive(Debug, thiserror::Error)]

@@ -7,9 +7,10 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
-use super::{artifact, console, host, postgres};
+use super::{artifact, host, postgres, service};
 use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
+use crate::state::console;
 
 /// How long a terminated instance is shown, at time scale 1.
 const SHOWN_AFTER_END: Duration = Duration::from_mins(1);
@@ -94,7 +95,7 @@ fn forget_ended(shared: &Shared, shown: Duration) {
     for id in forgotten {
         let directory = console::directory(shared.directory(), &id);
         let removed =
-            postgres::remove(&directory.join(host::POSTGRES)).and_then(|()| std::fs::remove_dir_all(&directory));
+            postgres::remove(&directory.join(service::POSTGRES)).and_then(|()| std::fs::remove_dir_all(&directory));
         if let Err(error) = removed
             && error.kind() != std::io::ErrorKind::NotFound
         {

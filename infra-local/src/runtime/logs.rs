@@ -1,12 +1,14 @@
-//! Keeps logs bounded: one that has grown too long is put aside, and what was put aside before is gone.
+//! Bounds logs: a log that exceeds its limit replaces its previous copy. Also removes the files of deleted log streams.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::background::PhaseWatch;
-use super::console;
+use crate::model::Cloud;
 use crate::state::Shared;
+use crate::state::console;
 
 /// How long a log may become; with what was put aside, it takes twice as much at most, and what is written within
 /// [`LOOK_EVERY`].
@@ -32,7 +34,32 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
                 tracing::warn!(%error, log = %path.display(), "a log that is too long cannot be put aside");
             }
         }
+        remove_deleted_streams(shared.directory(), || shared.read(stream_files));
     }
+}
+
+/// Removes the files of log streams that are not in the model any more. A stream is in the model before it has a file, so
+/// the files are listed before `kept` reads the model.
+pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeSet<String>) {
+    let entries = std::fs::read_dir(cloud.join("logs")).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    if files.is_empty() {
+        return;
+    }
+    let kept = kept();
+    files.retain(|path| path.file_stem().and_then(|stem| stem.to_str()).is_none_or(|stem| !kept.contains(stem)));
+    for path in files {
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(%error, file = %path.display(), "the events of a deleted log stream cannot be removed");
+        }
+    }
+}
+
+/// The names of the files of all log streams.
+pub(crate) fn stream_files(cloud: &Cloud) -> BTreeSet<String> {
+    let groups = cloud.regions.values().flat_map(|region| region.log_groups.values());
+    groups.flat_map(|group| group.streams.values().map(|stream| stream.file.clone())).collect()
 }
 
 /// The logs of everything that runs.

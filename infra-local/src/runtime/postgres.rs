@@ -2,6 +2,7 @@
 
 mod binaries;
 mod client;
+mod discover;
 mod home;
 mod server;
 
@@ -14,10 +15,13 @@ use rustix::process::Signal;
 
 pub(crate) use binaries::find_binaries;
 pub(crate) use client::Login;
+pub(crate) use discover::discover;
 pub(crate) use home::{admit, closed_above};
 pub(crate) use server::{Launch, Server};
 
-use super::process::{self, ProcessIdentity};
+use super::user;
+use crate::domain::postgres::NotInstalled;
+use crate::model::process::ProcessIdentity;
 
 /// How long a fast shutdown may take before the server is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -46,16 +50,13 @@ pub(crate) struct PostgresSpec {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PostgresError {
     /// PostgreSQL is not installed.
-    #[error(
-        "PostgreSQL is not installed: no directory in PATH, /usr/lib/postgresql or Homebrew holds both initdb and postgres. \
-         Install it (Debian: apt-get install postgresql, Fedora: dnf install postgresql-server, macOS: brew install postgresql)"
-    )]
-    NotInstalled,
+    #[error(transparent)]
+    NotInstalled(#[from] NotInstalled),
     /// The server's user cannot enter the directory.
     #[error(
         "PostgreSQL does not run as root but as {}, who cannot enter {}: let others pass through it \
          (`chmod o+x {}`), or keep the cloud in another directory",
-        process::unprivileged_name(), closed.display(), closed.display()
+        user::unprivileged_name(), closed.display(), closed.display()
     )]
     Closed {
         /// The directory above the data that cannot be entered.

@@ -9,10 +9,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::confinement::{self, Confinement};
+use super::user::User;
+use crate::model::process::ProcessIdentity;
 
 /// How often a process that is going away is looked at.
 const POLL: Duration = Duration::from_millis(10);
@@ -34,24 +35,6 @@ pub(crate) struct ProcessSpec {
     pub(crate) user: Option<User>,
     /// Directories it may touch; without any it is not confined.
     pub(crate) confinement: Option<Confinement>,
-}
-
-/// A user by number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct User {
-    /// User id.
-    pub(crate) uid: u32,
-    /// Primary group.
-    pub(crate) gid: u32,
-}
-
-/// A process that is never mistaken for a later one with the same pid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct ProcessIdentity {
-    /// Process id, and the id of its group.
-    pub(crate) pid: u32,
-    /// When it started, in the system's own unit.
-    pub(crate) started: u64,
 }
 
 /// Starts a process in its own group; a background task reaps it.
@@ -98,27 +81,6 @@ pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
         }
     });
     identity
-}
-
-/// The user that services run as when the cloud itself is root: `postgres`, else `nobody`; `None` when we are not root.
-pub(crate) fn unprivileged_user() -> Option<User> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    ["postgres", "nobody"].iter().find_map(|name| user_in(&passwd, name)).or(Some(User { uid: 65534, gid: 65534 }))
-}
-
-/// The user of [`unprivileged_user`] in words.
-pub(crate) fn unprivileged_name() -> String {
-    let uid = unprivileged_user().map_or_else(|| rustix::process::geteuid().as_raw(), |user| user.uid);
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let names = passwd.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        Some((fields.next()?, fields.nth(1)?.parse::<u32>().ok()?))
-    });
-    let name = names.into_iter().find(|(_, other)| *other == uid).map(|(name, _)| format!("the user `{name}`"));
-    name.unwrap_or_else(|| format!("the user {uid}"))
 }
 
 /// CPU time used so far by these processes, each with its descendants and the children it has reaped.
@@ -219,16 +181,6 @@ impl ProcessIdentity {
     fn raw(&self) -> Option<Pid> {
         i32::try_from(self.pid).ok().and_then(Pid::from_raw)
     }
-}
-
-fn user_in(passwd: &str, name: &str) -> Option<User> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        if fields.next()? != name {
-            return None;
-        }
-        Some(User { uid: fields.nth(1)?.parse().ok()?, gid: fields.next()?.parse().ok()? })
-    })
 }
 
 /// What the system says about one pid.
@@ -412,12 +364,5 @@ mod tests {
     fn process_with_parent(parent: u32) -> u32 {
         let all = system::usage();
         all.iter().find(|(_, usage)| usage.parent == parent).map(|(pid, _)| *pid).unwrap()
-    }
-
-    #[test]
-    fn users_are_read_from_passwd() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\npostgres:x:101:104:,,,:/var/lib/postgresql:/bin/bash\n";
-        assert_eq!(user_in(passwd, "postgres"), Some(User { uid: 101, gid: 104 }));
-        assert_eq!(user_in(passwd, "nobody"), None);
     }
 }

@@ -4,10 +4,9 @@
 //!
 //! - [`listener`]: accepts clients on one port, by HTTP/1.1, or by TLS ([`tls`]) and HTTP/2 as well
 //! - [`route`]: rules, whose conditions are [`matching`], and actions
-//! - [`forward`]: carries one request to a target and its answer back; [`headers`], [`body`]: what becomes of its parts;
+//! - [`forward`]: carries one request to a target and its answer back; [`headers`], [`upload`], [`body`]: the parts of both;
 //!   [`answer`]: the balancer's own answers; [`tunnel`]: what has become a WebSocket
 //! - [`pool`]: the targets of one target group, and which of them take the next request; [`sticky`]: who stays with whom
-//! - [`times`]: how long answers took
 //! - [`target`], [`connection`]: one target, and one connection to it, over a [`stream`]; [`workers`]: the threads that all this runs on
 //! - [`health`]: the checks, and the states a target goes through
 
@@ -29,18 +28,17 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
-mod times;
 mod tls;
 mod tunnel;
+mod upload;
 mod workers;
 
-pub(crate) use health::{CheckPort, HealthCheck, HealthState, Matcher, TargetHealth};
+pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
 pub(crate) use listener::ProxyListener;
-pub(crate) use matching::AddressRange;
-pub(crate) use pool::{Algorithm, Endpoint, PoolSettings, TargetKey, TargetPool};
+pub(crate) use pool::{Algorithm, PoolSettings, TargetKey, TargetPool};
 pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
 pub(crate) use sticky::Stickiness;
 pub(crate) use stream::Transport;
-pub(crate) use times::Times;
+pub(crate) use target::Endpoint;
 pub(crate) use tls::{Identity, Tls};
 pub(crate) use workers::Workers;

@@ -1,21 +1,17 @@
 //! Runs the declared databases: a host per instance, a volume per cluster without instances, and the endpoints.
 
-pub(crate) mod catalog;
 mod door;
 mod endpoints;
-pub(crate) mod formula;
 mod host;
 mod removal;
 mod replication;
 mod roles;
-pub(crate) mod settings;
 mod snapshots;
 mod view;
 mod volume;
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -37,14 +33,11 @@ const BACKEND_PORT: u16 = 17018;
 /// A task's region and what it is for.
 type Key = (String, String);
 
-/// Where the data of an instance, a cluster without instances, or a snapshot is kept, and the log of its server.
-pub(crate) fn directory(cloud: &Path, resource_id: &str) -> PathBuf {
-    cloud.join("databases").join(resource_id)
-}
-
 /// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
 pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
     shared.update(|cloud| rehome(cloud, shared.addresses().number()));
+    // Hosts look up parameters while they hold the state.
+    let _ended_early = tokio::task::spawn_blocking(postgres::discover).await;
     let mut changes = shared.changes();
     let mut tasks: JoinSet<Key> = JoinSet::new();
     let mut running: BTreeSet<Key> = BTreeSet::new();

@@ -7,16 +7,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::confinement::Confinement;
-use super::host::POSTGRES;
 use super::postgres::PostgresSpec;
-use super::process::{ProcessIdentity, ProcessSpec, spawn};
+use super::process::{ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
-use crate::domain::machine::{MachinePostgres, MachineService, ParameterReference};
 use crate::domain::reachability;
 use crate::domain::reachability::Party;
+use crate::domain::ssm;
 use crate::model::ec2::instance::Instance;
-use crate::services::ssm;
+use crate::model::machine::{MachinePostgres, MachineService, ParameterReference};
+use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
+
+/// The name of the database among an instance's services, and of its directory.
+pub(crate) const POSTGRES: &str = "postgres";
 
 /// What is started.
 pub(super) enum Unit {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::postgres;
 use crate::runtime::postgres::PostgresError;
-use crate::runtime::process;
+use crate::runtime::user;
 
 /// The feature that hosts with PostgreSQL and databases need.
 const POSTGRESQL: &str = "postgresql";
@@ -50,13 +50,13 @@ impl Capabilities {
 
 /// Why no PostgreSQL server can run.
 fn postgresql(directory: &Path) -> Option<Obstacle> {
-    if let Err(error @ PostgresError::NotInstalled) = postgres::find_binaries() {
+    if let Err(error @ PostgresError::NotInstalled(_)) = postgres::find_binaries() {
         let text = error.to_string();
         let (reason, remedy) = text.split_once(". ").unwrap_or((&text, "install it"));
         return Some(Obstacle { reason: reason.to_owned(), remedy: remedy.to_owned() });
     }
     let closed = postgres::closed_above(directory)?;
-    let (closed, user) = (closed.display(), process::unprivileged_name());
+    let (closed, user) = (closed.display(), user::unprivileged_name());
     Some(Obstacle {
         reason: format!("PostgreSQL does not run as root but as {user}, who cannot enter {closed}"),
         remedy: format!(

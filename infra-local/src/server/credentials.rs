@@ -10,28 +10,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
+use crate::access::Credentials;
 use crate::model::ids;
 use crate::state::files;
 use crate::state::files::write_private;
 
 /// Name of the file in the cloud's directory.
 pub(crate) const FILE: &str = "credentials.json";
-
-/// An AWS access key pair.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    /// `AWS_ACCESS_KEY_ID`
-    pub access_key_id: String,
-    /// `AWS_SECRET_ACCESS_KEY`
-    pub secret_access_key: String,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
-    }
-}
 
 /// Returns the root access key of the cloud in a directory, whether or not the cloud runs.
 ///

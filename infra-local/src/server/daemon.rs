@@ -1,54 +1,25 @@
-//! The local cloud as a background process: `run` is what the process does, [`find`] is how others find it.
+//! The local cloud as a background process: [`run`] is the process, [`find`] finds it from another one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
+use super::local_cloud::LocalCloud;
+use super::options::Options;
+use super::running::file;
+pub use super::running::{Running, find, recorded};
+use super::start_error::StartError;
+use crate::model::process::ProcessIdentity;
 use crate::runtime::background::Phase;
-use crate::runtime::process::ProcessIdentity;
-use crate::server::credentials::Generated;
-use crate::state::files;
 use crate::state::files::write_private;
-use crate::{LocalCloud, Options, StartError};
-
-/// How long a running cloud may take to answer that it is there.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long a process may wait for the previous one of its directory to end: that may stop several databases.
 const PREVIOUS_LIMIT: Duration = Duration::from_mins(1);
 
 /// How often a waiting process looks whether the previous one has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// A local cloud that runs in a process of its own; the content of `<directory>/daemon.json`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Running {
-    /// The process.
-    pub pid: u32,
-    /// When it started, in the system's own unit: a later process with the same pid differs in it.
-    pub start_time: u64,
-    /// The endpoint's URL.
-    pub endpoint: String,
-    /// The version of this crate that runs.
-    pub version: String,
-    /// The id of the cloud, which it keeps until it is reset; empty for an earlier version.
-    #[serde(default)]
-    pub cloud_id: String,
-    /// Token of the administration paths, from `credentials.json`.
-    #[serde(skip)]
-    pub(crate) token: String,
-}
-
-impl std::fmt::Debug for Running {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut fields = f.debug_struct("Running");
-        fields.field("pid", &self.pid).field("start_time", &self.start_time).field("endpoint", &self.endpoint);
-        fields.field("version", &self.version).field("cloud_id", &self.cloud_id).finish_non_exhaustive()
-    }
-}
 
 /// Why the process of a local cloud ended early.
 #[derive(Debug, thiserror::Error)]
@@ -102,25 +73,6 @@ async fn start_after_previous(options: Options) -> Result<LocalCloud, StartError
             outcome => return outcome,
         }
     }
-}
-
-/// Finds the cloud that runs in a directory: the process is the one that wrote the file, and it answers.
-pub async fn find(directory: &Path) -> Option<Running> {
-    let running = recorded(directory)?;
-    let answers = tokio::time::timeout(ANSWER_LIMIT, running.is_healthy()).await;
-    matches!(answers, Ok(Ok(()))).then_some(running)
-}
-
-/// The process that wrote `<directory>/daemon.json`, when it still exists. It may be stopping; see [`find`].
-pub fn recorded(directory: &Path) -> Option<Running> {
-    let running: Running = serde_json::from_slice(&files::read(&file(directory)).ok()??).ok()?;
-    // A cloud of an earlier version has no token, and asks for none.
-    let token = Generated::read(directory).map(|generated| generated.token).unwrap_or_default();
-    running.is_alive().then_some(Running { token, ..running })
-}
-
-fn file(directory: &Path) -> PathBuf {
-    directory.join("daemon.json")
 }
 
 fn announce(file: &Path, cloud: &LocalCloud) -> std::io::Result<()> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::start_error::StartError;
-use super::{credentials, daemon, options, usage};
+use super::{credentials, options, running, usage};
 use crate::runtime::postgres;
 use crate::state::files::{self, LOCK};
 
@@ -58,7 +58,7 @@ pub(crate) async fn lock(directory: &Path) -> Result<File, StartError> {
             Ok(()) => return Ok(file),
             // A process that answers does not give the directory up, and nobody may be left waiting to take its place.
             Err(rustix::io::Errno::WOULDBLOCK)
-                if Instant::now() < deadline && daemon::find(directory).await.is_none() =>
+                if Instant::now() < deadline && running::find(directory).await.is_none() =>
             {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

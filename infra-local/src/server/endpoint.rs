@@ -32,9 +32,10 @@ use self::service::{QueryTable, Service, ValueTable, find_operation, guess_proto
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
 use crate::model;
 use crate::runtime::background::PhaseWatch;
+use crate::runtime::postgres;
 use crate::server::credentials::Token;
-use crate::services::Call;
 use crate::services::operation::Run;
+use crate::services::{Call, State};
 use crate::services::{cloudcontrol, s3};
 use crate::state::Shared;
 use crate::wire::body;
@@ -344,6 +345,10 @@ impl Server {
 
     fn execute<I, O>(&self, run: Run<I, O>, input: I, scope: &Scope, dry_run: bool) -> Outcome<O> {
         self.shared.open_region(&scope.region)?;
+        // Launches and databases depend on what this machine has.
+        if ["ec2", "rds"].contains(&scope.service.as_str()) {
+            postgres::discover();
+        }
         let call = Call {
             input,
             region: &scope.region,
@@ -356,6 +361,7 @@ impl Server {
             Run::Reads(run) => self.shared.read_late(|cloud| run(cloud, &call)),
             Run::Writes(run) if dry_run => self.shared.rehearse(|cloud| run(cloud, &call)),
             Run::Writes(run) => self.shared.write(|cloud| run(cloud, &call)),
+            Run::Performs(run) => run(&State::Shared(&self.shared), &call),
         }
     }
 }

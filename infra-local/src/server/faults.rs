@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::Cloud;
 use crate::model::ec2::instance::InstanceState;
 use crate::model::faults::{Faults, RequestFault, Symptom};
+use crate::model::process::ProcessIdentity;
 use crate::model::{Region, Tags};
-use crate::runtime::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::wire::{ApiError, Protocol};
 

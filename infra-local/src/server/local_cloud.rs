@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use super::credentials::{Credentials, Generated, Token};
+use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
 use super::faults::{Fault, FaultError};
 use super::options::Options;
 use super::start_error::StartError;
 use super::status::Status;
 use super::{endpoint, inventory, resource_requests};
-use crate::access::RootKeys;
+use crate::access::{Credentials, RootKeys};
 use crate::model::clock::TimeScale;
 use crate::runtime;
 use crate::runtime::background::{Background, Phase};

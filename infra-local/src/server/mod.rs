@@ -6,7 +6,7 @@
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
-//! - [`daemon`], [`remote`]: the cloud as a background process, and its administration from other processes
+//! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
 pub(crate) mod capabilities;
 pub(crate) mod credentials;
@@ -19,6 +19,7 @@ pub(crate) mod local_cloud;
 pub(crate) mod options;
 pub(crate) mod remote;
 pub(crate) mod resource_requests;
+pub(crate) mod running;
 pub(crate) mod start_error;
 pub(crate) mod status;
 pub(crate) mod usage;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::server::credentials::Credentials;
+use crate::access::Credentials;
 use crate::state::files;
 use crate::state::files::write_private;
 

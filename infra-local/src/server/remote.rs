@@ -1,8 +1,10 @@
 //! Asking a local cloud that runs in another process.
 
-use crate::runtime::process::ProcessIdentity;
-use crate::server::daemon::Running;
-use crate::{Capabilities, Fault, Status};
+use super::capabilities::Capabilities;
+use super::faults::Fault;
+use super::status::Status;
+use crate::model::process::ProcessIdentity;
+use crate::server::running::Running;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};

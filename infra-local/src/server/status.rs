@@ -11,12 +11,12 @@ use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::ec2::instance::Instance;
 use crate::model::elbv2::{BalancerState, LoadBalancer};
+use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbCluster, DbInstance};
 use crate::runtime::confinement::ConfinementStatus;
-use crate::runtime::elbv2::Traffic;
-use crate::runtime::process::ProcessIdentity;
-use crate::runtime::rds;
 use crate::state::Shared;
+use crate::state::paths;
+use crate::state::traffic::Traffic;
 
 /// The cloud at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -358,7 +358,7 @@ impl DatabaseStatus {
         let place = &instance.place;
         let role = if region.databases.upstream(instance).is_some() { "standby" } else { "primary" };
         let lost = region.lost_zones.contains(&instance.zone);
-        let log = rds::directory(shared.directory(), &instance.resource_id).join("postgres.log");
+        let log = paths::database(shared.directory(), &instance.resource_id).join("postgres.log");
         DatabaseStatus {
             id: instance.id.clone(),
             state: if lost { "impaired" } else { instance.status() }.to_owned(),

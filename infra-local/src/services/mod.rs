@@ -16,5 +16,6 @@ pub(crate) mod rds;
 pub(crate) mod s3;
 pub(crate) mod ssm;
 pub(crate) mod sts;
+pub(crate) mod tags;
 
-pub(crate) use operation::{Call, Operation};
+pub(crate) use operation::{Call, Operation, State};

@@ -1,11 +1,13 @@
 //! Operations as tables: a name, the parameters that are honoured, those that are knowingly ignored, and the code.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::model::Cloud;
+use crate::state::Shared;
 use crate::state::address::AddressBlock;
 use crate::wire::error::{ApiError, Outcome};
 use crate::wire::query::{Params, pattern_of};
@@ -22,11 +24,55 @@ pub(crate) struct Call<'a, I> {
     pub(crate) directory: &'a std::path::Path,
 }
 
-/// The code behind an operation. Writers run on a draft of the state, which replaces it only when they succeed:
-/// a failed operation changes nothing, and `DryRun` is a success that is thrown away.
+/// The code behind an operation. Readers and writers run while the state is locked, and perform no I/O. Writers run on a
+/// draft, which replaces the state only when they succeed: a failed operation changes nothing, and `DryRun` discards the
+/// draft of a successful one.
 pub(crate) enum Run<I, O> {
     Reads(fn(&Cloud, &Call<'_, I>) -> Outcome<O>),
     Writes(fn(&mut Cloud, &Call<'_, I>) -> Outcome<O>),
+    /// An operation with I/O. It locks the state only while it reads or changes it, and performs the I/O in between.
+    Performs(fn(&State<'_>, &Call<'_, I>) -> Outcome<O>),
+}
+
+/// The state of an operation that performs I/O.
+pub(crate) enum State<'a> {
+    Shared(&'a Shared),
+    /// A draft whose owner decides whether it replaces the state.
+    Draft(RefCell<&'a mut Cloud>),
+}
+
+impl State<'_> {
+    /// Reads the state as control planes show it.
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
+        match self {
+            State::Shared(shared) => shared.read_late(look),
+            State::Draft(draft) => look(&draft.borrow()),
+        }
+    }
+
+    /// Tries a change on a copy of the current state and discards the copy.
+    pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
+        match self {
+            State::Shared(shared) => shared.rehearse(change),
+            State::Draft(draft) => {
+                let mut copy = Cloud::clone(&draft.borrow());
+                change(&mut copy)
+            }
+        }
+    }
+
+    /// Changes the state as a whole or, when `change` fails, not at all.
+    pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Cloud) -> Outcome<T>) -> Outcome<T> {
+        match self {
+            State::Shared(shared) => shared.write(change),
+            State::Draft(draft) => {
+                let mut copy = Cloud::clone(&draft.borrow());
+                let value = change(&mut copy)?;
+                **draft.borrow_mut() = copy;
+                Ok(value)
+            }
+        }
+    }
 }
 
 impl<I, O> Clone for Run<I, O> {
@@ -64,6 +110,15 @@ impl<I, O> Operation<I, O> {
         honoured: &'static [&'static [&'static str]],
     ) -> Self {
         Operation { name, run: Run::Writes(run), honoured, ignored: &[] }
+    }
+
+    /// An operation that performs I/O.
+    pub(crate) const fn performs(
+        name: &'static str,
+        run: fn(&State<'_>, &Call<'_, I>) -> Outcome<O>,
+        honoured: &'static [&'static [&'static str]],
+    ) -> Self {
+        Operation { name, run: Run::Performs(run), honoured, ignored: &[] }
     }
 
     /// Parameters that are accepted and have no effect here.

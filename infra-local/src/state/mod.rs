@@ -3,11 +3,18 @@
 //! - [`journal`]: the state on disk
 //! - [`topics`]: subscriptions to changes below a place
 //! - [`files`]: files for their owner alone; [`address`]: the loopback addresses of the cloud
+//! - [`objects`]: S3's buckets and objects as files; [`console`]: the files of an instance's console; [`paths`]: other paths
+//! - [`traffic`], [`times`]: requests that went through load balancers
 
 pub(crate) mod address;
+pub(crate) mod console;
 pub(crate) mod files;
 mod journal;
+pub(crate) mod objects;
+pub(crate) mod paths;
+pub(crate) mod times;
 mod topics;
+pub(crate) mod traffic;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,9 +29,9 @@ use tokio::sync::watch;
 use crate::model::Cloud;
 use crate::model::REGIONS;
 use crate::model::changes::Record;
-use crate::runtime::elbv2::Traffic;
-use crate::services::s3::Objects;
 use crate::state::address::AddressBlock;
+use crate::state::objects::Objects;
+use crate::state::traffic::Traffic;
 use crate::wire::Outcome;
 use journal::Journal;
 use topics::Topics;

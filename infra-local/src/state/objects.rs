@@ -9,15 +9,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
 use s3s::{S3Result, s3_error};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::cors;
-use crate::model::Tags;
+use crate::model::s3::{Blob, Object, Settings, Upload};
 use crate::state::files;
 use crate::state::files::write_private;
 use crate::wire::ApiError;
@@ -30,94 +27,11 @@ pub(crate) struct Objects {
 }
 
 /// A bucket and what is in it.
-pub(super) struct Bucket {
-    pub(super) settings: Settings,
-    pub(super) objects: BTreeMap<String, Object>,
+pub(crate) struct Bucket {
+    pub(crate) settings: Settings,
+    pub(crate) objects: BTreeMap<String, Object>,
     /// Multipart uploads under way; they end with the process.
-    pub(super) uploads: BTreeMap<String, Upload>,
-}
-
-/// What is kept in `bucket.json`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Settings {
-    pub(super) name: String,
-    pub(super) region: String,
-    pub(super) created: DateTime<Utc>,
-    pub(super) tags: Option<Tags>,
-    pub(super) versioning: Option<String>,
-    pub(super) public_access_block: Option<PublicAccessBlock>,
-    pub(super) encryption: Encryption,
-    #[serde(default)]
-    pub(super) cors: Vec<cors::Rule>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(clippy::struct_excessive_bools)]
-pub(super) struct PublicAccessBlock {
-    pub(super) block_public_acls: bool,
-    pub(super) ignore_public_acls: bool,
-    pub(super) block_public_policy: bool,
-    pub(super) restrict_public_buckets: bool,
-}
-
-/// How objects are said to be encrypted; on disk they are not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Encryption {
-    pub(super) algorithm: String,
-    pub(super) key_id: Option<String>,
-    pub(super) bucket_key: bool,
-}
-
-impl Default for Encryption {
-    fn default() -> Self {
-        Encryption { algorithm: "AES256".to_owned(), key_id: None, bucket_key: false }
-    }
-}
-
-/// What is kept of an object in `meta`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Object {
-    pub(super) key: String,
-    pub(super) blob: Blob,
-    pub(super) modified: DateTime<Utc>,
-    pub(super) headers: Headers,
-    pub(super) encryption: Encryption,
-    pub(super) tags: Tags,
-}
-
-/// Content on disk.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Blob {
-    pub(super) file: String,
-    pub(super) size: u64,
-    /// The ETag without quotes: MD5, or MD5 of MD5s and the number of parts.
-    pub(super) e_tag: String,
-    /// Checksums by the name of their header's end: `crc32`, `sha256`…, in base64.
-    pub(super) checksums: BTreeMap<String, String>,
-    /// Whether the checksums are of the parts' checksums.
-    #[serde(default)]
-    pub(super) composite: bool,
-}
-
-/// Headers that are stored with an object and come back with it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Headers {
-    pub(super) content_type: Option<String>,
-    pub(super) content_encoding: Option<String>,
-    pub(super) content_language: Option<String>,
-    pub(super) content_disposition: Option<String>,
-    pub(super) cache_control: Option<String>,
-    pub(super) metadata: BTreeMap<String, String>,
-}
-
-/// A multipart upload under way.
-pub(super) struct Upload {
-    pub(super) key: String,
-    pub(super) headers: Headers,
-    pub(super) encryption: Encryption,
-    pub(super) tags: Tags,
-    pub(super) parts: BTreeMap<i32, Blob>,
+    pub(crate) uploads: BTreeMap<String, Upload>,
 }
 
 impl Objects {
@@ -160,20 +74,20 @@ impl Objects {
         parts.collect()
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn blob_path(&self, bucket: &str, blob: &Blob) -> PathBuf {
+    pub(crate) fn blob_path(&self, bucket: &str, blob: &Blob) -> PathBuf {
         self.root.join(bucket).join("data").join(&blob.file)
     }
 
     /// A place for new content.
-    pub(super) fn new_blob_path(&self, bucket: &str) -> PathBuf {
+    pub(crate) fn new_blob_path(&self, bucket: &str) -> PathBuf {
         self.root.join(bucket).join("data").join(Uuid::new_v4().simple().to_string())
     }
 
-    pub(super) fn create_bucket(&self, settings: Settings) -> S3Result<()> {
+    pub(crate) fn create_bucket(&self, settings: Settings) -> S3Result<()> {
         let path = self.root.join(&settings.name);
         let bucket = Bucket { settings, objects: BTreeMap::new(), uploads: BTreeMap::new() };
         let mut buckets = self.lock();
@@ -183,7 +97,7 @@ impl Objects {
         Ok(())
     }
 
-    pub(super) fn delete_bucket(&self, name: &str) -> S3Result<()> {
+    pub(crate) fn delete_bucket(&self, name: &str) -> S3Result<()> {
         let mut buckets = self.lock();
         let bucket = buckets.get(name).ok_or_else(|| no_such_bucket(name))?;
         if !bucket.objects.is_empty() {
@@ -199,12 +113,12 @@ impl Objects {
     }
 
     /// Looks at a bucket.
-    pub(super) fn bucket<T>(&self, name: &str, look: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
+    pub(crate) fn bucket<T>(&self, name: &str, look: impl FnOnce(&Bucket) -> S3Result<T>) -> S3Result<T> {
         look(self.lock().get(name).ok_or_else(|| no_such_bucket(name))?)
     }
 
     /// Changes a bucket's multipart uploads.
-    pub(super) fn uploads<T>(
+    pub(crate) fn uploads<T>(
         &self,
         name: &str,
         change: impl FnOnce(&mut BTreeMap<String, Upload>) -> S3Result<T>,
@@ -213,7 +127,7 @@ impl Objects {
     }
 
     /// Changes a bucket's settings.
-    pub(super) fn change_settings(&self, name: &str, change: impl FnOnce(&mut Settings)) -> S3Result<()> {
+    pub(crate) fn change_settings(&self, name: &str, change: impl FnOnce(&mut Settings)) -> S3Result<()> {
         let mut buckets = self.lock();
         let bucket = buckets.get_mut(name).ok_or_else(|| no_such_bucket(name))?;
         let mut settings = bucket.settings.clone();
@@ -224,7 +138,7 @@ impl Objects {
     }
 
     /// Puts an object in its place, if `check` agrees with what is there now. Check and change are one step.
-    pub(super) fn commit(
+    pub(crate) fn commit(
         &self,
         bucket: &str,
         object: Object,
@@ -245,7 +159,7 @@ impl Objects {
     }
 
     /// Removes an object, if `check` agrees. Removing what is not there succeeds.
-    pub(super) fn remove(
+    pub(crate) fn remove(
         &self,
         bucket: &str,
         key: &str,
@@ -268,12 +182,12 @@ impl Objects {
     }
 }
 
-pub(super) fn no_such_bucket(name: &str) -> s3s::S3Error {
+pub(crate) fn no_such_bucket(name: &str) -> s3s::S3Error {
     s3_error!(NoSuchBucket, "The specified bucket does not exist: {name}")
 }
 
 /// An error of the disk. The client may try again, unless the disk is full.
-pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
+pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> s3s::S3Error {
     tracing::error!(%error, "object storage");
     let cause = std::iter::successors(Some(&error as &(dyn std::error::Error + 'static)), |error| error.source())
         .find_map(|error| error.downcast_ref::<io::Error>());

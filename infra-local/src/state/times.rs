@@ -26,7 +26,7 @@ impl Default for Times {
 }
 
 /// Counts response times from many threads at once.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     counts: [AtomicU64; STEPS],
     microseconds: AtomicU64,
 }
@@ -39,14 +39,14 @@ impl Default for Recorder {
 
 impl Recorder {
     /// Counts one answer.
-    pub(super) fn count(&self, took: Duration) {
+    pub(crate) fn count(&self, took: Duration) {
         let step = ((took.as_secs_f64() / SHORTEST).max(1.0).log2() * PER_DOUBLING) as usize;
         self.counts[step.min(STEPS - 1)].fetch_add(1, Ordering::Relaxed);
         self.microseconds.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
     /// What was counted so far.
-    pub(super) fn times(&self) -> Times {
+    pub(crate) fn times(&self) -> Times {
         Times {
             counts: self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)),
             seconds: self.microseconds.load(Ordering::Relaxed) as f64 / 1e6,

@@ -1,11 +1,12 @@
 //! `Filter.N` of Describe operations, and pages of long answers.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::{ApiError, Outcome};
 use super::query::Params;
-use crate::model::Tags;
 
 /// The parameters of filters, for operation tables.
 pub(crate) const FILTERS: &[&str] = &["Filter.N.Name", "Filter.N.Value.N"];
@@ -34,7 +35,7 @@ impl Filters {
         &self,
         items: impl Iterator<Item = &'a T>,
         fields: &[Field<T>],
-        tags: fn(&T) -> &Tags,
+        tags: fn(&T) -> &BTreeMap<String, String>,
     ) -> Outcome<Vec<&'a T>> {
         self.require_known(fields, true)?;
         let accepted = items.filter(|item| {

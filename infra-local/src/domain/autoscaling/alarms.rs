@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::model::autoscaling::{Group, Metric, Policy, PolicyKind, Tracking};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
 use crate::model::{ACCOUNT, Region};
-use crate::services::Call;
-use crate::wire::{Node, Params};
 
 /// AWS's periods: growing is quick, shrinking is not.
 const HIGH_PERIODS: u32 = 3;
@@ -18,17 +18,17 @@ const LOW_PERIODS: u32 = 15;
 const LOW_MARGIN: f64 = 0.9;
 
 /// Makes the alarms what the policy says.
-pub(super) fn put(region: &mut Region, group: &str, policy: &Policy, call: &Call<'_, Params>) {
+pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTime<Utc>) {
     remove(region, policy, group);
     let PolicyKind::TargetTracking(tracking) = &policy.kind else { return };
     for name in names(tracking, group) {
-        let alarm = alarm(&name, group, policy, tracking, call);
+        let alarm = alarm(&name, &region.name, group, policy, tracking, now);
         region.watching.alarms.insert(name, alarm);
     }
 }
 
 /// Takes the alarms of a policy away.
-pub(super) fn remove(region: &mut Region, policy: &Policy, group: &str) {
+pub(crate) fn remove(region: &mut Region, policy: &Policy, group: &str) {
     if let PolicyKind::TargetTracking(tracking) = &policy.kind {
         for side in SIDES {
             region.watching.alarms.remove(&name(tracking, group, side));
@@ -43,21 +43,10 @@ pub(crate) fn remove_all(region: &mut Region, group: &Group) {
     }
 }
 
-/// The alarms of a policy as answers show them.
-pub(super) fn render(policy: &Policy, group: &str, region: &str) -> Node {
-    let names = match &policy.kind {
-        PolicyKind::TargetTracking(tracking) => names(tracking, group),
-        _ => Vec::new(),
-    };
-    Node::items(names.into_iter().map(|name| {
-        let arn = arn(region, &name);
-        Node::new().with("AlarmName", name).with("AlarmARN", arn)
-    }))
-}
-
 const SIDES: [&str; 2] = ["AlarmHigh", "AlarmLow"];
 
-fn names(tracking: &Tracking, group: &str) -> Vec<String> {
+/// The names of a policy's alarms.
+pub(crate) fn names(tracking: &Tracking, group: &str) -> Vec<String> {
     let sides = if tracking.disable_scale_in { &SIDES[..1] } else { &SIDES[..] };
     sides.iter().map(|side| name(tracking, group, side)).collect()
 }
@@ -66,16 +55,17 @@ fn name(tracking: &Tracking, group: &str, side: &str) -> String {
     format!("TargetTracking-{group}-{side}-{}", tracking.alarm)
 }
 
-fn arn(region: &str, name: &str) -> String {
+/// The ARN of an alarm.
+pub(crate) fn arn(region: &str, name: &str) -> String {
     format!("arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{name}")
 }
 
-fn alarm(name: &str, group: &str, policy: &Policy, tracking: &Tracking, call: &Call<'_, Params>) -> Alarm {
+fn alarm(name: &str, region: &str, group: &str, policy: &Policy, tracking: &Tracking, now: DateTime<Utc>) -> Alarm {
     let high = name.contains(SIDES[0]);
     let (namespace, metric, dimensions, statistic, unit) = watched(&tracking.metric, group);
     Alarm {
         name: name.to_owned(),
-        arn: arn(call.region, name),
+        arn: arn(region, name),
         description: Some(format!("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {}.", policy.arn)),
         actions_enabled: true,
         actions: [(AlarmState::Alarm, vec![policy.arn.clone()])].into(),
@@ -94,9 +84,9 @@ fn alarm(name: &str, group: &str, policy: &Policy, tracking: &Tracking, call: &C
         state: AlarmState::InsufficientData,
         reason: "Unchecked: Initial alarm creation".to_owned(),
         reason_data: None,
-        configured: call.now,
-        state_updated: call.now,
-        transitioned: call.now,
+        configured: now,
+        state_updated: now,
+        transitioned: now,
     }
 }
 

@@ -1,41 +1,21 @@
-//! RunInstances, and the launch behind it that groups use as well.
+//! The launch of instances, by RunInstances and by Auto Scaling groups.
 
 use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 
-use super::instance::render_reservation;
-use super::instance_type::InstanceType;
-use super::{Ec2Operation, image, launch_data, launch_template, security_group};
-use crate::domain::machine::MachineDocument;
+use super::{check_user_data, launch_template, unknown_image, unknown_security_group};
+use crate::domain::postgres;
 use crate::model::Cloud;
-use crate::model::ec2::image::ImageState;
+use crate::model::ec2::block_device::BlockDevice;
+use crate::model::ec2::image::{ImageState, ROOT_DEVICE};
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
+use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::model::machine::MachineDocument;
 use crate::model::{Region, new_id};
-use crate::runtime::postgres;
-use crate::services::{Call, Operation};
 use crate::state::address::AddressBlock;
-use crate::wire::{ApiError, Node, Outcome, Params};
-
-pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
-    "RunInstances",
-    run,
-    &[
-        &[
-            "MinCount",
-            "MaxCount",
-            "ClientToken",
-            "SubnetId",
-            "SecurityGroup.N",
-            "PrivateIpAddress",
-            "LaunchTemplate.LaunchTemplateId",
-            "LaunchTemplate.LaunchTemplateName",
-            "LaunchTemplate.Version",
-        ],
-        launch_data::IN_REQUEST,
-    ],
-)];
+use crate::wire::{ApiError, Outcome};
 
 /// Instances per request, as AWS's default quota has it.
 const COUNT_LIMIT: u32 = 100;
@@ -52,35 +32,6 @@ pub(crate) struct Launch {
     pub(crate) min: u32,
     pub(crate) max: u32,
     pub(crate) client_token: Option<String>,
-}
-
-fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let params = &call.input;
-    let mut data = launch_data::parse(params)?;
-    data.security_group_ids.extend(groups_by_name(cloud.region(call.region)?, &params.texts("SecurityGroup"))?);
-    let template = params.structure("LaunchTemplate").map(|reference| TemplateReference {
-        id: reference.optional("LaunchTemplateId").map(str::to_owned),
-        name: reference.optional("LaunchTemplateName").map(str::to_owned),
-        version: reference.optional("Version").map(str::to_owned),
-    });
-    let count = |name| match params.parsed::<u32>(name)? {
-        Some(0) => {
-            Err(ApiError::invalid(format!("Value (0) for parameter {name} is invalid. It must be greater than 0")))
-        }
-        Some(count) => Ok(count),
-        None => Err(ApiError::missing(name)),
-    };
-    let launch = Launch {
-        data,
-        template,
-        min: count("MinCount")?,
-        max: count("MaxCount")?,
-        client_token: params.optional("ClientToken").filter(|token| !token.is_empty()).map(str::to_owned),
-    };
-    let ids = launch.carry_out(cloud, call.region, call.addresses, call.now)?;
-    let region = cloud.region(call.region)?;
-    let instances: Vec<&Instance> = ids.iter().filter_map(|id| region.instances.get(id)).collect();
-    Ok(render_reservation(region, &instances))
 }
 
 impl Launch {
@@ -164,12 +115,12 @@ struct Checked {
 /// What this computer cannot run is refused at once, not found out when something else waits for it.
 fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
     let own = match &data.user_data {
-        Some(encoded) => MachineDocument::from_user_data(&launch_data::check_user_data(encoded)?)
+        Some(encoded) => MachineDocument::from_user_data(&check_user_data(encoded)?)
             .map_err(|error| ApiError::new("InvalidUserData.Malformed", error.to_string()))?,
         None => None,
     };
     if of_image.into_iter().chain(&own).any(MachineDocument::keeps_data) {
-        postgres::find_binaries().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
+        postgres::installed().map_err(|error| ApiError::new("Unsupported", error.to_string()))?;
     }
     Ok(())
 }
@@ -177,7 +128,7 @@ fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outco
 impl Checked {
     fn new(region: &Region, data: &LaunchData) -> Outcome<Checked> {
         let image_id = data.image_id.clone().ok_or_else(|| ApiError::missing("ImageId"))?;
-        let image = region.image(&image_id).ok_or_else(|| image::not_found(&image_id))?;
+        let image = region.image(&image_id).ok_or_else(|| unknown_image(&image_id))?;
         if image.state != ImageState::Available {
             let message = format!("The image id '[{image_id}]' is not available: it is {}", image.state.name());
             return Err(ApiError::new("InvalidAMIID.Unavailable", message));
@@ -240,11 +191,8 @@ impl Checked {
     ) -> Instance {
         let defaults = MetadataOptions::default();
         let mut block_devices = data.block_devices.clone();
-        if !block_devices.iter().any(|device| device.device_name == image::ROOT_DEVICE) {
-            block_devices.push(crate::model::ec2::instance::BlockDevice {
-                device_name: image::ROOT_DEVICE.to_owned(),
-                ..Default::default()
-            });
+        if !block_devices.iter().any(|device| device.device_name == ROOT_DEVICE) {
+            block_devices.push(BlockDevice { device_name: ROOT_DEVICE.to_owned(), ..Default::default() });
         }
         for device in &mut block_devices {
             device.volume_id = new_id("vol");
@@ -291,7 +239,7 @@ impl Checked {
 }
 
 /// Checks that the groups exist in this VPC; no group means the VPC's default one.
-pub(super) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
+pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
     if ids.is_empty() {
         let default = region.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
         ids.extend(default.map(|group| group.id.clone()));
@@ -305,7 +253,7 @@ pub(super) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
         ));
     }
     for id in ids {
-        let group = region.security_groups.get(id).ok_or_else(|| security_group::not_found(id))?;
+        let group = region.security_groups.get(id).ok_or_else(|| unknown_security_group(id))?;
         if group.vpc_id != vpc_id {
             return Err(ApiError::new(
                 "InvalidParameter",
@@ -314,15 +262,6 @@ pub(super) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
         }
     }
     Ok(())
-}
-
-fn groups_by_name(region: &Region, names: &[String]) -> Outcome<Vec<String>> {
-    let vpc = super::default_vpc(region)?;
-    let found = names.iter().map(|name| {
-        let group = region.security_groups.values().find(|group| group.name == *name && group.vpc_id == vpc.id);
-        group.map(|group| group.id.clone()).ok_or_else(|| security_group::not_found(name))
-    });
-    found.collect()
 }
 
 /// A zone that is lost has no room for anything.

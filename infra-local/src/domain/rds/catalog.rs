@@ -1,25 +1,9 @@
-//! Parameters: what the PostgreSQL on this machine says it has.
+//! Parameters of the installed PostgreSQL, and which of them RDS lets its users change.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 
-use crate::runtime::postgres::find_binaries;
-
-/// A parameter that the engine has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) name: String,
-    /// Whether a server takes a new value only when it starts.
-    pub(crate) is_static: bool,
-    /// `boolean`, `integer`, `float` or `string`.
-    pub(crate) kind: &'static str,
-    /// What it may be, where the server tells.
-    pub(crate) allowed: Option<String>,
-    pub(crate) description: String,
-    pub(crate) modifiable: bool,
-}
+use crate::domain::postgres::{self, Known};
 
 /// Parameters that the service sets itself, or that would take the server out of its hands.
 const MANAGED: &[&str] = &[
@@ -81,32 +65,28 @@ const MANAGED: &[&str] = &[
 /// The service's own parameter for `wal_level`.
 pub(crate) const LOGICAL_REPLICATION: &str = "rds.logical_replication";
 
-/// Every parameter by name, as `postgres --describe-config` tells it; asked once.
+/// Every parameter of the installed PostgreSQL by name, and the service's own.
 pub(crate) fn known() -> &'static BTreeMap<String, Known> {
-    static KNOWN: OnceLock<BTreeMap<String, Known>> = OnceLock::new();
-    KNOWN.get_or_init(|| {
-        let described = find_binaries()
-            .ok()
-            .and_then(|binaries| Command::new(binaries.postgres).arg("--describe-config").output().ok())
-            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
-            .unwrap_or_default();
-        let mut known: BTreeMap<String, Known> =
-            described.lines().filter_map(parse).map(|known| (known.name.clone(), known)).collect();
-        let own = Known {
-            name: LOGICAL_REPLICATION.to_owned(),
-            is_static: true,
-            kind: "boolean",
-            allowed: Some("0,1".to_owned()),
-            description: "Enables logical decoding.".to_owned(),
-            modifiable: true,
-        };
-        known.insert(own.name.clone(), own);
-        known
-    })
+    static OWN: LazyLock<BTreeMap<String, Known>> = LazyLock::new(|| parse(""));
+    postgres::installed().map_or(&OWN, |installed| &installed.parameters)
+}
+
+/// Reads the output of `postgres --describe-config`, and adds the service's own parameter.
+pub(crate) fn parse(described: &str) -> BTreeMap<String, Known> {
+    let own = Known {
+        name: LOGICAL_REPLICATION.to_owned(),
+        is_static: true,
+        kind: "boolean",
+        allowed: Some("0,1".to_owned()),
+        description: "Enables logical decoding.".to_owned(),
+        modifiable: true,
+    };
+    let known = described.lines().filter_map(parse_line).chain([own]);
+    known.map(|known| (known.name.clone(), known)).collect()
 }
 
 /// One line of the description: name, context, group, type, default, least, most, what it is for.
-fn parse(line: &str) -> Option<Known> {
+fn parse_line(line: &str) -> Option<Known> {
     let mut fields = line.split('\t');
     let name = fields.next()?.to_lowercase();
     let context = fields.next()?;
@@ -125,20 +105,4 @@ fn parse(line: &str) -> Option<Known> {
     let managed = MANAGED.contains(&name.as_str()) || name.starts_with("ssl") || name.starts_with("recovery_target");
     let modifiable = !managed && !name.starts_with("debug_") && !name.starts_with("trace_");
     Some(Known { name, is_static: context == "postmaster", kind, allowed, description, modifiable })
-}
-
-/// What the server's program has against a value.
-pub(crate) fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
-    let postgres = find_binaries().ok()?.postgres;
-    let output = Command::new(postgres)
-        .args(["-C", name, "--config-file=/dev/null", "-c", &format!("{name}={value}"), "-D"])
-        .arg(directory)
-        .output()
-        .ok()?;
-    if output.status.success() {
-        return None;
-    }
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    let said = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
-    said("HINT:").or_else(|| said("FATAL:")).or(Some(text))
 }

@@ -11,10 +11,10 @@ use crate::model::rds::{DbCluster, DbInstance, ParameterGroup};
 
 /// A parameter as its group has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wanted {
-    pub(super) value: String,
+pub(crate) struct Wanted {
+    pub(crate) value: String,
     /// Whether only a start of the server brings it into effect.
-    pub(super) at_start: bool,
+    pub(crate) at_start: bool,
 }
 
 /// Parameters of which a standby must not have less than its primary.
@@ -27,7 +27,7 @@ const NOT_LESS: &[&str] = &[
 ];
 
 /// The parameters that an instance is to have: its cluster's, and above them its own.
-pub(super) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
+pub(crate) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
     let databases = &region.databases;
     let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
     let of_cluster = cluster.and_then(|cluster| databases.cluster_parameter_groups.get(&cluster.parameter_group));
@@ -59,7 +59,7 @@ pub(crate) fn cluster_group_in_effect(region: &Region, cluster: &DbCluster) -> b
 }
 
 /// The parameters that come into effect: all of them at a start, else those that can on a running server.
-pub(super) fn effective(
+pub(crate) fn effective(
     wanted: &BTreeMap<String, Wanted>,
     before: &BTreeMap<String, String>,
     starting: bool,
@@ -78,7 +78,7 @@ pub(super) fn effective(
 }
 
 /// Raises what a standby must not have less of than its primary.
-pub(super) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMap<String, String>) {
+pub(crate) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMap<String, String>) {
     for name in NOT_LESS {
         let number =
             |parameters: &BTreeMap<String, String>| parameters.get(*name).and_then(|value| value.parse::<u64>().ok());
@@ -91,7 +91,7 @@ pub(super) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMa
 }
 
 /// Whether a running standby has less than its primary of what it must not have less of.
-pub(super) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<String, String>) -> bool {
+pub(crate) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<String, String>) -> bool {
     let mut raised = standby.clone();
     raise(&mut raised, primary);
     raised != *standby
@@ -99,13 +99,13 @@ pub(super) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<S
 
 /// How a server follows another one, and where it gets what that one can no longer send.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Following {
-    pub(super) connection: Option<String>,
-    pub(super) restore_command: Option<String>,
+pub(crate) struct Following {
+    pub(crate) connection: Option<String>,
+    pub(crate) restore_command: Option<String>,
 }
 
 /// `postgresql.conf`.
-pub(super) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
+pub(crate) fn file(parameters: &BTreeMap<String, String>, following: &Following) -> String {
     let logical =
         parameters.get(LOGICAL_REPLICATION).is_some_and(|value| ["1", "on", "true"].contains(&value.as_str()));
     let mut settings: BTreeMap<&str, &str> = BTreeMap::from([
@@ -138,6 +138,7 @@ mod tests {
 
     #[test]
     fn only_a_start_brings_static_parameters_into_effect() {
+        crate::runtime::postgres::discover();
         let wanted: BTreeMap<String, Wanted> = [("max_connections", "50", true), ("work_mem", "128", false)]
             .map(|(name, value, at_start)| (name.to_owned(), Wanted { value: value.to_owned(), at_start }))
             .into();

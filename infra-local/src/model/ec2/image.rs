@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::machine::MachineDocument;
+use crate::model::machine::MachineDocument;
 use crate::model::{Region, Tags};
 
 /// A machine image of one region.
@@ -78,6 +78,9 @@ const DEBIAN: &str = "136693071363";
 
 /// How large the root volume of a stock image is.
 pub(crate) const ROOT_SIZE_GIB: u32 = 8;
+
+/// Where images have their root volume.
+pub(crate) const ROOT_DEVICE: &str = "/dev/xvda";
 
 const STOCK: &[Stock] = &[
     Stock {

@@ -9,10 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::block_device::BlockDevice;
 use super::launch_template::{LaunchData, TemplateReference};
-use crate::domain::machine::MachineDocument;
 use crate::model::Tags;
-use crate::runtime::process::ProcessIdentity;
+use crate::model::machine::MachineDocument;
+use crate::model::process::ProcessIdentity;
 
 /// An instance. Its state is what EC2 shows; `runtime` is what the data plane knows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,20 +107,6 @@ impl Default for MetadataOptions {
             instance_metadata_tags: "disabled".to_owned(),
         }
     }
-}
-
-/// A volume of an instance, kept and shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct BlockDevice {
-    pub(crate) device_name: String,
-    pub(crate) volume_id: String,
-    pub(crate) size_gib: Option<u32>,
-    pub(crate) volume_type: Option<String>,
-    pub(crate) iops: Option<u32>,
-    pub(crate) throughput: Option<u32>,
-    pub(crate) encrypted: Option<bool>,
-    pub(crate) delete_on_termination: Option<bool>,
 }
 
 /// What the data plane keeps of an instance over restarts of the cloud.

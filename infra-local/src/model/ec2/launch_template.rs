@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::instance::BlockDevice;
 use crate::model::Tags;
+use crate::model::ec2::block_device::BlockDevice;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LaunchTemplate {

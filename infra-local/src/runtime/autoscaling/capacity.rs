@@ -2,17 +2,15 @@
 
 use std::cmp::Reverse;
 
-use super::members::{self, Leaving};
-use super::{Env, refresh, scaled};
+use super::members;
+use super::{Env, refresh};
+use crate::domain::autoscaling::membership::{self, Leaving};
+use crate::domain::ec2::launch::Launch;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
-use crate::services::ec2::launch::Launch;
 use crate::wire::{ApiError, Outcome};
-
-/// The longest wait between launches that fail.
-const LONGEST_BACK_OFF_SECONDS: f64 = 60.0;
 
 /// Launches what is missing and ends what is too many.
 pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, env: &Env<'_>) {
@@ -40,7 +38,7 @@ fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
     for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
         let cause = "an instance was taken out of service because its group is being deleted.";
-        members::leave(group, region, &id, &Leaving { cause, drain: false }, env.now);
+        membership::leave(group, region, &id, &Leaving { cause, drain: false }, env.now);
     }
 }
 
@@ -68,13 +66,6 @@ fn rebalances(group: &mut Group, region: &Region) -> bool {
     group.rebalancing
 }
 
-/// Waits longer after each launch that fails.
-pub(super) fn back_off(group: &mut Group, env: &Env<'_>) {
-    let seconds = f64::from(2_u32.saturating_pow(group.failures)).min(LONGEST_BACK_OFF_SECONDS);
-    group.failures += 1;
-    group.next_launch = Some(env.now + scaled(seconds, env.time_scale));
-}
-
 fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize, env: &Env<'_>) {
     let waits = group.next_launch.is_some_and(|next| env.now < next);
     if group.is_suspended("Launch") || waits {
@@ -98,7 +89,7 @@ fn grow(group: &mut Group, cloud: &mut Cloud, region_name: &str, missing: usize,
                 zone: String::new(),
                 subnet: String::new(),
             });
-            back_off(group, env);
+            membership::back_off(group, env.now, env.clock());
             return;
         }
     }
@@ -231,7 +222,7 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
             moment(env.now)
         );
         let cause = cause.strip_prefix(&format!("At {} ", moment(env.now))).unwrap_or(&cause).to_owned();
-        members::leave(group, region, &victim, &Leaving { cause: &cause, drain: !group.deleting }, env.now);
+        membership::leave(group, region, &victim, &Leaving { cause: &cause, drain: !group.deleting }, env.now);
     }
 }
 

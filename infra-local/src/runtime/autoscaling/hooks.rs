@@ -1,9 +1,7 @@
 //! Lifecycle hooks: instances wait at launch and before they end until somebody has answered, or nobody in time.
 
-use chrono::{DateTime, Utc};
-
 use super::Env;
-use crate::model::autoscaling::{ActivityStatus, Group, Hook, Lifecycle, Member, Wait, global_timeout};
+use crate::model::autoscaling::{Group, Hook, Member, Wait, global_timeout};
 
 /// What the answers to a member's hooks come to.
 #[derive(Debug, PartialEq, Eq)]
@@ -11,33 +9,6 @@ pub(super) enum Word {
     Waiting,
     GoOn,
     Abandon,
-}
-
-/// Lets a member wait, when there are hooks to wait for.
-pub(super) fn begin(group: &mut Group, id: &str, launching: bool, now: DateTime<Utc>) -> bool {
-    let waits: Vec<Wait> = group
-        .hooks
-        .values()
-        .filter(|hook| hook.launching == launching)
-        .map(|hook| Wait {
-            hook: hook.name.clone(),
-            token: uuid::Uuid::new_v4().to_string(),
-            began: now,
-            heartbeat: now,
-            goes_on: None,
-        })
-        .collect();
-    if waits.is_empty() || group.deleting {
-        return false;
-    }
-    let Some(member) = group.member_mut(id) else { return false };
-    member.waits = waits;
-    member.lifecycle = if launching { Lifecycle::PendingWait } else { Lifecycle::TerminatingWait };
-    let activity = member.activity.clone();
-    if let Some(activity) = group.activities.iter_mut().find(|other| other.id == activity) {
-        activity.status = ActivityStatus::MidLifecycleAction;
-    }
-    true
 }
 
 /// What the answers say now; silence is the hook's own answer once its time is over.

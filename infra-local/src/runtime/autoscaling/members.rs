@@ -1,12 +1,12 @@
 //! What becomes of each instance of a group, and how it leaves.
 
-use chrono::{DateTime, Utc};
-
 use super::Env;
 use super::hooks::{self, Word};
+use crate::domain::autoscaling::hooks::begin as begin_hooks;
+use crate::domain::autoscaling::membership::{self, Leaving};
 use crate::model::Region;
-use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, moment};
-use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::autoscaling::{ActivityStatus, Group, Lifecycle, Member};
+use crate::model::ec2::instance::InstanceState;
 
 /// What an activity says of a launch that a hook gave up.
 const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
@@ -23,77 +23,6 @@ pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
             Lifecycle::Draining | Lifecycle::Detaching => drain(group, region, &member, env),
             Lifecycle::TerminatingWait => linger(group, region, &member, env),
             Lifecycle::Terminating => depart(group, region, &member, env),
-        }
-    }
-}
-
-/// Why a member has to go.
-pub(super) struct Leaving<'a> {
-    /// In AWS's words, after "an instance was taken out of service in response to".
-    pub(super) cause: &'a str,
-    /// Whether requests to it are finished first.
-    pub(super) drain: bool,
-}
-
-/// Takes a member out of its target groups and then ends its instance.
-pub(super) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &Leaving<'_>, now: DateTime<Utc>) {
-    let Some(member) = group.member_mut(id).cloned() else { return };
-    group.end(&member.activity, ActivityStatus::Failed, Some("It was ended before".to_owned()), now);
-    let drains = deregister(group, region, id) && leaving.drain;
-    let activity = group.begin(Activity {
-        id: uuid::Uuid::new_v4().to_string(),
-        description: format!("Terminating EC2 instance: {id}"),
-        cause: format!("At {} {}", moment(now), leaving.cause),
-        started: now,
-        ended: None,
-        status: if drains { ActivityStatus::WaitingForDraining } else { ActivityStatus::InProgress },
-        message: None,
-        subnet: subnet(region, id),
-        zone: member.zone,
-    });
-    if let Some(member) = group.member_mut(id) {
-        member.activity = activity;
-        member.lifecycle = if drains { Lifecycle::Draining } else { Lifecycle::Terminating };
-    }
-    if !drains {
-        terminate(group, region, id, now);
-    }
-}
-
-/// Takes a member out of its target groups; false when it was in none.
-pub(super) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
-    let registered = registrations(group, region, id);
-    for arn in &group.target_groups {
-        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
-            target_group.deregister(id, None);
-        }
-    }
-    registered
-}
-
-/// Ends a member's instance, after the hooks that it has to wait for: only what has served has any.
-fn terminate(group: &mut Group, region: &mut Region, id: &str, now: DateTime<Utc>) {
-    let served = group.member_mut(id).is_some_and(|member| member.in_service.is_some());
-    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
-    if served && runs && hooks::begin(group, id, false, now) {
-        return;
-    }
-    if let Some(member) = group.member_mut(id) {
-        member.lifecycle = Lifecycle::Terminating;
-        member.waits.clear();
-    }
-    end_instance(region, id);
-}
-
-/// Registers a member wherever the group says.
-pub(super) fn register(group: &Group, region: &mut Region, id: &str) {
-    if group.is_suspended("AddToLoadBalancer") {
-        return;
-    }
-    for arn in &group.target_groups {
-        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
-            let port = target_group.port;
-            target_group.register(id, port);
         }
     }
 }
@@ -123,7 +52,7 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
         Some(instance) if instance.state == InstanceState::Pending => {}
         Some(instance) if instance.state == InstanceState::Running => {
             let word = match member.lifecycle {
-                Lifecycle::Pending if hooks::begin(group, id, true, env.now) => Word::Waiting,
+                Lifecycle::Pending if begin_hooks(group, id, true, env.now) => Word::Waiting,
                 Lifecycle::Pending => Word::GoOn,
                 _ => hooks::word(group, member, env),
             };
@@ -132,10 +61,10 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
                 Word::GoOn => serve(group, region, member, env),
                 Word::Abandon => {
                     group.end(&member.activity, ActivityStatus::Cancelled, Some(ABANDONED.to_owned()), env.now);
-                    super::capacity::back_off(group, env);
+                    membership::back_off(group, env.now, env.clock());
                     let cause =
                         "an instance was taken out of service because its launch was abandoned by a lifecycle hook.";
-                    leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+                    membership::leave(group, region, id, &Leaving { cause, drain: false }, env.now);
                 }
             }
         }
@@ -143,9 +72,9 @@ fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
             let reason = gone.and_then(|instance| instance.reason.as_ref());
             let message = reason.map_or("Instance became unavailable".to_owned(), |reason| reason.message.clone());
             group.end(&member.activity, ActivityStatus::Failed, Some(message), env.now);
-            super::capacity::back_off(group, env);
+            membership::back_off(group, env.now, env.clock());
             let cause = "an instance was taken out of service because it failed to start.";
-            leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+            membership::leave(group, region, id, &Leaving { cause, drain: false }, env.now);
         }
     }
 }
@@ -159,7 +88,7 @@ fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     }
     group.end(&member.activity, ActivityStatus::Successful, None, env.now);
     group.failures = 0;
-    register(group, region, &member.instance);
+    membership::register(group, region, &member.instance);
 }
 
 fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
@@ -189,7 +118,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
     if !stays {
-        leave(group, region, id, &Leaving { cause, drain: runs && !impaired }, env.now);
+        membership::leave(group, region, id, &Leaving { cause, drain: runs && !impaired }, env.now);
     }
 }
 
@@ -198,7 +127,7 @@ fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'
     let id = &member.instance;
     if region.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
         let cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
-        leave(group, region, id, &Leaving { cause, drain: false }, env.now);
+        membership::leave(group, region, id, &Leaving { cause, drain: false }, env.now);
     } else if member.lifecycle == Lifecycle::EnteringStandby && is_drained(group, region, id) {
         if let Some(member) = group.member_mut(id) {
             member.lifecycle = Lifecycle::Standby;
@@ -226,7 +155,7 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
             instance.tags.remove("aws:autoscaling:groupName");
         }
     } else {
-        terminate(group, region, id, env.now);
+        membership::terminate(group, region, id, env.now);
     }
 }
 
@@ -241,33 +170,18 @@ fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
         member.lifecycle = Lifecycle::Terminating;
         member.waits.clear();
     }
-    end_instance(region, id);
+    membership::end_instance(region, id);
 }
 
 fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     match region.instances.get(&member.instance) {
         Some(instance) if instance.state != InstanceState::Terminated => {
             // Also ends what was stopped.
-            end_instance(region, &member.instance);
+            membership::end_instance(region, &member.instance);
         }
         _ => {
             group.end(&member.activity, ActivityStatus::Successful, None, env.now);
             group.members.retain(|other| other.instance != member.instance);
         }
     }
-}
-
-fn registrations(group: &Group, region: &Region, id: &str) -> bool {
-    let mut groups = group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn));
-    groups.any(|target_group| target_group.target(id).is_some())
-}
-
-fn end_instance(region: &mut Region, id: &str) {
-    if let Some(instance) = region.instances.get_mut(id) {
-        instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
-    }
-}
-
-fn subnet(region: &Region, id: &str) -> String {
-    region.instances.get(id).map(|instance: &Instance| instance.subnet_id.clone()).unwrap_or_default()
 }

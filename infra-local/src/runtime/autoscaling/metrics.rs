@@ -7,9 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::scaled;
 use crate::model::Cloud;
-use crate::runtime::elbv2::Traffic;
+use crate::model::ec2::instance_type::InstanceType;
 use crate::runtime::process;
-use crate::services::ec2::instance_type::InstanceType;
+use crate::state::traffic::Traffic;
 
 /// The share of a core that passes for one vCPU: a laptop is no data centre.
 pub(crate) const CORES_PER_VCPU: f64 = 0.125;

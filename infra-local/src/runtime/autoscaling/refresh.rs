@@ -1,13 +1,15 @@
 //! Instance refreshes: replace the instances of an old version, and go back when the new one does not work.
 
 use super::Env;
-use super::members::{self, Leaving};
+use super::members;
+use crate::domain::autoscaling::membership::{self, Leaving};
+use crate::domain::autoscaling::roll_back;
 use crate::model::Region;
-use crate::model::autoscaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Rollback, Spared};
+use crate::model::autoscaling::{Group, Lifecycle, Member, Refresh, RefreshStatus, Spared};
 use crate::model::cloudwatch::alarm::AlarmState;
 use crate::model::ec2::instance::ServiceState;
 use crate::model::ec2::launch_template::TemplateReference;
-use crate::runtime::console;
+use crate::state::console;
 
 /// How long a refresh may go without any progress; a bound on real processes, so no time scale shortens it.
 const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
@@ -125,7 +127,7 @@ fn replace(
             ready -= 1;
         }
         let cause = "an instance was taken out of service in response to an instance refresh.";
-        members::leave(group, region, &member.instance, &Leaving { cause, drain: true }, env.now);
+        membership::leave(group, region, &member.instance, &Leaving { cause, drain: true }, env.now);
         any = true;
     }
     any
@@ -297,25 +299,6 @@ fn fail(group: &mut Group, refresh: &Refresh, reason: String, env: &Env<'_>) {
         roll_back(group, reason, env.now);
     } else {
         finish(group, RefreshStatus::Failed, Some(reason), env);
-    }
-}
-
-/// Turns the active refresh round.
-pub(crate) fn roll_back(group: &mut Group, reason: String, now: chrono::DateTime<chrono::Utc>) {
-    group.failures = 0;
-    group.next_launch = None;
-    if let Some(active) = group.active_refresh_mut() {
-        active.rollback = Some(Rollback {
-            reason: reason.clone(),
-            started: now,
-            percentage: active.percentage(),
-            remaining: active.remaining,
-            total: active.total,
-        });
-        active.reason = Some(reason);
-        active.status = RefreshStatus::RollbackInProgress;
-        active.paused = None;
-        active.moved = now;
     }
 }
 

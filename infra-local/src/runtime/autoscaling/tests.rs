@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::autoscaling::{
-    ActivityStatus, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
+    ActivityStatus, Group, GroupTag, Metric, Policy, PolicyKind, Preferences, Refresh, RefreshStatus, Spared, Tracking,
 };
 use crate::model::ec2::image::stock;
 use crate::model::ec2::instance::{InstanceState, Service, ServiceState, StateReason};
@@ -356,8 +356,8 @@ fn a_version_that_never_gets_healthy_is_rolled_back_with_what_it_said() {
     world.refresh(preferences());
     world.ticks(2);
     let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
-    std::fs::create_dir_all(crate::runtime::console::directory(world.directory.path(), &fresh)).unwrap();
-    crate::runtime::console::write(world.directory.path(), &fresh, "no such table: tasks");
+    std::fs::create_dir_all(crate::state::console::directory(world.directory.path(), &fresh)).unwrap();
+    crate::state::console::write(world.directory.path(), &fresh, "no such table: tasks");
     world.boots_well = true;
     world.ticks(20);
     let refresh = world.group().refreshes[0].clone();

@@ -10,10 +10,10 @@ use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle};
 use crate::model::cloudwatch::metrics::{MetricName, Metrics, Sample};
 use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::instance_type::InstanceType;
 use crate::runtime::autoscaling::{CORES_PER_VCPU, scaled};
-use crate::runtime::elbv2::{Counts, Traffic};
 use crate::runtime::process;
-use crate::services::ec2::instance_type::InstanceType;
+use crate::state::traffic::{Counts, Traffic};
 
 /// Samples that AWS's minute is made of.
 const PER_MINUTE: f64 = 4.0;
@@ -256,7 +256,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::model::cloudwatch::metrics::Statistic;
-    use crate::runtime::proxy::Times;
+    use crate::state::times::Times;
 
     fn at(second: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::cloudwatch::alarm::{Alarm, Comparison, Missing};
 use crate::model::cloudwatch::metrics::{MetricName, Sample, Statistic};
-use crate::runtime::elbv2::Traffic;
+use crate::state::traffic::Traffic;
 
 const REGION: &str = "us-east-1";
 

@@ -8,12 +8,12 @@ use hyper::header::{HeaderName, HeaderValue};
 use crate::model::Region;
 use crate::model::elbv2::attributes::Attributed as _;
 use crate::model::elbv2::routing;
+use crate::model::elbv2::ssl_policy;
 use crate::model::elbv2::{Listener, LoadBalancer, Protocol, TargetGroup};
 use crate::runtime::proxy::{
     Action, Algorithm, CheckPort, Forward, ForwardedFor, HealthCheck, Identity, PoolSettings, Route, Settings,
     Stickiness, TargetPool, Tls, Transport,
 };
-use crate::services::elbv2::ssl_policy;
 
 /// How a target group is treated.
 pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {

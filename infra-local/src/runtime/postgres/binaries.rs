@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::PostgresError;
+use crate::domain::postgres::NotInstalled;
 
 /// Where the server's programs are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(crate) fn find_binaries() -> Result<Binaries, PostgresError> {
         directories.extend(versioned(Path::new(homebrew), "postgresql@"));
         directories.push(Path::new(homebrew).join("postgresql/bin"));
     }
-    directories.iter().find_map(|directory| binaries_in(directory)).ok_or(PostgresError::NotInstalled)
+    directories.iter().find_map(|directory| binaries_in(directory)).ok_or_else(|| NotInstalled.into())
 }
 
 /// `<root>/<prefix><version>/bin`, the highest version first.

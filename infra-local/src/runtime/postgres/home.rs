@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::PostgresError;
-use crate::runtime::process;
-use crate::runtime::process::User;
+use crate::runtime::user;
+use crate::runtime::user::User;
 
 /// File that names the directory whose data is kept elsewhere.
 const BELONGS_TO: &str = "belongs-to";
@@ -25,7 +25,7 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     };
     let wanted = std::path::absolute(wanted).map_err(failed(wanted))?;
     fs::create_dir_all(&wanted).map_err(failed(&wanted))?;
-    let user = process::unprivileged_user();
+    let user = user::unprivileged_user();
     let home = match user {
         Some(user) => place(&wanted, user).map_err(failed(&wanted))?,
         None => Ok(wanted.clone()),
@@ -59,7 +59,7 @@ fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
 /// Lets the user of the database servers enter a directory of ours, and nothing else: through the directory's group. Does
 /// nothing unless this process is root, since servers run as another user only then.
 pub(crate) fn admit(directory: &Path) -> io::Result<()> {
-    process::unprivileged_user().map_or(Ok(()), |user| admit_user(directory, user))
+    user::unprivileged_user().map_or(Ok(()), |user| admit_user(directory, user))
 }
 
 fn admit_user(directory: &Path, user: User) -> io::Result<()> {
@@ -73,7 +73,7 @@ fn admit_user(directory: &Path, user: User) -> io::Result<()> {
 
 /// The directory closest to the root that keeps the user of the database servers from entering this one.
 pub(crate) fn closed_above(directory: &Path) -> Option<PathBuf> {
-    let user = process::unprivileged_user()?;
+    let user = user::unprivileged_user()?;
     closed(&directory.join("server"), user)
 }
 
@@ -132,7 +132,7 @@ fn is_ours(directory: &Path, user: User) -> bool {
 
 /// Removes what is kept elsewhere for directories that somebody has removed without asking.
 pub(super) fn sweep_all() {
-    if let Some(user) = process::unprivileged_user() {
+    if let Some(user) = user::unprivileged_user() {
         sweep(&std::env::temp_dir(), user);
     }
 }
@@ -177,7 +177,7 @@ mod tests {
     fn a_directory_that_the_user_cannot_enter_is_refused_and_named() {
         let closed = closed_directory();
         let wanted = closed.path().join("above/postgres");
-        if process::unprivileged_user().is_none() {
+        if user::unprivileged_user().is_none() {
             assert_eq!(home(&wanted).unwrap(), wanted, "the server runs as this user");
             return;
         }
@@ -194,7 +194,7 @@ mod tests {
         fs::create_dir_all(wanted.parent().unwrap()).unwrap();
         fs::set_permissions(cloud.path().join("instances"), Permissions::from_mode(0o700)).unwrap();
         assert_eq!(home(&wanted).unwrap(), wanted);
-        if let Some(user) = process::unprivileged_user() {
+        if let Some(user) = user::unprivileged_user() {
             assert_eq!(fs::metadata(&wanted).unwrap().uid(), user.uid);
             for directory in [cloud.path().to_owned(), cloud.path().join("instances")] {
                 let found = fs::metadata(directory).unwrap();
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn data_that_an_earlier_version_kept_elsewhere_is_used_and_removed() {
-        let Some(user) = process::unprivileged_user() else {
+        let Some(user) = user::unprivileged_user() else {
             return;
         };
         let cloud = tempfile::tempdir().unwrap();
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_for_a_directory_that_is_gone_is_swept() {
-        let Some(user) = process::unprivileged_user() else {
+        let Some(user) = user::unprivileged_user() else {
             return;
         };
         let temporary = tempfile::tempdir().unwrap();
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_link_in_place_of_data_kept_elsewhere_is_not_followed() {
-        let Some(user) = process::unprivileged_user() else {
+        let Some(user) = user::unprivileged_user() else {
             return;
         };
         let directory = tempfile::tempdir().unwrap();

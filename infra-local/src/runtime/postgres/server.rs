@@ -16,9 +16,11 @@ use tokio::time::Instant;
 
 use super::binaries::Binaries;
 use super::{PostgresError, find_binaries, home, stop};
+use crate::model::process::ProcessIdentity;
 use crate::runtime::confinement::Confinement;
-use crate::runtime::process;
-use crate::runtime::process::{ProcessIdentity, ProcessSpec, User};
+use crate::runtime::process::ProcessSpec;
+use crate::runtime::user::User;
+use crate::runtime::{process, user};
 
 /// How long a server may take to accept; recovery after a crash is part of it.
 const START_LIMIT: Duration = Duration::from_mins(1);
@@ -64,7 +66,7 @@ impl Server {
     pub(crate) fn open(directory: &Path) -> Result<Server, PostgresError> {
         Ok(Server {
             binaries: find_binaries()?,
-            user: process::unprivileged_user(),
+            user: user::unprivileged_user(),
             home: home::home(directory)?,
             log: directory.join("postgres.log"),
         })

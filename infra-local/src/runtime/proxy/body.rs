@@ -1,8 +1,6 @@
-//! The bodies that the proxy sends, either way.
+//! The body of an answer on its way to the client.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,94 +11,7 @@ use tokio::time::Instant;
 use super::alarm::Alarm;
 use super::connection::Connection;
 use super::target::InFlight;
-
-/// Why a body ended before its end.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum BodyError {
-    #[error("the other side broke the transfer off: {0}")]
-    Broken(#[from] hyper::Error),
-    #[error("nothing was transferred for {} s", .0.as_secs_f64())]
-    Idle(Duration),
-}
-
-/// When something of an upload last moved, and whether it is through.
-#[derive(Clone)]
-pub(super) struct Activity(Arc<Moments>);
-
-struct Moments {
-    start: Instant,
-    last_millis: AtomicU64,
-    uploaded: AtomicBool,
-    broken: AtomicBool,
-}
-
-impl Activity {
-    pub(super) fn begin() -> Self {
-        let start = Instant::now();
-        let (uploaded, broken) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self(Arc::new(Moments { start, last_millis: AtomicU64::new(0), uploaded, broken }))
-    }
-
-    pub(super) fn last(&self) -> Instant {
-        self.0.start + Duration::from_millis(self.0.last_millis.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn uploaded(&self) -> bool {
-        self.0.uploaded.load(Ordering::Relaxed)
-    }
-
-    /// Whether the client's body cannot be read: it is malformed, or the client is gone.
-    pub(super) fn broken(&self) -> bool {
-        self.0.broken.load(Ordering::Relaxed)
-    }
-
-    fn touch(&self) {
-        let millis = u64::try_from(self.0.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_millis.store(millis, Ordering::Relaxed);
-    }
-}
-
-/// A client's body on its way to a target.
-pub(super) enum Upload {
-    Empty,
-    Client(Incoming, Activity),
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Self::Client(inner, activity) = self.get_mut() else {
-            return Poll::Ready(None);
-        };
-        let polled = Pin::new(&mut *inner).poll_frame(context);
-        if polled.is_ready() {
-            activity.touch();
-            if matches!(polled, Poll::Ready(None)) || inner.is_end_stream() {
-                activity.0.uploaded.store(true, Ordering::Relaxed);
-            }
-            if matches!(polled, Poll::Ready(Some(Err(_)))) {
-                activity.0.broken.store(true, Ordering::Relaxed);
-            }
-        }
-        polled.map_err(BodyError::from)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Empty => true,
-            Self::Client(inner, _) => inner.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Empty => SizeHint::with_exact(0),
-            Self::Client(inner, _) => inner.size_hint(),
-        }
-    }
-}
+use super::upload::BodyError;
 
 /// What a client is answered with.
 pub(super) enum AnswerBody {

@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
 
 use super::alarm::Alarm;
-use super::body::{Activity, Upload};
 use super::stream::Stream;
+use super::upload::{Activity, Upload};
 
 /// AWS's limit for the head of an answer.
 const HEAD_BYTES: usize = 32 * 1024;

@@ -13,7 +13,7 @@ use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::answer;
-use super::body::{Activity, AnswerBody, Download, Upload};
+use super::body::{AnswerBody, Download};
 use super::client::Client;
 use super::connection::{Connection, Unanswered};
 use super::headers::{refusal, remove_hop_by_hop, rewrite, upgrade_protocol};
@@ -22,6 +22,7 @@ use super::route::{Action, Forward, Route, Settings};
 use super::sticky::{self, Mark};
 use super::target::{ConnectError, InFlight};
 use super::tunnel;
+use super::upload::{Activity, Upload};
 
 /// Answers a client, with a target's answer or with the one AWS's balancer gives in its place.
 pub(super) async fn respond(

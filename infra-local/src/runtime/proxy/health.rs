@@ -1,9 +1,7 @@
 //! Health checks: what is asked of a target, and what the answers make of it.
 
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::pin::pin;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::stream::{Stream, Transport};
+use crate::domain::elbv2::Matcher;
 
 /// How the targets of a group are checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,15 +44,6 @@ pub(crate) enum CheckPort {
     /// This one.
     Fixed(u16),
 }
-
-/// Status codes as AWS writes them: `200`, `200,302` or `200-399`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Matcher(Vec<RangeInclusive<u16>>);
-
-/// A matcher that is not one.
-#[derive(Debug, thiserror::Error)]
-#[error("'{0}' is not a list of status codes between 200 and 499 like 200, 200,302 or 200-399")]
-pub(crate) struct MatcherError(String);
 
 /// What a target group says about one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,35 +81,6 @@ impl HealthState {
             Self::Draining => "draining",
             Self::Unused => "unused",
         }
-    }
-}
-
-impl Default for Matcher {
-    fn default() -> Self {
-        Self(vec![200..=200])
-    }
-}
-
-impl Matcher {
-    fn admits(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&status))
-    }
-}
-
-impl FromStr for Matcher {
-    type Err = MatcherError;
-
-    fn from_str(text: &str) -> Result<Self, MatcherError> {
-        let code = |text: &str| {
-            let code = text.parse().ok();
-            code.filter(|code| (200..=499).contains(code))
-        };
-        let ranges = text.split(',').map(|part| {
-            let (low, high) = part.split_once('-').unwrap_or((part, part));
-            let (low, high) = (code(low)?, code(high)?);
-            (low <= high).then_some(low..=high)
-        });
-        ranges.collect::<Option<_>>().map(Self).ok_or_else(|| MatcherError(text.to_owned()))
     }
 }
 
@@ -269,15 +230,6 @@ mod tests {
             healthy_threshold: 2,
             unhealthy_threshold: 3,
             matcher: "200".parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn matchers_read_as_aws_writes_them() {
-        let matcher: Matcher = "200,301-302".parse().unwrap();
-        assert!(matcher.admits(200) && matcher.admits(302) && !matcher.admits(303));
-        for wrong in ["", "abc", "399-200", "100", "200-599", "200,"] {
-            assert!(wrong.parse::<Matcher>().is_err(), "{wrong}");
         }
     }
 

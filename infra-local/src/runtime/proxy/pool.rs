@@ -1,9 +1,8 @@
 //! The targets of one target group, and which of them take the next request.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -13,9 +12,9 @@ use super::health::{HealthCheck, HealthState, TargetHealth, Verdict};
 use super::random;
 use super::sticky::{Mark, Stickiness};
 use super::stream::Transport;
-use super::target::Target;
-use super::times::Recorder;
-use crate::runtime::elbv2::Counts;
+use super::target::{Endpoint, Target, lock};
+use crate::state::times::Recorder;
+use crate::state::traffic::Counts;
 
 /// How often a target that was never healthy is asked, so that starting up takes no longer than the service does.
 const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
@@ -27,15 +26,6 @@ pub(crate) struct TargetKey {
     pub(crate) id: String,
     /// Traffic port.
     pub(crate) port: u16,
-}
-
-/// Where a target really is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    /// Its address and port.
-    pub(crate) address: SocketAddr,
-    /// Whether the network lets the balancer through to it; if not, everything sent there times out.
-    pub(crate) reachable: bool,
 }
 
 /// How a pool treats its targets.
@@ -392,9 +382,4 @@ async fn keep_checking(pool: Weak<Inner>, mut settings: watch::Receiver<PoolSett
         };
         let _due_or_changed = tokio::time::timeout(pause, changed).await;
     }
-}
-
-/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::health::{self, Failure, HealthCheck, TargetHealth};
-use super::pool::{Endpoint, lock};
 use super::sticky::Mark;
 use super::stream::{Stream, Transport};
 use super::workers;
@@ -30,6 +29,15 @@ const IDLE_COUNT: usize = 256;
 
 /// Connections that wait.
 type Idle = VecDeque<Box<Connection>>;
+
+/// Where a target really is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Its address and port.
+    pub(crate) address: SocketAddr,
+    /// Whether the network lets the balancer through to it; if not, everything sent there times out.
+    pub(crate) reachable: bool,
+}
 
 /// A target as long as it is registered.
 pub(super) struct Target {
@@ -235,4 +243,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+/// Nothing here panics while it holds a lock, so a poisoned one is as good as any.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
-use super::body::BodyError;
+use super::upload::BodyError;
 use super::*;
 
 /// What the servers here answer.

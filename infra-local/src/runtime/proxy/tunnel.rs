@@ -9,8 +9,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 
-use super::pool::lock;
 use super::target::InFlight;
+use super::target::lock;
 
 /// What is held of each direction at most.
 const BUFFER_BYTES: usize = 16 * 1024;

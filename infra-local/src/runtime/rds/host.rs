@@ -8,15 +8,17 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::settings::Following;
 use super::view::{Role, View};
-use super::{backend, directory, endpoints, replication, roles, settings, snapshots};
+use super::{backend, endpoints, replication, roles, snapshots};
+use crate::domain::rds::settings;
+use crate::domain::rds::settings::Following;
+use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbInstance, Seed, Stage, Trouble};
 use crate::runtime::background::{Phase, PhaseWatch};
 use crate::runtime::postgres;
 use crate::runtime::postgres::{Launch, Login, PostgresError, Server};
-use crate::runtime::process::ProcessIdentity;
 use crate::state::Shared;
+use crate::state::paths::database as directory;
 
 /// How often the process is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -387,7 +389,9 @@ impl Host {
     fn give_up_writing(&self, view: &View) {
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer() && view.demoted.is_none()) {
             self.shared.update(|cloud| {
-                cloud.region_mut(&self.region).is_ok_and(|region| region.databases.fail_over(cluster, None))
+                cloud
+                    .region_mut(&self.region)
+                    .is_ok_and(|region| region.databases.fail_over(cluster, None, ProcessIdentity::is_alive))
             });
         }
     }

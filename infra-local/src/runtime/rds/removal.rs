@@ -2,11 +2,13 @@
 
 use super::host::{Flow, Host};
 use super::view::View;
-use super::{directory, replication, snapshots};
+use super::{replication, snapshots};
 use crate::model::ACCOUNT;
+use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Seed, Stage};
 use crate::runtime::postgres;
 use crate::runtime::postgres::{PostgresError, Server};
+use crate::state::paths::database as directory;
 
 impl Host {
     /// Removes the instance: a last snapshot is made, a writer leaves its place to a reader or its data to the cluster.
@@ -22,7 +24,9 @@ impl Host {
         }
         if let Some(cluster) = view.instance.cluster.as_ref().filter(|_| view.is_writer()) {
             let left = self.shared.update(|cloud| {
-                cloud.region_mut(&self.region).is_ok_and(|region| region.databases.fail_over(cluster, None))
+                cloud
+                    .region_mut(&self.region)
+                    .is_ok_and(|region| region.databases.fail_over(cluster, None, ProcessIdentity::is_alive))
             });
             if left {
                 return Ok(Flow::Again);

@@ -1,10 +1,11 @@
 //! Snapshots: copies of the data, beside it.
 
-use super::{directory, replication};
+use super::replication;
 use crate::model::Region;
 use crate::model::rds::{Databases, Snapshot, Stage};
 use crate::runtime::postgres::{Login, PostgresError, Server};
 use crate::state::Shared;
+use crate::state::paths::database as directory;
 
 /// The snapshots that are to be made of an instance or a cluster.
 pub(super) fn due(databases: &Databases, source_resource_id: &str) -> Vec<Snapshot> {

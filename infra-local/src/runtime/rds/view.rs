@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
-use super::settings::{self, Wanted};
 use super::{backend, roles, snapshots};
+use crate::domain::rds::settings;
+use crate::domain::rds::settings::Wanted;
+use crate::model::process::ProcessIdentity;
 use crate::model::rds::{Account, Databases, DbInstance, Snapshot, Stage};
 use crate::runtime::postgres::Login;
-use crate::runtime::process::ProcessIdentity;
 use crate::state::Shared;
 
 /// An instance, and what of others matters to it.

@@ -1,10 +1,11 @@
 //! What a cluster is apart from its instances: its data as long as no instance has it, and its state.
 
-use super::{Key, directory, snapshots};
+use super::{Key, snapshots};
 use crate::model::ACCOUNT;
 use crate::model::rds::{Databases, DbCluster, Seed, Snapshot, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::Shared;
+use crate::state::paths::database as directory;
 
 /// Something to do for a cluster that no instance does.
 pub(super) struct Work {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::{AcmOperation, find, find_mut, input, validation};
 use crate::model::Cloud;
-use crate::model::{Tags, tags};
+use crate::model::Tags;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 

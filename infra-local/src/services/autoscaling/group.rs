@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::parse::{self, SETTINGS};
 use super::{
-    FILTERS, Filter, NAME, PAGES, alarms, named, named_mut, page, parse_filters, render, required, switch, tags,
-    validation,
+    FILTERS, Filter, NAME, PAGES, named, named_mut, page, parse_filters, render, required, switch, tags, validation,
 };
+use crate::domain::autoscaling::alarms;
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, moment};
 use crate::model::ec2::launch_template::TemplateReference;

@@ -1,10 +1,10 @@
 //! Instances of groups: description, health, termination.
 
 use super::{PAGES, page, render, required, switch, validation};
+use crate::domain::autoscaling::membership::terminate_member;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Group, Member};
-use crate::runtime::autoscaling::terminate_member;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

@@ -1,11 +1,11 @@
 //! Instances that come into a group, leave it alive, or stand by.
 
 use super::{NAME, named_mut, render, required, switch, validation};
+use crate::domain::autoscaling::membership::{detach as detach_member, set_aside};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Activity, ActivityStatus, Group, Lifecycle, Member, MemberTemplate, moment};
 use crate::model::ec2::instance::InstanceState;
-use crate::runtime::autoscaling::{detach as detach_member, set_aside};
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 

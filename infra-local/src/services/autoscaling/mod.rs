@@ -1,7 +1,6 @@
 //! Amazon EC2 Auto Scaling (version 2011-01-01), one file per kind.
 
 mod activity;
-pub(crate) mod alarms;
 mod group;
 mod group_settings;
 mod hook;

@@ -1,10 +1,10 @@
 //! What creating and updating a group have in common.
 
 use super::{number, required, switch, validation};
+use crate::domain::ec2::launch_template;
 use crate::model::Region;
 use crate::model::autoscaling::Group;
 use crate::model::ec2::launch_template::TemplateReference;
-use crate::services::ec2::launch_template;
 use crate::wire::{Outcome, Params};
 
 /// The parameters, for operation tables.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{NAME, PAGES, alarms, named_mut, number, page, required, switch, validation};
+use super::{NAME, PAGES, named_mut, number, page, required, switch, validation};
+use crate::domain::autoscaling::adjust;
+use crate::domain::autoscaling::adjust::Trigger;
+use crate::domain::autoscaling::alarms;
 use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::autoscaling::{Adjustment, Group, Metric, Policy, PolicyKind, Step, Tracking};
 use crate::model::cloudwatch::metrics::{Statistic, UNITS};
-use crate::runtime::autoscaling::adjust;
-use crate::runtime::autoscaling::adjust::Trigger;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
@@ -99,13 +100,13 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         tracking.alarm.clone_from(&before.alarm);
     }
     let node =
-        Node::new().with("PolicyARN", &policy.arn).with("Alarms", alarms::render(&policy, &group.name, call.region));
+        Node::new().with("PolicyARN", &policy.arn).with("Alarms", render_alarms(&policy, &group.name, call.region));
     group.policies.insert(name.to_owned(), policy.clone());
     let group = group.name.clone();
     if let Some(before) = before {
         alarms::remove(region, &before, &group);
     }
-    alarms::put(region, &group, &policy, call);
+    alarms::put(region, &group, &policy, call.now);
     Ok(node)
 }
 
@@ -351,7 +352,7 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
         .with("PolicyType", kind_name(&policy.kind))
         .with("Enabled", policy.enabled)
         .maybe("EstimatedInstanceWarmup", policy.warmup_seconds)
-        .with("Alarms", alarms::render(policy, &group.name, region));
+        .with("Alarms", render_alarms(policy, &group.name, region));
     match &policy.kind {
         PolicyKind::TargetTracking(tracking) => {
             let (specification, metric) = match &tracking.metric {
@@ -393,4 +394,16 @@ fn render(policy: &Policy, group: &Group, region: &str) -> Node {
                 .list("StepAdjustments", steps)
         }
     }
+}
+
+/// The alarms of a policy as answers show them.
+fn render_alarms(policy: &Policy, group: &str, region: &str) -> Node {
+    let names = match &policy.kind {
+        PolicyKind::TargetTracking(tracking) => alarms::names(tracking, group),
+        _ => Vec::new(),
+    };
+    Node::items(names.into_iter().map(|name| {
+        let arn = alarms::arn(region, &name);
+        Node::new().with("AlarmName", name).with("AlarmARN", arn)
+    }))
 }

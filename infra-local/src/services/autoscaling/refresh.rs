@@ -3,10 +3,10 @@
 use uuid::Uuid;
 
 use super::{NAME, PAGES, named, named_mut, number, page, parse, switch, validation};
+use crate::domain::autoscaling::roll_back;
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, Preferences, Refresh, RefreshStatus, Spared};
 use crate::model::ec2::launch_template::TemplateReference;
-use crate::runtime::autoscaling::roll_back;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

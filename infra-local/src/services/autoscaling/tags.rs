@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{FILTERS, PAGES, page, parse_filters, required, switch, validation};
 use crate::model::Cloud;
 use crate::model::autoscaling::{Group, GroupTag};
-use crate::model::{Region, Tags, tags as model_tags};
+use crate::model::{Region, Tags};
+use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -108,7 +109,7 @@ fn parse(entry: &Params) -> Outcome<(String, GroupTag)> {
 
 fn check(tags: &BTreeMap<String, GroupTag>) -> Outcome<()> {
     let plain: Tags = tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
-    model_tags::check(&plain).map_err(|error| match error.code.as_ref() {
+    common_tags::check(&plain).map_err(|error| match error.code.as_ref() {
         "TagLimitExceeded" => ApiError::new("LimitExceeded", error.message),
         _ => validation(error.message),
     })

@@ -2,10 +2,10 @@
 
 use super::group::attach;
 use super::{NAME, PAGES, named, named_mut, page, required, validation};
+use crate::domain::autoscaling::membership::{deregister_member, register_members};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle};
-use crate::runtime::autoscaling::{deregister_member, register_members};
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 

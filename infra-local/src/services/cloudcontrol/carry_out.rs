@@ -1,28 +1,12 @@
 //! Doing what requests say, by the operations of each type's own service and as whoever asked.
 
-use std::path::Path;
-
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::caller::{Caller, Surroundings};
 use super::{kinds, schema};
-use crate::access::{self, Identity, Wish};
 use crate::model::Cloud;
 use crate::model::cloudcontrol::{ErrorCode, Operation as Verb, ResourceRequest, Status};
-use crate::services::operation::Run;
-use crate::services::{Call, Operation};
-use crate::state::address::AddressBlock;
-use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol, leaves};
-
-/// What operations need besides the state.
-#[derive(Clone, Copy)]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) addresses: &'a AddressBlock,
-    pub(crate) directory: &'a Path,
-    /// Whether the policies of users and roles decide.
-    pub(crate) enforce_iam: bool,
-    pub(crate) now: DateTime<Utc>,
-}
+use crate::wire::{ApiError, Outcome};
 
 /// Whether a request waits for something to be done.
 pub(crate) fn is_waiting(cloud: &Cloud) -> bool {
@@ -125,87 +109,5 @@ fn code(error: &ApiError) -> ErrorCode {
         ErrorCode::NotFound
     } else {
         ErrorCode::InvalidRequest
-    }
-}
-
-/// Whoever asked for a resource, asking its service.
-pub(super) struct Caller<'a> {
-    surroundings: Surroundings<'a>,
-    pub(super) region: &'a str,
-    access_key: &'a str,
-}
-
-/// A service whose operations a kind is made of.
-pub(super) struct Of<I: 'static, O: 'static> {
-    pub(super) name: &'static str,
-    pub(super) operations: &'static [&'static [Operation<I, O>]],
-}
-
-impl Caller<'_> {
-    /// Asks a service that works on values. Members that are null are not sent.
-    pub(super) fn ask(
-        &self,
-        cloud: &mut Cloud,
-        service: &Of<Value, Value>,
-        name: &str,
-        mut input: Value,
-    ) -> Outcome<Value> {
-        if let Value::Object(members) = &mut input {
-            members.retain(|_, value| !value.is_null());
-        }
-        let operation = service.operation(name)?;
-        operation.check(&mut input).map_err(|error| service.told(error))?;
-        self.permitted(cloud, service.name, name, &leaves(&input))?;
-        self.run(cloud, operation.run, input).map_err(|error| service.told(error))
-    }
-
-    /// Asks a Query service.
-    pub(super) fn query(
-        &self,
-        cloud: &mut Cloud,
-        service: &Of<Params, Node>,
-        name: &str,
-        form: &[(String, String)],
-    ) -> Outcome<Node> {
-        let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let params = Params::parse(text.as_bytes());
-        let operation = service.operation(name)?;
-        operation.check(&params, &[]).map_err(|error| service.told(error))?;
-        self.permitted(cloud, service.name, name, &params.patterns())?;
-        self.run(cloud, operation.run, params).map_err(|error| service.told(error))
-    }
-
-    fn permitted(&self, cloud: &Cloud, service: &str, operation: &str, parameters: &[(String, String)]) -> Outcome<()> {
-        if !self.surroundings.enforce_iam {
-            return Ok(());
-        }
-        let resources = access::resources(&cloud.iam, service, operation, self.region, parameters);
-        let action = format!("{service}:{operation}");
-        let wish = Wish { action: &action, resources: &resources, region: self.region, now: self.surroundings.now };
-        access::authorise(cloud, &Identity::of_key(&cloud.iam, self.access_key), &wish)
-            .map_err(|refusal| refusal.in_words_of(Protocol::Json(JsonVersion::V1_0)))
-    }
-
-    fn run<I, O>(&self, cloud: &mut Cloud, run: Run<I, O>, input: I) -> Outcome<O> {
-        let Surroundings { addresses, directory, now, .. } = self.surroundings;
-        let call = Call { input, region: self.region, access_key: self.access_key, now, addresses, directory };
-        match run {
-            Run::Reads(run) => run(cloud, &call),
-            Run::Writes(run) => run(cloud, &call),
-        }
-    }
-}
-
-impl<I, O> Of<I, O> {
-    fn operation(&self, name: &str) -> Outcome<&'static Operation<I, O>> {
-        let mut all = self.operations.iter().flat_map(|table| table.iter());
-        all.find(|operation| operation.name == name)
-            .ok_or_else(|| ApiError::internal(format!("{} has no operation {name}", self.name)))
-    }
-
-    /// An error as the handlers of types pass it on.
-    fn told(&self, error: ApiError) -> ApiError {
-        let message = format!("{} (Service: {}, Status Code: {})", error.message, self.name, error.status);
-        ApiError { message, ..error }
     }
 }

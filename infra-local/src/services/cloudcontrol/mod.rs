@@ -7,11 +7,13 @@
 //! # Layout
 //! - [`request`]: requests to create, change and delete; [`status`]: what became of them
 //! - [`resource`]: what there is
-//! - [`kinds`]: one file per type; [`schema`]: what its properties are, and what is wrong with some
+//! - [`kinds`]: one file per type; [`kind`]: the description of a type; [`schema`]: checks of properties
 //! - [`patch`]: JSON Patch, as changes are written
-//! - [`carry_out`]: doing what requests say
+//! - [`carry_out`]: carries out requests; [`caller`]: calls other services with the rights of the request's identity
 
+mod caller;
 mod carry_out;
+mod kind;
 mod kinds;
 mod patch;
 mod request;
@@ -24,7 +26,8 @@ mod tests;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(crate) use carry_out::{Surroundings, carry_out, is_waiting};
+pub(crate) use caller::Surroundings;
+pub(crate) use carry_out::{carry_out, is_waiting};
 
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};

@@ -6,11 +6,12 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::kinds::{self, Kind};
+use super::kinds;
 use super::{ControlOperation, input, invalid, not_found, patch, schema, status, validation};
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::cloudcontrol::{Operation as Verb, ResourceRequest, Status};
+use crate::services::cloudcontrol::kind::Kind;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::kinds::Kind;
 use super::{invalid, validation};
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::{ApiError, Outcome};
 
 /// Refuses properties that the type does not have, and lacks of required ones.

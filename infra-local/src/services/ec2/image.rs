@@ -1,11 +1,14 @@
 //! Machine images: stock Debian, and what is made of instances.
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, instance};
-use crate::domain::machine::MachineDocument;
+use crate::domain::ec2::unknown_image;
 use crate::model::Cloud;
+use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::image::{Image, ImageState};
 use crate::model::ec2::instance::InstanceState;
-use crate::model::{ACCOUNT, Tags, new_id, tags};
+use crate::model::machine::MachineDocument;
+use crate::model::{ACCOUNT, Tags, new_id};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::{Field, wildcard_match};
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
@@ -25,9 +28,6 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
     ),
     Operation::writes("DeregisterImage", deregister, &[&["ImageId", "DeleteAssociatedSnapshots"]]),
 ];
-
-/// Where images have their root volume.
-pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
 
 /// Makes the image as `pending`; the data plane copies the instance's disk.
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -128,7 +128,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let all = cloud.region(call.region)?.all_images();
     let (ids, owners, users) = (params.texts("ImageId"), params.texts("Owner"), params.texts("ExecutableBy"));
     if let Some(missing) = ids.iter().find(|id| !all.iter().any(|image| image.id == **id)) {
-        return Err(not_found(missing));
+        return Err(unknown_image(missing));
     }
     let is_owned = |image: &Image| {
         owners.iter().any(|owner| wildcard_match(owner, &image.owner) || (owner == "self" && image.owner == ACCOUNT))
@@ -148,7 +148,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = call.input.required("ImageId")?;
-    let image = cloud.region(call.region)?.image(id).ok_or_else(|| not_found(id))?;
+    let image = cloud.region(call.region)?.image(id).ok_or_else(|| unknown_image(id))?;
     let answer = Node::new().with("imageId", &image.id);
     match call.input.required("Attribute")? {
         "description" => Ok(answer.with("description", Node::new().with("value", &image.description))),
@@ -175,7 +175,7 @@ fn modify_attribute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
         (None, None) => return Err(ApiError::missing("Attribute")),
     };
     let id = params.required("ImageId")?;
-    let image = cloud.region_mut(call.region)?.images.get_mut(id).ok_or_else(|| not_found(id))?;
+    let image = cloud.region_mut(call.region)?.images.get_mut(id).ok_or_else(|| unknown_image(id))?;
     description.clone_into(&mut image.description);
     Ok(Node::success())
 }
@@ -197,11 +197,6 @@ fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         answer = answer.list("deleteSnapshotResultSet", [deleted]);
     }
     Ok(answer)
-}
-
-/// AWS's error for an image that is not there.
-pub(super) fn not_found(id: &str) -> ApiError {
-    ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
 }
 
 const FIELDS: &[Field<Image>] = &[

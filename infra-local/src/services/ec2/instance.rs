@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ec2Operation, Located, check_id, image};
+use super::security_group::render_groups;
+use super::{Ec2Operation, Located, check_id};
 use crate::model::Cloud;
-use crate::model::ec2::instance::{BlockDevice, Instance, InstanceState};
-use crate::model::{ACCOUNT, Region, tags, zone_id};
+use crate::model::ec2::block_device::BlockDevice;
+use crate::model::ec2::image::ROOT_DEVICE;
+use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::{ACCOUNT, Region, zone_id};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
@@ -245,14 +249,6 @@ fn render_state(state: InstanceState) -> Node {
     Node::new().with("code", state.code()).with("name", state.name())
 }
 
-/// The groups of an instance with their names.
-pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
-    Node::items(instance.security_groups.iter().map(|id| {
-        let name = region.security_groups.get(id).map(|group| group.name.as_str());
-        Node::new().with("groupId", id).maybe("groupName", name)
-    }))
-}
-
 fn render(region: &Region, instance: &Instance) -> Node {
     // A terminated instance has given its address back.
     let has_address = instance.state != InstanceState::Terminated;
@@ -298,7 +294,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
         )
         .with("architecture", "x86_64")
         .with("rootDeviceType", "ebs")
-        .with("rootDeviceName", image::ROOT_DEVICE)
+        .with("rootDeviceName", ROOT_DEVICE)
         .list("blockDeviceMapping", devices)
         .with("virtualizationType", "hvm")
         .with("clientToken", instance.client_token.as_deref().unwrap_or(""))

@@ -3,12 +3,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::instance::{find, find_mut, render_groups};
-use super::instance_type::InstanceType;
-use super::{Ec2Operation, image, launch, launch_data};
+use super::Ec2Operation;
+use super::instance::{find, find_mut};
+use crate::domain::ec2::check_user_data;
+use crate::domain::ec2::launch;
 use crate::model::Cloud;
+use crate::model::ec2::image::ROOT_DEVICE;
 use crate::model::ec2::instance::InstanceState;
-use crate::services::{Call, Operation};
+use crate::model::ec2::instance_type::InstanceType;
+use crate::services::ec2::security_group::render_groups;
+use crate::services::{Call, Operation, State};
+use crate::state::console;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Ec2Operation] = &[
@@ -33,7 +38,7 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
         modify_metadata_options,
         &[&["InstanceId", "HttpTokens", "HttpEndpoint", "HttpPutResponseHopLimit", "InstanceMetadataTags"]],
     ),
-    Operation::reads("GetConsoleOutput", console_output, &[&["InstanceId", "Latest"]]),
+    Operation::performs("GetConsoleOutput", console_output, &[&["InstanceId", "Latest"]]),
 ];
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -51,7 +56,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             let behavior = if instance.shutdown_terminates { "terminate" } else { "stop" };
             answer.with("instanceInitiatedShutdownBehavior", value(behavior))
         }
-        "rootDeviceName" => answer.with("rootDeviceName", value(image::ROOT_DEVICE)),
+        "rootDeviceName" => answer.with("rootDeviceName", value(ROOT_DEVICE)),
         "groupSet" => answer.with("groupSet", render_groups(region, instance)),
         "ebsOptimized" => answer.with("ebsOptimized", flag(instance.ebs_optimized)),
         "sourceDestCheck" => answer.with("sourceDestCheck", flag(true)),
@@ -100,7 +105,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         changed = true;
     } else if let Some(encoded) = value("userData", "UserData") {
         stopped("user data")?;
-        launch_data::check_user_data(encoded)?;
+        check_user_data(encoded)?;
         instance.user_data = Some(encoded.to_owned());
         changed = true;
     }
@@ -170,9 +175,10 @@ fn modify_metadata_options(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcom
     Ok(Node::new().with("instanceId", &instance.id).with("instanceMetadataOptions", shown))
 }
 
-/// The console is what the services wrote last, and what the cloud itself had to say about them.
-fn console_output(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let instance = find(cloud.region(call.region)?, call.input.required("InstanceId")?)?;
-    let output = crate::runtime::console::read(call.directory, &instance.id)?;
-    Ok(Node::new().with("instanceId", &instance.id).with("timestamp", call.now).with("output", STANDARD.encode(output)))
+/// Reads the console: the ends of the services' logs, and the cloud's own messages about the instance.
+fn console_output(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
+    let wanted = call.input.required("InstanceId")?;
+    let id = state.read(|cloud| Ok::<_, ApiError>(find(cloud.region(call.region)?, wanted)?.id.clone()))?;
+    let output = console::read(call.directory, &id)?;
+    Ok(Node::new().with("instanceId", &id).with("timestamp", call.now).with("output", STANDARD.encode(output)))
 }

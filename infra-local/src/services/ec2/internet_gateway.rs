@@ -3,7 +3,8 @@
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, select, tags_for, vpc};
 use crate::model::Cloud;
 use crate::model::ec2::gateway::InternetGateway;
-use crate::model::{ACCOUNT, Region, tags};
+use crate::model::{ACCOUNT, Region};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

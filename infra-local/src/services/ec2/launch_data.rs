@@ -1,8 +1,10 @@
 //! What a launch is made of, as it stands in RunInstances and in launch templates: the same names in both.
 
-use crate::model::ec2::instance::BlockDevice;
+use crate::domain::ec2::check_user_data;
+use crate::model::Tags;
+use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::launch_template::{LaunchData, NetworkInterface};
-use crate::model::{Tags, tags};
+use crate::services::tags;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 /// Builds a table of parameter names at compile time, with and without a prefix.
@@ -67,9 +69,6 @@ const GIVEN: &[(&str, &str)] = &[
     ("CapacityReservationSpecification.CapacityReservationPreference", "open"),
 ];
 
-/// AWS's limit for user data, before base64.
-const USER_DATA_LIMIT_BYTES: usize = 16 * 1024;
-
 /// Reads the parameters. `SubnetId` and `PrivateIpAddress` exist in RunInstances only.
 pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
     let profile = params.structure("IamInstanceProfile").unwrap_or_default();
@@ -128,19 +127,6 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
         }
     }
     Ok(data)
-}
-
-/// Decodes user data and checks its size.
-pub(super) fn check_user_data(encoded: &str) -> Outcome<Vec<u8>> {
-    use base64::Engine as _;
-    let compact: String = encoded.split_ascii_whitespace().collect();
-    let decoded = base64::engine::general_purpose::STANDARD
-        .decode(compact)
-        .map_err(|_| ApiError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."))?;
-    if decoded.len() > USER_DATA_LIMIT_BYTES {
-        return Err(ApiError::invalid("User data is limited to 16384 bytes"));
-    }
-    Ok(decoded)
 }
 
 fn block_device(params: &Params) -> Outcome<BlockDevice> {

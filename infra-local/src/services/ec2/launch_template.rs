@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::client_token::{known_answer, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, launch_data, select, tags_for};
+use crate::domain::ec2::launch_template::{lookup, template, unknown_id, unknown_name, version};
 use crate::model::Cloud;
-use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateReference, TemplateVersion};
-use crate::model::{ACCOUNT, Region, new_id, tags};
+use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
+use crate::model::{ACCOUNT, Region, new_id};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
@@ -199,73 +201,12 @@ fn describe_versions(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .maybe("nextToken", page.next))
 }
 
-/// The data that a launch from this reference begins with.
-pub(crate) fn resolve<'a>(
-    region: &'a Region,
-    reference: &TemplateReference,
-) -> Outcome<(&'a LaunchTemplate, u64, &'a LaunchData)> {
-    let template = lookup(region, reference.id.as_deref(), reference.name.as_deref())?;
-    let (number, version) = version(template, reference.version.as_deref())?;
-    Ok((template, number, &version.data))
-}
-
 fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a LaunchTemplate> {
     lookup(region, params.optional("LaunchTemplateId"), params.optional("LaunchTemplateName"))
 }
 
-fn lookup<'a>(region: &'a Region, id: Option<&str>, name: Option<&str>) -> Outcome<&'a LaunchTemplate> {
-    match (id, name) {
-        (Some(_), Some(_)) => Err(ApiError::new(
-            "InvalidParameterCombination",
-            "Specify either the launch template's id or its name, not both",
-        )),
-        (Some(id), None) => template(region, id),
-        (None, Some(name)) => {
-            region.launch_templates.values().find(|template| template.name == name).ok_or_else(|| unknown_name(name))
-        }
-        (None, None) => Err(ApiError::missing("LaunchTemplateId or LaunchTemplateName")),
-    }
-}
-
-/// A version by number, `$Latest` or `$Default`.
-fn version<'a>(template: &'a LaunchTemplate, text: Option<&str>) -> Outcome<(u64, &'a TemplateVersion)> {
-    let number = match text {
-        None | Some("" | "$Default") => Some(template.default_version),
-        Some("$Latest") => template.versions.keys().next_back().copied(),
-        Some(number) => number.parse().ok(),
-    };
-    number.and_then(|number| Some((number, template.versions.get(&number)?))).ok_or_else(|| {
-        ApiError::new(
-            "InvalidLaunchTemplateId.VersionNotFound",
-            format!(
-                "Could not find the specified version {} for the launch template with ID {}.",
-                text.unwrap_or_default(),
-                template.id
-            ),
-        )
-    })
-}
-
-fn template<'a>(region: &'a Region, id: &str) -> Outcome<&'a LaunchTemplate> {
-    region.launch_templates.get(id).ok_or_else(|| unknown_id(id))
-}
-
 fn template_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut LaunchTemplate> {
     region.launch_templates.get_mut(id).ok_or_else(|| unknown_id(id))
-}
-
-fn unknown_id(id: &str) -> ApiError {
-    ApiError::new(
-        "InvalidLaunchTemplateId.NotFound",
-        format!("The specified launch template, with template ID {id}, does not exist."),
-    )
-}
-
-fn unknown_name(name: &str) -> ApiError {
-    ApiError::new(
-        "InvalidLaunchTemplateName.NotFoundException",
-        format!("The specified launch template, with template name {name}, does not exist."),
-    )
 }
 
 fn parse_data(params: &Params) -> Outcome<LaunchData> {

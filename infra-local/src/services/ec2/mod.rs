@@ -10,7 +10,6 @@ mod instance_attribute;
 pub(crate) mod instance_type;
 mod internet_gateway;
 mod key_pair;
-pub(crate) mod launch;
 mod launch_data;
 pub(crate) mod launch_template;
 mod nat_gateway;
@@ -20,6 +19,7 @@ mod peering;
 mod permission;
 mod route;
 mod route_table;
+mod run_instances;
 mod security_group;
 mod security_group_rule;
 mod snapshot;
@@ -32,8 +32,9 @@ mod zone;
 use std::collections::BTreeSet;
 
 use crate::model::ec2::vpc::Vpc;
-use crate::model::{Region, Tags, tags};
+use crate::model::{Region, Tags};
 use crate::services::Operation;
+use crate::services::tags;
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 /// An entry of EC2's tables.
@@ -50,7 +51,7 @@ pub(crate) const OPERATIONS: &[&[Ec2Operation]] = &[
     instance_type::OPERATIONS,
     internet_gateway::OPERATIONS,
     key_pair::OPERATIONS,
-    launch::OPERATIONS,
+    run_instances::OPERATIONS,
     launch_template::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,

@@ -1,9 +1,10 @@
 //! Network ACLs: the one that every VPC has, which lets everything pass.
 
 use super::{Ec2Operation, Located};
+use crate::model::ACCOUNT;
 use crate::model::Cloud;
 use crate::model::ec2::vpc::{Subnet, Vpc};
-use crate::model::{ACCOUNT, tags};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

@@ -3,11 +3,12 @@
 use std::net::Ipv4Addr;
 
 use super::Ec2Operation;
-use super::instance::render_groups;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::NatGateway;
 use crate::model::ec2::instance::{Instance, InstanceState};
-use crate::model::{ACCOUNT, Region, Tags, tags, zone_id};
+use crate::model::{ACCOUNT, Region, Tags, zone_id};
+use crate::services::ec2::security_group::render_groups;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

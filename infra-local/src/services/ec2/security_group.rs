@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, select, tags_for};
+pub(super) use crate::domain::ec2::unknown_security_group as not_found;
 use crate::model::Cloud;
+use crate::model::ec2::instance::Instance;
 use crate::model::ec2::vpc::{Peer, Ports, Rule, SecurityGroup};
-use crate::model::{ACCOUNT, Region, tags};
+use crate::model::{ACCOUNT, Region};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};
@@ -159,11 +162,6 @@ pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut 
     region.security_groups.get_mut(id).ok_or_else(|| not_found(id))
 }
 
-/// AWS's error for a group that is not there.
-pub(super) fn not_found(group: &str) -> ApiError {
-    ApiError::new("InvalidGroup.NotFound", format!("The security group '{group}' does not exist"))
-}
-
 /// Group names and descriptions: up to 255 of a few harmless characters.
 fn check_text(parameter: &str, text: &str) -> Outcome<()> {
     let allowed = |character: char| character.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(character);
@@ -217,4 +215,12 @@ fn render_permissions(group: &SecurityGroup, egress: bool) -> Node {
 
 fn arn(region: &str, id: &str) -> String {
     format!("arn:aws:ec2:{region}:{ACCOUNT}:security-group/{id}")
+}
+
+/// The groups of an instance with their names.
+pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
+    Node::items(instance.security_groups.iter().map(|id| {
+        let name = region.security_groups.get(id).map(|group| group.name.as_str());
+        Node::new().with("groupId", id).maybe("groupName", name)
+    }))
 }

@@ -3,7 +3,8 @@
 use super::{Ec2Operation, Located, select};
 use crate::model::Cloud;
 use crate::model::ec2::image::{ImageState, Snapshot};
-use crate::model::{ACCOUNT, Region, tags};
+use crate::model::{ACCOUNT, Region};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

@@ -6,7 +6,8 @@ use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, needed, select, tags_for
 use crate::model::Cloud;
 use crate::model::cidr::Cidr;
 use crate::model::ec2::vpc::Subnet;
-use crate::model::{ACCOUNT, Region, new_id, tags, zone_id};
+use crate::model::{ACCOUNT, Region, new_id, zone_id};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

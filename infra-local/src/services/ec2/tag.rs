@@ -3,7 +3,8 @@
 use super::Ec2Operation;
 use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
-use crate::model::{Region, Tags, tags};
+use crate::model::{Region, Tags};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

@@ -2,9 +2,11 @@
 
 use super::{Ec2Operation, check_id};
 use crate::model::Cloud;
+use crate::model::Region;
+use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::ROOT_SIZE_GIB;
-use crate::model::ec2::instance::{BlockDevice, Instance};
-use crate::model::{Region, tags};
+use crate::model::ec2::instance::Instance;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::filter::Field;
 use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params};

@@ -91,7 +91,7 @@ fn parse_one(entry: &Params) -> Outcome<Condition> {
         "query-string" => Condition::QueryString(parse_query(&config)?),
         _ => {
             let values = check(values, field, printable)?;
-            if let Some(wrong) = values.iter().find(|range| crate::runtime::proxy::AddressRange::parse(range).is_none())
+            if let Some(wrong) = values.iter().find(|range| crate::domain::elbv2::AddressRange::parse(range).is_none())
             {
                 return Err(validation(format!("'{wrong}' is not a valid CIDR block")));
             }

@@ -1,7 +1,7 @@
 //! Listeners.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{SocketAddrV4, TcpListener};
 
 use super::action::{self, DEFAULT_ACTIONS};
 use super::limits::{self, LISTENERS};
@@ -14,19 +14,26 @@ use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::{Listener, Tls};
 use crate::model::ids::random_hex;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::writes("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS]),
+    Operation::performs("CreateListener", create, &[&["LoadBalancerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS, TAGS]),
     Operation::reads("DescribeListeners", describe, &[&["LoadBalancerArn", "ListenerArns.N"], PAGES]),
-    Operation::writes("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS]),
+    Operation::performs("ModifyListener", modify, &[&["ListenerArn"], SPOKEN, CERTIFICATES, DEFAULT_ACTIONS]),
     Operation::writes("DeleteListener", delete, &[&["ListenerArn"]]),
 ];
 
 const SPOKEN: &[&str] = &["Protocol", "Port", "SslPolicy", "MutualAuthentication.Mode"];
 
-fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+fn create(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
+    let (_, listens) = state.rehearse(|cloud| add(cloud, call))?;
+    check_free(listens)?;
+    state.write(|cloud| add(cloud, call)).map(|(node, _)| node)
+}
+
+/// Adds the listener. Returns the answer, and the address that it listens on.
+fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV4)> {
     let params = &call.input;
     let balancer_arn = required(params, "LoadBalancerArn")?;
     required(params, "Protocol")?;
@@ -42,7 +49,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     limits::check(LISTENERS, of_balancer.count() + 1, "TooManyListeners")?;
     let tls = parse_tls(region, params, None)?;
-    check_free(balancer.address, port)?;
+    let listens = SocketAddrV4::new(balancer.address, port);
     let path = balancer_arn.split_once(":loadbalancer/").map_or(balancer_arn, |(_, path)| path);
     let created = Listener {
         arn: arn(call.region, &format!("listener/{path}/{}", random_hex(16))),
@@ -57,7 +64,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     check_associations(region, balancer_arn, &created.default_action)?;
     let node = answer([&created]);
     region.balancing.listeners.insert(created.arn.clone(), created);
-    Ok(node)
+    Ok((node, listens))
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -81,18 +88,27 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(answer(page.items).maybe("NextMarker", page.next))
 }
 
-fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+fn modify(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
+    if let (_, Some(listens)) = state.rehearse(|cloud| change(cloud, call))? {
+        check_free(listens)?;
+    }
+    state.write(|cloud| change(cloud, call)).map(|(node, _)| node)
+}
+
+/// Changes the listener. Returns the answer, and the address that it newly listens on.
+fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<SocketAddrV4>)> {
     let params = &call.input;
     let arn = required(params, "ListenerArn")?;
     let region = cloud.region_mut(call.region)?;
     let current = listener(region, arn)?.clone();
     let port = port(params, "Port")?.unwrap_or(current.port);
+    let mut listens = None;
     if port != current.port {
         let mut others = region.balancing.listeners.values();
         if others.any(|other| other.balancer == current.balancer && other.port == port) {
             return Err(duplicate(port));
         }
-        check_free(load_balancer(region, &current.balancer)?.address, port)?;
+        listens = Some(SocketAddrV4::new(load_balancer(region, &current.balancer)?.address, port));
     }
     let default_action =
         action::parse(region, params, "DefaultActions")?.unwrap_or_else(|| current.default_action.clone());
@@ -101,7 +117,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let changed = Listener { port, tls, default_action, ..current };
     let node = answer([&changed]);
     region.balancing.listeners.insert(arn.to_owned(), changed);
-    Ok(node)
+    Ok((node, listens))
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -155,12 +171,12 @@ fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Ou
     }
 }
 
-/// Finds out at once what AWS never has to: whether another program of this machine sits there.
-fn check_free(address: Ipv4Addr, port: u16) -> Outcome<()> {
-    match TcpListener::bind((address, port)) {
+/// Refuses an address that another program of this machine listens on.
+fn check_free(address: SocketAddrV4) -> Outcome<()> {
+    match TcpListener::bind(address) {
         Ok(_) => Ok(()),
         Err(error) => Err(not_honoured(format!(
-            "The local cloud cannot listen on {address}:{port}: {error}; stop what uses it, or choose another port"
+            "The local cloud cannot listen on {address}: {error}; stop what uses it, or choose another port"
         ))),
     }
 }

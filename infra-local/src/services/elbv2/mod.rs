@@ -19,8 +19,9 @@ mod tests;
 
 use crate::model::elbv2::routing::Action;
 use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
-use crate::model::{ACCOUNT, Region, Tags, tags as model_tags};
+use crate::model::{ACCOUNT, Region, Tags};
 use crate::services::Operation;
+use crate::services::tags as common_tags;
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
 
 /// The operations, by kind.
@@ -90,7 +91,7 @@ fn parse_tags(params: &Params) -> Outcome<Tags> {
     if (1..keys.len()).any(|index| keys[..index].contains(&keys[index])) {
         return Err(ApiError::new("DuplicateTagKeys", "A tag key was specified more than once"));
     }
-    model_tags::parse(params, "Tags").map_err(tag_error)
+    common_tags::parse(params, "Tags").map_err(tag_error)
 }
 
 fn tag_error(error: ApiError) -> ApiError {

@@ -2,7 +2,8 @@
 
 use super::{TAGS, no_listener, no_load_balancer, no_rule, no_target_group, parse_tags, tag_error, validation};
 use crate::model::Cloud;
-use crate::model::{Region, Tags, tags as model_tags};
+use crate::model::{Region, Tags};
+use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 
@@ -23,7 +24,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for arn in arns(&call.input)? {
         let tags = tags_mut(region, &arn)?;
         tags.extend(new.clone());
-        model_tags::check(tags).map_err(tag_error)?;
+        common_tags::check(tags).map_err(tag_error)?;
     }
     Ok(Node::new())
 }
@@ -41,7 +42,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let mut shown = Vec::new();
     for arn in arns(&call.input)? {
-        let tags = model_tags::members(tags(region, &arn)?);
+        let tags = common_tags::members(tags(region, &arn)?);
         shown.push(Node::new().with("ResourceArn", arn).with("Tags", tags));
     }
     Ok(Node::new().list("TagDescriptions", shown))

@@ -8,11 +8,11 @@ use super::{
     PAGES, TAGS, arn, check_name, load_balancer, no_target_group, not_honoured, number, page, parse_tags, port,
     required, target_group, validation,
 };
+use crate::domain::elbv2::Matcher;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::elbv2::{Check, Protocol, TargetGroup, TargetType};
 use crate::model::ids::random_hex;
-use crate::runtime::proxy::Matcher;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::Cloud;
 use crate::model::iam::{Iam, InstanceProfile};
-use crate::model::tags;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

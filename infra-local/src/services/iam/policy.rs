@@ -8,8 +8,9 @@ use super::{
 };
 use crate::access::managed_document;
 use crate::model::Cloud;
+use crate::model::Tags;
 use crate::model::iam::{Iam, ManagedPolicy, PolicyVersion};
-use crate::model::{Tags, tags};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::Cloud;
 use crate::model::iam::Role;
-use crate::model::tags;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{Node, Outcome, Params};
 

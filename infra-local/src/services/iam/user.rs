@@ -9,7 +9,8 @@ use super::{
 use crate::access::Identity;
 use crate::model::Cloud;
 use crate::model::iam::{AccessKey, ISSUED_KEY, Iam, User};
-use crate::model::{ids, tags};
+use crate::model::ids;
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

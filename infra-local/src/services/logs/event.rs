@@ -7,18 +7,16 @@ use serde_json::{Value, json};
 use super::pattern::Pattern;
 use super::store::{self, Event};
 use super::{LogOperation, input, invalid, named, no_stream};
-use crate::model::Cloud;
 use crate::model::logs::LogStream;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::Outcome;
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
-    // Events lie beside the state that operations change.
-    Operation::reads("PutLogEvents", put, &[&["logGroupName", "logStreamName", "logEvents"]])
+    Operation::performs("PutLogEvents", put, &[&["logGroupName", "logStreamName", "logEvents"]])
         // AWS takes any token today.
         .ignoring(&["sequenceToken"]),
-    Operation::reads("GetLogEvents", get, &[GET]),
-    Operation::reads("FilterLogEvents", filter, &[FILTER])
+    Operation::performs("GetLogEvents", get, &[GET]),
+    Operation::performs("FilterLogEvents", filter, &[FILTER])
         // All events come in the order of their times.
         .ignoring(&["interleaved"]),
 ];
@@ -69,9 +67,9 @@ struct InputEvent {
     message: String,
 }
 
-fn put(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn put(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Put = input(call)?;
-    let group = named(cloud.region(call.region)?, Some(&request.log_group_name), None)?;
+    let group = state.read(|cloud| named(cloud.region(call.region)?, Some(&request.log_group_name), None).cloned())?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
     let events = request.log_events;
     if events.is_empty() || events.len() > EVENTS {
@@ -138,10 +136,10 @@ struct Get {
 }
 
 /// Tokens name an event and a direction; at either end the same token comes again.
-fn get(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn get(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Get = input(call)?;
-    let region = cloud.region(call.region)?;
-    let group = named(region, request.log_group_name.as_deref(), request.log_group_identifier.as_deref())?;
+    let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
+    let group = state.read(|cloud| named(cloud.region(call.region)?, name, identifier).cloned())?;
     let stream = group.streams.get(&request.log_stream_name).ok_or_else(no_stream)?;
     let limit = limit(request.limit)?;
     let mut events = store::read(call.directory, &stream.file, group.retention_days, call.now)?;
@@ -190,13 +188,13 @@ struct Filter {
     limit: Option<usize>,
 }
 
-fn filter(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn filter(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Filter = input(call)?;
     if !request.log_stream_names.is_empty() && request.log_stream_name_prefix.is_some() {
         return Err(invalid("logStreamNames and logStreamNamePrefix cannot be given together."));
     }
-    let region = cloud.region(call.region)?;
-    let group = named(region, request.log_group_name.as_deref(), request.log_group_identifier.as_deref())?;
+    let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
+    let group = state.read(|cloud| named(cloud.region(call.region)?, name, identifier).cloned())?;
     if request.log_stream_names.iter().any(|name| !group.streams.contains_key(name)) {
         return Err(no_stream());
     }

@@ -7,12 +7,12 @@ use super::{LogOperation, input, invalid, milliseconds, no_group, plain_name, st
 use crate::model::Cloud;
 use crate::model::logs::LogGroup;
 use crate::model::{ACCOUNT, Tags};
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
     Operation::writes("CreateLogGroup", create, &[&["logGroupName", "tags", "logGroupClass"]]),
-    Operation::reads(
+    Operation::performs(
         "DescribeLogGroups",
         describe,
         &[&["logGroupNamePrefix", "logGroupNamePattern", "logGroupIdentifiers", "logGroupClass", "nextToken", "limit"]],
@@ -76,7 +76,7 @@ struct Describe {
     limit: Option<usize>,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Describe = input(call)?;
     if request.log_group_name_prefix.is_some() && request.log_group_name_pattern.is_some() {
         return Err(invalid("LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."));
@@ -91,10 +91,12 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
             && group.name.to_lowercase().contains(&pattern)
             && (identifiers.is_empty() || identifiers.contains(&group.name.as_str()))
     };
-    let groups = cloud.region(call.region)?.log_groups.values().filter(wanted).collect();
-    let page =
-        Page::cut(groups, limit(request.limit)?, request.next_token.as_deref(), |group: &&LogGroup| &group.name)?;
-    let shown: Vec<Value> = page.items.into_iter().map(|group| render(group, call)).collect();
+    let groups = |cloud: &Cloud| -> Outcome<Vec<LogGroup>> {
+        Ok(cloud.region(call.region)?.log_groups.values().filter(wanted).cloned().collect())
+    };
+    let limit = limit(request.limit)?;
+    let page = Page::cut(state.read(groups)?, limit, request.next_token.as_deref(), |group: &LogGroup| &group.name)?;
+    let shown: Vec<Value> = page.items.iter().map(|group| render(group, call)).collect();
     let mut answer = json!({"logGroups": shown});
     if let Some(next) = page.next {
         answer["nextToken"] = json!(next);
@@ -134,10 +136,8 @@ struct Named {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Named = input(call)?;
-    let group = cloud.region_mut(call.region)?.log_groups.remove(&request.log_group_name).ok_or_else(no_group)?;
-    for stream in group.streams.values() {
-        store::remove(call.directory, &stream.file)?;
-    }
+    // The runtime removes the files of its streams.
+    cloud.region_mut(call.region)?.log_groups.remove(&request.log_group_name).ok_or_else(no_group)?;
     Ok(json!({}))
 }
 

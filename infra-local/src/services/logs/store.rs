@@ -4,11 +4,15 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::state::files::write_private;
+
+/// Held while a file is extended or rewritten.
+static WRITING: Mutex<()> = Mutex::new(());
 
 /// The largest file of a stream; then the older half of its events falls away.
 const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
@@ -55,6 +59,7 @@ pub(super) fn append(
     new: impl IntoIterator<Item = (i64, String)>,
     now: DateTime<Utc>,
 ) -> io::Result<()> {
+    let _one_writer = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = path(cloud, file);
     if let Some(directory) = path.parent() {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -88,14 +93,6 @@ pub(super) fn append(
 /// How much a stream takes on disk.
 pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
     std::fs::metadata(path(cloud, file)).map_or(0, |metadata| metadata.len())
-}
-
-/// Removes the events of a stream.
-pub(super) fn remove(cloud: &Path, file: &str) -> io::Result<()> {
-    match std::fs::remove_file(path(cloud, file)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn path(cloud: &Path, file: &str) -> PathBuf {

@@ -7,12 +7,12 @@ use super::group::limit;
 use super::{LogOperation, input, invalid, milliseconds, named, no_group, no_stream, store};
 use crate::model::Cloud;
 use crate::model::logs::{LogGroup, LogStream};
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[LogOperation] = &[
     Operation::writes("CreateLogStream", create, &[&["logGroupName", "logStreamName"]]),
-    Operation::reads("DescribeLogStreams", describe, &[DESCRIBE]),
+    Operation::performs("DescribeLogStreams", describe, &[DESCRIBE]),
     Operation::writes("DeleteLogStream", delete, &[&["logGroupName", "logStreamName"]]),
 ];
 
@@ -74,18 +74,18 @@ enum Order {
     LastEventTime,
 }
 
-fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
+fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Describe = input(call)?;
     let by_time = request.order_by == Some(Order::LastEventTime);
     if by_time && request.log_stream_name_prefix.is_some() {
         return Err(invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
     }
-    let region = cloud.region(call.region)?;
-    let group = named(region, request.log_group_name.as_deref(), request.log_group_identifier.as_deref())?;
+    let (name, identifier) = (request.log_group_name.as_deref(), request.log_group_identifier.as_deref());
+    let group = state.read(|cloud| named(cloud.region(call.region)?, name, identifier).cloned())?;
     let prefix = request.log_stream_name_prefix.unwrap_or_default();
     let mut shown = Vec::new();
     for stream in group.streams.values().filter(|stream| stream.name.starts_with(&prefix)) {
-        let node = render(stream, group, call)?;
+        let node = render(stream, &group, call)?;
         let last = if by_time { node["lastEventTimestamp"].as_i64().unwrap_or_default() } else { 0 };
         shown.push((format!("{last:020}/{}", stream.name), node));
     }
@@ -123,7 +123,7 @@ fn render(stream: &LogStream, group: &LogGroup, call: &Call<'_, Value>) -> Outco
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Named = input(call)?;
     let group = cloud.region_mut(call.region)?.log_groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
-    let stream = group.streams.remove(&request.log_stream_name).ok_or_else(no_stream)?;
-    store::remove(call.directory, &stream.file)?;
+    // The runtime removes the file.
+    group.streams.remove(&request.log_stream_name).ok_or_else(no_stream)?;
     Ok(json!({}))
 }

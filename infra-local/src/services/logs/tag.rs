@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{LogOperation, input, invalid, no_group, plain_name};
 use crate::model::Cloud;
+use crate::model::Tags;
 use crate::model::logs::LogGroup;
-use crate::model::{Tags, tags};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::runtime::logs;
 use crate::testing::ControlPlane;
 
 struct World {
@@ -66,9 +67,16 @@ fn groups_and_streams_come_and_go() {
     assert_eq!(shown["logGroups"][0]["retentionInDays"], 7);
     assert_eq!(shown["logGroups"][0]["arn"], "arn:aws:logs:us-east-1:000000000000:log-group:g:*");
     world.log(10, &["hello"]);
+    let files = |world: &World| std::fs::read_dir(world.plane.directory().join("logs")).unwrap().count();
+    let sweep = |world: &World| {
+        logs::remove_deleted_streams(world.plane.directory(), || logs::stream_files(&world.plane.cloud));
+    };
+    sweep(&world);
+    assert_eq!(files(&world), 1);
     world.ask("DeleteLogStream", stream.clone()).unwrap();
     assert_eq!(code(world.ask("DeleteLogStream", stream)), "ResourceNotFoundException");
-    assert_eq!(std::fs::read_dir(world.plane.directory().join("logs")).unwrap().count(), 0);
+    sweep(&world);
+    assert_eq!(files(&world), 0);
     world.ask("DeleteLogGroup", json!({"logGroupName": "g"})).unwrap();
     assert_eq!(code(world.ask("DescribeLogStreams", json!({"logGroupName": "g"}))), "ResourceNotFoundException");
 }

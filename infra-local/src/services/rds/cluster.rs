@@ -6,11 +6,11 @@ use super::{
     FILTERS, PAGES, TAGS, arn, cluster, cluster_snapshot, cluster_state, combination, engine, entries, filtered,
     identifier, page, parameter_group, parse_tags, security_groups, subnet_group, tag_list, take_address,
 };
+use crate::domain::rds::settings;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{Account, DbCluster, Place, Schedule, Seed, Stage};
-use crate::runtime::rds::settings;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

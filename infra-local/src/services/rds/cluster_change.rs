@@ -81,7 +81,8 @@ fn fail_over(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             return Err(instance_state(format!("DB instance {target} is the writer of the cluster already.")));
         }
     }
-    if !region.databases.fail_over(&id, target.as_deref()) {
+    // The runtime has observed the processes; looking again would be I/O under the state's lock.
+    if !region.databases.fail_over(&id, target.as_deref(), |_| true) {
         return Err(cluster_state(format!("Cannot failover the cluster {id} as it has no reader that is available.")));
     }
     answer(region, &id)

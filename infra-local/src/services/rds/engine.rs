@@ -1,12 +1,9 @@
 //! Engines, their versions, and the classes of instances.
 
-use std::process::Command;
-use std::sync::OnceLock;
-
 use super::{FILTERS, PAGES, combination, entries, filtered, page};
+use crate::domain::postgres;
 use crate::model::Cloud;
 use crate::model::rds::class;
-use crate::runtime::postgres::find_binaries;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -30,19 +27,12 @@ pub(super) const LICENSE: &str = "postgresql-license";
 
 /// The version of the PostgreSQL on this machine: `15.18`.
 pub(super) fn version() -> Outcome<&'static str> {
-    static VERSION: OnceLock<Option<String>> = OnceLock::new();
-    let ask = || {
-        let output = Command::new(find_binaries().ok()?.postgres).arg("--version").output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        text.split_whitespace().find(|word| word.starts_with(|first: char| first.is_ascii_digit())).map(str::to_owned)
+    let missing = |why: String| {
+        let message = format!("The local cloud runs PostgreSQL of this machine: {why}");
+        ApiError::new("InsufficientDBInstanceCapacity", message)
     };
-    VERSION.get_or_init(ask).as_deref().ok_or_else(|| {
-        let why = find_binaries().err().map_or_else(|| "it does not tell its version".to_owned(), |e| e.to_string());
-        ApiError::new(
-            "InsufficientDBInstanceCapacity",
-            format!("The local cloud runs PostgreSQL of this machine: {why}"),
-        )
-    })
+    let installed = postgres::installed().map_err(|error| missing(error.to_string()))?;
+    installed.version.as_deref().ok_or_else(|| missing("it does not tell its version".to_owned()))
 }
 
 pub(super) fn major() -> Outcome<&'static str> {

@@ -5,11 +5,11 @@ use super::{
     FILTERS, PAGES, TAGS, arn, cluster, combination, engine, entries, filtered, identifier, instance, instance_state,
     page, parameter_group, parse_tags, security_groups, snapshot, subnet_group, tag_list, take_address,
 };
+use crate::domain::rds::settings;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::ids::random_hex;
 use crate::model::rds::{DbInstance, Pending, Place, Runtime, Seed, Stage, Storage};
-use crate::runtime::rds::settings;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 

@@ -6,17 +6,17 @@ use std::time::UNIX_EPOCH;
 
 use super::{FILTERS, PAGES, entries, instance, not_found};
 use crate::model::Cloud;
-use crate::runtime::rds;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
+use crate::state::paths;
 use crate::wire::{Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
-    Operation::reads(
+    Operation::performs(
         "DescribeDBLogFiles",
         describe,
         &[&["DBInstanceIdentifier", "FilenameContains", "FileLastWritten", "FileSize"], PAGES, FILTERS],
     ),
-    Operation::reads(
+    Operation::performs(
         "DownloadDBLogFilePortion",
         download,
         &[&["DBInstanceIdentifier", "LogFileName", "Marker", "NumberOfLines"]],
@@ -29,9 +29,9 @@ const NAME: &str = "error/postgresql.log";
 /// The most that one portion holds.
 const PORTION_BYTES: u64 = 1 << 20;
 
-fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+fn describe(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
-    let metadata = std::fs::metadata(path(cloud, call)?).ok();
+    let metadata = std::fs::metadata(path(state, call)?).ok();
     let file = metadata.and_then(|metadata| {
         let written = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis() as u64;
         Some((written, metadata.len()))
@@ -45,9 +45,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().with("DescribeDBLogFiles", entries("DescribeDBLogFilesDetails", file)))
 }
 
-fn download(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+fn download(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
-    let path = path(cloud, call)?;
+    let path = path(state, call)?;
     if params.required("LogFileName")? != NAME {
         return Err(not_found("DBLogFileNotFoundFault", format!("The only log file of an instance is {NAME}")));
     }
@@ -75,7 +75,9 @@ fn download(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::new().with("LogFileData", shown.join("\n")).with("Marker", end).with("AdditionalDataPending", end < size))
 }
 
-fn path(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<PathBuf> {
-    let found = instance(cloud.region(call.region)?, call.input.required("DBInstanceIdentifier")?)?;
-    Ok(rds::directory(call.directory, &found.resource_id).join("postgres.log"))
+fn path(state: &State<'_>, call: &Call<'_, Params>) -> Outcome<PathBuf> {
+    let wanted = call.input.required("DBInstanceIdentifier")?;
+    let found = |cloud: &Cloud| Ok(instance(cloud.region(call.region)?, wanted)?.resource_id.clone());
+    let resource_id: Outcome<String> = state.read(found);
+    Ok(paths::database(call.directory, &resource_id?).join("postgres.log"))
 }

@@ -22,7 +22,8 @@ mod tests;
 use std::net::Ipv4Addr;
 
 use crate::model::rds::{DbCluster, DbInstance, Snapshot};
-use crate::model::{ACCOUNT, Region, Tags, tags as model_tags};
+use crate::model::{ACCOUNT, Region, Tags};
+use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Page, Params};
 
@@ -100,7 +101,7 @@ fn filtered<'a, T>(items: impl Iterator<Item = &'a T>, params: &Params, fields: 
 }
 
 fn parse_tags(params: &Params) -> Outcome<Tags> {
-    model_tags::parse(params, "Tags.Tag").map_err(|error| ApiError::invalid(error.message))
+    common_tags::parse(params, "Tags.Tag").map_err(|error| ApiError::invalid(error.message))
 }
 
 /// A list whose entries are called what RDS calls them.

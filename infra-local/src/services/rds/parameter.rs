@@ -1,10 +1,13 @@
 //! Values of parameters, checked as the server will check them.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::runtime::rds::catalog;
-use crate::runtime::rds::catalog::{Known, LOGICAL_REPLICATION};
-use crate::runtime::rds::formula;
+use crate::domain::postgres;
+use crate::domain::postgres::Known;
+use crate::domain::rds::catalog;
+use crate::domain::rds::catalog::LOGICAL_REPLICATION;
+use crate::domain::rds::formula;
 use crate::wire::{ApiError, Outcome};
 
 /// Checks a value the way the server will, by letting the server's program look at it.
@@ -35,10 +38,25 @@ pub(super) fn check(name: &str, value: &str, directory: &Path) -> Outcome<&'stat
     if known.name == LOGICAL_REPLICATION {
         return Ok(known);
     }
-    match catalog::complaint(&known.name, &plain, directory) {
+    match complaint(&known.name, &plain, directory) {
         Some(complaint) => refused(&format!("{allowed} ({complaint})")),
         None => Ok(known),
     }
+}
+
+/// Returns the objection of the server's program to a value.
+fn complaint(name: &str, value: &str, directory: &Path) -> Option<String> {
+    let output = Command::new(&postgres::installed().ok()?.program)
+        .args(["-C", name, "--config-file=/dev/null", "-c", &format!("{name}={value}"), "-D"])
+        .arg(directory)
+        .output()
+        .ok()?;
+    if output.status.success() {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = |mark: &str| text.lines().find_map(|line| Some(line.split_once(mark)?.1.trim().to_owned()));
+    said("HINT:").or_else(|| said("FATAL:")).or(Some(text))
 }
 
 #[cfg(test)]
@@ -48,6 +66,7 @@ mod tests {
 
     #[test]
     fn the_server_itself_says_what_it_takes() {
+        crate::runtime::postgres::discover();
         let directory = tempfile::tempdir().unwrap();
         let check = |name, value| check(name, value, directory.path()).map_err(|error| error.message);
         assert!(check("max_connections", "42").unwrap().is_static);

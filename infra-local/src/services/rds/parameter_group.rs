@@ -6,12 +6,12 @@ use super::parameter;
 use super::{
     FILTERS, PAGES, TAGS, arn, check_identifier, combination, engine, entries, filtered, not_found, page, parse_tags,
 };
+use crate::domain::postgres::Known;
+use crate::domain::rds::catalog;
 use crate::model::Cloud;
 use crate::model::rds::{ParameterGroup, Setting};
 use crate::model::{Region, Tags};
-use crate::runtime::rds::catalog;
-use crate::runtime::rds::catalog::Known;
-use crate::services::{Call, Operation};
+use crate::services::{Call, Operation, State};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
 pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
@@ -41,8 +41,8 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
         |c, a| describe_parameters(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName", "Source"], PAGES, FILTERS],
     ),
-    Operation::writes("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET]),
-    Operation::writes(
+    Operation::performs("ModifyDBParameterGroup", |c, a| modify(c, a, INSTANCE), &[&["DBParameterGroupName"], SET]),
+    Operation::performs(
         "ModifyDBClusterParameterGroup",
         |c, a| modify(c, a, CLUSTER),
         &[&["DBClusterParameterGroupName"], SET],
@@ -223,10 +223,10 @@ fn describe_parameters(cloud: &Cloud, call: &Call<'_, Params>, kind: Kind) -> Ou
     Ok(Node::new().with("Parameters", entries("Parameter", parameters)).maybe("Marker", page.next))
 }
 
-fn modify(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
+fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Node> {
     let params = &call.input;
     let name = params.required(kind.name)?;
-    let group = find_own(cloud.region_mut(call.region)?, name, kind)?;
+    state.rehearse(|cloud| find_own(cloud.region_mut(call.region)?, name, kind).map(drop))?;
     let parameters = params.structures("Parameters.Parameter");
     if parameters.is_empty() {
         return Err(ApiError::missing("Parameters"));
@@ -236,14 +236,20 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
             "A maximum of {AT_ONCE} parameters can be modified in a single request."
         )));
     }
+    // The server's program checks each value.
+    let mut settings = Vec::new();
     for entry in parameters {
         let (parameter, value) =
             (entry.required("ParameterName")?, entry.optional("ParameterValue").unwrap_or_default());
         let known = parameter::check(parameter, value, call.directory)?;
         let setting = Setting { value: value.to_owned(), pending_reboot: pending_reboot(&entry, known)? };
-        group.parameters.insert(known.name.clone(), setting);
+        settings.push((known.name.clone(), setting));
     }
-    Ok(Node::new().with(kind.name, &group.name))
+    state.write(|cloud| {
+        let group = find_own(cloud.region_mut(call.region)?, name, kind)?;
+        group.parameters.extend(settings);
+        Ok(Node::new().with(kind.name, &group.name))
+    })
 }
 
 /// Whether a change waits for a reboot: a static parameter's has to.

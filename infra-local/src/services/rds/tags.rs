@@ -3,7 +3,8 @@
 use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, tag_list};
 use crate::model::Cloud;
 use crate::model::rds::Databases;
-use crate::model::{ACCOUNT, Tags, tags as model_tags};
+use crate::model::{ACCOUNT, Tags};
+use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Node, Outcome, Params};
 
@@ -23,7 +24,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let added = parse_tags(&call.input)?;
     let tags = own(&mut cloud.region_mut(call.region)?.databases, call)?;
     tags.extend(added);
-    model_tags::check(tags).map_err(|error| ApiError::invalid(error.message))?;
+    common_tags::check(tags).map_err(|error| ApiError::invalid(error.message))?;
     Ok(Node::new())
 }
 

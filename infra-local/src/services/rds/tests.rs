@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::model::process::ProcessIdentity;
 use crate::model::rds::Stage;
-use crate::runtime::process::ProcessIdentity;
 use crate::testing::ControlPlane;
 
 struct World {

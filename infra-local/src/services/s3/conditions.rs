@@ -3,12 +3,11 @@
 use s3s::dto::{ETagCondition, Timestamp};
 use s3s::{S3Result, s3_error};
 
-use super::objects;
 use super::service::timestamp;
 
 /// `If-Match` and `If-None-Match` of writes.
 pub(super) fn write_conditions(
-    held: Option<&objects::Object>,
+    held: Option<&crate::model::s3::Object>,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
 ) -> S3Result<()> {
@@ -26,7 +25,7 @@ pub(super) fn write_conditions(
 
 /// The conditions of reads, with HTTP's precedence: ETags before dates.
 pub(super) fn read_conditions(
-    object: &objects::Object,
+    object: &crate::model::s3::Object,
     if_match: Option<&ETagCondition>,
     if_none_match: Option<&ETagCondition>,
     if_modified_since: Option<&Timestamp>,
@@ -51,7 +50,7 @@ pub(super) fn read_conditions(
     if unchanged { Err(s3_error!(NotModified)) } else { Ok(()) }
 }
 
-fn matches(condition: &ETagCondition, object: &objects::Object) -> bool {
+fn matches(condition: &ETagCondition, object: &crate::model::s3::Object) -> bool {
     match condition {
         ETagCondition::Any => true,
         ETagCondition::ETag(e_tag) => e_tag.value() == object.blob.e_tag,

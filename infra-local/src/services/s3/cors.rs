@@ -10,10 +10,10 @@ use hyper::header::{
 use hyper::{Method, Response, StatusCode};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
-use serde::{Deserialize, Serialize};
 
 use super::service::Service;
 use super::{Store, failure};
+use crate::model::s3::CorsRule;
 use crate::wire::ApiError;
 
 /// The most rules that a configuration can have.
@@ -21,23 +21,9 @@ const RULES_LIMIT: usize = 100;
 
 const METHODS: &[&str] = &["GET", "PUT", "HEAD", "POST", "DELETE"];
 
-/// A rule of a bucket's CORS configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Rule {
-    id: Option<String>,
-    /// Origins, with at most one `*`.
-    origins: Vec<String>,
-    methods: Vec<String>,
-    /// Headers that a preflight request may ask for, with at most one `*`.
-    headers: Vec<String>,
-    exposed: Vec<String>,
-    /// For how many seconds browsers keep the answer to a preflight request.
-    max_age: Option<i32>,
-}
-
 /// Permission for a page to read a response.
 pub(crate) struct Granted {
-    rule: Rule,
+    rule: CorsRule,
     origin: String,
 }
 
@@ -60,7 +46,7 @@ impl Granted {
     }
 }
 
-impl Rule {
+impl CorsRule {
     fn admits(&self, origin: &str, method: &str) -> bool {
         self.methods.iter().any(|allowed| allowed == method)
             && self.origins.iter().any(|pattern| matches(pattern, origin))
@@ -71,7 +57,7 @@ impl Rule {
         wanted.iter().all(allows)
     }
 
-    fn parse(rule: CORSRule) -> S3Result<Rule> {
+    fn parse(rule: CORSRule) -> S3Result<CorsRule> {
         for pattern in rule.allowed_origins.iter().chain(rule.allowed_headers.iter().flatten()) {
             if pattern.matches('*').count() > 1 {
                 return Err(s3_error!(InvalidRequest, "\"{pattern}\" can not have more than one wildcard."));
@@ -86,7 +72,7 @@ impl Rule {
         if rule.allowed_origins.is_empty() || rule.allowed_methods.is_empty() {
             return Err(s3_error!(MalformedXML, "A CORSRule needs an AllowedOrigin and an AllowedMethod."));
         }
-        Ok(Rule {
+        Ok(CorsRule {
             id: rule.id,
             origins: rule.allowed_origins,
             methods: rule.allowed_methods,
@@ -139,7 +125,7 @@ impl Store {
         let wanted = text(ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
         let wanted: Vec<String> =
             wanted.split(',').map(|name| name.trim().to_ascii_lowercase()).filter(|name| !name.is_empty()).collect();
-        let admits = |rule: &Rule| rule.admits(origin, method) && rule.admits_headers(&wanted);
+        let admits = |rule: &CorsRule| rule.admits(origin, method) && rule.admits_headers(&wanted);
         let Some(rule) = rules.into_iter().find(admits) else {
             return refused("no rule of the bucket's configuration admits this origin, method and these headers");
         };
@@ -154,7 +140,7 @@ impl Store {
         answer
     }
 
-    fn rules(&self, bucket: &str) -> Option<Vec<Rule>> {
+    fn rules(&self, bucket: &str) -> Option<Vec<CorsRule>> {
         let objects = self.shared.objects();
         objects.lock().get(bucket).map(|bucket| bucket.settings.cors.clone())
     }
@@ -169,7 +155,7 @@ impl Service {
         if rules.is_empty() {
             return Err(s3_error!(NoSuchCORSConfiguration, "The CORS configuration does not exist"));
         }
-        let rules = rules.into_iter().map(Rule::render).collect();
+        let rules = rules.into_iter().map(CorsRule::render).collect();
         Ok(S3Response::new(GetBucketCorsOutput { cors_rules: Some(rules) }))
     }
 
@@ -181,7 +167,7 @@ impl Service {
                 "The number of CORS rules should not exceed allowed limit of {RULES_LIMIT} rules."
             ));
         }
-        let rules = rules.into_iter().map(Rule::parse).collect::<S3Result<Vec<Rule>>>()?;
+        let rules = rules.into_iter().map(CorsRule::parse).collect::<S3Result<Vec<CorsRule>>>()?;
         self.objects().change_settings(bucket, |settings| settings.cors = rules)
     }
 }
@@ -208,8 +194,8 @@ mod tests {
 
     use super::*;
 
-    fn rule(origin: &str) -> Rule {
-        Rule { origins: vec![origin.to_owned()], methods: vec!["PUT".to_owned()], ..Rule::default() }
+    fn rule(origin: &str) -> CorsRule {
+        CorsRule { origins: vec![origin.to_owned()], methods: vec!["PUT".to_owned()], ..CorsRule::default() }
     }
 
     #[test]
@@ -226,9 +212,9 @@ mod tests {
             id: None,
             max_age_seconds: None,
         };
-        assert!(Rule::parse(two.clone()).is_err());
+        assert!(CorsRule::parse(two.clone()).is_err());
         assert!(
-            Rule::parse(CORSRule {
+            CorsRule::parse(CORSRule {
                 allowed_origins: vec!["*".to_owned()],
                 allowed_methods: vec!["PATCH".to_owned()],
                 ..two

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 
-use super::objects::{self, Bucket as StoredBucket};
 use super::service::{Service, owner, timestamp};
+use crate::state::objects::Bucket as StoredBucket;
 
 /// The most entries of one answer.
 const LIMIT: usize = 1000;
@@ -22,7 +22,7 @@ struct Query<'a> {
 
 /// An entry: an object, or the common beginning of several.
 enum Entry<'a> {
-    Object(&'a objects::Object),
+    Object(&'a crate::model::s3::Object),
     Prefix(String),
 }
 

@@ -15,8 +15,8 @@ mod form;
 mod listing;
 mod multipart;
 mod object;
-mod objects;
 mod service;
+mod tags;
 mod upload;
 
 use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderName, HeaderValue};
@@ -32,7 +32,6 @@ use crate::wire::{ApiError, Protocol};
 
 use chunked::Trailers;
 pub(crate) use form::is_form;
-pub(crate) use objects::Objects;
 
 /// What operations need to know of a request beyond their input.
 #[derive(Clone)]

@@ -14,9 +14,10 @@ use uuid::Uuid;
 
 use super::conditions::write_conditions;
 use super::object::{encryption, note_storage_class, parse_tagging};
-use super::objects::{self, Blob, Headers, Upload, internal};
 use super::service::{Service, refuse};
 use super::upload::{Claims, claimed, receive};
+use crate::model::s3::{Blob, Headers, Upload};
+use crate::state::objects::internal;
 
 /// Every part but the last has this size at least.
 const SMALLEST_PART: u64 = 5 * 1024 * 1024;
@@ -144,7 +145,7 @@ impl Service {
                 return Err(error);
             }
         };
-        let object = objects::Object {
+        let object = crate::model::s3::Object {
             key: upload.key,
             blob: blob.clone(),
             modified: Utc::now(),

@@ -11,12 +11,13 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
-use super::bucket::{read_tags, tag_set};
 use super::conditions::{read_conditions, write_conditions};
-use super::objects::{self, Encryption, Headers, internal};
 use super::service::{Service, refuse, timestamp};
+use super::tags::{read_tags, tag_set};
 use super::upload::{Claims, claimed, receive};
 use crate::model::Tags;
+use crate::model::s3::{Encryption, Headers};
+use crate::state::objects::internal;
 
 /// Bytes read from disk at once.
 const PIECE: usize = 128 * 1024;
@@ -84,7 +85,7 @@ impl Service {
         })?;
         let new = receive(self.objects(), &input.bucket, input.body, claims).await?;
         let Some(blob) = new.blob().cloned() else { return Err(s3_error!(InternalError)) };
-        let object = objects::Object { key: input.key, blob, modified: Utc::now(), headers, encryption, tags };
+        let object = crate::model::s3::Object { key: input.key, blob, modified: Utc::now(), headers, encryption, tags };
         let answer = PutObjectOutput {
             e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
             checksum_crc32: object.blob.checksums.get("crc32").cloned(),
@@ -340,9 +341,9 @@ impl Service {
         let path = self.objects().new_blob_path(&input.bucket);
         tokio::fs::copy(self.objects().blob_path(source_bucket, &source.blob), &path).await.map_err(internal)?;
         let file = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        let object = objects::Object {
+        let object = crate::model::s3::Object {
             key: input.key,
-            blob: objects::Blob { file, ..source.blob },
+            blob: crate::model::s3::Blob { file, ..source.blob },
             modified: Utc::now(),
             headers,
             encryption: encryption(
@@ -388,14 +389,14 @@ impl Service {
         refuse("PutObjectTagging", &[(version.is_some_and(|version| version != "null"), "versionId")])?;
         let object = self.object(bucket, key)?;
         let e_tag = object.blob.file.clone();
-        self.objects().commit(bucket, objects::Object { tags, ..object }, |held| match held {
+        self.objects().commit(bucket, crate::model::s3::Object { tags, ..object }, |held| match held {
             Some(held) if held.blob.file == e_tag => Ok(()),
             _ => Err(s3_error!(OperationAborted, "the object was changed meanwhile; try again")),
         })
     }
 
     /// What is known of an object.
-    fn object(&self, bucket: &str, key: &str) -> S3Result<objects::Object> {
+    fn object(&self, bucket: &str, key: &str) -> S3Result<crate::model::s3::Object> {
         self.objects().bucket(bucket, |bucket| {
             bucket.objects.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
         })
@@ -440,11 +441,11 @@ pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) 
     }
 }
 
-fn content_type(object: &objects::Object) -> Option<String> {
+fn content_type(object: &crate::model::s3::Object) -> Option<String> {
     Some(object.headers.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned()))
 }
 
-fn checksum_type(object: &objects::Object) -> Option<ChecksumType> {
+fn checksum_type(object: &crate::model::s3::Object) -> Option<ChecksumType> {
     let name = if object.blob.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
     Some(ChecksumType::from_static(name))
 }

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
-use super::bucket::read_tags;
-use super::{Context, Objects};
+use super::Context;
+use super::tags::read_tags;
 use crate::model::{ACCOUNT, Tags};
 use crate::state::Shared;
+use crate::state::objects::Objects;
 
 /// S3's operations on the objects of a cloud.
 pub(super) struct Service(Shared);

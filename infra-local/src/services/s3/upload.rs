@@ -13,7 +13,8 @@ use s3s::{S3Error, S3Result, s3_error};
 use tokio::io::AsyncWriteExt as _;
 
 use super::chunked::Trailers;
-use super::objects::{Blob, Objects, internal};
+use crate::model::s3::Blob;
+use crate::state::objects::{Objects, internal};
 
 /// The algorithms, as the ends of their headers' names.
 const ALGORITHMS: &[&str] = &["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::parameter::{kind_name, render, timestamp};
-use super::{SsmOperation, arn, input, validation};
+use super::parameter::{kind_name, metadata, render};
+use super::{SsmOperation, input, validation};
 use crate::model::Cloud;
 use crate::model::ssm::Parameter;
 use crate::services::{Call, Operation};
@@ -151,33 +151,6 @@ fn page<'a>(
 fn with_token(mut node: Value, next: Option<String>) -> Value {
     if let Some(next) = next {
         node["NextToken"] = json!(next);
-    }
-    node
-}
-
-/// Writes what DescribeParameters shows: everything but values.
-pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
-    let mut node = json!({
-        "Name": parameter.name,
-        "ARN": arn(region, &parameter.name),
-        "Type": kind_name(parameter.kind),
-        "Tier": parameter.tier,
-        "DataType": parameter.data_type,
-        "Policies": [],
-        "LastModifiedUser": format!("arn:aws:iam::{}:root", crate::model::ACCOUNT),
-    });
-    if let Some((number, version)) = parameter.version(None) {
-        node["Version"] = json!(number);
-        node["LastModifiedDate"] = timestamp(version.modified);
-    }
-    if let Some(description) = &parameter.description {
-        node["Description"] = json!(description);
-    }
-    if let Some(key) = &parameter.key_id {
-        node["KeyId"] = json!(key);
-    }
-    if let Some(pattern) = &parameter.allowed_pattern {
-        node["AllowedPattern"] = json!(pattern);
     }
     node
 }

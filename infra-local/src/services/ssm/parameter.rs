@@ -173,7 +173,7 @@ fn history(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Get = input(call)?;
     let parameter = cloud.region(call.region)?.parameters.get(&request.name).ok_or_else(|| not_found(&request.name))?;
     let versions = parameter.versions.iter().map(|(number, version)| {
-        let mut node = super::listing::metadata(call.region, parameter);
+        let mut node = metadata(call.region, parameter);
         node["Version"] = json!(number);
         node["LastModifiedDate"] = timestamp(version.modified);
         node["Value"] = json!(shown_value(parameter, *number, &version.value, request.with_decryption));
@@ -238,6 +238,33 @@ pub(super) fn kind_name(kind: ParameterKind) -> &'static str {
         ParameterKind::StringList => "StringList",
         ParameterKind::SecureString => "SecureString",
     }
+}
+
+/// Writes what DescribeParameters shows: everything but values.
+pub(super) fn metadata(region: &str, parameter: &Parameter) -> Value {
+    let mut node = json!({
+        "Name": parameter.name,
+        "ARN": arn(region, &parameter.name),
+        "Type": kind_name(parameter.kind),
+        "Tier": parameter.tier,
+        "DataType": parameter.data_type,
+        "Policies": [],
+        "LastModifiedUser": format!("arn:aws:iam::{}:root", crate::model::ACCOUNT),
+    });
+    if let Some((number, version)) = parameter.version(None) {
+        node["Version"] = json!(number);
+        node["LastModifiedDate"] = timestamp(version.modified);
+    }
+    if let Some(description) = &parameter.description {
+        node["Description"] = json!(description);
+    }
+    if let Some(key) = &parameter.key_id {
+        node["KeyId"] = json!(key);
+    }
+    if let Some(pattern) = &parameter.allowed_pattern {
+        node["AllowedPattern"] = json!(pattern);
+    }
+    node
 }
 
 /// A value has to match a pattern as a whole.

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::{SsmOperation, input, validation};
 use crate::model::Cloud;
+use crate::model::Tags;
 use crate::model::ssm::Parameter;
-use crate::model::{Tags, tags};
+use crate::services::tags;
 use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome};
 

@@ -1,7 +1,8 @@
 //! Hooks, schedules, standby, zones, checkpoints and metrics of one's own.
 
 use super::*;
-use crate::model::autoscaling::{Hook, Scheduled};
+use crate::domain::autoscaling::membership::set_aside;
+use crate::model::autoscaling::{Hook, Lifecycle, Scheduled};
 use crate::model::cloudwatch::alarm::{Alarm, AlarmState, Comparison};
 use crate::model::cloudwatch::metrics::{MetricName, Sample};
 

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{CLOUDWATCH, Kind, known, made_up, tag_changes, tag_list, tags, text};
+use super::{CLOUDWATCH, known, made_up, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::model::cloudwatch::alarm::AlarmState;
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
 pub(super) const KIND: Kind = Kind {

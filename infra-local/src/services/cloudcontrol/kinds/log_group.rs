@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, LOGS, known, made_up, tag_changes, tag_list, tags, text};
+use super::{LOGS, known, made_up, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
 pub(super) const KIND: Kind = Kind {

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Kind, SSM, made_up, text};
+use super::{SSM, made_up, text};
 use crate::model::Cloud;
 use crate::model::ssm::ParameterKind;
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
 use crate::services::cloudcontrol::invalid;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
 /// Its tags, description and tier are taken and not told.

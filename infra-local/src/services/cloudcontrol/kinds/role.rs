@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Form, IAM, Kind, items, known, made_up, only, tag_changes, tag_list, tags, text};
+use super::{Form, IAM, items, known, made_up, only, tag_changes, tag_list, tags, text};
 use crate::model::Cloud;
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
 use crate::services::cloudcontrol::invalid;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::Outcome;
 
 pub(super) const KIND: Kind = Kind {

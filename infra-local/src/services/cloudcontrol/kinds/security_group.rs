@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{EC2, Form, Kind, items, known, made_up, only, retag_ec2, tag_list, tags, text};
+use super::{EC2, Form, items, known, made_up, only, retag_ec2, tag_list, tags, text};
 use crate::model::Cloud;
 use crate::model::ec2::vpc::{Peer, Rule, SecurityGroup};
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
 use crate::services::cloudcontrol::invalid;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const KIND: Kind = Kind {

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::{EC2, Form, Kind, known, retag_ec2, tag_list, tags, text};
+use super::{EC2, Form, known, retag_ec2, tag_list, tags, text};
 use crate::model::Cloud;
-use crate::services::cloudcontrol::carry_out::Caller;
+use crate::services::cloudcontrol::caller::Caller;
+use crate::services::cloudcontrol::kind::Kind;
 use crate::wire::{ApiError, Outcome};
 
 pub(super) const KIND: Kind = Kind {

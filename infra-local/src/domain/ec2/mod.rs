@@ -1,0 +1,33 @@
+//! Rules about instances and what they are launched from.
+
+pub(crate) mod launch;
+pub(crate) mod launch_template;
+
+use base64::Engine as _;
+
+use crate::wire::{ApiError, Outcome};
+
+/// AWS's error for an image that is not there.
+pub(crate) fn unknown_image(id: &str) -> ApiError {
+    ApiError::new("InvalidAMIID.NotFound", format!("The image id '[{id}]' does not exist"))
+}
+
+/// AWS's error for a group that is not there.
+pub(crate) fn unknown_security_group(group: &str) -> ApiError {
+    ApiError::new("InvalidGroup.NotFound", format!("The security group '{group}' does not exist"))
+}
+
+/// Decodes user data and checks its size.
+pub(crate) fn check_user_data(encoded: &str) -> Outcome<Vec<u8>> {
+    let compact: String = encoded.split_ascii_whitespace().collect();
+    let decoded = base64::engine::general_purpose::STANDARD
+        .decode(compact)
+        .map_err(|_| ApiError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."))?;
+    if decoded.len() > USER_DATA_LIMIT_BYTES {
+        return Err(ApiError::invalid("User data is limited to 16384 bytes"));
+    }
+    Ok(decoded)
+}
+
+/// AWS's limit for user data, before base64.
+const USER_DATA_LIMIT_BYTES: usize = 16 * 1024;

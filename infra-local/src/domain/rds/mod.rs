@@ -1,0 +1,5 @@
+//! Parameters of database servers: which exist, which values an instance has, and which of them are in effect.
+
+pub(crate) mod catalog;
+pub(crate) mod formula;
+pub(crate) mod settings;

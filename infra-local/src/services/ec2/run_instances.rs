@@ -1,0 +1,68 @@
+//! RunInstances.
+
+use super::instance::render_reservation;
+use super::{Ec2Operation, launch_data};
+use crate::domain::ec2::launch::Launch;
+use crate::domain::ec2::unknown_security_group;
+use crate::model::ec2::instance::Instance;
+use crate::model::ec2::launch_template::TemplateReference;
+use crate::model::{Cloud, Region};
+use crate::services::{Call, Operation};
+use crate::wire::{ApiError, Node, Outcome, Params};
+
+pub(super) const OPERATIONS: &[Ec2Operation] = &[Operation::writes(
+    "RunInstances",
+    run,
+    &[
+        &[
+            "MinCount",
+            "MaxCount",
+            "ClientToken",
+            "SubnetId",
+            "SecurityGroup.N",
+            "PrivateIpAddress",
+            "LaunchTemplate.LaunchTemplateId",
+            "LaunchTemplate.LaunchTemplateName",
+            "LaunchTemplate.Version",
+        ],
+        launch_data::IN_REQUEST,
+    ],
+)];
+
+fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
+    let params = &call.input;
+    let mut data = launch_data::parse(params)?;
+    data.security_group_ids.extend(groups_by_name(cloud.region(call.region)?, &params.texts("SecurityGroup"))?);
+    let template = params.structure("LaunchTemplate").map(|reference| TemplateReference {
+        id: reference.optional("LaunchTemplateId").map(str::to_owned),
+        name: reference.optional("LaunchTemplateName").map(str::to_owned),
+        version: reference.optional("Version").map(str::to_owned),
+    });
+    let count = |name| match params.parsed::<u32>(name)? {
+        Some(0) => {
+            Err(ApiError::invalid(format!("Value (0) for parameter {name} is invalid. It must be greater than 0")))
+        }
+        Some(count) => Ok(count),
+        None => Err(ApiError::missing(name)),
+    };
+    let launch = Launch {
+        data,
+        template,
+        min: count("MinCount")?,
+        max: count("MaxCount")?,
+        client_token: params.optional("ClientToken").filter(|token| !token.is_empty()).map(str::to_owned),
+    };
+    let ids = launch.carry_out(cloud, call.region, call.addresses, call.now)?;
+    let region = cloud.region(call.region)?;
+    let instances: Vec<&Instance> = ids.iter().filter_map(|id| region.instances.get(id)).collect();
+    Ok(render_reservation(region, &instances))
+}
+
+fn groups_by_name(region: &Region, names: &[String]) -> Outcome<Vec<String>> {
+    let vpc = crate::services::ec2::default_vpc(region)?;
+    let found = names.iter().map(|name| {
+        let group = region.security_groups.values().find(|group| group.name == *name && group.vpc_id == vpc.id);
+        group.map(|group| group.id.clone()).ok_or_else(|| unknown_security_group(name))
+    });
+    found.collect()
+}
