@@ -1,7 +1,7 @@
-//! Who may reach whom: what routes, peering connections and security groups say about addresses that are all loopback in
-//! truth.
+//! Reachability between sources and destinations, by route tables, peering connections and security groups. The addresses
+//! of all of them are loopback addresses, which the system itself does not separate.
 //!
-//! Whoever forwards asks here: balancers, elastic addresses, the fronts of databases.
+//! Its callers forward connections: balancers, elastic addresses, endpoints of databases.
 
 use crate::model::Region;
 use crate::model::cidr::Cidr;
@@ -16,7 +16,7 @@ use crate::model::rds::Place;
 pub(crate) struct Party<'a> {
     pub(crate) region: &'a Region,
     pub(crate) vpc_id: &'a str,
-    /// Where its interfaces are.
+    /// Subnets of its interfaces.
     pub(crate) subnets: &'a [String],
     pub(crate) security_groups: &'a [String],
 }
@@ -41,36 +41,36 @@ impl<'a> Party<'a> {
     }
 
     fn ranges(&self) -> Vec<Cidr> {
-        let subnets = self.subnets.iter().filter_map(|id| self.region.subnets.get(id));
+        let subnets = self.subnets.iter().filter_map(|id| self.region.ec2.subnets.get(id));
         subnets.filter_map(|subnet| Cidr::parse(&subnet.cidr)).collect()
     }
 
     fn rules(&self, egress: bool) -> impl Iterator<Item = &'a Rule> + use<'a> {
         let region = self.region;
-        let groups = self.security_groups.iter().filter_map(|id| region.security_groups.get(id));
+        let groups = self.security_groups.iter().filter_map(|id| region.ec2.security_groups.get(id));
         groups.flat_map(|group| group.rules.values()).filter(move |rule| rule.egress == egress)
     }
 }
 
-/// Whether `from` may connect to this TCP port of `to`: packets find the way in both directions, and may go out of the
-/// groups of the one and into those of the other.
+/// Returns whether `from` may connect to this TCP port of `to`: packets find the way in both directions, and may go out
+/// of the groups of the one and into those of the other.
 pub(crate) fn reaches(from: Party<'_>, to: Party<'_>, port: u16) -> bool {
     is_routed(from, to) && is_routed(to, from) && permits(from, true, port, to) && permits(to, false, port, from)
 }
 
-/// Whether somebody on the internet may connect to this TCP port of something with a public address.
+/// Returns whether somebody on the internet may connect to this TCP port of something with a public address.
 pub(crate) fn internet_reaches(to: Party<'_>, port: u16) -> bool {
     let routed = to.subnets.iter().any(|subnet| is_public(to.region, subnet));
     routed && to.rules(false).any(|rule| covers(rule, port) && !matches!(rule.peer, Peer::Group(_)))
 }
 
-/// Whether a host in this subnet may connect to the internet: by an internet gateway, for which it needs a public address,
-/// or by a NAT gateway that has got one.
+/// Returns whether a host in this subnet may connect to the internet: by an internet gateway, for which it needs a
+/// public address, or by a NAT gateway that has got one.
 pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> bool {
     let out = |subnet: &String| match way_out(from.region, subnet) {
         Some(RouteTarget::InternetGateway(_)) => has_public_address,
         Some(RouteTarget::NatGateway(id)) => {
-            let gateway = from.region.nat_gateways.get(id);
+            let gateway = from.region.ec2.nat_gateways.get(id);
             gateway.is_some_and(|gateway| gateway.public_ip.is_some() && is_public(from.region, &gateway.subnet_id))
         }
         _ => false,
@@ -80,9 +80,9 @@ pub(crate) fn reaches_internet(from: Party<'_>, has_public_address: bool) -> boo
     allowed && from.subnets.iter().any(out)
 }
 
-/// Whether clients may connect to this port of a balancer.
+/// Returns whether clients may connect to this port of a balancer.
 ///
-/// All that is known of a client is that it is on this machine: it passes for somebody on the internet. In front of an
+/// All that is known of a client is that it is on this machine: it counts as a client on the internet. In front of an
 /// internal balancer it passes for a member of any security group as well, wherever that is.
 pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16) -> bool {
     let party = Party::balancer(region, balancer);
@@ -92,7 +92,7 @@ pub(crate) fn clients_reach(region: &Region, balancer: &LoadBalancer, port: u16)
     }
 }
 
-/// Whether clients may connect to a database's endpoint.
+/// Returns whether clients may connect to a database's endpoint.
 ///
 /// Its clients are in its network: one on this machine passes for a member of any security group and any range.
 pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
@@ -100,24 +100,24 @@ pub(crate) fn clients_reach_database(region: &Region, place: &Place) -> bool {
     party.rules(false).any(|rule| covers(rule, place.port))
 }
 
-/// Whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.
+/// Returns whether a balancer may connect to this port of an instance: out of its own groups and into the instance's.
 pub(crate) fn balancer_reaches(region: &Region, balancer: &LoadBalancer, instance: &Instance, port: u16) -> bool {
     reaches(Party::balancer(region, balancer), Party::instance(region, instance), port)
 }
 
-/// Whether a subnet's packets to the internet go through an internet gateway.
+/// Returns whether a subnet's packets to the internet go through an internet gateway.
 pub(crate) fn is_public(region: &Region, subnet_id: &str) -> bool {
     matches!(way_out(region, subnet_id), Some(RouteTarget::InternetGateway(_)))
 }
 
-/// Where a subnet's packets to the internet go, when something is there.
+/// Returns the target of a subnet's route to the internet, if it exists.
 fn way_out<'a>(region: &'a Region, subnet_id: &str) -> Option<&'a RouteTarget> {
-    let vpc_id = &region.subnets.get(subnet_id)?.vpc_id;
+    let vpc_id = &region.ec2.subnets.get(subnet_id)?.vpc_id;
     let route = region.route(subnet_id, Cidr::parse("0.0.0.0/0")?)?;
     region.is_alive(vpc_id, &route.target).then_some(&route.target)
 }
 
-/// Whether packets from one find the other: within a VPC always, between two by a peering connection.
+/// Returns whether packets from one find the other: within a VPC always, between two by a peering connection.
 fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
     if from.vpc_id == to.vpc_id {
         return true;
@@ -126,7 +126,7 @@ fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
     let leads_there = |subnet: &String, range: Cidr| {
         from.region.route(subnet, range).is_some_and(|route| match &route.target {
             RouteTarget::Peering(id) => {
-                let peering = from.region.peerings.get(id);
+                let peering = from.region.ec2.peerings.get(id);
                 from.region.is_alive(from.vpc_id, &route.target)
                     && peering
                         .and_then(|peering| peering.other_side(from.vpc_id))
@@ -138,7 +138,8 @@ fn is_routed(from: Party<'_>, to: Party<'_>) -> bool {
     from.subnets.iter().any(|subnet| ranges.iter().any(|range| leads_there(subnet, *range)))
 }
 
-/// Whether one side's groups permit this port with the other. Groups of a peered VPC are known in one region only.
+/// Returns whether one side's groups permit this port with the other. Groups of a peered VPC are known in one region
+/// only.
 fn permits(side: Party<'_>, egress: bool, port: u16, other: Party<'_>) -> bool {
     let ranges = other.ranges();
     let same_region = side.region.name == other.region.name;
@@ -186,7 +187,7 @@ mod tests {
             let index = cloud.take_subnet_index().unwrap();
             let place = cloud.regions.get_mut(region).unwrap();
             let vpc = Vpc::new(&format!("{range}/16"));
-            let template = place.subnets.values().next().unwrap().clone();
+            let template = place.ec2.subnets.values().next().unwrap().clone();
             let id = format!("subnet-{range}");
             let subnet =
                 Subnet { id: id.clone(), vpc_id: vpc.id.clone(), cidr: format!("{range}/24"), index, ..template };
@@ -201,8 +202,8 @@ mod tests {
             };
             group.rules.insert("sgr-1".to_owned(), rule);
             let site = Site { region, vpc: vpc.id.clone(), subnets: vec![id], groups: vec![group.id.clone()] };
-            place.subnets.insert(subnet.id.clone(), subnet);
-            place.security_groups.insert(group.id.clone(), group);
+            place.ec2.subnets.insert(subnet.id.clone(), subnet);
+            place.ec2.security_groups.insert(group.id.clone(), group);
             vpc::add_vpc(place, vpc);
             site
         }
@@ -217,7 +218,7 @@ mod tests {
         }
 
         fn route(&self, cloud: &mut Cloud, destination: &str, target: RouteTarget) {
-            let tables = &mut cloud.regions.get_mut(self.region).unwrap().route_tables;
+            let tables = &mut cloud.regions.get_mut(self.region).unwrap().ec2.route_tables;
             let table = tables.values_mut().find(|table| table.vpc_id == self.vpc && table.is_main()).unwrap();
             table.routes.push(Route { destination: destination.to_owned(), target });
         }
@@ -250,7 +251,7 @@ mod tests {
             tags: Tags::new(),
         };
         for region in [ours.region, theirs.region] {
-            cloud.regions.get_mut(region).unwrap().peerings.insert(peering.id.clone(), peering.clone());
+            cloud.regions.get_mut(region).unwrap().ec2.peerings.insert(peering.id.clone(), peering.clone());
         }
     }
 
@@ -272,7 +273,7 @@ mod tests {
         assert!(!reaches(application.party(&cloud), database.party(&cloud), 22), "no rule lets port 22 in");
         application.route(&mut cloud, "10.1.0.0/24", RouteTarget::NatGateway("nat-1".to_owned()));
         assert!(!reached(&cloud), "a longer prefix leads elsewhere");
-        let tables = &mut cloud.regions.get_mut("us-east-1").unwrap().route_tables;
+        let tables = &mut cloud.regions.get_mut("us-east-1").unwrap().ec2.route_tables;
         tables.values_mut().for_each(|table| table.routes.retain(|route| route.destination != "10.1.0.0/24"));
         assert!(reached(&cloud));
         cloud.change_peering("pcx-1", |peering| peering.state = PeeringState::Deleted);
@@ -297,7 +298,7 @@ mod tests {
         let mut cloud = cloud();
         let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("10.0.0.0/24".to_owned()));
         assert!(reaches(site.party(&cloud), site.party(&cloud), 5432));
-        let group = cloud.regions.get_mut("us-east-1").unwrap().security_groups.get_mut(&site.groups[0]).unwrap();
+        let group = cloud.regions.get_mut("us-east-1").unwrap().ec2.security_groups.get_mut(&site.groups[0]).unwrap();
         group.rules.retain(|_, rule| !rule.egress);
         assert!(!reaches(site.party(&cloud), site.party(&cloud), 5432), "nothing may go out");
     }
@@ -312,7 +313,7 @@ mod tests {
         site.route(&mut cloud, "0.0.0.0/0", target);
         assert!(!internet_reaches(site.party(&cloud), 5432), "the route leads into nothing");
         let id = gateway.id.clone();
-        cloud.regions.get_mut("us-east-1").unwrap().internet_gateways.insert(id, gateway);
+        cloud.regions.get_mut("us-east-1").unwrap().ec2.internet_gateways.insert(id, gateway);
         assert!(internet_reaches(site.party(&cloud), 5432) && !internet_reaches(site.party(&cloud), 22));
         assert!(reaches_internet(site.party(&cloud), true) && !reaches_internet(site.party(&cloud), false));
     }
@@ -322,7 +323,7 @@ mod tests {
         let mut cloud = cloud();
         let site = Site::new(&mut cloud, "us-east-1", "10.0.0.0", Peer::Ipv4("0.0.0.0/0".to_owned()));
         let default =
-            cloud.regions["us-east-1"].subnets.values().find(|subnet| subnet.default_for_zone).unwrap().id.clone();
+            cloud.regions["us-east-1"].ec2.subnets.values().find(|subnet| subnet.default_for_zone).unwrap().id.clone();
         let nat = NatGateway {
             id: "nat-1".to_owned(),
             vpc_id: site.vpc.clone(),
@@ -338,15 +339,15 @@ mod tests {
             tags: Tags::new(),
         };
         let region = cloud.regions.get_mut("us-east-1").unwrap();
-        region.nat_gateways.insert(nat.id.clone(), nat);
+        region.ec2.nat_gateways.insert(nat.id.clone(), nat);
         site.route(&mut cloud, "0.0.0.0/0", RouteTarget::NatGateway("nat-1".to_owned()));
         assert!(reaches_internet(site.party(&cloud), false) && !internet_reaches(site.party(&cloud), 5432));
         // Another table takes the gateway's own subnet off the internet.
         let region = cloud.regions.get_mut("us-east-1").unwrap();
-        let vpc = region.subnets[&default].vpc_id.clone();
+        let vpc = region.ec2.subnets[&default].vpc_id.clone();
         let closed =
             RouteTable { associations: vec![TableAssociation::new(Some(default.clone()))], ..RouteTable::new(&vpc) };
-        region.route_tables.insert(closed.id.clone(), closed);
+        region.ec2.route_tables.insert(closed.id.clone(), closed);
         assert!(!reaches_internet(site.party(&cloud), false));
     }
 }

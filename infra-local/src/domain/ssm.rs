@@ -5,11 +5,11 @@ use crate::model::ssm::{Parameter, ParameterKind, ParameterVersion};
 use crate::model::{Region, Tags};
 use crate::wire::{ApiError, Outcome};
 
-/// A parameter that is wanted by name or ARN, in one of its versions.
+/// Selects a parameter by its name or ARN, and one of its versions.
 pub(crate) struct Selector<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: Option<u64>,
-    /// What stood behind the name, colon included.
+    /// Text of the selector after the name, including its colon.
     pub(crate) text: Option<String>,
 }
 
@@ -31,10 +31,11 @@ impl<'a> Selector<'a> {
         Ok(Selector { name, version: Some(number), text: Some(format!(":{version}")) })
     }
 
-    /// Finds it among the region's parameters, own and public ones.
+    /// Finds the parameter among those of the region and the public ones.
     pub(crate) fn find(&self, region: &Region) -> Outcome<(Parameter, u64)> {
         // An ARN does not tell whether the name begins with a slash.
-        let own = region.parameters.get(self.name).or_else(|| region.parameters.get(self.name.strip_prefix('/')?));
+        let own =
+            region.ssm.parameters.get(self.name).or_else(|| region.ssm.parameters.get(self.name.strip_prefix('/')?));
         let parameter = own.cloned().or_else(|| public(region, self.name)).ok_or_else(|| not_found(self.name))?;
         match parameter.version(self.version).map(|(number, _)| number) {
             Some(number) => Ok((parameter, number)),
@@ -50,7 +51,7 @@ impl<'a> Selector<'a> {
     }
 }
 
-/// A parameter that somebody else publishes for all accounts.
+/// A parameter that another account publishes for all accounts.
 fn public(region: &Region, name: &str) -> Option<Parameter> {
     let (name, image) = public_parameters(&region.name).into_iter().find(|(known, _)| known == name)?;
     Some(Parameter {

@@ -1,9 +1,21 @@
 //! Imported certificates.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Tags;
+
+/// Certificate Manager's part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Acm {
+    /// By ARN.
+    pub(crate) certificates: BTreeMap<String, Certificate>,
+}
+
+super::changes::record_by_field!(Acm { whole: [], maps: [certificates], parts: [], children: [], apart: [] });
 
 /// A certificate with its private key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +54,7 @@ pub(crate) struct Facts {
 }
 
 impl Certificate {
-    /// Whether its time is over.
+    /// Returns whether its time is over.
     pub(crate) fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.facts.not_after < now
     }

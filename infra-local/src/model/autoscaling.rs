@@ -1,6 +1,8 @@
 //! Auto Scaling groups: what they declare, and where they are on the way there.
 
 pub(crate) mod cron;
+mod policy;
+mod refresh;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +10,18 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ec2::launch_template::TemplateReference;
+pub(crate) use policy::{Adjustment, Metric, Policy, PolicyKind, Step, Tracking};
+pub(crate) use refresh::{Preferences, Refresh, RefreshStatus, Rollback, Spared};
+
+/// Auto Scaling's part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AutoScaling {
+    /// By name.
+    pub(crate) groups: BTreeMap<String, Group>,
+}
+
+super::changes::record_by_field!(AutoScaling { whole: [], maps: [groups], parts: [], children: [], apart: [] });
 
 /// A group of instances of one template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,14 +39,14 @@ pub(crate) struct Group {
     pub(crate) zones: Vec<String>,
     /// ARNs.
     pub(crate) target_groups: Vec<String>,
-    /// Whether target groups' verdicts count, besides EC2's.
+    /// True when target groups' verdicts count, besides EC2's.
     pub(crate) elb_health: bool,
     pub(crate) grace_seconds: u32,
     pub(crate) cooldown_seconds: u32,
     pub(crate) warmup_seconds: Option<u32>,
     pub(crate) tags: BTreeMap<String, GroupTag>,
     pub(crate) termination_policies: Vec<String>,
-    /// Whether new instances are protected from scale-in.
+    /// True when new instances are protected from scale-in.
     pub(crate) protects_new: bool,
     /// Suspended processes and why.
     pub(crate) suspended: BTreeMap<String, String>,
@@ -46,17 +60,17 @@ pub(crate) struct Group {
     /// The metrics of the group itself that are published.
     #[serde(default)]
     pub(crate) collected: BTreeSet<String>,
-    /// Whether nothing is launched in other zones when the one that is due has no room.
+    /// True when nothing is launched in other zones when the one that is due has no room.
     #[serde(default)]
     pub(crate) balanced_only: bool,
-    /// Whether one instance more than desired was launched to even the zones out.
+    /// True when one instance more than desired was launched to even the zones out.
     #[serde(default)]
     pub(crate) rebalancing: bool,
     /// Oldest first.
     pub(crate) refreshes: Vec<Refresh>,
     /// Oldest first.
     pub(crate) activities: Vec<Activity>,
-    /// Whether it goes as soon as its last instance has gone.
+    /// True when it goes as soon as its last instance has gone.
     pub(crate) deleting: bool,
     /// Why the desired capacity is what it is, as activities tell it.
     pub(crate) cause: Option<String>,
@@ -102,7 +116,7 @@ pub(crate) struct Hook {
     /// At launch, or else at termination.
     pub(crate) launching: bool,
     pub(crate) heartbeat_seconds: u32,
-    /// Whether an instance goes on when nobody says anything.
+    /// True when an instance goes on when nobody says anything.
     pub(crate) continues: bool,
     pub(crate) metadata: Option<String>,
 }
@@ -165,164 +179,6 @@ pub(crate) enum Lifecycle {
     Detaching,
 }
 
-/// A scaling policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Policy {
-    pub(crate) name: String,
-    pub(crate) arn: String,
-    pub(crate) enabled: bool,
-    pub(crate) warmup_seconds: Option<u32>,
-    pub(crate) kind: PolicyKind,
-}
-
-/// What a policy does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum PolicyKind {
-    TargetTracking(Tracking),
-    Step(Adjustment),
-    Simple(Adjustment),
-}
-
-/// Keeps a metric near a value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Tracking {
-    pub(crate) metric: Metric,
-    pub(crate) target: f64,
-    pub(crate) disable_scale_in: bool,
-    /// Suffix of the names of its two alarms.
-    pub(crate) alarm: String,
-}
-
-/// What a group follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Metric {
-    Cpu,
-    /// Requests per minute and target; the label names balancer and target group.
-    RequestsPerTarget {
-        label: String,
-    },
-    /// A metric of one's own.
-    Custom {
-        namespace: String,
-        name: String,
-        dimensions: BTreeMap<String, String>,
-        statistic: String,
-        unit: Option<String>,
-    },
-}
-
-/// What an alarm does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Adjustment {
-    /// `ChangeInCapacity`, `ExactCapacity` or `PercentChangeInCapacity`.
-    pub(crate) unit: String,
-    pub(crate) by: Option<i32>,
-    pub(crate) min_magnitude: Option<i32>,
-    pub(crate) cooldown_seconds: Option<u32>,
-    pub(crate) aggregation: Option<String>,
-    pub(crate) steps: Vec<Step>,
-}
-
-/// A step of a step policy.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    pub(crate) lower: Option<f64>,
-    pub(crate) upper: Option<f64>,
-    pub(crate) by: i32,
-}
-
-/// The replacement of all instances, one after the other.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Refresh {
-    pub(crate) id: String,
-    pub(crate) status: RefreshStatus,
-    pub(crate) reason: Option<String>,
-    pub(crate) started: DateTime<Utc>,
-    pub(crate) ended: Option<DateTime<Utc>>,
-    /// What the group shall run, when the refresh says so itself; the group's template follows at success.
-    pub(crate) desired: Option<TemplateReference>,
-    pub(crate) preferences: Preferences,
-    /// How many instances there were to replace.
-    pub(crate) total: u32,
-    /// How many of them are still there.
-    pub(crate) remaining: u32,
-    pub(crate) rollback: Option<Rollback>,
-    /// When something last went forward.
-    pub(crate) moved: DateTime<Utc>,
-    /// Checkpoints that were reached.
-    #[serde(default)]
-    pub(crate) checkpoints: usize,
-    /// Since when it waits at a checkpoint.
-    #[serde(default)]
-    pub(crate) paused: Option<DateTime<Utc>>,
-    /// Since when it bakes.
-    #[serde(default)]
-    pub(crate) baking: Option<DateTime<Utc>>,
-}
-
-/// How a refresh goes about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Preferences {
-    pub(crate) min_healthy_percentage: u32,
-    pub(crate) max_healthy_percentage: u32,
-    pub(crate) warmup_seconds: Option<u32>,
-    pub(crate) skip_matching: bool,
-    pub(crate) auto_rollback: bool,
-    /// How much is replaced, in percent, before it waits; ascending.
-    #[serde(default)]
-    pub(crate) checkpoints: Vec<u32>,
-    #[serde(default)]
-    pub(crate) checkpoint_delay_seconds: u32,
-    /// How long it is watched when everything is replaced.
-    #[serde(default)]
-    pub(crate) bake_seconds: Option<u32>,
-    /// What becomes of instances that are protected from scale-in.
-    #[serde(default)]
-    pub(crate) protected: Spared,
-    /// Names of alarms that fail it.
-    #[serde(default)]
-    pub(crate) alarms: Vec<String>,
-}
-
-/// What a refresh does about an instance that is protected from scale-in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Spared {
-    /// Replaces it like any other.
-    Refresh,
-    /// Leaves it as it is.
-    Ignore,
-    /// Waits until it is protected no more.
-    #[default]
-    Wait,
-}
-
-/// A refresh on its way back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Rollback {
-    pub(crate) reason: String,
-    pub(crate) started: DateTime<Utc>,
-    /// How far the refresh had come.
-    pub(crate) percentage: u32,
-    pub(crate) remaining: u32,
-    pub(crate) total: u32,
-}
-
-/// The states of a refresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum RefreshStatus {
-    Pending,
-    InProgress,
-    Baking,
-    Successful,
-    Failed,
-    Cancelled,
-    RollbackInProgress,
-    RollbackSuccessful,
-    RollbackFailed,
-}
-
 /// Something a group did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Activity {
@@ -379,37 +235,6 @@ impl Lifecycle {
     /// On standby, or on the way there.
     pub(crate) fn is_aside(self) -> bool {
         matches!(self, Self::EnteringStandby | Self::Standby)
-    }
-}
-
-impl RefreshStatus {
-    /// AWS's word.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::InProgress => "InProgress",
-            Self::Baking => "Baking",
-            Self::Successful => "Successful",
-            Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
-            Self::RollbackInProgress => "RollbackInProgress",
-            Self::RollbackSuccessful => "RollbackSuccessful",
-            Self::RollbackFailed => "RollbackFailed",
-        }
-    }
-
-    pub(crate) fn is_active(self) -> bool {
-        matches!(self, Self::Pending | Self::InProgress | Self::Baking | Self::RollbackInProgress)
-    }
-}
-
-impl Refresh {
-    /// How much has been replaced, in percent.
-    pub(crate) fn percentage(&self) -> u32 {
-        if self.total == 0 {
-            return if self.status == RefreshStatus::Successful { 100 } else { 0 };
-        }
-        self.total.saturating_sub(self.remaining) * 100 / self.total
     }
 }
 

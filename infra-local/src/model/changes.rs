@@ -1,4 +1,4 @@
-//! What differs between two states, as a record that makes the one out of the other.
+//! Differences between two states, as a record that converts the earlier one into the later one.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -7,17 +7,17 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Table;
+use super::{Table, earlier};
 
-/// Where something stands in the state: the names of fields and keys that lead to it.
+/// A place in the state: the names of the fields and keys that lead to it.
 pub(crate) type Place = Vec<String>;
 
-/// What became of a number of places. It can be applied again to a state that it is part of already.
+/// New values of a number of places. Applying it again to a state that includes it changes nothing.
 #[derive(Default)]
 pub(crate) struct Record {
     at: Place,
     places: Vec<Place>,
-    /// A JSON array of pairs of a place and what stands there now; a place alone is empty now.
+    /// A JSON array of pairs of a place and its new value; a place alone has been removed.
     text: Vec<u8>,
     failure: Option<serde_json::Error>,
 }
@@ -49,7 +49,7 @@ macro_rules! record_by_field {
 pub(crate) use record_by_field;
 
 impl Record {
-    /// What makes the one state out of the other.
+    /// Returns the differences between two states.
     pub(crate) fn of<T: Changes>(now: &T, before: &T) -> Self {
         let mut record = Self::default();
         now.changes(before, &mut record);
@@ -133,6 +133,7 @@ pub(crate) fn apply(state: &mut Value, line: &[u8]) -> bool {
         let Some(place) = change.next().and_then(|place| serde_json::from_value::<Place>(place).ok()) else {
             return false;
         };
+        let place = earlier::current_place(place);
         let Some((name, way)) = place.split_last() else { return false };
         let mut at = &mut *state;
         for step in way {
@@ -141,7 +142,14 @@ pub(crate) fn apply(state: &mut Value, line: &[u8]) -> bool {
         }
         let Value::Object(fields) = at else { return false };
         match change.next() {
-            Some(value) => fields.insert(name.clone(), value),
+            Some(mut value) => {
+                if let [regions, _] = place.as_slice()
+                    && regions == "regions"
+                {
+                    earlier::migrate_region(&mut value);
+                }
+                fields.insert(name.clone(), value)
+            }
             None => fields.remove(name),
         };
         true
@@ -229,12 +237,12 @@ mod tests {
         let before = cloud();
         let mut now = before.clone();
         let region = now.regions.get_mut("us-east-1").unwrap();
-        let subnet = region.subnets.keys().next().unwrap().clone();
-        region.subnets.get_mut(&subnet).unwrap().tags.insert("a".to_owned(), "line\nand \"more\"".to_owned());
-        let gone = region.security_groups.keys().next().unwrap().clone();
-        region.security_groups.remove(&gone);
+        let subnet = region.ec2.subnets.keys().next().unwrap().clone();
+        region.ec2.subnets.get_mut(&subnet).unwrap().tags.insert("a".to_owned(), "line\nand \"more\"".to_owned());
+        let gone = region.ec2.security_groups.keys().next().unwrap().clone();
+        region.ec2.security_groups.remove(&gone);
         let vpc = Vpc::new("10.0.0.0/16");
-        region.vpcs.insert(vpc.id.clone(), vpc);
+        region.ec2.vpcs.insert(vpc.id.clone(), vpc);
         region.lost_zones.insert("us-east-1a".to_owned());
         now.port = Some(1);
         now.regions.remove("us-east-2");

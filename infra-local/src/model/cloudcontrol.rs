@@ -1,8 +1,20 @@
 //! Requests to Cloud Control, which are carried out one by one behind its answers.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+/// Cloud Control's part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct CloudControl {
+    /// Requests by token.
+    pub(crate) requests: BTreeMap<String, ResourceRequest>,
+}
+
+super::changes::record_by_field!(CloudControl { whole: [], maps: [requests], parts: [], children: [], apart: [] });
 
 /// A request to create, change or delete a resource, and what became of it.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -62,7 +74,7 @@ pub(crate) enum ErrorCode {
 }
 
 impl Status {
-    /// Whether nothing happens any more.
+    /// Returns whether nothing happens any more.
     pub(crate) fn is_over(self) -> bool {
         matches!(self, Self::Success | Self::Failed | Self::CancelComplete)
     }

@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::{Region, Tags};
 use crate::model::elbv2::routing::{Action, Rule};
 
-/// Elastic Load Balancing's part of a region, each kind by ARN.
+/// Elastic Load Elbv2's part of a region, each kind by ARN.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Balancing {
+pub(crate) struct Elbv2 {
     pub(crate) load_balancers: BTreeMap<String, LoadBalancer>,
     pub(crate) listeners: BTreeMap<String, Listener>,
     pub(crate) target_groups: BTreeMap<String, TargetGroup>,
 }
 
-super::changes::record_by_field!(Balancing {
+super::changes::record_by_field!(Elbv2 {
     whole: [],
     maps: [load_balancers, listeners, target_groups],
     parts: [],
@@ -151,7 +151,7 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     /// No new requests; forgotten after the deregistration delay.
     pub(crate) draining: bool,
-    /// Whether a draining target has finished everything.
+    /// True when a draining target has finished everything.
     pub(crate) drained: bool,
     pub(crate) health: Health,
 }
@@ -258,13 +258,13 @@ impl Health {
 impl Region {
     /// The balancers that lead to a target group.
     pub(crate) fn balancers_of(&self, target_group: &str) -> Vec<&LoadBalancer> {
-        let listeners = self.balancing.listeners.values();
+        let listeners = self.elbv2.listeners.values();
         let mut arns: Vec<&String> = listeners
             .filter(|listener| listener.actions().flat_map(Action::target_groups).any(|arn| arn == target_group))
             .map(|listener| &listener.balancer)
             .collect();
         arns.sort();
         arns.dedup();
-        arns.into_iter().filter_map(|arn| self.balancing.load_balancers.get(arn)).collect()
+        arns.into_iter().filter_map(|arn| self.elbv2.load_balancers.get(arn)).collect()
     }
 }

@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Tags;
 
+/// CloudWatch Logs' part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Logs {
+    /// Log groups by name.
+    pub(crate) groups: BTreeMap<String, LogGroup>,
+}
+
+super::changes::record_by_field!(Logs { whole: [], maps: [groups], parts: [], children: [], apart: [] });
+
 /// A log group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LogGroup {

@@ -1,4 +1,4 @@
-//! What the cloud knows: one serialisable tree, one file per service.
+//! The state of the cloud as one serialisable tree, with one module per service.
 
 pub(crate) mod acm;
 pub(crate) mod autoscaling;
@@ -7,6 +7,7 @@ pub(crate) mod cidr;
 pub(crate) mod clock;
 pub(crate) mod cloudcontrol;
 pub(crate) mod cloudwatch;
+pub(crate) mod earlier;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;
 pub(crate) mod faults;
@@ -78,31 +79,31 @@ const ABC: &[&str] = &["a", "b", "c"];
 /// address ranges for its default subnets.
 const FIRST_REGIONS: &[&str] = &["us-east-1", "us-east-2"];
 
-/// Everything.
+/// The whole state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Cloud {
-    /// `cloud-…`: given to a new state, so that what was created in another one is not looked for in this one.
+    /// `cloud-…`: identifies the state, so that resources of another one are not looked for in this one.
     pub(crate) id: String,
     /// The endpoint's port, kept over restarts.
     pub(crate) port: Option<u16>,
     pub(crate) regions: BTreeMap<String, Region>,
     pub(crate) iam: iam::Iam,
-    /// What goes wrong on demand.
+    /// Injected faults.
     pub(crate) faults: faults::Faults,
-    /// Which part of the cloud's addresses the newest subnet was given.
+    /// Index of the newest subnet's range among the cloud's addresses.
     pub(crate) last_subnet_index: Option<u8>,
     /// The number of the newest elastic address.
     pub(crate) last_elastic_host: u8,
-    /// What was measured: not in the file, and shared by all copies.
+    /// Measured values: not in the file, and shared by all copies.
     #[serde(skip)]
     pub(crate) metrics: cloudwatch::metrics::Metrics,
-    /// How fast time passes; not in the file.
+    /// Speed of time; not in the file.
     #[serde(skip)]
     pub(crate) time_scale: clock::TimeScale,
 }
 
-/// What belongs to one region.
+/// A region: its zones, and one part per service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Region {
@@ -111,42 +112,15 @@ pub(crate) struct Region {
     pub(crate) zones: Vec<String>,
     /// Full names of the zones that are lost.
     pub(crate) lost_zones: BTreeSet<String>,
-    pub(crate) vpcs: BTreeMap<String, ec2::vpc::Vpc>,
-    pub(crate) subnets: Table<ec2::vpc::Subnet>,
-    pub(crate) security_groups: Table<ec2::vpc::SecurityGroup>,
-    pub(crate) internet_gateways: BTreeMap<String, ec2::gateway::InternetGateway>,
-    pub(crate) nat_gateways: BTreeMap<String, ec2::gateway::NatGateway>,
-    /// Elastic addresses by allocation id.
-    pub(crate) addresses: BTreeMap<String, ec2::gateway::ElasticAddress>,
-    pub(crate) route_tables: BTreeMap<String, ec2::route_table::RouteTable>,
-    pub(crate) peerings: BTreeMap<String, ec2::peering::Peering>,
-    /// The id of the one set of DHCP options, which every VPC has.
-    pub(crate) dhcp_options: String,
-    pub(crate) dhcp_options_tags: Tags,
-    pub(crate) key_pairs: BTreeMap<String, ec2::key_pair::KeyPair>,
-    /// Images that were made of instances.
-    pub(crate) images: BTreeMap<String, ec2::image::Image>,
-    /// Snapshots of volumes.
-    pub(crate) snapshots: BTreeMap<String, ec2::image::Snapshot>,
-    pub(crate) launch_templates: BTreeMap<String, ec2::launch_template::LaunchTemplate>,
-    pub(crate) instances: Table<ec2::instance::Instance>,
-    /// Finished launches by client token.
-    pub(crate) launches: Table<ec2::instance::LaunchRecord>,
-    /// Other finished requests by operation and client token: a digest of the request, and what it made.
-    pub(crate) client_tokens: Table<(String, String)>,
-    /// Systems Manager's parameters by name.
-    pub(crate) parameters: Table<ssm::Parameter>,
-    pub(crate) balancing: elbv2::Balancing,
-    /// Certificate Manager's certificates by ARN.
-    pub(crate) certificates: BTreeMap<String, acm::Certificate>,
-    pub(crate) databases: rds::Databases,
-    /// Auto Scaling groups by name.
-    pub(crate) scaling: BTreeMap<String, autoscaling::Group>,
-    pub(crate) watching: cloudwatch::alarm::Watching,
-    /// CloudWatch's log groups by name.
-    pub(crate) log_groups: BTreeMap<String, logs::LogGroup>,
-    /// Cloud Control's requests by token.
-    pub(crate) resource_requests: BTreeMap<String, cloudcontrol::ResourceRequest>,
+    pub(crate) ec2: ec2::Ec2,
+    pub(crate) elbv2: elbv2::Elbv2,
+    pub(crate) acm: acm::Acm,
+    pub(crate) autoscaling: autoscaling::AutoScaling,
+    pub(crate) rds: rds::Rds,
+    pub(crate) ssm: ssm::Ssm,
+    pub(crate) cloudwatch: cloudwatch::CloudWatch,
+    pub(crate) logs: logs::Logs,
+    pub(crate) cloudcontrol: cloudcontrol::CloudControl,
 }
 
 changes::record_by_field!(Cloud {
@@ -158,30 +132,9 @@ changes::record_by_field!(Cloud {
 });
 
 changes::record_by_field!(Region {
-    whole: [name, zones, lost_zones, dhcp_options, dhcp_options_tags],
-    maps: [
-        vpcs,
-        subnets,
-        security_groups,
-        internet_gateways,
-        nat_gateways,
-        addresses,
-        route_tables,
-        peerings,
-        key_pairs,
-        images,
-        snapshots,
-        launch_templates,
-        instances,
-        launches,
-        client_tokens,
-        parameters,
-        certificates,
-        scaling,
-        log_groups,
-        resource_requests
-    ],
-    parts: [balancing, databases, watching],
+    whole: [name, zones, lost_zones],
+    maps: [],
+    parts: [ec2, elbv2, acm, autoscaling, rds, ssm, cloudwatch, logs, cloudcontrol],
     children: [],
     apart: [],
 });
@@ -220,7 +173,7 @@ impl Cloud {
 
     /// Takes a part of the cloud's addresses for a new subnet. One that was given back is the last to be given again.
     pub(crate) fn take_subnet_index(&mut self) -> Option<u8> {
-        let subnets = self.regions.values().flat_map(|region| region.subnets.values());
+        let subnets = self.regions.values().flat_map(|region| region.ec2.subnets.values());
         let taken: BTreeSet<u8> = subnets.map(|subnet| subnet.index).collect();
         let next = self.last_subnet_index.map_or(0, |last| last.saturating_add(1));
         let index = (next..ec2::vpc::ELASTIC_INDEX).chain(0..next).find(|index| !taken.contains(index))?;
@@ -230,7 +183,7 @@ impl Cloud {
 
     /// Takes a number for a new elastic address; like hosts, the one given back is the last to be given again.
     pub(crate) fn take_elastic_host(&mut self) -> Option<u8> {
-        let addresses = self.regions.values().flat_map(|region| region.addresses.values());
+        let addresses = self.regions.values().flat_map(|region| region.ec2.addresses.values());
         let taken: BTreeSet<u8> = addresses.map(|address| address.address.octets()[3]).collect();
         let last = self.last_elastic_host;
         let host = (last.saturating_add(1)..=254).chain(1..=last).find(|host| !taken.contains(host))?;
@@ -268,7 +221,7 @@ pub(crate) fn zone_id(zone: &str) -> String {
     )
 }
 
-/// Whether AWS has a region of this name.
+/// Returns whether AWS has a region of this name.
 pub(crate) fn check_region(name: &str) -> Outcome<()> {
     let known = REGIONS.iter().any(|(known, _)| *known == name);
     if known { Ok(()) } else { Err(unknown_region(name)) }
@@ -292,16 +245,16 @@ mod tests {
         assert_eq!(cloud.regions.keys().collect::<Vec<_>>(), FIRST_REGIONS);
         for (name, zones) in REGIONS {
             cloud.open_region(name).unwrap();
-            assert_eq!(cloud.region(name).unwrap().subnets.len(), zones.len(), "{name}");
+            assert_eq!(cloud.region(name).unwrap().ec2.subnets.len(), zones.len(), "{name}");
         }
         let all = cloud.clone();
         cloud.open_region("eu-west-1").unwrap();
         assert_eq!(cloud, all);
         let left = std::iter::from_fn(|| {
             let index = cloud.take_subnet_index()?;
-            let subnet = cloud.regions["us-east-1"].subnets.values().next().cloned().unwrap();
+            let subnet = cloud.regions["us-east-1"].ec2.subnets.values().next().cloned().unwrap();
             let region = cloud.regions.get_mut("us-east-1").unwrap();
-            region.subnets.insert(format!("subnet-{index}"), ec2::vpc::Subnet { index, ..subnet });
+            region.ec2.subnets.insert(format!("subnet-{index}"), ec2::vpc::Subnet { index, ..subnet });
             Some(index)
         });
         assert_eq!(left.count(), 154);

@@ -1,4 +1,4 @@
-//! Databases: instances, clusters, their groups and snapshots, and what of them runs.
+//! Rds: instances, clusters, their groups and snapshots, and what of them runs.
 
 pub(crate) mod class;
 
@@ -14,7 +14,7 @@ use super::{Region, Tags};
 /// The Relational Database Service's part of a region, each kind by its identifier.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Databases {
+pub(crate) struct Rds {
     pub(crate) subnet_groups: BTreeMap<String, SubnetGroup>,
     pub(crate) parameter_groups: BTreeMap<String, ParameterGroup>,
     pub(crate) cluster_parameter_groups: BTreeMap<String, ParameterGroup>,
@@ -24,7 +24,7 @@ pub(crate) struct Databases {
     pub(crate) cluster_snapshots: BTreeMap<String, Snapshot>,
 }
 
-super::changes::record_by_field!(Databases {
+super::changes::record_by_field!(Rds {
     whole: [],
     maps: [
         subnet_groups,
@@ -64,7 +64,7 @@ pub(crate) struct ParameterGroup {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Setting {
     pub(crate) value: String,
-    /// Whether it waits for a reboot.
+    /// True when it waits for a reboot.
     pub(crate) pending_reboot: bool,
 }
 
@@ -194,7 +194,7 @@ pub(crate) struct Runtime {
     pub(crate) process: Option<ProcessIdentity>,
     /// Where the process listens, behind the endpoints.
     pub(crate) backend: Option<(Ipv4Addr, u16)>,
-    /// Whether it accepts, and is what it should be: primary or standby.
+    /// True when it accepts, and is what it should be: primary or standby.
     pub(crate) ready: bool,
     /// The parameters in effect.
     pub(crate) parameters: BTreeMap<String, String>,
@@ -289,7 +289,7 @@ impl Stage {
 }
 
 impl Pending {
-    /// Whether there is anything to do.
+    /// Returns whether there is anything to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.class.is_none() && self.storage.is_none() && self.port.is_none() && self.multi_az.is_none()
     }
@@ -306,13 +306,13 @@ impl DbInstance {
         }
     }
 
-    /// Whether clients are served.
+    /// Returns whether clients are served.
     pub(crate) fn is_serving(&self) -> bool {
         self.runtime.ready && !matches!(self.stage, Stage::Creating | Stage::Stopped | Stage::Deleting | Stage::Failed)
     }
 }
 
-impl Databases {
+impl Rds {
     /// The instances of a cluster.
     pub(crate) fn members<'a>(&'a self, cluster: &'a str) -> impl Iterator<Item = &'a DbInstance> {
         self.instances.values().filter(move |instance| instance.cluster.as_deref() == Some(cluster))
@@ -368,8 +368,8 @@ impl Region {
     /// What of the databases keeps a security group from being deleted.
     pub(crate) fn databases_in_security_group(&self, id: &str) -> Vec<String> {
         let uses = |place: &Place| place.security_groups.iter().any(|group| group == id);
-        let instances = self.databases.instances.values().filter(|instance| uses(&instance.place));
-        let clusters = self.databases.clusters.values().filter(|cluster| uses(&cluster.place));
+        let instances = self.rds.instances.values().filter(|instance| uses(&instance.place));
+        let clusters = self.rds.clusters.values().filter(|cluster| uses(&cluster.place));
         let instances = instances.map(|instance| instance.resource_id.clone());
         instances.chain(clusters.map(|cluster| cluster.resource_id.clone())).collect()
     }

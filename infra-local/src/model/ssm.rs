@@ -5,7 +5,17 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Tags;
+use super::{Table, Tags};
+
+/// Systems Manager's part of a region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ssm {
+    /// Parameters by name.
+    pub(crate) parameters: Table<Parameter>,
+}
+
+super::changes::record_by_field!(Ssm { whole: [], maps: [parameters], parts: [], children: [], apart: [] });
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Parameter {

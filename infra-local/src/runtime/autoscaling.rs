@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! One step is a function of the model and the time: what runs is none of its business.
+//! A step is a function of the model and the time; it does not look at processes.
 //! - [`schedule`]: changes the size at certain times
 //! - [`members`]: what becomes of each instance, and how it leaves; [`hooks`]: what it waits for on the way
 //! - [`refresh`]: replaces instances of an old version
@@ -39,7 +39,7 @@ use crate::wire::Outcome;
 pub(crate) use metrics::CORES_PER_VCPU;
 use metrics::Metrics;
 
-/// How often groups are looked at although nothing has changed: periods end by themselves.
+/// Interval of steps without a change of the model: waiting periods end.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Keeps the groups until the cloud ends. `time_scale` divides AWS's waiting periods.
@@ -49,7 +49,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     let custom = shared.read(|cloud| cloud.metrics.clone());
     loop {
         declared.borrow_and_update();
-        if shared.read(|cloud| cloud.regions.values().any(|region| !region.scaling.is_empty())) {
+        if shared.read(|cloud| cloud.regions.values().any(|region| !region.autoscaling.groups.is_empty())) {
             let now = Utc::now();
             if metrics.is_due(now) {
                 let sources = shared.read(metrics::sources);
@@ -73,14 +73,14 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// The template and the version that a group's reference means now. The reference bears the template's id and name.
+/// Resolves a group's reference to a template and a version. The reference has the template's id and name.
 fn resolve<'a>(region: &'a Region, reference: &TemplateReference) -> Outcome<(&'a LaunchTemplate, u64)> {
     let name = reference.name.clone().filter(|_| reference.id.is_none());
     let (template, number, _) = launch_template::resolve(region, &TemplateReference { name, ..reference.clone() })?;
     Ok((template, number))
 }
 
-/// What a step knows besides the model.
+/// Inputs of a step besides the model.
 struct Env<'a> {
     now: DateTime<Utc>,
     time_scale: f64,
@@ -88,7 +88,7 @@ struct Env<'a> {
     /// The cloud's directory.
     directory: &'a Path,
     metrics: &'a Metrics,
-    /// What was published.
+    /// Published metrics.
     custom: &'a Published,
 }
 
@@ -97,7 +97,7 @@ impl Env<'_> {
         TimeScale(self.time_scale)
     }
 
-    /// Whether one of AWS's waiting periods is over.
+    /// Returns whether one of AWS's waiting periods is over.
     fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
         self.clock().over(since, seconds, self.now)
     }
@@ -112,7 +112,7 @@ fn step_all(cloud: &mut Cloud, env: &Env<'_>) {
     let names: Vec<(String, String)> = cloud
         .regions
         .values()
-        .flat_map(|region| region.scaling.keys().map(|group| (region.name.clone(), group.clone())))
+        .flat_map(|region| region.autoscaling.groups.keys().map(|group| (region.name.clone(), group.clone())))
         .collect();
     for (region, group) in names {
         step(cloud, &region, &group, env);
@@ -123,7 +123,7 @@ fn step_all(cloud: &mut Cloud, env: &Env<'_>) {
 fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     let Some(region) = cloud.regions.get_mut(region_name) else { return };
     // Launching needs the whole cloud, so the group is taken out of it meanwhile.
-    let Some(mut group) = region.scaling.remove(name) else { return };
+    let Some(mut group) = region.autoscaling.groups.remove(name) else { return };
     schedule::advance(&mut group, env);
     members::observe(&mut group, region, env);
     refresh::advance(&mut group, region, env);
@@ -133,6 +133,6 @@ fn step(cloud: &mut Cloud, region_name: &str, name: &str, env: &Env<'_>) {
     if group.deleting && group.members.is_empty() {
         alarms::remove_all(region, &group);
     } else {
-        region.scaling.insert(name.to_owned(), group);
+        region.autoscaling.groups.insert(name.to_owned(), group);
     }
 }

@@ -67,7 +67,7 @@ impl Watcher {
     fn new(cloud: &Cloud, time_scale: f64) -> Self {
         let mut known = BTreeMap::new();
         for region in cloud.regions.values() {
-            for alarm in region.watching.alarms.values() {
+            for alarm in region.cloudwatch.alarms.values() {
                 let now = Known { evaluated: DateTime::UNIX_EPOCH, acted: Some(alarm.transitioned) };
                 known.insert((region.name.clone(), alarm.name.clone()), now);
             }
@@ -77,7 +77,7 @@ impl Watcher {
 
     fn has_work(&self, cloud: &Cloud, now: DateTime<Utc>) -> bool {
         cloud.regions.values().any(|region| {
-            region.watching.alarms.values().any(|alarm| {
+            region.cloudwatch.alarms.values().any(|alarm| {
                 let known = self.known.get(&(region.name.clone(), alarm.name.clone()));
                 known.is_none_or(|known| {
                     known.acted != Some(alarm.transitioned)
@@ -92,10 +92,10 @@ impl Watcher {
         let metrics = cloud.metrics.clone();
         let regions = &cloud.regions;
         self.known.retain(|(region, name), _| {
-            regions.get(region).is_some_and(|region| region.watching.alarms.contains_key(name))
+            regions.get(region).is_some_and(|region| region.cloudwatch.alarms.contains_key(name))
         });
         for region in cloud.regions.values_mut() {
-            let names: Vec<String> = region.watching.alarms.keys().cloned().collect();
+            let names: Vec<String> = region.cloudwatch.alarms.keys().cloned().collect();
             for name in names {
                 self.look_at(region, &name, &metrics, now);
             }
@@ -103,7 +103,7 @@ impl Watcher {
     }
 
     fn look_at(&mut self, region: &mut Region, name: &str, metrics: &Metrics, now: DateTime<Utc>) {
-        let Some(alarm) = region.watching.alarms.get(name).cloned() else { return };
+        let Some(alarm) = region.cloudwatch.alarms.get(name).cloned() else { return };
         let key = (region.name.clone(), name.to_owned());
         // A new alarm has had no actions; its first state calls for none.
         let first = Some(alarm.transitioned).filter(|_| alarm.state == AlarmState::InsufficientData);
@@ -116,9 +116,9 @@ impl Watcher {
             && verdict.state != alarm.state
         {
             tracing::info!(alarm = name, state = verdict.state.name(), "{}", verdict.reason);
-            region.watching.set_state(name, verdict.state, verdict.reason, Some(verdict.data), now);
+            region.cloudwatch.set_state(name, verdict.state, verdict.reason, Some(verdict.data), now);
         }
-        let Some(alarm) = region.watching.alarms.get(name).cloned() else { return };
+        let Some(alarm) = region.cloudwatch.alarms.get(name).cloned() else { return };
         let transitioned = known.acted != Some(alarm.transitioned);
         // Scaling goes on for as long as the state lasts.
         if transitioned || (evaluates && alarm.state == AlarmState::Alarm) {
@@ -140,10 +140,11 @@ fn act(
     transitioned: bool,
     (now, time_scale): (DateTime<Utc>, f64),
 ) {
-    let Some((threshold, state)) = region.watching.alarms.get(alarm).map(|alarm| (alarm.threshold, alarm.state)) else {
+    let Some((threshold, state)) = region.cloudwatch.alarms.get(alarm).map(|alarm| (alarm.threshold, alarm.state))
+    else {
         return;
     };
-    let found = region.scaling.values_mut().find_map(|group| {
+    let found = region.autoscaling.groups.values_mut().find_map(|group| {
         let policy = group.policies.values().find(|policy| policy.arn == action)?.name.clone();
         Some((group, policy))
     });
@@ -167,7 +168,7 @@ fn act(
         Err(error) => ("Failed", format!("Failed to execute action {action}: {error}")),
     };
     let data = serde_json::json!({"actionState": state, "notificationResource": action, "error": outcome.err()});
-    region.watching.remember(HistoryItem {
+    region.cloudwatch.remember(HistoryItem {
         alarm: alarm.to_owned(),
         time: now,
         kind: HistoryKind::Action,

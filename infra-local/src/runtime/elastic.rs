@@ -66,14 +66,14 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
 
 fn wanted(cloud: &Cloud) -> Forwards {
     let regions = cloud.regions.values();
-    let addresses = regions.flat_map(|region| region.addresses.values().map(move |address| (region, address)));
+    let addresses = regions.flat_map(|region| region.ec2.addresses.values().map(move |address| (region, address)));
     addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
 }
 
 /// The ports of a running instance's services that the internet may reach.
 fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
     let Holder::Instance(id) = &address.association.as_ref()?.holder else { return None };
-    let instance = region.instances.get(id).filter(|instance| instance.state == InstanceState::Running)?;
+    let instance = region.ec2.instances.get(id).filter(|instance| instance.state == InstanceState::Running)?;
     let ports = instance.runtime.services.values().filter_map(|service| service.port);
     let reached = ports.filter(|port| reachability::internet_reaches(Party::instance(region, instance), *port));
     Some(reached.map(|port| ((address.address, port).into(), (instance.address, port).into())).collect())

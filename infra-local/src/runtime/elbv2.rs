@@ -55,7 +55,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
 
 /// Moves balancers to the addresses that are this cloud's now.
 fn rehome(cloud: &mut Cloud, block: u8) {
-    for balancer in cloud.regions.values_mut().flat_map(|region| region.balancing.load_balancers.values_mut()) {
+    for balancer in cloud.regions.values_mut().flat_map(|region| region.elbv2.load_balancers.values_mut()) {
         let [first, old, subnet, host] = balancer.address.octets();
         if old != block {
             balancer.address = Ipv4Addr::new(first, block, subnet, host);
@@ -114,7 +114,7 @@ impl Plane {
             shared.update(|cloud| self.report(cloud, &failures));
         }
         let draining = shared.read(|cloud| {
-            let groups = cloud.regions.values().flat_map(|region| region.balancing.target_groups.values());
+            let groups = cloud.regions.values().flat_map(|region| region.elbv2.target_groups.values());
             groups.flat_map(|group| &group.targets).any(|target| target.draining)
         });
         if draining { DRAINING } else { RETRY }
@@ -180,14 +180,14 @@ impl Plane {
     /// Writes the states of balancers and the health of targets into the model.
     fn report(&self, cloud: &mut Cloud, failures: &BTreeMap<String, String>) {
         for region in cloud.regions.values_mut() {
-            let instances = &region.instances;
-            for balancer in region.balancing.load_balancers.values_mut() {
+            let instances = &region.ec2.instances;
+            for balancer in region.elbv2.load_balancers.values_mut() {
                 balancer.state = match failures.get(&balancer.arn) {
                     Some(reason) => BalancerState::Failed(reason.clone()),
                     None => BalancerState::Active,
                 };
             }
-            for group in region.balancing.target_groups.values_mut() {
+            for group in region.elbv2.target_groups.values_mut() {
                 let Some(pool) = self.pools.get(&group.arn) else {
                     continue;
                 };
@@ -246,12 +246,12 @@ impl From<&TargetHealth> for Health {
 
 /// What a region declares.
 fn collect(region: &Region, wanted: &mut Wanted) {
-    for group in region.balancing.target_groups.values() {
+    for group in region.elbv2.target_groups.values() {
         let in_use = !region.balancers_of(&group.arn).is_empty();
         wanted.pools.insert(group.arn.clone(), (settings::of_group(group, in_use), endpoints(region, group)));
     }
-    for listener in region.balancing.listeners.values() {
-        let Some(balancer) = region.balancing.load_balancers.get(&listener.balancer) else {
+    for listener in region.elbv2.listeners.values() {
+        let Some(balancer) = region.elbv2.load_balancers.get(&listener.balancer) else {
             continue;
         };
         if !reachability::clients_reach(region, balancer, listener.port) {
@@ -278,7 +278,7 @@ fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoi
     let running = registered.filter_map(|target| {
         let (address, instance) = match group.target_type {
             TargetType::Instance => {
-                let instance = region.instances.get(&target.id)?;
+                let instance = region.ec2.instances.get(&target.id)?;
                 if !matches!(instance.state, InstanceState::Pending | InstanceState::Running) {
                     return None;
                 }
@@ -286,7 +286,7 @@ fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoi
             }
             TargetType::Ip => {
                 let address = target.id.parse().ok()?;
-                (address, region.instances.values().find(|instance| instance.address == address))
+                (address, region.ec2.instances.values().find(|instance| instance.address == address))
             }
         };
         // What is no instance belongs to nobody's security groups.

@@ -47,8 +47,8 @@ fn rehome(cloud: &mut Cloud, block: u8) {
         *address = Ipv4Addr::new(first, block, part, host);
     };
     for region in cloud.regions.values_mut() {
-        region.addresses.values_mut().for_each(|address| moved(&mut address.address));
-        for gateway in region.nat_gateways.values_mut() {
+        region.ec2.addresses.values_mut().for_each(|address| moved(&mut address.address));
+        for gateway in region.ec2.nat_gateways.values_mut() {
             moved(&mut gateway.private_ip);
             gateway.public_ip.as_mut().map(moved);
         }
@@ -60,8 +60,8 @@ fn is_unsettled(cloud: &Cloud) -> bool {
         matches!(state, PeeringState::InitiatingRequest | PeeringState::Provisioning | PeeringState::Deleting)
     };
     cloud.regions.values().any(|region| {
-        region.nat_gateways.values().any(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting))
-            || region.peerings.values().any(|peering| passing(peering.state))
+        region.ec2.nat_gateways.values().any(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting))
+            || region.ec2.peerings.values().any(|peering| passing(peering.state))
     })
 }
 
@@ -70,7 +70,8 @@ fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
     for region in cloud.regions.values_mut() {
         settle_nat_gateways(region, now);
     }
-    let peerings: Vec<Peering> = cloud.regions.values().flat_map(|region| region.peerings.values()).cloned().collect();
+    let peerings: Vec<Peering> =
+        cloud.regions.values().flat_map(|region| region.ec2.peerings.values()).cloned().collect();
     for peering in peerings {
         let state = match peering.state {
             PeeringState::InitiatingRequest if can_be(&peering) => PeeringState::PendingAcceptance,
@@ -87,7 +88,7 @@ fn settle(cloud: &mut Cloud, now: DateTime<Utc>) {
 }
 
 fn settle_nat_gateways(region: &mut Region, now: DateTime<Utc>) {
-    let passing = region.nat_gateways.values();
+    let passing = region.ec2.nat_gateways.values();
     let passing = passing.filter(|gateway| matches!(gateway.state, NatState::Pending | NatState::Deleting));
     let passing: Vec<_> = passing.map(|gateway| (gateway.id.clone(), gateway.clone())).collect();
     for (id, gateway) in passing {
@@ -96,13 +97,13 @@ fn settle_nat_gateways(region: &mut Region, now: DateTime<Utc>) {
         } else if gateway.allocation_id.is_some() && region.internet_gateway_of(&gateway.vpc_id).is_none() {
             let message = format!("Network {} has no Internet gateway attached", gateway.vpc_id);
             region.end_nat_gateway(&id, NatState::Failed("Gateway.NotAttached".to_owned(), message), now);
-        } else if let Some(gateway) = region.nat_gateways.get_mut(&id) {
+        } else if let Some(gateway) = region.ec2.nat_gateways.get_mut(&id) {
             gateway.state = NatState::Available;
         }
     }
 }
 
-/// Whether both VPCs are there and their ranges apart.
+/// Returns whether both VPCs are there and their ranges apart.
 fn can_be(peering: &Peering) -> bool {
     let range = |cidr: &Option<String>| cidr.as_deref().and_then(Cidr::parse);
     match (range(&peering.requester.cidr), range(&peering.accepter.cidr)) {
@@ -117,17 +118,15 @@ fn grow_old(cloud: &mut Cloud, time_scale: f64, now: DateTime<Utc>) {
         (now - since).to_std().is_ok_and(|passed| passed > age.div_f64(time_scale))
     };
     for region in cloud.regions.values_mut() {
-        for peering in region.peerings.values_mut() {
+        for peering in region.ec2.peerings.values_mut() {
             if peering.state == PeeringState::PendingAcceptance && older(peering.created, EXPIRES_AFTER) {
                 peering.state = PeeringState::Expired;
                 peering.ended = Some(now);
             }
         }
         let shown = |ended: Option<DateTime<Utc>>| ended.is_none_or(|ended| !older(ended, SHOWN_AFTER_END));
-        region.peerings.retain(|_, peering| shown(peering.ended));
-        region.nat_gateways.retain(|_, gateway| shown(gateway.ended));
-        let known = &region.nat_gateways;
-        region.client_tokens.retain(|_, (_, made)| !made.starts_with("nat-") || known.contains_key(made));
+        region.ec2.peerings.retain(|_, peering| shown(peering.ended));
+        region.ec2.retain_nat_gateways(|gateway| shown(gateway.ended));
     }
 }
 
@@ -161,12 +160,12 @@ mod tests {
         let mut cloud = Cloud::default();
         cloud.complete();
         for region in cloud.regions.values_mut() {
-            region.peerings.insert(peering.id.clone(), peering.clone());
+            region.ec2.peerings.insert(peering.id.clone(), peering.clone());
         }
         assert!(is_unsettled(&cloud));
         settle(&mut cloud, Utc::now());
         assert!(!is_unsettled(&cloud));
-        let states: Vec<_> = cloud.regions.values().map(|region| region.peerings["pcx-1"].state).collect();
+        let states: Vec<_> = cloud.regions.values().map(|region| region.ec2.peerings["pcx-1"].state).collect();
         assert_eq!(states[0], states[1], "both regions see the same");
         states[0]
     }
@@ -184,8 +183,8 @@ mod tests {
         cloud.complete();
         let waiting = Peering { state: PeeringState::PendingAcceptance, ..peering("10.0.0.0/16", Some("10.1.0.0/16")) };
         let region = cloud.regions.get_mut("us-east-1").expect("a region");
-        region.peerings.insert(waiting.id.clone(), waiting.clone());
-        let state = |cloud: &Cloud| cloud.regions["us-east-1"].peerings.get("pcx-1").map(|peering| peering.state);
+        region.ec2.peerings.insert(waiting.id.clone(), waiting.clone());
+        let state = |cloud: &Cloud| cloud.regions["us-east-1"].ec2.peerings.get("pcx-1").map(|peering| peering.state);
         grow_old(&mut cloud, 1.0, waiting.created + EXPIRES_AFTER);
         assert_eq!(state(&cloud), Some(PeeringState::PendingAcceptance));
         let later = waiting.created + EXPIRES_AFTER + Duration::from_secs(1);
@@ -200,13 +199,13 @@ mod tests {
         let mut cloud = Cloud::default();
         cloud.complete();
         let mut taken: Vec<u8> =
-            cloud.regions.values().flat_map(|region| region.subnets.values()).map(|subnet| subnet.index).collect();
-        let sample = cloud.regions["us-east-1"].subnets.values().next().cloned().expect("a default subnet");
+            cloud.regions.values().flat_map(|region| region.ec2.subnets.values()).map(|subnet| subnet.index).collect();
+        let sample = cloud.regions["us-east-1"].ec2.subnets.values().next().cloned().expect("a default subnet");
         while let Some(index) = cloud.take_subnet_index() {
             taken.push(index);
             let id = format!("subnet-{index}");
             let subnet = vpc::Subnet { id: id.clone(), index, ..sample.clone() };
-            cloud.regions.get_mut("us-east-2").expect("a region").subnets.insert(id, subnet);
+            cloud.regions.get_mut("us-east-2").expect("a region").ec2.subnets.insert(id, subnet);
         }
         taken.sort_unstable();
         assert_eq!(taken, (0..vpc::ELASTIC_INDEX).collect::<Vec<_>>());

@@ -49,9 +49,9 @@ impl Host {
     pub(crate) fn new(shared: Shared, region: String, id: String, phase: PhaseWatch) -> Host {
         let directory = console::directory(shared.directory(), &id);
         let places: [&[&str]; 3] = [
-            &["regions", &region, "instances", &id],
+            &["regions", &region, "ec2", "instances", &id],
             &["regions", &region, "lost_zones"],
-            &["regions", &region, "images"],
+            &["regions", &region, "ec2", "images"],
         ];
         let changes = shared.changes_below(&places);
         Host { shared, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
@@ -138,7 +138,7 @@ impl Host {
         }
     }
 
-    /// Whether the zone is lost under an instance that should run.
+    /// Returns whether the zone is lost under an instance that should run.
     fn is_lost(&self, instance: &Instance) -> bool {
         let runs = matches!(instance.state, InstanceState::Pending | InstanceState::Running);
         let lost =
@@ -333,10 +333,10 @@ impl Host {
         let id = self.id.clone();
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            if let Some(instance) = region.instances.get_mut(&id) {
+            if let Some(instance) = region.ec2.instances.get_mut(&id) {
                 instance.state = InstanceState::Terminated;
                 instance.terminated_at = Some(Utc::now());
-                if let Some(subnet) = region.subnets.get_mut(&instance.subnet_id) {
+                if let Some(subnet) = region.ec2.subnets.get_mut(&instance.subnet_id) {
                     subnet.release_hosts(&id);
                 }
                 region.take_addresses_from(&Holder::Instance(id.clone()));
@@ -345,13 +345,13 @@ impl Host {
     }
 
     fn instance(&self) -> Option<Arc<Instance>> {
-        self.shared.read(|cloud| cloud.region(&self.region).ok()?.instances.share(&self.id))
+        self.shared.read(|cloud| cloud.region(&self.region).ok()?.ec2.instances.share(&self.id))
     }
 
     fn change(&self, change: impl FnOnce(&mut Instance)) {
         self.shared.update(|cloud| {
             if let Some(instance) =
-                cloud.region_mut(&self.region).ok().and_then(|region| region.instances.get_mut(&self.id))
+                cloud.region_mut(&self.region).ok().and_then(|region| region.ec2.instances.get_mut(&self.id))
             {
                 change(instance);
             }
@@ -366,7 +366,7 @@ impl Host {
 /// Changes what is known of a service.
 fn note(shared: &Shared, region: &str, id: &str, name: &str, change: impl FnOnce(&mut Service)) {
     shared.update(|cloud| {
-        if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.instances.get_mut(id)) {
+        if let Some(instance) = cloud.region_mut(region).ok().and_then(|region| region.ec2.instances.get_mut(id)) {
             change(instance.runtime.services.entry(name.to_owned()).or_default());
         }
     });

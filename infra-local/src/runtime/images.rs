@@ -48,7 +48,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
 /// The images that are to be made of this instance.
 pub(super) fn due(shared: &Shared, region: &str, instance: &str) -> Vec<Image> {
     shared.read(|cloud| {
-        let images = cloud.region(region).map(|region| region.images.values()).into_iter().flatten();
+        let images = cloud.region(region).map(|region| region.ec2.images.values()).into_iter().flatten();
         let due = images.filter(|image| {
             image.state == ImageState::Pending && image.source_instance_id.as_deref() == Some(instance)
         });
@@ -143,9 +143,10 @@ fn copy_tree(from: &Path, to: &Path, copy_file: &dyn Fn(&Path, &Path) -> io::Res
 /// Pending images whose instance has no host that could make them.
 fn without_host(shared: &Shared) -> Vec<(String, Image)> {
     shared.read(|cloud| {
-        let all = cloud.regions.values().flat_map(|region| region.images.values().map(move |image| (region, image)));
+        let all =
+            cloud.regions.values().flat_map(|region| region.ec2.images.values().map(move |image| (region, image)));
         let due = all.filter(|(region, image)| {
-            let source = image.source_instance_id.as_ref().and_then(|id| region.instances.get(id));
+            let source = image.source_instance_id.as_ref().and_then(|id| region.ec2.instances.get(id));
             image.state == ImageState::Pending
                 && source.is_none_or(|source| {
                     // One that was just started boots once this is done.
@@ -158,13 +159,13 @@ fn without_host(shared: &Shared) -> Vec<(String, Image)> {
 }
 
 fn exists(shared: &Shared, region: &str, instance: &str) -> bool {
-    shared.read(|cloud| cloud.region(region).is_ok_and(|region| region.instances.contains_key(instance)))
+    shared.read(|cloud| cloud.region(region).is_ok_and(|region| region.ec2.instances.contains_key(instance)))
 }
 
 fn settle(shared: &Shared, region: &str, image: &str, state: ImageState) {
     shared.update(|cloud| {
         let region = cloud.region_mut(region).ok();
-        if let Some(image) = region.and_then(|region| region.images.get_mut(image)) {
+        if let Some(image) = region.and_then(|region| region.ec2.images.get_mut(image)) {
             image.state = state;
         }
     });
@@ -177,8 +178,8 @@ fn remove_forgotten(shared: &Shared) {
     let needed: BTreeSet<String> = shared.read(|cloud| {
         let regions = cloud.regions.values();
         let needed = regions.flat_map(|region| {
-            let booting = region.instances.values().filter(|instance| !instance.runtime.configured);
-            region.images.keys().chain(booting.map(|instance| &instance.image_id))
+            let booting = region.ec2.instances.values().filter(|instance| !instance.runtime.configured);
+            region.ec2.images.keys().chain(booting.map(|instance| &instance.image_id))
         });
         needed.cloned().collect()
     });

@@ -64,8 +64,10 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
 /// The instances that have, or are about to have, something running, and that nobody hosts.
 fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
     shared.read(|cloud| {
-        let all =
-            cloud.regions.values().flat_map(|region| region.instances.values().map(move |instance| (region, instance)));
+        let all = cloud
+            .regions
+            .values()
+            .flat_map(|region| region.ec2.instances.values().map(move |instance| (region, instance)));
         all.filter(|(_, instance)| !matches!(instance.state, InstanceState::Terminated | InstanceState::Stopped))
             .filter(|(_, instance)| !hosted.contains(&instance.id))
             .map(|(region, instance)| (region.name.clone(), instance.id.clone()))
@@ -79,7 +81,7 @@ fn forget_ended(shared: &Shared, shown: Duration) {
         ended.is_some_and(|ended| (now - ended).to_std().is_ok_and(|age| age > shown))
     };
     let forgotten: Vec<String> = shared.read(|cloud| {
-        let instances = cloud.regions.values().flat_map(|region| region.instances.values());
+        let instances = cloud.regions.values().flat_map(|region| region.ec2.instances.values());
         instances.filter(|instance| old(instance.terminated_at)).map(|instance| instance.id.clone()).collect()
     });
     if forgotten.is_empty() {
@@ -87,9 +89,9 @@ fn forget_ended(shared: &Shared, shown: Duration) {
     }
     shared.update(|cloud| {
         for region in cloud.regions.values_mut() {
-            region.instances.retain(|id, _| !forgotten.contains(id));
-            let known = &region.instances;
-            region.launches.retain(|_, launch| launch.instances.iter().any(|id| known.contains_key(id)));
+            region.ec2.instances.retain(|id, _| !forgotten.contains(id));
+            let known = &region.ec2.instances;
+            region.ec2.launches.retain(|_, launch| launch.instances.iter().any(|id| known.contains_key(id)));
         }
     });
     for id in forgotten {

@@ -14,7 +14,7 @@ use crate::state::console;
 /// [`LOOK_EVERY`].
 const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
 
-/// How often logs are looked at.
+/// Interval of checks.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The log of the process that runs the cloud, when it has one.
@@ -58,16 +58,16 @@ pub(crate) fn remove_deleted_streams(cloud: &Path, kept: impl FnOnce() -> BTreeS
 
 /// The names of the files of all log streams.
 pub(crate) fn stream_files(cloud: &Cloud) -> BTreeSet<String> {
-    let groups = cloud.regions.values().flat_map(|region| region.log_groups.values());
+    let groups = cloud.regions.values().flat_map(|region| region.logs.groups.values());
     groups.flat_map(|group| group.streams.values().map(|stream| stream.file.clone())).collect()
 }
 
-/// The logs of everything that runs.
+/// The logs of the cloud, of instances and of their services.
 fn written(shared: &Shared) -> Vec<PathBuf> {
     let directory = shared.directory();
     let mut logs = vec![directory.join(OWN)];
     shared.read(|cloud| {
-        for instance in cloud.regions.values().flat_map(|region| region.instances.values()) {
+        for instance in cloud.regions.values().flat_map(|region| region.ec2.instances.values()) {
             let services = instance.runtime.services.values().filter(|service| service.process.is_some());
             logs.extend(services.map(|service| service.log.clone()));
             logs.push(console::own(directory, &instance.id));
@@ -76,7 +76,7 @@ fn written(shared: &Shared) -> Vec<PathBuf> {
     logs
 }
 
-/// Copies a log beside itself and empties it. Whoever writes appends, and goes on at its new end; what is written between
+/// Copies a log beside itself and empties it. Writers append, and continue at the new end; text that is written between
 /// the two steps is lost.
 fn put_aside(path: &Path) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();

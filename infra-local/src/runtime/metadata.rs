@@ -96,7 +96,7 @@ fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>,
     };
     let (mut kept, mut new) = (0, Vec::new());
     for (name, region) in &cloud.regions {
-        for instance in region.instances.values().filter(|instance| asks(instance)) {
+        for instance in region.ec2.instances.values().filter(|instance| asks(instance)) {
             match served.get(&instance.id) {
                 Some(served) if served.address == instance.address => kept += 1,
                 _ => new.push(((name.clone(), instance.id.clone()), instance.address)),
@@ -108,7 +108,7 @@ fn differences(cloud: &Cloud, served: &HashMap<String, Served>) -> (Vec<String>,
     }
     let stays = |(id, served): (&String, &Served)| {
         let mut regions = cloud.regions.values();
-        let instance = regions.find_map(|region| region.instances.get(id));
+        let instance = regions.find_map(|region| region.ec2.instances.get(id));
         instance.is_some_and(|instance| asks(instance) && served.address == instance.address)
     };
     let gone = served.iter().filter(|entry| !stays(*entry)).map(|(id, _)| id.clone());
@@ -172,7 +172,7 @@ impl Service {
 
     fn answer_program(&self, request: &Request<()>) -> Response<Full<Bytes>> {
         let (region, id) = &self.key;
-        let instance = self.shared.read(|cloud| cloud.region(region).ok()?.instances.get(id).cloned());
+        let instance = self.shared.read(|cloud| cloud.region(region).ok()?.ec2.instances.get(id).cloned());
         let Some(instance) = instance else {
             return status(StatusCode::NOT_FOUND);
         };

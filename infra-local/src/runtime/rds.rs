@@ -85,7 +85,7 @@ fn rehome(cloud: &mut Cloud, block: u8) {
         let [first, _, subnet, host] = address.octets();
         *address = Ipv4Addr::new(first, block, subnet, host);
     };
-    for databases in cloud.regions.values_mut().map(|region| &mut region.databases) {
+    for databases in cloud.regions.values_mut().map(|region| &mut region.rds) {
         databases.instances.values_mut().for_each(|instance| moved(&mut instance.place.address));
         for cluster in databases.clusters.values_mut() {
             moved(&mut cluster.place.address);
@@ -103,14 +103,14 @@ fn instances(shared: &Shared) -> Vec<Key> {
     let key = |region: &str, instance: &DbInstance| (region.to_owned(), instance.resource_id.clone());
     shared.read(|cloud| {
         let regions = cloud.regions.values();
-        regions.flat_map(|region| region.databases.instances.values().map(|one| key(&region.name, one))).collect()
+        regions.flat_map(|region| region.rds.instances.values().map(|one| key(&region.name, one))).collect()
     })
 }
 
 /// Removes the directories of what there is no more, such as deleted snapshots.
 fn remove_forgotten(shared: &Shared) {
     let known: BTreeSet<String> = shared.read(|cloud| {
-        let databases = cloud.regions.values().map(|region| &region.databases);
+        let databases = cloud.regions.values().map(|region| &region.rds);
         let ids = databases.flat_map(|databases| {
             let instances = databases.instances.values().map(|instance| &instance.resource_id);
             let clusters = databases.clusters.values().map(|cluster| &cluster.resource_id);

@@ -4,6 +4,7 @@ mod admin;
 mod answer;
 #[cfg(test)]
 mod fuzz;
+mod request;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -13,8 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -28,6 +28,7 @@ use uuid::Uuid;
 
 use self::admin::Admin;
 use self::answer::{Answer, compatible_failure, failure, refusal, response};
+use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
 use crate::model;
@@ -41,10 +42,7 @@ use crate::state::Shared;
 use crate::wire::body;
 use crate::wire::body::RequestBody;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
-use crate::wire::{ApiError, Outcome, Params, Protocol, compression, leaves, xml};
-
-/// The largest request of any service but S3.
-const BODY_LIMIT_BYTES: usize = 4 * 1024 * 1024;
+use crate::wire::{ApiError, Outcome, Protocol, compression, leaves, xml};
 
 /// How long open connections may finish their requests when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
@@ -59,7 +57,7 @@ pub(crate) struct Access {
     pub(crate) root: RootKeys,
     /// Required for the paths below `/_infra/`.
     pub(crate) token: Token,
-    /// Whether the policies of users and roles decide.
+    /// True when the policies of users and roles decide.
     pub(crate) enforce_iam: bool,
 }
 
@@ -212,7 +210,7 @@ impl Server {
             Ok(body) => body,
             Err(error) => return Done::early(failure(protocol, &error, request_id), &scope.service),
         };
-        let asked = Asked { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
+        let asked = ServiceRequest { signed: &signed, head: &head, body: &body, digest, protocol, request_id };
         let name = asked.operation(service);
         let operation = format!("{}:{name}", scope.service);
         let trouble = self.shared.trouble(&operation);
@@ -274,7 +272,13 @@ impl Server {
         Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
 
-    fn query(&self, asked: &Asked<'_>, operations: QueryTable, always: &[&str], name: &str) -> Outcome<Answer> {
+    fn query(
+        &self,
+        asked: &ServiceRequest<'_>,
+        operations: QueryTable,
+        always: &[&str],
+        name: &str,
+    ) -> Outcome<Answer> {
         let identity = self.identify(asked.signed, asked.head, &asked.digest, asked.protocol)?;
         let params = asked.params();
         let operation = find_operation(operations, name)?;
@@ -293,8 +297,8 @@ impl Server {
         Ok(response(StatusCode::OK, asked.protocol, text.into_bytes(), asked.request_id))
     }
 
-    fn values(&self, asked: &Asked<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
-        let Asked { signed, head, body, protocol, request_id, .. } = *asked;
+    fn values(&self, asked: &ServiceRequest<'_>, operations: ValueTable, name: &str) -> Outcome<Answer> {
+        let ServiceRequest { signed, head, body, protocol, request_id, .. } = *asked;
         let identity = self.identify(signed, head, &asked.digest, protocol)?;
         let operation = find_operation(operations, name)?;
         let mut input = protocol.read(body)?;
@@ -315,7 +319,7 @@ impl Server {
     fn permit(
         &self,
         identity: &Identity,
-        asked: &Asked<'_>,
+        asked: &ServiceRequest<'_>,
         operation: &str,
         parameters: impl FnOnce() -> Vec<(String, String)>,
     ) -> Outcome<()> {
@@ -375,7 +379,7 @@ const OTHER_HOST: &str = "The Host header does not name this endpoint: use the U
 const OTHER_ORIGIN: &str = "The local cloud answers no web page of another origin, except S3 for the origins in a bucket's \
                             CORS configuration";
 
-/// Whether the request is signed for S3, or is an upload by a form.
+/// Returns whether the request is signed for S3, or is an upload by a form.
 fn is_for_s3(request: &Request<Incoming>) -> bool {
     s3::is_form(request.method(), request.headers())
         || Signed::of(request.headers(), request.uri()).is_ok_and(|signed| signed.scope.service == "s3")
@@ -394,38 +398,6 @@ impl Done {
     }
 }
 
-/// A request of any service but S3.
-struct Asked<'a> {
-    signed: &'a Signed,
-    head: &'a Parts,
-    body: &'a [u8],
-    /// Of the body as it was sent.
-    digest: String,
-    protocol: Protocol,
-    request_id: &'a str,
-}
-
-impl Asked<'_> {
-    /// The operation it names, if any.
-    fn operation(&self, service: Service) -> String {
-        match (service, self.protocol) {
-            (
-                Service::Json { target, .. } | Service::QueryCompatible { target, .. },
-                Protocol::Json(_) | Protocol::Cbor,
-            ) => named_operation(self.head, self.protocol, target),
-            _ => self.params().optional("Action").unwrap_or_default().to_owned(),
-        }
-    }
-
-    /// The form in its body, or in its URL.
-    fn params(&self) -> Params {
-        match self.head.uri.query() {
-            Some(query) if self.body.is_empty() => Params::parse(query.as_bytes()),
-            _ => Params::parse(self.body),
-        }
-    }
-}
-
 /// Binds the loopback address: the demanded port, else the remembered one, else any.
 pub(crate) async fn bind(demanded: Option<u16>, remembered: Option<u16>) -> std::io::Result<TcpListener> {
     let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
@@ -439,26 +411,4 @@ pub(crate) async fn bind(demanded: Option<u16>, remembered: Option<u16>) -> std:
         }
     }
     TcpListener::bind(loopback(0)).await
-}
-
-/// The operation that a request names outside of its body.
-fn named_operation(request: &Parts, protocol: Protocol, target: &str) -> String {
-    let name = if protocol == Protocol::Cbor {
-        let path = request.uri.path().strip_prefix("/service/").and_then(|path| path.strip_prefix(target));
-        path.and_then(|path| path.strip_prefix("/operation/"))
-    } else {
-        let header = request.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        header.strip_prefix(target).and_then(|rest| rest.strip_prefix('.'))
-    };
-    name.unwrap_or_default().to_owned()
-}
-
-async fn read_body(body: RequestBody) -> Outcome<Bytes> {
-    match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) => {
-            Err(ApiError::new("RequestEntityTooLarge", format!("the request could not be read: {error}"))
-                .with_status(413))
-        }
-    }
 }

@@ -221,7 +221,7 @@ impl Shared {
     fn kill_instance(&self, wanted: &str) -> Result<String, FaultError> {
         let processes = self.write(|cloud| {
             let found = cloud.running_instance(wanted);
-            let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.instances.get_mut(&id));
+            let found = found.and_then(|(region, id)| cloud.regions.get_mut(&region)?.ec2.instances.get_mut(&id));
             let instance = found.ok_or_else(|| FaultError::NoInstance(wanted.to_owned()))?;
             instance.terminate("Server.InternalError", "Server.InternalError: Internal error: the machine is lost");
             let services = instance.runtime.services.values();
@@ -253,7 +253,7 @@ impl Shared {
             change(&mut region.lost_zones);
             // Databases there serve nobody from this moment on, and take nobody's place.
             let lost = &region.lost_zones;
-            let instances = region.databases.instances.values_mut();
+            let instances = region.rds.instances.values_mut();
             instances.filter(|one| lost.contains(&one.zone)).for_each(|one| one.runtime.ready = false);
             Ok(())
         })
@@ -269,7 +269,7 @@ impl Cloud {
 
     /// Region and id of the instance with this id or name.
     fn running_instance(&self, wanted: &str) -> Option<(String, String)> {
-        let all = self.regions.values().flat_map(|region| region.instances.values().map(move |it| (region, it)));
+        let all = self.regions.values().flat_map(|region| region.ec2.instances.values().map(move |it| (region, it)));
         let mut running = all.filter(|(_, instance)| !instance.state.is_ending());
         let named = |tags: &Tags| tags.get("Name").is_some_and(|name| name == wanted);
         let (region, instance) = running.find(|(_, instance)| instance.id == wanted || named(&instance.tags))?;
@@ -277,12 +277,12 @@ impl Cloud {
     }
 
     fn databases_in(&self, zone: &str) -> usize {
-        let databases = self.regions.values().flat_map(|region| region.databases.instances.values());
+        let databases = self.regions.values().flat_map(|region| region.rds.instances.values());
         databases.filter(|instance| instance.zone == zone).count()
     }
 
     fn running_in(&self, zone: &str) -> usize {
-        let instances = self.regions.values().flat_map(|region| region.instances.values());
+        let instances = self.regions.values().flat_map(|region| region.ec2.instances.values());
         instances.filter(|instance| instance.zone == zone && instance.state == InstanceState::Running).count()
     }
 }

@@ -3,10 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::cloudwatch::alarm::Watching;
-use crate::model::elbv2::Balancing;
+use crate::model::acm::Acm;
+use crate::model::autoscaling::AutoScaling;
+use crate::model::cloudcontrol::CloudControl;
+use crate::model::cloudwatch::CloudWatch;
+use crate::model::ec2::Ec2;
+use crate::model::elbv2::Elbv2;
 use crate::model::iam::Iam;
-use crate::model::rds::Databases;
+use crate::model::logs::Logs;
+use crate::model::rds::Rds;
+use crate::model::ssm::Ssm;
 use crate::model::{Cloud, Region};
 use crate::state::Shared;
 
@@ -49,6 +55,32 @@ impl Found {
             name: _,
             zones: _,
             lost_zones: _,
+            ec2,
+            elbv2,
+            acm: Acm { certificates },
+            autoscaling: AutoScaling { groups },
+            rds,
+            ssm: Ssm { parameters },
+            cloudwatch: CloudWatch { alarms, history: _ },
+            logs: Logs { groups: log_groups },
+            cloudcontrol: CloudControl { requests: _ },
+        } = region;
+        self.add_ec2(place, ec2);
+        self.add_elbv2(place, elbv2);
+        self.add_rds(place, rds);
+        self.add(place, "parameters", parameters.keys());
+        self.add(place, "certificates", certificates.keys());
+        self.add(place, "log_groups", log_groups.keys());
+        self.add(place, "alarms", alarms.keys());
+        for group in groups.values() {
+            let parts = group.policies.keys().chain(group.hooks.keys()).chain(group.schedule.keys());
+            self.add(place, &format!("groups/{}", group.name), parts);
+        }
+        self.add(place, "groups", groups.keys());
+    }
+
+    fn add_ec2(&mut self, place: &str, ec2: &Ec2) {
+        let Ec2 {
             vpcs,
             subnets,
             security_groups,
@@ -67,15 +99,7 @@ impl Found {
             // Finished requests by token.
             launches: _,
             client_tokens: _,
-            parameters,
-            balancing,
-            certificates,
-            databases,
-            scaling,
-            watching,
-            log_groups,
-            resource_requests: _,
-        } = region;
+        } = ec2;
         let nat_gateways = nat_gateways.iter().filter(|(_, gateway)| !gateway.state.is_over());
         let peerings = peerings.iter().filter(|(_, peering)| !peering.state.is_over());
         let instances = instances.iter().filter(|(_, instance)| !instance.state.is_ending());
@@ -95,24 +119,20 @@ impl Found {
         self.add(place, "snapshots", snapshots.keys());
         self.add(place, "launch_templates", launch_templates.keys());
         self.add(place, "instances", instances.map(|(id, _)| id));
-        self.add(place, "parameters", parameters.keys());
-        self.add(place, "certificates", certificates.keys());
-        self.add(place, "log_groups", log_groups.keys());
-        for group in scaling.values() {
-            let parts = group.policies.keys().chain(group.hooks.keys()).chain(group.schedule.keys());
-            self.add(place, &format!("groups/{}", group.name), parts);
-        }
-        self.add(place, "groups", scaling.keys());
-        let Watching { alarms, history: _ } = watching;
-        self.add(place, "alarms", alarms.keys());
-        let Balancing { load_balancers, listeners, target_groups } = balancing;
+    }
+
+    fn add_elbv2(&mut self, place: &str, elbv2: &Elbv2) {
+        let Elbv2 { load_balancers, listeners, target_groups } = elbv2;
         self.add(place, "load_balancers", load_balancers.keys());
         self.add(place, "listeners", listeners.keys());
         self.add(place, "rules", listeners.values().flat_map(|listener| listener.rules.values().map(|rule| &rule.arn)));
         self.add(place, "target_groups", target_groups.keys());
         let targets = target_groups.values().flat_map(|group| &group.targets).filter(|target| !target.draining);
         self.add(place, "targets", targets.map(|target| &target.id));
-        let Databases {
+    }
+
+    fn add_rds(&mut self, place: &str, rds: &Rds) {
+        let Rds {
             subnet_groups,
             parameter_groups,
             cluster_parameter_groups,
@@ -120,7 +140,7 @@ impl Found {
             clusters,
             snapshots,
             cluster_snapshots,
-        } = databases;
+        } = rds;
         self.add(place, "database_subnet_groups", subnet_groups.keys());
         self.add(place, "database_parameter_groups", parameter_groups.keys());
         self.add(place, "database_cluster_parameter_groups", cluster_parameter_groups.keys());

@@ -222,16 +222,16 @@ impl Status {
 
 impl RegionStatus {
     fn of(region: &Region, shared: &Shared) -> RegionStatus {
-        let databases = &region.databases;
+        let databases = &region.rds;
         RegionStatus {
-            instances: region.instances.values().map(InstanceStatus::of).collect(),
+            instances: region.ec2.instances.values().map(InstanceStatus::of).collect(),
             balancers: region
-                .balancing
+                .elbv2
                 .load_balancers
                 .values()
                 .map(|balancer| BalancerStatus::of(balancer, region, shared.traffic()))
                 .collect(),
-            groups: region.scaling.values().map(GroupStatus::of).collect(),
+            groups: region.autoscaling.groups.values().map(GroupStatus::of).collect(),
             databases: databases.instances.values().map(|one| DatabaseStatus::of(one, region, shared)).collect(),
             database_clusters: databases
                 .clusters
@@ -244,34 +244,34 @@ impl RegionStatus {
 
     /// How many there are of each kind in a region, besides its default network.
     fn counts_of(region: &Region) -> BTreeMap<String, usize> {
-        let (databases, balancing) = (&region.databases, &region.balancing);
-        let in_default_vpc = |id: &String| region.vpcs.get(id).is_some_and(|vpc| vpc.default);
+        let (databases, balancing) = (&region.rds, &region.elbv2);
+        let in_default_vpc = |id: &String| region.ec2.vpcs.get(id).is_some_and(|vpc| vpc.default);
         let of_default_vpc = |id: &Option<String>| id.as_ref().is_some_and(in_default_vpc);
-        let security_groups = region.security_groups.values();
-        let gateways = region.internet_gateways.values().filter(|gateway| !of_default_vpc(&gateway.vpc_id));
-        let instances = region.instances.values().filter(|instance| !instance.state.is_ending());
+        let security_groups = region.ec2.security_groups.values();
+        let gateways = region.ec2.internet_gateways.values().filter(|gateway| !of_default_vpc(&gateway.vpc_id));
+        let instances = region.ec2.instances.values().filter(|instance| !instance.state.is_ending());
         counts([
-            ("vpcs", region.vpcs.values().filter(|vpc| !vpc.default).count()),
-            ("subnets", region.subnets.values().filter(|subnet| !subnet.default_for_zone).count()),
+            ("vpcs", region.ec2.vpcs.values().filter(|vpc| !vpc.default).count()),
+            ("subnets", region.ec2.subnets.values().filter(|subnet| !subnet.default_for_zone).count()),
             ("security_groups", security_groups.filter(|group| group.name != "default").count()),
             ("internet_gateways", gateways.count()),
-            ("nat_gateways", region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
-            ("addresses", region.addresses.len()),
-            ("route_tables", region.route_tables.values().filter(|table| !table.is_main()).count()),
-            ("peerings", region.peerings.values().filter(|peering| !peering.state.is_over()).count()),
-            ("key_pairs", region.key_pairs.len()),
-            ("images", region.images.len()),
-            ("snapshots", region.snapshots.len()),
-            ("launch_templates", region.launch_templates.len()),
+            ("nat_gateways", region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).count()),
+            ("addresses", region.ec2.addresses.len()),
+            ("route_tables", region.ec2.route_tables.values().filter(|table| !table.is_main()).count()),
+            ("peerings", region.ec2.peerings.values().filter(|peering| !peering.state.is_over()).count()),
+            ("key_pairs", region.ec2.key_pairs.len()),
+            ("images", region.ec2.images.len()),
+            ("snapshots", region.ec2.snapshots.len()),
+            ("launch_templates", region.ec2.launch_templates.len()),
             ("instances", instances.clone().count()),
             ("volumes", instances.map(|instance| instance.block_devices.len()).sum()),
-            ("auto_scaling_groups", region.scaling.len()),
+            ("auto_scaling_groups", region.autoscaling.groups.len()),
             ("load_balancers", balancing.load_balancers.len()),
             ("target_groups", balancing.target_groups.len()),
-            ("certificates", region.certificates.len()),
-            ("parameters", region.parameters.len()),
-            ("alarms", region.watching.alarms.len()),
-            ("log_groups", region.log_groups.len()),
+            ("certificates", region.acm.certificates.len()),
+            ("parameters", region.ssm.parameters.len()),
+            ("alarms", region.cloudwatch.alarms.len()),
+            ("log_groups", region.logs.groups.len()),
             ("databases", databases.instances.len()),
             ("database_clusters", databases.clusters.len()),
             ("database_snapshots", databases.snapshots.len() + databases.cluster_snapshots.len()),
@@ -310,9 +310,9 @@ impl BalancerStatus {
             BalancerState::Active => ("active", None),
             BalancerState::Failed(reason) => ("failed", Some(reason.clone())),
         };
-        let listeners = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer.arn);
+        let listeners = region.elbv2.listeners.values().filter(|listener| listener.balancer == balancer.arn);
         let behind = region
-            .balancing
+            .elbv2
             .target_groups
             .values()
             .filter(|group| region.balancers_of(&group.arn).iter().any(|leading| leading.arn == balancer.arn));
@@ -356,7 +356,7 @@ impl GroupStatus {
 impl DatabaseStatus {
     fn of(instance: &DbInstance, region: &Region, shared: &Shared) -> DatabaseStatus {
         let place = &instance.place;
-        let role = if region.databases.upstream(instance).is_some() { "standby" } else { "primary" };
+        let role = if region.rds.upstream(instance).is_some() { "standby" } else { "primary" };
         let lost = region.lost_zones.contains(&instance.zone);
         let log = paths::database(shared.directory(), &instance.resource_id).join("postgres.log");
         DatabaseStatus {
@@ -387,7 +387,7 @@ impl DatabaseClusterStatus {
             writer_endpoint: format!("{}:{}", place.address, place.port),
             reader_endpoint: format!("{}:{}", cluster.reader_address, place.port),
             writer: cluster.writer.clone(),
-            members: region.databases.members(&cluster.id).map(|member| member.id.clone()).collect(),
+            members: region.rds.members(&cluster.id).map(|member| member.id.clone()).collect(),
         }
     }
 }

@@ -18,13 +18,14 @@ use serde_json::Value;
 
 use crate::model::Cloud;
 use crate::model::changes::{Record, apply};
+use crate::model::earlier;
 use crate::state::files;
 use crate::state::files::write_private;
 
 const SNAPSHOT: &str = "cloud.json";
 const JOURNAL: &str = "cloud.journal";
 
-/// How long the journal may become at least.
+/// Size that the journal may reach however small the snapshot is.
 const LEAST_BYTES: u64 = 256 * 1024;
 
 /// The files of a cloud's directory that hold its state.
@@ -34,7 +35,7 @@ pub(super) struct Journal {
     lines: File,
     bytes: u64,
     snapshot_bytes: u64,
-    /// Whether what stands in the lines can be read back.
+    /// True when what stands in the lines can be read back.
     intact: bool,
     chain: Chain,
 }
@@ -80,7 +81,7 @@ impl Journal {
         Ok((journal, Some(cloud)))
     }
 
-    /// Whether the snapshot alone holds what was read.
+    /// Returns whether the snapshot alone holds what was read.
     pub(super) fn is_folded(&self) -> bool {
         self.intact && self.bytes == 0
     }
@@ -92,15 +93,15 @@ impl Journal {
         if !self.intact || self.bytes + line.len() as u64 > self.snapshot_bytes.max(LEAST_BYTES) {
             return self.fold(cloud);
         }
-        // What was written in part must not stand before what is written later.
+        // An incomplete line must not precede a later one.
         self.lines.write_all(&line).inspect_err(|_| self.intact = false)?;
         self.bytes += line.len() as u64;
         self.chain = chain;
         Ok(())
     }
 
-    /// Whether the directory still has the file that was opened: it may have been removed, and created again by another
-    /// cloud.
+    /// Returns whether the directory still has the file that was opened: it may have been removed, and created again by
+    /// another cloud.
     pub(super) fn is_in_place(&self) -> bool {
         let id = |file: std::fs::Metadata| (file.dev(), file.ino());
         match (self.lines.metadata(), std::fs::symlink_metadata(&self.path)) {
@@ -195,7 +196,7 @@ fn parse<T: DeserializeOwned>(snapshot: &[u8]) -> Result<T, Damage> {
     serde_json::from_slice(&[covered, b"}"].concat()).map_err(damage)
 }
 
-/// Why a state cannot be read.
+/// Damage that keeps a state from being read.
 enum Damage {
     Snapshot(String),
     /// The number of the line, and what is wrong with it.
@@ -204,10 +205,13 @@ enum Damage {
 
 /// The state of a snapshot after these lines. A last line that is not whole was never answered for.
 fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
-    if lines.is_empty() {
-        return parse(snapshot);
+    if lines.is_empty()
+        && let Ok(cloud) = parse(snapshot)
+    {
+        return Ok(cloud);
     }
     let mut state: Value = parse(snapshot)?;
+    earlier::migrate(&mut state);
     let mut chain = Chain::default();
     for (number, line) in lines.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if !line.ends_with(b"\n") && !is_whole(line, chain) {
@@ -223,7 +227,7 @@ fn read(snapshot: &[u8], lines: &[u8]) -> Result<Cloud, Damage> {
         .map_err(|error| Damage::Snapshot(format!("is not a state of this version after its changes: {error}")))
 }
 
-/// Whether a line is complete but for its last byte, which should be a newline.
+/// Returns whether a line is complete but for its last byte, which should be a newline.
 fn is_whole(line: &[u8], mut chain: Chain) -> bool {
     let Some((_, content)) = line.split_last() else { return false };
     !line.starts_with(b"[") && chain.check(&[content, b"\n"].concat()).is_ok()
@@ -392,7 +396,7 @@ mod tests {
             let before = written.lines().len();
             written.change(|cloud| {
                 let region = cloud.regions.get_mut("us-east-1").unwrap();
-                region.client_tokens.insert(format!("token-{number}"), ("x".repeat(200), String::new()));
+                region.ec2.client_tokens.record("Operation", &format!("token-{number}"), "x".repeat(200), "");
             });
             folds += usize::from(written.lines().len() < before);
             longest = longest.max(written.lines().len());

@@ -1,4 +1,4 @@
-//! The state that everything shares: read it, change it in one step, hear of changes.
+//! The state of the cloud behind a shared handle: it is read, changed in one step, and subscribed to.
 //!
 //! - [`journal`]: the state on disk
 //! - [`topics`]: subscriptions to changes below a place
@@ -36,7 +36,7 @@ use crate::wire::Outcome;
 use journal::Journal;
 use topics::Topics;
 
-/// A handle on the cloud's state. Clones are cheap and mean the same state.
+/// A handle on the cloud's state. Clones are cheap and refer to the same state.
 #[derive(Clone)]
 pub(crate) struct Shared(Arc<Inner>);
 
@@ -50,22 +50,22 @@ struct Inner {
     addresses: AddressBlock,
     objects: Objects,
     endpoint: OnceLock<SocketAddr>,
-    /// Whether services are confined.
+    /// True when services are confined.
     confines: AtomicBool,
     traffic: Traffic,
 }
 
-/// States that were in force, and when they were replaced, the oldest first.
+/// Replaced states, each with the time of its replacement, the oldest first.
 type Past = VecDeque<(Instant, Cloud)>;
 
-/// How old what control planes show is, if not new.
+/// Age of the state that control planes show, when a fault delays it.
 fn lag(cloud: &Cloud) -> Option<Duration> {
     let milliseconds = cloud.faults.lag_milliseconds;
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds))
 }
 
 impl Shared {
-    /// Loads what is in the directory, or begins an empty cloud.
+    /// Loads the state of the directory, or begins an empty one.
     pub(crate) fn load(directory: &Path, addresses: AddressBlock) -> io::Result<Shared> {
         let (mut journal, found) = Journal::open(directory)?;
         let found = found.unwrap_or_default();
@@ -89,7 +89,7 @@ impl Shared {
         })))
     }
 
-    /// Whether services are confined. They are, unless the user who starts the cloud decides otherwise.
+    /// Returns whether services are confined. They are, unless the user who starts the cloud decides otherwise.
     pub(crate) fn confines(&self) -> bool {
         self.0.confines.load(Ordering::Relaxed)
     }
@@ -99,19 +99,19 @@ impl Shared {
         self.0.confines.store(false, Ordering::Relaxed);
     }
 
-    /// Looks at the state.
+    /// Reads the state.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         look(&self.lock())
     }
 
-    /// Looks at the state as control planes show it: when answers lag, as it was a while ago.
+    /// Reads the state as control planes show it: an earlier one while answers lag.
     pub(crate) fn read_late<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         let cloud = self.lock();
         let Some(then) = lag(&cloud).and_then(|lag| Instant::now().checked_sub(lag)) else {
             return look(&cloud);
         };
         let past = self.past();
-        // What was replaced after that moment was in force at that moment.
+        // The first state that was replaced after that moment was in force at that moment.
         match past.iter().find(|(replaced, _)| *replaced > then) {
             Some((_, state)) => look(state),
             None => look(&cloud),
@@ -130,7 +130,7 @@ impl Shared {
         Ok(value)
     }
 
-    /// Changes the state from a reconciler, which has nobody to tell when the disk is full: that is logged, and the
+    /// Changes the state from a reconciler, which cannot report a full disk to a client: the error is logged, and the
     /// change holds in memory.
     pub(crate) fn update<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         let mut cloud = self.lock();
@@ -170,15 +170,15 @@ impl Shared {
         self.0.revision.subscribe()
     }
 
-    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "instances"]`.
+    /// Becomes ready after changes at or below these places, such as `["regions", "us-east-1", "ec2", "instances"]`.
     pub(crate) fn changes_below(&self, places: &[&[&str]]) -> watch::Receiver<u64> {
         self.0.topics.subscribe(places)
     }
 
     /// Becomes ready after changes of any instance.
     pub(crate) fn changes_of_instances(&self) -> watch::Receiver<u64> {
-        let places = REGIONS.iter().map(|(region, _)| ["regions", region, "instances"]);
-        self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>())
+        let places = REGIONS.iter().map(|(region, _)| ["regions", region, "ec2", "instances"]);
+        self.changes_below(&places.collect::<Vec<_>>().iter().map(<[&str; 4]>::as_slice).collect::<Vec<_>>())
     }
 
     /// Puts the whole state into one file that people can read.
@@ -187,7 +187,7 @@ impl Shared {
         self.journal().fold(&cloud)
     }
 
-    /// Whether the files of the state are still in the directory.
+    /// Returns whether the files of the state are still in the directory.
     pub(crate) fn is_in_place(&self) -> bool {
         self.journal().is_in_place()
     }
@@ -205,12 +205,12 @@ impl Shared {
         &self.0.objects
     }
 
-    /// What went through the balancers since the cloud was started.
+    /// Counts of the requests that went through load balancers since the cloud was started.
     pub(crate) fn traffic(&self) -> &Traffic {
         &self.0.traffic
     }
 
-    /// Where the cloud answers; unspecified until the server is bound.
+    /// Address of the endpoint; unspecified until the server is bound.
     pub(crate) fn endpoint(&self) -> SocketAddr {
         self.0.endpoint.get().copied().unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
@@ -219,7 +219,7 @@ impl Shared {
         self.0.endpoint.get_or_init(|| endpoint);
     }
 
-    /// Keeps a state that was replaced for as long as it may still be shown.
+    /// Keeps a replaced state for as long as control planes may still show it.
     fn keep(&self, before: Cloud, now: &Cloud) {
         let mut past = self.past();
         match lag(now) {
@@ -239,7 +239,7 @@ impl Shared {
         if record.places().is_empty() { Ok(()) } else { self.journal().append(record, cloud) }
     }
 
-    /// Lets everybody know what has changed.
+    /// Notifies the subscribers of the changed places.
     fn tell(&self, record: Record, before: Cloud, cloud: MutexGuard<'_, Cloud>) {
         if record.places().is_empty() {
             return;
@@ -273,7 +273,7 @@ mod tests {
             let addresses = AddressBlock::claim(directory.path()).unwrap();
             Shared::load(directory.path(), addresses).unwrap()
         };
-        let vpcs = |cloud: &Cloud| cloud.region("eu-west-1").map(|region| region.vpcs.clone()).ok();
+        let vpcs = |cloud: &Cloud| cloud.region("eu-west-1").map(|region| region.ec2.vpcs.clone()).ok();
         let shared = load();
         shared.update(|cloud| cloud.faults.lag_milliseconds = 3_600_000);
         shared.update(|cloud| cloud.port = Some(1));

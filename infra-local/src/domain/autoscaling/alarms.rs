@@ -14,7 +14,7 @@ use crate::model::{ACCOUNT, Region};
 const HIGH_PERIODS: u32 = 3;
 const LOW_PERIODS: u32 = 15;
 
-/// How far below its target a metric has to be.
+/// Share of the target below which the low alarm fires.
 const LOW_MARGIN: f64 = 0.9;
 
 /// Makes the alarms what the policy says.
@@ -23,7 +23,7 @@ pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTi
     let PolicyKind::TargetTracking(tracking) = &policy.kind else { return };
     for name in names(tracking, group) {
         let alarm = alarm(&name, &region.name, group, policy, tracking, now);
-        region.watching.alarms.insert(name, alarm);
+        region.cloudwatch.alarms.insert(name, alarm);
     }
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn put(region: &mut Region, group: &str, policy: &Policy, now: DateTi
 pub(crate) fn remove(region: &mut Region, policy: &Policy, group: &str) {
     if let PolicyKind::TargetTracking(tracking) = &policy.kind {
         for side in SIDES {
-            region.watching.alarms.remove(&name(tracking, group, side));
+            region.cloudwatch.alarms.remove(&name(tracking, group, side));
         }
     }
 }

@@ -20,18 +20,18 @@ pub(crate) fn register_members(group: &Group, region: &mut Region) {
 
 /// Takes an instance out of a target group that its group has left.
 pub(crate) fn deregister_member(region: &mut Region, target_group: &str, instance: &str) {
-    if let Some(target_group) = region.balancing.target_groups.get_mut(target_group) {
+    if let Some(target_group) = region.elbv2.target_groups.get_mut(target_group) {
         target_group.deregister(instance, None);
     }
 }
 
-/// Ends a member because a user asked for it.
+/// Terminates a member at the request of a user.
 pub(crate) fn terminate_member(group: &mut Group, region: &mut Region, instance: &str, now: DateTime<Utc>) {
     let cause = "an instance was taken out of service in response to a user request.";
     leave(group, region, instance, &Leaving { cause, drain: true }, now);
 }
 
-/// Takes a member out of its target groups and then lets it stand by.
+/// Takes a member out of its target groups and then puts it into standby.
 pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) {
     deregister(group, region, instance);
     if let Some(member) = group.member_mut(instance) {
@@ -39,7 +39,7 @@ pub(crate) fn set_aside(group: &mut Group, region: &mut Region, instance: &str) 
     }
 }
 
-/// Takes a member out of its target groups and then out of the group; its instance goes on.
+/// Takes a member out of its target groups and then out of the group; its instance continues to run.
 pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
     deregister(group, region, instance);
     if let Some(member) = group.member_mut(instance) {
@@ -47,15 +47,15 @@ pub(crate) fn detach(group: &mut Group, region: &mut Region, instance: &str) {
     }
 }
 
-/// Why a member has to go.
+/// The reason for the termination of a member.
 pub(crate) struct Leaving<'a> {
     /// In AWS's words, after "an instance was taken out of service in response to".
     pub(crate) cause: &'a str,
-    /// Whether requests to it are finished first.
+    /// True when requests to it are finished first.
     pub(crate) drain: bool,
 }
 
-/// Takes a member out of its target groups and then ends its instance.
+/// Takes a member out of its target groups and then terminates its instance.
 pub(crate) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &Leaving<'_>, now: DateTime<Utc>) {
     let Some(member) = group.member_mut(id).cloned() else { return };
     group.end(&member.activity, ActivityStatus::Failed, Some("It was ended before".to_owned()), now);
@@ -84,17 +84,17 @@ pub(crate) fn leave(group: &mut Group, region: &mut Region, id: &str, leaving: &
 pub(crate) fn deregister(group: &Group, region: &mut Region, id: &str) -> bool {
     let registered = registrations(group, region, id);
     for arn in &group.target_groups {
-        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
+        if let Some(target_group) = region.elbv2.target_groups.get_mut(arn) {
             target_group.deregister(id, None);
         }
     }
     registered
 }
 
-/// Ends a member's instance, after the hooks that it has to wait for: only what has served has any.
+/// Terminates a member's instance after its lifecycle hooks. Only members that have served wait for hooks.
 pub(crate) fn terminate(group: &mut Group, region: &mut Region, id: &str, now: DateTime<Utc>) {
     let served = group.member_mut(id).is_some_and(|member| member.in_service.is_some());
-    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
     if served && runs && hooks::begin(group, id, false, now) {
         return;
     }
@@ -105,13 +105,13 @@ pub(crate) fn terminate(group: &mut Group, region: &mut Region, id: &str, now: D
     end_instance(region, id);
 }
 
-/// Registers a member wherever the group says.
+/// Registers a member with all target groups of its group.
 pub(crate) fn register(group: &Group, region: &mut Region, id: &str) {
     if group.is_suspended("AddToLoadBalancer") {
         return;
     }
     for arn in &group.target_groups {
-        if let Some(target_group) = region.balancing.target_groups.get_mut(arn) {
+        if let Some(target_group) = region.elbv2.target_groups.get_mut(arn) {
             let port = target_group.port;
             target_group.register(id, port);
         }
@@ -119,21 +119,21 @@ pub(crate) fn register(group: &Group, region: &mut Region, id: &str) {
 }
 
 fn registrations(group: &Group, region: &Region, id: &str) -> bool {
-    let mut groups = group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn));
+    let mut groups = group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn));
     groups.any(|target_group| target_group.target(id).is_some())
 }
 
 pub(crate) fn end_instance(region: &mut Region, id: &str) {
-    if let Some(instance) = region.instances.get_mut(id) {
+    if let Some(instance) = region.ec2.instances.get_mut(id) {
         instance.terminate("Client.UserInitiatedShutdown", "Client.UserInitiatedShutdown: User initiated shutdown");
     }
 }
 
 fn subnet(region: &Region, id: &str) -> String {
-    region.instances.get(id).map(|instance: &Instance| instance.subnet_id.clone()).unwrap_or_default()
+    region.ec2.instances.get(id).map(|instance: &Instance| instance.subnet_id.clone()).unwrap_or_default()
 }
 
-/// Waits longer after each launch that fails.
+/// Delays the next launch, for longer after each failure.
 pub(crate) fn back_off(group: &mut Group, now: DateTime<Utc>, clock: TimeScale) {
     let seconds = f64::from(2_u32.saturating_pow(group.failures)).min(LONGEST_BACK_OFF_SECONDS);
     group.failures += 1;

@@ -25,7 +25,7 @@ const GROUPS_LIMIT: usize = 5;
 
 /// A launch of equal instances.
 pub(crate) struct Launch {
-    /// What is said here wins over the template.
+    /// Overrides the data of the template.
     pub(crate) data: LaunchData,
     pub(crate) template: Option<TemplateReference>,
     /// As many as there are addresses for, at least `min`.
@@ -35,7 +35,7 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Creates the instances as `pending`; the data plane takes it from there. The same client token with the same
+    /// Creates the instances as `pending`; the runtime starts them. The same client token with the same
     /// request gives the same instances, even terminated ones; with another request it is an error.
     pub(crate) fn carry_out(
         self,
@@ -59,7 +59,7 @@ impl Launch {
             None => self.data,
         };
         if let Some(token) = &self.client_token
-            && let Some(record) = cloud.region(region_name)?.launches.get(token)
+            && let Some(record) = cloud.region(region_name)?.ec2.launches.get(token)
         {
             if record.request != asked || record.template != self.template || record.count != self.max {
                 return Err(ApiError::new(
@@ -79,7 +79,7 @@ impl Launch {
             let Some(address) = checked.take_address(region, &id, addresses) else { break };
             let instance = checked.instance(id.clone(), &reservation, index, address, &data, profile.clone(), now);
             let instance = Instance { client_token: self.client_token.clone(), ..instance };
-            region.instances.insert(id.clone(), instance);
+            region.ec2.instances.insert(id.clone(), instance);
             ids.push(id);
         }
         if (ids.len() as u32) < self.min {
@@ -94,7 +94,7 @@ impl Launch {
         if let Some(token) = self.client_token {
             let record =
                 LaunchRecord { request: asked, template: self.template, count: self.max, instances: ids.clone() };
-            region.launches.insert(token, record);
+            region.ec2.launches.insert(token, record);
         }
         Ok(ids)
     }
@@ -112,7 +112,7 @@ struct Checked {
     security_groups: Vec<String>,
 }
 
-/// What this computer cannot run is refused at once, not found out when something else waits for it.
+/// Refuses a Machine that this computer cannot run, before other resources wait for it.
 fn check_machine(of_image: Option<&MachineDocument>, data: &LaunchData) -> Outcome<()> {
     let own = match &data.user_data {
         Some(encoded) => MachineDocument::from_user_data(&check_user_data(encoded)?)
@@ -133,18 +133,18 @@ impl Checked {
             let message = format!("The image id '[{image_id}]' is not available: it is {}", image.state.name());
             return Err(ApiError::new("InvalidAMIID.Unavailable", message));
         }
-        // AWS's default type is m1.small, which nobody has used for years; here it has to be said.
+        // AWS's default type is m1.small, which has been obsolete for years; the local cloud requires a type.
         let instance_type = data.instance_type.as_deref().ok_or_else(|| ApiError::missing("InstanceType"))?;
         let instance_type = InstanceType::named(instance_type)?.name;
         if let Some(key) = &data.key_name
-            && !region.key_pairs.values().any(|pair| pair.name == *key)
+            && !region.ec2.key_pairs.values().any(|pair| pair.name == *key)
         {
             return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{key}' does not exist")));
         }
         let interface = data.network_interface.clone().unwrap_or_default();
         let wanted = data.subnet_id.as_ref().or(interface.subnet_id.as_ref());
         let subnet = match wanted {
-            Some(id) => region.subnets.get(id).ok_or_else(|| {
+            Some(id) => region.ec2.subnets.get(id).ok_or_else(|| {
                 ApiError::new("InvalidSubnetID.NotFound", format!("The subnet ID '{id}' does not exist"))
             })?,
             None => default_subnet(region, data.zone.as_deref())?,
@@ -173,7 +173,7 @@ impl Checked {
     }
 
     fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Option<Ipv4Addr> {
-        let subnet = region.subnets.get_mut(&self.subnet_id)?;
+        let subnet = region.ec2.subnets.get_mut(&self.subnet_id)?;
         let host = subnet.take_host(owner)?;
         Some(addresses.address(subnet.index, host))
     }
@@ -241,7 +241,8 @@ impl Checked {
 /// Checks that the groups exist in this VPC; no group means the VPC's default one.
 pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
     if ids.is_empty() {
-        let default = region.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
+        let default =
+            region.ec2.security_groups.values().find(|group| group.vpc_id == vpc_id && group.name == "default");
         ids.extend(default.map(|group| group.id.clone()));
     }
     ids.sort();
@@ -253,7 +254,7 @@ pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_
         ));
     }
     for id in ids {
-        let group = region.security_groups.get(id).ok_or_else(|| unknown_security_group(id))?;
+        let group = region.ec2.security_groups.get(id).ok_or_else(|| unknown_security_group(id))?;
         if group.vpc_id != vpc_id {
             return Err(ApiError::new(
                 "InvalidParameter",
@@ -280,6 +281,7 @@ fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<(
 
 fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a crate::model::ec2::vpc::Subnet> {
     let mut candidates: Vec<_> = region
+        .ec2
         .subnets
         .values()
         .filter(|subnet| subnet.default_for_zone && zone.is_none_or(|zone| subnet.zone == zone))

@@ -22,9 +22,12 @@ pub(crate) fn lookup<'a>(region: &'a Region, id: Option<&str>, name: Option<&str
             "Specify either the launch template's id or its name, not both",
         )),
         (Some(id), None) => template(region, id),
-        (None, Some(name)) => {
-            region.launch_templates.values().find(|template| template.name == name).ok_or_else(|| unknown_name(name))
-        }
+        (None, Some(name)) => region
+            .ec2
+            .launch_templates
+            .values()
+            .find(|template| template.name == name)
+            .ok_or_else(|| unknown_name(name)),
         (None, None) => Err(ApiError::missing("LaunchTemplateId or LaunchTemplateName")),
     }
 }
@@ -50,7 +53,7 @@ pub(crate) fn version<'a>(template: &'a LaunchTemplate, text: Option<&str>) -> O
 
 /// Finds a template by its id.
 pub(crate) fn template<'a>(region: &'a Region, id: &str) -> Outcome<&'a LaunchTemplate> {
-    region.launch_templates.get(id).ok_or_else(|| unknown_id(id))
+    region.ec2.launch_templates.get(id).ok_or_else(|| unknown_id(id))
 }
 
 pub(crate) fn unknown_id(id: &str) -> ApiError {

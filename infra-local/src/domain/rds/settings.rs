@@ -1,4 +1,4 @@
-//! What a server is configured with: the parameters of its groups, and what the service needs.
+//! The configuration of a server: the parameters of its groups, and those that the service needs.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::model::rds::{DbCluster, DbInstance, ParameterGroup};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) value: String,
-    /// Whether only a start of the server brings it into effect.
+    /// True when only a start of the server brings it into effect.
     pub(crate) at_start: bool,
 }
 
@@ -28,7 +28,7 @@ const NOT_LESS: &[&str] = &[
 
 /// The parameters that an instance is to have: its cluster's, and above them its own.
 pub(crate) fn wanted(region: &Region, instance: &DbInstance) -> BTreeMap<String, Wanted> {
-    let databases = &region.databases;
+    let databases = &region.rds;
     let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
     let of_cluster = cluster.and_then(|cluster| databases.cluster_parameter_groups.get(&cluster.parameter_group));
     let own = databases.parameter_groups.get(&instance.parameter_group);
@@ -44,18 +44,18 @@ fn of_group(group: &ParameterGroup, memory_bytes: u64) -> impl Iterator<Item = (
     })
 }
 
-/// Whether an instance has all its parameters in effect; one that does not run will have them when it does.
+/// Returns whether an instance has all its parameters in effect; one that does not run will have them when it does.
 pub(crate) fn in_effect(region: &Region, instance: &DbInstance) -> bool {
     let mut expected = effective(&wanted(region, instance), &BTreeMap::new(), true);
-    if let Some(upstream) = region.databases.upstream(instance) {
+    if let Some(upstream) = region.rds.upstream(instance) {
         raise(&mut expected, &upstream.runtime.parameters);
     }
     instance.runtime.process.is_none() || instance.runtime.parameters == expected
 }
 
-/// Whether every member of a cluster has the cluster's parameters in effect.
+/// Returns whether every member of a cluster has the cluster's parameters in effect.
 pub(crate) fn cluster_group_in_effect(region: &Region, cluster: &DbCluster) -> bool {
-    region.databases.members(&cluster.id).all(|member| in_effect(region, member))
+    region.rds.members(&cluster.id).all(|member| in_effect(region, member))
 }
 
 /// The parameters that come into effect: all of them at a start, else those that can on a running server.
@@ -90,14 +90,14 @@ pub(crate) fn raise(parameters: &mut BTreeMap<String, String>, primary: &BTreeMa
     }
 }
 
-/// Whether a running standby has less than its primary of what it must not have less of.
+/// Returns whether a running standby has less than its primary of what it must not have less of.
 pub(crate) fn too_small(standby: &BTreeMap<String, String>, primary: &BTreeMap<String, String>) -> bool {
     let mut raised = standby.clone();
     raise(&mut raised, primary);
     raised != *standby
 }
 
-/// How a server follows another one, and where it gets what that one can no longer send.
+/// The upstream of a server, and the command that restores log segments which the upstream has removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Following {
     pub(crate) connection: Option<String>,

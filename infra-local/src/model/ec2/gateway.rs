@@ -83,7 +83,7 @@ impl NatState {
         }
     }
 
-    /// Whether it needs its subnet and its address no more.
+    /// Returns whether it needs its subnet and its address no more.
     pub(crate) fn is_over(&self) -> bool {
         matches!(self, NatState::Failed(..) | NatState::Deleted)
     }
@@ -99,12 +99,12 @@ impl InternetGateway {
 impl Region {
     /// The internet gateway of a VPC.
     pub(crate) fn internet_gateway_of(&self, vpc_id: &str) -> Option<&InternetGateway> {
-        self.internet_gateways.values().find(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
+        self.ec2.internet_gateways.values().find(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
     }
 
     /// The elastic address that an instance holds.
     pub(crate) fn elastic_address_of(&self, instance: &str) -> Option<&ElasticAddress> {
-        self.addresses.values().find(|address| {
+        self.ec2.addresses.values().find(|address| {
             address
                 .association
                 .as_ref()
@@ -127,17 +127,17 @@ impl Region {
 
     /// Takes the elastic addresses from this holder.
     pub(crate) fn take_addresses_from(&mut self, holder: &Holder) {
-        for address in self.addresses.values_mut() {
+        for address in self.ec2.addresses.values_mut() {
             address.association.take_if(|association| association.holder == *holder);
         }
     }
 
     /// Ends a NAT gateway: its subnet and its elastic address are free again.
     pub(crate) fn end_nat_gateway(&mut self, id: &str, state: NatState, now: DateTime<Utc>) {
-        let Some(gateway) = self.nat_gateways.get_mut(id) else { return };
+        let Some(gateway) = self.ec2.nat_gateways.get_mut(id) else { return };
         gateway.state = state;
         gateway.ended = Some(now);
-        if let Some(subnet) = self.subnets.get_mut(&gateway.subnet_id) {
+        if let Some(subnet) = self.ec2.subnets.get_mut(&gateway.subnet_id) {
             subnet.release_hosts(id);
         }
         self.take_addresses_from(&Holder::NatGateway(id.to_owned()));

@@ -18,7 +18,7 @@ pub(crate) struct Image {
     pub(crate) owner: String,
     pub(crate) architecture: String,
     pub(crate) created: DateTime<Utc>,
-    /// Whether everybody may launch it.
+    /// True when everybody may launch it.
     pub(crate) public: bool,
     pub(crate) state: ImageState,
     /// The snapshot of its root volume.
@@ -27,7 +27,7 @@ pub(crate) struct Image {
     pub(crate) size_gib: u32,
     /// What it was made of; the data plane copies that instance's disk.
     pub(crate) source_instance_id: Option<String>,
-    /// Whether the source goes on running while it is copied.
+    /// True when the source goes on running while it is copied.
     pub(crate) no_reboot: bool,
     /// What its instances run.
     pub(crate) machine: Option<MachineDocument>,
@@ -135,12 +135,12 @@ pub(crate) fn public_parameters(region: &str) -> Vec<(String, Image)> {
 impl Region {
     /// Every image that can be seen here.
     pub(crate) fn all_images(&self) -> Vec<Image> {
-        stock(&self.name).into_iter().chain(self.images.values().cloned()).collect()
+        stock(&self.name).into_iter().chain(self.ec2.images.values().cloned()).collect()
     }
 
     /// The image of this id.
     pub(crate) fn image(&self, id: &str) -> Option<Image> {
-        self.images.get(id).cloned().or_else(|| stock(&self.name).into_iter().find(|image| image.id == id))
+        self.ec2.images.get(id).cloned().or_else(|| stock(&self.name).into_iter().find(|image| image.id == id))
     }
 }
 

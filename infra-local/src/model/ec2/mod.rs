@@ -1,6 +1,7 @@
 //! EC2's resources: networks, images, instances and what they are launched from.
 
 pub(crate) mod block_device;
+mod client_tokens;
 pub(crate) mod gateway;
 pub(crate) mod image;
 pub(crate) mod instance;
@@ -10,3 +11,84 @@ pub(crate) mod launch_template;
 pub(crate) mod peering;
 pub(crate) mod route_table;
 pub(crate) mod vpc;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Table, Tags, changes};
+use client_tokens::ClientTokens;
+
+/// EC2's part of a region, each kind by id.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ec2 {
+    pub(crate) vpcs: BTreeMap<String, vpc::Vpc>,
+    pub(crate) subnets: Table<vpc::Subnet>,
+    pub(crate) security_groups: Table<vpc::SecurityGroup>,
+    pub(crate) internet_gateways: BTreeMap<String, gateway::InternetGateway>,
+    pub(crate) nat_gateways: BTreeMap<String, gateway::NatGateway>,
+    /// Elastic addresses by allocation id.
+    pub(crate) addresses: BTreeMap<String, gateway::ElasticAddress>,
+    pub(crate) route_tables: BTreeMap<String, route_table::RouteTable>,
+    pub(crate) peerings: BTreeMap<String, peering::Peering>,
+    /// Id of the one set of DHCP options, which every VPC has.
+    pub(crate) dhcp_options: String,
+    pub(crate) dhcp_options_tags: Tags,
+    pub(crate) key_pairs: BTreeMap<String, key_pair::KeyPair>,
+    /// Images of instances; the stock images are data.
+    pub(crate) images: BTreeMap<String, image::Image>,
+    /// Snapshots of volumes.
+    pub(crate) snapshots: BTreeMap<String, image::Snapshot>,
+    pub(crate) launch_templates: BTreeMap<String, launch_template::LaunchTemplate>,
+    pub(crate) instances: Table<instance::Instance>,
+    /// Finished launches by client token.
+    pub(crate) launches: Table<instance::LaunchRecord>,
+    /// Other finished requests by client token.
+    pub(crate) client_tokens: ClientTokens,
+}
+
+changes::record_by_field!(Ec2 {
+    whole: [dhcp_options, dhcp_options_tags],
+    maps: [
+        vpcs,
+        subnets,
+        security_groups,
+        internet_gateways,
+        nat_gateways,
+        addresses,
+        route_tables,
+        peerings,
+        key_pairs,
+        images,
+        snapshots,
+        launch_templates,
+        instances,
+        launches,
+        client_tokens
+    ],
+    parts: [],
+    children: [],
+    apart: [],
+});
+
+impl Ec2 {
+    /// Removes a launch template, and the client tokens of the requests that created it.
+    pub(crate) fn remove_launch_template(&mut self, id: &str) {
+        self.launch_templates.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes a route table, and the client tokens of the requests that created it.
+    pub(crate) fn remove_route_table(&mut self, id: &str) {
+        self.route_tables.remove(id);
+        self.client_tokens.retain(|created| created != id);
+    }
+
+    /// Removes the NAT gateways that are not `shown` any more, and the client tokens of the requests that created them.
+    pub(crate) fn retain_nat_gateways(&mut self, shown: impl Fn(&gateway::NatGateway) -> bool) {
+        self.nat_gateways.retain(|_, gateway| shown(gateway));
+        let kept = &self.nat_gateways;
+        self.client_tokens.retain(|created| !created.starts_with("nat-") || kept.contains_key(created));
+    }
+}

@@ -25,7 +25,7 @@ pub(crate) struct Side {
     pub(crate) vpc_id: String,
     /// The VPC's range; none when there is no such VPC.
     pub(crate) cidr: Option<String>,
-    /// Whether the other side resolves names to private addresses; kept and shown.
+    /// True when the other side resolves names to private addresses; kept and shown.
     pub(crate) dns_resolution: bool,
 }
 
@@ -80,14 +80,14 @@ impl Peering {
 impl Cloud {
     /// Changes a peering connection in every region that knows it.
     pub(crate) fn change_peering(&mut self, id: &str, change: impl Fn(&mut Peering)) {
-        self.regions.values_mut().filter_map(|region| region.peerings.get_mut(id)).for_each(change);
+        self.regions.values_mut().filter_map(|region| region.ec2.peerings.get_mut(id)).for_each(change);
     }
 }
 
 impl Region {
-    /// Whether an active peering connection joins two VPCs, the first of which is in this region.
+    /// Returns whether an active peering connection joins two VPCs, the first of which is in this region.
     pub(crate) fn are_peered(&self, vpc_id: &str, other: &str) -> bool {
-        self.peerings.values().any(|peering| {
+        self.ec2.peerings.values().any(|peering| {
             peering.state == PeeringState::Active && peering.other_side(vpc_id).is_some_and(|side| side.vpc_id == other)
         })
     }

@@ -70,12 +70,12 @@ impl TableAssociation {
 impl Region {
     /// The table that a subnet's packets are routed by: its own, else the VPC's main one.
     pub(crate) fn route_table_of(&self, subnet_id: &str) -> Option<&RouteTable> {
-        let own = self.route_tables.values().find(|table| {
+        let own = self.ec2.route_tables.values().find(|table| {
             table.associations.iter().any(|association| association.subnet_id.as_deref() == Some(subnet_id))
         });
         own.or_else(|| {
-            let vpc_id = &self.subnets.get(subnet_id)?.vpc_id;
-            self.route_tables.values().find(|table| table.vpc_id == *vpc_id && table.is_main())
+            let vpc_id = &self.ec2.subnets.get(subnet_id)?.vpc_id;
+            self.ec2.route_tables.values().find(|table| table.vpc_id == *vpc_id && table.is_main())
         })
     }
 
@@ -87,17 +87,17 @@ impl Region {
         covering.max_by_key(|(range, _)| range.bits()).map(|(_, route)| route)
     }
 
-    /// Whether what a route of this VPC leads to is there and works.
+    /// Returns whether what a route of this VPC leads to is there and works.
     pub(crate) fn is_alive(&self, vpc_id: &str, target: &RouteTarget) -> bool {
         match target {
             RouteTarget::InternetGateway(id) => {
-                self.internet_gateways.get(id).is_some_and(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
+                self.ec2.internet_gateways.get(id).is_some_and(|gateway| gateway.vpc_id.as_deref() == Some(vpc_id))
             }
             RouteTarget::NatGateway(id) => {
-                self.nat_gateways.get(id).is_some_and(|gateway| gateway.state == NatState::Available)
+                self.ec2.nat_gateways.get(id).is_some_and(|gateway| gateway.state == NatState::Available)
             }
             RouteTarget::Peering(id) => {
-                self.peerings.get(id).is_some_and(|peering| peering.state == PeeringState::Active)
+                self.ec2.peerings.get(id).is_some_and(|peering| peering.state == PeeringState::Active)
             }
         }
     }

@@ -92,7 +92,7 @@ impl Peer {
 }
 
 impl Rule {
-    /// Whether two rules permit the same: AWS refuses to have both.
+    /// Returns whether two rules permit the same: AWS refuses to have both.
     pub(crate) fn same_permission(&self, other: &Rule) -> bool {
         self.egress == other.egress
             && self.protocol == other.protocol
@@ -175,13 +175,13 @@ impl SecurityGroup {
 impl Region {
     /// Everything that keeps a security group from being deleted.
     pub(crate) fn users_of_security_group(&self, id: &str) -> Vec<String> {
-        let referring = self.security_groups.values().filter(|group| {
+        let referring = self.ec2.security_groups.values().filter(|group| {
             group.id != id && group.rules.values().any(|rule| matches!(&rule.peer, Peer::Group(peer) if peer == id))
         });
-        let instances = self.instances.values().filter(|instance| {
+        let instances = self.ec2.instances.values().filter(|instance| {
             instance.state != InstanceState::Terminated && instance.security_groups.iter().any(|group| group == id)
         });
-        let balancers = self.balancing.load_balancers.values();
+        let balancers = self.elbv2.load_balancers.values();
         let balancers = balancers.filter(|balancer| balancer.security_groups.iter().any(|group| group == id));
         let referring = referring.map(|group| group.id.clone());
         let interfaces = instances.map(|instance| instance.network_interface_id.clone());
@@ -206,10 +206,10 @@ pub(crate) fn add_vpc(region: &mut Region, vpc: Vpc) {
         tags: Tags::new(),
     };
     group.rules.insert(new_id("sgr"), among_themselves);
-    region.security_groups.insert(group.id.clone(), group);
+    region.ec2.security_groups.insert(group.id.clone(), group);
     let table = RouteTable::main(&vpc.id);
-    region.route_tables.insert(table.id.clone(), table);
-    region.vpcs.insert(vpc.id.clone(), vpc);
+    region.ec2.route_tables.insert(table.id.clone(), table);
+    region.ec2.vpcs.insert(vpc.id.clone(), vpc);
 }
 
 /// Gives a new region what AWS gives it: a VPC 172.31.0.0/16 with an internet gateway, and a subnet per zone.
@@ -228,7 +228,7 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
             hosts: BTreeMap::new(),
             last_host: 0,
         };
-        region.subnets.insert(subnet.id.clone(), subnet);
+        region.ec2.subnets.insert(subnet.id.clone(), subnet);
     }
     let id = vpc.id.clone();
     add_vpc(region, vpc);
@@ -237,14 +237,14 @@ pub(crate) fn add_default_network(region: &mut Region, indexes: &[u8]) {
 
 /// Adds what a state of an older version does not have: DHCP options, main route tables, and the default VPC's gateway.
 pub(crate) fn complete_networks(region: &mut Region) {
-    if region.dhcp_options.is_empty() {
-        region.dhcp_options = new_id("dopt");
+    if region.ec2.dhcp_options.is_empty() {
+        region.ec2.dhcp_options = new_id("dopt");
     }
-    let bare = |region: &Region, vpc: &&Vpc| !region.route_tables.values().any(|table| table.vpc_id == vpc.id);
-    let bare: Vec<Vpc> = region.vpcs.values().filter(|vpc| bare(region, vpc)).cloned().collect();
+    let bare = |region: &Region, vpc: &&Vpc| !region.ec2.route_tables.values().any(|table| table.vpc_id == vpc.id);
+    let bare: Vec<Vpc> = region.ec2.vpcs.values().filter(|vpc| bare(region, vpc)).cloned().collect();
     for vpc in bare {
         let table = RouteTable::main(&vpc.id);
-        region.route_tables.insert(table.id.clone(), table);
+        region.ec2.route_tables.insert(table.id.clone(), table);
         if vpc.default {
             open_to_internet(region, &vpc.id);
         }
@@ -255,10 +255,10 @@ pub(crate) fn complete_networks(region: &mut Region) {
 fn open_to_internet(region: &mut Region, vpc_id: &str) {
     let gateway = InternetGateway::new(Some(vpc_id.to_owned()));
     let target = RouteTarget::InternetGateway(gateway.id.clone());
-    for table in region.route_tables.values_mut().filter(|table| table.vpc_id == vpc_id && table.is_main()) {
+    for table in region.ec2.route_tables.values_mut().filter(|table| table.vpc_id == vpc_id && table.is_main()) {
         table.routes.push(Route { destination: "0.0.0.0/0".to_owned(), target: target.clone() });
     }
-    region.internet_gateways.insert(gateway.id.clone(), gateway);
+    region.ec2.internet_gateways.insert(gateway.id.clone(), gateway);
 }
 
 #[cfg(test)]
@@ -269,7 +269,7 @@ mod tests {
     fn a_host_number_is_not_given_again_at_once() {
         let mut region = Region { name: "r".to_owned(), zones: vec!["a".to_owned()], ..Region::default() };
         add_default_network(&mut region, &[0]);
-        let mut subnet = region.subnets.values().next().cloned().expect("a subnet per zone");
+        let mut subnet = region.ec2.subnets.values().next().cloned().expect("a subnet per zone");
         assert_eq!((subnet.take_host("a"), subnet.take_host("b")), (Some(4), Some(5)));
         subnet.release_hosts("b");
         assert_eq!(subnet.take_host("c"), Some(6));

@@ -33,7 +33,7 @@ pub(super) fn balance(group: &mut Group, cloud: &mut Cloud, region_name: &str, e
     }
 }
 
-/// What stands by does not count, but goes with its group.
+/// Terminates the members in standby of a group that is deleted. They do not count towards its capacity.
 fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let aside = group.members.iter().filter(|member| member.lifecycle.is_aside());
     for id in aside.map(|member| member.instance.clone()).collect::<Vec<_>>() {
@@ -42,8 +42,8 @@ fn end_those_aside(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones are
-/// uneven until the new one serves.
+/// Returns whether one more instance than desired is to be there, so that one of a fuller zone can go: from when zones
+/// are uneven until the new one serves.
 fn rebalances(group: &mut Group, region: &Region) -> bool {
     let quiet = !group.deleting
         && group.active_refresh().is_none()
@@ -125,7 +125,7 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
     let template = MemberTemplate { id: template.id.clone(), name: template.name.clone(), version: number };
     let (id, subnet) = launch_somewhere(group, cloud, region_name, &template, env)?;
     let region = cloud.region(region_name)?;
-    let zone = region.subnets.get(&subnet).map(|subnet| subnet.zone.clone()).unwrap_or_default();
+    let zone = region.ec2.subnets.get(&subnet).map(|subnet| subnet.zone.clone()).unwrap_or_default();
     let activity = group.begin(Activity {
         id: uuid::Uuid::new_v4().to_string(),
         description: format!("Launching a new EC2 instance: {id}"),
@@ -153,7 +153,7 @@ fn launch(group: &mut Group, cloud: &mut Cloud, region_name: &str, reason: &str,
     Ok(())
 }
 
-/// Why another subnet may do where this one does not.
+/// Errors after which another subnet is tried.
 const NO_ROOM: &[&str] = &["InsufficientFreeAddressesInSubnet", "InsufficientInstanceCapacity"];
 
 /// Launches in the subnet with the fewest members that has room.
@@ -165,13 +165,13 @@ fn launch_somewhere(
     env: &Env<'_>,
 ) -> Outcome<(String, String)> {
     let region = cloud.region(region_name)?;
-    let zone = |subnet: &str| region.subnets.get(subnet).map(|subnet| subnet.zone.clone());
+    let zone = |subnet: &str| region.ec2.subnets.get(subnet).map(|subnet| subnet.zone.clone());
     let mut subnets = group.subnets.clone();
     let (_, renewal) = refresh::template(group);
     subnets.sort_by_cached_key(|subnet| {
         let zone = zone(subnet);
         let there = || group.staying().filter(|member| Some(&member.zone) == zone.as_ref());
-        // What a refresh is going to replace will not be there for long.
+        // Members that a refresh replaces do not count.
         let lasting = there().filter(|member| renewal.is_none() || member.refresh == renewal);
         (lasting.count(), there().count())
     });

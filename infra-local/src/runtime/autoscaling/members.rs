@@ -1,4 +1,4 @@
-//! What becomes of each instance of a group, and how it leaves.
+//! The members of a group: how each advances with the state of its instance.
 
 use super::Env;
 use super::hooks::{self, Word};
@@ -8,10 +8,10 @@ use crate::model::Region;
 use crate::model::autoscaling::{ActivityStatus, Group, Lifecycle, Member};
 use crate::model::ec2::instance::InstanceState;
 
-/// What an activity says of a launch that a hook gave up.
+/// Message of the activity of a launch that a hook has abandoned.
 const ABANDONED: &str = "Instance failed to complete user's Lifecycle Action: Lifecycle Action was abandoned";
 
-/// Takes over what happened to the members' instances: they come into service, fall ill, are gone.
+/// Advances the members with the states of their instances: in service, unhealthy, gone.
 pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     let ids: Vec<String> = group.members.iter().map(|member| member.instance.clone()).collect();
     for id in ids {
@@ -27,19 +27,19 @@ pub(super) fn observe(group: &mut Group, region: &mut Region, env: &Env<'_>) {
     }
 }
 
-/// Whether a member serves: in service, well, and healthy for every target group that is in use.
+/// Returns whether a member serves: in service, well, and healthy for every target group that is in use.
 pub(super) fn serves(group: &Group, region: &Region, member: &Member) -> bool {
     member.lifecycle == Lifecycle::InService
         && member.healthy
-        && group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
+        && group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn)).all(|target_group| {
             let target = target_group.target(&member.instance);
             target.is_some_and(|target| ["healthy", "unused"].contains(&target.health.state.as_str()))
         })
 }
 
-/// What a target group holds against a member.
+/// Reason of a target group to consider a member unhealthy.
 pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<String> {
-    let groups = group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn));
+    let groups = group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn));
     let mut targets = groups.filter_map(|target_group| target_group.target(id));
     let health = &targets.find(|target| target.health.state == "unhealthy")?.health;
     let description = health.description.as_deref().unwrap_or_default();
@@ -48,7 +48,7 @@ pub(super) fn complaint(group: &Group, region: &Region, id: &str) -> Option<Stri
 
 fn arrive(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
-    match region.instances.get(id) {
+    match region.ec2.instances.get(id) {
         Some(instance) if instance.state == InstanceState::Pending => {}
         Some(instance) if instance.state == InstanceState::Running => {
             let word = match member.lifecycle {
@@ -93,9 +93,9 @@ fn serve(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
 
 fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
-    let state = region.instances.get(id).map(|instance| instance.state);
+    let state = region.ec2.instances.get(id).map(|instance| instance.state);
     let runs = state == Some(InstanceState::Running);
-    let impaired = region.instances.get(id).is_some_and(|instance| instance.runtime.impaired);
+    let impaired = region.ec2.instances.get(id).is_some_and(|instance| instance.runtime.impaired);
     let past_grace = member.in_service.is_some_and(|since| env.over(since, group.grace_seconds));
     let mut cause = "an instance was taken out of service in response to a user health-check.";
     let mut healthy = member.healthy;
@@ -114,7 +114,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
     if let Some(member) = group.member_mut(id) {
         member.healthy = healthy;
     }
-    // What a refresh has just launched and fails is the refresh's to judge.
+    // A refresh judges the failures of the instances that it has launched.
     let under_refresh = group.active_refresh().is_some_and(|refresh| member.refresh.as_ref() == Some(&refresh.id));
     let stays = healthy || group.is_suspended("ReplaceUnhealthy") || (under_refresh && runs);
     if !stays {
@@ -125,7 +125,7 @@ fn examine(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_
 /// Lets a member stand by once it has left its target groups; what is gone meanwhile leaves the group.
 fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
-    if region.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
+    if region.ec2.instances.get(id).is_none_or(|instance| instance.state.is_ending()) {
         let cause = "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.";
         membership::leave(group, region, id, &Leaving { cause, drain: false }, env.now);
     } else if member.lifecycle == Lifecycle::EnteringStandby && is_drained(group, region, id) {
@@ -137,7 +137,7 @@ fn stand_by(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'
 }
 
 fn is_drained(group: &Group, region: &Region, id: &str) -> bool {
-    group.target_groups.iter().filter_map(|arn| region.balancing.target_groups.get(arn)).all(|target_group| {
+    group.target_groups.iter().filter_map(|arn| region.elbv2.target_groups.get(arn)).all(|target_group| {
         let mut targets = target_group.targets.iter().filter(|target| target.id == *id);
         targets.all(|target| target.drained)
     })
@@ -151,7 +151,7 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
     if member.lifecycle == Lifecycle::Detaching {
         group.end(&member.activity, ActivityStatus::Successful, None, env.now);
         group.members.retain(|other| other.instance != *id);
-        if let Some(instance) = region.instances.get_mut(id) {
+        if let Some(instance) = region.ec2.instances.get_mut(id) {
             instance.tags.remove("aws:autoscaling:groupName");
         }
     } else {
@@ -162,7 +162,7 @@ fn drain(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>)
 /// Waits for hooks before the end; either answer leads to it.
 fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
     let id = &member.instance;
-    let runs = region.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    let runs = region.ec2.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
     if runs && !group.deleting && hooks::word(group, member, env) == Word::Waiting {
         return;
     }
@@ -174,7 +174,7 @@ fn linger(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>
 }
 
 fn depart(group: &mut Group, region: &mut Region, member: &Member, env: &Env<'_>) {
-    match region.instances.get(&member.instance) {
+    match region.ec2.instances.get(&member.instance) {
         Some(instance) if instance.state != InstanceState::Terminated => {
             // Also ends what was stopped.
             membership::end_instance(region, &member.instance);

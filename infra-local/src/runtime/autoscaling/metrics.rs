@@ -46,10 +46,10 @@ struct Series(VecDeque<(DateTime<Utc>, f64)>);
 pub(super) fn sources(cloud: &Cloud) -> Sources {
     let mut sources = Sources::default();
     for region in cloud.regions.values() {
-        for group in region.scaling.values().filter(|group| !group.policies.is_empty()) {
+        for group in region.autoscaling.groups.values().filter(|group| !group.policies.is_empty()) {
             sources.target_groups.extend(group.target_groups.iter().cloned());
             for member in &group.members {
-                let Some(instance) = region.instances.get(&member.instance) else { continue };
+                let Some(instance) = region.ec2.instances.get(&member.instance) else { continue };
                 let services = instance.runtime.services.values();
                 let pids = services.filter_map(|service| Some(service.process?.pid)).collect();
                 let vcpus = InstanceType::named(&instance.instance_type).map_or(1, |kind| kind.vcpus);
@@ -65,7 +65,7 @@ impl Metrics {
         Self { time_scale, sampled: None, cpu: BTreeMap::new(), requests: BTreeMap::new() }
     }
 
-    /// Whether it is time for the next sample.
+    /// Returns whether it is time for the next sample.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let interval = scaled(60.0 / PER_MINUTE, self.time_scale).max(TimeDelta::milliseconds(200));
         self.sampled.is_none_or(|sampled| now - sampled >= interval)

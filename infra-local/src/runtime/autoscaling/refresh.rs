@@ -168,7 +168,7 @@ fn is_at_last_checkpoint(refresh: &Refresh) -> bool {
     count > 0 && refresh.checkpoints >= count && refresh.status != RefreshStatus::RollbackInProgress
 }
 
-/// Whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
+/// Returns whether the refresh waits at a checkpoint: from when it is reached until its delay is over.
 fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status == RefreshStatus::InProgress) else {
         return false;
@@ -198,7 +198,7 @@ fn pauses(group: &mut Group, env: &Env<'_>) -> bool {
     reached && !is_last
 }
 
-/// Whether the refresh was watched for long enough since everything is replaced.
+/// Returns whether the refresh was watched for long enough since everything is replaced.
 fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     let Some(active) = group.active_refresh_mut().filter(|active| active.status != RefreshStatus::RollbackInProgress)
     else {
@@ -211,7 +211,7 @@ fn has_baked(group: &mut Group, env: &Env<'_>) -> bool {
     env.over(since, seconds)
 }
 
-/// Whether a member serves and, when new, has done so for the warm-up.
+/// Returns whether a member serves and, when new, has done so for the warm-up.
 fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> bool {
     let warmup = group.active_refresh().and_then(|refresh| refresh.preferences.warmup_seconds);
     let warmup = warmup.or(group.warmup_seconds).unwrap_or(group.grace_seconds);
@@ -223,7 +223,7 @@ fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> b
 fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> Option<String> {
     if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) {
         let rings =
-            |name: &&String| region.watching.alarms.get(*name).is_some_and(|alarm| alarm.state == AlarmState::Alarm);
+            |name: &&String| region.cloudwatch.alarms.get(*name).is_some_and(|alarm| alarm.state == AlarmState::Alarm);
         if let Some(alarm) = refresh.preferences.alarms.iter().find(rings) {
             return Some(format!("The alarm {alarm} is in the state ALARM"));
         }
@@ -254,7 +254,7 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
     if members::serves(group, region, member) {
         return None;
     }
-    let Some(instance) = region.instances.get(&member.instance) else {
+    let Some(instance) = region.ec2.instances.get(&member.instance) else {
         return Some("the instance is gone".to_owned());
     };
     if instance.state.is_ending() {

@@ -24,7 +24,7 @@ struct World {
     metrics: Metrics,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
-    /// Whether instances that boot are healthy.
+    /// True when instances that boot are healthy.
     boots_well: bool,
 }
 
@@ -51,7 +51,7 @@ impl World {
             versions: versions.collect(),
             tags: BTreeMap::new(),
         };
-        region.launch_templates.insert(template.id.clone(), template);
+        region.ec2.launch_templates.insert(template.id.clone(), template);
         let check = Check {
             protocol: Protocol::Http,
             path: "/".to_owned(),
@@ -68,15 +68,15 @@ impl World {
             name: "targets".to_owned(),
             target_type: TargetType::Instance,
             port: 8080,
-            vpc_id: region.vpcs.keys().next().unwrap().clone(),
+            vpc_id: region.ec2.vpcs.keys().next().unwrap().clone(),
             check,
             attributes: BTreeMap::new(),
             targets: Vec::new(),
             tags: BTreeMap::new(),
         };
-        region.balancing.target_groups.insert(TARGETS.to_owned(), target_group);
+        region.elbv2.target_groups.insert(TARGETS.to_owned(), target_group);
         let group = group(region, desired, now);
-        region.scaling.insert(group.name.clone(), group);
+        region.autoscaling.groups.insert(group.name.clone(), group);
         let addresses = AddressBlock::claim(directory.path()).unwrap();
         Self { cloud, now, metrics: Metrics::new(1.0), addresses, directory, boots_well: true }
     }
@@ -86,7 +86,7 @@ impl World {
     }
 
     fn group(&mut self) -> &mut Group {
-        self.region().scaling.get_mut("g").unwrap()
+        self.region().autoscaling.groups.get_mut("g").unwrap()
     }
 
     /// One step of the group, and what the other reconcilers would do after it.
@@ -103,14 +103,14 @@ impl World {
         step_all(&mut self.cloud, &env);
         let boots_well = self.boots_well;
         let region = self.region();
-        for instance in region.instances.values_mut() {
+        for instance in region.ec2.instances.values_mut() {
             instance.state = match instance.state {
                 InstanceState::Pending => InstanceState::Running,
                 InstanceState::ShuttingDown => InstanceState::Terminated,
                 other => other,
             };
         }
-        let targets = &mut region.balancing.target_groups.get_mut(TARGETS).unwrap().targets;
+        let targets = &mut region.elbv2.target_groups.get_mut(TARGETS).unwrap().targets;
         targets.retain(|target| !target.draining);
         for target in targets.iter_mut().filter(|target| target.health.state == "initial") {
             target.health.state = if boots_well { "healthy" } else { "unhealthy" }.to_owned();
@@ -127,7 +127,7 @@ impl World {
     /// Ids of the members that serve.
     fn serving(&mut self) -> Vec<String> {
         let region = self.region();
-        let group = &region.scaling["g"];
+        let group = &region.autoscaling.groups["g"];
         let serving = group.members.iter().filter(|member| members::serves(group, region, member));
         serving.map(|member| member.instance.clone()).collect()
     }
@@ -187,7 +187,7 @@ fn preferences() -> Preferences {
 }
 
 fn group(region: &Region, desired: u32, now: DateTime<Utc>) -> Group {
-    let subnets: Vec<_> = region.subnets.values().take(2).collect();
+    let subnets: Vec<_> = region.ec2.subnets.values().take(2).collect();
     let tag = GroupTag { value: "blue".to_owned(), propagate: true };
     Group {
         name: "g".to_owned(),
@@ -234,7 +234,7 @@ fn a_group_reaches_its_number_spread_over_its_zones() {
     for zone in zones {
         assert_eq!(world.group().members.iter().filter(|member| member.zone == zone).count(), 2);
     }
-    let instance = world.region().instances.values().next().unwrap();
+    let instance = world.region().ec2.instances.values().next().unwrap();
     assert_eq!(instance.tags["aws:autoscaling:groupName"], "g");
     assert_eq!(instance.tags["team"], "blue");
     assert!(world.group().activities.iter().all(|activity| activity.status == ActivityStatus::Successful));
@@ -245,8 +245,8 @@ fn what_ended_or_fell_ill_is_replaced() {
     let mut world = World::new(2);
     world.ticks(4);
     let [first, second] = world.serving().try_into().unwrap();
-    world.region().instances.get_mut(&first).unwrap().state = InstanceState::Terminated;
-    let targets = &mut world.region().balancing.target_groups.get_mut(TARGETS).unwrap().targets;
+    world.region().ec2.instances.get_mut(&first).unwrap().state = InstanceState::Terminated;
+    let targets = &mut world.region().elbv2.target_groups.get_mut(TARGETS).unwrap().targets;
     targets.iter_mut().find(|target| target.id == second).unwrap().health.state = "unhealthy".to_owned();
     world.ticks(5);
     let now = world.serving();
@@ -276,7 +276,7 @@ fn scaling_in_takes_the_fuller_zone_and_spares_the_protected() {
     world.ticks(4);
     let zones = world.group().zones.clone();
     let fuller = zones.iter().max_by_key(|zone| {
-        let members = &world.cloud.regions[REGION].scaling["g"].members;
+        let members = &world.cloud.regions[REGION].autoscaling.groups["g"].members;
         members.iter().filter(|member| member.zone == **zone).count()
     });
     let fuller = fuller.unwrap().clone();
@@ -297,7 +297,7 @@ fn scaling_in_takes_the_fuller_zone_and_spares_the_protected() {
 #[test]
 fn launches_that_fail_are_told_and_tried_less_and_less_often() {
     let mut world = World::new(1);
-    world.region().launch_templates.get_mut("lt-1").unwrap().versions.get_mut(&1).unwrap().data.image_id =
+    world.region().ec2.launch_templates.get_mut("lt-1").unwrap().versions.get_mut(&1).unwrap().data.image_id =
         Some("ami-0123456789abcdef0".to_owned());
     world.ticks(120);
     let activities = &world.group().activities;
@@ -331,7 +331,7 @@ fn a_refresh_launches_what_it_needs_and_nothing_to_balance_afterwards() {
     world.ticks(40);
     assert_eq!(world.versions(), [2, 2]);
     let zones: BTreeSet<String> = world.group().staying().map(|member| member.zone.clone()).collect();
-    assert_eq!((zones.len(), world.region().instances.len()), (2, 4));
+    assert_eq!((zones.len(), world.region().ec2.instances.len()), (2, 4));
 }
 
 #[test]
@@ -391,7 +391,7 @@ fn a_service_that_keeps_ending_fails_a_refresh_before_its_health_check_does() {
     world.ticks(3);
     let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
     let service = Service { state: ServiceState::Restarting, restarts: 3, ..Service::default() };
-    world.region().instances.get_mut(&fresh).unwrap().runtime.services.insert("tasks".to_owned(), service);
+    world.region().ec2.instances.get_mut(&fresh).unwrap().runtime.services.insert("tasks".to_owned(), service);
     world.ticks(5);
     let refresh = &world.group().refreshes[0];
     assert!(refresh.reason.as_ref().unwrap().contains("its service tasks ended 3 times"), "{refresh:?}");
@@ -404,7 +404,7 @@ fn an_instance_that_could_not_start_fails_a_refresh() {
     world.refresh(preferences());
     world.ticks(2);
     let fresh = world.group().members.iter().find(|member| member.template.version == 2).unwrap().instance.clone();
-    let instance = world.region().instances.get_mut(&fresh).unwrap();
+    let instance = world.region().ec2.instances.get_mut(&fresh).unwrap();
     instance.state = InstanceState::Terminated;
     instance.reason = Some(StateReason {
         code: "Server.InternalError".to_owned(),
@@ -478,6 +478,6 @@ fn a_group_being_deleted_ends_everything_and_is_gone() {
     world.ticks(4);
     world.group().deleting = true;
     world.ticks(3);
-    assert!(world.region().scaling.is_empty());
-    assert!(world.region().instances.values().all(|instance| instance.state == InstanceState::Terminated));
+    assert!(world.region().autoscaling.groups.is_empty());
+    assert!(world.region().ec2.instances.values().all(|instance| instance.state == InstanceState::Terminated));
 }

@@ -127,7 +127,7 @@ fn value(
         Metric::RequestsPerTarget { label } => {
             let mut arns = group.target_groups.iter();
             let arn = arns.find(|arn| {
-                region.balancing.target_groups.contains_key(*arn)
+                region.elbv2.target_groups.contains_key(*arn)
                     && arn.rsplit(':').next().is_some_and(|name| label.ends_with(name))
             })?;
             Some(env.metrics.requests(arn, period)? / warm.len() as f64)

@@ -65,7 +65,7 @@ pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
     for region in cloud.regions.values() {
         instances(region, &mut sources);
         balancers(region, traffic, &mut sources);
-        for group in region.scaling.values() {
+        for group in region.autoscaling.groups.values() {
             capacities(region, group, &mut sources);
         }
     }
@@ -73,7 +73,7 @@ pub(super) fn sources(cloud: &Cloud, traffic: &Traffic) -> Sources {
 }
 
 fn instances(region: &Region, sources: &mut Sources) {
-    for instance in region.instances.values().filter(|instance| instance.state == InstanceState::Running) {
+    for instance in region.ec2.instances.values().filter(|instance| instance.state == InstanceState::Running) {
         let services = instance.runtime.services.values();
         sources.instances.push(Instance {
             id: instance.id.clone(),
@@ -86,7 +86,7 @@ fn instances(region: &Region, sources: &mut Sources) {
 }
 
 fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
-    for balancer in region.balancing.load_balancers.values() {
+    for balancer in region.elbv2.load_balancers.values() {
         let name =
             metric(region, "AWS/ApplicationELB", "ActiveConnectionCount", [("LoadBalancer", label(&balancer.arn))]);
         let connections = traffic.of(&balancer.arn).connections;
@@ -94,7 +94,7 @@ fn balancers(region: &Region, traffic: &Traffic, sources: &mut Sources) {
             sources.gauges.push((name, "Count", connections as f64));
         }
     }
-    for group in region.balancing.target_groups.values() {
+    for group in region.elbv2.target_groups.values() {
         let label = label(&group.arn);
         let balancers: Vec<String> =
             region.balancers_of(&group.arn).into_iter().map(|balancer| self::label(&balancer.arn)).collect();
@@ -143,7 +143,7 @@ impl Publisher {
         Self { time_scale, published: None, cpu: BTreeMap::new(), traffic: BTreeMap::new() }
     }
 
-    /// Whether it is time for the next samples.
+    /// Returns whether it is time for the next samples.
     pub(super) fn is_due(&self, now: DateTime<Utc>) -> bool {
         let interval = scaled(60.0 / PER_MINUTE, self.time_scale).max(SHORTEST);
         self.published.is_none_or(|published| now - published >= interval)

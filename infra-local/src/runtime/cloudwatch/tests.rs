@@ -112,7 +112,7 @@ impl World {
         let watcher = Watcher::new(&cloud, time_scale);
         let mut world = Self { cloud, watcher };
         let alarm = Alarm { evaluation_periods: 1, datapoints_to_alarm: None, ..alarm(None) };
-        world.cloud.regions.get_mut(REGION).unwrap().watching.alarms.insert(alarm.name.clone(), alarm);
+        world.cloud.regions.get_mut(REGION).unwrap().cloudwatch.alarms.insert(alarm.name.clone(), alarm);
         world
     }
 
@@ -120,7 +120,7 @@ impl World {
         if self.watcher.has_work(&self.cloud, at(second)) {
             self.watcher.look(&mut self.cloud, at(second));
         }
-        self.cloud.regions[REGION].watching.alarms["a"].state
+        self.cloud.regions[REGION].cloudwatch.alarms["a"].state
     }
 
     fn record(&mut self, second: i64, value: f64) {
@@ -134,7 +134,7 @@ fn an_alarm_is_evaluated_when_a_period_is_over_and_tells_why() {
     world.record(10, 9.0);
     assert_eq!(world.look(30), AlarmState::InsufficientData, "the period is not over");
     assert_eq!(world.look(61), AlarmState::Alarm);
-    let watching = &world.cloud.regions[REGION].watching;
+    let watching = &world.cloud.regions[REGION].cloudwatch;
     let reason = &watching.alarms["a"].reason;
     assert!(reason.contains("1 out of the last 1 datapoints [9.0 ("), "{reason}");
     assert!(reason.contains("was greater than the threshold (5.0) (minimum 1 datapoint for OK -> ALARM"), "{reason}");
@@ -142,7 +142,7 @@ fn an_alarm_is_evaluated_when_a_period_is_over_and_tells_why() {
     world.record(70, 1.0);
     assert_eq!(world.look(121), AlarmState::Ok);
     let summaries: Vec<&str> =
-        world.cloud.regions[REGION].watching.history.iter().map(|item| item.summary.as_str()).collect();
+        world.cloud.regions[REGION].cloudwatch.history.iter().map(|item| item.summary.as_str()).collect();
     assert_eq!(summaries, ["Alarm updated from INSUFFICIENT_DATA to ALARM", "Alarm updated from ALARM to OK"]);
 }
 

@@ -118,7 +118,7 @@ pub(super) fn route(listener: &Listener, pools: &BTreeMap<String, TargetPool>, s
 /// How an HTTPS listener speaks.
 pub(super) fn tls(region: &Region, balancer: &LoadBalancer, listener: &Listener) -> Option<Tls> {
     let policy = ssl_policy::find(&listener.tls.as_ref()?.policy)?;
-    let certificates = listener.certificates().filter_map(|arn| region.certificates.get(arn));
+    let certificates = listener.certificates().filter_map(|arn| region.acm.certificates.get(arn));
     let identities = certificates.map(|certificate| Identity {
         names: certificate.facts.names.clone(),
         chain: format!("{}\n{}", certificate.body, certificate.chain.as_deref().unwrap_or_default()),

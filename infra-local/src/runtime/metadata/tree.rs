@@ -79,7 +79,7 @@ fn leaves(cloud: &Cloud, region: &str, instance: &Instance) -> BTreeMap<String, 
         }
     }
     let key = instance.key_name.as_ref().and_then(|name| {
-        let pairs = &cloud.regions.get(region)?.key_pairs;
+        let pairs = &cloud.regions.get(region)?.ec2.key_pairs;
         pairs.values().find(|pair| pair.name == *name)
     });
     if let Some(pair) = key {
@@ -99,7 +99,7 @@ fn leaves(cloud: &Cloud, region: &str, instance: &Instance) -> BTreeMap<String, 
 }
 
 fn group_names(cloud: &Cloud, region: &str, instance: &Instance) -> String {
-    let groups = cloud.regions.get(region).map(|region| &region.security_groups);
+    let groups = cloud.regions.get(region).map(|region| &region.ec2.security_groups);
     let names = instance.security_groups.iter().filter_map(|id| Some(groups?.get(id)?.name.as_str()));
     names.collect::<Vec<_>>().join("\n")
 }

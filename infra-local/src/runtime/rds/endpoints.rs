@@ -47,7 +47,7 @@ impl Endpoints {
 }
 
 fn collect(region: &Region, wanted: &mut BTreeMap<SocketAddr, Targets>) {
-    let databases = &region.databases;
+    let databases = &region.rds;
     for instance in databases.instances.values() {
         let there = !matches!(instance.stage, Stage::Stopped | Stage::Deleting);
         if there && reachability::clients_reach_database(region, &instance.place) {
@@ -68,7 +68,7 @@ fn collect(region: &Region, wanted: &mut BTreeMap<SocketAddr, Targets>) {
 
 /// Where the writer and the readers of a cluster are served.
 fn targets(region: &Region, cluster: &DbCluster) -> (Option<SocketAddr>, Vec<SocketAddr>) {
-    let members = region.databases.members(&cluster.id);
+    let members = region.rds.members(&cluster.id);
     let (writers, readers): (Vec<_>, Vec<_>) = members.partition(|member| cluster.writer.as_ref() == Some(&member.id));
     let writer = writers.into_iter().find_map(target);
     (writer, readers.into_iter().filter_map(target).collect())
@@ -89,11 +89,10 @@ fn report(shared: &Shared, failures: &BTreeMap<SocketAddr, String>) {
         let known = instance.runtime.trouble.as_ref().filter(|trouble| is_of_network(trouble));
         known != trouble(instance).as_ref()
     };
-    let news =
-        shared.read(|cloud| cloud.regions.values().any(|region| region.databases.instances.values().any(&changes)));
+    let news = shared.read(|cloud| cloud.regions.values().any(|region| region.rds.instances.values().any(&changes)));
     if news {
         shared.update(|cloud| {
-            let instances = cloud.regions.values_mut().flat_map(|region| region.databases.instances.values_mut());
+            let instances = cloud.regions.values_mut().flat_map(|region| region.rds.instances.values_mut());
             instances.filter(|one| changes(one)).for_each(|instance| instance.runtime.trouble = trouble(instance));
         });
     }

@@ -287,7 +287,7 @@ impl Host {
         tracing::info!(instance = view.instance.id, "a database server is a primary now");
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            let databases = &mut region.databases;
+            let databases = &mut region.rds;
             let Some(instance) = databases.instances.get_mut(&view.instance.id) else { return };
             instance.runtime.ready = true;
             let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster));
@@ -298,7 +298,7 @@ impl Host {
         Ok(Flow::Again)
     }
 
-    /// Whether a standby has received nothing for so long that its data has to be copied anew.
+    /// Returns whether a standby has received nothing for so long that its data has to be copied anew.
     async fn is_deaf(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();
@@ -368,7 +368,7 @@ impl Host {
         }
         let moved = self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return false };
-            let instances = &mut region.databases.instances;
+            let instances = &mut region.rds.instances;
             let Some(instance) = instances.get_mut(&view.instance.id) else { return false };
             match &mut instance.second_zone {
                 Some(second) if !region.lost_zones.contains(second) => {
@@ -391,7 +391,7 @@ impl Host {
             self.shared.update(|cloud| {
                 cloud
                     .region_mut(&self.region)
-                    .is_ok_and(|region| region.databases.fail_over(cluster, None, ProcessIdentity::is_alive))
+                    .is_ok_and(|region| region.rds.fail_over(cluster, None, ProcessIdentity::is_alive))
             });
         }
     }
@@ -437,7 +437,7 @@ impl Host {
     pub(super) fn change(&self, change: impl FnOnce(&mut DbInstance)) {
         self.shared.update(|cloud| {
             let region = cloud.region_mut(&self.region).ok();
-            let mut instances = region.into_iter().flat_map(|region| region.databases.instances.values_mut());
+            let mut instances = region.into_iter().flat_map(|region| region.rds.instances.values_mut());
             if let Some(instance) = instances.find(|instance| instance.resource_id == self.resource_id) {
                 change(instance);
             }

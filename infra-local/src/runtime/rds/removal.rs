@@ -26,7 +26,7 @@ impl Host {
             let left = self.shared.update(|cloud| {
                 cloud
                     .region_mut(&self.region)
-                    .is_ok_and(|region| region.databases.fail_over(cluster, None, ProcessIdentity::is_alive))
+                    .is_ok_and(|region| region.rds.fail_over(cluster, None, ProcessIdentity::is_alive))
             });
             if left {
                 return Ok(Flow::Again);
@@ -55,8 +55,8 @@ impl Host {
         let arn = format!("arn:aws:rds:{}:{ACCOUNT}:db:{id}", self.region);
         self.shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            region.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
-            let databases = &mut region.databases;
+            region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+            let databases = &mut region.rds;
             databases.instances.remove(id);
             let Some(cluster) = view.instance.cluster.as_ref().and_then(|cluster| databases.clusters.get_mut(cluster))
             else {

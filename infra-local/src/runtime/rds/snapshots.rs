@@ -2,13 +2,13 @@
 
 use super::replication;
 use crate::model::Region;
-use crate::model::rds::{Databases, Snapshot, Stage};
+use crate::model::rds::{Rds, Snapshot, Stage};
 use crate::runtime::postgres::{Login, PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
 /// The snapshots that are to be made of an instance or a cluster.
-pub(super) fn due(databases: &Databases, source_resource_id: &str) -> Vec<Snapshot> {
+pub(super) fn due(databases: &Rds, source_resource_id: &str) -> Vec<Snapshot> {
     let all = databases.snapshots.values().chain(databases.cluster_snapshots.values());
     let due = all.filter(|one| one.stage == Stage::Creating && one.source_resource_id == source_resource_id);
     due.cloned().collect()
@@ -21,7 +21,7 @@ pub(super) async fn take(shared: &Shared, region: &str, snapshot: &Snapshot, of:
         tracing::error!(%error, snapshot = snapshot.id, "a snapshot could not be made");
     }
     shared.update(|cloud| {
-        let Ok(Region { databases, .. }) = cloud.region_mut(region) else { return };
+        let Ok(Region { rds: databases, .. }) = cloud.region_mut(region) else { return };
         let all = databases.snapshots.values_mut().chain(databases.cluster_snapshots.values_mut());
         for one in all.filter(|one| one.resource_id == snapshot.resource_id) {
             one.stage = if made.is_ok() { Stage::Available } else { Stage::Failed };

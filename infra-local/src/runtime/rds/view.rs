@@ -8,7 +8,7 @@ use super::{backend, roles, snapshots};
 use crate::domain::rds::settings;
 use crate::domain::rds::settings::Wanted;
 use crate::model::process::ProcessIdentity;
-use crate::model::rds::{Account, Databases, DbInstance, Snapshot, Stage};
+use crate::model::rds::{Account, DbInstance, Rds, Snapshot, Stage};
 use crate::runtime::postgres::Login;
 use crate::state::Shared;
 
@@ -21,9 +21,9 @@ pub(super) struct View {
     pub(super) cluster_resource_id: Option<String>,
     /// Whose place this instance takes in its cluster.
     pub(super) demoted: Option<Demoted>,
-    /// Whether another member has not taken this one's place yet.
+    /// True when another member has not taken this one's place yet.
     pub(super) is_needed: bool,
-    /// Whether its zone is lost, and with it the machine under it.
+    /// True when its zone is lost, and with it the machine under it.
     pub(super) is_lost: bool,
     /// Snapshots that are to be made of its data.
     pub(super) snapshots: Vec<Snapshot>,
@@ -42,7 +42,7 @@ pub(super) enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upstream {
     pub(super) login: Login,
-    /// Whether it is a primary that accepts.
+    /// True when it is a primary that accepts.
     pub(super) ready: bool,
     pub(super) parameters: BTreeMap<String, String>,
 }
@@ -58,7 +58,7 @@ impl View {
     pub(super) fn of(shared: &Shared, region: &str, resource_id: &str) -> Option<View> {
         shared.read(|cloud| {
             let region = cloud.region(region).ok()?;
-            let databases = &region.databases;
+            let databases = &region.rds;
             let instance = databases.instances.values().find(|instance| instance.resource_id == resource_id)?;
             let cluster = instance.cluster.as_ref().and_then(|cluster| databases.clusters.get(cluster));
             let writes = cluster.is_some_and(|cluster| cluster.writer.as_ref() == Some(&instance.id));
@@ -89,12 +89,12 @@ impl View {
         })
     }
 
-    /// Whether it is its cluster's writer.
+    /// Returns whether it is its cluster's writer.
     pub(super) fn is_writer(&self) -> bool {
         self.instance.cluster.is_some() && self.role == Role::Primary
     }
 
-    /// Whether pending changes are to be made: because they were wanted now, or their time has come.
+    /// Returns whether pending changes are to be made: because they were wanted now, or their time has come.
     pub(super) fn applies_pending(&self) -> bool {
         let pending = &self.instance.pending;
         !pending.is_empty() && (pending.now || is_within(&self.instance.schedule.maintenance_window, Utc::now()))
@@ -112,7 +112,7 @@ impl View {
     }
 }
 
-fn role(databases: &Databases, instance: &DbInstance, writes: bool) -> Role {
+fn role(databases: &Rds, instance: &DbInstance, writes: bool) -> Role {
     if writes || (instance.cluster.is_none() && instance.source.is_none()) {
         return Role::Primary;
     }
@@ -124,7 +124,7 @@ fn role(databases: &Databases, instance: &DbInstance, writes: bool) -> Role {
     })
 }
 
-/// Whether a moment is in a window like `sun:05:00-sun:05:30`.
+/// Returns whether a moment is in a window like `sun:05:00-sun:05:30`.
 fn is_within(window: &str, now: DateTime<Utc>) -> bool {
     let minute_of_week = |text: &str| {
         let mut parts = text.split(':');

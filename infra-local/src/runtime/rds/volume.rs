@@ -2,7 +2,7 @@
 
 use super::{Key, snapshots};
 use crate::model::ACCOUNT;
-use crate::model::rds::{Databases, DbCluster, Seed, Snapshot, Stage};
+use crate::model::rds::{DbCluster, Rds, Seed, Snapshot, Stage};
 use crate::runtime::postgres::{PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
@@ -24,16 +24,16 @@ enum What {
 pub(super) fn due(shared: &Shared) -> Vec<Work> {
     shared.read(|cloud| {
         let regions = cloud.regions.values();
-        let all = regions.flat_map(|region| region.databases.clusters.values().map(move |cluster| (region, cluster)));
+        let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
         let due = all.filter_map(|(region, cluster)| {
-            let what = what(&region.databases, cluster)?;
+            let what = what(&region.rds, cluster)?;
             Some(Work { region: region.name.clone(), cluster: cluster.clone(), what })
         });
         due.collect()
     })
 }
 
-fn what(databases: &Databases, cluster: &DbCluster) -> Option<What> {
+fn what(databases: &Rds, cluster: &DbCluster) -> Option<What> {
     let snapshots = snapshots::due(databases, &cluster.resource_id);
     let deserted = databases.members(&cluster.id).next().is_none();
     match (&cluster.stage, &cluster.seed) {
@@ -86,15 +86,15 @@ impl Work {
         let arn = format!("arn:aws:rds:{}:{ACCOUNT}:cluster:{}", self.region, self.cluster.id);
         shared.update(|cloud| {
             let Ok(region) = cloud.region_mut(&self.region) else { return };
-            region.databases.clusters.remove(&self.cluster.id);
-            region.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
+            region.rds.clusters.remove(&self.cluster.id);
+            region.ec2.subnets.values_mut().for_each(|subnet| subnet.release_hosts(&arn));
         });
     }
 
     fn change(&self, shared: &Shared, change: impl FnOnce(&mut DbCluster)) {
         shared.update(|cloud| {
             let region = cloud.region_mut(&self.region).ok();
-            if let Some(cluster) = region.and_then(|region| region.databases.clusters.get_mut(&self.cluster.id)) {
+            if let Some(cluster) = region.and_then(|region| region.rds.clusters.get_mut(&self.cluster.id)) {
                 change(cluster);
             }
         });
@@ -105,9 +105,9 @@ impl Work {
 pub(super) fn settle(shared: &Shared) {
     let settled: Vec<(String, String, Stage)> = shared.read(|cloud| {
         let regions = cloud.regions.values();
-        let all = regions.flat_map(|region| region.databases.clusters.values().map(move |cluster| (region, cluster)));
+        let all = regions.flat_map(|region| region.rds.clusters.values().map(move |cluster| (region, cluster)));
         let settled = all.filter_map(|(region, cluster)| {
-            Some((region.name.clone(), cluster.id.clone(), settled(&region.databases, cluster)?))
+            Some((region.name.clone(), cluster.id.clone(), settled(&region.rds, cluster)?))
         });
         settled.collect()
     });
@@ -117,7 +117,7 @@ pub(super) fn settle(shared: &Shared) {
     shared.update(|cloud| {
         for (region, id, stage) in settled {
             let region = cloud.region_mut(&region).ok();
-            if let Some(cluster) = region.and_then(|region| region.databases.clusters.get_mut(&id)) {
+            if let Some(cluster) = region.and_then(|region| region.rds.clusters.get_mut(&id)) {
                 cluster.stage = stage;
             }
         }
@@ -125,7 +125,7 @@ pub(super) fn settle(shared: &Shared) {
 }
 
 /// The stage that follows.
-fn settled(databases: &Databases, cluster: &DbCluster) -> Option<Stage> {
+fn settled(databases: &Rds, cluster: &DbCluster) -> Option<Stage> {
     let writer = cluster.writer.as_ref().and_then(|writer| databases.instances.get(writer));
     let all = |stage| databases.members(&cluster.id).all(|member| member.stage == stage);
     let password = || writer.is_none_or(|writer| writer.runtime.password.as_ref() == Some(&cluster.account.password));

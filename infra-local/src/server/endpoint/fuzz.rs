@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::services::Operation;
 use crate::state::address::AddressBlock;
-use crate::wire::JsonVersion;
+use crate::wire::{JsonVersion, Params};
 
 /// How often every operation is asked.
 const CASES: usize = 20;
@@ -35,7 +35,7 @@ impl World {
         let shared = Shared::load(directory.path(), addresses).unwrap();
         let known = shared.read(|cloud| {
             let region = &cloud.regions["us-east-1"];
-            let ids = region.vpcs.keys().chain(region.subnets.keys()).chain(region.security_groups.keys());
+            let ids = region.ec2.vpcs.keys().chain(region.ec2.subnets.keys()).chain(region.ec2.security_groups.keys());
             ids.cloned().collect()
         });
         let root = RootKeys { accept_any: true, ..RootKeys::default() };
@@ -111,8 +111,14 @@ impl World {
             _ if content_type.ends_with("cbor") => Protocol::Cbor,
             _ => Protocol::Json(JsonVersion::V1_1),
         };
-        let asked =
-            Asked { signed: &signed, head: &head, body, digest: sigv4::digest(body), protocol, request_id: "fuzz" };
+        let asked = ServiceRequest {
+            signed: &signed,
+            head: &head,
+            body,
+            digest: sigv4::digest(body),
+            protocol,
+            request_id: "fuzz",
+        };
         let outcome = match named {
             Service::Query { operations, always, .. } => self.server.query(&asked, operations, always, operation),
             Service::Json { operations, .. } | Service::QueryCompatible { operations, .. } => {

@@ -66,12 +66,12 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         *known = Certificate { body, chain, private_key, facts, imported: call.now, ..known.clone() };
         return Ok(json!({"CertificateArn": arn}));
     }
-    if region.certificates.len() >= MOST {
+    if region.acm.certificates.len() >= MOST {
         return Err(ApiError::new("LimitExceededException", format!("A region has at most {MOST} certificates")));
     }
     let arn = format!("arn:aws:acm:{}:{ACCOUNT}:certificate/{}", call.region, Uuid::new_v4());
     let certificate = Certificate { arn: arn.clone(), body, chain, private_key, facts, imported: call.now, tags };
-    region.certificates.insert(arn.clone(), certificate);
+    region.acm.certificates.insert(arn.clone(), certificate);
     Ok(json!({"CertificateArn": arn}))
 }
 
@@ -114,7 +114,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
             format!("Certificate {arn} in account {ACCOUNT} is in use."),
         ));
     }
-    region.certificates.remove(&arn).ok_or_else(|| not_found(&arn))?;
+    region.acm.certificates.remove(&arn).ok_or_else(|| not_found(&arn))?;
     Ok(json!({}))
 }
 

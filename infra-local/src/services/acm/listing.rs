@@ -67,7 +67,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         return Err(validation("SortBy and SortOrder must be specified together"));
     }
     let region = cloud.region(call.region)?;
-    let wanted = region.certificates.values().filter(|certificate| request.admits(certificate, call.now));
+    let wanted = region.acm.certificates.values().filter(|certificate| request.admits(certificate, call.now));
     let mut sorted: Vec<&Certificate> = wanted.collect();
     if let (Some(SortBy::CreatedAt), Some(order)) = (&request.sort_by, request.sort_order) {
         sorted.sort_by_key(|certificate| certificate.imported);

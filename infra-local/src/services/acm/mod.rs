@@ -32,11 +32,11 @@ fn validation(message: impl Into<String>) -> ApiError {
 
 /// The certificate of an ARN.
 fn find<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Certificate> {
-    region.certificates.get(arn).ok_or_else(|| not_found(arn))
+    region.acm.certificates.get(arn).ok_or_else(|| not_found(arn))
 }
 
 fn find_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Certificate> {
-    region.certificates.get_mut(arn).ok_or_else(|| not_found(arn))
+    region.acm.certificates.get_mut(arn).ok_or_else(|| not_found(arn))
 }
 
 fn not_found(arn: &str) -> ApiError {
@@ -48,7 +48,7 @@ fn not_found(arn: &str) -> ApiError {
 
 /// The ARNs of the balancers that show a certificate.
 fn in_use_by(region: &Region, arn: &str) -> Vec<String> {
-    let listeners = region.balancing.listeners.values();
+    let listeners = region.elbv2.listeners.values();
     let mut balancers: Vec<String> = listeners
         .filter(|listener| listener.certificates().any(|shown| shown == arn))
         .map(|listener| listener.balancer.clone())

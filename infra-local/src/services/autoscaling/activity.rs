@@ -14,7 +14,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let groups: Vec<&Group> = match params.optional("AutoScalingGroupName") {
         Some(_) => vec![named(region, params)?],
-        None => region.scaling.values().collect(),
+        None => region.autoscaling.groups.values().collect(),
     };
     let ids = params.texts("ActivityIds");
     let all = groups

@@ -46,7 +46,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ));
     }
     let region = cloud.region_mut(call.region)?;
-    if region.scaling.contains_key(name) {
+    if region.autoscaling.groups.contains_key(name) {
         return Err(ApiError::new(
             "AlreadyExists",
             format!("AutoScalingGroup by this name already exists - A group with the name {name} already exists"),
@@ -100,13 +100,13 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let desired = parse::desired(&group, params)?.unwrap_or(group.min);
     group.scale_to(desired, "a user request created an AutoScalingGroup", call.now);
     group.scaled_at = None;
-    region.scaling.insert(name.to_owned(), group);
+    region.autoscaling.groups.insert(name.to_owned(), group);
     Ok(Node::new())
 }
 
 /// Adds a target group that exists.
 pub(super) fn attach(group: &mut Group, region: &Region, arn: &str) -> Outcome<()> {
-    if !region.balancing.target_groups.contains_key(arn) {
+    if !region.elbv2.target_groups.contains_key(arn) {
         return Err(validation(format!(
             "Provided Target Groups may not be valid. Please ensure they exist and try again. ({arn})"
         )));
@@ -140,7 +140,7 @@ fn update(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     // A new setting may be what failed launches were waiting for.
     group.failures = 0;
     group.next_launch = None;
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new())
 }
 
@@ -169,7 +169,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named_mut(region, params)?;
     if group.members.is_empty() {
         let name = group.name.clone();
-        if let Some(group) = region.scaling.remove(&name) {
+        if let Some(group) = region.autoscaling.groups.remove(&name) {
             alarms::remove_all(region, &group);
         }
     } else {
@@ -187,7 +187,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let names = params.texts("AutoScalingGroupNames");
     let filters = parse_filters(params)?;
     let mut groups = Vec::new();
-    for group in region.scaling.values() {
+    for group in region.autoscaling.groups.values() {
         if (names.is_empty() || names.contains(&group.name)) && accepted(group, &filters)? {
             groups.push(group);
         }

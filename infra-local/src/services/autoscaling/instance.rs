@@ -27,7 +27,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let ids = params.texts("InstanceIds");
-    let all = region.scaling.values();
+    let all = region.autoscaling.groups.values();
     let members: Vec<(&Group, &Member)> = all
         .flat_map(|group| group.members.iter().map(move |member| (group, member)))
         .filter(|(_, member)| ids.is_empty() || ids.contains(&member.instance))
@@ -108,12 +108,12 @@ fn terminate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     terminate_member(&mut group, region, id, call.now);
     let activity = group.activities.last().map(|activity| render::activity(activity, &group));
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new().maybe("Activity", activity))
 }
 
 fn group_of<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Group> {
-    let mut groups = region.scaling.values_mut();
+    let mut groups = region.autoscaling.groups.values_mut();
     groups
         .find(|group| group.members.iter().any(|member| member.instance == id))
         .ok_or_else(|| validation(format!("Instance Id not found - No managed instance found for instance ID: {id}")))

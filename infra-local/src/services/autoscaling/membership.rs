@@ -33,7 +33,7 @@ fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         let cause = format!("At {} an instance was attached in response to a user request.", moment(call.now));
         let activity = begin(&mut group, region, id, format!("Attaching an existing EC2 instance: {id}"), cause, call);
-        let Some(instance) = region.instances.get_mut(id) else { continue };
+        let Some(instance) = region.ec2.instances.get_mut(id) else { continue };
         instance.tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
         group.members.push(Member {
             instance: id.clone(),
@@ -54,17 +54,17 @@ fn attach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         &format!("instances {} were attached in response to a user request,", ids.join(", ")),
         call.now,
     );
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new())
 }
 
 fn check_attachable(region: &Region, group: &Group, id: &str) -> Outcome<()> {
-    let instance = region.instances.get(id);
+    let instance = region.ec2.instances.get(id);
     let instance = instance.ok_or_else(|| validation(format!("Invalid Instance ID(s): [{id}] specified")))?;
     if instance.state != InstanceState::Running {
         return Err(validation(format!("Instance {id} is not in correct state: it is {}", instance.state.name())));
     }
-    if region.scaling.values().any(|other| other.members.iter().any(|member| member.instance == id)) {
+    if region.autoscaling.groups.values().any(|other| other.members.iter().any(|member| member.instance == id)) {
         return Err(validation(format!("Instance {id} is already part of an Auto Scaling group")));
     }
     if !group.zones.contains(&instance.zone) {
@@ -100,7 +100,7 @@ fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(desired) = desired {
         group.scale_to(desired, "instances were detached in response to a user request,", call.now);
     }
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new().list("Activities", shown))
 }
 
@@ -127,7 +127,7 @@ fn enter_standby(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(desired) = desired {
         group.scale_to(desired, "instances were moved to standby in response to a user request,", call.now);
     }
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new().list("Activities", shown))
 }
 
@@ -153,7 +153,7 @@ fn exit_standby(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         shown.extend(group.activities.last().map(|activity| render::activity(activity, &group)));
     }
     group.scale_to(desired, "instances were moved out of standby in response to a user request,", call.now);
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new().list("Activities", shown))
 }
 
@@ -200,7 +200,7 @@ fn begin(
     cause: String,
     call: &Call<'_, Params>,
 ) -> String {
-    let instance = region.instances.get(id);
+    let instance = region.ec2.instances.get(id);
     group.begin(Activity {
         id: uuid::Uuid::new_v4().to_string(),
         description,

@@ -81,12 +81,12 @@ fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<
 
 fn named<'a>(region: &'a Region, params: &Params) -> Outcome<&'a Group> {
     let name = required(params, "AutoScalingGroupName")?;
-    region.scaling.get(name).ok_or_else(|| not_found(name))
+    region.autoscaling.groups.get(name).ok_or_else(|| not_found(name))
 }
 
 fn named_mut<'a>(region: &'a mut Region, params: &Params) -> Outcome<&'a mut Group> {
     let name = required(params, "AutoScalingGroupName")?;
-    match region.scaling.get_mut(name) {
+    match region.autoscaling.groups.get_mut(name) {
         Some(group) if group.deleting => {
             Err(ApiError::new("ScalingActivityInProgress", format!("The AutoScalingGroup '{name}' is being deleted")))
         }

@@ -157,7 +157,7 @@ fn places(region: &Region, params: &Params) -> Outcome<(Vec<String>, Vec<String>
     let mut subnets = Vec::new();
     for id in &ids {
         let subnet =
-            region.subnets.get(id).ok_or_else(|| validation(format!("The subnet ID '{id}' does not exist")))?;
+            region.ec2.subnets.get(id).ok_or_else(|| validation(format!("The subnet ID '{id}' does not exist")))?;
         if !given.is_empty() && !given.contains(&subnet.zone) {
             return Err(validation(format!(
                 "The availability zones of the specified subnets and the Auto Scaling group do not match ({id} is in {})",
@@ -170,7 +170,7 @@ fn places(region: &Region, params: &Params) -> Outcome<(Vec<String>, Vec<String>
         subnets.push((*id).to_owned());
     }
     if subnets.is_empty() {
-        let defaults = region.subnets.values();
+        let defaults = region.ec2.subnets.values();
         let defaults = defaults.filter(|subnet| subnet.default_for_zone && zones.contains(&subnet.zone));
         subnets.extend(defaults.map(|subnet| subnet.id.clone()));
     }

@@ -110,7 +110,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(node)
 }
 
-/// Whether a parameter says something: some clients send nothing and zero for what they leave out.
+/// Returns whether a parameter says something: some clients send nothing and zero for what they leave out.
 fn is_said(params: &Params, name: &str) -> bool {
     params.optional(name).is_some_and(|value| !["", "0"].contains(&value))
 }
@@ -268,7 +268,7 @@ fn execute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let threshold = number(params, "BreachThreshold", -1e108, 1e108)?;
     let region = cloud.region_mut(call.region)?;
     let (group, name) = match name.strip_prefix("arn:") {
-        Some(_) => region.scaling.values_mut().find_map(|group| {
+        Some(_) => region.autoscaling.groups.values_mut().find_map(|group| {
             let found = group.policies.values().find(|policy| policy.arn == name)?.name.clone();
             Some((group, found))
         }),
@@ -301,7 +301,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let name = required(params, "PolicyName")?;
     let region = cloud.region_mut(call.region)?;
     let removed = if name.starts_with("arn:") {
-        let mut groups = region.scaling.values_mut();
+        let mut groups = region.autoscaling.groups.values_mut();
         groups.find_map(|group| {
             let name = group.policies.values().find(|policy| policy.arn == name)?.name.clone();
             Some((group.policies.remove(&name)?, group.name.clone()))
@@ -320,10 +320,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let (names, types) = (params.texts("PolicyNames"), params.texts("PolicyTypes"));
     let group = params.optional("AutoScalingGroupName");
-    if let Some(name) = group.filter(|name| !region.scaling.contains_key(*name)) {
+    if let Some(name) = group.filter(|name| !region.autoscaling.groups.contains_key(*name)) {
         return Err(super::not_found(name));
     }
-    let groups = region.scaling.values().filter(|candidate| group.is_none_or(|name| candidate.name == name));
+    let groups = region.autoscaling.groups.values().filter(|candidate| group.is_none_or(|name| candidate.name == name));
     let all: BTreeMap<&str, (&Group, &Policy)> = groups
         .flat_map(|group| group.policies.values().map(move |policy| (policy.arn.as_str(), (group, policy))))
         .filter(|(arn, (_, policy))| {

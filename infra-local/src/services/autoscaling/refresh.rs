@@ -54,7 +54,7 @@ fn start(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let desired = desired.map(|reference| parse::template(region, &reference)).transpose()?;
     let floats =
         |version: &Option<String>| version.as_deref().is_none_or(|version| ["$Latest", "$Default"].contains(&version));
-    if let Some(absent) = preferences.alarms.iter().find(|name| !region.watching.alarms.contains_key(*name)) {
+    if let Some(absent) = preferences.alarms.iter().find(|name| !region.cloudwatch.alarms.contains_key(*name)) {
         return Err(validation(format!("Alarm {absent} was not found")));
     }
     let group = named_mut(cloud.region_mut(call.region)?, params)?;

@@ -55,7 +55,7 @@ pub(super) fn member(member: &Member, region: &Region) -> Node {
             .with("LaunchTemplateName", &member.template.name)
             .with("Version", member.template.version)
     });
-    let instance = region.instances.get(&member.instance);
+    let instance = region.ec2.instances.get(&member.instance);
     Node::new()
         .with("InstanceId", &member.instance)
         .maybe("InstanceType", instance.map(|instance| &instance.instance_type))

@@ -170,12 +170,12 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let name = params.optional("AutoScalingGroupName");
-    if let Some(name) = name.filter(|name| !region.scaling.contains_key(*name)) {
+    if let Some(name) = name.filter(|name| !region.autoscaling.groups.contains_key(*name)) {
         return Err(not_found(name));
     }
     let names = params.texts("ScheduledActionNames");
     let (from, to) = (time(params, "StartTime")?, time(params, "EndTime")?);
-    let groups = region.scaling.values().filter(|group| name.is_none_or(|name| group.name == name));
+    let groups = region.autoscaling.groups.values().filter(|group| name.is_none_or(|name| group.name == name));
     let actions = groups.flat_map(|group| group.schedule.values().map(move |action| (group, action)));
     // With names given, AWS looks at no times.
     let wanted = actions.filter(|(_, action)| {

@@ -67,10 +67,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         )));
     }
     let region = cloud.region(call.region)?;
-    let all = region
-        .scaling
-        .values()
-        .flat_map(|group| group.tags.iter().map(move |(key, tag)| (format!("{}/{key}", group.name), group, key, tag)));
+    let all =
+        region.autoscaling.groups.values().flat_map(|group| {
+            group.tags.iter().map(move |(key, tag)| (format!("{}/{key}", group.name), group, key, tag))
+        });
     let wanted = all.filter(|(_, group, key, tag)| {
         filters.iter().all(|filter| {
             let value = match filter.name.as_str() {
@@ -118,7 +118,8 @@ fn check(tags: &BTreeMap<String, GroupTag>) -> Outcome<()> {
 fn resource<'a>(region: &'a mut Region, entry: &Params) -> Outcome<&'a mut Group> {
     let name = required(entry, "ResourceId")?;
     region
-        .scaling
+        .autoscaling
+        .groups
         .get_mut(name)
         .ok_or_else(|| validation(format!("AutoScalingGroup not found: no group has the name {name}")))
 }

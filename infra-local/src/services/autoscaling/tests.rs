@@ -33,14 +33,14 @@ impl World {
             versions: [(1, version.clone()), (2, version)].into(),
             tags: std::collections::BTreeMap::new(),
         };
-        region.launch_templates.insert(template.id.clone(), template);
+        region.ec2.launch_templates.insert(template.id.clone(), template);
         let mut world = Self { plane };
         world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 3)).unwrap();
         world
     }
 
     fn creation(&self, name: &str, min: u32, max: u32) -> String {
-        let subnet = self.plane.cloud.regions["us-east-1"].subnets.keys().next().unwrap();
+        let subnet = self.plane.cloud.regions["us-east-1"].ec2.subnets.keys().next().unwrap();
         format!(
             "AutoScalingGroupName={name}&MinSize={min}&MaxSize={max}&VPCZoneIdentifier={subnet}\
              &LaunchTemplate.LaunchTemplateName=template&LaunchTemplate.Version=1"
@@ -52,7 +52,7 @@ impl World {
     }
 
     fn group(&mut self) -> &mut Group {
-        self.plane.cloud.regions.get_mut("us-east-1").unwrap().scaling.get_mut("g").unwrap()
+        self.plane.cloud.regions.get_mut("us-east-1").unwrap().autoscaling.groups.get_mut("g").unwrap()
     }
 }
 
@@ -147,7 +147,7 @@ fn policies_are_checked_kept_and_shown() {
     assert_eq!(first.matches("<AlarmName>").count(), 2);
     let shown = world.ask("DescribePolicies", "AutoScalingGroupName=g").unwrap();
     assert!(shown.contains("<TargetValue>50</TargetValue>"), "{shown}");
-    let alarms = |world: &World| world.plane.cloud.regions["us-east-1"].watching.alarms.clone();
+    let alarms = |world: &World| world.plane.cloud.regions["us-east-1"].cloudwatch.alarms.clone();
     let both = alarms(&world);
     assert_eq!(both.len(), 2);
     assert!(both.values().all(|alarm| first.contains(&alarm.arn) && alarm.metric == "CPUUtilization"));

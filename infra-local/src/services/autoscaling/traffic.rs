@@ -87,7 +87,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>, arns: &[String]) -> Outcome<N
         attach(&mut group, region, arn)?;
     }
     register_members(&group, region);
-    region.scaling.insert(group.name.clone(), group);
+    region.autoscaling.groups.insert(group.name.clone(), group);
     Ok(Node::new())
 }
 
@@ -106,7 +106,7 @@ fn take(cloud: &mut Cloud, call: &Call<'_, Params>, arns: &[String]) -> Outcome<
 }
 
 fn state(region: &Region, group: &Group, arn: &str) -> &'static str {
-    let target_group = region.balancing.target_groups.get(arn);
+    let target_group = region.elbv2.target_groups.get(arn);
     let in_service = group.staying().any(|member| {
         member.lifecycle == Lifecycle::InService
             && target_group

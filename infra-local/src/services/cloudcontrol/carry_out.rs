@@ -1,4 +1,4 @@
-//! Doing what requests say, by the operations of each type's own service and as whoever asked.
+//! Carries out requests by the operations of each type's own service, with the rights of the requests' identities.
 
 use serde_json::Value;
 
@@ -8,18 +8,18 @@ use crate::model::Cloud;
 use crate::model::cloudcontrol::{ErrorCode, Operation as Verb, ResourceRequest, Status};
 use crate::wire::{ApiError, Outcome};
 
-/// Whether a request waits for something to be done.
+/// Returns whether a request waits for something to be done.
 pub(crate) fn is_waiting(cloud: &Cloud) -> bool {
-    let mut requests = cloud.regions.values().flat_map(|region| region.resource_requests.values());
+    let mut requests = cloud.regions.values().flat_map(|region| region.cloudcontrol.requests.values());
     requests.any(|request| !request.status.is_over())
 }
 
-/// Brings every request one step further.
+/// Advances every request by one step.
 pub(crate) fn carry_out(cloud: &mut Cloud, surroundings: Surroundings<'_>) {
     let waiting: Vec<(String, String)> = cloud
         .regions
         .values()
-        .flat_map(|region| region.resource_requests.values().map(|request| (region.name.clone(), request)))
+        .flat_map(|region| region.cloudcontrol.requests.values().map(|request| (region.name.clone(), request)))
         .filter(|(_, request)| !request.status.is_over())
         .map(|(region, request)| (region, request.token.clone()))
         .collect();
@@ -29,7 +29,7 @@ pub(crate) fn carry_out(cloud: &mut Cloud, surroundings: Surroundings<'_>) {
 }
 
 fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: &str) {
-    let request = cloud.regions.get(region).and_then(|region| region.resource_requests.get(token)).cloned();
+    let request = cloud.regions.get(region).and_then(|region| region.cloudcontrol.requests.get(token)).cloned();
     let Some(mut request) = request else { return };
     match request.status {
         Status::Pending => {
@@ -38,7 +38,7 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
         }
         Status::CancelInProgress => request.end(Status::CancelComplete, surroundings.now),
         _ => {
-            // What fails half-way leaves nothing behind.
+            // An operation that fails half-way changes nothing.
             let mut draft = cloud.clone();
             match perform(&mut draft, surroundings, region, &request) {
                 Ok(identifier) => {
@@ -63,11 +63,11 @@ fn step(cloud: &mut Cloud, surroundings: Surroundings<'_>, region: &str, token: 
         }
     }
     if let Some(region) = cloud.regions.get_mut(region) {
-        region.resource_requests.insert(request.token.clone(), request);
+        region.cloudcontrol.requests.insert(request.token.clone(), request);
     }
 }
 
-/// Does it, and returns the identifier of the resource.
+/// Carries out a request, and returns the identifier of the resource.
 fn perform(
     cloud: &mut Cloud,
     surroundings: Surroundings<'_>,
@@ -91,7 +91,7 @@ fn perform(
     Ok(identifier)
 }
 
-/// What an error of a service is called in the words that all types share.
+/// Converts an error of a service to a code of Cloud Control.
 fn code(error: &ApiError) -> ErrorCode {
     let code = error.code.as_ref();
     let means = |words: &[&str]| words.iter().any(|word| code.contains(word));

@@ -103,7 +103,7 @@ fn token(region: &Region, call: &Call<'_, Value>, token: Option<String>) -> Outc
         )));
     }
     let digest = hex::encode(Sha256::digest(call.input.to_string()));
-    let mut earlier = region.resource_requests.values().rev().filter(|request| call.now - request.begun < TOKENS);
+    let mut earlier = region.cloudcontrol.requests.values().rev().filter(|request| call.now - request.begun < TOKENS);
     let same = |request: &&ResourceRequest| request.client_token.as_ref().is_some_and(|(known, _)| *known == token);
     let Some(request) = earlier.find(same) else { return Ok((Some((token, digest)), None)) };
     if request.client_token.as_ref().is_some_and(|(_, known)| *known == digest) {
@@ -124,7 +124,7 @@ fn begin(
     identifier: Option<String>,
     wanted: Option<Value>,
 ) -> Outcome<Value> {
-    let requests = &mut cloud.region_mut(call.region)?.resource_requests;
+    let requests = &mut cloud.region_mut(call.region)?.cloudcontrol.requests;
     forget(requests, call.now);
     let busy = |other: &ResourceRequest| {
         !other.status.is_over()

@@ -23,7 +23,7 @@ struct Named {
 
 fn status(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let Named { request_token } = input(call)?;
-    let request = cloud.region(call.region)?.resource_requests.get(&request_token);
+    let request = cloud.region(call.region)?.cloudcontrol.requests.get(&request_token);
     request.map(answer).ok_or_else(|| unknown(&request_token))
 }
 
@@ -51,7 +51,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         (filter.operations.is_empty() || filter.operations.contains(&request.operation))
             && (filter.operation_statuses.is_empty() || filter.operation_statuses.contains(&request.status))
     };
-    let requests = cloud.region(call.region)?.resource_requests.values().filter(wanted).collect();
+    let requests = cloud.region(call.region)?.cloudcontrol.requests.values().filter(wanted).collect();
     let page =
         Page::cut(requests, limit(max_results)?, next_token.as_deref(), |request: &&ResourceRequest| &request.token)?;
     let mut answer = json!({"ResourceRequestStatusSummaries": page.items.into_iter().map(event).collect::<Vec<_>>()});
@@ -63,7 +63,7 @@ fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn cancel(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let Named { request_token } = input(call)?;
-    let requests = &mut cloud.region_mut(call.region)?.resource_requests;
+    let requests = &mut cloud.region_mut(call.region)?.cloudcontrol.requests;
     let request = requests.get_mut(&request_token).ok_or_else(|| unknown(&request_token))?;
     if request.status.is_over() {
         return Err(ApiError::new(

@@ -329,12 +329,12 @@ fn requests_are_carried_out_with_the_rights_of_whoever_asked() {
     let key = answer.split("<AccessKeyId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
     let create = |world: &mut World, name: &str| {
         world.ask("CreateResource", group(name)).unwrap();
-        let requests = &mut world.plane.cloud.region_mut("us-east-1").unwrap().resource_requests;
+        let requests = &mut world.plane.cloud.region_mut("us-east-1").unwrap().cloudcontrol.requests;
         requests.values_mut().last().unwrap().access_key.clone_from(&key);
         world.step();
         world.step();
         let region = world.plane.cloud.region("us-east-1").unwrap();
-        region.resource_requests.values().last().unwrap().clone()
+        region.cloudcontrol.requests.values().last().unwrap().clone()
     };
     let refused = create(&mut world, "shop");
     assert_eq!(refused.error, Some(crate::model::cloudcontrol::ErrorCode::AccessDenied));

@@ -100,7 +100,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     }
     let tags = read_tags(request.tags.clone())?;
     let (statistic, dimensions) = checked(&request)?;
-    let before = region.watching.alarms.get(&request.alarm_name);
+    let before = region.cloudwatch.alarms.get(&request.alarm_name);
     let kept = |initial: &str| before.map_or_else(|| initial.to_owned(), |alarm| alarm.reason.clone());
     let alarm = Alarm {
         arn: arn(call.region, &request.alarm_name),
@@ -129,8 +129,8 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         name: request.alarm_name,
     };
     let what = if before.is_some() { "updated" } else { "created" };
-    region.watching.remember(configuration(&alarm, what, call));
-    region.watching.alarms.insert(alarm.name.clone(), alarm);
+    region.cloudwatch.remember(configuration(&alarm, what, call));
+    region.cloudwatch.alarms.insert(alarm.name.clone(), alarm);
     Ok(json!({}))
 }
 
@@ -189,7 +189,7 @@ fn check_action(region: &Region, arn: &str) -> Outcome<()> {
         |what: &str| Err(validation(format!("The local cloud has no {what}: leave the action {arn} out, or use AWS")));
     match service {
         "autoscaling" if arn.contains(":scalingPolicy:") => {
-            let mut policies = region.scaling.values().flat_map(|group| group.policies.values());
+            let mut policies = region.autoscaling.groups.values().flat_map(|group| group.policies.values());
             match policies.find(|policy| policy.arn == arn) {
                 Some(_) => Ok(()),
                 None => Err(validation(format!("There is no scaling policy {arn} in this region."))),
@@ -247,7 +247,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
             && request.state_value.is_none_or(|state| state == alarm.state)
             && request.action_prefix.as_ref().is_none_or(|prefix| actions.any(|action| action.starts_with(prefix)))
     };
-    let alarms = cloud.region(call.region)?.watching.alarms.values().filter(|_| metrics_wanted).filter(wanted);
+    let alarms = cloud.region(call.region)?.cloudwatch.alarms.values().filter(|_| metrics_wanted).filter(wanted);
     let limit = Some(request.max_records.unwrap_or(50));
     let page = Page::cut(alarms.collect(), limit, request.next_token.as_deref(), |alarm: &&Alarm| &alarm.name)?;
     let shown: Vec<Value> = page.items.into_iter().map(render).collect();
@@ -271,7 +271,7 @@ fn describe_for_metric(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> 
     let request: ForMetric = input(call)?;
     let dimensions = dimensions(request.dimensions)?;
     let statistic = request.statistic.or(request.extended_statistic);
-    let alarms = cloud.region(call.region)?.watching.alarms.values().filter(|alarm| {
+    let alarms = cloud.region(call.region)?.cloudwatch.alarms.values().filter(|alarm| {
         alarm.namespace == request.namespace
             && alarm.metric == request.metric_name
             && alarm.dimensions == dimensions
@@ -291,7 +291,7 @@ struct Names {
 /// Deletes all of them, or none when one does not exist.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Names = input(call)?;
-    let watching = &mut cloud.region_mut(call.region)?.watching;
+    let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     if let Some(absent) = request.alarm_names.iter().find(|name| !watching.alarms.contains_key(*name)) {
         return Err(not_found(absent));
     }
@@ -321,11 +321,11 @@ fn set_state(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         return Err(ApiError::new("InvalidFormat", "StateReasonData is not JSON."));
     }
     let region = cloud.region_mut(call.region)?;
-    if !region.watching.alarms.contains_key(&request.alarm_name) {
+    if !region.cloudwatch.alarms.contains_key(&request.alarm_name) {
         return Err(ApiError::new("ResourceNotFound", "Unknown Alarm").with_status(404));
     }
     let SetState { alarm_name, state_value, state_reason, state_reason_data } = request;
-    region.watching.set_state(&alarm_name, state_value, state_reason, state_reason_data, call.now);
+    region.cloudwatch.set_state(&alarm_name, state_value, state_reason, state_reason_data, call.now);
     Ok(json!({}))
 }
 
@@ -339,7 +339,7 @@ fn disable(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn switch(cloud: &mut Cloud, call: &Call<'_, Value>, enabled: bool) -> Outcome<Value> {
     let request: Names = input(call)?;
-    let watching = &mut cloud.region_mut(call.region)?.watching;
+    let watching = &mut cloud.region_mut(call.region)?.cloudwatch;
     for name in &request.alarm_names {
         // AWS says nothing of names that it does not know.
         if let Some(alarm) = watching.alarms.get_mut(name).filter(|alarm| alarm.actions_enabled != enabled) {

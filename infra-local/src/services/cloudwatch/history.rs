@@ -51,7 +51,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
             && request.end_date.is_none_or(|end| item.time <= end.0)
     };
     let ascending = request.scan_by == Some(ScanBy::TimestampAscending);
-    let history = &cloud.region(call.region)?.watching.history;
+    let history = &cloud.region(call.region)?.cloudwatch.history;
     // Pages are cut in the order of a key, so for the newest first the key counts down.
     let keyed = history.iter().enumerate().filter(|(_, item)| wanted(item)).map(|(index, item)| {
         let time = item.time.timestamp_micros();

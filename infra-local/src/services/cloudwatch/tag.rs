@@ -53,14 +53,14 @@ fn untag(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Request = input(call)?;
-    let mut alarms = cloud.region(call.region)?.watching.alarms.values();
+    let mut alarms = cloud.region(call.region)?.cloudwatch.alarms.values();
     let alarm = alarms.find(|alarm| alarm.arn == request.arn).ok_or_else(|| not_found(&request.arn))?;
     let tags: Vec<Value> = alarm.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"Tags": tags}))
 }
 
 fn alarm_mut<'a>(cloud: &'a mut Cloud, call: &Call<'_, Value>, arn: &str) -> Outcome<&'a mut Alarm> {
-    let mut alarms = cloud.region_mut(call.region)?.watching.alarms.values_mut();
+    let mut alarms = cloud.region_mut(call.region)?.cloudwatch.alarms.values_mut();
     alarms.find(|alarm| alarm.arn == arn).ok_or_else(|| not_found(arn))
 }
 

@@ -37,7 +37,7 @@ fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::invalid(format!("Value ({group}) for parameter networkBorderGroup is invalid.")));
     }
     let tags = tags_for(params, "elastic-ip")?;
-    if cloud.region(call.region)?.addresses.len() >= LIMIT {
+    if cloud.region(call.region)?.ec2.addresses.len() >= LIMIT {
         return Err(ApiError::new("AddressLimitExceeded", "The maximum number of addresses has been reached."));
     }
     let host = cloud.take_elastic_host().ok_or_else(|| {
@@ -55,7 +55,7 @@ fn allocate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .with("publicIpv4Pool", "amazon")
         .with("networkBorderGroup", call.region)
         .with("domain", "vpc");
-    cloud.region_mut(call.region)?.addresses.insert(address.allocation_id.clone(), address);
+    cloud.region_mut(call.region)?.ec2.addresses.insert(address.allocation_id.clone(), address);
     Ok(answer)
 }
 
@@ -69,7 +69,7 @@ fn release(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if address.association.is_some() {
         return Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {} is in use.", address.address)));
     }
-    region.addresses.remove(id);
+    region.ec2.addresses.remove(id);
     Ok(Node::success())
 }
 
@@ -95,7 +95,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     region.take_addresses_from(&holder);
     let association = Association { id: new_id("eipassoc"), holder };
     let answer = associated(&association.id);
-    if let Some(address) = region.addresses.get_mut(&allocation) {
+    if let Some(address) = region.ec2.addresses.get_mut(&allocation) {
         address.association = Some(association);
     }
     Ok(answer)
@@ -107,7 +107,7 @@ fn holder(region: &Region, params: &Params) -> Outcome<String> {
         (Some(id), None) => instance::find(region, id)?,
         (None, Some(id)) => {
             check_id(id, "eni", "InvalidNetworkInterfaceId.Malformed")?;
-            let mut all = region.instances.values();
+            let mut all = region.ec2.instances.values();
             all.find(|instance| instance.network_interface_id == id).ok_or_else(|| {
                 ApiError::new(
                     "InvalidNetworkInterfaceID.NotFound",
@@ -141,7 +141,7 @@ fn holder(region: &Region, params: &Params) -> Outcome<String> {
 fn disassociate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = check_id(call.input.required("AssociationId")?, "eipassoc", "InvalidAssociationID.Malformed")?;
     let region = cloud.region_mut(call.region)?;
-    let mut addresses = region.addresses.values_mut();
+    let mut addresses = region.ec2.addresses.values_mut();
     let found = addresses.find(|address| address.association.as_ref().is_some_and(|held| held.id == id));
     let address = found.ok_or_else(|| {
         ApiError::new("InvalidAssociationID.NotFound", format!("The association ID '{id}' does not exist"))
@@ -161,7 +161,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         find(region, id)?;
     }
     let shown = |address: &ElasticAddress| address.address.to_string();
-    if let Some(missing) = ips.iter().find(|ip| !region.addresses.values().any(|address| shown(address) == **ip)) {
+    if let Some(missing) = ips.iter().find(|ip| !region.ec2.addresses.values().any(|address| shown(address) == **ip)) {
         return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{missing}' not found.")));
     }
     let fields: &[Field<Located<'_, ElasticAddress>>] = &[
@@ -174,7 +174,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("public-ip", |it| vec![it.item.address.to_string()]),
         ("network-border-group", |it| vec![it.region.name.clone()]),
     ];
-    let all = region.addresses.values().filter(|address| ids.is_empty() || ids.contains(&address.allocation_id));
+    let all = region.ec2.addresses.values().filter(|address| ids.is_empty() || ids.contains(&address.allocation_id));
     let all = all.filter(|address| ips.is_empty() || ips.contains(&shown(address)));
     let all: Vec<_> = all.map(|item| Located { region, item }).collect();
     let found = Filters::parse(params)?.apply(all.iter(), fields, |it| &it.item.tags)?;
@@ -204,7 +204,7 @@ fn describe_attribute(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 /// The address with this allocation id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a ElasticAddress> {
     check_id(id, "eipalloc", "InvalidAllocationID.Malformed")?;
-    region.addresses.get(id).ok_or_else(|| {
+    region.ec2.addresses.get(id).ok_or_else(|| {
         ApiError::new("InvalidAllocationID.NotFound", format!("The allocation ID '{id}' does not exist"))
     })
 }
@@ -236,11 +236,11 @@ fn holding_instance(address: &ElasticAddress) -> Option<&str> {
 fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, String)> {
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => {
-            let instance = region.instances.get(id)?;
+            let instance = region.ec2.instances.get(id)?;
             Some((instance.network_interface_id.clone(), instance.address.to_string()))
         }
         Holder::NatGateway(id) => {
-            let gateway = region.nat_gateways.get(id)?;
+            let gateway = region.ec2.nat_gateways.get(id)?;
             Some((gateway.network_interface_id.clone(), gateway.private_ip.to_string()))
         }
     }

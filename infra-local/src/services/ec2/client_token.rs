@@ -4,11 +4,11 @@ use crate::model::Region;
 use crate::services::Call;
 use crate::wire::{ApiError, Outcome, Params};
 
-/// What an earlier request with the same client token made. The same token with other parameters is an error.
+/// Returns the resource of an earlier request with the same client token. The same token with other parameters is an error.
 pub(super) fn known_answer(region: &Region, call: &Call<'_, Params>, operation: &str) -> Outcome<Option<String>> {
     let Some(token) = call.input.optional("ClientToken") else { return Ok(None) };
-    match region.client_tokens.get(&format!("{operation}/{token}")) {
-        Some((request, made)) if *request == fingerprint(&call.input) => Ok(Some(made.clone())),
+    match region.ec2.client_tokens.get(operation, token) {
+        Some((request, id)) if request == fingerprint(&call.input) => Ok(Some(id.to_owned())),
         Some(_) => Err(ApiError::new(
             "IdempotentParameterMismatch",
             format!("The client token {token} was used before with other parameters"),
@@ -17,11 +17,10 @@ pub(super) fn known_answer(region: &Region, call: &Call<'_, Params>, operation: 
     }
 }
 
-/// Keeps what a request with a client token made.
-pub(super) fn remember(region: &mut Region, call: &Call<'_, Params>, operation: &str, made: &str) {
+/// Records the resource of a request with a client token.
+pub(super) fn remember(region: &mut Region, call: &Call<'_, Params>, operation: &str, id: &str) {
     if let Some(token) = call.input.optional("ClientToken") {
-        let record = (fingerprint(&call.input), made.to_owned());
-        region.client_tokens.insert(format!("{operation}/{token}"), record);
+        region.ec2.client_tokens.record(operation, token, fingerprint(&call.input), id);
     }
 }
 

@@ -36,7 +36,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (image_tags, snapshot_tags) = tags_of(params)?;
     let no_reboot = params.flag("NoReboot")?;
     let region = cloud.region_mut(call.region)?;
-    if let Some(other) = region.images.values().find(|image| image.name == name) {
+    if let Some(other) = region.ec2.images.values().find(|image| image.name == name) {
         return Err(ApiError::new(
             "InvalidAMIName.Duplicate",
             format!("AMI name {name} is already in use by AMI {}", other.id),
@@ -87,8 +87,8 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         tags: snapshot_tags,
     };
     let answer = Node::new().with("imageId", &image.id);
-    region.snapshots.insert(snapshot.id.clone(), snapshot);
-    region.images.insert(image.id.clone(), image);
+    region.ec2.snapshots.insert(snapshot.id.clone(), snapshot);
+    region.ec2.images.insert(image.id.clone(), image);
     Ok(answer)
 }
 
@@ -175,7 +175,7 @@ fn modify_attribute(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node>
         (None, None) => return Err(ApiError::missing("Attribute")),
     };
     let id = params.required("ImageId")?;
-    let image = cloud.region_mut(call.region)?.images.get_mut(id).ok_or_else(|| unknown_image(id))?;
+    let image = cloud.region_mut(call.region)?.ec2.images.get_mut(id).ok_or_else(|| unknown_image(id))?;
     description.clone_into(&mut image.description);
     Ok(Node::success())
 }
@@ -186,13 +186,13 @@ fn deregister(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = params.required("ImageId")?;
     let with_snapshots = params.flag("DeleteAssociatedSnapshots")?;
     let region = cloud.region_mut(call.region)?;
-    let Some(image) = region.images.remove(id) else {
+    let Some(image) = region.ec2.images.remove(id) else {
         let code = if region.image(id).is_some() { "AuthFailure" } else { "InvalidAMIID.NotFound" };
         return Err(ApiError::new(code, format!("The image id '[{id}]' does not exist or is not yours")));
     };
     let mut answer = Node::success();
     if with_snapshots {
-        region.snapshots.remove(&image.snapshot_id);
+        region.ec2.snapshots.remove(&image.snapshot_id);
         let deleted = Node::new().with("snapshotId", &image.snapshot_id).with("returnCode", "success");
         answer = answer.list("deleteSnapshotResultSet", [deleted]);
     }

@@ -210,9 +210,12 @@ pub(super) fn by_ids<'a>(region: &'a Region, ids: &[String]) -> Outcome<Vec<&'a 
     for id in ids {
         check_id(id, "i", "InvalidInstanceID.Malformed")?;
     }
-    let missing: Vec<&str> = ids.iter().filter(|id| !region.instances.contains_key(id)).map(String::as_str).collect();
+    let missing: Vec<&str> =
+        ids.iter().filter(|id| !region.ec2.instances.contains_key(id)).map(String::as_str).collect();
     match missing.as_slice() {
-        [] => Ok(region.instances.values().filter(|instance| ids.is_empty() || ids.contains(&instance.id)).collect()),
+        [] => {
+            Ok(region.ec2.instances.values().filter(|instance| ids.is_empty() || ids.contains(&instance.id)).collect())
+        }
         [one] => Err(not_found(one)),
         many => Err(ApiError::new(
             "InvalidInstanceID.NotFound",
@@ -228,12 +231,12 @@ fn not_found(id: &str) -> ApiError {
 
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Instance> {
     check_id(id, "i", "InvalidInstanceID.Malformed")?;
-    region.instances.get(id).ok_or_else(|| not_found(id))
+    region.ec2.instances.get(id).ok_or_else(|| not_found(id))
 }
 
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Instance> {
     check_id(id, "i", "InvalidInstanceID.Malformed")?;
-    region.instances.get_mut(id).ok_or_else(|| not_found(id))
+    region.ec2.instances.get_mut(id).ok_or_else(|| not_found(id))
 }
 
 /// Writes instances of one reservation.
@@ -255,7 +258,7 @@ fn render(region: &Region, instance: &Instance) -> Node {
     let private = has_address.then_some(instance.address);
     let public = region.public_address_of(instance);
     // Public names are a matter of the VPC.
-    let named = region.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
+    let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
     let name = |address: Option<std::net::Ipv4Addr>| address.map_or_else(String::new, |address| address.to_string());
     let reason = instance.reason.as_ref();
     let devices = instance.block_devices.iter().filter(|_| has_address).map(|device| render_device(instance, device));

@@ -23,7 +23,7 @@ const LIMIT: usize = 5;
 fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = tags_for(&call.input, "internet-gateway")?;
     let region = cloud.region_mut(call.region)?;
-    if region.internet_gateways.len() >= LIMIT {
+    if region.ec2.internet_gateways.len() >= LIMIT {
         return Err(ApiError::new(
             "InternetGatewayLimitExceeded",
             "The maximum number of internet gateways has been reached.",
@@ -31,7 +31,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let gateway = InternetGateway { tags, ..InternetGateway::new(None) };
     let answer = Node::new().with("internetGateway", render(&gateway));
-    region.internet_gateways.insert(gateway.id.clone(), gateway);
+    region.ec2.internet_gateways.insert(gateway.id.clone(), gateway);
     Ok(answer)
 }
 
@@ -42,7 +42,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if gateway.vpc_id.is_some() {
         return Err(needed("internetGateway", &id));
     }
-    region.internet_gateways.remove(&id);
+    region.ec2.internet_gateways.remove(&id);
     Ok(Node::success())
 }
 
@@ -90,11 +90,11 @@ fn detach(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// Whether an instance, a NAT gateway or a balancer of a VPC is reached from the internet.
+/// Returns whether an instance, a NAT gateway or a balancer of a VPC is reached from the internet.
 fn has_public_addresses(region: &Region, vpc_id: &str) -> bool {
-    let mut instances = region.instances.values().filter(|instance| instance.vpc_id == vpc_id);
-    let mut gateways = region.nat_gateways.values().filter(|gateway| gateway.vpc_id == vpc_id);
-    let mut balancers = region.balancing.load_balancers.values().filter(|balancer| balancer.vpc_id == vpc_id);
+    let mut instances = region.ec2.instances.values().filter(|instance| instance.vpc_id == vpc_id);
+    let mut gateways = region.ec2.nat_gateways.values().filter(|gateway| gateway.vpc_id == vpc_id);
+    let mut balancers = region.elbv2.load_balancers.values().filter(|balancer| balancer.vpc_id == vpc_id);
     instances.any(|instance| region.public_address_of(instance).is_some())
         || gateways.any(|gateway| !gateway.state.is_over() && gateway.public_ip.is_some())
         || balancers.any(|balancer| balancer.scheme == "internet-facing")
@@ -107,7 +107,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "igw", "InvalidInternetGatewayId.Malformed")?;
     }
-    let gateways = select(&region.internet_gateways, &ids, "InvalidInternetGatewayID.NotFound", "internetGateway ID")?;
+    let gateways =
+        select(&region.ec2.internet_gateways, &ids, "InvalidInternetGatewayID.NotFound", "internetGateway ID")?;
     let gateways = Filters::parse(params)?.apply(gateways.into_iter(), FIELDS, |gateway| &gateway.tags)?;
     let page = Page::of(gateways, params, |gateway| &gateway.id)?;
     Ok(Node::new().list("internetGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
@@ -122,7 +123,7 @@ const FIELDS: &[Field<InternetGateway>] = &[
 
 fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut InternetGateway> {
     check_id(id, "igw", "InvalidInternetGatewayId.Malformed")?;
-    region.internet_gateways.get_mut(id).ok_or_else(|| {
+    region.ec2.internet_gateways.get_mut(id).ok_or_else(|| {
         ApiError::new("InvalidInternetGatewayID.NotFound", format!("The internetGateway ID '{id}' does not exist"))
     })
 }

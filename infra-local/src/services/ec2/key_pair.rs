@@ -26,7 +26,7 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let key = PublicKey::parse(params.required("PublicKeyMaterial")?)?;
     let tags = tags_for(params, "key-pair")?;
     let region = cloud.region_mut(call.region)?;
-    if region.key_pairs.values().any(|pair| pair.name == name) {
+    if region.ec2.key_pairs.values().any(|pair| pair.name == name) {
         return Err(ApiError::new("InvalidKeyPair.Duplicate", format!("The keypair '{name}' already exists.")));
     }
     let pair = KeyPair {
@@ -43,14 +43,14 @@ fn import(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .with("keyName", &pair.name)
         .with("keyPairId", &pair.id)
         .with("tagSet", tags::set(&pair.tags));
-    region.key_pairs.insert(pair.id.clone(), pair);
+    region.ec2.key_pairs.insert(pair.id.clone(), pair);
     Ok(answer)
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
-    let mut pairs = select(&region.key_pairs, &params.texts("KeyPairId"), "InvalidKeyPair.NotFound", "key pair")?;
+    let mut pairs = select(&region.ec2.key_pairs, &params.texts("KeyPairId"), "InvalidKeyPair.NotFound", "key pair")?;
     let names = params.texts("KeyName");
     if let Some(missing) = names.iter().find(|name| !pairs.iter().any(|pair| pair.name == **name)) {
         return Err(ApiError::new("InvalidKeyPair.NotFound", format!("The key pair '{missing}' does not exist")));
@@ -85,10 +85,11 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Err(ApiError::missing("KeyName or KeyPairId"));
     }
     let region = cloud.region_mut(call.region)?;
-    let found = region.key_pairs.values().find(|pair| Some(pair.name.as_str()) == name || Some(pair.id.as_str()) == id);
+    let found =
+        region.ec2.key_pairs.values().find(|pair| Some(pair.name.as_str()) == name || Some(pair.id.as_str()) == id);
     let found = found.map(|pair| pair.id.clone());
     if let Some(id) = &found {
-        region.key_pairs.remove(id);
+        region.ec2.key_pairs.remove(id);
     }
     Ok(Node::success().maybe("keyPairId", found))
 }

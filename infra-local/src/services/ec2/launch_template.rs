@@ -57,7 +57,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(known) = known_answer(region, call, "CreateLaunchTemplate")? {
         return Ok(Node::new().with("launchTemplate", render(template(region, &known)?)));
     }
-    if region.launch_templates.values().any(|template| template.name == name) {
+    if region.ec2.launch_templates.values().any(|template| template.name == name) {
         return Err(ApiError::new(
             "InvalidLaunchTemplateName.AlreadyExistsException",
             format!("Launch template name already in use: {name}"),
@@ -80,7 +80,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let answer = Node::new().with("launchTemplate", render(&template));
     remember(region, call, "CreateLaunchTemplate", &template.id);
-    region.launch_templates.insert(template.id.clone(), template);
+    region.ec2.launch_templates.insert(template.id.clone(), template);
     Ok(answer)
 }
 
@@ -131,8 +131,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = find(region, &call.input)?.id.clone();
     let answer = Node::new().with("launchTemplate", render(template(region, &id)?));
-    region.launch_templates.remove(&id);
-    region.client_tokens.retain(|_, (_, made)| *made != id);
+    region.ec2.remove_launch_template(&id);
     Ok(answer)
 }
 
@@ -166,7 +165,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let ids = params.texts("LaunchTemplateId");
     let mut templates =
-        select(&region.launch_templates, &ids, "InvalidLaunchTemplateId.NotFound", "specified launch template")?;
+        select(&region.ec2.launch_templates, &ids, "InvalidLaunchTemplateId.NotFound", "specified launch template")?;
     let names = params.texts("LaunchTemplateName");
     if let Some(missing) = names.iter().find(|name| !templates.iter().any(|template| template.name == **name)) {
         return Err(unknown_name(missing));
@@ -206,7 +205,7 @@ fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a LaunchTemplate> 
 }
 
 fn template_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut LaunchTemplate> {
-    region.launch_templates.get_mut(id).ok_or_else(|| unknown_id(id))
+    region.ec2.launch_templates.get_mut(id).ok_or_else(|| unknown_id(id))
 }
 
 fn parse_data(params: &Params) -> Outcome<LaunchData> {
@@ -217,7 +216,7 @@ fn parse_data(params: &Params) -> Outcome<LaunchData> {
 fn check_references(region: &Region, data: &LaunchData) -> Outcome<()> {
     let interface_groups = data.network_interface.iter().flat_map(|interface| &interface.security_group_ids);
     for id in data.security_group_ids.iter().chain(interface_groups) {
-        if !region.security_groups.contains_key(id) {
+        if !region.ec2.security_groups.contains_key(id) {
             return Err(super::security_group::not_found(id));
         }
     }

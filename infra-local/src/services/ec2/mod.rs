@@ -93,7 +93,7 @@ fn tags_for(params: &Params, resource_type: &str) -> Outcome<Tags> {
 
 /// The VPC that is meant when a request names none.
 fn default_vpc(region: &Region) -> Outcome<&Vpc> {
-    let vpc = region.vpcs.values().find(|vpc| vpc.default);
+    let vpc = region.ec2.vpcs.values().find(|vpc| vpc.default);
     vpc.ok_or_else(|| ApiError::new("VPCIdNotSpecified", "No default VPC for this user"))
 }
 

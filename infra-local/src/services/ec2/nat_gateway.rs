@@ -28,29 +28,29 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = tags_for(params, "natgateway")?;
     let region = cloud.region_mut(call.region)?;
     if let Some(known) = known_answer(region, call, "CreateNatGateway")? {
-        let gateway = region.nat_gateways.get(&known).ok_or_else(|| not_found(&known))?;
+        let gateway = region.ec2.nat_gateways.get(&known).ok_or_else(|| not_found(&known))?;
         return Ok(answer(gateway, params));
     }
     let subnet = subnet::find(region, params.required("SubnetId")?)?;
     let (subnet_id, vpc_id, index, zone) =
         (subnet.id.clone(), subnet.vpc_id.clone(), subnet.index, subnet.zone.clone());
     let allocation_id = allocation(region, params)?;
-    let in_zone = |gateway: &&NatGateway| region.subnets.get(&gateway.subnet_id).is_some_and(|it| it.zone == zone);
-    if region.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).filter(in_zone).count() >= LIMIT {
+    let in_zone = |gateway: &&NatGateway| region.ec2.subnets.get(&gateway.subnet_id).is_some_and(|it| it.zone == zone);
+    if region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over()).filter(in_zone).count() >= LIMIT {
         return Err(ApiError::new(
             "NatGatewayLimitExceeded",
             format!("Performing this operation would exceed the limit of {LIMIT} NAT gateways"),
         ));
     }
     let id = format!("nat-0{}", crate::model::ids::random_hex(16));
-    let host = region.subnets.get_mut(&subnet_id).and_then(|subnet| subnet.take_host(&id));
+    let host = region.ec2.subnets.get_mut(&subnet_id).and_then(|subnet| subnet.take_host(&id));
     let host = host.ok_or_else(|| {
         ApiError::new(
             "InsufficientFreeAddressesInSubnet",
             format!("There are not enough free addresses in subnet '{subnet_id}'"),
         )
     })?;
-    let held = allocation_id.as_ref().and_then(|allocation| region.addresses.get_mut(allocation)).map(|address| {
+    let held = allocation_id.as_ref().and_then(|allocation| region.ec2.addresses.get_mut(allocation)).map(|address| {
         let association = Association { id: new_id("eipassoc"), holder: Holder::NatGateway(id.clone()) };
         address.association = Some(association.clone());
         (address.address, association.id)
@@ -72,7 +72,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let answer = answer(&gateway, params);
     remember(region, call, "CreateNatGateway", &id);
-    region.nat_gateways.insert(id, gateway);
+    region.ec2.nat_gateways.insert(id, gateway);
     Ok(answer)
 }
 
@@ -108,7 +108,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = call.input.required("NatGatewayId")?;
     check_id(id, "nat", "NatGatewayMalformed")?;
     let region = cloud.region_mut(call.region)?;
-    let gateway = region.nat_gateways.get_mut(id).ok_or_else(|| not_found(id))?;
+    let gateway = region.ec2.nat_gateways.get_mut(id).ok_or_else(|| not_found(id))?;
     match gateway.state {
         NatState::Pending | NatState::Available => gateway.state = NatState::Deleting,
         NatState::Failed(..) => gateway.state = NatState::Deleted,
@@ -124,10 +124,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "nat", "NatGatewayMalformed")?;
     }
-    if let Some(missing) = ids.iter().find(|id| !region.nat_gateways.contains_key(*id)) {
+    if let Some(missing) = ids.iter().find(|id| !region.ec2.nat_gateways.contains_key(*id)) {
         return Err(not_found(missing));
     }
-    let wanted = region.nat_gateways.values().filter(|gateway| ids.is_empty() || ids.contains(&gateway.id));
+    let wanted = region.ec2.nat_gateways.values().filter(|gateway| ids.is_empty() || ids.contains(&gateway.id));
     let gateways = Filters::parse(params)?.apply(wanted, FIELDS, |gateway| &gateway.tags)?;
     let page = Page::of(gateways, params, |gateway| &gateway.id)?;
     Ok(Node::new().list("natGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))

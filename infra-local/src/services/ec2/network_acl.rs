@@ -16,7 +16,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let ids = params.texts("NetworkAclId");
-    if let Some(missing) = ids.iter().find(|id| !region.vpcs.values().any(|vpc| vpc.network_acl_id() == **id)) {
+    if let Some(missing) = ids.iter().find(|id| !region.ec2.vpcs.values().any(|vpc| vpc.network_acl_id() == **id)) {
         return Err(ApiError::new(
             "InvalidNetworkAclID.NotFound",
             format!("The networkAcl ID '{missing}' does not exist"),
@@ -31,7 +31,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("association.network-acl-id", |it| subnets(it).map(|_| it.item.network_acl_id()).collect()),
         ("association.subnet-id", |it| subnets(it).map(|subnet| subnet.id.clone()).collect()),
     ];
-    let wanted = region.vpcs.values().filter(|vpc| ids.is_empty() || ids.contains(&vpc.network_acl_id()));
+    let wanted = region.ec2.vpcs.values().filter(|vpc| ids.is_empty() || ids.contains(&vpc.network_acl_id()));
     let wanted: Vec<_> = wanted.map(|item| Located { region, item }).collect();
     let found = Filters::parse(params)?.apply(wanted.iter(), fields, |it| &it.item.network_acl_tags)?;
     let page = Page::of(found, params, |it| &it.item.id)?;
@@ -41,7 +41,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 /// The subnets of a VPC, all of which the ACL is for.
 fn subnets<'a>(vpc: &Located<'a, Vpc>) -> impl Iterator<Item = &'a Subnet> {
     let Located { region, item } = *vpc;
-    region.subnets.values().filter(|subnet| subnet.vpc_id == item.id)
+    region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == item.id)
 }
 
 fn association_id(subnet: &Subnet) -> String {

@@ -66,8 +66,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn interfaces(region: &Region) -> Vec<Interface<'_>> {
-    let instances = region.instances.values().filter(|instance| instance.state != InstanceState::Terminated);
-    let gateways = region.nat_gateways.values().filter(|gateway| !gateway.state.is_over());
+    let instances = region.ec2.instances.values().filter(|instance| instance.state != InstanceState::Terminated);
+    let gateways = region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over());
     let owners = instances.map(Owner::Instance).chain(gateways.map(Owner::NatGateway));
     owners.map(|owner| Interface { region, owner, tags: Tags::new() }).collect()
 }
@@ -96,7 +96,7 @@ impl Interface<'_> {
     }
 
     fn zone(&self) -> &str {
-        self.region.subnets.get(self.place().1).map_or("", |subnet| &subnet.zone)
+        self.region.ec2.subnets.get(self.place().1).map_or("", |subnet| &subnet.zone)
     }
 
     fn address(&self) -> Ipv4Addr {
@@ -141,7 +141,7 @@ impl Interface<'_> {
 
 /// An interface as its instance shows it.
 pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
-    let named = region.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
+    let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
     let elastic = region.elastic_address_of(&instance.id);
     let association = region.public_address_of(instance).map(|address| {
         Node::new()

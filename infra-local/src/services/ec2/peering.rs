@@ -57,7 +57,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let of_both = |peering: &&Peering| {
         !peering.state.is_over() && peering.other_side(&vpc.id).is_some_and(|side| side.vpc_id == peer_vpc_id)
     };
-    let ours = &cloud.region(call.region)?.peerings;
+    let ours = &cloud.region(call.region)?.ec2.peerings;
     if ours.values().any(|peering| of_both(&peering)) {
         return Err(ApiError::new(
             "VpcPeeringConnectionAlreadyExists",
@@ -79,7 +79,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         cidr,
         dns_resolution: false,
     };
-    let peer_cidr = theirs.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
+    let peer_cidr = theirs.ec2.vpcs.get(peer_vpc_id).filter(|_| peer_owner == ACCOUNT).map(|vpc| vpc.cidr.clone());
     let peering = Peering {
         id: new_id("pcx"),
         requester: side(call.region, ACCOUNT, &vpc.id, Some(vpc.cidr.clone())),
@@ -92,9 +92,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let answer = Node::new().with("vpcPeeringConnection", render(&peering));
     if peer_region != call.region {
         let theirs = Peering { tags: Tags::new(), ..peering.clone() };
-        cloud.region_mut(peer_region)?.peerings.insert(theirs.id.clone(), theirs);
+        cloud.region_mut(peer_region)?.ec2.peerings.insert(theirs.id.clone(), theirs);
     }
-    cloud.region_mut(call.region)?.peerings.insert(peering.id.clone(), peering);
+    cloud.region_mut(call.region)?.ec2.peerings.insert(peering.id.clone(), peering);
     Ok(answer)
 }
 
@@ -200,7 +200,8 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "pcx", "InvalidVpcPeeringConnectionId.Malformed")?;
     }
-    let found = select(&region.peerings, &ids, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID")?;
+    let found =
+        select(&region.ec2.peerings, &ids, "InvalidVpcPeeringConnectionID.NotFound", "vpcPeeringConnection ID")?;
     let found = Filters::parse(params)?.apply(found.into_iter(), FIELDS, |peering| &peering.tags)?;
     let page = Page::of(found, params, |peering| &peering.id)?;
     Ok(Node::new().list("vpcPeeringConnectionSet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
@@ -220,7 +221,7 @@ const FIELDS: &[Field<Peering>] = &[
 
 fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Peering> {
     check_id(id, "pcx", "InvalidVpcPeeringConnectionId.Malformed")?;
-    region.peerings.get(id).ok_or_else(|| not_found(id))
+    region.ec2.peerings.get(id).ok_or_else(|| not_found(id))
 }
 
 /// AWS's error for a connection that is not there.

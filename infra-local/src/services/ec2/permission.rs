@@ -107,8 +107,8 @@ pub(super) fn parse(region: &Region, group_id: &str, params: &Params, egress: bo
 
 /// A group of the same VPC, or of one that is peered with it in this region.
 fn group_in_reach(region: &Region, near: &str, id: &str) -> Outcome<String> {
-    let group = region.security_groups.get(id).ok_or_else(|| not_found(id))?;
-    let vpc_id = region.security_groups.get(near).map_or("", |group| &group.vpc_id);
+    let group = region.ec2.security_groups.get(id).ok_or_else(|| not_found(id))?;
+    let vpc_id = region.ec2.security_groups.get(near).map_or("", |group| &group.vpc_id);
     if group.vpc_id != vpc_id && !region.are_peered(vpc_id, &group.vpc_id) {
         return Err(ApiError::new(
             "InvalidGroup.NotFound",
@@ -119,8 +119,8 @@ fn group_in_reach(region: &Region, near: &str, id: &str) -> Outcome<String> {
 }
 
 fn group_by_name(region: &Region, near: &str, name: &str) -> Outcome<String> {
-    let vpc_id = region.security_groups.get(near).map(|group| &group.vpc_id);
-    let found = region.security_groups.values().find(|group| group.name == name && Some(&group.vpc_id) == vpc_id);
+    let vpc_id = region.ec2.security_groups.get(near).map(|group| &group.vpc_id);
+    let found = region.ec2.security_groups.values().find(|group| group.name == name && Some(&group.vpc_id) == vpc_id);
     found.map(|group| group.id.clone()).ok_or_else(|| not_found(name))
 }
 

@@ -25,7 +25,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (table, destination) = place(region, &call.input)?;
     let target = target(region, table, &call.input)?;
-    let local = region.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
+    let local = region.ec2.vpcs.get(&table.vpc_id).and_then(|vpc| Cidr::parse(&vpc.cidr));
     if local.is_some_and(|local| local.contains(destination)) {
         return Err(ApiError::invalid(format!(
             "The destination CIDR block {destination} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance."
@@ -73,7 +73,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (table, destination) = place(region, &call.input)?;
     let (id, destination) = (table.id.clone(), destination.to_string());
-    if region.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
+    if region.ec2.vpcs.get(&table.vpc_id).is_some_and(|vpc| vpc.cidr == destination) {
         return Err(ApiError::invalid(format!("cannot remove local route {destination} in route table {id}")));
     }
     let routes = &mut route_table::find_mut(region, &id)?.routes;
@@ -113,7 +113,7 @@ fn internet_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<Ro
     if id == "local" {
         return Err(super::not_honoured("The local cloud routes the VPC's own range only, which needs no route"));
     }
-    let gateway = region.internet_gateways.get(id);
+    let gateway = region.ec2.internet_gateways.get(id);
     let gateway = gateway
         .ok_or_else(|| ApiError::new("InvalidGatewayID.NotFound", format!("The gateway ID '{id}' does not exist")))?;
     if gateway.vpc_id.as_ref() != Some(&table.vpc_id) {
@@ -125,7 +125,7 @@ fn internet_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<Ro
 fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
     check_id(id, "nat", "InvalidNatGatewayID.Malformed")?;
     // Like AWS, one that is not available yet is not known here.
-    let gateway = region.nat_gateways.get(id).filter(|gateway| gateway.state == NatState::Available);
+    let gateway = region.ec2.nat_gateways.get(id).filter(|gateway| gateway.state == NatState::Available);
     let gateway = gateway.ok_or_else(|| {
         ApiError::new("InvalidNatGatewayID.NotFound", format!("The natGateway ID '{id}' does not exist"))
     })?;
@@ -137,7 +137,7 @@ fn nat_gateway(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTa
 
 fn peering(region: &Region, table: &RouteTable, id: &str) -> Outcome<RouteTarget> {
     check_id(id, "pcx", "InvalidVpcPeeringConnectionId.Malformed")?;
-    let peering = region.peerings.get(id).filter(|peering| !peering.state.is_over());
+    let peering = region.ec2.peerings.get(id).filter(|peering| !peering.state.is_over());
     let peering = peering.ok_or_else(|| super::peering::not_found(id))?;
     let here = |side: &crate::model::ec2::peering::Side| side.region == region.name && side.vpc_id == table.vpc_id;
     if !here(&peering.requester) && !here(&peering.accepter) {

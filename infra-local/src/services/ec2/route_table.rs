@@ -30,7 +30,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         return Ok(Node::new().with("routeTable", render(region, find(region, &known)?)));
     }
     let vpc_id = vpc::find(region, params.required("VpcId")?)?.id.clone();
-    if region.route_tables.values().filter(|table| table.vpc_id == vpc_id).count() >= LIMIT {
+    if region.ec2.route_tables.values().filter(|table| table.vpc_id == vpc_id).count() >= LIMIT {
         return Err(ApiError::new(
             "RouteTableLimitExceeded",
             format!("The maximum number of route tables has been reached for VPC '{vpc_id}'."),
@@ -39,7 +39,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let table = RouteTable { tags, ..RouteTable::new(&vpc_id) };
     let answer = Node::new().with("routeTable", render(region, &table));
     remember(region, call, "CreateRouteTable", &table.id);
-    region.route_tables.insert(table.id.clone(), table);
+    region.ec2.route_tables.insert(table.id.clone(), table);
     Ok(answer)
 }
 
@@ -50,8 +50,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if !table.associations.is_empty() {
         return Err(needed("routeTable", &id));
     }
-    region.route_tables.remove(&id);
-    region.client_tokens.retain(|_, (_, made)| *made != id);
+    region.ec2.remove_route_table(&id);
     Ok(Node::success())
 }
 
@@ -73,7 +72,7 @@ fn associate(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(id) = taken(table) {
         return Ok(associated("associationId", &id));
     }
-    if region.route_tables.values().any(|table| taken(table).is_some()) {
+    if region.ec2.route_tables.values().any(|table| taken(table).is_some()) {
         return Err(ApiError::new(
             "Resource.AlreadyAssociated",
             format!("the specified association for route table {table_id} conflicts with an existing association"),
@@ -125,7 +124,7 @@ fn take_association(region: &mut Region, table: &str, id: &str) -> Outcome<Table
 /// The table that has this association.
 fn holder<'a>(region: &'a Region, association: &str) -> Outcome<&'a RouteTable> {
     check_id(association, "rtbassoc", "InvalidAssociationID.Malformed")?;
-    let mut tables = region.route_tables.values();
+    let mut tables = region.ec2.route_tables.values();
     let found = tables.find(|table| table.associations.iter().any(|held| held.id == association));
     found.ok_or_else(|| no_association(association))
 }
@@ -141,12 +140,12 @@ fn associated(name: &'static str, id: &str) -> Node {
 /// The table with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a RouteTable> {
     check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
-    region.route_tables.get(id).ok_or_else(|| not_found(id))
+    region.ec2.route_tables.get(id).ok_or_else(|| not_found(id))
 }
 
 /// The table with this id, to change it.
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut RouteTable> {
-    region.route_tables.get_mut(id).ok_or_else(|| not_found(id))
+    region.ec2.route_tables.get_mut(id).ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> ApiError {
@@ -160,7 +159,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "rtb", "InvalidRouteTableId.Malformed")?;
     }
-    let tables = select(&region.route_tables, &ids, "InvalidRouteTableID.NotFound", "routeTable ID")?;
+    let tables = select(&region.ec2.route_tables, &ids, "InvalidRouteTableID.NotFound", "routeTable ID")?;
     let fields: &[Field<Located<'_, RouteTable>>] = &[
         ("route-table-id", |it| vec![it.item.id.clone()]),
         ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
@@ -218,7 +217,7 @@ fn target_id(target: &RouteTarget) -> &str {
 
 /// The range that is routed within the VPC itself.
 fn local_range(region: &Region, table: &RouteTable) -> Option<String> {
-    region.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
+    region.ec2.vpcs.get(&table.vpc_id).map(|vpc| vpc.cidr.clone())
 }
 
 fn state(region: &Region, table: &RouteTable, route: &Route) -> &'static str {

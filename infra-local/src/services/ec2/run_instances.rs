@@ -54,14 +54,14 @@ fn run(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let ids = launch.carry_out(cloud, call.region, call.addresses, call.now)?;
     let region = cloud.region(call.region)?;
-    let instances: Vec<&Instance> = ids.iter().filter_map(|id| region.instances.get(id)).collect();
+    let instances: Vec<&Instance> = ids.iter().filter_map(|id| region.ec2.instances.get(id)).collect();
     Ok(render_reservation(region, &instances))
 }
 
 fn groups_by_name(region: &Region, names: &[String]) -> Outcome<Vec<String>> {
     let vpc = crate::services::ec2::default_vpc(region)?;
     let found = names.iter().map(|name| {
-        let group = region.security_groups.values().find(|group| group.name == *name && group.vpc_id == vpc.id);
+        let group = region.ec2.security_groups.values().find(|group| group.name == *name && group.vpc_id == vpc.id);
         group.map(|group| group.id.clone()).ok_or_else(|| unknown_security_group(name))
     });
     found.collect()

@@ -41,17 +41,17 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = tags_for(params, "security-group")?;
     let region = cloud.region_mut(call.region)?;
     let vpc_id = match params.optional("VpcId") {
-        Some(id) if region.vpcs.contains_key(id) => id.to_owned(),
+        Some(id) if region.ec2.vpcs.contains_key(id) => id.to_owned(),
         Some(id) => return Err(ApiError::new("InvalidVpcID.NotFound", format!("The vpc ID '{id}' does not exist"))),
         None => super::default_vpc(region)?.id.clone(),
     };
-    if region.security_groups.values().any(|group| group.vpc_id == vpc_id && group.name == name) {
+    if region.ec2.security_groups.values().any(|group| group.vpc_id == vpc_id && group.name == name) {
         return Err(ApiError::new(
             "InvalidGroup.Duplicate",
             format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
         ));
     }
-    if region.security_groups.len() >= LIMIT {
+    if region.ec2.security_groups.len() >= LIMIT {
         return Err(ApiError::new(
             "SecurityGroupLimitExceeded",
             format!("The maximum number of security groups for VPC '{vpc_id}' has been reached."),
@@ -63,7 +63,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         .with("groupId", &group.id)
         .with("tagSet", tags::set(&group.tags))
         .with("securityGroupArn", arn(call.region, &group.id));
-    region.security_groups.insert(group.id.clone(), group);
+    region.ec2.security_groups.insert(group.id.clone(), group);
     Ok(answer)
 }
 
@@ -84,7 +84,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("resource {id} has a dependent object: {}", users.join(", ")),
         ));
     }
-    region.security_groups.remove(&id);
+    region.ec2.security_groups.remove(&id);
     Ok(Node::success().with("groupId", id))
 }
 
@@ -95,7 +95,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "sg", "InvalidGroupId.Malformed")?;
     }
-    let mut groups = select(&region.security_groups, &ids, "InvalidGroup.NotFound", "security group")?;
+    let mut groups = select(&region.ec2.security_groups, &ids, "InvalidGroup.NotFound", "security group")?;
     let names = params.texts("GroupName");
     if !names.is_empty() {
         if let Some(missing) = names.iter().find(|name| !groups.iter().any(|group| group.name == **name)) {
@@ -149,17 +149,17 @@ fn inbound_ports(group: &SecurityGroup, end: fn(Ports) -> i32) -> Vec<String> {
 pub(super) fn find<'a>(region: &'a Region, params: &Params) -> Outcome<&'a SecurityGroup> {
     if let Some(id) = params.optional("GroupId") {
         check_id(id, "sg", "InvalidGroupId.Malformed")?;
-        return region.security_groups.get(id).ok_or_else(|| not_found(id));
+        return region.ec2.security_groups.get(id).ok_or_else(|| not_found(id));
     }
     let name = params.required("GroupName").map_err(|_| ApiError::missing("groupName or groupId"))?;
     let vpc = super::default_vpc(region)?;
-    let named = region.security_groups.values().find(|group| group.vpc_id == vpc.id && group.name == name);
+    let named = region.ec2.security_groups.values().find(|group| group.vpc_id == vpc.id && group.name == name);
     named.ok_or_else(|| not_found(name))
 }
 
 /// The group with this id, to change it.
 pub(super) fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut SecurityGroup> {
-    region.security_groups.get_mut(id).ok_or_else(|| not_found(id))
+    region.ec2.security_groups.get_mut(id).ok_or_else(|| not_found(id))
 }
 
 /// Group names and descriptions: up to 255 of a few harmless characters.
@@ -220,7 +220,7 @@ fn arn(region: &str, id: &str) -> String {
 /// The groups of an instance with their names.
 pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
     Node::items(instance.security_groups.iter().map(|id| {
-        let name = region.security_groups.get(id).map(|group| group.name.as_str());
+        let name = region.ec2.security_groups.get(id).map(|group| group.name.as_str());
         Node::new().with("groupId", id).maybe("groupName", name)
     }))
 }

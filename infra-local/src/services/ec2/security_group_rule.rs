@@ -47,6 +47,7 @@ fn describe_rules(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let ids = params.texts("SecurityGroupRuleId");
     let all: Vec<PlacedRule<'_>> = region
+        .ec2
         .security_groups
         .values()
         .flat_map(|group| group.rules.iter().map(move |(id, rule)| PlacedRule { id, group, rule }))

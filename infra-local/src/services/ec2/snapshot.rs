@@ -17,7 +17,8 @@ pub(super) const OPERATIONS: &[Ec2Operation] = &[
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
-    let mut snapshots = select(&region.snapshots, &params.texts("SnapshotId"), "InvalidSnapshot.NotFound", "snapshot")?;
+    let mut snapshots =
+        select(&region.ec2.snapshots, &params.texts("SnapshotId"), "InvalidSnapshot.NotFound", "snapshot")?;
     // All of them are this account's.
     for list in ["Owner", "RestorableBy"] {
         let accounts = params.texts(list);
@@ -46,11 +47,11 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = call.input.required("SnapshotId")?;
-    if let Some(image) = region.images.values().find(|image| image.snapshot_id == id) {
+    if let Some(image) = region.ec2.images.values().find(|image| image.snapshot_id == id) {
         let message = format!("The snapshot {id} is currently in use by {}", image.id);
         return Err(ApiError::new("InvalidSnapshot.InUse", message));
     }
-    match region.snapshots.remove(id) {
+    match region.ec2.snapshots.remove(id) {
         Some(_) => Ok(Node::success()),
         None => Err(ApiError::new("InvalidSnapshot.NotFound", format!("The snapshot '{id}' does not exist."))),
     }
@@ -58,7 +59,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 /// Its state, and how far it is: its image's.
 fn progress(region: &Region, snapshot: &Snapshot) -> (&'static str, &'static str) {
-    let image = region.images.values().find(|image| image.snapshot_id == snapshot.id);
+    let image = region.ec2.images.values().find(|image| image.snapshot_id == snapshot.id);
     match image.map(|image| image.state) {
         Some(ImageState::Pending) => ("pending", "0%"),
         Some(ImageState::Failed) => ("error", "0%"),

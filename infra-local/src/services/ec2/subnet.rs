@@ -36,7 +36,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if !(16..=28).contains(&cidr.bits()) || !range.is_some_and(|range| range.contains(cidr)) {
         return Err(ApiError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
-    let siblings: Vec<&Subnet> = region.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id).collect();
+    let siblings: Vec<&Subnet> = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id).collect();
     if siblings.iter().filter_map(|subnet| Cidr::parse(&subnet.cidr)).any(|taken| taken.overlaps(cidr)) {
         return Err(ApiError::new(
             "InvalidSubnet.Conflict",
@@ -69,7 +69,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         last_host: 0,
     };
     let answer = Node::new().with("subnet", render(&subnet, call.region));
-    cloud.region_mut(call.region)?.subnets.insert(subnet.id.clone(), subnet);
+    cloud.region_mut(call.region)?.ec2.subnets.insert(subnet.id.clone(), subnet);
     Ok(answer)
 }
 
@@ -101,13 +101,13 @@ fn zone(region: &Region, params: &Params, siblings: &[&Subnet]) -> Outcome<Strin
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = find(region, call.input.required("SubnetId")?)?.id.clone();
-    let holds_somebody = region.subnets.get(&id).is_some_and(|subnet| !subnet.hosts.is_empty());
-    let balancers = region.balancing.load_balancers.values();
+    let holds_somebody = region.ec2.subnets.get(&id).is_some_and(|subnet| !subnet.hosts.is_empty());
+    let balancers = region.elbv2.load_balancers.values();
     if holds_somebody || balancers.into_iter().any(|balancer| balancer.subnets.contains(&id)) {
         return Err(needed("subnet", &id));
     }
-    region.subnets.remove(&id);
-    for table in region.route_tables.values_mut() {
+    region.ec2.subnets.remove(&id);
+    for table in region.ec2.route_tables.values_mut() {
         table.associations.retain(|association| association.subnet_id.as_ref() != Some(&id));
     }
     Ok(Node::success())
@@ -119,7 +119,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let id = find(region, params.required("SubnetId")?)?.id.clone();
     let map: Option<bool> = params.parsed("MapPublicIpOnLaunch.Value")?;
     let map = map.ok_or_else(|| ApiError::missing("MapPublicIpOnLaunch"))?;
-    let subnet = region.subnets.get_mut(&id).ok_or_else(|| not_found(&id))?;
+    let subnet = region.ec2.subnets.get_mut(&id).ok_or_else(|| not_found(&id))?;
     subnet.map_public_ip = map;
     Ok(Node::success())
 }
@@ -131,7 +131,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "subnet", "InvalidSubnetID.Malformed")?;
     }
-    let subnets = select(&region.subnets, &ids, "InvalidSubnetID.NotFound", "subnet ID")?;
+    let subnets = select(&region.ec2.subnets, &ids, "InvalidSubnetID.NotFound", "subnet ID")?;
     let subnets = Filters::parse(params)?.apply(subnets.into_iter(), FIELDS, |subnet| &subnet.tags)?;
     let page = Page::of(subnets, params, |subnet| &subnet.id)?;
     Ok(Node::new()
@@ -159,7 +159,7 @@ const FIELDS: &[Field<Subnet>] = &[
 /// The subnet with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Subnet> {
     check_id(id, "subnet", "InvalidSubnetID.Malformed")?;
-    region.subnets.get(id).ok_or_else(|| not_found(id))
+    region.ec2.subnets.get(id).ok_or_else(|| not_found(id))
 }
 
 fn not_found(id: &str) -> ApiError {

@@ -60,34 +60,35 @@ fn change(
 fn tags_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Tags> {
     let prefix = id.split_once('-').map_or("", |(prefix, _)| prefix);
     let (found, code) = match prefix {
-        "i" => (region.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
+        "i" => (region.ec2.instances.get_mut(id).map(|it| &mut it.tags), "InvalidInstanceID.NotFound"),
         "vol" => {
             let of_it = |it: &&mut Instance| it.block_devices.iter().any(|device| device.volume_id == id);
-            (region.instances.values_mut().find(of_it).map(|it| &mut it.volume_tags), "InvalidVolume.NotFound")
+            (region.ec2.instances.values_mut().find(of_it).map(|it| &mut it.volume_tags), "InvalidVolume.NotFound")
         }
-        "sg" => (region.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
+        "sg" => (region.ec2.security_groups.get_mut(id).map(|it| &mut it.tags), "InvalidGroup.NotFound"),
         "sgr" => (
-            region.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
+            region.ec2.security_groups.values_mut().find_map(|group| group.rules.get_mut(id)).map(|it| &mut it.tags),
             "InvalidSecurityGroupRuleId.NotFound",
         ),
-        "ami" => (region.images.get_mut(id).map(|it| &mut it.tags), "InvalidAMIID.NotFound"),
-        "snap" => (region.snapshots.get_mut(id).map(|it| &mut it.tags), "InvalidSnapshot.NotFound"),
-        "lt" => (region.launch_templates.get_mut(id).map(|it| &mut it.tags), "InvalidLaunchTemplateId.NotFound"),
-        "key" => (region.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
-        "vpc" => (region.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
-        "subnet" => (region.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
-        "igw" => (region.internet_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidInternetGatewayID.NotFound"),
-        "rtb" => (region.route_tables.get_mut(id).map(|it| &mut it.tags), "InvalidRouteTableID.NotFound"),
-        "nat" => (region.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
-        "eipalloc" => (region.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
-        "pcx" => (region.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
+        "ami" => (region.ec2.images.get_mut(id).map(|it| &mut it.tags), "InvalidAMIID.NotFound"),
+        "snap" => (region.ec2.snapshots.get_mut(id).map(|it| &mut it.tags), "InvalidSnapshot.NotFound"),
+        "lt" => (region.ec2.launch_templates.get_mut(id).map(|it| &mut it.tags), "InvalidLaunchTemplateId.NotFound"),
+        "key" => (region.ec2.key_pairs.get_mut(id).map(|it| &mut it.tags), "InvalidKeyPair.NotFound"),
+        "vpc" => (region.ec2.vpcs.get_mut(id).map(|it| &mut it.tags), "InvalidVpcID.NotFound"),
+        "subnet" => (region.ec2.subnets.get_mut(id).map(|it| &mut it.tags), "InvalidSubnetID.NotFound"),
+        "igw" => (region.ec2.internet_gateways.get_mut(id).map(|it| &mut it.tags), "InvalidInternetGatewayID.NotFound"),
+        "rtb" => (region.ec2.route_tables.get_mut(id).map(|it| &mut it.tags), "InvalidRouteTableID.NotFound"),
+        "nat" => (region.ec2.nat_gateways.get_mut(id).map(|it| &mut it.tags), "NatGatewayNotFound"),
+        "eipalloc" => (region.ec2.addresses.get_mut(id).map(|it| &mut it.tags), "InvalidAllocationID.NotFound"),
+        "pcx" => (region.ec2.peerings.get_mut(id).map(|it| &mut it.tags), "InvalidVpcPeeringConnectionID.NotFound"),
         "acl" => (
-            region.vpcs.values_mut().find(|vpc| vpc.network_acl_id() == id).map(|vpc| &mut vpc.network_acl_tags),
+            region.ec2.vpcs.values_mut().find(|vpc| vpc.network_acl_id() == id).map(|vpc| &mut vpc.network_acl_tags),
             "InvalidNetworkAclID.NotFound",
         ),
-        "dopt" => {
-            (Some(&mut region.dhcp_options_tags).filter(|_| region.dhcp_options == id), "InvalidDhcpOptionID.NotFound")
-        }
+        "dopt" => (
+            Some(&mut region.ec2.dhcp_options_tags).filter(|_| region.ec2.dhcp_options == id),
+            "InvalidDhcpOptionID.NotFound",
+        ),
         _ => (None, "InvalidID"),
     };
     found.ok_or_else(|| ApiError::new(code, format!("The ID '{id}' is not valid or does not exist")))
@@ -124,26 +125,26 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn all_tags(region: &Region) -> Vec<Tagged<'_>> {
     let mut owners: Vec<(&str, &'static str, &Tags)> = Vec::new();
-    owners.extend(region.instances.values().map(|it| (it.id.as_str(), "instance", &it.tags)));
-    owners.extend(region.security_groups.values().map(|it| (it.id.as_str(), "security-group", &it.tags)));
-    for group in region.security_groups.values() {
+    owners.extend(region.ec2.instances.values().map(|it| (it.id.as_str(), "instance", &it.tags)));
+    owners.extend(region.ec2.security_groups.values().map(|it| (it.id.as_str(), "security-group", &it.tags)));
+    for group in region.ec2.security_groups.values() {
         owners.extend(group.rules.iter().map(|(id, rule)| (id.as_str(), "security-group-rule", &rule.tags)));
     }
-    owners.extend(region.images.values().map(|it| (it.id.as_str(), "image", &it.tags)));
-    owners.extend(region.snapshots.values().map(|it| (it.id.as_str(), "snapshot", &it.tags)));
-    owners.extend(region.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
-    owners.extend(region.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
-    owners.extend(region.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
-    owners.extend(region.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
-    owners.extend(region.internet_gateways.values().map(|it| (it.id.as_str(), "internet-gateway", &it.tags)));
-    owners.extend(region.route_tables.values().map(|it| (it.id.as_str(), "route-table", &it.tags)));
-    owners.extend(region.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
-    owners.extend(region.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
-    owners.extend(region.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
+    owners.extend(region.ec2.images.values().map(|it| (it.id.as_str(), "image", &it.tags)));
+    owners.extend(region.ec2.snapshots.values().map(|it| (it.id.as_str(), "snapshot", &it.tags)));
+    owners.extend(region.ec2.launch_templates.values().map(|it| (it.id.as_str(), "launch-template", &it.tags)));
+    owners.extend(region.ec2.key_pairs.values().map(|it| (it.id.as_str(), "key-pair", &it.tags)));
+    owners.extend(region.ec2.vpcs.values().map(|it| (it.id.as_str(), "vpc", &it.tags)));
+    owners.extend(region.ec2.subnets.values().map(|it| (it.id.as_str(), "subnet", &it.tags)));
+    owners.extend(region.ec2.internet_gateways.values().map(|it| (it.id.as_str(), "internet-gateway", &it.tags)));
+    owners.extend(region.ec2.route_tables.values().map(|it| (it.id.as_str(), "route-table", &it.tags)));
+    owners.extend(region.ec2.nat_gateways.values().map(|it| (it.id.as_str(), "natgateway", &it.tags)));
+    owners.extend(region.ec2.addresses.values().map(|it| (it.allocation_id.as_str(), "elastic-ip", &it.tags)));
+    owners.extend(region.ec2.peerings.values().map(|it| (it.id.as_str(), "vpc-peering-connection", &it.tags)));
     let acls: Vec<(String, &Tags)> =
-        region.vpcs.values().map(|it| (it.network_acl_id(), &it.network_acl_tags)).collect();
+        region.ec2.vpcs.values().map(|it| (it.network_acl_id(), &it.network_acl_tags)).collect();
     owners.extend(acls.iter().map(|(id, tags)| (id.as_str(), "network-acl", *tags)));
-    owners.push((&region.dhcp_options, "dhcp-options", &region.dhcp_options_tags));
+    owners.push((&region.ec2.dhcp_options, "dhcp-options", &region.ec2.dhcp_options_tags));
     let all = owners.into_iter().flat_map(|(id, kind, tags)| {
         tags.iter().map(move |(key, value)| Tagged {
             id: id.to_owned(),

@@ -52,7 +52,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn volumes(region: &Region) -> Vec<Volume<'_>> {
-    let alive = region.instances.values().filter(|instance| instance.terminated_at.is_none());
+    let alive = region.ec2.instances.values().filter(|instance| instance.terminated_at.is_none());
     alive.flat_map(|instance| instance.block_devices.iter().map(move |device| Volume { instance, device })).collect()
 }
 

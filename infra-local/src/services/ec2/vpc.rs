@@ -50,7 +50,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let tags = tags_for(params, "vpc")?;
     let region = cloud.region_mut(call.region)?;
-    if region.vpcs.len() >= LIMIT {
+    if region.ec2.vpcs.len() >= LIMIT {
         return Err(ApiError::new("VpcLimitExceeded", "The maximum number of VPCs has been reached."));
     }
     let vpc = Vpc { tags, ..Vpc::new(&cidr.to_string()) };
@@ -66,10 +66,11 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if is_needed(region, id) {
         return Err(needed("vpc", id));
     }
-    region.vpcs.remove(id);
-    region.security_groups.retain(|_, group| group.vpc_id != id);
-    region.route_tables.retain(|_, table| table.vpc_id != id);
+    region.ec2.vpcs.remove(id);
+    region.ec2.security_groups.retain(|_, group| group.vpc_id != id);
+    region.ec2.route_tables.retain(|_, table| table.vpc_id != id);
     let peerings: Vec<String> = region
+        .ec2
         .peerings
         .values()
         .filter(|peering| !peering.state.is_over() && peering.other_side(id).is_some())
@@ -84,13 +85,13 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     Ok(Node::success())
 }
 
-/// Whether a VPC has more in it than what came with it.
+/// Returns whether a VPC has more in it than what came with it.
 fn is_needed(region: &Region, id: &str) -> bool {
-    region.subnets.values().any(|subnet| subnet.vpc_id == id)
+    region.ec2.subnets.values().any(|subnet| subnet.vpc_id == id)
         || region.internet_gateway_of(id).is_some()
-        || region.nat_gateways.values().any(|gateway| gateway.vpc_id == id && !gateway.state.is_over())
-        || region.route_tables.values().any(|table| table.vpc_id == id && !table.is_main())
-        || region.security_groups.values().any(|group| group.vpc_id == id && group.name != "default")
+        || region.ec2.nat_gateways.values().any(|gateway| gateway.vpc_id == id && !gateway.state.is_over())
+        || region.ec2.route_tables.values().any(|table| table.vpc_id == id && !table.is_main())
+        || region.ec2.security_groups.values().any(|group| group.vpc_id == id && group.name != "default")
 }
 
 fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
@@ -103,7 +104,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("cidr-block-association.cidr-block", |it| vec![it.item.cidr.clone()]),
         ("cidr-block-association.association-id", |it| vec![association_id(it.item)]),
         ("cidr-block-association.state", |_| vec!["associated".to_owned()]),
-        ("dhcp-options-id", |it| vec![it.region.dhcp_options.clone()]),
+        ("dhcp-options-id", |it| vec![it.region.ec2.dhcp_options.clone()]),
         ("is-default", |it| vec![it.item.default.to_string()]),
         ("isDefault", |it| vec![it.item.default.to_string()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
@@ -113,7 +114,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for id in &ids {
         check_id(id, "vpc", "InvalidVpcID.Malformed")?;
     }
-    let vpcs = select(&region.vpcs, &ids, "InvalidVpcID.NotFound", "vpc ID")?;
+    let vpcs = select(&region.ec2.vpcs, &ids, "InvalidVpcID.NotFound", "vpc ID")?;
     let vpcs: Vec<_> = vpcs.into_iter().map(|item| Located { region, item }).collect();
     let vpcs = Filters::parse(params)?.apply(vpcs.iter(), fields, |it| &it.item.tags)?;
     let page = Page::of(vpcs, params, |it| &it.item.id)?;
@@ -170,11 +171,11 @@ pub(super) fn parse_cidr(params: &Params, name: &str) -> Outcome<Cidr> {
 /// The VPC with this id.
 pub(super) fn find<'a>(region: &'a Region, id: &str) -> Outcome<&'a Vpc> {
     check_id(id, "vpc", "InvalidVpcID.Malformed")?;
-    region.vpcs.get(id).ok_or_else(|| not_found(id))
+    region.ec2.vpcs.get(id).ok_or_else(|| not_found(id))
 }
 
 fn find_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut Vpc> {
-    region.vpcs.get_mut(id).ok_or_else(|| not_found(id))
+    region.ec2.vpcs.get_mut(id).ok_or_else(|| not_found(id))
 }
 
 /// AWS's error for a VPC that is not there.
@@ -197,7 +198,7 @@ fn render(region: &Region, vpc: &Vpc, state: &str) -> Node {
         .with("state", state)
         .with("cidrBlock", &vpc.cidr)
         .list("cidrBlockAssociationSet", [association])
-        .with("dhcpOptionsId", &region.dhcp_options)
+        .with("dhcpOptionsId", &region.ec2.dhcp_options)
         .with("instanceTenancy", "default")
         .with("isDefault", vpc.default)
         .with("tagSet", tags::set(&vpc.tags))

@@ -43,7 +43,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
     let balancer = load_balancer(region, balancer_arn)?;
     let default_action = action::parse(region, params, "DefaultActions")?
         .ok_or_else(|| validation("'DefaultActions' must be specified"))?;
-    let of_balancer = region.balancing.listeners.values().filter(|listener| listener.balancer == balancer_arn);
+    let of_balancer = region.elbv2.listeners.values().filter(|listener| listener.balancer == balancer_arn);
     if of_balancer.clone().any(|listener| listener.port == port) {
         return Err(duplicate(port));
     }
@@ -63,7 +63,7 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, SocketAddrV
     };
     check_associations(region, balancer_arn, &created.default_action)?;
     let node = answer([&created]);
-    region.balancing.listeners.insert(created.arn.clone(), created);
+    region.elbv2.listeners.insert(created.arn.clone(), created);
     Ok((node, listens))
 }
 
@@ -81,7 +81,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if let Some(arn) = balancer {
         load_balancer(region, arn)?;
     }
-    let wanted = region.balancing.listeners.values().filter(|listener| {
+    let wanted = region.elbv2.listeners.values().filter(|listener| {
         (arns.is_empty() || arns.contains(&listener.arn)) && balancer.is_none_or(|arn| listener.balancer == arn)
     });
     let page = page(wanted.collect(), params, |listener| &listener.arn)?;
@@ -104,7 +104,7 @@ fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<S
     let port = port(params, "Port")?.unwrap_or(current.port);
     let mut listens = None;
     if port != current.port {
-        let mut others = region.balancing.listeners.values();
+        let mut others = region.elbv2.listeners.values();
         if others.any(|other| other.balancer == current.balancer && other.port == port) {
             return Err(duplicate(port));
         }
@@ -116,17 +116,17 @@ fn change(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<(Node, Option<S
     let tls = parse_tls(region, params, Some(&current))?;
     let changed = Listener { port, tls, default_action, ..current };
     let node = answer([&changed]);
-    region.balancing.listeners.insert(arn.to_owned(), changed);
+    region.elbv2.listeners.insert(arn.to_owned(), changed);
     Ok((node, listens))
 }
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "ListenerArn")?;
-    let listeners = &mut cloud.region_mut(call.region)?.balancing.listeners;
+    let listeners = &mut cloud.region_mut(call.region)?.elbv2.listeners;
     listeners.remove(arn).map(|_| Node::new()).ok_or_else(|| no_listener(arn))
 }
 
-/// What the listener speaks after the request; `None` is plain HTTP.
+/// TLS settings of the listener after the request; `None` is plain HTTP.
 fn parse_tls(region: &Region, params: &Params, current: Option<&Listener>) -> Outcome<Option<Tls>> {
     if let Some(mode) = params.optional("MutualAuthentication.Mode").filter(|mode| *mode != "off") {
         return Err(not_honoured(format!(

@@ -20,7 +20,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let arn = required(&call.input, "ListenerArn")?;
-    let listeners = &mut cloud.region_mut(call.region)?.balancing.listeners;
+    let listeners = &mut cloud.region_mut(call.region)?.elbv2.listeners;
     let listener = listeners.get_mut(arn).ok_or_else(|| no_listener(arn))?;
     listener.attributes = attributes::changed(listener, &call.input)?;
     Ok(attributes::render(listener))

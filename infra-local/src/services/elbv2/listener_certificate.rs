@@ -27,7 +27,7 @@ pub(super) fn parse(region: &Region, params: &Params) -> Outcome<Vec<String>> {
                 "You cannot set 'IsDefault': the certificate of the listener itself is the default one",
             ));
         }
-        if !region.certificates.contains_key(arn) {
+        if !region.acm.certificates.contains_key(arn) {
             return Err(ApiError::new("CertificateNotFound", format!("Certificate '{arn}' not found")));
         }
         arns.push(arn.to_owned());
@@ -77,7 +77,7 @@ fn some(arns: Vec<String>) -> Outcome<Vec<String>> {
 
 fn tls<'a>(region: &'a mut Region, params: &Params) -> Outcome<&'a mut Tls> {
     let arn = required(params, "ListenerArn")?;
-    let listener = region.balancing.listeners.get_mut(arn).ok_or_else(|| no_listener(arn))?;
+    let listener = region.elbv2.listeners.get_mut(arn).ok_or_else(|| no_listener(arn))?;
     listener.tls.as_mut().ok_or_else(|| validation("Only HTTPS listeners have certificates"))
 }
 

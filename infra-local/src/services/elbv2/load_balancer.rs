@@ -49,7 +49,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
     let region = cloud.region_mut(call.region)?;
     let subnets = parse_subnets(region, params)?;
-    let vpc_id = region.subnets.get(&subnets[0]).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
+    let vpc_id = region.ec2.subnets.get(&subnets[0]).map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
     if scheme == "internet-facing" && region.internet_gateway_of(&vpc_id).is_none() {
         return Err(ApiError::new("InvalidSubnet", format!("VPC {vpc_id} has no internet gateway")));
     }
@@ -68,7 +68,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         attributes: BTreeMap::new(),
         tags,
     };
-    let existing = region.balancing.load_balancers.values().find(|balancer| balancer.name == name);
+    let existing = region.elbv2.load_balancers.values().find(|balancer| balancer.name == name);
     if let Some(existing) = existing {
         if !same_settings(existing, &wanted) {
             return Err(ApiError::new(
@@ -78,11 +78,11 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         return Ok(answer([existing], region));
     }
-    limits::check(LOAD_BALANCERS, region.balancing.load_balancers.len() + 1, "TooManyLoadBalancers")?;
+    limits::check(LOAD_BALANCERS, region.elbv2.load_balancers.len() + 1, "TooManyLoadBalancers")?;
     let address = take_address(region, &wanted, call)?;
     let balancer = LoadBalancer { address, ..wanted };
     let node = answer([&balancer], region);
-    region.balancing.load_balancers.insert(balancer.arn.clone(), balancer);
+    region.elbv2.load_balancers.insert(balancer.arn.clone(), balancer);
     Ok(node)
 }
 
@@ -100,7 +100,7 @@ fn same_settings(existing: &LoadBalancer, wanted: &LoadBalancer) -> bool {
 /// The address it listens on, out of the first of its subnets that has one left.
 fn take_address(region: &mut Region, balancer: &LoadBalancer, call: &Call<'_, Params>) -> Outcome<std::net::Ipv4Addr> {
     for id in &balancer.subnets {
-        let subnet = region.subnets.get_mut(id);
+        let subnet = region.ec2.subnets.get_mut(id);
         let taken = subnet.and_then(|subnet| Some((subnet.index, subnet.take_host(&balancer.arn)?)));
         if let Some((index, host)) = taken {
             return Ok(call.addresses.address(index, host));
@@ -129,6 +129,7 @@ pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<Str
     let mut found: Vec<&Subnet> = Vec::new();
     for id in &ids {
         let subnet = region
+            .ec2
             .subnets
             .get(id)
             .ok_or_else(|| ApiError::new("SubnetNotFound", format!("The subnet ID '{id}' does not exist")))?;
@@ -153,7 +154,7 @@ pub(super) fn parse_subnets(region: &Region, params: &Params) -> Outcome<Vec<Str
 pub(super) fn parse_security_groups(region: &Region, params: &Params, vpc_id: &str) -> Outcome<Vec<String>> {
     let mut ids = params.texts("SecurityGroups");
     for id in &ids {
-        match region.security_groups.get(id) {
+        match region.ec2.security_groups.get(id) {
             Some(group) if group.vpc_id == vpc_id => {}
             Some(_) => {
                 return Err(not_honoured(format!("The security group '{id}' does not belong to VPC '{vpc_id}'")));
@@ -164,7 +165,7 @@ pub(super) fn parse_security_groups(region: &Region, params: &Params, vpc_id: &s
         }
     }
     if ids.is_empty() {
-        let mut groups = region.security_groups.values();
+        let mut groups = region.ec2.security_groups.values();
         let default = groups.find(|group| group.vpc_id == vpc_id && group.name == "default");
         ids.extend(default.map(|group| group.id.clone()));
     }
@@ -180,7 +181,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for arn in &arns {
         load_balancer(region, arn)?;
     }
-    let all = region.balancing.load_balancers.values();
+    let all = region.elbv2.load_balancers.values();
     if let Some(missing) = names.iter().find(|name| !all.clone().any(|balancer| balancer.name == **name)) {
         return Err(ApiError::new("LoadBalancerNotFound", format!("Load balancers '[{missing}]' not found")));
     }
@@ -208,9 +209,9 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         // Deleting what is gone is a success on AWS too.
         Err(_) => return Ok(Node::new()),
     }
-    region.balancing.load_balancers.remove(arn).ok_or_else(|| no_load_balancer(arn))?;
-    region.balancing.listeners.retain(|_, listener| listener.balancer != arn);
-    for subnet in region.subnets.values_mut() {
+    region.elbv2.load_balancers.remove(arn).ok_or_else(|| no_load_balancer(arn))?;
+    region.elbv2.listeners.retain(|_, listener| listener.balancer != arn);
+    for subnet in region.ec2.subnets.values_mut() {
         subnet.release_hosts(arn);
     }
     Ok(Node::new())
@@ -242,7 +243,7 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
 }
 
 pub(super) fn zones(subnets: &[String], region: &Region) -> Node {
-    let subnets = subnets.iter().filter_map(|id| region.subnets.get(id));
+    let subnets = subnets.iter().filter_map(|id| region.ec2.subnets.get(id));
     Node::items(subnets.map(|subnet| {
         Node::new()
             .with("ZoneName", &subnet.zone)

@@ -61,7 +61,7 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let vpc_id = balancer.vpc_id.clone();
     // The address, and with it the DNS name, stays what it is.
     balancer.subnets.clone_from(&subnets);
-    if region.subnets.get(&subnets[0]).is_some_and(|subnet| subnet.vpc_id != vpc_id) {
+    if region.ec2.subnets.get(&subnets[0]).is_some_and(|subnet| subnet.vpc_id != vpc_id) {
         return Err(not_honoured(format!("The subnets must belong to VPC '{vpc_id}'")));
     }
     Ok(Node::new().with("AvailabilityZones", zones(&subnets, region)).with("IpAddressType", "ipv4"))
@@ -69,5 +69,5 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn find<'a>(region: &'a mut Region, params: &Params) -> Outcome<&'a mut LoadBalancer> {
     let arn = required(params, "LoadBalancerArn")?;
-    region.balancing.load_balancers.get_mut(arn).ok_or_else(|| no_load_balancer(arn))
+    region.elbv2.load_balancers.get_mut(arn).ok_or_else(|| no_load_balancer(arn))
 }

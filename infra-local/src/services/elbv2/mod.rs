@@ -1,4 +1,4 @@
-//! Elastic Load Balancing (version 2015-12-01): application balancers, one file per kind.
+//! Elastic Load Elbv2 (version 2015-12-01): application balancers, one file per kind.
 
 mod action;
 mod attributes;
@@ -112,7 +112,7 @@ fn page<T>(items: Vec<T>, params: &Params, key: impl Fn(&T) -> &str) -> Outcome<
 }
 
 fn load_balancer<'a>(region: &'a Region, arn: &str) -> Outcome<&'a LoadBalancer> {
-    region.balancing.load_balancers.get(arn).ok_or_else(|| no_load_balancer(arn))
+    region.elbv2.load_balancers.get(arn).ok_or_else(|| no_load_balancer(arn))
 }
 
 fn no_load_balancer(arn: &str) -> ApiError {
@@ -120,7 +120,7 @@ fn no_load_balancer(arn: &str) -> ApiError {
 }
 
 fn target_group<'a>(region: &'a Region, arn: &str) -> Outcome<&'a TargetGroup> {
-    region.balancing.target_groups.get(arn).ok_or_else(|| no_target_group(arn))
+    region.elbv2.target_groups.get(arn).ok_or_else(|| no_target_group(arn))
 }
 
 fn no_target_group(arn: &str) -> ApiError {
@@ -128,7 +128,7 @@ fn no_target_group(arn: &str) -> ApiError {
 }
 
 fn listener<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Listener> {
-    region.balancing.listeners.get(arn).ok_or_else(|| no_listener(arn))
+    region.elbv2.listeners.get(arn).ok_or_else(|| no_listener(arn))
 }
 
 fn no_listener(arn: &str) -> ApiError {

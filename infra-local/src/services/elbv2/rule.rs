@@ -40,7 +40,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if owner.rules.contains_key(&priority) {
         return Err(in_use(priority));
     }
-    let of_balancer = region.balancing.listeners.values().filter(|other| other.balancer == owner.balancer);
+    let of_balancer = region.elbv2.listeners.values().filter(|other| other.balancer == owner.balancer);
     limits::check(RULES, of_balancer.map(|other| other.rules.len()).sum::<usize>() + 1, "TooManyRules")?;
     let conditions = condition::parse(params)?;
     let action = action::parse(region, params, "Actions")?.ok_or_else(|| validation("'Actions' must be specified"))?;
@@ -48,7 +48,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let path = listener_arn.replacen(":listener/", ":listener-rule/", 1);
     let rule = Rule { arn: format!("{path}/{}", random_hex(16)), conditions, action, tags };
     let node = answer([render(priority, &rule)]);
-    let owner = region.balancing.listeners.get_mut(listener_arn).ok_or_else(|| no_listener(listener_arn))?;
+    let owner = region.elbv2.listeners.get_mut(listener_arn).ok_or_else(|| no_listener(listener_arn))?;
     owner.rules.insert(priority, rule);
     Ok(node)
 }
@@ -68,7 +68,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             .map_err(|_| validation("You must specify either listener ARNs or rule ARNs"))?;
         shown(listener(region, arn)?).into_iter().map(|(place, _, node)| (place, node)).collect()
     } else {
-        let all: Vec<_> = region.balancing.listeners.values().flat_map(shown).collect();
+        let all: Vec<_> = region.elbv2.listeners.values().flat_map(shown).collect();
         if let Some(missing) = arns.iter().find(|arn| !all.iter().any(|(_, rule, _)| rule == *arn)) {
             return Err(no_rule(missing));
         }
@@ -94,7 +94,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let node = answer([render(priority, &rule)]);
     let arn = owner.arn.clone();
-    if let Some(owner) = region.balancing.listeners.get_mut(&arn) {
+    if let Some(owner) = region.elbv2.listeners.get_mut(&arn) {
         owner.rules.insert(priority, rule);
     }
     Ok(node)
@@ -111,7 +111,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for entry in &entries {
         let new = priority(entry)?;
         let (owner, old) = place(region, required(entry, "RuleArn")?, "moved")?;
-        let listener = region.balancing.listeners.get_mut(&owner);
+        let listener = region.elbv2.listeners.get_mut(&owner);
         let rule = listener.and_then(|listener| listener.rules.remove(&old)).ok_or_else(|| no_rule(&owner))?;
         moved.push((owner, new, rule));
     }
@@ -120,7 +120,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     }
     let mut shown = BTreeMap::new();
     for (owner, priority, rule) in moved {
-        let listener = region.balancing.listeners.get_mut(&owner).ok_or_else(|| no_listener(&owner))?;
+        let listener = region.elbv2.listeners.get_mut(&owner).ok_or_else(|| no_listener(&owner))?;
         shown.insert(priority, render(priority, &rule));
         if listener.rules.insert(priority, rule).is_some() {
             return Err(in_use(priority));
@@ -132,7 +132,7 @@ fn set_priorities(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let (owner, priority) = place(region, required(&call.input, "RuleArn")?, "deleted")?;
-    if let Some(listener) = region.balancing.listeners.get_mut(&owner) {
+    if let Some(listener) = region.elbv2.listeners.get_mut(&owner) {
         listener.rules.remove(&priority);
     }
     Ok(Node::new())
@@ -140,7 +140,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 /// The listener and the priority of a rule that is not a default one.
 fn place(region: &Region, arn: &str, change: &str) -> Outcome<(String, u32)> {
-    for listener in region.balancing.listeners.values() {
+    for listener in region.elbv2.listeners.values() {
         if default_arn(listener) == arn {
             return Err(ApiError::new(
                 "OperationNotPermitted",

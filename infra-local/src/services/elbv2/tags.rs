@@ -57,7 +57,7 @@ fn arns(params: &Params) -> Outcome<Vec<String>> {
 }
 
 fn tags<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Tags> {
-    let balancing = &region.balancing;
+    let balancing = &region.elbv2;
     match kind(arn) {
         "loadbalancer" => super::load_balancer(region, arn).map(|balancer| &balancer.tags),
         "targetgroup" => super::target_group(region, arn).map(|group| &group.tags),
@@ -71,7 +71,7 @@ fn tags<'a>(region: &'a Region, arn: &str) -> Outcome<&'a Tags> {
 }
 
 fn tags_mut<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut Tags> {
-    let balancing = &mut region.balancing;
+    let balancing = &mut region.elbv2;
     match kind(arn) {
         "loadbalancer" => {
             let found = balancing.load_balancers.get_mut(arn);

@@ -45,7 +45,7 @@ fn register(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 }
 
 fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
-    let instance = region.instances.get(id).filter(|instance| instance.vpc_id == vpc_id);
+    let instance = region.ec2.instances.get(id).filter(|instance| instance.vpc_id == vpc_id);
     let Some(instance) = instance else {
         return Err(invalid(&format!("The following targets are not in the target group VPC or do not exist: '{id}'")));
     };
@@ -93,7 +93,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         let found = group.targets.iter().find(|target| target.id == id && target.port == port);
         match found {
             Some(target) => shown.push(render(target, group)),
-            None if region.instances.contains_key(&id) || group.target_type == TargetType::Ip => {
+            None if region.ec2.instances.contains_key(&id) || group.target_type == TargetType::Ip => {
                 shown.push(render(&not_registered(id, port), group))
             }
             None => return Err(invalid(&format!("The instance ID '{id}' is not valid"))),
@@ -135,7 +135,7 @@ fn parse(params: &Params) -> Outcome<Vec<(String, Option<u16>)>> {
 }
 
 fn find<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut TargetGroup> {
-    region.balancing.target_groups.get_mut(arn).ok_or_else(|| no_target_group(arn))
+    region.elbv2.target_groups.get_mut(arn).ok_or_else(|| no_target_group(arn))
 }
 
 fn invalid(message: &str) -> ApiError {

@@ -79,7 +79,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let tags = parse_tags(params)?;
 
     let region = cloud.region_mut(call.region)?;
-    if !region.vpcs.contains_key(vpc_id) {
+    if !region.ec2.vpcs.contains_key(vpc_id) {
         return Err(validation(format!("The VPC ID '{vpc_id}' is not found")));
     }
     let wanted = TargetGroup {
@@ -94,7 +94,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         targets: Vec::new(),
         tags,
     };
-    let existing = region.balancing.target_groups.values().find(|group| group.name == name);
+    let existing = region.elbv2.target_groups.values().find(|group| group.name == name);
     if let Some(existing) = existing {
         let same = existing.protocol == wanted.protocol
             && existing.port == wanted.port
@@ -110,9 +110,9 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         return Ok(answer([existing], region));
     }
-    limits::check(TARGET_GROUPS, region.balancing.target_groups.len() + 1, "TooManyTargetGroups")?;
+    limits::check(TARGET_GROUPS, region.elbv2.target_groups.len() + 1, "TooManyTargetGroups")?;
     let node = answer([&wanted], region);
-    region.balancing.target_groups.insert(wanted.arn.clone(), wanted);
+    region.elbv2.target_groups.insert(wanted.arn.clone(), wanted);
     Ok(node)
 }
 
@@ -188,7 +188,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     for arn in &arns {
         target_group(region, arn)?;
     }
-    let all = region.balancing.target_groups.values();
+    let all = region.elbv2.target_groups.values();
     if let Some(missing) = names.iter().find(|name| !all.clone().any(|group| group.name == **name)) {
         return Err(ApiError::new("TargetGroupNotFound", format!("One or more target groups not found: '{missing}'")));
     }
@@ -227,7 +227,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             format!("Target group '{arn}' is currently in use by a listener or a rule"),
         ));
     }
-    region.balancing.target_groups.remove(arn);
+    region.elbv2.target_groups.remove(arn);
     Ok(Node::new())
 }
 
@@ -246,7 +246,7 @@ fn modify_attributes(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node
 }
 
 fn find<'a>(region: &'a mut Region, arn: &str) -> Outcome<&'a mut TargetGroup> {
-    region.balancing.target_groups.get_mut(arn).ok_or_else(|| no_target_group(arn))
+    region.elbv2.target_groups.get_mut(arn).ok_or_else(|| no_target_group(arn))
 }
 
 fn answer<'a>(groups: impl IntoIterator<Item = &'a TargetGroup>, region: &Region) -> Node {

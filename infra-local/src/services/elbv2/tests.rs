@@ -18,8 +18,8 @@ impl World {
     fn new() -> Self {
         let plane = ControlPlane::new();
         let region = &plane.cloud.regions["us-east-1"];
-        let subnets = region.subnets.keys().cloned().collect();
-        let vpc = region.vpcs.keys().next().unwrap().clone();
+        let subnets = region.ec2.subnets.keys().cloned().collect();
+        let vpc = region.ec2.vpcs.keys().next().unwrap().clone();
         Self { plane, subnets, vpc }
     }
 
@@ -58,7 +58,7 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
     assert!(address.is_loopback());
     assert_eq!(between(&shown, "Code"), "provisioning");
     let held = |world: &World| {
-        let subnets = world.plane.cloud.regions["us-east-1"].subnets.values();
+        let subnets = world.plane.cloud.regions["us-east-1"].ec2.subnets.values();
         subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
     };
     assert_eq!(held(&world), 1);
@@ -280,7 +280,7 @@ fn https_listeners_show_certificates_that_exist() {
             imported: moment,
             tags: Tags::new(),
         };
-        world.plane.cloud.regions.get_mut("us-east-1").unwrap().certificates.insert(arn.clone(), certificate);
+        world.plane.cloud.regions.get_mut("us-east-1").unwrap().acm.certificates.insert(arn.clone(), certificate);
         arn
     };
     let (one, other) = (certificate(&mut world, "one"), certificate(&mut world, "other"));

@@ -49,7 +49,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     }
     tag::check(&request.tags)?;
     let region = cloud.region_mut(call.region)?;
-    if region.log_groups.contains_key(&name) {
+    if region.logs.groups.contains_key(&name) {
         return Err(ApiError::new("ResourceAlreadyExistsException", "The specified log group already exists"));
     }
     let group = LogGroup {
@@ -60,7 +60,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         streams: std::collections::BTreeMap::new(),
         name,
     };
-    region.log_groups.insert(group.name.clone(), group);
+    region.logs.groups.insert(group.name.clone(), group);
     Ok(json!({}))
 }
 
@@ -92,7 +92,7 @@ fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
             && (identifiers.is_empty() || identifiers.contains(&group.name.as_str()))
     };
     let groups = |cloud: &Cloud| -> Outcome<Vec<LogGroup>> {
-        Ok(cloud.region(call.region)?.log_groups.values().filter(wanted).cloned().collect())
+        Ok(cloud.region(call.region)?.logs.groups.values().filter(wanted).cloned().collect())
     };
     let limit = limit(request.limit)?;
     let page = Page::cut(state.read(groups)?, limit, request.next_token.as_deref(), |group: &LogGroup| &group.name)?;
@@ -104,7 +104,7 @@ fn describe(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(answer)
 }
 
-/// How many things a page may have.
+/// Checks the number of items of a page.
 pub(super) fn limit(limit: Option<usize>) -> Outcome<Option<usize>> {
     let limit = limit.unwrap_or(50);
     if (1..=50).contains(&limit) { Ok(Some(limit)) } else { Err(invalid("limit must be between 1 and 50")) }
@@ -137,7 +137,7 @@ struct Named {
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Named = input(call)?;
     // The runtime removes the files of its streams.
-    cloud.region_mut(call.region)?.log_groups.remove(&request.log_group_name).ok_or_else(no_group)?;
+    cloud.region_mut(call.region)?.logs.groups.remove(&request.log_group_name).ok_or_else(no_group)?;
     Ok(json!({}))
 }
 
@@ -157,7 +157,7 @@ fn delete_retention(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value>
 }
 
 fn set_retention(cloud: &mut Cloud, call: &Call<'_, Value>, name: &str, days: Option<u32>) -> Outcome<Value> {
-    let group = cloud.region_mut(call.region)?.log_groups.get_mut(name).ok_or_else(no_group)?;
+    let group = cloud.region_mut(call.region)?.logs.groups.get_mut(name).ok_or_else(no_group)?;
     group.retention_days = days;
     Ok(json!({}))
 }

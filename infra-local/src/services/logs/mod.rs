@@ -54,7 +54,7 @@ fn named<'a>(region: &'a Region, name: Option<&str>, identifier: Option<&str>) -
         (None, Some(identifier)) => plain_name(identifier),
         _ => return Err(invalid("Exactly one of logGroupName and logGroupIdentifier must be specified.")),
     };
-    region.log_groups.get(wanted).ok_or_else(no_group)
+    region.logs.groups.get(wanted).ok_or_else(no_group)
 }
 
 /// The name in an ARN, or what is a name already.

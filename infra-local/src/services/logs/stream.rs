@@ -35,7 +35,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     if name.is_empty() || name.chars().count() > 512 || name.contains([':', '*']) {
         return Err(invalid(format!("logStreamName '{name}' must have 1 to 512 characters and neither : nor *")));
     }
-    let group = cloud.region_mut(call.region)?.log_groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
+    let group = cloud.region_mut(call.region)?.logs.groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
     if group.streams.contains_key(&name) {
         return Err(ApiError::new("ResourceAlreadyExistsException", "The specified log stream already exists"));
     }
@@ -122,7 +122,7 @@ fn render(stream: &LogStream, group: &LogGroup, call: &Call<'_, Value>) -> Outco
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Named = input(call)?;
-    let group = cloud.region_mut(call.region)?.log_groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
+    let group = cloud.region_mut(call.region)?.logs.groups.get_mut(&request.log_group_name).ok_or_else(no_group)?;
     // The runtime removes the file.
     group.streams.remove(&request.log_stream_name).ok_or_else(no_stream)?;
     Ok(json!({}))

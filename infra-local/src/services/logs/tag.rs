@@ -70,12 +70,12 @@ fn untag_named(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Request = input(call)?;
-    let group = cloud.region(call.region)?.log_groups.get(request.name()?).ok_or_else(no_group)?;
+    let group = cloud.region(call.region)?.logs.groups.get(request.name()?).ok_or_else(no_group)?;
     Ok(json!({"tags": group.tags}))
 }
 
 fn group_mut<'a>(cloud: &'a mut Cloud, call: &Call<'_, Value>, name: &str) -> Outcome<&'a mut LogGroup> {
-    cloud.region_mut(call.region)?.log_groups.get_mut(name).ok_or_else(no_group)
+    cloud.region_mut(call.region)?.logs.groups.get_mut(name).ok_or_else(no_group)
 }
 
 pub(super) fn check(all: &Tags) -> Outcome<()> {

@@ -1,4 +1,4 @@
-//! What the operations take, refuse and remember.
+//! Tests of the operations.
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
@@ -135,7 +135,7 @@ fn a_streams_file_stays_bounded() {
     for second in 0..60 {
         world.log(600 - second, &[message.as_str()]);
     }
-    let group = &world.plane.cloud.regions["us-east-1"].log_groups["g"];
+    let group = &world.plane.cloud.regions["us-east-1"].logs.groups["g"];
     let size = store::bytes(world.plane.directory(), &group.streams["s"].file);
     assert!((1_000_000..=4_200_000).contains(&size), "{size}");
     let get = json!({"logGroupName": "g", "logStreamName": "s", "limit": 1});

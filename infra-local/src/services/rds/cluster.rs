@@ -76,12 +76,12 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
     if params.optional("EngineMode").is_some_and(|mode| mode != "provisioned") {
         return Err(combination("The engine mode of the local cloud is provisioned"));
     }
-    if region.databases.clusters.contains_key(&id) {
+    if region.rds.clusters.contains_key(&id) {
         return Err(ApiError::new("DBClusterAlreadyExistsFault", "DB Cluster already exists"));
     }
     let group = subnet_group::of_request(region, params)?;
     let demanded = params.texts("AvailabilityZones.AvailabilityZone");
-    let in_group = group.subnets.iter().filter_map(|id| region.subnets.get(id)).map(|subnet| subnet.zone.clone());
+    let in_group = group.subnets.iter().filter_map(|id| region.ec2.subnets.get(id)).map(|subnet| subnet.zone.clone());
     let zones: Vec<String> = if demanded.is_empty() { in_group.take(3).collect() } else { demanded };
     if let Some(unknown) = zones.iter().find(|zone| !region.zone_names().any(|known| known == **zone)) {
         return Err(ApiError::invalid(format!("Invalid availability zone: {unknown}")));
@@ -121,7 +121,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, new: New) -> Out
         tags: parse_tags(params)?,
         id: id.clone(),
     };
-    region.databases.clusters.insert(id.clone(), cluster);
+    region.rds.clusters.insert(id.clone(), cluster);
     answer(region, &id)
 }
 
@@ -131,7 +131,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let clusters = match params.optional("DBClusterIdentifier") {
         Some(id) => vec![cluster(region, id.rsplit(':').next().unwrap_or(id))?],
         None => filtered(
-            region.databases.clusters.values(),
+            region.rds.clusters.values(),
             params,
             &[
                 ("db-cluster-id", |cluster| vec![cluster.id.clone()]),
@@ -156,7 +156,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if found.stage == Stage::Deleting {
         return Err(cluster_state(format!("DbCluster {} is already being deleted.", found.id)));
     }
-    if region.databases.members(&found.id).any(|member| member.stage != Stage::Deleting) {
+    if region.rds.members(&found.id).any(|member| member.stage != Stage::Deleting) {
         return Err(cluster_state("Cluster cannot be deleted, it still contains DB instances in non-deleting state."));
     }
     match (params.flag("SkipFinalSnapshot")?, last) {
@@ -181,7 +181,7 @@ pub(super) fn answer(region: &Region, id: &str) -> Outcome<Node> {
 
 fn render(cluster: &DbCluster, region: &Region) -> Node {
     let group = settings::cluster_group_in_effect(region, cluster);
-    let members = region.databases.members(&cluster.id).map(|member| {
+    let members = region.rds.members(&cluster.id).map(|member| {
         Node::new()
             .with("DBInstanceIdentifier", &member.id)
             .with("IsClusterWriter", cluster.writer.as_ref() == Some(&member.id))
@@ -200,7 +200,7 @@ fn render(cluster: &DbCluster, region: &Region) -> Node {
         .with("Status", cluster.stage.name())
         .with("Endpoint", place.address)
         .with("ReaderEndpoint", cluster.reader_address)
-        .with("MultiAZ", region.databases.members(&cluster.id).count() > 1)
+        .with("MultiAZ", region.rds.members(&cluster.id).count() > 1)
         .with("Engine", &cluster.engine)
         .with("EngineVersion", engine::version().unwrap_or_default())
         .with("Port", place.port)

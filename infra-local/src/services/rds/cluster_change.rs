@@ -62,7 +62,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         member.place.port = changed.place.port;
         member.place.security_groups.clone_from(&changed.place.security_groups);
     }
-    region.databases.clusters.insert(found.id.clone(), changed);
+    region.rds.clusters.insert(found.id.clone(), changed);
     answer(region, &found.id)
 }
 
@@ -82,7 +82,7 @@ fn fail_over(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
     }
     // The runtime has observed the processes; looking again would be I/O under the state's lock.
-    if !region.databases.fail_over(&id, target.as_deref(), |_| true) {
+    if !region.rds.fail_over(&id, target.as_deref(), |_| true) {
         return Err(cluster_state(format!("Cannot failover the cluster {id} as it has no reader that is available.")));
     }
     answer(region, &id)
@@ -91,7 +91,7 @@ fn fail_over(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let id = available(region, &call.input)?.id.clone();
-    if let Some(busy) = region.databases.members(&id).find(|member| member.stage != Stage::Available) {
+    if let Some(busy) = region.rds.members(&id).find(|member| member.stage != Stage::Available) {
         return Err(instance_state(format!("Database instance: {} is not in available state.", busy.id)));
     }
     for member in members_mut(region, &id) {
@@ -132,5 +132,5 @@ fn available<'a>(region: &'a Region, params: &Params) -> Outcome<&'a DbCluster> 
 }
 
 fn members_mut<'a>(region: &'a mut Region, cluster: &'a str) -> impl Iterator<Item = &'a mut DbInstance> {
-    region.databases.instances.values_mut().filter(move |member| member.cluster.as_deref() == Some(cluster))
+    region.rds.instances.values_mut().filter(move |member| member.cluster.as_deref() == Some(cluster))
 }

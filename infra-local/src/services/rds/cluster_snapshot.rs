@@ -49,7 +49,7 @@ pub(super) fn begin(
     tags: Option<Tags>,
 ) -> Outcome<String> {
     let id = check_identifier(id, "DBClusterSnapshotIdentifier", 255)?;
-    if region.databases.cluster_snapshots.contains_key(&id) {
+    if region.rds.cluster_snapshots.contains_key(&id) {
         return Err(ApiError::new(
             "DBClusterSnapshotAlreadyExistsFault",
             format!("Cannot create the cluster snapshot because one with the identifier {id} already exists."),
@@ -83,7 +83,7 @@ pub(super) fn begin(
         created: now,
         tags: own.or(inherited).unwrap_or_default(),
     };
-    region.databases.cluster_snapshots.insert(id.clone(), snapshot);
+    region.rds.cluster_snapshots.insert(id.clone(), snapshot);
     Ok(id)
 }
 
@@ -95,7 +95,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         None => {
             let said =
                 |name: &str, value: &str| params.optional(name).is_none_or(|said| said.eq_ignore_ascii_case(value));
-            let all = region.databases.cluster_snapshots.values().filter(|snapshot| {
+            let all = region.rds.cluster_snapshots.values().filter(|snapshot| {
                 said("DBClusterIdentifier", &snapshot.source) && said("SnapshotType", &snapshot.kind)
             });
             filtered(
@@ -119,19 +119,19 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let found = find(region, call.input.required("DBClusterSnapshotIdentifier")?)?.clone();
     let seed = Seed::Snapshot(found.resource_id.clone());
-    let restoring = region.databases.clusters.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
+    let restoring = region.rds.clusters.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
     if restoring || found.stage == Stage::Creating {
         return Err(ApiError::new(
             "InvalidDBClusterSnapshotStateFault",
             format!("Cannot delete the snapshot {} as long as it is being made or restored from.", found.id),
         ));
     }
-    region.databases.cluster_snapshots.remove(&found.id);
+    region.rds.cluster_snapshots.remove(&found.id);
     Ok(Node::new().with("DBClusterSnapshot", render(&found, call.region)))
 }
 
 pub(super) fn find<'a>(region: &'a Region, reference: &str) -> Outcome<&'a Snapshot> {
-    snapshot_named(&region.databases.cluster_snapshots, reference)
+    snapshot_named(&region.rds.cluster_snapshots, reference)
         .ok_or_else(|| not_found("DBClusterSnapshotNotFoundFault", format!("DBClusterSnapshot {reference} not found.")))
 }
 

@@ -77,7 +77,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     };
     let first = base.cluster.as_ref().filter(|_| base.seed == Seed::Empty).cloned();
     let answer = add(region, call, &id, base)?;
-    if let Some(of) = first.and_then(|cluster| region.databases.clusters.get_mut(&cluster)) {
+    if let Some(of) = first.and_then(|cluster| region.rds.clusters.get_mut(&cluster)) {
         of.writer = Some(id);
     }
     Ok(answer)
@@ -138,7 +138,7 @@ fn member(region: &Region, params: &Params, of: &str, engine: &str) -> Outcome<D
     {
         return Err(combination("A member of a cluster is in the DB subnet group of the cluster."));
     }
-    if region.databases.members(&cluster.id).count() > 15 {
+    if region.rds.members(&cluster.id).count() > 15 {
         return Err(ApiError::new("InstanceQuotaExceeded", "A cluster has at most 16 instances."));
     }
     Ok(DbInstance {
@@ -204,7 +204,7 @@ pub(super) fn blank(engine: &str, place: Place) -> DbInstance {
 /// Gives an instance its class, options and address, and adds it.
 pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: DbInstance) -> Outcome<Node> {
     let params = &call.input;
-    if region.databases.instances.contains_key(id) {
+    if region.rds.instances.contains_key(id) {
         return Err(ApiError::new("DBInstanceAlreadyExists", "DB instance already exists"));
     }
     request::network_type(params)?;
@@ -243,7 +243,7 @@ pub(super) fn add(region: &mut Region, call: &Call<'_, Params>, id: &str, base: 
         tags: parse_tags(params)?,
         ..base
     };
-    region.databases.instances.insert(id.to_owned(), instance);
+    region.rds.instances.insert(id.to_owned(), instance);
     let instance = super::instance(region, id)?;
     Ok(Node::new().with("DBInstance", render(instance, region)))
 }
@@ -256,7 +256,7 @@ fn subnets_in_zone(region: &Region, group: &str, params: &Params) -> Outcome<Vec
         name => subnet_group::find(region, name)?.clone(),
     };
     let zone = params.optional("AvailabilityZone");
-    let subnets = group.subnets.iter().filter_map(|id| region.subnets.get(id));
+    let subnets = group.subnets.iter().filter_map(|id| region.ec2.subnets.get(id));
     let mut subnets: Vec<_> = subnets.filter(|subnet| zone.is_none_or(|zone| subnet.zone == zone)).collect();
     if subnets.is_empty() {
         return Err(ApiError::new(
@@ -264,7 +264,7 @@ fn subnets_in_zone(region: &Region, group: &str, params: &Params) -> Outcome<Vec
             format!("No subnet of the DB subnet group {} is in {}", group.name, zone.unwrap_or("the region")),
         ));
     }
-    let databases = |zone: &str| region.databases.instances.values().filter(|one| one.zone == zone).count();
+    let databases = |zone: &str| region.rds.instances.values().filter(|one| one.zone == zone).count();
     subnets.sort_by_key(|subnet| (databases(&subnet.zone), subnet.zone.clone()));
     Ok(subnets.into_iter().map(|subnet| subnet.id.clone()).collect())
 }
@@ -275,7 +275,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let instances = match params.optional("DBInstanceIdentifier") {
         Some(id) => vec![instance(region, id.rsplit(':').next().unwrap_or(id))?],
         None => filtered(
-            region.databases.instances.values(),
+            region.rds.instances.values(),
             params,
             &[
                 ("db-instance-id", |instance| vec![instance.id.clone()]),
@@ -326,7 +326,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         }
         _ => {}
     }
-    for replica in region.databases.instances.values_mut() {
+    for replica in region.rds.instances.values_mut() {
         if replica.source.as_ref() == Some(&found.id) {
             replica.source = None;
             replica.runtime.ready = false;
@@ -346,8 +346,8 @@ pub(super) fn render(instance: &DbInstance, region: &Region) -> Node {
     let parameters = Node::new()
         .with("DBParameterGroupName", &instance.parameter_group)
         .with("ParameterApplyStatus", if in_effect { "in-sync" } else { "pending-reboot" });
-    let account = region.databases.account(instance);
-    let replicas = region.databases.instances.values().filter(|one| one.source.as_ref() == Some(&instance.id));
+    let account = region.rds.account(instance);
+    let replicas = region.rds.instances.values().filter(|one| one.source.as_ref() == Some(&instance.id));
     let endpoint = (instance.stage != Stage::Creating)
         .then(|| Node::new().with("Address", place.address).with("Port", place.port).with("HostedZoneId", HOSTED_ZONE));
     let node = Node::new()

@@ -80,7 +80,7 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if busy {
         changed.stage = Stage::Modifying;
     }
-    region.databases.instances.insert(changed.id.clone(), changed);
+    region.rds.instances.insert(changed.id.clone(), changed);
     answer(region, &found.id)
 }
 
@@ -99,7 +99,7 @@ fn at_once(region: &Region, params: &Params, instance: &mut DbInstance) -> Outco
     let fewest_days = u32::from(instance.cluster.is_some());
     instance.schedule = request::schedule(params, instance.schedule.clone(), fewest_days)?;
     if instance.schedule.backup_retention_days == 0
-        && region.databases.instances.values().any(|one| one.source.as_ref() == Some(&instance.id))
+        && region.rds.instances.values().any(|one| one.source.as_ref() == Some(&instance.id))
     {
         return Err(instance_state("Backups cannot be disabled as long as the instance has read replicas."));
     }
@@ -161,7 +161,7 @@ fn stop(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     if found.cluster.is_some() {
         return Err(combination(format!("{} DB instances are not eligible for stopping or starting.", found.engine)));
     }
-    if found.source.is_some() || region.databases.instances.values().any(|one| one.source.as_ref() == Some(&found.id)) {
+    if found.source.is_some() || region.rds.instances.values().any(|one| one.source.as_ref() == Some(&found.id)) {
         return Err(instance_state("Cannot stop an instance that is a read replica or has one."));
     }
     let id = found.id.clone();

@@ -131,11 +131,11 @@ fn combination(message: impl Into<String>) -> ApiError {
 }
 
 fn instance<'a>(region: &'a Region, id: &str) -> Outcome<&'a DbInstance> {
-    region.databases.instances.get(&id.to_lowercase()).ok_or_else(|| no_instance(id))
+    region.rds.instances.get(&id.to_lowercase()).ok_or_else(|| no_instance(id))
 }
 
 fn instance_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut DbInstance> {
-    region.databases.instances.get_mut(&id.to_lowercase()).ok_or_else(|| no_instance(id))
+    region.rds.instances.get_mut(&id.to_lowercase()).ok_or_else(|| no_instance(id))
 }
 
 fn no_instance(id: &str) -> ApiError {
@@ -143,11 +143,11 @@ fn no_instance(id: &str) -> ApiError {
 }
 
 fn cluster<'a>(region: &'a Region, id: &str) -> Outcome<&'a DbCluster> {
-    region.databases.clusters.get(&id.to_lowercase()).ok_or_else(|| no_cluster(id))
+    region.rds.clusters.get(&id.to_lowercase()).ok_or_else(|| no_cluster(id))
 }
 
 fn cluster_mut<'a>(region: &'a mut Region, id: &str) -> Outcome<&'a mut DbCluster> {
-    region.databases.clusters.get_mut(&id.to_lowercase()).ok_or_else(|| no_cluster(id))
+    region.rds.clusters.get_mut(&id.to_lowercase()).ok_or_else(|| no_cluster(id))
 }
 
 fn no_cluster(id: &str) -> ApiError {
@@ -179,7 +179,7 @@ fn take_address(
     owner: &str,
 ) -> Outcome<(Ipv4Addr, String)> {
     for id in subnets {
-        let Some(subnet) = region.subnets.get_mut(id) else { continue };
+        let Some(subnet) = region.ec2.subnets.get_mut(id) else { continue };
         if let Some(host) = subnet.take_host(owner) {
             return Ok((call.addresses.address(subnet.index, host), subnet.zone.clone()));
         }

@@ -73,7 +73,7 @@ const SET: &[&str] = &[
 /// The most parameters of one request.
 const AT_ONCE: usize = 20;
 
-/// What the groups of instances and of clusters are called.
+/// Names of the groups of instances and of clusters.
 #[derive(Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -95,8 +95,8 @@ const INSTANCE: Kind = Kind {
     arn: "pg",
     missing: "DBParameterGroupNotFound",
     engines: &[engine::AURORA, engine::POSTGRES],
-    groups: |region| &region.databases.parameter_groups,
-    groups_mut: |region| &mut region.databases.parameter_groups,
+    groups: |region| &region.rds.parameter_groups,
+    groups_mut: |region| &mut region.rds.parameter_groups,
 };
 
 const CLUSTER: Kind = Kind {
@@ -107,8 +107,8 @@ const CLUSTER: Kind = Kind {
     arn: "cluster-pg",
     missing: "DBClusterParameterGroupNotFound",
     engines: &[engine::AURORA],
-    groups: |region| &region.databases.cluster_parameter_groups,
-    groups_mut: |region| &mut region.databases.cluster_parameter_groups,
+    groups: |region| &region.rds.cluster_parameter_groups,
+    groups_mut: |region| &mut region.rds.cluster_parameter_groups,
 };
 
 /// The group that an instance of this engine has: the given one, which must be of its family, else the default.
@@ -135,7 +135,7 @@ fn choose(region: &Region, name: Option<&str>, engine: &str, kind: Kind) -> Outc
     Ok(group.name)
 }
 
-/// The groups that there are without anybody having made them.
+/// The default groups.
 fn defaults(kind: Kind) -> Outcome<Vec<ParameterGroup>> {
     let group = |engine: &&str| {
         let family = engine::family(engine)?;
@@ -252,7 +252,7 @@ fn modify(state: &State<'_>, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     })
 }
 
-/// Whether a change waits for a reboot: a static parameter's has to.
+/// Returns whether a change waits for a reboot: a static parameter's has to.
 fn pending_reboot(entry: &Params, known: &Known) -> Outcome<bool> {
     match entry.required("ApplyMethod")? {
         "pending-reboot" => Ok(true),
@@ -292,8 +292,8 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>, kind: Kind) -> Outcome<Nod
     if !(kind.groups)(region).contains_key(&name) {
         return refused(format!("Default DBParameterGroup cannot be deleted: {name}"));
     }
-    let instances = region.databases.instances.values().any(|instance| instance.parameter_group == name);
-    let clusters = region.databases.clusters.values().any(|cluster| cluster.parameter_group == name);
+    let instances = region.rds.instances.values().any(|instance| instance.parameter_group == name);
+    let clusters = region.rds.clusters.values().any(|cluster| cluster.parameter_group == name);
     if if kind.arn == INSTANCE.arn { instances } else { clusters } {
         return refused(format!(
             "One or more database instances are still members of this parameter group {name}, so the group cannot be deleted"

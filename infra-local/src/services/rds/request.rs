@@ -125,7 +125,7 @@ fn is_window(text: &str, with_day: bool) -> bool {
 pub(super) fn security_groups(region: &Region, params: &Params, vpc_id: &str) -> Outcome<Vec<String>> {
     let mut ids = params.texts("VpcSecurityGroupIds.VpcSecurityGroupId");
     for id in &ids {
-        match region.security_groups.get(id) {
+        match region.ec2.security_groups.get(id) {
             Some(group) if group.vpc_id == vpc_id => {}
             Some(group) => {
                 return Err(combination(format!(
@@ -138,7 +138,7 @@ pub(super) fn security_groups(region: &Region, params: &Params, vpc_id: &str) ->
         }
     }
     if ids.is_empty() {
-        let mut groups = region.security_groups.values();
+        let mut groups = region.ec2.security_groups.values();
         let default = groups.find(|group| group.vpc_id == vpc_id && group.name == "default");
         ids.extend(default.map(|group| group.id.clone()));
     }

@@ -56,7 +56,7 @@ pub(super) fn begin(
     tags: Option<Tags>,
 ) -> Outcome<String> {
     let id = check_identifier(id, "DBSnapshotIdentifier", 255)?;
-    if region.databases.snapshots.contains_key(&id) {
+    if region.rds.snapshots.contains_key(&id) {
         return Err(ApiError::new(
             "DBSnapshotAlreadyExists",
             format!("Cannot create the snapshot because a snapshot with the identifier {id} already exists."),
@@ -83,7 +83,7 @@ pub(super) fn begin(
         created: now,
         tags: own.or(inherited).unwrap_or_default(),
     };
-    region.databases.snapshots.insert(id.clone(), snapshot);
+    region.rds.snapshots.insert(id.clone(), snapshot);
     Ok(id)
 }
 
@@ -95,7 +95,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         None => {
             let said =
                 |name: &str, value: &str| params.optional(name).is_none_or(|said| said.eq_ignore_ascii_case(value));
-            let all = region.databases.snapshots.values().filter(|snapshot| {
+            let all = region.rds.snapshots.values().filter(|snapshot| {
                 said("DBInstanceIdentifier", &snapshot.source)
                     && said("DbiResourceId", &snapshot.source_resource_id)
                     && said("SnapshotType", &snapshot.kind)
@@ -122,19 +122,19 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let found = find(region, call.input.required("DBSnapshotIdentifier")?)?.clone();
     let seed = Seed::Snapshot(found.resource_id.clone());
-    let restoring = region.databases.instances.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
+    let restoring = region.rds.instances.values().any(|one| one.stage == Stage::Creating && one.seed == seed);
     if restoring || found.stage == Stage::Creating {
         return Err(ApiError::new(
             "InvalidDBSnapshotState",
             format!("Cannot delete the snapshot {} as long as it is being made or restored from.", found.id),
         ));
     }
-    region.databases.snapshots.remove(&found.id);
+    region.rds.snapshots.remove(&found.id);
     Ok(Node::new().with("DBSnapshot", render(&found, call.region)))
 }
 
 pub(super) fn find<'a>(region: &'a Region, reference: &str) -> Outcome<&'a Snapshot> {
-    snapshot_named(&region.databases.snapshots, reference)
+    snapshot_named(&region.rds.snapshots, reference)
         .ok_or_else(|| not_found("DBSnapshotNotFound", format!("DBSnapshot {reference} not found.")))
 }
 

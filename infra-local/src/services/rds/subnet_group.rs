@@ -24,7 +24,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let description = params.required("DBSubnetGroupDescription")?.to_owned();
     let tags = parse_tags(params)?;
     let region = cloud.region_mut(call.region)?;
-    if region.databases.subnet_groups.contains_key(&name) {
+    if region.rds.subnet_groups.contains_key(&name) {
         return Err(ApiError::new(
             "DBSubnetGroupAlreadyExists",
             format!("The DB subnet group '{name}' already exists."),
@@ -33,7 +33,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let (vpc_id, subnets) = parse_subnets(region, params)?;
     let group = SubnetGroup { name: name.clone(), description, vpc_id, subnets, tags };
     let answer = Node::new().with("DBSubnetGroup", render(&group, region));
-    region.databases.subnet_groups.insert(name, group);
+    region.rds.subnet_groups.insert(name, group);
     Ok(answer)
 }
 
@@ -42,7 +42,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region(call.region)?;
     let groups = match params.optional("DBSubnetGroupName") {
         Some(name) => vec![find(region, name)?],
-        None => filtered(region.databases.subnet_groups.values(), params, &[])?,
+        None => filtered(region.rds.subnet_groups.values(), params, &[])?,
     };
     let page = page(groups, params, |group| &group.name)?;
     let groups = page.items.into_iter().map(|group| render(group, region));
@@ -72,13 +72,14 @@ fn modify(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         description.clone_into(&mut group.description);
     }
     let answer = Node::new().with("DBSubnetGroup", render(&group, region));
-    region.databases.subnet_groups.insert(group.name.clone(), group);
+    region.rds.subnet_groups.insert(group.name.clone(), group);
     Ok(answer)
 }
 
-/// Whether an endpoint of a database has its address out of this subnet.
+/// Returns whether an endpoint of a database has its address out of this subnet.
 fn in_use(region: &Region, subnet: &str) -> bool {
     region
+        .ec2
         .subnets
         .get(subnet)
         .is_some_and(|subnet| subnet.hosts.values().any(|owner| owner.starts_with("arn:aws:rds:")))
@@ -95,20 +96,20 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             ),
         ));
     }
-    region.databases.subnet_groups.remove(&name);
+    region.rds.subnet_groups.remove(&name);
     Ok(Node::new())
 }
 
 fn users<'a>(region: &'a Region, name: &'a str) -> impl Iterator<Item = &'a String> {
-    let instances = region.databases.instances.values();
+    let instances = region.rds.instances.values();
     let instances = instances.filter(move |one| one.place.subnet_group == name).map(|instance| &instance.id);
-    let clusters = region.databases.clusters.values();
+    let clusters = region.rds.clusters.values();
     instances.chain(clusters.filter(move |one| one.place.subnet_group == name).map(|cluster| &cluster.id))
 }
 
 pub(super) fn find<'a>(region: &'a Region, name: &str) -> Outcome<&'a SubnetGroup> {
     region
-        .databases
+        .rds
         .subnet_groups
         .get(&name.to_lowercase())
         .ok_or_else(|| not_found("DBSubnetGroupNotFoundFault", format!("DB subnet group '{name}' does not exist.")))
@@ -119,10 +120,10 @@ pub(super) fn of_request(region: &Region, params: &Params) -> Outcome<SubnetGrou
     if let Some(name) = params.optional("DBSubnetGroupName").filter(|name| *name != "default") {
         return find(region, name).cloned();
     }
-    let vpc = region.vpcs.values().find(|vpc| vpc.default).ok_or_else(|| {
+    let vpc = region.ec2.vpcs.values().find(|vpc| vpc.default).ok_or_else(|| {
         ApiError::new("InvalidVPCNetworkStateFault", "No default VPC: name a DB subnet group with DBSubnetGroupName.")
     })?;
-    let subnets = region.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
+    let subnets = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
     Ok(SubnetGroup {
         name: "default".to_owned(),
         description: "default".to_owned(),
@@ -139,6 +140,7 @@ fn parse_subnets(region: &Region, params: &Params) -> Outcome<(String, Vec<Strin
     let mut zones = BTreeSet::new();
     for id in &ids {
         let subnet = region
+            .ec2
             .subnets
             .get(id)
             .ok_or_else(|| ApiError::new("InvalidSubnet", format!("Subnet {id} does not exist.")))?;
@@ -173,7 +175,7 @@ fn check_name(name: &str) -> Outcome<String> {
 }
 
 pub(super) fn render(group: &SubnetGroup, region: &Region) -> Node {
-    let subnets = group.subnets.iter().filter_map(|id| region.subnets.get(id)).map(|subnet| {
+    let subnets = group.subnets.iter().filter_map(|id| region.ec2.subnets.get(id)).map(|subnet| {
         Node::new()
             .with("SubnetIdentifier", &subnet.id)
             .with("SubnetAvailabilityZone", Node::new().with("Name", &subnet.zone))

@@ -2,7 +2,7 @@
 
 use super::{FILTERS, TAGS, no_cluster, no_instance, not_found, parse_tags, tag_list};
 use crate::model::Cloud;
-use crate::model::rds::Databases;
+use crate::model::rds::Rds;
 use crate::model::{ACCOUNT, Tags};
 use crate::services::tags as common_tags;
 use crate::services::{Call, Operation};
@@ -15,14 +15,14 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
 ];
 
 fn list(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    let mut databases = cloud.region(call.region)?.databases.clone();
+    let mut databases = cloud.region(call.region)?.rds.clone();
     let tags = of(&mut databases, call)?;
     Ok(Node::new().with("TagList", tag_list(tags.as_ref().map_or(&Tags::new(), |tags| tags))))
 }
 
 fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let added = parse_tags(&call.input)?;
-    let tags = own(&mut cloud.region_mut(call.region)?.databases, call)?;
+    let tags = own(&mut cloud.region_mut(call.region)?.rds, call)?;
     tags.extend(added);
     common_tags::check(tags).map_err(|error| ApiError::invalid(error.message))?;
     Ok(Node::new())
@@ -30,16 +30,16 @@ fn add(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
 
 fn remove(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let keys = call.input.texts("TagKeys");
-    own(&mut cloud.region_mut(call.region)?.databases, call)?.retain(|key, _| !keys.contains(key));
+    own(&mut cloud.region_mut(call.region)?.rds, call)?.retain(|key, _| !keys.contains(key));
     Ok(Node::new())
 }
 
-fn own<'a>(databases: &'a mut Databases, call: &Call<'_, Params>) -> Outcome<&'a mut Tags> {
+fn own<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<&'a mut Tags> {
     of(databases, call)?.ok_or_else(|| ApiError::invalid("What the service itself has made takes no tags"))
 }
 
 /// The tags of what an ARN names; none for what the service brings itself.
-fn of<'a>(databases: &'a mut Databases, call: &Call<'_, Params>) -> Outcome<Option<&'a mut Tags>> {
+fn of<'a>(databases: &'a mut Rds, call: &Call<'_, Params>) -> Outcome<Option<&'a mut Tags>> {
     let name = call.input.required("ResourceName")?;
     let parts: Vec<&str> = name.splitn(7, ':').collect();
     let ["arn", "aws", "rds", region, ACCOUNT, kind, id] = parts[..] else {

@@ -35,7 +35,7 @@ impl World {
 
     /// Lets time pass: everything has come about.
     fn settle(&mut self) {
-        let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().databases;
+        let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().rds;
         for instance in databases.instances.values_mut() {
             instance.stage = Stage::Available;
             instance.runtime.ready = true;
@@ -89,7 +89,7 @@ fn instances_are_refused_for_what_is_wrong_with_them() {
     refuses("DBName=", "VpcSecurityGroupIds.VpcSecurityGroupId.1=sg-0&DBName=", "InvalidParameterValue", "sg-0");
     refuses("DBName=", "Colour=green&DBName=", "UnsupportedParameter", "Colour");
     refuses("AllocatedStorage=20", "Iops=1", "MissingParameter", "AllocatedStorage");
-    assert!(world.plane.cloud.regions["us-east-1"].databases.instances.is_empty());
+    assert!(world.plane.cloud.regions["us-east-1"].rds.instances.is_empty());
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     world.refuses("CreateDBInstance", &small, "InvalidParameterCombination", "DBInstanceClass=db.t3.micro");
     world.refuses("FailoverDBCluster", "DBClusterIdentifier=c", "InvalidDBClusterStateFault", "creating");
     world.settle();
-    let zones = &world.plane.cloud.regions["us-east-1"].databases;
+    let zones = &world.plane.cloud.regions["us-east-1"].rds;
     assert_ne!(zones.instances["c-1"].zone, zones.instances["c-2"].zone, "members are spread over zones");
 
     world.refuses(
@@ -204,13 +204,13 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     world.refuses("DeleteDBCluster", "DBClusterIdentifier=c", "InvalidParameterCombination", "is required");
     let gone = world.ask("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
     assert_eq!(between(&gone, "Status"), "deleting");
-    assert!(world.plane.cloud.regions["us-east-1"].databases.cluster_snapshots.contains_key("last"));
+    assert!(world.plane.cloud.regions["us-east-1"].rds.cluster_snapshots.contains_key("last"));
 }
 
 #[test]
 fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     let mut world = World::new();
-    let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].subnets.keys().cloned().collect();
+    let subnets: Vec<String> = world.plane.cloud.regions["us-east-1"].ec2.subnets.keys().cloned().collect();
     let form = |subnets: &[String]| {
         let list = subnets.iter().enumerate().map(|(at, id)| format!("&SubnetIds.SubnetIdentifier.{}={id}", at + 1));
         format!("DBSubnetGroupName=Data&DBSubnetGroupDescription=d{}", list.collect::<String>())
@@ -223,7 +223,7 @@ fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     world.ask("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "InvalidDBSubnetGroupStateFault", "one");
     world.settle();
-    world.plane.cloud.regions.get_mut("us-east-1").unwrap().databases.instances.clear();
+    world.plane.cloud.regions.get_mut("us-east-1").unwrap().rds.instances.clear();
     world.ask("DeleteDBSubnetGroup", "DBSubnetGroupName=data").unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "DBSubnetGroupNotFoundFault", "data");
 }
@@ -341,6 +341,6 @@ fn a_security_group_stays_while_a_database_has_it() {
     let mut world = World::new();
     world.ask("CreateDBInstance", ONE).unwrap();
     let region = &world.plane.cloud.regions["us-east-1"];
-    let group = &region.databases.instances["one"].place.security_groups[0];
-    assert_eq!(region.users_of_security_group(group), [region.databases.instances["one"].resource_id.clone()]);
+    let group = &region.rds.instances["one"].place.security_groups[0];
+    assert_eq!(region.users_of_security_group(group), [region.rds.instances["one"].resource_id.clone()]);
 }

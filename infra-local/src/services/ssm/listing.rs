@@ -44,7 +44,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     // The older form of filters means "begins with".
     let older = request.filters.into_iter().map(|filter| Filter { option: Some("BeginsWith".to_owned()), ..filter });
     let filters: Vec<Filter> = request.parameter_filters.into_iter().chain(older).collect();
-    let found = filter(cloud.region(call.region)?.parameters.values(), &filters)?;
+    let found = filter(cloud.region(call.region)?.ssm.parameters.values(), &filters)?;
     let page = page(found, request.max_results, 50, request.next_token.as_deref())?;
     let nodes: Vec<Value> = page.items.into_iter().map(|parameter| metadata(call.region, parameter)).collect();
     Ok(with_token(json!({"Parameters": nodes}), page.next))
@@ -71,6 +71,7 @@ fn by_path(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     }
     let below = cloud
         .region(call.region)?
+        .ssm
         .parameters
         .values()
         .filter(|parameter| is_below(&parameter.name, &request.path, request.recursive));

@@ -68,7 +68,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
         ));
     }
     let region = cloud.region_mut(call.region)?;
-    let known = region.parameters.get(&request.name);
+    let known = region.ssm.parameters.get(&request.name);
     if known.is_some() && !request.overwrite {
         return Err(ApiError::new(
             "ParameterAlreadyExists",
@@ -124,7 +124,7 @@ fn put(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     while parameter.versions.len() > VERSIONS {
         parameter.versions.pop_first();
     }
-    region.parameters.insert(request.name, parameter);
+    region.ssm.parameters.insert(request.name, parameter);
     Ok(json!({"Version": number, "Tier": tier}))
 }
 
@@ -171,7 +171,8 @@ fn get_several(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn history(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Get = input(call)?;
-    let parameter = cloud.region(call.region)?.parameters.get(&request.name).ok_or_else(|| not_found(&request.name))?;
+    let parameter =
+        cloud.region(call.region)?.ssm.parameters.get(&request.name).ok_or_else(|| not_found(&request.name))?;
     let versions = parameter.versions.iter().map(|(number, version)| {
         let mut node = metadata(call.region, parameter);
         node["Version"] = json!(number);
@@ -185,7 +186,7 @@ fn history(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Get = input(call)?;
-    let removed = cloud.region_mut(call.region)?.parameters.remove(&request.name);
+    let removed = cloud.region_mut(call.region)?.ssm.parameters.remove(&request.name);
     removed.map(|_| json!({})).ok_or_else(|| not_found(&request.name))
 }
 
@@ -193,7 +194,7 @@ fn delete_several(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request: Names = input(call)?;
     let region = cloud.region_mut(call.region)?;
     let (deleted, invalid): (Vec<_>, Vec<_>) =
-        request.names.into_iter().partition(|name| region.parameters.remove(name).is_some());
+        request.names.into_iter().partition(|name| region.ssm.parameters.remove(name).is_some());
     Ok(json!({"DeletedParameters": deleted, "InvalidParameters": invalid}))
 }
 

@@ -55,7 +55,7 @@ impl Request {
     }
 
     fn parameter<'a>(&self, cloud: &'a mut Cloud, region: &str) -> Outcome<&'a mut Parameter> {
-        cloud.region_mut(region)?.parameters.get_mut(&self.resource_id).ok_or_else(|| self.unknown())
+        cloud.region_mut(region)?.ssm.parameters.get_mut(&self.resource_id).ok_or_else(|| self.unknown())
     }
 }
 
@@ -79,7 +79,8 @@ fn remove(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
 
 fn list(cloud: &Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     let request = Request::parse(call)?;
-    let parameter = cloud.region(call.region)?.parameters.get(&request.resource_id).ok_or_else(|| request.unknown())?;
+    let parameter =
+        cloud.region(call.region)?.ssm.parameters.get(&request.resource_id).ok_or_else(|| request.unknown())?;
     let tags: Vec<Value> = parameter.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
     Ok(json!({"TagList": tags}))
 }

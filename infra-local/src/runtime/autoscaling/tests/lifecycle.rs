@@ -53,9 +53,9 @@ fn an_instance_waits_before_it_ends_and_is_out_of_service_meanwhile() {
     world.ticks(4);
     let states: Vec<Lifecycle> = world.group().members.iter().map(|member| member.lifecycle).collect();
     assert!(states.contains(&Lifecycle::TerminatingWait), "{states:?}");
-    assert_eq!(world.region().balancing.target_groups[TARGETS].targets.len(), 1);
+    assert_eq!(world.region().elbv2.target_groups[TARGETS].targets.len(), 1);
     let running = |world: &mut World| {
-        world.region().instances.values().filter(|instance| instance.state == InstanceState::Running).count()
+        world.region().ec2.instances.values().filter(|instance| instance.state == InstanceState::Running).count()
     };
     assert_eq!(running(&mut world), 2, "it still runs");
     world.ticks(40);
@@ -106,16 +106,16 @@ fn standby_neither_serves_nor_counts() {
     world.ticks(4);
     let id = world.serving()[0].clone();
     let region = world.cloud.regions.get_mut(REGION).unwrap();
-    let mut group = region.scaling.remove("g").unwrap();
+    let mut group = region.autoscaling.groups.remove("g").unwrap();
     set_aside(&mut group, region, &id);
-    region.scaling.insert("g".to_owned(), group);
+    region.autoscaling.groups.insert("g".to_owned(), group);
     world.ticks(6);
     assert_eq!(world.group().member_mut(&id).unwrap().lifecycle, Lifecycle::Standby);
     assert_eq!(world.serving().len(), 2, "another one took its place");
     assert_eq!(world.group().members.len(), 3);
     world.group().deleting = true;
     world.ticks(6);
-    assert!(world.region().scaling.is_empty(), "it goes with its group");
+    assert!(world.region().autoscaling.groups.is_empty(), "it goes with its group");
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn an_alarm_rolls_a_refresh_back_while_it_bakes() {
         state_updated: now,
         transitioned: now,
     };
-    world.region().watching.alarms.insert("errors".to_owned(), alarm);
+    world.region().cloudwatch.alarms.insert("errors".to_owned(), alarm);
     world.ticks(20);
     assert_eq!(world.group().refreshes[0].status, RefreshStatus::RollbackSuccessful);
     assert!(world.group().refreshes[0].reason.as_ref().unwrap().contains("The alarm errors"));

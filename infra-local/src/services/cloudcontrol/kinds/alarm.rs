@@ -47,7 +47,7 @@ pub(super) const KIND: Kind = Kind {
 fn create(cloud: &mut Cloud, caller: &Caller<'_>, wanted: &Value) -> Outcome<String> {
     let name = text(wanted, "AlarmName")?.unwrap_or_else(|| made_up("Alarm"));
     // Putting an alarm that exists changes it: whoever creates one wants a new one.
-    if cloud.region(caller.region)?.watching.alarms.contains_key(&name) {
+    if cloud.region(caller.region)?.cloudwatch.alarms.contains_key(&name) {
         return Err(crate::wire::ApiError::new("AlreadyExists", format!("The alarm {name} already exists.")));
     }
     put(cloud, caller, &name, wanted)?;
@@ -82,7 +82,7 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
-    let Some(alarm) = cloud.region(region)?.watching.alarms.get(name) else { return Ok(None) };
+    let Some(alarm) = cloud.region(region)?.cloudwatch.alarms.get(name) else { return Ok(None) };
     let actions = |state| alarm.actions.get(&state);
     let extended = alarm.statistic.starts_with('p');
     let dimensions = alarm.dimensions.iter().map(|(name, value)| json!({"Name": name, "Value": value}));
@@ -111,5 +111,5 @@ fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    Ok(cloud.region(region)?.watching.alarms.keys().cloned().collect())
+    Ok(cloud.region(region)?.cloudwatch.alarms.keys().cloned().collect())
 }

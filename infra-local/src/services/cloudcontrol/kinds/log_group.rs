@@ -70,7 +70,7 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
-    let group = cloud.region(region)?.log_groups.get(name);
+    let group = cloud.region(region)?.logs.groups.get(name);
     Ok(group.map(|group| {
         known(json!({
             "LogGroupName": group.name,
@@ -83,5 +83,5 @@ fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    Ok(cloud.region(region)?.log_groups.keys().cloned().collect())
+    Ok(cloud.region(region)?.logs.groups.keys().cloned().collect())
 }

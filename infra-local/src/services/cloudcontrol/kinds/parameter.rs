@@ -83,7 +83,7 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, name: &str) -> Outcome<()> {
 }
 
 fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
-    let parameter = cloud.region(region)?.parameters.get(name).filter(|it| it.kind != ParameterKind::SecureString);
+    let parameter = cloud.region(region)?.ssm.parameters.get(name).filter(|it| it.kind != ParameterKind::SecureString);
     let Some(parameter) = parameter else { return Ok(None) };
     let value = parameter.version(None).map(|(_, version)| &version.value);
     Ok(Some(json!({
@@ -95,6 +95,6 @@ fn read(cloud: &Cloud, region: &str, name: &str) -> Outcome<Option<Value>> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    let parameters = cloud.region(region)?.parameters.values();
+    let parameters = cloud.region(region)?.ssm.parameters.values();
     Ok(parameters.filter(|it| it.kind != ParameterKind::SecureString).map(|it| it.name.clone()).collect())
 }

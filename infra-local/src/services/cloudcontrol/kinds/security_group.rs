@@ -103,7 +103,7 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, id: &str) -> Outcome<()> {
 }
 
 fn read(cloud: &Cloud, region: &str, id: &str) -> Outcome<Option<Value>> {
-    Ok(cloud.region(region)?.security_groups.get(id).map(|group| {
+    Ok(cloud.region(region)?.ec2.security_groups.get(id).map(|group| {
         known(json!({
             "Id": group.id,
             "GroupId": group.id,
@@ -140,5 +140,5 @@ fn render(group: &SecurityGroup, egress: bool) -> Vec<Value> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    Ok(cloud.region(region)?.security_groups.keys().cloned().collect())
+    Ok(cloud.region(region)?.ec2.security_groups.keys().cloned().collect())
 }

@@ -69,7 +69,7 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, id: &str) -> Outcome<()> {
 }
 
 fn read(cloud: &Cloud, region: &str, id: &str) -> Outcome<Option<Value>> {
-    let subnet = cloud.region(region)?.subnets.get(id);
+    let subnet = cloud.region(region)?.ec2.subnets.get(id);
     Ok(subnet.map(|subnet| {
         known(json!({
             "SubnetId": subnet.id,
@@ -83,5 +83,5 @@ fn read(cloud: &Cloud, region: &str, id: &str) -> Outcome<Option<Value>> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    Ok(cloud.region(region)?.subnets.keys().cloned().collect())
+    Ok(cloud.region(region)?.ec2.subnets.keys().cloned().collect())
 }

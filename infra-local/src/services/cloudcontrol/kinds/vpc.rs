@@ -64,8 +64,8 @@ fn delete(cloud: &mut Cloud, caller: &Caller<'_>, id: &str) -> Outcome<()> {
 
 fn read(cloud: &Cloud, region: &str, id: &str) -> Outcome<Option<Value>> {
     let region = cloud.region(region)?;
-    let Some(vpc) = region.vpcs.get(id) else { return Ok(None) };
-    let mut groups = region.security_groups.values();
+    let Some(vpc) = region.ec2.vpcs.get(id) else { return Ok(None) };
+    let mut groups = region.ec2.security_groups.values();
     let default = groups.find(|group| group.vpc_id == id && group.name == "default").map(|group| &group.id);
     Ok(Some(known(json!({
         "VpcId": vpc.id,
@@ -81,5 +81,5 @@ fn read(cloud: &Cloud, region: &str, id: &str) -> Outcome<Option<Value>> {
 }
 
 fn list(cloud: &Cloud, region: &str) -> Outcome<Vec<String>> {
-    Ok(cloud.region(region)?.vpcs.keys().cloned().collect())
+    Ok(cloud.region(region)?.ec2.vpcs.keys().cloned().collect())
 }

@@ -1,0 +1,73 @@
+//! Scaling policies.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A scaling policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) enabled: bool,
+    pub(crate) warmup_seconds: Option<u32>,
+    pub(crate) kind: PolicyKind,
+}
+
+/// What a policy does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum PolicyKind {
+    TargetTracking(Tracking),
+    Step(Adjustment),
+    Simple(Adjustment),
+}
+
+/// Keeps a metric near a value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tracking {
+    pub(crate) metric: Metric,
+    pub(crate) target: f64,
+    pub(crate) disable_scale_in: bool,
+    /// Suffix of the names of its two alarms.
+    pub(crate) alarm: String,
+}
+
+/// What a group follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Metric {
+    Cpu,
+    /// Requests per minute and target; the label names balancer and target group.
+    RequestsPerTarget {
+        label: String,
+    },
+    /// A metric of one's own.
+    Custom {
+        namespace: String,
+        name: String,
+        dimensions: BTreeMap<String, String>,
+        statistic: String,
+        unit: Option<String>,
+    },
+}
+
+/// What an alarm does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Adjustment {
+    /// `ChangeInCapacity`, `ExactCapacity` or `PercentChangeInCapacity`.
+    pub(crate) unit: String,
+    pub(crate) by: Option<i32>,
+    pub(crate) min_magnitude: Option<i32>,
+    pub(crate) cooldown_seconds: Option<u32>,
+    pub(crate) aggregation: Option<String>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// A step of a step policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Step {
+    pub(crate) lower: Option<f64>,
+    pub(crate) upper: Option<f64>,
+    pub(crate) by: i32,
+}

@@ -1,0 +1,127 @@
+//! Instance refreshes.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::model::ec2::launch_template::TemplateReference;
+
+/// The replacement of all instances, one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Refresh {
+    pub(crate) id: String,
+    pub(crate) status: RefreshStatus,
+    pub(crate) reason: Option<String>,
+    pub(crate) started: DateTime<Utc>,
+    pub(crate) ended: Option<DateTime<Utc>>,
+    /// What the group shall run, when the refresh says so itself; the group's template follows at success.
+    pub(crate) desired: Option<TemplateReference>,
+    pub(crate) preferences: Preferences,
+    /// How many instances there were to replace.
+    pub(crate) total: u32,
+    /// How many of them are still there.
+    pub(crate) remaining: u32,
+    pub(crate) rollback: Option<Rollback>,
+    /// When something last went forward.
+    pub(crate) moved: DateTime<Utc>,
+    /// Checkpoints that were reached.
+    #[serde(default)]
+    pub(crate) checkpoints: usize,
+    /// Since when it waits at a checkpoint.
+    #[serde(default)]
+    pub(crate) paused: Option<DateTime<Utc>>,
+    /// Since when it bakes.
+    #[serde(default)]
+    pub(crate) baking: Option<DateTime<Utc>>,
+}
+
+/// How a refresh goes about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Preferences {
+    pub(crate) min_healthy_percentage: u32,
+    pub(crate) max_healthy_percentage: u32,
+    pub(crate) warmup_seconds: Option<u32>,
+    pub(crate) skip_matching: bool,
+    pub(crate) auto_rollback: bool,
+    /// How much is replaced, in percent, before it waits; ascending.
+    #[serde(default)]
+    pub(crate) checkpoints: Vec<u32>,
+    #[serde(default)]
+    pub(crate) checkpoint_delay_seconds: u32,
+    /// How long it is watched when everything is replaced.
+    #[serde(default)]
+    pub(crate) bake_seconds: Option<u32>,
+    /// What becomes of instances that are protected from scale-in.
+    #[serde(default)]
+    pub(crate) protected: Spared,
+    /// Names of alarms that fail it.
+    #[serde(default)]
+    pub(crate) alarms: Vec<String>,
+}
+
+/// What a refresh does about an instance that is protected from scale-in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Spared {
+    /// Replaces it like any other.
+    Refresh,
+    /// Leaves it as it is.
+    Ignore,
+    /// Waits until it is protected no more.
+    #[default]
+    Wait,
+}
+
+/// A refresh on its way back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Rollback {
+    pub(crate) reason: String,
+    pub(crate) started: DateTime<Utc>,
+    /// How far the refresh had come.
+    pub(crate) percentage: u32,
+    pub(crate) remaining: u32,
+    pub(crate) total: u32,
+}
+
+/// The states of a refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum RefreshStatus {
+    Pending,
+    InProgress,
+    Baking,
+    Successful,
+    Failed,
+    Cancelled,
+    RollbackInProgress,
+    RollbackSuccessful,
+    RollbackFailed,
+}
+
+impl RefreshStatus {
+    /// AWS's word.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::InProgress => "InProgress",
+            Self::Baking => "Baking",
+            Self::Successful => "Successful",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+            Self::RollbackInProgress => "RollbackInProgress",
+            Self::RollbackSuccessful => "RollbackSuccessful",
+            Self::RollbackFailed => "RollbackFailed",
+        }
+    }
+
+    pub(crate) fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::InProgress | Self::Baking | Self::RollbackInProgress)
+    }
+}
+
+impl Refresh {
+    /// How much has been replaced, in percent.
+    pub(crate) fn percentage(&self) -> u32 {
+        if self.total == 0 {
+            return if self.status == RefreshStatus::Successful { 100 } else { 0 };
+        }
+        self.total.saturating_sub(self.remaining) * 100 / self.total
+    }
+}
