@@ -1,4 +1,4 @@
-//! What tests of control planes share: the operations of a service on a cloud, without anything that runs.
+//! A control plane for tests: the operations of a service on a state, without a runtime.
 #![allow(clippy::unwrap_used)]
 
 use std::cell::RefCell;
@@ -15,7 +15,7 @@ use crate::wire::{ApiError, Node, Outcome, Params, xml};
 /// A new cloud that is asked in us-east-1.
 pub(crate) struct ControlPlane {
     pub(crate) cloud: Cloud,
-    /// What time it is; the real one when none is set.
+    /// Time of the operations; the real time when none is set.
     pub(crate) now: Option<DateTime<Utc>>,
     addresses: AddressBlock,
     directory: tempfile::TempDir,
@@ -34,7 +34,7 @@ impl ControlPlane {
         Self { cloud, now: None, addresses, directory }
     }
 
-    /// Where the cloud keeps its files.
+    /// The cloud's directory.
     pub(crate) fn directory(&self) -> &std::path::Path {
         self.directory.path()
     }

@@ -33,7 +33,7 @@ pub(crate) enum Identity {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RootKeys {
     pub(crate) known: Vec<Credentials>,
-    /// Whether an unknown key passes for the root user's, with any signature.
+    /// True when an unknown key passes for the root user's, with any signature.
     pub(crate) accept_any: bool,
 }
 

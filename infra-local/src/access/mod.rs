@@ -45,7 +45,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Whether the policies of whoever asks allow all of it. The root user may do everything.
+/// Returns whether the policies of whoever asks allow all of it. The root user may do everything.
 pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, wish: &Wish<'_>) -> Result<(), Refusal> {
     let Some(policies) = identity.policies(&cloud.iam) else {
         return Ok(());

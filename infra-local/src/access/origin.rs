@@ -42,7 +42,8 @@ impl Endpoint {
         Endpoint { authorities }
     }
 
-    /// Whether the request is addressed to this listener: by every `Host` header and by the URI, where it has an authority.
+    /// Returns whether the request is addressed to this listener: by every `Host` header and by the URI, where it has
+    /// an authority.
     pub(crate) fn is_addressed_by(&self, request: &Parts) -> bool {
         let hosts = request.headers.get_all(HOST).iter().map(|value| value.to_str().unwrap_or_default());
         let mut given = hosts.chain(request.uri.authority().map(hyper::http::uri::Authority::as_str)).peekable();

@@ -103,7 +103,8 @@ impl Document {
         Ok(document)
     }
 
-    /// Whether a trust policy lets this principal (an ARN, or `service` as `ec2.amazonaws.com`) take the role on.
+    /// Returns whether a trust policy lets this principal (an ARN, or `service` as `ec2.amazonaws.com`) take the role
+    /// on.
     pub(crate) fn trusts(&self, action: &str, principal: &str, account: &str) -> bool {
         let applying = self.statement.iter().filter(|statement| {
             let actions = statement.action.as_deref().unwrap_or_default();
@@ -147,7 +148,7 @@ impl Statement {
             })
     }
 
-    /// Whether its `Principal` means this one.
+    /// Returns whether its `Principal` means this one.
     fn names(&self, principal: &str, account: &str) -> bool {
         let texts = |value: &Value| Texts::from_value(value).map(|texts| texts.0).unwrap_or_default();
         let means = |text: &str| {
@@ -221,7 +222,7 @@ fn dates(wanted: &str, given: &str, compare: fn(DateTime<Utc>, DateTime<Utc>) ->
     matches!((wanted.parse(), given.parse()), (Ok(wanted), Ok(given)) if compare(wanted, given))
 }
 
-/// Whether an address lies in a range; both may be of either family.
+/// Returns whether an address lies in a range; both may be of either family.
 fn in_range(range: &str, address: &str) -> bool {
     use std::net::IpAddr;
     let (network, bits) = range.split_once('/').map_or((range, None), |(network, bits)| (network, bits.parse().ok()));
@@ -242,7 +243,7 @@ fn matches_action(pattern: &str, action: &str) -> bool {
     like(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
-/// Whether a text matches a pattern with `*` and `?`.
+/// Returns whether a text matches a pattern with `*` and `?`.
 fn like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut position) = (0, 0);

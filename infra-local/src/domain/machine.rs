@@ -10,13 +10,13 @@ use serde::Deserialize;
 use crate::model::ec2::instance::Instance;
 use crate::model::machine::{MachineDocument, MachineFile, MachineService};
 
-/// Where a cloud-config puts the document on the host.
+/// Path of the document on the host, as the cloud-config declares it.
 const DOCUMENT_PATH: &str = "/etc/infra/machine.json";
 
 /// The newest format this local cloud runs.
 const SUPPORTED_VERSION: u64 = 1;
 
-/// Why user data that carries a Machine cannot be run.
+/// Reasons why user data with a Machine document cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MachineError {
     /// Written by a newer library.
@@ -31,26 +31,26 @@ pub(crate) enum MachineError {
     /// The file is there, and is not a document.
     #[error("the file {DOCUMENT_PATH} in the user data is not a Machine document: {source}")]
     Malformed {
-        /// Where and why.
+        /// The error of the JSON parser.
         #[source]
         source: serde_json::Error,
     },
     /// Something in it would lead out of the instance, or is not what its name says.
     #[error("the Machine document in the user data has {problem}")]
     Invalid {
-        /// What and where.
+        /// Description of the problem and its place.
         problem: String,
     },
     /// The file's content is encoded in a way cloud-init knows and this cloud does not.
     #[error("the file {DOCUMENT_PATH} in the user data has encoding {encoding:?}: write it as plain text or `b64`")]
     Encoding {
-        /// What `encoding` says.
+        /// Value of `encoding`.
         encoding: String,
     },
 }
 
 impl MachineDocument {
-    /// What an instance runs: what its image says, and on top of it what its user data says.
+    /// Returns the Machine of an instance: that of its user data on top of that of its image.
     pub(crate) fn of(instance: &Instance) -> Result<Option<Self>, MachineError> {
         let own = Self::from_user_data(&instance.decoded_user_data())?;
         Ok(match (own, instance.image_machine.clone()) {
@@ -71,7 +71,7 @@ impl MachineDocument {
         Self { image: base.image, packages, files, services, postgres: self.postgres.or(base.postgres), ..self }
     }
 
-    /// Whether something on the host writes data that must be whole when it is copied.
+    /// Returns whether something on the host writes data that must be whole when it is copied.
     pub(crate) fn keeps_data(&self) -> bool {
         self.postgres.is_some()
     }
@@ -92,7 +92,7 @@ impl MachineDocument {
         Ok(Some(machine))
     }
 
-    /// Whether names that become paths are single components, and everything can be handed to a process.
+    /// Returns whether names that become paths are single components, and everything can be handed to a process.
     fn check(&self) -> Result<(), String> {
         let mut names = BTreeSet::new();
         for service in &self.services {
@@ -157,7 +157,7 @@ impl MachineFile {
     }
 }
 
-/// Whether the host ends its first boot by powering itself off.
+/// Returns whether the host ends its first boot by powering itself off.
 pub(crate) fn powers_off(user_data: &[u8]) -> bool {
     let state = cloud_config(user_data).and_then(|config| config.power_state);
     state.is_some_and(|state| matches!(state.mode.as_str(), "poweroff" | "halt"))

@@ -24,12 +24,12 @@ impl Cidr {
         self.bits
     }
 
-    /// Whether all of `other` lies in this range.
+    /// Returns whether all of `other` lies in this range.
     pub(crate) fn contains(self, other: Cidr) -> bool {
         self.bits <= other.bits && other.network & mask(self.bits) == self.network
     }
 
-    /// Whether the two have an address in common.
+    /// Returns whether the two have an address in common.
     pub(crate) fn overlaps(self, other: Cidr) -> bool {
         self.contains(other) || other.contains(self)
     }

@@ -18,7 +18,7 @@ impl TimeScale {
         TimeDelta::milliseconds((seconds * 1000.0 / self.0.max(1e-3)) as i64)
     }
 
-    /// Whether a waiting period is over.
+    /// Returns whether a waiting period is over.
     pub(crate) fn over(self, since: DateTime<Utc>, seconds: u32, now: DateTime<Utc>) -> bool {
         now - since >= self.scaled(f64::from(seconds))
     }

@@ -48,7 +48,7 @@ impl Faults {
 }
 
 impl RequestFault {
-    /// Whether it is about this operation.
+    /// Returns whether it is about this operation.
     pub(crate) fn concerns(&self, operation: &str) -> bool {
         let mut rest = operation;
         let mut parts = self.operation.split('*').enumerate().peekable();

@@ -46,7 +46,7 @@ pub(crate) struct MachineFile {
 pub(crate) struct MachineService {
     /// Unique on its host.
     pub(crate) name: String,
-    /// Where the program is fetched from.
+    /// Location of the program.
     pub(crate) artifact: Artifact,
     /// Command line after the program's name.
     #[serde(default)]

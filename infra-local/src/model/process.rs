@@ -7,6 +7,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct ProcessIdentity {
     /// Process id, and the id of its group.
     pub(crate) pid: u32,
-    /// When it started, in the system's own unit.
+    /// Start time, in the system's own unit.
     pub(crate) started: u64,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Tags;
 
-/// What is kept in `bucket.json`.
+/// Settings of a bucket; the content of `bucket.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) name: String,
@@ -30,7 +30,7 @@ pub(crate) struct PublicAccessBlock {
     pub(crate) restrict_public_buckets: bool,
 }
 
-/// How objects are said to be encrypted; on disk they are not.
+/// Declared encryption of objects. On disk they are not encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encryption {
     pub(crate) algorithm: String,
@@ -44,7 +44,7 @@ impl Default for Encryption {
     }
 }
 
-/// What is kept of an object in `meta`.
+/// Description of an object; a file in `meta`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Object {
     pub(crate) key: String,
@@ -64,7 +64,7 @@ pub(crate) struct Blob {
     pub(crate) e_tag: String,
     /// Checksums by the name of their header's end: `crc32`, `sha256`…, in base64.
     pub(crate) checksums: BTreeMap<String, String>,
-    /// Whether the checksums are of the parts' checksums.
+    /// True when the checksums are of the parts' checksums.
     #[serde(default)]
     pub(crate) composite: bool,
 }

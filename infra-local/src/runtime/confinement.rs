@@ -39,7 +39,7 @@ const PROBE: &str = "infra-launch-probe";
 /// starts.
 const MARK: &str = "INFRA_LAUNCH";
 
-/// Whether this process was started as a launcher.
+/// Returns whether this process was started as a launcher.
 pub(crate) fn is_launcher() -> bool {
     std::env::var_os(MARK).is_some()
 }

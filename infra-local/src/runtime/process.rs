@@ -15,10 +15,10 @@ use super::confinement::{self, Confinement};
 use super::user::User;
 use crate::model::process::ProcessIdentity;
 
-/// How often a process that is going away is looked at.
+/// Interval of checks on a stopping process.
 const POLL: Duration = Duration::from_millis(10);
 
-/// What to run and as whom.
+/// Program, arguments, environment and user of a process.
 #[derive(Debug, Clone)]
 pub(crate) struct ProcessSpec {
     /// Path of the executable.
@@ -29,7 +29,7 @@ pub(crate) struct ProcessSpec {
     pub(crate) environment: BTreeMap<String, String>,
     /// Working directory.
     pub(crate) directory: PathBuf,
-    /// Where standard output and error are appended; created with mode 0600.
+    /// File that standard output and error are appended to; created with mode 0600.
     pub(crate) log: PathBuf,
     /// Runs as this user; as the cloud's own when absent.
     pub(crate) user: Option<User>,
@@ -112,7 +112,7 @@ impl ProcessIdentity {
         system::look(pid).filter(|seen| !seen.zombie).map(|seen| Self { pid, started: seen.started })
     }
 
-    /// Whether this very process still runs; a zombie does not.
+    /// Returns whether this very process still runs; a zombie does not.
     pub(crate) fn is_alive(&self) -> bool {
         system::look(self.pid).is_some_and(|seen| seen.started == self.started && !seen.zombie)
     }
@@ -169,7 +169,7 @@ impl ProcessIdentity {
         true
     }
 
-    /// A pid is not given out again while a group bears its number, and the group was there a moment ago.
+    /// The system does not reuse a pid while a group has its number, and the group existed a moment ago.
     fn signal_remains(&self) {
         if system::look(self.pid).is_none_or(|seen| seen.started == self.started)
             && let Some(pid) = self.raw()
@@ -183,13 +183,13 @@ impl ProcessIdentity {
     }
 }
 
-/// What the system says about one pid.
+/// Description of a process by the system.
 struct Seen {
     started: u64,
     zombie: bool,
 }
 
-/// What one process has used.
+/// CPU time of a process.
 struct Usage {
     parent: u32,
     time: Duration,

@@ -69,7 +69,7 @@ impl Unit {
         }
     }
 
-    /// Whether what it needs from elsewhere has been fetched.
+    /// Returns whether what it needs from elsewhere has been fetched.
     fn is_installed(&self, directory: &Path) -> bool {
         match self {
             Unit::Service(service) => directory.join("bin").join(&service.name).exists(),
@@ -213,7 +213,7 @@ const BURST: usize = 5;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 impl Restarts {
-    /// Whether it may be started now.
+    /// Returns whether it may be started now.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         !self.exhausted && self.not_before.is_none_or(|time| time <= now)
     }
@@ -256,7 +256,7 @@ impl Restarts {
         self.back_off(now);
     }
 
-    /// Whether it is not started again.
+    /// Returns whether it is not started again.
     pub(super) fn exhausted(&self) -> bool {
         self.exhausted
     }
@@ -266,7 +266,7 @@ impl Restarts {
         self.count
     }
 
-    /// Whether this was not just said.
+    /// Returns whether this was not just said.
     pub(super) fn says_again(&mut self, line: &str) -> bool {
         let new = self.last_words.as_deref() != Some(line);
         self.last_words = Some(line.to_owned());

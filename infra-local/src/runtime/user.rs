@@ -13,7 +13,7 @@ pub(crate) struct User {
     pub(crate) gid: u32,
 }
 
-/// The user that services run as when the cloud itself is root: `postgres`, else `nobody`; `None` when we are not root.
+/// Returns the user that services run as when the cloud runs as root: `postgres`, else `nobody`. `None` when it does not.
 pub(crate) fn unprivileged_user() -> Option<User> {
     if !rustix::process::geteuid().is_root() {
         return None;

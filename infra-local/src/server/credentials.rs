@@ -76,7 +76,7 @@ impl Token {
         Token(token)
     }
 
-    /// Whether the value of an `Authorization` header carries this token.
+    /// Returns whether the value of an `Authorization` header carries this token.
     pub(crate) fn admits(&self, authorization: &[u8]) -> bool {
         authorization.strip_prefix(b"Bearer ").is_some_and(|given| given.ct_eq(self.0.as_bytes()).into())
     }

@@ -15,13 +15,13 @@ use crate::model::process::ProcessIdentity;
 use crate::runtime::background::Phase;
 use crate::state::files::write_private;
 
-/// How long a process may wait for the previous one of its directory to end: that may stop several databases.
+/// Limit for the end of the previous process of the directory, which may have to stop several databases.
 const PREVIOUS_LIMIT: Duration = Duration::from_mins(1);
 
-/// How often a waiting process looks whether the previous one has ended.
+/// Interval of checks for the end of the previous process.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Why the process of a local cloud ended early.
+/// Reasons why the process of a local cloud ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     /// The cloud did not start.

@@ -43,7 +43,7 @@ pub(super) fn prepare_directory(path: &Path) -> Result<PathBuf, StartError> {
     path.canonicalize().map_err(unusable)
 }
 
-/// How long the lock of a directory may still be held by a process that is just being started: until a child has replaced
+/// Limit for the time that a process which is just being started may hold the lock of a directory: until a child has replaced
 /// itself by its program, it holds the locks of its parent.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -56,7 +56,7 @@ pub(crate) async fn lock(directory: &Path) -> Result<File, StartError> {
     loop {
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(file),
-            // A process that answers does not give the directory up, and nobody may be left waiting to take its place.
+            // A process that answers does not release the directory, so waiting would be in vain.
             Err(rustix::io::Errno::WOULDBLOCK)
                 if Instant::now() < deadline && running::find(directory).await.is_none() =>
             {

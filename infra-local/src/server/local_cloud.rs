@@ -38,7 +38,7 @@ pub struct LocalCloud {
 }
 
 impl LocalCloud {
-    /// Starts the cloud of a directory: claims addresses, loads the state, takes up what it says runs, and serves.
+    /// Starts the cloud of a directory: claims addresses, loads the state, adopts running processes, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
         if runtime::confinement::is_launcher() {
             return Err(StartError::Launcher);
@@ -53,7 +53,7 @@ impl LocalCloud {
         shared.update(|cloud| cloud.time_scale = TimeScale(options.time_scale));
         let listener = listen(&shared, options.port).await?;
 
-        // What the machine enforces is found out now, so that no question for the status waits for it.
+        // The probe of the machine's confinement runs now, so that no status request waits for it.
         tokio::task::spawn_blocking(ConfinementStatus::of_this_machine);
         let stop_requested = Arc::new(Notify::new());
         let generated = Generated::ensure(&directory).map_err(unusable)?;
@@ -102,7 +102,7 @@ impl LocalCloud {
         self.shared.read(|cloud| cloud.id.clone())
     }
 
-    /// What runs now.
+    /// Returns the status of everything that runs.
     #[allow(clippy::unused_async)]
     pub async fn status(&self) -> Status {
         Status::of(&self.shared)
@@ -114,12 +114,12 @@ impl LocalCloud {
         inventory::of(&self.shared)
     }
 
-    /// Injects a fault, and says what it has come to.
+    /// Injects a fault, and returns a description of its effect.
     pub fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
         self.shared.inject(fault)
     }
 
-    /// Returns when somebody asked the cloud to stop (`POST /_infra/shutdown`).
+    /// Returns when a client has requested the end of the cloud (`POST /_infra/shutdown`).
     pub async fn stop_requested(&self) {
         self.stop_requested.notified().await;
     }
@@ -141,7 +141,7 @@ impl LocalCloud {
         self.end(Phase::Detaching).await;
     }
 
-    /// Ends everything, and returns the lock of the directory for what is left to do under it.
+    /// Ends everything, and returns the lock of the directory, which the caller holds until it has finished.
     pub(super) async fn end(self, phase: Phase) -> File {
         self.background.end(phase).await;
         if let Err(error) = self.shared.fold() {

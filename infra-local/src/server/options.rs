@@ -21,16 +21,17 @@ pub struct Options {
     /// Divides AWS's waiting periods (health intervals, deregistration delays, warm-ups, cooldowns); never the time that
     /// real processes have. 1 is AWS's own time.
     pub time_scale: f64,
-    /// Whether the policies of users and roles decide what their keys may do.
+    /// True when the policies of users and roles decide what their keys may do.
     pub enforce_iam: bool,
     /// Access keys of the account's root user, besides the generated one in `<directory>/credentials.json`.
     #[serde(alias = "credentials", deserialize_with = "any_number")]
     pub access_keys: Vec<Credentials>,
-    /// Whether requests with an unknown access key are carried out as the root user, without checking their signature.
+    /// True when requests with an unknown access key are carried out as the root user, without checking their
+    /// signature.
     ///
     /// Every process that reaches the endpoint can then run programs as the user who started the cloud.
     pub accept_any_key: bool,
-    /// Whether services run with all rights of the user who starts the cloud, instead of confined to their instances.
+    /// True when services run with all rights of the user who starts the cloud, instead of confined to their instances.
     pub unconfined: bool,
 }
 

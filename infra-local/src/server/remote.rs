@@ -1,4 +1,4 @@
-//! Asking a local cloud that runs in another process.
+//! Requests to a local cloud that runs in another process.
 
 use super::capabilities::Capabilities;
 use super::faults::Fault;
@@ -11,27 +11,27 @@ use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use std::{error::Error, io, time::Duration};
 
-/// How long an answer may take.
+/// Limit for an answer.
 const LIMIT: Duration = Duration::from_secs(10);
 
 impl Running {
-    /// Whether the process lives.
+    /// Returns whether the process lives.
     pub fn is_alive(&self) -> bool {
         ProcessIdentity { pid: self.pid, started: self.start_time }.is_alive()
     }
 
-    /// Whether the cloud answers at all.
+    /// Returns whether the cloud answers at all.
     pub(crate) async fn is_healthy(&self) -> io::Result<()> {
         self.ask(Method::GET, "/_infra/health", Bytes::new()).await.map(drop)
     }
 
-    /// What runs in the cloud. Fails when it does not answer, or not as this version does.
+    /// Returns the status of the cloud. Fails when it does not answer, or not as this version does.
     pub async fn status(&self) -> io::Result<Status> {
         let body = self.ask(Method::GET, "/_infra/status", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
     }
 
-    /// What the cloud's machine can provide.
+    /// Returns the capabilities of the cloud's machine.
     pub async fn capabilities(&self) -> io::Result<Capabilities> {
         let body = self.ask(Method::GET, "/_infra/capabilities", Bytes::new()).await?;
         Ok(serde_json::from_slice(&body)?)
@@ -65,7 +65,7 @@ impl Running {
     }
 }
 
-/// Why the cloud does not do what it was asked.
+/// The cloud's reason for a refusal.
 fn refused(status: StatusCode, body: &[u8]) -> io::Error {
     let said: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let why = said.as_ref().and_then(|said| said["error"].as_str());
@@ -81,7 +81,7 @@ fn failed(error: &(dyn Error + 'static)) -> io::Error {
 }
 
 impl Status {
-    /// Whether nothing is in the cloud but what every account has from the start.
+    /// Returns whether nothing is in the cloud but what every account has from the start.
     pub fn is_empty(&self) -> bool {
         self.counts
             .values()

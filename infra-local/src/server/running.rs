@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::credentials::Generated;
 use crate::state::files;
 
-/// How long a running cloud may take to answer that it is there.
+/// Limit for the answer of a running cloud to a health check.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A local cloud that runs in a process of its own; the content of `<directory>/daemon.json`.
@@ -16,7 +16,7 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 pub struct Running {
     /// The process.
     pub pid: u32,
-    /// When it started, in the system's own unit: a later process with the same pid differs in it.
+    /// Start time, in the system's own unit: a later process with the same pid differs in it.
     pub start_time: u64,
     /// The endpoint's URL.
     pub endpoint: String,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a local cloud did not start.
+/// Reasons why a local cloud did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The directory cannot be used.
@@ -10,7 +10,7 @@ pub enum StartError {
     Directory {
         /// The directory or a file in it.
         path: PathBuf,
-        /// Why not.
+        /// The system's reason.
         #[source]
         source: std::io::Error,
     },
@@ -26,7 +26,7 @@ pub enum StartError {
     /// No loopback addresses could be had.
     #[error("the local cloud cannot get addresses for its instances: {message}")]
     Addresses {
-        /// Why not, and what to do.
+        /// The reason, and the remedy.
         message: String,
     },
     /// The endpoint's port cannot be listened on.
@@ -34,7 +34,7 @@ pub enum StartError {
     Listen {
         /// The port that was asked for.
         port: Option<u16>,
-        /// Why not.
+        /// The system's reason.
         #[source]
         source: std::io::Error,
     },

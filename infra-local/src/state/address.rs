@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// Whoever listens on this port of `127.N.0.1` owns `127.N.0.0/16`. Below the ephemeral range, above the privileged one.
+/// The process that listens on this port of `127.N.0.1` owns `127.N.0.0/16`. Below the ephemeral range, above the privileged one.
 const CLAIM_PORT: u16 = 17016;
 
 const FIRST: u8 = 16;
@@ -24,7 +24,7 @@ pub(crate) struct AddressBlock {
     _claim: TcpListener,
 }
 
-/// Why no range could be claimed.
+/// Reasons why no range could be claimed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AddressError {
     /// All ranges are taken.

@@ -1,4 +1,4 @@
-//! What an instance's console shows: the cloud's own messages about it, and the ends of its services' logs.
+//! The console of an instance: the cloud's own messages about it, and the ends of its services' logs.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -13,12 +13,12 @@ pub(crate) fn directory(cloud: &Path, instance: &str) -> PathBuf {
     cloud.join("instances").join(instance)
 }
 
-/// Where the output of a service of an instance goes.
+/// Path of the output of a service of an instance.
 pub(crate) fn log(cloud: &Path, instance: &str, service: &str) -> PathBuf {
     directory(cloud, instance).join(format!("{service}.log"))
 }
 
-/// Where the cloud's own messages about an instance go.
+/// Path of the cloud's own messages about an instance.
 pub(crate) fn own(cloud: &Path, instance: &str) -> PathBuf {
     log(cloud, instance, BOOT)
 }

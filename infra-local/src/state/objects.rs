@@ -1,6 +1,6 @@
 //! Buckets and objects as files.
 //!
-//! `<root>/<bucket>/bucket.json` holds a bucket's settings, `meta/<sha256 of the key>.json` what is known of an object,
+//! `<root>/<bucket>/bucket.json` holds a bucket's settings, `meta/<sha256 of the key>.json` the description of an object,
 //! and `data/<random>` its content. Content is written first and never changed; replacing the small file in `meta` makes
 //! an object appear or change in one step. An index of everything is kept in memory.
 
@@ -59,7 +59,7 @@ impl Objects {
         Some(self.blob_path(bucket, &object.blob))
     }
 
-    /// How many buckets there are.
+    /// Number of buckets.
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
     }
@@ -137,7 +137,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Puts an object in its place, if `check` agrees with what is there now. Check and change are one step.
+    /// Replaces an object if `check` accepts the present one. Check and change are one step.
     pub(crate) fn commit(
         &self,
         bucket: &str,

@@ -1,4 +1,4 @@
-//! How long answers took: a histogram that only grows, so that two looks at it tell what was between them.
+//! Response times: a histogram that only grows, so that the difference of two readings is the time between them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,7 +45,7 @@ impl Recorder {
         self.microseconds.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
     }
 
-    /// What was counted so far.
+    /// The counts so far.
     pub(crate) fn times(&self) -> Times {
         Times {
             counts: self.counts.each_ref().map(|count| count.load(Ordering::Relaxed)),

@@ -1,4 +1,4 @@
-//! Who wants to hear of changes of what.
+//! Subscriptions to changes of parts of the state.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::model::changes::Place;
 
-/// Places in the state, and who waits for changes at or below them.
+/// Places in the state, and the subscribers to changes at or below them.
 #[derive(Default)]
 pub(super) struct Topics(Mutex<BTreeMap<Place, Vec<watch::Sender<u64>>>>);
 
@@ -25,7 +25,7 @@ impl Topics {
         receiver
     }
 
-    /// Tells those who wait for these places. Nobody has to sign off.
+    /// Notifies the subscribers to these places. A dropped receiver ends its subscription.
     pub(super) fn tell(&self, places: &[Place]) {
         let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for place in places {

@@ -1,4 +1,4 @@
-//! Bodies of requests, which can be read to their end even by somebody who did not want them.
+//! Bodies of requests, which can be drained when a request was answered before they were read.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,9 +10,9 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CONNECTION, EXPECT, HeaderValue};
 use hyper::{Request, Response};
 
-/// How much of an unwanted body is read so that the connection can be used on.
+/// Bytes of an unread body that are drained so that the connection can be reused.
 const DRAIN_LIMIT_BYTES: usize = 64 * 1024 * 1024;
-/// For how long.
+/// Time limit of draining.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
 /// The body of a request. Clones are the same body.
@@ -36,7 +36,7 @@ impl Body for RequestBody {
     }
 }
 
-/// What is left to do with a request's body when the answer is ready.
+/// The unread rest of a request's body.
 pub(crate) struct Remains {
     body: RequestBody,
     /// The client sends its body only when it is asked to.

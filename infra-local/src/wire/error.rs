@@ -16,7 +16,7 @@ pub(crate) struct ApiError {
 /// The error code of the local cloud when its disk or the quota on it is used up. AWS has none for that.
 pub(crate) const DISK_FULL: &str = "LocalCloudDiskFull";
 
-/// Whether the disk, or the quota on it, is used up.
+/// Returns whether the disk, or the quota on it, is used up.
 pub(crate) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }

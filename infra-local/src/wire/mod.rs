@@ -1,4 +1,4 @@
-//! AWS's wire protocols: what a request says, and how answers and errors are written.
+//! AWS's wire protocols: parsing of requests, rendering of answers and errors.
 
 pub(crate) mod body;
 mod cbor;

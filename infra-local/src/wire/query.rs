@@ -69,7 +69,7 @@ impl Params {
         self.entries(name).into_iter().filter_map(|mut entry| entry.values.remove("")).collect()
     }
 
-    /// Whether a list was sent, empty or not: Query clients send an empty list as `name=`.
+    /// Returns whether a list was sent, empty or not: Query clients send an empty list as `name=`.
     pub(crate) fn has_list(&self, name: &str) -> bool {
         self.values.keys().any(|key| key == name || key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }

@@ -21,7 +21,7 @@ pub(crate) fn read<T: DeserializeOwned>(input: &Value) -> Result<T, Error> {
     T::deserialize(Loose(input))
 }
 
-/// Whether a member of an answer is a time: AWS's models name them all alike.
+/// Returns whether a member of an answer is a time: AWS's models name them all alike.
 pub(super) fn is_timestamp(member: &str) -> bool {
     member.ends_with("Timestamp") || member.ends_with("Timestamps")
 }

@@ -79,7 +79,7 @@ impl SignedPolicy {
         })
     }
 
-    /// Whether the policy is signed with this secret.
+    /// Returns whether the policy is signed with this secret.
     pub(crate) fn check(&self, secret: &str) -> Result<(), BadSignature> {
         let given = hex::decode(&self.signature).map_err(|_| BadSignature::Wrong)?;
         let mac = keyed(&self.scope.signing_key(secret)).chain_update(&self.policy);
@@ -156,7 +156,7 @@ impl Signed {
         })
     }
 
-    /// Whether the request was signed about now, or its presigned URL is still good.
+    /// Returns whether the request was signed about now, or its presigned URL is still good.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), BadSignature> {
         let signed =
             NaiveDateTime::parse_from_str(&self.timestamp, "%Y%m%dT%H%M%SZ").map_err(|_| BadSignature::Wrong)?;
@@ -169,8 +169,8 @@ impl Signed {
         }
     }
 
-    /// Whether the signature is made with this secret; `payload` is the digest of the body in hexadecimal digits, or
-    /// what stands in its place.
+    /// Returns whether the signature is made with this secret; `payload` is the digest of the body in hexadecimal
+    /// digits, or what stands in its place.
     pub(crate) fn check(&self, secret: &str, request: &Parts, payload: &str) -> Result<(), BadSignature> {
         let scope = self.scope.text();
         let canonical = self.canonical_request(request, payload).ok_or(BadSignature::Wrong)?;

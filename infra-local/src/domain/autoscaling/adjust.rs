@@ -6,11 +6,11 @@ use crate::model::autoscaling::{Adjustment, Group, Lifecycle, Policy, PolicyKind
 use crate::model::clock::TimeScale;
 use crate::wire::{ApiError, Outcome};
 
-/// Why a policy is executed.
+/// The cause of an execution of a policy.
 pub(crate) struct Trigger {
     /// In AWS's words, before "changing the desired capacity".
     pub(crate) who: String,
-    /// How far the metric is beyond the threshold, newest first; steps are chosen by it.
+    /// Differences between metric and threshold, newest first; they select the step.
     pub(crate) values: Vec<f64>,
     pub(crate) honours_cooldown: bool,
 }
@@ -33,7 +33,7 @@ pub(crate) fn execute(
         return Err(invalid("The process AlarmNotification of the group is suspended".to_owned()));
     }
     let desired = match &policy.kind {
-        // It follows its target by itself.
+        // The reconciler follows the target.
         PolicyKind::TargetTracking(_) => return Ok(false),
         PolicyKind::Simple(adjustment) => {
             let cooldown = adjustment.cooldown_seconds.unwrap_or(group.cooldown_seconds);
@@ -73,7 +73,7 @@ fn step(
         .filter(|member| member.lifecycle.is_pending() || member.lifecycle == Lifecycle::InService)
         .filter(|member| !is_warm(member.in_service))
         .count() as u32;
-    // What is asked for and not launched yet warms up as well.
+    // Instances that are requested and not launched yet warm up as well.
     let warming = warming + group.desired.saturating_sub(group.staying().count() as u32);
     let desired = adjusted(group, adjustment, step.by, group.desired.saturating_sub(warming));
     let shrinks = adjusted(group, adjustment, step.by, group.desired) < group.desired;

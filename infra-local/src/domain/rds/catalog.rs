@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::domain::postgres::{self, Known};
 
-/// Parameters that the service sets itself, or that would take the server out of its hands.
+/// Parameters that the service sets itself, or that would take the server out of its control.
 const MANAGED: &[&str] = &[
     "allow_system_table_mods",
     "archive_cleanup_command",
@@ -85,7 +85,7 @@ pub(crate) fn parse(described: &str) -> BTreeMap<String, Known> {
     known.map(|known| (known.name.clone(), known)).collect()
 }
 
-/// One line of the description: name, context, group, type, default, least, most, what it is for.
+/// Reads a line of the description: name, context, group, type, default, minimum, maximum, description.
 fn parse_line(line: &str) -> Option<Known> {
     let mut fields = line.split('\t');
     let name = fields.next()?.to_lowercase();

@@ -1,6 +1,6 @@
 //! Formulas that parameters may have for values: `LEAST({DBInstanceClassMemory/9531392},5000)`.
 
-/// What a parameter's value comes to on an instance with so much memory; a value that is no formula stays as it is.
+/// Evaluates a parameter's value for an instance with this memory. A value that is no formula stays as it is.
 /// `None` for a formula that cannot be understood.
 pub(crate) fn evaluate(value: &str, memory_bytes: u64) -> Option<String> {
     if !is_formula(value) {
@@ -12,7 +12,7 @@ pub(crate) fn evaluate(value: &str, memory_bytes: u64) -> Option<String> {
     parser.rest.is_empty().then(|| format!("{:.0}", number.floor()))
 }
 
-/// Whether a value is to be evaluated.
+/// Returns whether a value is to be evaluated.
 pub(crate) fn is_formula(value: &str) -> bool {
     value.contains('{')
 }
@@ -20,7 +20,7 @@ pub(crate) fn is_formula(value: &str) -> bool {
 struct Parser<'a> {
     rest: &'a str,
     memory: f64,
-    /// How many functions are open.
+    /// Number of open functions.
     depth: usize,
 }
 

@@ -16,7 +16,7 @@ pub(crate) struct Cron {
     days: u64,
     months: u64,
     weekdays: u64,
-    /// Whether days of the month and of the week are both given: then either is enough.
+    /// True when days of the month and of the week are both given: then either is enough.
     either: bool,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct Instance {
     pub(crate) zone: String,
     /// Its loopback address.
     pub(crate) address: Ipv4Addr,
-    /// Whether its address is a public one as well.
+    /// True when its address is a public one as well.
     #[serde(default = "was_public")]
     pub(crate) public_ip: bool,
     pub(crate) security_groups: Vec<String>,
@@ -115,11 +115,11 @@ impl Default for MetadataOptions {
 pub(crate) struct Runtime {
     /// The processes by name.
     pub(crate) services: BTreeMap<String, Service>,
-    /// Whether its first boot is over, in which it configures itself.
+    /// True when its first boot is over, in which it configures itself.
     pub(crate) configured: bool,
     /// How often a reboot was asked for; the data plane restarts everything when it grows.
     pub(crate) reboots: u32,
-    /// Whether the machine under it is lost: nothing of it runs, whatever its state says.
+    /// True when the machine under it is lost: nothing of it runs, whatever its state says.
     pub(crate) impaired: bool,
 }
 
@@ -183,7 +183,7 @@ impl InstanceState {
         }
     }
 
-    /// Whether it is on its way to being gone, or gone.
+    /// Returns whether it is on its way to being gone, or gone.
     pub(crate) fn is_ending(self) -> bool {
         matches!(self, InstanceState::ShuttingDown | InstanceState::Terminated)
     }

@@ -2,7 +2,7 @@
 
 use crate::wire::{ApiError, Outcome};
 
-/// What matters of a type here.
+/// An instance type.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct InstanceType {
     pub(crate) name: &'static str,
@@ -23,7 +23,7 @@ impl InstanceType {
         })
     }
 
-    /// Whether it lives on credits, as T types do.
+    /// Returns whether the type has CPU credits, as T types do.
     pub(crate) fn burstable(&self) -> bool {
         self.name.starts_with('t')
     }

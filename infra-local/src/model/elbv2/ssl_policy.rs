@@ -3,7 +3,7 @@
 //! A policy here is AWS's of the same name as far as rustls goes: TLS 1.0 and 1.1 and ciphers without forward secrecy or
 //! authenticated encryption are never spoken, so they are not shown either.
 
-/// What an HTTPS listener has when it is not said.
+/// The policy of an HTTPS listener that declares none.
 pub(crate) const DEFAULT: &str = "ELBSecurityPolicy-2016-08";
 
 /// A policy: its name, and whether it takes TLS 1.2 and TLS 1.3.

@@ -4,7 +4,7 @@
 pub(crate) struct DbClass {
     pub(crate) name: String,
     pub(crate) memory_bytes: u64,
-    /// Whether members of clusters may have it.
+    /// True when members of clusters may have it.
     pub(crate) clustered: bool,
 }
 

@@ -1,9 +1,9 @@
-//! Lifecycle hooks: instances wait at launch and before they end until somebody has answered, or nobody in time.
+//! Lifecycle hooks: instances wait after their launch and before their termination for an answer or the timeout.
 
 use super::Env;
 use crate::model::autoscaling::{Group, Hook, Member, Wait, global_timeout};
 
-/// What the answers to a member's hooks come to.
+/// Result of the answers to a member's hooks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Word {
     Waiting,
@@ -11,7 +11,7 @@ pub(super) enum Word {
     Abandon,
 }
 
-/// What the answers say now; silence is the hook's own answer once its time is over.
+/// Combines the answers. Once a hook has timed out, its default result is its answer.
 pub(super) fn word(group: &Group, member: &Member, env: &Env<'_>) -> Word {
     let answers =
         member.waits.iter().map(|wait| wait.goes_on.or_else(|| silence(group.hooks.get(&wait.hook), wait, env)));

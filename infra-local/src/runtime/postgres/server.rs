@@ -77,7 +77,7 @@ impl Server {
         self.home.join("data")
     }
 
-    /// Whether there is data.
+    /// Returns whether there is data.
     pub(crate) fn has_data(&self) -> bool {
         self.data().join("PG_VERSION").exists()
     }
@@ -303,7 +303,7 @@ async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finish
     })
 }
 
-/// Whether the server asks for the password of this role and database, as `pg_isready` finds out.
+/// Returns whether the server asks for the password of this role and database, as `pg_isready` finds out.
 async fn accepts(launch: &Launch<'_>) -> bool {
     const PROTOCOL_3: u32 = 196_608;
     let mut body = PROTOCOL_3.to_be_bytes().to_vec();
@@ -325,7 +325,7 @@ async fn accepts(launch: &Launch<'_>) -> bool {
     matches!(tokio::time::timeout(Duration::from_secs(2), ask).await, Ok(Ok(b'R')))
 }
 
-/// Whether a process works in this directory, as a server does in its data directory.
+/// Returns whether a process works in this directory, as a server does in its data directory.
 fn works_in(pid: u32, directory: &Path) -> bool {
     match (fs::read_link(format!("/proc/{pid}/cwd")), fs::canonicalize(directory)) {
         (Ok(current), Ok(directory)) => current == directory,

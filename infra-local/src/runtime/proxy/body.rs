@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::target::InFlight;
 use super::upload::BodyError;
 
-/// What a client is answered with.
+/// The body of an answer.
 pub(super) enum AnswerBody {
     Own(Option<Bytes>),
     Target(Download),
@@ -51,13 +51,13 @@ impl Body for AnswerBody {
 /// A target's body on its way to the client; breaks off when nothing moves for `limit`.
 pub(super) struct Download {
     inner: Incoming,
-    /// What has to be driven for the body to arrive, unless a task of its own does.
+    /// The connection that has to be driven for the body to arrive, unless a task of its own drives it.
     connection: Option<Box<Connection>>,
-    /// When nothing drives the connection from here.
+    /// Present when another task drives the connection.
     alarm: Option<Alarm>,
     limit: Duration,
     in_flight: InFlight,
-    /// Whether the alarm is set for what is to come next.
+    /// True when the alarm is set for what is to come next.
     waits: bool,
 }
 
@@ -67,7 +67,7 @@ impl Download {
         Self { inner, connection: Some(connection), alarm: None, limit, in_flight, waits: false }
     }
 
-    /// A body that arrives by itself.
+    /// A body whose connection is driven by another task.
     pub(super) fn driven(inner: Incoming, limit: Duration, in_flight: InFlight) -> Self {
         let alarm = Alarm::at(Instant::now() + limit);
         Self { inner, connection: None, alarm: Some(alarm), limit, in_flight, waits: true }

@@ -43,7 +43,7 @@ impl Client {
         }
     }
 
-    /// Whether it may not stay any longer.
+    /// Returns whether it may not stay any longer.
     pub(super) fn has_outstayed(&self, keep_alive: Duration, now: Instant) -> bool {
         now.duration_since(self.connected) >= keep_alive
     }

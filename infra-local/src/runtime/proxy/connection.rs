@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// Whether another request can be sent.
+    /// Returns whether another request can be sent.
     pub(super) fn is_free(&mut self, context: &mut Context<'_>) -> bool {
         self.drive(context);
         !self.ended && self.sender.is_ready()

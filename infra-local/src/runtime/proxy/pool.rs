@@ -43,7 +43,7 @@ pub(crate) struct PoolSettings {
     pub(crate) slow_start: Option<Duration>,
     /// How clients stay with their targets.
     pub(crate) stickiness: Option<Stickiness>,
-    /// Whether a listener leads here; if not, nothing is checked.
+    /// True when a listener leads here; if not, nothing is checked.
     pub(crate) in_use: bool,
 }
 
@@ -170,7 +170,7 @@ impl TargetPool {
         self.targets().iter().map(|(key, target)| (key.clone(), target.health().clone())).collect()
     }
 
-    /// Whether nothing is under way to this target any more and nothing new will be.
+    /// Returns whether nothing is under way to this target any more and nothing new will be.
     pub(crate) fn is_drained(&self, key: &TargetKey) -> bool {
         self.targets().get(key).is_none_or(|target| target.is_draining() && target.in_flight() == 0)
     }

@@ -35,7 +35,7 @@ type Idle = VecDeque<Box<Connection>>;
 pub(crate) struct Endpoint {
     /// Its address and port.
     pub(crate) address: SocketAddr,
-    /// Whether the network lets the balancer through to it; if not, everything sent there times out.
+    /// True when the network lets the balancer through to it; if not, everything sent there times out.
     pub(crate) reachable: bool,
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct Tls {
     pub(crate) identities: Vec<Identity>,
     pub(crate) tls12: bool,
     pub(crate) tls13: bool,
-    /// Whether HTTP/2 is offered.
+    /// True when HTTP/2 is offered.
     pub(crate) http2: bool,
 }
 
@@ -103,7 +103,7 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// Whether a certificate's name, perhaps with a star for its first part, stands for a host.
+/// Returns whether a certificate's name, perhaps with a star for its first part, stands for a host.
 fn stands_for(own: &str, host: &str) -> bool {
     match (own.strip_prefix("*."), host.split_once('.')) {
         (Some(domain), Some((first, rest))) => !first.is_empty() && domain == rest,
@@ -112,7 +112,7 @@ fn stands_for(own: &str, host: &str) -> bool {
     }
 }
 
-/// Whether a client has chosen HTTP/2.
+/// Returns whether a client has chosen HTTP/2.
 pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Instant;
 
-/// Why a body ended before its end.
+/// Reasons why a body ended early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("the other side broke the transfer off: {0}")]
@@ -19,7 +19,7 @@ pub(super) enum BodyError {
     Idle(Duration),
 }
 
-/// When something of an upload last moved, and whether it is through.
+/// The time at which a part of an upload last moved, and whether the upload is complete.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Moments>);
 
@@ -45,7 +45,7 @@ impl Activity {
         self.0.uploaded.load(Ordering::Relaxed)
     }
 
-    /// Whether the client's body cannot be read: it is malformed, or the client is gone.
+    /// Returns whether the client's body cannot be read: it is malformed, or the client is gone.
     pub(super) fn broken(&self) -> bool {
         self.0.broken.load(Ordering::Relaxed)
     }

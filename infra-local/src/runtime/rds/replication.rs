@@ -14,7 +14,7 @@ const SIGNAL: &str = "standby.signal";
 /// How long a server may take to read its settings again.
 const RELOAD: Duration = Duration::from_secs(10);
 
-/// Whether data is a standby's.
+/// Returns whether data is a standby's.
 pub(super) fn is_standby(server: &Server) -> bool {
     server.data().join(SIGNAL).exists()
 }
@@ -81,7 +81,7 @@ pub(super) async fn promote(server: &Server, standby: &Login, restores: bool) ->
     standby.query(server, "CHECKPOINT;").await.map(drop)
 }
 
-/// Whether a standby receives what its primary writes.
+/// Returns whether a standby receives what its primary writes.
 pub(super) async fn is_streaming(server: &Server, standby: &Login) -> bool {
     let question = "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming';";
     standby.query(server, question).await.is_ok_and(|answer| answer == "1")

@@ -13,31 +13,31 @@ use crate::services::{Call, Operation, State};
 use crate::state::address::AddressBlock;
 use crate::wire::{ApiError, JsonVersion, Node, Outcome, Params, Protocol, leaves};
 
-/// What operations need besides the state.
+/// Inputs of operations besides the state.
 #[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) addresses: &'a AddressBlock,
     pub(crate) directory: &'a Path,
-    /// Whether the policies of users and roles decide.
+    /// True when the policies of users and roles decide.
     pub(crate) enforce_iam: bool,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Whoever asked for a resource, asking its service.
+/// The identity of a request, as the caller of other services.
 pub(super) struct Caller<'a> {
     pub(super) surroundings: Surroundings<'a>,
     pub(super) region: &'a str,
     pub(super) access_key: &'a str,
 }
 
-/// A service whose operations a kind is made of.
+/// A service whose operations implement a kind.
 pub(super) struct Of<I: 'static, O: 'static> {
     pub(super) name: &'static str,
     pub(super) operations: &'static [&'static [Operation<I, O>]],
 }
 
 impl Caller<'_> {
-    /// Asks a service that works on values. Members that are null are not sent.
+    /// Calls a service that works on values. Members that are null are not sent.
     pub(super) fn ask(
         &self,
         cloud: &mut Cloud,
@@ -54,7 +54,7 @@ impl Caller<'_> {
         self.run(cloud, operation.run, input).map_err(|error| service.told(error))
     }
 
-    /// Asks a Query service.
+    /// Calls a Query service.
     pub(super) fn query(
         &self,
         cloud: &mut Cloud,

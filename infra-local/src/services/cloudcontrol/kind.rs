@@ -6,36 +6,36 @@ use super::caller::Caller;
 use crate::model::Cloud;
 use crate::wire::Outcome;
 
-/// A type of resources.
+/// A resource type.
 pub(super) struct Kind {
     /// `AWS::Logs::LogGroup`
     pub(super) name: &'static str,
-    /// The property that identifies one.
+    /// The property that identifies a resource.
     pub(super) identifier: &'static str,
     /// Properties that can be given and changed.
     pub(super) properties: &'static [&'static str],
     /// Properties that can be given at creation alone.
     pub(super) create_only: &'static [&'static str],
-    /// Properties that are told and not taken.
+    /// Properties that are returned and not accepted.
     pub(super) read_only: &'static [&'static str],
     /// Properties that only AWS has.
     pub(super) only_on_aws: &'static [&'static str],
     pub(super) required: &'static [&'static str],
-    /// What reading one does at its service, as actions of IAM.
+    /// IAM actions of a read at the type's service.
     pub(super) reading: &'static [&'static str],
-    /// Makes one, and returns its identifier.
+    /// Creates a resource, and returns its identifier.
     pub(super) create: fn(&mut Cloud, &Caller<'_>, &Value) -> Outcome<String>,
-    /// Makes the properties be as wanted; given are the identifier, what lives and what is wanted.
+    /// Changes the properties. Parameters: the identifier, the existing properties and the wanted ones.
     pub(super) update: fn(&mut Cloud, &Caller<'_>, &str, &Value, &Value) -> Outcome<()>,
     pub(super) delete: fn(&mut Cloud, &Caller<'_>, &str) -> Outcome<()>,
-    /// The properties of one in a region; what can be written only is left out.
+    /// Returns the properties of a resource in a region, without write-only ones.
     pub(super) read: fn(&Cloud, &str, &str) -> Outcome<Option<Value>>,
-    /// The identifiers of all in a region.
+    /// Returns the identifiers of all resources in a region.
     pub(super) list: fn(&Cloud, &str) -> Outcome<Vec<String>>,
 }
 
 impl Kind {
-    /// Whether it has a property of this name.
+    /// Returns whether it has a property of this name.
     pub(super) fn has(&self, property: &str) -> bool {
         [self.properties, self.create_only, self.read_only].iter().any(|names| names.contains(&property))
     }

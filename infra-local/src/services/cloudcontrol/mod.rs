@@ -1,12 +1,12 @@
 //! AWS Cloud Control (version 2021-09-30): resources of any type by the names and properties that CloudFormation has
 //! for them.
 //!
-//! A request is written down and answered at once; [`carry_out`] does what it says afterwards, by the operations of the
-//! type's own service. [`kinds`] are the types there are here; others are refused by name.
+//! A request is recorded and answered at once; [`carry_out`] carries it out afterwards, by the operations of the type's own
+//! service. [`kinds`] are the supported types; others are refused by name.
 //!
 //! # Layout
-//! - [`request`]: requests to create, change and delete; [`status`]: what became of them
-//! - [`resource`]: what there is
+//! - [`request`]: requests to create, change and delete; [`status`]: their status
+//! - [`resource`]: existing resources
 //! - [`kinds`]: one file per type; [`kind`]: the description of a type; [`schema`]: checks of properties
 //! - [`patch`]: JSON Patch, as changes are written
 //! - [`carry_out`]: carries out requests; [`caller`]: calls other services with the rights of the request's identity
@@ -38,8 +38,8 @@ type ControlOperation = Operation<Value, Value>;
 /// The operations.
 pub(crate) const OPERATIONS: &[&[ControlOperation]] = &[request::OPERATIONS, status::OPERATIONS, resource::OPERATIONS];
 
-/// What an operation on a type does at the type's own service while it is answered, as actions of IAM: reading is done
-/// at once, everything else later, as whoever asked.
+/// IAM actions that an operation on a type needs at the type's own service while it is answered. Only reads are answered
+/// from there; everything else is carried out later, with the rights of the identity.
 pub(crate) fn needed_actions(operation: &str, type_name: &str) -> &'static [&'static str] {
     match (operation, kinds::named(type_name)) {
         ("GetResource" | "ListResources" | "UpdateResource", Ok(kind)) => kind.reading,
@@ -67,7 +67,7 @@ fn not_found(type_name: &str, identifier: &str) -> ApiError {
     )
 }
 
-/// How many things a page may have.
+/// Checks the number of items of a page.
 fn limit(limit: Option<usize>) -> Outcome<Option<usize>> {
     let limit = limit.unwrap_or(100);
     if (1..=100).contains(&limit) { Ok(Some(limit)) } else { Err(validation("MaxResults must be between 1 and 100")) }

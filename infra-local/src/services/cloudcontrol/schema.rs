@@ -1,4 +1,4 @@
-//! What properties a type has, and what is wrong with some.
+//! Checks of properties against the schema of their type.
 
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ pub(super) fn check(kind: &Kind, wanted: &Value) -> Outcome<()> {
     Err(validation(format!("Model validation failed ({})", problems.join("\n"))))
 }
 
-/// Refuses properties that are told and not taken.
+/// Refuses read-only properties.
 pub(super) fn check_new(kind: &Kind, wanted: &Value) -> Outcome<()> {
     let told = kind.read_only.iter().filter(|name| wanted.get(**name).is_some());
     let told: Vec<String> = told.map(|name| format!("/properties/{name}")).collect();
@@ -44,7 +44,7 @@ pub(super) fn check_new(kind: &Kind, wanted: &Value) -> Outcome<()> {
     Err(invalid(format!("Invalid Create: cannot create a resource using ReadOnly properties [{}].", told.join(", "))))
 }
 
-/// Checks what a patch makes of what lives; what is given at creation alone must stay.
+/// Checks the result of a patch; create-only properties must not change.
 pub(super) fn check_change(kind: &Kind, living: &Value, wanted: &Value) -> Outcome<()> {
     let changed = |names: &[&str]| -> Vec<String> {
         let changed = names.iter().filter(|name| living.get(**name) != wanted.get(**name));

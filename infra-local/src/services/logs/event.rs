@@ -48,7 +48,7 @@ const FILTER: &[&str] = &[
 const EVENTS: usize = 10_000;
 const BATCH_BYTES: usize = 1_048_576;
 const MESSAGE_BYTES: usize = 1_048_576;
-/// What AWS counts for each event besides its message.
+/// Bytes that AWS counts for each event besides its message.
 const OVERHEAD_BYTES: usize = 26;
 
 #[derive(Deserialize)]
@@ -93,7 +93,7 @@ fn put(state: &State<'_>, call: &Call<'_, Value>) -> Outcome<Value> {
             "The batch of log events in a single PutLogEvents request cannot span more than 24 hours.",
         ));
     }
-    // What is too old, out of retention or too new is left out, and told.
+    // Events that are too old, out of retention or too new are left out and reported.
     let now = call.now.timestamp_millis();
     let old = now - TimeDelta::days(14).num_milliseconds();
     let expired = group.retention_days.map_or(i64::MIN, |days| now - TimeDelta::days(days.into()).num_milliseconds());

@@ -43,7 +43,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    /// Whether a message fits; case matters.
+    /// Returns whether a message fits; case matters.
     pub(super) fn matches(&self, message: &str) -> bool {
         let contains = |term: &String| message.contains(term.as_str());
         self.all.iter().all(contains)

@@ -17,12 +17,12 @@ static WRITING: Mutex<()> = Mutex::new(());
 /// The largest file of a stream; then the older half of its events falls away.
 const LIMIT_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Something that was logged.
+/// A log event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Event {
-    /// Milliseconds since 1970, from who logged it.
+    /// Milliseconds since 1970, as the client has sent it.
     pub(super) timestamp: i64,
-    /// When it arrived, in milliseconds since 1970.
+    /// Time of arrival, in milliseconds since 1970.
     pub(super) ingested: i64,
     /// Unique in its stream, and growing.
     pub(super) id: u64,
@@ -30,7 +30,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// What events are sorted by.
+    /// Sort key.
     pub(super) fn key(&self) -> String {
         format!("{:016}{:020}", self.timestamp, self.id)
     }
@@ -90,7 +90,7 @@ pub(super) fn append(
     Ok(())
 }
 
-/// How much a stream takes on disk.
+/// Size of a stream on disk.
 pub(super) fn bytes(cloud: &Path, file: &str) -> u64 {
     std::fs::metadata(path(cloud, file)).map_or(0, |metadata| metadata.len())
 }

@@ -57,7 +57,7 @@ pub(super) fn parse(params: &Params, known: &[&str]) -> Outcome<String> {
     Ok(engine.to_owned())
 }
 
-/// That a demanded version is the one there is, whole or by its major number.
+/// Checks that a requested version is the installed one, whole or by its major number.
 pub(super) fn check_version(params: &Params, engine: &str) -> Outcome<()> {
     let there = version()?;
     match params.optional("EngineVersion") {

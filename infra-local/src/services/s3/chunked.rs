@@ -102,7 +102,7 @@ impl Signed {
         Ok(())
     }
 
-    /// Whether there are trailers that nobody has signed.
+    /// Returns whether there are trailers that nobody has signed.
     fn is_open(&self) -> bool {
         !self.lines.is_empty()
     }

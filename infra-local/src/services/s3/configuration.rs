@@ -13,7 +13,7 @@ use crate::wire::{ApiError, Outcome};
 /// More than fifty of the longest tags.
 const LIMIT_BYTES: usize = 256 * 1024;
 
-/// Whether a request is CreateBucket.
+/// Returns whether a request is CreateBucket.
 pub(super) fn creates_bucket(head: &Parts) -> bool {
     let plain = head.uri.query().is_none_or(|query| query.is_empty() || query.starts_with("x-id="));
     let path = head.uri.path().trim_matches('/');

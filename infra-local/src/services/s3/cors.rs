@@ -172,7 +172,7 @@ impl Service {
     }
 }
 
-/// Whether a text fits a pattern with at most one `*`.
+/// Returns whether a text fits a pattern with at most one `*`.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         Some((before, after)) => {

@@ -38,7 +38,7 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').
 /// Fields that need no condition in the policy.
 const FREE_FIELDS: &[&str] = &["policy", "x-amz-signature", "file"];
 
-/// Whether a request is an upload by a form.
+/// Returns whether a request is an upload by a form.
 pub(crate) fn is_form(method: &Method, headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     method == Method::POST && content_type.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")

@@ -63,7 +63,7 @@ impl Query<'_> {
         Listed { entries, truncated: false }
     }
 
-    /// Whether an earlier page ended with this common prefix.
+    /// Returns whether an earlier page ended with this common prefix.
     fn is_prefix(&self, text: &str) -> bool {
         self.delimiter.is_some_and(|delimiter| text.len() > self.prefix.len() && text.ends_with(delimiter))
     }
