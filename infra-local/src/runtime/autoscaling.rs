@@ -26,6 +26,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::background::PhaseWatch;
+use super::postgres;
 use crate::domain::autoscaling::alarms;
 use crate::domain::ec2::launch_template;
 use crate::model::Cloud;
@@ -50,6 +51,8 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     loop {
         declared.borrow_and_update();
         if shared.read(|cloud| cloud.regions.values().any(|region| !region.autoscaling.groups.is_empty())) {
+            // Launches depend on it.
+            postgres::discover();
             let now = Utc::now();
             if metrics.is_due(now) {
                 let sources = shared.read(metrics::sources);
