@@ -35,7 +35,7 @@ use chrono::{DateTime, Utc};
 use crate::model::Cloud;
 use policy::Verdict;
 
-/// What somebody wants to do.
+/// A wanted action on resources.
 pub(crate) struct Wish<'a> {
     /// `ec2:RunInstances`
     pub(crate) action: &'a str,
@@ -45,7 +45,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// Returns whether the policies of whoever asks allow all of it. The root user may do everything.
+/// Checks that the policies of an identity allow the action on all resources. The root user may do everything.
 pub(crate) fn authorise(cloud: &Cloud, identity: &Identity, wish: &Wish<'_>) -> Result<(), Refusal> {
     let Some(policies) = identity.policies(&cloud.iam) else {
         return Ok(());

@@ -18,7 +18,7 @@ pub(crate) struct Endpoint {
     authorities: Vec<String>,
 }
 
-/// Where a request comes from, according to the browser's headers.
+/// Origin of a request, according to the browser's headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     /// Not a page of another origin.

@@ -1,4 +1,4 @@
-//! What policy documents say about a request.
+//! Evaluation of policy documents.
 //!
 //! Source: AWS IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements".
 
@@ -58,14 +58,14 @@ enum Effect {
 #[derive(Debug, Clone, PartialEq)]
 struct Texts(Vec<String>);
 
-/// What is asked of policies.
+/// The action, the resource and the context that policies are evaluated for.
 pub(crate) struct Question<'a> {
     pub(crate) action: &'a str,
     pub(crate) resource: &'a str,
     pub(crate) context: Context,
 }
 
-/// What a set of policies says. Of two sets that both must allow, the lesser verdict counts.
+/// Result of a set of policies. Of two sets that both must allow, the lesser verdict counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     Denies,
@@ -73,7 +73,7 @@ pub(crate) enum Verdict {
     Allows,
 }
 
-/// What the policies of one set say together.
+/// Combines the policies of a set.
 pub(super) fn judge(documents: &[Document], question: &Question<'_>) -> Verdict {
     let statements = documents.iter().flat_map(|document| &document.statement);
     let applying: Vec<Effect> =

@@ -1,14 +1,14 @@
-//! How AWS refuses somebody: each protocol has codes of its own for the same.
+//! Refusals of requests: each protocol has its own codes.
 
 use chrono::{DateTime, Utc};
 
 use crate::wire::sigv4::BadSignature;
 use crate::wire::{ApiError, Protocol};
 
-/// Why a request is not carried out.
+/// Reasons why a request is not carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// Nobody has this key, or not with this session token.
+    /// The key is unknown, or does not belong to this session token.
     UnknownKey,
     WrongSignature,
     Skewed {

@@ -1,11 +1,11 @@
-//! What a request is about, as the ARNs that policies name.
+//! ARNs of the resources of a request, as policies name them.
 //!
 //! Source: AWS, "Service Authorization Reference", one page per service.
 
 use crate::model::ACCOUNT;
 use crate::model::iam::Iam;
 
-/// What EC2 calls its kinds in ARNs, by the prefix of their ids.
+/// Names of EC2's kinds in ARNs, by the prefix of their ids.
 const EC2_KINDS: &[(&str, &str)] = &[
     ("i-", "instance"),
     ("vpc-", "vpc"),
@@ -24,7 +24,7 @@ const EC2_KINDS: &[(&str, &str)] = &[
     ("key-", "key-pair"),
 ];
 
-/// What EC2's creating operations make.
+/// Kinds that EC2's operations create.
 const EC2_CREATIONS: &[(&str, &str)] = &[
     ("RunInstances", "instance"),
     ("CreateVpc", "vpc"),

@@ -32,7 +32,7 @@ pub(crate) struct Certificate {
     pub(crate) tags: Tags,
 }
 
-/// What a certificate says of itself, in Certificate Manager's words.
+/// Content of a certificate, in Certificate Manager's terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Facts {
     /// The common name, else the first of the other names.
@@ -54,7 +54,7 @@ pub(crate) struct Facts {
 }
 
 impl Certificate {
-    /// Returns whether its time is over.
+    /// Returns whether the certificate has expired.
     pub(crate) fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.facts.not_after < now
     }

@@ -72,12 +72,12 @@ pub(crate) struct Group {
     pub(crate) activities: Vec<Activity>,
     /// True when it goes as soon as its last instance has gone.
     pub(crate) deleting: bool,
-    /// Why the desired capacity is what it is, as activities tell it.
+    /// Cause of the last change of the desired capacity, for activities.
     pub(crate) cause: Option<String>,
     pub(crate) scaled_at: Option<DateTime<Utc>>,
     /// Launches that failed in a row.
     pub(crate) failures: u32,
-    /// When the next launch may be tried.
+    /// Earliest time of the next launch.
     pub(crate) next_launch: Option<DateTime<Utc>>,
 }
 
@@ -93,7 +93,7 @@ pub(crate) struct GroupTag {
 pub(crate) struct Member {
     pub(crate) instance: String,
     pub(crate) zone: String,
-    /// What it was launched from, with a version that is a number.
+    /// Launch template of the instance, with a numeric version.
     pub(crate) template: MemberTemplate,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) healthy: bool,
@@ -109,14 +109,14 @@ pub(crate) struct Member {
     pub(crate) waits: Vec<Wait>,
 }
 
-/// A lifecycle hook: an instance waits for somebody's word before it goes on.
+/// A lifecycle hook: an instance waits until the hook is completed or times out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hook {
     pub(crate) name: String,
     /// At launch, or else at termination.
     pub(crate) launching: bool,
     pub(crate) heartbeat_seconds: u32,
-    /// True when an instance goes on when nobody says anything.
+    /// True when an instance continues after the timeout.
     pub(crate) continues: bool,
     pub(crate) metadata: Option<String>,
 }
@@ -145,7 +145,7 @@ pub(crate) struct Scheduled {
     pub(crate) min: Option<u32>,
     pub(crate) max: Option<u32>,
     pub(crate) desired: Option<u32>,
-    /// When it is due.
+    /// Time or recurrence of the action.
     pub(crate) next: DateTime<Utc>,
 }
 
@@ -294,7 +294,7 @@ impl Group {
     }
 }
 
-/// What a hook may take in all: as often as it is kept waiting by heartbeats, and two days.
+/// Upper limit of a hook's wait: a hundred heartbeat timeouts, at most two days.
 pub(crate) fn global_timeout(heartbeat_seconds: u32) -> u32 {
     heartbeat_seconds.saturating_mul(100).min(172_800)
 }

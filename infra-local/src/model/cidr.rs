@@ -24,7 +24,7 @@ impl Cidr {
         self.bits
     }
 
-    /// Returns whether all of `other` lies in this range.
+    /// Returns whether this range contains all of `other`.
     pub(crate) fn contains(self, other: Cidr) -> bool {
         self.bits <= other.bits && other.network & mask(self.bits) == self.network
     }

@@ -1,4 +1,4 @@
-//! How fast time passes for AWS's waiting periods.
+//! The time scale, which divides AWS's waiting periods.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -18,7 +18,7 @@ impl TimeScale {
         TimeDelta::milliseconds((seconds * 1000.0 / self.0.max(1e-3)) as i64)
     }
 
-    /// Returns whether a waiting period is over.
+    /// Returns whether a waiting period has ended.
     pub(crate) fn over(self, since: DateTime<Utc>, seconds: u32, now: DateTime<Utc>) -> bool {
         now - since >= self.scaled(f64::from(seconds))
     }

@@ -31,16 +31,16 @@ pub(crate) struct ResourceRequest {
     pub(crate) identifier: Option<String>,
     /// The properties it is to have, as long as they are needed.
     pub(crate) wanted: Option<Value>,
-    /// Whose key the request was signed with.
+    /// Access key that signed the request.
     pub(crate) access_key: String,
     pub(crate) begun: DateTime<Utc>,
-    /// When its status last changed.
+    /// Time of the last change of its status.
     pub(crate) changed: DateTime<Utc>,
     pub(crate) message: Option<String>,
     pub(crate) error: Option<ErrorCode>,
 }
 
-/// What is to be done.
+/// The operations of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Operation {
@@ -49,7 +49,7 @@ pub(crate) enum Operation {
     Delete,
 }
 
-/// How far it is.
+/// The status of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Status {
@@ -61,7 +61,7 @@ pub(crate) enum Status {
     CancelComplete,
 }
 
-/// Why it failed, in the words that all kinds of resources share.
+/// Error codes of failed requests, which all kinds of resources share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum ErrorCode {
     AccessDenied,

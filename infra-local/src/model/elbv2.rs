@@ -42,7 +42,7 @@ pub(crate) struct LoadBalancer {
     pub(crate) security_groups: Vec<String>,
     pub(crate) created: DateTime<Utc>,
     pub(crate) state: BalancerState,
-    /// Where it listens; also its DNS name.
+    /// Address of its listeners; also its DNS name.
     pub(crate) address: Ipv4Addr,
     /// Those that were changed from their defaults.
     pub(crate) attributes: BTreeMap<String, String>,
@@ -67,9 +67,9 @@ pub(crate) struct Listener {
     pub(crate) arn: String,
     pub(crate) balancer: String,
     pub(crate) port: u16,
-    /// How clients are spoken to by HTTPS; in the clear without.
+    /// TLS settings of an HTTPS listener; `None` for HTTP.
     pub(crate) tls: Option<Tls>,
-    /// What is done with requests that no rule is for.
+    /// Action for requests that match no rule.
     pub(crate) default_action: Action,
     /// By priority, the lowest first.
     pub(crate) rules: BTreeMap<u32, Rule>,
@@ -78,7 +78,7 @@ pub(crate) struct Listener {
     pub(crate) tags: Tags,
 }
 
-/// What an HTTPS listener shows its clients.
+/// TLS settings of a listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tls {
     /// Name of the security policy.
@@ -106,7 +106,7 @@ pub(crate) struct TargetGroup {
     pub(crate) tags: Tags,
 }
 
-/// How targets are spoken to.
+/// Protocol of targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum Protocol {
@@ -116,7 +116,7 @@ pub(crate) enum Protocol {
     Https,
 }
 
-/// What the targets of a group are registered as.
+/// Kind of the targets of a group.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TargetType {
@@ -156,7 +156,7 @@ pub(crate) struct Target {
     pub(crate) health: Health,
 }
 
-/// What the data plane found out about a target.
+/// Health of a target, as the runtime has observed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Health {
     /// AWS's word: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
@@ -203,7 +203,7 @@ impl TargetType {
 }
 
 impl TargetGroup {
-    /// Registers a target; one that drains begins anew, one that is registered stays as it is.
+    /// Registers a target. A draining one starts again; a registered one stays as it is.
     pub(crate) fn register(&mut self, id: &str, port: u16) {
         let registered = |target: &Target| target.id == id && target.port == port && !target.draining;
         if self.targets.iter().any(registered) {
@@ -231,7 +231,7 @@ impl TargetGroup {
         }
     }
 
-    /// What is known of an instance here, on its registered port.
+    /// Returns the target of an instance.
     pub(crate) fn target(&self, id: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.id == id)
     }

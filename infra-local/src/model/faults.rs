@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct Faults {
     pub(crate) requests: Vec<RequestFault>,
-    /// How old what a control plane shows is.
+    /// Age of the state that control planes show, in milliseconds.
     pub(crate) lag_milliseconds: u64,
 }
 
-/// What happens to requests.
+/// Faults of requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct RequestFault {
     pub(crate) symptom: Symptom,
@@ -40,7 +40,7 @@ impl Faults {
         self.requests.retain(|fault| fault.remaining != Some(0));
     }
 
-    /// What is in force, for people.
+    /// Descriptions of the active faults.
     pub(crate) fn describe(&self) -> Vec<String> {
         let lag = (self.lag_milliseconds > 0).then(|| format!("answers are {} ms old", self.lag_milliseconds));
         self.requests.iter().map(RequestFault::describe).chain(lag).collect()

@@ -27,9 +27,9 @@ super::changes::record_by_field!(Iam {
     apart: [],
 });
 
-/// How the access keys of users begin that are issued here.
+/// Prefix of the access keys of users.
 pub(crate) const ISSUED_KEY: &str = "AKIALOCAL";
-/// How the access keys of sessions begin that are issued here.
+/// Prefix of the access keys of sessions.
 pub(crate) const ISSUED_SESSION_KEY: &str = "ASIALOCAL";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,7 +54,7 @@ pub(crate) struct AccessKey {
     pub(crate) created: DateTime<Utc>,
 }
 
-/// Temporary credentials of somebody who has taken a role on.
+/// Temporary credentials of a session of a role.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Session {
     pub(crate) secret: String,
@@ -104,7 +104,7 @@ impl Iam {
         key
     }
 
-    /// How many roles and users a policy is attached to.
+    /// Returns the number of roles and users that a policy is attached to.
     pub(crate) fn attachments(&self, policy: &str) -> usize {
         let roles = self.roles.values().filter(|role| role.attached_policies.contains(policy)).count();
         roles + self.users.values().filter(|user| user.attached_policies.contains(policy)).count()
@@ -127,7 +127,7 @@ pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) description: Option<String>,
     pub(crate) max_session_seconds: u32,
-    /// Who may take the role on: a policy document.
+    /// Trust policy of the role.
     pub(crate) trust_policy: String,
     /// Policy documents by name.
     pub(crate) inline_policies: BTreeMap<String, String>,

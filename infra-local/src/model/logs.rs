@@ -1,4 +1,4 @@
-//! CloudWatch's log groups; what was logged lies in files beside the state.
+//! CloudWatch Logs' groups and streams. Their events are in files beside the state.
 
 use std::collections::BTreeMap;
 

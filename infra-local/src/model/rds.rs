@@ -55,7 +55,7 @@ pub(crate) struct ParameterGroup {
     pub(crate) name: String,
     pub(crate) family: String,
     pub(crate) description: String,
-    /// What differs from the engine's defaults.
+    /// Parameters that differ from the engine's defaults.
     pub(crate) parameters: BTreeMap<String, Setting>,
     pub(crate) tags: Tags,
 }
@@ -68,7 +68,7 @@ pub(crate) struct Setting {
     pub(crate) pending_reboot: bool,
 }
 
-/// What instances and clusters are doing.
+/// Status of instances and clusters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stage {
@@ -96,7 +96,7 @@ pub(crate) struct Account {
     pub(crate) service_password: String,
 }
 
-/// Where the first data comes from.
+/// Source of the first data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Seed {
@@ -108,7 +108,7 @@ pub(crate) enum Seed {
     Following,
 }
 
-/// How often and when things are done to it; kept and shown, and the window is when pending changes are made.
+/// Backup and maintenance settings. They are kept and shown; pending changes are applied in the window.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     pub(crate) backup_retention_days: u32,
@@ -118,7 +118,7 @@ pub(crate) struct Schedule {
     pub(crate) maintenance_window: String,
 }
 
-/// Where something is in the network.
+/// Place in the network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     /// Its loopback address, which is its endpoint.
@@ -187,12 +187,12 @@ pub(crate) struct Pending {
     pub(crate) multi_az: Option<bool>,
 }
 
-/// What the data plane keeps of an instance over restarts of the cloud.
+/// The runtime's part of an instance, kept over restarts of the cloud.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Runtime {
     pub(crate) process: Option<ProcessIdentity>,
-    /// Where the process listens, behind the endpoints.
+    /// Address of the process, behind the endpoints.
     pub(crate) backend: Option<(Ipv4Addr, u16)>,
     /// True when it accepts, and is what it should be: primary or standby.
     pub(crate) ready: bool,
@@ -200,18 +200,18 @@ pub(crate) struct Runtime {
     pub(crate) parameters: BTreeMap<String, String>,
     /// The password in effect, on a primary.
     pub(crate) password: Option<String>,
-    /// How often the process was started again after its end.
+    /// Number of restarts after an unexpected end.
     pub(crate) restarts: u32,
-    /// What keeps it from being available.
+    /// Problem that keeps it from being available.
     pub(crate) trouble: Option<Trouble>,
 }
 
 /// Something that the person who made the instance has to look after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Trouble {
-    /// What the instance's state is called as long as this lasts: `incompatible-network`.
+    /// Status of the instance as long as the problem lasts: `incompatible-network`.
     pub(crate) status: String,
-    /// What is wrong, and what to do.
+    /// Description of the problem, and the remedy.
     pub(crate) message: String,
 }
 
@@ -296,7 +296,7 @@ impl Pending {
 }
 
 impl DbInstance {
-    /// What its state is called.
+    /// Returns its status.
     pub(crate) fn status(&self) -> &str {
         match &self.runtime.trouble {
             Some(trouble) if !matches!(self.stage, Stage::Stopping | Stage::Stopped | Stage::Deleting) => {
@@ -318,7 +318,7 @@ impl Rds {
         self.instances.values().filter(move |instance| instance.cluster.as_deref() == Some(cluster))
     }
 
-    /// Whom an instance follows; a primary follows nobody.
+    /// Returns the upstream of an instance; a primary has none.
     pub(crate) fn upstream(&self, instance: &DbInstance) -> Option<&DbInstance> {
         let id = match &instance.cluster {
             Some(cluster) => self.clusters.get(cluster)?.writer.as_ref()?,
@@ -365,7 +365,7 @@ impl Rds {
 }
 
 impl Region {
-    /// What of the databases keeps a security group from being deleted.
+    /// Returns the databases that keep a security group from being deleted.
     pub(crate) fn databases_in_security_group(&self, id: &str) -> Vec<String> {
         let uses = |place: &Place| place.security_groups.iter().any(|group| group == id);
         let instances = self.rds.instances.values().filter(|instance| uses(&instance.place));

@@ -25,7 +25,7 @@ pub(crate) struct Parameter {
     pub(crate) tier: String,
     pub(crate) data_type: String,
     pub(crate) key_id: Option<String>,
-    /// What its values have to match.
+    /// Pattern that its values have to match.
     #[serde(default)]
     pub(crate) allowed_pattern: Option<String>,
     /// The last hundred versions.

@@ -48,7 +48,7 @@ impl<T> Table<T> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 
-    /// Returns whether this is a copy that nobody has changed.
+    /// Returns whether this is an unchanged copy of `other`.
     pub(super) fn is_copy_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }

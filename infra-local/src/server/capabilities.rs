@@ -1,4 +1,4 @@
-//! What this machine can provide, so that a plan is refused before anything of it is created.
+//! Capabilities of this machine, so that a plan is refused before its first resource is created.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::runtime::user;
 /// The feature that hosts with PostgreSQL and databases need.
 const POSTGRESQL: &str = "postgresql";
 
-/// What the machine of a cloud can provide.
+/// Capabilities of the machine of a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
     /// Features that it cannot provide, such as `postgresql`.
@@ -25,12 +25,12 @@ pub struct Capabilities {
     pub occupied_ports: BTreeSet<u16>,
 }
 
-/// Why a feature is unavailable.
+/// Reason why a feature is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obstacle {
-    /// What is missing.
+    /// The missing part.
     pub reason: String,
-    /// What to do.
+    /// The remedy.
     pub remedy: String,
 }
 
@@ -48,7 +48,7 @@ impl Capabilities {
     }
 }
 
-/// Why no PostgreSQL server can run.
+/// Returns the reason why no PostgreSQL server can run.
 fn postgresql(directory: &Path) -> Option<Obstacle> {
     if let Err(error @ PostgresError::NotInstalled(_)) = postgres::find_binaries() {
         let text = error.to_string();

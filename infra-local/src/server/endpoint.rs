@@ -44,10 +44,10 @@ use crate::wire::body::RequestBody;
 use crate::wire::sigv4::{self, Scope, Signed, SignedPolicy};
 use crate::wire::{ApiError, Outcome, Protocol, compression, leaves, xml};
 
-/// How long open connections may finish their requests when the server stops.
+/// Limit for the requests of open connections when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to send the head of its next request, and how long it may stay idle before it.
+/// Limit for the head of a connection's next request, and for its idle time before it.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 /// Conditions under which requests are carried out.
@@ -255,7 +255,7 @@ impl Server {
         Done { answer: (!trouble.drop_answer).then_some(answer), operation }
     }
 
-    /// An upload by an HTML form, whose signature stands in its fields.
+    /// Handles an upload by an HTML form, whose signature is in its fields.
     async fn form_upload(&self, request: Request<RequestBody>, request_id: &str) -> Done {
         let operation = "s3:POST".to_owned();
         let trouble = self.shared.trouble(&operation);
@@ -327,7 +327,7 @@ impl Server {
             return Ok(());
         }
         let Scope { service, region, .. } = &asked.signed.scope;
-        // What endpoints are called is not always what actions are called.
+        // The credential scope of some services differs from the prefix of their actions.
         let service = match service.as_str() {
             "monitoring" => "cloudwatch",
             "cloudcontrolapi" => "cloudformation",

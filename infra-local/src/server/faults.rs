@@ -42,26 +42,26 @@ pub enum Fault {
     Latency {
         /// For how long.
         milliseconds: u64,
-        /// Which requests.
+        /// Requests that the fault applies to.
         #[serde(flatten)]
         requests: Requests,
     },
     /// Control planes show what was so a while ago: eventual consistency. S3 is consistent at once, as on AWS.
     Lag {
-        /// How long ago; 0 ends it.
+        /// Age in milliseconds; 0 ends the fault.
         milliseconds: u64,
     },
     /// Ends all faults but lost instances; zones are back.
     Clear,
 }
 
-/// Which requests a fault is about.
+/// Requests that a fault applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
     /// Operations such as `ec2:RunInstances`, with `*` for any text; S3's are told apart by method, as `s3:PUT`.
     #[serde(default = "all")]
     pub operation: String,
-    /// How many of a hundred, at random.
+    /// Percentage of the requests, at random.
     #[serde(default = "always")]
     pub percent: u8,
     /// For how many requests; without end when there is no number.
@@ -83,7 +83,7 @@ fn always() -> u8 {
     100
 }
 
-/// Why a fault could not be injected.
+/// Reasons why a fault could not be injected.
 #[derive(Debug, thiserror::Error)]
 pub enum FaultError {
     /// There is no such instance.
@@ -92,7 +92,7 @@ pub enum FaultError {
     /// There is no such zone.
     #[error("there is no zone `{zone}`; there are {known}")]
     NoZone {
-        /// What was asked for.
+        /// The missing resource.
         zone: String,
         /// Those there are.
         known: String,
@@ -105,7 +105,7 @@ pub enum FaultError {
     State(#[from] std::io::Error),
 }
 
-/// What goes wrong with one request.
+/// Faults of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     latency: Duration,
@@ -141,7 +141,7 @@ impl Trouble {
 }
 
 impl Shared {
-    /// Injects a fault, and says what it has come to.
+    /// Injects a fault, and returns a description of its effect.
     pub(crate) fn inject(&self, fault: &Fault) -> Result<String, FaultError> {
         match fault {
             Fault::KillInstance { instance } => self.kill_instance(instance),
@@ -174,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// What goes wrong with a request of this operation; counted faults are used up by it.
+    /// Returns the faults of a request of this operation, and uses up counted ones.
     pub(crate) fn trouble(&self, operation: &str) -> Trouble {
         if self.read(|cloud| cloud.faults.requests.is_empty()) {
             return Trouble::default();
@@ -251,7 +251,7 @@ impl Shared {
             let region = cloud.regions.values_mut().find(|region| region.zone_names().any(|name| name == zone));
             let region = region.ok_or_else(|| FaultError::NoZone { zone: zone.to_owned(), known: known.join(", ") })?;
             change(&mut region.lost_zones);
-            // Databases there serve nobody from this moment on, and take nobody's place.
+            // From this moment on, databases there neither serve clients nor take over from a writer.
             let lost = &region.lost_zones;
             let instances = region.rds.instances.values_mut();
             instances.filter(|one| lost.contains(&one.zone)).for_each(|one| one.runtime.ready = false);
@@ -261,7 +261,7 @@ impl Shared {
 }
 
 impl Cloud {
-    /// What goes wrong on demand, in words.
+    /// Returns descriptions of the active faults.
     pub(crate) fn describe_faults(&self) -> Vec<String> {
         let lost = self.regions.values().flat_map(|region| &region.lost_zones);
         lost.map(|zone| format!("the zone {zone} is lost")).chain(self.faults.describe()).collect()

@@ -1,4 +1,4 @@
-//! How a local cloud is started.
+//! Options of a local cloud.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,11 +9,11 @@ use crate::access::Credentials;
 use crate::state::files;
 use crate::state::files::write_private;
 
-/// How a local cloud is started.
+/// Options of a local cloud.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Where everything is kept: state, objects, the directories and logs of instances.
+    /// Directory of the cloud: its state, objects, and the directories and logs of instances.
     #[serde(skip)]
     pub directory: PathBuf,
     /// The port of the endpoint. By default the one it had before, else a free one.
@@ -87,7 +87,7 @@ fn any_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Credenti
     })
 }
 
-/// Where options are remembered.
+/// File of the remembered options.
 pub(crate) const FILE: &str = "options.json";
 
 #[cfg(test)]

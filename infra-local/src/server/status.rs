@@ -1,4 +1,4 @@
-//! What runs, for `local status` and for tests.
+//! The status of a cloud, for `local status` and for tests.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -32,12 +32,12 @@ pub struct Status {
     /// The id of the cloud; see [`LocalCloud::id`](crate::LocalCloud::id).
     #[serde(default)]
     pub cloud_id: String,
-    /// How many there are of each global kind: `roles`, `buckets`.
+    /// Number of resources by global kind: `roles`, `buckets`.
     pub counts: BTreeMap<String, usize>,
-    /// What goes wrong on demand, in words.
+    /// Descriptions of the active faults.
     #[serde(default)]
     pub faults: Vec<String>,
-    /// How the programs of instances are confined.
+    /// Confinement of the programs of instances.
     #[serde(default)]
     pub confinement: ConfinementStatus,
 }
@@ -57,7 +57,7 @@ pub struct RegionStatus {
     /// Database clusters.
     #[serde(default)]
     pub database_clusters: Vec<DatabaseClusterStatus>,
-    /// How many there are of each kind, such as `security_groups`, besides the default network that every region has
+    /// Number of resources by kind, such as `security_groups`, besides the default network that every region has
     /// from the start.
     pub counts: BTreeMap<String, usize>,
 }
@@ -78,7 +78,7 @@ pub struct InstanceStatus {
     pub zone: String,
     /// The processes it runs.
     pub services: Vec<ServiceStatus>,
-    /// How long ago it was terminated, in seconds.
+    /// Seconds since its termination.
     #[serde(default)]
     pub terminated_seconds: Option<u64>,
 }
@@ -94,9 +94,9 @@ pub struct ServiceStatus {
     pub state: String,
     /// The port it listens on, at the instance's address.
     pub port: Option<u16>,
-    /// How often it was started again.
+    /// Number of restarts.
     pub restarts: u32,
-    /// Where its output goes.
+    /// File of its output.
     pub log: PathBuf,
 }
 
@@ -105,15 +105,15 @@ pub struct ServiceStatus {
 pub struct BalancerStatus {
     /// Its name.
     pub name: String,
-    /// Where it listens; also its DNS name.
+    /// Address of its listeners; also its DNS name.
     pub address: Ipv4Addr,
     /// `provisioning`, `active` or `failed`.
     pub state: String,
-    /// Why it failed.
+    /// Reason of its failure.
     pub reason: Option<String>,
     /// The ports it listens on.
     pub ports: Vec<u16>,
-    /// Where its requests go.
+    /// Target groups of its requests.
     pub target_groups: Vec<TargetGroupStatus>,
 }
 
@@ -139,9 +139,9 @@ pub struct GroupStatus {
     pub min: u32,
     /// The most instances it may have.
     pub max: u32,
-    /// How many it should have.
+    /// Desired number of instances.
     pub desired: u32,
-    /// How many are in service.
+    /// Number of instances in service.
     pub in_service: u32,
     /// The state of its latest instance refresh.
     pub refresh: Option<String>,
@@ -154,7 +154,7 @@ pub struct DatabaseStatus {
     pub id: String,
     /// `creating`, `available`, `stopped`… as the service calls it; `impaired` when its zone is lost.
     pub state: String,
-    /// What is wrong, when something is.
+    /// Description of the problem, if any.
     pub reason: Option<String>,
     /// `<address>:<port>` of its endpoint.
     pub endpoint: String,
@@ -168,9 +168,9 @@ pub struct DatabaseStatus {
     pub role: String,
     /// Its server, when it runs.
     pub pid: Option<u32>,
-    /// How often the server was started again after it had ended by itself.
+    /// Number of restarts after an unexpected end.
     pub restarts: u32,
-    /// Where the server's output goes.
+    /// File of the server's output.
     pub log: PathBuf,
 }
 
@@ -242,7 +242,7 @@ impl RegionStatus {
         }
     }
 
-    /// How many there are of each kind in a region, besides its default network.
+    /// Counts the resources of a region by kind, without its default network.
     fn counts_of(region: &Region) -> BTreeMap<String, usize> {
         let (databases, balancing) = (&region.rds, &region.elbv2);
         let in_default_vpc = |id: &String| region.ec2.vpcs.get(id).is_some_and(|vpc| vpc.default);

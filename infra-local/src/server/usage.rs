@@ -1,4 +1,4 @@
-//! Which commands use the cloud of a directory, so that none stops it under another one.
+//! Commands that use the cloud of a directory, so that none stops it under another one.
 //!
 //! A command holds the lock file shared for as long as it works with the cloud. To stop a cloud that holds nothing it
 //! takes the file exclusively, which succeeds only for the last one, and keeps it until the process has ended.

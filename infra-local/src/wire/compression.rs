@@ -14,7 +14,7 @@ pub(crate) fn decoded(headers: &HeaderMap, body: Bytes, limit: usize) -> Outcome
     let encodings = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
     let encodings = encodings.flat_map(|value| value.split(',')).map(str::trim);
     let encodings: Vec<&str> = encodings.filter(|encoding| !encoding.eq_ignore_ascii_case("identity")).collect();
-    // What was applied last is undone first.
+    // The encodings are undone in reverse order.
     encodings.iter().rev().try_fold(body, |body, encoding| {
         if !encoding.eq_ignore_ascii_case("gzip") {
             return Err(unreadable(format!("the encoding '{encoding}' is not supported: gzip is")));

@@ -21,7 +21,7 @@ pub(crate) fn is_full(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
-/// What operations return.
+/// Result of an operation.
 pub(crate) type Outcome<T> = Result<T, ApiError>;
 
 impl ApiError {

@@ -22,11 +22,11 @@ use serde_json::Value;
 pub(crate) enum Protocol {
     /// Form in, XML out, with EC2's own envelope.
     Ec2,
-    /// Form in, XML out; the namespace stands in the answer.
+    /// Form in, XML out; the answer contains the namespace.
     Query { namespace: &'static str },
-    /// AWS JSON; the operation stands in `X-Amz-Target`.
+    /// AWS JSON; `X-Amz-Target` names the operation.
     Json(JsonVersion),
-    /// Smithy's RPC v2 in CBOR; service and operation stand in the path.
+    /// Smithy's RPC v2 in CBOR; the path names service and operation.
     Cbor,
     /// S3's REST XML.
     RestXml,

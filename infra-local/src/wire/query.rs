@@ -11,7 +11,7 @@ use super::error::{ApiError, Outcome};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Params {
     values: BTreeMap<String, String>,
-    /// Where these parameters stood in the request, for messages.
+    /// Path of these parameters in the request, for messages.
     prefix: String,
 }
 

@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{ApiError, Outcome};
 
-/// What is hashed in place of a body that is not part of the signature.
+/// Placeholder of the digest of a body that is not part of the signature.
 pub(crate) const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
 
-/// The beginning of what stands there when every chunk of the body bears a signature of its own.
+/// Prefix of the placeholder of a body whose chunks are signed one by one.
 const SIGNED_CHUNKS: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 
-/// How far a client's clock may be off.
+/// Limit of the difference to a client's clock.
 const SKEW: Duration = Duration::minutes(15);
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -35,7 +35,7 @@ pub(crate) struct Scope {
     pub(crate) service: String,
 }
 
-/// What a request says of its signature.
+/// The signature of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) scope: Scope,
@@ -87,12 +87,12 @@ impl SignedPolicy {
     }
 }
 
-/// What is wrong with a signature.
+/// Problems of a signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BadSignature {
     /// It is not made with the key's secret, or not over this request.
     Wrong,
-    /// The clock of whoever signed is too far off.
+    /// The client's clock differs too much.
     Skewed { signed: DateTime<Utc> },
     /// The presigned URL is past its time.
     Expired,
@@ -181,7 +181,7 @@ impl Signed {
         mac.verify_slice(&given).map_err(|_| BadSignature::Wrong)
     }
 
-    /// What the signatures of a body's chunks are checked by, if each has one; the request's own was checked before.
+    /// Verifies the signatures of a body's chunks. The signature of the request is verified before.
     pub(crate) fn chunks(&self, secret: &str, payload: &str) -> Option<ChunkSignatures> {
         payload.starts_with(SIGNED_CHUNKS).then(|| ChunkSignatures {
             key: self.scope.signing_key(secret),

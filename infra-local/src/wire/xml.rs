@@ -20,7 +20,7 @@ impl Node {
         Node::Fields(Vec::new())
     }
 
-    /// What EC2 answers when there is nothing to say.
+    /// EC2's answer without content.
     pub(crate) fn success() -> Node {
         Node::new().with("return", true)
     }

@@ -21,7 +21,7 @@ pub(crate) struct Cron {
 }
 
 impl Cron {
-    /// Reads five fields; the error says what is wrong with them.
+    /// Reads five fields. The error describes the invalid one.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let [minutes, hours, days, months, weekdays] = fields.as_slice() else {

@@ -14,7 +14,7 @@ pub(crate) struct Policy {
     pub(crate) kind: PolicyKind,
 }
 
-/// What a policy does.
+/// The kinds of policies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PolicyKind {
@@ -33,7 +33,7 @@ pub(crate) struct Tracking {
     pub(crate) alarm: String,
 }
 
-/// What a group follows.
+/// The metric of a target tracking policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Metric {
@@ -42,7 +42,7 @@ pub(crate) enum Metric {
     RequestsPerTarget {
         label: String,
     },
-    /// A metric of one's own.
+    /// A custom metric.
     Custom {
         namespace: String,
         name: String,
@@ -52,7 +52,7 @@ pub(crate) enum Metric {
     },
 }
 
-/// What an alarm does.
+/// The adjustment of a step or simple scaling policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Adjustment {
     /// `ChangeInCapacity`, `ExactCapacity` or `PercentChangeInCapacity`.

@@ -13,15 +13,15 @@ pub(crate) struct Refresh {
     pub(crate) reason: Option<String>,
     pub(crate) started: DateTime<Utc>,
     pub(crate) ended: Option<DateTime<Utc>>,
-    /// What the group shall run, when the refresh says so itself; the group's template follows at success.
+    /// Desired template, when the refresh declares one. It becomes the group's template at success.
     pub(crate) desired: Option<TemplateReference>,
     pub(crate) preferences: Preferences,
-    /// How many instances there were to replace.
+    /// Number of instances to replace at the beginning.
     pub(crate) total: u32,
-    /// How many of them are still there.
+    /// Number of instances that are not replaced yet.
     pub(crate) remaining: u32,
     pub(crate) rollback: Option<Rollback>,
-    /// When something last went forward.
+    /// Time of the last progress.
     pub(crate) moved: DateTime<Utc>,
     /// Checkpoints that were reached.
     #[serde(default)]
@@ -34,7 +34,7 @@ pub(crate) struct Refresh {
     pub(crate) baking: Option<DateTime<Utc>>,
 }
 
-/// How a refresh goes about it.
+/// Preferences of a refresh.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Preferences {
     pub(crate) min_healthy_percentage: u32,
@@ -42,15 +42,15 @@ pub(crate) struct Preferences {
     pub(crate) warmup_seconds: Option<u32>,
     pub(crate) skip_matching: bool,
     pub(crate) auto_rollback: bool,
-    /// How much is replaced, in percent, before it waits; ascending.
+    /// Checkpoints: percentages of replaced instances at which the refresh waits; ascending.
     #[serde(default)]
     pub(crate) checkpoints: Vec<u32>,
     #[serde(default)]
     pub(crate) checkpoint_delay_seconds: u32,
-    /// How long it is watched when everything is replaced.
+    /// Bake time after the last replacement, in seconds.
     #[serde(default)]
     pub(crate) bake_seconds: Option<u32>,
-    /// What becomes of instances that are protected from scale-in.
+    /// Treatment of instances that are protected from scale-in.
     #[serde(default)]
     pub(crate) protected: Spared,
     /// Names of alarms that fail it.
@@ -58,7 +58,7 @@ pub(crate) struct Preferences {
     pub(crate) alarms: Vec<String>,
 }
 
-/// What a refresh does about an instance that is protected from scale-in.
+/// Treatment of an instance that is protected from scale-in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Spared {
     /// Replaces it like any other.
@@ -75,7 +75,7 @@ pub(crate) enum Spared {
 pub(crate) struct Rollback {
     pub(crate) reason: String,
     pub(crate) started: DateTime<Utc>,
-    /// How far the refresh had come.
+    /// Progress of the refresh, in percent.
     pub(crate) percentage: u32,
     pub(crate) remaining: u32,
     pub(crate) total: u32,
@@ -117,7 +117,7 @@ impl RefreshStatus {
 }
 
 impl Refresh {
-    /// How much has been replaced, in percent.
+    /// Returns the percentage of replaced instances.
     pub(crate) fn percentage(&self) -> u32 {
         if self.total == 0 {
             return if self.status == RefreshStatus::Successful { 100 } else { 0 };

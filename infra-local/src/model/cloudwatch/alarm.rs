@@ -34,11 +34,11 @@ pub(crate) struct Alarm {
     pub(crate) state: AlarmState,
     pub(crate) reason: String,
     pub(crate) reason_data: Option<String>,
-    /// When its settings were last changed.
+    /// Time of the last change of its settings.
     pub(crate) configured: DateTime<Utc>,
-    /// When its state was last set.
+    /// Time at which its state was last set.
     pub(crate) state_updated: DateTime<Utc>,
-    /// When its state last became another one.
+    /// Time of the last change of its state.
     pub(crate) transitioned: DateTime<Utc>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) enum AlarmState {
     InsufficientData,
 }
 
-/// When a value breaches.
+/// Comparison of a value with the threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::enum_variant_names)]
 pub(crate) enum Comparison {
@@ -61,7 +61,7 @@ pub(crate) enum Comparison {
     LessThanOrEqualToThreshold,
 }
 
-/// What a period without values counts as.
+/// Treatment of periods without values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::enum_variant_names)]
@@ -83,7 +83,7 @@ pub(crate) struct HistoryItem {
     pub(crate) data: String,
 }
 
-/// What kind of thing happened.
+/// Kinds of items of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HistoryKind {
     ConfigurationUpdate,
@@ -112,7 +112,7 @@ impl Comparison {
         }
     }
 
-    /// In the words of reasons.
+    /// Text of the comparison in reasons.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::GreaterThanOrEqualToThreshold => "greater than or equal to",

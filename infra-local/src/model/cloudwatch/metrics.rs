@@ -1,4 +1,4 @@
-//! What was measured: time series, kept in memory alone and bounded.
+//! Metrics: time series, kept in memory alone and bounded.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ impl PartialEq for Metrics {
     }
 }
 
-/// What identifies a series.
+/// Identity of a series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct MetricName {
     pub(crate) region: String,
@@ -80,7 +80,7 @@ pub(crate) const UNITS: &[&str] = &[
     "None",
 ];
 
-/// What is told of a period's values.
+/// A statistic of a period's values.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Statistic {
     SampleCount,

@@ -26,7 +26,7 @@ pub(crate) struct NatGateway {
     pub(crate) state: NatState,
     /// The elastic address; a private gateway has none.
     pub(crate) allocation_id: Option<String>,
-    /// What it was last associated with, shown as long as the gateway is.
+    /// Its last association, shown as long as the gateway is shown.
     pub(crate) public_ip: Option<Ipv4Addr>,
     pub(crate) association_id: Option<String>,
     /// Its loopback address in the subnet.
@@ -64,7 +64,7 @@ pub(crate) struct Association {
     pub(crate) holder: Holder,
 }
 
-/// Who holds an elastic address, by id.
+/// Holder of an elastic address, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Holder {

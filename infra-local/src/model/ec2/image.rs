@@ -23,13 +23,13 @@ pub(crate) struct Image {
     pub(crate) state: ImageState,
     /// The snapshot of its root volume.
     pub(crate) snapshot_id: String,
-    /// How large that volume is.
+    /// Size of that volume.
     pub(crate) size_gib: u32,
-    /// What it was made of; the data plane copies that instance's disk.
+    /// Instance that the image is made of; the runtime copies its disk.
     pub(crate) source_instance_id: Option<String>,
     /// True when the source goes on running while it is copied.
     pub(crate) no_reboot: bool,
-    /// What its instances run.
+    /// Machine of its instances.
     pub(crate) machine: Option<MachineDocument>,
     pub(crate) tags: Tags,
 }
@@ -64,7 +64,7 @@ pub(crate) struct Snapshot {
     pub(crate) tags: Tags,
 }
 
-/// What is the same in every region.
+/// Properties of a stock image that are the same in every region.
 struct Stock {
     name: &'static str,
     description: &'static str,
@@ -76,10 +76,10 @@ struct Stock {
 /// Debian's account on AWS.
 const DEBIAN: &str = "136693071363";
 
-/// How large the root volume of a stock image is.
+/// Size of the root volume of a stock image.
 pub(crate) const ROOT_SIZE_GIB: u32 = 8;
 
-/// Where images have their root volume.
+/// Device of the root volume of images.
 pub(crate) const ROOT_DEVICE: &str = "/dev/xvda";
 
 const STOCK: &[Stock] = &[

@@ -23,10 +23,10 @@ pub(crate) struct Instance {
     pub(crate) id: String,
     pub(crate) reservation_id: String,
     pub(crate) state: InstanceState,
-    /// Why it is in this state: `Client.UserInitiatedShutdown`, `Server.InternalError`…
+    /// Reason of its state: `Client.UserInitiatedShutdown`, `Server.InternalError`…
     pub(crate) reason: Option<StateReason>,
     pub(crate) image_id: String,
-    /// What the image runs, beneath what the user data says.
+    /// Machine of the image, below that of the user data.
     #[serde(default)]
     pub(crate) image_machine: Option<MachineDocument>,
     pub(crate) instance_type: String,
@@ -109,15 +109,15 @@ impl Default for MetadataOptions {
     }
 }
 
-/// What the data plane keeps of an instance over restarts of the cloud.
+/// The runtime's part of an instance, kept over restarts of the cloud.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Runtime {
     /// The processes by name.
     pub(crate) services: BTreeMap<String, Service>,
-    /// True when its first boot is over, in which it configures itself.
+    /// True when its first boot, in which it configures itself, has ended.
     pub(crate) configured: bool,
-    /// How often a reboot was asked for; the data plane restarts everything when it grows.
+    /// Number of requested reboots; the runtime restarts everything when it grows.
     pub(crate) reboots: u32,
     /// True when the machine under it is lost: nothing of it runs, whatever its state says.
     pub(crate) impaired: bool,
@@ -131,7 +131,7 @@ pub(crate) struct Service {
     pub(crate) process: Option<ProcessIdentity>,
     pub(crate) port: Option<u16>,
     pub(crate) log: PathBuf,
-    /// How often it was started again.
+    /// Number of restarts.
     pub(crate) restarts: u32,
 }
 
@@ -202,7 +202,7 @@ impl ServiceState {
 }
 
 impl Instance {
-    /// How a burstable instance is credited; other types are not.
+    /// Returns the credit option of a burstable instance; `None` for other types.
     pub(crate) fn credits(&self) -> Option<&str> {
         let own = match self.instance_type.split('.').next()? {
             "t2" => "standard",

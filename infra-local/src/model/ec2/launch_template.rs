@@ -26,7 +26,7 @@ pub(crate) struct TemplateVersion {
     pub(crate) data: LaunchData,
 }
 
-/// What a launch is made of: a template version's data, or a RunInstances request. Absent means not said.
+/// Data of a launch: that of a template version, or of a RunInstances request. Absent fields are undeclared.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LaunchData {
@@ -67,7 +67,7 @@ pub(crate) struct NetworkInterface {
     pub(crate) subnet_id: Option<String>,
 }
 
-/// Which version of which template a launch uses.
+/// Reference to a version of a template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct TemplateReference {
     pub(crate) id: Option<String>,
@@ -77,7 +77,7 @@ pub(crate) struct TemplateReference {
 }
 
 impl LaunchData {
-    /// What `self` says, and what `base` says where `self` is silent. Tags are merged.
+    /// Overrides the fields of `base` with those of `self`. Tags are merged.
     pub(crate) fn over(self, base: &LaunchData) -> LaunchData {
         let lists = |own: Vec<String>, base: &Vec<String>| if own.is_empty() { base.clone() } else { own };
         let tags = |own: Tags, base: &Tags| {

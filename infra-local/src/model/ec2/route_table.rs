@@ -31,7 +31,7 @@ pub(crate) struct Route {
     pub(crate) target: RouteTarget,
 }
 
-/// Where a route leads, by id.
+/// Target of a route, by id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum RouteTarget {

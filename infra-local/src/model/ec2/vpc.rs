@@ -39,9 +39,9 @@ pub(crate) struct Subnet {
     pub(crate) default_for_zone: bool,
     pub(crate) map_public_ip: bool,
     pub(crate) tags: Tags,
-    /// Which 256 addresses of the cloud's block are this subnet's.
+    /// Index of the subnet's 256 addresses in the cloud's block.
     pub(crate) index: u8,
-    /// Who holds which host number of those addresses.
+    /// Holders of the host numbers of those addresses.
     pub(crate) hosts: BTreeMap<u8, String>,
     /// The number that was given last.
     pub(crate) last_host: u8,
@@ -73,7 +73,7 @@ pub(crate) struct Rule {
 /// The first and the last port; for ICMP, type and code.
 pub(crate) type Ports = (i32, i32);
 
-/// Whom a rule speaks of.
+/// The other side of a rule.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Peer {
@@ -190,7 +190,7 @@ impl Region {
     }
 }
 
-/// Which part of the cloud's addresses is not a subnet's but for elastic addresses.
+/// Index of the range of elastic addresses.
 pub(crate) const ELASTIC_INDEX: u8 = 255;
 
 /// Adds a VPC with what AWS gives every one: a main route table, and the group `default`, whose members may reach each

@@ -8,7 +8,7 @@ use crate::model::elbv2::{Listener, LoadBalancer, TargetGroup};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attribute(pub(crate) &'static str, pub(crate) &'static str, pub(crate) Allowed);
 
-/// What an attribute may be set to.
+/// Allowed values of an attribute.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Allowed {
     /// Honoured between these bounds.
@@ -122,7 +122,7 @@ pub(crate) trait Attributed {
     /// Those that were changed from their defaults.
     fn changed(&self) -> &BTreeMap<String, String>;
 
-    /// What an attribute is set to, or its default; empty for one that is not known.
+    /// Returns the value of an attribute, or its default; empty for an unknown one.
     fn attribute(&self, name: &str) -> String {
         let default = || self.known().iter().find(|known| known.0 == name).map_or("", |known| known.1);
         self.changed().get(name).map_or_else(default, String::as_str).to_owned()

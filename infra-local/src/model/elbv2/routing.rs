@@ -1,10 +1,10 @@
-//! What a listener does with requests: rules, their conditions, and actions.
+//! Routing of a listener's requests: rules, conditions, and actions.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::Tags;
 
-/// What is done with the requests that meet all of its conditions.
+/// Action for the requests that meet all conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rule {
     pub(crate) arn: String,
@@ -13,7 +13,7 @@ pub(crate) struct Rule {
     pub(crate) tags: Tags,
 }
 
-/// What a request must be like. Where there are several values, one of them is enough.
+/// Condition on a request. One of several values is enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "field", content = "values", rename_all = "kebab-case")]
 pub(crate) enum Condition {
@@ -38,7 +38,7 @@ pub(crate) struct Parameter {
     pub(crate) value: String,
 }
 
-/// What is done with a request.
+/// Action for a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub(crate) enum Action {
