@@ -94,3 +94,51 @@ fn named<I, O>(tables: Tables<I, O>, name: &str) -> &'static Operation<I, O> {
 fn told(error: ApiError) -> String {
     format!("{}: {}", error.code, error.message)
 }
+
+/// The code of a refusal.
+#[track_caller]
+pub(crate) fn code<T: std::fmt::Debug>(answer: Result<T, String>) -> String {
+    answer.unwrap_err().split(':').next().unwrap_or_default().to_owned()
+}
+
+/// The text of the first element of this name.
+#[track_caller]
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> &'a str {
+    let (_, rest) = xml.split_once(&format!("<{name}>")).unwrap_or_else(|| panic!("no {name} in {xml}"));
+    rest.split_once('<').unwrap().0
+}
+
+/// An answer in XML with a line for each element, for snapshots. Ids, times, addresses, zones and
+/// versions are redacted.
+pub(crate) fn outline(xml: &str) -> String {
+    let (mut lines, mut depth, mut rest) = (Vec::new(), 0, xml);
+    while let Some((_, tag)) = rest.split_once('<') {
+        let (tag, after) = tag.split_once('>').unwrap();
+        rest = after;
+        if tag.starts_with('/') {
+            depth -= 1;
+        } else if !tag.starts_with('?') {
+            let name = tag.split([' ', '/']).next().unwrap_or_default();
+            let text = rest.split('<').next().unwrap_or_default();
+            let separator = if text.is_empty() { "" } else { ": " };
+            lines.push(format!("{}{name}{separator}{}", "  ".repeat(depth), redacted(text)));
+            depth += usize::from(!tag.ends_with('/'));
+        }
+    }
+    lines.join("\n")
+}
+
+fn redacted(text: &str) -> String {
+    let rules = [
+        (r"\d{4}-\d\d-\d\dT[\d:.]+(Z|\+00:00)", "[time]"),
+        (r"127\.\d+\.\d+\.\d+", "[address]"),
+        (r"\b(subnet|vpc|sg|db|cluster)-[0-9A-Za-z]{8,}", "$1-[id]"),
+        (r"\b[0-9a-f]{16}\b", "[id]"),
+        (r"\b[a-z]{2}-[a-z]+-\d[a-z]\b", "[zone]"),
+        (r"\b\d+\.\d+(\.\d+)?\b", "[version]"),
+        (r"postgres(ql)?\d+", "postgres$1[major]"),
+    ];
+    rules.iter().fold(text.to_owned(), |text, (pattern, redaction)| {
+        regex_lite::Regex::new(pattern).unwrap().replace_all(&text, *redaction).into_owned()
+    })
+}

@@ -1,4 +1,4 @@
-//! What the operations refuse and remember, without anything that runs.
+//! Tests of the operations.
 #![allow(clippy::unwrap_used)]
 
 use chrono::Utc;
@@ -7,7 +7,7 @@ use super::*;
 use crate::model::autoscaling::RefreshStatus;
 use crate::model::ec2::image::stock;
 use crate::model::ec2::launch_template::{LaunchData, LaunchTemplate, TemplateVersion};
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, code};
 
 struct World {
     plane: ControlPlane,
@@ -56,10 +56,6 @@ impl World {
     }
 }
 
-fn code(answer: Result<String, String>) -> String {
-    answer.unwrap_err().split(':').next().unwrap().to_owned()
-}
-
 #[test]
 fn the_capacity_stays_within_its_bounds() {
     let mut world = World::new();
@@ -77,7 +73,7 @@ fn the_capacity_stays_within_its_bounds() {
 }
 
 #[test]
-fn what_does_not_exist_or_is_not_honoured_is_refused() {
+fn unknown_resources_and_unsupported_values_are_refused() {
     let mut world = World::new();
     assert_eq!(code(world.ask("CreateAutoScalingGroup", &world.creation("g", 0, 1))), "AlreadyExists");
     let refusals = [

@@ -1,4 +1,4 @@
-//! What requests come to, type by type.
+//! Tests of requests for each type.
 #![allow(clippy::unwrap_used)]
 
 use chrono::{DateTime, Duration, Utc};
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::services::iam;
 use crate::state::address::AddressBlock;
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, code};
 
 struct World {
     plane: ControlPlane,
@@ -82,10 +82,6 @@ fn group(name: &str) -> Value {
     json!({"TypeName": GROUP, "DesiredState": json!({"LogGroupName": name}).to_string()})
 }
 
-fn code(answer: Result<Value, String>) -> String {
-    answer.unwrap_err().split(':').next().unwrap().to_owned()
-}
-
 #[test]
 fn requests_go_from_pending_over_in_progress_to_success() {
     let mut world = World::new();
@@ -150,7 +146,7 @@ fn one_request_at_a_time_changes_a_resource_and_can_be_canceled() {
 }
 
 #[test]
-fn what_a_type_does_not_have_is_refused_by_name() {
+fn unknown_properties_are_refused_by_name() {
     let mut world = World::new();
     let mut refused = |kind: &str, properties: Value| {
         world.ask("CreateResource", json!({"TypeName": kind, "DesiredState": properties.to_string()})).unwrap_err()

@@ -1,8 +1,8 @@
-//! What the operations take, refuse and remember, in each protocol, without anything that runs.
+//! Tests of the operations in each protocol.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, code};
 use crate::wire::{JsonVersion, Protocol};
 
 const QUERY: Protocol = Protocol::Query { namespace: "urn:n" };
@@ -26,10 +26,6 @@ impl World {
     fn ask(&mut self, name: &str, input: Value) -> Result<Value, String> {
         self.carry(Protocol::Json(JsonVersion::V1_0), name, input.to_string().as_bytes())
     }
-}
-
-fn code(answer: Result<Value, String>) -> String {
-    answer.unwrap_err().split(':').next().unwrap().to_owned()
 }
 
 fn alarm(name: &str) -> Value {
@@ -76,7 +72,7 @@ fn one_alarm_in_three_protocols() {
 }
 
 #[test]
-fn what_makes_no_sense_or_is_not_here_is_refused_by_name() {
+fn invalid_and_unsupported_parameters_are_refused_by_name() {
     let mut world = World::new();
     for (more, expected, words) in [
         (json!({"Statistic": "Median"}), "ValidationError", "Statistic"),
@@ -148,7 +144,7 @@ fn alarms_are_tagged() {
 }
 
 #[test]
-fn what_was_put_is_found_again() {
+fn metrics_that_were_put_are_found() {
     let mut world = World::new();
     let minute = Utc::now().timestamp() / 60 * 60 - 120;
     let store = json!([{"Name": "Store", "Value": "1"}]);

@@ -1,4 +1,4 @@
-//! What the operations refuse and remember, without anything that runs.
+//! Tests of the operations.
 #![allow(clippy::unwrap_used)]
 
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use chrono::Utc;
 
 use super::*;
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, code, element, outline};
 
 struct World {
     plane: ControlPlane,
@@ -30,22 +30,13 @@ impl World {
 
     fn balancer(&mut self, name: &str) -> String {
         let form = format!("Name={name}&Subnets.member.1={}&Subnets.member.2={}", self.subnets[0], self.subnets[1]);
-        between(&self.ask("CreateLoadBalancer", &form).unwrap(), "LoadBalancerArn")
+        element(&self.ask("CreateLoadBalancer", &form).unwrap(), "LoadBalancerArn").to_owned()
     }
 
     fn targets(&mut self, name: &str) -> String {
         let form = format!("Name={name}&Protocol=HTTP&Port=8080&VpcId={}", self.vpc);
-        between(&self.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn")
+        element(&self.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned()
     }
-}
-
-fn between(text: &str, element: &str) -> String {
-    let (_, rest) = text.split_once(&format!("<{element}>")).unwrap();
-    rest.split_once('<').unwrap().0.to_owned()
-}
-
-fn code(answer: Result<String, String>) -> String {
-    answer.unwrap_err().split(':').next().unwrap().to_owned()
 }
 
 #[test]
@@ -54,9 +45,38 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
     let arn = world.balancer("web");
     assert_eq!(world.balancer("web"), arn);
     let shown = world.ask("DescribeLoadBalancers", "Names.member.1=web").unwrap();
-    let address: std::net::Ipv4Addr = between(&shown, "DNSName").parse().unwrap();
+    let address: std::net::Ipv4Addr = element(&shown, "DNSName").parse().unwrap();
     assert!(address.is_loopback());
-    assert_eq!(between(&shown, "Code"), "provisioning");
+    insta::assert_snapshot!(outline(&shown), @"
+    DescribeLoadBalancersResponse
+      DescribeLoadBalancersResult
+        LoadBalancers
+          member
+            LoadBalancerArn: arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/web/[id]
+            DNSName: [address]
+            CanonicalHostedZoneId: Z35SXDOTRQ7X7K
+            CreatedTime: [time]
+            LoadBalancerName: web
+            Scheme: internet-facing
+            VpcId: vpc-[id]
+            State
+              Code: provisioning
+            Type: application
+            AvailabilityZones
+              member
+                ZoneName: [zone]
+                SubnetId: subnet-[id]
+                LoadBalancerAddresses
+              member
+                ZoneName: [zone]
+                SubnetId: subnet-[id]
+                LoadBalancerAddresses
+            SecurityGroups
+              member: sg-[id]
+            IpAddressType: ipv4
+      ResponseMetadata
+        RequestId: r
+    ");
     let held = |world: &World| {
         let subnets = world.plane.cloud.regions["us-east-1"].ec2.subnets.values();
         subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
@@ -92,8 +112,8 @@ fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
     let mut world = World::new();
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
     let shown = world.ask("DescribeLoadBalancers", "").unwrap();
-    let address = between(&shown, "DNSName");
-    let taken = TcpListener::bind((address.as_str(), 0)).unwrap();
+    let address = element(&shown, "DNSName");
+    let taken = TcpListener::bind((address, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let form = format!(
         "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
@@ -102,7 +122,7 @@ fn a_listener_holds_its_target_group_and_a_taken_port_is_named() {
     let refused = world.ask("CreateListener", &form).unwrap_err();
     assert!(refused.contains(&format!("{address}:{port}")), "{refused}");
     drop(taken);
-    let listener = between(&world.ask("CreateListener", &form).unwrap(), "ListenerArn");
+    let listener = element(&world.ask("CreateListener", &form).unwrap(), "ListenerArn").to_owned();
     assert_eq!(code(world.ask("CreateListener", &form)), "DuplicateListener");
     assert_eq!(code(world.ask("DeleteTargetGroup", &format!("TargetGroupArn={targets}"))), "ResourceInUse");
     world.ask("DeleteListener", &format!("ListenerArn={listener}")).unwrap();
@@ -136,7 +156,7 @@ fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
         );
     }
     world.ask("ModifyTargetGroupAttributes", &change("stickiness.enabled", "true")).unwrap();
-    // What goes together, and what does not.
+    // Combinations of attributes.
     let application = change("stickiness.type", "app_cookie");
     assert_eq!(code(world.ask("ModifyTargetGroupAttributes", &application)), "InvalidConfigurationRequest");
     world.ask("ModifyTargetGroupAttributes", &change(cookie, "session")).unwrap();
@@ -153,13 +173,13 @@ fn attributes_are_honoured_or_refused_and_shown_with_their_defaults() {
 fn listening(world: &mut World) -> (String, String) {
     let (balancer, targets) = (world.balancer("web"), world.targets("app"));
     let address: std::net::Ipv4Addr =
-        between(&world.ask("DescribeLoadBalancers", "").unwrap(), "DNSName").parse().unwrap();
+        element(&world.ask("DescribeLoadBalancers", "").unwrap(), "DNSName").parse().unwrap();
     let port = TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
     let form = format!(
         "LoadBalancerArn={balancer}&Protocol=HTTP&Port={port}&DefaultActions.member.1.Type=forward\
          &DefaultActions.member.1.TargetGroupArn={targets}"
     );
-    (between(&world.ask("CreateListener", &form).unwrap(), "ListenerArn"), targets)
+    (element(&world.ask("CreateListener", &form).unwrap(), "ListenerArn").to_owned(), targets)
 }
 
 const PATH: &str = "Conditions.member.1.Field=path-pattern&Conditions.member.1.Values.member.1=/a*";
@@ -177,7 +197,7 @@ fn rules_stand_by_their_priorities_and_change_places() {
     let (listener, targets) = listening(&mut world);
     let create = |world: &mut World, priority: u32| {
         let form = format!("ListenerArn={listener}&Priority={priority}&{PATH}&{FIXED}");
-        world.ask("CreateRule", &form).map(|answer| between(&answer, "RuleArn"))
+        world.ask("CreateRule", &form).map(|answer| element(&answer, "RuleArn").to_owned())
     };
     let (one, other) = (create(&mut world, 10).unwrap(), create(&mut world, 9).unwrap());
     assert!(one.starts_with(&listener.replace(":listener/", ":listener-rule/")), "{one}");
@@ -191,7 +211,7 @@ fn rules_stand_by_their_priorities_and_change_places() {
     );
     world.ask("SetRulePriorities", &swap).unwrap();
     let shown = world.ask("DescribeRules", &format!("RuleArns.member.1={one}")).unwrap();
-    assert_eq!(between(&shown, "Priority"), "9");
+    assert_eq!(element(&shown, "Priority"), "9");
     let taken = format!("RulePriorities.member.1.RuleArn={one}&RulePriorities.member.1.Priority=10");
     assert_eq!(code(world.ask("SetRulePriorities", &taken)), "PriorityInUse");
 
@@ -214,11 +234,11 @@ fn rules_stand_by_their_priorities_and_change_places() {
     let tag = format!("ResourceArns.member.1={one}&Tags.member.1.Key=team&Tags.member.1.Value=blue");
     world.ask("AddTags", &tag).unwrap();
     let shown = world.ask("DescribeTags", &format!("ResourceArns.member.1={one}")).unwrap();
-    assert_eq!(between(&shown, "Value"), "blue");
+    assert_eq!(element(&shown, "Value"), "blue");
 }
 
 #[test]
-fn what_no_rule_can_be_is_refused() {
+fn invalid_rules_are_refused() {
     let mut world = World::new();
     let (listener, _) = listening(&mut world);
     let mut refused = |conditions: &str, actions: &str, expected: &str| {
@@ -292,8 +312,8 @@ fn https_listeners_show_certificates_that_exist() {
     let policy = form(&format!("{}&SslPolicy=no-such", shown(&one)));
     assert_eq!(code(world.ask("CreateListener", &policy)), "SSLPolicyNotFound");
     let answer = world.ask("CreateListener", &form(&shown(&one))).unwrap();
-    assert_eq!(between(&answer, "SslPolicy"), "ELBSecurityPolicy-2016-08");
-    let listener = between(&answer, "ListenerArn");
+    assert_eq!(element(&answer, "SslPolicy"), "ELBSecurityPolicy-2016-08");
+    let listener = element(&answer, "ListenerArn").to_owned();
 
     let change = |arn: &str| format!("ListenerArn={listener}&Certificates.member.1.CertificateArn={arn}");
     world.ask("AddListenerCertificates", &change(&other)).unwrap();
@@ -324,14 +344,14 @@ fn a_group_serves_one_balancer_and_takes_what_its_type_says() {
     );
     assert_eq!(code(world.ask("CreateListener", &form)), "TargetGroupAssociationLimit");
     let form = format!("Name=addresses&Protocol=HTTP&Port=80&TargetType=ip&VpcId={}", world.vpc);
-    let addresses = between(&world.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn");
+    let addresses = element(&world.ask("CreateTargetGroup", &form).unwrap(), "TargetGroupArn").to_owned();
     let register = |arn: &str, id: &str| format!("TargetGroupArn={arn}&Targets.member.1.Id={id}");
     world.ask("RegisterTargets", &register(&addresses, "127.0.0.1")).unwrap();
     assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "10.0.0.1"))), "InvalidTarget");
     assert_eq!(code(world.ask("RegisterTargets", &register(&addresses, "i-1"))), "ValidationError");
     assert_eq!(code(world.ask("RegisterTargets", &register(&targets, "127.0.0.1"))), "InvalidTarget");
     let health = world.ask("DescribeTargetHealth", &format!("TargetGroupArn={addresses}")).unwrap();
-    assert_eq!((between(&health, "Id"), between(&health, "Port")), ("127.0.0.1".to_owned(), "80".to_owned()));
+    assert_eq!((element(&health, "Id"), element(&health, "Port")), ("127.0.0.1", "80"));
     let limits = world.ask("DescribeAccountLimits", "").unwrap();
     assert!(limits.contains("<Name>rules-per-application-load-balancer</Name><Max>100</Max>"), "{limits}");
 }
@@ -357,9 +377,9 @@ fn targets_are_spoken_to_by_http_or_https_and_nothing_else() {
         assert!(error.contains(says), "{error}");
     }
     let made = world.ask("CreateTargetGroup", &secure).unwrap();
-    let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| between(answer, name));
+    let shown = |answer: &str| ["Protocol", "HealthCheckProtocol"].map(|name| element(answer, name).to_owned());
     assert_eq!(shown(&made), ["HTTPS", "HTTP"], "checks are in the clear unless they are to be otherwise");
     assert_eq!(code(world.ask("CreateTargetGroup", &checked)), "DuplicateTargetGroupName");
-    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", between(&made, "TargetGroupArn"));
+    let form = format!("TargetGroupArn={}&HealthCheckProtocol=HTTPS", element(&made, "TargetGroupArn"));
     assert_eq!(shown(&world.ask("ModifyTargetGroup", &form).unwrap()), ["HTTPS", "HTTPS"]);
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::runtime::logs;
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, code};
 
 struct World {
     plane: ControlPlane,
@@ -37,10 +37,6 @@ impl World {
             .collect();
         self.ask("PutLogEvents", json!({"logGroupName": "g", "logStreamName": "s", "logEvents": events})).unwrap()
     }
-}
-
-fn code(answer: Result<Value, String>) -> String {
-    answer.unwrap_err().split(':').next().unwrap().to_owned()
 }
 
 fn messages(answer: &Value) -> Vec<&str> {
@@ -112,7 +108,7 @@ fn events_are_read_forwards_backwards_and_by_pattern() {
 }
 
 #[test]
-fn what_is_too_old_is_told_and_what_outlives_its_retention_is_gone() {
+fn old_events_are_reported_and_expired_ones_are_removed() {
     let mut world = World::new();
     let answer = world.log(15 * 24 * 3600, &["ancient"]);
     assert_eq!(answer["rejectedLogEventsInfo"], json!({"tooOldLogEventEndIndex": 1}));

@@ -1,10 +1,10 @@
-//! What the operations refuse and remember, without anything that runs.
+//! Tests of the operations.
 #![allow(clippy::unwrap_used)]
 
 use super::*;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::Stage;
-use crate::testing::ControlPlane;
+use crate::testing::{ControlPlane, element, outline};
 
 struct World {
     plane: ControlPlane,
@@ -33,13 +33,13 @@ impl World {
         assert!(error.starts_with(&format!("{code}: ")) && error.contains(words), "{error}");
     }
 
-    /// Lets time pass: everything has come about.
+    /// Makes everything available, as the runtime does after a while.
     fn settle(&mut self) {
         let databases = &mut self.plane.cloud.regions.get_mut("us-east-1").unwrap().rds;
         for instance in databases.instances.values_mut() {
             instance.stage = Stage::Available;
             instance.runtime.ready = true;
-            // Whose process does not matter here.
+            // Any process serves as the server's.
             instance.runtime.process = ProcessIdentity::of(std::process::id());
         }
         databases.clusters.values_mut().for_each(|cluster| cluster.stage = Stage::Available);
@@ -51,12 +51,6 @@ impl World {
 /// The family of this machine's PostgreSQL.
 fn family() -> String {
     engine::family(engine::POSTGRES).unwrap()
-}
-
-#[track_caller]
-fn between<'a>(text: &'a str, element: &str) -> &'a str {
-    let (_, rest) = text.split_once(&format!("<{element}>")).unwrap_or_else(|| panic!("no {element} in {text}"));
-    rest.split_once('<').unwrap().0
 }
 
 #[test]
@@ -96,13 +90,91 @@ fn instances_are_refused_for_what_is_wrong_with_them() {
 fn an_instance_is_made_found_and_deleted_by_the_rules() {
     let mut world = World::new();
     let made = world.ask("CreateDBInstance", &format!("{ONE}&DeletionProtection=true")).unwrap();
-    assert_eq!(between(&made, "DBInstanceStatus"), "creating");
     assert!(!made.contains("<Endpoint>") && !made.contains("long-enough"), "{made}");
+    insta::assert_snapshot!(outline(&made), @"
+    CreateDBInstanceResponse
+      CreateDBInstanceResult
+        DBInstance
+          DBInstanceIdentifier: one
+          DBInstanceClass: db.t3.micro
+          Engine: postgres
+          DBInstanceStatus: creating
+          MasterUsername: cloud
+          DBName: tasks
+          AllocatedStorage: 20
+          InstanceCreateTime: [time]
+          PreferredBackupWindow: 03:00-03:30
+          BackupRetentionPeriod: 1
+          DBSecurityGroups
+          VpcSecurityGroups
+            VpcSecurityGroupMembership
+              VpcSecurityGroupId: sg-[id]
+              Status: active
+          DBParameterGroups
+            DBParameterGroup
+              DBParameterGroupName: default.postgres[major]
+              ParameterApplyStatus: in-sync
+          AvailabilityZone: [zone]
+          DBSubnetGroup
+            DBSubnetGroupName: default
+            DBSubnetGroupDescription: default
+            VpcId: vpc-[id]
+            SubnetGroupStatus: Complete
+            Subnets
+              Subnet
+                SubnetIdentifier: subnet-[id]
+                SubnetAvailabilityZone
+                  Name: [zone]
+                SubnetOutpost
+                SubnetStatus: Active
+              Subnet
+                SubnetIdentifier: subnet-[id]
+                SubnetAvailabilityZone
+                  Name: [zone]
+                SubnetOutpost
+                SubnetStatus: Active
+              Subnet
+                SubnetIdentifier: subnet-[id]
+                SubnetAvailabilityZone
+                  Name: [zone]
+                SubnetOutpost
+                SubnetStatus: Active
+            DBSubnetGroupArn: arn:aws:rds:us-east-1:000000000000:subgrp:default
+            SupportedNetworkTypes
+              member: IPV4
+          PreferredMaintenanceWindow: sun:05:00-sun:05:30
+          PendingModifiedValues
+          MultiAZ: false
+          EngineVersion: [version]
+          AutoMinorVersionUpgrade: true
+          ReadReplicaDBInstanceIdentifiers
+          LicenseModel: postgresql-license
+          OptionGroupMemberships
+          PubliclyAccessible: false
+          StatusInfos
+          StorageType: gp2
+          DbInstancePort: 0
+          StorageEncrypted: false
+          DbiResourceId: db-[id]
+          DomainMemberships
+          CopyTagsToSnapshot: false
+          MonitoringInterval: 0
+          DBInstanceArn: arn:aws:rds:us-east-1:000000000000:db:one
+          IAMDatabaseAuthenticationEnabled: false
+          PerformanceInsightsEnabled: false
+          DeletionProtection: true
+          AssociatedRoles
+          TagList
+          NetworkType: IPV4
+          BackupTarget: region
+      ResponseMetadata
+        RequestId: r
+    ");
     world.refuses("CreateDBInstance", ONE, "DBInstanceAlreadyExists", "");
     world.refuses("RebootDBInstance", "DBInstanceIdentifier=one", "InvalidDBInstanceState", "not in available state");
     world.settle();
     let described = world.ask("DescribeDBInstances", "DBInstanceIdentifier=ONE").unwrap();
-    assert_eq!(between(&described, "DBParameterGroupName"), format!("default.{}", family()));
+    assert_eq!(element(&described, "DBParameterGroupName"), format!("default.{}", family()));
     assert!(described.contains("<Endpoint><Address>127.") && described.contains("<Port>5432</Port>"), "{described}");
     let filter = "Filters.Filter.1.Name=db-instance-id&Filters.Filter.1.Values.Value.1=";
     assert!(world.ask("DescribeDBInstances", &format!("{filter}one")).unwrap().contains("<DBInstance>"));
@@ -117,12 +189,12 @@ fn an_instance_is_made_found_and_deleted_by_the_rules() {
         "protected",
     );
     let unprotect = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&DeletionProtection=false").unwrap();
-    assert_eq!(between(&unprotect, "DBInstanceStatus"), "available");
+    assert_eq!(element(&unprotect, "DBInstanceStatus"), "available");
     world.refuses("DeleteDBInstance", delete, "InvalidParameterCombination", "FinalDBSnapshotIdentifier is required");
     let both = format!("{delete}&SkipFinalSnapshot=true&FinalDBSnapshotIdentifier=last");
     world.refuses("DeleteDBInstance", &both, "InvalidParameterCombination", "cannot specify both");
     let gone = world.ask("DeleteDBInstance", &format!("{delete}&FinalDBSnapshotIdentifier=last")).unwrap();
-    assert_eq!(between(&gone, "DBInstanceStatus"), "deleting");
+    assert_eq!(element(&gone, "DBInstanceStatus"), "deleting");
     world.refuses("DeleteDBInstance", &both, "InvalidDBInstanceState", "already being deleted");
     world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=last", "InvalidDBSnapshotState", "being made");
 }
@@ -134,10 +206,10 @@ fn changes_wait_for_their_window_unless_they_are_wanted_now() {
     world.settle();
     let later = world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&AllocatedStorage=30").unwrap();
     assert!(later.contains("<PendingModifiedValues><AllocatedStorage>30</AllocatedStorage>"), "{later}");
-    assert_eq!(between(&later, "DBInstanceStatus"), "available");
+    assert_eq!(element(&later, "DBInstanceStatus"), "available");
     let now =
         world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&ApplyImmediately=true&DBInstanceClass=db.t3.small");
-    assert_eq!(between(&now.unwrap(), "DBInstanceStatus"), "modifying");
+    assert_eq!(element(&now.unwrap(), "DBInstanceStatus"), "modifying");
     world.settle();
     world.refuses(
         "ModifyDBInstance",
@@ -160,7 +232,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     let mut world = World::new();
     world.refuses("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier=c-1"), "DBClusterNotFoundFault", "c");
     let made = world.ask("CreateDBCluster", CLUSTER).unwrap();
-    assert_ne!(between(&made, "Endpoint"), between(&made, "ReaderEndpoint"));
+    assert_ne!(element(&made, "Endpoint"), element(&made, "ReaderEndpoint"));
     world.refuses("CreateDBCluster", CLUSTER, "DBClusterAlreadyExistsFault", "");
     for id in ["c-1", "c-2"] {
         world.ask("CreateDBInstance", &format!("{MEMBER}&DBInstanceIdentifier={id}")).unwrap();
@@ -186,7 +258,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
         "writer",
     );
     let over = world.ask("FailoverDBCluster", "DBClusterIdentifier=c").unwrap();
-    assert_eq!(between(&over, "Status"), "failing-over");
+    assert_eq!(element(&over, "Status"), "failing-over");
     assert!(over.contains("<DBInstanceIdentifier>c-2</DBInstanceIdentifier><IsClusterWriter>true<"), "{over}");
     world.settle();
     world.refuses("StopDBInstance", "DBInstanceIdentifier=c-1", "InvalidParameterCombination", "not eligible");
@@ -203,7 +275,7 @@ fn clusters_have_members_and_are_not_deleted_with_them() {
     }
     world.refuses("DeleteDBCluster", "DBClusterIdentifier=c", "InvalidParameterCombination", "is required");
     let gone = world.ask("DeleteDBCluster", "DBClusterIdentifier=c&FinalDBSnapshotIdentifier=last").unwrap();
-    assert_eq!(between(&gone, "Status"), "deleting");
+    assert_eq!(element(&gone, "Status"), "deleting");
     assert!(world.plane.cloud.regions["us-east-1"].rds.cluster_snapshots.contains_key("last"));
 }
 
@@ -218,7 +290,7 @@ fn subnet_groups_cover_two_zones_and_stay_while_they_are_used() {
     world.refuses("CreateDBSubnetGroup", &form(&subnets[..1]), "DBSubnetGroupDoesNotCoverEnoughAZs", "2 AZs");
     world.refuses("CreateDBSubnetGroup", &form(&["subnet-0".to_owned()]), "InvalidSubnet", "subnet-0");
     let made = world.ask("CreateDBSubnetGroup", &form(&subnets[..2])).unwrap();
-    assert_eq!(between(&made, "DBSubnetGroupName"), "data");
+    assert_eq!(element(&made, "DBSubnetGroupName"), "data");
     world.refuses("CreateDBSubnetGroup", &form(&subnets[..2]), "DBSubnetGroupAlreadyExists", "data");
     world.ask("CreateDBInstance", &format!("{ONE}&DBSubnetGroupName=data")).unwrap();
     world.refuses("DeleteDBSubnetGroup", "DBSubnetGroupName=data", "InvalidDBSubnetGroupStateFault", "one");
@@ -252,14 +324,14 @@ fn parameter_groups_take_what_the_engine_takes() {
     refuses(default, "InvalidParameterValue", "Cannot modify a default parameter group.");
     world.ask("ModifyDBParameterGroup", &set("max_connections", "40", "pending-reboot")).unwrap();
     let user = world.ask("DescribeDBParameters", "DBParameterGroupName=own&Source=user").unwrap();
-    assert_eq!(between(&user, "ParameterName"), "max_connections");
-    assert_eq!((between(&user, "ParameterValue"), between(&user, "ApplyType")), ("40", "static"));
+    assert_eq!(element(&user, "ParameterName"), "max_connections");
+    assert_eq!((element(&user, "ParameterValue"), element(&user, "ApplyType")), ("40", "static"));
     let page = world.ask("DescribeDBParameters", "DBParameterGroupName=own&MaxRecords=20").unwrap();
     assert_eq!(page.matches("<Parameter>").count(), 20);
-    let next = format!("DBParameterGroupName=own&MaxRecords=20&Marker={}", between(&page, "Marker"));
+    let next = format!("DBParameterGroupName=own&MaxRecords=20&Marker={}", element(&page, "Marker"));
     assert_ne!(
-        between(&world.ask("DescribeDBParameters", &next).unwrap(), "ParameterName"),
-        between(&page, "ParameterName")
+        element(&world.ask("DescribeDBParameters", &next).unwrap(), "ParameterName"),
+        element(&page, "ParameterName")
     );
 
     world.ask("CreateDBInstance", &format!("{ONE}&DBParameterGroupName=own")).unwrap();
@@ -286,7 +358,7 @@ fn snapshots_are_restored_as_new_instances() {
     world.settle();
     let made = world.ask("CreateDBSnapshot", create).unwrap();
     assert_eq!(
-        (between(&made, "Status"), between(&made, "PercentProgress"), between(&made, "Key")),
+        (element(&made, "Status"), element(&made, "PercentProgress"), element(&made, "Key")),
         ("creating", "0", "team")
     );
     let restore = "DBInstanceIdentifier=two&DBSnapshotIdentifier=s";
@@ -294,7 +366,7 @@ fn snapshots_are_restored_as_new_instances() {
     world.settle();
     world.refuses("CreateDBSnapshot", create, "DBSnapshotAlreadyExists", "s already exists");
     let restored = world.ask("RestoreDBInstanceFromDBSnapshot", restore).unwrap();
-    assert_eq!((between(&restored, "MasterUsername"), between(&restored, "DBName")), ("cloud", "tasks"));
+    assert_eq!((element(&restored, "MasterUsername"), element(&restored, "DBName")), ("cloud", "tasks"));
     world.refuses("DeleteDBSnapshot", "DBSnapshotIdentifier=s", "InvalidDBSnapshotState", "restored from");
     world.settle();
     world.ask("DeleteDBSnapshot", "DBSnapshotIdentifier=s").unwrap();
@@ -310,7 +382,7 @@ fn replicas_need_backups_and_are_promoted_once() {
     world.refuses("CreateDBInstanceReadReplica", create, "InvalidDBInstanceState", "Automated backups are not enabled");
     world.ask("ModifyDBInstance", "DBInstanceIdentifier=one&BackupRetentionPeriod=1").unwrap();
     let made = world.ask("CreateDBInstanceReadReplica", create).unwrap();
-    assert_eq!(between(&made, "ReadReplicaSourceDBInstanceIdentifier"), "one");
+    assert_eq!(element(&made, "ReadReplicaSourceDBInstanceIdentifier"), "one");
     world.settle();
     world.refuses(
         "ModifyDBInstance",
@@ -326,7 +398,7 @@ fn replicas_need_backups_and_are_promoted_once() {
 fn tags_are_kept_by_arn() {
     let mut world = World::new();
     let made = world.ask("CreateDBInstance", ONE).unwrap();
-    let arn = format!("ResourceName={}", between(&made, "DBInstanceArn"));
+    let arn = format!("ResourceName={}", element(&made, "DBInstanceArn"));
     world.ask("AddTagsToResource", &format!("{arn}&Tags.Tag.1.Key=a&Tags.Tag.1.Value=1&Tags.Tag.2.Key=b")).unwrap();
     world.ask("RemoveTagsFromResource", &format!("{arn}&TagKeys.member.1=a")).unwrap();
     let list = world.ask("ListTagsForResource", &arn).unwrap();
