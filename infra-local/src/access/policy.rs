@@ -222,7 +222,7 @@ fn dates(wanted: &str, given: &str, compare: fn(DateTime<Utc>, DateTime<Utc>) ->
     matches!((wanted.parse(), given.parse()), (Ok(wanted), Ok(given)) if compare(wanted, given))
 }
 
-/// Returns whether an address lies in a range; both may be of either family.
+/// Returns whether a range contains an address; both may be of either family.
 fn in_range(range: &str, address: &str) -> bool {
     use std::net::IpAddr;
     let (network, bits) = range.split_once('/').map_or((range, None), |(network, bits)| (network, bits.parse().ok()));
@@ -247,7 +247,7 @@ fn matches_action(pattern: &str, action: &str) -> bool {
 fn like(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut at, mut position) = (0, 0);
-    // Where the last `*` stood, and how much of the text it has taken.
+    // Position of the last `*`, and the length of the text that it covers.
     let mut star: Option<(usize, usize)> = None;
     while position < text.len() {
         match pattern.get(at) {
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_iam_does_not_know_is_refused() {
+    fn unknown_elements_of_policies_are_refused() {
         let text = |statement: Value| json!({"Statement": statement}).to_string();
         for wrong in [
             text(json!([])),

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_becomes_an_arn() {
+    fn named_resources_become_arns() {
         assert_eq!(
             arns("ec2", "RunInstances", &[("ImageId", "ami-1"), ("SecurityGroupId.N", "sg-1"), ("MinCount", "1")]),
             [

@@ -58,7 +58,7 @@ pub(crate) fn reaches(from: Party<'_>, to: Party<'_>, port: u16) -> bool {
     is_routed(from, to) && is_routed(to, from) && permits(from, true, port, to) && permits(to, false, port, from)
 }
 
-/// Returns whether somebody on the internet may connect to this TCP port of something with a public address.
+/// Returns whether clients on the internet may connect to this TCP port of a resource with a public address.
 pub(crate) fn internet_reaches(to: Party<'_>, port: u16) -> bool {
     let routed = to.subnets.iter().any(|subnet| is_public(to.region, subnet));
     routed && to.rules(false).any(|rule| covers(rule, port) && !matches!(rule.peer, Peer::Group(_)))

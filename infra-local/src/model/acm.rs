@@ -23,7 +23,7 @@ pub(crate) struct Certificate {
     pub(crate) arn: String,
     /// The certificate itself, in PEM.
     pub(crate) body: String,
-    /// Who vouches for it, in PEM; none for one that vouches for itself.
+    /// Chain of the certificate in PEM; `None` for a self-signed one.
     pub(crate) chain: Option<String>,
     /// PEM. The state's file is readable only by its owner.
     pub(crate) private_key: String,

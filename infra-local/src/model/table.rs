@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_copies_nothing() {
+    fn a_change_without_effect_copies_nothing() {
         let before: Table<u32> = [("a", 1)].into_iter().collect();
         let mut after = before.clone();
         after.retain(|_, value| *value == 1);

@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 use crate::model::machine::Artifact;
 use crate::state::Shared;
 
-/// Where programs are kept, in the cloud's directory.
+/// Directory of programs below the cloud's.
 const CACHE: &str = "artifacts";
 
-/// Why an artifact cannot be run.
+/// Reasons why an artifact cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArtifactError {
     /// There is no such object (yet).
@@ -34,17 +34,17 @@ pub(crate) enum ArtifactError {
         bucket: String,
         /// Key.
         key: String,
-        /// What it is.
+        /// Actual digest.
         found: String,
-        /// What it should be.
+        /// Declared digest.
         wanted: String,
     },
     /// The disk failed.
     #[error("the artifact cannot be put in place at {}: {source}", path.display())]
     Disk {
-        /// Where.
+        /// Path.
         path: PathBuf,
-        /// Why.
+        /// The system's reason.
         #[source]
         source: io::Error,
     },
@@ -182,7 +182,7 @@ fn hash(path: &Path) -> io::Result<String> {
     hash_into(path, &mut io::sink())
 }
 
-/// Copies a file, and says what its content's SHA-256 is.
+/// Copies a file, and returns the SHA-256 of its content.
 fn hash_into(source: &Path, output: &mut impl io::Write) -> io::Result<String> {
     let mut input = fs::File::open(source)?;
     let mut hasher = Sha256::new();

@@ -100,7 +100,7 @@ impl Env<'_> {
         TimeScale(self.time_scale)
     }
 
-    /// Returns whether one of AWS's waiting periods is over.
+    /// Returns whether one of AWS's waiting periods has ended.
     fn over(&self, since: DateTime<Utc>, seconds: u32) -> bool {
         self.clock().over(since, seconds, self.now)
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// How far the cloud's life has gone.
+/// Phases of a cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Running,

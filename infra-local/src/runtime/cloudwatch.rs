@@ -23,7 +23,7 @@ use crate::model::cloudwatch::metrics::Metrics;
 use crate::state::Shared;
 use publish::Publisher;
 
-/// How often it is looked whether a period is over.
+/// Interval of checks for the end of a period.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Watches until the cloud ends. `time_scale` divides the periods of alarms.
@@ -47,7 +47,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// What is known of alarms between two looks.
+/// State of the alarms between two evaluations.
 struct Watcher {
     time_scale: f64,
     /// By region and name.
@@ -63,7 +63,7 @@ struct Known {
 }
 
 impl Watcher {
-    /// Takes the alarms up as they are: their actions were taken by whoever ran the cloud before.
+    /// Adopts the alarms with their states: the previous process has carried out their actions.
     fn new(cloud: &Cloud, time_scale: f64) -> Self {
         let mut known = BTreeMap::new();
         for region in cloud.regions.values() {
@@ -131,7 +131,7 @@ impl Watcher {
     }
 }
 
-/// Carries out a scaling policy on an alarm's behalf; what came of it stands in the alarm's history.
+/// Carries out a scaling policy for an alarm, and records the result in the alarm's history.
 fn act(
     region: &mut Region,
     alarm: &str,

@@ -44,10 +44,10 @@ pub(crate) fn is_launcher() -> bool {
     std::env::var_os(MARK).is_some()
 }
 
-/// Whether this executable can be started again as a launcher.
+/// True when this executable can be started again as a launcher.
 static LAUNCHER: AtomicBool = AtomicBool::new(false);
 
-/// What a program may touch besides the system's directories.
+/// Access of a program besides the system's directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Confinement {
     /// Directories it may write to.
@@ -58,7 +58,7 @@ pub(crate) struct Confinement {
     pub(crate) user: Option<User>,
 }
 
-/// What of the confinement this machine enforces.
+/// The parts of the confinement that this machine enforces.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct ConfinementStatus {
@@ -70,7 +70,7 @@ pub struct ConfinementStatus {
     pub sockets: bool,
     /// Programs gain no privileges through set-user-id files, and have limits on processes, files and file sizes.
     pub privileges: bool,
-    /// Why something is not enforced.
+    /// Reasons why a part is not enforced.
     pub reasons: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ pub fn enable_launcher() {
 }
 
 impl ConfinementStatus {
-    /// What is enforced when the cloud was started without confinement.
+    /// Returns the status of a cloud that was started without confinement.
     pub(crate) fn off() -> ConfinementStatus {
         let reasons = vec!["the cloud was started with `--unconfined`".to_owned()];
         ConfinementStatus { reasons, ..ConfinementStatus::default() }

@@ -1,8 +1,8 @@
-//! How many files and sockets this process may have open.
+//! Limit of the open files and sockets of this process.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What is left to everything but clients of balancers: connections to targets, the endpoint, files.
+/// Descriptors that are reserved for everything but clients of balancers: connections to targets, the endpoint, files.
 const RESERVED: u64 = 2048;
 
 /// Raises the limit as far as the system lets it be raised without more rights: balancers have many clients.
@@ -15,7 +15,7 @@ pub(crate) fn raise() {
     }
 }
 
-/// How many clients one listener may have at the same time; more wait to be accepted.
+/// Returns the number of clients that a listener may have at the same time; more wait to be accepted.
 pub(crate) fn for_clients() -> usize {
     const MOST: u64 = 100_000;
     let open = getrlimit(Resource::Nofile).current.unwrap_or(MOST);

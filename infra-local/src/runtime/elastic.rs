@@ -18,10 +18,10 @@ use crate::model::ec2::gateway::{ElasticAddress, Holder};
 use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
 
-/// How often a port that could not be had is tried again.
+/// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a connection to an instance may take to come about.
+/// Limit for opening a connection to an instance.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Ports of elastic addresses, and where they lead.
@@ -104,7 +104,7 @@ impl Forward {
     }
 }
 
-/// Carries one connection until one side has enough. That nobody listens is told by closing it.
+/// Forwards one connection until a side closes it. Where no process listens, it closes the connection.
 async fn forward(mut client: TcpStream, target: SocketAddr) {
     let Ok(Ok(mut server)) = tokio::time::timeout(CONNECT, TcpStream::connect(target)).await else { return };
     let _ = client.set_nodelay(true);
@@ -119,7 +119,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[tokio::test]
-    async fn what_is_said_to_the_one_is_heard_by_the_other() {
+    async fn bytes_are_forwarded_in_both_directions() {
         let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let forward = Forward::open(free, behind.local_addr().unwrap()).await.unwrap();

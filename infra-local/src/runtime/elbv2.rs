@@ -18,10 +18,10 @@ use crate::model::elbv2::{BalancerState, Health, TargetGroup, TargetType};
 use crate::state::Shared;
 use crate::state::traffic::Counts;
 
-/// How often a port that could not be had is tried again.
+/// Interval of attempts to listen on an occupied port.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often draining targets are looked at: the end of a request changes nothing else.
+/// Interval of checks on draining targets: the end of a request causes no other event.
 const DRAINING: Duration = Duration::from_millis(50);
 
 /// Keeps the balancers running until the cloud ends; then their ports are closed.
@@ -64,7 +64,7 @@ fn rehome(cloud: &mut Cloud, block: u8) {
     }
 }
 
-/// What runs.
+/// The running pools and listeners.
 struct Plane {
     time_scale: f64,
     workers: Workers,
@@ -75,7 +75,7 @@ struct Plane {
     listeners: BTreeMap<String, ProxyListener>,
 }
 
-/// What should run.
+/// The declared pools and listeners.
 #[derive(Default)]
 struct Wanted {
     pools: BTreeMap<String, (PoolSettings, BTreeMap<TargetKey, Endpoint>)>,
@@ -85,7 +85,7 @@ struct Wanted {
 struct WantedListener {
     balancer: String,
     address: SocketAddr,
-    /// What it does with requests, by the ARNs of target groups.
+    /// The listener as the model declares it, with ARNs of target groups.
     declared: crate::model::elbv2::Listener,
     settings: super::proxy::Settings,
     tls: Option<Tls>,
@@ -244,7 +244,7 @@ impl From<&TargetHealth> for Health {
     }
 }
 
-/// What a region declares.
+/// Adds the pools and listeners that a region declares.
 fn collect(region: &Region, wanted: &mut Wanted) {
     for group in region.elbv2.target_groups.values() {
         let in_use = !region.balancers_of(&group.arn).is_empty();
@@ -289,7 +289,7 @@ fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoi
                 (address, region.ec2.instances.values().find(|instance| instance.address == address))
             }
         };
-        // What is no instance belongs to nobody's security groups.
+        // An address that is no instance has no security groups.
         let reachable = instance.is_none_or(|instance| {
             balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))
         });

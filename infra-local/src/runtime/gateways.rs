@@ -1,4 +1,4 @@
-//! What happens by itself to gateways and peering connections: they come about, end, and are forgotten.
+//! State changes of gateways and peering connections over time: they become available, expire, and are forgotten.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::model::ec2::gateway::NatState;
 use crate::model::ec2::peering::{Peering, PeeringState};
 use crate::state::Shared;
 
-/// How long what has ended is shown, at time scale 1.
+/// Time for which deleted resources are shown, at time scale 1.
 const SHOWN_AFTER_END: Duration = Duration::from_hours(1);
 
-/// How long a peering request waits to be accepted, at time scale 1.
+/// Time after which a peering request expires, at time scale 1.
 const EXPIRES_AFTER: Duration = Duration::from_hours(7 * 24);
 
-/// How often ends are looked at, at time scale 1.
+/// Interval of checks, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 
 /// Runs until the cloud ends; `time_scale` divides the times above.

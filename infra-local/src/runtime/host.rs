@@ -24,13 +24,13 @@ use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
 use crate::state::console;
 
-/// What EC2 says of an instance that ended itself.
+/// EC2's reason for an instance that shut itself down.
 const SHUTDOWN: &str = "Client.InstanceInitiatedShutdown: Instance initiated shutdown";
 
-/// How often processes are looked at.
+/// Interval of checks on processes.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// How long services may take to end in order.
+/// Limit for the orderly end of services.
 const END_GRACE: Duration = Duration::from_secs(10);
 
 /// The task of one instance.

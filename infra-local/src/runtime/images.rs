@@ -1,4 +1,4 @@
-//! What images hold: copies of what instances had on their disks, in `images/<id>/`.
+//! Contents of images: copies of the disks of instances, in `images/<id>/`.
 
 use std::collections::BTreeSet;
 use std::fs;

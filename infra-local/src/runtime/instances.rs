@@ -12,14 +12,14 @@ use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
 use crate::state::console;
 
-/// How long a terminated instance is shown, at time scale 1.
+/// Time for which a terminated instance is shown, at time scale 1.
 const SHOWN_AFTER_END: Duration = Duration::from_mins(1);
 
-/// How long it is shown at least, however fast time passes: clients that look every ten seconds must see that it has
+/// Minimum of that time at any time scale: clients that look every ten seconds must see that it has
 /// ended, and take it for lost otherwise.
 const SHOWN_AT_LEAST: Duration = Duration::from_secs(25);
 
-/// How often the ends of instances are looked at, at time scale 1.
+/// Interval of checks on terminated instances, at time scale 1.
 const FORGET_EVERY: Duration = Duration::from_secs(5);
 
 /// An instance's region and id.
@@ -61,7 +61,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
     }
 }
 
-/// The instances that have, or are about to have, something running, and that nobody hosts.
+/// Returns the instances that run, or are about to, and have no host yet.
 fn up(shared: &Shared, hosted: &HashSet<String>) -> Vec<Key> {
     shared.read(|cloud| {
         let all = cloud

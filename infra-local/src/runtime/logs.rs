@@ -10,7 +10,7 @@ use crate::model::Cloud;
 use crate::state::Shared;
 use crate::state::console;
 
-/// How long a log may become; with what was put aside, it takes twice as much at most, and what is written within
+/// Size limit of a log. With its previous copy it takes at most twice as much, and the bytes that are written within
 /// [`LOOK_EVERY`].
 const LIMIT_BYTES: u64 = 10 * 1024 * 1024;
 
@@ -95,7 +95,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn what_is_appended_goes_on_in_an_empty_log() {
+    fn appending_continues_in_the_emptied_log() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("service.log");
         let mut log = std::fs::File::options().append(true).create(true).open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! The instance metadata service, for each instance at its own address: what an instance may know of itself.
+//! The instance metadata service, for each instance at its own address.
 //!
 //! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`], which services are told
 //! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, as the SDKs know it.
@@ -31,25 +31,25 @@ use crate::model::Cloud;
 use crate::model::ec2::instance::{Instance, InstanceState};
 use crate::state::Shared;
 
-/// Where it listens; the port that AWS's own mock of it uses.
+/// Its port, which AWS's own mock of the service uses as well.
 pub(crate) const PORT: u16 = 1338;
 
-/// How often an address that could not be had is tried again.
+/// Interval of attempts to listen on an unavailable address.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How long a connection may take to send the head of its next request.
+/// Limit for the head of a connection's next request.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
 const TTL: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token-ttl-seconds");
 const TOKEN: HeaderName = HeaderName::from_static("x-aws-ec2-metadata-token");
 
-/// How many tokens of one instance are good at the same time; the oldest are forgotten.
+/// Number of valid tokens of an instance; the oldest are forgotten.
 const TOKENS_LIMIT: usize = 1024;
 
 /// An instance's region and id.
 type Key = (String, String);
 
-/// What is served for one instance; it ends when this is dropped.
+/// The service of one instance; it ends when this is dropped.
 struct Served {
     address: Ipv4Addr,
     _task: JoinSet<()>,

@@ -23,10 +23,10 @@ use super::user;
 use crate::domain::postgres::NotInstalled;
 use crate::model::process::ProcessIdentity;
 
-/// How long a fast shutdown may take before the server is killed.
+/// Limit for a fast shutdown, after which the server is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// The cluster's own superuser; it has no password, so nobody logs in with it.
+/// The cluster's own superuser; it has no password, so no client logs in with it.
 const SUPERUSER: &str = "postgres";
 
 /// One server with one database.
@@ -46,7 +46,7 @@ pub(crate) struct PostgresSpec {
     pub(crate) password: String,
 }
 
-/// Why a server could not be started.
+/// Reasons why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PostgresError {
     /// PostgreSQL is not installed.
@@ -71,7 +71,7 @@ pub(crate) enum PostgresError {
     /// The file system said no.
     #[error("{} cannot be prepared for PostgreSQL: {source}", path.display())]
     Directory {
-        /// What was touched.
+        /// The path.
         path: PathBuf,
         /// The system's reason.
         #[source]
@@ -89,9 +89,9 @@ pub(crate) enum PostgresError {
     /// `initdb` or the set-up of role and database failed.
     #[error("{step} failed: {output}")]
     Setup {
-        /// What was being done.
+        /// The failed step.
         step: &'static str,
-        /// What the program said.
+        /// Output of the program.
         output: String,
     },
     /// Something else answers there.
@@ -175,7 +175,7 @@ pub(crate) fn literal(text: &str) -> String {
 
 async fn ensure_role_and_database(server: &Server, spec: &PostgresSpec) -> Result<(), PostgresError> {
     let (role, database) = (identifier(&spec.user), identifier(&spec.database));
-    // Creating what is there fails and is passed over; the last line tells whether everything is as it should be.
+    // Creating an existing object fails and is ignored; the last line shows whether all objects exist.
     let statements = format!(
         "CREATE ROLE {role}\n\
          ALTER ROLE {role} LOGIN PASSWORD {password}\n\

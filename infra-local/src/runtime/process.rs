@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_ignores_the_request_is_killed_with_its_children() {
+    async fn a_process_that_ignores_sigterm_is_killed_with_its_children() {
         let directory = tempfile::tempdir().unwrap();
         let script = "trap '' TERM; sleep 60 & echo $! > child; while :; do sleep 0.01; done";
         let identity = spawn(&shell(directory.path(), script)).unwrap();

@@ -24,13 +24,13 @@ use crate::state::Shared;
 use endpoints::Endpoints;
 use host::Host;
 
-/// How often it is looked whether something can be done that could not be done before.
+/// Interval of attempts to do what failed before.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The port that servers listen on at their addresses; clients come through the endpoints.
 const BACKEND_PORT: u16 = 17018;
 
-/// A task's region and what it is for.
+/// Region and resource of a task.
 type Key = (String, String);
 
 /// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
@@ -94,7 +94,7 @@ fn rehome(cloud: &mut Cloud, block: u8) {
     }
 }
 
-/// Where an instance's server listens.
+/// Returns the address of an instance's server.
 fn backend(place: &Place) -> (Ipv4Addr, u16) {
     (place.address, if place.port == BACKEND_PORT { BACKEND_PORT + 1 } else { BACKEND_PORT })
 }

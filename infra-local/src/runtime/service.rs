@@ -21,13 +21,13 @@ use crate::state::Shared;
 /// The name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
 
-/// What is started.
+/// The program of a unit.
 pub(super) enum Unit {
     Service(MachineService),
     Postgres(MachinePostgres),
 }
 
-/// Why a unit could not be started.
+/// Reasons why a unit could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UnitError {
     #[error(transparent)]
@@ -61,7 +61,7 @@ impl Unit {
         }
     }
 
-    /// Where its output goes.
+    /// Returns the path of its output.
     pub(super) fn log(&self, directory: &Path) -> PathBuf {
         match self {
             Unit::Service(service) => directory.join(format!("{}.log", service.name)),
@@ -175,7 +175,7 @@ async fn install_program(service: &MachineService, shared: &Shared, directory: &
     Ok(program)
 }
 
-/// What any program may expect of its surroundings; nothing else of our own environment is passed on.
+/// Environment of every program; no other variable of the cloud's process is passed on.
 fn basics(directory: &Path) -> BTreeMap<String, String> {
     let mut basics = BTreeMap::from([
         ("HOME".to_owned(), directory.join("root").display().to_string()),
@@ -261,7 +261,7 @@ impl Restarts {
         self.exhausted
     }
 
-    /// How often it was started again.
+    /// Number of restarts.
     pub(super) fn count(&self) -> u32 {
         self.count
     }
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_started_yet_is_tried_on() {
+    fn a_failed_start_is_retried() {
         let mut restarts = Restarts::default();
         let mut now = Instant::now();
         for _ in 0..20 {

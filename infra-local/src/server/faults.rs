@@ -58,7 +58,7 @@ pub enum Fault {
 /// Requests that a fault applies to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Requests {
-    /// Operations such as `ec2:RunInstances`, with `*` for any text; S3's are told apart by method, as `s3:PUT`.
+    /// Operations such as `ec2:RunInstances`, with `*` for any text; S3's operations are named by their method, as `s3:PUT`.
     #[serde(default = "all")]
     pub operation: String,
     /// Percentage of the requests, at random.

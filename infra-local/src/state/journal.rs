@@ -35,7 +35,7 @@ pub(super) struct Journal {
     lines: File,
     bytes: u64,
     snapshot_bytes: u64,
-    /// True when what stands in the lines can be read back.
+    /// True when the lines can be read back.
     intact: bool,
     chain: Chain,
 }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_back_and_half_a_line_is_left_out() {
+    fn written_changes_are_read_back_without_an_incomplete_line() {
         let mut written = Written::new();
         for port in 1..=3 {
             written.change(|cloud| cloud.port = Some(port));

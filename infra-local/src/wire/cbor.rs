@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_written_is_read_and_times_are_tagged() {
+    fn values_are_read_back_and_times_are_tagged() {
         let value = json!({"Names": ["a"], "Period": 60, "Threshold": 2.0, "Timestamp": 1.5, "Timestamps": [1.0]});
         let bytes = encode(&value);
         assert_eq!(decode(&bytes).unwrap(), value);

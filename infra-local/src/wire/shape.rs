@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused_in_words() {
+    fn invalid_numbers_are_refused_by_name() {
         let wrong = json!({"Name": "n", "Period": "often", "Enabled": true, "Actions": [], "Dimensions": []});
         assert_eq!(read::<Request>(&wrong).unwrap_err().to_string(), "'often' is not a whole number");
     }

@@ -12,7 +12,7 @@ pub(crate) fn evaluate(value: &str, memory_bytes: u64) -> Option<String> {
     parser.rest.is_empty().then(|| format!("{:.0}", number.floor()))
 }
 
-/// Returns whether a value is to be evaluated.
+/// Returns whether a value is a formula.
 pub(crate) fn is_formula(value: &str) -> bool {
     value.contains('{')
 }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cron_does_not_take_is_refused() {
+    fn invalid_recurrences_are_refused() {
         for bad in [
             "",
             "* * * *",

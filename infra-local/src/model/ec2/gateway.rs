@@ -112,7 +112,7 @@ impl Region {
         })
     }
 
-    /// Where an instance is reached from the internet: its elastic address, else its own when it was given a public one.
+    /// Returns the public address of an instance: its elastic address, else its own when it was given a public one.
     pub(crate) fn public_address_of(&self, instance: &Instance) -> Option<Ipv4Addr> {
         if instance.state == InstanceState::Terminated {
             return None;

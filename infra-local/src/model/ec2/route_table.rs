@@ -79,7 +79,7 @@ impl Region {
         })
     }
 
-    /// Where a subnet's packets to this range go: the longest prefix that covers it wins. `None` is nowhere, or local.
+    /// Returns the target of a subnet's packets to this range: the longest prefix that covers it wins. `None` is no target, or local.
     pub(crate) fn route(&self, subnet_id: &str, destination: Cidr) -> Option<&Route> {
         let table = self.route_table_of(subnet_id)?;
         let covering = table.routes.iter().filter_map(|route| Some((Cidr::parse(&route.destination)?, route)));

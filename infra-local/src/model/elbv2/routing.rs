@@ -67,7 +67,7 @@ pub(crate) struct WeightedGroup {
     pub(crate) weight: u32,
 }
 
-/// Where a client is sent, with `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` for what it asked for.
+/// Target of a redirect, with `#{protocol}`, `#{host}`, `#{port}`, `#{path}` and `#{query}` for what it asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Redirect {
     pub(crate) protocol: String,

@@ -226,7 +226,7 @@ fn shrink(group: &mut Group, region: &mut Region, surplus: usize, env: &Env<'_>)
     }
 }
 
-/// Who goes first: what does not serve, then by the zone that has most, then by the group's policies.
+/// Selects the next member to terminate: one that does not serve, then by the fullest zone, then by the group's policies.
 fn victim(group: &Group, region: &Region) -> Option<String> {
     let candidates: Vec<&Member> = group.staying().filter(|member| !member.protected || group.deleting).collect();
     let in_zone = |zone: &str| {

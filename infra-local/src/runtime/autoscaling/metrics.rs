@@ -1,4 +1,4 @@
-//! What is measured of groups: CPU time of their instances, requests to their target groups.
+//! Metrics of groups: CPU time of their instances, requests to their target groups.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub(super) struct Metrics {
     requests: BTreeMap<String, Series>,
 }
 
-/// Where to measure.
+/// Sources of the metrics.
 #[derive(Default)]
 pub(super) struct Sources {
     /// Processes and vCPUs by instance.
@@ -110,7 +110,7 @@ impl Metrics {
 
 impl Series {
     fn push(&mut self, now: DateTime<Utc>, value: f64, time_scale: f64) {
-        // A counter that runs backwards has begun anew: its process was started again.
+        // A counter that decreases belongs to a process that was started again.
         if self.0.back().is_some_and(|(_, last)| value < *last) {
             self.0.clear();
         }

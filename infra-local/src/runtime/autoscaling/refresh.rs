@@ -11,16 +11,16 @@ use crate::model::ec2::instance::ServiceState;
 use crate::model::ec2::launch_template::TemplateReference;
 use crate::state::console;
 
-/// How long a refresh may go without any progress; a bound on real processes, so no time scale shortens it.
+/// Limit for a refresh without progress. It bounds real processes, so no time scale shortens it.
 const STALLED: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
-/// How often a service that never became healthy may be started again before it is given up.
+/// Number of restarts after which a service that never became healthy counts as failed.
 const RESTARTS: u32 = 3;
 
-/// Lines of an instance's log that stand in the reason of a failure.
+/// Lines of an instance's log in the reason of a failure.
 const LOG_LINES: usize = 8;
 
-/// How many instances a group should have now: during a refresh some more than its desired capacity.
+/// Returns the wanted number of instances: during a refresh it exceeds the desired capacity.
 pub(super) fn wanted(group: &Group) -> u32 {
     let Some(refresh) = group.active_refresh() else { return group.desired };
     if refresh.status == RefreshStatus::Pending || refresh.paused.is_some() {
@@ -29,7 +29,7 @@ pub(super) fn wanted(group: &Group) -> u32 {
     group.desired + Room::of(group, refresh).surge.min(refresh.remaining)
 }
 
-/// What the group launches now, and on which refresh's behalf.
+/// Returns the template of the group's next launch, and the id of the refresh that it belongs to.
 pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
     match group.active_refresh() {
         Some(refresh) if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) => {
@@ -39,7 +39,7 @@ pub(super) fn template(group: &Group) -> (TemplateReference, Option<String>) {
     }
 }
 
-/// How far a group may depart from its desired capacity.
+/// Allowed deviation of a group from its desired capacity.
 struct Room {
     /// So many have to serve all the time.
     least: u32,
@@ -52,7 +52,7 @@ impl Room {
         let percent = |percentage: u32| group.desired * percentage;
         let least = percent(refresh.preferences.min_healthy_percentage).div_ceil(100);
         let surge = (percent(refresh.preferences.max_healthy_percentage) / 100).saturating_sub(group.desired);
-        // Where nothing may be missing, one more has to come first; AWS rounds such small groups down instead.
+        // Where no instance may be missing, an additional one is launched first; AWS rounds such small groups down instead.
         let surge = if least >= group.desired { surge.max(1) } else { surge };
         Self { least, surge }
     }
@@ -97,7 +97,7 @@ pub(super) fn advance(group: &mut Group, region: &mut Region, env: &Env<'_>) {
         return;
     }
     if replace(group, region, &refresh, outdated, env) {
-        // What leaves needs no replacement beside it any more.
+        // A leaving member needs no additional instance any more.
         let remaining = self::outdated(group, region, &refresh).len() as u32;
         if let Some(active) = group.active_refresh_mut() {
             active.remaining = remaining;
@@ -155,7 +155,7 @@ fn outdated(group: &Group, region: &Region, refresh: &Refresh) -> Vec<Member> {
         .collect()
 }
 
-/// How many more members may be replaced before the next checkpoint; going back knows none.
+/// Returns the number of members that may be replaced before the next checkpoint. A rollback has no checkpoints.
 fn until_checkpoint(refresh: &Refresh) -> usize {
     let next = refresh.preferences.checkpoints.get(refresh.checkpoints);
     let Some(percentage) = next.filter(|_| refresh.status == RefreshStatus::InProgress) else { return usize::MAX };
@@ -219,7 +219,7 @@ fn is_ready(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> b
         && (member.refresh.is_none() || member.in_service.is_some_and(|since| env.over(since, warmup)))
 }
 
-/// Why the refresh cannot go on.
+/// Returns the reason why the refresh cannot continue.
 fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> Option<String> {
     if matches!(refresh.status, RefreshStatus::InProgress | RefreshStatus::Baking) {
         let rings =
@@ -249,7 +249,7 @@ fn failure(group: &Group, region: &Region, refresh: &Refresh, env: &Env<'_>) -> 
     })
 }
 
-/// What is wrong with a new member, once it has had its time.
+/// Returns the problem of a new member, after its grace period.
 fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Option<String> {
     if members::serves(group, region, member) {
         return None;
@@ -259,7 +259,7 @@ fn trouble(group: &Group, region: &Region, member: &Member, env: &Env<'_>) -> Op
     };
     if instance.state.is_ending() {
         let reason = instance.reason.as_ref()?;
-        // Somebody ended it on purpose: it is just replaced.
+        // A user terminated it: it is only replaced.
         return (!reason.code.starts_with("Client.User")).then(|| reason.message.clone());
     }
     if member.lifecycle.is_leaving() {

@@ -25,7 +25,7 @@ pub(super) fn advance(group: &mut Group, env: &Env<'_>) {
     }
 }
 
-/// When a recurring action is due again.
+/// Returns the next time of a recurring action.
 fn next(action: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let next = Cron::parse(action.recurrence.as_deref()?).ok()?.next(now)?;
     action.end.is_none_or(|end| next <= end).then_some(next)

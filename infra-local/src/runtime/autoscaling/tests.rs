@@ -241,7 +241,7 @@ fn a_group_reaches_its_number_spread_over_its_zones() {
 }
 
 #[test]
-fn what_ended_or_fell_ill_is_replaced() {
+fn terminated_and_unhealthy_members_are_replaced() {
     let mut world = World::new(2);
     world.ticks(4);
     let [first, second] = world.serving().try_into().unwrap();

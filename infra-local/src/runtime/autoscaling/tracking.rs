@@ -7,20 +7,20 @@ use crate::model::Region;
 use crate::model::autoscaling::{Group, Lifecycle, Member, Metric, Policy, PolicyKind, Tracking};
 use crate::model::cloudwatch::metrics::{MetricName, Statistic};
 
-/// What has to be above the target to scale out, in AWS's seconds.
+/// Period above the target after which a group scales out, in AWS's seconds.
 const OUT_SECONDS: f64 = 60.0;
 
-/// What has to be below it to scale in, and the time between two such steps.
+/// Period below the target after which a group scales in, and the time between two such steps.
 const IN_SECONDS: f64 = 900.0;
 
-/// How far below the target a metric has to be.
+/// Share of the target below which a group scales in.
 const IN_MARGIN: f64 = 0.9;
 
 /// The shortest periods of real time that say anything about a process.
 const SHORTEST_OUT: TimeDelta = TimeDelta::seconds(2);
 const SHORTEST_IN: TimeDelta = TimeDelta::seconds(10);
 
-/// What a policy wants.
+/// The wanted change of a policy.
 struct Wish {
     desired: u32,
     who: String,

@@ -1,4 +1,4 @@
-//! What an alarm's metric says of its state.
+//! Evaluation of an alarm by its metric.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(super) struct Verdict {
     pub(super) data: String,
 }
 
-/// The end of the last period that is over.
+/// Returns the end of the last complete period.
 pub(super) fn end(alarm: &Alarm, now: DateTime<Utc>, time_scale: f64) -> DateTime<Utc> {
     let length = length(alarm, time_scale).num_milliseconds();
     let end = now.timestamp_millis().div_euclid(length) * length;

@@ -31,7 +31,7 @@ pub(super) struct Publisher {
     traffic: BTreeMap<String, Counts>,
 }
 
-/// What is to be measured.
+/// The measured resources.
 #[derive(Default)]
 pub(super) struct Sources {
     instances: Vec<Instance>,
@@ -51,7 +51,7 @@ struct Instance {
 struct TargetGroup {
     arn: String,
     region: String,
-    /// How CloudWatch names it: `targetgroup/name/id`.
+    /// Name in CloudWatch: `targetgroup/name/id`.
     label: String,
     /// The balancers that lead to it: `app/name/id`.
     balancers: Vec<String>,
@@ -159,7 +159,7 @@ impl Publisher {
         let before = std::mem::take(&mut self.traffic);
         for group in &sources.targets {
             let old = before.get(&group.arn).copied().unwrap_or_default();
-            // A counter that runs backwards has begun anew.
+            // A counter that decreases has started again.
             let old = if old.requests > group.counts.requests { Counts::default() } else { old };
             self.traffic.insert(group.arn.clone(), group.counts);
             requests(group, &old, metrics, now);
@@ -194,7 +194,7 @@ impl Publisher {
     }
 }
 
-/// What targets were asked and answered since `old`. As on AWS, what did not happen has no value.
+/// Returns the requests and answers of targets since `old`. As on AWS, metrics without events have no value.
 fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<Utc>) {
     let alone = BTreeMap::from([("TargetGroup".to_owned(), group.label.clone())]);
     let mut series = vec![alone.clone()];
@@ -236,7 +236,7 @@ fn requests(group: &TargetGroup, old: &Counts, metrics: &Metrics, now: DateTime<
     }
 }
 
-/// What CloudWatch calls the thing with this ARN.
+/// Returns CloudWatch's name of the resource with this ARN.
 fn label(arn: &str) -> String {
     let name = arn.rsplit(':').next().unwrap_or(arn);
     name.strip_prefix("loadbalancer/").unwrap_or(name).to_owned()
@@ -262,7 +262,7 @@ mod tests {
         DateTime::from_timestamp(1_800_000_000 + second, 0).unwrap()
     }
 
-    /// What a target group with two healthy targets behind one balancer has counted so far.
+    /// Counts of a target group with two healthy targets behind one balancer.
     fn counted(requests: u64, responses: [u64; 4], seconds: &[f64]) -> Sources {
         let counts = Counts { requests, responses, times: Times::of(seconds), ..Counts::default() };
         let group = TargetGroup {

@@ -63,7 +63,7 @@ fn drop_capabilities() {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         if capability != CapabilitySet::NET_BIND_SERVICE && capability_is_in_bounding_set(capability) == Ok(true) {
-            // Without CAP_SETPCAP there is nothing to give up.
+            // Without CAP_SETPCAP the process has no capabilities to drop.
             let _ = remove_capability_from_bounding_set(capability);
         }
     }

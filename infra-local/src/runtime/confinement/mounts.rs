@@ -17,9 +17,9 @@ use rustix::process::{getegid, geteuid, pivot_root, umask};
 use super::Confinement;
 use super::restrictions::{RUNTIME, SYSTEM};
 
-/// Where the new root is put together. Its former content is hidden from then on.
+/// Directory in which the new root is assembled. Its former content is hidden from then on.
 const ROOT: &str = "/tmp";
-/// Where the former root is for a moment, inside the new one.
+/// Temporary place of the former root, inside the new one.
 const FORMER: &str = ".former";
 
 /// Enters a mount namespace whose root holds the system's directories and the program's own, and nothing else.
@@ -27,7 +27,7 @@ const FORMER: &str = ".former";
 /// Must be called in a process with a single thread. After an error the process may be in a namespace of its own, with
 /// the root it had.
 pub(super) fn enter(confinement: &Confinement) -> io::Result<()> {
-    // Every user may pass through the directories above what it is given.
+    // Every user may pass through the directories above its own.
     let mask = umask(Mode::from_raw_mode(0o022));
     let entered = enter_root(confinement);
     umask(mask);
@@ -85,7 +85,7 @@ enum Source {
 fn sources(confinement: &Confinement) -> io::Result<Vec<Source>> {
     let system = SYSTEM.iter().chain(RUNTIME).map(Path::new);
     let system = system.map(Source::of).filter(|source| !matches!(source, Err(error) if is_missing(error)));
-    // What the program needs must exist.
+    // The program's own directories must exist.
     let own = confinement.readable.iter().chain(&confinement.writable).map(|path| Source::of(path));
     let mut all = system.chain(own).collect::<io::Result<Vec<Source>>>()?;
     // Directories before what is inside of them.

@@ -1,4 +1,4 @@
-//! What attributes, rules and certificates mean to the proxy.
+//! Settings of the proxy from attributes, rules and certificates.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::runtime::proxy::{
     Stickiness, TargetPool, Tls, Transport,
 };
 
-/// How a target group is treated.
+/// Returns the settings of a target group's pool.
 pub(super) fn of_group(group: &TargetGroup, in_use: bool) -> PoolSettings {
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let check = &group.check;
@@ -61,7 +61,7 @@ fn stickiness(group: &TargetGroup) -> Stickiness {
     Stickiness::Duration(Duration::from_secs(group.number("stickiness.lb_cookie.duration_seconds")))
 }
 
-/// How a listener treats requests and answers, whatever its rules.
+/// Returns the settings of a listener that apply to all its rules.
 pub(super) fn of_listener(balancer: &LoadBalancer, listener: &Listener) -> Settings {
     let request_header =
         |name: &str| listener.attribute(&format!("routing.http.request.{name}.header_name")).parse::<HeaderName>().ok();
@@ -95,7 +95,7 @@ fn response_headers(listener: &Listener) -> Vec<(HeaderName, HeaderValue)> {
     headers.collect()
 }
 
-/// What a listener does with its requests.
+/// Returns the route of a listener.
 pub(super) fn route(listener: &Listener, pools: &BTreeMap<String, TargetPool>, settings: Settings) -> Route {
     let action = |declared: &routing::Action| match declared {
         routing::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
@@ -115,7 +115,7 @@ pub(super) fn route(listener: &Listener, pools: &BTreeMap<String, TargetPool>, s
     Route { rules: rules.collect(), default: action(&listener.default_action), settings }
 }
 
-/// How an HTTPS listener speaks.
+/// Returns the TLS settings of an HTTPS listener.
 pub(super) fn tls(region: &Region, balancer: &LoadBalancer, listener: &Listener) -> Option<Tls> {
     let policy = ssl_policy::find(&listener.tls.as_ref()?.policy)?;
     let certificates = listener.certificates().filter_map(|arn| region.acm.certificates.get(arn));

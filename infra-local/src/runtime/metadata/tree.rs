@@ -1,4 +1,4 @@
-//! What an instance may know of itself, as a tree of texts.
+//! Metadata of an instance, as a tree of texts.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::state::Shared;
 const CREDENTIALS: Duration = Duration::hours(6);
 const RENEWAL: Duration = Duration::minutes(15);
 
-/// What stands at a path; for a path that is a folder, what is in it.
+/// Returns the text at a path, or the entries of a folder.
 pub(super) fn read(shared: &Shared, region: &str, instance: &Instance, path: &str) -> Option<String> {
     let path = path.strip_prefix("/latest").or_else(|| (path == "/").then_some(""))?.trim_matches('/');
     if path == "user-data" {

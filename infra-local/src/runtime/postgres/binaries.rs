@@ -1,4 +1,4 @@
-//! Where the programs of an installed PostgreSQL are.
+//! Paths of the programs of an installed PostgreSQL.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::PostgresError;
 use crate::domain::postgres::NotInstalled;
 
-/// Where the server's programs are.
+/// Paths of the server's programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binaries {
     /// Creates a data directory.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{PostgresError, Server};
 
-/// As whom, and where, a server is asked.
+/// Address and user of a connection to a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Login {
     pub(crate) address: Ipv4Addr,

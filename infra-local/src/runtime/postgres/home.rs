@@ -14,7 +14,7 @@ use crate::runtime::user::User;
 /// File that names the directory whose data is kept elsewhere.
 const BELONGS_TO: &str = "belongs-to";
 
-/// How directories kept elsewhere begin.
+/// Prefix of directories that are kept elsewhere.
 const PREFIX: &str = "infra-postgres-";
 
 /// Prepares the directory of a server. Fails when the server's user cannot enter it.
@@ -40,7 +40,7 @@ pub(super) fn home(wanted: &Path) -> Result<PathBuf, PostgresError> {
     Ok(home)
 }
 
-/// Where the data of a server is kept: in the wanted directory, or where an earlier version put it when the user could not
+/// Returns the directory of a server's data: in the wanted directory, or where an earlier version put it when the user could not
 /// enter that. The error is a directory above it that the user cannot enter.
 fn place(wanted: &Path, user: User) -> io::Result<Result<PathBuf, PathBuf>> {
     let elsewhere = elsewhere(wanted);
@@ -120,7 +120,7 @@ pub(super) fn remove(wanted: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where an earlier version kept the data of a directory that the user could not enter.
+/// Returns the place where an earlier version kept the data of a directory that the user could not enter.
 fn elsewhere(wanted: &Path) -> PathBuf {
     let digest = hex::encode(Sha256::digest(wanted.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("{PREFIX}{}", digest.get(..16).unwrap_or(&digest)))
@@ -130,7 +130,7 @@ fn is_ours(directory: &Path, user: User) -> bool {
     fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && [0, user.uid].contains(&found.uid()))
 }
 
-/// Removes what is kept elsewhere for directories that somebody has removed without asking.
+/// Removes the data that is kept elsewhere for directories that do not exist any more.
 pub(super) fn sweep_all() {
     if let Some(user) = user::unprivileged_user() {
         sweep(&std::env::temp_dir(), user);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_a_directory_that_is_gone_is_swept() {
+    fn data_of_a_removed_directory_is_swept() {
         let Some(user) = user::unprivileged_user() else {
             return;
         };

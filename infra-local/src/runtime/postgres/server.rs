@@ -22,7 +22,7 @@ use crate::runtime::process::ProcessSpec;
 use crate::runtime::user::User;
 use crate::runtime::{process, user};
 
-/// How long a server may take to accept; recovery after a crash is part of it.
+/// Limit until a server accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// One data directory and the programs that work on it.
@@ -33,13 +33,13 @@ pub(crate) struct Server {
     log: PathBuf,
 }
 
-/// How a server is to run.
+/// Settings of a start.
 pub(crate) struct Launch<'a> {
     /// The only address it listens on.
     pub(crate) address: Ipv4Addr,
     /// TCP port.
     pub(crate) port: u16,
-    /// Whose login tells that it accepts.
+    /// Login that proves that the server accepts connections.
     pub(crate) user: &'a str,
     /// The database of that login.
     pub(crate) database: &'a str,
@@ -72,7 +72,7 @@ impl Server {
         })
     }
 
-    /// Where the data is, once there is some.
+    /// Directory of the data, once it exists.
     pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }
@@ -116,7 +116,7 @@ impl Server {
         }
         let partial = self.empty("data.new")?;
         let mut command = self.command(&self.binaries.initdb);
-        // Trust holds for nobody: the access rules are replaced before any server listens.
+        // The setting `trust` never takes effect: the access rules are replaced before the server listens.
         command.args(["--username", superuser, "--auth=trust", "--encoding=UTF8", "--data-checksums"]);
         command.args(["--locale=C", "--no-sync", "--pgdata"]).arg(&partial);
         let output = run(command, "", &self.binaries.initdb).await?;
@@ -292,7 +292,7 @@ async fn run(mut command: Command, input: &str, program: &Path) -> Result<Finish
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(failed)?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that ended early is told by its status and output.
+        // The status and the output show that a program ended early.
         let _closed = stdin.write_all(input.as_bytes()).await;
     }
     let output = child.wait_with_output().await.map_err(failed)?;
@@ -329,7 +329,7 @@ async fn accepts(launch: &Launch<'_>) -> bool {
 fn works_in(pid: u32, directory: &Path) -> bool {
     match (fs::read_link(format!("/proc/{pid}/cwd")), fs::canonicalize(directory)) {
         (Ok(current), Ok(directory)) => current == directory,
-        // Where this cannot be asked the server finds out itself and refuses.
+        // Where the system does not tell, the server itself detects the conflict and refuses.
         _ => false,
     }
 }

@@ -86,7 +86,7 @@ async fn data_survives_a_restart_and_the_password_changes() {
     let log = fs::read_to_string(first.directory.join("postgres.log")).unwrap();
     assert!(!log.contains("o'ne") && !log.contains("PASSWORD"), "{log}");
 
-    // As after a crash of the cloud: the server still runs, and nobody remembers it.
+    // As after a crash of the cloud: the server still runs, and no record of it exists.
     let again = start(&second).await.unwrap();
     assert!(!identity.is_alive());
     assert_eq!(query(&second, "two", "SELECT answer FROM t").await.unwrap(), "42");

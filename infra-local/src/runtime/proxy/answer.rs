@@ -28,7 +28,7 @@ pub(super) fn page(status: StatusCode) -> Response<AnswerBody> {
     )
 }
 
-/// What a rule says to answer.
+/// Returns the fixed response of a rule.
 pub(super) fn fixed(declared: &FixedResponse) -> Response<AnswerBody> {
     let status = StatusCode::from_u16(declared.status).unwrap_or(StatusCode::OK);
     let body = declared.body.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What is known of a client's connection, in the words that targets are told it with.
+//! Properties of a client's connection, as headers report them to targets.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(super) struct Client {
     connected: Instant,
 }
 
-/// What a client and the balancer have agreed on.
+/// TLS version and cipher of a client's connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spoken {
     /// `TLSv1.3`.

@@ -28,15 +28,15 @@ pub(super) struct Connection {
     driver: Driver,
     ended: bool,
     pub(super) alarm: Alarm,
-    /// When it was last used.
+    /// Time of its last use.
     pub(super) used: Instant,
 }
 
-/// Why there is no answer.
+/// Reasons for a missing answer.
 pub(super) enum Unanswered {
     /// Nothing was sent: any target may have it.
     Unsent(Box<Request<Upload>>),
-    /// It was sent, or begun.
+    /// It was sent, at least in part.
     Failed(StatusCode),
 }
 

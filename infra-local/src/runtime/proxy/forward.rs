@@ -58,7 +58,7 @@ fn date() -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// What becomes of a request.
+/// Result of an attempt to forward a request.
 #[allow(clippy::large_enum_variant)]
 enum Decision {
     /// The balancer's own answer.
@@ -84,7 +84,7 @@ fn decide(request: Request<Incoming>, route: &Route, client: &Client, now: Insta
 /// A request that is looking for a target. It lies still in one place: what moves with every step costs time.
 struct Errand {
     request: Option<Request<Upload>>,
-    /// What may be sent again when a kept connection turns out to be closed: it has no body and changes nothing.
+    /// Copy of a request that may be sent again when a kept connection turns out to be closed: it has no body and changes nothing.
     repeatable: Option<Parts>,
     activity: Option<Activity>,
     began: Instant,
@@ -105,7 +105,7 @@ struct Errand {
 type Answered = (Response<AnswerBody>, Mark);
 
 impl Errand {
-    /// `None` when nobody is there to take it.
+    /// `None` when no target can take it.
     fn new(
         mut request: Request<Incoming>,
         forward: &Forward,
@@ -223,7 +223,7 @@ impl Errand {
         }
     }
 
-    /// What a target's answer becomes.
+    /// Converts a target's answer to the client's.
     async fn answered(
         &self,
         mut response: Response<Incoming>,
@@ -233,7 +233,7 @@ impl Errand {
         remove_hop_by_hop(response.headers_mut());
         let (target, limit) = (in_flight.target().mark, self.limit);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for that.
+            // The client has not requested an upgrade.
             return (answer::page(StatusCode::BAD_GATEWAY), target);
         }
         if self.activity.as_ref().is_some_and(|activity| !activity.uploaded()) {

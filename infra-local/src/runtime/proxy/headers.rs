@@ -1,4 +1,4 @@
-//! What becomes of a request's headers on its way to a target, and of an answer's on its way back.
+//! Changes of the headers of requests to targets, and of their answers.
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
@@ -28,7 +28,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
-/// How many headers a request gets here.
+/// Number of headers that a request gets here.
 const ADDED: usize = 6;
 
 /// AWS's limits for one line of a request.
@@ -91,7 +91,7 @@ pub(super) fn rewrite(parts: &mut Parts, client: &Client, settings: &Settings, u
     trace(headers);
 }
 
-/// Behind a port that is nobody's default, AWS names it in the Host header; else it takes a port out of it.
+/// Rewrites the Host header as AWS does: it names the listener's port unless the port is the protocol's default.
 fn rewrite_host(parts: &mut Parts, client: &Client, preserve: bool) {
     let port = client.local.port();
     let asked = host(parts).filter(|asked| !asked.is_empty());
@@ -196,7 +196,7 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// What the `Connection` headers name.
+/// Returns the names in the `Connection` headers.
 fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let values = headers.get_all(header::CONNECTION).iter();
     values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim)

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use super::stream::{Stream, Transport};
 use crate::domain::elbv2::Matcher;
 
-/// How the targets of a group are checked.
+/// Health check of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthCheck {
-    /// Where.
+    /// The checked port.
     pub(crate) port: CheckPort,
     /// Over what.
     pub(crate) transport: Transport,
@@ -26,7 +26,7 @@ pub(crate) struct HealthCheck {
     pub(crate) path: String,
     /// Time between checks, before the time scale.
     pub(crate) interval: Duration,
-    /// How long one check may take; never scaled.
+    /// Limit for one check; never scaled.
     pub(crate) timeout: Duration,
     /// Successes in a row that make an unhealthy target healthy.
     pub(crate) healthy_threshold: u32,
@@ -36,7 +36,7 @@ pub(crate) struct HealthCheck {
     pub(crate) matcher: Matcher,
 }
 
-/// Which port a check asks.
+/// Port of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CheckPort {
     /// The one the target takes traffic on.
@@ -45,10 +45,10 @@ pub(crate) enum CheckPort {
     Fixed(u16),
 }
 
-/// What a target group says about one target.
+/// Health of a target in its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TargetHealth {
-    /// Where the target is in its life.
+    /// State of the target.
     pub(crate) state: HealthState,
     /// AWS's reason code; absent when healthy.
     pub(crate) reason: Option<&'static str>,
@@ -111,7 +111,7 @@ impl TargetHealth {
     }
 }
 
-/// Why one check failed.
+/// Reason of a failed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     Refused,

@@ -31,7 +31,7 @@ const HEADER_BYTES: usize = 64 * 1024;
 /// AWS's limit for the requests that an HTTP/2 client may have under way.
 const STREAMS: u32 = 128;
 
-/// How long a client may take to agree on TLS.
+/// Limit for the TLS handshake of a client.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// A listening port. Dropping it frees the port; requests under way are finished.
@@ -42,17 +42,17 @@ pub(crate) struct ProxyListener {
     stop: watch::Sender<bool>,
 }
 
-/// What connections look at.
+/// The settings that connections read.
 struct Shared {
     address: SocketAddr,
     route: Mutex<Arc<Route>>,
     tls: Mutex<Option<Arc<ServerConfig>>>,
-    /// How many clients may be connected.
+    /// Limit of connected clients.
     most: usize,
     places: Arc<Semaphore>,
 }
 
-/// Why a port is not listened on.
+/// Reasons why a listener cannot run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ListenError {
     #[error("{0}")]
@@ -96,12 +96,12 @@ impl ProxyListener {
         Ok(())
     }
 
-    /// How many clients are connected. The place that waits for the next one is not taken yet.
+    /// Returns the number of connected clients.
     pub(crate) fn connections(&self) -> u64 {
         (self.shared.most - self.shared.places.available_permits()).saturating_sub(1) as u64
     }
 
-    /// Where it listens.
+    /// Returns its address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -216,7 +216,7 @@ where
     until_end(connection, http2::Connection::graceful_shutdown, ends, peer).await;
 }
 
-/// Serves until the client leaves; when its time is over or the listener goes, what it has begun is finished.
+/// Serves until the client leaves. At the end of its time or of the listener, it finishes the current request.
 async fn until_end<C>(
     connection: C,
     say_goodbye: impl FnOnce(Pin<&mut C>),

@@ -1,4 +1,4 @@
-//! Which requests a rule is for.
+//! Conditions of rules, and the requests that meet them.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use hyper::http::request::Parts;
 use crate::domain::elbv2::AddressRange;
 use crate::model::elbv2::routing;
 
-/// What a request must be like.
+/// A condition on a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Condition {
     Path(Vec<Pattern>),
@@ -17,7 +17,7 @@ pub(crate) enum Condition {
     Method(Vec<String>),
     Query(Vec<(Option<Pattern>, Pattern)>),
     Source(Vec<AddressRange>),
-    /// What cannot be read is met by nothing.
+    /// An unreadable condition; no request meets it.
     Never,
 }
 
@@ -74,7 +74,7 @@ impl From<&routing::Condition> for Condition {
     }
 }
 
-/// Whom a request is for, port included.
+/// Returns the host of a request, including its port.
 pub(super) fn host(parts: &Parts) -> Option<&str> {
     let named = parts.uri.authority().map(hyper::http::uri::Authority::as_str);
     named.or_else(|| parts.headers.get(header::HOST).map(HeaderValue::to_str)?.ok())
@@ -110,7 +110,7 @@ impl Pattern {
             wanted == b'?' || wanted == if self.ignore_case { found.to_ascii_lowercase() } else { found }
         };
         let (mut at, mut place) = (0, 0);
-        // Where the last star stands, and the end of what it covers so far.
+        // Position of the last star, and the end of the text that it covers so far.
         let mut star: Option<(usize, usize)> = None;
         while at < text.len() {
             match pattern.get(place) {

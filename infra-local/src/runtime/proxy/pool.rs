@@ -16,10 +16,10 @@ use super::target::{Endpoint, Target, lock};
 use crate::state::times::Recorder;
 use crate::state::traffic::Counts;
 
-/// How often a target that was never healthy is asked, so that starting up takes no longer than the service does.
+/// Interval of checks of a target that was never healthy, so that it serves as soon as its service has started.
 const INITIAL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a target is registered as: an instance or an address, and a port.
+/// Registration of a target: an instance or an address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TargetKey {
     /// Instance id, or address.
@@ -28,31 +28,31 @@ pub(crate) struct TargetKey {
     pub(crate) port: u16,
 }
 
-/// How a pool treats its targets.
+/// Settings of a pool.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PoolSettings {
-    /// How targets are checked.
+    /// Health check of the targets.
     pub(crate) check: HealthCheck,
-    /// How requests get to targets that are registered from now on; a target group's never changes.
+    /// Protocol of targets that are registered from now on; a target group's never changes.
     pub(crate) transport: Transport,
-    /// How long a removed target is shown as draining, before the time scale.
+    /// Time for which a removed target is shown as draining, before the time scale.
     pub(crate) deregistration_delay: Duration,
-    /// Who is next.
+    /// Selection of the target of a request.
     pub(crate) algorithm: Algorithm,
     /// For how long the share of a new target grows, before the time scale.
     pub(crate) slow_start: Option<Duration>,
-    /// How clients stay with their targets.
+    /// Stickiness of clients.
     pub(crate) stickiness: Option<Stickiness>,
     /// True when a listener leads here; if not, nothing is checked.
     pub(crate) in_use: bool,
 }
 
-/// Who takes the next request.
+/// Selection of the target of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Algorithm {
     /// Everyone in turn.
     RoundRobin,
-    /// Whoever has the fewest requests under way.
+    /// The target with the fewest outstanding requests.
     LeastOutstanding,
     /// Anyone.
     Random,
@@ -71,7 +71,7 @@ struct Inner {
     /// Bumped whenever a target's health changes.
     changes: watch::Sender<u64>,
     targets: Mutex<BTreeMap<TargetKey, Arc<Target>>>,
-    /// What requests look at; made anew whenever a target's health or the settings change.
+    /// The usable targets that requests read; rebuilt when a target's health or the settings change.
     usable: Mutex<Arc<Usable>>,
     turn: AtomicUsize,
     requests: AtomicU64,
@@ -79,7 +79,7 @@ struct Inner {
     answers: Answers,
 }
 
-/// What targets answered.
+/// Counts of the targets' answers.
 #[derive(Default)]
 struct Answers {
     /// By class, from 2xx on.
@@ -175,7 +175,7 @@ impl TargetPool {
         self.targets().get(key).is_none_or(|target| target.is_draining() && target.in_flight() == 0)
     }
 
-    /// What went to the targets so far.
+    /// Returns the counts so far.
     pub(crate) fn counts(&self) -> Counts {
         let answers = &self.0.answers;
         Counts {
@@ -205,7 +205,7 @@ impl TargetPool {
         self.0.connection_errors.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What stands for it in cookies.
+    /// Its mark in cookies.
     pub(super) fn mark(&self) -> Mark {
         self.0.mark
     }
@@ -215,7 +215,7 @@ impl TargetPool {
         Arc::clone(&lock(&self.0.usable))
     }
 
-    /// Where among the usable targets a request goes first.
+    /// Returns the index of the first usable target to try.
     pub(super) fn turn(&self, usable: &Usable) -> usize {
         usable.place(self.0.turn.fetch_add(1, Ordering::Relaxed))
     }

@@ -1,4 +1,4 @@
-//! What a listener does with its requests.
+//! Routes of a listener: rules and actions.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub(crate) struct Route {
     pub(crate) settings: Settings,
 }
 
-/// What is done with a request.
+/// Action for a request.
 #[derive(Clone)]
 pub(crate) enum Action {
     Forward(Forward),
@@ -37,13 +37,13 @@ pub(crate) struct Forward {
     pub(crate) sticky: Option<Duration>,
 }
 
-/// How requests and answers are treated, whatever the action.
+/// Settings that apply to all actions.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools)]
 pub(crate) struct Settings {
-    /// How long nothing may move before a request is given up; AWS's default is 60 s.
+    /// Idle timeout of a request; AWS's default is 60 s.
     pub(crate) idle_timeout: Duration,
-    /// How long a client may stay connected.
+    /// Limit for the connection of a client.
     pub(crate) keep_alive: Duration,
     /// Drops request headers whose names have other characters than letters, digits and hyphens.
     pub(crate) drop_invalid_headers: bool,
@@ -56,11 +56,11 @@ pub(crate) struct Settings {
     pub(crate) tls_headers: Option<(HeaderName, HeaderName)>,
     /// Shows `awselb/2.0` in the balancer's own answers.
     pub(crate) server_header: bool,
-    /// What every answer carries.
+    /// Headers of every answer.
     pub(crate) response_headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// What becomes of `X-Forwarded-For`.
+/// Treatment of `X-Forwarded-For`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ForwardedFor {
     Append,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
-/// How a target group keeps its clients.
+/// Stickiness of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stickiness {
     /// For this long since the last request.
@@ -24,7 +24,7 @@ const OF_TARGETS: &str = "AWSALB";
 /// The cookie that goes with an application's own.
 const OF_APPLICATIONS: &str = "AWSALBAPP-0";
 
-/// What stands for a target or a target group in a cookie.
+/// Mark of a target or a target group in a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark([u8; 16]);
 
@@ -43,7 +43,7 @@ impl Mark {
         STANDARD.encode(bytes)
     }
 
-    /// Reads a cookie's value; nothing when its time is over.
+    /// Reads a cookie's value; `None` when it has expired.
     fn read(value: &str, now: DateTime<Utc>) -> Option<Self> {
         let bytes = STANDARD.decode(value).ok()?;
         let (mark, expires) = bytes.split_first_chunk::<16>()?;

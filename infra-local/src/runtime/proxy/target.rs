@@ -30,7 +30,7 @@ const IDLE_COUNT: usize = 256;
 /// Connections that wait.
 type Idle = VecDeque<Box<Connection>>;
 
-/// Where a target really is.
+/// Address of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     /// Its address and port.
@@ -41,7 +41,7 @@ pub(crate) struct Endpoint {
 
 /// A target as long as it is registered.
 pub(super) struct Target {
-    /// What stands for it in cookies.
+    /// Its mark in cookies.
     pub(super) mark: Mark,
     address: SocketAddr,
     transport: Transport,
@@ -66,7 +66,7 @@ impl Drop for Checker {
     }
 }
 
-/// Why no connection could be opened; nothing was sent.
+/// Reasons why no connection could be opened; no byte of the request was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectError {
     Refused,
@@ -156,7 +156,7 @@ impl Target {
                 io::ErrorKind::TimedOut => ConnectError::Timeout,
                 _ => ConnectError::Refused,
             })?;
-        // What cannot agree on TLS in time is a bad gateway, not a late one.
+        // A TLS handshake that takes too long is a bad gateway, not a gateway timeout.
         let stream = tokio::time::timeout(CONNECT_LIMIT, Stream::over(tcp, self.address, self.transport))
             .await
             .map_err(|_| ConnectError::Refused)?

@@ -30,7 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use super::upload::BodyError;
 use super::*;
 
-/// What the servers here answer.
+/// Answer of the servers in these tests.
 type ServerBody = BoxBody<Bytes, BodyError>;
 
 fn text(text: impl Into<Bytes>) -> ServerBody {
@@ -439,7 +439,7 @@ async fn without_a_listener_nothing_is_checked() {
 }
 
 #[tokio::test]
-async fn what_the_network_forbids_times_out() {
+async fn requests_over_forbidden_paths_time_out() {
     let server = Server::start("one").await;
     let pool = pool();
     let endpoint = Endpoint { address: server.address, reachable: false };

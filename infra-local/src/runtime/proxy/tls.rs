@@ -1,4 +1,4 @@
-//! How an HTTPS listener speaks with its clients.
+//! TLS of HTTPS listeners.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::{CipherSuite, ProtocolVersion, ServerConnection};
 
 use super::client::Spoken;
 
-/// What clients are shown, and what is spoken.
+/// Certificates and versions of TLS of a listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tls {
     /// The first is for clients that ask for no name, or for one that no certificate stands for.
@@ -34,7 +34,7 @@ pub(crate) struct Identity {
     pub(crate) private_key: String,
 }
 
-/// Why a listener cannot speak TLS.
+/// Reasons why a listener cannot use TLS.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("a certificate or its key cannot be read: {0}")]
@@ -50,7 +50,7 @@ const HTTP2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
 
 impl Tls {
-    /// What rustls serves by.
+    /// Returns the configuration of rustls.
     pub(super) fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(CryptoProvider { cipher_suites: suites(), ..ring::default_provider() });
         let shown = self.identities.iter().map(|identity| {
@@ -117,7 +117,7 @@ pub(super) fn speaks_http2(connection: &ServerConnection) -> bool {
     connection.alpn_protocol() == Some(HTTP2)
 }
 
-/// What was agreed on, in AWS's words.
+/// Returns the negotiated version and cipher, by AWS's names.
 pub(super) fn spoken(connection: &ServerConnection) -> Spoken {
     let version = match connection.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::target::InFlight;
 use super::target::lock;
 
-/// What is held of each direction at most.
+/// Size of the buffer of each direction.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Carries bytes both ways until both sides have ended, one breaks, or nothing moves for so long.

@@ -38,14 +38,14 @@ impl Workers {
             thread::Builder::new().name(format!("balancer-{number}")).spawn(move || {
                 NUMBER.set(number);
                 runtime.block_on(async { while ends.changed().await.is_ok() {} });
-                // What still runs is dropped; nobody waits for it.
+                // Running tasks are dropped without waiting for them.
                 runtime.shutdown_background();
             })?;
         }
         Ok(Self(Arc::new(Inner { reactors, next: AtomicUsize::new(0), _running: running })))
     }
 
-    /// Runs a task on the thread whose turn it is. What it is made of is made there.
+    /// Runs a task on the next thread, which also creates it.
     pub(super) fn spawn<F>(&self, task: F)
     where
         F: Future<Output = ()> + Send + 'static,
@@ -55,7 +55,7 @@ impl Workers {
     }
 }
 
-/// How many there are.
+/// Returns the number of workers.
 pub(super) fn count() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }

@@ -10,21 +10,21 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-/// How long a server may take to take a connection.
+/// Limit for opening a connection to a server.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// How long a client is kept waiting for a server, such as one that just takes another one's place.
+/// Limit for the wait of a client for a server, for example during a failover.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How often servers that did not take a client are asked again.
+/// Interval of attempts to connect a client.
 const RETRY: Duration = Duration::from_millis(50);
 
-/// Where connections go.
+/// Servers that connections are passed on to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Targets {
     /// In turn.
     pub(super) turn: Vec<SocketAddr>,
-    /// When none of the others takes it.
+    /// Server for connections that no other one accepts.
     pub(super) fallback: Option<SocketAddr>,
 }
 
@@ -81,7 +81,7 @@ async fn pass_on(mut client: TcpStream, mut targets: watch::Receiver<Targets>, t
         let now = targets.borrow_and_update().clone();
         if let Some(mut server) = connect(&now, turn).await {
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
-            // How a connection ends is between the two.
+            // The end of a connection concerns only client and server.
             let _ended = tokio::io::copy_bidirectional(&mut client, &mut server).await;
             return;
         }

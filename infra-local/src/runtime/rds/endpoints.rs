@@ -66,7 +66,7 @@ fn collect(region: &Region, wanted: &mut BTreeMap<SocketAddr, Targets>) {
     }
 }
 
-/// Where the writer and the readers of a cluster are served.
+/// Returns the endpoints of the writer and the readers of a cluster.
 fn targets(region: &Region, cluster: &DbCluster) -> (Option<SocketAddr>, Vec<SocketAddr>) {
     let members = region.rds.members(&cluster.id);
     let (writers, readers): (Vec<_>, Vec<_>) = members.partition(|member| cluster.writer.as_ref() == Some(&member.id));

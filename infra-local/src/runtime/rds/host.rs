@@ -20,16 +20,16 @@ use crate::runtime::postgres::{Launch, Login, PostgresError, Server};
 use crate::state::Shared;
 use crate::state::paths::database as directory;
 
-/// How often the process is looked at.
+/// Interval of checks on the process.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
 
-/// How often it is asked whether a standby receives anything.
+/// Interval of checks on the replication of a standby.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// How often in a row a standby may receive nothing before its data is copied anew.
+/// Number of failed checks in a row after which a standby's data is copied again.
 const PATIENCE: u32 = 6;
 
-/// How often in a row something may fail before the instance says so: for some seconds it may come right by itself.
+/// Number of failures in a row before the instance reports trouble: some problems pass within seconds.
 const FAILURES: u32 = 6;
 
 /// The task of one instance.
@@ -40,7 +40,7 @@ pub(super) struct Host {
     phase: PhaseWatch,
     changes: watch::Receiver<u64>,
     server: Option<Arc<Server>>,
-    /// What the settings file says.
+    /// Content of the settings file.
     settings: Option<String>,
     rebooting: bool,
     failures: u32,
@@ -48,9 +48,9 @@ pub(super) struct Host {
     unheard: u32,
 }
 
-/// How a look ended.
+/// Result of a check.
 pub(super) enum Flow {
-    /// There is nothing more to do for now.
+    /// No further step for now.
     Wait,
     /// Something was done: look again.
     Again,
@@ -137,7 +137,7 @@ impl Host {
         }
     }
 
-    /// Starts the server on data that is made, copied or brought in order first.
+    /// Creates, copies or repairs the data, and starts the server on it.
     async fn start(&mut self, view: &View) -> Result<Flow, PostgresError> {
         let server = self.server()?;
         let instance = &view.instance;

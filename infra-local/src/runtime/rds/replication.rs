@@ -11,7 +11,7 @@ use crate::runtime::postgres::{Login, PostgresError, Server};
 /// The file whose presence makes a server a standby; promotion removes it.
 const SIGNAL: &str = "standby.signal";
 
-/// How long a server may take to read its settings again.
+/// Limit for a reload of a server's settings.
 const RELOAD: Duration = Duration::from_secs(10);
 
 /// Returns whether data is a standby's.
@@ -56,7 +56,7 @@ pub(super) async fn rejoin(server: &Server, successor: &Login) -> Result<(), Pos
     copy(server, successor).await
 }
 
-/// What lets a standby take the end of a dead primary's log out of that one's own directory, so that nothing that was
+/// Command by which a standby reads the end of a dead primary's log from the primary's directory, so that nothing that was
 /// committed is lost.
 pub(super) fn drain(former: &Path) -> String {
     let log = former.join("pg_wal");

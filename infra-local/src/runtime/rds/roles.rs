@@ -3,7 +3,7 @@
 use crate::model::rds::Account;
 use crate::runtime::postgres::{Login, PostgresError, Server, identifier, literal};
 
-/// The service's own superuser, with which nobody else logs in.
+/// The service's own superuser, which no client uses.
 pub(super) const SERVICE: &str = "rdsadmin";
 
 /// Gives the roles their passwords before the server is up; in fresh data the master user gets the databases.
@@ -25,7 +25,7 @@ pub(super) async fn prepare(server: &Server, account: &Account, fresh: bool) -> 
             statements.push(format!("ALTER DATABASE {} OWNER TO {master}", identifier(database)));
         }
     }
-    // Creating what is there fails and is passed over; this tells whether everything is as it should be.
+    // Creating an existing role fails and is ignored; this shows whether all roles exist.
     statements.push(format!(
         "SELECT 'ready' FROM pg_authid WHERE rolname = {} AND rolpassword IS NOT NULL",
         literal(&account.user)

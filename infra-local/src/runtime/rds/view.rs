@@ -1,4 +1,4 @@
-//! What the model says about one instance, at one moment.
+//! A view of one instance in the model at one moment.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) struct View {
     pub(super) role: Role,
     pub(super) wanted: BTreeMap<String, Wanted>,
     pub(super) cluster_resource_id: Option<String>,
-    /// Whose place this instance takes in its cluster.
+    /// The former writer that this instance replaces in its cluster.
     pub(super) demoted: Option<Demoted>,
     /// True when another member has not taken this one's place yet.
     pub(super) is_needed: bool,
@@ -29,7 +29,7 @@ pub(super) struct View {
     pub(super) snapshots: Vec<Snapshot>,
 }
 
-/// What an instance is to be.
+/// Role of an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
     Primary,
@@ -38,7 +38,7 @@ pub(super) enum Role {
     Unknown,
 }
 
-/// Whom a standby follows.
+/// Upstream of a standby.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upstream {
     pub(super) login: Login,

@@ -1,4 +1,4 @@
-//! What a cluster is apart from its instances: its data as long as no instance has it, and its state.
+//! The volume of a cluster: its data as long as no instance has it, and its state.
 
 use super::{Key, snapshots};
 use crate::model::ACCOUNT;
@@ -20,7 +20,7 @@ enum What {
     Remove,
 }
 
-/// What there is to do now.
+/// The next step.
 pub(super) fn due(shared: &Shared) -> Vec<Work> {
     shared.read(|cloud| {
         let regions = cloud.regions.values();

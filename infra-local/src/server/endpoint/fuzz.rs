@@ -15,7 +15,7 @@ use crate::services::Operation;
 use crate::state::address::AddressBlock;
 use crate::wire::{JsonVersion, Params};
 
-/// How often every operation is asked.
+/// Number of requests per operation.
 const CASES: usize = 20;
 
 const QUERY: &[&str] = &["ec2", "iam", "sts", "autoscaling", "elasticloadbalancing", "rds"];
@@ -44,7 +44,7 @@ impl World {
         World { server, known, _directory: directory }
     }
 
-    /// Texts that somebody might send.
+    /// Texts that a client may send.
     fn texts(&self) -> impl Strategy<Value = String> + use<> {
         const ODD: &[&str] = &[
             "",

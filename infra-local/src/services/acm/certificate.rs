@@ -118,7 +118,7 @@ fn delete(cloud: &mut Cloud, call: &Call<'_, Value>) -> Outcome<Value> {
     Ok(json!({}))
 }
 
-/// Where a certificate is in its life.
+/// Status of a certificate.
 pub(super) fn status(certificate: &Certificate, now: DateTime<Utc>) -> &'static str {
     if certificate.has_expired(now) { "EXPIRED" } else { "ISSUED" }
 }

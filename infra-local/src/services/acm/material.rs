@@ -1,4 +1,4 @@
-//! What is imported: a certificate, its private key and who vouches for it, parsed and checked.
+//! Material of an import: a certificate, its private key and its chain, parsed and checked.
 
 use chrono::{DateTime, Utc};
 use rustls::crypto::ring;
@@ -15,7 +15,7 @@ use super::validation;
 use crate::model::acm::Facts;
 use crate::wire::Outcome;
 
-/// Checks that a certificate, its key and its chain belong together and are valid now; tells what the certificate says.
+/// Checks that a certificate, its key and its chain match and are valid now. Returns the content of the certificate.
 pub(super) fn check(body: &str, private_key: &str, chain: Option<&str>, now: DateTime<Utc>) -> Outcome<Facts> {
     let own = certificates(body, "certificate")?;
     let [own] = own.as_slice() else {
@@ -74,7 +74,7 @@ fn check_time(leaf: &X509Certificate<'_>, now: DateTime<Utc>) -> Outcome<()> {
     Ok(())
 }
 
-/// Each certificate is signed by the one behind it; without a chain the certificate is signed by itself.
+/// Checks that each certificate is signed by the next one; without a chain the certificate is self-signed.
 fn check_chain(leaf: &X509Certificate<'_>, chain: &[CertificateDer<'static>]) -> Outcome<()> {
     if chain.is_empty() {
         return if is_signed_by(leaf, leaf) {

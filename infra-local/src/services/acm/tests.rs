@@ -1,4 +1,4 @@
-//! What an import is checked for, and what is remembered of it.
+//! Tests of the checks of an import, and of its result.
 #![allow(clippy::unwrap_used)]
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -50,7 +50,7 @@ fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 }
 
 #[test]
-fn what_is_imported_is_described_and_gone_when_deleted() {
+fn an_imported_certificate_is_described_until_it_is_deleted() {
     let mut world = World::new();
     let (certificate, key) = own("web.example.org");
     let arn = world.import(&certificate, &key, None).unwrap();
@@ -108,7 +108,7 @@ fn a_certificate_its_key_and_its_chain_belong_together() {
 }
 
 #[test]
-fn what_is_out_of_its_time_is_refused() {
+fn certificates_outside_of_their_validity_are_refused() {
     let mut world = World::new();
     let signing = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(["old.example.org".to_owned()]).unwrap();

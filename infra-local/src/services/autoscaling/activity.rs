@@ -1,4 +1,4 @@
-//! What groups did.
+//! Scaling activities.
 
 use super::{PAGES, named, page, render};
 use crate::model::Cloud;

@@ -105,7 +105,7 @@ fn render(hook: &Hook, group: &Group) -> Node {
         .with("DefaultResult", if hook.continues { "CONTINUE" } else { "ABANDON" })
 }
 
-/// What waits for the hook is answered first: launches are abandoned, terminations go on.
+/// Answers the waits for the hook first: launches are abandoned, terminations continue.
 fn delete(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let group = named_mut(cloud.region_mut(call.region)?, &call.input)?;
     let name = required(&call.input, "LifecycleHookName")?;

@@ -1,4 +1,4 @@
-//! What creating and updating a group have in common.
+//! Parameters that creating and updating a group share.
 
 use super::{number, required, switch, validation};
 use crate::domain::ec2::launch_template;

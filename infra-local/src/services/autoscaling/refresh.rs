@@ -148,7 +148,7 @@ fn checkpoints(params: &Params) -> Outcome<Vec<u32>> {
 }
 
 fn cancel(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
-    // Instances that are on their way go on either way, so there is nothing to wait for or not.
+    // Instances in transition continue either way, so waiting for them makes no difference.
     switch(&call.input, "WaitForTransitioningInstances")?;
     let group = named_mut(cloud.region_mut(call.region)?, &call.input)?;
     let refresh = group.active_refresh_mut().ok_or_else(none_active)?;

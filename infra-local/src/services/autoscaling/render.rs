@@ -48,7 +48,7 @@ pub(super) fn group(group: &Group, region: &Region, instances: bool) -> Node {
 }
 
 pub(super) fn member(member: &Member, region: &Region) -> Node {
-    // What was attached was launched from none.
+    // Attached instances have no launch template.
     let template = (!member.template.id.is_empty()).then(|| {
         Node::new()
             .with("LaunchTemplateId", &member.template.id)

@@ -86,7 +86,7 @@ fn put_one(group: &mut Group, params: &Params, call: &Call<'_, Params>) -> Outco
     if let Some(past) = [start, end].into_iter().flatten().find(|time| *time <= call.now) {
         return Err(validation(format!("Given time {past} is in the past")));
     }
-    // What an update leaves out stays as it was.
+    // Parameters that an update omits keep their values.
     let kept = |value: fn(&Scheduled) -> Option<DateTime<Utc>>| before.as_ref().and_then(value);
     let start = start.or(kept(|action| action.start).filter(|start| *start > call.now));
     let end = end.or(kept(|action| action.end));

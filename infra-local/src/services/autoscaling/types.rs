@@ -1,4 +1,4 @@
-//! What words the other operations know, and the metrics of groups themselves.
+//! Names that the other operations accept, and metrics of groups.
 
 use super::group_settings::KNOWN_PROCESSES;
 use super::parse::TERMINATION_POLICIES;

@@ -17,7 +17,7 @@ enum Step {
     Test { path: String, value: Value },
 }
 
-/// What a patch makes of a document; all of it, or an error.
+/// Applies a whole patch to a document, or returns an error.
 pub(super) fn apply(document: &Value, patch: &str) -> Outcome<Value> {
     let steps: Vec<Step> = serde_json::from_str(patch)
         .map_err(|error| invalid(format!("The patch document is not one of RFC 6902: {error}")))?;
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_apply_is_refused() {
+    fn patches_that_do_not_apply_are_refused() {
         for step in [
             json!({"op": "remove", "path": "/none"}),
             json!({"op": "replace", "path": "/none", "value": 1}),

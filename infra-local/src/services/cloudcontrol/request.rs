@@ -21,11 +21,11 @@ pub(super) const OPERATIONS: &[ControlOperation] = &[
     Operation::writes("DeleteResource", delete, &[&["TypeName", "Identifier", "ClientToken"]]),
 ];
 
-/// How long a client token stands for its request.
+/// Lifetime of a client token.
 const TOKENS: Duration = Duration::hours(36);
-/// How long a request is remembered.
+/// Time for which a request is kept.
 const KEPT: Duration = Duration::days(7);
-/// How many requests of a region are remembered at most.
+/// Limit of the kept requests of a region.
 const MOST: usize = 1000;
 
 #[derive(Deserialize)]

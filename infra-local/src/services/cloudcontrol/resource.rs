@@ -1,4 +1,4 @@
-//! What there is of a type.
+//! Existing resources of a type.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

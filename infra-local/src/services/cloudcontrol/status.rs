@@ -1,4 +1,4 @@
-//! What became of requests.
+//! Status of requests.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

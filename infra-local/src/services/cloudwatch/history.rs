@@ -1,4 +1,4 @@
-//! What happened to alarms.
+//! History of alarms.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -10,7 +10,7 @@ use crate::services::{Call, Operation};
 use crate::wire::{ApiError, Outcome, Page};
 
 pub(super) const OPERATIONS: &[WatchOperation] = &[
-    // What is measured is no part of the state that operations change.
+    // Metrics are no part of the state that operations change.
     Operation::reads("PutMetricData", put, &[&["Namespace", "MetricData"]]),
     Operation::reads("ListMetrics", list, &[&["Namespace", "MetricName", "Dimensions", "NextToken", "RecentlyActive"]]),
 ];

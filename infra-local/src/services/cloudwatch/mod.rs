@@ -27,7 +27,7 @@ type WatchOperation = Operation<Value, Value>;
 pub(crate) const OPERATIONS: &[&[WatchOperation]] =
     &[alarm::OPERATIONS, history::OPERATIONS, metric::OPERATIONS, query::OPERATIONS, tag::OPERATIONS];
 
-/// What the model calls the error that has this code in Query.
+/// Returns the name in Smithy's model of the error with this code in Query.
 pub(crate) fn error_shape(code: &str) -> &str {
     match code {
         "InvalidParameterValue" => "InvalidParameterValueException",

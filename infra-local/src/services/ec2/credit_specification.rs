@@ -1,4 +1,4 @@
-//! How burstable instances are credited with processor time.
+//! CPU credit options of burstable instances.
 
 use super::Ec2Operation;
 use super::instance::{by_ids, find_mut};

@@ -1,4 +1,4 @@
-//! What a launch is made of, as it stands in RunInstances and in launch templates: the same names in both.
+//! Parameters of a launch. RunInstances and launch templates use the same names.
 
 use crate::domain::ec2::check_user_data;
 use crate::model::Tags;
@@ -59,7 +59,7 @@ pub(super) const IN_REQUEST: &[&str] = names!("");
 /// The parameters in launch templates.
 pub(super) const IN_TEMPLATE: &[&str] = names!("LaunchTemplateData.");
 
-/// What an instance of the local cloud can only be: some clients say so with every launch.
+/// Values that the local cloud supports only: some clients send them with every launch.
 const GIVEN: &[(&str, &str)] = &[
     ("HibernationOptions.Configured", "false"),
     ("EnclaveOptions.Enabled", "false"),

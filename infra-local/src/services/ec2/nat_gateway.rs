@@ -1,4 +1,4 @@
-//! NAT gateways: the way out for subnets that nobody outside may reach.
+//! NAT gateways: the route to the internet for subnets that are unreachable from there.
 
 use super::client_token::{known_answer, remember};
 use super::{Ec2Operation, TAG_SPECIFICATIONS, address, check_id, subnet, tags_for};

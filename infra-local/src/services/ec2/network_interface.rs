@@ -16,7 +16,7 @@ use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params
 pub(super) const OPERATIONS: &[Ec2Operation] =
     &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES])];
 
-/// Who has an interface.
+/// Owner of an interface.
 enum Owner<'a> {
     Instance(&'a Instance),
     NatGateway(&'a NatGateway),

@@ -39,7 +39,7 @@ const ID: &[&str] = &["VpcPeeringConnectionId"];
 /// AWS's default quota of peering connections of a VPC.
 const LIMIT: usize = 50;
 
-/// How long a request waits to be accepted.
+/// Time after which a request expires.
 const EXPIRES_AFTER: Duration = Duration::days(7);
 
 /// The data plane looks at the request: whether there is such a VPC, and whether the ranges overlap.

@@ -99,7 +99,7 @@ struct Tagged<'a> {
     kind: &'static str,
     key: &'a str,
     value: &'a str,
-    /// Where it stands in the list; pages need one key per entry.
+    /// Sort key; pages need one key per entry.
     position: String,
 }
 

@@ -14,7 +14,7 @@ use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params
 pub(super) const OPERATIONS: &[Ec2Operation] =
     &[Operation::reads("DescribeVolumes", describe, &[&["VolumeId.N"], FILTERS, PAGES])];
 
-/// What IOPS and throughput a `gp3` volume has when nobody says.
+/// Default IOPS and throughput of a `gp3` volume.
 const GP3: (u32, u32) = (3000, 125);
 
 /// A volume, and the instance it belongs to.

@@ -1,4 +1,4 @@
-//! How attributes are shown and changed.
+//! Attributes of load balancers, listeners and target groups.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) fn render(of: &impl Attributed) -> Node {
     Node::new().list("Attributes", attributes)
 }
 
-/// What of the attributes is not as AWS has it, after the request.
+/// Returns the attributes that differ from AWS's defaults, after the request.
 pub(super) fn changed(of: &impl Attributed, params: &Params) -> Outcome<BTreeMap<String, String>> {
     let entries = params.structures("Attributes");
     if entries.is_empty() {

@@ -31,7 +31,7 @@ const LIMITS: &[(&str, usize)] = &[
     (TARGETS_PER_GROUP, 1000),
 ];
 
-/// How many there may be; the name is one of this file's.
+/// Returns the limit of this name, which is one of this file's.
 pub(super) fn of(name: &str) -> usize {
     LIMITS.iter().find(|(other, _)| *other == name).map_or(usize::MAX, |(_, most)| *most)
 }

@@ -1,4 +1,4 @@
-//! What can be changed on a balancer: attributes, security groups, subnets, the type of its addresses.
+//! Changes of a balancer: attributes, security groups, subnets, the type of its addresses.
 
 use super::attributes::{self, ATTRIBUTES};
 use super::load_balancer::{SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, zones};
@@ -59,7 +59,7 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let subnets = parse_subnets(region, params)?;
     let balancer = find(region, params)?;
     let vpc_id = balancer.vpc_id.clone();
-    // The address, and with it the DNS name, stays what it is.
+    // The address, and with it the DNS name, does not change.
     balancer.subnets.clone_from(&subnets);
     if region.ec2.subnets.get(&subnets[0]).is_some_and(|subnet| subnet.vpc_id != vpc_id) {
         return Err(not_honoured(format!("The subnets must belong to VPC '{vpc_id}'")));

@@ -31,7 +31,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     .ignoring(&["DeleteAutomatedBackups"]),
 ];
 
-/// What clusters have, however they are made.
+/// Parameters that all operations which create a cluster share.
 pub(super) const CLUSTER: &[&str] = &[
     "DBClusterIdentifier",
     "Engine",
@@ -58,7 +58,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     add(region, call, New { account, schedule, encrypted, port: DEFAULT_PORT, seed: Seed::Empty })
 }
 
-/// What a new cluster has from elsewhere than its own parameters.
+/// Properties of a new cluster that have another source than its own parameters.
 pub(super) struct New {
     pub(super) account: Account,
     pub(super) schedule: Schedule,

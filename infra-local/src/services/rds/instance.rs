@@ -49,7 +49,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     .ignoring(&["DeleteAutomatedBackups"]),
 ];
 
-/// What instances have that comes from nowhere else, however they are made.
+/// Parameters that all operations which create an instance share.
 pub(super) const OPTIONS: &[&str] = &[
     "AutoMinorVersionUpgrade",
     "CopyTagsToSnapshot",

@@ -41,7 +41,7 @@ pub(super) const OPERATIONS: &[Operation<Params, Node>] = &[
     Operation::writes("StartDBInstance", start, &[&["DBInstanceIdentifier"]]),
 ];
 
-/// What only the cluster of a member can change.
+/// Parameters that only the cluster of a member can change.
 const OF_THE_CLUSTER: &[(&str, &str)] = &[
     ("MasterUserPassword", "master password"),
     ("DBPortNumber", "port"),
@@ -121,7 +121,7 @@ fn in_time(params: &Params, instance: &mut DbInstance) -> Outcome<()> {
     }
     if STORAGE.iter().any(|parameter| params.optional(parameter).is_some()) {
         let storage = request::storage(params, Some(&instance.storage), &instance.engine)?;
-        // How far it may grow by itself is known at once.
+        // The limit of storage autoscaling takes effect at once.
         instance.storage.max_allocated_gib = storage.max_allocated_gib;
         pending.storage = Some(storage).filter(|storage| *storage != instance.storage);
     }

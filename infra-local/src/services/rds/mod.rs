@@ -52,7 +52,7 @@ const TAGS: &[&str] = &["Tags", "Tags.Tag.N.Key", "Tags.Tag.N.Value"];
 /// A filter a kind knows: its name, and the values an item has for it.
 type Field<T> = (&'static str, fn(&T) -> Vec<String>);
 
-/// What every identifier of an instance, cluster, snapshot or group has to be like.
+/// Checks the identifier of an instance, cluster, snapshot or group.
 fn identifier(params: &Params, name: &str) -> Outcome<String> {
     check_identifier(params.required(name)?, name, 63)
 }

@@ -1,4 +1,4 @@
-//! What requests about instances and about clusters have in common.
+//! Parameters that requests about instances and about clusters share.
 
 use super::{combination, number};
 use crate::model::Region;
@@ -11,7 +11,7 @@ pub(super) const SCHEDULE: &[&str] = &["BackupRetentionPeriod", "PreferredBackup
 pub(super) const STORAGE: &[&str] =
     &["AllocatedStorage", "MaxAllocatedStorage", "StorageType", "Iops", "StorageThroughput"];
 
-/// What is about monitoring, certificates and billing, which nothing here has.
+/// Parameters of monitoring, certificates and billing, which the local cloud does not have.
 pub(super) const IGNORED: &[&str] = &[
     "CACertificateIdentifier",
     "DatabaseInsightsMode",

@@ -1,4 +1,4 @@
-//! Whether IAM's policies allow what is asked of the object store.
+//! Authorisation of requests to the object store by IAM's policies.
 
 use chrono::Utc;
 use s3s::access::{S3Access, S3AccessContext};
@@ -12,7 +12,7 @@ use crate::access::{Wish, authorise};
 use crate::state::Shared;
 use crate::wire::Protocol;
 
-/// Signatures are verified before s3s sees a request; it asks for access only where there is somebody to ask for secrets.
+/// Knows no secrets: signatures are verified before s3s sees a request, but it checks access only with an `S3Auth`.
 pub(super) struct Nobody;
 
 #[async_trait::async_trait]
@@ -22,7 +22,7 @@ impl S3Auth for Nobody {
     }
 }
 
-/// The policies of whoever signed the request.
+/// The policies of the identity that signed the request.
 pub(super) struct Policies(Shared);
 
 impl Policies {
@@ -46,7 +46,7 @@ impl Policies {
 impl S3Access for Policies {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = request.s3_op().name();
-        // What is deleted stands in the body: that is asked below, key by key.
+        // The body names the deleted objects: they are checked below, key by key.
         if operation == "DeleteObjects" {
             return Ok(());
         }
@@ -76,7 +76,7 @@ impl S3Access for Policies {
         Ok(())
     }
 
-    /// Who copies reads as well.
+    /// A copy needs the permission to read its source.
     async fn copy_object(&self, request: &mut S3Request<CopyObjectInput>) -> S3Result<()> {
         let s3s::dto::CopySource::Bucket { bucket, key, .. } = &request.input.copy_source else {
             return Ok(());
@@ -85,7 +85,7 @@ impl S3Access for Policies {
     }
 }
 
-/// What IAM calls an operation's permission.
+/// Returns IAM's name of an operation's permission.
 fn action(operation: &str) -> &str {
     match operation {
         "HeadObject" => "GetObject",

@@ -59,11 +59,11 @@ struct Decoder<B> {
     buffer: BytesMut,
     state: State,
     trailers: Trailers,
-    /// When signatures are verified.
+    /// Present when signatures are verified.
     signed: Option<Signed>,
 }
 
-/// What of a chunk, or of the trailers, goes into its signature.
+/// Parts of a chunk, or of the trailers, that its signature covers.
 struct Signed {
     signatures: ChunkSignatures,
     data: Sha256,
@@ -102,7 +102,7 @@ impl Signed {
         Ok(())
     }
 
-    /// Returns whether there are trailers that nobody has signed.
+    /// Returns whether there are unsigned trailers.
     fn is_open(&self) -> bool {
         !self.lines.is_empty()
     }
@@ -169,7 +169,7 @@ where
         }
     }
 
-    /// The next line without its end; `None` when the body is over.
+    /// Reads the next line without its end; `None` at the end of the body.
     async fn line(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(end) = self.buffer.windows(2).position(|pair| pair == b"\r\n") {
@@ -188,7 +188,7 @@ where
         }
     }
 
-    /// Reads on; false when the body is over.
+    /// Reads more bytes; false at the end of the body.
     async fn fill(&mut self) -> io::Result<bool> {
         loop {
             match self.body.frame().await {

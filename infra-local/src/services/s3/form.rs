@@ -103,7 +103,7 @@ impl Store {
 /// The rest of a form behind its fields.
 struct Form {
     file: Option<Field<'static>>,
-    /// How many bytes of the request may be read in total.
+    /// Limit of the bytes of the request.
     limit: Arc<AtomicU64>,
 }
 
@@ -115,7 +115,7 @@ async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     let (allowed, mut read) = (Arc::clone(&limit), 0);
     let body = BodyDataStream::new(request.into_body()).map(move |piece| {
         let piece = piece.map_err(io::Error::other)?;
-        // What is read beyond the fields in one piece belongs to the file.
+        // Bytes that are read beyond the fields belong to the file.
         let too_many = read > allowed.load(Ordering::Relaxed);
         read += piece.len() as u64;
         if too_many { Err(io::Error::other("the fields before the file are too long")) } else { Ok(piece) }
@@ -135,7 +135,7 @@ async fn read_fields(request: Request<RequestBody>) -> Outcome<(Fields, Form)> {
     Ok((fields, Form { file: None, limit }))
 }
 
-/// What a form may contain.
+/// Conditions on the fields of a form.
 struct Policy {
     expires: DateTime<Utc>,
     conditions: Vec<Condition>,

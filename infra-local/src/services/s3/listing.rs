@@ -11,7 +11,7 @@ use crate::state::objects::Bucket as StoredBucket;
 /// The most entries of one answer.
 const LIMIT: usize = 1000;
 
-/// What a list asks for.
+/// Parameters of a list.
 struct Query<'a> {
     prefix: &'a str,
     delimiter: Option<&'a str>,

@@ -19,7 +19,7 @@ use crate::state::objects::{Objects, internal};
 /// The algorithms, as the ends of their headers' names.
 const ALGORITHMS: &[&str] = &["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];
 
-/// What the client says about the content.
+/// Digests of the content that the client has sent.
 #[derive(Default)]
 pub(super) struct Claims {
     pub(super) length: Option<i64>,
@@ -95,7 +95,7 @@ pub(super) async fn receive(
     Ok(new)
 }
 
-/// Why a body did not come to its end.
+/// Reasons why a body ended early.
 fn unread(error: &(dyn std::error::Error + 'static)) -> S3Error {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     let forged = causes.find_map(|error| error.downcast_ref::<std::io::Error>());

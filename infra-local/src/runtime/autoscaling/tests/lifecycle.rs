@@ -1,4 +1,4 @@
-//! Hooks, schedules, standby, zones, checkpoints and metrics of one's own.
+//! Hooks, schedules, standby, zones, checkpoints and custom metrics.
 
 use super::*;
 use crate::domain::autoscaling::membership::set_aside;

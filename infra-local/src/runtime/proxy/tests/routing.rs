@@ -33,7 +33,7 @@ fn path(pattern: &str) -> routing::Condition {
     routing::Condition::PathPattern(vec![pattern.to_owned()])
 }
 
-/// Who has answered.
+/// The server that has answered.
 fn name(answer: &Answer) -> &str {
     answer.text.split(' ').next().unwrap()
 }
@@ -69,7 +69,7 @@ async fn the_first_rule_that_is_met_counts() {
 }
 
 #[tokio::test]
-async fn what_no_target_should_see_is_answered_at_once() {
+async fn invalid_requests_are_answered_without_a_target() {
     let (_servers, [one, _]) = two_pools().await;
     let proxy = listener(forwards([(&one, 1)])).await;
     let request = |method: &str, path: &str| Request::builder().method(method).uri(path).header("host", "h");

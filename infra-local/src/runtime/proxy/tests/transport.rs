@@ -26,7 +26,7 @@ async fn a_target_may_show_any_certificate() {
 }
 
 #[tokio::test]
-async fn what_speaks_no_tls_is_unhealthy_and_a_bad_gateway() {
+async fn a_target_without_tls_is_unhealthy_and_a_bad_gateway() {
     let (server, pool) = (Server::start("one").await, pool_by_tls());
     pool.set_targets(&targets([("a", server.address)]));
     until_state(&pool, "a", HealthState::Unhealthy).await;
