@@ -15,6 +15,7 @@ mod form;
 mod listing;
 mod multipart;
 mod object;
+mod read;
 mod service;
 mod tags;
 mod upload;
@@ -33,12 +34,12 @@ use crate::wire::{ApiError, Protocol};
 use chunked::Trailers;
 pub(crate) use form::is_form;
 
-/// What operations need to know of a request beyond their input.
+/// Inputs of operations besides those of the request.
 #[derive(Clone)]
 struct Context {
     /// The region the request was signed for.
     region: String,
-    /// Who signed it.
+    /// The identity that signed it.
     identity: Identity,
     /// Checksums that stand behind the body; complete when the body was read to its end.
     trailers: Trailers,
@@ -74,7 +75,7 @@ impl Store {
         request_id: &str,
     ) -> Response<s3s::Body> {
         let (mut head, body) = request.into_parts();
-        // Who signed it is known by now: to s3s the request looks unsigned.
+        // The identity is verified: to s3s the request looks unsigned.
         head.headers.remove(AUTHORIZATION);
         let presigned = head.uri.query().is_some_and(|query| query.contains("X-Amz-Signature="));
         if presigned && let Some(stripped) = without_signature(&head.uri) {
@@ -126,7 +127,7 @@ pub(crate) fn bucket_of(uri: &hyper::Uri) -> &str {
     uri.path().trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-/// Makes the headers say what the body is once it is decoded.
+/// Changes the headers to describe the decoded body.
 fn undo_chunking(headers: &mut HeaderMap) -> Result<(), ApiError> {
     let length = headers.remove(DECODED_LENGTH).ok_or_else(|| {
         ApiError::new("MissingContentLength", "a streamed body needs the header x-amz-decoded-content-length")

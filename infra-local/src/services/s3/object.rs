@@ -1,15 +1,8 @@
-//! Single objects: put, get, head, delete, copy, tags.
+//! Single objects: put, delete, copy, tags. Reads are in a file of their own.
 
-use std::io::SeekFrom;
-
-use bytes::Bytes;
 use chrono::Utc;
-use futures::stream;
-use http_body_util::StreamBody;
-use hyper::body::Frame;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::conditions::{read_conditions, write_conditions};
 use super::service::{Service, refuse, timestamp};
@@ -18,9 +11,6 @@ use super::upload::{Claims, claimed, receive};
 use crate::model::Tags;
 use crate::model::s3::{Encryption, Headers};
 use crate::state::objects::internal;
-
-/// Bytes read from disk at once.
-const PIECE: usize = 128 * 1024;
 
 impl Service {
     pub(super) async fn put(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
@@ -103,115 +93,6 @@ impl Service {
             .commit(&input.bucket, object, |held| write_conditions(held, if_match.as_ref(), if_none_match.as_ref()))?;
         new.keep();
         Ok(S3Response::new(answer))
-    }
-
-    pub(super) async fn get(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        self.settings(&request, &request.input.bucket)?;
-        let input = request.input;
-        refuse(
-            "GetObject",
-            &[
-                (input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*"),
-                (input.version_id.as_ref().is_some_and(|version| version != "null"), "versionId"),
-                (input.part_number.is_some_and(|part| part != 1), "partNumber other than 1"),
-            ],
-        )?;
-        let object = self.object(&input.bucket, &input.key)?;
-        read_conditions(
-            &object,
-            input.if_match.as_ref(),
-            input.if_none_match.as_ref(),
-            input.if_modified_since.as_ref(),
-            input.if_unmodified_since.as_ref(),
-        )?;
-        let range = input.range.map(|range| range.check(object.blob.size)).transpose()?;
-        let content_range =
-            range.as_ref().map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.blob.size));
-        let span = range.unwrap_or(0..object.blob.size);
-        let length = span.end - span.start;
-        // An open file stays readable when the object is replaced meanwhile.
-        let mut file =
-            tokio::fs::File::open(self.objects().blob_path(&input.bucket, &object.blob)).await.map_err(internal)?;
-        file.seek(SeekFrom::Start(span.start)).await.map_err(internal)?;
-        let whole = content_range.is_none();
-        let checksum =
-            |name: &str| object.blob.checksums.get(name).filter(|_| whole && input.checksum_mode.is_some()).cloned();
-        let answer = GetObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            body: Some(file_body(file, length)),
-            content_length: i64::try_from(length).ok(),
-            content_range,
-            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
-            last_modified: Some(timestamp(object.modified)),
-            checksum_crc32: checksum("crc32"),
-            checksum_crc32c: checksum("crc32c"),
-            checksum_crc64nvme: checksum("crc64nvme"),
-            checksum_sha1: checksum("sha1"),
-            checksum_sha256: checksum("sha256"),
-            checksum_type: checksum_type(&object).filter(|_| whole && input.checksum_mode.is_some()),
-            content_type: input.response_content_type.or_else(|| content_type(&object)),
-            content_encoding: input.response_content_encoding.or_else(|| object.headers.content_encoding.clone()),
-            content_language: input.response_content_language.or_else(|| object.headers.content_language.clone()),
-            content_disposition: input
-                .response_content_disposition
-                .or_else(|| object.headers.content_disposition.clone()),
-            cache_control: input.response_cache_control.or_else(|| object.headers.cache_control.clone()),
-            metadata: Some(object.headers.metadata.clone().into_iter().collect()),
-            server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm.clone())),
-            ssekms_key_id: object.encryption.key_id.clone(),
-            tag_count: i32::try_from(object.tags.len()).ok().filter(|count| *count > 0),
-            ..Default::default()
-        };
-        Ok(S3Response::new(answer))
-    }
-
-    pub(super) fn head(&self, request: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        self.settings(&request, &request.input.bucket)?;
-        let input = request.input;
-        refuse(
-            "HeadObject",
-            &[
-                (input.sse_customer_algorithm.is_some(), "x-amz-server-side-encryption-customer-*"),
-                (input.version_id.as_ref().is_some_and(|version| version != "null"), "versionId"),
-            ],
-        )?;
-        let object = self.object(&input.bucket, &input.key)?;
-        read_conditions(
-            &object,
-            input.if_match.as_ref(),
-            input.if_none_match.as_ref(),
-            input.if_modified_since.as_ref(),
-            input.if_unmodified_since.as_ref(),
-        )?;
-        let range = input.range.map(|range| range.check(object.blob.size)).transpose()?;
-        let length = range.as_ref().map_or(object.blob.size, |range| range.end - range.start);
-        let whole = range.is_none();
-        let checksum =
-            |name: &str| object.blob.checksums.get(name).filter(|_| whole && input.checksum_mode.is_some()).cloned();
-        Ok(S3Response::new(HeadObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: i64::try_from(length).ok(),
-            content_range: range.map(|range| format!("bytes {}-{}/{}", range.start, range.end - 1, object.blob.size)),
-            e_tag: Some(ETag::Strong(object.blob.e_tag.clone())),
-            last_modified: Some(timestamp(object.modified)),
-            checksum_crc32: checksum("crc32"),
-            checksum_crc32c: checksum("crc32c"),
-            checksum_crc64nvme: checksum("crc64nvme"),
-            checksum_sha1: checksum("sha1"),
-            checksum_sha256: checksum("sha256"),
-            checksum_type: checksum_type(&object).filter(|_| whole && input.checksum_mode.is_some()),
-            content_type: input.response_content_type.or_else(|| content_type(&object)),
-            content_encoding: input.response_content_encoding.or_else(|| object.headers.content_encoding.clone()),
-            content_language: input.response_content_language.or_else(|| object.headers.content_language.clone()),
-            content_disposition: input
-                .response_content_disposition
-                .or_else(|| object.headers.content_disposition.clone()),
-            cache_control: input.response_cache_control.or_else(|| object.headers.cache_control.clone()),
-            metadata: Some(object.headers.metadata.clone().into_iter().collect()),
-            server_side_encryption: Some(ServerSideEncryption::from(object.encryption.algorithm.clone())),
-            ssekms_key_id: object.encryption.key_id.clone(),
-            ..Default::default()
-        }))
     }
 
     pub(super) fn delete(&self, request: S3Request<DeleteObjectInput>) -> S3Result<S3Response<DeleteObjectOutput>> {
@@ -395,15 +276,15 @@ impl Service {
         })
     }
 
-    /// What is known of an object.
-    fn object(&self, bucket: &str, key: &str) -> S3Result<crate::model::s3::Object> {
+    /// Returns the description of an object.
+    pub(super) fn object(&self, bucket: &str, key: &str) -> S3Result<crate::model::s3::Object> {
         self.objects().bucket(bucket, |bucket| {
             bucket.objects.get(key).cloned().ok_or_else(|| s3_error!(NoSuchKey, "The specified key does not exist."))
         })
     }
 }
 
-/// What the request says about encryption, else the bucket's default.
+/// Returns the encryption that the request declares, else the bucket's default.
 pub(super) fn encryption(
     algorithm: Option<ServerSideEncryption>,
     key_id: Option<String>,
@@ -439,30 +320,4 @@ pub(super) fn note_storage_class(operation: &str, class: Option<&StorageClass>) 
             "accepted parameters without effect"
         );
     }
-}
-
-fn content_type(object: &crate::model::s3::Object) -> Option<String> {
-    Some(object.headers.content_type.clone().unwrap_or_else(|| "binary/octet-stream".to_owned()))
-}
-
-fn checksum_type(object: &crate::model::s3::Object) -> Option<ChecksumType> {
-    let name = if object.blob.composite { ChecksumType::COMPOSITE } else { ChecksumType::FULL_OBJECT };
-    Some(ChecksumType::from_static(name))
-}
-
-/// So many bytes of a file as a body.
-fn file_body(file: tokio::fs::File, length: u64) -> StreamingBlob {
-    let frames = stream::try_unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok(None);
-        }
-        let mut piece = vec![0; PIECE.min(usize::try_from(left).unwrap_or(PIECE))];
-        let read = file.read(&mut piece).await?;
-        if read == 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof));
-        }
-        piece.truncate(read);
-        Ok(Some((Frame::data(Bytes::from(piece)), (file, left - read as u64))))
-    });
-    StreamingBlob::from(s3s::Body::http_body_unsync(StreamBody::new(frames)))
 }
