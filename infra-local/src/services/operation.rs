@@ -1,6 +1,5 @@
 //! Operations as tables: a name, the parameters that are honoured, those that are knowingly ignored, and the code.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
@@ -37,8 +36,9 @@ pub(crate) enum Run<I, O> {
 /// The state of an operation that performs I/O.
 pub(crate) enum State<'a> {
     Shared(&'a Shared),
-    /// A draft whose owner decides whether it replaces the state.
-    Draft(RefCell<&'a mut Cloud>),
+    /// The state of a test without a runtime.
+    #[cfg(test)]
+    Draft(std::cell::RefCell<&'a mut Cloud>),
 }
 
 impl State<'_> {
@@ -46,6 +46,7 @@ impl State<'_> {
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Cloud) -> T) -> T {
         match self {
             State::Shared(shared) => shared.read_late(look),
+            #[cfg(test)]
             State::Draft(draft) => look(&draft.borrow()),
         }
     }
@@ -54,6 +55,7 @@ impl State<'_> {
     pub(crate) fn rehearse<T>(&self, change: impl FnOnce(&mut Cloud) -> T) -> T {
         match self {
             State::Shared(shared) => shared.rehearse(change),
+            #[cfg(test)]
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());
                 change(&mut copy)
@@ -65,6 +67,7 @@ impl State<'_> {
     pub(crate) fn write<T>(&self, change: impl FnOnce(&mut Cloud) -> Outcome<T>) -> Outcome<T> {
         match self {
             State::Shared(shared) => shared.write(change),
+            #[cfg(test)]
             State::Draft(draft) => {
                 let mut copy = Cloud::clone(&draft.borrow());
                 let value = change(&mut copy)?;
