@@ -1,7 +1,7 @@
 //! Polling with backoff and jitter, until a condition holds or a call succeeds.
 
 use crate::{client::Aws, error::AwsError};
-use infra_core::provider::{Context, ErrorKind, ProviderError};
+use infra_core::provider::{Context, Described, ErrorKind, ProviderError, Update};
 use std::{future::Future, time::Duration};
 use tokio::time::Instant;
 
@@ -42,6 +42,23 @@ where
                 .hint("run the same command again: it continues from the state that exists by then"));
         }
     }
+}
+
+/// Returns the description of the resource that an update changes. A resource that has just been created may be visible
+/// only after a while; any other one must exist.
+pub(crate) async fn visible<K>(
+    cx: &Context<'_, Aws>,
+    api: &K::Api,
+    update: &Update<'_, K>,
+) -> Result<K::Description, ProviderError>
+where
+    K: Described<Client = Aws>,
+{
+    if update.old.is_some() {
+        return K::require(cx, api, update.id).await;
+    }
+    let describe = || K::describe(cx, api, update.id);
+    until(cx, "waiting until the new resource is visible", CONSISTENCY, describe).await
 }
 
 /// Repeats `call` while it fails with one of `codes`, because a resource that it refers to is too new to be visible

@@ -226,7 +226,7 @@ impl Described for AutoScalingGroup {
 
     async fn apply(cx: &Context<'_>, client: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
         let (name, new) = (update.id, update.new);
-        let group = Self::require(cx, client, name).await?;
+        let group = wait::visible(cx, client, &update).await?;
         if let Some(old) = update.old {
             modify(client, &group, old, new).await?;
             replace_targets(client, &group, new).await?;

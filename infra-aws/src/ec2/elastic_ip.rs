@@ -1,6 +1,6 @@
 //! `aws:ec2:ElasticIp`: a public address that is allocated to the account.
 
-use super::{once, operation_filter, retag, tag_specification, visible};
+use super::{once, operation_filter, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 use std::time::Duration;
@@ -59,7 +59,7 @@ impl Described for ElasticIp {
     }
 
     async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
-        let address = visible(cx, ec2, &update).await?;
+        let address = wait::visible(cx, ec2, &update).await?;
         let instance = update.new.instance.as_ref().map(Input::known).transpose()?;
         match (instance, instance_of(&address)) {
             (Some(instance), current) if current != Some(instance.as_str()) => {

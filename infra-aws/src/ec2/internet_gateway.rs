@@ -1,6 +1,6 @@
 //! `aws:ec2:InternetGateway`: the connection of a VPC to the internet.
 
-use super::{Held, blockers, once, operation_filter, retag, tag_specification, visible};
+use super::{Held, blockers, once, operation_filter, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
@@ -52,7 +52,7 @@ impl Described for InternetGateway {
     /// Attaches the gateway to its VPC, after detaching it from another one.
     async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
         let vpc_id = update.new.vpc_id.known()?;
-        let current = attached_to(&visible(cx, ec2, &update).await?);
+        let current = attached_to(&wait::visible(cx, ec2, &update).await?);
         if current.as_deref() != Some(vpc_id.as_str()) {
             if let Some(other) = current {
                 detach(cx, ec2, update.id, &other).await?;

@@ -78,20 +78,6 @@ fn once() -> Builder {
     Config::builder().retry_config(RetryConfig::disabled())
 }
 
-/// Returns the description of the resource that an update changes. A new resource may be visible only after a while.
-async fn visible<K>(cx: &Context<'_>, ec2: &Client, update: &Update<'_, K>) -> Result<K::Description>
-where
-    K: Described<Client = Aws, Api = Client>,
-{
-    if update.old.is_some() {
-        return K::require(cx, ec2, update.id).await;
-    }
-    wait::until(cx, "waiting until the new resource is visible", wait::CONSISTENCY, async || {
-        K::describe(cx, ec2, update.id).await
-    })
-    .await
-}
-
 /// Checks the range of a VPC or a subnet.
 fn range_problem(property: &str, range: &str) -> Option<Problem> {
     let bits = range.split_once('/').and_then(|(_, bits)| bits.parse::<u32>().ok());

@@ -1,6 +1,6 @@
 //! `aws:ec2:RouteTable`: the routes of subnets.
 
-use super::{filter, operation_filter, retag, rule::canonical_cidr, tag_specification, visible};
+use super::{filter, operation_filter, retag, rule::canonical_cidr, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 use infra_core::value::Unresolved;
@@ -164,7 +164,7 @@ impl Described for RouteTable {
     }
 
     async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
-        let table = visible(cx, ec2, &update).await?;
+        let table = wait::visible(cx, ec2, &update).await?;
         change_routes(cx, ec2, &table, update.new).await?;
         change_subnets(cx, ec2, &table, update.new).await?;
         retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;

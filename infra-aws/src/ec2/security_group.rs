@@ -4,7 +4,7 @@ use super::{
     Held, blockers, filter, retag,
     rule::{self, Rule, RuleSet},
     security_group_rule::{self, Direction},
-    tag_specification, visible,
+    tag_specification,
 };
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
@@ -108,7 +108,7 @@ impl Described for SecurityGroup {
     }
 
     async fn apply(cx: &Context<'_>, ec2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
-        let group = visible(cx, ec2, &update).await?;
+        let group = wait::visible(cx, ec2, &update).await?;
         change_rules(cx, ec2, update.id, group, update.new).await?;
         retag(ec2, update.id, update.old.map(|old| &old.tags), &update.new.tags).await?;
         Ok(update.outputs.clone())

@@ -178,7 +178,7 @@ impl Described for LoadBalancer {
 
     async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
         let (arn, new) = (update.id, update.new);
-        let (balancer, existing, _) = Self::require(cx, elbv2, arn).await?;
+        let (balancer, existing, _) = wait::visible(cx, elbv2, &update).await?;
         let groups = new.group_ids()?;
         if !groups.is_empty() && !same(balancer.security_groups(), &groups) {
             let call = elbv2.set_security_groups().load_balancer_arn(arn).set_security_groups(Some(groups));

@@ -277,7 +277,7 @@ impl Described for TargetGroup {
 
     async fn apply(cx: &Context<'_>, elbv2: &Client, update: Update<'_, Self>) -> Result<Self::Outputs> {
         let (arn, new) = (update.id, update.new);
-        let (group, existing, _) = Self::require(cx, elbv2, arn).await?;
+        let (group, existing, _) = wait::visible(cx, elbv2, &update).await?;
         let health = new.health();
         if health_of(&group) != health {
             elbv2
