@@ -209,7 +209,9 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
         attributes: [
             ("routing.http.xff_client_port.enabled".into(), "true".into()),
         ].into(),
-        tags: Default::default(),
+        tags: [
+            ("team".into(), "green".into()),
+        ].into(),
     });
     scope.add("secure", Listener {
         balancer: "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/balancer-<suffix>/<id>".into(),
@@ -231,7 +233,9 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
             ],
             sticky_seconds: Some(60),
         })),
-        tags: Default::default(),
+        tags: [
+            ("team".into(), "green".into()),
+        ].into(),
     });
     scope.add("closed", ListenerRule {
         listener: "arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/balancer-<suffix>/<id>/<id>".into(),
@@ -245,7 +249,9 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
             content_type: Some("text/plain".into()),
             body: Some("locked".into()),
         }),
-        tags: Default::default(),
+        tags: [
+            ("team".into(), "green".into()),
+        ].into(),
     });
     "#);
 }

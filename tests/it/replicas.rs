@@ -86,7 +86,7 @@ async fn replica_follows_its_source_until_it_is_promoted() {
 
     let report = engine.up(&replicated(Source::Others)).await.unwrap();
     let failure = report.failures[0].to_string();
-    assert!(failure.contains("and cannot be made to replicate `others-"), "{failure}");
+    assert!(failure.contains("and cannot be changed to replicate `others-"), "{failure}");
     assert!(failure.contains("up --replace"), "{failure}");
 
     // Promoted in place, with separate backups.
