@@ -3,7 +3,7 @@
 mod build;
 mod inspect;
 
-use crate::{machine::Architecture, prelude::*};
+use crate::{architecture::Architecture, prelude::*};
 use infra_core::{Lookup, provider::LookupHandler};
 use object::ReadCache;
 use sha2::{Digest, Sha256};

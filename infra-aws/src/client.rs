@@ -1,9 +1,11 @@
 //! The clients of AWS's services: one set per region, created on first use and shared by every handler.
 
 mod attempts;
+mod causes;
 mod throttling;
 
 pub(crate) use attempts::earlier_attempt_may_have_arrived;
+pub(crate) use causes::{Unsent, chain, deepest, unsent};
 pub(crate) use throttling::{is_throttling, reporting};
 
 use attempts::Attempts;

@@ -1,14 +1,13 @@
 //! Classification of AWS errors, for all services.
 
-use crate::client::{earlier_attempt_may_have_arrived, is_throttling};
-use aws_credential_types::provider::error::CredentialsError;
+use crate::client::{Unsent, chain, deepest, earlier_attempt_may_have_arrived, is_throttling, unsent};
 use aws_smithy_runtime_api::{
     client::{orchestrator::HttpResponse, result::SdkError},
     http::Headers,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use infra_core::provider::{ErrorKind, ProviderError};
-use std::{error::Error, fmt, io};
+use std::{error::Error, fmt};
 
 /// A failed API call. `?` converts it into a [`ProviderError`]; handlers that treat an error code specially inspect it
 /// before.
@@ -128,36 +127,6 @@ pub(crate) fn found<T>(answer: Result<T, AwsError>) -> Result<Option<T>, AwsErro
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Returns true when the request certainly did not reach the service: there were no credentials to sign it with, or the
-/// connection could not be established.
-pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
-    unsent(error).is_some()
-}
-
-enum Unsent {
-    Credentials(String),
-    Connection(String),
-}
-
-fn unsent(error: &(dyn Error + 'static)) -> Option<Unsent> {
-    chain(error).find_map(|cause| {
-        if let Some(credentials) = cause.downcast_ref::<CredentialsError>() {
-            return Some(Unsent::Credentials(deepest(credentials)));
-        }
-        let refused =
-            cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-        (refused || cause.to_string() == "dns error").then(|| Unsent::Connection(deepest(cause)))
-    })
-}
-
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source())
-}
-
-fn deepest(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Converts an error response of the service.

@@ -66,8 +66,13 @@
 //! - [`provider`]: the provider of all kinds; [`Aws`]: the SDK clients that it uses
 //! - `error`, `wait`, `tags`: helpers of the resource kinds
 
+// With some services only, helpers of the others are unused.
+#![cfg_attr(not(feature = "default"), allow(dead_code, unused_imports))]
+
 #[cfg(feature = "acm")]
 pub mod acm;
+#[cfg(feature = "ec2")]
+mod architecture;
 #[cfg(feature = "ec2")]
 pub mod artifact;
 #[cfg(feature = "autoscaling")]
@@ -102,6 +107,7 @@ pub mod policies;
 #[cfg(feature = "ec2")]
 mod postgres_host;
 mod prelude;
+mod provider;
 #[cfg(feature = "rds")]
 pub mod rds;
 mod region;
@@ -187,6 +193,7 @@ pub use machine::{Architecture, Machine, Postgres, Service};
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
+pub use provider::{provider, provider_through, region};
 #[cfg(feature = "rds")]
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},
@@ -195,7 +202,7 @@ pub use rds::{
     parameter_group::{DbParameterGroup, DbParameterGroupOutputs},
     subnet_group::{DbSubnetGroup, DbSubnetGroupOutputs},
 };
-pub use region::{AwsResource, Region, region};
+pub use region::{AwsResource, Region};
 #[cfg(feature = "s3")]
 pub use s3::{
     bucket::{Bucket, BucketOutputs},
@@ -205,67 +212,3 @@ pub use s3::{
 pub use ssm::parameter::{Parameter, ParameterOutputs};
 #[cfg(feature = "sts")]
 pub use sts::caller_identity::{CallerIdentity, CallerIdentityOutputs};
-
-use infra_core::{
-    Target,
-    provider::{Provider, Registry},
-};
-use reporting::Reporting;
-use std::sync::Arc;
-
-/// Returns the provider of all kinds of AWS resources for a stack with this target.
-pub fn provider(target: &Target) -> Arc<dyn Provider> {
-    provider_through(Aws::new(target))
-}
-
-/// Returns the provider of all kinds of AWS resources that calls AWS through these clients.
-pub fn provider_through(aws: Aws) -> Arc<dyn Provider> {
-    Arc::new(Reporting(registry(aws)))
-}
-
-/// Lists the kinds of each service, by feature.
-macro_rules! kinds {
-    ($($feature:literal: resources $resources:tt lookups $lookups:tt)+) => {
-        fn registry(aws: Aws) -> Registry<Aws> {
-            let registry = Registry::new(aws).regional();
-            $(
-                #[cfg(feature = $feature)]
-                let registry = kinds!(@register registry resource $resources lookup $lookups);
-            )+
-            registry
-        }
-    };
-    (@register $registry:ident resource [$($resource:ty),*] lookup [$($lookup:ty),*]) => {
-        $registry $(.resource::<$resource>())* $(.lookup::<$lookup>())*
-    };
-}
-
-kinds! {
-    "acm": resources [Certificate] lookups []
-    "autoscaling": resources [AutoScalingGroup, LifecycleHook, ScalingPolicy, ScheduledAction] lookups []
-    "cloudcontrol": resources [CloudResource] lookups []
-    "cloudwatch": resources [MetricAlarm] lookups []
-    "ec2": resources [
-        BakedImage, ElasticIp, Instance, InternetGateway, KeyPair, LaunchTemplate, NatGateway, RouteTable, SecurityGroup,
-        SecurityGroupRule, Subnet, Vpc, VpcPeering
-    ] lookups [AvailabilityZones, CargoBin, DefaultVpc, ExistingVpc, Image, Subnets]
-    "elbv2": resources [LoadBalancer, TargetGroup, Listener, ListenerRule, TargetGroupAttachment] lookups []
-    "iam": resources [Role, RolePolicy, InstanceProfile] lookups []
-    "logs": resources [LogGroup] lookups []
-    "rds": resources [DbInstance, DbCluster, DbClusterParameterGroup, DbSubnetGroup, DbParameterGroup] lookups []
-    "s3": resources [Bucket, BucketObject] lookups []
-    "ssm": resources [Parameter] lookups []
-    "sts": resources [] lookups [CallerIdentity]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_kind_has_a_distinct_type_token() {
-        let kinds = registry(Aws::new(&Target::aws())).kinds();
-        assert_eq!(kinds.len(), 44);
-        assert!(kinds.iter().all(|kind| kind.starts_with("aws:")), "{kinds:?}");
-    }
-}

@@ -4,22 +4,21 @@
 //! - `document`: the configuration as a versioned JSON document, which is part of the user data
 //! - `cloud_init`: the user data that applies the configuration to a stock Debian image
 //! - `scripts`, `units`: the programs and systemd units that the user data installs on the host
-//! - `prepare`: the resources that a host depends on
 
 mod check;
 mod cloud_init;
 mod document;
-mod prepare;
 mod scripts;
 mod units;
 
-pub(crate) use check::problems;
+pub use crate::architecture::Architecture;
+
+pub(crate) use check::{architecture_of, problems};
 pub(crate) use cloud_init::Purpose;
-pub(crate) use prepare::{Host, prepare};
 
 use infra_core::{Input, value::Unresolved};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// The configuration of a host: packages, files, services and a database, on a stock Debian image.
 ///
@@ -43,7 +42,7 @@ pub struct Machine {
     pub postgres: Option<Postgres>,
     /// Errors found while the host was declared, which the preview reports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    refused: Vec<String>,
+    pub(crate) refused: Vec<String>,
 }
 
 /// A file on a host.
@@ -78,12 +77,12 @@ pub struct Service {
     /// HTTP path that answers with a 2xx status while the service is healthy.
     pub health: Option<String>,
     #[serde(skip)]
-    source: Option<Source>,
+    pub(crate) source: Option<Source>,
 }
 
 /// The origin of a program on the machine that runs the deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
+pub(crate) enum Source {
     Cargo(String),
     Prebuilt(PathBuf),
 }
@@ -124,18 +123,7 @@ pub struct Postgres {
     /// Parameter with the role's password; set when the host is declared.
     pub password: Option<ParameterReference>,
     #[serde(skip)]
-    secret: Option<Input<String>>,
-}
-
-/// A processor architecture.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Architecture {
-    /// 64-bit x86 (Intel and AMD).
-    #[serde(rename = "x86_64")]
-    X86_64,
-    /// 64-bit ARM, such as AWS Graviton.
-    Arm64,
+    pub(crate) secret: Option<Input<String>>,
 }
 
 impl Machine {
@@ -182,7 +170,7 @@ impl Machine {
     }
 
     /// Returns the number of the Debian release.
-    fn release(&self) -> Option<u32> {
+    pub(crate) fn release(&self) -> Option<u32> {
         self.image.strip_prefix("debian-")?.parse().ok()
     }
 
@@ -271,30 +259,5 @@ impl Postgres {
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
-    }
-}
-
-impl Architecture {
-    /// Returns the architecture of this process, if EC2 has instances with it.
-    pub fn here() -> Option<Self> {
-        match std::env::consts::ARCH {
-            "x86_64" => Some(Self::X86_64),
-            "aarch64" => Some(Self::Arm64),
-            _ => None,
-        }
-    }
-
-    /// Returns EC2's name of the architecture.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::X86_64 => "x86_64",
-            Self::Arm64 => "arm64",
-        }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -1,37 +1,10 @@
 //! The region of a stack, in which a program declares AWS resources.
 
-use crate::{client::Aws, provider};
+use crate::client::Aws;
 use infra_core::{
     Options, Output, Scope, Target,
     provider::{Handler, LookupHandler},
 };
-
-/// Returns a region of a stack: `let virginia = aws::region(stack, "us-east-1");`.
-///
-/// With the feature `autoscaling`, the first region of a stack adds two policies: `policies::open_paths` as an advisory
-/// policy, and on a local target `policies::runs_on` for the machine of that target.
-pub fn region(scope: &Scope, name: &str) -> Region {
-    scope.provide("aws", || {
-        add_policies(scope);
-        provider(scope.target())
-    });
-    let inside = scope.in_region(name);
-    Region { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
-}
-
-/// Adds the policies that apply to every stack.
-#[cfg(feature = "autoscaling")]
-fn add_policies(scope: &Scope) {
-    use crate::policies;
-    use infra_core::policy::Enforcement;
-    scope.policy(policies::open_paths(Enforcement::Advisory));
-    if let Some(host) = &scope.target().host {
-        scope.policy(policies::runs_on(host.clone()));
-    }
-}
-
-#[cfg(not(feature = "autoscaling"))]
-fn add_policies(_: &Scope) {}
 
 /// A region of a stack, or a component in it, in which AWS resources are declared.
 #[derive(Clone)]
@@ -60,6 +33,11 @@ pub trait AwsResource: Handler<Client = Aws> {
 }
 
 impl Region {
+    pub(crate) fn of(scope: &Scope, name: &str) -> Self {
+        let inside = scope.in_region(name);
+        Self { name: name.to_owned(), anywhere: scope.clone(), outermost: inside.clone(), scope: inside }
+    }
+
     /// Returns the name of the region, such as `us-east-1`.
     pub fn name(&self) -> &str {
         &self.name

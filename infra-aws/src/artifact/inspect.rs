@@ -1,6 +1,6 @@
 //! What a program needs of the host it runs on.
 
-use crate::machine::Architecture;
+use crate::architecture::Architecture;
 use object::{Endianness, Object, ReadRef, read::elf::ElfFile64};
 
 pub(super) const HINT: &str =

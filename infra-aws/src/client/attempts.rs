@@ -6,7 +6,7 @@
 //! ([`ErrorKind::Refused`](infra_core::provider::ErrorKind::Refused)) from one that may have been
 //! ([`ErrorKind::Unsure`](infra_core::provider::ErrorKind::Unsure)).
 
-use super::throttling::is_throttled;
+use super::{causes::never_sent, throttling::is_throttled};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
@@ -74,7 +74,7 @@ impl Intercept for Attempts {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let ambiguous = match (context.output_or_error(), context.response()) {
-            (Some(Err(error)), None) => !crate::error::never_sent(error),
+            (Some(Err(error)), None) => !never_sent(error),
             (_, Some(response)) => response.status().is_server_error() && !is_throttled(response),
             (_, None) => false,
         };
@@ -92,7 +92,7 @@ impl Intercept for Attempts {
     ) -> Result<(), BoxError> {
         if bag.load::<Ambiguous>().is_some()
             && let Some(Err(error)) = context.output_or_error_mut()
-            && crate::error::never_sent(error)
+            && never_sent(error)
         {
             *error = OrchestratorError::connector(ConnectorError::other(ResponseLost.into(), None));
         }

@@ -1,12 +1,14 @@
 //! `aws:ec2:BakedImage`: a machine image with the packages, files and programs of a machine.
 
 use super::{
-    filter, imaging,
+    filter,
+    host::{self, Host},
+    imaging,
     instance::{self, Instance},
     instances, operation_filter, retag,
 };
 use crate::{
-    machine::{self, Host, Machine, Purpose},
+    machine::{self, Machine, Purpose},
     prelude::*,
     region::Region,
 };
@@ -140,7 +142,7 @@ struct Parts {
 impl AwsResource for BakedImage {
     fn prepare(self, region: &Region, name: &str) -> Self {
         let host = Host { image: self.image, instance_profile: self.instance_profile, machine: self.machine };
-        let Host { image, instance_profile, machine } = machine::prepare(region, name, &self.instance_type, host);
+        let Host { image, instance_profile, machine } = host::prepare(region, name, &self.instance_type, host);
         Self { image, instance_profile, machine, ..self }
     }
 }

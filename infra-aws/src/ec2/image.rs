@@ -1,7 +1,7 @@
 //! `aws:ec2:Image`: the newest machine image with a name.
 
 use super::filter;
-use crate::{machine::Architecture, prelude::*};
+use crate::{architecture::Architecture, prelude::*};
 use infra_core::{Lookup, provider::LookupHandler};
 
 /// Account that publishes Debian's images.

@@ -2,12 +2,13 @@
 
 use super::{
     declared_profile, encode, filter,
+    host::{self, Host},
     instances::{self, exists, state},
     kept_disk, operation_filter, profile_name, retag, tag_specification,
 };
 use crate::{
     error::AwsError,
-    machine::{self, Host, Machine, Purpose},
+    machine::{self, Machine, Purpose},
     prelude::*,
     region::Region,
 };
@@ -127,7 +128,7 @@ impl Instance {
 impl AwsResource for Instance {
     fn prepare(self, region: &Region, name: &str) -> Self {
         let host = Host { image: self.image, instance_profile: self.instance_profile, machine: self.machine };
-        let Host { image, instance_profile, machine } = machine::prepare(region, name, &self.instance_type, host);
+        let Host { image, instance_profile, machine } = host::prepare(region, name, &self.instance_type, host);
         Self { image, instance_profile, machine, ..self }
     }
 }

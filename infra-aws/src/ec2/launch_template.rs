@@ -1,11 +1,13 @@
 //! `aws:ec2:LaunchTemplate`: the parameters of the instances that a group launches.
 
 use super::{
-    baked_image::BakedImageOutputs, declared_profile, decode, encode, operation_filter, profile_name, retag,
-    tag_specification,
+    baked_image::BakedImageOutputs,
+    declared_profile, decode, encode,
+    host::{self, Host},
+    operation_filter, profile_name, retag, tag_specification,
 };
 use crate::{
-    machine::{self, Host, Machine, Purpose},
+    machine::{self, Machine, Purpose},
     prelude::*,
     region::Region,
 };
@@ -138,7 +140,7 @@ pub struct Description {
 impl AwsResource for LaunchTemplate {
     fn prepare(self, region: &Region, name: &str) -> Self {
         let host = Host { image: self.image, instance_profile: self.instance_profile, machine: self.machine };
-        let Host { image, instance_profile, machine } = machine::prepare(region, name, &self.instance_type, host);
+        let Host { image, instance_profile, machine } = host::prepare(region, name, &self.instance_type, host);
         Self { image, instance_profile, machine, ..self }
     }
 }

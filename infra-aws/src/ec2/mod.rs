@@ -5,6 +5,7 @@ mod blockers;
 pub mod default_vpc;
 pub mod elastic_ip;
 pub mod existing_vpc;
+mod host;
 pub mod image;
 mod imaging;
 pub mod instance;

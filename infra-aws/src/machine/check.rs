@@ -130,7 +130,7 @@ fn check_duplicates(machine: &Machine) -> Vec<Problem> {
 }
 
 /// Returns the architecture of an instance type.
-pub(super) fn architecture_of(instance_type: &str) -> Architecture {
+pub(crate) fn architecture_of(instance_type: &str) -> Architecture {
     if arm_instance_type(instance_type) { Architecture::Arm64 } else { Architecture::X86_64 }
 }
 

@@ -1,14 +1,15 @@
 //! Declaration of the resources that a host depends on, so that the plan shows them.
 
-use super::{Artifact, Machine, ParameterReference, Service, Source, check::architecture_of};
+use super::image::Image;
 use crate::{
-    Image, Region,
     artifact::CargoBin,
     iam::{
         instance_profile::InstanceProfile,
         role::{Role, RoleOutputs},
     },
     ids::{ImageId, InstanceProfileName},
+    machine::{Artifact, Machine, ParameterReference, Service, Source, architecture_of},
+    region::Region,
     s3::{
         bucket::{Bucket, BucketOutputs},
         object::BucketObject,
