@@ -119,6 +119,8 @@ pub mod ssm;
 #[cfg(feature = "sts")]
 pub mod sts;
 mod tags;
+#[cfg(any(feature = "ec2", feature = "rds"))]
+mod url;
 mod wait;
 
 #[cfg(feature = "acm")]

@@ -2,10 +2,9 @@
 
 use crate::{
     DefaultVpc, Instance, InstanceId, KeyName, Machine, Postgres, Region, Rule, SecurityGroup, SecurityGroupId,
-    SubnetId, VpcId,
+    SubnetId, VpcId, url::percent_encoded,
 };
 use infra_core::{Input, Options, Output, ProgramError, Result, output_format};
-use std::fmt::Write;
 
 /// A component with a security group and an instance that runs a PostgreSQL server.
 ///
@@ -190,20 +189,6 @@ impl PostgresHost {
     }
 }
 
-/// Percent-encodes a text as a component of a URL.
-pub(crate) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(char::from(byte)),
-            other => {
-                let _ = write!(encoded, "%{other:02X}");
-            }
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -261,10 +246,5 @@ mod tests {
             Ok(())
         });
         assert!(errors.unwrap_err()[0].to_string().contains("add `.database(name, user, password)`"));
-    }
-
-    #[test]
-    fn password_is_percent_encoded_in_the_url() {
-        assert_eq!(percent_encoded("aZ9-._~ p@ss/ü"), "aZ9-._~%20p%40ss%2F%C3%BC");
     }
 }

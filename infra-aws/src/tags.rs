@@ -83,9 +83,9 @@ pub(crate) fn declared<T: SdkTag>(
     recorded: Option<&BTreeMap<String, String>>,
 ) -> BTreeMap<String, String> {
     let is_created_by_engine = existing.iter().any(|tag| tag.pair().0 == Context::<Aws>::OPERATION_TAG);
-    let is_foreign =
-        |key: &str| !key.starts_with("aws:") && !key.starts_with("infra:") && !(is_created_by_engine && key == "Name");
-    let is_declared = |key: &str| recorded.map_or_else(|| is_foreign(key), |recorded| recorded.contains_key(key));
+    let is_reserved =
+        |key: &str| key.starts_with("aws:") || key.starts_with("infra:") || is_created_by_engine && key == "Name";
+    let is_declared = |key: &str| recorded.map_or_else(|| !is_reserved(key), |recorded| recorded.contains_key(key));
     let pairs = existing.iter().map(SdkTag::pair).filter(|(key, _)| is_declared(key));
     pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

@@ -64,6 +64,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "error",
             "wait",
             "tags",
+            "url",
             "region",
             "prelude",
             "sts",

@@ -405,7 +405,7 @@ async fn roll_out(cx: &Context<'_>, client: &Client, name: &str, new: &AutoScali
         return Ok(());
     }
     let (refresh, health_grace, patience) = (&new.refresh, new.health_grace, new.patience(cx));
-    Rollout { cx, client, name, template, refresh, health_grace, patience }.run().await
+    Box::pin(Rollout { cx, client, name, template, refresh, health_grace, patience }.run()).await
 }
 
 async fn are_terminated(cx: &Context<'_>, instances: &[String]) -> Result<bool> {

@@ -167,8 +167,8 @@ async fn complete(ec2: &Client, vpc: types::Vpc) -> Result<Description> {
     let call = ec2.describe_route_tables().filters(filter("vpc-id", id)).filters(filter("association.main", "true"));
     let tables = call.send().await.context("DescribeRouteTables")?.route_tables.unwrap_or_default();
     Ok(Description {
-        dns_support: support.enable_dns_support().and_then(|value| value.value()).unwrap_or(false),
-        dns_hostnames: hostnames.enable_dns_hostnames().and_then(|value| value.value()).unwrap_or(false),
+        dns_support: support.enable_dns_support().and_then(types::AttributeBooleanValue::value).unwrap_or(false),
+        dns_hostnames: hostnames.enable_dns_hostnames().and_then(types::AttributeBooleanValue::value).unwrap_or(false),
         default_security_group: groups.into_iter().find_map(|group| group.group_id).unwrap_or_default(),
         main_route_table: tables.into_iter().find_map(|table| table.route_table_id).unwrap_or_default(),
         vpc,

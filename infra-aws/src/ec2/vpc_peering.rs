@@ -248,7 +248,9 @@ fn is_final(state: &State) -> bool {
 
 fn resolves_names(side: Option<&types::VpcPeeringConnectionVpcInfo>) -> bool {
     let options = side.and_then(|side| side.peering_options());
-    options.and_then(|options| options.allow_dns_resolution_from_remote_vpc()).unwrap_or(false)
+    options
+        .and_then(types::VpcPeeringConnectionOptionsDescription::allow_dns_resolution_from_remote_vpc)
+        .unwrap_or(false)
 }
 
 #[cfg(test)]

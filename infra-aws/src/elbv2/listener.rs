@@ -261,9 +261,10 @@ impl Described for Listener {
                 balancer: Arn::from(listener.load_balancer_arn().unwrap_or_default()).into(),
                 port: u16::try_from(settings.port).unwrap_or_default(),
                 certificate: settings.certificate.map(|arn| Arn::from(arn).into()),
-                other_certificates: same_others
-                    .map(|recorded| recorded.other_certificates.clone())
-                    .unwrap_or_else(|| others.iter().map(|arn| Arn::from(arn.as_str()).into()).collect()),
+                other_certificates: same_others.map_or_else(
+                    || others.iter().map(|arn| Arn::from(arn.as_str()).into()).collect(),
+                    |recorded| recorded.other_certificates.clone(),
+                ),
                 ssl_policy: settings.policy.filter(|policy| with_policy || policy != SSL_POLICY),
                 forward,
                 action,

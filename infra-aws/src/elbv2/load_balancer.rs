@@ -249,12 +249,14 @@ impl Described for LoadBalancer {
                     .map(Scheme::from)
                     .or(recorded.map(|recorded| recorded.scheme))
                     .unwrap_or_default(),
-                subnets: same_subnets
-                    .map(|recorded| recorded.subnets.clone())
-                    .unwrap_or_else(|| subnets.into_iter().map(SubnetId::from).collect::<Vec<_>>().into()),
-                security_groups: same_groups
-                    .map(|recorded| recorded.security_groups.clone())
-                    .unwrap_or_else(|| groups.iter().map(|id| SecurityGroupId::from(id.as_str()).into()).collect()),
+                subnets: same_subnets.map_or_else(
+                    || subnets.into_iter().map(SubnetId::from).collect::<Vec<_>>().into(),
+                    |recorded| recorded.subnets.clone(),
+                ),
+                security_groups: same_groups.map_or_else(
+                    || groups.iter().map(|id| SecurityGroupId::from(id.as_str()).into()).collect(),
+                    |recorded| recorded.security_groups.clone(),
+                ),
                 idle_timeout: (with_timeout || timeout != DEFAULT_IDLE_TIMEOUT).then_some(timeout),
                 attributes: attributes::declared(attributes, recorded.map(|recorded| &recorded.attributes), ATTRIBUTES),
                 tags: tags::declared(tags, recorded.map(|recorded| &recorded.tags)),

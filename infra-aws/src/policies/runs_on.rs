@@ -49,10 +49,7 @@ impl Needs {
             return Self::of_machine(&machine);
         }
         let ports = declared.resource::<Listener>().map(|it| it.port).into_iter().collect();
-        match database(declared) {
-            Some(port) => Self { servers: 1, hosts: 0, ports: port.into_iter().collect() },
-            None => Self { ports, ..Self::default() },
-        }
+        of_database(declared).unwrap_or(Self { ports, ..Self::default() })
     }
 
     fn of_machine(machine: &Machine) -> Self {
@@ -62,15 +59,16 @@ impl Needs {
     }
 }
 
-/// Returns the port of a database server, `Some(None)` for the engine's default port; `None` for other resources.
+/// Returns the needs of a database server; `None` for other resources.
 #[cfg(feature = "rds")]
-fn database(declared: &Declared<'_>) -> Option<Option<u16>> {
-    let instance = declared.resource::<DbInstance>().map(|it| it.port);
-    instance.or_else(|| declared.resource::<DbCluster>().map(|it| it.port))
+fn of_database(declared: &Declared<'_>) -> Option<Needs> {
+    let port = declared.resource::<DbInstance>().map(|it| it.port);
+    let port = port.or_else(|| declared.resource::<DbCluster>().map(|it| it.port))?;
+    Some(Needs { servers: 1, hosts: 0, ports: port.into_iter().collect() })
 }
 
 #[cfg(not(feature = "rds"))]
-fn database(_: &Declared<'_>) -> Option<Option<u16>> {
+fn of_database(_: &Declared<'_>) -> Option<Needs> {
     None
 }
 

@@ -8,7 +8,7 @@ pub mod parameter_group;
 mod parameters;
 pub mod subnet_group;
 
-use crate::{error::AwsError, postgres_host::percent_encoded, prelude::*};
+use crate::{error::AwsError, prelude::*, url::percent_encoded};
 use aws_sdk_rds::{
     Client,
     types::{Tag, VpcSecurityGroupMembership},
