@@ -71,7 +71,7 @@ pub(crate) fn for_create<T: SdkTag>(cx: &Context<'_, Aws>, user_defined: &BTreeM
     tags.filter_map(|(key, value)| T::new(key, value)).collect()
 }
 
-/// Whether the tags are those of a resource that this operation created.
+/// Returns whether the tags are those of a resource that this operation created.
 pub(crate) fn are_of_operation<T: SdkTag>(cx: &Context<'_, Aws>, tags: &[T]) -> bool {
     tags.iter().any(|tag| tag.pair() == (Context::<Aws>::OPERATION_TAG, cx.operation().as_str()))
 }

@@ -14,13 +14,13 @@ use tokio::{
     sync::Mutex,
 };
 
-/// How many lines of a failed build are shown.
+/// Number of lines of a failed build in its error.
 const SHOWN_LINES: usize = 40;
 
-/// Builds wait for each other anyway, by cargo's own lock; this keeps them from saying so.
+/// Serialises builds, which wait for cargo's lock anyway, so that cargo prints no message about it.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
-/// Builds a binary of the workspace, and tells what cargo is busy with. Returns where the binary lies.
+/// Builds a binary of the workspace, and returns its path. Passes cargo's progress to `status`.
 pub(super) async fn cargo_build(name: &str, status: &(dyn Fn(String) + Sync)) -> Result<PathBuf, ProviderError> {
     let _turn = ONE_AT_A_TIME.lock().await;
     let root = workspace(name).await?;
@@ -89,7 +89,7 @@ fn cargo() -> Command {
     command
 }
 
-/// Whether `cargo run` sets the variable, for the package whose program it runs.
+/// Returns whether `cargo run` sets the variable, for the package whose program it runs.
 fn is_of_a_package(variable: &str) -> bool {
     const SET: [&str; 7] = [
         "CARGO",
@@ -128,7 +128,7 @@ async fn follow(stream: Option<impl AsyncRead + Unpin>, status: &(dyn Fn(String)
 async fn everything(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stream) = stream {
-        // What was read before an error still counts; a missing message is noticed later.
+        // The bytes before an error are kept; the caller reports a missing message.
         let _ = stream.read_to_end(&mut bytes).await;
     }
     String::from_utf8_lossy(&bytes).into_owned()
@@ -146,7 +146,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// Where cargo's messages say that the binary lies.
+/// Returns the path of the binary in cargo's messages.
 fn executable(messages: &str, name: &str) -> Option<PathBuf> {
     messages
         .lines()

@@ -1,4 +1,4 @@
-//! What a program needs of the host it runs on.
+//! Requirements of a program on its host.
 
 use crate::architecture::Architecture;
 use object::{Endianness, Object, ReadRef, read::elf::ElfFile64};
@@ -6,15 +6,15 @@ use object::{Endianness, Object, ReadRef, read::elf::ElfFile64};
 pub(super) const HINT: &str =
     "give a 64-bit Linux program for x86-64 or ARM; INFRA_ARTIFACT_<NAME>=/path takes one that was built elsewhere";
 
-/// What a program needs.
+/// Requirements of a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Needs {
     pub(super) architecture: Architecture,
-    /// The oldest GNU C library; none for programs that bring their own.
+    /// Oldest version of the GNU C library; `None` for programs that do not use it.
     pub(super) glibc: Option<String>,
 }
 
-/// What a Linux program needs.
+/// Returns the requirements of a Linux program.
 pub(super) fn needs<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
     let file: ElfFile64<'_, Endianness, _> =
         ElfFile64::parse(program).map_err(|error| format!("this is no Linux program: {error}"))?;
@@ -28,7 +28,7 @@ pub(super) fn needs<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
     Ok(Needs { architecture, glibc: newest.map(|(major, minor)| format!("{major}.{minor}")) })
 }
 
-/// What a program for this very machine needs, which may be no Linux.
+/// Returns the requirements of a program for this machine, which may run another system than Linux.
 pub(super) fn needs_here<'a>(program: impl ReadRef<'a>) -> Result<Needs, String> {
     let here = Architecture::here().ok_or("this machine's architecture is not supported")?;
     if !cfg!(target_os = "linux") {

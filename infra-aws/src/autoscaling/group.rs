@@ -50,19 +50,19 @@ pub struct AutoScalingGroup {
     /// Order in which instances are terminated; the default one when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub termination_policies: Vec<TerminationPolicy>,
-    /// Whether new instances are protected from scale-in.
+    /// Indicates whether new instances are protected from scale-in.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protect_from_scale_in: bool,
     /// Suspended processes.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suspended: BTreeSet<Process>,
-    /// Whether metrics of the group are published, such as the number of instances in service.
+    /// Indicates whether metrics of the group are published, such as the number of instances in service.
     #[serde(default, skip_serializing_if = "is_false")]
     pub metrics: bool,
     /// User-defined tags of the group and of its instances.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
-    /// How another template version is rolled out.
+    /// Rollout of another template version.
     #[serde(default)]
     #[resource(untracked)]
     pub refresh: Refresh,
@@ -329,7 +329,7 @@ impl Described for AutoScalingGroup {
     }
 }
 
-/// Whether a create request failed because the instance profile was created some seconds ago.
+/// Returns whether a create request failed because the instance profile was created some seconds ago.
 fn is_new_profile(error: &AwsError) -> bool {
     let text = error.message.to_ascii_lowercase().replace(' ', "");
     error.is(&["ValidationError"]) && text.contains("iaminstanceprofile")

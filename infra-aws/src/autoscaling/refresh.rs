@@ -26,7 +26,8 @@ pub struct Refresh {
     /// Time that a new instance is in service before the next one is replaced, in seconds; the group's `health_grace` when
     /// omitted, 0 in the local cloud.
     pub instance_warmup: Option<u32>,
-    /// Whether a failed refresh is rolled back, so that the group does not have two versions. True when omitted.
+    /// Indicates whether a failed refresh is rolled back, so that the group does not have two versions. True when
+    /// omitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rollback: Option<bool>,
     /// Percentages of replaced instances at which the refresh pauses, in ascending order.
@@ -146,7 +147,7 @@ impl Rollout<'_> {
         self.refresh.instance_warmup.or(self.cx.client().is_local().then_some(0))
     }
 
-    /// Waits until the refresh is over, and rolls it back when it makes no progress.
+    /// Waits until the refresh has finished, and rolls it back when it makes no progress.
     async fn follow(&self, started: &InstanceRefresh) -> Result<()> {
         let id = started.instance_refresh_id().unwrap_or_default();
         // An instance becomes healthy and then stays healthy for the warm-up. AWS would retry for an hour.
@@ -225,7 +226,7 @@ impl Rollout<'_> {
         .await
     }
 
-    /// Whether the group and all its instances have the version.
+    /// Returns whether the group and all its instances have the version.
     async fn is_complete(&self) -> Result<bool> {
         let Some(group) = describe(self.client, self.name).await? else { return Ok(false) };
         let terminates =

@@ -29,13 +29,13 @@ pub struct ScalingPolicy {
     /// Name of the group.
     #[resource(replace)]
     pub group: Input<AutoScalingGroupName>,
-    /// How the policy scales.
+    /// Rule by which the policy scales.
     pub scaling: Scaling,
     /// Time before the metrics of a new instance are counted, in seconds; the group's when omitted.
     pub instance_warmup: Option<u32>,
 }
 
-/// How a policy scales.
+/// Rule by which a policy scales.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scaling {
@@ -52,7 +52,7 @@ pub struct Target {
     pub metric: Metric,
     /// Target value of the metric.
     pub value: f64,
-    /// Whether the policy never removes instances.
+    /// Indicates whether the policy never removes instances.
     #[serde(default)]
     pub disable_scale_in: bool,
 }

@@ -197,7 +197,7 @@ pub(super) fn suspended(group: &AutoScalingGroup) -> BTreeSet<Process> {
     processes.filter_map(|process| Process::named(process.process_name()?)).collect()
 }
 
-/// Whether the metrics of the group are published.
+/// Returns whether the metrics of the group are published.
 pub(super) fn has_metrics(group: &AutoScalingGroup) -> bool {
     !group.enabled_metrics().is_empty()
 }

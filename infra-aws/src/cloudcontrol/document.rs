@@ -36,7 +36,7 @@ fn compare(path: &str, recorded: &Value, wanted: &Value, existing: &Value, add: 
     }
 }
 
-/// Whether an existing property was recorded and is not wanted any more.
+/// Returns whether an existing property was recorded and is not wanted any more.
 fn is_removed(recorded: &Value, wanted: &Value, existing: &Value) -> bool {
     members(recorded).any(|(name, recorded)| match (wanted.get(name), existing.get(name)) {
         (None, Some(_)) => true,
@@ -45,7 +45,7 @@ fn is_removed(recorded: &Value, wanted: &Value, existing: &Value) -> bool {
     })
 }
 
-/// Whether a JSON pointer is one of these paths (`Network.Family`) or below one.
+/// Returns whether a JSON pointer is one of these paths (`Network.Family`) or below one.
 fn is_among(pointer: &str, paths: &[String]) -> bool {
     paths.iter().any(|path| {
         let path = format!("/{}", path.replace('.', "/"));
@@ -79,8 +79,8 @@ fn restricted(declared: &Value, existing: &Value) -> Value {
     }
 }
 
-/// Whether an existing value is equal to a declared one. It may have more members, another order of lists, and texts for
-/// numbers and booleans.
+/// Returns whether an existing value is equal to a declared one. It may have more members, another order of lists, and
+/// texts for numbers and booleans.
 fn fits(declared: &Value, existing: &Value) -> bool {
     match (declared, existing) {
         (Value::Object(_), Value::Object(_)) => {

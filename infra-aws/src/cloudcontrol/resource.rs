@@ -474,7 +474,7 @@ fn split(properties: Expression) -> (Expression, Option<Expression>) {
     }
 }
 
-/// Whether a document has a member with this name, as far as it is known in the program.
+/// Returns whether a document has a member with this name, as far as it is known in the program.
 fn contains(document: &Expression, name: &str) -> bool {
     match document {
         Expression::Map(members) => members.get(name).is_some(),

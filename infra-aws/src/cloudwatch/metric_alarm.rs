@@ -42,7 +42,7 @@ pub struct MetricAlarm {
     /// Policies that are executed in the state `INSUFFICIENT_DATA`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub insufficient_data_actions: Vec<Input<Arn<ScalingPolicy>>>,
-    /// Whether actions are executed.
+    /// Indicates whether actions are executed.
     pub actions_enabled: bool,
     /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -134,7 +134,7 @@ struct Parts {
     /// The recorded snapshot of the image's root volume.
     #[serde(default)]
     snapshot: Option<String>,
-    /// Whether `CreateImage` may have been sent.
+    /// Indicates whether `CreateImage` may have been sent.
     #[serde(default)]
     imaging: bool,
 }

@@ -90,7 +90,7 @@ pub(super) async fn snapshots(ec2: &Client, tags: Vec<Filter>) -> Result<Vec<Str
     Ok(snapshots.into_iter().filter_map(|snapshot| snapshot.snapshot_id).collect())
 }
 
-/// Whether the snapshot exists.
+/// Returns whether the snapshot exists.
 pub(super) async fn snapshot_exists(ec2: &Client, id: &str) -> Result<bool> {
     let response = ec2.describe_snapshots().snapshot_ids(id).send().await.context("DescribeSnapshots");
     Ok(found(response)?.is_some_and(|response| !response.snapshots().is_empty()))

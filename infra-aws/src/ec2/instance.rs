@@ -51,10 +51,11 @@ pub struct Instance {
     /// Packages, files, services and database of the instance. A change replaces the instance.
     #[resource(replace)]
     pub machine: Machine,
-    /// Whether a replacement starts from the disk of this instance: the instance is stopped (`StopInstances`), an image of
-    /// it is created (`CreateImage`), and the replacement is launched from that image instead of `image`. A replacement
-    /// because of another `image` is refused. Where this instance must be deleted before its replacement is created, such
-    /// as when all resources that it uses are replaced as well, the disk is lost, and the plan contains a warning.
+    /// Indicates whether a replacement starts from the disk of this instance: the instance is stopped
+    /// (`StopInstances`), an image of it is created (`CreateImage`), and the replacement is launched from that image
+    /// instead of `image`. A replacement because of another `image` is refused. Where this instance must be deleted
+    /// before its replacement is created, such as when all resources that it uses are replaced as well, the disk is
+    /// lost, and the plan contains a warning.
     #[resource(untracked)]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_disk: bool,
@@ -272,7 +273,7 @@ pub(super) async fn of_operation(cx: &Context<'_>, ec2: &Client) -> Result<Optio
     Ok(instances.find(|instance| exists(instance)).cloned())
 }
 
-/// Whether the error may be due to a resource that was created so recently that EC2 does not know it.
+/// Returns whether the error may be due to a resource that was created so recently that EC2 does not know it.
 fn refers_to_new_resource(error: &AwsError) -> bool {
     error.is(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
         || (error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))

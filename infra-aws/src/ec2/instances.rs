@@ -24,7 +24,7 @@ pub(super) fn state(instance: &Instance) -> InstanceStateName {
     state.cloned().unwrap_or(InstanceStateName::Pending)
 }
 
-/// Whether an instance is neither terminated nor shutting down.
+/// Returns whether an instance is neither terminated nor shutting down.
 pub(super) fn exists(instance: &Instance) -> bool {
     !matches!(state(instance), InstanceStateName::ShuttingDown | InstanceStateName::Terminated)
 }

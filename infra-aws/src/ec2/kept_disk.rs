@@ -46,9 +46,9 @@ pub(super) async fn create_image(cx: &Context<'_>, ec2: &Client, previous: &str)
     Ok(ImageId::from(image))
 }
 
-/// Whether an interrupted replacement cannot launch an instance any more: it stopped before `RunInstances` was sent, or
-/// its image is deleted, so that a delayed request fails. In the first case an image whose `CreateImage` was just sent is
-/// visible when this function returns, so that [`delete_images`] finds it.
+/// Returns whether an interrupted replacement cannot launch an instance any more: it stopped before `RunInstances` was
+/// sent, or its image is deleted, so that a delayed request fails. In the first case an image whose `CreateImage` was
+/// just sent is visible when this function returns, so that [`delete_images`] finds it.
 pub(super) async fn cannot_launch(cx: &Context<'_>, ec2: &Client) -> Result<bool> {
     let previous = match cx.earlier().pop() {
         Some(Step::Stopping(previous)) => previous,

@@ -109,7 +109,7 @@ impl LaunchTemplate {
             .build())
     }
 
-    /// Whether both templates launch the same instances, so that no new version is needed.
+    /// Returns whether both templates launch the same instances, so that no new version is needed.
     fn differs_in_tags_only(&self, other: &Self) -> Result<bool> {
         let untagged = |template: &Self| {
             let untagged = Self { tags: BTreeMap::new(), ..template.clone() };

@@ -163,7 +163,7 @@ async fn describe_any(ec2: &Client, id: &str) -> Result<Option<types::NatGateway
     Ok(found(response)?.and_then(|response| response.nat_gateways?.pop()))
 }
 
-/// Whether a gateway is available or will be.
+/// Returns whether a gateway is available or will be.
 fn exists(gateway: &types::NatGateway) -> bool {
     use types::NatGatewayState::{Deleted, Deleting, Failed};
     !matches!(gateway.state(), Some(Deleting | Deleted | Failed))

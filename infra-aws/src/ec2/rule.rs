@@ -25,7 +25,7 @@ pub struct Rule {
     pub cidr: Option<Input<String>>,
     /// Security group whose members are the other side.
     pub group: Option<Input<SecurityGroupId>>,
-    /// Whether the members of the rule's own group are the other side.
+    /// Indicates whether the members of the rule's own group are the other side.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub itself: bool,
     /// Purpose of the rule, up to 255 characters.
@@ -192,7 +192,8 @@ pub(super) fn default_egress() -> RuleSet {
     to_set(&[Rule::all().to_anywhere()], "").unwrap_or_default()
 }
 
-/// Whether these are the egress rules of a new group. In a VPC with IPv6 they also allow all traffic to every IPv6 address.
+/// Returns whether these are the egress rules of a new group. In a VPC with IPv6 they also allow all traffic to every
+/// IPv6 address.
 pub(super) fn is_default_egress(rules: &RuleSet) -> bool {
     let ipv6 = Key { protocol: "-1".to_owned(), ports: None, peer: Peer::Cidr("::/0".to_owned()) };
     let mut rules = rules.clone();

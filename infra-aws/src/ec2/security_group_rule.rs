@@ -175,7 +175,7 @@ impl Described for SecurityGroupRule {
     }
 }
 
-/// Whether some stack declares the rule as a [`SecurityGroupRule`].
+/// Returns whether some stack declares the rule as a [`SecurityGroupRule`].
 pub(super) fn is_resource(rule: &types::SecurityGroupRule) -> bool {
     rule.tags().iter().any(|tag| tag.key() == Some(Context::OPERATION_TAG))
 }

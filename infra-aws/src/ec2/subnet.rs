@@ -21,7 +21,7 @@ pub struct Subnet {
     /// Availability zone, such as `us-east-1a`; without it AWS chooses one. A change replaces the subnet.
     #[resource(replace)]
     pub availability_zone: Option<Input<String>>,
-    /// Whether instances launched in the subnet get a public address.
+    /// Indicates whether instances launched in the subnet get a public address.
     pub map_public_ip: bool,
     /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

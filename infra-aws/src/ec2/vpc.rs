@@ -14,9 +14,9 @@ pub struct Vpc {
     /// IPv4 range, from /16 to /28: `10.0.0.0/16`. A change replaces the VPC.
     #[resource(replace)]
     pub cidr: String,
-    /// Whether instances can use Amazon's DNS resolver.
+    /// Indicates whether instances can use Amazon's DNS resolver.
     pub dns_support: bool,
-    /// Whether instances with a public address get a public DNS name.
+    /// Indicates whether instances with a public address get a public DNS name.
     pub dns_hostnames: bool,
     /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -27,9 +27,9 @@ pub struct VpcPeering {
     /// Region of the peer, if it differs. A change replaces the connection.
     #[resource(replace)]
     pub peer_region: Option<String>,
-    /// Whether the request is accepted. Otherwise it waits until the owner of the peer accepts it.
+    /// Indicates whether the request is accepted. Otherwise it waits until the owner of the peer accepts it.
     pub accept: bool,
-    /// Whether both VPCs resolve each other's public DNS names to private addresses; both need DNS names.
+    /// Indicates whether both VPCs resolve each other's public DNS names to private addresses; both need DNS names.
     pub dns_resolution: bool,
     /// User-defined tags.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -237,7 +237,7 @@ fn state(connection: &types::VpcPeeringConnection) -> State {
     code.cloned().unwrap_or(State::InitiatingRequest)
 }
 
-/// Whether a connection is active or can become active.
+/// Returns whether a connection is active or can become active.
 fn exists(connection: &types::VpcPeeringConnection) -> bool {
     !is_final(&state(connection))
 }

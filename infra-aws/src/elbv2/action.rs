@@ -59,7 +59,7 @@ pub struct Redirect {
     /// Query, without `?`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
-    /// Whether clients may cache the redirect (301) or not (302).
+    /// Indicates whether clients may cache the redirect (301) or not (302).
     pub permanent: bool,
 }
 
@@ -98,7 +98,7 @@ impl Action {
         Self::FixedResponse(FixedResponse { status, content_type, body: Some(body.into()) })
     }
 
-    /// Whether the action redirects clients to HTTPS.
+    /// Returns whether the action redirects clients to HTTPS.
     pub(crate) fn leads_to_https(&self) -> bool {
         matches!(self, Self::Redirect(redirect) if redirect.protocol.as_deref() == Some("HTTPS"))
     }
@@ -191,7 +191,7 @@ impl Action {
         }
     }
 
-    /// Whether both actions have the same effect.
+    /// Returns whether both actions have the same effect.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         let json = |action: &Self| serde_json::to_value(action.normal()).ok();
         json(self) == json(other)

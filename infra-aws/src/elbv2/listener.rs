@@ -80,7 +80,7 @@ impl Listener {
         Self::http(port, balancer).action(Action::redirect_to_https())
     }
 
-    /// Whether the listener serves no content over plain HTTP.
+    /// Returns whether the listener serves no content over plain HTTP.
     pub(crate) fn is_encrypted(&self) -> bool {
         self.certificate.is_some() || self.action.as_ref().is_some_and(Action::leads_to_https)
     }

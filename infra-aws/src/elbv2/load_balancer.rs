@@ -22,7 +22,7 @@ pub struct LoadBalancer {
     /// Name, unique in the account and region; derived from the declaration's name when omitted.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Whether the balancer has public addresses.
+    /// Indicates whether the balancer has public addresses.
     #[resource(replace)]
     pub scheme: Scheme,
     /// At least two subnets, in different zones.
@@ -53,7 +53,7 @@ pub struct LoadBalancerOutputs {
     pub name: Output<String>,
 }
 
-/// Where a balancer can be reached from.
+/// Network from which clients reach a balancer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scheme {

@@ -44,7 +44,7 @@ pub struct TargetGroup {
     pub matcher: Option<String>,
     /// Time that requests may take while their target is deregistered, up to 3600 seconds; 300 when omitted.
     pub deregistration_delay: Option<u32>,
-    /// Whether targets are instances or addresses.
+    /// Indicates whether targets are instances or addresses.
     #[serde(default, skip_serializing_if = "TargetType::is_instance")]
     #[resource(replace)]
     pub target_type: TargetType,

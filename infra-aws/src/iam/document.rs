@@ -11,7 +11,7 @@ pub(super) fn document_problem(property: &str, document: &Input<String>) -> Opti
     })
 }
 
-/// Whether a document as IAM returns it, percent-encoded, has the same content as this text.
+/// Returns whether a document as IAM returns it, percent-encoded, has the same content as this text.
 pub(super) fn same_document(existing: Option<&str>, text: &str) -> bool {
     let parse = |text: &str| serde_json::from_str::<Json>(text).ok();
     let existing = existing.map(decoded).unwrap_or_default();
@@ -33,7 +33,7 @@ pub(super) fn decoded(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Whether a text is JSON with at least one statement.
+/// Returns whether a text is JSON with at least one statement.
 fn is_policy(text: &str) -> bool {
     let json: Json = serde_json::from_str(text).unwrap_or_default();
     json.get("Statement").is_some_and(|statement| statement.as_array().is_none_or(|several| !several.is_empty()))

@@ -52,16 +52,16 @@ pub struct DbCluster {
     pub parameter_group: Option<Input<DbParameterGroupName>>,
     /// Parameter group of the cluster; the engine's defaults when omitted.
     pub cluster_parameter_group: Option<Input<DbClusterParameterGroupName>>,
-    /// Whether the instances have public addresses.
+    /// Indicates whether the instances have public addresses.
     pub public: bool,
-    /// Whether the storage is encrypted.
+    /// Indicates whether the storage is encrypted.
     #[resource(replace)]
     pub encrypted: bool,
     /// Retention of automated backups, 1 to 35 days.
     pub backup_retention: u32,
-    /// Whether the API refuses to delete the cluster.
+    /// Indicates whether the API refuses to delete the cluster.
     pub deletion_protection: bool,
-    /// Whether a final snapshot is created when the cluster is deleted.
+    /// Indicates whether a final snapshot is created when the cluster is deleted.
     pub final_snapshot: bool,
     /// Snapshot with the initial data, which determines `database` and `user`.
     #[resource(replace)]

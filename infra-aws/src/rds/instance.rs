@@ -57,18 +57,18 @@ pub struct DbInstance {
     pub security_groups: Vec<Input<SecurityGroupId>>,
     /// Parameter group; the engine's defaults when omitted.
     pub parameter_group: Option<Input<DbParameterGroupName>>,
-    /// Whether there is a standby in another zone, for failover.
+    /// Indicates whether there is a standby in another zone, for failover.
     pub multi_az: bool,
-    /// Whether the instance has a public address.
+    /// Indicates whether the instance has a public address.
     pub public: bool,
-    /// Whether the storage is encrypted.
+    /// Indicates whether the storage is encrypted.
     #[resource(replace)]
     pub encrypted: bool,
     /// Retention of automated backups, up to 35 days; 0 disables them.
     pub backup_retention: u32,
-    /// Whether the API refuses to delete the instance.
+    /// Indicates whether the API refuses to delete the instance.
     pub deletion_protection: bool,
-    /// Whether a final snapshot is created when the instance is deleted.
+    /// Indicates whether a final snapshot is created when the instance is deleted.
     pub final_snapshot: bool,
     /// Snapshot with the initial data, which determines `database` and `user`.
     #[resource(replace)]

@@ -110,7 +110,7 @@ fn known_groups(declared: &[Input<SecurityGroupId>]) -> Result<Option<Vec<String
     Ok((!groups.is_empty()).then_some(groups))
 }
 
-/// Whether the existing security groups differ from the declared ones. Without declared ones, all are accepted.
+/// Returns whether the existing security groups differ from the declared ones. Without declared ones, all are accepted.
 fn differ(existing: &[VpcSecurityGroupMembership], declared: Option<&[String]>) -> bool {
     let existing: BTreeSet<&str> = existing.iter().filter_map(|group| group.vpc_security_group_id()).collect();
     declared.is_some_and(|declared| existing != declared.iter().map(String::as_str).collect())
@@ -155,7 +155,8 @@ fn declared_group<T: From<String> + Serialize>(
     Some(T::from(name.to_owned()).into())
 }
 
-/// Whether clients connect to databases with TLS. The databases of a local cloud are reached on this machine only.
+/// Returns whether clients connect to databases with TLS. The databases of a local cloud are reached on this machine
+/// only.
 fn with_tls(cx: &Context<'_>) -> bool {
     !cx.client().is_local()
 }

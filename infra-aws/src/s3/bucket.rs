@@ -20,7 +20,7 @@ pub struct Bucket {
     /// Name, unique in all of AWS; derived from the declaration's name when omitted.
     #[resource(replace)]
     pub name: Option<String>,
-    /// Whether the objects are deleted with the bucket.
+    /// Indicates whether the objects are deleted with the bucket.
     #[serde(default)]
     pub force_delete: bool,
     /// User-defined tags.
@@ -44,8 +44,9 @@ impl Bucket {
         self.name.clone().unwrap_or_else(|| cx.unique_name(63).to_ascii_lowercase())
     }
 
-    /// Whether this operation may have created the bucket with these tags. Where `CreateBucket` accepts no tags, that is a
-    /// bucket without tags whose name is derived, and thus unique, or was unused directly before the request.
+    /// Returns whether this operation may have created the bucket with these tags. Where `CreateBucket` accepts no
+    /// tags, that is a bucket without tags whose name is derived, and thus unique, or was unused directly before the
+    /// request.
     fn may_be(&self, cx: &Context<'_>, tags: &[Tag]) -> bool {
         tags::are_of_operation(cx, tags)
             || (tags.is_empty() && (self.name.is_none() || cx.earlier().contains(&Checked::Unused)))

@@ -242,7 +242,7 @@ impl Head {
         self.metadata.get(name).is_some_and(|existing| existing == value)
     }
 
-    /// Whether another generation of the same declaration has adopted the object.
+    /// Returns whether another generation of the same declaration has adopted the object.
     fn is_of_another_generation(&self, cx: &Context<'_>) -> bool {
         let generation = self.metadata.get(GENERATION);
         self.has(URN, cx.urn().as_str()) && generation.is_some_and(|number| *number != cx.generation().to_string())

@@ -20,7 +20,7 @@ pub struct Parameter {
     /// Value of 1 to 4096 bytes. The state always keeps it as a secret.
     #[resource(secret)]
     pub value: Input<String>,
-    /// Whether AWS encrypts the value, as a `SecureString`.
+    /// Indicates whether AWS encrypts the value, as a `SecureString`.
     #[resource(replace)]
     pub secure: bool,
     /// User-defined tags.
