@@ -177,7 +177,7 @@ fn failed(error: io::Error) -> Error {
 /// Factor by which time runs faster, so that an abandoned lease expires within seconds.
 const SPEEDUP: u32 = 8;
 
-/// The system clock, accelerated by [`SPEEDUP`].
+/// The system clock, accelerated by the factor `SPEEDUP`.
 #[derive(Debug, Default)]
 pub struct FastClock(SystemClock);
 

@@ -97,7 +97,7 @@ impl LocalCloud {
         self.root_key.clone()
     }
 
-    /// The id of the cloud: random, and kept until the directory is [`reset`].
+    /// The id of the cloud: random, and kept until the directory is [`reset`](crate::reset).
     pub fn id(&self) -> String {
         self.shared.read(|cloud| cloud.id.clone())
     }

@@ -20,7 +20,7 @@ pub enum StartError {
         /// The directory.
         path: PathBuf,
     },
-    /// The process was started as a launcher, and does not begin with [`enable_launcher`].
+    /// The process was started as a launcher, and does not begin with [`enable_launcher`](crate::enable_launcher).
     #[error("this process was started to become a program of an instance: call enable_launcher first in its main")]
     Launcher,
     /// No loopback addresses could be had.
