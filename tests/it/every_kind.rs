@@ -17,7 +17,7 @@ mod program;
 
 /// Returns the resource kinds of the provider, which its `kinds!` macro lists by service.
 fn provider_kinds() -> BTreeSet<String> {
-    let source = std::fs::read_to_string(tests::workspace().join("infra-aws/src/lib.rs")).unwrap();
+    let source = std::fs::read_to_string(tests::workspace().join("infra-aws/src/provider.rs")).unwrap();
     let (_, kinds) = source.split_once("\nkinds! {\n").unwrap();
     let lists = kinds.split(": resources [").skip(1).map(|list| list.split_once(']').unwrap().0);
     lists.flat_map(|list| list.split(',')).map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
