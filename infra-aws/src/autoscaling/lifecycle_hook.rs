@@ -1,9 +1,9 @@
 //! `aws:autoscaling:LifecycleHook`: a pause of instances at launch or termination.
 
-use super::{classified, deleted_with_group, id_in, parts};
+use super::{classified, deleted_with_group, id_in, parts, recorded_id};
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_autoscaling::{Client, types};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// A lifecycle hook, at which the instances of a group wait at launch, or before they terminate, until
 /// `CompleteLifecycleAction` is called for them.
@@ -130,8 +130,13 @@ impl Described for LifecycleHook {
     }
 
     async fn delete(_: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
-        let (group, name) = parts(&prior.id, "HOOK")?;
+        let id = Self::id_of(prior);
+        let (group, name) = parts(&id, "HOOK")?;
         deleted_with_group(remove(client, &group, name).await)
+    }
+
+    fn id_of(prior: &Prior<Self>) -> Cow<'_, str> {
+        recorded_id(&prior.id, &prior.inputs.group)
     }
 
     async fn describe(_: &Context<'_>, client: &Client, id: &str) -> Result<Option<Self::Description>> {

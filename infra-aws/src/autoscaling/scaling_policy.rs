@@ -1,7 +1,7 @@
 //! `aws:autoscaling:ScalingPolicy`: automatic changes of the size of a group.
 
 use super::{
-    classified, deleted_with_group, id_in, parts,
+    classified, deleted_with_group, id_in, parts, recorded_id,
     steps::{Step, Steps},
 };
 use crate::{
@@ -15,6 +15,7 @@ use aws_sdk_autoscaling::{
         PredefinedMetricSpecification, TargetTrackingConfiguration,
     },
 };
+use std::borrow::Cow;
 
 /// A scaling policy of a group: target tracking, or steps when an alarm changes its state.
 ///
@@ -169,9 +170,14 @@ impl Described for ScalingPolicy {
     }
 
     async fn delete(_: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
-        let (group, name) = parts(&prior.id, "POLICY")?;
+        let id = Self::id_of(prior);
+        let (group, name) = parts(&id, "POLICY")?;
         let call = client.delete_policy().auto_scaling_group_name(group.as_str()).policy_name(name);
         deleted_with_group(classified(call.send().await.context("DeletePolicy")))
+    }
+
+    fn id_of(prior: &Prior<Self>) -> Cow<'_, str> {
+        recorded_id(&prior.id, &prior.inputs.group)
     }
 
     async fn describe(_: &Context<'_>, client: &Client, id: &str) -> Result<Option<Self::Description>> {

@@ -1,12 +1,13 @@
 //! `aws:autoscaling:ScheduledAction`: another size of a group at a certain time.
 
-use super::{classified, deleted_with_group, id_in, parts};
+use super::{classified, deleted_with_group, id_in, parts, recorded_id};
 use crate::{error::AwsError, prelude::*};
 use aws_sdk_autoscaling::{
     Client,
     primitives::{DateTime, DateTimeFormat},
     types,
 };
+use std::borrow::Cow;
 
 /// A scheduled action, which changes the size of a group once or repeatedly.
 ///
@@ -146,7 +147,11 @@ impl Described for ScheduledAction {
     }
 
     async fn delete(_: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
-        deleted_with_group(remove(client, &prior.id).await?)
+        deleted_with_group(remove(client, &Self::id_of(prior)).await?)
+    }
+
+    fn id_of(prior: &Prior<Self>) -> Cow<'_, str> {
+        recorded_id(&prior.id, &prior.inputs.group)
     }
 
     async fn describe(_: &Context<'_>, client: &Client, id: &str) -> Result<Option<Self::Description>> {

@@ -3,7 +3,7 @@
 use super::handler::{Context, Created, Find, Found, Handler, Prior, Problem, Recovery};
 use super::{ErrorKind, ProviderError};
 use crate::resource::Resource;
-use std::{future::Future, time::Duration};
+use std::{borrow::Cow, future::Future, time::Duration};
 
 /// An API that the operations of a kind call, such as the client of one service in the region of the resource.
 pub trait Api<C>: Sized + Send + Sync {
@@ -99,6 +99,12 @@ pub trait Described: Resource {
     /// refresh reports no false drift. An import has no recorded inputs: its inputs contain all that a declaration can.
     fn normalize(description: &Self::Description, recorded: Option<&Self>) -> Created<Self>;
 
+    /// Returns the id of a recorded resource, as [`Described::describe`] and [`Described::apply`] expect it. A kind whose
+    /// ids had another form in earlier versions converts them here, so that recorded resources stay usable.
+    fn id_of(prior: &Prior<Self>) -> Cow<'_, str> {
+        Cow::Borrowed(&prior.id)
+    }
+
     /// Returns the description of a resource that has to exist.
     fn require(
         cx: &Context<'_, Self::Client>,
@@ -160,13 +166,14 @@ impl<K: Described> Handler for K {
 
     async fn read(cx: &Context<'_, K::Client>, prior: &Prior<K>) -> Result<Option<Created<K>>, ProviderError> {
         let api = K::Api::of(cx).await?;
-        let description = K::describe(cx, &api, &prior.id).await?;
+        let description = K::describe(cx, &api, &K::id_of(prior)).await?;
         Ok(description.map(|description| K::normalize(&description, Some(&prior.inputs))))
     }
 
     async fn update(cx: &Context<'_, K::Client>, prior: &Prior<K>, inputs: &K) -> Result<K::Outputs, ProviderError> {
         let api = K::Api::of(cx).await?;
-        let update = Update { id: &prior.id, old: Some(&prior.inputs), new: inputs, outputs: &prior.outputs };
+        let id = K::id_of(prior);
+        let update = Update { id: &id, old: Some(&prior.inputs), new: inputs, outputs: &prior.outputs };
         K::apply(cx, &api, update).await
     }
 
