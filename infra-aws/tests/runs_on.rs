@@ -66,7 +66,7 @@ async fn every_unmet_requirement_is_reported_with_a_remedy() {
       why: the policy `runs-on-this-machine` asks for it
       hint: stop that process (`ss -ltnp 'sport = :8080'`), or choose another port
     error: port 80 is not available: this user may only listen on ports from 1024
-      at: urn:infra:dev::program::aws:elbv2:Listener::listener
+      at: urn:infra:dev::program::aws:elb:Listener::listener
       why: the policy `runs-on-this-machine` asks for it
       hint: choose another port, or allow this one as root: `sysctl net.ipv4.ip_unprivileged_port_start=80`
     error: the disk of the local cloud has 100 MiB free; this plan needs at least 352 MiB

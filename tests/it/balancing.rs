@@ -188,9 +188,9 @@ async fn import_all(cloud: &LocalCloud, outputs: &BTreeMap<String, infra_core::v
         region: Some("us-east-1".into()),
     };
     let requests = [
-        request("aws:elbv2:LoadBalancer", "balancer"),
-        request("aws:elbv2:Listener", "secure"),
-        request("aws:elbv2:ListenerRule", "closed"),
+        request("aws:elb:LoadBalancer", "balancer"),
+        request("aws:elb:Listener", "secure"),
+        request("aws:elb:ListenerRule", "closed"),
     ];
     let adopted = importer.import(&region, &requests).await.unwrap();
     let declarations: Vec<&str> = adopted.iter().map(|adopted| adopted.declaration.as_str()).collect();

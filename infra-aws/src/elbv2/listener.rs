@@ -1,4 +1,4 @@
-//! `aws:elbv2:Listener`: a port of a load balancer.
+//! `aws:elb:Listener`: a port of a load balancer.
 
 use super::{action::Action, load_balancer::LoadBalancer, retag, tags_of, target_group::TargetGroup};
 use crate::{acm::certificate::Certificate as AcmCertificate, prelude::*};
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// `AddListenerCertificates` and `RemoveListenerCertificates`, tags by `AddTags` and `RemoveTags`. A target group serves
 /// one balancer only, so a listener is deleted before its replacement is created.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:elbv2:Listener", delete_before_replace)]
+#[resource(type = "aws:elb:Listener", delete_before_replace)]
 pub struct Listener {
     /// ARN of the balancer.
     #[resource(replace)]

@@ -1,4 +1,4 @@
-//! `aws:elbv2:ListenerRule`: the action of a listener for some of its requests.
+//! `aws:elb:ListenerRule`: the action of a listener for some of its requests.
 
 use super::{
     action::Action,
@@ -17,7 +17,7 @@ use aws_sdk_elasticloadbalancingv2::{
 /// Created by `CreateRule`; conditions and action are changed in place by `ModifyRule`, the priority by
 /// `SetRulePriorities`, tags by `AddTags` and `RemoveTags`. Two rules of a listener cannot have the same priority.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:elbv2:ListenerRule", delete_before_replace)]
+#[resource(type = "aws:elb:ListenerRule", delete_before_replace)]
 pub struct ListenerRule {
     /// ARN of the listener.
     #[resource(replace)]

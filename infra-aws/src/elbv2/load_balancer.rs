@@ -1,4 +1,4 @@
-//! `aws:elbv2:LoadBalancer`: an application load balancer.
+//! `aws:elb:LoadBalancer`: an application load balancer.
 
 use super::{
     attributes::{self, Attributes, Known},
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// Created by `CreateLoadBalancer`; changed in place by `SetSecurityGroups`, `SetSubnets`,
 /// `ModifyLoadBalancerAttributes`, `AddTags` and `RemoveTags`. It is usable when its state is `active`, after some minutes.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:elbv2:LoadBalancer")]
+#[resource(type = "aws:elb:LoadBalancer")]
 pub struct LoadBalancer {
     /// Name, unique in the account and region; derived from the declaration's name when omitted.
     #[resource(replace)]

@@ -1,4 +1,4 @@
-//! `aws:elbv2:TargetGroup`: targets of a load balancer.
+//! `aws:elb:TargetGroup`: targets of a load balancer.
 
 use super::{
     attributes::{self, Attributes, Known},
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Created by `CreateTargetGroup`; health checks, attributes and tags are changed in place by `ModifyTargetGroup`,
 /// `ModifyTargetGroupAttributes`, `AddTags` and `RemoveTags`. Omitted settings have the API's defaults.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:elbv2:TargetGroup")]
+#[resource(type = "aws:elb:TargetGroup")]
 pub struct TargetGroup {
     /// Name, unique in the account and region; derived from the declaration's name when omitted.
     #[resource(replace)]

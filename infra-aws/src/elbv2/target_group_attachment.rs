@@ -1,4 +1,4 @@
-//! `aws:elbv2:TargetGroupAttachment`: a target in a target group.
+//! `aws:elb:TargetGroupAttachment`: a target in a target group.
 
 use super::target_group::TargetGroup;
 use crate::{error::AwsError, prelude::*};
@@ -13,7 +13,7 @@ use infra_core::{target::Readiness, value::Unresolved};
 /// Created by `RegisterTargets` and deleted by `DeregisterTargets`, after which outstanding requests are completed. The
 /// instances of an Auto Scaling group need none: the group registers them itself.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:elbv2:TargetGroupAttachment")]
+#[resource(type = "aws:elb:TargetGroupAttachment")]
 pub struct TargetGroupAttachment {
     /// ARN of the target group.
     #[resource(replace)]
