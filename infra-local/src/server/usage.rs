@@ -15,12 +15,26 @@ pub(crate) const FILE: &str = "in-use";
 
 /// Proof that a command uses the cloud of a directory. Released when dropped, and by the system when the process dies.
 #[derive(Debug)]
-pub struct Usage(File);
+pub struct Usage(Lock);
 
 /// Proof that no command uses the cloud of a directory: until it is dropped, none can begin to.
 #[derive(Debug)]
 pub struct SoleUsage {
-    _file: File,
+    _lock: Lock,
+}
+
+/// A lock file that is unlocked when it is dropped.
+///
+/// Closing the file is not enough: a child that another thread has just forked keeps a copy of the descriptor, and
+/// with it the lock, until it calls `exec` (flock(2)).
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Fails only for a file that cannot be locked, which `take` has refused.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Usage {
@@ -31,14 +45,15 @@ impl Usage {
         let mut options = File::options();
         options.create(true).truncate(false).write(true).mode(0o600).custom_flags(nofollow);
         let file = options.open(directory.join(FILE))?;
-        Ok(take(&file, FlockOperation::NonBlockingLockShared)?.then_some(Usage(file)))
+        Ok(take(&file, FlockOperation::NonBlockingLockShared)?.then(|| Usage(Lock(file))))
     }
 
     /// Ends this use. Returns `None` when other commands still use the cloud: the last of them may stop it.
     pub fn end(self) -> io::Result<Option<SoleUsage>> {
         // Given up first: of two commands that end at the same moment, each would find the other one's lock.
-        flock(&self.0, FlockOperation::Unlock)?;
-        Ok(take(&self.0, FlockOperation::NonBlockingLockExclusive)?.then_some(SoleUsage { _file: self.0 }))
+        let Usage(lock) = self;
+        flock(&lock.0, FlockOperation::Unlock)?;
+        Ok(take(&lock.0, FlockOperation::NonBlockingLockExclusive)?.then(|| SoleUsage { _lock: lock }))
     }
 }
 
@@ -68,6 +83,17 @@ mod tests {
         assert!(Usage::begin(directory.path()).unwrap().is_none());
         drop(sole);
         assert!(Usage::begin(directory.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_in_a_child_keeps_no_lock() {
+        let directory = tempfile::tempdir().unwrap();
+        let sole = Usage::begin(directory.path()).unwrap().unwrap().end().unwrap().unwrap();
+        // As a child has it between `fork` and `exec`.
+        let copy = sole._lock.0.try_clone().unwrap();
+        drop(sole);
+        assert!(Usage::begin(directory.path()).unwrap().is_some());
+        drop(copy);
     }
 
     #[test]
