@@ -4,6 +4,7 @@
 //! - [`ec2`]: launches of instances
 //! - [`elbv2`]: matchers of health checks, address ranges of conditions
 //! - [`machine`]: the Machine document of an instance
+//! - [`network`]: VPCs, interfaces, routes and rules as plain data, and which connections they permit
 //! - [`postgres`]: the PostgreSQL that this machine has
 //! - [`rds`]: parameters of database servers
 //! - [`reachability`]: which sources reach which destinations
@@ -13,6 +14,7 @@ pub(crate) mod autoscaling;
 pub(crate) mod ec2;
 pub(crate) mod elbv2;
 pub(crate) mod machine;
+pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod rds;
 pub(crate) mod reachability;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// A range like `10.0.0.0/16`, in its canonical form: no bit is set behind the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Cidr {
@@ -11,6 +13,9 @@ pub(crate) struct Cidr {
 }
 
 impl Cidr {
+    /// The range of all addresses.
+    pub(crate) const EVERYWHERE: Cidr = Cidr { network: 0, bits: 0 };
+
     /// Reads `address/bits` and clears the bits behind the prefix, as AWS does; `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Cidr> {
         let (address, bits) = text.split_once('/')?;
@@ -22,6 +27,26 @@ impl Cidr {
     /// The length of the prefix.
     pub(crate) fn bits(self) -> u32 {
         self.bits
+    }
+
+    /// The range of one address.
+    pub(crate) fn of(address: Ipv4Addr) -> Cidr {
+        Cidr { network: address.to_bits(), bits: 32 }
+    }
+
+    /// Number of addresses.
+    pub(crate) fn size(self) -> u64 {
+        1 << (32 - self.bits)
+    }
+
+    /// The address at a position, counted from the first one.
+    pub(crate) fn address(self, position: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.wrapping_add(position))
+    }
+
+    /// Returns whether an address is in this range.
+    pub(crate) fn covers(self, address: Ipv4Addr) -> bool {
+        self.contains(Cidr::of(address))
     }
 
     /// Returns whether this range contains all of `other`.
@@ -42,6 +67,19 @@ fn mask(bits: u32) -> u32 {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", Ipv4Addr::from_bits(self.network), self.bits)
+    }
+}
+
+impl Serialize for Cidr {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cidr {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cidr, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Cidr::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no CIDR block")))
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod inside;
 pub(crate) mod instances;
 pub(crate) mod logs;
 pub(crate) mod metadata;
+pub(crate) mod network;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod proxy;

@@ -1,0 +1,182 @@
+//! From the model to the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc};
+use crate::model::cidr::Cidr;
+use crate::model::ec2::gateway::NatState;
+use crate::model::ec2::instance::InstanceState;
+use crate::model::ec2::peering::PeeringState;
+use crate::model::ec2::route_table::{Route, RouteTarget};
+use crate::model::ec2::vpc::{self, Rule};
+use crate::model::{Cloud, Region};
+
+impl Network {
+    /// Derives the network of everything that should be connected: instances that are not stopped, load balancers,
+    /// databases and NAT gateways.
+    pub(crate) fn of(cloud: &Cloud) -> Network {
+        let mut network = Network::default();
+        for region in cloud.regions.values() {
+            for vpc in region.ec2.vpcs.values() {
+                if let Some(range) = Cidr::parse(&vpc.cidr) {
+                    network.vpcs.insert(vpc.id.clone(), of_vpc(region, vpc, range));
+                }
+            }
+            for peering in region.ec2.peerings.values().filter(|peering| peering.state == PeeringState::Active) {
+                let sides = [peering.requester.vpc_id.clone(), peering.accepter.vpc_id.clone()];
+                network.peerings.insert(peering.id.clone(), sides);
+            }
+        }
+        network.peerings.retain(|_, sides| sides.iter().all(|vpc| network.vpcs.contains_key(vpc)));
+        for region in cloud.regions.values() {
+            add_members_of_peers(region, &mut network);
+        }
+        network
+    }
+}
+
+fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
+    let interfaces: BTreeMap<String, Interface> =
+        interfaces(region).filter(|(_, owner, _)| *owner == vpc.id).map(|(id, _, it)| (id, it)).collect();
+    let subnets = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
+    let subnets: BTreeMap<String, Subnet> = subnets
+        .filter_map(|subnet| Some((subnet.id.clone(), of_subnet(region, vpc, subnet, Cidr::parse(&subnet.cidr)?))))
+        .collect();
+    let groups = region.ec2.security_groups.values().filter(|group| group.vpc_id == vpc.id);
+    let groups = groups.map(|group| {
+        let permissions =
+            |egress: bool| group.rules.values().filter(move |rule| rule.egress == egress).filter_map(permission);
+        let members = interfaces.values().filter(|interface| is_in(interface, &group.id));
+        let group_of_network = SecurityGroup {
+            members: members.map(|interface| interface.address).collect(),
+            ingress: permissions(false).collect(),
+            egress: permissions(true).collect(),
+        };
+        (group.id.clone(), group_of_network)
+    });
+    Vpc {
+        range,
+        internet_gateway: region.internet_gateway_of(&vpc.id).map(|gateway| gateway.id.clone()),
+        groups: groups.collect(),
+        acls: subnets.values().map(|subnet| (subnet.acl.clone(), NetworkAcl::open())).collect(),
+        subnets,
+        interfaces,
+    }
+}
+
+fn is_in(interface: &Interface, group: &str) -> bool {
+    interface.groups.as_ref().is_some_and(|groups| groups.contains(group))
+}
+
+fn of_subnet(region: &Region, vpc: &vpc::Vpc, subnet: &vpc::Subnet, range: Cidr) -> Subnet {
+    let table = region.route_table_of(&subnet.id);
+    let routes = table.into_iter().flat_map(|table| &table.routes);
+    let routes = routes.filter_map(|route| Some((Cidr::parse(&route.destination)?, target(region, &vpc.id, route))));
+    Subnet {
+        range,
+        zone: subnet.zone.clone(),
+        route_table: table.map(|table| table.id.clone()).unwrap_or_default(),
+        routes: routes.collect(),
+        acl: vpc.network_acl_id(),
+    }
+}
+
+fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
+    let id = match &route.target {
+        RouteTarget::InternetGateway(id) | RouteTarget::NatGateway(id) | RouteTarget::Peering(id) => id,
+    };
+    if !region.is_alive(vpc_id, &route.target) {
+        return Target::Blackhole(id.clone());
+    }
+    match &route.target {
+        RouteTarget::InternetGateway(_) => Target::Internet,
+        RouteTarget::NatGateway(_) => match region.ec2.nat_gateways.get(id) {
+            Some(gateway) => Target::Nat(gateway.network_interface_id.clone()),
+            None => Target::Blackhole(id.clone()),
+        },
+        RouteTarget::Peering(_) => Target::Peering(id.clone()),
+    }
+}
+
+/// The interfaces of a region: each with its id and the id of its VPC.
+fn interfaces(region: &Region) -> impl Iterator<Item = (String, &str, Interface)> {
+    let instances = region.ec2.instances.values();
+    let instances = instances
+        .filter(|instance| !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated))
+        .map(|instance| {
+            let interface = Interface {
+                owner: instance.id.clone(),
+                subnet: instance.subnet_id.clone(),
+                address: instance.address,
+                public: region.public_address_of(instance),
+                groups: Some(instance.security_groups.iter().cloned().collect()),
+                translates: false,
+            };
+            (instance.network_interface_id.clone(), instance.vpc_id.as_str(), interface)
+        });
+    let gateways = region.ec2.nat_gateways.values().filter(|gateway| gateway.state == NatState::Available);
+    let gateways = gateways.map(|gateway| {
+        let interface = Interface {
+            owner: gateway.id.clone(),
+            subnet: gateway.subnet_id.clone(),
+            address: gateway.private_ip,
+            public: gateway.public_ip,
+            groups: None,
+            translates: true,
+        };
+        (gateway.network_interface_id.clone(), gateway.vpc_id.as_str(), interface)
+    });
+    instances.chain(gateways)
+}
+
+/// A rule of the model as a permission. `None` for one that IPv4 packets never match.
+fn permission(rule: &Rule) -> Option<Permission> {
+    let peer = match &rule.peer {
+        vpc::Peer::Ipv4(range) => Peer::Range(Cidr::parse(range)?),
+        vpc::Peer::Ipv6(_) => return None,
+        vpc::Peer::Group(id) => Peer::Group(id.clone()),
+    };
+    let port = |number: i32| u16::try_from(number.max(0)).unwrap_or(u16::MAX);
+    let ports = rule
+        .ports
+        .map_or((0, u16::MAX), |(first, last)| if first == -1 { (0, u16::MAX) } else { (port(first), port(last)) });
+    let traffic = match rule.protocol.as_str() {
+        "-1" => Traffic::All,
+        "tcp" | "6" => Traffic::Tcp(ports.0, ports.1),
+        "udp" | "17" => Traffic::Udp(ports.0, ports.1),
+        "icmp" | "1" => {
+            // -1 stands for all types or codes.
+            let (kind, code) = rule.ports.unwrap_or((-1, -1));
+            Traffic::Icmp(u8::try_from(kind).ok(), u8::try_from(code).ok())
+        }
+        "icmpv6" => return None,
+        number => Traffic::Protocol(number.parse().ok()?),
+    };
+    Some(Permission { traffic, peer })
+}
+
+/// Adds the groups of peered VPCs that rules of this region name. AWS permits such rules within a region.
+fn add_members_of_peers(region: &Region, network: &mut Network) {
+    let mut found: Vec<(String, String, BTreeSet<Ipv4Addr>)> = Vec::new();
+    for [one, other] in network.peerings.values() {
+        for (vpc, peer) in [(one, other), (other, one)] {
+            if !region.ec2.vpcs.contains_key(vpc) || !region.ec2.vpcs.contains_key(peer) {
+                continue;
+            }
+            let named = network.vpcs[vpc].groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
+            for permission in named {
+                if let Peer::Group(id) = &permission.peer
+                    && let Some(group) = network.vpcs[peer].groups.get(id)
+                {
+                    found.push((vpc.clone(), id.clone(), group.members.clone()));
+                }
+            }
+        }
+    }
+    for (vpc, id, members) in found {
+        if let Some(vpc) = network.vpcs.get_mut(&vpc) {
+            vpc.groups.entry(id).or_default().members.extend(members);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The network that the model declares, as plain data.
+//!
+//! [`Network::of`] is a pure function of the model. The runtime brings packets in line with its result, and [`reach`]
+//! evaluates the same data, so both answer alike.
+//!
+//! - [`derive`]: from the model to the network
+//! - [`reach`]: which connections the network permits, and what blocks the others
+
+mod derive;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use reach::{Blocked, End, Flow, Hop, Path};
+
+use crate::model::cidr::Cidr;
+
+/// Source address of connections from outside of the cloud, such as those of a browser on this machine. It is in the
+/// range for documentation, TEST-NET-1 (RFC 5737), so it collides with no declared network.
+pub(crate) const CLIENTS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Address of AWS's endpoints on the internet of the cloud.
+pub(crate) const ENDPOINTS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+/// Address of the instance metadata service, as on AWS.
+pub(crate) const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// All VPCs of a cloud, and the peering connections between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// By id.
+    pub(crate) vpcs: BTreeMap<String, Vpc>,
+    /// The two VPCs of each active peering connection, by the connection's id.
+    pub(crate) peerings: BTreeMap<String, [String; 2]>,
+}
+
+/// A VPC: its router and what is connected to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Vpc {
+    pub(crate) range: Cidr,
+    /// Id of the attached internet gateway.
+    pub(crate) internet_gateway: Option<String>,
+    /// By id.
+    pub(crate) subnets: BTreeMap<String, Subnet>,
+    /// By id.
+    pub(crate) interfaces: BTreeMap<String, Interface>,
+    /// The security groups of the interfaces, and those that their rules name, by id.
+    pub(crate) groups: BTreeMap<String, SecurityGroup>,
+    /// The network ACLs of the subnets, by id.
+    pub(crate) acls: BTreeMap<String, NetworkAcl>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    pub(crate) range: Cidr,
+    /// The full name of its zone.
+    pub(crate) zone: String,
+    /// Id of the route table that its packets are routed by.
+    pub(crate) route_table: String,
+    /// Routes besides the local one. The longest prefix wins.
+    pub(crate) routes: BTreeMap<Cidr, Target>,
+    /// Id of its network ACL.
+    pub(crate) acl: String,
+}
+
+/// Target of a route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Target {
+    /// The attached internet gateway.
+    Internet,
+    /// The interface of a NAT gateway, by the interface's id.
+    Nat(String),
+    /// An active peering connection, by id.
+    Peering(String),
+    /// A target that is detached, deleted or not yet available, by id. Packets are dropped.
+    Blackhole(String),
+}
+
+/// A network interface: of an instance, a load balancer, a database or a NAT gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Interface {
+    /// Id of the instance, name of the load balancer, …
+    pub(crate) owner: String,
+    pub(crate) subnet: String,
+    pub(crate) address: Ipv4Addr,
+    /// The public address that the internet gateway translates to the private one.
+    pub(crate) public: Option<Ipv4Addr>,
+    /// Ids of its security groups. `None` for the interface of a NAT gateway, which has none: everything passes.
+    pub(crate) groups: Option<BTreeSet<String>>,
+    /// Forwards packets under its own address, as a NAT gateway does.
+    pub(crate) translates: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecurityGroup {
+    /// Private addresses of the interfaces that belong to the group. Rules that name the group permit these.
+    pub(crate) members: BTreeSet<Ipv4Addr>,
+    pub(crate) ingress: BTreeSet<Permission>,
+    pub(crate) egress: BTreeSet<Permission>,
+}
+
+/// A rule of a security group.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Permission {
+    pub(crate) traffic: Traffic,
+    pub(crate) peer: Peer,
+}
+
+/// The other side of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Peer {
+    Range(Cidr),
+    /// The members of this security group of the VPC.
+    Group(String),
+}
+
+/// Protocol and ports that a rule matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Traffic {
+    All,
+    /// First and last port.
+    Tcp(u16, u16),
+    Udp(u16, u16),
+    /// Type and code; `None` matches all.
+    Icmp(Option<u8>, Option<u8>),
+    /// Another protocol, by IANA's number.
+    Protocol(u8),
+}
+
+/// A network ACL. It judges each packet that enters or leaves a subnet, in both directions, without regard to
+/// connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkAcl {
+    /// By rule number: the first entry that matches decides, and without any the packet is denied.
+    pub(crate) ingress: BTreeMap<u16, AclEntry>,
+    pub(crate) egress: BTreeMap<u16, AclEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AclEntry {
+    pub(crate) allow: bool,
+    pub(crate) traffic: Traffic,
+    pub(crate) range: Cidr,
+}
+
+impl Network {
+    /// Finds an interface and its VPC's id.
+    pub(crate) fn interface(&self, id: &str) -> Option<(&str, &Interface)> {
+        self.vpcs.iter().find_map(|(vpc, network)| Some((vpc.as_str(), network.interfaces.get(id)?)))
+    }
+
+    /// Finds the interface that holds a public address, its id and its VPC's id.
+    pub(crate) fn holder_of(&self, public: Ipv4Addr) -> Option<(&str, &str, &Interface)> {
+        self.vpcs.iter().find_map(|(vpc, network)| {
+            let (id, interface) = network.interfaces.iter().find(|(_, interface)| interface.public == Some(public))?;
+            Some((vpc.as_str(), id.as_str(), interface))
+        })
+    }
+}
+
+impl Vpc {
+    /// Finds the interface that has a private address, and its id.
+    pub(crate) fn at(&self, address: Ipv4Addr) -> Option<(&str, &Interface)> {
+        let found = self.interfaces.iter().find(|(_, interface)| interface.address == address);
+        found.map(|(id, interface)| (id.as_str(), interface))
+    }
+}
+
+impl Subnet {
+    /// Returns the first address after the network's own: the router's.
+    pub(crate) fn router(&self) -> Ipv4Addr {
+        self.range.address(1)
+    }
+
+    /// Returns the route with the longest prefix that covers an address.
+    pub(crate) fn route(&self, address: Ipv4Addr) -> Option<(Cidr, &Target)> {
+        let covering = self.routes.iter().filter(|(range, _)| range.covers(address));
+        covering.max_by_key(|(range, _)| range.bits()).map(|(range, target)| (*range, target))
+    }
+}
+
+impl NetworkAcl {
+    /// The network ACL of a new VPC, which allows everything.
+    pub(crate) fn open() -> NetworkAcl {
+        let everything = AclEntry { allow: true, traffic: Traffic::All, range: Cidr::EVERYWHERE };
+        let entries = BTreeMap::from([(100, everything)]);
+        NetworkAcl { ingress: entries.clone(), egress: entries }
+    }
+
+    /// Returns whether every packet passes.
+    pub(crate) fn is_open(&self) -> bool {
+        *self == NetworkAcl::open()
+    }
+}

@@ -1,0 +1,382 @@
+//! Which connections a network permits, and what blocks the others.
+//!
+//! The evaluation follows a connection from its source to its destination and its replies back, through the components
+//! that AWS's Reachability Analyzer lists: security groups judge the connection, network ACLs each packet, route tables
+//! each direction.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AclEntry, CLIENTS, ENDPOINTS, Interface, Network, NetworkAcl, Peer, Permission, Target, Traffic, Vpc};
+
+/// Source of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End<'a> {
+    /// A network interface, by id.
+    Interface(&'a str),
+    /// A client outside of the cloud.
+    Outside,
+}
+
+/// A connection to be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flow<'a> {
+    pub(crate) from: End<'a>,
+    pub(crate) to: Ipv4Addr,
+    pub(crate) traffic: Traffic,
+    /// The source's port, to which replies are sent. Network ACLs judge it.
+    pub(crate) reply_port: u16,
+}
+
+/// A component on the path of a connection, and what it does with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hop {
+    /// Id of the component.
+    pub(crate) component: String,
+    pub(crate) action: String,
+}
+
+/// The component that blocks a connection, and the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Blocked {
+    /// Id of the component.
+    pub(crate) component: String,
+    pub(crate) reason: String,
+}
+
+/// The path of a connection, up to its destination or the component that blocks it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Path {
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) blocked: Option<Blocked>,
+}
+
+impl Path {
+    pub(crate) fn is_open(&self) -> bool {
+        self.blocked.is_none()
+    }
+}
+
+impl Network {
+    /// Follows a connection through the network.
+    pub(crate) fn path(&self, flow: Flow<'_>) -> Path {
+        let mut walk = Walk { network: self, flow, hops: Vec::new() };
+        let blocked = walk.run().err();
+        Path { hops: walk.hops, blocked }
+    }
+
+    /// Returns whether a TCP connection can be opened.
+    pub(crate) fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
+        self.path(Flow { from, to, traffic: Traffic::Tcp(port, port), reply_port: EPHEMERAL }).is_open()
+    }
+}
+
+/// A port of the range that Linux opens connections from.
+pub(crate) const EPHEMERAL: u16 = 40_000;
+
+/// An interface with its VPC.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    vpc_id: &'a str,
+    vpc: &'a Vpc,
+    id: &'a str,
+    interface: &'a Interface,
+}
+
+struct Walk<'a> {
+    network: &'a Network,
+    flow: Flow<'a>,
+    hops: Vec<Hop>,
+}
+
+type Step<T = ()> = Result<T, Blocked>;
+
+fn blocked<T>(component: &str, reason: impl fmt::Display) -> Step<T> {
+    Err(Blocked { component: component.to_owned(), reason: reason.to_string() })
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self) -> Step {
+        match self.flow.from {
+            End::Outside => {
+                self.hop("internet", format!("a client at {CLIENTS}"));
+                self.into_public(CLIENTS)
+            }
+            End::Interface(id) => {
+                let Some(source) = self.place(id) else {
+                    return blocked(id, "the interface does not exist, or its instance is stopped");
+                };
+                self.hop(id, format!("{} of {}", source.interface.address, source.interface.owner));
+                self.from_interface(source)
+            }
+        }
+    }
+
+    fn from_interface(&mut self, source: Place<'a>) -> Step {
+        let to = self.flow.to;
+        if to == source.interface.address {
+            self.hop(source.id, "the destination is the source itself".to_owned());
+            return Ok(());
+        }
+        self.egress_of_groups(source, to)?;
+        if source.vpc.range.covers(to) {
+            let Some((id, interface)) = source.vpc.at(to) else {
+                return blocked(source.vpc_id, format!("no interface has the address {to}"));
+            };
+            let destination = Place { id, interface, ..source };
+            return self.into_interface(Some(source), source.interface.address, destination);
+        }
+        let subnet = &source.vpc.subnets[&source.interface.subnet];
+        match subnet.route(to) {
+            None => blocked(&subnet.route_table, format!("no route leads to {to}")),
+            Some((range, Target::Blackhole(id))) => {
+                blocked(&subnet.route_table, format!("the route {range} leads to {id}, which is not available"))
+            }
+            Some((range, Target::Peering(id))) => {
+                self.hop(&subnet.route_table, format!("{range} leads to {id}"));
+                let Some(other) = self.other_side(id, source.vpc_id) else {
+                    return blocked(id, "the peering connection joins other VPCs");
+                };
+                let vpc = &self.network.vpcs[other];
+                let found = vpc.range.covers(to).then(|| vpc.at(to)).flatten();
+                let Some((address_holder, interface)) = found else {
+                    return blocked(other, format!("no interface has the address {to}"));
+                };
+                let destination = Place { vpc_id: other, vpc, id: address_holder, interface };
+                self.into_interface(Some(source), source.interface.address, destination)?;
+                self.check_return(destination, source.interface.address, &Target::Peering(id.clone()))
+            }
+            Some((range, Target::Internet)) => {
+                self.hop(&subnet.route_table, format!("{range} leads to the internet gateway"));
+                self.judge_packets(source, to, Direction::Out)?;
+                self.to_internet(source)
+            }
+            Some((range, Target::Nat(id))) => {
+                self.hop(&subnet.route_table, format!("{range} leads to {id}"));
+                let Some(gateway) = self.place(id) else {
+                    return blocked(id, "the NAT gateway does not exist");
+                };
+                self.across_subnets(source, source.interface.address, gateway, to)?;
+                let gateway_subnet = &gateway.vpc.subnets[&gateway.interface.subnet];
+                match gateway_subnet.route(to) {
+                    Some((range, Target::Internet)) => {
+                        self.hop(&gateway_subnet.route_table, format!("{range} leads to the internet gateway"));
+                    }
+                    _ => {
+                        return blocked(
+                            &gateway_subnet.route_table,
+                            format!("{} is in a subnet without a route to the internet", gateway.interface.owner),
+                        );
+                    }
+                }
+                self.judge_packets(gateway, to, Direction::Out)?;
+                self.to_internet(gateway)
+            }
+        }
+    }
+
+    /// From an internet gateway on, under the public address of an interface.
+    fn to_internet(&mut self, source: Place<'a>) -> Step {
+        let gateway = source.vpc.internet_gateway.as_deref().unwrap_or(source.vpc_id);
+        let Some(public) = source.interface.public else {
+            return blocked(gateway, format!("{} has no public address", source.interface.owner));
+        };
+        self.hop(gateway, format!("translates {} to {public}", source.interface.address));
+        if self.flow.to == ENDPOINTS {
+            self.hop("internet", "AWS's endpoints".to_owned());
+            return Ok(());
+        }
+        self.into_public(public)
+    }
+
+    /// To the interface that holds the destination's public address.
+    fn into_public(&mut self, from: Ipv4Addr) -> Step {
+        let to = self.flow.to;
+        let Some((vpc_id, id, interface)) = self.network.holder_of(to) else {
+            return blocked("internet", format!("nothing in this cloud has the public address {to}"));
+        };
+        let vpc = &self.network.vpcs[vpc_id];
+        let destination = Place { vpc_id, vpc, id, interface };
+        let Some(gateway) = &vpc.internet_gateway else {
+            return blocked(vpc_id, "the VPC has no internet gateway");
+        };
+        self.hop(gateway, format!("translates {to} to {}", interface.address));
+        if interface.translates {
+            return blocked(id, "a NAT gateway accepts no connections");
+        }
+        self.into_interface(None, from, destination)?;
+        self.check_return(destination, from, &Target::Internet)
+    }
+
+    /// Into an interface. `source` is the sender, unless it is behind an internet gateway.
+    fn into_interface(&mut self, source: Option<Place<'a>>, from: Ipv4Addr, to: Place<'a>) -> Step {
+        match source {
+            Some(source) => self.across_subnets(source, from, to, to.interface.address)?,
+            None => self.judge_packets(to, from, Direction::In)?,
+        }
+        self.ingress_of_groups(to, from)?;
+        self.hop(to.id, format!("{} of {}", to.interface.address, to.interface.owner));
+        Ok(())
+    }
+
+    /// Network ACLs judge packets between two subnets, and none within a subnet.
+    fn across_subnets(&mut self, source: Place<'a>, from: Ipv4Addr, to: Place<'a>, destination: Ipv4Addr) -> Step {
+        if source.interface.subnet == to.interface.subnet {
+            return Ok(());
+        }
+        self.judge_packets(source, destination, Direction::Out)?;
+        self.judge_packets(to, from, Direction::In)
+    }
+
+    /// Checks the packets of the connection and its replies by the network ACL of an interface's subnet.
+    fn judge_packets(&mut self, at: Place<'a>, other: Ipv4Addr, direction: Direction) -> Step {
+        let id = &at.vpc.subnets[&at.interface.subnet].acl;
+        let Some(acl) = at.vpc.acls.get(id).filter(|acl| !acl.is_open()) else { return Ok(()) };
+        let there = self.flow.traffic;
+        let back = match there {
+            Traffic::Tcp(..) => Traffic::Tcp(self.flow.reply_port, self.flow.reply_port),
+            Traffic::Udp(..) => Traffic::Udp(self.flow.reply_port, self.flow.reply_port),
+            other => other,
+        };
+        let (ingress, egress) = match direction {
+            Direction::Out => (back, there),
+            Direction::In => (there, back),
+        };
+        for (entries, traffic, name) in [(&acl.egress, egress, "egress"), (&acl.ingress, ingress, "ingress")] {
+            let decisive = entries.iter().find(|(_, entry)| entry.matches(traffic, other));
+            match decisive {
+                Some((_, AclEntry { allow: true, .. })) => {}
+                Some((number, _)) => {
+                    return blocked(id, format!("the {name} rule {number} denies {traffic} with {other}"));
+                }
+                None => return blocked(id, format!("no {name} rule allows {traffic} with {other}")),
+            }
+        }
+        self.hop(id, format!("allows {there} with {other}"));
+        Ok(())
+    }
+
+    fn egress_of_groups(&mut self, source: Place<'a>, to: Ipv4Addr) -> Step {
+        self.groups(source, to, "egress", |group| &group.egress)
+    }
+
+    fn ingress_of_groups(&mut self, destination: Place<'a>, from: Ipv4Addr) -> Step {
+        self.groups(destination, from, "ingress", |group| &group.ingress)
+    }
+
+    fn groups(
+        &mut self,
+        at: Place<'a>,
+        other: Ipv4Addr,
+        direction: &str,
+        rules: impl Fn(&super::SecurityGroup) -> &std::collections::BTreeSet<Permission>,
+    ) -> Step {
+        let Some(groups) = &at.interface.groups else { return Ok(()) };
+        let traffic = self.flow.traffic;
+        for id in groups {
+            let Some(group) = at.vpc.groups.get(id) else { continue };
+            if rules(group).iter().any(|rule| rule.permits(at.vpc, traffic, other)) {
+                self.hop(id, format!("an {direction} rule permits {traffic} with {other}"));
+                return Ok(());
+            }
+        }
+        let all: Vec<&str> = groups.iter().map(String::as_str).collect();
+        blocked(&all.join(", "), format!("no {direction} rule permits {traffic} with {other}"))
+    }
+
+    /// Replies must find their way back by the same kind of target.
+    fn check_return(&mut self, from: Place<'a>, to: Ipv4Addr, expected: &Target) -> Step {
+        let subnet = &from.vpc.subnets[&from.interface.subnet];
+        match subnet.route(to) {
+            Some((_, target)) if target == expected => Ok(()),
+            Some((range, _)) => {
+                blocked(&subnet.route_table, format!("replies to {to} take the route {range}, another way"))
+            }
+            None => blocked(&subnet.route_table, format!("no route leads back to {to}")),
+        }
+    }
+
+    fn other_side(&self, peering: &str, vpc: &str) -> Option<&'a str> {
+        let [one, other] = self.network.peerings.get(peering)?;
+        match vpc {
+            _ if vpc == one => Some(other),
+            _ if vpc == other => Some(one),
+            _ => None,
+        }
+    }
+
+    fn place(&self, id: &'a str) -> Option<Place<'a>> {
+        let (vpc_id, interface) = self.network.interface(id)?;
+        Some(Place { vpc_id, vpc: &self.network.vpcs[vpc_id], id, interface })
+    }
+
+    fn hop(&mut self, component: &str, action: String) {
+        self.hops.push(Hop { component: component.to_owned(), action });
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    /// Out of the subnet, with replies coming in.
+    Out,
+    /// Into the subnet, with replies going out.
+    In,
+}
+
+impl Permission {
+    fn permits(&self, vpc: &Vpc, traffic: Traffic, other: Ipv4Addr) -> bool {
+        self.traffic.contains(traffic)
+            && match &self.peer {
+                Peer::Range(range) => range.covers(other),
+                Peer::Group(id) => vpc.groups.get(id).is_some_and(|group| group.members.contains(&other)),
+            }
+    }
+}
+
+impl AclEntry {
+    fn matches(&self, traffic: Traffic, other: Ipv4Addr) -> bool {
+        self.traffic.contains(traffic) && self.range.covers(other)
+    }
+}
+
+impl Traffic {
+    /// Returns whether a rule for this traffic covers all of `other`.
+    fn contains(self, other: Traffic) -> bool {
+        let within = |outer: (u16, u16), inner: (u16, u16)| outer.0 <= inner.0 && inner.1 <= outer.1;
+        let matches = |rule: Option<u8>, packet: Option<u8>| rule.is_none() || rule == packet;
+        match (self, other) {
+            (Traffic::All, _) => true,
+            (Traffic::Tcp(first, last), Traffic::Tcp(low, high))
+            | (Traffic::Udp(first, last), Traffic::Udp(low, high)) => within((first, last), (low, high)),
+            (Traffic::Icmp(kind, code), Traffic::Icmp(of_packet, with)) => {
+                matches(kind, of_packet) && matches(code, with)
+            }
+            (Traffic::Protocol(one), Traffic::Protocol(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Traffic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports = |f: &mut fmt::Formatter<'_>, name: &str, first: u16, last: u16| {
+            if first == last { write!(f, "{name} port {first}") } else { write!(f, "{name} ports {first}-{last}") }
+        };
+        match *self {
+            Traffic::All => f.write_str("all traffic"),
+            Traffic::Tcp(first, last) => ports(f, "TCP", first, last),
+            Traffic::Udp(first, last) => ports(f, "UDP", first, last),
+            Traffic::Icmp(..) => f.write_str("ICMP"),
+            Traffic::Protocol(number) => write!(f, "protocol {number}"),
+        }
+    }
+}
+
+impl NetworkAcl {
+    /// Returns the entries of a direction by number.
+    pub(crate) fn entries(&self, egress: bool) -> impl Iterator<Item = (&u16, &AclEntry)> {
+        if egress { self.egress.iter() } else { self.ingress.iter() }
+    }
+}
