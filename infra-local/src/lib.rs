@@ -33,10 +33,10 @@ pub use server::daemon;
 pub use server::directory::{admit_databases, reset};
 pub use server::faults::{Fault, FaultError, Requests};
 pub use server::local_cloud::LocalCloud;
-pub use server::options::Options;
+pub use server::options::{NetworkChoice, Options};
 pub use server::start_error::StartError;
 pub use server::status::{
-    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, RegionStatus, ServiceStatus,
-    Status, TargetGroupStatus,
+    BalancerStatus, DatabaseClusterStatus, DatabaseStatus, GroupStatus, InstanceStatus, NetworkStatus, RegionStatus,
+    ServiceStatus, Status, TargetGroupStatus,
 };
 pub use server::usage::{SoleUsage, Usage};

@@ -7,6 +7,13 @@ pub(crate) fn new_id(prefix: &str) -> String {
     format!("{prefix}-0{}", random_hex(16))
 }
 
+/// An identifier like that of [`new_id`], always the same for the same name.
+pub(crate) fn derived_id(prefix: &str, name: &str) -> String {
+    use sha2::Digest as _;
+    let digest = hex::encode(sha2::Sha256::digest(name));
+    format!("{prefix}-0{}", &digest[..16])
+}
+
 /// The first `digits` (at most 32) of a random number in hexadecimal.
 pub(crate) fn random_hex(digits: usize) -> String {
     let mut text = Uuid::new_v4().simple().to_string();

@@ -101,6 +101,10 @@ pub(crate) struct Cloud {
     /// Speed of time; not in the file.
     #[serde(skip)]
     pub(crate) time_scale: clock::TimeScale,
+    /// True when interfaces have private addresses from their subnets' ranges; not in the file. See
+    /// [`Region::private_address`].
+    #[serde(skip)]
+    private_addresses: bool,
 }
 
 /// A region: its zones, and one part per service.
@@ -112,6 +116,9 @@ pub(crate) struct Region {
     pub(crate) zones: Vec<String>,
     /// Full names of the zones that are lost.
     pub(crate) lost_zones: BTreeSet<String>,
+    /// As [`Cloud::use_private_addresses`] sets it; not in the file.
+    #[serde(skip)]
+    pub(crate) private_addresses: bool,
     pub(crate) ec2: ec2::Ec2,
     pub(crate) elbv2: elbv2::Elbv2,
     pub(crate) acm: acm::Acm,
@@ -128,7 +135,7 @@ changes::record_by_field!(Cloud {
     maps: [],
     parts: [iam],
     children: [regions],
-    apart: [metrics, time_scale],
+    apart: [metrics, time_scale, private_addresses],
 });
 
 changes::record_by_field!(Region {
@@ -136,7 +143,7 @@ changes::record_by_field!(Region {
     maps: [],
     parts: [ec2, elbv2, acm, autoscaling, rds, ssm, cloudwatch, logs, cloudcontrol],
     children: [],
-    apart: [],
+    apart: [private_addresses],
 });
 
 impl Cloud {
@@ -156,6 +163,12 @@ impl Cloud {
         Ok(())
     }
 
+    /// Gives interfaces private addresses from their subnets' ranges, instead of addresses of the loopback interface.
+    pub(crate) fn use_private_addresses(&mut self) {
+        self.private_addresses = true;
+        self.regions.values_mut().for_each(|region| region.private_addresses = true);
+    }
+
     fn add_region(&mut self, (name, zones): (&str, &[&str])) {
         if self.regions.contains_key(name) {
             return;
@@ -163,6 +176,7 @@ impl Cloud {
         let mut region = Region {
             name: name.to_owned(),
             zones: zones.iter().map(|zone| (*zone).to_owned()).collect(),
+            private_addresses: self.private_addresses,
             ..Region::default()
         };
         let indexes: Vec<u8> = zones.iter().filter_map(|_| self.take_subnet_index()).collect();

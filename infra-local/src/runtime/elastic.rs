@@ -1,5 +1,5 @@
-//! Elastic addresses: what connects to one is forwarded to the instance that holds it, as far as routes and security
-//! groups let the internet in.
+//! Public addresses: connections from this machine are forwarded to the instance that holds the address, if routes and
+//! security groups permit clients on the internet.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::background::PhaseWatch;
+use super::network::{NetworkHandle, Place, Site};
+use crate::domain::network::Network;
 use crate::domain::reachability;
 use crate::domain::reachability::Party;
 use crate::model::Cloud;
@@ -34,30 +36,34 @@ struct Forward {
 }
 
 /// Runs until the cloud ends; then the ports are closed.
-pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
-    let mut changes = shared.changes();
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
+    let (mut changes, mut connected) = (shared.changes(), network.changes());
+    let from = network.site(Place::Internet);
     let mut running: BTreeMap<SocketAddr, Forward> = BTreeMap::new();
     loop {
         changes.borrow_and_update();
-        let wanted = shared.read(wanted);
+        connected.borrow_and_update();
+        let wanted =
+            shared.read(|cloud| if from.is_inside() { inside(cloud, &network.current()) } else { wanted(cloud) });
         running.retain(|port, forward| wanted.get(port) == Some(&forward.target));
         let mut complete = true;
         for (port, target) in wanted {
             if running.contains_key(&port) {
                 continue;
             }
-            match Forward::open(port, target).await {
+            match Forward::open(port, from.clone(), target).await {
                 Ok(forward) => {
                     running.insert(port, forward);
                 }
                 Err(error) => {
                     complete = false;
-                    tracing::warn!(%error, "the elastic address {port} cannot be listened on; stop what uses it");
+                    tracing::warn!(%error, "the public address {port} cannot be listened on; stop what uses it");
                 }
             }
         }
         tokio::select! {
             _ = changes.changed() => {}
+            _ = connected.changed() => {}
             () = tokio::time::sleep(RETRY), if !complete => {}
             _ = phase.ended() => return,
         }
@@ -70,6 +76,20 @@ fn wanted(cloud: &Cloud) -> Forwards {
     addresses.filter_map(|(region, address)| of_address(region, address)).flatten().collect()
 }
 
+/// The ports of services that have a public address inside. Connections continue from the internet of the cloud to the
+/// same address, and the network decides which of them get through.
+fn inside(cloud: &Cloud, network: &Network) -> Forwards {
+    let interfaces = network.vpcs.values().flat_map(|vpc| vpc.interfaces.values());
+    let public = interfaces.filter_map(|interface| Some((&interface.owner, interface.public?)));
+    let ports = public.flat_map(|(owner, address)| {
+        let mut regions = cloud.regions.values();
+        let instance = regions.find_map(|region| region.ec2.instances.get(owner));
+        let services = instance.into_iter().flat_map(|instance| instance.runtime.services.values());
+        services.filter_map(move |service| Some(SocketAddr::from((address, service.port?))))
+    });
+    ports.map(|port| (port, port)).collect()
+}
+
 /// The ports of a running instance's services that the internet may reach.
 fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
     let Holder::Instance(id) = &address.association.as_ref()?.holder else { return None };
@@ -80,7 +100,7 @@ fn of_address(region: &Region, address: &ElasticAddress) -> Option<Forwards> {
 }
 
 impl Forward {
-    async fn open(port: SocketAddr, target: SocketAddr) -> io::Result<Forward> {
+    async fn open(port: SocketAddr, from: Site, target: SocketAddr) -> io::Result<Forward> {
         let listener = TcpListener::bind(port).await?;
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -89,7 +109,7 @@ impl Forward {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
                         Ok((client, _)) => {
-                            connections.spawn(forward(client, target));
+                            connections.spawn(forward(client, from.clone(), target));
                         }
                         Err(error) => {
                             tracing::debug!(%error, "a connection to {port} could not be accepted");
@@ -105,8 +125,8 @@ impl Forward {
 }
 
 /// Forwards one connection until a side closes it. Where no process listens, it closes the connection.
-async fn forward(mut client: TcpStream, target: SocketAddr) {
-    let Ok(Ok(mut server)) = tokio::time::timeout(CONNECT, TcpStream::connect(target)).await else { return };
+async fn forward(mut client: TcpStream, from: Site, target: SocketAddr) {
+    let Ok(Ok(mut server)) = tokio::time::timeout(CONNECT, from.connect(target)).await else { return };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
@@ -122,7 +142,7 @@ mod tests {
     async fn bytes_are_forwarded_in_both_directions() {
         let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let forward = Forward::open(free, behind.local_addr().unwrap()).await.unwrap();
+        let forward = Forward::open(free, Site::Host, behind.local_addr().unwrap()).await.unwrap();
         let (client, server) = tokio::join!(TcpStream::connect(free), behind.accept());
         let (mut client, mut server) = (client.unwrap(), server.unwrap().0);
         client.write_all(b"ping").await.unwrap();

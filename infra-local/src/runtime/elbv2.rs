@@ -9,12 +9,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::background::PhaseWatch;
-use super::proxy::{Endpoint, PoolSettings, ProxyListener, TargetHealth, TargetKey, TargetPool, Tls, Workers};
+use super::network::{NetworkHandle, Place, Site};
+use super::proxy::{
+    Endpoint, ListenError, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey, TargetPool, Tls, Workers,
+};
+use crate::domain::ec2::network_interface;
 use crate::domain::reachability;
 use crate::model::Cloud;
 use crate::model::Region;
 use crate::model::ec2::instance::InstanceState;
-use crate::model::elbv2::{BalancerState, Health, TargetGroup, TargetType};
+use crate::model::elbv2::{BalancerState, Health, LoadBalancer, TargetGroup, TargetType};
 use crate::state::Shared;
 use crate::state::traffic::Counts;
 
@@ -27,11 +31,12 @@ const DRAINING: Duration = Duration::from_millis(50);
 /// Keeps the balancers running until the cloud ends; then their ports are closed.
 ///
 /// `time_scale` divides health intervals and deregistration delays.
-pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
     shared.update(|cloud| rehome(cloud, shared.addresses().number()));
     let health = watch::Sender::new(0);
     let mut found = health.subscribe();
     let mut declared = shared.changes();
+    let mut connected = network.changes();
     let workers = match Workers::start() {
         Ok(workers) => workers,
         Err(error) => {
@@ -39,13 +44,16 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
             return;
         }
     };
-    let mut plane = Plane { time_scale, workers, health, pools: BTreeMap::new(), listeners: BTreeMap::new() };
+    let (pools, listeners) = (BTreeMap::new(), BTreeMap::new());
+    let mut plane = Plane { time_scale, network, workers, health, pools, listeners };
     loop {
         declared.borrow_and_update();
+        connected.borrow_and_update();
         found.borrow_and_update();
         let pause = plane.reconcile(&shared).await;
         tokio::select! {
             _ = declared.changed() => {}
+            _ = connected.changed() => {}
             _ = found.changed() => {}
             () = tokio::time::sleep(pause) => {}
             _ = phase.ended() => return,
@@ -67,23 +75,28 @@ fn rehome(cloud: &mut Cloud, block: u8) {
 /// The running pools and listeners.
 struct Plane {
     time_scale: f64,
+    network: NetworkHandle,
     workers: Workers,
     health: watch::Sender<u64>,
     /// By ARN of the target group.
     pools: BTreeMap<String, TargetPool>,
-    /// By ARN of the listener.
-    listeners: BTreeMap<String, ProxyListener>,
+    listeners: BTreeMap<ListenerKey, ProxyListener>,
 }
+
+/// A port of a listener: the listener's ARN, and the interface whose address it is. `None` is the public address, to
+/// which clients on this machine connect.
+type ListenerKey = (String, Option<String>);
 
 /// The declared pools and listeners.
 #[derive(Default)]
 struct Wanted {
     pools: BTreeMap<String, (PoolSettings, BTreeMap<TargetKey, Endpoint>)>,
-    listeners: BTreeMap<String, WantedListener>,
+    listeners: BTreeMap<ListenerKey, WantedListener>,
 }
 
 struct WantedListener {
     balancer: String,
+    site: Site,
     address: SocketAddr,
     /// The listener as the model declares it, with ARNs of target groups.
     declared: crate::model::elbv2::Listener,
@@ -97,7 +110,7 @@ impl Plane {
         let wanted = shared.read(|cloud| {
             let mut wanted = Wanted::default();
             for region in cloud.regions.values() {
-                collect(region, &mut wanted);
+                collect(region, &self.network, &mut wanted);
             }
             wanted
         });
@@ -123,8 +136,8 @@ impl Plane {
     fn traffic(&self, wanted: &Wanted) -> BTreeMap<String, Counts> {
         let mut traffic: BTreeMap<String, Counts> =
             self.pools.iter().map(|(arn, pool)| (arn.clone(), pool.counts())).collect();
-        for (arn, listener) in &self.listeners {
-            if let Some(wanted) = wanted.listeners.get(arn) {
+        for (key, listener) in &self.listeners {
+            if let Some(wanted) = wanted.listeners.get(key) {
                 traffic.entry(wanted.balancer.clone()).or_default().connections += listener.connections();
             }
         }
@@ -145,21 +158,21 @@ impl Plane {
 
     /// Returns the reasons of balancers that cannot listen.
     async fn reconcile_listeners(&mut self, wanted: &Wanted) -> BTreeMap<String, String> {
-        self.listeners.retain(|arn, running| {
-            wanted.listeners.get(arn).is_some_and(|listener| listener.address == running.address())
+        self.listeners.retain(|key, running| {
+            wanted.listeners.get(key).is_some_and(|listener| listener.address == running.address())
         });
         let mut failures = BTreeMap::new();
-        for (arn, listener) in &wanted.listeners {
+        for (key, listener) in &wanted.listeners {
             let route = settings::route(&listener.declared, &self.pools, listener.settings.clone());
-            let failure = match self.listeners.get_mut(arn) {
+            let failure = match self.listeners.get_mut(key) {
                 Some(running) => {
                     running.set_route(route);
                     running.set_tls(listener.tls.clone()).err().map(|error| error.to_string())
                 }
-                None => match ProxyListener::bind(listener.address, route, listener.tls.clone(), &self.workers).await {
+                None => match listener.start(route, &self.workers).await {
                     Ok(running) => {
                         tracing::info!(address = %listener.address, "a listener is up");
-                        self.listeners.insert(arn.clone(), running);
+                        self.listeners.insert(key.clone(), running);
                         None
                     }
                     Err(error) => Some(error.to_string()),
@@ -244,35 +257,66 @@ impl From<&TargetHealth> for Health {
     }
 }
 
+impl WantedListener {
+    async fn start(&self, route: Route, workers: &Workers) -> Result<ProxyListener, ListenError> {
+        let listener = self.site.listen(self.address).await?;
+        ProxyListener::new(listener, route, self.tls.clone(), workers)
+    }
+}
+
 /// Adds the pools and listeners that a region declares.
-fn collect(region: &Region, wanted: &mut Wanted) {
+fn collect(region: &Region, network: &NetworkHandle, wanted: &mut Wanted) {
     for group in region.elbv2.target_groups.values() {
         let in_use = !region.balancers_of(&group.arn).is_empty();
-        wanted.pools.insert(group.arn.clone(), (settings::of_group(group, in_use), endpoints(region, group)));
+        wanted.pools.insert(group.arn.clone(), (settings::of_group(group, in_use), endpoints(region, network, group)));
     }
     for listener in region.elbv2.listeners.values() {
         let Some(balancer) = region.elbv2.load_balancers.get(&listener.balancer) else {
             continue;
         };
-        if !reachability::clients_reach(region, balancer, listener.port) {
-            tracing::debug!(balancer = balancer.name, port = listener.port, "no security group lets clients in");
-            continue;
+        for (interface, site, address) in addresses(region, network, balancer, listener.port) {
+            wanted.listeners.insert(
+                (listener.arn.clone(), interface),
+                WantedListener {
+                    balancer: listener.balancer.clone(),
+                    site,
+                    address: SocketAddr::from((address, listener.port)),
+                    declared: listener.clone(),
+                    settings: settings::of_listener(balancer, listener),
+                    tls: settings::tls(region, balancer, listener),
+                },
+            );
         }
-        wanted.listeners.insert(
-            listener.arn.clone(),
-            WantedListener {
-                balancer: listener.balancer.clone(),
-                address: SocketAddr::from((balancer.address, listener.port)),
-                declared: listener.clone(),
-                settings: settings::of_listener(balancer, listener),
-                tls: settings::tls(region, balancer, listener),
-            },
-        );
     }
 }
 
+/// The addresses that a balancer listens on: the public one, where its security groups let clients in, and those of its
+/// connected interfaces, where the network decides who gets through.
+fn addresses(
+    region: &Region,
+    network: &NetworkHandle,
+    balancer: &LoadBalancer,
+    port: u16,
+) -> Vec<(Option<String>, Site, Ipv4Addr)> {
+    let mut addresses = Vec::new();
+    let is_inside = network.is_private() && balancer.scheme == "internal";
+    if !is_inside && reachability::clients_reach(region, balancer, port) {
+        addresses.push((None, Site::Host, balancer.address));
+    }
+    if network.is_private() {
+        let connected = network.current();
+        for interface in network_interface::of_balancer(region, balancer) {
+            if connected.interface(&interface.id).is_some() {
+                let site = network.site(Place::Interface(interface.id.clone()));
+                addresses.push((Some(interface.id), site, interface.private));
+            }
+        }
+    }
+    addresses
+}
+
 /// The registered targets whose instances run, or are about to; and those that are addresses.
-fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoint> {
+fn endpoints(region: &Region, network: &NetworkHandle, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoint> {
     let balancers = region.balancers_of(&group.arn);
     let registered = group.targets.iter().filter(|target| !target.draining);
     let running = registered.filter_map(|target| {
@@ -282,19 +326,33 @@ fn endpoints(region: &Region, group: &TargetGroup) -> BTreeMap<TargetKey, Endpoi
                 if !matches!(instance.state, InstanceState::Pending | InstanceState::Running) {
                     return None;
                 }
-                (instance.address, Some(instance))
+                (region.private_address(instance.address), Some(instance))
             }
             TargetType::Ip => {
                 let address = target.id.parse().ok()?;
-                (address, region.ec2.instances.values().find(|instance| instance.address == address))
+                let mut instances = region.ec2.instances.values();
+                (address, instances.find(|instance| region.private_address(instance.address) == address))
             }
         };
-        // An address that is no instance has no security groups.
-        let reachable = instance.is_none_or(|instance| {
-            balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))
-        });
-        let endpoint = Endpoint { address: SocketAddr::from((address, target.port)), reachable };
+        // Between private addresses, the network decides. An address that is no instance has no security groups.
+        let reachable = network.is_private()
+            || instance.is_none_or(|instance| {
+                balancers.iter().all(|balancer| reachability::balancer_reaches(region, balancer, instance, target.port))
+            });
+        let subnet = instance.map(|instance| instance.subnet_id.as_str());
+        let from = balancers.first().map_or(Site::Host, |balancer| source(region, network, balancer, subnet));
+        let endpoint = Endpoint { from, address: SocketAddr::from((address, target.port)), reachable };
         Some((TargetKey { id: target.id.clone(), port: target.port }, endpoint))
     });
     running.collect()
+}
+
+/// The interface of a balancer that connects to a target: the one in the target's subnet, else the first.
+fn source(region: &Region, network: &NetworkHandle, balancer: &LoadBalancer, subnet: Option<&str>) -> Site {
+    let interfaces: Vec<_> = network_interface::of_balancer(region, balancer).collect();
+    let same = interfaces.iter().find(|interface| Some(interface.subnet.id.as_str()) == subnet);
+    match same.or(interfaces.first()) {
+        Some(interface) => network.site(Place::Interface(interface.id.clone())),
+        None => Site::Host,
+    }
 }

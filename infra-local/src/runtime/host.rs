@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::background::{Phase, PhaseWatch};
+use super::network::{NetworkHandle, Place};
 use super::service::POSTGRES;
 use super::service::{Restarts, Unit};
-use super::{images, inside, postgres};
+use super::{images, inside, postgres, service};
 use crate::domain::machine;
 use crate::model::Cloud;
 use crate::model::ec2::gateway::Holder;
@@ -36,6 +37,7 @@ const END_GRACE: Duration = Duration::from_secs(10);
 /// The task of one instance.
 pub(crate) struct Host {
     shared: Shared,
+    network: NetworkHandle,
     region: String,
     id: String,
     phase: PhaseWatch,
@@ -46,7 +48,7 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(shared: Shared, region: String, id: String, phase: PhaseWatch) -> Host {
+    pub(crate) fn new(shared: Shared, network: NetworkHandle, region: String, id: String, phase: PhaseWatch) -> Host {
         let directory = console::directory(shared.directory(), &id);
         let places: [&[&str]; 3] = [
             &["regions", &region, "ec2", "instances", &id],
@@ -54,7 +56,7 @@ impl Host {
             &["regions", &region, "ec2", "images"],
         ];
         let changes = shared.changes_below(&places);
-        Host { shared, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
+        Host { shared, network, region, id, phase, changes, directory, units: BTreeMap::new(), reboots: 0 }
     }
 
     /// Returns when the instance is stopped, terminated or gone, or the cloud ends.
@@ -63,6 +65,9 @@ impl Host {
         self.reboots = instance.runtime.reboots;
         if let Err(error) = images::unpack(&self.shared, &instance, &self.directory).await {
             self.say(&format!("what the image {} holds cannot be copied: {error}", instance.image_id));
+        }
+        if !self.is_connected(&instance.network_interface_id).await {
+            return;
         }
         self.units = self.plan(&instance);
         // The user data may have changed while the instance was stopped.
@@ -135,6 +140,14 @@ impl Host {
                 }
             }
             self.wait().await;
+        }
+    }
+
+    /// Waits until the instance's interface is connected. Returns false when the cloud ends before.
+    async fn is_connected(&mut self, interface: &str) -> bool {
+        tokio::select! {
+            () = self.network.wait_until_connected(interface) => true,
+            _ = self.phase.ended() => false,
         }
     }
 
@@ -214,8 +227,11 @@ impl Host {
 
     /// Fetches what is run, without running it; false, and a line on the console, when that fails.
     async fn install(&self, instance: &Instance) -> bool {
+        let site = self.network.site(Place::Interface(instance.network_interface_id.clone()));
+        let host =
+            service::Host { shared: &self.shared, region: &self.region, instance, site, directory: &self.directory };
         for (name, (unit, _)) in &self.units {
-            if let Err(error) = unit.install(&self.shared, &self.region, instance, &self.directory).await {
+            if let Err(error) = unit.install(&host).await {
                 self.say(&format!("infra-setup failed: {name}: {error}"));
                 return false;
             }
@@ -278,8 +294,11 @@ impl Host {
     async fn start(&mut self, name: &str, instance: &Instance) {
         let Some((unit, restarts)) = self.units.get_mut(name) else { return };
         restarts.starts(Instant::now());
+        let site = self.network.site(Place::Interface(instance.network_interface_id.clone()));
         let (port, log) = (unit.port(), unit.log(&self.directory));
-        match unit.start(&self.shared, &self.region, instance, &self.directory).await {
+        let host =
+            service::Host { shared: &self.shared, region: &self.region, instance, site, directory: &self.directory };
+        match unit.start(&host).await {
             Ok(process) => {
                 restarts.started();
                 let count = restarts.count();

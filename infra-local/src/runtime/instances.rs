@@ -7,6 +7,7 @@ use chrono::Utc;
 use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
+use super::network::NetworkHandle;
 use super::{artifact, host, postgres, service};
 use crate::model::ec2::instance::InstanceState;
 use crate::state::Shared;
@@ -26,7 +27,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(5);
 type Key = (String, String);
 
 /// Runs until the cloud ends; `time_scale` divides the time that terminated instances are shown; returns when all hosts have ended.
-pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) {
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64, mut phase: PhaseWatch) {
     let mut changes = shared.changes_of_instances();
     // By the ids of instances.
     let mut hosted: HashSet<String> = HashSet::new();
@@ -36,7 +37,7 @@ pub(crate) async fn run(shared: Shared, time_scale: f64, mut phase: PhaseWatch) 
         changes.borrow_and_update();
         for (region, id) in up(&shared, &hosted) {
             hosted.insert(id.clone());
-            let host = host::Host::new(shared.clone(), region, id.clone(), phase.clone());
+            let host = host::Host::new(shared.clone(), network.clone(), region, id.clone(), phase.clone());
             hosts.spawn(async move {
                 host.run().await;
                 id

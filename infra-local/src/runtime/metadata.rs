@@ -1,15 +1,17 @@
-//! The instance metadata service, for each instance at its own address.
+//! The instance metadata service.
 //!
-//! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`], which services are told
-//! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, as the SDKs know it.
+//! It answers at 169.254.169.254, port 80, as on AWS, where instances have a network of their own ([`routers`]). On the
+//! loopback interface it answers at each instance's address and [`PORT`], which the SDKs read from
+//! `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
 //!
 //! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
 
+mod routers;
 mod tree;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,11 +23,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::background::PhaseWatch;
+use super::network::NetworkHandle;
 use crate::access::{Endpoint, Source};
 use crate::model::Cloud;
 use crate::model::ec2::instance::{Instance, InstanceState};
@@ -56,7 +59,16 @@ struct Served {
 }
 
 /// Answers for all running instances until the cloud ends.
-pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, phase: PhaseWatch) {
+    if network.is_private() {
+        routers::run(shared, network, phase).await;
+    } else {
+        run_at_instances(shared, phase).await;
+    }
+}
+
+/// Answers at the addresses of instances.
+async fn run_at_instances(shared: Shared, mut phase: PhaseWatch) {
     let mut changes = shared.changes_of_instances();
     // By the ids of instances.
     let mut served: HashMap<String, Served> = HashMap::new();
@@ -68,7 +80,7 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
         for (key, address) in new {
             match TcpListener::bind((address, PORT)).await {
                 Ok(listener) => {
-                    let service = Arc::new(Service::new(shared.clone(), key.clone(), address));
+                    let service = Arc::new(Service::new(shared.clone(), key.clone(), (address, PORT).into()));
                     let mut task = JoinSet::new();
                     task.spawn(serve(listener, service));
                     served.insert(key.1, Served { address, _task: task });
@@ -125,19 +137,21 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 };
-                let service = Arc::clone(&service);
-                connections.spawn(async move {
-                    let answer = service_fn(move |request| {
-                        let answer = service.answer(request);
-                        async move { Ok::<_, Infallible>(answer) }
-                    });
-                    if let Err(error) = builder().serve_connection(TokioIo::new(stream), answer).await {
-                        tracing::debug!(%error, "a connection to the metadata service ended early");
-                    }
-                });
+                connections.spawn(answer(stream, Arc::clone(&service)));
             }
             Some(_) = connections.join_next() => {}
         }
+    }
+}
+
+/// Answers the requests of one connection.
+async fn answer(stream: TcpStream, service: Arc<Service>) {
+    let answer = service_fn(move |request| {
+        let answer = service.answer(request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    if let Err(error) = builder().serve_connection(TokioIo::new(stream), answer).await {
+        tracing::debug!(%error, "a connection to the metadata service ended early");
     }
 }
 
@@ -157,8 +171,8 @@ struct Service {
 }
 
 impl Service {
-    fn new(shared: Shared, key: Key, address: Ipv4Addr) -> Service {
-        let endpoint = Endpoint::new((address, PORT).into());
+    fn new(shared: Shared, key: Key, address: SocketAddr) -> Service {
+        let endpoint = Endpoint::new(address);
         Service { shared, key, endpoint, tokens: Mutex::default() }
     }
 

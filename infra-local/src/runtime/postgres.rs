@@ -19,6 +19,7 @@ pub(crate) use discover::discover;
 pub(crate) use home::{admit, closed_above};
 pub(crate) use server::{Launch, Server};
 
+use super::network::Site;
 use super::user;
 use crate::domain::postgres::NotInstalled;
 use crate::model::process::ProcessIdentity;
@@ -34,6 +35,8 @@ const SUPERUSER: &str = "postgres";
 pub(crate) struct PostgresSpec {
     /// Holds `data/` and `postgres.log`.
     pub(crate) directory: PathBuf,
+    /// Where it runs.
+    pub(crate) site: Site,
     /// The only address the server listens on.
     pub(crate) address: Ipv4Addr,
     /// TCP port.
@@ -134,6 +137,7 @@ pub(crate) async fn start(spec: &PostgresSpec) -> Result<ProcessIdentity, Postgr
     ensure_role_and_database(&server, spec).await?;
     server
         .launch(&Launch {
+            site: &spec.site,
             address: spec.address,
             port: spec.port,
             user: &spec.user,

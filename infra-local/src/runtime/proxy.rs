@@ -34,7 +34,7 @@ mod upload;
 mod workers;
 
 pub(crate) use health::{CheckPort, HealthCheck, HealthState, TargetHealth};
-pub(crate) use listener::ProxyListener;
+pub(crate) use listener::{ListenError, ProxyListener};
 pub(crate) use pool::{Algorithm, PoolSettings, TargetKey, TargetPool};
 pub(crate) use route::{Action, Forward, ForwardedFor, Route, Settings};
 pub(crate) use sticky::Stickiness;

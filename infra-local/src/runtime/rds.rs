@@ -17,6 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use super::background::{Phase, PhaseWatch};
+use super::network::NetworkHandle;
 use super::postgres;
 use crate::model::Cloud;
 use crate::model::rds::{DbInstance, Place};
@@ -34,16 +35,17 @@ const BACKEND_PORT: u16 = 17018;
 type Key = (String, String);
 
 /// Runs until the cloud ends; then the endpoints are closed, and servers are stopped or left alone.
-pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
     shared.update(|cloud| rehome(cloud, shared.addresses().number()));
     // Hosts look up parameters while they hold the state.
     let _ended_early = tokio::task::spawn_blocking(postgres::discover).await;
-    let mut changes = shared.changes();
+    let (mut changes, mut connected) = (shared.changes(), network.changes());
     let mut tasks: JoinSet<Key> = JoinSet::new();
     let mut running: BTreeSet<Key> = BTreeSet::new();
     let mut endpoints = Endpoints::default();
     loop {
         changes.borrow_and_update();
+        connected.borrow_and_update();
         for key in instances(&shared) {
             if running.insert(key.clone()) {
                 let host = Host::new(shared.clone(), key.0.clone(), key.1.clone(), phase.clone());
@@ -60,10 +62,11 @@ pub(crate) async fn run(shared: Shared, mut phase: PhaseWatch) {
             }
         }
         volume::settle(&shared);
-        endpoints.reconcile(&shared).await;
+        endpoints.reconcile(&shared, &network).await;
         remove_forgotten(&shared);
         tokio::select! {
             _ = changes.changed() => {}
+            _ = connected.changed() => {}
             Some(ended) = tasks.join_next() => match ended {
                 Ok(key) => { running.remove(&key); }
                 Err(error) => tracing::error!(%error, "the host of a database failed"),

@@ -1,22 +1,27 @@
 //! One process of an instance: how it is started, and how often it may be.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::confinement::Confinement;
+use super::network::Site;
 use super::postgres::PostgresSpec;
 use super::process::{ProcessSpec, spawn};
 use super::{artifact, metadata, postgres};
+use crate::domain::network;
 use crate::domain::reachability;
 use crate::domain::reachability::Party;
 use crate::domain::ssm;
+use crate::model::Cloud;
 use crate::model::ec2::instance::Instance;
 use crate::model::machine::{MachinePostgres, MachineService, ParameterReference};
 use crate::model::process::ProcessIdentity;
 use crate::state::Shared;
+use crate::wire::ApiError;
 
 /// The name of the database among an instance's services, and of its directory.
 pub(crate) const POSTGRES: &str = "postgres";
@@ -25,6 +30,42 @@ pub(crate) const POSTGRES: &str = "postgres";
 pub(super) enum Unit {
     Service(MachineService),
     Postgres(MachinePostgres),
+}
+
+/// The host that a unit runs on.
+pub(super) struct Host<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) region: &'a str,
+    pub(super) instance: &'a Instance,
+    /// The instance's interface.
+    pub(super) site: Site,
+    /// Directory of the instance.
+    pub(super) directory: &'a Path,
+}
+
+impl Host<'_> {
+    /// The address that programs listen on.
+    fn address(&self) -> Ipv4Addr {
+        let address = self.instance.address;
+        self.shared.read(|cloud| cloud.region(self.region).map_or(address, |region| region.private_address(address)))
+    }
+
+    /// Programs and packages are downloaded from the internet, so a host needs a way there.
+    fn check_way_out(&self) -> Result<(), UnitError> {
+        let way_out = self.shared.read(|cloud| {
+            let Ok(region) = cloud.region(self.region) else { return false };
+            let public = region.public_address_of(self.instance).is_some();
+            reachability::reaches_internet(Party::instance(region, self.instance), public)
+        });
+        if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: self.instance.subnet_id.clone() }) }
+    }
+
+    fn parameter(&self, reference: &ParameterReference) -> Result<String, UnitError> {
+        let value = |cloud: &Cloud| ssm::value(cloud.region(self.region)?, &reference.parameter, reference.version);
+        let failed =
+            |error: ApiError| UnitError::Parameter { name: reference.parameter.clone(), message: error.message };
+        self.shared.read(value).map_err(failed)
+    }
 }
 
 /// Reasons why a unit could not be started.
@@ -78,41 +119,30 @@ impl Unit {
     }
 
     /// Fetches what it runs.
-    pub(super) async fn install(
-        &self,
-        shared: &Shared,
-        region: &str,
-        instance: &Instance,
-        directory: &Path,
-    ) -> Result<(), UnitError> {
-        check_way_out(shared, region, instance)?;
+    pub(super) async fn install(&self, host: &Host<'_>) -> Result<(), UnitError> {
+        host.check_way_out()?;
         match self {
-            Unit::Service(service) => install_program(service, shared, directory).await.map(drop),
+            Unit::Service(service) => install_program(service, host.shared, host.directory).await.map(drop),
             Unit::Postgres(_) => Ok(()),
         }
     }
 
     /// Starts it; a database accepts connections when this returns.
-    pub(super) async fn start(
-        &self,
-        shared: &Shared,
-        region: &str,
-        instance: &Instance,
-        directory: &Path,
-    ) -> Result<ProcessIdentity, UnitError> {
-        if !self.is_installed(directory) {
-            check_way_out(shared, region, instance)?;
+    pub(super) async fn start(&self, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
+        if !self.is_installed(host.directory) {
+            host.check_way_out()?;
         }
         match self {
-            Unit::Service(service) => start_service(service, shared, region, instance, directory).await,
+            Unit::Service(service) => start_service(service, host).await,
             Unit::Postgres(database) => {
                 let spec = PostgresSpec {
-                    directory: directory.join(POSTGRES),
-                    address: instance.address,
+                    directory: host.directory.join(POSTGRES),
+                    site: host.site.clone(),
+                    address: host.address(),
                     port: database.port,
                     database: database.database.clone(),
                     user: database.user.clone(),
-                    password: parameter(shared, region, &database.password)?,
+                    password: host.parameter(&database.password)?,
                 };
                 Ok(postgres::start(&spec).await?)
             }
@@ -120,35 +150,24 @@ impl Unit {
     }
 }
 
-/// Programs and packages come over the internet, and so they do only when there is a way.
-fn check_way_out(shared: &Shared, region: &str, instance: &Instance) -> Result<(), UnitError> {
-    let way_out = shared.read(|cloud| {
-        let Ok(region) = cloud.region(region) else { return false };
-        let public = region.public_address_of(instance).is_some();
-        reachability::reaches_internet(Party::instance(region, instance), public)
-    });
-    if way_out { Ok(()) } else { Err(UnitError::NoWayOut { subnet: instance.subnet_id.clone() }) }
-}
-
-async fn start_service(
-    service: &MachineService,
-    shared: &Shared,
-    region: &str,
-    instance: &Instance,
-    directory: &Path,
-) -> Result<ProcessIdentity, UnitError> {
+async fn start_service(service: &MachineService, host: &Host<'_>) -> Result<ProcessIdentity, UnitError> {
+    let (shared, directory, address) = (host.shared, host.directory, host.address());
     // Secrets first: without them there is no need to fetch anything.
     let mut environment = basics(directory);
-    environment.insert("AWS_REGION".to_owned(), region.to_owned());
-    environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{}", shared.endpoint()));
-    let metadata = format!("http://{}:{}", instance.address, metadata::PORT);
+    environment.insert("AWS_REGION".to_owned(), host.region.to_owned());
+    let (endpoint, metadata) = if host.site.is_inside() {
+        (SocketAddr::from((network::ENDPOINTS, shared.endpoint().port())), format!("http://{}", network::METADATA))
+    } else {
+        (shared.endpoint(), format!("http://{address}:{}", metadata::PORT))
+    };
+    environment.insert("AWS_ENDPOINT_URL".to_owned(), format!("http://{endpoint}"));
     environment.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), metadata);
     environment.extend(service.environment.clone());
     for (name, reference) in &service.secrets {
-        environment.insert(name.clone(), parameter(shared, region, reference)?);
+        environment.insert(name.clone(), host.parameter(reference)?);
     }
     if let Some(port) = service.listen {
-        environment.insert("LISTEN".to_owned(), format!("{}:{port}", instance.address));
+        environment.insert("LISTEN".to_owned(), format!("{address}:{port}"));
     }
     let program = install_program(service, shared, directory).await?;
     let spec = ProcessSpec {
@@ -185,11 +204,6 @@ fn basics(directory: &Path) -> BTreeMap<String, String> {
         basics.insert("PATH".to_owned(), path);
     }
     basics
-}
-
-fn parameter(shared: &Shared, region: &str, reference: &ParameterReference) -> Result<String, UnitError> {
-    let found = shared.read(|cloud| ssm::value(cloud.region(region)?, &reference.parameter, reference.version));
-    found.map_err(|error| UnitError::Parameter { name: reference.parameter.clone(), message: error.message })
 }
 
 /// systemd's `Restart=always`: a growing pause between starts, and an end when there were too many in a short time.

@@ -31,8 +31,10 @@ use self::answer::{Answer, compatible_failure, failure, refusal, response};
 use self::request::{BODY_LIMIT_BYTES, ServiceRequest, read_body};
 use self::service::{QueryTable, Service, ValueTable, find_operation, guess_protocol};
 use crate::access::{self, Endpoint, Identity, RootKeys, Source, Wish};
+use crate::domain::network::ENDPOINTS;
 use crate::model;
 use crate::runtime::background::PhaseWatch;
+use crate::runtime::network::{NetworkHandle, Place};
 use crate::runtime::postgres;
 use crate::server::credentials::Token;
 use crate::services::operation::Run;
@@ -50,6 +52,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Limit for the head of a connection's next request, and for its idle time before it.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
 
+/// Interval of attempts to listen on the internet of the cloud.
+const LISTEN_RETRY: Duration = Duration::from_millis(50);
+
 /// Conditions under which requests are carried out.
 #[derive(Clone)]
 pub(crate) struct Access {
@@ -61,29 +66,36 @@ pub(crate) struct Access {
     pub(crate) enforce_iam: bool,
 }
 
+/// The address of the endpoint for programs of instances that have a network of their own.
+fn inside(shared: &Shared) -> SocketAddr {
+    (ENDPOINTS, shared.endpoint().port()).into()
+}
+
 /// Answers requests.
 pub(crate) struct Server {
     shared: Shared,
     access: Access,
-    endpoint: Endpoint,
+    /// The addresses that clients call it by.
+    endpoints: Vec<Endpoint>,
     s3: s3::Store,
     admin: Admin,
     head_limit: Duration,
 }
 
 impl Server {
-    /// The server of the endpoint that `shared` is bound to.
+    /// The server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the internet of the
+    /// cloud.
     pub(crate) fn new(shared: Shared, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
-        let endpoint = Endpoint::new(shared.endpoint());
+        let endpoints = vec![Endpoint::new(shared.endpoint()), Endpoint::new(inside(&shared))];
         let admin = Admin { shared: shared.clone(), token: access.token.clone(), stop_requested };
-        Server { shared, access, endpoint, s3, admin, head_limit: HEAD_LIMIT }
+        Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
     }
 
     /// Accepts connections until the cloud ends, then lets running requests finish.
-    pub(crate) async fn run(self, listener: TcpListener, mut phase: PhaseWatch) {
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, mut phase: PhaseWatch) {
         let head_limit = self.head_limit;
-        let server = Arc::new(self);
+        let server = self;
         let connections = GracefulShutdown::new();
         loop {
             let stream = tokio::select! {
@@ -118,11 +130,29 @@ impl Server {
         }
     }
 
+    /// Serves on the internet of the cloud, once it is connected.
+    pub(crate) async fn run_inside(self: Arc<Self>, network: NetworkHandle, mut phase: PhaseWatch) {
+        if !network.is_private() {
+            return;
+        }
+        let site = network.site(Place::Internet);
+        loop {
+            match site.listen(inside(&self.shared)).await {
+                Ok(listener) => return self.run(listener, phase).await,
+                Err(error) => tracing::debug!(%error, "the endpoint cannot listen on the internet of the cloud yet"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LISTEN_RETRY) => {}
+                _ = phase.ended() => return,
+            }
+        }
+    }
+
     /// Answers, unless a fault drops the response.
     async fn answer(&self, request: Request<Incoming>) -> Result<Answer, Lost> {
         let request_id = Uuid::new_v4().to_string();
         let (head, body) = request.into_parts();
-        if !self.endpoint.is_addressed_by(&head) {
+        if !self.endpoints.iter().any(|endpoint| endpoint.is_addressed_by(&head)) {
             tracing::warn!(host = ?head.headers.get(HOST), "refused a request that names another host");
             return Ok(refusal(&head, OTHER_HOST, &request_id));
         }

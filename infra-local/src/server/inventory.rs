@@ -55,6 +55,7 @@ impl Found {
             name: _,
             zones: _,
             lost_zones: _,
+            private_addresses: _,
             ec2,
             elbv2,
             acm: Acm { certificates },

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::credentials::{Generated, Token};
 use super::directory::{lock, prepare_directory};
 use super::faults::{Fault, FaultError};
-use super::options::Options;
+use super::options::{NetworkChoice, Options};
 use super::start_error::StartError;
 use super::status::Status;
 use super::{endpoint, inventory, resource_requests};
@@ -20,6 +20,7 @@ use crate::model::clock::TimeScale;
 use crate::runtime;
 use crate::runtime::background::{Background, Phase};
 use crate::runtime::confinement::ConfinementStatus;
+use crate::runtime::network::{Loopback, NetworkHandle};
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
 
@@ -50,7 +51,13 @@ impl LocalCloud {
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
         let shared = Shared::load(&directory, addresses).map_err(unusable)?;
-        shared.update(|cloud| cloud.time_scale = TimeScale(options.time_scale));
+        let network = connect(&shared, options.network);
+        shared.update(|cloud| {
+            cloud.time_scale = TimeScale(options.time_scale);
+            if network.is_private() {
+                cloud.use_private_addresses();
+            }
+        });
         let listener = listen(&shared, options.port).await?;
 
         // The probe of the machine's confinement runs now, so that no status request waits for it.
@@ -69,17 +76,19 @@ impl LocalCloud {
         if options.accept_any_key {
             tracing::warn!("any access key is accepted: every local process can run programs as this user");
         }
-        let server = endpoint::Server::new(shared.clone(), access, Arc::clone(&stop_requested));
+        let server = Arc::new(endpoint::Server::new(shared.clone(), access, Arc::clone(&stop_requested)));
         let mut background = Background::new();
-        background.spawn(|phase| server.run(listener, phase));
-        background.spawn(|phase| runtime::instances::run(shared.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::network::run(shared.clone(), network.clone(), phase));
+        background.spawn(|phase| Arc::clone(&server).run(listener, phase));
+        background.spawn(|phase| server.run_inside(network.clone(), phase));
+        background.spawn(|phase| runtime::instances::run(shared.clone(), network.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::images::run(shared.clone(), phase));
         background.spawn(|phase| runtime::logs::run(shared.clone(), phase));
-        background.spawn(|phase| runtime::metadata::run(shared.clone(), phase));
-        background.spawn(|phase| runtime::elbv2::run(shared.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::elastic::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::metadata::run(shared.clone(), network.clone(), phase));
+        background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
+        background.spawn(|phase| runtime::elastic::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::rds::run(shared.clone(), phase));
+        background.spawn(|phase| runtime::rds::run(shared.clone(), network, phase));
         background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| resource_requests::run(shared.clone(), enforce_iam, phase));
         background.spawn(|phase| runtime::cloudwatch::run(shared.clone(), options.time_scale, phase));
@@ -149,6 +158,12 @@ impl LocalCloud {
         }
         self.lock
     }
+}
+
+/// Chooses how instances are connected.
+fn connect(shared: &Shared, _choice: NetworkChoice) -> NetworkHandle {
+    shared.set_loopback_reason("the cloud was started with `--network loopback`".to_owned());
+    NetworkHandle::new(Loopback)
 }
 
 async fn listen(shared: &Shared, port: Option<u16>) -> Result<TcpListener, StartError> {

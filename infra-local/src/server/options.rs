@@ -33,6 +33,22 @@ pub struct Options {
     pub accept_any_key: bool,
     /// True when services run with all rights of the user who starts the cloud, instead of confined to their instances.
     pub unconfined: bool,
+    /// The network of instances, load balancers and databases.
+    pub network: NetworkChoice,
+}
+
+/// How instances, load balancers and databases are connected.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkChoice {
+    /// Network namespaces where the kernel allows them, else the loopback interface.
+    Auto,
+    /// Network namespaces: private addresses from the declared ranges, and rules that the kernel enforces. The cloud does
+    /// not start where the kernel forbids them.
+    Namespaces,
+    /// The loopback interface of this machine. Nothing enforces security groups between two instances.
+    #[default]
+    Loopback,
 }
 
 impl Default for Options {
@@ -45,6 +61,7 @@ impl Default for Options {
             access_keys: Vec::new(),
             accept_any_key: false,
             unconfined: false,
+            network: NetworkChoice::default(),
         }
     }
 }

@@ -40,6 +40,19 @@ pub struct Status {
     /// Confinement of the programs of instances.
     #[serde(default)]
     pub confinement: ConfinementStatus,
+    /// The network of instances, load balancers and databases.
+    #[serde(default)]
+    pub network: NetworkStatus,
+}
+
+/// The network that connects instances, load balancers and databases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkStatus {
+    /// True when each has a network namespace of its own, and the kernel enforces routes and security groups. Otherwise
+    /// the loopback interface connects them, and security groups between hosts are not enforced.
+    pub namespaces: bool,
+    /// The reason for the loopback interface.
+    pub reason: Option<String>,
 }
 
 /// One region.
@@ -72,8 +85,11 @@ pub struct InstanceStatus {
     /// `pending`, `running`, `shutting-down`, `terminated`, `stopping` or `stopped`; `impaired` when it should run and
     /// its machine is lost.
     pub state: String,
-    /// Its loopback address, private and public at once.
+    /// The private address. Where the loopback interface connects instances, also the public one.
     pub address: Ipv4Addr,
+    /// The public address, which this machine reaches.
+    #[serde(default)]
+    pub public_address: Option<Ipv4Addr>,
     /// `us-east-1a`
     pub zone: String,
     /// The processes it runs.
@@ -216,6 +232,10 @@ impl Status {
             } else {
                 ConfinementStatus::off()
             },
+            network: NetworkStatus {
+                namespaces: shared.loopback_reason().is_none(),
+                reason: shared.loopback_reason().map(str::to_owned),
+            },
         })
     }
 }
@@ -224,7 +244,7 @@ impl RegionStatus {
     fn of(region: &Region, shared: &Shared) -> RegionStatus {
         let databases = &region.rds;
         RegionStatus {
-            instances: region.ec2.instances.values().map(InstanceStatus::of).collect(),
+            instances: region.ec2.instances.values().map(|instance| InstanceStatus::of(instance, region)).collect(),
             balancers: region
                 .elbv2
                 .load_balancers
@@ -282,7 +302,7 @@ impl RegionStatus {
 }
 
 impl InstanceStatus {
-    fn of(instance: &Instance) -> InstanceStatus {
+    fn of(instance: &Instance, region: &Region) -> InstanceStatus {
         let services = instance.runtime.services.iter().map(|(name, service)| ServiceStatus {
             name: name.clone(),
             pid: service.process.filter(ProcessIdentity::is_alive).map(|process| process.pid),
@@ -295,7 +315,8 @@ impl InstanceStatus {
             id: instance.id.clone(),
             name: instance.tags.get("Name").cloned(),
             state: if instance.runtime.impaired { "impaired" } else { instance.state.name() }.to_owned(),
-            address: instance.address,
+            address: region.private_address(instance.address),
+            public_address: region.public_address_of(instance),
             zone: instance.zone.clone(),
             services: services.collect(),
             terminated_seconds: instance.terminated_at.map(|at| (Utc::now() - at).num_seconds().max(0).cast_unsigned()),
@@ -330,7 +351,10 @@ impl BalancerStatus {
         });
         BalancerStatus {
             name: balancer.name.clone(),
-            address: balancer.address,
+            address: match balancer.scheme.as_str() {
+                "internal" => region.private_address(balancer.address),
+                _ => balancer.address,
+            },
             state: state.to_owned(),
             reason,
             ports: listeners.map(|listener| listener.port).collect(),
@@ -366,7 +390,7 @@ impl DatabaseStatus {
                 _ if lost => Some(format!("the zone {} is lost", instance.zone)),
                 trouble => trouble.as_ref().map(|trouble| trouble.message.clone()),
             },
-            endpoint: format!("{}:{}", place.address, place.port),
+            endpoint: format!("{}:{}", region.private_address(place.address), place.port),
             zone: instance.zone.clone(),
             engine: instance.engine.clone(),
             cluster: instance.cluster.clone(),
@@ -384,8 +408,8 @@ impl DatabaseClusterStatus {
         DatabaseClusterStatus {
             id: cluster.id.clone(),
             state: cluster.stage.name().to_owned(),
-            writer_endpoint: format!("{}:{}", place.address, place.port),
-            reader_endpoint: format!("{}:{}", cluster.reader_address, place.port),
+            writer_endpoint: format!("{}:{}", region.private_address(place.address), place.port),
+            reader_endpoint: format!("{}:{}", region.private_address(cluster.reader_address), place.port),
             writer: cluster.writer.clone(),
             members: region.rds.members(&cluster.id).map(|member| member.id.clone()).collect(),
         }

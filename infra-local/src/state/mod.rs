@@ -52,6 +52,8 @@ struct Inner {
     endpoint: OnceLock<SocketAddr>,
     /// True when services are confined.
     confines: AtomicBool,
+    /// The reason why the loopback interface connects instances, if it does.
+    loopback_reason: OnceLock<String>,
     traffic: Traffic,
 }
 
@@ -85,6 +87,7 @@ impl Shared {
             objects: Objects::load(directory.join("s3"))?,
             endpoint: OnceLock::new(),
             confines: AtomicBool::new(true),
+            loopback_reason: OnceLock::new(),
             traffic: Traffic::default(),
         })))
     }
@@ -97,6 +100,16 @@ impl Shared {
     /// Starts services with all rights of the user who started the cloud.
     pub(crate) fn unconfine(&self) {
         self.0.confines.store(false, Ordering::Relaxed);
+    }
+
+    /// The reason why the loopback interface connects instances. `None` where they have network namespaces.
+    pub(crate) fn loopback_reason(&self) -> Option<&str> {
+        self.0.loopback_reason.get().map(String::as_str)
+    }
+
+    /// Records why the loopback interface connects instances; the first reason is kept.
+    pub(crate) fn set_loopback_reason(&self, reason: String) {
+        let _ = self.0.loopback_reason.set(reason);
     }
 
     /// Reads the state.

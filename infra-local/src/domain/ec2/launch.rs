@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use super::{check_user_data, launch_template, unknown_image, unknown_security_group};
 use crate::domain::postgres;
 use crate::model::Cloud;
+use crate::model::cidr::Cidr;
 use crate::model::ec2::block_device::BlockDevice;
 use crate::model::ec2::image::{ImageState, ROOT_DEVICE};
 use crate::model::ec2::instance::{Instance, InstanceState, LaunchRecord, MetadataOptions, ProfileReference, Runtime};
 use crate::model::ec2::instance_type::InstanceType;
 use crate::model::ec2::launch_template::{LaunchData, TemplateReference};
+use crate::model::ec2::vpc::Subnet;
 use crate::model::machine::MachineDocument;
 use crate::model::{Region, new_id};
 use crate::state::address::AddressBlock;
@@ -76,7 +78,7 @@ impl Launch {
         let mut ids = Vec::new();
         for index in 0..self.max {
             let id = new_id("i");
-            let Some(address) = checked.take_address(region, &id, addresses) else { break };
+            let Some(address) = checked.take_address(region, &id, addresses)? else { break };
             let instance = checked.instance(id.clone(), &reservation, index, address, &data, profile.clone(), now);
             let instance = Instance { client_token: self.client_token.clone(), ..instance };
             region.ec2.instances.insert(id.clone(), instance);
@@ -109,6 +111,7 @@ struct Checked {
     vpc_id: String,
     zone: String,
     public_ip: bool,
+    private_address: Option<Ipv4Addr>,
     security_groups: Vec<String>,
 }
 
@@ -168,14 +171,21 @@ impl Checked {
             vpc_id: subnet.vpc_id.clone(),
             zone: subnet.zone.clone(),
             public_ip,
+            private_address: data.private_address.or(interface.private_address),
             security_groups,
         })
     }
 
-    fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Option<Ipv4Addr> {
-        let subnet = region.ec2.subnets.get_mut(&self.subnet_id)?;
-        let host = subnet.take_host(owner)?;
-        Some(addresses.address(subnet.index, host))
+    /// Takes the requested address, or any. `None` when none is left.
+    fn take_address(&self, region: &mut Region, owner: &str, addresses: &AddressBlock) -> Outcome<Option<Ipv4Addr>> {
+        let is_private = region.private_addresses;
+        let Some(subnet) = region.ec2.subnets.get_mut(&self.subnet_id) else { return Ok(None) };
+        let host = match self.private_address {
+            Some(address) if is_private => Some(take_this_address(subnet, address, owner)?),
+            Some(_) => return Err(no_private_addresses()),
+            None => subnet.take_host(owner),
+        };
+        Ok(host.map(|host| addresses.address(subnet.index, host)))
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -238,6 +248,38 @@ impl Checked {
     }
 }
 
+/// Takes a particular address of a subnet, and returns its host number.
+fn take_this_address(subnet: &mut Subnet, address: Ipv4Addr, owner: &str) -> Outcome<u8> {
+    let range = Cidr::parse(&subnet.cidr).filter(|range| range.covers(address));
+    let Some(range) = range else {
+        return Err(ApiError::invalid(format!("Address {address} does not fall within the subnet's address range")));
+    };
+    let position = address.to_bits() - range.address(0).to_bits();
+    if position < 4 || u64::from(position) == range.size() - 1 {
+        return Err(ApiError::invalid(format!("Address {address} is in subnet's reserved address range")));
+    }
+    let host = u8::try_from(position).ok().filter(|host| *host < 255).ok_or_else(|| {
+        let message = format!(
+            "The local cloud has the first 255 addresses of a subnet; {address} is not one of the first 255 of {}",
+            subnet.cidr
+        );
+        ApiError::new("UnsupportedParameter", message)
+    })?;
+    if subnet.take_this_host(host, owner) {
+        return Ok(host);
+    }
+    Err(ApiError::new("InvalidIPAddress.InUse", format!("Address {address} is in use.")))
+}
+
+/// The error for a particular address where all instances are on the loopback interface.
+fn no_private_addresses() -> ApiError {
+    ApiError::new(
+        "UnsupportedParameter",
+        "This local cloud connects instances over the loopback interface, so a particular PrivateIpAddress cannot be \
+         had: leave it out, or start the cloud with `--network namespaces`",
+    )
+}
+
 /// Checks that the groups exist in this VPC; no group means the VPC's default one.
 pub(crate) fn check_security_groups(region: &Region, ids: &mut Vec<String>, vpc_id: &str) -> Outcome<()> {
     if ids.is_empty() {
@@ -279,7 +321,7 @@ fn check_capacity(region: &Region, instance_type: &str, zone: &str) -> Outcome<(
     Err(ApiError::new("InsufficientInstanceCapacity", message).with_status(500))
 }
 
-fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a crate::model::ec2::vpc::Subnet> {
+fn default_subnet<'a>(region: &'a Region, zone: Option<&str>) -> Outcome<&'a Subnet> {
     let mut candidates: Vec<_> = region
         .ec2
         .subnets

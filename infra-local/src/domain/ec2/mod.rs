@@ -2,6 +2,7 @@
 
 pub(crate) mod launch;
 pub(crate) mod launch_template;
+pub(crate) mod network_interface;
 
 use base64::Engine as _;
 

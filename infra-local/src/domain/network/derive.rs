@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use super::{Interface, Network, NetworkAcl, Peer, Permission, SecurityGroup, Subnet, Target, Traffic, Vpc};
+use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::model::cidr::Cidr;
 use crate::model::ec2::gateway::NatState;
-use crate::model::ec2::instance::InstanceState;
 use crate::model::ec2::peering::PeeringState;
 use crate::model::ec2::route_table::{Route, RouteTarget};
 use crate::model::ec2::vpc::{self, Rule};
@@ -37,8 +37,8 @@ impl Network {
 }
 
 fn of_vpc(region: &Region, vpc: &vpc::Vpc, range: Cidr) -> Vpc {
-    let interfaces: BTreeMap<String, Interface> =
-        interfaces(region).filter(|(_, owner, _)| *owner == vpc.id).map(|(id, _, it)| (id, it)).collect();
+    let interfaces = network_interface::all(region).into_iter().filter(|interface| interface.subnet.vpc_id == vpc.id);
+    let interfaces: BTreeMap<String, Interface> = interfaces.filter_map(interface).collect();
     let subnets = region.ec2.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id);
     let subnets: BTreeMap<String, Subnet> = subnets
         .filter_map(|subnet| Some((subnet.id.clone(), of_subnet(region, vpc, subnet, Cidr::parse(&subnet.cidr)?))))
@@ -99,35 +99,25 @@ fn target(region: &Region, vpc_id: &str, route: &Route) -> Target {
     }
 }
 
-/// The interfaces of a region: each with its id and the id of its VPC.
-fn interfaces(region: &Region) -> impl Iterator<Item = (String, &str, Interface)> {
-    let instances = region.ec2.instances.values();
-    let instances = instances
-        .filter(|instance| !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated))
-        .map(|instance| {
-            let interface = Interface {
-                owner: instance.id.clone(),
-                subnet: instance.subnet_id.clone(),
-                address: instance.address,
-                public: region.public_address_of(instance),
-                groups: Some(instance.security_groups.iter().cloned().collect()),
-                translates: false,
-            };
-            (instance.network_interface_id.clone(), instance.vpc_id.as_str(), interface)
-        });
-    let gateways = region.ec2.nat_gateways.values().filter(|gateway| gateway.state == NatState::Available);
-    let gateways = gateways.map(|gateway| {
-        let interface = Interface {
-            owner: gateway.id.clone(),
-            subnet: gateway.subnet_id.clone(),
-            address: gateway.private_ip,
-            public: gateway.public_ip,
-            groups: None,
-            translates: true,
-        };
-        (gateway.network_interface_id.clone(), gateway.vpc_id.as_str(), interface)
-    });
-    instances.chain(gateways)
+/// The interface of a resource, if packets go in and out.
+fn interface(interface: NetworkInterface<'_>) -> Option<(String, Interface)> {
+    let owner = match interface.owner {
+        Owner::Instance(instance) => &instance.id,
+        Owner::NatGateway(gateway) if gateway.state == NatState::Available => &gateway.id,
+        Owner::NatGateway(_) => return None,
+        Owner::LoadBalancer(balancer) => &balancer.name,
+        Owner::Database(database) => &database.id,
+        Owner::Endpoint(cluster, _) => &cluster.id,
+    };
+    let connected = Interface {
+        owner: owner.clone(),
+        subnet: interface.subnet.id.clone(),
+        address: interface.private,
+        public: interface.public,
+        groups: interface.groups.map(|groups| groups.iter().cloned().collect()),
+        translates: matches!(interface.owner, Owner::NatGateway(_)),
+    };
+    interface.is_up().then_some((interface.id, connected))
 }
 
 /// A rule of the model as a permission. `None` for one that IPv4 packets never match.

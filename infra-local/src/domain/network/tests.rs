@@ -1,1 +1,217 @@
-//! Tests of the derived network.
+//! Tests of the derived network and its paths.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::domain::network::reach::EPHEMERAL;
+
+fn cidr(text: &str) -> Cidr {
+    Cidr::parse(text).unwrap()
+}
+
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+fn tcp(port: u16, peer: Peer) -> Permission {
+    Permission { traffic: Traffic::Tcp(port, port), peer }
+}
+
+fn all(range: &str) -> Permission {
+    Permission { traffic: Traffic::All, peer: Peer::Range(cidr(range)) }
+}
+
+/// A VPC with a public subnet, `10.N.1.0/24`, and a private one, `10.N.2.0/24`. The group `open` permits everything.
+fn vpc(number: u8) -> Vpc {
+    let subnet = |part: u8, routes: &[(&str, Target)]| Subnet {
+        range: cidr(&format!("10.{number}.{part}.0/24")),
+        zone: "us-east-1a".to_owned(),
+        route_table: format!("rtb-{number}-{part}"),
+        routes: routes.iter().map(|(range, target)| (cidr(range), target.clone())).collect(),
+        acl: format!("acl-{number}-{part}"),
+    };
+    let open = SecurityGroup {
+        members: BTreeSet::new(),
+        ingress: BTreeSet::from([all("0.0.0.0/0")]),
+        egress: BTreeSet::from([all("0.0.0.0/0")]),
+    };
+    Vpc {
+        range: cidr(&format!("10.{number}.0.0/16")),
+        internet_gateway: Some(format!("igw-{number}")),
+        subnets: BTreeMap::from([
+            ("public".to_owned(), subnet(1, &[("0.0.0.0/0", Target::Internet)])),
+            ("private".to_owned(), subnet(2, &[])),
+        ]),
+        interfaces: BTreeMap::new(),
+        groups: BTreeMap::from([("open".to_owned(), open)]),
+        acls: [1, 2].map(|part| (format!("acl-{number}-{part}"), NetworkAcl::open())).into(),
+    }
+}
+
+impl Vpc {
+    fn with(mut self, id: &str, address: &str, public: Option<&str>, group: &str) -> Vpc {
+        let address = ip(address);
+        let subnet = self.subnets.iter().find(|(_, subnet)| subnet.range.covers(address)).unwrap().0.clone();
+        let group_name = group.to_owned();
+        self.groups.entry(group_name.clone()).or_default().members.insert(address);
+        let interface = Interface {
+            owner: id.replace("eni", "i"),
+            subnet,
+            address,
+            public: public.map(ip),
+            groups: Some(BTreeSet::from([group_name])),
+            translates: false,
+        };
+        self.interfaces.insert(id.to_owned(), interface);
+        self
+    }
+
+    fn group(&mut self, id: &str) -> &mut SecurityGroup {
+        self.groups.entry(id.to_owned()).or_default()
+    }
+
+    fn route(&mut self, subnet: &str, range: &str, target: Target) {
+        self.subnets.get_mut(subnet).unwrap().routes.insert(cidr(range), target);
+    }
+}
+
+fn network<const N: usize>(vpcs: [Vpc; N]) -> Network {
+    let vpcs = vpcs.into_iter().enumerate().map(|(number, vpc)| (format!("vpc-{number}"), vpc));
+    Network { vpcs: vpcs.collect(), peerings: BTreeMap::new() }
+}
+
+/// The path as text: a line per hop, and the component that blocks.
+fn told(network: &Network, from: End<'_>, to: &str, port: u16) -> String {
+    let path = network.path(Flow { from, to: ip(to), traffic: Traffic::Tcp(port, port), reply_port: EPHEMERAL });
+    let hops = path.hops.iter().map(|hop| format!("{}: {}\n", hop.component, hop.action));
+    let end = path.blocked.map(|blocked| format!("BLOCKED by {}: {}", blocked.component, blocked.reason));
+    hops.collect::<String>() + &end.unwrap_or_else(|| "open".to_owned())
+}
+
+#[test]
+fn neighbours_need_a_rule_and_no_route() {
+    let mut vpc = vpc(0).with("eni-a", "10.0.2.4", None, "app").with("eni-b", "10.0.2.5", None, "db");
+    vpc.group("app").egress.insert(all("0.0.0.0/0"));
+    vpc.group("db").ingress.insert(tcp(5432, Peer::Group("app".to_owned())));
+    let network = network([vpc]);
+    insta::assert_snapshot!(told(&network, End::Interface("eni-a"), "10.0.2.5", 5432), @"
+    eni-a: 10.0.2.4 of i-a
+    app: an egress rule permits TCP port 5432 with 10.0.2.5
+    db: an ingress rule permits TCP port 5432 with 10.0.2.4
+    eni-b: 10.0.2.5 of i-b
+    open
+    ");
+    insta::assert_snapshot!(told(&network, End::Interface("eni-a"), "10.0.2.5", 22), @"
+    eni-a: 10.0.2.4 of i-a
+    app: an egress rule permits TCP port 22 with 10.0.2.5
+    BLOCKED by db: no ingress rule permits TCP port 22 with 10.0.2.4
+    ");
+    insta::assert_snapshot!(told(&network, End::Interface("eni-b"), "10.0.2.4", 80), @"
+    eni-b: 10.0.2.5 of i-b
+    BLOCKED by db: no egress rule permits TCP port 80 with 10.0.2.4
+    ");
+    insta::assert_snapshot!(told(&network, End::Interface("eni-a"), "10.0.2.99", 80), @"
+    eni-a: 10.0.2.4 of i-a
+    app: an egress rule permits TCP port 80 with 10.0.2.99
+    BLOCKED by vpc-0: no interface has the address 10.0.2.99
+    ");
+}
+
+#[test]
+fn clients_outside_reach_public_addresses_by_the_internet_gateway() {
+    let mut vpc = vpc(0).with("eni-web", "10.0.1.4", Some("127.9.1.4"), "web").with(
+        "eni-hidden",
+        "10.0.2.4",
+        Some("127.9.2.4"),
+        "open",
+    );
+    vpc.group("web").ingress.insert(tcp(80, Peer::Range(Cidr::EVERYWHERE)));
+    let mut network = network([vpc]);
+    insta::assert_snapshot!(told(&network, End::Outside, "127.9.1.4", 80), @"
+    internet: a client at 192.0.2.1
+    igw-0: translates 127.9.1.4 to 10.0.1.4
+    web: an ingress rule permits TCP port 80 with 192.0.2.1
+    eni-web: 10.0.1.4 of i-web
+    open
+    ");
+    assert!(!network.reaches(End::Outside, ip("127.9.1.4"), 22));
+    assert!(!network.reaches(End::Outside, ip("10.0.1.4"), 80), "a private address is not reached from outside");
+    let hidden = told(&network, End::Outside, "127.9.2.4", 80);
+    assert!(hidden.ends_with("BLOCKED by rtb-0-2: no route leads back to 192.0.2.1"), "{hidden}");
+    network.vpcs.get_mut("vpc-0").unwrap().internet_gateway = None;
+    assert!(!network.reaches(End::Outside, ip("127.9.1.4"), 80));
+}
+
+#[test]
+fn a_nat_gateway_leads_out_and_not_in() {
+    let mut vpc = vpc(0)
+        .with("eni-nat", "10.0.1.9", Some("127.9.255.1"), "open")
+        .with("eni-app", "10.0.2.4", None, "open")
+        .with("eni-web", "10.0.1.4", Some("127.9.1.4"), "web");
+    vpc.group("web").ingress.insert(tcp(80, Peer::Range(cidr("127.9.255.1/32"))));
+    let nat = vpc.interfaces.get_mut("eni-nat").unwrap();
+    (nat.translates, nat.groups) = (true, None);
+    let mut network = network([vpc]);
+    let reaches = |network: &Network| {
+        [ENDPOINTS, ip("127.9.1.4")]
+            .map(|to| network.reaches(End::Interface("eni-app"), to, if to == ENDPOINTS { 443 } else { 80 }))
+    };
+    assert_eq!(reaches(&network), [false; 2], "there is no route");
+    network.vpcs.get_mut("vpc-0").unwrap().route("private", "0.0.0.0/0", Target::Nat("eni-nat".to_owned()));
+    assert_eq!(reaches(&network), [true; 2], "the source is the gateway's public address");
+    assert!(!network.reaches(End::Outside, ip("127.9.255.1"), 80));
+    network.vpcs.get_mut("vpc-0").unwrap().subnets.get_mut("public").unwrap().routes.clear();
+    assert_eq!(reaches(&network), [false; 2], "the gateway's own subnet is not public");
+}
+
+#[test]
+fn a_peering_connection_needs_routes_in_both_directions() {
+    let mut here = vpc(0).with("eni-app", "10.0.2.4", None, "open");
+    let there = vpc(1).with("eni-db", "10.1.2.4", None, "open");
+    let pcx = || Target::Peering("pcx-1".to_owned());
+    here.route("private", "10.1.0.0/16", pcx());
+    let mut network = network([here, there]);
+    network.peerings.insert("pcx-1".to_owned(), ["vpc-0".to_owned(), "vpc-1".to_owned()]);
+    let blocked = told(&network, End::Interface("eni-app"), "10.1.2.4", 5432);
+    assert!(blocked.ends_with("BLOCKED by rtb-1-2: no route leads back to 10.0.2.4"), "{blocked}");
+    network.vpcs.get_mut("vpc-1").unwrap().route("private", "10.0.0.0/16", pcx());
+    assert!(network.reaches(End::Interface("eni-app"), ip("10.1.2.4"), 5432));
+    network.vpcs.get_mut("vpc-0").unwrap().route("private", "10.1.2.0/24", Target::Blackhole("nat-1".to_owned()));
+    assert!(!network.reaches(End::Interface("eni-app"), ip("10.1.2.4"), 5432), "a longer prefix leads elsewhere");
+}
+
+#[test]
+fn network_acls_judge_replies_and_only_between_subnets() {
+    let mut vpc = vpc(0)
+        .with("eni-a", "10.0.1.4", None, "open")
+        .with("eni-b", "10.0.2.4", None, "open")
+        .with("eni-c", "10.0.2.5", None, "open");
+    let entry = |allow, low, high| AclEntry { allow, traffic: Traffic::Tcp(low, high), range: Cidr::EVERYWHERE };
+    let acl = NetworkAcl {
+        ingress: BTreeMap::from([(100, entry(true, 80, 80))]),
+        egress: BTreeMap::from([(90, entry(false, 1024, 2000)), (100, entry(true, 1024, u16::MAX))]),
+    };
+    vpc.acls.insert("acl-0-2".to_owned(), acl);
+    let network = network([vpc]);
+    assert!(network.reaches(End::Interface("eni-a"), ip("10.0.2.4"), 80));
+    assert!(!network.reaches(End::Interface("eni-a"), ip("10.0.2.4"), 81));
+    assert!(network.reaches(End::Interface("eni-c"), ip("10.0.2.4"), 81), "within a subnet, no ACL is asked");
+    let to_reserved =
+        Flow { from: End::Interface("eni-a"), to: ip("10.0.2.4"), traffic: Traffic::Tcp(80, 80), reply_port: 1500 };
+    assert!(!network.path(to_reserved).is_open(), "replies to this port are denied");
+}
+
+#[test]
+fn a_new_cloud_has_the_default_networks() {
+    let mut cloud = crate::model::Cloud::default();
+    cloud.complete();
+    let network = Network::of(&cloud);
+    assert_eq!(network.vpcs.len(), 2);
+    for vpc in network.vpcs.values() {
+        assert_eq!((vpc.range, vpc.subnets.len()), (cidr("172.31.0.0/16"), 3));
+        assert!(vpc.subnets.values().all(|subnet| subnet.route(CLIENTS).unwrap().1 == &Target::Internet));
+    }
+    let text = serde_json::to_string(&network).unwrap();
+    assert_eq!(serde_json::from_str::<Network>(&text).unwrap(), network);
+}

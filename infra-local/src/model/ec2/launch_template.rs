@@ -1,6 +1,7 @@
 //! Launch templates and what a launch is made of.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub(crate) struct LaunchData {
     pub(crate) key_name: Option<String>,
     pub(crate) security_group_ids: Vec<String>,
     pub(crate) subnet_id: Option<String>,
+    /// The primary private address.
+    pub(crate) private_address: Option<Ipv4Addr>,
     pub(crate) zone: Option<String>,
     pub(crate) user_data: Option<String>,
     pub(crate) profile_arn: Option<String>,
@@ -65,6 +68,7 @@ pub(crate) struct NetworkInterface {
     pub(crate) delete_on_termination: Option<bool>,
     pub(crate) security_group_ids: Vec<String>,
     pub(crate) subnet_id: Option<String>,
+    pub(crate) private_address: Option<Ipv4Addr>,
 }
 
 /// Reference to a version of a template.
@@ -91,6 +95,7 @@ impl LaunchData {
             key_name: self.key_name.or_else(|| base.key_name.clone()),
             security_group_ids: lists(self.security_group_ids, &base.security_group_ids),
             subnet_id: self.subnet_id.or_else(|| base.subnet_id.clone()),
+            private_address: self.private_address.or(base.private_address),
             zone: self.zone.or_else(|| base.zone.clone()),
             user_data: self.user_data.or_else(|| base.user_data.clone()),
             profile_arn: if self.profile_name.is_some() {

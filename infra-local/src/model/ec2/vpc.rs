@@ -130,12 +130,33 @@ impl Subnet {
         if self.available_addresses() == 0 {
             return None;
         }
-        let after = (4..=254).filter(|host| *host > self.last_host);
-        let before = (4..=254).filter(|host| *host <= self.last_host);
+        let last = self.last_address();
+        let after = (4..=last).filter(|host| *host > self.last_host);
+        let before = (4..=last).filter(|host| *host <= self.last_host);
         let host = after.chain(before).find(|host| !self.hosts.contains_key(host))?;
         self.last_host = host;
         self.hosts.insert(host, owner.to_owned());
         Some(host)
+    }
+
+    /// Takes a particular host number. Returns whether it was free.
+    pub(crate) fn take_this_host(&mut self, host: u8, owner: &str) -> bool {
+        let free = (4..=self.last_address()).contains(&host) && !self.hosts.contains_key(&host);
+        if free {
+            self.hosts.insert(host, owner.to_owned());
+        }
+        free
+    }
+
+    /// The host number that `owner` holds.
+    pub(crate) fn host_of(&self, owner: &str) -> Option<u8> {
+        self.hosts.iter().find(|(_, holder)| *holder == owner).map(|(host, _)| *host)
+    }
+
+    /// The highest host number: the last address of a range is reserved.
+    fn last_address(&self) -> u8 {
+        let size = Cidr::parse(&self.cidr).map_or(256, Cidr::size);
+        u8::try_from(size - 2).unwrap_or(254).min(254)
     }
 
     /// Gives back everything that `owner` holds.
@@ -173,6 +194,23 @@ impl SecurityGroup {
 }
 
 impl Region {
+    /// Returns the private address of an interface that has this address in the cloud's range: the same host number in
+    /// the range of the interface's subnet. Where the loopback interface connects everything, it is the same address.
+    pub(crate) fn private_address(&self, address: Ipv4Addr) -> Ipv4Addr {
+        if !self.private_addresses {
+            return address;
+        }
+        let [.., host] = address.octets();
+        let range = self.subnet_of_address(address).and_then(|subnet| Cidr::parse(&subnet.cidr));
+        range.map_or(address, |range| range.address(u32::from(host)))
+    }
+
+    /// Finds the subnet that an address in the cloud's range belongs to.
+    pub(crate) fn subnet_of_address(&self, address: Ipv4Addr) -> Option<&Subnet> {
+        let [.., index, _] = address.octets();
+        self.ec2.subnets.values().find(|subnet| subnet.index == index)
+    }
+
     /// Everything that keeps a security group from being deleted.
     pub(crate) fn users_of_security_group(&self, id: &str) -> Vec<String> {
         let referring = self.ec2.security_groups.values().filter(|group| {

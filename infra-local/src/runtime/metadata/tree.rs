@@ -43,7 +43,8 @@ pub(super) fn read(shared: &Shared, region: &str, instance: &Instance, path: &st
 }
 
 fn leaves(cloud: &Cloud, region: &str, instance: &Instance) -> BTreeMap<String, String> {
-    let address = instance.address.to_string();
+    let private = |region: &crate::model::Region| region.private_address(instance.address);
+    let address = cloud.region(region).map_or(instance.address, private).to_string();
     let mut leaves: BTreeMap<String, String> = [
         ("ami-id", instance.image_id.clone()),
         ("ami-launch-index", instance.launch_index.to_string()),

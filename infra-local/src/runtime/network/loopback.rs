@@ -15,6 +15,10 @@ pub(crate) struct Loopback;
 
 #[async_trait]
 impl Fabric for Loopback {
+    fn is_private(&self) -> bool {
+        false
+    }
+
     async fn reconcile(&self, _network: &Network) -> io::Result<()> {
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! - [`loopback`]: everything shares this machine's loopback interface. Portable. Nothing enforces security groups between
 //!   two hosts.
-//! - [`namespaces`]: every interface is in a network namespace of its own, and the kernel enforces routes and rules.
+//! - `namespaces`: every interface is in a network namespace of its own, and the kernel enforces routes and rules.
 //!   Linux only.
 
 mod loopback;
@@ -10,13 +10,19 @@ mod loopback;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 pub(crate) use loopback::Loopback;
 
+use super::background::PhaseWatch;
 use crate::domain::network::Network;
+use crate::model::REGIONS;
+use crate::state::Shared;
 
 /// A place in the network: sockets are opened and programs run in it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
@@ -42,6 +48,9 @@ pub(crate) struct Namespace {
 /// Connects the interfaces of a network.
 #[async_trait]
 pub(crate) trait Fabric: Send + Sync {
+    /// Returns whether interfaces have private addresses. Otherwise all have addresses of the loopback interface.
+    fn is_private(&self) -> bool;
+
     /// Brings the packets in line with a network. Keeps what is unchanged, open connections included.
     async fn reconcile(&self, network: &Network) -> io::Result<()>;
 
@@ -53,4 +62,113 @@ pub(crate) trait Fabric: Send + Sync {
 
     /// Returns the namespace of an interface. `None` where programs run in the network of this machine.
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>>;
+}
+
+/// A handle on the fabric. Clones refer to the same one.
+#[derive(Clone)]
+pub(crate) struct NetworkHandle {
+    fabric: Arc<dyn Fabric>,
+    /// The network that the fabric was last brought in line with.
+    connected: watch::Sender<Arc<Network>>,
+}
+
+/// Pause after a failed reconciliation.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl NetworkHandle {
+    pub(crate) fn new(fabric: impl Fabric + 'static) -> NetworkHandle {
+        NetworkHandle { fabric: Arc::new(fabric), connected: watch::Sender::new(Arc::default()) }
+    }
+
+    /// Returns whether interfaces have private addresses. Otherwise all have addresses of the loopback interface.
+    pub(crate) fn is_private(&self) -> bool {
+        self.fabric.is_private()
+    }
+
+    /// The network that the packets are in line with.
+    pub(crate) fn current(&self) -> Arc<Network> {
+        Arc::clone(&self.connected.borrow())
+    }
+
+    /// Becomes ready after every change of the network.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Network>> {
+        self.connected.subscribe()
+    }
+
+    /// Waits until an interface is connected.
+    pub(crate) async fn wait_until_connected(&self, interface: &str) {
+        let mut changes = self.connected.subscribe();
+        // The sender is this handle's own, so it is not closed.
+        let _ = changes.wait_for(|network| network.interface(interface).is_some()).await;
+    }
+
+    /// Returns a place as a site. Without private addresses, all places are in the network of this machine.
+    pub(crate) fn site(&self, place: Place) -> Site {
+        if self.is_private() { Site::Inside(self.clone(), place) } else { Site::Host }
+    }
+
+    async fn reconcile(&self, shared: &Shared) -> io::Result<()> {
+        let network = shared.read(Network::of);
+        if network == *self.current() {
+            return Ok(());
+        }
+        self.fabric.reconcile(&network).await?;
+        self.connected.send_replace(Arc::new(network));
+        Ok(())
+    }
+}
+
+/// Where sockets are opened and programs run: in the network of this machine, or at a place inside.
+#[derive(Clone)]
+pub(crate) enum Site {
+    Host,
+    Inside(NetworkHandle, Place),
+}
+
+impl Site {
+    pub(crate) async fn listen(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        match self {
+            Site::Host => TcpListener::bind(address).await,
+            Site::Inside(network, place) => network.fabric.listen(place, address).await,
+        }
+    }
+
+    pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        match self {
+            Site::Host => TcpStream::connect(address).await,
+            Site::Inside(network, place) => network.fabric.connect(place, address).await,
+        }
+    }
+
+    /// Returns the namespace that programs of this site run in. `None` for the network of this machine.
+    pub(crate) async fn namespace(&self) -> io::Result<Option<Namespace>> {
+        match self {
+            Site::Inside(network, Place::Interface(interface)) => network.fabric.namespace(interface).await,
+            Site::Host | Site::Inside(..) => Ok(None),
+        }
+    }
+
+    pub(crate) fn is_inside(&self) -> bool {
+        matches!(self, Site::Inside(..))
+    }
+}
+
+/// Keeps the packets in line with the model until the cloud ends.
+pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
+    let services = ["ec2", "elbv2", "rds"];
+    let places = REGIONS.iter().flat_map(|(region, _)| services.map(|service| ["regions", region, service]));
+    let places: Vec<[&str; 3]> = places.collect();
+    let mut changes = shared.changes_below(&places.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
+    loop {
+        changes.borrow_and_update();
+        let failed = network.reconcile(&shared).await.err();
+        if let Some(error) = &failed {
+            tracing::warn!(%error, "the network is not in line with the declared one");
+        }
+        tokio::select! {
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(RETRY), if failed.is_some() => {}
+            _ = phase.ended() => return,
+        }
+    }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -18,6 +17,7 @@ use super::binaries::Binaries;
 use super::{PostgresError, find_binaries, home, stop};
 use crate::model::process::ProcessIdentity;
 use crate::runtime::confinement::Confinement;
+use crate::runtime::network::Site;
 use crate::runtime::process::ProcessSpec;
 use crate::runtime::user::User;
 use crate::runtime::{process, user};
@@ -35,6 +35,8 @@ pub(crate) struct Server {
 
 /// Settings of a start.
 pub(crate) struct Launch<'a> {
+    /// Where it runs.
+    pub(crate) site: &'a Site,
     /// The only address it listens on.
     pub(crate) address: Ipv4Addr,
     /// TCP port.
@@ -195,14 +197,15 @@ impl Server {
         Err(PostgresError::Setup { step: "copying the data", output: output.text() })
     }
 
-    /// Starts the server on its data, and returns once it accepts. Access is with passwords only, over loopback only;
-    /// there is no socket in the file system at all.
+    /// Starts the server on its data, and returns once it accepts. Access is with passwords only, over TCP only. In the
+    /// network of this machine, only loopback addresses are admitted; inside, the network decides.
     pub(crate) async fn launch(&self, launch: &Launch<'_>) -> Result<ProcessIdentity, PostgresError> {
-        let rules = "host all all 127.0.0.0/8 scram-sha-256\nhost replication all 127.0.0.0/8 scram-sha-256\n";
-        self.write("pg_hba.conf", rules)?;
+        let clients = if launch.site.is_inside() { "0.0.0.0/0" } else { "127.0.0.0/8" };
+        let rules = ["all", "replication"].map(|what| format!("host {what} all {clients} scram-sha-256\n"));
+        self.write("pg_hba.conf", &rules.concat())?;
         let (address, port) = (launch.address, launch.port);
         // The server's own complaint stands only in its log; asking first gives a better error.
-        drop(tokio::net::TcpListener::bind((address, port)).await.map_err(|source| PostgresError::Address {
+        drop(launch.site.listen((address, port).into()).await.map_err(|source| PostgresError::Address {
             address,
             port,
             source,
@@ -316,7 +319,7 @@ async fn accepts(launch: &Launch<'_>) -> bool {
         return false;
     };
     let ask = async {
-        let mut stream = TcpStream::connect((launch.address, launch.port)).await?;
+        let mut stream = launch.site.connect((launch.address, launch.port).into()).await?;
         stream.write_all(&length.to_be_bytes()).await?;
         stream.write_all(&body).await?;
         stream.read_u8().await

@@ -35,6 +35,7 @@ fn spec(directory: &Path, password: &str) -> PostgresSpec {
     let port = std::net::TcpListener::bind((address, 0)).unwrap().local_addr().unwrap().port();
     PostgresSpec {
         directory: directory.join("postgres"),
+        site: Site::Host,
         address,
         port,
         database: "tasks".to_owned(),

@@ -9,11 +9,11 @@ use http_body_util::Empty;
 use hyper::Request;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::stream::{Stream, Transport};
 use crate::domain::elbv2::Matcher;
+use crate::runtime::network::Site;
 
 /// Health check of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,14 +135,14 @@ impl Failure {
 }
 
 /// Asks a target once.
-pub(super) async fn check(target: SocketAddr, check: &HealthCheck) -> Result<(), Failure> {
+pub(super) async fn check(from: &Site, target: SocketAddr, check: &HealthCheck) -> Result<(), Failure> {
     let port = match check.port {
         CheckPort::Traffic => target.port(),
         CheckPort::Fixed(port) => port,
     };
     let address = SocketAddr::new(target.ip(), port);
     let asked = async {
-        let tcp = TcpStream::connect(address).await.map_err(|_| Failure::Refused)?;
+        let tcp = from.connect(address).await.map_err(|_| Failure::Refused)?;
         let stream = Stream::over(tcp, address, check.transport).await.map_err(|_| Failure::Refused)?;
         let status = status(stream, address, &check.path).await.ok_or(Failure::Refused)?;
         if check.matcher.admits(status) { Ok(()) } else { Err(Failure::Status(status)) }

@@ -62,15 +62,14 @@ pub(crate) enum ListenError {
 }
 
 impl ProxyListener {
-    /// Listens and begins to serve, by TLS when there is any.
-    pub(crate) async fn bind(
-        address: SocketAddr,
+    /// Begins to serve the clients of a port, by TLS when there is any.
+    pub(crate) fn new(
+        listener: TcpListener,
         route: Route,
         tls: Option<Tls>,
         workers: &Workers,
     ) -> Result<Self, ListenError> {
         let config = tls.as_ref().map(Tls::config).transpose()?;
-        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let most = descriptors::for_clients();
         let places = Arc::new(Semaphore::new(most));

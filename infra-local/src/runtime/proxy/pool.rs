@@ -154,7 +154,7 @@ impl TargetPool {
                 }
                 _ => {
                     changed = true;
-                    targets.insert(key.clone(), self.register(key, *endpoint));
+                    targets.insert(key.clone(), self.register(key, endpoint.clone()));
                 }
             }
         }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,6 +16,7 @@ use super::health::{self, Failure, HealthCheck, TargetHealth};
 use super::sticky::Mark;
 use super::stream::{Stream, Transport};
 use super::workers;
+use crate::runtime::network::Site;
 
 /// AWS's limit for opening a connection to a target.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -31,8 +31,10 @@ const IDLE_COUNT: usize = 256;
 type Idle = VecDeque<Box<Connection>>;
 
 /// Address of a target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) struct Endpoint {
+    /// Place that connections are opened from: an interface of the balancer.
+    pub(crate) from: Site,
     /// Its address and port.
     pub(crate) address: SocketAddr,
     /// True when the network lets the balancer through to it; if not, everything sent there times out.
@@ -43,6 +45,7 @@ pub(crate) struct Endpoint {
 pub(super) struct Target {
     /// Its mark in cookies.
     pub(super) mark: Mark,
+    from: Site,
     address: SocketAddr,
     transport: Transport,
     reachable: AtomicBool,
@@ -77,6 +80,7 @@ impl Target {
     pub(super) fn new(mark: Mark, endpoint: Endpoint, transport: Transport, health: TargetHealth) -> Self {
         Self {
             mark,
+            from: endpoint.from,
             address: endpoint.address,
             transport,
             reachable: AtomicBool::new(endpoint.reachable),
@@ -149,7 +153,7 @@ impl Target {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(ConnectError::Timeout);
         }
-        let tcp = tokio::time::timeout(CONNECT_LIMIT, TcpStream::connect(self.address))
+        let tcp = tokio::time::timeout(CONNECT_LIMIT, self.from.connect(self.address))
             .await
             .map_err(|_| ConnectError::Timeout)?
             .map_err(|error| match error.kind() {
@@ -226,7 +230,7 @@ impl Target {
         if !self.reachable.load(Ordering::Relaxed) {
             return Err(Failure::Timeout);
         }
-        health::check(self.address, check).await
+        health::check(&self.from, self.address, check).await
     }
 }
 

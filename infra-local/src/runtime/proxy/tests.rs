@@ -29,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::upload::BodyError;
 use super::*;
+use crate::runtime::network::Site;
 
 /// Answer of the servers in these tests.
 type ServerBody = BoxBody<Bytes, BodyError>;
@@ -70,7 +71,7 @@ fn key(id: &str) -> TargetKey {
 }
 
 fn targets<'a>(addresses: impl IntoIterator<Item = (&'a str, SocketAddr)>) -> BTreeMap<TargetKey, Endpoint> {
-    let endpoint = |address| Endpoint { address, reachable: true };
+    let endpoint = |address| Endpoint { from: Site::Host, address, reachable: true };
     addresses.into_iter().map(|(id, address)| (key(id), endpoint(address))).collect()
 }
 
@@ -95,7 +96,8 @@ async fn proxy(pool: &TargetPool, idle_timeout: Duration) -> ProxyListener {
 }
 
 async fn listener(route: Route) -> ProxyListener {
-    ProxyListener::bind(([127, 0, 0, 1], 0).into(), route, None, &workers()).await.unwrap()
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    ProxyListener::new(listener, route, None, &workers()).unwrap()
 }
 
 /// All tests are carried by the same threads.
@@ -442,7 +444,7 @@ async fn without_a_listener_nothing_is_checked() {
 async fn requests_over_forbidden_paths_time_out() {
     let server = Server::start("one").await;
     let pool = pool();
-    let endpoint = Endpoint { address: server.address, reachable: false };
+    let endpoint = Endpoint { from: Site::Host, address: server.address, reachable: false };
     pool.set_targets(&BTreeMap::from([(key("i-1"), endpoint)]));
     until_state(&pool, "i-1", HealthState::Unhealthy).await;
     assert_eq!(pool.health()[&key("i-1")].reason, Some("Target.Timeout"));

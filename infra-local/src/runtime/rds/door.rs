@@ -35,11 +35,10 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) async fn open(address: SocketAddr, targets: Targets) -> std::io::Result<Door> {
-        let listener = TcpListener::bind(address).await?;
+    pub(super) fn new(listener: TcpListener, targets: Targets) -> Door {
         let targets = watch::Sender::new(targets);
         let listening = tokio::spawn(listen(listener, targets.subscribe())).abort_handle();
-        Ok(Door { targets, listening })
+        Door { targets, listening }
     }
 
     /// Sends connections elsewhere from now on.
@@ -137,8 +136,9 @@ mod tests {
     #[tokio::test]
     async fn connections_go_in_turn_and_fall_back() {
         let (one, two, last) = (says("one").await, says("two").await, says("last").await);
-        let address = free();
-        let door = Door::open(address, Targets { turn: vec![one, two], fallback: Some(last) }).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door::new(listener, Targets { turn: vec![one, two], fallback: Some(last) });
         assert_eq!([ask(address).await, ask(address).await, ask(address).await], ["one", "two", "one"]);
         door.lead_to(Targets { turn: vec![free()], fallback: Some(last) });
         assert_eq!(ask(address).await, "last");

@@ -1,44 +1,51 @@
 //! The endpoints of instances and clusters: open where security groups let clients in.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::backend;
 use super::door::{Door, Targets};
+use crate::domain::ec2::network_interface::{self, Owner};
 use crate::domain::reachability;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, DbInstance, Stage, Trouble};
+use crate::runtime::network::{NetworkHandle, Place, Site};
 use crate::state::Shared;
 
 /// The endpoints that are open.
 #[derive(Default)]
-pub(super) struct Endpoints(BTreeMap<SocketAddr, Door>);
+pub(super) struct Endpoints(BTreeMap<Endpoint, Door>);
+
+/// An address that is listened on, in the network of this machine or at an interface, by id.
+type Endpoint = (Option<String>, SocketAddr);
 
 impl Endpoints {
     /// Opens, closes and leads endpoints as the model says; says in the model which cannot be opened.
-    pub(super) async fn reconcile(&mut self, shared: &Shared) {
+    pub(super) async fn reconcile(&mut self, shared: &Shared, network: &NetworkHandle) {
         let wanted = shared.read(|cloud| {
             let mut wanted = BTreeMap::new();
-            cloud.regions.values().for_each(|region| collect(region, &mut wanted));
+            cloud.regions.values().for_each(|region| collect(region, network, &mut wanted));
             wanted
         });
-        self.0.retain(|address, _| wanted.contains_key(address));
+        self.0.retain(|endpoint, _| wanted.contains_key(endpoint));
         let mut failures = BTreeMap::new();
-        for (address, targets) in wanted {
-            if let Some(door) = self.0.get(&address) {
+        for (endpoint, targets) in wanted {
+            if let Some(door) = self.0.get(&endpoint) {
                 door.lead_to(targets);
                 continue;
             }
-            match Door::open(address, targets).await {
-                Ok(door) => {
-                    self.0.insert(address, door);
+            let (interface, address) = endpoint.clone();
+            let site = interface.map_or(Site::Host, |interface| network.site(Place::Interface(interface)));
+            match site.listen(address).await {
+                Ok(listener) => {
+                    self.0.insert(endpoint, Door::new(listener, targets));
                 }
                 Err(error) => {
                     let message = format!(
                         "cannot listen on {address}: {error}; stop what uses it, or choose another port for the database"
                     );
                     tracing::warn!("{message}");
-                    failures.insert(address, message);
+                    failures.insert(endpoint, message);
                 }
             }
         }
@@ -46,24 +53,50 @@ impl Endpoints {
     }
 }
 
-fn collect(region: &Region, wanted: &mut BTreeMap<SocketAddr, Targets>) {
+fn collect(region: &Region, network: &NetworkHandle, wanted: &mut BTreeMap<Endpoint, Targets>) {
     let databases = &region.rds;
     for instance in databases.instances.values() {
-        let there = !matches!(instance.stage, Stage::Stopped | Stage::Deleting);
-        if there && reachability::clients_reach_database(region, &instance.place) {
-            let address = SocketAddr::from((instance.place.address, instance.place.port));
-            wanted.insert(address, Targets { turn: target(instance).into_iter().collect(), fallback: None });
+        if !matches!(instance.stage, Stage::Stopped | Stage::Deleting) {
+            let targets = Targets { turn: target(instance).into_iter().collect(), fallback: None };
+            let (owner, place) = (Owner::Database(instance), &instance.place);
+            let is_public = instance.public || !network.is_private();
+            if is_public && reachability::clients_reach_database(region, place) {
+                wanted.insert((None, SocketAddr::from((place.address, place.port))), targets.clone());
+            }
+            wanted.extend(inside(region, network, owner, place.address, place.port).map(|it| (it, targets)));
         }
     }
     for cluster in databases.clusters.values() {
-        let there = !matches!(cluster.stage, Stage::Stopped | Stage::Deleting);
-        if there && reachability::clients_reach_database(region, &cluster.place) {
+        if !matches!(cluster.stage, Stage::Stopped | Stage::Deleting) {
             let (writer, readers) = targets(region, cluster);
-            let at = |address| SocketAddr::from((address, cluster.place.port));
-            wanted.insert(at(cluster.place.address), Targets { turn: writer.into_iter().collect(), fallback: None });
-            wanted.insert(at(cluster.reader_address), Targets { turn: readers, fallback: writer });
+            let writers = Targets { turn: writer.into_iter().collect(), fallback: None };
+            let readers = Targets { turn: readers, fallback: writer };
+            let port = cluster.place.port;
+            let is_open = !network.is_private() && reachability::clients_reach_database(region, &cluster.place);
+            for (address, targets, writes) in
+                [(cluster.place.address, writers, true), (cluster.reader_address, readers, false)]
+            {
+                if is_open {
+                    wanted.insert((None, SocketAddr::from((address, port))), targets.clone());
+                }
+                let owner = Owner::Endpoint(cluster, writes);
+                wanted.extend(inside(region, network, owner, address, port).map(|it| (it, targets)));
+            }
         }
     }
+}
+
+/// The endpoint at an interface, once the interface is connected. There, the network decides which clients get through.
+fn inside(
+    region: &Region,
+    network: &NetworkHandle,
+    owner: Owner<'_>,
+    address: Ipv4Addr,
+    port: u16,
+) -> Option<Endpoint> {
+    let interface = network_interface::at_address(region, owner, address, None).filter(|_| network.is_private())?;
+    network.current().interface(&interface.id)?;
+    Some((Some(interface.id), SocketAddr::from((interface.private, port))))
 }
 
 /// Returns the endpoints of the writer and the readers of a cluster.
@@ -79,10 +112,10 @@ fn target(instance: &DbInstance) -> Option<SocketAddr> {
 }
 
 /// Writes into the model which instances cannot be reached, and which can be again.
-fn report(shared: &Shared, failures: &BTreeMap<SocketAddr, String>) {
+fn report(shared: &Shared, failures: &BTreeMap<Endpoint, String>) {
     let trouble = |instance: &DbInstance| {
-        let message = failures.get(&SocketAddr::from((instance.place.address, instance.place.port)));
-        message.map(|message| Trouble { status: NETWORK.to_owned(), message: message.clone() })
+        let public = (None, SocketAddr::from((instance.place.address, instance.place.port)));
+        failures.get(&public).map(|message| Trouble { status: NETWORK.to_owned(), message: message.clone() })
     };
     let is_of_network = |trouble: &Trouble| trouble.status == NETWORK;
     let changes = |instance: &DbInstance| {

@@ -15,6 +15,7 @@ use crate::domain::rds::settings::Following;
 use crate::model::process::ProcessIdentity;
 use crate::model::rds::{DbInstance, Seed, Stage, Trouble};
 use crate::runtime::background::{Phase, PhaseWatch};
+use crate::runtime::network::Site;
 use crate::runtime::postgres;
 use crate::runtime::postgres::{Launch, Login, PostgresError, Server};
 use crate::state::Shared;
@@ -164,7 +165,8 @@ impl Host {
         let text = settings::file(&parameters, &following);
         server.write("postgresql.conf", &text)?;
         let (address, port) = backend(&instance.place);
-        let launch = Launch { address, port, user: roles::SERVICE, database: "postgres", settings: &[] };
+        let site = &Site::Host;
+        let launch = Launch { site, address, port, user: roles::SERVICE, database: "postgres", settings: &[] };
         let process = server.launch(&launch).await?;
         tracing::info!(instance = instance.id, pid = process.pid, "a database server is up");
         self.settings = Some(text);

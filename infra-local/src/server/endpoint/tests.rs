@@ -20,7 +20,7 @@ async fn a_connection_that_does_not_finish_its_head_is_closed() {
     let mut server = Server::new(shared, access, Arc::new(Notify::new()));
     server.head_limit = Duration::from_millis(50);
     let mut background = Background::new();
-    background.spawn(|phase| server.run(listener, phase));
+    background.spawn(|phase| Arc::new(server).run(listener, phase));
 
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /_infra/status HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();

@@ -237,11 +237,11 @@ fn interface(region: &Region, address: &ElasticAddress) -> Option<(String, Strin
     match &address.association.as_ref()?.holder {
         Holder::Instance(id) => {
             let instance = region.ec2.instances.get(id)?;
-            Some((instance.network_interface_id.clone(), instance.address.to_string()))
+            Some((instance.network_interface_id.clone(), region.private_address(instance.address).to_string()))
         }
         Holder::NatGateway(id) => {
             let gateway = region.ec2.nat_gateways.get(id)?;
-            Some((gateway.network_interface_id.clone(), gateway.private_ip.to_string()))
+            Some((gateway.network_interface_id.clone(), region.private_address(gateway.private_ip).to_string()))
         }
     }
 }

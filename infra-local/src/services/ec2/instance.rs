@@ -43,10 +43,10 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ("vpc-id", |it| vec![it.item.vpc_id.clone()]),
         ("subnet-id", |it| vec![it.item.subnet_id.clone()]),
         ("availability-zone", |it| vec![it.item.zone.clone()]),
-        ("private-ip-address", |it| vec![it.item.address.to_string()]),
+        ("private-ip-address", |it| vec![it.region.private_address(it.item.address).to_string()]),
         ("ip-address", public),
         ("dns-name", public),
-        ("private-dns-name", |it| vec![it.item.address.to_string()]),
+        ("private-dns-name", |it| vec![it.region.private_address(it.item.address).to_string()]),
         ("instance.group-id", |it| it.item.security_groups.clone()),
         ("network-interface.group-id", |it| it.item.security_groups.clone()),
         ("network-interface.network-interface-id", |it| vec![it.item.network_interface_id.clone()]),
@@ -255,7 +255,7 @@ fn render_state(state: InstanceState) -> Node {
 fn render(region: &Region, instance: &Instance) -> Node {
     // A terminated instance has given its address back.
     let has_address = instance.state != InstanceState::Terminated;
-    let private = has_address.then_some(instance.address);
+    let private = has_address.then(|| region.private_address(instance.address));
     let public = region.public_address_of(instance);
     // Public names are a matter of the VPC.
     let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
@@ -290,7 +290,10 @@ fn render(region: &Region, instance: &Instance) -> Node {
         .maybe("privateIpAddress", private)
         .maybe("ipAddress", public)
         .with("sourceDestCheck", true)
-        .with("groupSet", if has_address { render_groups(region, instance) } else { Node::Items(Vec::new()) })
+        .with(
+            "groupSet",
+            if has_address { render_groups(region, &instance.security_groups) } else { Node::Items(Vec::new()) },
+        )
         .maybe(
             "stateReason",
             reason.map(|reason| Node::new().with("code", &reason.code).with("message", &reason.message)),

@@ -57,7 +57,7 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
             answer.with("instanceInitiatedShutdownBehavior", value(behavior))
         }
         "rootDeviceName" => answer.with("rootDeviceName", value(ROOT_DEVICE)),
-        "groupSet" => answer.with("groupSet", render_groups(region, instance)),
+        "groupSet" => answer.with("groupSet", render_groups(region, &instance.security_groups)),
         "ebsOptimized" => answer.with("ebsOptimized", flag(instance.ebs_optimized)),
         "sourceDestCheck" => answer.with("sourceDestCheck", flag(true)),
         "enaSupport" => answer.with("enaSupport", flag(true)),

@@ -1,5 +1,7 @@
 //! Parameters of a launch. RunInstances and launch templates use the same names.
 
+use std::net::Ipv4Addr;
+
 use crate::domain::ec2::check_user_data;
 use crate::model::Tags;
 use crate::model::ec2::block_device::BlockDevice;
@@ -74,9 +76,6 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
     let profile = params.structure("IamInstanceProfile").unwrap_or_default();
     let metadata = params.structure("MetadataOptions").unwrap_or_default();
     let text = |params: &Params, name: &str| params.optional(name).filter(|text| !text.is_empty()).map(str::to_owned);
-    if params.optional("PrivateIpAddress").is_some() {
-        return Err(demanded_address());
-    }
     if let Some((name, only)) =
         GIVEN.iter().find(|(name, only)| params.optional(name).is_some_and(|given| given != *only))
     {
@@ -89,6 +88,7 @@ pub(super) fn parse(params: &Params) -> Outcome<LaunchData> {
         key_name: text(params, "KeyName"),
         security_group_ids: params.texts("SecurityGroupId"),
         subnet_id: text(params, "SubnetId"),
+        private_address: private_address(params)?,
         zone: params.structure("Placement").and_then(|placement| text(&placement, "AvailabilityZone")),
         user_data: text(params, "UserData"),
         profile_arn: text(&profile, "Arn"),
@@ -152,22 +152,22 @@ fn network_interface(params: &Params) -> Outcome<Option<NetworkInterface>> {
             "An instance of the local cloud has one network interface, with device index 0",
         ));
     }
-    if interface.optional("PrivateIpAddress").is_some() {
-        return Err(demanded_address());
-    }
     Ok(Some(NetworkInterface {
         associate_public_ip: interface.parsed("AssociatePublicIpAddress")?,
         delete_on_termination: interface.parsed("DeleteOnTermination")?,
         security_group_ids: interface.texts("SecurityGroupId"),
         subnet_id: interface.optional("SubnetId").map(str::to_owned),
+        private_address: private_address(&interface)?,
     }))
 }
 
-fn demanded_address() -> ApiError {
-    ApiError::new(
-        "UnsupportedParameter",
-        "An instance of the local cloud gets a loopback address; a particular PrivateIpAddress cannot be had. Leave it out",
-    )
+fn private_address(params: &Params) -> Outcome<Option<Ipv4Addr>> {
+    let Some(text) = params.optional("PrivateIpAddress") else { return Ok(None) };
+    let address = text.parse().map_err(|_| {
+        let message = format!("Value ({text}) for parameter privateIpAddress is invalid. Invalid IPv4 address.");
+        ApiError::invalid(message)
+    })?;
+    Ok(Some(address))
 }
 
 fn one_of(params: &Params, name: &str, allowed: &[&str]) -> Outcome<Option<String>> {

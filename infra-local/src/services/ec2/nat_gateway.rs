@@ -29,7 +29,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     if let Some(known) = known_answer(region, call, "CreateNatGateway")? {
         let gateway = region.ec2.nat_gateways.get(&known).ok_or_else(|| not_found(&known))?;
-        return Ok(answer(gateway, params));
+        return Ok(answer(region, gateway, params));
     }
     let subnet = subnet::find(region, params.required("SubnetId")?)?;
     let (subnet_id, vpc_id, index, zone) =
@@ -70,7 +70,7 @@ fn create(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
         ended: None,
         tags,
     };
-    let answer = answer(&gateway, params);
+    let answer = answer(region, &gateway, params);
     remember(region, call, "CreateNatGateway", &id);
     region.ec2.nat_gateways.insert(id, gateway);
     Ok(answer)
@@ -130,7 +130,9 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let wanted = region.ec2.nat_gateways.values().filter(|gateway| ids.is_empty() || ids.contains(&gateway.id));
     let gateways = Filters::parse(params)?.apply(wanted, FIELDS, |gateway| &gateway.tags)?;
     let page = Page::of(gateways, params, |gateway| &gateway.id)?;
-    Ok(Node::new().list("natGatewaySet", page.items.into_iter().map(render)).maybe("nextToken", page.next))
+    Ok(Node::new()
+        .list("natGatewaySet", page.items.into_iter().map(|gateway| render(region, gateway)))
+        .maybe("nextToken", page.next))
 }
 
 const FIELDS: &[Field<NatGateway>] = &[
@@ -144,15 +146,15 @@ fn not_found(id: &str) -> ApiError {
     ApiError::new("NatGatewayNotFound", format!("The Nat Gateway {id} was not found"))
 }
 
-fn answer(gateway: &NatGateway, params: &Params) -> Node {
-    Node::new().with("natGateway", render(gateway)).maybe("clientToken", params.optional("ClientToken"))
+fn answer(region: &Region, gateway: &NatGateway, params: &Params) -> Node {
+    Node::new().with("natGateway", render(region, gateway)).maybe("clientToken", params.optional("ClientToken"))
 }
 
-fn render(gateway: &NatGateway) -> Node {
+fn render(region: &Region, gateway: &NatGateway) -> Node {
     let address = Node::new()
         .maybe("allocationId", gateway.allocation_id.as_ref())
         .with("networkInterfaceId", &gateway.network_interface_id)
-        .with("privateIp", gateway.private_ip)
+        .with("privateIp", region.private_address(gateway.private_ip))
         .maybe("publicIp", gateway.public_ip)
         .maybe("associationId", gateway.association_id.as_ref())
         .with("isPrimary", true)

@@ -1,11 +1,11 @@
-//! Network interfaces: derived from the instances and NAT gateways that have them.
+//! Network interfaces: of instances, NAT gateways, load balancers and databases.
 
 use std::net::Ipv4Addr;
 
 use super::Ec2Operation;
+use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
 use crate::model::Cloud;
-use crate::model::ec2::gateway::NatGateway;
-use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::ec2::instance::Instance;
 use crate::model::{ACCOUNT, Region, Tags, zone_id};
 use crate::services::ec2::security_group::render_groups;
 use crate::services::tags;
@@ -16,15 +16,9 @@ use crate::wire::{ApiError, FILTERS, Filters, Node, Outcome, PAGES, Page, Params
 pub(super) const OPERATIONS: &[Ec2Operation] =
     &[Operation::reads("DescribeNetworkInterfaces", describe, &[&["NetworkInterfaceId.N"], FILTERS, PAGES])];
 
-/// Owner of an interface.
-enum Owner<'a> {
-    Instance(&'a Instance),
-    NatGateway(&'a NatGateway),
-}
-
 struct Interface<'a> {
     region: &'a Region,
-    owner: Owner<'a>,
+    interface: NetworkInterface<'a>,
     tags: Tags,
 }
 
@@ -32,116 +26,138 @@ fn describe(cloud: &Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let params = &call.input;
     let region = cloud.region(call.region)?;
     let ids = params.texts("NetworkInterfaceId");
-    let all = interfaces(region);
-    if let Some(missing) = ids.iter().find(|id| !all.iter().any(|interface| interface.id() == **id)) {
+    let all: Vec<Interface<'_>> = network_interface::all(region)
+        .into_iter()
+        .filter(|interface| !matches!(interface.owner, Owner::Endpoint(..)))
+        .map(|interface| Interface { region, interface, tags: Tags::new() })
+        .collect();
+    if let Some(missing) = ids.iter().find(|id| !all.iter().any(|it| it.interface.id == **id)) {
         return Err(ApiError::new(
             "InvalidNetworkInterfaceID.NotFound",
             format!("The networkInterface ID '{missing}' does not exist"),
         ));
     }
     let fields: &[Field<Interface<'_>>] = &[
-        ("network-interface-id", |it| vec![it.id().to_owned()]),
+        ("network-interface-id", |it| vec![it.interface.id.clone()]),
         ("attachment.instance-id", |it| it.instance().map(|instance| instance.id.clone()).into_iter().collect()),
         ("attachment.status", |_| vec!["attached".to_owned()]),
         ("attachment.device-index", |it| vec![if it.instance().is_some() { "0" } else { "1" }.to_owned()]),
-        ("association.public-ip", |it| it.public_address().map(|ip| ip.to_string()).into_iter().collect()),
-        ("group-id", |it| it.instance().map_or_else(Vec::new, |instance| instance.security_groups.clone())),
-        ("subnet-id", |it| vec![it.place().1.to_owned()]),
-        ("vpc-id", |it| vec![it.place().0.to_owned()]),
-        ("availability-zone", |it| vec![it.zone().to_owned()]),
-        ("private-ip-address", |it| vec![it.address().to_string()]),
-        ("addresses.private-ip-address", |it| vec![it.address().to_string()]),
+        ("association.public-ip", |it| it.interface.public.map(|ip| ip.to_string()).into_iter().collect()),
+        ("group-id", |it| it.interface.groups.map_or_else(Vec::new, <[String]>::to_vec)),
+        ("subnet-id", |it| vec![it.interface.subnet.id.clone()]),
+        ("vpc-id", |it| vec![it.interface.subnet.vpc_id.clone()]),
+        ("availability-zone", |it| vec![it.interface.subnet.zone.clone()]),
+        ("private-ip-address", |it| vec![it.interface.private.to_string()]),
+        ("addresses.private-ip-address", |it| vec![it.interface.private.to_string()]),
         ("description", |it| vec![it.description()]),
         ("interface-type", |it| vec![it.kind().to_owned()]),
         ("owner-id", |_| vec![ACCOUNT.to_owned()]),
         ("requester-managed", |it| vec![it.instance().is_none().to_string()]),
         ("status", |_| vec!["in-use".to_owned()]),
     ];
-    let wanted = all.iter().filter(|interface| ids.is_empty() || ids.iter().any(|id| id == interface.id()));
+    let wanted = all.iter().filter(|it| ids.is_empty() || ids.iter().any(|id| *id == it.interface.id));
     let found = Filters::parse(params)?.apply(wanted, fields, |interface| &interface.tags)?;
-    let page = Page::of(found, params, |interface| interface.id())?;
+    let page = Page::of(found, params, |it| &it.interface.id)?;
     Ok(Node::new()
         .list("networkInterfaceSet", page.items.into_iter().map(Interface::render))
         .maybe("nextToken", page.next))
 }
 
-fn interfaces(region: &Region) -> Vec<Interface<'_>> {
-    let instances = region.ec2.instances.values().filter(|instance| instance.state != InstanceState::Terminated);
-    let gateways = region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over());
-    let owners = instances.map(Owner::Instance).chain(gateways.map(Owner::NatGateway));
-    owners.map(|owner| Interface { region, owner, tags: Tags::new() }).collect()
-}
-
 impl Interface<'_> {
-    fn id(&self) -> &str {
-        match self.owner {
-            Owner::Instance(instance) => &instance.network_interface_id,
-            Owner::NatGateway(gateway) => &gateway.network_interface_id,
-        }
-    }
-
     fn instance(&self) -> Option<&Instance> {
-        match self.owner {
+        match self.interface.owner {
             Owner::Instance(instance) => Some(instance),
-            Owner::NatGateway(_) => None,
-        }
-    }
-
-    /// Its VPC and its subnet.
-    fn place(&self) -> (&str, &str) {
-        match self.owner {
-            Owner::Instance(instance) => (&instance.vpc_id, &instance.subnet_id),
-            Owner::NatGateway(gateway) => (&gateway.vpc_id, &gateway.subnet_id),
-        }
-    }
-
-    fn zone(&self) -> &str {
-        self.region.ec2.subnets.get(self.place().1).map_or("", |subnet| &subnet.zone)
-    }
-
-    fn address(&self) -> Ipv4Addr {
-        match self.owner {
-            Owner::Instance(instance) => instance.address,
-            Owner::NatGateway(gateway) => gateway.private_ip,
-        }
-    }
-
-    fn public_address(&self) -> Option<Ipv4Addr> {
-        match self.owner {
-            Owner::Instance(instance) => self.region.public_address_of(instance),
-            Owner::NatGateway(gateway) => gateway.public_ip,
+            _ => None,
         }
     }
 
     fn description(&self) -> String {
-        match self.owner {
+        match self.interface.owner {
             Owner::Instance(_) => String::new(),
             Owner::NatGateway(gateway) => format!("Interface for NAT Gateway {}", gateway.id),
+            Owner::LoadBalancer(balancer) => {
+                let path = balancer.arn.split_once(":loadbalancer/").map_or(&*balancer.name, |(_, path)| path);
+                format!("ELB {path}")
+            }
+            Owner::Database(_) | Owner::Endpoint(..) => "RDSNetworkInterface".to_owned(),
         }
     }
 
     fn kind(&self) -> &'static str {
-        match self.owner {
-            Owner::Instance(_) => "interface",
+        match self.interface.owner {
             Owner::NatGateway(_) => "nat_gateway",
+            _ => "interface",
         }
     }
 
     fn render(&self) -> Node {
-        let node = match self.owner {
+        let node = match self.interface.owner {
             Owner::Instance(instance) => render_attached(self.region, instance),
-            Owner::NatGateway(gateway) => render_nat(gateway, self.description()),
+            _ => self.render_managed(),
         };
-        node.with("availabilityZone", self.zone())
-            .with("availabilityZoneId", zone_id(self.zone()))
+        let zone = &self.interface.subnet.zone;
+        node.with("availabilityZone", zone)
+            .with("availabilityZoneId", zone_id(zone))
             .with("requesterManaged", self.instance().is_none())
             .with("tagSet", tags::set(&self.tags))
+    }
+
+    /// An interface that a service created.
+    fn render_managed(&self) -> Node {
+        let interface = &self.interface;
+        let gateway = match interface.owner {
+            Owner::NatGateway(gateway) => Some(gateway),
+            _ => None,
+        };
+        let (requester, created) = match interface.owner {
+            Owner::LoadBalancer(balancer) => ("amazon-elb", Some(balancer.created)),
+            Owner::Database(database) => ("amazon-rds", Some(database.created)),
+            _ => ("amazon-aws", gateway.map(|gateway| gateway.created)),
+        };
+        let association = interface.public.map(|address| {
+            Node::new()
+                .with("publicIp", address)
+                .with("ipOwnerId", if gateway.is_some() { ACCOUNT } else { requester })
+                .maybe("allocationId", gateway.and_then(|gateway| gateway.allocation_id.as_ref()))
+                .maybe("associationId", gateway.and_then(|gateway| gateway.association_id.as_ref()))
+        });
+        let address = Node::new()
+            .with("privateIpAddress", interface.private)
+            .with("primary", true)
+            .maybe("association", association.clone());
+        let groups = interface.groups.unwrap_or_default();
+        Node::new()
+            .with("networkInterfaceId", &interface.id)
+            .with("subnetId", &interface.subnet.id)
+            .with("vpcId", &interface.subnet.vpc_id)
+            .with("description", self.description())
+            .with("ownerId", ACCOUNT)
+            .with("requesterId", requester)
+            .with("status", "in-use")
+            .with("macAddress", mac_address(interface.private))
+            .with("privateIpAddress", interface.private)
+            .with("sourceDestCheck", gateway.is_none())
+            .with("groupSet", render_groups(self.region, groups))
+            .with(
+                "attachment",
+                Node::new()
+                    .with("attachmentId", interface.id.replacen("eni-", "eni-attach-", 1))
+                    .with("instanceOwnerId", requester)
+                    .with("deviceIndex", 1)
+                    .with("status", "attached")
+                    .maybe("attachTime", created)
+                    .with("deleteOnTermination", false),
+            )
+            .maybe("association", association)
+            .list("privateIpAddressesSet", [address])
+            .with("interfaceType", self.kind())
     }
 }
 
 /// An interface as its instance shows it.
 pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
     let named = region.ec2.vpcs.get(&instance.vpc_id).is_some_and(|vpc| vpc.dns_hostnames);
+    let private = region.private_address(instance.address);
     let elastic = region.elastic_address_of(&instance.id);
     let association = region.public_address_of(instance).map(|address| {
         Node::new()
@@ -152,8 +168,8 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
             .maybe("associationId", elastic.and_then(|elastic| elastic.association.as_ref()).map(|held| &held.id))
     });
     let address = Node::new()
-        .with("privateIpAddress", instance.address)
-        .with("privateDnsName", instance.address)
+        .with("privateIpAddress", private)
+        .with("privateDnsName", private)
         .with("primary", true)
         .maybe("association", association.clone());
     Node::new()
@@ -163,11 +179,11 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
         .with("description", "")
         .with("ownerId", ACCOUNT)
         .with("status", "in-use")
-        .with("macAddress", mac_address(instance.address))
-        .with("privateIpAddress", instance.address)
-        .with("privateDnsName", instance.address)
+        .with("macAddress", mac_address(private))
+        .with("privateIpAddress", private)
+        .with("privateDnsName", private)
         .with("sourceDestCheck", true)
-        .with("groupSet", render_groups(region, instance))
+        .with("groupSet", render_groups(region, &instance.security_groups))
         .with(
             "attachment",
             Node::new()
@@ -185,45 +201,7 @@ pub(super) fn render_attached(region: &Region, instance: &Instance) -> Node {
         .with("interfaceType", "interface")
 }
 
-fn render_nat(gateway: &NatGateway, description: String) -> Node {
-    let association = gateway.public_ip.map(|address| {
-        Node::new()
-            .with("publicIp", address)
-            .with("ipOwnerId", ACCOUNT)
-            .maybe("allocationId", gateway.allocation_id.as_ref())
-            .maybe("associationId", gateway.association_id.as_ref())
-    });
-    let address = Node::new()
-        .with("privateIpAddress", gateway.private_ip)
-        .with("primary", true)
-        .maybe("association", association.clone());
-    Node::new()
-        .with("networkInterfaceId", &gateway.network_interface_id)
-        .with("subnetId", &gateway.subnet_id)
-        .with("vpcId", &gateway.vpc_id)
-        .with("description", description)
-        .with("ownerId", ACCOUNT)
-        .with("status", "in-use")
-        .with("macAddress", mac_address(gateway.private_ip))
-        .with("privateIpAddress", gateway.private_ip)
-        .with("sourceDestCheck", false)
-        .list("groupSet", Vec::<Node>::new())
-        .with(
-            "attachment",
-            Node::new()
-                .with("attachmentId", gateway.network_interface_id.replacen("eni-", "eni-attach-", 1))
-                .with("instanceOwnerId", "amazon-aws")
-                .with("deviceIndex", 1)
-                .with("status", "attached")
-                .with("attachTime", gateway.created)
-                .with("deleteOnTermination", false),
-        )
-        .maybe("association", association)
-        .list("privateIpAddressesSet", [address])
-        .with("interfaceType", "nat_gateway")
-}
-
 fn mac_address(address: Ipv4Addr) -> String {
-    let [_, octet2, octet3, octet4] = address.octets();
-    format!("02:00:7f:{octet2:02x}:{octet3:02x}:{octet4:02x}")
+    let [octet1, octet2, octet3, octet4] = address.octets();
+    format!("02:00:{octet1:02x}:{octet2:02x}:{octet3:02x}:{octet4:02x}")
 }

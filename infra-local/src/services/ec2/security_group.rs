@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{Ec2Operation, TAG_SPECIFICATIONS, check_id, select, tags_for};
 pub(super) use crate::domain::ec2::unknown_security_group as not_found;
 use crate::model::Cloud;
-use crate::model::ec2::instance::Instance;
 use crate::model::ec2::vpc::{Peer, Ports, Rule, SecurityGroup};
 use crate::model::{ACCOUNT, Region};
 use crate::services::tags;
@@ -218,8 +217,8 @@ fn arn(region: &str, id: &str) -> String {
 }
 
 /// The groups of an instance with their names.
-pub(super) fn render_groups(region: &Region, instance: &Instance) -> Node {
-    Node::items(instance.security_groups.iter().map(|id| {
+pub(super) fn render_groups(region: &Region, ids: &[String]) -> Node {
+    Node::items(ids.iter().map(|id| {
         let name = region.ec2.security_groups.get(id).map(|group| group.name.as_str());
         Node::new().with("groupId", id).maybe("groupName", name)
     }))

@@ -97,16 +97,24 @@ fn same_settings(existing: &LoadBalancer, wanted: &LoadBalancer) -> bool {
     settings(existing) == settings(wanted)
 }
 
-/// The address it listens on, out of the first of its subnets that has one left.
+/// Takes an address in each of the balancer's subnets. Returns the first one, which it is called by.
 fn take_address(region: &mut Region, balancer: &LoadBalancer, call: &Call<'_, Params>) -> Outcome<std::net::Ipv4Addr> {
+    let mut first = None;
     for id in &balancer.subnets {
-        let subnet = region.ec2.subnets.get_mut(id);
-        let taken = subnet.and_then(|subnet| Some((subnet.index, subnet.take_host(&balancer.arn)?)));
-        if let Some((index, host)) = taken {
-            return Ok(call.addresses.address(index, host));
-        }
+        let taken = take_interface(region, &balancer.arn, id)?;
+        first.get_or_insert(taken);
     }
-    Err(ApiError::new("InvalidSubnet", format!("Not enough IP space available in {}", balancer.subnets.join(", "))))
+    let (index, host) = first.ok_or_else(|| validation("At least one subnet must be specified"))?;
+    Ok(call.addresses.address(index, host))
+}
+
+/// Takes an address for the balancer's interface in a subnet, unless it has one there: the subnet's index and the host
+/// number.
+pub(super) fn take_interface(region: &mut Region, arn: &str, subnet: &str) -> Outcome<(u8, u8)> {
+    let full = || ApiError::new("InvalidSubnet", format!("Not enough IP space available in {subnet}"));
+    let subnet = region.ec2.subnets.get_mut(subnet).ok_or_else(full)?;
+    let host = subnet.host_of(arn).or_else(|| subnet.take_host(arn)).ok_or_else(full)?;
+    Ok((subnet.index, host))
 }
 
 pub(super) fn check_ip_address_type(params: &Params) -> Outcome<()> {
@@ -229,7 +237,7 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
     };
     Node::new()
         .with("LoadBalancerArn", &balancer.arn)
-        .with("DNSName", balancer.address)
+        .with("DNSName", dns_name(balancer, region))
         .with("CanonicalHostedZoneId", HOSTED_ZONE)
         .with("CreatedTime", balancer.created)
         .with("LoadBalancerName", &balancer.name)
@@ -240,6 +248,11 @@ fn render(balancer: &LoadBalancer, region: &Region) -> Node {
         .with("AvailabilityZones", zones(&balancer.subnets, region))
         .list("SecurityGroups", &balancer.security_groups)
         .with("IpAddressType", "ipv4")
+}
+
+/// The name is an address: the public one, or for an internal balancer the private one of its first interface.
+fn dns_name(balancer: &LoadBalancer, region: &Region) -> std::net::Ipv4Addr {
+    if balancer.scheme == "internal" { region.private_address(balancer.address) } else { balancer.address }
 }
 
 pub(super) fn zones(subnets: &[String], region: &Region) -> Node {

@@ -1,7 +1,9 @@
 //! Changes of a balancer: attributes, security groups, subnets, the type of its addresses.
 
 use super::attributes::{self, ATTRIBUTES};
-use super::load_balancer::{SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, zones};
+use super::load_balancer::{
+    SUBNETS, check_ip_address_type, parse_security_groups, parse_subnets, take_interface, zones,
+};
 use super::{load_balancer, no_load_balancer, not_honoured, required, validation};
 use crate::model::Cloud;
 use crate::model::Region;
@@ -58,11 +60,20 @@ fn set_subnets(cloud: &mut Cloud, call: &Call<'_, Params>) -> Outcome<Node> {
     let region = cloud.region_mut(call.region)?;
     let subnets = parse_subnets(region, params)?;
     let balancer = find(region, params)?;
-    let vpc_id = balancer.vpc_id.clone();
-    // The address, and with it the DNS name, does not change.
+    let (arn, vpc_id, address) = (balancer.arn.clone(), balancer.vpc_id.clone(), balancer.address);
     balancer.subnets.clone_from(&subnets);
     if region.ec2.subnets.get(&subnets[0]).is_some_and(|subnet| subnet.vpc_id != vpc_id) {
         return Err(not_honoured(format!("The subnets must belong to VPC '{vpc_id}'")));
+    }
+    for subnet in &subnets {
+        take_interface(region, &arn, subnet)?;
+    }
+    // The address, and with it the DNS name, does not change: the balancer keeps it in a subnet that it leaves.
+    let kept = region.subnet_of_address(address).map(|subnet| subnet.id.clone());
+    for subnet in region.ec2.subnets.values_mut() {
+        if !subnets.contains(&subnet.id) && Some(&subnet.id) != kept.as_ref() {
+            subnet.release_hosts(&arn);
+        }
     }
     Ok(Node::new().with("AvailabilityZones", zones(&subnets, region)).with("IpAddressType", "ipv4"))
 }

@@ -348,8 +348,9 @@ pub(super) fn render(instance: &DbInstance, region: &Region) -> Node {
         .with("ParameterApplyStatus", if in_effect { "in-sync" } else { "pending-reboot" });
     let account = region.rds.account(instance);
     let replicas = region.rds.instances.values().filter(|one| one.source.as_ref() == Some(&instance.id));
+    let address = if instance.public { place.address } else { region.private_address(place.address) };
     let endpoint = (instance.stage != Stage::Creating)
-        .then(|| Node::new().with("Address", place.address).with("Port", place.port).with("HostedZoneId", HOSTED_ZONE));
+        .then(|| Node::new().with("Address", address).with("Port", place.port).with("HostedZoneId", HOSTED_ZONE));
     let node = Node::new()
         .with("DBInstanceIdentifier", &instance.id)
         .with("DBInstanceClass", &instance.class)

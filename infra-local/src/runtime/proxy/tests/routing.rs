@@ -218,8 +218,8 @@ async fn by_tls_each_name_has_its_certificate_and_http2_is_spoken() {
     let headers = ("x-amzn-tls-version".parse().unwrap(), "x-amzn-tls-cipher-suite".parse().unwrap());
     let settings = Settings { tls_headers: Some(headers), ..Settings::default() };
     let route = Route { settings, ..forwards([(&one, 1)]) };
-    let address = ([127, 0, 0, 1], 0).into();
-    let mut proxy = ProxyListener::bind(address, route, Some(tls.clone()), &workers()).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut proxy = ProxyListener::new(listener, route, Some(tls.clone()), &workers()).unwrap();
 
     // The certificate of a name is shown to who asks for it; others would not be trusted.
     let stream = connect(&proxy, "x.b.example.org", &second, b"http/1.1").await;
@@ -322,7 +322,7 @@ async fn an_early_answer_does_not_stop_the_upload() {
         }
     });
     let pool = pool();
-    pool.set_targets(&BTreeMap::from([(key("i-1"), Endpoint { address, reachable: true })]));
+    pool.set_targets(&BTreeMap::from([(key("i-1"), Endpoint { from: Site::Host, address, reachable: true })]));
     until_state(&pool, "i-1", HealthState::Healthy).await;
     pool.configure(PoolSettings {
         in_use: true,

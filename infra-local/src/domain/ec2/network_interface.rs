@@ -1,0 +1,123 @@
+//! Network interfaces, derived from the resources that have them.
+
+use std::net::Ipv4Addr;
+
+use crate::model::Region;
+use crate::model::ec2::gateway::NatGateway;
+use crate::model::ec2::instance::{Instance, InstanceState};
+use crate::model::ec2::vpc::Subnet;
+use crate::model::elbv2::LoadBalancer;
+use crate::model::ids;
+use crate::model::rds::{DbCluster, DbInstance};
+
+/// The resource that an interface belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Owner<'a> {
+    Instance(&'a Instance),
+    NatGateway(&'a NatGateway),
+    LoadBalancer(&'a LoadBalancer),
+    Database(&'a DbInstance),
+    /// An endpoint of a cluster: true for the writer's. AWS implements these as names, so it lists no interface.
+    Endpoint(&'a DbCluster, bool),
+}
+
+/// An interface of a VPC.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkInterface<'a> {
+    pub(crate) id: String,
+    pub(crate) owner: Owner<'a>,
+    pub(crate) subnet: &'a Subnet,
+    pub(crate) private: Ipv4Addr,
+    pub(crate) public: Option<Ipv4Addr>,
+    /// `None` for a NAT gateway, which has no security groups.
+    pub(crate) groups: Option<&'a [String]>,
+}
+
+impl NetworkInterface<'_> {
+    /// Returns whether packets go in and out: the owner is not stopped.
+    pub(crate) fn is_up(&self) -> bool {
+        match self.owner {
+            Owner::Instance(instance) => !matches!(instance.state, InstanceState::Stopped | InstanceState::Terminated),
+            _ => true,
+        }
+    }
+}
+
+/// The interfaces of a region.
+pub(crate) fn all(region: &Region) -> Vec<NetworkInterface<'_>> {
+    let mut all = Vec::new();
+    for instance in region.ec2.instances.values().filter(|instance| instance.state != InstanceState::Terminated) {
+        let Some(subnet) = region.ec2.subnets.get(&instance.subnet_id) else { continue };
+        all.push(NetworkInterface {
+            id: instance.network_interface_id.clone(),
+            owner: Owner::Instance(instance),
+            subnet,
+            private: region.private_address(instance.address),
+            public: region.public_address_of(instance),
+            groups: Some(&instance.security_groups),
+        });
+    }
+    for gateway in region.ec2.nat_gateways.values().filter(|gateway| !gateway.state.is_over()) {
+        let Some(subnet) = region.ec2.subnets.get(&gateway.subnet_id) else { continue };
+        all.push(NetworkInterface {
+            id: gateway.network_interface_id.clone(),
+            owner: Owner::NatGateway(gateway),
+            subnet,
+            private: region.private_address(gateway.private_ip),
+            public: gateway.public_ip,
+            groups: None,
+        });
+    }
+    region.elbv2.load_balancers.values().for_each(|balancer| all.extend(of_balancer(region, balancer)));
+    for database in region.rds.instances.values() {
+        let public = database.public.then_some(database.place.address);
+        all.extend(at_address(region, Owner::Database(database), database.place.address, public));
+    }
+    for cluster in region.rds.clusters.values() {
+        all.extend(at_address(region, Owner::Endpoint(cluster, true), cluster.place.address, None));
+        all.extend(at_address(region, Owner::Endpoint(cluster, false), cluster.reader_address, None));
+    }
+    all
+}
+
+/// The interfaces of a balancer: one per subnet. An internet-facing balancer has its public address in the first.
+pub(crate) fn of_balancer<'a>(
+    region: &'a Region,
+    balancer: &'a LoadBalancer,
+) -> impl Iterator<Item = NetworkInterface<'a>> {
+    let [_, block, ..] = balancer.address.octets();
+    // Of a balancer that has left the subnet of its address, the first interface has the public address.
+    let home = region.subnet_of_address(balancer.address).map(|subnet| &subnet.id);
+    let home = balancer.subnets.iter().find(|id| Some(*id) == home).or(balancer.subnets.first());
+    let subnets = balancer.subnets.iter().filter_map(|id| region.ec2.subnets.get(id));
+    subnets.filter_map(move |subnet| {
+        let address = Ipv4Addr::new(127, block, subnet.index, subnet.host_of(&balancer.arn)?);
+        let public = balancer.scheme != "internal" && home == Some(&subnet.id);
+        Some(NetworkInterface {
+            id: ids::derived_id("eni", &format!("{} {}", balancer.arn, subnet.id)),
+            owner: Owner::LoadBalancer(balancer),
+            subnet,
+            private: region.private_address(address),
+            public: public.then_some(balancer.address),
+            groups: Some(&balancer.security_groups),
+        })
+    })
+}
+
+/// The interface of a database or an endpoint, whose subnet is known by its address.
+pub(crate) fn at_address<'a>(
+    region: &'a Region,
+    owner: Owner<'a>,
+    address: Ipv4Addr,
+    public: Option<Ipv4Addr>,
+) -> Option<NetworkInterface<'a>> {
+    let (id, groups) = match owner {
+        Owner::Database(database) => (database.resource_id.clone(), &database.place.security_groups),
+        Owner::Endpoint(cluster, true) => (cluster.resource_id.clone(), &cluster.place.security_groups),
+        Owner::Endpoint(cluster, false) => (format!("{} ro", cluster.resource_id), &cluster.place.security_groups),
+        Owner::Instance(_) | Owner::NatGateway(_) | Owner::LoadBalancer(_) => return None,
+    };
+    let subnet = region.subnet_of_address(address)?;
+    let private = region.private_address(address);
+    Some(NetworkInterface { id: ids::derived_id("eni", &id), owner, subnet, private, public, groups: Some(groups) })
+}
