@@ -18,11 +18,13 @@ fn careful(stack: &Stack, config: &Config) -> Result {
     let region = aws::region(stack, &config.get_or("region", "us-east-1")?);
     stack.policy(policies::no_open_database_ports(Enforcement::Mandatory));
 
+    // ANCHOR: options
     let options = Options::new()
         .protect(true) // no run deletes or replaces it
         .alias("secret") // its previous name: the resource is renamed, not replaced
         .hook(Hook::before(Action::Update, announce).retry(3, Duration::from_secs(1)));
     let password = stack.with(options).add("password", Password::of_length(24));
+    // ANCHOR_END: options
 
     let parameter = region.with(Options::new().ignore_changes(["name"]).depends_on(&password.value));
     parameter

@@ -1,4 +1,8 @@
-//! Helpers of the end-to-end tests: a temporary project, the `stack` command as a child process, HTTP requests.
+//! Helpers of the end-to-end tests: a temporary project, the `stack` command as a child process, HTTP requests; and the
+//! code of the book.
+
+#[cfg(doctest)]
+mod book;
 
 use infra_core::{Target, target::Credentials};
 use infra_local::LocalCloud;

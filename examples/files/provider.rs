@@ -167,6 +167,7 @@ impl Handler for File {
         name.into_iter().chain(directory).collect()
     }
 
+    // ANCHOR: create
     async fn create(cx: &Context<'_, Root>, inputs: &Self) -> Result<Created<Self>, ProviderError> {
         let location = Location::of(cx, inputs)?;
         if location.path.exists() {
@@ -182,6 +183,7 @@ impl Handler for File {
         }
         location.created(inputs)
     }
+    // ANCHOR_END: create
 
     async fn read(cx: &Context<'_, Root>, prior: &Prior<Self>) -> Result<Option<Created<Self>>, ProviderError> {
         let path = cx.client().path(&prior.id);

@@ -1,4 +1,4 @@
-//! Exit codes, as listed by `stack --help` and `docs/exit-codes.md`.
+//! Exit codes, as listed by `stack --help` and `docs/src/exit-codes.md`.
 
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn the_documentation_has_the_same_table() {
-        let page = include_str!("../../docs/exit-codes.md");
+        let page = include_str!("../../docs/src/exit-codes.md");
         let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
         let expected = Exit::ALL.map(|exit| format!("| `{}` | {} |", exit.code(), exit.meaning()));
         assert_eq!(rows, expected);

@@ -97,7 +97,7 @@ impl Program {
 /// Call it first in `main`: the local cloud starts this executable again as the launcher that confines the programs of
 /// its instances, see [`infra_local::enable_launcher`].
 ///
-/// `docs/exit-codes.md` lists the exit codes.
+/// `docs/src/exit-codes.md` lists the exit codes.
 pub fn run(programs: impl IntoIterator<Item = Program>) -> ExitCode {
     Cli::new(programs).run()
 }
