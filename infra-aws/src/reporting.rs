@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use infra_core::{
     Urn,
     diagnostic::Diagnostic,
-    provider::{Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter},
+    provider::{Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter, ResourceKind},
     state::{Live, Request},
     value::Value,
 };
@@ -25,6 +25,10 @@ impl<P: Inspect> Inspect for Reporting<P> {
 
     fn recovery(&self, urn: &Urn) -> Option<RecoveryKind> {
         self.0.recovery(urn)
+    }
+
+    fn resource_kinds(&self) -> Vec<ResourceKind> {
+        self.0.resource_kinds()
     }
 
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError> {

@@ -42,6 +42,8 @@ async fn printed_code_declares_the_imported_resources() {
         region: Some("us-east-1".into()),
     };
     let importer = engine("importer");
+    let kinds = importer.resource_kinds(&region);
+    assert!(kinds.iter().any(|kind| kind.token == "aws:ec2:SecurityGroup"), "the provider lists its types");
     let absent = [request("aws:ec2:SecurityGroup", "ghost", "sg-00000000000000000")];
     assert_snapshot!(importer.import(&region, &absent).await.unwrap_err(), @"
     error: there is no aws:ec2:SecurityGroup with the id `sg-00000000000000000` in us-east-1

@@ -95,6 +95,8 @@ pub(crate) struct Cloud {
     pub(crate) last_subnet_index: Option<u8>,
     /// The number of the newest elastic address.
     pub(crate) last_elastic_host: u8,
+    /// Identifies the set of network namespaces that programs of instances run in; 0 is the loopback interface.
+    pub(crate) network_generation: u64,
     /// Measured values: not in the file, and shared by all copies.
     #[serde(skip)]
     pub(crate) metrics: cloudwatch::metrics::Metrics,
@@ -131,7 +133,7 @@ pub(crate) struct Region {
 }
 
 changes::record_by_field!(Cloud {
-    whole: [id, port, faults, last_subnet_index, last_elastic_host],
+    whole: [id, port, faults, last_subnet_index, last_elastic_host, network_generation],
     maps: [],
     parts: [iam],
     children: [regions],

@@ -43,8 +43,8 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     loop {
         changes.borrow_and_update();
         connected.borrow_and_update();
-        let wanted =
-            shared.read(|cloud| if from.is_inside() { inside(cloud, &network.current()) } else { wanted(cloud) });
+        let wanted = shared
+            .read(|cloud| if from.is_inside() { inside(cloud, &network.current().network) } else { wanted(cloud) });
         running.retain(|port, forward| wanted.get(port) == Some(&forward.target));
         let mut complete = true;
         for (port, target) in wanted {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::background::PhaseWatch;
-use super::network::{NetworkHandle, Place, Site};
+use super::network::{InterfacePort, NetworkHandle, Place, Site};
 use super::proxy::{
     Endpoint, ListenError, PoolSettings, ProxyListener, Route, TargetHealth, TargetKey, TargetPool, Tls, Workers,
 };
@@ -85,7 +85,7 @@ struct Plane {
 
 /// A port of a listener: the listener's ARN, and the interface whose address it is. `None` is the public address, to
 /// which clients on this machine connect.
-type ListenerKey = (String, Option<String>);
+type ListenerKey = (String, Option<InterfacePort>);
 
 /// The declared pools and listeners.
 #[derive(Default)]
@@ -297,7 +297,7 @@ fn addresses(
     network: &NetworkHandle,
     balancer: &LoadBalancer,
     port: u16,
-) -> Vec<(Option<String>, Site, Ipv4Addr)> {
+) -> Vec<(Option<InterfacePort>, Site, Ipv4Addr)> {
     let mut addresses = Vec::new();
     let is_inside = network.is_private() && balancer.scheme == "internal";
     if !is_inside && reachability::clients_reach(region, balancer, port) {
@@ -306,9 +306,8 @@ fn addresses(
     if network.is_private() {
         let connected = network.current();
         for interface in network_interface::of_balancer(region, balancer) {
-            if connected.interface(&interface.id).is_some() {
-                let site = network.site(Place::Interface(interface.id.clone()));
-                addresses.push((Some(interface.id), site, interface.private));
+            if let Some(port) = connected.port(&interface.id) {
+                addresses.push((Some(port), network.site(Place::Interface(interface.id)), interface.private));
             }
         }
     }

@@ -85,10 +85,10 @@ pub(crate) struct Server {
 impl Server {
     /// The server of the endpoint that `shared` is bound to, and of the same port at AWS's address on the internet of the
     /// cloud.
-    pub(crate) fn new(shared: Shared, access: Access, stop_requested: Arc<Notify>) -> Server {
+    pub(crate) fn new(shared: Shared, network: NetworkHandle, access: Access, stop_requested: Arc<Notify>) -> Server {
         let s3 = s3::Store::new(&shared, access.enforce_iam);
         let endpoints = vec![Endpoint::new(shared.endpoint()), Endpoint::new(inside(&shared))];
-        let admin = Admin { shared: shared.clone(), token: access.token.clone(), stop_requested };
+        let admin = Admin { shared: shared.clone(), network, token: access.token.clone(), stop_requested };
         Server { shared, access, endpoints, s3, admin, head_limit: HEAD_LIMIT }
     }
 
@@ -136,9 +136,14 @@ impl Server {
             return;
         }
         let site = network.site(Place::Internet);
+        let mut generation = network.generation();
         loop {
             match site.listen(inside(&self.shared)).await {
-                Ok(listener) => return self.run(listener, phase).await,
+                Ok(listener) => tokio::select! {
+                    () = Arc::clone(&self).run(listener, phase.clone()) => return,
+                    // The namespaces were created again: a new one needs a new socket.
+                    Ok(()) = generation.changed() => continue,
+                },
                 Err(error) => tracing::debug!(%error, "the endpoint cannot listen on the internet of the cloud yet"),
             }
             tokio::select! {

@@ -76,7 +76,8 @@ impl LocalCloud {
         if options.accept_any_key {
             tracing::warn!("any access key is accepted: every local process can run programs as this user");
         }
-        let server = Arc::new(endpoint::Server::new(shared.clone(), access, Arc::clone(&stop_requested)));
+        let server =
+            Arc::new(endpoint::Server::new(shared.clone(), network.clone(), access, Arc::clone(&stop_requested)));
         let mut background = Background::new();
         background.spawn(|phase| runtime::network::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| Arc::clone(&server).run(listener, phase));

@@ -6,6 +6,7 @@
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
+//! - [`reach`]: whether a connection gets through the network
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
 pub(crate) mod capabilities;
@@ -17,6 +18,7 @@ pub(crate) mod faults;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
 pub(crate) mod options;
+pub(crate) mod reach;
 pub(crate) mod remote;
 pub(crate) mod resource_requests;
 pub(crate) mod running;

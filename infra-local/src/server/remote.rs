@@ -2,6 +2,7 @@
 
 use super::capabilities::Capabilities;
 use super::faults::Fault;
+use super::reach::{Reach, ReachRequest};
 use super::status::Status;
 use crate::model::process::ProcessIdentity;
 use crate::server::running::Running;
@@ -47,6 +48,12 @@ impl Running {
         let body = self.ask(Method::POST, "/_infra/fault", serde_json::to_vec(fault)?.into()).await?;
         let said: serde_json::Value = serde_json::from_slice(&body)?;
         Ok(said["done"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Examines whether a connection gets through the network. Fails for a source or destination that does not exist.
+    pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
+        let body = self.ask(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
+        Ok(serde_json::from_slice(&body)?)
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {

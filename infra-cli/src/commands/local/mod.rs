@@ -4,6 +4,7 @@ mod env;
 mod fault;
 mod follow;
 mod logs;
+mod reach;
 mod reset;
 mod start;
 mod status;
@@ -21,6 +22,7 @@ pub(crate) enum LocalCommand {
     Status(status::StatusArgs),
     Env(env::EnvArgs),
     Logs(logs::LogsArgs),
+    Reach(reach::ReachArgs),
     /// Stop the local cloud; the next start resumes everything in it
     Stop,
     Reset(reset::ResetArgs),
@@ -38,6 +40,7 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
         LocalCommand::Status(arguments) => status::run(session, &directory, &arguments).await?,
         LocalCommand::Env(arguments) => env::run(session, &directory, &arguments).await?,
         LocalCommand::Logs(arguments) => logs::run(session, &directory, &arguments).await?,
+        LocalCommand::Reach(arguments) => reach::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;
             let text = if stopped { "the local cloud has stopped" } else { "the local cloud does not run" };

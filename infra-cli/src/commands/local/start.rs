@@ -4,7 +4,7 @@ use super::answer;
 use crate::{failure::Failure, local_cloud, session::Session};
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{Credentials, Options, daemon};
+use infra_local::{Credentials, NetworkChoice, Options, daemon};
 use std::path::Path;
 
 /// Start the local cloud, with these options from now on
@@ -29,6 +29,28 @@ pub(crate) struct StartArgs {
     /// Run services with all rights of this user, not confined to their instances (unsafe)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", hide_possible_values = true)]
     unconfined: Option<bool>,
+    /// Connect instances by network namespaces, in which the kernel enforces security groups, or by the loopback interface
+    #[arg(long, value_name = "FABRIC", value_enum)]
+    network: Option<Fabric>,
+}
+
+/// The fabrics of [`NetworkChoice`].
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Fabric {
+    /// Namespaces where the kernel allows them, else the loopback interface
+    Auto,
+    Namespaces,
+    Loopback,
+}
+
+impl From<Fabric> for NetworkChoice {
+    fn from(fabric: Fabric) -> Self {
+        match fabric {
+            Fabric::Auto => NetworkChoice::Auto,
+            Fabric::Namespaces => NetworkChoice::Namespaces,
+            Fabric::Loopback => NetworkChoice::Loopback,
+        }
+    }
 }
 
 fn time_scale(text: &str) -> Result<f64, String> {
@@ -68,6 +90,7 @@ async fn remember(directory: &Path, arguments: &StartArgs) -> Result<(), Failure
         access_keys,
         accept_any_key: arguments.accept_any_key.unwrap_or(before.accept_any_key),
         unconfined: arguments.unconfined.unwrap_or(before.unconfined),
+        network: arguments.network.map_or(before.network, NetworkChoice::from),
         directory: before.directory.clone(),
     };
     if options == before {

@@ -5,7 +5,7 @@ use crate::{failure::Failure, render::style, session::Session};
 use clap::Args;
 use console::{Style, Term};
 use infra_core::diagnostic::Diagnostic;
-use infra_local::{ConfinementStatus, InstanceStatus, RegionStatus, Status, TargetGroupStatus};
+use infra_local::{ConfinementStatus, InstanceStatus, NetworkStatus, RegionStatus, Status, TargetGroupStatus};
 use std::{collections::BTreeMap, path::Path, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -62,6 +62,7 @@ fn frame(text: &str, rows: usize, columns: usize) -> String {
 fn describe(status: &Status) -> String {
     let mut text = format!("{} (process {}, {})\n", status.endpoint, status.pid, status.cloud_id);
     text.extend(["instances are confined: ", &confinement(&status.confinement), "\n"]);
+    text.extend(["instances are connected by: ", &network(&status.network), "\n"]);
     for fault in &status.faults {
         text.extend(["on demand: ", fault, "\n"]);
     }
@@ -80,6 +81,15 @@ fn describe(status: &Status) -> String {
         text.push_str("\nit holds nothing\n");
     }
     text.trim_end().to_owned()
+}
+
+/// Describes the network, and the reason for the loopback interface.
+fn network(status: &NetworkStatus) -> String {
+    match &status.reason {
+        _ if status.namespaces => "network namespaces".to_owned(),
+        Some(reason) => format!("the loopback interface, without security groups between instances ({reason})"),
+        None => "the loopback interface, without security groups between instances".to_owned(),
+    }
 }
 
 /// Describes the enforced restrictions, and the reasons of missing ones.
@@ -136,7 +146,9 @@ fn instances(region: &RegionStatus) -> String {
             format!("{}{port} {}{}", service.name, coloured(&service.state), restarts(service.restarts))
         });
         let services = services.collect::<Vec<_>>().join("; ");
-        let (name, address) = (instance.name.clone().unwrap_or_default(), instance.address.to_string());
+        let public = instance.public_address.filter(|public| *public != instance.address);
+        let public = public.map_or_else(String::new, |public| format!(" {public}"));
+        let (name, address) = (instance.name.clone().unwrap_or_default(), format!("{}{public}", instance.address));
         [instance.id.clone(), name, coloured(&instance.state), instance.zone.clone(), address, services]
     });
     style::table(["INSTANCE", "NAME", "STATE", "ZONE", "ADDRESS", "SERVICES"], rows)
@@ -230,7 +242,8 @@ mod tests {
             id: id.into(),
             name: Some("group".into()),
             state: state.into(),
-            address: Ipv4Addr::new(127, 80, 6, last),
+            address: Ipv4Addr::new(10, 0, 1, last),
+            public_address: (last == 4).then(|| Ipv4Addr::new(127, 80, 6, last)),
             zone: "us-east-1a".into(),
             services: vec![service],
             terminated_seconds: (state == "terminated").then_some(u64::from(last) * 19),
@@ -289,6 +302,7 @@ mod tests {
                 reasons: vec!["no mount namespace".into()],
                 ..ConfinementStatus::default()
             },
+            network: NetworkStatus { namespaces: true, reason: None },
         }
     }
 
@@ -297,15 +311,16 @@ mod tests {
         insta::assert_snapshot!(console::strip_ansi_codes(&describe(&status())), @"
         http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
+        instances are connected by: network namespaces
 
         in all regions
         buckets 1, roles 2
 
         us-east-1
-        INSTANCE  NAME   STATE       ZONE        ADDRESS     SERVICES
-        i-1       group  running     us-east-1a  127.80.6.4  tasks:8080 running
-        i-2       group  running     us-east-1a  127.80.6.5  tasks:8080 running, 1 restart
-        i-0       group  terminated  us-east-1a  127.80.6.3  tasks:8080 stopped, 1 restart
+        INSTANCE  NAME   STATE       ZONE        ADDRESS              SERVICES
+        i-1       group  running     us-east-1a  10.0.1.4 127.80.6.4  tasks:8080 running
+        i-2       group  running     us-east-1a  10.0.1.5             tasks:8080 running, 1 restart
+        i-0       group  terminated  us-east-1a  10.0.1.3             tasks:8080 stopped, 1 restart
         GROUP    IN SERVICE       REFRESH
         group-1  2 of 2 (1 to 4)  InProgress
         BALANCER    STATE   LISTENS          TARGETS

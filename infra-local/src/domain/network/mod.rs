@@ -16,7 +16,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use reach::{Blocked, End, Flow, Hop, Path};
+pub(crate) use reach::{End, Flow};
 
 use crate::model::cidr::Cidr;
 

@@ -53,6 +53,13 @@ pub(crate) struct Path {
     pub(crate) blocked: Option<Blocked>,
 }
 
+impl<'a> Flow<'a> {
+    /// A connection from a port that systems open connections from.
+    pub(crate) fn new(from: End<'a>, to: Ipv4Addr, traffic: Traffic) -> Flow<'a> {
+        Flow { from, to, traffic, reply_port: EPHEMERAL }
+    }
+}
+
 impl Path {
     pub(crate) fn is_open(&self) -> bool {
         self.blocked.is_none()
@@ -69,12 +76,12 @@ impl Network {
 
     /// Returns whether a TCP connection can be opened.
     pub(crate) fn reaches(&self, from: End<'_>, to: Ipv4Addr, port: u16) -> bool {
-        self.path(Flow { from, to, traffic: Traffic::Tcp(port, port), reply_port: EPHEMERAL }).is_open()
+        self.path(Flow::new(from, to, Traffic::Tcp(port, port))).is_open()
     }
 }
 
 /// A port of the range that Linux opens connections from.
-pub(crate) const EPHEMERAL: u16 = 40_000;
+const EPHEMERAL: u16 = 40_000;
 
 /// An interface with its VPC.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::domain::network::reach::EPHEMERAL;
 
 fn cidr(text: &str) -> Cidr {
     Cidr::parse(text).unwrap()
@@ -83,7 +82,7 @@ fn network<const N: usize>(vpcs: [Vpc; N]) -> Network {
 
 /// The path as text: a line per hop, and the component that blocks.
 fn told(network: &Network, from: End<'_>, to: &str, port: u16) -> String {
-    let path = network.path(Flow { from, to: ip(to), traffic: Traffic::Tcp(port, port), reply_port: EPHEMERAL });
+    let path = network.path(Flow::new(from, ip(to), Traffic::Tcp(port, port)));
     let hops = path.hops.iter().map(|hop| format!("{}: {}\n", hop.component, hop.action));
     let end = path.blocked.map(|blocked| format!("BLOCKED by {}: {}", blocked.component, blocked.reason));
     hops.collect::<String>() + &end.unwrap_or_else(|| "open".to_owned())

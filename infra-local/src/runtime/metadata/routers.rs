@@ -25,15 +25,17 @@ type Services = Arc<Mutex<HashMap<String, Arc<Service>>>>;
 pub(super) async fn run(shared: Shared, network: NetworkHandle, mut phase: PhaseWatch) {
     let mut changes = network.changes();
     let services = Services::default();
-    // By the ids of VPCs.
-    let mut routers: HashMap<String, JoinSet<()>> = HashMap::new();
+    // By the ids of VPCs, in the generation that they were opened in.
+    let mut routers: HashMap<(String, u64), JoinSet<()>> = HashMap::new();
     loop {
         let current = Arc::clone(&changes.borrow_and_update());
-        routers.retain(|vpc, _| current.vpcs.contains_key(vpc));
+        let (generation, vpcs) = (current.generation, &current.network.vpcs);
+        routers.retain(|(vpc, opened), _| *opened == generation && vpcs.contains_key(vpc));
         forget_terminated(&shared, &services);
         let mut missing = false;
-        for (vpc, _) in current.vpcs.iter().filter(|(_, vpc)| !vpc.interfaces.is_empty()) {
-            if routers.contains_key(vpc) {
+        for (vpc, _) in vpcs.iter().filter(|(_, vpc)| !vpc.interfaces.is_empty()) {
+            let key = (vpc.clone(), generation);
+            if routers.contains_key(&key) {
                 continue;
             }
             match network.site(Place::Router(vpc.clone())).listen(ADDRESS).await {
@@ -41,7 +43,7 @@ pub(super) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
                     let mut task = JoinSet::new();
                     let router = Router { shared: shared.clone(), network: network.clone(), vpc: vpc.clone() };
                     task.spawn(router.serve(listener, Arc::clone(&services)));
-                    routers.insert(vpc.clone(), task);
+                    routers.insert(key, task);
                 }
                 Err(error) => {
                     missing = true;
@@ -97,8 +99,8 @@ impl Router {
     /// The service of the instance that has a private address.
     fn service(&self, services: &Services, address: IpAddr) -> Option<Arc<Service>> {
         let IpAddr::V4(address) = address else { return None };
-        let network = self.network.current();
-        let (_, interface) = network.vpcs.get(&self.vpc)?.at(address)?;
+        let connected = self.network.current();
+        let (_, interface) = connected.network.vpcs.get(&self.vpc)?.at(address)?;
         let id = &interface.owner;
         let mut services = services.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(service) = services.get(id) {

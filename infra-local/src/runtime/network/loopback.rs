@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use super::{Fabric, Namespace, Place};
 use crate::domain::network::Network;
@@ -33,5 +34,9 @@ impl Fabric for Loopback {
 
     async fn namespace(&self, _interface: &str) -> io::Result<Option<Namespace>> {
         Ok(None)
+    }
+
+    fn generation(&self) -> watch::Receiver<u64> {
+        watch::Sender::new(0).subscribe()
     }
 }

@@ -21,7 +21,8 @@ pub(crate) use loopback::Loopback;
 
 use super::background::PhaseWatch;
 use crate::domain::network::Network;
-use crate::model::REGIONS;
+use crate::model::ec2::instance::ServiceState;
+use crate::model::{Cloud, REGIONS};
 use crate::state::Shared;
 
 /// A place in the network: sockets are opened and programs run in it.
@@ -62,6 +63,34 @@ pub(crate) trait Fabric: Send + Sync {
 
     /// Returns the namespace of an interface. `None` where programs run in the network of this machine.
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>>;
+
+    /// Returns a number that identifies the current set of namespaces, also after a restart of the cloud. A program that
+    /// was started under another number has no network any more and must be started again, and listeners must be opened
+    /// again. The number is 0 while there are no namespaces; the next [`Fabric::reconcile`] creates them.
+    fn generation(&self) -> watch::Receiver<u64>;
+}
+
+/// The network that the packets are in line with.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Connected {
+    /// See [`Fabric::generation`].
+    pub(crate) generation: u64,
+    pub(crate) network: Network,
+}
+
+impl Connected {
+    /// Returns a port of an interface, by which listeners are known: those of another generation are opened again.
+    pub(crate) fn port(&self, interface: &str) -> Option<InterfacePort> {
+        self.network.interface(interface)?;
+        Some(InterfacePort { interface: interface.to_owned(), generation: self.generation })
+    }
+}
+
+/// An interface in one generation of the network.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct InterfacePort {
+    pub(crate) interface: String,
+    generation: u64,
 }
 
 /// A handle on the fabric. Clones refer to the same one.
@@ -69,7 +98,7 @@ pub(crate) trait Fabric: Send + Sync {
 pub(crate) struct NetworkHandle {
     fabric: Arc<dyn Fabric>,
     /// The network that the fabric was last brought in line with.
-    connected: watch::Sender<Arc<Network>>,
+    connected: watch::Sender<Arc<Connected>>,
 }
 
 /// Pause after a failed reconciliation.
@@ -86,12 +115,17 @@ impl NetworkHandle {
     }
 
     /// The network that the packets are in line with.
-    pub(crate) fn current(&self) -> Arc<Network> {
+    pub(crate) fn current(&self) -> Arc<Connected> {
         Arc::clone(&self.connected.borrow())
     }
 
+    /// See [`Fabric::generation`].
+    pub(crate) fn generation(&self) -> watch::Receiver<u64> {
+        self.fabric.generation()
+    }
+
     /// Becomes ready after every change of the network.
-    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Network>> {
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Connected>> {
         self.connected.subscribe()
     }
 
@@ -99,7 +133,7 @@ impl NetworkHandle {
     pub(crate) async fn wait_until_connected(&self, interface: &str) {
         let mut changes = self.connected.subscribe();
         // The sender is this handle's own, so it is not closed.
-        let _ = changes.wait_for(|network| network.interface(interface).is_some()).await;
+        let _ = changes.wait_for(|connected| connected.port(interface).is_some()).await;
     }
 
     /// Returns a place as a site. Without private addresses, all places are in the network of this machine.
@@ -109,12 +143,41 @@ impl NetworkHandle {
 
     async fn reconcile(&self, shared: &Shared) -> io::Result<()> {
         let network = shared.read(Network::of);
-        if network == *self.current() {
+        let generation = *self.fabric.generation().borrow();
+        let current = self.current();
+        if network == current.network && generation == current.generation {
             return Ok(());
         }
         self.fabric.reconcile(&network).await?;
-        self.connected.send_replace(Arc::new(network));
+        let generation = *self.fabric.generation().borrow();
+        if shared.read(|cloud| cloud.network_generation != generation) {
+            shared.update(|cloud| disconnect(cloud, generation));
+        }
+        self.connected.send_replace(Arc::new(Connected { generation, network }));
         Ok(())
+    }
+}
+
+/// Ends the programs of instances, whose network no longer exists. Their hosts start them again in the new one.
+fn disconnect(cloud: &mut Cloud, generation: u64) {
+    cloud.network_generation = generation;
+    for region in cloud.regions.values_mut() {
+        let running: Vec<String> = region
+            .ec2
+            .instances
+            .values()
+            .filter(|instance| instance.runtime.services.values().any(|service| service.process.is_some()))
+            .map(|instance| instance.id.clone())
+            .collect();
+        for id in running {
+            let Some(instance) = region.ec2.instances.get_mut(&id) else { continue };
+            for service in instance.runtime.services.values_mut() {
+                if let Some(process) = service.process.take() {
+                    process.kill();
+                    service.state = ServiceState::Restarting;
+                }
+            }
+        }
     }
 }
 
@@ -159,14 +222,17 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     let places = REGIONS.iter().flat_map(|(region, _)| services.map(|service| ["regions", region, service]));
     let places: Vec<[&str; 3]> = places.collect();
     let mut changes = shared.changes_below(&places.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
+    let mut generation = network.fabric.generation();
     loop {
         changes.borrow_and_update();
+        generation.borrow_and_update();
         let failed = network.reconcile(&shared).await.err();
         if let Some(error) = &failed {
             tracing::warn!(%error, "the network is not in line with the declared one");
         }
         tokio::select! {
             _ = changes.changed() => {}
+            Ok(()) = generation.changed() => {}
             () = tokio::time::sleep(RETRY), if failed.is_some() => {}
             _ = phase.ended() => return,
         }

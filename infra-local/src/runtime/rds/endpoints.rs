@@ -9,15 +9,15 @@ use crate::domain::ec2::network_interface::{self, Owner};
 use crate::domain::reachability;
 use crate::model::Region;
 use crate::model::rds::{DbCluster, DbInstance, Stage, Trouble};
-use crate::runtime::network::{NetworkHandle, Place, Site};
+use crate::runtime::network::{InterfacePort, NetworkHandle, Place, Site};
 use crate::state::Shared;
 
 /// The endpoints that are open.
 #[derive(Default)]
 pub(super) struct Endpoints(BTreeMap<Endpoint, Door>);
 
-/// An address that is listened on, in the network of this machine or at an interface, by id.
-type Endpoint = (Option<String>, SocketAddr);
+/// An address that is listened on, in the network of this machine or at an interface.
+type Endpoint = (Option<InterfacePort>, SocketAddr);
 
 impl Endpoints {
     /// Opens, closes and leads endpoints as the model says; says in the model which cannot be opened.
@@ -35,7 +35,7 @@ impl Endpoints {
                 continue;
             }
             let (interface, address) = endpoint.clone();
-            let site = interface.map_or(Site::Host, |interface| network.site(Place::Interface(interface)));
+            let site = interface.map_or(Site::Host, |port| network.site(Place::Interface(port.interface)));
             match site.listen(address).await {
                 Ok(listener) => {
                     self.0.insert(endpoint, Door::new(listener, targets));
@@ -95,8 +95,8 @@ fn inside(
     port: u16,
 ) -> Option<Endpoint> {
     let interface = network_interface::at_address(region, owner, address, None).filter(|_| network.is_private())?;
-    network.current().interface(&interface.id)?;
-    Some((Some(interface.id), SocketAddr::from((interface.private, port))))
+    let connected = network.current().port(&interface.id)?;
+    Some((Some(connected), SocketAddr::from((interface.private, port))))
 }
 
 /// Returns the endpoints of the writer and the readers of a cluster.

@@ -1,4 +1,4 @@
-//! The paths below `/_infra/`: status, inventory, faults and shutdown, for the holders of the cloud's token.
+//! The paths below `/_infra/`: status, inventory, faults, reachability and shutdown, for the holders of the cloud's token.
 
 use std::sync::Arc;
 
@@ -7,28 +7,32 @@ use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::Notify;
 
 use super::answer::Answer;
 use crate::access::Source;
+use crate::runtime::network::NetworkHandle;
 use crate::server::capabilities::Capabilities;
 use crate::server::credentials;
 use crate::server::credentials::Token;
 use crate::server::faults::Fault;
 use crate::server::inventory;
+use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::status::Status;
 use crate::state::Shared;
 
-/// The largest description of a fault.
-const FAULT_LIMIT_BYTES: usize = 64 * 1024;
+/// The largest request.
+const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
-                     POST /_infra/fault and POST /_infra/shutdown";
+                     POST /_infra/fault, POST /_infra/reach and POST /_infra/shutdown";
 
 /// Answers requests for the administration paths.
 pub(super) struct Admin {
     pub(super) shared: Shared,
+    pub(super) network: NetworkHandle,
     /// Required for every path but `health`.
     pub(super) token: Token,
     /// Notified by `POST /_infra/shutdown`.
@@ -63,6 +67,10 @@ impl Admin {
                 Ok(outcome) => document(StatusCode::OK, json!({ "done": outcome })),
                 Err(error) => failure(StatusCode::BAD_REQUEST, &error),
             },
+            (&Method::POST, "reach") => match self.reach(request).await {
+                Ok(reach) => document(StatusCode::OK, reach),
+                Err(error) => failure(StatusCode::BAD_REQUEST, &error),
+            },
             _ => failure(StatusCode::NOT_FOUND, PATHS),
         };
         let mut answer = Response::new(s3s::Body::from(body));
@@ -72,11 +80,21 @@ impl Admin {
     }
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
-        let body = Limited::new(request.into_body(), FAULT_LIMIT_BYTES).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
-        let fault: Fault = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        let fault: Fault = read(request).await?;
         self.shared.inject(&fault).map_err(|error| error.to_string())
     }
+
+    async fn reach(&self, request: Request<Incoming>) -> Result<Reach, String> {
+        let request: ReachRequest = read(request).await?;
+        reach::reach(&self.shared, &self.network, &request).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Reads the document of a request.
+async fn read<T: DeserializeOwned>(request: Request<Incoming>) -> Result<T, String> {
+    let body = Limited::new(request.into_body(), LIMIT_BYTES).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    serde_json::from_slice(&body).map_err(|error| error.to_string())
 }
 
 fn document(status: StatusCode, document: impl Serialize) -> (StatusCode, String) {

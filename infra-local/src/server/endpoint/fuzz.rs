@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::runtime::network::Loopback;
 use crate::services::Operation;
 use crate::state::address::AddressBlock;
 use crate::wire::{JsonVersion, Params};
@@ -40,7 +41,7 @@ impl World {
         });
         let root = RootKeys { accept_any: true, ..RootKeys::default() };
         let access = Access { root, token: Token::new("token".to_owned()), enforce_iam: false };
-        let server = Server::new(shared, access, Arc::new(Notify::new()));
+        let server = Server::new(shared, NetworkHandle::new(Loopback), access, Arc::new(Notify::new()));
         World { server, known, _directory: directory }
     }
 

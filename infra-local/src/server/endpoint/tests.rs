@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::runtime::background::{Background, Phase};
+use crate::runtime::network::Loopback;
 use crate::state::address::AddressBlock;
 
 #[tokio::test]
@@ -17,7 +18,7 @@ async fn a_connection_that_does_not_finish_its_head_is_closed() {
     let address = listener.local_addr().unwrap();
     shared.bound(address);
     let access = Access { root: RootKeys::default(), token: Token::new("token".to_owned()), enforce_iam: false };
-    let mut server = Server::new(shared, access, Arc::new(Notify::new()));
+    let mut server = Server::new(shared, NetworkHandle::new(Loopback), access, Arc::new(Notify::new()));
     server.head_limit = Duration::from_millis(50);
     let mut background = Background::new();
     background.spawn(|phase| Arc::new(server).run(listener, phase));

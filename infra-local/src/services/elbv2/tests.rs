@@ -81,7 +81,7 @@ fn a_balancer_has_an_address_until_it_is_deleted() {
         let subnets = world.plane.cloud.regions["us-east-1"].ec2.subnets.values();
         subnets.map(|subnet| subnet.hosts.len()).sum::<usize>()
     };
-    assert_eq!(held(&world), 1);
+    assert_eq!(held(&world), 2);
     world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
     world.ask("DeleteLoadBalancer", &format!("LoadBalancerArn={arn}")).unwrap();
     assert_eq!(held(&world), 0);
