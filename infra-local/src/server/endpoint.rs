@@ -117,7 +117,7 @@ impl Server {
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(head_limit);
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended early");

@@ -6,7 +6,7 @@
 //! - [`options`], [`credentials`], [`usage`]: the files of the cloud's directory besides its state
 //! - [`faults`]: faults on demand
 //! - [`status`], [`inventory`], [`capabilities`]: reports on resources, their identifiers, and this machine
-//! - [`reach`]: whether a connection gets through the network
+//! - [`reach`]: whether a connection gets through the network; [`tunnel`]: connections of users into it
 //! - [`daemon`]: the cloud as a background process; [`running`], [`remote`]: how other processes find and administer it
 
 pub(crate) mod capabilities;
@@ -18,10 +18,12 @@ pub(crate) mod faults;
 pub(crate) mod inventory;
 pub(crate) mod local_cloud;
 pub(crate) mod options;
+mod party;
 pub(crate) mod reach;
 pub(crate) mod remote;
 pub(crate) mod resource_requests;
 pub(crate) mod running;
 pub(crate) mod start_error;
 pub(crate) mod status;
+mod tunnel;
 pub(crate) mod usage;

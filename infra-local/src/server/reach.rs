@@ -1,14 +1,12 @@
 //! Reachability: whether a connection gets through the declared network, and what blocks it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ec2::network_interface::{self, NetworkInterface, Owner};
+use super::party::{Party, PartyError};
 use crate::domain::network::{End, Flow, Network, Traffic};
-use crate::model::Cloud;
-use crate::model::Tags;
 use crate::runtime::network::{NetworkHandle, Place};
 use crate::state::Shared;
 
@@ -54,22 +52,14 @@ pub struct Component {
 /// Reasons why a connection cannot be examined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReachError {
-    #[error("nothing with a network interface is called `{0}`")]
-    Unknown(String),
-    #[error("`{name}` stands for several network interfaces: name one of {}", ids.join(", "))]
-    Ambiguous { name: String, ids: Vec<String> },
+    #[error(transparent)]
+    Party(#[from] PartyError),
+    #[error("`{0}` is an address of nothing in the cloud, so no connection can begin there")]
+    Source(String),
     #[error("`internet` is a source only: name an address of the destination")]
     ToInternet,
     #[error("a probe needs network namespaces, but {0}")]
     NoProbe(String),
-}
-
-/// A source or destination.
-enum Party {
-    Internet,
-    /// An interface: its id, private and public address.
-    Interface(String, Ipv4Addr, Option<Ipv4Addr>),
-    Address(Ipv4Addr),
 }
 
 /// Examines a connection by evaluating the declared network, and by opening it if requested.
@@ -79,20 +69,20 @@ pub(crate) async fn reach(
     request: &ReachRequest,
 ) -> Result<Reach, ReachError> {
     let (declared, from, to) = shared.read(|cloud| {
-        let (from, to) = (party(cloud, &request.from)?, party(cloud, &request.to)?);
+        let (from, to) = (Party::named(cloud, &request.from)?, Party::named(cloud, &request.to)?);
         Ok::<_, ReachError>((Network::of(cloud), from, to))
     })?;
     let (source, place) = match &from {
         Party::Internet => (End::Outside, Place::Internet),
-        Party::Interface(id, ..) => (End::Interface(id), Place::Interface(id.clone())),
-        Party::Address(_) => return Err(ReachError::Unknown(request.from.clone())),
+        Party::Interface { id, .. } => (End::Interface(id), Place::Interface(id.clone())),
+        Party::Address(_) => return Err(ReachError::Source(request.from.clone())),
     };
     let address = match to {
         Party::Internet => return Err(ReachError::ToInternet),
         Party::Address(address) => address,
         // Clients outside of the cloud know the public address only.
-        Party::Interface(_, private, public) if source == End::Outside => public.unwrap_or(private),
-        Party::Interface(_, private, _) => private,
+        Party::Interface { private, public, .. } if source == End::Outside => public.unwrap_or(private),
+        Party::Interface { private, .. } => private,
     };
     let traffic = Traffic::Tcp(request.port, request.port);
     let path = declared.path(Flow::new(source, address, traffic));
@@ -116,49 +106,4 @@ async fn probe(shared: &Shared, network: &NetworkHandle, from: Place, to: Socket
         Ok(Err(error)) => Ok(error.kind() == std::io::ErrorKind::ConnectionRefused),
         Err(_) => Ok(false),
     }
-}
-
-fn party(cloud: &Cloud, name: &str) -> Result<Party, ReachError> {
-    if name == "internet" {
-        return Ok(Party::Internet);
-    }
-    let all = cloud.regions.values().flat_map(network_interface::all);
-    let mut found: Vec<NetworkInterface<'_>> = all.filter(|interface| is_called(interface, name)).collect();
-    // Of a load balancer or a cluster, any interface stands for all.
-    found.dedup_by(|one, other| owner_id(one) == owner_id(other));
-    match found.as_slice() {
-        [interface] => Ok(Party::Interface(interface.id.clone(), interface.private, interface.public)),
-        [] => match name.parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) => Ok(Party::Address(address)),
-            _ => Err(ReachError::Unknown(name.to_owned())),
-        },
-        several => {
-            let ids = several.iter().map(|interface| owner_id(interface).to_owned()).collect();
-            Err(ReachError::Ambiguous { name: name.to_owned(), ids })
-        }
-    }
-}
-
-fn owner_id<'a>(interface: &NetworkInterface<'a>) -> &'a str {
-    match interface.owner {
-        Owner::Instance(instance) => &instance.id,
-        Owner::NatGateway(gateway) => &gateway.id,
-        Owner::LoadBalancer(balancer) => &balancer.name,
-        Owner::Database(database) => &database.id,
-        Owner::Endpoint(cluster, _) => &cluster.id,
-    }
-}
-
-fn is_called(interface: &NetworkInterface<'_>, name: &str) -> bool {
-    let tag = |tags: &Tags| tags.get("Name").is_some_and(|tag| tag == name);
-    let named = match interface.owner {
-        Owner::Instance(instance) => tag(&instance.tags),
-        Owner::NatGateway(gateway) => tag(&gateway.tags),
-        Owner::LoadBalancer(balancer) => balancer.arn == name,
-        Owner::Database(_) | Owner::Endpoint(..) => false,
-    };
-    named
-        || owner_id(interface) == name
-        || interface.id == name
-        || name.parse().is_ok_and(|address| interface.private == address || interface.public == Some(address))
 }

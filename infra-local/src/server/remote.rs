@@ -4,13 +4,21 @@ use super::capabilities::Capabilities;
 use super::faults::Fault;
 use super::reach::{Reach, ReachRequest};
 use super::status::Status;
+use super::tunnel::{self, TunnelRequest};
 use crate::model::process::ProcessIdentity;
 use crate::server::running::Running;
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full};
-use hyper::{Method, Request, StatusCode, header::AUTHORIZATION};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::client::conn::http1;
+use hyper::header::{AUTHORIZATION, CONNECTION, HOST, UPGRADE};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioIo},
+};
 use std::{error::Error, io, time::Duration};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 
 /// Limit for an answer.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -54,6 +62,30 @@ impl Running {
     pub async fn reach(&self, request: &ReachRequest) -> io::Result<Reach> {
         let body = self.ask(Method::POST, "/_infra/reach", serde_json::to_vec(request)?.into()).await?;
         Ok(serde_json::from_slice(&body)?)
+    }
+
+    /// Opens a connection to a port of an instance, load balancer, database or network interface, by its id, name, tag
+    /// `Name` or address. The port need not be public.
+    pub async fn tunnel(&self, to: &str, port: u16) -> io::Result<impl AsyncRead + AsyncWrite + Unpin + Send + use<>> {
+        let wanted = TunnelRequest { to: to.to_owned(), port };
+        let address = self.endpoint.trim_start_matches("http://");
+        let stream = TcpStream::connect(address).await?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        tokio::spawn(connection.with_upgrades());
+        let request = Request::post(format!("/_infra/tunnel?{}", wanted.to_query()))
+            .header(HOST, address)
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(UPGRADE, tunnel::PROTOCOL)
+            .header(CONNECTION, "upgrade");
+        let request = request.body(Empty::<Bytes>::new()).map_err(io::Error::other)?;
+        let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|error| failed(&error))?.to_bytes();
+            return Err(refused(status, &body));
+        }
+        let upgraded = hyper::upgrade::on(answer).await.map_err(|error| failed(&error))?;
+        Ok(TokioIo::new(upgraded))
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> io::Result<Bytes> {

@@ -3,6 +3,7 @@
 mod env;
 mod fault;
 mod follow;
+mod forward;
 mod logs;
 mod reach;
 mod reset;
@@ -23,6 +24,7 @@ pub(crate) enum LocalCommand {
     Env(env::EnvArgs),
     Logs(logs::LogsArgs),
     Reach(reach::ReachArgs),
+    Forward(forward::ForwardArgs),
     /// Stop the local cloud; the next start resumes everything in it
     Stop,
     Reset(reset::ResetArgs),
@@ -40,6 +42,7 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
         LocalCommand::Status(arguments) => status::run(session, &directory, &arguments).await?,
         LocalCommand::Env(arguments) => env::run(session, &directory, &arguments).await?,
         LocalCommand::Logs(arguments) => logs::run(session, &directory, &arguments).await?,
+        LocalCommand::Forward(arguments) => forward::run(session, &directory, &arguments).await?,
         LocalCommand::Reach(arguments) => reach::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;

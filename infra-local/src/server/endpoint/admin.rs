@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,13 +21,14 @@ use crate::server::faults::Fault;
 use crate::server::inventory;
 use crate::server::reach::{self, Reach, ReachRequest};
 use crate::server::status::Status;
+use crate::server::tunnel::{self, TunnelError, TunnelRequest};
 use crate::state::Shared;
 
 /// The largest request.
 const LIMIT_BYTES: usize = 64 * 1024;
 
 const PATHS: &str = "there are GET /_infra/health, GET /_infra/status, GET /_infra/inventory, GET /_infra/capabilities, \
-                     POST /_infra/fault, POST /_infra/reach and POST /_infra/shutdown";
+                     POST /_infra/fault, POST /_infra/reach, POST /_infra/tunnel and POST /_infra/shutdown";
 
 /// Answers requests for the administration paths.
 pub(super) struct Admin {
@@ -43,11 +44,18 @@ impl Admin {
     /// Answers a request for the path below `/_infra/`.
     pub(super) async fn answer(&self, request: Request<Incoming>, source: &Source, path: &str) -> Answer {
         let token = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        let is_admitted = *source == Source::Program && self.token.admits(token);
+        if is_admitted && request.method() == Method::POST && path == "tunnel" {
+            return self.tunnel(request).await.unwrap_or_else(|error| {
+                let (status, body) = failure(StatusCode::BAD_REQUEST, &error.to_string());
+                json_answer(status, body)
+            });
+        }
         let (status, body) = match (request.method(), path) {
             (&Method::GET, "health") if *source == Source::Program => {
                 document(StatusCode::OK, json!({"status": "running"}))
             }
-            _ if *source != Source::Program || !self.token.admits(token) => {
+            _ if !is_admitted => {
                 let file = self.shared.directory().join(credentials::FILE);
                 tracing::warn!(path = request.uri().path(), "refused a request without the cloud's token");
                 let hint = format!("send `Authorization: Bearer TOKEN` with the token from {}", file.display());
@@ -73,10 +81,7 @@ impl Admin {
             },
             _ => failure(StatusCode::NOT_FOUND, PATHS),
         };
-        let mut answer = Response::new(s3s::Body::from(body));
-        *answer.status_mut() = status;
-        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        answer
+        json_answer(status, body)
     }
 
     async fn inject(&self, request: Request<Incoming>) -> Result<String, String> {
@@ -84,10 +89,27 @@ impl Admin {
         self.shared.inject(&fault).map_err(|error| error.to_string())
     }
 
+    /// Connects to the port that the query names, and changes the protocol of the HTTP connection.
+    async fn tunnel(&self, request: Request<Incoming>) -> Result<Answer, TunnelError> {
+        if request.headers().get(UPGRADE).is_none_or(|protocol| protocol != tunnel::PROTOCOL) {
+            return Err(TunnelError::NoUpgrade);
+        }
+        let wanted = TunnelRequest::from_query(request.uri().query().unwrap_or_default());
+        let stream = tunnel::connect(&self.shared, &self.network, &wanted).await?;
+        Ok(tunnel::upgrade(request, stream))
+    }
+
     async fn reach(&self, request: Request<Incoming>) -> Result<Reach, String> {
         let request: ReachRequest = read(request).await?;
         reach::reach(&self.shared, &self.network, &request).await.map_err(|error| error.to_string())
     }
+}
+
+fn json_answer(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(s3s::Body::from(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 /// Reads the document of a request.
