@@ -40,7 +40,7 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts the cloud of a directory: claims addresses, loads the state, adopts running processes, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
-        if runtime::confinement::is_launcher() {
+        if runtime::executable::is_task() {
             return Err(StartError::Launcher);
         }
         runtime::descriptors::raise();

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
 
 use super::{Fabric, Namespace, Place};
 use crate::domain::network::Network;
@@ -27,7 +29,17 @@ impl Fabric for Loopback {
         TcpStream::connect(address).await
     }
 
+    async fn bind_udp(&self, _place: &Place, address: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(address).await
+    }
+
     async fn namespace(&self, _interface: &str) -> io::Result<Option<Namespace>> {
         Ok(None)
+    }
+
+    fn generation(&self) -> watch::Receiver<u64> {
+        // The loopback interface is never replaced.
+        static ONLY: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::Sender::new(1));
+        ONLY.subscribe()
     }
 }

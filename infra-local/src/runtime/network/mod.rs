@@ -6,13 +6,16 @@
 //!   Linux only.
 
 mod loopback;
+#[cfg(target_os = "linux")]
+pub(crate) mod namespaces;
 
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::watch;
 
 pub(crate) use loopback::Loopback;
 
@@ -51,6 +54,14 @@ pub(crate) trait Fabric: Send + Sync {
     /// Opens a connection from a place.
     async fn connect(&self, place: &Place, address: SocketAddr) -> io::Result<TcpStream>;
 
+    /// Opens a UDP socket on an address of a place, which must exist.
+    async fn bind_udp(&self, place: &Place, address: SocketAddr) -> io::Result<UdpSocket>;
+
     /// Returns the namespace of an interface. `None` where programs run in the network of this machine.
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>>;
+
+    /// Returns a number that identifies the current set of namespaces, also after a restart of the cloud. A program that was
+    /// started under another number has no network any more and must be started again, and listeners must be opened
+    /// again. The number is 0 while there are no namespaces; the next [`Fabric::reconcile`] creates them.
+    fn generation(&self) -> watch::Receiver<u64>;
 }
