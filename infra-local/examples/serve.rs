@@ -1,4 +1,4 @@
-//! Runs a local cloud in the foreground: `cargo run -p infra-local --example serve -- DIRECTORY [PORT [TIME_SCALE]]`.
+//! Runs a local cloud in the foreground: `cargo run -p infra-local --example serve -- DIRECTORY [PORT [TIME_SCALE [NETWORK]]]`.
 
 use infra_local::{Options, daemon};
 
@@ -14,9 +14,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
         .with_writer(std::io::stderr)
         .init();
     let mut arguments = std::env::args().skip(1);
-    let directory = arguments.next().ok_or("usage: serve DIRECTORY [PORT [TIME_SCALE]]")?;
+    let directory = arguments.next().ok_or("usage: serve DIRECTORY [PORT [TIME_SCALE [NETWORK]]]")?;
     let port = arguments.next().map(|port| port.parse()).transpose()?;
     let time_scale = arguments.next().map_or(Ok(1.0), |scale| scale.parse())?;
-    daemon::run(Options { port, time_scale, ..Options::new(directory) }).await?;
+    let network = arguments.next().map(|name| serde_json::from_value(name.into())).transpose()?.unwrap_or_default();
+    daemon::run(Options { port, time_scale, network, ..Options::new(directory) }).await?;
     Ok(())
 }

@@ -183,7 +183,8 @@ const FOLDERS: &[(&str, &str, &[&[&str]])] = &[
         "infra-local/src/lib.rs",
         "runtime",
         &[
-            &["background", "descriptors", "inside", "user"],
+            &["background", "descriptors", "executable", "inside", "user"],
+            &["network"],
             &["confinement"],
             &["process"],
             &["artifact", "elastic", "gateways", "logs", "metadata", "postgres", "proxy"],

@@ -23,29 +23,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::executable;
+use crate::runtime::network::Namespace;
 use crate::runtime::user::User;
 
 /// First argument of a launcher.
 const LAUNCH: &str = "infra-launch";
 /// First argument of a launcher that only reports what it can enforce.
 const PROBE: &str = "infra-launch-probe";
-
-/// Set in the environment of a launcher, and removed before it becomes the program. An executable whose `main` does not
-/// begin with [`enable_launcher`] would run its own program instead of the launcher's: where the variable is set, no cloud
-/// starts.
-const MARK: &str = "INFRA_LAUNCH";
-
-/// Returns whether this process was started as a launcher.
-pub(crate) fn is_launcher() -> bool {
-    std::env::var_os(MARK).is_some()
-}
-
-/// True when this executable can be started again as a launcher.
-static LAUNCHER: AtomicBool = AtomicBool::new(false);
 
 /// Access of a program besides the system's directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +44,31 @@ pub(crate) struct Confinement {
     pub(crate) readable: Vec<PathBuf>,
     /// The user it runs as; the cloud's own when absent.
     pub(crate) user: Option<User>,
+}
+
+/// Restrictions and network of a program that is about to start.
+#[derive(Debug)]
+pub(super) struct Launch<'a> {
+    pub(super) confinement: &'a Confinement,
+    /// Whether the confinement is enforced. Without it, only its user is used.
+    pub(super) is_confined: bool,
+    /// The network namespace of the program. The cloud's own when absent.
+    pub(super) namespace: Option<&'a Namespace>,
+}
+
+/// A [`Launch`] as the launcher receives it. The file of the network namespace is its standard input.
+#[derive(Debug, Serialize, Deserialize)]
+struct Instructions {
+    confinement: Confinement,
+    is_confined: bool,
+    network: Option<Network>,
+}
+
+/// The network namespace that a launcher enters.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Network {
+    /// The process whose user namespace owns it. `None` when that is the launcher's own.
+    owner: Option<u32>,
 }
 
 /// The parts of the confinement that this machine enforces.
@@ -74,8 +87,9 @@ pub struct ConfinementStatus {
     pub reasons: Vec<String>,
 }
 
-/// Makes this executable the launcher of confined programs. Call it first in `main`, before anything that depends on the
-/// environment or the arguments: in a process that was started as a launcher it does not return.
+/// Makes this executable the launcher of confined programs, and the process that owns a cloud's network. Call it first in
+/// `main`, before anything that depends on the environment or the arguments: in a process that was started for such a task
+/// it does not return.
 pub fn enable_launcher() {
     #[cfg(target_os = "linux")]
     {
@@ -83,8 +97,10 @@ pub fn enable_launcher() {
         match arguments.next() {
             Some(first) if first == LAUNCH => launcher::run(arguments),
             Some(first) if first == PROBE => launcher::probe(),
-            _ => LAUNCHER.store(true, Ordering::Relaxed),
+            Some(first) => crate::runtime::network::namespaces::become_process(&first, arguments),
+            None => {}
         }
+        executable::enable();
     }
 }
 
@@ -109,21 +125,15 @@ impl ConfinementStatus {
 
 #[cfg(target_os = "linux")]
 fn probe() -> io::Result<ConfinementStatus> {
-    if !LAUNCHER.load(Ordering::Relaxed) {
+    let Some(mut command) = executable::command(PROBE) else {
         let restricted = std::thread::spawn(|| restrictions::restrict(&Confinement::default(), false)).join();
         let mut status = restricted.map_err(|_| io::Error::other("the probing thread panicked"))?;
         // Resource limits are a process's, not a thread's.
         status.privileges = false;
         status.reasons.push("this executable is no launcher: see `infra_local::enable_launcher`".to_owned());
         return Ok(status);
-    }
-    let output = Command::new("/proc/self/exe")
-        .arg(PROBE)
-        .env_clear()
-        .env(MARK, "1")
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .output()?;
+    };
+    let output = command.current_dir("/").stdin(Stdio::null()).output()?;
     serde_json::from_slice(&output.stdout)
         .map_err(|error| io::Error::other(format!("{error} ({})", String::from_utf8_lossy(&output.stderr).trim())))
 }
@@ -133,22 +143,31 @@ fn probe() -> io::Result<ConfinementStatus> {
     Err(io::Error::other("programs are confined on Linux alone"))
 }
 
-/// Builds the command that runs a program confined; the caller adds environment, directory and streams, and spawns it
-/// with [`spawn`].
+/// Builds the command that starts a program; the caller adds environment, directory and output, and spawns it with
+/// [`spawn`].
 #[cfg(target_os = "linux")]
-pub(super) fn command(confinement: &Confinement, program: &Path, arguments: &[String]) -> io::Result<Command> {
-    if LAUNCHER.load(Ordering::Relaxed) {
-        let mut command = Command::new("/proc/self/exe");
-        command.arg(LAUNCH).arg(serde_json::to_string(confinement)?).arg(program).args(arguments);
+pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<Command> {
+    let needs_launcher = launch.is_confined || launch.namespace.is_some();
+    if needs_launcher && let Some(mut command) = executable::command(LAUNCH) {
+        let instructions = Instructions {
+            confinement: launch.confinement.clone(),
+            is_confined: launch.is_confined,
+            network: launch.namespace.map(|namespace| Network { owner: namespace.owner }),
+        };
+        command.arg(serde_json::to_string(&instructions)?).arg(program).args(arguments);
         return Ok(command);
     }
-    Ok(plain_command(confinement, program, arguments))
+    if launch.namespace.is_some() {
+        let reason = "only a launcher enters a network namespace: see `infra_local::enable_launcher`";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+    }
+    Ok(plain_command(launch.confinement, program, arguments))
 }
 
-/// Builds the command that runs a program without confinement, which is all that other systems have.
+/// Builds the command that starts a program without confinement, which is all that other systems have.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn command(confinement: &Confinement, program: &Path, arguments: &[String]) -> io::Result<Command> {
-    Ok(plain_command(confinement, program, arguments))
+pub(super) fn command(launch: &Launch<'_>, program: &Path, arguments: &[String]) -> io::Result<Command> {
+    Ok(plain_command(launch.confinement, program, arguments))
 }
 
 fn plain_command(confinement: &Confinement, program: &Path, arguments: &[String]) -> Command {
@@ -163,19 +182,23 @@ fn plain_command(confinement: &Confinement, program: &Path, arguments: &[String]
 
 /// Spawns a command of [`command`]. Must be called on a tokio runtime.
 #[cfg(target_os = "linux")]
-pub(super) fn spawn(
-    confinement: &Confinement,
-    mut command: tokio::process::Command,
-) -> io::Result<tokio::process::Child> {
-    if LAUNCHER.load(Ordering::Relaxed) {
-        return command.env(MARK, "1").spawn();
+pub(super) fn spawn(launch: &Launch<'_>, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
+    command.stdin(match launch.namespace {
+        Some(namespace) => namespace.file.try_clone()?.into(),
+        None => Stdio::null(),
+    });
+    if launch.namespace.is_some() || launch.is_confined && executable::is_enabled() {
+        return command.env(executable::MARK, "1").spawn();
+    }
+    if !launch.is_confined {
+        return command.spawn();
     }
     // Restrictions are a thread's, and its children's.
     let runtime = tokio::runtime::Handle::current();
     let confined = std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             let _entered = runtime.enter();
-            let status = restrictions::restrict(confinement, false);
+            let status = restrictions::restrict(launch.confinement, false);
             tracing::debug!(?status, "confined");
             command.spawn()
         });
@@ -185,6 +208,6 @@ pub(super) fn spawn(
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn spawn(_: &Confinement, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
-    command.spawn()
+pub(super) fn spawn(_: &Launch<'_>, mut command: tokio::process::Command) -> io::Result<tokio::process::Child> {
+    command.stdin(Stdio::null()).spawn()
 }

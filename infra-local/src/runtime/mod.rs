@@ -8,6 +8,7 @@ pub(crate) mod confinement;
 pub(crate) mod descriptors;
 pub(crate) mod elastic;
 pub(crate) mod elbv2;
+pub(crate) mod executable;
 pub(crate) mod gateways;
 pub(crate) mod host;
 pub(crate) mod images;

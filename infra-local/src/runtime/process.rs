@@ -5,13 +5,13 @@ use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::time::Instant;
 
-use super::confinement::{self, Confinement};
+use super::confinement::{self, Confinement, Launch};
+use super::network::Namespace;
 use super::user::User;
 use crate::model::process::ProcessIdentity;
 
@@ -37,39 +37,33 @@ pub(crate) struct ProcessSpec {
     pub(crate) confinement: Option<Confinement>,
 }
 
-/// Starts a process in its own group; a background task reaps it.
+/// Starts a process in its own group, in the network of this machine.
 ///
 /// Must be called on a tokio runtime.
 pub(crate) fn spawn(spec: &ProcessSpec) -> io::Result<ProcessIdentity> {
+    spawn_in(spec, None)
+}
+
+/// Starts a process in its own group, in a network namespace if there is one; a background task reaps it.
+///
+/// Must be called on a tokio runtime.
+pub(crate) fn spawn_in(spec: &ProcessSpec, namespace: Option<&Namespace>) -> io::Result<ProcessIdentity> {
     let log = OpenOptions::new().append(true).create(true).mode(0o600).open(&spec.log)?;
     let program = fs::metadata(&spec.program)?;
     if program.permissions().mode() & 0o111 == 0 {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let confinement = Confinement { user: spec.user, ..spec.confinement.clone().unwrap_or_default() };
-    let mut command: tokio::process::Command = match &spec.confinement {
-        Some(_) => confinement::command(&confinement, &spec.program, &spec.arguments)?.into(),
-        None => {
-            let mut command = tokio::process::Command::new(&spec.program);
-            command.args(&spec.arguments);
-            if let Some(user) = spec.user {
-                command.uid(user.uid).gid(user.gid);
-            }
-            command
-        }
-    };
+    let launch = Launch { confinement: &confinement, is_confined: spec.confinement.is_some(), namespace };
+    let mut command: tokio::process::Command = confinement::command(&launch, &spec.program, &spec.arguments)?.into();
     command
         .env_clear()
         .envs(&spec.environment)
         .current_dir(&spec.directory)
-        .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .process_group(0);
-    let mut child = match &spec.confinement {
-        Some(_) => confinement::spawn(&confinement, command)?,
-        None => command.spawn()?,
-    };
+    let mut child = confinement::spawn(&launch, command)?;
     // Nothing reaps the child before the task below does, so its entry is there even if it is dead already.
     let pid = child.id().ok_or_else(|| io::Error::other("the process was reaped before it was looked at"))?;
     let identity = system::look(pid)

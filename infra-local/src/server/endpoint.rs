@@ -17,10 +17,10 @@ use chrono::Utc;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::http::request::Parts;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -115,9 +115,10 @@ impl Server {
                 let server = Arc::clone(&server);
                 async move { server.answer(request).await }
             });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(head_limit);
-            let connection = connections.watch(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+            let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(head_limit);
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+            let connection = connections.watch(connection.into_owned());
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
                     tracing::debug!(%error, "a connection ended early");

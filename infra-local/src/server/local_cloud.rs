@@ -20,6 +20,8 @@ use crate::model::clock::TimeScale;
 use crate::runtime;
 use crate::runtime::background::{Background, Phase};
 use crate::runtime::confinement::ConfinementStatus;
+#[cfg(target_os = "linux")]
+use crate::runtime::network::namespaces::{self, Namespaces};
 use crate::runtime::network::{Loopback, NetworkHandle};
 use crate::state::Shared;
 use crate::state::address::AddressBlock;
@@ -31,6 +33,7 @@ const DIRECTORY_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// [`LocalCloud::detach`]; the next start in the same directory finds them.
 pub struct LocalCloud {
     shared: Shared,
+    network: NetworkHandle,
     background: Background,
     root_key: Credentials,
     stop_requested: Arc<Notify>,
@@ -41,7 +44,7 @@ pub struct LocalCloud {
 impl LocalCloud {
     /// Starts the cloud of a directory: claims addresses, loads the state, adopts running processes, and serves.
     pub async fn start(options: Options) -> Result<LocalCloud, StartError> {
-        if runtime::confinement::is_launcher() {
+        if runtime::executable::is_task() {
             return Err(StartError::Launcher);
         }
         runtime::descriptors::raise();
@@ -51,7 +54,7 @@ impl LocalCloud {
             AddressBlock::claim(&directory).map_err(|error| StartError::Addresses { message: error.to_string() })?;
         let unusable = |source| StartError::Directory { path: directory.clone(), source };
         let shared = Shared::load(&directory, addresses).map_err(unusable)?;
-        let network = connect(&shared, options.network);
+        let network = connect(&shared, options.network).await?;
         shared.update(|cloud| {
             cloud.time_scale = TimeScale(options.time_scale);
             if network.is_private() {
@@ -89,12 +92,12 @@ impl LocalCloud {
         background.spawn(|phase| runtime::elbv2::run(shared.clone(), network.clone(), options.time_scale, phase));
         background.spawn(|phase| runtime::elastic::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::gateways::run(shared.clone(), options.time_scale, phase));
-        background.spawn(|phase| runtime::rds::run(shared.clone(), network, phase));
+        background.spawn(|phase| runtime::rds::run(shared.clone(), network.clone(), phase));
         background.spawn(|phase| runtime::autoscaling::run(shared.clone(), options.time_scale, phase));
         background.spawn(|phase| resource_requests::run(shared.clone(), enforce_iam, phase));
         background.spawn(|phase| runtime::cloudwatch::run(shared.clone(), options.time_scale, phase));
         tracing::info!(endpoint = %shared.endpoint(), directory = %directory.display(), "the local cloud is up");
-        Ok(LocalCloud { shared, background, root_key, stop_requested, lock })
+        Ok(LocalCloud { shared, network, background, root_key, stop_requested, lock })
     }
 
     /// The URL any AWS client takes as its endpoint.
@@ -154,6 +157,9 @@ impl LocalCloud {
     /// Ends everything, and returns the lock of the directory, which the caller holds until it has finished.
     pub(super) async fn end(self, phase: Phase) -> File {
         self.background.end(phase).await;
+        if phase == Phase::Stopping {
+            self.network.shutdown().await;
+        }
         if let Err(error) = self.shared.fold() {
             tracing::warn!(%error, "the state stays in two files: cloud.json and cloud.journal");
         }
@@ -161,10 +167,33 @@ impl LocalCloud {
     }
 }
 
-/// Chooses how instances are connected.
-fn connect(shared: &Shared, _choice: NetworkChoice) -> NetworkHandle {
-    shared.set_loopback_reason("the cloud was started with `--network loopback`".to_owned());
-    NetworkHandle::new(Loopback)
+/// Connects the network that is chosen. Where the kernel forbids namespaces and the choice permits it, the loopback
+/// interface connects everything.
+async fn connect(shared: &Shared, choice: NetworkChoice) -> Result<NetworkHandle, StartError> {
+    let reason = match choice {
+        NetworkChoice::Loopback => "the cloud was started with `--network loopback`".to_owned(),
+        NetworkChoice::Auto | NetworkChoice::Namespaces => match namespaces(shared).await {
+            Ok(network) => return Ok(network),
+            Err(message) if choice == NetworkChoice::Namespaces => return Err(StartError::Network { message }),
+            Err(reason) => reason,
+        },
+    };
+    shared.set_loopback_reason(reason);
+    Ok(NetworkHandle::new(Loopback))
+}
+
+/// The network of namespaces, or the reason why this machine has none.
+#[cfg(target_os = "linux")]
+async fn namespaces(shared: &Shared) -> Result<NetworkHandle, String> {
+    let probed = tokio::task::spawn_blocking(namespaces::probe).await.map_err(|error| error.to_string())?;
+    probed.map_err(|reason| reason.to_string())?;
+    let started = Namespaces::start(shared.directory()).await;
+    started.map(NetworkHandle::new).map_err(|error| error.to_string())
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn namespaces(_: &Shared) -> Result<NetworkHandle, String> {
+    Err("only Linux has network namespaces".to_owned())
 }
 
 async fn listen(shared: &Shared, port: Option<u16>) -> Result<TcpListener, StartError> {

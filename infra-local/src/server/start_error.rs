@@ -29,6 +29,14 @@ pub enum StartError {
         /// The reason, and the remedy.
         message: String,
     },
+    /// The network that was asked for cannot be had on this machine.
+    #[error(
+        "the local cloud cannot connect instances by network namespaces: {message}; `--network auto` uses the loopback interface instead"
+    )]
+    Network {
+        /// The reason, and the remedy.
+        message: String,
+    },
     /// The endpoint's port cannot be listened on.
     #[error("the local cloud cannot listen on 127.0.0.1 port {}: {source}; choose another port, or none for a free one", port.unwrap_or(0))]
     Listen {

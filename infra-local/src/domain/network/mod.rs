@@ -167,6 +167,11 @@ impl Network {
 }
 
 impl Vpc {
+    /// Returns the address of the VPC's DNS resolver: the second one after the network's own.
+    pub(crate) fn resolver(&self) -> Ipv4Addr {
+        self.range.address(2)
+    }
+
     /// Finds the interface that has a private address, and its id.
     pub(crate) fn at(&self, address: Ipv4Addr) -> Option<(&str, &Interface)> {
         let found = self.interfaces.iter().find(|(_, interface)| interface.address == address);

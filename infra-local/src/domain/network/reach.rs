@@ -9,7 +9,9 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AclEntry, CLIENTS, ENDPOINTS, Interface, Network, NetworkAcl, Peer, Permission, Target, Traffic, Vpc};
+use super::{
+    AclEntry, CLIENTS, ENDPOINTS, Interface, METADATA, Network, NetworkAcl, Peer, Permission, Target, Traffic, Vpc,
+};
 
 /// Source of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +129,9 @@ impl<'a> Walk<'a> {
             self.hop(source.id, "the destination is the source itself".to_owned());
             return Ok(());
         }
+        if to == METADATA || to == source.vpc.resolver() {
+            return self.into_router(source);
+        }
         self.egress_of_groups(source, to)?;
         if source.vpc.range.covers(to) {
             let Some((id, interface)) = source.vpc.at(to) else {
@@ -184,6 +189,19 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// To the services of the VPC's router. Security groups and network ACLs do not judge these packets.
+    fn into_router(&mut self, source: Place<'a>) -> Step {
+        let is_metadata = self.flow.to == METADATA;
+        match self.flow.traffic {
+            Traffic::Tcp(80, 80) if is_metadata => self.hop(source.vpc_id, "the instance metadata service".to_owned()),
+            Traffic::Tcp(53, 53) | Traffic::Udp(53, 53) if !is_metadata => {
+                self.hop(source.vpc_id, "the DNS resolver".to_owned());
+            }
+            traffic => return blocked(source.vpc_id, format!("no service of {} accepts {traffic}", self.flow.to)),
+        }
+        Ok(())
+    }
+
     /// From an internet gateway on, under the public address of an interface.
     fn to_internet(&mut self, source: Place<'a>) -> Step {
         let gateway = source.vpc.internet_gateway.as_deref().unwrap_or(source.vpc_id);
@@ -210,15 +228,15 @@ impl<'a> Walk<'a> {
             return blocked(vpc_id, "the VPC has no internet gateway");
         };
         self.hop(gateway, format!("translates {to} to {}", interface.address));
-        if interface.translates {
-            return blocked(id, "a NAT gateway accepts no connections");
-        }
         self.into_interface(None, from, destination)?;
         self.check_return(destination, from, &Target::Internet)
     }
 
     /// Into an interface. `source` is the sender, unless it is behind an internet gateway.
     fn into_interface(&mut self, source: Option<Place<'a>>, from: Ipv4Addr, to: Place<'a>) -> Step {
+        if to.interface.translates {
+            return blocked(to.id, "a NAT gateway accepts no connections");
+        }
         match source {
             Some(source) => self.across_subnets(source, from, to, to.interface.address)?,
             None => self.judge_packets(to, from, Direction::In)?,

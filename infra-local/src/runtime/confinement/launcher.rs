@@ -2,18 +2,31 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, exit};
 
 use rustix::thread::{CapabilitySet, capability_is_in_bounding_set, remove_capability_from_bounding_set};
 
-use super::{Confinement, ConfinementStatus, MARK, mounts, restrictions};
+use super::{Confinement, ConfinementStatus, Instructions, Network, mounts, restrictions};
+use crate::runtime::executable::MARK;
+use crate::runtime::network::namespaces;
 
 /// Exit code of shells for a command that cannot be executed.
 const NOT_EXECUTED: i32 = 126;
 
-/// Becomes the program: the arguments are the confinement as JSON, the program and its arguments.
+/// Capabilities by which a program of root could change its network.
+const OVER_NETWORK: &[CapabilitySet] = &[
+    CapabilitySet::NET_ADMIN,
+    CapabilitySet::NET_RAW,
+    CapabilitySet::SYS_ADMIN,
+    CapabilitySet::SYS_MODULE,
+    CapabilitySet::SYS_PTRACE,
+    CapabilitySet::BPF,
+];
+
+/// Becomes the program: the arguments are the instructions as JSON, the program and its arguments.
 pub(super) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
     match become_program(arguments) {
         Ok(never) => match never {},
@@ -33,16 +46,39 @@ pub(super) fn probe() -> ! {
 
 fn become_program(mut arguments: impl Iterator<Item = OsString>) -> io::Result<Infallible> {
     let missing = || io::Error::other("a launcher is started by the local cloud alone");
-    let confinement = arguments.next().ok_or_else(missing)?;
-    let confinement: Confinement = serde_json::from_slice(confinement.as_encoded_bytes())?;
+    let instructions = arguments.next().ok_or_else(missing)?;
+    let instructions: Instructions = serde_json::from_slice(instructions.as_encoded_bytes())?;
     let program = arguments.next().ok_or_else(missing)?;
-    confine(&confinement);
+    if let Some(network) = instructions.network {
+        let context =
+            |error: io::Error| io::Error::new(error.kind(), format!("its network cannot be entered: {error}"));
+        enter_network(network).map_err(context)?;
+    }
+    if instructions.is_confined {
+        confine(&instructions.confinement);
+    }
     let mut command = Command::new(&program);
     command.args(arguments).env_remove(MARK);
-    if let Some(user) = confinement.user {
+    if let Some(user) = instructions.confinement.user {
         command.uid(user.uid).gid(user.gid);
     }
     Err(command.exec())
+}
+
+/// Enters the network namespace that standard input is a file of.
+///
+/// The user namespace that is entered with it grants capabilities to this process. A program of a user other than root
+/// loses them when it is executed, and gains none from files that are not in the bounding set.
+fn enter_network(network: Network) -> io::Result<()> {
+    namespaces::enter(io::stdin(), network.owner)?;
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(null)?;
+    for capability in OVER_NETWORK {
+        if capability_is_in_bounding_set(*capability)? {
+            remove_capability_from_bounding_set(*capability)?;
+        }
+    }
+    Ok(())
 }
 
 /// Applies everything that the kernel offers, in the order that the parts depend on: a Landlock domain forbids mounts.

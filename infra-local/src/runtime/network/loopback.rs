@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
 
 use super::{Fabric, Namespace, Place};
@@ -32,11 +32,19 @@ impl Fabric for Loopback {
         TcpStream::connect(address).await
     }
 
+    async fn bind_udp(&self, _place: &Place, address: SocketAddr) -> io::Result<UdpSocket> {
+        UdpSocket::bind(address).await
+    }
+
     async fn namespace(&self, _interface: &str) -> io::Result<Option<Namespace>> {
         Ok(None)
     }
 
     fn generation(&self) -> watch::Receiver<u64> {
         watch::Sender::new(0).subscribe()
+    }
+
+    async fn shutdown(&self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -6,6 +6,8 @@
 //!   Linux only.
 
 mod loopback;
+#[cfg(target_os = "linux")]
+pub(crate) mod namespaces;
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
 
 pub(crate) use loopback::Loopback;
@@ -61,6 +63,9 @@ pub(crate) trait Fabric: Send + Sync {
     /// Opens a connection from a place.
     async fn connect(&self, place: &Place, address: SocketAddr) -> io::Result<TcpStream>;
 
+    /// Opens a UDP socket on an address of a place, which must exist.
+    async fn bind_udp(&self, place: &Place, address: SocketAddr) -> io::Result<UdpSocket>;
+
     /// Returns the namespace of an interface. `None` where programs run in the network of this machine.
     async fn namespace(&self, interface: &str) -> io::Result<Option<Namespace>>;
 
@@ -68,6 +73,9 @@ pub(crate) trait Fabric: Send + Sync {
     /// was started under another number has no network any more and must be started again, and listeners must be opened
     /// again. The number is 0 while there are no namespaces; the next [`Fabric::reconcile`] creates them.
     fn generation(&self) -> watch::Receiver<u64>;
+
+    /// Deletes the network. Programs in it lose their connections.
+    async fn shutdown(&self) -> io::Result<()>;
 }
 
 /// The network that the packets are in line with.
@@ -136,25 +144,38 @@ impl NetworkHandle {
         let _ = changes.wait_for(|connected| connected.port(interface).is_some()).await;
     }
 
+    /// Deletes the network, once nothing runs in it any more.
+    pub(crate) async fn shutdown(&self) {
+        if let Err(error) = self.fabric.shutdown().await {
+            tracing::warn!(%error, "the network could not be deleted");
+        }
+    }
+
     /// Returns a place as a site. Without private addresses, all places are in the network of this machine.
     pub(crate) fn site(&self, place: Place) -> Site {
         if self.is_private() { Site::Inside(self.clone(), place) } else { Site::Host }
     }
 
-    async fn reconcile(&self, shared: &Shared) -> io::Result<()> {
+    /// Brings the packets in line with the model. `is_retry` repeats an attempt that failed in part.
+    async fn reconcile(&self, shared: &Shared, is_retry: bool) -> io::Result<()> {
         let network = shared.read(Network::of);
         let generation = *self.fabric.generation().borrow();
         let current = self.current();
-        if network == current.network && generation == current.generation {
+        let is_current = network == current.network && generation == current.generation;
+        if is_current && !is_retry {
             return Ok(());
         }
-        self.fabric.reconcile(&network).await?;
+        let outcome = self.fabric.reconcile(&network).await;
         let generation = *self.fabric.generation().borrow();
+        if self.is_private() && generation == 0 {
+            return outcome;
+        }
         if shared.read(|cloud| cloud.network_generation != generation) {
             shared.update(|cloud| disconnect(cloud, generation));
         }
+        // What could be connected is of use, whatever failed.
         self.connected.send_replace(Arc::new(Connected { generation, network }));
-        Ok(())
+        outcome
     }
 }
 
@@ -223,10 +244,11 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, mut phase: Phase
     let places: Vec<[&str; 3]> = places.collect();
     let mut changes = shared.changes_below(&places.iter().map(<[&str; 3]>::as_slice).collect::<Vec<_>>());
     let mut generation = network.fabric.generation();
+    let mut failed = None;
     loop {
         changes.borrow_and_update();
         generation.borrow_and_update();
-        let failed = network.reconcile(&shared).await.err();
+        failed = network.reconcile(&shared, failed.is_some()).await.err();
         if let Some(error) = &failed {
             tracing::warn!(%error, "the network is not in line with the declared one");
         }

@@ -222,7 +222,9 @@ impl Server {
         let settings = settings.into_iter().chain(launch.settings.iter().map(|setting| (*setting).to_owned()));
         let mut arguments = vec!["-D".to_owned(), self.data().to_string_lossy().into_owned()];
         arguments.extend(settings.flat_map(|setting| ["-c".to_owned(), setting]));
-        let identity = process::spawn(&ProcessSpec {
+        let failed = |source| PostgresError::Run { program: self.binaries.postgres.clone(), source };
+        let namespace = launch.site.namespace().await.map_err(failed)?;
+        let spec = ProcessSpec {
             program: self.binaries.postgres.clone(),
             arguments,
             environment: environment(),
@@ -230,8 +232,8 @@ impl Server {
             log: self.log.clone(),
             user: self.user,
             confinement: Some(self.confinement()),
-        })
-        .map_err(|source| PostgresError::Run { program: self.binaries.postgres.clone(), source })?;
+        };
+        let identity = process::spawn_in(&spec, namespace.as_ref()).map_err(failed)?;
         self.accepting(launch, identity).await
     }
 

@@ -1,0 +1,122 @@
+//! Access of integration tests to the fabric. A network is given as JSON, in the form that the network process receives.
+#![allow(missing_docs)]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+
+use super::{Namespaces, probe};
+use crate::domain::network::{End, Flow, Network, Traffic};
+use crate::runtime::confinement::Confinement;
+use crate::runtime::network::{Fabric as _, Place};
+use crate::runtime::process::{self, ProcessSpec};
+
+/// A place of the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum At {
+    Interface(String),
+    Router(String),
+    Internet,
+}
+
+impl At {
+    fn place(&self) -> Place {
+        match self {
+            At::Interface(id) => Place::Interface(id.clone()),
+            At::Router(id) => Place::Router(id.clone()),
+            At::Internet => Place::Internet,
+        }
+    }
+}
+
+/// A declared network.
+#[derive(Debug, Clone)]
+pub struct Declared(Network);
+
+impl Declared {
+    pub fn from_json(network: serde_json::Value) -> serde_json::Result<Declared> {
+        serde_json::from_value(network).map(Declared)
+    }
+
+    /// Returns the reason why a TCP connection cannot be opened. `from` is an interface; without it, a client outside.
+    pub fn blocked(&self, from: Option<&str>, to: Ipv4Addr, port: u16, reply_port: u16) -> Option<String> {
+        let from = from.map_or(End::Outside, End::Interface);
+        let path = self.0.path(Flow { from, to, traffic: Traffic::Tcp(port, port), reply_port });
+        path.blocked.map(|blocked| format!("{}: {}", blocked.component, blocked.reason))
+    }
+}
+
+/// The fabric of a cloud's directory.
+#[derive(Debug)]
+pub struct Fabric(Namespaces);
+
+impl Fabric {
+    pub async fn start(directory: &Path) -> io::Result<Fabric> {
+        Namespaces::start(directory).await.map(Fabric)
+    }
+
+    pub async fn reconcile(&self, network: &Declared) -> io::Result<()> {
+        self.0.reconcile(&network.0).await
+    }
+
+    pub async fn listen(&self, at: &At, address: SocketAddr) -> io::Result<TcpListener> {
+        self.0.listen(&at.place(), address).await
+    }
+
+    pub async fn connect(&self, at: &At, address: SocketAddr) -> io::Result<TcpStream> {
+        self.0.connect(&at.place(), address).await
+    }
+
+    pub async fn socket(&self, at: &At) -> io::Result<TcpSocket> {
+        self.0.socket(&at.place()).await
+    }
+
+    pub async fn bind_udp(&self, at: &At, address: SocketAddr) -> io::Result<UdpSocket> {
+        self.0.bind_udp(&at.place(), address).await
+    }
+
+    pub async fn namespace(&self, interface: &str) -> io::Result<(OwnedFd, Option<u32>)> {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let namespace = self.0.namespace(interface).await?.ok_or_else(missing)?;
+        Ok((namespace.file, namespace.owner))
+    }
+
+    /// Starts a shell script in the namespace of an interface, and returns its pid.
+    pub async fn run(&self, interface: &str, is_confined: bool, script: &str, directory: &Path) -> io::Result<u32> {
+        let confinement = Confinement { writable: vec![directory.to_owned()], readable: Vec::new(), user: None };
+        let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let spec = ProcessSpec {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
+            directory: directory.to_owned(),
+            log: directory.join("log"),
+            user: None,
+            confinement: is_confined.then_some(confinement),
+        };
+        let namespace = self.0.namespace(interface).await?;
+        process::spawn_in(&spec, namespace.as_ref()).map(|process| process.pid)
+    }
+
+    /// The pid of the network process.
+    pub fn process(&self) -> Option<u32> {
+        self.0.process().map(|process| process.pid)
+    }
+
+    pub fn generation(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.generation()
+    }
+
+    pub async fn shutdown(&self) -> io::Result<()> {
+        self.0.shutdown().await
+    }
+}
+
+/// Returns the reason why this machine cannot have a network of namespaces.
+pub fn unavailable() -> Option<String> {
+    probe().err().map(|reason| reason.to_string())
+}

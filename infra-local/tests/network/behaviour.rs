@@ -1,0 +1,320 @@
+//! Behaviour of the fabric and of the network process.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use infra_local::seam::{At, Declared, Fabric};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::example::{declared, large, network};
+
+/// Limit for a connection. Denied packets are dropped silently.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+fn interface(id: &str) -> At {
+    At::Interface(id.to_owned())
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// A new fabric with a network. The network process stops with the directory.
+async fn fabric(network: &Declared) -> (TempDir, Fabric) {
+    let directory = tempfile::tempdir().unwrap();
+    let fabric = Fabric::start(directory.path()).await.unwrap();
+    fabric.reconcile(network).await.unwrap();
+    (directory, fabric)
+}
+
+/// Accepts connections and sends each the address of its client.
+fn echo(listener: TcpListener) {
+    tokio::spawn(async move {
+        while let Ok((mut stream, client)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.write_all(format!("{}\n", client.ip()).as_bytes()).await;
+                let (mut read, mut write) = stream.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+}
+
+async fn open(fabric: &Fabric, from: &At, to: SocketAddr) -> Option<TcpStream> {
+    tokio::time::timeout(PATIENCE, fabric.connect(from, to)).await.ok()?.ok()
+}
+
+/// Returns the client's address as the listener sees it. `None` if the connection is blocked.
+async fn client_seen(fabric: &Fabric, from: &At, to: &str) -> Option<String> {
+    let mut stream = open(fabric, from, address(to)).await?;
+    let mut text = [0; 32];
+    let length = stream.read(&mut text).await.unwrap();
+    Some(String::from_utf8_lossy(&text[..length]).trim().to_owned())
+}
+
+pub(crate) async fn connections_follow_security_groups_and_routes() {
+    let host = host_network();
+    let network = declared(network());
+    let (_directory, fabric) = fabric(&network).await;
+    for (id, ports) in [("web", &[80][..]), ("app", &[8080, 22]), ("peer", &[9000]), ("other", &[80])] {
+        for port in ports {
+            echo(fabric.listen(&interface(&format!("eni-{id}")), ([0; 4], *port).into()).await.unwrap());
+        }
+    }
+    echo(fabric.listen(&At::Internet, address("192.0.2.2:443")).await.unwrap());
+    let cases = [
+        // Within the VPC and from outside.
+        (interface("eni-app"), "10.0.1.5:80", Some("10.0.2.5")),
+        (interface("eni-web"), "10.0.2.5:8080", Some("10.0.1.5")),
+        (interface("eni-other"), "10.0.2.5:8080", None),
+        (interface("eni-web"), "10.0.2.5:22", None),
+        (At::Internet, "127.77.0.5:80", Some("192.0.2.1")),
+        (At::Internet, "127.77.0.6:80", None),
+        (At::Internet, "127.77.0.9:80", None),
+        (At::Internet, "127.77.0.99:80", None),
+        // Through the internet gateway and back, and through the NAT gateway.
+        (interface("eni-web"), "127.77.0.6:80", Some("127.77.0.5")),
+        (interface("eni-web"), "127.77.0.5:80", Some("127.77.0.5")),
+        (interface("eni-other"), "127.77.0.6:80", None),
+        (interface("eni-app"), "127.77.0.5:80", Some("127.77.0.9")),
+        (interface("eni-web"), "192.0.2.2:443", Some("127.77.0.5")),
+        (interface("eni-app"), "192.0.2.2:443", Some("127.77.0.9")),
+        (interface("eni-peer"), "192.0.2.2:443", None),
+        // Over the peering connection.
+        (interface("eni-app"), "10.1.0.5:9000", Some("10.0.2.5")),
+        (interface("eni-peer"), "10.0.2.5:22", Some("10.1.0.5")),
+        (interface("eni-web"), "10.1.0.5:9000", None),
+        (interface("eni-peer"), "10.0.1.5:80", None),
+    ];
+    for (from, to, expected) in cases {
+        let seen = client_seen(&fabric, &from, to).await;
+        assert_eq!(seen.as_deref(), expected, "{from:?} to {to}");
+        let SocketAddr::V4(to) = address(to) else { unreachable!() };
+        let id = if let At::Interface(id) = &from { Some(id.as_str()) } else { None };
+        let blocked = network.blocked(id, *to.ip(), to.port(), 40_000);
+        assert_eq!(blocked.is_none(), expected.is_some(), "{from:?} to {to}: {blocked:?}");
+    }
+    assert_eq!(host_network(), host, "the network of this machine is unchanged");
+}
+
+/// Addresses, routes, rules and packet filters of this machine, as far as this user may see them.
+fn host_network() -> Vec<String> {
+    let commands: [&[&str]; 4] = [
+        &["ip", "-o", "address"],
+        &["ip", "route", "show", "table", "all"],
+        &["ip", "rule"],
+        &["nft", "list", "ruleset"],
+    ];
+    let output = |command: &&[&str]| {
+        let output = Command::new(command[0]).args(&command[1..]).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+    };
+    commands.iter().map(output).collect()
+}
+
+pub(crate) async fn a_removed_rule_blocks_new_connections_and_keeps_open_ones() {
+    let mut network = network();
+    let (_directory, fabric) = fabric(&declared(network.clone())).await;
+    echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.unwrap());
+    let app = interface("eni-app");
+    let mut open_before = open(&fabric, &app, address("10.0.1.5:80")).await.unwrap();
+    network["vpcs"]["vpc-1"]["groups"]["sg-web"]["ingress"] = json!([]);
+    fabric.reconcile(&declared(network.clone())).await.unwrap();
+    assert!(open(&fabric, &app, address("10.0.1.5:80")).await.is_none());
+    open_before.write_all(b"still\n").await.unwrap();
+    let mut text = Vec::new();
+    while !text.ends_with(b"still\n") {
+        let mut more = [0; 64];
+        let length = tokio::time::timeout(PATIENCE * 5, open_before.read(&mut more)).await.unwrap().unwrap();
+        text.extend_from_slice(&more[..length]);
+    }
+    // A network ACL judges every packet, those of open connections too.
+    network["vpcs"]["vpc-1"]["acls"]["acl-1"]["ingress"] = json!({});
+    fabric.reconcile(&declared(network)).await.unwrap();
+    open_before.write_all(b"no more\n").await.unwrap();
+    assert!(tokio::time::timeout(PATIENCE, open_before.read(&mut [0; 64])).await.is_err());
+}
+
+pub(crate) async fn the_router_answers_requests_for_metadata_and_names() {
+    let (_directory, fabric) = fabric(&declared(network())).await;
+    let router = At::Router("vpc-1".to_owned());
+    echo(fabric.listen(&router, (METADATA, 80).into()).await.unwrap());
+    echo(fabric.listen(&router, (METADATA, 81).into()).await.unwrap());
+    let app = interface("eni-app");
+    assert_eq!(client_seen(&fabric, &app, "169.254.169.254:80").await.as_deref(), Some("10.0.2.5"));
+    assert_eq!(client_seen(&fabric, &app, "169.254.169.254:81").await, None);
+    let resolver = fabric.bind_udp(&router, address("10.0.0.2:53")).await.unwrap();
+    let client = fabric.bind_udp(&app, address("10.0.2.5:0")).await.unwrap();
+    client.send_to(b"name?", "10.0.0.2:53").await.unwrap();
+    let mut text = [0; 16];
+    let (length, from) = tokio::time::timeout(PATIENCE, resolver.recv_from(&mut text)).await.unwrap().unwrap();
+    assert_eq!((&text[..length], from.ip().to_string().as_str()), (&b"name?"[..], "10.0.2.5"));
+    resolver.send_to(b"address", from).await.unwrap();
+    let (length, _) = tokio::time::timeout(PATIENCE, client.recv_from(&mut text)).await.unwrap().unwrap();
+    assert_eq!(&text[..length], b"address");
+}
+
+pub(crate) async fn a_program_cannot_change_its_network() {
+    let (_directory, fabric) = fabric(&declared(network())).await;
+    echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.unwrap());
+    let script = "try() { what=$1; shift; if \"$@\" >>output 2>&1; then echo $what; fi >>report; }
+        try own-address sh -c 'ip -o -4 address show dev eth0 | grep -q 10.0.2.5/24'
+        try listen perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 25, Listen => 1) or exit 1'
+        try connect perl -MIO::Socket::INET -e 'IO::Socket::INET->new(PeerAddr => \"10.0.1.5:80\", Timeout => 2) or exit 1'
+        try add-address ip address add 10.0.2.77/32 dev eth0
+        try add-route ip route add 10.9.0.0/16 dev eth0
+        try change-filter nft add table ip mine
+        try setting sh -c 'echo 1 >/proc/sys/net/ipv4/ip_forward'
+        try raw-socket perl -MSocket -e 'socket(my $s, PF_INET, SOCK_RAW, 1) or exit 1'
+        try other-namespace nsenter -t 1 -n true
+        try owner nsenter -t NETWORK -U -n true
+        try unshare unshare -Un true && unshare -U nsenter -t $$ -n ip address add 10.0.2.77/32 dev eth0
+        echo done >>report";
+    for is_confined in [true, false] {
+        let directory = tempfile::tempdir().unwrap();
+        let script = script.replace("NETWORK", &fabric.process().unwrap().to_string());
+        fabric.run("eni-app", is_confined, &script, directory.path()).await.unwrap();
+        let report = directory.path().join("report");
+        let text = until("the report is complete", || {
+            fs::read_to_string(&report).ok().filter(|text| text.ends_with("done\n"))
+        });
+        let text = text.await;
+        let reached: Vec<&str> = text.lines().filter(|line| *line != "unshare").collect();
+        let output = fs::read_to_string(directory.path().join("output")).unwrap();
+        // An unconfined program of root reaches everything else of this machine, its network included.
+        let escapes = |line: &&str| !is_confined && rustix::process::geteuid().is_root() && line.contains("owner");
+        let reached: Vec<&str> = reached.into_iter().filter(|line| !escapes(line)).collect();
+        assert_eq!(reached, ["own-address", "listen", "connect", "done"], "confined: {is_confined}\n{output}");
+    }
+}
+
+/// Waits until a condition holds.
+async fn until<T>(what: &str, condition: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn is_running(pid: u32) -> Option<()> {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    (!status.contains(") Z ")).then_some(())
+}
+
+fn is_gone(pid: u32) -> Option<()> {
+    if is_running(pid).is_none() { Some(()) } else { None }
+}
+
+pub(crate) async fn a_stopped_cloud_finds_its_network_again() {
+    // A directory whose path is longer than the address of a socket can be.
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("a".repeat(100)).join("b".repeat(100));
+    fs::create_dir_all(&directory).unwrap();
+    let network = declared(network());
+    let fabric = Fabric::start(&directory).await.unwrap();
+    fabric.reconcile(&network).await.unwrap();
+    let (process, generation) = (fabric.process().unwrap(), *fabric.generation().borrow());
+    assert_ne!(generation, 0);
+    let program = fabric.run("eni-app", true, "sleep 60", parent.path()).await.unwrap();
+    echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.unwrap());
+    let mut connection = open(&fabric, &interface("eni-app"), address("10.0.1.5:80")).await.unwrap();
+    drop(fabric);
+    let fabric = Fabric::start(&directory).await.unwrap();
+    assert_eq!((fabric.process(), *fabric.generation().borrow()), (Some(process), generation));
+    fabric.reconcile(&network).await.unwrap();
+    assert!(client_seen(&fabric, &interface("eni-app"), "10.0.1.5:80").await.is_some());
+    assert!(connection.read(&mut [0; 16]).await.unwrap() > 0);
+    connection.write_all(b"again").await.unwrap();
+    assert!(connection.read(&mut [0; 16]).await.unwrap() > 0);
+    assert!(is_running(program).is_some());
+    fabric.shutdown().await.unwrap();
+    until("the process has stopped", || is_gone(process)).await;
+    assert!(!directory.join("network.json").exists());
+    kill(program);
+}
+
+/// Kills a process that this test has started.
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+pub(crate) async fn a_killed_network_process_is_replaced() {
+    let network = declared(network());
+    let (_directory, fabric) = fabric(&network).await;
+    let mut generation = fabric.generation();
+    let (process, before) = (fabric.process().unwrap(), *generation.borrow_and_update());
+    let namespaces = namespaces_of(process);
+    assert!(namespaces >= 8, "{namespaces} namespaces");
+    kill(process);
+    tokio::time::timeout(Duration::from_secs(5), generation.wait_for(|current| *current == 0)).await.unwrap().unwrap();
+    assert!(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.is_err());
+    fabric.reconcile(&network).await.unwrap();
+    assert_ne!(fabric.process(), Some(process));
+    assert!(*generation.borrow() != 0 && *generation.borrow() != before);
+    echo(fabric.listen(&interface("eni-web"), address("0.0.0.0:80")).await.unwrap());
+    assert!(client_seen(&fabric, &interface("eni-app"), "10.0.1.5:80").await.is_some());
+}
+
+/// Number of namespaces that a process has files of.
+fn namespaces_of(pid: u32) -> usize {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let is_namespace = |file: fs::DirEntry| fs::read_link(file.path()).is_ok_and(|target| is_namespace(&target));
+    files.flatten().map(is_namespace).filter(|is| *is).count()
+}
+
+fn is_namespace(target: &Path) -> bool {
+    target.to_string_lossy().starts_with("net:[")
+}
+
+pub(crate) async fn the_network_process_stops_with_its_directory() {
+    let (directory, fabric) = fabric(&declared(network())).await;
+    let process = fabric.process().unwrap();
+    drop(directory);
+    until("the process has stopped", || is_gone(process)).await;
+}
+
+pub(crate) async fn a_large_network_is_created_and_changed_quickly() {
+    let directory = tempfile::tempdir().unwrap();
+    let fabric = Fabric::start(directory.path()).await.unwrap();
+    fabric.reconcile(&declared(network())).await.unwrap();
+    let created = Instant::now();
+    fabric.reconcile(&declared(large(100, 80))).await.unwrap();
+    let created = created.elapsed();
+    let unchanged = Instant::now();
+    fabric.reconcile(&declared(large(100, 80))).await.unwrap();
+    let unchanged = unchanged.elapsed();
+    let changed = Instant::now();
+    fabric.reconcile(&declared(large(100, 81))).await.unwrap();
+    let changed = changed.elapsed();
+    let opened = Instant::now();
+    for _ in 0..100 {
+        fabric.socket(&interface("eni-7")).await.unwrap();
+    }
+    let opened = opened.elapsed() / 100;
+    let listener = fabric.listen(&interface("eni-99"), address("0.0.0.0:81")).await.unwrap();
+    echo(listener);
+    assert!(client_seen(&fabric, &interface("eni-7"), "10.0.0.115:81").await.is_some());
+    assert!(client_seen(&fabric, &interface("eni-web"), "10.0.0.115:81").await.is_none());
+    let deleted = Instant::now();
+    fabric.reconcile(&declared(network())).await.unwrap();
+    let deleted = deleted.elapsed();
+    println!(
+        "100 interfaces: created in {created:?}, unchanged {unchanged:?}, rule changed in {changed:?}, deleted in \
+         {deleted:?}; a socket in {opened:?}"
+    );
+    assert!(created < Duration::from_secs(5), "100 interfaces took {created:?}");
+    assert!(changed < Duration::from_secs(1), "a changed rule took {changed:?}");
+}

@@ -1,0 +1,77 @@
+//! The cases, and the run of each of them.
+
+mod agreement;
+mod behaviour;
+mod example;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::time::Instant;
+
+use infra_local::seam;
+
+use crate::skip::skip;
+
+const NOBODY: u32 = 65534;
+
+/// Set for the second run, as an unprivileged user.
+const WITHOUT_ROOT: &str = "TEST_WITHOUT_ROOT";
+
+/// Runs the cases whose names contain the first argument.
+pub(crate) fn main() {
+    let filter = std::env::args().nth(1).filter(|argument| !argument.starts_with('-')).unwrap_or_default();
+    if let Some(reason) = seam::unavailable() {
+        skip(&reason);
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut ran = 0;
+    macro_rules! run {
+        ($($module:ident::$case:ident),* $(,)?) => {$(
+            if stringify!($case).contains(&filter) {
+                let started = Instant::now();
+                runtime.block_on($module::$case());
+                println!("test {} ... ok ({} ms)", stringify!($case), started.elapsed().as_millis());
+                ran += 1;
+            }
+        )*};
+    }
+    run![
+        behaviour::connections_follow_security_groups_and_routes,
+        behaviour::a_removed_rule_blocks_new_connections_and_keeps_open_ones,
+        behaviour::the_router_answers_requests_for_metadata_and_names,
+        behaviour::a_program_cannot_change_its_network,
+        behaviour::a_stopped_cloud_finds_its_network_again,
+        behaviour::a_killed_network_process_is_replaced,
+        behaviour::the_network_process_stops_with_its_directory,
+        agreement::packets_and_the_model_agree,
+        behaviour::a_large_network_is_created_and_changed_quickly,
+    ];
+    if rustix::process::geteuid().is_root() {
+        as_nobody(&filter);
+        println!("test the_same_without_root ... ok");
+        ran += 1;
+    } else if std::env::var_os(WITHOUT_ROOT).is_none() {
+        skip("only root can run the tests a second time as an unprivileged user");
+    }
+    println!("\ntest result: ok. {ran} passed; 0 failed; 0 ignored; 0 measured; 0 filtered out");
+}
+
+/// Runs this executable again as a user without rights, from a place that the user can reach.
+fn as_nobody(filter: &str) {
+    let place = tempfile::tempdir().unwrap();
+    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let program = place.path().join("network");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let scratch = place.path().join("scratch");
+    fs::create_dir(&scratch).unwrap();
+    std::os::unix::fs::chown(&scratch, Some(NOBODY), Some(NOBODY)).unwrap();
+    let mut command = Command::new(program);
+    command.arg(filter);
+    command.uid(NOBODY).gid(NOBODY).env("TMPDIR", &scratch).env("HOME", &scratch).current_dir(&scratch);
+    command.env(WITHOUT_ROOT, "1");
+    assert!(command.status().unwrap().success(), "it fails as user {NOBODY}");
+}
