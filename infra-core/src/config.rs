@@ -1,4 +1,4 @@
-//! A stack's configuration: named texts that programs read as the types they need, some of them secret.
+//! The configuration of a stack: named texts that programs read as the types they need. Some of them are secret.
 
 use crate::value::Output;
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,16 +36,16 @@ pub enum ConfigValue {
     Secret(String),
 }
 
-/// A configuration value that is missing, of the wrong type, or read in the wrong way.
+/// A configuration value that is missing, has the wrong type, or was read in the wrong way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// It has no value and no default.
+    /// The value is missing, and there is no default.
     #[error("the configuration has no `{0}`")]
     Missing(String),
-    /// It cannot be read as the type the program wants.
+    /// The value cannot be parsed as the type that the program reads.
     #[error("the configuration value `{key}` is `{value}`, which is no {expected}: {reason}")]
     Type {
-        /// Its name.
+        /// Name of the value.
         key: String,
         /// The actual value.
         value: String,
@@ -54,13 +54,13 @@ pub enum ConfigError {
         /// The cause.
         reason: String,
     },
-    /// It is secret, and the program would get it in the clear.
+    /// The value is secret, and the program read it as plain text.
     #[error("the configuration value `{0}` is secret, and the program reads it as if anybody might see it")]
     Secret(String),
 }
 
 impl ConfigError {
-    /// The key that the error is about.
+    /// Returns the key that the error is about.
     pub fn key(&self) -> &str {
         match self {
             Self::Missing(key) | Self::Secret(key) | Self::Type { key, .. } => key,
@@ -79,13 +79,13 @@ impl ConfigError {
     }
 }
 
-/// A default that tells the type a configuration value is read as.
+/// A default value, which also determines the type that a configuration value is parsed as.
 pub trait ConfigDefault {
-    /// The type.
+    /// The type of the value.
     type Value: FromStr<Err: Display>;
-    /// The default as that type.
+    /// Converts the default to that type.
     fn into_value(self) -> Self::Value;
-    /// The default as a user would write it, for lists of keys.
+    /// Returns the default as a user would write it, for lists of keys.
     fn text(&self) -> Option<String> {
         None
     }
@@ -121,13 +121,13 @@ macro_rules! config_default {
 config_default!(String bool u8 u16 u32 u64 i32 i64 f64);
 
 impl Config {
-    /// A configuration of these values.
+    /// Creates a configuration with these values.
     pub fn new(values: impl IntoIterator<Item = (impl Into<String>, impl Into<ConfigValue>)>) -> Self {
         let values = values.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { values, read: RefCell::default() }
     }
 
-    /// The value of `key`, or the default when there is none.
+    /// Returns the value of `key`, or the default if there is none.
     pub fn get_or<D: ConfigDefault>(&self, key: &str, default: D) -> Result<D::Value, ConfigError> {
         let text = default.text();
         let value = self.get(key).map(|value| value.unwrap_or_else(|| default.into_value()));
@@ -135,47 +135,48 @@ impl Config {
         value
     }
 
-    /// The value of `key`, which must be there.
+    /// Returns the value of `key`; a missing value is an error.
     pub fn require<T: FromStr<Err: Display>>(&self, key: &str) -> Result<T, ConfigError> {
         let value = self.get(key);
         self.note(key, |read| read.required = true);
         value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
-    /// The value of `key`, if there is one. A secret one is an error: it could get into a plan in the clear.
+    /// Returns the value of `key`, if there is one. A secret value is an error, because it could become part of a plan
+    /// in plain text.
     pub fn get<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         let parse = |value: &str| value.parse().map_err(|reason: T::Err| reason.to_string());
         self.plain(key, short(type_name::<T>()), parse)
     }
 
-    /// The value of `key`, if there is one, as what its JSON says. A secret one is an error.
+    /// Returns the value of `key`, parsed as JSON, if there is one. A secret value is an error.
     pub fn object<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         let parse = |value: &str| serde_json::from_str(value).map_err(|reason| reason.to_string());
         self.plain(key, format!("JSON for a {}", short(type_name::<T>())), parse)
     }
 
-    /// The value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
+    /// Returns the value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
     pub fn secret(&self, key: &str) -> Result<Option<Output<String>>, ConfigError> {
         let value = self.value(key, "String");
         self.note(key, |read| read.secret = true);
         Ok(value.map(|value| Output::from(value.text().to_owned()).secret()))
     }
 
-    /// The value of `key`, which must be there, marked as secret.
+    /// Returns the value of `key`, marked as secret; a missing value is an error.
     pub fn require_secret(&self, key: &str) -> Result<Output<String>, ConfigError> {
         let value = self.secret(key);
         self.note(key, |read| read.required = true);
         value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
-    /// The keys that have a value which nothing has asked for.
+    /// Returns the keys with a value that the program has not read.
     pub fn unread(&self) -> Vec<String> {
         let read = self.read.borrow();
         let unread = self.values.keys().filter(|key| !read.contains_key(*key));
         unread.cloned().collect()
     }
 
-    /// The keys that the program has read so far, in alphabetical order.
+    /// Returns the keys that the program has read so far, in alphabetical order.
     pub fn keys(&self) -> Vec<ConfigKey> {
         self.read.borrow().values().cloned().collect()
     }
@@ -224,12 +225,12 @@ fn short(name: &str) -> &str {
 }
 
 impl ConfigValue {
-    /// A secret one.
+    /// Creates a secret value.
     pub fn secret(text: impl Into<String>) -> Self {
         Self::Secret(text.into())
     }
 
-    /// The text, secret or not.
+    /// Returns the text, secret or not.
     pub fn text(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Secret(text) => text,

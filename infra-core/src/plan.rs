@@ -1,6 +1,6 @@
 //! Plans: the steps that lead from the recorded state to the declarations.
 //!
-//! Planning never changes anything, and cannot: it is given nothing but an [`Inspect`](crate::provider::Inspect).
+//! Planning changes nothing: it has access only to the read operations of [`Inspect`](crate::provider::Inspect).
 
 mod decide;
 mod deletions;
@@ -80,19 +80,19 @@ pub struct Step {
     /// Number of the generation that is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// The name it had before.
+    /// Previous name of the resource, if it was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<Urn>,
-    /// It is done only if a set turns out to have so many; an existing one is deleted otherwise.
+    /// The size of a set that decides if the step is executed. If it is not, an existing resource is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub perhaps: Option<Set>,
-    /// The replacement was asked for, whatever differs.
+    /// `true` if the user requested the replacement, whatever differs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
     /// Additional reason for the action, if the differences do not explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The inputs that are wanted; told only in plans that are kept, where secrets stand encrypted.
+    /// The declared inputs. Set only in saved plans, where secrets are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Value>,
 }
@@ -103,20 +103,20 @@ pub struct Step {
 pub enum ReplaceOrder {
     /// The new generation is created, its dependents are updated, and then the previous generation is deleted.
     CreateBeforeDelete,
-    /// The old one has to go first, because both claim the same thing.
+    /// The previous generation is deleted first, because both would claim the same name or address.
     DeleteBeforeCreate,
 }
 
 /// Options of planning.
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
-    /// Ask every lookup again.
+    /// Repeats every lookup.
     pub refresh: bool,
     /// The part of the stack that is planned.
     pub selection: Selection,
-    /// Tell the inputs that are wanted, for a plan that is kept.
+    /// Adds the declared inputs to the steps, for a saved plan.
     pub tell_inputs: bool,
-    /// Rules that the plan has to keep.
+    /// Policies that the plan must satisfy.
     pub policies: Arc<[Policy]>,
 }
 
@@ -139,7 +139,7 @@ impl Plan {
         members.map(|(step, set)| ((set.name.clone(), step.urn.kind().to_owned()), set.most)).collect()
     }
 
-    /// Returns `true` if the plan changes anything. Reading is no change.
+    /// Returns `true` if the plan changes anything. Reads are not changes.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
@@ -151,7 +151,7 @@ impl Plan {
 }
 
 impl Step {
-    /// A step that has nothing to say but what is done.
+    /// Creates a step with an action and nothing else.
     pub fn new(urn: Urn, action: Action) -> Self {
         Self {
             urn,
@@ -184,7 +184,7 @@ impl Step {
         }
     }
 
-    /// Returns `true` if the step is not worth showing.
+    /// Returns `true` if the step has nothing to show.
     pub fn is_silent(&self) -> bool {
         self.action == Action::Same && self.renamed_from.is_none() && self.perhaps.is_none()
     }

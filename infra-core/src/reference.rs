@@ -1,4 +1,4 @@
-//! Other stacks' outputs.
+//! References to the outputs of other stacks.
 
 use crate::{
     diagnostic::Diagnostic,
@@ -12,8 +12,8 @@ use crate::{
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Answers references from a store. It only reads, and takes no lock: what a run of the other stack is changing is seen
-/// as far as it is recorded.
+/// Reads references from a store. It takes no lock: changes of a running run of the other stack are visible as far as
+/// they are recorded.
 pub(crate) struct References(pub(crate) Arc<dyn StateStore>);
 
 impl References {
@@ -36,7 +36,7 @@ impl References {
                 return Err(ProviderError::refused(format!("the stack `{stack}` of `{program}` exports no `{name}`"))
                     .hint(format!("it exports {known}")));
             };
-            // The secrecy of a value must be known before the value is.
+            // The secrecy of a value must be known before its content.
             if value.has_secret() && !secret.contains(&name) {
                 let summary = format!("the output `{name}` of the stack `{stack}` of `{program}` is secret");
                 return Err(ProviderError::refused(summary)

@@ -1,6 +1,6 @@
 //! Tests of programs: their declarations, and their lifecycle on a cloud in memory.
 //!
-//! [`declare`] runs a program without a cloud and a store, and shows what it declares:
+//! [`declare`] runs a program without a cloud and a store, and returns its declarations:
 //!
 //! ```
 //! # use infra_core::{Config, Result, Stack, random::Password, testing};
@@ -13,7 +13,7 @@
 //! assert_eq!(declared.resource::<Password>("password").unwrap().length, 20);
 //! ```
 //!
-//! [`FakeCloud`] serves every kind, for a whole life of a stack:
+//! [`FakeCloud`] serves every kind, for the whole lifecycle of a stack:
 //!
 //! ```
 //! # use infra_core::{Config, Engine, Result, Stack, store::MemoryStore, testing::FakeCloud};
@@ -50,10 +50,10 @@ use std::{
     time::Duration,
 };
 
-/// A provider that keeps things in memory and serves every type. Clones share the things.
+/// A provider that keeps resources in memory and serves every type. Clones share the resources.
 ///
-/// A thing's outputs are its inputs and `id`, unless [`FakeCloud::outputs`] says otherwise. Creates are idempotent by
-/// operation id, as with a provider that takes tokens.
+/// The outputs of a resource are its inputs and `id`, unless [`FakeCloud::outputs`] sets a function. Creates are
+/// idempotent by operation id, as with a provider that accepts tokens.
 #[derive(Clone, Default)]
 pub struct FakeCloud(Arc<Mutex<World>>);
 
@@ -75,20 +75,20 @@ struct World {
 /// The failure of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused, and nothing has happened.
+    /// The call is refused, and nothing changes.
     Before,
-    /// It is done, and the answer is lost.
+    /// The call succeeds, and the response is lost.
     After,
-    /// It is refused, and the message repeats the inputs.
+    /// The call is refused, and the message repeats the inputs.
     Repeat,
-    /// It never gets through, and there is no answer.
+    /// The request is lost.
     Lost,
-    /// It is done, and there is never an answer.
+    /// The call succeeds and never returns.
     Hang,
 }
 
 impl FakeCloud {
-    /// A cloud in which nothing exists.
+    /// Creates an empty cloud.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,24 +99,24 @@ impl FakeCloud {
         self
     }
 
-    /// Decides for each create, update and delete what goes wrong with it.
+    /// Sets the function that selects the failure of each create, update and delete.
     pub fn faults(&self, faults: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
         self.world().faults = Some(Box::new(faults));
     }
 
-    /// Lets so many looks for what a create made find nothing yet, as where reads lag behind writes.
+    /// Sets the number of lookups that do not find a created resource yet, as if reads lagged behind writes.
     pub fn lag(&self, looks: u32) {
         self.world().lag = looks;
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn heal(&self) {
         let mut world = self.world();
         world.faults = None;
         world.lag = 0;
     }
 
-    /// Everything that exists: URN → ids.
+    /// Returns all existing resources: URN → ids.
     pub fn things(&self) -> BTreeMap<Urn, Vec<String>> {
         let mut things: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
         for (id, request) in &self.world().things {
@@ -125,12 +125,12 @@ impl FakeCloud {
         things
     }
 
-    /// Deletes a thing behind the engine's back.
+    /// Deletes a resource outside of the engine.
     pub fn vanish(&self, id: &str) {
         self.world().things.remove(id);
     }
 
-    /// Changes the inputs of a thing behind the engine's back.
+    /// Changes the inputs of a resource outside of the engine.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut serde_json::Value)) {
         if let Some(thing) = self.world().things.get_mut(id) {
             let mut inputs = thing.inputs.to_json();
@@ -139,7 +139,7 @@ impl FakeCloud {
         }
     }
 
-    /// The calls since the last time this was asked: `create access`, in order.
+    /// Returns the calls since the previous call of this function, in order: `create access`.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.world().calls)
     }
@@ -153,7 +153,7 @@ impl FakeCloud {
         request: &Request,
         act: impl FnOnce(&mut World) -> Result<Live, ProviderError>,
     ) -> Result<Live, ProviderError> {
-        // Let others run, so that parallel operations really interleave.
+        // Yields, so that concurrent operations interleave.
         tokio::task::yield_now().await;
         let (answer, fault) = {
             let mut world = self.world();

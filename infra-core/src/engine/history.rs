@@ -30,10 +30,10 @@ const ENTRIES: usize = 500;
 /// Number of declarations that are kept for rollbacks.
 const DECLARATIONS: usize = 20;
 
-/// One run that changed what is recorded.
+/// A run that changed the recorded state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// The serial of the state that it left.
+    /// Serial of the state after the run.
     pub serial: u64,
     /// The command: `up`, `destroy`, `refresh`, …
     pub command: String,
@@ -66,7 +66,7 @@ impl Engine {
         serde_json::from_slice(&text).map_err(|error| broken(HISTORY, &error))
     }
 
-    /// Returns how long the steps of earlier runs took. Of each kind and action, the newest run counts.
+    /// Returns the durations of the steps of earlier runs. For each kind and action, the latest run counts.
     pub async fn durations(&self) -> Result<Durations, EngineError> {
         let mut durations = Durations::default();
         self.history().await?.into_iter().for_each(|entry| durations.update(entry.durations));
@@ -143,8 +143,8 @@ impl Runner {
         Ok(Declared { warnings, ..Declared::new(graph, providers, self.all_policies(policies)) })
     }
 
-    /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
-    /// cannot be written, the run says so and is none the worse.
+    /// Adds a run to the history and saves its declarations. Stacks do not depend on the history: if it cannot be
+    /// written, the run reports a warning and still succeeds.
     pub(super) async fn remember(
         &self,
         finished: &Finished<'_>,

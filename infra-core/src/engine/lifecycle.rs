@@ -1,4 +1,4 @@
-//! The operations of a run: it takes the stack, settles open operations, plans, executes, and records the result.
+//! The operations of a run: it opens the stack, settles open operations, plans, executes, and records the result.
 
 use super::{
     EngineError, Program, pin,
@@ -109,7 +109,7 @@ impl Runner {
             let _ = session.close().await;
             return Err(error.into());
         }
-        // Every entry is in the journal; now the snapshot takes them over.
+        // Every entry is in the journal. The snapshot is written next.
         let declaration = records_declaration.then_some(&declared.graph);
         let finished = Finished { command: name, declaration, outcome: outcome.as_ref(), watch };
         self.conclude(session, &mut state, finished).await?;
@@ -122,7 +122,7 @@ impl Runner {
         Ok(report)
     }
 
-    /// Folds the journal, adds the run to the history, and releases the stack even if one of them fails.
+    /// Folds the journal, adds the run to the history, and releases the stack, even if one of these fails.
     pub(super) async fn conclude(
         &self,
         mut session: Session,
@@ -131,7 +131,7 @@ impl Runner {
     ) -> Result<(), EngineError> {
         let mut folded = Ok(());
         if let Some(folding) = session.begin_fold(state) {
-            // Both take long for a large stack, and the journal's writer works in the background.
+            // Both take long for a large stack, and the journal is written in the background.
             let declaration = self.engine.declaration_text(&finished, state).await;
             folded = folding.await.map(|serial| state.serial = serial);
             if folded.is_ok() {
@@ -243,7 +243,7 @@ impl Runner {
     }
 }
 
-/// Frees a large value in the background: that takes as long as planning it.
+/// Drops a large value in the background, because that takes as long as planning it.
 fn discard(large: impl Send + 'static) {
     std::thread::spawn(move || drop(large));
 }

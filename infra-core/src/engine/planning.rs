@@ -1,4 +1,4 @@
-//! From a program to a plan.
+//! Plans of programs.
 
 use super::{
     EngineError, Program,

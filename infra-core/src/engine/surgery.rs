@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Engine {
-    /// Forgets resources: they live on, and the stack knows nothing of them. What others depend on is not forgotten
-    /// without them. Returns what was forgotten.
+    /// Removes resources from the state without deleting them, and returns their URNs. A resource that others depend on
+    /// is removed only together with its dependents.
     pub async fn forget(&self, patterns: &[Pattern]) -> Result<Vec<Urn>, EngineError> {
         self.operate("state rm", |state| {
             let urns = named(state, patterns)?;
@@ -39,7 +39,7 @@ impl Engine {
         .await
     }
 
-    /// Records a resource under another name, as if the program had always called it so.
+    /// Renames a resource in the state, as if the program had always used the new name.
     pub async fn rename(&self, from: &Pattern, to: &str) -> Result<(Urn, Urn), EngineError> {
         self.operate("state mv", |state| {
             let urns = named(state, std::slice::from_ref(from))?;
@@ -63,8 +63,8 @@ impl Engine {
         .await
     }
 
-    /// Protects resources from being deleted or replaced, or stops doing so, until the program says otherwise. Returns
-    /// those for which that is new.
+    /// Protects resources against deletion and replacement, or removes that protection, until the program sets it.
+    /// Returns the resources whose protection changed.
     pub async fn protect(&self, patterns: &[Pattern], protect: bool) -> Result<Vec<Urn>, EngineError> {
         let command = if protect { "state protect" } else { "state unprotect" };
         self.operate(command, |state| {
@@ -105,7 +105,7 @@ impl Engine {
     }
 }
 
-/// The recorded resources that the patterns name.
+/// Returns the recorded resources that the patterns match.
 fn named(state: &State, patterns: &[Pattern]) -> Result<Vec<Urn>, Vec<Diagnostic>> {
     let matching = |pattern: &Pattern| state.resources.keys().any(|urn| pattern.matches(urn));
     let unknown = patterns.iter().filter(|pattern| !matching(pattern));

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 pub(super) enum Begun<'f> {
     /// The task needed no provider and is done.
     Done,
-    /// It runs.
+    /// The task is running.
     Running(BoxFuture<'f, Finished>),
 }
 
@@ -82,7 +82,7 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Creates, updates or leaves alone, whichever the values that are known now ask for.
+    /// Creates, updates or skips the resource, depending on the values that are known now.
     fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
         let urn = &node.urn;
         let recorded = self.state.current(urn).cloned();
@@ -150,7 +150,7 @@ impl<'a> Executor<'a> {
         Ok(self.launch(attempt, action))
     }
 
-    /// Some policies could not judge what was unknown in the plan.
+    /// Checks the policies again: in the plan, some inputs were unknown.
     fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
         if self.policies.is_empty() {
             return Ok(());
@@ -214,7 +214,7 @@ impl<'a> Executor<'a> {
         valued.collect()
     }
 
-    /// Returns `true` if a resource that is deleted before its replacement is created really needs the replacement.
+    /// Returns `true` if a resource that is deleted before its replacement is created still requires the replacement.
     fn still_needed(&self, urn: &Urn) -> Result<bool, Box<Diagnostic>> {
         let Some(node) = self.graph.node(urn) else {
             return Ok(true);

@@ -16,7 +16,7 @@ struct Mean {
 }
 
 impl Durations {
-    /// The expected duration of this action on a resource; `None` when no earlier run has measured it.
+    /// Returns the expected duration of this action on a resource; `None` if no earlier run has measured it.
     ///
     /// A replacement is expected to take as long as a creation, because its deletion is a task of its own.
     pub fn of(&self, urn: &Urn, action: Action) -> Option<Duration> {

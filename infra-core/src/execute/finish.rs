@@ -1,4 +1,4 @@
-//! Recording what operations came to.
+//! Records the results of operations.
 
 use super::{
     Executor,
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub(super) enum Next<'f> {
     /// Tasks that waited for it can start.
     Done,
-    /// Something has to be done first.
+    /// Another operation follows.
     Follow(BoxFuture<'f, Finished>),
     /// Tasks that waited for it cannot start.
     Failed,
@@ -34,12 +34,12 @@ pub(super) enum Next<'f> {
 }
 
 impl<'a> Executor<'a> {
-    /// Records what an operation came to; whether it succeeded.
+    /// Records the result of an operation and returns what follows from it.
     pub(super) fn finish(&mut self, task: &Task, finished: Finished) -> Result<Next<'a>, StoreError> {
         let Finished { action, outcome, elapsed, progress } = finished;
         let urn = task.urn().clone();
         for entry in progress {
-            // Already in the journal.
+            // The journal contains the entry already.
             self.state.apply(entry);
         }
         match outcome {
@@ -103,7 +103,8 @@ impl<'a> Executor<'a> {
         }))
     }
 
-    /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
+    /// Removes the dependencies on a resource that is deleted before its replacement is created. Its dependents use no
+    /// generation until the replacement exists.
     fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
         if !self.is_declared(gone) {
             return Ok(());
@@ -126,8 +127,8 @@ impl<'a> Executor<'a> {
             return Ok(());
         };
         let live: Option<Live> = error.live.as_deref().cloned();
-        // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
-        // is done again, whatever the program says by then.
+        // A create with an unknown outcome stays open, and recovery looks for the resource. An update or a deletion
+        // with an unknown outcome is repeated, whatever the program declares by then.
         let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
         let Request { operation, urn, verb, generation, .. } = *request;
         let unsure = perhaps && verb == Verb::Create;

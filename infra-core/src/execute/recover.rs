@@ -1,4 +1,4 @@
-//! Settles open operations of earlier runs, and reads the actual state.
+//! Settles open operations of earlier runs, and reads the actual state of resources.
 
 use super::operation::age;
 use crate::{
@@ -16,12 +16,12 @@ use futures::{StreamExt, stream::FuturesOrdered};
 use serde::Serialize;
 use std::time::Duration;
 
-/// After this long, an operation that still cannot be found is taken never to have happened.
+/// Age at which an operation that cannot be found counts as never executed.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Looks into every operation that was written down and never confirmed, and records what is found. Creates are looked
-/// for; updates make the recorded inputs distrusted; deletes are repeated. Nothing is changed at the provider, and
-/// without a journal, as in a preview, only this state is changed.
+/// Settles every operation that was recorded and not confirmed. Creates are looked for, updates mark the recorded
+/// inputs as untrusted, and deletions depose the resource so that it is deleted. Nothing is changed at the provider. Without a journal, as in
+/// a preview, only `state` is changed.
 pub async fn settle(
     state: &mut State,
     inspect: &dyn Inspect,
@@ -29,7 +29,8 @@ pub async fn settle(
     events: &Events,
 ) -> Result<Vec<Diagnostic>, StoreError> {
     let mut problems = Vec::new();
-    // The newest first: where the provider cannot tell who made a thing, it is more likely to be theirs.
+    // The newest operation first: if the provider cannot tell which operation created a resource, the newest is the
+    // most likely.
     for open in state.open.clone().into_iter().rev() {
         let touched = open.has_touched_previous();
         let OpenOperation { request, progress, .. } = open;
@@ -43,8 +44,8 @@ pub async fn settle(
                 (delete_entries(state, &request), "a deletion was interrupted: it will be done again".to_owned())
             }
             Verb::Create => match inspect.find(&request, &progress).await {
-                // Found by a name or a key, which says nothing about who made it. Recorded twice, one of the two records
-                // would have it deleted.
+                // The resource was found by a name or a key, which does not identify its creator. If it were recorded
+                // twice, one of the records would lead to its deletion.
                 Ok(Outcome::Found(live)) if holds(state, &urn, &live.id) => {
                     let outcome = format!("an interrupted create is settled: {} is recorded already", live.id);
                     (vec![Entry::Dropped(operation)], outcome)
@@ -105,7 +106,7 @@ fn is_rivalled(state: &State, request: &Request) -> bool {
     })
 }
 
-/// The generation in use is deposed, so that it is deleted whatever the program says now.
+/// Deposes the current generation, so that it is deleted whatever the program declares.
 fn delete_entries(state: &State, request: &Request) -> Vec<Entry> {
     let current = state.current(&request.urn);
     let deposed = current.filter(|current| current.generation == request.generation);
@@ -129,12 +130,12 @@ pub struct Drift {
     pub urn: Urn,
     /// `true` if the resource no longer exists.
     pub gone: bool,
-    /// Property by property, old is what was recorded; outputs are named `outputs.NAME`.
+    /// The differences; `old` is the recorded value, and outputs are named `outputs.NAME`.
     #[serde(skip_serializing_if = "Diff::is_empty")]
     pub diff: Diff,
 }
 
-/// Reads everything that exists and returns what has to be recorded; nothing is recorded yet.
+/// Reads the actual state of all resources and returns the entries to record. Records nothing itself.
 pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> Result<Vec<Refreshed>, Vec<Diagnostic>> {
     let current = state.resources.iter().filter_map(|(urn, resource)| {
         let current = resource.current.as_ref()?;
@@ -183,7 +184,7 @@ fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift>
         Some(inputs) => Diff::between(&everything, &recorded.inputs, inputs),
         None => Diff::default(),
     };
-    // An output that repeats an input is reported once.
+    // An output that repeats an input is reported only once.
     let told: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
     let outputs = Diff::between(&everything, &recorded.outputs, &live.outputs);
     let outputs = outputs.properties.into_iter().filter(|property| !told.contains(&property.path));
@@ -234,7 +235,7 @@ mod tests {
         }
     }
 
-    /// Settles two creates of one declaration. The later one may be confirmed.
+    /// Settles two creates of one declaration. The later one is confirmed if `confirmed` is set.
     async fn settled(confirmed: bool) -> (State, Vec<String>) {
         let session = MemoryStore::new().open("p", "dev").await.unwrap();
         let mut state = session.state.clone();

@@ -19,7 +19,7 @@ impl<'p> Schedule<'p> {
         &self.graph.tasks[at]
     }
 
-    /// The tasks that wait for nothing.
+    /// Returns the tasks that wait for nothing.
     pub(super) fn ready(&self) -> Vec<usize> {
         (0..self.graph.tasks.len()).filter(|&at| self.adjacency.waiting[at] == 0).collect()
     }
@@ -29,7 +29,7 @@ impl<'p> Schedule<'p> {
         self.begun[at] = true;
     }
 
-    /// Marks a task as done and returns those that waited for it alone.
+    /// Marks a task as done and returns the tasks that waited only for it.
     pub(super) fn complete(&mut self, at: usize) -> Vec<usize> {
         let Adjacency { waiting, followers } = &mut self.adjacency;
         let mut ready = Vec::new();

@@ -1,4 +1,4 @@
-//! Conditions that an edge of the graph waits for.
+//! Conditions that a declaration waits for.
 
 use crate::{
     urn::Urn,
@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-/// Something that has to hold before a resource is created or changed, beyond that what it uses exists: a port answers,
-/// a database takes connections.
+/// A condition that must hold before a resource is created or updated, in addition to the existence of its
+/// dependencies: a port accepts connections, a database answers queries.
 ///
 /// ```
 /// # use infra_core::{Options, options::Condition, random::Password, Config, Result, Stack};
@@ -32,8 +32,8 @@ pub struct Condition {
 type Check = dyn Fn(Value) -> BoxFuture<'static, Result<bool, String>> + Send + Sync;
 
 impl Condition {
-    /// A condition about a value, asked again and again, with growing pauses, until it holds; `description` completes
-    /// the sentence "waiting until …". It fails after five minutes unless [`Condition::timeout`] says otherwise.
+    /// Creates a condition on a value. It is checked repeatedly, with growing pauses, until it holds. `description`
+    /// completes the sentence "waiting until …". The default timeout is five minutes, see [`Condition::timeout`].
     pub fn new<T, F>(
         description: impl Into<String>,
         value: &Output<T>,

@@ -55,7 +55,7 @@ fn container<'a>(state: &'a State, step: &Step) -> Option<&'a Urn> {
     state.generation(&step.urn, step.generation?)?.marks.deleted_with.as_ref()
 }
 
-/// Visits what `urn` uses, then `urn` itself, each once.
+/// Visits the dependencies of `urn` and then `urn` itself, each once.
 fn used_first<'a>(state: &'a State, urn: &'a Urn, seen: &mut HashSet<&'a Urn>, visit: &mut dyn FnMut(&'a Urn)) {
     let mut stack = vec![(urn, false)];
     while let Some((urn, ready)) = stack.pop() {

@@ -46,7 +46,7 @@ fn sorted(mut edges: Vec<Edge>) -> Vec<Edge> {
     edges
 }
 
-/// The tasks by what they are about.
+/// The tasks of a plan, by resource.
 struct Tasks<'s> {
     all: Vec<Task>,
     applies: HashMap<&'s Urn, usize>,
@@ -93,12 +93,12 @@ impl<'s> Tasks<'s> {
         self.all.push(task);
     }
 
-    /// The removals of a declaration's generations.
+    /// Returns the tasks that remove generations of a declaration.
     fn removes_of(&self, urn: &Urn) -> impl Iterator<Item = usize> + '_ {
         self.removes.get(urn).into_iter().flatten().copied()
     }
 
-    /// The strictest order without a cycle; when there is none, the order with its cycles as the error.
+    /// Returns the strictest order without a cycle. If there is none, returns an error with the cycles.
     fn order(&self, graph: &ResourceGraph, state: &State) -> Result<Vec<Edge>, Vec<Edge>> {
         let edges = self.edges(graph, state, Usage::Any);
         let same_time = || self.edges(graph, state, Usage::SameTime);
@@ -136,7 +136,7 @@ impl<'s> Tasks<'s> {
         }
     }
 
-    /// A previous generation is removed once its replacement is settled.
+    /// Returns the edges that keep a previous generation until its replacement is settled.
     fn settled(&self, graph: &ResourceGraph) -> Vec<Edge> {
         let reason = Reason::Settled;
         let mut edges = Vec::new();
@@ -158,7 +158,7 @@ impl<'s> Tasks<'s> {
         edges
     }
 
-    /// A generation is removed once nothing uses it any more.
+    /// Orders the removal of a generation after everything that uses it.
     fn order_removes(&self, state: &State, usage: Usage, edges: &mut Vec<Edge>) {
         for (user, resource) in &state.resources {
             for generation in resource.current.iter().chain(&resource.deposed) {
@@ -181,7 +181,8 @@ impl<'s> Tasks<'s> {
                         let moves = self.applies.get(user).filter(|_| !self.all[gone].is_before_create() && is_current);
                         edges.extend(moves.map(|&user| edge(user, gone, Reason::Dependent)));
                     }
-                    // The need for the first half of a replacement is known once its dependencies are applied.
+                    // The first part of a replacement may turn out not to be needed; that is known once its
+                    // dependencies are applied.
                     if let Some(at) = user_goes
                         && self.all[at].is_before_create()
                         && !self.removes_of(used).any(|removed| self.all[removed].is_before_create())
@@ -211,8 +212,8 @@ impl<'s> Tasks<'s> {
         self.removes_of(urn).any(|at| self.all[at].action() == Action::Forget).then_some(container)
     }
 
-    /// Drops the edges of cycles that consist of removals: of several generations the state does not record which one
-    /// was used. A removal that the provider refuses for that reason is done by the next run.
+    /// Drops the edges of cycles that consist of removals: the state does not record which of several generations a
+    /// dependent uses. If the provider refuses a removal for that reason, the next run repeats it.
     fn untied(&self, edges: Vec<Edge>) -> Vec<Edge> {
         let of_tasks = |edge: &Edge| match (edge.before, edge.after) {
             (Point::Task(before), Point::Task(after)) => Some((before, after)),

@@ -1,4 +1,4 @@
-//! Visiting the declarations, each after what it uses.
+//! Visits the declarations in an order in which each follows its dependencies.
 
 use super::{
     Plan, PlanOptions, ReplaceOrder, Step, decide, deletions, marks, order::order, selection::Selected, wanted,
@@ -21,7 +21,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-/// Plans the way from `state` to `graph`.
+/// Plans the changes from `state` to `graph`.
 pub async fn plan(
     graph: &ResourceGraph,
     state: &State,
@@ -78,7 +78,7 @@ pub async fn plan(
     })
 }
 
-/// The declarations that are recorded under a previous name, with that name.
+/// Returns the declarations that are recorded under a previous name, with that name.
 fn renames(graph: &ResourceGraph, state: &State) -> BTreeMap<Urn, Urn> {
     let mut taken: HashSet<Urn> = HashSet::new();
     let mut renamed = BTreeMap::new();
@@ -235,7 +235,7 @@ impl<'a> Planner<'a> {
         self.judge_later(node, action, || inputs);
     }
 
-    /// Asks the policies about everything that is declared.
+    /// Checks all declarations against the policies.
     fn judge(&mut self) {
         let used: Vec<Vec<Urn>> =
             self.judged.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
@@ -364,7 +364,7 @@ impl<'a> Planner<'a> {
         self.steps.extend(steps);
     }
 
-    /// Data is not lost without a word.
+    /// Adds a warning about data that the step loses.
     fn warn_of_loss(&mut self, urn: &Urn, verb: &str, recorded: &Generation, next: Option<&Value>) {
         let lost = recorded.id.as_ref().and_then(|_| self.inspect.loses(urn, &recorded.inputs, next));
         let hint = || format!("copy what is worth keeping first; `state protect {}` refuses such plans", urn.name());
@@ -372,7 +372,7 @@ impl<'a> Planner<'a> {
         self.warnings.extend(lost.map(warning));
     }
 
-    /// Lookups that wait for nothing are asked all at once.
+    /// Reads all lookups without unknown arguments concurrently.
     async fn ask_independent_lookups(&mut self) {
         let this = &*self;
         let independent = this.graph.in_order().filter(|node| {
@@ -392,7 +392,7 @@ impl<'a> Planner<'a> {
         });
         let answers = join_all(questions).await;
         for (urn, answer) in answers {
-            // A failure comes up again, and is reported, when the node is visited.
+            // A failure is reported when the node is visited.
             if let Ok(answer) = answer {
                 self.answers.insert(urn, answer);
             }
@@ -436,7 +436,7 @@ impl<'a> Planner<'a> {
     }
 
     fn fail(&mut self, node: &'a Node, diagnostic: Diagnostic) {
-        // Every member of a set says the same.
+        // Report a problem of a set only once, not for each member.
         let told = node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
         if !told {
             self.problems.push(diagnostic);
@@ -486,7 +486,7 @@ fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) ->
     }
 }
 
-/// Inputs as a kept plan tells them: what is not known yet is a text that says so.
+/// Returns inputs for a saved plan. Unknown values are replaced by a text.
 fn pinned(inputs: &Value) -> Value {
     match inputs {
         Value::Unknown => Value::from("(known after apply)"),
@@ -497,7 +497,7 @@ fn pinned(inputs: &Value) -> Value {
     }
 }
 
-/// Asks a lookup whose arguments are known.
+/// Reads a lookup whose arguments are known.
 pub(crate) async fn ask(
     inspect: &dyn Inspect,
     graph: &ResourceGraph,
@@ -517,7 +517,7 @@ pub(crate) async fn ask(
     Ok(answered(request.region, request.inputs, outputs, request.dependencies))
 }
 
-/// The record of an answered lookup.
+/// Returns the record of a lookup's result.
 fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies: Vec<Urn>) -> Generation {
     Generation {
         id: None,
@@ -533,7 +533,7 @@ fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies:
     }
 }
 
-/// Returns the dependencies that the state records: all but components, which exist only in the program.
+/// Returns the dependencies that the state records: all except components, which exist only in the program.
 pub(crate) fn recorded_dependencies(graph: &ResourceGraph, urn: &Urn) -> Vec<Urn> {
     let used = graph.dependencies(urn).into_iter();
     used.filter(|used| graph.node(used).is_some_and(|node| node.kind != NodeKind::Component)).cloned().collect()
@@ -552,7 +552,7 @@ pub(crate) fn evaluation(error: &EvaluateError, node: &Node) -> Diagnostic {
     Diagnostic::error(error.to_string()).about(&node.urn).hint("look at the inputs of this resource in the program")
 }
 
-/// Passes on what a lookup is busy with.
+/// Forwards the status messages of a lookup.
 struct Watcher<'a> {
     urn: &'a Urn,
     events: &'a Events,

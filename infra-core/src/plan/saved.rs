@@ -1,4 +1,4 @@
-//! Plans that are kept, looked at, and done later.
+//! Plans that are saved and applied by a later run.
 
 use super::{Plan, Step};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The format of kept plans that this version writes.
+/// The format of saved plans that this version writes.
 const VERSION: u32 = 2;
 
 /// A saved plan: the only changes that a later run may make. As text it is JSON with every secret encrypted with the
@@ -27,10 +27,10 @@ pub struct SavedPlan {
 /// The reason why a saved plan cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
-    /// It is no plan.
+    /// The text is not a plan.
     #[error("it is no plan that this version can read: {0}")]
     Malformed(String),
-    /// It is about something else.
+    /// The plan belongs to another stack or target.
     #[error("it is a plan of {found}, not of {expected}")]
     Foreign {
         /// Program, stack and target of the plan.
@@ -38,21 +38,21 @@ pub enum PlanFileError {
         /// Program, stack and target of the run.
         expected: String,
     },
-    /// The stack has changed since.
+    /// The stack has changed since the plan was made.
     #[error("it was made when the state had serial {planned}, and now it has {current}: the stack has changed since")]
     Stale {
-        /// The serial then.
+        /// Serial of the state in the plan.
         planned: u64,
-        /// The serial now.
+        /// Current serial of the state.
         current: u64,
     },
-    /// The run would do what the plan does not say.
+    /// The run would do more than the plan contains.
     #[error("the program now asks for more than the plan says")]
     Exceeded(Vec<Diagnostic>),
 }
 
 impl SavedPlan {
-    /// Keeps a plan that was made on this state.
+    /// Saves a plan that was made from this state.
     pub fn new(plan: &Plan, state: &State, target: &str) -> Self {
         Self {
             plan: VERSION,
@@ -64,13 +64,13 @@ impl SavedPlan {
         }
     }
 
-    /// The plan as text.
+    /// Serialises the plan as text.
     pub fn to_text(&self, seal: &Arc<dyn Seal>) -> Result<String, PlanFileError> {
         let text = value::sealing(seal, || serde_json::to_string_pretty(self));
         text.map_err(|error| PlanFileError::Malformed(error.to_string()))
     }
 
-    /// A plan from its text.
+    /// Parses a plan from its text.
     pub fn from_text(text: &str, seal: &Arc<dyn Seal>) -> Result<Self, PlanFileError> {
         let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
         let head: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;

@@ -11,20 +11,21 @@ use std::collections::{HashMap, HashSet};
 /// The selected part of a stack. The default is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only these, and what they need.
+    /// Only these resources and their dependencies.
     pub targets: Vec<Pattern>,
-    /// Not these.
+    /// All resources except these.
     pub exclude: Vec<Pattern>,
-    /// These are replaced, whatever differs.
+    /// Resources that are replaced, whatever differs.
     pub replace: Vec<Pattern>,
-    /// With `targets` also everything that uses them; with `exclude` neither anything that uses those.
+    /// With `targets`, includes all dependents of the targets. With `exclude`, excludes all dependents of the excluded
+    /// resources.
     pub dependents: bool,
 }
 
 /// The patterns of a [`Selection`], resolved.
 #[derive(Debug, Default)]
 pub(super) struct Selected {
-    /// `None`: everything.
+    /// `None` selects everything.
     only: Option<HashSet<Urn>>,
     replace: HashSet<Urn>,
 }
@@ -45,13 +46,13 @@ impl Selection {
         self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
     }
 
-    /// Checks that every pattern names something. `relaunchable` are the names that the program gave to what may be
-    /// relaunched: an unknown pattern to replace may be a misspelling of one of them.
+    /// Checks that every pattern matches a resource. `relaunchable` contains the names that the program gave to groups
+    /// of resources: an unknown pattern to replace may be a misspelling of one of them.
     pub fn check(&self, graph: &ResourceGraph, state: &State, relaunchable: &[&str]) -> Result<(), Vec<Diagnostic>> {
         self.resolve_among(graph, state, relaunchable).map(drop)
     }
 
-    /// Resolves the patterns; one that names nothing is an error.
+    /// Resolves the patterns. A pattern without a match is an error.
     pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
         self.resolve_among(graph, state, &[])
     }
@@ -125,7 +126,7 @@ impl Selection {
     }
 }
 
-/// Everything that can be reached from `start`.
+/// Returns everything that can be reached from `start`.
 fn reach(start: HashSet<Urn>, next: impl Fn(&Urn) -> Vec<Urn>) -> HashSet<Urn> {
     let mut waiting: Vec<Urn> = start.iter().cloned().collect();
     let mut reached = start;

@@ -22,7 +22,7 @@ pub struct Registry<C> {
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
-    /// A provider that serves nothing yet.
+    /// Creates a provider without handlers.
     pub fn new(client: C) -> Self {
         Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false }
     }
@@ -33,19 +33,19 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self
     }
 
-    /// Serves a kind of resource.
+    /// Adds a kind of resource.
     pub fn resource<R: Handler<Client = C>>(mut self) -> Self {
         self.resources.insert(R::TYPE, Box::new(Erased::<R>(PhantomData)));
         self
     }
 
-    /// Serves a kind of lookup.
+    /// Adds a kind of lookup.
     pub fn lookup<L: LookupHandler<Client = C>>(mut self) -> Self {
         self.lookups.insert(L::TYPE, Box::new(Erased::<L>(PhantomData)));
         self
     }
 
-    /// The type tokens that are served, sorted.
+    /// Returns the type tokens that are served, sorted.
     pub fn kinds(&self) -> Vec<&'static str> {
         let mut kinds: Vec<_> = self.resources.keys().chain(self.lookups.keys()).copied().collect();
         kinds.sort_unstable();
@@ -225,7 +225,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
         let Some(inputs) = &created.inputs else {
             return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
         };
-        // Secrets that were read from a provider must not be written into a program.
+        // Secrets that a provider returned must not become part of a program's source.
         let masked = lower_known(inputs, &R::schema())?.masked();
         let declaration = value::source(&value::from_value::<R>(&Value::from_json(masked))?)?;
         Ok(Some(Imported { live: live(created)?, declaration }))

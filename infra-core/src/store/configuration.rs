@@ -1,4 +1,5 @@
-//! A stack's configuration as a document in its store: `config.json`, texts by name, secrets encrypted one by one.
+//! The configuration of a stack as a document in its store: `config.json` contains texts by name, each secret encrypted
+//! separately.
 
 use super::{StateStore, StoreError};
 use crate::{config::ConfigValue, diagnostic::did_you_mean, value::Seal};
@@ -8,23 +9,23 @@ use std::{collections::BTreeMap, fmt};
 /// Name of the document.
 pub(super) const DOCUMENT: &str = "config.json";
 
-/// The configuration of a stack as it is stored. Reading it needs no key; only its secrets do.
+/// The stored configuration of a stack. Only its secrets need a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StackConfig {
     values: BTreeMap<String, StoredValue>,
 }
 
-/// A configuration value as it is stored.
+/// A stored configuration value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "a value in it is neither a text nor an encrypted one")]
 pub enum StoredValue {
     /// A value that is not secret.
     Plain(String),
-    /// Encrypted.
+    /// An encrypted value.
     Sealed(Sealed),
 }
 
-/// A text that the store's key has encrypted.
+/// A text that is encrypted with the store's key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sealed {
@@ -37,31 +38,31 @@ pub struct Sealed {
 pub enum ConfigChange {
     /// Sets a value.
     Set(String, ConfigValue),
-    /// Removes one.
+    /// Removes a value.
     Unset(String),
 }
 
-/// A problem of a configuration, or of a change to it.
+/// An invalid configuration, or an invalid change of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
-    /// The document is none.
+    /// The document is not a configuration.
     #[error("it is no JSON object of texts: {0}")]
     Malformed(String),
-    /// A name that cannot be.
+    /// The name of a value is invalid.
     #[error("`{0}` cannot be the name of a value")]
     Name(String),
-    /// A secret value would be replaced by one that is not secret.
+    /// The change would replace a secret value with one that is not secret.
     #[error("the value of `{0}` is secret, and the new one would not be")]
     Reveal(String),
-    /// There is no such value.
+    /// The value does not exist.
     #[error("there is no value `{key}`")]
     Unknown {
-        /// Its name.
+        /// Name of the value.
         key: String,
-        /// The names there are.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// The store's key does not open it.
+    /// The store's key does not decrypt the value.
     #[error("the value of `{0}` cannot be decrypted with the store's key")]
     Undecryptable(String),
 }
@@ -87,13 +88,14 @@ impl ConfigProblem {
 }
 
 impl StackConfig {
-    /// The configuration of a stack.
+    /// Reads the configuration of a stack.
     pub async fn read(store: &dyn StateStore, program: &str, stack: &str) -> Result<Self, StoreError> {
         Self::parse(store.document(program, stack, DOCUMENT).await?.as_deref())
             .map_err(|problem| of(program, stack, problem))
     }
 
-    /// The configuration of a stack with its secrets opened. The store's key is needed only when there are any.
+    /// Reads the configuration of a stack and decrypts its secrets. The store's key is needed only if there are
+    /// secrets.
     pub async fn open(
         store: &dyn StateStore,
         program: &str,
@@ -102,7 +104,7 @@ impl StackConfig {
         Self::open_with(store, program, stack, &[]).await
     }
 
-    /// The same as it would be with these changes. Nothing is written.
+    /// Returns the configuration as it would be with these changes. Writes nothing.
     pub async fn open_with(
         store: &dyn StateStore,
         program: &str,
@@ -134,7 +136,7 @@ impl StackConfig {
             match config.unsealed(Some(&*store.seal().await?)) {
                 Ok(values) => return Ok((config, values)),
                 Err(problem) => {
-                    // A rotation may have gone on between the document and the key.
+                    // A rotation may have happened between reading the document and the key.
                     let now = Self::read(store, program, stack).await?;
                     if now == config {
                         return Err(of(program, stack, problem));
@@ -145,8 +147,7 @@ impl StackConfig {
         }
     }
 
-    /// Changes the configuration: all of it or nothing. Secrets are sealed with the store's key, others stay as they
-    /// are.
+    /// Applies all changes or none. Secrets are encrypted with the store's key, other values are stored as they are.
     pub async fn change(
         store: &dyn StateStore,
         program: &str,
@@ -172,12 +173,12 @@ impl StackConfig {
         Ok(changed)
     }
 
-    /// The values as they are stored.
+    /// Returns the stored values.
     pub fn values(&self) -> &BTreeMap<String, StoredValue> {
         &self.values
     }
 
-    /// One value as it is stored; that there is none is an error which names those there are.
+    /// Returns a stored value. The error for a missing value names the existing ones.
     pub fn value(&self, key: &str) -> Result<&StoredValue, ConfigProblem> {
         self.values.get(key).ok_or_else(|| {
             let known = self.values.keys().cloned().collect();
@@ -333,7 +334,7 @@ mod tests {
         let id = key_status(&store).await.unwrap().unwrap().current;
         std::fs::remove_file(&key).unwrap();
         let open = StackConfig::open(&store, "p", "dev").await.unwrap_err().diagnostic().to_string();
-        // Neither another secret nor another stack nor another wrapping gets a key of its own.
+        // A second secret, another stack or another wrapping creates no additional key.
         let other = StackConfig::change(&store, "p", "other", &[set("token", ConfigValue::secret("y"))]).await;
         assert_eq!(other.unwrap_err().diagnostic().to_string(), open);
         assert_eq!(store.open("p", "other").await.map(drop).unwrap_err().diagnostic().to_string(), open);

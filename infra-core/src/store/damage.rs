@@ -1,5 +1,5 @@
-//! Reports where and how the text of a snapshot is damaged. Snapshots are written in lines, so that a damage is found
-//! without parsing them as JSON.
+//! Reports the line and the kind of a damage in the text of a snapshot. Snapshots are written in lines, so a damage is
+//! found without parsing JSON.
 
 use super::{
     StoreError, checksum,
@@ -69,12 +69,12 @@ pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
     }
 }
 
-/// Says where a text is no JSON, or no state.
+/// Returns the error for a text that is not JSON or not a state.
 pub(super) fn syntax(text: &[u8], error: &serde_json::Error, source: &Source<'_>) -> StoreError {
     if text.iter().all(u8::is_ascii_whitespace) {
         return source.broken(1, "it is empty");
     }
-    // A newer format may look different in everything but its version.
+    // A newer format may differ in everything except its version.
     if let Ok(Head { version: Some(found), .. }) = serde_json::from_slice(text)
         && found > VERSION
     {
@@ -100,7 +100,7 @@ pub(super) fn refused(text: &[u8], error: StateError, source: &Source<'_>) -> St
     source.refused(line_of(&String::from_utf8_lossy(text), &error), error)
 }
 
-/// Returns the text of a snapshot with the checksums that fit it.
+/// Returns the text of a snapshot with correct checksums.
 pub(super) fn with_checksums(text: &str) -> String {
     let mut answer = String::with_capacity(text.len());
     let (mut within, mut record) = (false, 0);
@@ -132,7 +132,7 @@ pub(super) fn with_checksums(text: &str) -> String {
     answer
 }
 
-/// Returns the line that a person has to look at.
+/// Returns the line that the user should look at.
 fn line_of(text: &str, error: &StateError) -> usize {
     let behind = |from: usize, what: &str| position(text, from, what);
     let resource = |urn: &Urn| behind(0, &format!("\"{urn}\": {{"));

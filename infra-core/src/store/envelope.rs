@@ -5,8 +5,9 @@
 //! {"document":"config.json","checksum":"5f0c1d2e"}
 //! {"port": "80"}
 //! ```
-//! Both parts of a JSON document are JSON, so that tools which read a stream of values read it. Documents of versions
-//! before have no such line; they are read as they are, and get one when they are written the next time.
+//!
+//! Both parts of a JSON document are JSON, so that tools which read a stream of values can read it. Documents of
+//! earlier versions have no such line. They are read as they are, and the next write adds the line.
 
 use super::{KeyRing, Recovery, StoreError, checksum, secrets};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub(super) fn unwrap<'a>(name: &str, path: &Path, text: &'a [u8]) -> Result<&'a 
     })
 }
 
-/// Returns the document with every secret under the ring's key in use, or `None` if it is so already.
+/// Returns the document with every secret encrypted with the current key of the ring; `None` if it already is.
 pub(super) fn reseal(name: &str, path: &Path, text: &[u8], ring: &KeyRing) -> Result<Option<Vec<u8>>, StoreError> {
     // A document that is not UTF-8 contains no secrets.
     let Ok(content) = std::str::from_utf8(unwrap(name, path, text)?) else {
@@ -53,7 +54,7 @@ fn content<'a>(name: &str, text: &'a [u8]) -> Result<&'a [u8], &'static str> {
     }
     let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     let (first, content) = (&text[..end], text.get(end + 1..).unwrap_or_default());
-    // A changed byte leaves one of the two as it was.
+    // A changed byte in one part does not affect the other.
     let has_line = first.starts_with(BEGIN.as_bytes()) || checksum::split(first, BEFORE, AFTER).is_some();
     if !has_line {
         return Ok(text);

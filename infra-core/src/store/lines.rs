@@ -7,10 +7,10 @@
 //! ```
 //! The header names the serial of the snapshot that the lines follow on, and ends with its own checksum. Each line has
 //! its number and a checksum over the checksum of the line before (for the first line: of the header), its number and
-//! its JSON. What is missing at the end of a journal cannot be told from a crash before it was written.
+//! its JSON. Missing lines at the end of a journal cannot be distinguished from a crash before they were written.
 //!
-//! Version 1 had the header `infra journal on snapshot 7` and lines of a checksum over the JSON alone, and the JSON. It
-//! is still read, and replaced by the next run.
+//! Version 1 has the header `infra journal on snapshot 7`, and its lines consist of a checksum over the JSON and the
+//! JSON. It is still read, and the next run replaces it.
 
 use super::{KeyRing, checksum, secrets};
 use crate::{
@@ -22,7 +22,7 @@ use std::sync::Arc;
 const HEADER: &str = "infra journal 2 on snapshot ";
 const LEGACY_HEADER: &str = "infra journal on snapshot ";
 
-/// The end of a chain of lines: what the next line continues.
+/// The end of a chain of lines, which the next line continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     lines: u64,
@@ -34,11 +34,11 @@ pub(super) struct Chain {
 pub(super) enum Format {
     /// Each line continues the chain.
     Chained(Chain),
-    /// Each line has a checksum of its own.
+    /// Each line has a separate checksum.
     Legacy,
 }
 
-/// A journal's header as it was read.
+/// The header of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Serial of the snapshot that the lines follow on.
@@ -46,19 +46,19 @@ pub(super) struct Header {
     pub(super) format: Format,
 }
 
-/// The entries of a journal up to its end, to a line that was not written to its end, or to a damaged one.
+/// The entries of a journal up to its end, an incomplete line or a damaged one.
 pub(super) struct Lines {
     pub(super) entries: Vec<Entry>,
     /// Number of bytes of the lines that were read.
     pub(super) whole: usize,
     /// The chain after those lines; `None` in the legacy format.
     pub(super) chain: Option<Chain>,
-    /// The damage of the next line. An incomplete last line, as a crash leaves it, is no damage.
+    /// The damage of the next line. An incomplete last line, as left by a crash, is not a damage.
     pub(super) damage: Option<String>,
 }
 
 impl Chain {
-    /// The chain that begins behind a header.
+    /// Returns the chain that begins with a header.
     pub(super) fn behind(header: &[u8]) -> Self {
         Self { lines: 0, sum: crc32fast::hash(header) }
     }
@@ -128,7 +128,7 @@ pub(super) fn read(text: &[u8], format: Format, seal: &Arc<dyn Seal>) -> Lines {
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match parse(line, &mut chain) {
                 Ok(entry) => read.entries.push(entry),
-                // A crash leaves a prefix of a line. A whole line that ends in something else than a newline was changed.
+                // A crash leaves a prefix of a line. A complete line that does not end with a newline was changed.
                 Err(_) if !line.ends_with(b"\n") && !is_whole(line, chain) => break,
                 Err(reason) => {
                     read.damage = Some(reason);
@@ -142,8 +142,8 @@ pub(super) fn read(text: &[u8], format: Format, seal: &Arc<dyn Seal>) -> Lines {
     read
 }
 
-/// Returns the journal with every secret under the ring's key in use, or `None` if it is so already. The error is the
-/// number of the line that is damaged or whose secret no key opens.
+/// Returns the journal with every secret encrypted with the current key of the ring; `None` if it already is. The error
+/// is the number of the line that is damaged or whose secret no key decrypts.
 pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
     let (Header { format, .. }, lines) = split(text.as_bytes()).map_err(|_| 1_usize)?;
     let mut answer = text.as_bytes()[..text.len() - lines.len()].to_vec();
@@ -155,7 +155,7 @@ pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize
     for (number, line) in text[answer.len()..].split_inclusive('\n').enumerate() {
         let number = number + 2;
         if !line.ends_with('\n') {
-            // An incomplete line never counts.
+            // An incomplete line is ignored.
             answer.extend_from_slice(line.as_bytes());
             break;
         }
@@ -244,7 +244,7 @@ mod tests {
         text
     }
 
-    /// Reads the entries of a text, or the reason why it is refused.
+    /// Reads the entries of a text, or returns the reason why it is refused.
     fn understood(text: &[u8]) -> Result<(u64, Vec<Entry>), String> {
         let (header, lines) = split(text)?;
         let read = read(lines, header.format, &seal());

@@ -28,16 +28,16 @@ const BLOCK: u64 = 1 << 20;
 /// Maximum number of threads.
 const MAX_WORKERS: usize = 8;
 
-/// The line that the resources follow.
+/// The line that precedes the resources.
 const RESOURCES: &[u8] = b"\n  \"resources\": {\n";
-/// The end of a resource that another one follows, up to its comma.
+/// The end of a resource that is followed by another one, up to its comma.
 const RESOURCE_END: &[u8] = b"\n    },\n    \"";
 /// The end of the last resource.
 const LAST_RESOURCE_END: &[u8] = b"\n    }\n  }";
 /// The closing brace of a resource with its indentation.
 const CLOSING: &[u8] = b"\n    }";
 
-/// A state that was read, and the size of its text in bytes.
+/// A state, and the size of its text in bytes.
 pub(super) struct Loaded {
     pub(super) state: State,
     pub(super) size: u64,

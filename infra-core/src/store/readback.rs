@@ -10,7 +10,7 @@ use serde::{
 };
 use std::{collections::BTreeMap, fmt};
 
-/// Refuses a text that does not hold this state.
+/// Checks that a text contains this state.
 pub(super) fn check(text: &[u8], state: &State) -> serde_json::Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     Same(state).deserialize(&mut deserializer)?;

@@ -1,9 +1,9 @@
 //! The keys that encrypt the secrets of a store.
 //!
-//! - [`DataKey`]: encrypts; [`KeyRing`]: the one in use, and the one that is being retired
-//! - [`KeyDocument`]: how a ring is written down, its keys wrapped
-//! - [`Unlock`] and [`Wrapping`]: what opens a document, and what closes it: a passphrase, or a key of a key service
-//! - [`KeyedStore`]: what a store is asked for so that [`rotate`], [`rewrap`] and [`key_status`] work on it
+//! - [`DataKey`]: encrypts secrets; [`KeyRing`]: the current key, and the one that is being retired
+//! - [`KeyDocument`]: the stored form of a ring, with wrapped keys
+//! - [`Unlock`] and [`Wrapping`]: unwrap and wrap a document, with a passphrase or a key of a key service
+//! - [`KeyedStore`]: the operations of a store that [`rotate`], [`rewrap`] and [`key_status`] need
 //! - `files`: a document in a file, a store of files
 
 mod document;
@@ -34,14 +34,14 @@ use zeroize::Zeroizing;
 /// A data key: 256 bits, for XChaCha20-Poly1305 with a random nonce for each secret (RFC 8439 and
 /// draft-irtf-cfrg-xchacha). Wiped from memory when it is dropped.
 ///
-/// What it seals begins with the key's id, so that two keys can be in use at once.
+/// Encrypted texts begin with the id of their key, so that two keys can be in use at once.
 pub struct DataKey {
     id: String,
     // On the heap, so that moving the key leaves no copy behind.
     bytes: Box<Zeroizing<[u8; 32]>>,
 }
 
-/// The key that seals, and the one before it, which still unseals while a rotation is under way.
+/// The current key, which encrypts, and the previous one, which still decrypts during a rotation.
 #[derive(Clone)]
 pub struct KeyRing {
     current: DataKey,
@@ -51,7 +51,7 @@ pub struct KeyRing {
 /// A key that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("{}: {error}", path.display())]
     Io {
         /// The file.
@@ -60,7 +60,7 @@ pub enum KeyError {
         #[source]
         error: io::Error,
     },
-    /// Others may read the file.
+    /// Other users can read the file.
     #[error("{} may be read by others (mode {mode:o})", path.display())]
     Open {
         /// The file.
@@ -84,7 +84,7 @@ pub enum KeyError {
         /// Its format.
         found: u64,
     },
-    /// The key is wrapped by a passphrase, and there is none.
+    /// The key is wrapped by a passphrase, and no passphrase is set.
     #[error("the key in {place} is wrapped by a passphrase, and none was given")]
     NoPassphrase {
         /// File or URL of the document.
@@ -96,13 +96,13 @@ pub enum KeyError {
         /// File or URL of the missing document.
         place: String,
     },
-    /// The passphrase is another one, or the document was changed.
+    /// The passphrase is wrong, or the document was changed.
     #[error("the passphrase does not open the key in {place}")]
     WrongPassphrase {
         /// File or URL of the document.
         place: String,
     },
-    /// An empty passphrase protects nothing.
+    /// The passphrase is empty.
     #[error("an empty passphrase protects nothing")]
     EmptyPassphrase,
     /// The passphrase can be guessed.
@@ -122,16 +122,16 @@ pub enum KeyError {
         /// Id of the key that the secret is encrypted with.
         id: String,
     },
-    /// Nothing here can talk to the key service.
+    /// This binary does not support the key service.
     #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", wrapping::scheme_of(url))]
     NoWrapper {
-        /// The key that wraps.
+        /// URL of the wrapping key.
         url: String,
     },
-    /// The key service refused.
+    /// The key service refused the request.
     #[error("{wrapper} refused: {reason}")]
     Wrapper {
-        /// The key that wraps.
+        /// Description of the wrapping key.
         wrapper: String,
         /// The cause.
         reason: String,
@@ -150,10 +150,10 @@ pub enum KeyError {
         /// File or URL of the document.
         place: String,
     },
-    /// The operating system gave no randomness.
+    /// The operating system returned no random bytes.
     #[error("the operating system gave no randomness: {0}")]
     Randomness(getrandom::Error),
-    /// A key could not be sealed.
+    /// A key could not be wrapped.
     #[error("the key could not be sealed")]
     Seal,
 }
@@ -192,14 +192,14 @@ impl KeyError {
 }
 
 impl DataKey {
-    /// A new key.
+    /// Creates a random key.
     pub fn random() -> Result<Self, KeyError> {
         let mut bytes = Box::new(Zeroizing::new([0; 32]));
         getrandom::fill(bytes.as_mut_slice()).map_err(KeyError::Randomness)?;
         Ok(Self::of(bytes))
     }
 
-    /// The key of these bytes, when they are 32.
+    /// Converts 32 bytes to a key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut own = Box::new(Zeroizing::new([0; 32]));
         if bytes.len() != own.len() {
@@ -209,7 +209,7 @@ impl DataKey {
         Some(Self::of(own))
     }
 
-    /// Names the key without telling anything about it: eight hexadecimal digits.
+    /// Returns the id of the key: eight hexadecimal digits that reveal nothing about it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -265,22 +265,22 @@ impl Seal for DataKey {
 }
 
 impl KeyRing {
-    /// A ring of one key.
+    /// Creates a ring with one key.
     pub fn of(current: DataKey) -> Self {
         Self { current, retiring: None }
     }
 
-    /// The key that seals.
+    /// Returns the key that encrypts.
     pub fn current(&self) -> &DataKey {
         &self.current
     }
 
-    /// The key that only unseals any more.
+    /// Returns the key that only decrypts.
     pub fn retiring(&self) -> Option<&DataKey> {
         self.retiring.as_ref()
     }
 
-    /// Returns `true` if this text was sealed with the current key.
+    /// Returns `true` if this text was encrypted with the current key.
     fn is_current(&self, sealed: &str) -> bool {
         sealed.split_once(':').is_some_and(|(id, _)| id == self.current.id)
     }

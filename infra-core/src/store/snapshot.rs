@@ -1,5 +1,5 @@
-//! Snapshots as text, with a checksum for each resource and one for the whole: what is damaged is refused, by its line
-//! and its resource.
+//! Snapshots as text, with a checksum for each resource and one for the whole text. A damaged snapshot is refused with
+//! the line and the resource of the damage.
 //!
 //! ```json
 //! {
@@ -15,8 +15,9 @@
 //!   "checksum": "5f0c1d2e"
 //! }
 //! ```
-//! The last checksum covers everything, so a reader checks that one alone; those of the resources say where a damage is.
-//! Version 1 had no checksums. It is still read, and a file that says it has version 1 must not have any.
+//!
+//! The last checksum covers everything, so a reader checks only that one. Those of the resources locate a damage.
+//! Version 1 has no checksums. It is still read, and a file of version 1 must not contain any.
 
 use super::{
     KeyRing, StoreError, checksum, damage, lines, pieces, private, readback, secrets,
@@ -31,7 +32,7 @@ use checksum::Growing;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::{collections::BTreeMap, io};
 
-/// A state that was read.
+/// A state in the text of a snapshot.
 pub(super) struct Read {
     pub(super) state: State,
     /// `true` for the format without checksums.
@@ -48,14 +49,14 @@ pub(super) struct Replayed {
     pub(super) chain: Option<lines::Chain>,
 }
 
-/// Returns the text of a snapshot of this state, which was verified, after checking that it reads as the same state.
-/// A store that keeps its journal elsewhere adds where it begins.
+/// Returns the text of a snapshot of this verified state, after checking that it parses as the same state. A store that
+/// keeps its journal in other objects adds the position of the journal.
 pub(super) fn write(
     state: &State,
     journal: Option<&impl Serialize>,
     source: &Source<'_>,
 ) -> Result<Vec<u8>, StoreError> {
-    // Room that is not used costs nothing, and growing copies everything.
+    // Unused capacity costs nothing, and growing would copy the text.
     let text = Growing::with_capacity(64 * 1024 + 4 * 1024 * state.resources.len());
     value::sealing(source.seal, || serde_json::to_writer_pretty(&text, &Snapshot { state, journal, text: &text }))
         .map_err(|error| StoreError::Journal(error.to_string()))?;
@@ -66,7 +67,7 @@ pub(super) fn write(
     Ok(text)
 }
 
-/// Returns the snapshot with every secret under the ring's key in use, or `None` if it is so already.
+/// Returns the snapshot with every secret encrypted with the current key of the ring; `None` if it already is.
 pub(super) fn reseal(text: &str, ring: &KeyRing, source: &Source<'_>) -> Result<Option<String>, StoreError> {
     let legacy = damage::is_legacy(text.as_bytes());
     if !is_sound(text.as_bytes()) && !legacy {
@@ -122,7 +123,7 @@ impl Source<'_> {
         state.verify()
     }
 
-    /// Applies the lines of a journal, of which the first one has the number `first`.
+    /// Applies the lines of a journal. The first one has the number `first`.
     pub(super) fn replay(
         &self,
         state: &mut State,
@@ -204,7 +205,7 @@ impl Serialize for Resource<'_> {
     }
 }
 
-/// Returns the entry that makes the state unsound.
+/// Returns the entry that violates an invariant.
 fn first_unsound(mut state: State, entries: Vec<Entry>) -> Option<(usize, StateError)> {
     entries.into_iter().enumerate().find_map(|(at, entry)| {
         state.apply(entry);
@@ -231,7 +232,7 @@ mod tests {
         Urn::new("dev", "p", "t:T", name).unwrap()
     }
 
-    /// A create that was asked for and done.
+    /// Returns the entries of a successful create.
     fn create(name: &str, uses: &[&str]) -> [Entry; 2] {
         let operation = OperationId::random().unwrap();
         let inputs = Value::from("hunter2").into_secret();
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// A stack with a snapshot of `net` and `host`, and a journal with `late`.
+    /// Creates a stack with a snapshot of `net` and `host`, and a journal with `late`.
     async fn stack(directory: &Path) -> PathBuf {
         let store = FileStore::new(directory);
         let mut session = store.open("p", "dev").await.unwrap();
@@ -416,7 +417,7 @@ mod tests {
         ");
     }
 
-    /// The same for a journal.
+    /// Changes a journal and adjusts its checksums.
     fn sealed_again(text: &str) -> String {
         let (header, lines) = text.split_once('\n').unwrap();
         let mut chain = Chain::behind(header.as_bytes());
@@ -442,12 +443,12 @@ mod tests {
             for entry in create(&format!("n{number}"), &[]) {
                 session.journal.append(entry).await.unwrap();
             }
-            // A copy, as it would be found if the process had ended here.
+            // A copy, as a crash at this moment would leave it.
             let copy = tempfile::tempdir().unwrap();
             fs::copy(directory.path().join("secrets.key"), copy.path().join("secrets.key")).unwrap();
             let (from, to) = (store.directory_of("p", "dev"), copy.path().join("p/dev"));
             fs::create_dir_all(&to).unwrap();
-            // The journal first: a fold that comes between makes it count no more.
+            // The journal first: if a fold follows, the journal is ignored.
             for file in ["journal", "state.json"] {
                 let _ = fs::copy(from.join(file), to.join(file));
             }
@@ -457,7 +458,7 @@ mod tests {
             serials.push(state.serial);
         }
         serials.dedup();
-        // Each fold waits until the journal is a multiple of the snapshot, so there are ever fewer.
+        // Each fold waits until the journal is a multiple of the snapshot, so folds become rarer.
         assert!((3..12).contains(&serials.len()), "{serials:?}");
         session.close().await.unwrap();
     }

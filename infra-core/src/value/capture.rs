@@ -1,4 +1,4 @@
-//! Typed structs of inputs and outputs ⇄ expressions and values.
+//! Conversions between typed structs of inputs and outputs, and expressions and values.
 //!
 //! A resource is an ordinary serde struct that contains [`Output`](super::Output)s. [`lower`] serialises it: each output
 //! leaves a [marker], which is replaced by the output's expression. [`handle`] deserialises a struct of outputs: it learns
@@ -101,7 +101,7 @@ fn unmark(json: Json) -> Value {
     }
 }
 
-/// A deserializer that answers every field of a struct with a reference to the output of that name.
+/// A deserializer that sets every field of a struct to a reference to the output of that name.
 struct Handle<'a, F> {
     urn: &'a Urn,
     describe: F,

@@ -1,4 +1,4 @@
-//! Stacks in files: what a crash leaves is read, a loss and a damage are refused and can be restored.
+//! Stacks in files: the remains of a crash are read; a loss or a damage is refused and can be restored.
 
 #![allow(clippy::unwrap_used)]
 
@@ -73,7 +73,7 @@ async fn a_journal_that_outlived_its_folding_counts_no_more() {
     assert!(directory.path().join("p/dev/state.json.previous").exists());
 }
 
-/// A stack as runs leave it: two snapshots, the journals on both, a history, and what a configuration and a target are.
+/// Creates a stack with two snapshots, both journals, a history, a configuration and a target.
 async fn lived_in(directory: &Path) -> (FileStore, State) {
     let store = FileStore::new(directory);
     store.put_document("p", "dev", "config.json", b"{}").await.unwrap();
@@ -104,7 +104,7 @@ async fn append(store: &FileStore, text: &str) {
     session.close().await.unwrap();
 }
 
-/// The error of reading and of opening the stack; nothing is changed by either.
+/// Returns the error of reading and opening the stack. Neither changes anything.
 async fn refused(store: &FileStore, directory: &Path) -> String {
     let before = names(&store.directory_of("p", "dev"));
     let error = store.peek("p", "dev").await.unwrap_err().diagnostic().to_string();
@@ -140,7 +140,7 @@ async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something(
             fs::rename(files.join(format!("{other}.aside")), files.join(other)).unwrap();
         }
     }
-    // Without them a configuration and a target are those of a stack that is yet to come.
+    // Without them, a configuration and a target belong to a stack without a first run.
     for proof in proofs {
         fs::remove_file(files.join(proof)).unwrap();
     }
@@ -154,7 +154,7 @@ async fn a_stack_whose_first_run_ended_at_once_is_new() {
     let store = FileStore::new(directory.path());
     store.open("p", "dev").await.unwrap().close().await.unwrap();
     let files = store.directory_of("p", "dev");
-    // As a crash between the journal and the first snapshot leaves it.
+    // A crash between the journal and the first snapshot leaves these files.
     fs::remove_file(files.join(SNAPSHOT)).unwrap();
     fs::write(files.join("state.json.next"), "{").unwrap();
     assert_eq!(store.peek("p", "dev").await.unwrap(), None);
@@ -264,7 +264,7 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
         fs::write(files.join(JOURNAL), &journal).unwrap();
         fs::write(files.join("history.json"), "[]").unwrap();
     };
-    // The journal is only there after an entry.
+    // The journal exists only after an entry.
     write(&text);
     fs::remove_file(files.join(JOURNAL)).unwrap();
     assert_eq!(store.peek("p", "dev").await.unwrap().unwrap(), state);
@@ -279,7 +279,7 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
     append(&store, "fourth").await;
     assert_eq!(store.peek("p", "dev").await.unwrap().unwrap().outputs["secret"].as_str(), Some("fourth"));
 
-    // A new file that says it is an old one.
+    // A file in the new format that claims the old version.
     fs::write(files.join(SNAPSHOT), written.replace("\"version\": 2", "\"version\": 1")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
     error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed

@@ -1,8 +1,8 @@
-//! The right to write, for a limited time, kept by renewing it.
+//! The exclusive right to write, which expires unless it is renewed.
 //!
 //! The holder measures from before it sent a renewal, and stops [`HOLD`] later. A taker measures from after it read the
-//! lease, and waits for [`TAKE`] without a change. Each measures with its own clock, so no two clocks are ever
-//! compared, and the holder has stopped before the taker begins.
+//! lease, and waits for [`TAKE`] without a change. Both use only their own clock, so the holder has stopped before the
+//! taker begins, whatever the difference of the clocks.
 
 use super::client::{Objects, Put};
 use crate::{
@@ -36,18 +36,18 @@ const WATCH: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 pub(super) const NAME: &str = "lease";
 
-/// The lease as it is written down.
+/// The stored lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Written {
-    /// Grows by one with every holder.
+    /// Increases by one with every holder.
     epoch: u64,
     #[serde(flatten)]
     holder: Holder,
     time_to_live_s: u64,
-    /// Grows by one with every renewal.
+    /// Increases by one with every renewal.
     renewals: u64,
     status: Status,
-    /// New with every writing.
+    /// Random text that changes with every write.
     nonce: String,
 }
 
@@ -56,7 +56,7 @@ struct Written {
 enum Status {
     Held,
     Released,
-    /// Taken away by `unlock`; its holder learns it when it renews.
+    /// Removed by `unlock`. Its holder notices this when it renews.
     Broken,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Lease {
     pub(super) orderly: bool,
 }
 
-/// A lease that a task renews; dropping it gives the lease back.
+/// A lease that a task renews. It is released when it is dropped.
 pub(super) struct Kept {
     stop: oneshot::Sender<oneshot::Sender<()>>,
     pub(super) grip: Grip,
@@ -80,13 +80,13 @@ pub(super) struct Kept {
     pub(super) holder: Holder,
 }
 
-/// Tells everybody who relies on the lease what becomes of it.
+/// Notifies the users of a lease of its state.
 #[derive(Clone)]
 pub(super) struct Grip(Arc<watch::Sender<Held>>);
 
 impl Lease {
-    /// Takes the lease: at once when it is free, after watching it when it may be stale, never when it is renewed.
-    /// `epoch` is the last one that is known from elsewhere.
+    /// Takes the lease: at once if it is released, after watching it if it may be stale, never while it is renewed.
+    /// `epoch` is the last one that is known from other objects.
     pub(super) async fn take(objects: &Objects, epoch: u64, events: &Events) -> Result<Self, StoreError> {
         let clock = &*objects.clock;
         let mut watched: Option<(String, Duration)> = None;
@@ -139,12 +139,12 @@ impl Lease {
                 let attempted = None;
                 return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, orderly });
             }
-            // The faster run is observed from its first write on.
+            // The other run is observed from its first write on.
             watched = Some((String::new(), now));
         }
     }
 
-    /// Renews the lease from now on.
+    /// Starts to renew the lease.
     pub(super) fn keep(self) -> (Kept, Hold) {
         let (sender, receiver) = watch::channel(Held::Until(self.deadline));
         let (stop, stopped) = oneshot::channel();
@@ -219,7 +219,7 @@ impl Lease {
                 if let Some((written, version)) = &found
                     && before.is_some_and(|before| before == written.nonce)
                 {
-                    // A renewal that was given up did come through. It tells nothing of when.
+                    // A renewal that was abandoned succeeded after all. Its time is unknown.
                     (self.written, self.version) = (written.clone(), version.clone());
                     return Ok(self.deadline);
                 }
@@ -241,7 +241,7 @@ impl Lease {
         };
         let written = Written { status: Status::Released, nonce, ..self.written };
         boundary::reached(Boundary::LeaseRelease);
-        // A lease that is not given back expires.
+        // A lease that is not released expires.
         if let Err(error) = put(&self.objects, &written, PutMode::Update(self.version)).await {
             tracing::warn!(%error, "the lease was not given back: the next run has to wait until it expires");
         }
@@ -249,18 +249,19 @@ impl Lease {
 }
 
 impl Kept {
-    /// Gives the lease back and waits until that is done.
+    /// Releases the lease and waits until that is done.
     pub(super) async fn release(self) {
         let (done, answer) = oneshot::channel();
         if self.stop.send(done).is_ok() {
-            // A keeper that has ended holds nothing any more.
+            // A task that has stopped holds no lease.
             let _ = answer.await;
         }
     }
 }
 
 impl Grip {
-    /// Refuses when the lease is known to be lost. What is only late may still be put: it collides if it must.
+    /// Fails if the lease is known to be lost. If the lease may only have expired, puts are allowed: they collide with
+    /// those of a taker.
     pub(super) fn ensure(&self) -> Result<(), StoreError> {
         match &*self.0.borrow() {
             Held::Until(_) => Ok(()),

@@ -1,15 +1,16 @@
-//! The journal as a sequence of objects, each put only where none is, and the snapshot they fold into.
+//! The journal as a sequence of objects, and the snapshot that they are folded into. An object of the sequence is put
+//! only if its position is free.
 //!
-//! A taker of the lease puts a fence into the sequence, in the position of the next object of the previous holder: a
-//! holder that wakes up late collides with it, independently of clocks. Then the taker puts the snapshot again, so that
-//! a late fold collides as well; with that it has taken the stack over.
+//! A taker of the lease puts a fence into the sequence, at the position of the previous holder's next object: a holder
+//! that wakes up late collides with it, independently of clocks. Then the taker puts the snapshot again, so that a late
+//! fold collides as well. This completes the takeover.
 //!
-//! A fence must outlive its folding as long as somebody may collide with it; every other object goes once a snapshot
-//! includes it. Nobody can, where the holder before had taken the stack over and then gave the lease back: its snapshot
-//! names the older fences that still count. But a taker may also fail or die halfway. That it gave the lease back says
-//! nothing then, for whoever came before it may not be fenced off, or be so by a fence that no snapshot names. Hence
-//! [`Stack::begin`] keeps its own fence unless the snapshot is of the very holder who gave the lease back, and all
-//! fences that it finds behind the snapshot.
+//! A fence must stay after folding as long as a late writer could collide with it; every other object is deleted once a
+//! snapshot includes it. If the previous holder completed its takeover and then released the lease, no late writer is
+//! left: its snapshot names the older fences that are still needed. A taker may also fail or exit in the middle of the
+//! takeover. Its release of the lease then proves nothing, because its predecessor may not be fenced off, or only by a
+//! fence that no snapshot names. [`Stack::begin`] therefore keeps its own fence unless the holder that released the
+//! lease also wrote the snapshot, and it keeps all fences that it finds after the snapshot.
 
 use super::{
     client::{Found, Objects, Put},
@@ -40,7 +41,7 @@ pub(super) const PREVIOUS: &str = "state.json.previous";
 pub(super) const JOURNAL: &str = "journal";
 /// Number of objects that are read concurrently.
 const WINDOW: u64 = 16;
-/// Reading an object costs as much as reading so many bytes.
+/// Cost of reading an object, expressed as a number of bytes.
 const OBJECT_COST: u64 = 16 * 1024;
 /// Number of times that a disturbed read is repeated.
 const ATTEMPTS: u32 = 8;
@@ -72,10 +73,10 @@ pub(super) struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fence: Option<Holder>,
     nonce: String,
-    /// Number of lines behind it; none in the format without checksums.
+    /// Number of lines after the header; `None` in the format without checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lines: Option<u64>,
-    /// Covers what is in front of it.
+    /// Checksum of the preceding fields.
     #[serde(default, skip_serializing)]
     checksum: Option<String>,
 }
@@ -88,7 +89,7 @@ struct Positioned {
     journal: Position,
 }
 
-/// A stack as its objects tell it.
+/// The objects of a stack.
 #[derive(Clone)]
 pub(super) struct Stack {
     pub(super) objects: Objects,
@@ -102,24 +103,24 @@ pub(super) struct Reading {
     pub(super) state: Option<State>,
     position: Position,
     pub(super) version: Option<UpdateVersion>,
-    /// The first place in the sequence where nothing is.
+    /// The first free position in the sequence.
     pub(super) next: u64,
-    /// The fences behind the snapshot, of takers who did not come to put theirs.
+    /// Fences after the snapshot, from takers that did not write a snapshot.
     pub(super) fences: Vec<u64>,
-    /// The newest epoch that has left its mark.
+    /// The newest epoch in any object.
     pub(super) epoch: u64,
 }
 
 /// The result of an attempt to read.
 enum Tried {
     Read(Box<Reading>),
-    /// It was written meanwhile, or something is missing in between.
+    /// An object was written meanwhile, or one in between is missing.
     Disturbed,
-    /// There is no snapshot, and these objects say that there was one.
+    /// There is no snapshot, but these objects prove that there was one.
     Missing(Vec<String>),
 }
 
-/// A stack that was taken over.
+/// A completed takeover of a stack.
 pub(super) struct Begun {
     pub(super) state: State,
     pub(super) size: StoredSize,
@@ -137,7 +138,7 @@ pub(super) struct Sequence {
 }
 
 impl Stack {
-    /// Reads the snapshot and all objects behind it.
+    /// Reads the snapshot and all objects after it.
     pub(super) async fn read(&self) -> Result<Reading, StoreError> {
         let mut attempt = 0;
         loop {
@@ -176,7 +177,7 @@ impl Stack {
             if whole == WINDOW as usize {
                 continue;
             }
-            // An object further on is either new or behind a gap.
+            // An object at a later position is either new or follows a gap.
             if self.numbers().await?.last().is_none_or(|newest| *newest < reading.next) {
                 break;
             }
@@ -221,7 +222,7 @@ impl Stack {
         }
     }
 
-    /// Reads a snapshot, before the objects behind it.
+    /// Reads a snapshot. The objects after it are read later.
     pub(super) fn parse(&self, name: &str, found: &Found) -> Result<Reading, StoreError> {
         let source = self.source(name);
         let state = source.snapshot(&found.bytes)?.state;
@@ -244,7 +245,7 @@ impl Stack {
         match &mut reading.state {
             Some(state) => {
                 let replayed = source.replay(state, 2, lines, format)?;
-                // Objects are whole or not there: what ends in the middle was cut by hand.
+                // Object stores put objects as a whole, so an incomplete one was edited.
                 let is_short = header.lines.is_some_and(|expected| expected != replayed.entries as u64);
                 if replayed.whole < lines.len() || is_short {
                     let line = found.bytes.split(|&byte| byte == b'\n').count();
@@ -265,19 +266,19 @@ impl Stack {
         Ok(())
     }
 
-    /// Takes the stack over: fence, then claim. `lease` is renewed meanwhile; it is `orderly` when the one before gave
-    /// it back.
+    /// Takes the stack over: puts a fence, then the snapshot. `lease` is renewed meanwhile. It is `orderly` if the
+    /// previous holder released it.
     pub(super) async fn begin(&self, lease: &Kept, orderly: bool) -> Result<Begun, StoreError> {
         for _ in 0..ATTEMPTS {
             if let Some(begun) = self.begin_from(self.read().await?, lease, orderly).await? {
                 return Ok(begun);
             }
-            // A late writer came between; the next reading sees what it wrote.
+            // A late writer put an object in between. The next attempt reads it.
         }
         Err(StoreError::Lost { reason: "others write the stack at the same time".into() })
     }
 
-    /// Takes the stack over as it was read; `None` when it has to be read again.
+    /// Takes the stack over as it was read; `None` if it has to be read again.
     pub(super) async fn begin_from(
         &self,
         mut reading: Reading,
@@ -306,8 +307,8 @@ impl Stack {
         Ok(Some(Begun { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
     }
 
-    /// Puts a fence at the end of the sequence, taking in what a late writer has put there meanwhile. Where it is;
-    /// `None` when the sequence has to be read again.
+    /// Puts a fence at the end of the sequence, after reading the objects that a late writer put there meanwhile.
+    /// Returns its position; `None` if the sequence has to be read again.
     async fn fence(&self, lease: &Kept, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
         loop {
             let at = reading.next;
@@ -324,7 +325,7 @@ impl Stack {
         }
     }
 
-    /// Puts a snapshot and reads it back; `None` when another one has come before it.
+    /// Puts a snapshot and reads it back; `None` if another writer replaced it first.
     async fn write(
         &self,
         position: &mut Position,
@@ -339,7 +340,7 @@ impl Stack {
         else {
             return Ok(None);
         };
-        // An older or a newer version tells nothing about this one.
+        // An older or a newer version proves nothing about this one.
         if let Some(found) = self.objects.get(SNAPSHOT).await?.filter(|found| found.version == version)
             && found.bytes != text
         {
@@ -348,7 +349,7 @@ impl Stack {
         Ok(Some((version, size)))
     }
 
-    /// Deletes what an interrupted fold has left.
+    /// Deletes the remains of an interrupted fold.
     async fn sweep(&self, position: &Position) {
         if let Ok(numbers) = self.numbers().await {
             self.delete(position, numbers.into_iter().filter(|number| *number <= position.included)).await;
@@ -430,7 +431,7 @@ fn refuse_newer(lease: &Kept, epoch: u64) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Returns the line of a header, and the chain that it begins.
+/// Returns the line of a header and the chain that begins with it.
 fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
     let mut line = serde_json::to_vec(header).map_err(|error| StoreError::Journal(error.to_string()))?;
     // The closing brace comes after the checksum.
@@ -447,7 +448,7 @@ pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static 
     let end = object.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&object[..end], &object[end + 1..]);
     let header: Header = serde_json::from_slice(line).map_err(|_| "it is no journal of this engine")?;
-    // A newer header of which one byte was changed still has one of the two.
+    // A header in the newer format with one changed byte still has one of the two fields.
     if header.lines.is_none() && header.checksum.is_none() {
         return Ok((header, Format::Legacy, lines));
     }

@@ -24,7 +24,7 @@ use std::{
     },
 };
 
-/// Cheap enough to try often.
+/// A low cost, for many attempts.
 const CHEAP: Kdf = Kdf { memory_kib: 8, iterations: 1, lanes: 1 };
 
 fn by_passphrase(passphrase: &str) -> Wrapping {
@@ -84,7 +84,7 @@ async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_
     ");
     rewrap(&store, by_passphrase("twelve chars")).await.unwrap();
 
-    // One of an earlier version.
+    // A document of an earlier version.
     let ring = KeyRing::of(DataKey::random().unwrap());
     let document = KeyDocument::close(&ring, &by_passphrase("weak"), "keys").await.unwrap();
     fs::write(&path, document.text()).unwrap();
@@ -184,7 +184,7 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
     ");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 
-    // Secrets that it sealed do not name the key.
+    // Its secrets do not name the key.
     let sealed = legacy.seal("hunter2").unwrap();
     let (_, sealed) = sealed.split_once(':').unwrap();
     store
@@ -318,7 +318,7 @@ thread_local! {
 /// The panic payload of a killed step.
 struct Killed;
 
-/// Runs the work on this thread, and ends it when it has come to so many boundaries; `None` when it was ended.
+/// Runs the work on this thread and kills it at the boundary with this number; `None` if it was killed.
 fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
     static LISTEN: Once = Once::new();
     LISTEN.call_once(|| {
@@ -348,7 +348,7 @@ fn secret(text: &str) -> Value {
     Value::from(text).into_secret()
 }
 
-/// Two stacks: one with a snapshot, a snapshot before it, a journal and a configuration, one with a configuration alone.
+/// Creates two stacks: one with two snapshots, a journal and a configuration, and one with only a configuration.
 async fn fill(store: &FileStore) {
     let outputs = |text: &str| Entry::Outputs(BTreeMap::from([("a".to_owned(), secret(text))]));
     for text in ["first", "second"] {
@@ -373,7 +373,7 @@ async fn check(store: &FileStore) {
     for stack in ["dev", "new"] {
         assert_eq!(StackConfig::open(store, "p", stack).await.unwrap()["password"].text(), "hunter2");
     }
-    // The snapshot before the last one is for people; it must open as well.
+    // The previous snapshot is only for manual recovery, but it must be readable.
     let previous = fs::read(store.directory_of("p", "dev").join("state.json.previous")).unwrap();
     let seal = store.seal().await.unwrap();
     let previous: crate::state::State = crate::value::sealing(&seal, || serde_json::from_slice(&previous)).unwrap();
@@ -480,12 +480,12 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     let error = rotate(&store).await.unwrap_err();
     assert!(matches!(&error, RotationError::Stack { stack, error: StoreError::Locked { .. }, .. } if stack == "dev"));
     assert!(error.diagnostic().hint.unwrap().contains("run `secrets rotate` again"));
-    // The holder goes on with the key it has.
+    // The holder continues with its key.
     let entry = Entry::Outputs(BTreeMap::from([("a".to_owned(), secret("third"))]));
     session.journal.append(entry).await.unwrap();
     drop(session);
     check(&store).await;
-    // Another wrapping in between keeps both keys.
+    // A rewrapping in between keeps both keys.
     assert!(rewrap(&store, by_passphrase("correct horse")).await.unwrap().retiring.is_some());
     let store = FileStore::new(directory.path()).unlocked_by(opened_by("correct horse"));
     check(&store).await;
@@ -493,7 +493,7 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     check(&store).await;
 }
 
-/// Every step acts as another process: opened keys are not shared.
+/// Every step runs as a separate process: opened keys are not shared.
 #[test]
 fn writers_and_rotations_at_the_same_time_lose_nothing() {
     fn alone<T>(work: impl Future<Output = T>) -> T {
