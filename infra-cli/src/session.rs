@@ -46,7 +46,7 @@ pub(crate) struct Session<'a> {
     usage: Mutex<Option<Usage>>,
     /// Cloud that the command uses, once it is known.
     actual: Mutex<Option<Deployed>>,
-    /// The state describes another local cloud, so it is refreshed first.
+    /// `true` if the state describes another local cloud, so that it is refreshed first.
     elsewhere: AtomicBool,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
         Ok(self.declaring(self.config(&[]).await?).declared(&self.program.run)?)
     }
 
-    /// Returns the engine for running the program without a provider that answers.
+    /// Returns the engine for running the program without a connection to a provider.
     pub(crate) fn declaring(&self, config: BTreeMap<String, ConfigValue>) -> Engine {
         let unreachable = "http://127.0.0.1:0".to_owned();
         self.offline().target(self.target(Some(unreachable))).config(config)

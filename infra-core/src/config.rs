@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_defaults_and_unread_keys() {
+    fn values_are_parsed_with_defaults_and_unread_keys_are_reported() {
         let config = Config::new([("port", "80"), ("many", "no"), ("typo", "x")]);
         assert_eq!(config.get_or("port", 1_u16), Ok(80));
         assert_eq!(config.get_or("name", "web").unwrap(), "web");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_recorded_with_type_default_and_requirement() {
+    fn read_keys_are_recorded_with_their_type_and_default() {
         let config = Config::new([("port", "80")]);
         config.get_or("port", 1_u16).unwrap();
         config.get::<f64>("share").unwrap();
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_json() {
+    fn objects_are_parsed_as_json() {
         let config = Config::new([("zones", r#"["a", "b"]"#), ("ports", r#"{"http": "x"}"#)]);
         assert_eq!(config.object::<Vec<String>>("zones").unwrap().unwrap(), ["a", "b"]);
         assert_eq!(config.object::<Vec<String>>("absent"), Ok(None));
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_read_as_secrets_alone() {
+    fn secrets_cannot_be_read_as_plain_values() {
         let config = Config::new([("token", ConfigValue::secret("hunter2")), ("plain", "seen".into())]);
         let token = config.require_secret("token").unwrap();
         assert!(token.expression().is_secret());

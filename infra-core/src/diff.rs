@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_keep_their_ends() {
+    fn long_values_are_cut_in_the_middle() {
         let (old, new) = (Value::from("arn:aws:iam::123456789012:role/one"), Value::Unknown);
         let property = PropertyDiff { path: "role".into(), old, new: new.marked(), replaces: false };
         insta::assert_snapshot!(format!("{property:.15}"), @r#"~ role: "arn:aw…le/one" => (known after apply)"#);

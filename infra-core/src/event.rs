@@ -226,7 +226,7 @@ mod tests {
 
     /// Readers in other languages rely on this format: consider [`VERSION`] with every change.
     #[test]
-    fn events_as_json_lines() {
+    fn events_serialise_as_json_lines() {
         let urn: Urn = "urn:infra:dev::web::aws:ec2:Subnet::net".parse().unwrap();
         let mut new = Value::from_json(json!({"cidr": "10.0.0.0/16", "zone": "a"}));
         if let Value::Map(map) = &mut new {

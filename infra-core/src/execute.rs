@@ -182,7 +182,7 @@ impl<'a> Executor<'a> {
         }
         for node in self.graph.in_order() {
             let step = self.steps.get(&node.urn);
-            if step.is_some_and(|step| step.action != Action::Same || step.perhaps.is_some()) {
+            if step.is_some_and(|step| step.action != Action::Same || step.unknown_set.is_some()) {
                 continue;
             }
             let recorded = self.state.current(&node.urn);

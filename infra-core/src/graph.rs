@@ -303,14 +303,14 @@ fn order(graph: &DiGraph<Node, Arc<str>>) -> Vec<NodeIndex> {
 /// Returns the error for options that contradict each other.
 fn contradiction(node: &Node) -> Option<GraphError> {
     let options = &node.options;
-    let told = |one: String, other: String| GraphError::Contradiction { urn: node.urn.clone(), one, other };
+    let contradiction = |one: String, other: String| GraphError::Contradiction { urn: node.urn.clone(), one, other };
     let ignored = options.ignore_changes.iter();
     let both = ignored.flat_map(|ignored| options.replace_on_changes.iter().map(move |replacing| (ignored, replacing)));
     let both = both.filter(|(ignored, replacing)| ignored.covers(replacing)).map(|(ignored, replacing)| {
-        told(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
+        contradiction(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
     });
     let goes = options.deleted_with.as_ref().filter(|_| options.retain_on_delete == Some(true)).map(|container| {
-        told("lives on when it is no more declared".into(), format!("goes with `{}`", container.short()))
+        contradiction("lives on when it is no more declared".into(), format!("goes with `{}`", container.short()))
     });
     both.chain(goes).next()
 }

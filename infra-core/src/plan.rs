@@ -84,8 +84,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<Urn>,
     /// The size of a set that decides if the step is executed. If it is not, an existing resource is deleted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub perhaps: Option<Set>,
+    #[serde(rename = "perhaps", default, skip_serializing_if = "Option::is_none")]
+    pub unknown_set: Option<Set>,
     /// `true` if the user requested the replacement, whatever differs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
@@ -115,7 +115,7 @@ pub struct PlanOptions {
     /// The part of the stack that is planned.
     pub selection: Selection,
     /// Adds the declared inputs to the steps, for a saved plan.
-    pub tell_inputs: bool,
+    pub include_inputs: bool,
     /// Policies that the plan must satisfy.
     pub policies: Arc<[Policy]>,
 }
@@ -126,7 +126,7 @@ impl Plan {
     pub fn counts(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
         for step in self.steps.iter().filter(|step| !step.lookup || step.action != Action::Same) {
-            if step.perhaps.is_none() {
+            if step.unknown_set.is_none() {
                 *counts.entry(step.action).or_default() += 1;
             }
         }
@@ -135,7 +135,7 @@ impl Plan {
 
     /// Returns the sets whose size is known only while applying: (name, type) → maximum number of members.
     pub fn sets(&self) -> BTreeMap<(String, String), usize> {
-        let members = self.steps.iter().filter_map(|step| Some((step, step.perhaps.as_ref()?)));
+        let members = self.steps.iter().filter_map(|step| Some((step, step.unknown_set.as_ref()?)));
         members.map(|(step, set)| ((set.name.clone(), step.urn.kind().to_owned()), set.most)).collect()
     }
 
@@ -162,7 +162,7 @@ impl Step {
             order: None,
             generation: None,
             renamed_from: None,
-            perhaps: None,
+            unknown_set: None,
             forced: false,
             note: None,
             inputs: None,
@@ -171,7 +171,8 @@ impl Step {
 
     /// Returns `true` if the step changes a resource at its provider.
     pub fn is_change(&self) -> bool {
-        self.perhaps.is_some() || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
+        self.unknown_set.is_some()
+            || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
     }
 
     /// Returns `true` if the step replaces or deletes an existing resource. A member of a set of unknown size may turn
@@ -179,13 +180,13 @@ impl Step {
     pub fn is_destructive(&self) -> bool {
         match self.action {
             Action::Replace | Action::Delete => true,
-            Action::Same | Action::Update => self.perhaps.is_some() && !self.lookup,
+            Action::Same | Action::Update => self.unknown_set.is_some() && !self.lookup,
             _ => false,
         }
     }
 
     /// Returns `true` if the step has nothing to show.
     pub fn is_silent(&self) -> bool {
-        self.action == Action::Same && self.renamed_from.is_none() && self.perhaps.is_none()
+        self.action == Action::Same && self.renamed_from.is_none() && self.unknown_set.is_none()
     }
 }

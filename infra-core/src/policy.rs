@@ -142,9 +142,9 @@ impl Policy {
     }
 
     /// Returns the violations in a plan: errors of mandatory policies, warnings of advisory ones.
-    pub(crate) fn judge(&self, all: &[Declared<'_>]) -> Vec<Diagnostic> {
+    pub(crate) fn violations(&self, all: &[Declared<'_>]) -> Vec<Diagnostic> {
         match &self.rule {
-            Rule::Resource(_) => all.iter().flat_map(|declared| self.judge_one(declared)).collect(),
+            Rule::Resource(_) => all.iter().flat_map(|declared| self.violations_of(declared)).collect(),
             Rule::Graph(rule) => {
                 let violations = rule(all);
                 let known = all.iter().filter(|_| !violations.is_empty()).map(|declared| declared.inputs);
@@ -157,17 +157,17 @@ impl Policy {
     /// Returns the violations of a mandatory policy by one resource.
     pub(crate) fn enforce(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
         match (self.enforcement, &self.rule) {
-            (Enforcement::Mandatory, Rule::Resource(_)) => self.judge_one(declared),
+            (Enforcement::Mandatory, Rule::Resource(_)) => self.violations_of(declared),
             _ => Vec::new(),
         }
     }
 
-    fn judge_one(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
+    fn violations_of(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
         let Rule::Resource(rule) = &self.rule else {
             return Vec::new();
         };
-        let told = |violation| self.diagnostic(violation, Some(declared.urn), &Mask::of([declared.inputs]));
-        rule(declared).into_iter().map(told).collect()
+        let report = |violation| self.diagnostic(violation, Some(declared.urn), &Mask::of([declared.inputs]));
+        rule(declared).into_iter().map(report).collect()
     }
 
     fn diagnostic(&self, violation: Violation, urn: Option<&Urn>, mask: &Mask) -> Diagnostic {

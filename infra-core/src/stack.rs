@@ -323,7 +323,7 @@ impl Scope {
 
     /// Returns the outputs of a resource that this scope declares elsewhere, before or after this call.
     pub fn declared<R: Resource>(&self, name: &str) -> R::Outputs {
-        let urn = self.urn(R::TYPE, name).unwrap_or_else(|_| Self::nowhere());
+        let urn = self.urn(R::TYPE, name).unwrap_or_else(|_| Self::placeholder());
         self.handle(&urn, &R::schema())
     }
 
@@ -398,7 +398,7 @@ impl Scope {
             Ok(urn) => urn,
             Err(error) => {
                 declared.errors.push(error.into());
-                return Self::nowhere();
+                return Self::placeholder();
             }
         };
         declared.urns.insert(urn.clone());
@@ -422,13 +422,13 @@ impl Scope {
     /// Adds the options that follow from the scope: previous names, and no conditions if nothing runs behind the
     /// control plane.
     fn finished(&self, options: Arc<Options>, name: &str) -> Arc<Options> {
-        let nothing_lives = self.target().readiness == Readiness::ControlPlane && !options.conditions.is_empty();
-        if self.earlier_paths.is_empty() && !nothing_lives {
+        let is_control_plane = self.target().readiness == Readiness::ControlPlane && !options.conditions.is_empty();
+        if self.earlier_paths.is_empty() && !is_control_plane {
             return options;
         }
         let mut own = options.as_ref().clone();
         own.aliases.extend(self.earlier_paths.iter().map(|path| format!("{path}{name}")));
-        if nothing_lives {
+        if is_control_plane {
             own.conditions.clear();
         }
         Arc::new(own)
@@ -449,7 +449,7 @@ impl Scope {
     }
 
     /// Returns a placeholder for a declaration with an invalid name, which is reported as an error.
-    fn nowhere() -> Urn {
+    fn placeholder() -> Urn {
         Urn::new("invalid", "invalid", "invalid:Invalid", "invalid").expect("a well-formed URN")
     }
 }
@@ -494,8 +494,8 @@ fn lookup_name<L: Lookup>(lookup: &L, region: Option<&str>, arguments: Option<&E
         name.extend(c.to_lowercase());
     }
     let arguments = arguments.map(ToString::to_string).filter(|text| text != "null" && text != "{}");
-    let told = lookup.label().or_else(|| arguments.as_deref().map(suffix));
-    for part in region.map(str::to_owned).into_iter().chain(told) {
+    let label = lookup.label().or_else(|| arguments.as_deref().map(suffix));
+    for part in region.map(str::to_owned).into_iter().chain(label) {
         name.push('-');
         name.push_str(&part);
     }

@@ -28,7 +28,7 @@
 //!     Ok(())
 //! };
 //! assert!(engine.up(&program).await.unwrap().is_success());
-//! assert!(cloud.things().is_empty());
+//! assert!(cloud.resources().is_empty());
 //! # }
 //! ```
 
@@ -62,7 +62,7 @@ type Faults = dyn FnMut(&Request) -> Option<Fault> + Send;
 
 #[derive(Default)]
 struct World {
-    things: BTreeMap<String, Request>,
+    resources: BTreeMap<String, Request>,
     calls: Vec<String>,
     made: u64,
     outputs: HashMap<String, Box<Outputs>>,
@@ -117,22 +117,22 @@ impl FakeCloud {
     }
 
     /// Returns all existing resources: URN → ids.
-    pub fn things(&self) -> BTreeMap<Urn, Vec<String>> {
-        let mut things: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
-        for (id, request) in &self.world().things {
-            things.entry(request.urn.clone()).or_default().push(id.clone());
+    pub fn resources(&self) -> BTreeMap<Urn, Vec<String>> {
+        let mut resources: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
+        for (id, request) in &self.world().resources {
+            resources.entry(request.urn.clone()).or_default().push(id.clone());
         }
-        things
+        resources
     }
 
     /// Deletes a resource outside of the engine.
-    pub fn vanish(&self, id: &str) {
-        self.world().things.remove(id);
+    pub fn delete_resource(&self, id: &str) {
+        self.world().resources.remove(id);
     }
 
     /// Changes the inputs of a resource outside of the engine.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut serde_json::Value)) {
-        if let Some(thing) = self.world().things.get_mut(id) {
+        if let Some(thing) = self.world().resources.get_mut(id) {
             let mut inputs = thing.inputs.to_json();
             change(&mut inputs);
             thing.inputs = Value::from_json(inputs);
@@ -185,7 +185,7 @@ impl FakeCloud {
 
 impl World {
     fn live(&self, id: &str) -> Option<Live> {
-        let request = self.things.get(id)?;
+        let request = self.resources.get(id)?;
         let outputs = match self.outputs.get(request.urn.kind()) {
             Some(outputs) => Value::from_json(outputs(request, id)),
             None => with_id(&request.inputs, id),
@@ -195,7 +195,7 @@ impl World {
 
     fn of_operation(&self, request: &Request) -> Option<Live> {
         let made = |(_, thing): &(&String, &Request)| thing.operation == request.operation;
-        let (id, _) = self.things.iter().find(made)?;
+        let (id, _) = self.resources.iter().find(made)?;
         self.live(id)
     }
 }
@@ -224,7 +224,7 @@ impl Inspect for FakeCloud {
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
         let world = self.world();
         let id = request.id.as_deref().unwrap_or_default();
-        let thing = world.things.get(id).filter(|thing| thing.urn.kind() == request.urn.kind());
+        let thing = world.resources.get(id).filter(|thing| thing.urn.kind() == request.urn.kind());
         let Some((thing, live)) = thing.zip(world.live(id)) else {
             return Ok(None);
         };
@@ -258,7 +258,7 @@ impl Provider for FakeCloud {
             }
             world.made += 1;
             let id = format!("{}-{}", request.urn.name().replace('/', "-"), world.made);
-            world.things.insert(id.clone(), request.clone());
+            world.resources.insert(id.clone(), request.clone());
             world.live(&id).ok_or_else(|| ProviderError::refused("nothing was made"))
         })
         .await
@@ -266,9 +266,9 @@ impl Provider for FakeCloud {
 
     async fn update(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<Live, ProviderError> {
         self.call(request, |world| {
-            let gone = || ProviderError::of(ErrorKind::NotFound, format!("{} does not exist", prior.id));
-            world.things.get_mut(&prior.id).ok_or_else(gone)?.inputs = request.inputs.clone();
-            world.live(&prior.id).ok_or_else(gone)
+            let missing = || ProviderError::of(ErrorKind::NotFound, format!("{} does not exist", prior.id));
+            world.resources.get_mut(&prior.id).ok_or_else(missing)?.inputs = request.inputs.clone();
+            world.live(&prior.id).ok_or_else(missing)
         })
         .await
     }
@@ -276,7 +276,7 @@ impl Provider for FakeCloud {
     async fn delete(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<(), ProviderError> {
         self.call(request, |world| {
             let live = world.live(&prior.id).unwrap_or_else(|| prior.clone());
-            world.things.remove(&prior.id);
+            world.resources.remove(&prior.id);
             Ok(live)
         })
         .await

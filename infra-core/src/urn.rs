@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_come_back() {
+    fn urn_is_parsed_into_its_parts() {
         let urn = Urn::new("dev", "web", "aws:ec2:SecurityGroup", "database/access").unwrap();
         assert_eq!(urn.to_string().parse::<Urn>().unwrap(), urn);
         assert_eq!(
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_parts_are_refused() {
+    fn invalid_parts_are_refused() {
         for (stack, name) in
             [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a"), ("..", "a")]
         {

@@ -1,6 +1,6 @@
 //! `stack state`
 
-use super::{is_at_terminal, says_yes};
+use super::{confirm, is_at_terminal};
 use crate::{failure::Failure, render::style, session::Session};
 use clap::{Args, Subcommand};
 use infra_core::{
@@ -166,7 +166,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     if !session.json {
         print_line!("{found}{lost}");
     }
-    if !yes && !says_yes(&format!("Record this as the state of the stack `{stack}`?")) {
+    if !yes && !confirm(&format!("Record this as the state of the stack `{stack}`?")) {
         return Ok(());
     }
     let Restored { serial, kept } = store.restore(program, stack, &salvage).await?;

@@ -1,6 +1,6 @@
 //! `stack unlock`
 
-use super::{is_at_terminal, says_yes};
+use super::{confirm, is_at_terminal};
 use crate::{failure::Failure, session::Session};
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UnlockArgs) -> Result
             Diagnostic::error("unlocking needs a confirmation, and there is no terminal to ask on").because(DANGER);
         return Err(Failure::wrong_use(unconfirmed.hint("make sure that the run has finished, then add `--yes`")));
     }
-    if !arguments.yes && !says_yes(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
+    if !arguments.yes && !confirm(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
         return Ok(ExitCode::SUCCESS);
     }
     let holder = session.offline().unlock().await?;

@@ -185,7 +185,7 @@ fn configuration_is_stored_by_runs_that_passed_planning() {
 }
 
 #[test]
-fn nothing_is_written_for_an_unknown_stack() {
+fn unknown_stack_is_not_created() {
     let place = &Place::new("passwords");
     let unknown = |arguments: &[&str]| place.run(&[&["--stack", "typo"], arguments].concat());
     assert_eq!(unknown(&["preview", "-c", "length=21"]).code, Some(0));

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_overlap_when_one_lies_within_the_other() {
+    fn paths_overlap_if_one_is_a_prefix_of_the_other() {
         let overlaps = |a: &str, b: &str| PropertyPath::from(a).overlaps(&PropertyPath::from(b));
         assert!(overlaps("tags", "tags.Name") && overlaps("tags.Name", "tags") && overlaps("a[*].b", "a[3].b.c"));
         assert!(!overlaps("tags", "tag") && !overlaps("a[1]", "a[2]"));

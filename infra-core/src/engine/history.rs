@@ -221,7 +221,7 @@ fn record_graph(graph: &ResourceGraph, state: &State) -> Option<RecordedGraph> {
 
 /// Returns a warning for each change that a rollback cannot undo.
 fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
-    let told = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
+    let warnings = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
         let what = match step.action {
             Action::Create => "it is made anew: what it held when it was deleted does not come back",
             Action::Replace => "it is replaced: what it holds now is lost",
@@ -230,5 +230,5 @@ fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
         };
         Some(Diagnostic::warning(what).about(&step.urn))
     });
-    told.collect()
+    warnings.collect()
 }

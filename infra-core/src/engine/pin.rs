@@ -24,7 +24,7 @@ pub(super) enum Pinning {
     /// Ignores the pin.
     Ignore,
     /// Is refused while there is a pin.
-    Obey,
+    Refuse,
     /// Pins the stack to this serial once the plan is approved.
     Set(u64),
     /// Removes the pin once the plan is approved.
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Refuses a run of a pinned stack.
     pub(super) async fn check_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
-        if pinning != Pinning::Obey {
+        if pinning != Pinning::Refuse {
             return Ok(());
         }
         match self.pinned().await? {
@@ -66,7 +66,7 @@ impl Engine {
 
     pub(super) async fn change_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
         match pinning {
-            Pinning::Ignore | Pinning::Obey => {}
+            Pinning::Ignore | Pinning::Refuse => {}
             Pinning::Remove => drop(self.remove_pin().await?),
             Pinning::Set(serial) => {
                 let pin = Pin { serial, by: document::author(), at: document::now() };

@@ -86,7 +86,7 @@ impl<'a> Executor<'a> {
     fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
         let urn = &node.urn;
         let recorded = self.state.current(urn).cloned();
-        let went_first = planned == Action::Replace && recorded.is_none();
+        let is_deleted_already = planned == Action::Replace && recorded.is_none();
         let step = self.steps.get(urn);
         let inputs = plan::wanted(node, recorded.as_ref(), inputs);
         let forced = recorded.is_some() && step.is_some_and(|step| step.forced);
@@ -96,7 +96,7 @@ impl<'a> Executor<'a> {
                 self.dropped.insert(urn.clone());
                 needed
             }
-            (Action::Replace, Action::Create) if went_first => Action::Replace,
+            (Action::Replace, Action::Create) if is_deleted_already => Action::Replace,
             (Action::Update, Action::Same) => Action::Same,
             (planned, needed) if planned == needed => planned,
             _ => {
@@ -124,7 +124,7 @@ impl<'a> Executor<'a> {
             self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
             return Ok(Begun::Done);
         }
-        self.obey(node, action, &inputs)?;
+        self.check_policies(node, action, &inputs)?;
         let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
         let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
         let options = &node.options;
@@ -151,7 +151,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Checks the policies again: in the plan, some inputs were unknown.
-    fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
+    fn check_policies(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
         if self.policies.is_empty() {
             return Ok(());
         }

@@ -105,17 +105,17 @@ impl<'a> Executor<'a> {
 
     /// Removes the dependencies on a resource that is deleted before its replacement is created. Its dependents use no
     /// generation until the replacement exists.
-    fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
-        if !self.is_declared(gone) {
+    fn detach_users(&mut self, deleted: &Urn) -> Result<(), StoreError> {
+        if !self.is_declared(deleted) {
             return Ok(());
         }
         let users = self.state.resources.iter().filter_map(|(urn, resource)| {
             let dependencies = &resource.current.as_ref()?.dependencies;
-            let left = || dependencies.iter().filter(|used| *used != gone).cloned().collect();
-            dependencies.contains(gone).then(|| (urn.clone(), left()))
+            let left = || dependencies.iter().filter(|used| *used != deleted).cloned().collect();
+            dependencies.contains(deleted).then(|| (urn.clone(), left()))
         });
         let users: Vec<(Urn, Vec<Urn>)> = users.collect();
-        let last = self.state.resources.get(gone).is_some_and(|resource| resource.generations() == 1);
+        let last = self.state.resources.get(deleted).is_some_and(|resource| resource.generations() == 1);
         for (urn, dependencies) in users.into_iter().filter(|_| last) {
             self.record(Entry::Depends { urn, dependencies })?;
         }
@@ -129,15 +129,15 @@ impl<'a> Executor<'a> {
         let live: Option<Live> = error.live.as_deref().cloned();
         // A create with an unknown outcome stays open, and recovery looks for the resource. An update or a deletion
         // with an unknown outcome is repeated, whatever the program declares by then.
-        let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
+        let may_have_succeeded = error.kind == ErrorKind::Unsure && live.is_none();
         let Request { operation, urn, verb, generation, .. } = *request;
-        let unsure = perhaps && verb == Verb::Create;
+        let unsure = may_have_succeeded && verb == Verb::Create;
         let touched = self.state.open_operation(&operation).is_some_and(OpenOperation::has_touched_previous);
         let distrust = (touched || verb == Verb::Update) && live.is_none();
         self.record(Entry::Failed { operation, live, unsure })?;
         if distrust {
             self.record(Entry::Distrusted(urn))?;
-        } else if perhaps && verb == Verb::Delete && self.is_current(&urn, generation) {
+        } else if may_have_succeeded && verb == Verb::Delete && self.is_current(&urn, generation) {
             self.record(Entry::Deposed(urn))?;
         }
         Ok(())

@@ -52,8 +52,8 @@ pub async fn settle(
                 }
                 Ok(Outcome::Found(live)) => {
                     let outcome = format!("an interrupted create did happen: {} is taken over", live.id);
-                    let doubtful = live.inputs.is_none() && is_rivalled(state, &request);
-                    let distrusted = doubtful.then(|| Entry::Distrusted(urn.clone()));
+                    let uncertain = live.inputs.is_none() && has_other_create(state, &request);
+                    let distrusted = uncertain.then(|| Entry::Distrusted(urn.clone()));
                     let done = Entry::Done { operation, live: Some(live) };
                     (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
@@ -99,7 +99,7 @@ fn holds(state: &State, urn: &Urn, id: &str) -> bool {
 
 /// Returns `true` if another create for the same declaration is open, so that it may have created the resource that is
 /// found.
-fn is_rivalled(state: &State, request: &Request) -> bool {
+fn has_other_create(state: &State, request: &Request) -> bool {
     state.open.iter().any(|open| {
         let Request { verb, urn, operation, .. } = &open.request;
         (*verb, urn) == (Verb::Create, &request.urn) && *operation != request.operation
@@ -185,9 +185,9 @@ fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift>
         None => Diff::default(),
     };
     // An output that repeats an input is reported only once.
-    let told: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
+    let reported: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
     let outputs = Diff::between(&everything, &recorded.outputs, &live.outputs);
-    let outputs = outputs.properties.into_iter().filter(|property| !told.contains(&property.path));
+    let outputs = outputs.properties.into_iter().filter(|property| !reported.contains(&property.path));
     diff.properties
         .extend(outputs.map(|property| PropertyDiff { path: format!("outputs.{}", property.path), ..property }));
     (!diff.is_empty()).then(|| Drift { urn: urn.clone(), gone: false, diff })
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thing_that_two_creates_may_have_made_is_recorded_once() {
+    async fn resource_of_one_of_two_open_creates_is_recorded_once() {
         assert_eq!(settled(true).await.1, ["key-1 with {\"place\":\"a\"}"]);
         // Its creator is unknown. The inputs of the later request are more likely, and the next run updates the
         // resource.

@@ -34,11 +34,11 @@ pub struct HookContext {
 ///
 /// ```
 /// # use infra_core::{diff::Action, options::{Hook, Options}};
-/// let told = Hook::after(Action::Create, |created| async move {
+/// let announce = Hook::after(Action::Create, |created| async move {
 ///     println!("{} is there", created.urn);
 ///     Ok(())
 /// });
-/// let options = Options::new().hook(told);
+/// let options = Options::new().hook(announce);
 /// ```
 #[derive(Clone)]
 pub struct Hook {

@@ -48,10 +48,10 @@ pub async fn plan(
         answers: BTreeMap::new(),
         steps: Vec::with_capacity(graph.len()),
         changing: HashMap::new(),
-        going_first: HashSet::new(),
+        deleted_first: HashSet::new(),
         absent: HashSet::new(),
         unselected: HashSet::new(),
-        judged: Vec::new(),
+        policy_subjects: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
@@ -60,7 +60,7 @@ pub async fn plan(
         planner.visit(node).await;
     }
     planner.delete();
-    planner.judge();
+    planner.check_policies();
     let outputs = planner.exports();
     if !planner.problems.is_empty() {
         return Err(planner.problems);
@@ -115,11 +115,11 @@ struct Planner<'a> {
     /// Nodes that are replaced or deleted.
     changing: HashMap<&'a Urn, Action>,
     /// Nodes that are deleted before their replacement is created.
-    going_first: HashSet<&'a Urn>,
+    deleted_first: HashSet<&'a Urn>,
     absent: HashSet<&'a Urn>,
     unselected: HashSet<&'a Urn>,
     /// Nodes that policies check.
-    judged: Vec<(&'a Node, Action, Value)>,
+    policy_subjects: Vec<(&'a Node, Action, Value)>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -179,12 +179,12 @@ impl<'a> Planner<'a> {
             renamed_from: self.names.get(&node.urn).cloned(),
             ..Step::new(node.urn.clone(), Action::Same)
         });
-        self.judge_later(node, Action::Same, || recorded.inputs.clone());
+        self.check_policies_later(node, Action::Same, || recorded.inputs.clone());
     }
 
-    fn judge_later(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
+    fn check_policies_later(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
         if !self.options.policies.is_empty() {
-            self.judged.push((node, action, inputs()));
+            self.policy_subjects.push((node, action, inputs()));
         }
     }
 
@@ -204,12 +204,12 @@ impl<'a> Planner<'a> {
         let order = (action == Action::Replace).then(|| self.order(node, recorded));
         if action == Action::Create && self.state.resources.contains_key(&node.urn) {
             // An earlier run started to delete the previous generation, so it is deleted before the new one is created.
-            self.going_first.insert(&node.urn);
+            self.deleted_first.insert(&node.urn);
         }
         if action == Action::Replace {
             self.changing.insert(&node.urn, action);
         }
-        self.outputs.insert(&node.urn, outlook(node, action, recorded));
+        self.outputs.insert(&node.urn, expected_outputs(node, action, recorded));
         let retained = action == Action::Replace && marks.retain_on_delete;
         if let Some(recorded) = recorded.filter(|_| action == Action::Replace && !retained) {
             // A generation that is deleted before the create hands nothing over.
@@ -226,21 +226,21 @@ impl<'a> Planner<'a> {
             diff,
             order,
             renamed_from: self.names.get(&node.urn).cloned(),
-            perhaps: node.set.clone().filter(|_| present.is_none()),
+            unknown_set: node.set.clone().filter(|_| present.is_none()),
             forced,
             note,
-            inputs: (self.options.tell_inputs && action != Action::Same).then(|| pinned(&inputs)),
+            inputs: (self.options.include_inputs && action != Action::Same).then(|| pinned(&inputs)),
             ..Step::new(node.urn.clone(), action)
         });
-        self.judge_later(node, action, || inputs);
+        self.check_policies_later(node, action, || inputs);
     }
 
     /// Checks all declarations against the policies.
-    fn judge(&mut self) {
+    fn check_policies(&mut self) {
         let used: Vec<Vec<Urn>> =
-            self.judged.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
+            self.policy_subjects.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
         let declared: Vec<Declared<'_>> = self
-            .judged
+            .policy_subjects
             .iter()
             .zip(&used)
             .map(|((node, action, inputs), dependencies)| Declared {
@@ -251,7 +251,7 @@ impl<'a> Planner<'a> {
                 dependencies,
             })
             .collect();
-        for diagnostic in self.options.policies.iter().flat_map(|policy| policy.judge(&declared)) {
+        for diagnostic in self.options.policies.iter().flat_map(|policy| policy.violations(&declared)) {
             match diagnostic.severity {
                 Severity::Error => self.problems.push(diagnostic),
                 _ => self.warnings.push(diagnostic),
@@ -264,7 +264,7 @@ impl<'a> Planner<'a> {
         let step = |action| Step {
             lookup: true,
             region: node.region.clone(),
-            perhaps: node.set.clone().filter(|_| present.is_none()),
+            unknown_set: node.set.clone().filter(|_| present.is_none()),
             ..Step::new(node.urn.clone(), action)
         };
         if inputs.has_unknown() || present.is_none() {
@@ -410,7 +410,7 @@ impl<'a> Planner<'a> {
         let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
         let mut seen = HashSet::new();
         while let Some(urn) = used.pop().filter(|_| !first) {
-            first = self.going_first.contains(urn);
+            first = self.deleted_first.contains(urn);
             if seen.insert(urn) && self.graph.node(urn).is_none() {
                 used.extend(self.state.current(urn).iter().flat_map(|current| &current.dependencies));
             }
@@ -418,7 +418,7 @@ impl<'a> Planner<'a> {
         if !first {
             return ReplaceOrder::CreateBeforeDelete;
         }
-        self.going_first.insert(&node.urn);
+        self.deleted_first.insert(&node.urn);
         ReplaceOrder::DeleteBeforeCreate
     }
 
@@ -437,8 +437,9 @@ impl<'a> Planner<'a> {
 
     fn fail(&mut self, node: &'a Node, diagnostic: Diagnostic) {
         // Report a problem of a set only once, not for each member.
-        let told = node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
-        if !told {
+        let is_reported =
+            node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
+        if !is_reported {
             self.problems.push(diagnostic);
         }
         self.outputs.insert(&node.urn, Cow::Owned(Value::Unknown));
@@ -469,7 +470,7 @@ pub(crate) fn presence<'v>(
 }
 
 /// Returns the outputs that are known once the action is done.
-fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
+fn expected_outputs<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
     match (action, recorded) {
         (Action::Same, Some(recorded)) => Cow::Borrowed(&recorded.outputs),
         (Action::Update, Some(recorded)) => Cow::Owned(Value::Map(

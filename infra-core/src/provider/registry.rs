@@ -53,7 +53,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
     }
 
     fn handler(&self, urn: &Urn) -> Result<&dyn ErasedHandler<C>, ProviderError> {
-        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unserved(urn))
+        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unknown_kind(urn))
     }
 
     fn context<'a>(&'a self, request: &'a Request, earlier: &'a [Value], reporter: &'a dyn Reporter) -> Context<'a, C> {
@@ -61,7 +61,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
     }
 }
 
-fn unserved(urn: &Urn) -> ProviderError {
+fn unknown_kind(urn: &Urn) -> ProviderError {
     ProviderError::refused(format!("the provider `{}` has no kind `{}`", urn.provider(), urn.kind()))
         .hint("add the kind to the provider's registry, or use a version that has it")
 }
@@ -103,7 +103,7 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
         let lookup = self.lookups.get(request.urn.kind());
-        let lookup = lookup.ok_or_else(|| unserved(&request.urn))?;
+        let lookup = lookup.ok_or_else(|| unknown_kind(&request.urn))?;
         lookup.read(&self.context(request, &[], reporter)).await
     }
 

@@ -57,7 +57,7 @@ impl Scope {
             names.borrow_mut().push(property.to_owned());
             (false, None)
         };
-        if let Err(error) = value::handle::<O>(&Self::nowhere(), named) {
+        if let Err(error) = value::handle::<O>(&Self::placeholder(), named) {
             panic!("the struct for the outputs of `{program}` is not well made: {error}");
         }
         let outputs = names.into_inner();

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn values_are_kept_and_secrets_are_sealed() {
+    async fn values_are_stored_and_secrets_are_encrypted() {
         let store = MemoryStore::new();
         change(&store, &[set("port", "80"), set("token", ConfigValue::secret("hunter2"))]).await.unwrap();
         let config = change(&store, &[set("port", "81"), set("more", "x")]).await.unwrap();
@@ -295,19 +295,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn impossible_change_is_refused_with_its_reason() {
+    async fn invalid_change_is_refused_with_its_reason() {
         let store = MemoryStore::new();
         change(&store, &[set("token", ConfigValue::secret("hunter2")), set("port", "80")]).await.unwrap();
         let before = store.document("p", "dev", DOCUMENT).await.unwrap();
-        let mut said = Vec::new();
+        let mut errors = Vec::new();
         for wrong in [set("token", "seen"), set("a=b", "x"), set("", "x"), ConfigChange::Unset("prot".into())] {
             let error = change(&store, &[set("port", "1"), wrong]).await.unwrap_err();
-            said.push(error.diagnostic().to_string());
+            errors.push(error.diagnostic().to_string());
         }
         assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap(), before);
         store.put_document("p", "dev", DOCUMENT, br#"{"port": 80}"#).await.unwrap();
-        said.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
-        insta::assert_snapshot!(said.join("\n"), @r"
+        errors.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
+        insta::assert_snapshot!(errors.join("\n"), @r"
         error: config.json of p/dev: the value of `token` is secret, and the new one would not be
           hint: set it with `config set --secret token`, or `config unset token` first
         error: config.json of p/dev: `a=b` cannot be the name of a value
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_values_need_no_key_and_a_lost_key_is_said() {
+    async fn plain_values_need_no_key_and_a_lost_key_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::new(directory.path());
         change(&store, &[set("port", "80")]).await.unwrap();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn writers_at_the_same_time_lose_nothing() {
+    async fn concurrent_writers_lose_no_change() {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(FileStore::new(directory.path()));
         let writers = (0..8).map(|number| {

@@ -134,10 +134,10 @@ pub(super) fn with_checksums(text: &str) -> String {
 
 /// Returns the line that the user should look at.
 fn line_of(text: &str, error: &StateError) -> usize {
-    let behind = |from: usize, what: &str| position(text, from, what);
-    let resource = |urn: &Urn| behind(0, &format!("\"{urn}\": {{"));
+    let line_after = |from: usize, what: &str| position(text, from, what);
+    let resource = |urn: &Urn| line_after(0, &format!("\"{urn}\": {{"));
     let at = match error {
-        StateError::Newer { .. } => behind(0, "\"version\""),
+        StateError::Newer { .. } => line_after(0, "\"version\""),
         StateError::Foreign { found, expected } => {
             let (program, stack) = found.split_once('/').unwrap_or((found, ""));
             let field = if expected.split_once('/').is_some_and(|(expected, _)| expected == program) {
@@ -146,13 +146,13 @@ fn line_of(text: &str, error: &StateError) -> usize {
                 format!("\"program\": \"{program}\"")
             };
             // The whole state, or one resource in it.
-            behind(0, &field).or_else(|| behind(0, &format!("\"urn:infra:{stack}::{program}::")))
+            line_after(0, &field).or_else(|| line_after(0, &format!("\"urn:infra:{stack}::{program}::")))
         }
-        StateError::Dangling { user, used } => resource(user).and_then(|at| behind(at, &format!("\"{used}\""))),
+        StateError::Dangling { user, used } => resource(user).and_then(|at| line_after(at, &format!("\"{used}\""))),
         StateError::Empty(urn) | StateError::Generations(urn) | StateError::Cycle(urn) => resource(urn),
         StateError::Operations(operation) => {
-            let first = behind(0, &format!("\"operation\": \"{operation}\""));
-            first.and_then(|first| behind(first + 1, &format!("\"operation\": \"{operation}\"")))
+            let first = line_after(0, &format!("\"operation\": \"{operation}\""));
+            first.and_then(|first| line_after(first + 1, &format!("\"operation\": \"{operation}\"")))
         }
     };
     at.unwrap_or(0) + 1

@@ -81,7 +81,7 @@ mod tests {
     const CONTENTS: [&[u8]; 4] = [b"", b"local", b"{\"port\": \"80\"}\n", b"[\n  {\"serial\": 1}\n]"];
 
     #[test]
-    fn a_document_reads_as_it_was_written_and_every_change_of_a_byte_is_refused() {
+    fn document_round_trips_and_every_changed_byte_is_refused() {
         for document in CONTENTS {
             let text = wrap("history.json", document);
             assert_eq!(content("history.json", &text).unwrap(), document);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_a_checksum_is_read_as_earlier_versions_wrote_it() {
+    fn documents_of_earlier_versions_without_checksums_are_read() {
         for document in CONTENTS.into_iter().filter(|document| !document.is_empty()) {
             assert_eq!(content("target", document), Ok(document));
         }

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_slept_does_not_believe_in_its_lease() {
+    fn lease_is_lost_after_the_machine_was_suspended() {
         let clock = Arc::new(Set::default());
         let time = Duration::from_secs;
         let deadline = Deadline::after(&*clock, time(25));

@@ -322,7 +322,7 @@ mod tests {
         }
 
         async fn fold(&mut self, _: &State) -> Result<StoredSize, StoreError> {
-            self.chain = Chain::behind(b"disk");
+            self.chain = Chain::after(b"disk");
             let journal = std::mem::take(&mut *self.written.lock().unwrap()).len();
             self.folded.lock().unwrap().push(journal);
             Ok(StoredSize { snapshot: 100, journal: 0 })
@@ -334,7 +334,7 @@ mod tests {
     }
 
     fn disk(room: usize) -> Disk {
-        Disk { written: Arc::default(), room, folded: Arc::default(), chain: Chain::behind(b"disk") }
+        Disk { written: Arc::default(), room, folded: Arc::default(), chain: Chain::after(b"disk") }
     }
 
     fn start(seal: Arc<dyn Seal>, fold_after: u64) -> Start {
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_leaves_whole_lines_and_half_a_line_at_the_end() {
+    async fn full_disk_leaves_at_most_one_incomplete_line() {
         let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
         let disk = disk(100);
         let (journal, writer) = Journal::on_thread(start(seal.clone(), FOLD_AFTER), disk.clone());
@@ -357,13 +357,13 @@ mod tests {
         drop(writer);
         assert!(journal.append(entry("fourth")).await.is_err(), "the writer has ended");
         let written = disk.written.lock().unwrap().clone();
-        let read = lines::read(&written, Format::Chained(Chain::behind(b"disk")), &seal);
+        let read = lines::read(&written, Format::Chained(Chain::after(b"disk")), &seal);
         assert_eq!((read.entries, read.damage), (vec![entry("first")], None));
         assert!(read.whole < written.len());
     }
 
     #[tokio::test]
-    async fn a_journal_is_folded_when_it_has_outgrown_its_snapshot() {
+    async fn journal_is_folded_once_it_is_a_multiple_of_its_snapshot() {
         let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
         let disk = disk(usize::MAX);
         let (journal, writer) = Journal::on_thread(start(seal.clone(), 150), disk.clone());
@@ -372,7 +372,7 @@ mod tests {
         }
         writer.close().await.unwrap();
         let mut line = Vec::new();
-        Chain::behind(b"disk").push(&lines::json(&entry("first"), &seal).unwrap(), &mut line);
+        Chain::after(b"disk").push(&lines::json(&entry("first"), &seal).unwrap(), &mut line);
         // All line numbers between two folds have one digit.
         let line = line.len();
         let folded = disk.folded.lock().unwrap().clone();

@@ -59,7 +59,7 @@ pub(super) struct Lines {
 
 impl Chain {
     /// Returns the chain that begins with a header.
-    pub(super) fn behind(header: &[u8]) -> Self {
+    pub(super) fn after(header: &[u8]) -> Self {
         Self { lines: 0, sum: crc32fast::hash(header) }
     }
 
@@ -103,7 +103,7 @@ pub(super) fn split(text: &[u8]) -> Result<(Header, &[u8]), &'static str> {
         return Err("its header does not fit its checksum: it was changed");
     }
     let serial = serial.parse().map_err(|_| "its header names no snapshot")?;
-    Ok((Header { serial, format: Format::Chained(Chain::behind(line.as_bytes())) }, lines))
+    Ok((Header { serial, format: Format::Chained(Chain::after(line.as_bytes())) }, lines))
 }
 
 /// Returns `true` for the journal that the first run of a stack creates before the first snapshot, as long as it has no
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_one_byte_is_refused() {
+    fn every_changed_byte_of_a_journal_is_refused() {
         let text = journal(4);
         let whole = understood(&text).unwrap();
         assert_eq!(whole.1.len(), 4);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_the_entries_before_it_as_a_crash_does() {
+    fn truncated_journal_keeps_the_entries_before_the_cut() {
         let text = journal(4);
         let header = header(7).len();
         for end in 0..text.len() {
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lost_doubled_and_moved_lines_are_refused(count in 2..12_usize, at in any::<usize>(), to in any::<usize>()) {
+        fn lost_duplicate_and_moved_lines_are_refused(count in 2..12_usize, at in any::<usize>(), to in any::<usize>()) {
             let text = journal(count);
             let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
             let (at, to) = (1 + at % count, 1 + to % count);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_is_told_apart_from_an_incomplete_one() {
+    fn damaged_line_is_distinguished_from_an_incomplete_one() {
         let text = journal(2);
         let (header, lines) = split(&text).unwrap();
         let mut cut = lines.to_vec();

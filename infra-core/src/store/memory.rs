@@ -165,7 +165,7 @@ struct Memory {
 
 /// Returns the chain that begins with the header of a journal on this snapshot.
 fn chain() -> Chain {
-    Chain::behind(b"memory")
+    Chain::after(b"memory")
 }
 
 #[async_trait]

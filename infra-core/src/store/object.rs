@@ -168,12 +168,12 @@ impl StateStore for ObjectStateStore {
             None => stack.read().await?.epoch,
         };
         let lease = Lease::take(&stack.objects, epoch, &self.events).await?;
-        let orderly = lease.orderly;
+        let was_released = lease.was_released;
         let (kept, hold) = lease.keep();
         let begin = async {
             // Read again, because a rotation that begins from now on waits for the lease.
             stack.seal = self.seal().await?;
-            stack.begin(&kept, orderly).await
+            stack.begin(&kept, was_released).await
         };
         let begun = match begin.await {
             Ok(begun) => begun,

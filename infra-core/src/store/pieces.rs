@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_many_pieces_is_read_as_it_was_written() {
+    fn state_of_many_pieces_round_trips() {
         let seal = seal();
         for state in [state(1, 10), state(2, 3 << 20), state(3_000, 1_000)] {
             let text = text(&state, &seal);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_unusual_text_is_left_to_the_caller() {
+    fn damaged_or_unusual_text_is_not_read_in_pieces() {
         let seal = seal();
         let whole = text(&state(3_000, 1_000), &seal);
         for at in [0, 40, 1_000, whole.len() / 2, whole.len() - 30, whole.len() - 1] {

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_directories_are_for_their_owner() {
+    fn files_and_directories_are_accessible_only_by_their_owner() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b/file");
         create_directory(path.parent().unwrap()).unwrap();

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_reads_as_it_was_written_and_nothing_else_does() {
+    fn only_the_text_of_the_same_state_passes_the_check() {
         let text = serde_json::to_string_pretty(&state()).unwrap();
         check(text.as_bytes(), &state()).unwrap();
         for (from, to) in [

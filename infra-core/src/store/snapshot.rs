@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_snapshot_is_refused_by_its_line() {
+    async fn damaged_snapshot_is_refused_with_the_line_of_the_damage() {
         let directory = tempfile::tempdir().unwrap();
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "state.json", change).await;
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_changed_byte_cut_and_lost_doubled_or_moved_line_of_a_snapshot_is_refused() {
+    async fn every_changed_truncated_or_reordered_snapshot_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let files = stack(directory.path()).await;
         let store = FileStore::new(directory.path());
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_journal_is_refused_by_its_line() {
+    async fn damaged_journal_is_refused_with_the_line_of_the_damage() {
         let directory = tempfile::tempdir().unwrap();
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "journal", change).await;
@@ -420,7 +420,7 @@ mod tests {
     /// Changes a journal and adjusts its checksums.
     fn sealed_again(text: &str) -> String {
         let (header, lines) = text.split_once('\n').unwrap();
-        let mut chain = Chain::behind(header.as_bytes());
+        let mut chain = Chain::after(header.as_bytes());
         let mut answer = format!("{header}\n").into_bytes();
         for line in lines.lines() {
             chain.push(&line[line.find('{').unwrap()..], &mut answer);
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_run_folds_its_journal_and_loses_nothing_at_any_moment() {
+    async fn long_run_folds_its_journal_without_losing_entries() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::new(directory.path()).fold_after(1);
         let session = store.open("p", "dev").await.unwrap();

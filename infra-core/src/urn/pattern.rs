@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_components_and_urns() {
+    fn patterns_match_names_components_and_urns() {
         let urn = Urn::new("dev", "web", "aws:ec2:Instance", "database/host/main").unwrap();
         let matches = |pattern: &str| pattern.parse::<Pattern>().unwrap().matches(&urn);
         for pattern in

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn handles_lower_to_references_and_values_come_back() {
+    fn structs_of_outputs_and_values_round_trip() {
         let urn = Urn::new("dev", "p", "t:Vpc", "net").unwrap();
         let vpc: Outputs = handle(&urn, |name| (name == "arn", None)).unwrap();
         let group = Group {

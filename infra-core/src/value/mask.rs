@@ -92,7 +92,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn secrets_are_found_in_every_form_and_nothing_else_is() {
+    fn secrets_are_masked_in_every_form() {
         let secrets = Value::from_json(json!({
             "password": "hunter2", "longer": "hunter2000", "pin": 42, "key": "-----BEGIN-----\n\"quoted\" and more of it\n",
             "blank": " ", "none": "",

@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_know_unknown_and_secret() {
+    fn formatted_text_is_unknown_or_secret_like_its_arguments() {
         let host: Output<String> = reference("host");
         let password: Output<String> = reference("password");
         let url = output_format!("postgres://cloud:{}@{}:{}/{{x}}", password, host, 5432);
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_lists_and_closures() {
+    fn lists_fields_and_closures_are_evaluated() {
         let list: Output<Vec<String>> = reference("list");
         let both = all((list.index(1), list.join("+"))).map(|(a, b)| format!("{a}={b}"));
         assert_eq!(evaluate(&both, Some(json!({"list": ["x", "y"]}))).as_str(), Some("y=x+y"));
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_hold_outputs_wherever_they_stand() {
+    fn documents_may_contain_outputs_at_any_depth() {
         let (host, password): (Output<String>, Output<String>) = (reference("host"), reference("password"));
         let document = crate::output_json!({
             "Host": host, "Port": 5432, "Tags": [{"Key": "of", "Value": &host}], "Account": {"Password": password},

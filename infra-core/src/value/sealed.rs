@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_survive_sealing_and_stay_masked() {
+    fn sealed_secrets_round_trip_and_stay_masked() {
         let mut value = Value::from_json(json!({"a": [1, "x"], "$secret": "a user's own key"}));
         if let Value::Map(map) = &mut value {
             map.insert("p", Value::from("hunter2").into_secret());

@@ -1,4 +1,4 @@
-//! The approval of plans: what is asked and when, and what a run that was rejected or failed to plan leaves alone.
+//! The approval of plans: the questions and their order, and the absence of changes after a rejected or failed plan.
 
 use crate::common::{Lifecycle, placed, sized};
 use infra_core::{
@@ -52,9 +52,9 @@ fn text(log: &Mutex<Vec<String>>) -> String {
 }
 
 #[tokio::test]
-async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
+async fn relaunches_are_offered_after_the_plan_and_planned_separately() {
     let life = Lifecycle::new();
-    life.done(&program).await;
+    life.apply(&program).await;
     let wrapped = life.wrap(&program);
     let engine = life.engine().config([("place", "b")]);
     let (run, log) = asked(engine.up(&wrapped), false, true);
@@ -86,7 +86,7 @@ async fn planned_replacement_is_not_offered_as_relaunch() {
         stack.relaunchable("place", &place.id, "another place");
         Ok(())
     };
-    life.done(&replaced).await;
+    life.apply(&replaced).await;
     let (engine, replaced) = (life.engine().config([("place", "b")]), life.wrap(&replaced));
     let (run, log) = asked(engine.up(&replaced), true, true);
     run.await.unwrap();
@@ -103,7 +103,7 @@ async fn creations_and_updates_in_place_are_not_destructive() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     assert!(!life.engine().preview(&wrapped).await.unwrap().is_destructive());
-    life.done(&program).await;
+    life.apply(&program).await;
     let engine = life.engine();
     assert!(!engine.clone().config([("size", "2")]).preview(&wrapped).await.unwrap().is_destructive());
     assert!(engine.clone().config([("place", "b")]).preview(&wrapped).await.unwrap().is_destructive());
@@ -111,7 +111,7 @@ async fn creations_and_updates_in_place_are_not_destructive() {
 }
 
 #[tokio::test]
-async fn time_at_a_question_is_not_part_of_the_run() {
+async fn time_of_questions_is_excluded_from_the_duration() {
     const ANSWER: Duration = Duration::from_millis(1500);
     let life = Lifecycle::new();
     let elapsed = Arc::new(Mutex::new(0));
@@ -136,7 +136,7 @@ async fn time_at_a_question_is_not_part_of_the_run() {
 }
 
 #[tokio::test]
-async fn stored_documents_wait_for_the_approval() {
+async fn documents_are_stored_only_after_the_approval() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     let run = |key: &'static str| {
@@ -154,18 +154,18 @@ async fn stored_documents_wait_for_the_approval() {
     assert!(rejected.interrupted);
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert!(stored.values().is_empty(), "{stored:?}");
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     assert!(run("kept").await.unwrap().is_success());
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert_eq!(stored.values().keys().collect::<Vec<_>>(), ["kept"]);
 }
 
 #[tokio::test]
-async fn a_preview_of_destroy_names_what_goes_and_changes_nothing() {
+async fn preview_of_destroy_lists_deletions_and_changes_nothing() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"nothing");
-    life.done(&program).await;
+    life.apply(&program).await;
     let before = life.engine().state().await.unwrap();
     assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"
     - delete Thing thing
@@ -177,10 +177,10 @@ async fn a_preview_of_destroy_names_what_goes_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
+async fn pinned_stack_refuses_up_until_it_is_unpinned() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
-    life.done(&program).await;
+    life.apply(&program).await;
     life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
     let size = async || {
         life.engine().state().await.unwrap().unwrap().current(&thing()).unwrap().inputs.to_json()["size"].clone()
@@ -214,10 +214,10 @@ async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
 }
 
 #[tokio::test]
-async fn a_rollback_says_that_the_next_up_undoes_it() {
+async fn rollback_warns_that_the_next_up_undoes_it() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
-    life.done(&program).await;
+    life.apply(&program).await;
     life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let events = || {

@@ -16,10 +16,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// A host that hands what is on its disk over to the one that takes its place.
+/// A host that hands the content of its disk over to its replacement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Host {
-    /// Forces replacement.
+    /// Forces a replacement.
     place: String,
     keep: bool,
 }
@@ -103,7 +103,7 @@ impl Handler for Host {
     }
 
     fn recovery() -> Recovery<Self> {
-        // A late request can still take the disk of a machine that is stopped.
+        // A late request can still use the disk of a machine that is stopped.
         Recovery::phased(|cx: &Context<'_, World>, _| {
             let stopped: Option<String> = cx.earlier().pop();
             let hosts = cx.client().0.lock().unwrap();
@@ -122,7 +122,7 @@ struct Life {
 }
 
 impl Life {
-    /// A stack with a host, and a disk that something has been written to.
+    /// Creates a stack with a host whose disk contains data.
     async fn begun() -> Self {
         let life = Self::default();
         assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
@@ -178,7 +178,7 @@ async fn create_receives_the_generation_that_it_replaces() {
 }
 
 #[tokio::test]
-async fn a_loss_is_named_before_it_happens() {
+async fn loss_of_data_is_announced_in_the_plan() {
     let life = Life::begun().await;
     let forgetful = life.declared(Host { place: "there".to_owned(), keep: false }, Options::new());
     life.noted(life.engine().preview(&forgetful)).await.unwrap();
@@ -214,7 +214,7 @@ async fn existing_resource_is_relaunched_when_the_user_selects_it() {
     assert_eq!(life.machines(), ["host-1 empty runs"]);
     up(true).await.unwrap();
     assert_eq!(life.machines(), ["host-2 empty runs"]);
-    // The same by its name, which here is a component's as well.
+    // The same with its name, which a component has as well.
     let replace = vec!["database".parse().unwrap()];
     let selection = Selection { replace, ..Selection::default() };
     let report = life.engine().up(&program).select(selection).await.unwrap();
@@ -240,14 +240,14 @@ async fn update_restores_the_generation_that_an_unfinished_replacement_changed()
         life.world.0.lock().unwrap().fault = Some(kind);
         assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full is stopped"]);
-        // The program wants the old one after all.
+        // The program declares the previous generation after all.
         assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full runs"], "{kind:?}");
-        // The replacement is settled with that, and nothing is left to do.
+        // This settles the replacement, and nothing is left to do.
         let state = life.engine().state().await.unwrap().unwrap();
         assert_eq!(state.open, []);
         assert!(!life.noted(life.engine().preview(&life.program("here"))).await.unwrap().has_changes());
-        // Or it wants the new one still.
+        // The program still declares the new generation.
         assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         life.world.0.lock().unwrap().fault = None;
         assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());

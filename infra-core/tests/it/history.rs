@@ -31,14 +31,14 @@ fn program(place: &'static str, size: u32) -> impl Fn(&Stack, &Config) -> Result
 }
 
 #[tokio::test]
-async fn a_run_that_changes_something_is_remembered() {
+async fn changing_run_is_added_to_the_history() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     life.cloud.faults(|_| Some(infra_core::testing::Fault::Before));
     life.up(&program("a", 2)).await.unwrap();
     life.cloud.heal();
-    life.done(&program("a", 2)).await;
+    life.apply(&program("a", 2)).await;
     life.destroy().await;
     let history = life.engine().history().await.unwrap();
     assert_snapshot!(told(&history), @"
@@ -53,8 +53,8 @@ async fn a_run_that_changes_something_is_remembered() {
 #[tokio::test]
 async fn rollback_applies_an_earlier_declaration() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&|stack, _| {
+    life.apply(&program("a", 1)).await;
+    life.apply(&|stack, _| {
         stack.add("net", placed("a"));
         stack.add("host", sized(9));
         Ok(())
@@ -96,8 +96,8 @@ async fn rollback_applies_an_earlier_declaration() {
 #[tokio::test]
 async fn rollback_refuses_closures_with_a_changed_input() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&program("b", 1)).await;
+    life.apply(&program("a", 1)).await;
+    life.apply(&program("b", 1)).await;
     let none = |_: &Stack, _: &Config| -> Result { Ok(()) };
     let wrapped = life.wrap(&none);
     let engine = life.engine();

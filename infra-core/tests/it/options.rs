@@ -18,7 +18,7 @@ use std::{
 };
 
 #[tokio::test]
-async fn depends_on_orders_what_uses_nothing_of_each_other() {
+async fn depends_on_orders_independent_resources() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let group = stack.component("group");
@@ -29,7 +29,7 @@ async fn depends_on_orders_what_uses_nothing_of_each_other() {
         stack.with(Options::new().depends_on(&last.id)).add("very-last", sized(1));
         Ok(())
     };
-    assert_snapshot!(life.done(&program).await, @"
+    assert_snapshot!(life.apply(&program).await, @"
     create group/first
     create group/second
     create last
@@ -53,7 +53,7 @@ async fn protected_resource_is_neither_deleted_nor_replaced() {
             Ok(())
         }
     };
-    life.done(&program(Some(true), "a")).await;
+    life.apply(&program(Some(true), "a")).await;
     assert_snapshot!(life.preview(&program(Some(true), "b")).await, @r#"
     error: it is protected and would be replaced
       at: urn:infra:dev::program::fake:Thing::net
@@ -61,7 +61,7 @@ async fn protected_resource_is_neither_deleted_nor_replaced() {
       hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
     "#);
     // A program that omits the option changes nothing.
-    life.done(&program(None, "a")).await;
+    life.apply(&program(None, "a")).await;
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
     error: it is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::net
@@ -73,9 +73,9 @@ async fn protected_resource_is_neither_deleted_nor_replaced() {
       at: urn:infra:dev::program::fake:Thing::net
       hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
     ");
-    assert_eq!(life.cloud.things().len(), 1);
-    // Saying so does, and then everything is possible again.
-    life.done(&program(Some(false), "b")).await;
+    assert_eq!(life.cloud.resources().len(), 1);
+    // `protect(false)` changes it and removes the protection.
+    life.apply(&program(Some(false), "b")).await;
     life.destroy().await;
 }
 
@@ -88,20 +88,20 @@ async fn retained_resource_is_not_deleted() {
             Ok(())
         }
     };
-    life.done(&program("a")).await;
+    life.apply(&program("a")).await;
     assert_snapshot!(life.preview(&program("b")).await, @r#"
     +/- replace Thing net  (the old one lives on: retain_on_delete)
         ~ place: "a" => "b"  (forces replacement)
     1 replace
     "#);
-    // The check for orphans would call what is retained one.
+    // The check for orphans would report the retained resource.
     life.engine().up(&life.wrap(&program("b"))).await.unwrap();
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
     < forget Thing net  (lives on: retain_on_delete)
     1 forget
     ");
     life.engine().up(&life.wrap(&|_, _| Ok(()))).await.unwrap();
-    assert_eq!(life.cloud.things().values().map(Vec::len).sum::<usize>(), 2);
+    assert_eq!(life.cloud.resources().values().map(Vec::len).sum::<usize>(), 2);
     assert!(life.engine().state().await.unwrap().unwrap().resources.is_empty());
 }
 
@@ -118,7 +118,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
             Ok(())
         }
     };
-    life.done(&program(1, "a")).await;
+    life.apply(&program(1, "a")).await;
     assert_snapshot!(life.preview(&program(2, "b")).await, @r#"
     +/- replace Thing fresh
         ~ size: 1 => 2  (forces replacement)
@@ -126,7 +126,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
         ~ place: "a" => "b"  (forces replacement)
     1 same, 2 replace
     "#);
-    assert_snapshot!(life.done(&program(2, "b")).await, @"
+    assert_snapshot!(life.apply(&program(2, "b")).await, @"
     replace fresh
     delete single
     delete fresh
@@ -139,7 +139,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
 }
 
 #[tokio::test]
-async fn options_that_contradict_each_other_are_refused() {
+async fn contradictory_options_are_refused() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let part = Options::new().ignore_changes(["tags.build"]).replace_on_changes(["tags"]);
@@ -156,9 +156,9 @@ async fn options_that_contradict_each_other_are_refused() {
 }
 
 #[tokio::test]
-async fn renamed_things_and_moved_components_stay_what_they_are() {
+async fn renamed_resources_and_moved_components_are_not_replaced() {
     let life = Lifecycle::new();
-    life.done(&|stack, _| {
+    life.apply(&|stack, _| {
         let net = stack.add("net", placed("a"));
         let old = stack.component("old");
         let host = old.component("inner").add("host", using(&net.id));
@@ -187,7 +187,7 @@ async fn renamed_things_and_moved_components_stay_what_they_are() {
     state.verify().unwrap();
     let report = life.engine().destroy(&life.wrap(&|_, _| Ok(()))).await.unwrap();
     assert!(report.is_success());
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn content_of_a_deleted_container_is_not_deleted_one_by_one() {
         stack.with(inside).add("other", using(&folder.id));
         Ok(())
     };
-    life.done(&program).await;
+    life.apply(&program).await;
     let folder_alone = |stack: &Stack, _: &Config| -> Result {
         stack.add("folder", placed("a"));
         Ok(())
@@ -226,9 +226,9 @@ async fn content_of_a_deleted_container_is_not_deleted_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_container_that_cannot_be_deleted_keeps_its_content_on_record() {
+async fn failed_deletion_of_a_container_keeps_its_content_in_the_state() {
     let life = Lifecycle::new();
-    life.done(&|stack, _| {
+    life.apply(&|stack, _| {
         let folder = stack.add("folder", placed("a"));
         stack.with(Options::new().deleted_with(&folder.id)).add("file", using(&folder.id));
         Ok(())
@@ -241,7 +241,7 @@ async fn a_container_that_cannot_be_deleted_keeps_its_content_on_record() {
 }
 
 #[tokio::test]
-async fn hooks_come_before_and_after_and_are_tried_again() {
+async fn hooks_run_before_and_after_an_action_and_are_retried() {
     let life = Lifecycle::new();
     let told: Arc<Mutex<Vec<String>>> = Arc::default();
     let failures = Arc::new(AtomicU32::new(2));
@@ -273,7 +273,7 @@ async fn hooks_come_before_and_after_and_are_tried_again() {
             Ok(())
         }
     };
-    life.done(&program).await;
+    life.apply(&program).await;
     let report = life.engine().destroy(&life.wrap(&program)).await.unwrap();
     assert!(report.is_success());
     assert_snapshot!(told.lock().unwrap().join("\n"), @"
@@ -285,7 +285,7 @@ async fn hooks_come_before_and_after_and_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_hook_that_fails_keeps_the_step_or_its_users_from_beginning() {
+async fn failed_hook_prevents_its_step_or_the_steps_of_dependents() {
     for (before, things) in [(true, 0), (false, 1)] {
         let life = Lifecycle::new();
         let program = move |stack: &Stack, _: &Config| -> Result {
@@ -298,14 +298,14 @@ async fn a_hook_that_fails_keeps_the_step_or_its_users_from_beginning() {
         let report = life.up(&program).await.unwrap();
         let failure = report.failures[0].to_string();
         assert!(failure.contains("the moon is full"), "{failure}");
-        assert_eq!((report.skipped, life.cloud.things().len()), (1, things));
+        assert_eq!((report.skipped, life.cloud.resources().len()), (1, things));
         let open = life.engine().state().await.unwrap().unwrap().open;
         assert!(open.is_empty(), "nothing was begun: {open:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
+async fn refused_operation_is_retried_and_an_unsure_one_is_not() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.with(Options::new().retry(3, Duration::from_millis(1))).add("net", sized(1));
@@ -316,7 +316,7 @@ async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
         refusals -= 1;
         (refusals >= 0).then_some(Fault::Before)
     });
-    life.done(&program).await;
+    life.apply(&program).await;
     assert_eq!(life.cloud.take_calls(), ["create net"; 3]);
     life.destroy().await;
     life.cloud.take_calls();
@@ -326,7 +326,7 @@ async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
 }
 
 #[tokio::test]
-async fn an_edge_waits_for_its_condition() {
+async fn declaration_waits_for_its_condition() {
     let life = Lifecycle::new();
     let asked = Arc::new(AtomicU32::new(0));
     let program = {
@@ -355,7 +355,7 @@ async fn an_edge_waits_for_its_condition() {
 }
 
 #[tokio::test]
-async fn transforms_see_everything_in_their_scope() {
+async fn transforms_receive_every_declaration_of_their_scope() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let bigger = Options::new().transform(|declaring| {
@@ -382,7 +382,7 @@ async fn transforms_see_everything_in_their_scope() {
           size: 3
     3 create
     ");
-    life.done(&program).await;
+    life.apply(&program).await;
     let state = life.engine().state().await.unwrap().unwrap();
     let protected: Vec<&str> =
         state.generations().filter(|(_, thing)| thing.marks.protect).map(|(urn, _)| urn.name()).collect();
@@ -390,7 +390,7 @@ async fn transforms_see_everything_in_their_scope() {
 }
 
 #[tokio::test]
-async fn a_timeout_of_ones_own() {
+async fn operation_fails_after_its_declared_timeout() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.with(Options::new().create_timeout(Duration::from_millis(1))).add("net", sized(1));
@@ -404,12 +404,12 @@ async fn a_timeout_of_ones_own() {
       hint: run it again: what it may have made is found and taken over
     ");
     life.cloud.heal();
-    life.done(&program).await;
-    assert_eq!(life.cloud.things().values().map(Vec::len).sum::<usize>(), 1);
+    life.apply(&program).await;
+    assert_eq!(life.cloud.resources().values().map(Vec::len).sum::<usize>(), 1);
 }
 
 #[tokio::test]
-async fn a_set_has_as_many_as_only_applying_tells() {
+async fn size_of_a_set_may_be_known_only_while_applying() {
     let life = Lifecycle::new();
     let program = |zones: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -434,7 +434,7 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     2 create
     routes = (known after apply)
     "#);
-    assert_snapshot!(life.done(&program("ab")).await, @"
+    assert_snapshot!(life.apply(&program("ab")).await, @"
     create net
     create subnets/0/subnet
     create subnets/1/subnet
@@ -448,7 +448,8 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     "#);
     let outputs = life.engine().outputs().await.unwrap();
     assert_snapshot!(outputs["routes"], @r#"["subnets-0-route-4","subnets-1-route-5"]"#);
-    // Replacing the network makes it unknown again how many there are; one less, and it goes.
+    // A replacement of the network makes their number unknown again. It turns out to be one less, and that member is
+    // deleted.
     assert_snapshot!(life.preview(&program("c")).await, @r#"
     +/- replace Thing net
         ~ place: "ab" => "c"  (forces replacement)
@@ -458,7 +459,7 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     1 update, 1 replace
     routes = (known after apply)
     "#);
-    assert_snapshot!(life.done(&program("c")).await, @"
+    assert_snapshot!(life.apply(&program("c")).await, @"
     replace net
     update subnets/0/subnet
     same subnets/0/route
@@ -477,6 +478,6 @@ async fn a_set_has_as_many_as_only_applying_tells() {
       at: urn:infra:dev::program::fake:Thing::subnets/0/subnet
       hint: look at the inputs of this resource in the program
     ");
-    life.done(&program("abcd")).await;
+    life.apply(&program("abcd")).await;
     life.destroy().await;
 }

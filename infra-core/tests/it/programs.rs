@@ -1,4 +1,4 @@
-//! Policies, references between stacks, and what tests of programs have.
+//! Policies, references between stacks, and the helpers for tests of programs.
 
 use crate::common::{Lifecycle, Thing, placed, sized, using};
 use infra_core::{
@@ -18,7 +18,7 @@ fn small() -> Policy {
     })
 }
 
-/// Cannot tell in a plan where the place is still unknown.
+/// A policy that cannot decide while the place is unknown.
 fn not_in_b() -> Policy {
     Policy::typed("not-in-b", Enforcement::Mandatory, |_, thing: &Thing| {
         let place = thing.place.as_ref().and_then(|place| place.known().ok());
@@ -43,7 +43,7 @@ fn secretive() -> Policy {
 }
 
 #[tokio::test]
-async fn a_plan_keeps_its_policies() {
+async fn plan_must_satisfy_its_policies() {
     let life = Lifecycle::new();
     let program = |size: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -65,7 +65,7 @@ async fn a_plan_keeps_its_policies() {
       hint: take 10 at most
     ");
     engine().up(&life.wrap(&program(11))).await.unwrap_err();
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     let plan = engine().preview(&life.wrap(&program(10))).await.unwrap();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_snapshot!(warnings.join("\n"), @"
@@ -80,7 +80,7 @@ async fn a_plan_keeps_its_policies() {
 }
 
 #[tokio::test]
-async fn policy_judges_unknown_inputs_before_the_step() {
+async fn policy_checks_unknown_inputs_before_the_step() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let boat = stack.add("boat", sized(1));
@@ -95,7 +95,7 @@ async fn policy_judges_unknown_inputs_before_the_step() {
       at: urn:infra:dev::program::fake:Thing::host
       why: the policy `not-in-b` asks for it
     ");
-    assert_eq!(life.cloud.things().len(), 1);
+    assert_eq!(life.cloud.resources().len(), 1);
     assert!(life.engine().state().await.unwrap().unwrap().open.is_empty());
 }
 
@@ -127,7 +127,7 @@ struct Vault {
 }
 
 #[tokio::test]
-async fn a_program_uses_what_another_stack_exports() {
+async fn program_reads_the_exports_of_another_stack() {
     let life = Lifecycle::new();
     let other = Engine::new("network", "prod", life.store.clone());
     let network = |place: &'static str| {
@@ -217,7 +217,7 @@ fn declarations_of_a_program_can_be_asserted() {
 }
 
 #[tokio::test]
-async fn a_provider_that_repeats_a_secret_does_not_spread_it() {
+async fn secret_in_a_provider_error_is_masked() {
     let life = Lifecycle::new();
     life.cloud.faults(|_| Some(Fault::Repeat));
     let program = |stack: &Stack, _: &Config| -> Result {

@@ -1,4 +1,4 @@
-//! Plans that are kept, imports, drift, and changing what is recorded.
+//! Saved plans, imports, drift, and changes of the recorded state.
 
 use crate::common::{Lifecycle, placed, sized, using};
 use infra_core::{
@@ -23,7 +23,7 @@ fn program(size: u32, password: &'static str) -> impl Fn(&Stack, &Config) -> Res
 }
 
 #[tokio::test]
-async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
+async fn saved_plan_allows_only_its_own_changes() {
     let life = Lifecycle::new();
     let (_, text) = life.engine().preview_to_save(&life.wrap(&program(1, "hunter2"))).await.unwrap();
     assert!(!text.contains("hunter2"));
@@ -45,7 +45,7 @@ async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
            + uses: (known after apply)
       hint: look at a new `preview --save-plan`
     ");
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     let done = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap();
     assert!(done.is_success());
     let stale = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
@@ -59,11 +59,11 @@ async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
+async fn deserialised_plan_is_executed_with_the_same_result() {
     let mut outcomes = Vec::new();
     for read_back in [false, true] {
         let life = Lifecycle::new();
-        life.done(&program(1, "hunter2")).await;
+        life.apply(&program(1, "hunter2")).await;
         let next = |stack: &Stack, _: &Config| -> Result {
             let net = stack.with(Options::new().alias("net")).add("net-b", placed("b"));
             stack.add("other", sized(1));
@@ -100,7 +100,7 @@ async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
 }
 
 #[tokio::test]
-async fn a_plan_with_an_order_that_cannot_be_is_not_read() {
+async fn plan_with_an_invalid_order_is_not_deserialised() {
     let life = Lifecycle::new();
     let plan = life.engine().preview(&life.wrap(&program(1, "x"))).await.unwrap();
     let json = serde_json::to_value(&Plan { steps: Vec::new(), ..plan }).unwrap();
@@ -118,11 +118,11 @@ async fn a_plan_with_an_order_that_cannot_be_is_not_read() {
 }
 
 #[tokio::test]
-async fn drift_is_told_property_by_property() {
+async fn drift_is_reported_by_property() {
     let life = Lifecycle::new();
-    life.done(&program(1, "x")).await;
+    life.apply(&program(1, "x")).await;
     life.cloud.change("net-1", |inputs| inputs["place"] = "b".into());
-    life.cloud.vanish("host-2");
+    life.cloud.delete_resource("host-2");
     let report = life.engine().refresh(&life.wrap(&program(1, "x"))).await.unwrap();
     let drift: Vec<String> = report
         .drift
@@ -151,7 +151,7 @@ async fn drift_is_told_property_by_property() {
 async fn existing_resource_is_imported_and_protected() {
     let life = Lifecycle::new();
     let other = Lifecycle { store: infra_core::store::MemoryStore::new(), ..life.clone() };
-    other.done(&program(1, "x")).await;
+    other.apply(&program(1, "x")).await;
     let request = |name: &str, id: &str| ImportRequest {
         kind: "fake:Thing".into(),
         name: name.into(),
@@ -188,7 +188,7 @@ async fn existing_resource_is_imported_and_protected() {
 #[tokio::test]
 async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     let life = Lifecycle::new();
-    life.done(&program(1, "x")).await;
+    life.apply(&program(1, "x")).await;
     let pattern = |text: &str| text.parse::<Pattern>().unwrap();
     let engine = life.engine();
     engine.rename(&pattern("net"), "network").await.unwrap();
@@ -204,11 +204,11 @@ async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     ");
     assert_eq!(engine.forget(&[pattern("*")]).await.unwrap().len(), 2);
     assert!(engine.state().await.unwrap().unwrap().resources.is_empty());
-    assert_eq!(life.cloud.things().len(), 2);
+    assert_eq!(life.cloud.resources().len(), 2);
 }
 
 #[tokio::test]
-async fn a_plan_of_another_stack_is_refused() {
+async fn plan_of_another_stack_is_refused() {
     let life = Lifecycle::new();
     let (_, text) = life
         .engine()

@@ -108,7 +108,7 @@ impl Handler for Account {
     }
 }
 
-/// Everything that a person or a log may get to see.
+/// All texts that a user or a log may show.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<String>>);
 
@@ -198,7 +198,7 @@ fn files(directory: &Path, seen: &Seen) {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
+async fn no_secret_is_readable_during_the_lifecycle_of_a_stack() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let (seen, on_disk) = (Seen::default(), Seen::default());

@@ -1,4 +1,4 @@
-//! Runs that are about a part of a program.
+//! Runs of a part of a program.
 
 use crate::common::{Lifecycle, Program, placed, sized, using};
 use infra_core::{Config, Result, Stack, plan::Selection};
@@ -44,7 +44,7 @@ async fn up(life: &Lifecycle, selection: Selection, program: &Program) -> String
 }
 
 #[tokio::test]
-async fn a_target_brings_what_it_needs() {
+async fn target_includes_its_dependencies() {
     let life = Lifecycle::new();
     assert_snapshot!(up(&life, only(&["web/host"]), &program("a", 1)).await, @"
     create net
@@ -68,7 +68,7 @@ async fn a_target_brings_what_it_needs() {
 #[tokio::test]
 async fn selection_that_would_break_dependents_is_refused() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     assert_snapshot!(preview(&life, only(&["net"]), &program("b", 1)).await, @"
     error: it uses Thing net, which the plan is to replace, and is not selected itself
       at: urn:infra:dev::program::fake:Thing::web/host
@@ -112,9 +112,9 @@ async fn selection_that_would_break_dependents_is_refused() {
 }
 
 #[tokio::test]
-async fn a_replacement_can_be_asked_for() {
+async fn selected_resources_are_replaced() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     let replace = |names: &[&str]| Selection { replace: patterns(names), ..Selection::default() };
     assert_snapshot!(preview(&life, replace(&["web"]), &program("a", 1)).await, @r#"
     +/- replace Thing web/host  (asked for)
@@ -134,7 +134,7 @@ async fn a_replacement_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_misspelt_relaunchable_is_corrected() {
+async fn misspelt_relaunchable_name_is_corrected() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let host = stack.add("host", sized(1));
@@ -157,7 +157,7 @@ async fn a_misspelt_relaunchable_is_corrected() {
 }
 
 #[tokio::test]
-async fn a_name_that_nothing_has_is_refused() {
+async fn pattern_without_a_match_is_refused() {
     let life = Lifecycle::new();
     assert_snapshot!(preview(&life, only(&["web/hosst", "zebra"]), &program("a", 1)).await, @"
     error: nothing is called `web/hosst`

@@ -72,7 +72,7 @@ fn concurrent_requests_receive_their_own_tasks_on_postgres() {
 }
 
 #[test]
-fn the_limits_count_characters() {
+fn length_limits_count_characters() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let task = |title: usize, description: usize| {

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_are_read_once_and_the_last_one_at_the_end() {
+    fn complete_lines_are_read_once_and_an_incomplete_one_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         let mut tail = Tail::from_start(path.clone());
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn following_begins_with_the_last_lines() {
+    fn follow_starts_with_the_last_lines() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         append(&path, "one\ntwo\nthree\n");

@@ -90,7 +90,7 @@ impl Files {
         fs::rename(&next, &path).map_err(StoreError::io(&path))?;
         // Otherwise the directory may lose the file, and with it intents that were reported as durable.
         sync_directory(&self.directory)?;
-        Ok((file, Chain::behind(header.trim_end().as_bytes())))
+        Ok((file, Chain::after(header.trim_end().as_bytes())))
     }
 
     /// Writes a new snapshot beside the previous one, syncs and verifies it, keeps the previous one under another name,

@@ -11,7 +11,7 @@ fn outputs(value: &str) -> Entry {
 }
 
 #[tokio::test]
-async fn names_lead_nowhere_else() {
+async fn names_outside_of_the_directory_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path().join("states"));
     let mut refusals = Vec::new();
@@ -30,7 +30,7 @@ async fn names_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn entries_of_a_run_that_died_are_found_again() {
+async fn entries_of_a_killed_run_are_read_by_the_next_one() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     assert!(store.peek("p", "dev").await.unwrap().is_none());
@@ -56,7 +56,7 @@ async fn entries_of_a_run_that_died_are_found_again() {
 }
 
 #[tokio::test]
-async fn a_journal_that_outlived_its_folding_counts_no_more() {
+async fn journal_older_than_its_snapshot_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     let mut session = store.open("p", "dev").await.unwrap();
@@ -74,7 +74,7 @@ async fn a_journal_that_outlived_its_folding_counts_no_more() {
 }
 
 /// Creates a stack with two snapshots, both journals, a history, a configuration and a target.
-async fn lived_in(directory: &Path) -> (FileStore, State) {
+async fn used_stack(directory: &Path) -> (FileStore, State) {
     let store = FileStore::new(directory);
     store.put_document("p", "dev", "config.json", b"{}").await.unwrap();
     store.put_document("p", "dev", "target", b"local").await.unwrap();
@@ -114,9 +114,9 @@ async fn refused(store: &FileStore, directory: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something() {
+async fn missing_file_is_a_loss_if_an_earlier_run_left_others() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
     fs::rename(files.join(JOURNAL), files.join("aside")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
@@ -149,7 +149,7 @@ async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something(
 }
 
 #[tokio::test]
-async fn a_stack_whose_first_run_ended_at_once_is_new() {
+async fn stack_whose_first_run_was_killed_before_its_snapshot_is_new() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     store.open("p", "dev").await.unwrap().close().await.unwrap();
@@ -163,10 +163,10 @@ async fn a_stack_whose_first_run_ended_at_once_is_new() {
 }
 
 #[tokio::test]
-async fn a_lost_or_damaged_snapshot_is_restored_without_loss() {
+async fn lost_or_damaged_snapshot_is_restored_without_loss() {
     for (damage, goes_on) in [(false, false), (true, false), (false, true), (true, true)] {
         let directory = tempfile::tempdir().unwrap();
-        let (store, mut state) = lived_in(directory.path()).await;
+        let (store, mut state) = used_stack(directory.path()).await;
         if goes_on {
             append(&store, "third").await;
             state = store.peek("p", "dev").await.unwrap().unwrap();
@@ -205,9 +205,9 @@ async fn a_lost_or_damaged_snapshot_is_restored_without_loss() {
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_restored_up_to_the_damage() {
+async fn damaged_journal_is_restored_up_to_the_damage() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     for text in ["third", "fourth", "fifth", "sixth"] {
         append(&store, text).await;
     }
@@ -233,9 +233,9 @@ async fn a_damaged_journal_is_restored_up_to_the_damage() {
 }
 
 #[tokio::test]
-async fn nothing_is_restored_from_a_damaged_generation_before() {
+async fn damaged_previous_snapshot_is_not_restored() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     assert_eq!(store.salvage("p", "dev").await.unwrap(), None, "it is sound");
     assert_eq!(store.salvage("p", "other").await.unwrap(), None, "there is no such stack");
     let files = store.directory_of("p", "dev");
@@ -249,9 +249,9 @@ async fn nothing_is_restored_from_a_damaged_generation_before() {
 }
 
 #[tokio::test]
-async fn files_without_checksums_are_read_once_and_must_not_have_any() {
+async fn files_of_version_1_are_converted_and_must_not_contain_checksums() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, state) = lived_in(directory.path()).await;
+    let (store, state) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
     let seal = store.seal().await.unwrap();
     let legacy = State { version: 1, ..state.clone() };
@@ -298,19 +298,19 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
 }
 
 #[tokio::test]
-async fn a_damaged_document_is_refused_with_its_recovery() {
+async fn damaged_document_is_refused_with_its_recovery() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
-    let mut said = Vec::new();
+    let mut errors = Vec::new();
     for name in ["config.json", "history.json", "target"] {
         let text = fs::read_to_string(files.join(name)).unwrap();
         let (first, content) = text.split_once('\n').unwrap();
         fs::write(files.join(name), format!("{first}\n{content} ")).unwrap();
         let error = store.document("p", "dev", name).await.unwrap_err();
-        said.push(error.diagnostic().to_string().replace(directory.path().to_str().unwrap(), "…"));
+        errors.push(error.diagnostic().to_string().replace(directory.path().to_str().unwrap(), "…"));
     }
-    insta::assert_snapshot!(said.join("\n"), @"
+    insta::assert_snapshot!(errors.join("\n"), @"
     error: …/p/dev/config.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup, or remove it and set its values again with `config set`
     error: …/p/dev/history.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place

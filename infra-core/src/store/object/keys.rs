@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_not_made_for_everybody_to_read() {
+    async fn new_key_document_requires_a_passphrase() {
         let objects = Arc::new(InMemory::new());
         let error = store(&objects, Unlock::default()).open("p", "dev").await.map(drop).unwrap_err();
         insta::assert_snapshot!(error.diagnostic(), @"
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rotation_leaves_nothing_under_the_old_key() {
+    async fn rotation_leaves_no_secret_under_the_previous_key() {
         let objects = Arc::new(InMemory::new());
         let cheap = Kdf { memory_kib: 8, iterations: 1, lanes: 1 };
         let store = store(&objects, opened());

@@ -69,11 +69,11 @@ pub(super) struct Lease {
     /// The nonce of the last renewal that was sent.
     attempted: Option<String>,
     /// `true` if the previous holder released it.
-    pub(super) orderly: bool,
+    pub(super) was_released: bool,
 }
 
 /// A lease that a task renews. It is released when it is dropped.
-pub(super) struct Kept {
+pub(super) struct HeldLease {
     stop: oneshot::Sender<oneshot::Sender<()>>,
     pub(super) grip: Grip,
     pub(super) epoch: u64,
@@ -121,7 +121,7 @@ impl Lease {
                 }
             };
             let known = before.as_ref().map_or(0, |before| before.epoch).max(epoch);
-            let orderly = match &before {
+            let was_released = match &before {
                 Some(before) => before.status == Status::Released,
                 None => epoch == 0,
             };
@@ -137,7 +137,7 @@ impl Lease {
             boundary::reached(Boundary::LeaseTake);
             if let Put::Done(version) = put(objects, &written, mode).await? {
                 let attempted = None;
-                return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, orderly });
+                return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, was_released });
             }
             // The other run is observed from its first write on.
             watched = Some((String::new(), now));
@@ -145,13 +145,14 @@ impl Lease {
     }
 
     /// Starts to renew the lease.
-    pub(super) fn keep(self) -> (Kept, Hold) {
+    pub(super) fn keep(self) -> (HeldLease, Hold) {
         let (sender, receiver) = watch::channel(Held::Until(self.deadline));
         let (stop, stopped) = oneshot::channel();
         let clock = self.objects.clock.clone();
         let hold = Hold::new(clock.clone(), receiver);
         let grip = Grip(Arc::new(sender));
-        let kept = Kept { stop, grip: grip.clone(), epoch: self.written.epoch, holder: self.written.holder.clone() };
+        let kept =
+            HeldLease { stop, grip: grip.clone(), epoch: self.written.epoch, holder: self.written.holder.clone() };
         clock.spawn(Box::pin(self.renewing(grip, stopped)));
         (kept, hold)
     }
@@ -248,7 +249,7 @@ impl Lease {
     }
 }
 
-impl Kept {
+impl HeldLease {
     /// Releases the lease and waits until that is done.
     pub(super) async fn release(self) {
         let (done, answer) = oneshot::channel();

@@ -2,7 +2,7 @@
 
 use super::{
     client::Found,
-    lease::Kept,
+    lease::HeldLease,
     sequence::{JOURNAL, PREVIOUS, Reading, SNAPSHOT, Stack, decode, name},
 };
 use crate::store::{Restored, Salvage, StoreError, evidence};
@@ -27,7 +27,7 @@ impl Stack {
     }
 
     /// Writes the reconstructed state, if a reconstruction still returns the same.
-    pub(super) async fn install(&self, lease: &Kept, salvage: &Salvage) -> Result<Restored, StoreError> {
+    pub(super) async fn install(&self, lease: &HeldLease, salvage: &Salvage) -> Result<Restored, StoreError> {
         let changed = || StoreError::NothingToRestore { stack: format!("{}/{}", self.program, self.name) };
         let Salvaged { reading, unused, .. } =
             self.salvaged().await?.filter(|found| found.salvage == *salvage).ok_or_else(changed)?;

@@ -14,7 +14,7 @@
 
 use super::{
     client::{Found, Objects, Put},
-    lease::Kept,
+    lease::HeldLease,
 };
 use crate::{
     state::State,
@@ -131,7 +131,7 @@ pub(super) struct Begun {
 /// The objects of a stack, open for writing.
 pub(super) struct Sequence {
     stack: Stack,
-    lease: Kept,
+    lease: HeldLease,
     position: Position,
     version: UpdateVersion,
     next: u64,
@@ -266,11 +266,11 @@ impl Stack {
         Ok(())
     }
 
-    /// Takes the stack over: puts a fence, then the snapshot. `lease` is renewed meanwhile. It is `orderly` if the
+    /// Takes the stack over: puts a fence, then the snapshot. `lease` is renewed meanwhile. It is `was_released` if the
     /// previous holder released it.
-    pub(super) async fn begin(&self, lease: &Kept, orderly: bool) -> Result<Begun, StoreError> {
+    pub(super) async fn begin(&self, lease: &HeldLease, was_released: bool) -> Result<Begun, StoreError> {
         for _ in 0..ATTEMPTS {
-            if let Some(begun) = self.begin_from(self.read().await?, lease, orderly).await? {
+            if let Some(begun) = self.begin_from(self.read().await?, lease, was_released).await? {
                 return Ok(begun);
             }
             // A late writer put an object in between. The next attempt reads it.
@@ -282,16 +282,16 @@ impl Stack {
     pub(super) async fn begin_from(
         &self,
         mut reading: Reading,
-        lease: &Kept,
-        orderly: bool,
+        lease: &HeldLease,
+        was_released: bool,
     ) -> Result<Option<Begun>, StoreError> {
         refuse_newer(lease, reading.epoch)?;
         let Some(fence) = self.fence(lease, &mut reading).await? else {
             return Ok(None);
         };
         // A holder that released the lease without a snapshot of its own had not fenced off its predecessor.
-        let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
-        let own = (!superfluous).then_some(fence);
+        let obsolete = was_released && reading.position.epoch + 1 == lease.epoch;
+        let own = (!obsolete).then_some(fence);
         let state = match reading.state {
             Some(state) => state,
             None => State::new(&self.program, &self.name, new_seed()?),
@@ -309,7 +309,7 @@ impl Stack {
 
     /// Puts a fence at the end of the sequence, after reading the objects that a late writer put there meanwhile.
     /// Returns its position; `None` if the sequence has to be read again.
-    async fn fence(&self, lease: &Kept, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
+    async fn fence(&self, lease: &HeldLease, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
         loop {
             let at = reading.next;
             let header = self.header(at, lease.epoch, Some(lease.holder.clone()), 0)?;
@@ -411,7 +411,7 @@ impl JournalSink for Sequence {
 }
 
 impl Sequence {
-    pub(super) fn new(stack: Stack, lease: Kept, begun: Begun) -> Self {
+    pub(super) fn new(stack: Stack, lease: HeldLease, begun: Begun) -> Self {
         let Begun { position, version, .. } = begun;
         let next = position.included + 1;
         Self { stack, lease, position, version, next }
@@ -424,7 +424,7 @@ impl Sequence {
     }
 }
 
-fn refuse_newer(lease: &Kept, epoch: u64) -> Result<(), StoreError> {
+fn refuse_newer(lease: &HeldLease, epoch: u64) -> Result<(), StoreError> {
     if epoch > lease.epoch {
         return Err(StoreError::Lost { reason: "another run has taken the stack over meanwhile".into() });
     }
@@ -438,7 +438,7 @@ fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
     line.pop();
     let sum = checksum::of(&line);
     line.extend_from_slice(format!("{BEFORE}{sum}{AFTER}").as_bytes());
-    let chain = Chain::behind(&line);
+    let chain = Chain::after(&line);
     line.push(b'\n');
     Ok((line, chain))
 }
@@ -453,7 +453,7 @@ pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static 
         return Ok((header, Format::Legacy, lines));
     }
     if header.lines.is_some() && checksum::fits(line, BEFORE, AFTER) {
-        return Ok((header, Format::Chained(Chain::behind(line)), lines));
+        return Ok((header, Format::Chained(Chain::after(line)), lines));
     }
     Err("its header does not fit its checksum: it was changed")
 }

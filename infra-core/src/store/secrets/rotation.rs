@@ -225,13 +225,13 @@ fn sealed_in(text: &str) -> impl Iterator<Item = (usize, &str)> {
         if text[..at].ends_with('\\') {
             return None;
         }
-        let sealed = text_behind(&text[at + NAME.len()..])?;
+        let sealed = text_after(&text[at + NAME.len()..])?;
         Some((sealed.as_ptr() as usize - text.as_ptr() as usize, sealed))
     })
 }
 
 /// Returns the text in `: "text"`.
-fn text_behind(rest: &str) -> Option<&str> {
+fn text_after(rest: &str) -> Option<&str> {
     let text = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
     Some(&text[..text.find('"')?])
 }

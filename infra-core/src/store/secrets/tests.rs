@@ -40,7 +40,7 @@ fn shown(error: &KeyError) -> String {
 }
 
 #[tokio::test]
-async fn a_document_opens_with_its_passphrase_alone() {
+async fn document_opens_only_with_its_passphrase() {
     let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(DataKey::random().unwrap()) };
     let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
     let text = document.text().to_owned();
@@ -67,7 +67,7 @@ async fn a_document_opens_with_its_passphrase_alone() {
 }
 
 #[tokio::test]
-async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_closed() {
+async fn weak_passphrase_is_refused_for_new_documents_and_opens_existing_ones() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     store.seal().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_
 }
 
 #[tokio::test]
-async fn a_lost_key_is_named_and_not_the_state_that_it_encrypts() {
+async fn lost_key_is_reported_instead_of_the_state_that_it_encrypts() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     fill(&store).await;
@@ -118,7 +118,7 @@ async fn a_lost_key_is_named_and_not_the_state_that_it_encrypts() {
 }
 
 #[tokio::test]
-async fn a_damaged_document_is_refused_and_never_panics() {
+async fn damaged_key_document_is_refused_without_a_panic() {
     let ring = KeyRing::of(DataKey::random().unwrap());
     let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
     let text = document.text();
@@ -170,7 +170,7 @@ async fn a_damaged_document_is_refused_and_never_panics() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
+async fn key_of_the_first_versions_can_be_rotated_and_wrapped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secrets.key");
     let legacy = DataKey::random().unwrap();
@@ -213,7 +213,7 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
 }
 
 #[test]
-fn a_key_opens_what_it_sealed_and_nothing_else() {
+fn key_decrypts_only_its_own_ciphertexts() {
     let key = DataKey::random().unwrap();
     let sealed = key.seal("hunter2").unwrap();
     assert!(sealed.starts_with(key.id()) && !sealed.contains("hunter2"));
@@ -228,7 +228,7 @@ fn a_key_opens_what_it_sealed_and_nothing_else() {
 
 proptest! {
     #[test]
-    fn any_text_survives_a_rotation(plain in any::<String>()) {
+    fn rotation_preserves_any_text(plain in any::<String>()) {
         let old = KeyRing::of(DataKey::random().unwrap());
         let sealed = old.seal(&plain).unwrap();
         let both = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current) };
@@ -277,7 +277,7 @@ impl KeyWrapper for Service {
 }
 
 #[tokio::test]
-async fn a_key_service_is_asked_once_and_one_that_does_not_unwrap_is_not_taken() {
+async fn key_service_is_called_once_and_must_unwrap_before_it_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let service =
         |refuses| Arc::new(Service { key: DataKey::random().unwrap(), unwrapped: AtomicUsize::new(0), refuses });
@@ -410,7 +410,7 @@ fn mentions(directory: &Path, needle: &str) -> bool {
 }
 
 #[test]
-fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_finishes_it() {
+fn rotation_killed_at_any_step_keeps_secrets_readable_and_is_resumed() {
     for wrapped in [false, true] {
         let store_in = |directory: &Path| FileStore::new(directory).unlocked_by(opened_by("correct horse"));
         let filled = tempfile::tempdir().unwrap();
@@ -453,7 +453,7 @@ fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_fin
 }
 
 #[test]
-fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
+fn rewrap_killed_at_any_step_leaves_the_previous_or_the_new_wrapping() {
     let filled = tempfile::tempdir().unwrap();
     killed_after(usize::MAX, fill(&FileStore::new(filled.path())));
     let mut steps = 0;
@@ -472,7 +472,7 @@ fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
+async fn locked_stack_keeps_the_previous_key_until_it_is_released() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     fill(&store).await;
@@ -495,7 +495,7 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
 
 /// Every step runs as a separate process: opened keys are not shared.
 #[test]
-fn writers_and_rotations_at_the_same_time_lose_nothing() {
+fn concurrent_writers_and_rotations_lose_no_secret() {
     fn alone<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
     }
@@ -545,7 +545,7 @@ fn writers_and_rotations_at_the_same_time_lose_nothing() {
 }
 
 #[tokio::test]
-async fn two_who_replace_the_document_do_not_both_succeed() {
+async fn concurrent_replacements_of_the_key_document_do_not_both_succeed() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     let was = store.ensure_key_document().await.unwrap();
@@ -557,7 +557,7 @@ async fn two_who_replace_the_document_do_not_both_succeed() {
 }
 
 #[test]
-fn only_secrets_are_rewritten() {
+fn rotation_rewrites_only_secrets() {
     let old = KeyRing::of(DataKey::random().unwrap());
     let sealed = old.seal("x").unwrap();
     let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current.clone()) };
