@@ -15,7 +15,7 @@ use crate::{
     state::State,
     urn::Pattern,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 impl Runner {
     /// Runs the program and returns its declarations. Reports configuration values that it does not read.
@@ -95,11 +95,9 @@ impl Runner {
 
 /// Replaces the names of relaunchable resources in a selection with their URNs.
 fn resolve(selection: Selection, relaunchable: &[Relaunchable]) -> Selection {
-    let by_name: BTreeMap<&str, &Relaunchable> =
-        relaunchable.iter().rev().map(|relaunchable| (relaunchable.name.as_str(), relaunchable)).collect();
-    let replace = selection.replace.iter().flat_map(|pattern| match by_name.get(pattern.as_str()) {
+    let resolve_one = |pattern: Pattern| match relaunchable.iter().find(|one| one.name == pattern.as_str()) {
         Some(named) => named.resources.iter().map(|urn| Pattern::from(urn.to_string())).collect(),
-        None => vec![pattern.clone()],
-    });
-    Selection { replace: replace.collect(), ..selection.clone() }
+        None => vec![pattern],
+    };
+    Selection { replace: selection.replace.into_iter().flat_map(resolve_one).collect(), ..selection }
 }
