@@ -1,7 +1,7 @@
 //! The instance metadata service, for each instance at its own address.
 //!
-//! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`], which services are told
-//! by `AWS_EC2_METADATA_SERVICE_ENDPOINT`, as the SDKs know it.
+//! On AWS it answers at 169.254.169.254, port 80; here at the instance's address and [`PORT`]. The environment of services
+//! contains that address as `AWS_EC2_METADATA_SERVICE_ENDPOINT`, which the SDKs read.
 //!
 //! Source: EC2 User Guide, "Use instance metadata", versions 1 and 2.
 
