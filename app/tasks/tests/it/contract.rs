@@ -110,7 +110,7 @@ fn a_lost_database_is_503_until_it_is_back() {
     assert_eq!(service.send("POST /tasks/", body).status, 201);
 
     postgres.suspend();
-    let detail = r#"{"detail":"The database does not answer. Try again shortly."}"#;
+    let detail = r#"{"detail":"The database is unavailable. Try again shortly."}"#;
     for request in [
         "GET /tasks/",
         "GET /tasks/1",

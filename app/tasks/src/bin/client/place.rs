@@ -15,9 +15,9 @@ pub(crate) fn find(given: Option<String>) -> Result<String, String> {
     if let Some(url) = given.filter(|url| !url.is_empty()) {
         return Ok(url);
     }
-    let missing = "where is the service? Give --url http://HOST:PORT, or set TASKS_URL to it";
+    let missing = "the URL of the service is not known: add --url http://HOST:PORT, or set TASKS_URL";
     let Some(stack) = stack() else {
-        return Err(format!("{missing}. (There is no program `stack` beside this one to ask.)"));
+        return Err(format!("{missing}. (There is no program `stack` beside this one.)"));
     };
     ask(&stack).map_err(|why| format!("{missing}. (`stack output url` says: {why})"))
 }

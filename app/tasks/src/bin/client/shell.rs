@@ -16,11 +16,11 @@ const PROMPT: &str = "tasks-api> ";
 const HELP: &str = "\
 get all      show all tasks
 get ID       show a task
-post         add a task; its title and description are asked for
-update ID    alter a task; what is left empty stays as it is
+post         add a task; asks for its title and description
+update ID    change a task; an empty answer keeps the value
 delete ID    remove a task
 delete all   remove all tasks
-url          show where the service is
+url          show the URL of the service
 help         show this
 exit, quit   leave";
 

@@ -85,7 +85,7 @@ pub(super) fn pages_offer_only_what_is_permitted(site: &Site) {
     let id = site.add_staff("noor", &[]);
     let mut browser = site.signed_in("noor");
     let home = browser.page("/admin/");
-    assert!(home.contains("You have no permissions here yet.") && !home.contains("Latest changes"), "{home}");
+    assert!(home.contains("You have no permissions yet.") && !home.contains("Latest changes"), "{home}");
     assert!(!home.contains(r#"<a href="/admin/tasks/""#), "{home}");
 
     site.permit(id, &["tasks.view"]);
