@@ -175,7 +175,7 @@ impl Keys {
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
         if !self.knows(&kid)
-            && let Err(error) = self.look_again().await
+            && let Err(error) = self.reload_rate_limited().await
         {
             tracing::warn!(%error, "the search for the key of a token failed");
         }
@@ -198,7 +198,7 @@ impl Keys {
 
     /// Searches for new keys, for all waiting requests, at most once a second: forged tokens must not cause a query each, nor
     /// the refusal of valid tokens.
-    async fn look_again(&self) -> Result<(), KeysError> {
+    async fn reload_rate_limited(&self) -> Result<(), KeysError> {
         let requested_at = Instant::now();
         let mut last = self.looked.lock().await;
         if self.database.is_none() || *last > requested_at {

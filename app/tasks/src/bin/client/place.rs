@@ -19,7 +19,7 @@ pub(crate) fn find(given: Option<String>) -> Result<String, String> {
     let Some(stack) = stack() else {
         return Err(format!("{missing}. (There is no program `stack` beside this one.)"));
     };
-    ask(&stack).map_err(|why| format!("{missing}. (`stack output url` says: {why})"))
+    query_stack(&stack).map_err(|why| format!("{missing}. (`stack output url` says: {why})"))
 }
 
 fn stack() -> Option<PathBuf> {
@@ -27,7 +27,7 @@ fn stack() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-fn ask(stack: &Path) -> Result<String, String> {
+fn query_stack(stack: &Path) -> Result<String, String> {
     let mut command = Command::new(stack);
     command.args(["output", "url", "--json"]).stdin(Stdio::null());
     let output = command.output().map_err(|error| error.to_string())?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tasks::timestamp;
 
 use crate::{
-    say_failure, say_success,
+    print_failure, print_success,
     service::{Failure, Service},
 };
 
@@ -51,7 +51,7 @@ pub(crate) fn run(service: Service) -> Result<(), Failure> {
             }
         };
         if let Err(failure) = done {
-            say_failure(&failure);
+            print_failure(&failure);
         }
     }
     println!();
@@ -88,12 +88,12 @@ fn update(service: &Service, id: &str) -> Result<(), Failure> {
             task[field] = Value::String(new);
         }
     }
-    say_success(&service.call("PUT", &format!("/tasks/update/{id}"), Some(&task))?.body);
+    print_success(&service.call("PUT", &format!("/tasks/update/{id}"), Some(&task))?.body);
     Ok(())
 }
 
 fn delete(service: &Service, path: &str) -> Result<(), Failure> {
-    say_success(&service.call("DELETE", path, None)?.body);
+    print_success(&service.call("DELETE", path, None)?.body);
     Ok(())
 }
 
