@@ -40,10 +40,10 @@ pub enum ConfigValue {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The value is missing, and there is no default.
-    #[error("the configuration has no `{0}`")]
+    #[error("the configuration value `{0}` is not set")]
     Missing(String),
     /// The value cannot be parsed as the type that the program reads.
-    #[error("the configuration value `{key}` is `{value}`, which is no {expected}: {reason}")]
+    #[error("the configuration value `{key}` is `{value}`, which cannot be parsed as {expected}: {reason}")]
     Type {
         /// Name of the value.
         key: String,
@@ -55,7 +55,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// The value is secret, and the program read it as plain text.
-    #[error("the configuration value `{0}` is secret, and the program reads it as if anybody might see it")]
+    #[error("the configuration value `{0}` is secret, but the program reads it as plain text")]
     Secret(String),
 }
 
@@ -70,10 +70,11 @@ impl ConfigError {
     /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
-            Self::Missing(key) => format!("`config set {key} VALUE`, with `--secret` if it is one"),
+            Self::Missing(key) => format!("set it with `config set {key} VALUE`, and add `--secret` if it is a secret"),
             Self::Type { key, .. } => format!("`config set {key} VALUE`"),
             Self::Secret(key) => format!(
-                "read it with `config.secret(\"{key}\")` in the program; or, if it need not be secret, `config unset {key}` and set it anew"
+                "read it with `config.secret(\"{key}\")` in the program, or run `config unset {key}` and set it \
+                 without `--secret` if it is not confidential"
             ),
         }
     }
@@ -274,7 +275,7 @@ mod tests {
         let config = Config::new([("port", "80"), ("many", "no"), ("typo", "x")]);
         assert_eq!(config.get_or("port", 1_u16), Ok(80));
         assert_eq!(config.get_or("name", "web").unwrap(), "web");
-        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which is no u32: invalid digit found in string");
+        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which cannot be parsed as u32: invalid digit found in string");
         assert_eq!(config.unread(), ["typo"]);
         assert_eq!(config.require::<u16>("absent"), Err(ConfigError::Missing("absent".into())));
     }
@@ -308,7 +309,7 @@ mod tests {
         assert_eq!(config.object::<Vec<String>>("zones").unwrap().unwrap(), ["a", "b"]);
         assert_eq!(config.object::<Vec<String>>("absent"), Ok(None));
         let error = config.object::<BTreeMap<String, u16>>("ports").unwrap_err();
-        insta::assert_snapshot!(error, @r#"the configuration value `ports` is `{"http": "x"}`, which is no JSON for a BTreeMap<alloc::string::String, u16>: invalid type: string "x", expected u16 at line 1 column 12"#);
+        insta::assert_snapshot!(error, @r#"the configuration value `ports` is `{"http": "x"}`, which cannot be parsed as JSON for a BTreeMap<alloc::string::String, u16>: invalid type: string "x", expected u16 at line 1 column 12"#);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Diagnostic {
     /// The URN or file the message is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// What happened, in one sentence.
+    /// Description of the event, in one sentence.
     pub summary: String,
     /// The cause, in one or more lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -156,8 +156,8 @@ impl Engine {
         Run::new(self, move |runner| async move { runner.rollback(serial, program).await })
     }
 
-    /// Imports existing resources: all of them, or none. Changes nothing about them. They are protected until the program
-    /// declares them and says otherwise, because an `up` of a program without them would delete them.
+    /// Imports existing resources: all of them, or none. Changes nothing about them. They are protected until the
+    /// program declares them without protection, because an `up` of a program without them would delete them.
     pub fn import<'p>(&self, program: Program<'p>, requests: &'p [ImportRequest]) -> Run<'p, Vec<Adopted>> {
         Run::new(self, move |runner| async move { runner.import(program, requests).await })
     }

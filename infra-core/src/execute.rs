@@ -27,7 +27,7 @@ use crate::{
     urn::Urn,
     value::Value,
 };
-use begin::Begun;
+use begin::Started;
 use finish::Next;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use operation::Finished;
@@ -227,8 +227,8 @@ impl<'a> Executor<'a> {
                 schedule.begin(at);
                 blocked.remove(&at);
                 match self.start(schedule.task(at)) {
-                    Ok(Begun::Done) => ready.extend(schedule.complete(at)),
-                    Ok(Begun::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
+                    Ok(Started::Done) => ready.extend(schedule.complete(at)),
+                    Ok(Started::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
                     Err(diagnostic) => {
                         self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
                         stopped |= !self.options.continue_on_error;
@@ -262,8 +262,8 @@ impl<'a> Executor<'a> {
         for (at, diagnostic) in blocked {
             self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
         }
-        self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.never_begun().next().is_some();
-        for task in schedule.never_begun() {
+        self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.not_started().next().is_some();
+        for task in schedule.not_started() {
             self.report.skipped += 1;
             let (urn, action) = (task.urn().clone(), task.action());
             self.events.send(Event::StepSkipped { urn, action });

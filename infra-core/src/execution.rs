@@ -299,7 +299,7 @@ impl Adjacency {
     }
 }
 
-/// Returns `true` if these edges between the points of so many tasks contain no cycle.
+/// Returns `true` if these edges between the points of `tasks` tasks contain no cycle.
 pub(crate) fn is_acyclic(tasks: usize, edges: &[Edge]) -> bool {
     let Adjacency { mut waiting, followers } = Adjacency::of(tasks, edges);
     let mut ready: Vec<usize> = (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();

@@ -121,7 +121,7 @@ pub enum GraphError {
         property: String,
     },
     /// Two options of a declaration contradict each other.
-    #[error("`{}` {one} and {other}: take one of the two away", urn.short())]
+    #[error("`{}` {one} and {other}: remove one of the two options", urn.short())]
     Contradiction {
         /// The declaration.
         urn: Urn,
@@ -131,7 +131,7 @@ pub enum GraphError {
         other: String,
     },
     /// Declarations depend on each other.
-    #[error("these resources wait for each other, so none can be first: {}", Links(.0))]
+    #[error("these resources depend on each other: {}", Links(.0))]
     Cycle(Vec<Link>),
 }
 
@@ -310,7 +310,10 @@ fn contradiction(node: &Node) -> Option<GraphError> {
         contradiction(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
     });
     let goes = options.deleted_with.as_ref().filter(|_| options.retain_on_delete == Some(true)).map(|container| {
-        contradiction("lives on when it is no more declared".into(), format!("goes with `{}`", container.short()))
+        contradiction(
+            "is retained when it is no longer declared".into(),
+            format!("is deleted with `{}`", container.short()),
+        )
     });
     both.chain(goes).next()
 }

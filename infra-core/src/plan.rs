@@ -12,7 +12,7 @@ mod selection;
 
 pub(crate) use decide::{decide, marks, wanted};
 pub use planner::plan;
-pub(crate) use planner::{ask, evaluation, live, presence, recorded_dependencies};
+pub(crate) use planner::{evaluation, live, presence, read_lookup, recorded_dependencies};
 pub use saved::{PlanFileError, SavedPlan};
 pub use selection::Selection;
 

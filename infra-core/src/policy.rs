@@ -182,7 +182,7 @@ impl Policy {
             diagnostic = diagnostic.about(urn);
         }
         diagnostic.hint = remedy;
-        mask.diagnostic(diagnostic).because(format!("the policy `{}` asks for it", self.name))
+        mask.diagnostic(diagnostic).because(format!("the policy `{}` requires it", self.name))
     }
 }
 

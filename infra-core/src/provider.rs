@@ -229,7 +229,7 @@ impl Providers {
     fn of(&self, urn: &Urn) -> Result<Masked<'_>, ProviderError> {
         self.0.get(urn.provider()).map(|provider| Masked(provider.as_ref())).ok_or_else(|| {
             ProviderError::refused(format!("no provider serves `{}`", urn.kind()))
-                .hint(format!("let the program declare the provider `{}` before anything else", urn.provider()))
+                .hint(format!("declare the provider `{}` at the beginning of the program", urn.provider()))
         })
     }
 }

@@ -83,7 +83,9 @@ fn draw(length: u32) -> Result<String, ProviderError> {
     let mut text = String::new();
     let mut bytes = [0; 64];
     while text.len() < length as usize {
-        getrandom::fill(&mut bytes).map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+        getrandom::fill(&mut bytes).map_err(|error| {
+            ProviderError::refused(format!("the operating system returned no random bytes: {error}"))
+        })?;
         let missing = length as usize - text.len();
         let fair = bytes.iter().filter(|byte| **byte < 248).take(missing);
         text.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));

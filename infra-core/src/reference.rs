@@ -21,7 +21,7 @@ impl References {
         let ReferenceArguments { program, stack, outputs, secret } = arguments;
         if (urn.program(), urn.stack()) == (&program, &stack) {
             return Err(ProviderError::refused("a stack cannot refer to itself")
-                .hint("use the resource's own outputs, which the program has at hand"));
+                .hint("use the outputs of the resource directly"));
         }
         let state = self.0.peek(&program, &stack).await.map_err(|error| ProviderError::refused(error.to_string()))?;
         let Some(state) = state else {
@@ -40,7 +40,7 @@ impl References {
             if value.has_secret() && !secret.contains(&name) {
                 let summary = format!("the output `{name}` of the stack `{stack}` of `{program}` is secret");
                 return Err(ProviderError::refused(summary)
-                    .hint(format!("say so: `stack.secret_reference(\"{program}\", \"{stack}\", [\"{name}\"])`")));
+                    .hint(format!("read it with `stack.secret_reference(\"{program}\", \"{stack}\", [\"{name}\"])`")));
             }
             answer.insert(&name, value.clone());
         }
@@ -74,7 +74,7 @@ impl Inspect for References {
 
     async fn lookup(&self, request: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {
         let arguments: ReferenceArguments = serde_json::from_value(request.inputs.to_json())
-            .map_err(|error| ProviderError::refused(format!("the reference is not well made: {error}")))?;
+            .map_err(|error| ProviderError::refused(format!("the arguments of the reference are invalid: {error}")))?;
         self.answer(&request.urn, arguments).await
     }
 }

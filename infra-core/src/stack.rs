@@ -134,7 +134,7 @@ pub enum DeclareError {
     #[error(transparent)]
     Graph(#[from] GraphError),
     /// The program returned an error.
-    #[error("the program ended with an error: {0:?}")]
+    #[error("the program failed: {0:?}")]
     Program(ProgramError),
 }
 
@@ -445,7 +445,9 @@ impl Scope {
             let region = self.region.clone().filter(|_| schema.is_regional(property));
             (schema.is_secret(property), region)
         };
-        value::handle(urn, describe).unwrap_or_else(|error| panic!("the kind {} is not well made: {error}", urn.kind()))
+        value::handle(urn, describe).unwrap_or_else(|error| {
+            panic!("the outputs of the kind {} are not a struct of `Output`s: {error}", urn.kind())
+        })
     }
 
     /// Returns a placeholder for a declaration with an invalid name, which is reported as an error.

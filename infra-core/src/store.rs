@@ -203,13 +203,13 @@ impl fmt::Display for Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another run holds the stack.
-    #[error("another run holds the stack: {}", described(holder.as_ref()))]
+    #[error("the stack is locked by another run: {}", described(holder.as_ref()))]
     Locked {
         /// The holder, if it is known.
         holder: Option<Holder>,
     },
     /// Another run holds the stack with a lock that is released when its process exits.
-    #[error("the lock is the operating system's and cannot be broken; it ends with its holder: {}", described(holder.as_ref()))]
+    #[error("the lock cannot be broken, because it belongs to a running process: {}", described(holder.as_ref()))]
     Unbreakable {
         /// The holder, if it is known.
         holder: Option<Holder>,
@@ -270,7 +270,7 @@ pub enum StoreError {
         found: Vec<String>,
     },
     /// The files of a stack are damaged, and no state can be reconstructed from them.
-    #[error("nothing can be restored: {damage}; {previous}")]
+    #[error("no state can be restored: {damage}; {previous}")]
     Irrecoverable {
         /// The damage of the snapshot.
         damage: String,
@@ -278,13 +278,16 @@ pub enum StoreError {
         previous: String,
     },
     /// The files of a stack are undamaged, or they changed since they were checked.
-    #[error("nothing was restored: the files of the stack `{stack}` are sound, or have changed in the meantime")]
+    #[error("nothing was restored: the files of the stack `{stack}` are undamaged, or have changed in the meantime")]
     NothingToRestore {
         /// The stack, as program/stack.
         stack: String,
     },
     /// The engine computed a state that violates an invariant: a bug in the engine.
-    #[error("the new state is not sound and was not written, the journal keeps every step: {0}; please report this")]
+    #[error(
+        "the new state is invalid and was not written: {0}; this is a bug, please report it. The journal contains \
+         every step"
+    )]
     Unsound(#[source] StateError),
     /// The key of the secrets cannot be used.
     #[error(transparent)]
@@ -323,28 +326,30 @@ impl StoreError {
         let hint = match self {
             Self::Key(error) => error.hint(),
             Self::Config { problem, .. } => Some(problem.hint()),
-            Self::Locked { .. } => Some("wait until it has ended, then try again".into()),
+            Self::Locked { .. } => Some("wait until that run has finished, then try again".into()),
             Self::Unbreakable { holder: Some(holder) } => {
-                Some(format!("end process {} on {}", holder.process, holder.host))
+                Some(format!("terminate the process {} on {}", holder.process, holder.host))
             }
             Self::Object { .. } => Some(
-                "nothing was changed; look at the backend's URL, at its region, and at the credentials (`login-check`)".into(),
+                "nothing was changed; check the URL of the backend, its region, and the credentials (`login-check`)"
+                    .into(),
             ),
             Self::Lost { .. } => Some(
-                "nothing new was begun, and what was running is written down as open: run it again, and it is settled first".into(),
+                "no further operation was started, and the running ones are recorded as open; run the command again \
+                 to settle them"
+                    .into(),
             ),
             Self::Refused { error: StateError::Newer { .. }, .. } => None,
             Self::Broken { recovery, .. } | Self::Refused { recovery, .. } => Some(recovery.hint()),
-            Self::Missing { .. } => Some(format!(
-                "{}; to start over without what the stack has, move those files away",
-                Recovery::Restore.hint()
-            )),
+            Self::Missing { .. } => {
+                Some(format!("{}; to start over with an empty stack, move these files away", Recovery::Restore.hint()))
+            }
             Self::Irrecoverable { .. } => Some(
-                "nothing was changed; restore the files of the stack from a backup, or move them away and `import` what \
-                 exists"
+                "nothing was changed; restore the files of the stack from a backup, or move them away and `import` \
+                 the existing resources"
                     .into(),
             ),
-            Self::NothingToRestore { .. } => Some("look at the stack with `state verify`".into()),
+            Self::NothingToRestore { .. } => Some("check the stack with `state verify`".into()),
             _ => None,
         };
         Diagnostic { hint, ..diagnostic }
@@ -384,8 +389,7 @@ impl Recovery {
     fn hint(self) -> String {
         let action = match self {
             Self::Restore => {
-                "`state restore` shows the state that can be put together from the other files, and installs it; or \
-                 restore the file from a backup"
+                "run `state restore` to reconstruct the state from the other files, or restore the file from a backup"
             }
             Self::Backup => "restore the file from a backup",
             Self::Configuration => {

@@ -167,14 +167,14 @@ impl FakeCloud {
                 return Err(ProviderError::refused(format!("injected: refused {}", request.inputs.to_json())));
             }
             if fault == Some(Fault::Lost) {
-                return Err(ProviderError::unsure("injected: it got lost on its way"));
+                return Err(ProviderError::unsure("injected: the request was lost"));
             }
             (act(&mut world), fault)
         };
         tokio::task::yield_now().await;
         match fault {
             None | Some(Fault::Before | Fault::Repeat | Fault::Lost) => answer,
-            Some(Fault::After) => Err(ProviderError::unsure("injected: the answer was lost")),
+            Some(Fault::After) => Err(ProviderError::unsure("injected: the response was lost")),
             Some(Fault::Hang) => {
                 tokio::time::sleep(Duration::from_hours(24)).await;
                 answer

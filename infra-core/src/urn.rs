@@ -25,7 +25,7 @@ pub enum UrnError {
     #[error("`{0}` is not a URN: expected urn:infra:STACK::PROGRAM::TYPE::NAME")]
     Malformed(String),
     /// A part is empty or has characters that are invalid in a URN.
-    #[error("the {part} `{text}` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.`{also}")]
+    #[error("the {part} `{text}` is invalid: use 1 to 100 letters, digits, `-`, `_`, `.`{also}")]
     Part {
         /// The part: stack, program, type or name.
         part: &'static str,

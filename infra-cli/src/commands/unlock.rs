@@ -8,7 +8,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 const DANGER: &str =
-    "a run that is still active and loses its lock starts nothing more, but cannot record its operations in progress";
+    "a run that is still active starts no further operation, but cannot record its operations in progress";
 
 /// Release the lock of a run that cannot finish
 #[derive(Debug, Args)]

@@ -29,9 +29,9 @@ fn sync_latency(directory: &Path) -> Duration {
     let mut file = File::create(&path).unwrap();
     let mut times: Vec<Duration> = (0..101)
         .map(|_| {
-            let begun = Instant::now();
+            let started = Instant::now();
             file.write_all(&[b'.'; 4096]).and_then(|()| file.sync_data()).unwrap();
-            begun.elapsed()
+            started.elapsed()
         })
         .collect();
     fs::remove_file(path).unwrap();

@@ -129,8 +129,8 @@ fn done(report: &Report, action: Action, count: usize) {
 /// Returns wall and processor time in milliseconds.
 async fn timed<F: Future<Output = ()>>(work: impl FnOnce() -> F) -> (f64, f64) {
     let cpu = machine::cpu_time();
-    let begun = Instant::now();
+    let started = Instant::now();
     work().await;
     let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    (in_ms(begun.elapsed()), in_ms(machine::cpu_time().saturating_sub(cpu)))
+    (in_ms(started.elapsed()), in_ms(machine::cpu_time().saturating_sub(cpu)))
 }

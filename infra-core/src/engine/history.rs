@@ -81,11 +81,11 @@ impl Engine {
             let known: Vec<String> =
                 history.iter().filter(|entry| entry.declared).map(|entry| entry.serial.to_string()).collect();
             let hint = if known.is_empty() {
-                "only an `up` that did everything can be gone back to, and there is none".to_owned()
+                "only an `up` that succeeded can be rolled back to, and there is none".to_owned()
             } else {
-                format!("it can go back to {}", known.join(", "))
+                format!("it can be rolled back to {}", known.join(", "))
             };
-            return Err(refused(format!("the stack cannot go back to {serial}"), hint));
+            return Err(refused(format!("the stack cannot be rolled back to serial {serial}"), hint));
         }
         let name = declaration_document(serial);
         let text = self.store.document(&self.program, &self.stack, &name).await?.unwrap_or_default();
@@ -223,9 +223,9 @@ fn record_graph(graph: &ResourceGraph, state: &State) -> Option<RecordedGraph> {
 fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
     let warnings = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
         let what = match step.action {
-            Action::Create => "it is made anew: what it held when it was deleted does not come back",
-            Action::Replace => "it is replaced: what it holds now is lost",
-            Action::Delete => "it is deleted: what it holds is lost",
+            Action::Create => "it is created again, without its previous content",
+            Action::Replace => "it is replaced, and its current content is lost",
+            Action::Delete => "it is deleted, and its content is lost",
             _ => return None,
         };
         Some(Diagnostic::warning(what).about(&step.urn))

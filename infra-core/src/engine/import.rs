@@ -90,8 +90,8 @@ impl Runner {
                 let summary = format!("{} is {} of this stack already", request.id, other.short());
                 problems.push(Diagnostic::error(summary).about(&urn));
             } else if twice || state.resources.contains_key(&urn) {
-                let taken = Diagnostic::error("the stack has this already").about(&urn);
-                problems.push(taken.hint("choose another name, or `state rm` the other one first"));
+                let taken = Diagnostic::error("the stack already has this resource").about(&urn);
+                problems.push(taken.hint("choose another name, or remove the other resource with `state rm` first"));
             } else {
                 match self.adopt(&providers, &urn, request, &state.seed).await {
                     Ok((entry, taken)) => {
@@ -119,8 +119,9 @@ impl Runner {
         request: &ImportRequest,
         seed: &str,
     ) -> Result<(Entry, Adopted), Diagnostic> {
-        let operation =
-            OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+        let operation = OperationId::random().map_err(|error| {
+            Diagnostic::error(format!("the operating system returned no random bytes: {error}")).about(urn)
+        })?;
         let asked = Request {
             id: Some(request.id.clone()),
             region: request.region.clone(),
@@ -131,7 +132,7 @@ impl Runner {
             let place = request.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
             Diagnostic::error(format!("there is no {} with the id `{}`{place}", request.kind, request.id))
                 .about(urn)
-                .hint("look the id and the region up at the provider")
+                .hint("check the id and the region")
         })?;
         let generation = Generation {
             id: Some(found.live.id.clone()),

@@ -99,6 +99,6 @@ const HINT: &str = "`up --unpin` applies the program again; `rollback --unpin` o
 
 /// Returns the note for a rollback that did not pin the stack.
 pub(super) fn not_pinned(serial: u64) -> Diagnostic {
-    Diagnostic::note("the next `up` applies the program as it is now, and so undoes this rollback")
-        .hint(format!("`rollback {serial} --pin` makes `up` refuse that; or change the program"))
+    Diagnostic::note("the next `up` applies the current program, which undoes this rollback")
+        .hint(format!("`rollback {serial} --pin` makes `up` refuse this; or change the program"))
 }

@@ -95,7 +95,7 @@ impl Runner {
 
 /// Replaces the names of relaunchable resources in a selection with their URNs.
 fn resolve(selection: Selection, relaunchable: &[Relaunchable]) -> Selection {
-    let resolve_one = |pattern: Pattern| match relaunchable.iter().find(|one| one.name == pattern.as_str()) {
+    let resolve_one = |pattern: Pattern| match relaunchable.iter().find(|group| group.name == pattern.as_str()) {
         Some(named) => named.resources.iter().map(|urn| Pattern::from(urn.to_string())).collect(),
         None => vec![pattern],
     };

@@ -22,7 +22,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The result of starting a task.
-pub(super) enum Begun<'f> {
+pub(super) enum Started<'f> {
     /// The task needed no provider and is done.
     Done,
     /// The task is running.
@@ -30,7 +30,7 @@ pub(super) enum Begun<'f> {
 }
 
 impl<'a> Executor<'a> {
-    pub(super) fn start(&mut self, task: &Task) -> Result<Begun<'a>, Box<Diagnostic>> {
+    pub(super) fn start(&mut self, task: &Task) -> Result<Started<'a>, Box<Diagnostic>> {
         match task {
             Task::Apply { urn, action } => {
                 let node = self.graph.node(urn).ok_or_else(|| {
@@ -41,7 +41,7 @@ impl<'a> Executor<'a> {
                 if present.map_err(|error| plan::evaluation(&error, node))? == Some(false) {
                     self.absent.insert(urn.clone());
                     self.outputs.insert(urn.clone(), Value::Null);
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 let inputs = node
                     .inputs
@@ -49,9 +49,9 @@ impl<'a> Executor<'a> {
                     .map_err(|error| plan::evaluation(&error, node))?;
                 if inputs.has_unknown() {
                     return Err(Box::new(
-                        Diagnostic::error("an input is still unknown when its turn has come")
+                        Diagnostic::error("an input is still unknown, although its dependencies have been applied")
                             .about(urn)
-                            .hint("a resource it depends on did not tell an output that it promises"),
+                            .hint("a dependency did not return one of its outputs, which is a bug in its provider"),
                     ));
                 }
                 if *action == Action::Read {
@@ -61,13 +61,13 @@ impl<'a> Executor<'a> {
             }
             Task::Remove { urn, generation, action, before_create, if_absent } => {
                 if *if_absent && !self.absent.contains(urn) {
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 if *before_create && self.is_current(urn, *generation) && !self.still_needed(urn)? {
                     self.dropped.insert(urn.clone());
                 }
                 if self.dropped.contains(urn) && self.is_current(urn, *generation) {
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 if *action == Action::Forget {
                     let lookup = self.state.generation(urn, *generation).is_none_or(|thing| thing.id.is_none());
@@ -75,7 +75,7 @@ impl<'a> Executor<'a> {
                     if !lookup && !self.is_declared(urn) {
                         self.succeeded(urn.clone(), Action::Forget, None, Duration::ZERO);
                     }
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 Ok(self.remove(urn, *generation))
             }
@@ -83,7 +83,7 @@ impl<'a> Executor<'a> {
     }
 
     /// Creates, updates or skips the resource, depending on the values that are known now.
-    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
+    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Started<'a>, Box<Diagnostic>> {
         let urn = &node.urn;
         let recorded = self.state.current(urn).cloned();
         let is_deleted_already = planned == Action::Replace && recorded.is_none();
@@ -100,13 +100,13 @@ impl<'a> Executor<'a> {
             (Action::Update, Action::Same) => Action::Same,
             (planned, needed) if planned == needed => planned,
             _ => {
-                let what = format!("the plan says {planned}, but the values that are known now ask for {needed}");
+                let what = format!("the plan contains {planned}, but the values that are known now require {needed}");
                 let because: Vec<String> = diff.properties.iter().map(ToString::to_string).collect();
                 return Err(Box::new(
                     Diagnostic::error(what)
                         .about(urn)
                         .because(because.join("\n"))
-                        .hint("run it again: the new plan starts from what is known by then"),
+                        .hint("run the command again: the new plan uses these values"),
                 ));
             }
         };
@@ -122,7 +122,7 @@ impl<'a> Executor<'a> {
                 self.record(Entry::Marked { urn: urn.clone(), marks })?;
             }
             self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
-            return Ok(Begun::Done);
+            return Ok(Started::Done);
         }
         self.check_policies(node, action, &inputs)?;
         let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
@@ -162,9 +162,9 @@ impl<'a> Executor<'a> {
         broken.map_or(Ok(()), |diagnostic| Err(Box::new(diagnostic)))
     }
 
-    fn remove(&mut self, urn: &Urn, generation: u32) -> Begun<'a> {
+    fn remove(&mut self, urn: &Urn, generation: u32) -> Started<'a> {
         let Some(recorded) = self.state.generation(urn, generation).cloned() else {
-            return Begun::Done;
+            return Started::Done;
         };
         match Attempt::new(urn.clone(), Verb::Delete, recorded.inputs.clone(), self.state) {
             Ok(mut attempt) => {
@@ -177,33 +177,33 @@ impl<'a> Executor<'a> {
                 }
                 self.launch(attempt, Action::Delete)
             }
-            Err(error) => Begun::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
+            Err(error) => Started::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
         }
     }
 
-    fn read(&mut self, node: &'a Node, inputs: Value) -> Begun<'a> {
+    fn read(&mut self, node: &'a Node, inputs: Value) -> Started<'a> {
         let urn = node.urn.clone();
         self.events.send(Event::StepStarted { urn, action: Action::Read });
         if let Some(answer) = self.answers.get(&node.urn) {
             let generation = answer.clone();
-            return Begun::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
+            return Started::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
         }
         let (provider, graph, events) = (self.provider, self.graph, self.events);
         let seed = self.state.seed.clone();
-        let begun = Instant::now();
-        Begun::Running(Box::pin(async move {
-            let answer = plan::ask(provider, graph, &seed, node, inputs, events).await;
-            Finished::read(answer, begun.elapsed())
+        let started = Instant::now();
+        Started::Running(Box::pin(async move {
+            let answer = plan::read_lookup(provider, graph, &seed, node, inputs, events).await;
+            Finished::read(answer, started.elapsed())
         }))
     }
 
-    fn launch(&mut self, attempt: Attempt, action: Action) -> Begun<'a> {
+    fn launch(&mut self, attempt: Attempt, action: Action) -> Started<'a> {
         let urn = attempt.request.urn.clone();
         self.events.send(Event::StepStarted { urn, action });
         if !attempt.resumed {
             self.state.apply(Entry::Intent(attempt.request.clone()));
         }
-        Begun::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
+        Started::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
     }
 
     fn conditions(&self, node: &Node) -> Result<Vec<(Condition, Value)>, Box<Diagnostic>> {

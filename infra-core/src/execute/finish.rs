@@ -65,7 +65,7 @@ impl<'a> Executor<'a> {
             }
             operation::Outcome::Followed(Ok(())) => {}
             operation::Outcome::Followed(Err(reason)) => {
-                let hint = "the resource itself is done and recorded; the hook is not called again";
+                let hint = "the operation itself succeeded and is recorded; the hook is not called again";
                 self.failed(task, Diagnostic::error(reason).about(&urn).hint(hint), elapsed);
                 return Ok(Next::Failed);
             }
@@ -97,9 +97,9 @@ impl<'a> Executor<'a> {
             return Next::Done;
         }
         Next::Follow(Box::pin(async move {
-            let begun = Instant::now();
+            let started = Instant::now();
             let answer = operation::follow(&options, HookMoment::After, &context).await;
-            Finished::of(context.action, operation::Outcome::Followed(answer), begun.elapsed())
+            Finished::of(context.action, operation::Outcome::Followed(answer), started.elapsed())
         }))
     }
 

@@ -75,8 +75,9 @@ impl Finished {
 
 impl Attempt {
     pub(super) fn new(urn: Urn, verb: Verb, inputs: Value, state: &State) -> Result<Self, ProviderError> {
-        let operation =
-            OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+        let operation = OperationId::random().map_err(|error| {
+            ProviderError::refused(format!("the operating system returned no random bytes: {error}"))
+        })?;
         Ok(Self {
             request: Request {
                 at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
@@ -128,24 +129,24 @@ impl Attempt {
         journal: Journal,
         events: Events,
     ) -> Finished {
-        let begun = Instant::now();
+        let started = Instant::now();
         let watch = Watch { request: &self.request, journal, events, written: Mutex::default() };
         if let Err(error) = self.prepare(&watch).await {
             let outcome = Outcome::Failed(Some(Box::new(self.request)), error);
-            return Finished::of(action, outcome, begun.elapsed());
+            return Finished::of(action, outcome, started.elapsed());
         }
         if !self.resumed
             && let Err(error) = watch.journal.append(Entry::Intent(self.request.clone())).await
         {
-            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
+            return Finished::of(action, Outcome::Stopped(error), started.elapsed());
         }
         let held = watch.journal.clone();
         if let Err(error) = held.ensure_held() {
-            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
+            return Finished::of(action, Outcome::Stopped(error), started.elapsed());
         }
         let mut answer = tokio::select! {
             biased;
-            error = held.lost() => return Finished::of(action, Outcome::Stopped(error), begun.elapsed()),
+            error = held.lost() => return Finished::of(action, Outcome::Stopped(error), started.elapsed()),
             answer = self.attempts(provider, &watch) => answer,
         };
         if self.resumed
@@ -160,7 +161,7 @@ impl Attempt {
             Ok(None) => Outcome::Gone(self.request.operation),
             Err(error) => Outcome::Failed(Some(Box::new(self.request)), error),
         };
-        Finished { action, outcome, elapsed: begun.elapsed(), progress }
+        Finished { action, outcome, elapsed: started.elapsed(), progress }
     }
 
     /// Waits for the conditions and calls the hooks before the operation.
@@ -193,7 +194,7 @@ impl Attempt {
             if error.kind == ErrorKind::Unsure || error.live.is_some() {
                 break;
             }
-            watch.status(format!("attempt {attempt} failed, trying again: {error}"));
+            watch.status(format!("attempt {attempt} failed, retrying: {error}"));
             tokio::time::sleep(pause).await;
             pause *= 2;
             // The store rejects writes of a run that lost its lease; the cloud does not.
@@ -210,8 +211,8 @@ impl Attempt {
         let answer = tokio::time::timeout(self.timeout, self.call(provider, watch)).await;
         boundary::reached(Boundary::ProviderAnswer);
         answer.unwrap_or_else(|_| {
-            Err(ProviderError::unsure(format!("it was not done within {:?}", self.timeout))
-                .hint("run it again: what it may have made is found and taken over"))
+            Err(ProviderError::unsure(format!("the operation did not finish within {:?}", self.timeout))
+                .hint("run the command again: it adopts a resource that the operation may have created"))
         })
     }
 

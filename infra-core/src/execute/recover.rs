@@ -38,20 +38,18 @@ pub async fn settle(
         let (entries, outcome) = match request.verb {
             Verb::Update => (
                 vec![Entry::Distrusted(urn.clone()), Entry::Dropped(operation)],
-                "an update was interrupted: it will be done again".to_owned(),
+                "an interrupted update will be repeated".to_owned(),
             ),
-            Verb::Delete => {
-                (delete_entries(state, &request), "a deletion was interrupted: it will be done again".to_owned())
-            }
+            Verb::Delete => (delete_entries(state, &request), "an interrupted deletion will be repeated".to_owned()),
             Verb::Create => match inspect.find(&request, &progress).await {
                 // The resource was found by a name or a key, which does not identify its creator. If it were recorded
                 // twice, one of the records would lead to its deletion.
                 Ok(Outcome::Found(live)) if holds(state, &urn, &live.id) => {
-                    let outcome = format!("an interrupted create is settled: {} is recorded already", live.id);
+                    let outcome = format!("an interrupted create is settled: {} is already recorded", live.id);
                     (vec![Entry::Dropped(operation)], outcome)
                 }
                 Ok(Outcome::Found(live)) => {
-                    let outcome = format!("an interrupted create did happen: {} is taken over", live.id);
+                    let outcome = format!("an interrupted create succeeded: {} is adopted", live.id);
                     let uncertain = live.inputs.is_none() && has_other_create(state, &request);
                     let distrusted = uncertain.then(|| Entry::Distrusted(urn.clone()));
                     let done = Entry::Done { operation, live: Some(live) };
@@ -61,18 +59,17 @@ pub async fn settle(
                     let distrusted = touched.then(|| Entry::Distrusted(urn.clone())).into_iter();
                     if absent == Outcome::Never || age(&request).is_none_or(|age| age > SWEEP) {
                         let entries = distrusted.chain([Entry::Dropped(operation)]).collect();
-                        (entries, "an interrupted create never happened".to_owned())
+                        (entries, "an interrupted create was never executed".to_owned())
                     } else {
-                        (distrusted.collect(), "an interrupted create has not happened (yet)".to_owned())
+                        (distrusted.collect(), "an interrupted create has not been executed (yet)".to_owned())
                     }
                 }
                 Ok(Outcome::Unknown) => {
-                    (Vec::new(), "whether an interrupted create happened cannot be told yet".to_owned())
+                    (Vec::new(), "the outcome of an interrupted create is not known yet".to_owned())
                 }
                 Err(error) => {
                     let problem = error.diagnostic(&urn);
-                    let summary =
-                        format!("cannot find out whether an interrupted create happened: {}", problem.summary);
+                    let summary = format!("cannot determine the outcome of an interrupted create: {}", problem.summary);
                     problems.push(Diagnostic { summary, ..problem });
                     continue;
                 }
@@ -166,8 +163,9 @@ async fn refresh_one(
     seed: &str,
     inspect: &dyn Inspect,
 ) -> Result<Refreshed, Diagnostic> {
-    let operation =
-        OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+    let operation = OperationId::random().map_err(|error| {
+        Diagnostic::error(format!("the operating system returned no random bytes: {error}")).about(urn)
+    })?;
     let request = Request::new(operation, Verb::Update, urn.clone(), current.inputs.clone(), seed);
     let live = inspect.read(&request.about(current), &plan::live(current)).await;
     let live = live.map_err(|error| error.diagnostic(urn))?;

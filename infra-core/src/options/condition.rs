@@ -70,16 +70,16 @@ impl Condition {
     pub(crate) async fn hold(&self, value: Value, urn: &Urn, waiting: impl Fn(String)) -> Result<(), String> {
         const LONGEST: Duration = Duration::from_secs(2);
         let Self { description, timeout, .. } = self;
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(20);
         loop {
-            let left = timeout.saturating_sub(begun.elapsed());
+            let left = timeout.saturating_sub(started.elapsed());
             match tokio::time::timeout(left, (self.check)(value.clone())).await {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) if left > pause => {}
-                Ok(Err(reason)) => return Err(format!("whether {description} cannot be asked: {reason}")),
+                Ok(Err(reason)) => return Err(format!("cannot check that {description}: {reason}")),
                 _ => {
-                    return Err(format!("`{}` waited {timeout:?} until {description}, in vain", urn.short()));
+                    return Err(format!("`{}` timed out after {timeout:?}, waiting until {description}", urn.short()));
                 }
             }
             waiting(format!("waiting until {description}"));

@@ -30,7 +30,7 @@ pub struct HookContext {
     pub outputs: Option<Value>,
 }
 
-/// Something to do before or after a resource is created, updated or deleted. Previews call no hooks.
+/// A function that runs before or after a resource is created, updated or deleted. Previews call no hooks.
 ///
 /// ```
 /// # use infra_core::{diff::Action, options::{Hook, Options}};

@@ -46,7 +46,7 @@ fn deletion(urn: &Urn, generation: &Generation) -> Step {
         lookup: generation.id.is_none(),
         region: generation.region.clone(),
         generation: Some(generation.generation),
-        note: retained.then(|| "lives on: retain_on_delete".to_owned()),
+        note: retained.then(|| "not deleted: retain_on_delete".to_owned()),
         ..Step::new(urn.clone(), action)
     }
 }

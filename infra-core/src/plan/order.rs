@@ -34,8 +34,8 @@ pub(super) fn order(steps: &[Step], graph: &ResourceGraph, state: &State) -> Res
 enum Usage {
     /// Each generation of a user may use each generation of the used declaration.
     Any,
-    /// Previous generations use generations of their own time. This suffices when nothing else can be ordered, as when
-    /// two resources swapped the direction of their dependency and both previous generations still exist.
+    /// Previous generations use only previous generations. This suffices when nothing else can be ordered, as when two
+    /// resources swapped the direction of their dependency and both previous generations still exist.
     SameTime,
 }
 

@@ -55,7 +55,7 @@ pub async fn plan(
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    planner.ask_independent_lookups().await;
+    planner.read_independent_lookups().await;
     for node in graph.in_order() {
         planner.visit(node).await;
     }
@@ -217,7 +217,7 @@ impl<'a> Planner<'a> {
             self.warn_of_loss(&node.urn, "replacing", recorded, next);
         }
         let note = match (retained, forced) {
-            (true, _) => Some("the old one lives on: retain_on_delete".to_owned()),
+            (true, _) => Some("the previous generation is not deleted: retain_on_delete".to_owned()),
             (_, true) if !diff.replaces() => Some("asked for".to_owned()),
             _ => None,
         };
@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
             return;
         }
         if !self.answers.contains_key(&node.urn) {
-            match ask(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
+            match read_lookup(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
                 Ok(answer) => drop(self.answers.insert(node.urn.clone(), answer)),
                 Err(error) => return self.fail(node, error.diagnostic(&node.urn)),
             }
@@ -305,8 +305,10 @@ impl<'a> Planner<'a> {
         };
         for used in &recorded.dependencies {
             if let Some((used, action)) = self.changing.get_key_value(used) {
-                let summary =
-                    format!("it uses {}, which the plan is to {action}, and is not selected itself", used.short());
+                let summary = format!(
+                    "the resource depends on {}, which the plan would {action}, and is not selected",
+                    used.short()
+                );
                 self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
             }
         }
@@ -319,7 +321,8 @@ impl<'a> Planner<'a> {
         }
         for used in self.graph.dependencies(&node.urn) {
             if self.unselected.contains(used) && self.state.current(used).is_none() {
-                let summary = format!("it needs {}, which is excluded and does not exist yet", used.short());
+                let summary =
+                    format!("the resource depends on {}, which is excluded and does not exist yet", used.short());
                 self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
             }
         }
@@ -356,8 +359,10 @@ impl<'a> Planner<'a> {
         let left = |urn: &Urn| !self.selected.contains(urn) && !going.contains(urn);
         for (user, generation) in self.state.generations().filter(|(urn, _)| left(urn)) {
             for used in generation.dependencies.iter().filter(|used| going.contains(used)) {
-                let summary =
-                    format!("it uses {}, which the plan is to delete, and is not selected itself", used.short());
+                let summary = format!(
+                    "the resource depends on {}, which the plan would delete, and is not selected",
+                    used.short()
+                );
                 self.problems.push(Diagnostic::error(summary).about(user).hint(DEPENDENTS));
             }
         }
@@ -367,13 +372,13 @@ impl<'a> Planner<'a> {
     /// Adds a warning about data that the step loses.
     fn warn_of_loss(&mut self, urn: &Urn, verb: &str, recorded: &Generation, next: Option<&Value>) {
         let lost = recorded.id.as_ref().and_then(|_| self.inspect.loses(urn, &recorded.inputs, next));
-        let hint = || format!("copy what is worth keeping first; `state protect {}` refuses such plans", urn.name());
+        let hint = || format!("back up the data first; `state protect {}` prevents such plans", urn.name());
         let warning = |lost| Diagnostic::warning(format!("{verb} it loses {lost}")).about(urn).hint(hint());
         self.warnings.extend(lost.map(warning));
     }
 
     /// Reads all lookups without unknown arguments concurrently.
-    async fn ask_independent_lookups(&mut self) {
+    async fn read_independent_lookups(&mut self) {
         let this = &*self;
         let independent = this.graph.in_order().filter(|node| {
             node.kind == NodeKind::Lookup
@@ -386,7 +391,7 @@ impl<'a> Planner<'a> {
             let recorded = this.state.current(&node.urn);
             let known = recorded.is_some_and(|recorded| this.still_answers(node, recorded, &inputs));
             (!known).then_some(async move {
-                let answer = ask(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
+                let answer = read_lookup(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
                 (node.urn.clone(), answer)
             })
         });
@@ -446,13 +451,12 @@ impl<'a> Planner<'a> {
     }
 }
 
-const DEPENDENTS: &str = "add `--dependents`, or name it too";
+const DEPENDENTS: &str = "add `--dependents`, or select it as well";
 
 fn protected(urn: &Urn, what: &str) -> Diagnostic {
-    Diagnostic::error(format!("it is protected and would be {what}")).about(urn).hint(format!(
-        "if that is meant, run `state unprotect {}`, or let the program say `protect(false)`",
-        urn.name()
-    ))
+    Diagnostic::error(format!("the resource is protected and would be {what}"))
+        .about(urn)
+        .hint(format!("to allow this, run `state unprotect {}`, or set `protect(false)` in the program", urn.name()))
 }
 
 /// Evaluates the condition of a declaration; `None` if it is known only while applying.
@@ -499,7 +503,7 @@ fn pinned(inputs: &Value) -> Value {
 }
 
 /// Reads a lookup whose arguments are known.
-pub(crate) async fn ask(
+pub(crate) async fn read_lookup(
     inspect: &dyn Inspect,
     graph: &ResourceGraph,
     seed: &str,
@@ -507,7 +511,8 @@ pub(crate) async fn ask(
     inputs: Value,
     events: &Events,
 ) -> Result<Generation, ProviderError> {
-    let operation = OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+    let operation = OperationId::random()
+        .map_err(|error| ProviderError::refused(format!("the operating system returned no random bytes: {error}")))?;
     let request = Request {
         region: node.region.clone(),
         dependencies: recorded_dependencies(graph, &node.urn),
@@ -550,7 +555,7 @@ pub(crate) fn live(generation: &Generation) -> Live {
 }
 
 pub(crate) fn evaluation(error: &EvaluateError, node: &Node) -> Diagnostic {
-    Diagnostic::error(error.to_string()).about(&node.urn).hint("look at the inputs of this resource in the program")
+    Diagnostic::error(error.to_string()).about(&node.urn).hint("check the inputs of this resource in the program")
 }
 
 /// Forwards the status messages of a lookup.

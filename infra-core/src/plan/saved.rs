@@ -28,10 +28,10 @@ pub struct SavedPlan {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
     /// The text is not a plan.
-    #[error("it is no plan that this version can read: {0}")]
+    #[error("the saved plan cannot be read: {0}")]
     Malformed(String),
     /// The plan belongs to another stack or target.
-    #[error("it is a plan of {found}, not of {expected}")]
+    #[error("the saved plan is for {found}, not for {expected}")]
     Foreign {
         /// Program, stack and target of the plan.
         found: String,
@@ -39,7 +39,7 @@ pub enum PlanFileError {
         expected: String,
     },
     /// The stack has changed since the plan was made.
-    #[error("it was made when the state had serial {planned}, and now it has {current}: the stack has changed since")]
+    #[error("the stack has changed since the plan was saved: its state had serial {planned}, and now has {current}")]
     Stale {
         /// Serial of the state in the plan.
         planned: u64,
@@ -47,7 +47,7 @@ pub enum PlanFileError {
         current: u64,
     },
     /// The run would do more than the plan contains.
-    #[error("the program now asks for more than the plan says")]
+    #[error("the run would make changes that the saved plan does not contain")]
     Exceeded(Vec<Diagnostic>),
 }
 
@@ -75,7 +75,10 @@ impl SavedPlan {
         let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
         let head: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
         if head["plan"] != VERSION {
-            return Err(PlanFileError::Malformed(format!("`plan` is {}, and should be {VERSION}", head["plan"])));
+            return Err(PlanFileError::Malformed(format!(
+                "its format is {}, and this version reads {VERSION}",
+                head["plan"]
+            )));
         }
         value::sealing(seal, || serde_json::from_str(text)).map_err(malformed)
     }
@@ -110,15 +113,15 @@ impl SavedPlan {
             .iter()
             .find(|planned| (&planned.urn, planned.generation) == (&step.urn, step.generation));
         let summary = match planned {
-            None => format!("the plan does not say {}", step.action),
+            None => format!("the saved plan does not contain the step `{}`", step.action),
             Some(planned) if planned.action != step.action => {
-                format!("the plan says {}, and now it would be {}", planned.action, step.action)
+                format!("the saved plan contains the step `{}` instead of `{}`", planned.action, step.action)
             }
-            Some(_) => format!("the plan says {}, but with other values", step.action),
+            Some(_) => format!("the saved plan contains the step `{}` with other values", step.action),
         };
         let why: Vec<String> = step.diff.properties.iter().map(ToString::to_string).collect();
         let diagnostic = Diagnostic::error(summary).about(&step.urn);
         let diagnostic = if why.is_empty() { diagnostic } else { diagnostic.because(why.join("\n")) };
-        diagnostic.hint("look at a new `preview --save-plan`")
+        diagnostic.hint("save a new plan with `preview --save-plan FILE`")
     }
 }

@@ -64,8 +64,8 @@ impl Selection {
         relaunchable: &[&str],
     ) -> Result<Selected, Vec<Diagnostic>> {
         if self.dependents && self.targets.is_empty() && self.exclude.is_empty() {
-            let nothing = Diagnostic::error("the users of what? `dependents` goes with a target, or with an exclusion");
-            return Err(vec![nothing.hint("name one: `--target-urn NAME --dependents`")]);
+            let nothing = Diagnostic::error("`--dependents` has no effect without `--target-urn` or `--exclude`");
+            return Err(vec![nothing.hint("add `--target-urn PATTERN`, to select a resource and its dependents")]);
         }
         if self.is_everything() {
             return Ok(Selected::default());
@@ -88,11 +88,10 @@ impl Selection {
         let (targets, exclude) = (named(&self.targets, &[]), named(&self.exclude, &[]));
         let replace = named(&self.replace, relaunchable);
         if let Some(both) = replace.iter().find(|urn| exclude.contains(urn)) {
-            problems.push(Diagnostic::error("it is to be replaced and excluded at once").about(both));
+            problems.push(Diagnostic::error("the resource is both selected for replacement and excluded").about(both));
         }
         if problems.is_empty() && !targets.is_empty() && targets.is_subset(&exclude) {
-            problems
-                .push(Diagnostic::error("everything that is targeted is excluded as well, so nothing would be done"));
+            problems.push(Diagnostic::error("all selected resources are excluded, so nothing would be done"));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -161,7 +160,7 @@ fn unknown(pattern: &Pattern, all: &[&Urn], others: &[&str]) -> Diagnostic {
     let hint = did_you_mean(pattern.as_str(), candidates).unwrap_or_else(|| {
         let names = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let relaunchable = if others.is_empty() { String::new() } else { format!("{names} can be relaunched; ") };
-        format!("{relaunchable}`state list` and `preview --diff` show the names; `*` stands for any characters")
+        format!("{relaunchable}`state list` and `preview --diff` show the names; `*` matches any characters")
     });
-    Diagnostic::error(format!("nothing is called `{pattern}`")).hint(hint)
+    Diagnostic::error(format!("no resource matches `{pattern}`")).hint(hint)
 }

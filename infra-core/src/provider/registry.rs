@@ -223,7 +223,7 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
             return Ok(None);
         };
         let Some(inputs) = &created.inputs else {
-            return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
+            return Err(ProviderError::refused(format!("the import of {} returned no inputs", R::TYPE)));
         };
         // Secrets that a provider returned must not become part of a program's source.
         let masked = lower_known(inputs, &R::schema())?.masked();

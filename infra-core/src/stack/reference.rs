@@ -58,7 +58,7 @@ impl Scope {
             (false, None)
         };
         if let Err(error) = value::handle::<O>(&Self::placeholder(), named) {
-            panic!("the struct for the outputs of `{program}` is not well made: {error}");
+            panic!("the struct for the outputs of `{program}` is not a struct of `Output`s: {error}");
         }
         let outputs = names.into_inner();
         let secret = outputs.iter().filter(|name| schema.is_secret(name)).cloned().collect();

@@ -13,14 +13,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 pub enum StateError {
     /// A newer version wrote the state.
     #[error(
-        "it has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a newer one"
+        "the state has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a \
+         newer one"
     )]
     Newer {
         /// Version of the format.
         found: u32,
     },
     /// The state belongs to another program or stack.
-    #[error("it belongs to stack `{found}`, not to `{expected}`")]
+    #[error("the state belongs to the stack `{found}`, not to `{expected}`")]
     Foreign {
         /// Program and stack of the state.
         found: String,
@@ -28,7 +29,7 @@ pub enum StateError {
         expected: String,
     },
     /// A resource depends on a resource that is not in the state.
-    #[error("`{user}` depends on `{used}`, which it does not hold")]
+    #[error("`{user}` depends on `{used}`, which the state does not contain")]
     Dangling {
         /// The dependent.
         user: Urn,
@@ -39,10 +40,10 @@ pub enum StateError {
     #[error("`{0}` has neither a current nor a deposed generation")]
     Empty(Urn),
     /// Two generations of a declaration have the same number.
-    #[error("`{0}` has two generations with one number")]
+    #[error("`{0}` has two generations with the same number")]
     Generations(Urn),
     /// Resources depend on each other.
-    #[error("`{0}` depends on itself, through others")]
+    #[error("`{0}` depends on itself through other resources")]
     Cycle(Urn),
     /// Two open operations have the same id.
     #[error("the operation {0} is open twice")]

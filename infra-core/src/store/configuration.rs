@@ -17,7 +17,7 @@ pub struct StackConfig {
 
 /// A stored configuration value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a value in it is neither a text nor an encrypted one")]
+#[serde(untagged, expecting = "a value is neither a text nor an encrypted text")]
 pub enum StoredValue {
     /// A value that is not secret.
     Plain(String),
@@ -46,16 +46,16 @@ pub enum ConfigChange {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
     /// The document is not a configuration.
-    #[error("it is no JSON object of texts: {0}")]
+    #[error("it is not a JSON object of texts: {0}")]
     Malformed(String),
     /// The name of a value is invalid.
-    #[error("`{0}` cannot be the name of a value")]
+    #[error("`{0}` is not a valid name of a value")]
     Name(String),
     /// The change would replace a secret value with one that is not secret.
-    #[error("the value of `{0}` is secret, and the new one would not be")]
+    #[error("the value of `{0}` is secret, and the new value would not be")]
     Reveal(String),
     /// The value does not exist.
-    #[error("there is no value `{key}`")]
+    #[error("there is no configuration value `{key}`")]
     Unknown {
         /// Name of the value.
         key: String,
@@ -71,13 +71,15 @@ impl ConfigProblem {
     /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
-            Self::Malformed(_) => "nothing was changed; mend or remove the document".into(),
-            Self::Name(_) => "names are not empty, and have neither blanks nor `=`".into(),
+            Self::Malformed(_) => "nothing was changed; repair or remove the document".into(),
+            Self::Name(_) => "a name is not empty, and contains neither spaces nor `=`".into(),
             Self::Reveal(key) => format!("set it with `config set --secret {key}`, or `config unset {key}` first"),
             Self::Unknown { known, .. } if known.is_empty() => "the configuration is empty".into(),
             Self::Unknown { key, known } => did_you_mean(key, known.iter().map(String::as_str))
                 .unwrap_or_else(|| format!("the values are: {}", known.join(", "))),
-            Self::Undecryptable(key) => format!("restore the store's key, or `config set --secret {key}` anew"),
+            Self::Undecryptable(key) => {
+                format!("restore the store's key, or set the value again with `config set --secret {key}`")
+            }
         }
     }
 
@@ -308,16 +310,16 @@ mod tests {
         store.put_document("p", "dev", DOCUMENT, br#"{"port": 80}"#).await.unwrap();
         errors.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
         insta::assert_snapshot!(errors.join("\n"), @r"
-        error: config.json of p/dev: the value of `token` is secret, and the new one would not be
+        error: config.json of p/dev: the value of `token` is secret, and the new value would not be
           hint: set it with `config set --secret token`, or `config unset token` first
-        error: config.json of p/dev: `a=b` cannot be the name of a value
-          hint: names are not empty, and have neither blanks nor `=`
-        error: config.json of p/dev: `` cannot be the name of a value
-          hint: names are not empty, and have neither blanks nor `=`
-        error: config.json of p/dev: there is no value `prot`
+        error: config.json of p/dev: `a=b` is not a valid name of a value
+          hint: a name is not empty, and contains neither spaces nor `=`
+        error: config.json of p/dev: `` is not a valid name of a value
+          hint: a name is not empty, and contains neither spaces nor `=`
+        error: config.json of p/dev: there is no configuration value `prot`
           hint: did you mean `port`?
-        error: config.json of p/dev: it is no JSON object of texts: a value in it is neither a text nor an encrypted one at line 1 column 12
-          hint: nothing was changed; mend or remove the document
+        error: config.json of p/dev: it is not a JSON object of texts: a value is neither a text nor an encrypted text at line 1 column 12
+          hint: nothing was changed; repair or remove the document
         ");
         assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap().unwrap(), br#"{"port": 80}"#);
     }
@@ -341,8 +343,8 @@ mod tests {
         assert_eq!(rewrap(&store, Wrapping::Plain).await.unwrap_err().diagnostic().to_string(), open);
         assert!(!key.exists());
         insta::assert_snapshot!(open.replace(directory.path().to_str().unwrap(), "…").replace(&id, "KEY"), @"
-        error: …/secrets.key is missing, and …/p/dev/config.json holds secrets that are encrypted with its key KEY
-          hint: nothing was changed, and no other key is created in its place; restore it from a copy: without it the secrets in the states are lost. A copy of a state or of a configuration contains no key
+        error: …/secrets.key is missing, and …/p/dev/config.json contains secrets that are encrypted with its key KEY
+          hint: nothing was changed, and no new key was created; restore it from a copy: without it, the secrets in the states are lost. Copies of states and configurations do not contain the key
         ");
         assert_eq!(StackConfig::read(&store, "p", "dev").await.unwrap().values().len(), 2);
     }

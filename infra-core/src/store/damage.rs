@@ -47,22 +47,22 @@ pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
     };
     let lossy = String::from_utf8_lossy(text);
     match head.version {
-        None => source.broken(1, "it has no `version`, so it is no state"),
+        None => source.broken(1, "it has no `version`, so it is not a state"),
         Some(found) if found > VERSION => refused(text, StateError::Newer { found }, source),
         Some(found) if found <= LEGACY => {
             let line = 1 + position(&lossy, 0, "\"version\"").unwrap_or(0);
-            source.broken(line, format!("it says that it has format {found}, and has checksums: it was changed"))
+            source.broken(line, format!("it has checksums, which format {found} does not have: it was changed"))
         }
         Some(_) => match records(&lossy).iter().find(|record| !record.is_sound()) {
             Some(Record { urn, line, .. }) => {
-                source.broken(*line, format!("the record of `{urn}` does not fit its checksum: it was changed"))
+                source.broken(*line, format!("the record of `{urn}` does not match its checksum: it was changed"))
             }
             None if !source::has_checksum(text) => {
                 source.broken(lossy.lines().count(), "the checksum at its end is missing or was changed")
             }
             None => source.broken(
                 1,
-                "it does not fit its checksum, and the record of every resource fits its own: something else was \
+                "it does not match its checksum, although the record of every resource does: another part was \
                  changed, or a record is missing",
             ),
         },
@@ -81,7 +81,7 @@ pub(super) fn syntax(text: &[u8], error: &serde_json::Error, source: &Source<'_>
         return refused(text, StateError::Newer { found }, source);
     }
     if error.is_eof() {
-        return source.broken(error.line(), "it ends in the middle: the rest was cut off");
+        return source.broken(error.line(), "it is truncated");
     }
     let lossy = String::from_utf8_lossy(text);
     let records = records(&lossy);

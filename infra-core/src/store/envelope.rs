@@ -50,7 +50,7 @@ pub(super) fn reseal(name: &str, path: &Path, text: &[u8], ring: &KeyRing) -> Re
 
 fn content<'a>(name: &str, text: &'a [u8]) -> Result<&'a [u8], &'static str> {
     if text.len() < BEGIN.len() && BEGIN.as_bytes().starts_with(text) {
-        return Err("it is empty, or its end was cut off");
+        return Err("it is empty or truncated");
     }
     let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     let (first, content) = (&text[..end], text.get(end + 1..).unwrap_or_default());
@@ -62,7 +62,7 @@ fn content<'a>(name: &str, text: &'a [u8]) -> Result<&'a [u8], &'static str> {
     if end < text.len() && first == line(name, content).as_bytes() {
         return Ok(content);
     }
-    Err("it does not fit its checksum: it was changed, or another document was put in its place")
+    Err("it does not match its checksum: it was changed, or another document was put in its place")
 }
 
 fn line(name: &str, content: &[u8]) -> String {

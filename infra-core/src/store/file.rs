@@ -130,11 +130,11 @@ impl FileStore {
                 let is_older = header.serial < state.serial;
                 if header.serial > state.serial {
                     let (base, serial) = (header.serial, state.serial);
-                    let reason = format!("it follows on snapshot {base}, but there is only snapshot {serial}");
+                    let reason = format!("it follows the snapshot {base}, but the latest snapshot is {serial}");
                     return Err(source.broken(1, reason));
                 }
                 if !is_older && !legacy && header.format == lines::Format::Legacy {
-                    return Err(source.broken(1, "it has no checksum in its header, and its snapshot has one"));
+                    return Err(source.broken(1, "its header has no checksum, although its snapshot has one"));
                 }
                 if !is_older {
                     let replayed = source.replay(&mut state, 2, lines, header.format)?;

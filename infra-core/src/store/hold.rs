@@ -71,7 +71,7 @@ impl Hold {
                 biased;
                 () = self.clock.sleep_until(deadline) => {}
                 changed = held.changed() => if changed.is_err() {
-                    return StoreError::Lost { reason: "nobody renews it any more".into() };
+                    return StoreError::Lost { reason: "it is no longer renewed".into() };
                 },
             }
         }
@@ -89,7 +89,7 @@ mod tests {
     use futures::{FutureExt, future::BoxFuture};
     use std::sync::Mutex;
 
-    /// A clock that stands still until it is set, and that wakes no task.
+    /// A clock that does not advance until it is set, and that wakes no task.
     #[derive(Default)]
     struct Set(Mutex<(Duration, Duration)>);
 

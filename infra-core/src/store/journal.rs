@@ -174,7 +174,7 @@ impl Drop for Writer {
 }
 
 fn ended() -> StoreError {
-    StoreError::Journal("its writer has ended".into())
+    StoreError::Journal("its writer has stopped".into())
 }
 
 /// A running writer.
@@ -226,7 +226,7 @@ impl<S: JournalSink> Writing<S> {
             }
         }
         if let Err(error) = self.sink.close().await {
-            tracing::warn!(%error, "the stack could not be given back");
+            tracing::warn!(%error, "the lock on the stack could not be released");
         }
     }
 
@@ -355,7 +355,7 @@ mod tests {
         let error = journal.append(entry("third")).await.unwrap_err();
         assert!(error.to_string().contains("cannot be written"), "{error}");
         drop(writer);
-        assert!(journal.append(entry("fourth")).await.is_err(), "the writer has ended");
+        assert!(journal.append(entry("fourth")).await.is_err(), "the writer has stopped");
         let written = disk.written.lock().unwrap().clone();
         let read = lines::read(&written, Format::Chained(Chain::after(b"disk")), &seal);
         assert_eq!((read.entries, read.damage), (vec![entry("first")], None));

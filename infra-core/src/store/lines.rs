@@ -92,15 +92,15 @@ pub(super) fn header(serial: u64) -> String {
 pub(super) fn split(text: &[u8]) -> Result<(Header, &[u8]), &'static str> {
     let end = text.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&text[..end], &text[end + 1..]);
-    let line = std::str::from_utf8(line).map_err(|_| "it has no header, so it is no journal")?;
+    let line = std::str::from_utf8(line).map_err(|_| "it has no header, so it is not a journal")?;
     if let Some(serial) = line.strip_prefix(LEGACY_HEADER) {
         let serial = serial.parse().map_err(|_| "its header names no snapshot")?;
         return Ok((Header { serial, format: Format::Legacy }, lines));
     }
-    let rest = line.strip_prefix(HEADER).ok_or("it has no header, so it is no journal")?;
+    let rest = line.strip_prefix(HEADER).ok_or("it has no header, so it is not a journal")?;
     let (serial, sum) = rest.split_once(' ').ok_or("its header has no checksum")?;
     if sum != checksum::of(&line.as_bytes()[..line.len() - sum.len() - 1]) {
-        return Err("its header does not fit its checksum: it was changed");
+        return Err("its header does not match its checksum: it was changed");
     }
     let serial = serial.parse().map_err(|_| "its header names no snapshot")?;
     Ok((Header { serial, format: Format::Chained(Chain::after(line.as_bytes())) }, lines))
@@ -181,7 +181,7 @@ fn parse(line: &[u8], chain: &mut Option<Chain>) -> Result<Entry, String> {
 
 /// Returns the JSON of a line that ends with a newline and continues the chain.
 fn checked<'a>(line: &'a [u8], chain: &mut Option<Chain>) -> Result<&'a str, String> {
-    const CHANGED: &str = "it does not fit its checksum: the line was changed";
+    const CHANGED: &str = "it does not match its checksum: the line was changed";
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let line = line.strip_suffix('\n').ok_or("it is incomplete")?;
     let (first, rest) = line.split_once(' ').ok_or("it has no checksum")?;
@@ -193,7 +193,7 @@ fn checked<'a>(line: &'a [u8], chain: &mut Option<Chain>) -> Result<&'a str, Str
     if first != expected.to_string() {
         let found: String = first.chars().take(20).collect();
         return Err(format!(
-            "its number is {found} where {expected} is expected: a line was lost, doubled, moved or changed"
+            "its number is {found} instead of {expected}: a line was lost, duplicated, moved or changed"
         ));
     }
     let (sum, json) = rest.split_once(' ').ok_or("it has no checksum")?;

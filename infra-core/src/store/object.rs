@@ -175,16 +175,16 @@ impl StateStore for ObjectStateStore {
             stack.seal = self.seal().await?;
             stack.begin(&kept, was_released).await
         };
-        let begun = match begin.await {
-            Ok(begun) => begun,
+        let takeover = match begin.await {
+            Ok(takeover) => takeover,
             Err(error) => {
                 kept.release().await;
                 return Err(error);
             }
         };
-        let (state, size) = (begun.state.clone(), begun.size);
+        let (state, size) = (takeover.state.clone(), takeover.size);
         let start = Start { state: state.clone(), seal: stack.seal.clone(), size, fold_after: self.fold_after };
-        let sequence = Sequence::new(stack, kept, begun);
+        let sequence = Sequence::new(stack, kept, takeover);
         let (journal, writer) = Journal::on_clock(start, sequence, hold, &*self.clock);
         Ok(Session { state, journal, unfolded: size.journal > 0, writer })
     }
@@ -232,6 +232,7 @@ fn content(objects: &Objects, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Store
 /// Returns a random text of 32 hexadecimal digits.
 fn nonce() -> Result<String, StoreError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| StoreError::Journal(format!("no randomness: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::Journal(format!("the operating system returned no random bytes: {error}")))?;
     Ok(hex::encode(bytes))
 }

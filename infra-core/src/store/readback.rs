@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for Same<'_> {
                 == (expected.program.clone(), expected.stack.clone(), expected.seed.clone())
             && found.open == expected.open
             && found.outputs == expected.outputs;
-        if same { Ok(()) } else { Err(A::Error::custom("it does not read as the state that was written")) }
+        if same { Ok(()) } else { Err(A::Error::custom("it does not parse as the state that was written")) }
     }
 }
 
@@ -88,12 +88,12 @@ impl<'de> Visitor<'de> for SameResources<'_> {
                 .as_ref()
                 .is_none_or(|found| (&found.0, &found.1) != (urn, expected))
             {
-                return Err(A::Error::custom(format!("`{urn}` does not read as it was written")));
+                return Err(A::Error::custom(format!("`{urn}` does not parse as it was written")));
             }
         }
         match resources.next_key::<Urn>()? {
             None => Ok(()),
-            Some(urn) => Err(A::Error::custom(format!("`{urn}` was not to be written"))),
+            Some(urn) => Err(A::Error::custom(format!("`{urn}` is not part of the written state"))),
         }
     }
 }

@@ -61,7 +61,7 @@ pub enum KeyError {
         error: io::Error,
     },
     /// Other users can read the file.
-    #[error("{} may be read by others (mode {mode:o})", path.display())]
+    #[error("{} can be read by other users (mode {mode:o})", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The text is not a key document.
-    #[error("{place} holds no key: {reason}")]
+    #[error("{place} is not a valid key document: {reason}")]
     Malformed {
         /// File or URL of the document.
         place: String,
@@ -85,25 +85,25 @@ pub enum KeyError {
         found: u64,
     },
     /// The key is wrapped by a passphrase, and no passphrase is set.
-    #[error("the key in {place} is wrapped by a passphrase, and none was given")]
+    #[error("the key in {place} is wrapped by a passphrase, and no passphrase is set")]
     NoPassphrase {
         /// File or URL of the document.
         place: String,
     },
     /// There is no key, and the store does not create one that is readable without a passphrase.
-    #[error("there is no key in {place} yet, and no passphrase to wrap a new one with")]
+    #[error("there is no key in {place} yet, and no passphrase is set to wrap a new one")]
     Unprotected {
         /// File or URL of the missing document.
         place: String,
     },
     /// The passphrase is wrong, or the document was changed.
-    #[error("the passphrase does not open the key in {place}")]
+    #[error("the passphrase does not unwrap the key in {place}")]
     WrongPassphrase {
         /// File or URL of the document.
         place: String,
     },
     /// The passphrase is empty.
-    #[error("an empty passphrase protects nothing")]
+    #[error("the passphrase is empty")]
     EmptyPassphrase,
     /// The passphrase can be guessed.
     #[error(
@@ -113,7 +113,7 @@ pub enum KeyError {
     )]
     WeakPassphrase,
     /// The key document is missing while the store holds secrets.
-    #[error("{place} is missing, and {sealed_in} holds secrets that are encrypted with its key {id}")]
+    #[error("{place} is missing, and {sealed_in} contains secrets that are encrypted with its key {id}")]
     Missing {
         /// Place of the key document.
         place: String,
@@ -123,7 +123,7 @@ pub enum KeyError {
         id: String,
     },
     /// This binary does not support the key service.
-    #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", wrapping::scheme_of(url))]
+    #[error("the key is wrapped by `{url}`, and this binary does not support `{}`", wrapping::scheme_of(url))]
     NoWrapper {
         /// URL of the wrapping key.
         url: String,
@@ -137,7 +137,7 @@ pub enum KeyError {
         reason: String,
     },
     /// The unwrapped key does not have the id in the document.
-    #[error("the key in {place} is not the one that its id `{id}` names: the document was changed")]
+    #[error("the key in {place} does not match its id `{id}`: the document was changed")]
     Mismatch {
         /// File or URL of the document.
         place: String,
@@ -145,13 +145,13 @@ pub enum KeyError {
         id: String,
     },
     /// Another process replaced the document in between.
-    #[error("{place} was changed by somebody else at the same time; nothing was changed")]
+    #[error("{place} was changed by another process at the same time; nothing was written")]
     Changed {
         /// File or URL of the document.
         place: String,
     },
     /// The operating system returned no random bytes.
-    #[error("the operating system gave no randomness: {0}")]
+    #[error("the operating system returned no random bytes: {0}")]
     Randomness(getrandom::Error),
     /// A key could not be wrapped.
     #[error("the key could not be sealed")]
@@ -161,31 +161,32 @@ pub enum KeyError {
 impl KeyError {
     /// Returns the hint.
     pub fn hint(&self) -> Option<String> {
-        let lost = "restore it from a copy: without it the secrets in the states are lost";
+        let lost = "restore it from a copy: without it, the secrets in the states are lost";
         Some(match self {
             Self::Open { path, .. } => format!("run `chmod 600 {}`", path.display()),
             Self::Malformed { .. } | Self::Mismatch { .. } => format!("nothing was changed; {lost}"),
             Self::Newer { .. } => "use the version that wrote it, or a newer one".into(),
             Self::NoPassphrase { .. } => {
-                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for".into()
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run the command at a terminal".into()
             }
             Self::Unprotected { .. } => {
-                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or begin with `secrets rewrap --kms ARN`".into()
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run `secrets rewrap --kms ARN` first".into()
             }
             Self::WrongPassphrase { .. } => format!(
-                "nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: {lost}"
+                "nothing was changed; check INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is \
+                 correct, the document was changed: {lost}"
             ),
-            Self::EmptyPassphrase => "choose one of several words".into(),
+            Self::EmptyPassphrase => "choose a passphrase of several words".into(),
             Self::WeakPassphrase => {
-                "nothing was changed; choose one of several words, with `secrets rewrap --passphrase`".into()
+                "nothing was changed; choose a passphrase of several words, with `secrets rewrap --passphrase`".into()
             }
             Self::Missing { .. } => format!(
-                "nothing was changed, and no other key is created in its place; {lost}. A copy of a state or of a \
-                 configuration contains no key"
+                "nothing was changed, and no new key was created; {lost}. Copies of states and configurations do not \
+                 contain the key"
             ),
-            Self::NoWrapper { .. } => "use a binary that hands a wrapper for it to the command line".into(),
-            Self::Wrapper { .. } => "nothing was changed; look at the credentials, and at the key's policy".into(),
-            Self::Changed { .. } => "run it again".into(),
+            Self::NoWrapper { .. } => "use a binary that adds this key service with `Cli::wrapper`".into(),
+            Self::Wrapper { .. } => "nothing was changed; check the credentials and the policy of the key".into(),
+            Self::Changed { .. } => "run the command again".into(),
             Self::Io { .. } | Self::Randomness(_) | Self::Seal => return None,
         })
     }

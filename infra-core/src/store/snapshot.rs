@@ -292,57 +292,57 @@ mod tests {
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "state.json", change).await;
         assert_snapshot!(refused(&|text| text[..text.len() - 30].to_owned()).await, @"
-        error: …/p/dev/state.json: line 36: it ends in the middle: the rest was cut off
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 36: it is truncated
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|_| String::new()).await, @"
         error: …/p/dev/state.json: line 1: it is empty
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"id\":", "\"id\"", 1)).await, @"
         error: …/p/dev/state.json: line 10: in the record of `urn:infra:dev::p::t:T::host`: expected `:`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("\"version\": 2", "\"version\": 3, \"resources\": []")).await, @"error: …/p/dev/state.json: line 2: it has format 3, and this version reads up to 2: use the version that wrote it, or a newer one");
+        assert_snapshot!(refused(&|text| text.replace("\"version\": 2", "\"version\": 3, \"resources\": []")).await, @"error: …/p/dev/state.json: line 2: the state has format 3, and this version reads up to 2: use the version that wrote it, or a newer one");
         assert_snapshot!(refused(&|_| "{\"serial\": 4}".to_owned()).await, @"
-        error: …/p/dev/state.json: line 1: it has no `version`, so it is no state
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 1: it has no `version`, so it is not a state
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("\"stack\": \"dev\"", "\"stack\": \"prod\""))).await, @"
-        error: …/p/dev/state.json: line 4: it belongs to stack `p/prod`, not to `p/dev`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 4: the state belongs to the stack `p/prod`, not to `p/dev`
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:prod::p::t:T::net\": {"))).await, @"
-        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:dev::p::t:T::nat\": {"))).await, @"
-        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replacen("::net\"\n", "::host\"\n", 1))).await, @"
-        error: …/p/dev/state.json: line 8: `urn:infra:dev::p::t:T::host` depends on itself, through others
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 8: `urn:infra:dev::p::t:T::host` depends on itself through other resources
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replacen("\"$secret\": \"", "\"$secret\": \"AAAA", 1))).await, @"
-        error: …/p/dev/state.json: line 13: in the record of `urn:infra:dev::p::t:T::host`: a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 13: in the record of `urn:infra:dev::p::t:T::host`: a secret cannot be decrypted: it was encrypted with another key, or the text was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("id-host", "id-gone", 1)).await, @"
-        error: …/p/dev/state.json: line 8: the record of `urn:infra:dev::p::t:T::host` does not fit its checksum: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 8: the record of `urn:infra:dev::p::t:T::host` does not match its checksum: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"serial\": 1", "\"serial\": 0", 1)).await, @"
-        error: …/p/dev/state.json: line 1: it does not fit its checksum, and the record of every resource fits its own: something else was changed, or a record is missing
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 1: it does not match its checksum, although the record of every resource does: another part was changed, or a record is missing
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\n  \"checksum\"", "\n  \"checksun\"", 1)).await, @"
         error: …/p/dev/state.json: line 38: the checksum at its end is missing or was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"version\": 2", "\"version\": 1", 1)).await, @"
-        error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 2: it has checksums, which format 1 does not have: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         FileStore::new(directory.path()).peek("p", "dev").await.unwrap().unwrap();
     }
@@ -388,32 +388,32 @@ mod tests {
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "journal", change).await;
         assert_snapshot!(refused(&|text| text.replacen("create", "delete", 1)).await, @"
-        error: …/p/dev/journal: line 2: it does not fit its checksum: the line was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 2: it does not match its checksum: the line was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("snapshot 1", "snapshot 7", 1)).await, @"
-        error: …/p/dev/journal: line 1: its header does not fit its checksum: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 1: its header does not match its checksum: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("infra journal", "a shopping list", 1)).await, @"
-        error: …/p/dev/journal: line 1: it has no header, so it is no journal
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 1: it has no header, so it is not a journal
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replace("p::t:T::host", "p::t:T::gone"))).await, @"
-        error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replacen("\"done\"", "\"finished\"", 1))).await, @"
         error: …/p/dev/journal: line 3: unknown variant `finished`, expected one of `intent`, `progress`, `done`, `failed`, `read`, `refreshed`, `depends`, `marked`, `renamed`, `imported`, `released`, `distrusted`, `deposed`, `dropped`, `forgotten`, `outputs`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.lines().take(2).chain(text.lines().skip(3)).collect::<Vec<_>>().join("\n") + "\n").await, @"
-        error: …/p/dev/journal: line 3: its number is 3 where 2 is expected: a line was lost, doubled, moved or changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 3: its number is 3 instead of 2: a line was lost, duplicated, moved or changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|_| String::new()).await, @"
         error: …/p/dev/journal: line 1: its header is incomplete
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
     }
 

@@ -46,7 +46,7 @@ pub fn handle<O: DeserializeOwned>(
     outputs.map_err(|error| LowerError::new(error.to_string()))
 }
 
-/// Converts resolved properties to a struct for a handler. Secrets are in the clear.
+/// Converts resolved properties to a struct for a handler, in which secrets are readable.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
     let typed = serde_json::from_value(mark_unknown(value));
     typed.map_err(|error| LowerError::new(Mask::of([value]).text(&error.to_string())))

@@ -123,7 +123,8 @@ pub enum EvaluateError {
     },
     /// A closure of an earlier program would have to be called again.
     #[error(
-        "its value was computed by code of the earlier program from {0}, which is not what it was then: it cannot be computed again"
+        "its value was computed by a closure of the earlier program from {0}, whose value has changed since: it \
+         cannot be computed again"
     )]
     Unrepeatable(String),
     /// A closure given to `map` failed.

@@ -53,13 +53,13 @@ impl Serialize for Value {
                 out.end()
             }
             Self::Secret(inner) => {
-                let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+                let seal = seal().ok_or_else(|| S::Error::custom("secrets are serialised only by a state store"))?;
                 let mut out = serializer.serialize_map(Some(1))?;
                 let sealed = seal.seal(&inner.to_json().to_string()).map_err(S::Error::custom)?;
                 out.serialize_entry(SECRET, &sealed)?;
                 out.end()
             }
-            Self::Unknown => Err(S::Error::custom("an unknown value cannot be written down")),
+            Self::Unknown => Err(S::Error::custom("an unknown value cannot be serialised")),
         }
     }
 }
@@ -193,7 +193,7 @@ pub(super) mod expression {
         inner: &Box<Expression>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+        let seal = seal().ok_or_else(|| S::Error::custom("secrets are serialised only by a state store"))?;
         let inside: Arc<dyn Seal> = Arc::new(Inside);
         let plain = sealing(&inside, || serde_json::to_string(inner)).map_err(S::Error::custom)?;
         let mut out = serializer.serialize_map(Some(1))?;

@@ -39,7 +39,7 @@ pub trait Seal: Send + Sync {
 
 /// A secret cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed")]
+#[error("a secret cannot be decrypted: it was encrypted with another key, or the text was changed")]
 pub struct SealError;
 
 impl Value {

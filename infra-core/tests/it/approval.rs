@@ -115,10 +115,10 @@ async fn time_of_questions_is_excluded_from_the_duration() {
     const ANSWER: Duration = Duration::from_millis(1500);
     let life = Lifecycle::new();
     let elapsed = Arc::new(Mutex::new(0));
-    let told = elapsed.clone();
+    let measured = elapsed.clone();
     let events = Events::to(move |event| {
         if let Event::RunFinished { elapsed_ms, .. } = event {
-            *told.lock().unwrap() = elapsed_ms;
+            *measured.lock().unwrap() = elapsed_ms;
         }
     });
     let (engine, wrapped) = (life.engine(), life.wrap(&program));
@@ -126,9 +126,9 @@ async fn time_of_questions_is_excluded_from_the_duration() {
         thread::sleep(ANSWER);
         true
     });
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     run.await.unwrap();
-    let whole = begun.elapsed().as_millis() as u64;
+    let whole = started.elapsed().as_millis() as u64;
     let recorded = engine.history().await.unwrap()[0].duration_ms;
     for counted in [*elapsed.lock().unwrap(), recorded] {
         assert!(counted + ANSWER.as_millis() as u64 <= whole, "{counted} ms of {whole} ms");
@@ -230,12 +230,12 @@ async fn rollback_warns_that_the_next_up_undoes_it() {
     };
     life.engine().preview_rollback(1, &wrapped).events(events()).await.unwrap();
     life.engine().rollback(1, &wrapped).events(events()).await.unwrap();
-    let told = std::mem::take(&mut *notes.lock().unwrap());
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0], told[1]);
-    assert_snapshot!(told[0], @"
-    note: the next `up` applies the program as it is now, and so undoes this rollback
-      hint: `rollback 1 --pin` makes `up` refuse that; or change the program
+    let messages = std::mem::take(&mut *notes.lock().unwrap());
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[0], messages[1]);
+    assert_snapshot!(messages[0], @"
+    note: the next `up` applies the current program, which undoes this rollback
+      hint: `rollback 1 --pin` makes `up` refuse this; or change the program
     ");
     life.engine().rollback(1, &wrapped).events(events()).pin(true).await.unwrap();
     assert!(notes.lock().unwrap().is_empty());

@@ -162,11 +162,11 @@ impl Faulty {
             world.sleep(failure.delay / 8).await;
             match failure.mishap {
                 Mishap::Silent => std::future::pending().await,
-                Mishap::Lost => drop(done.send(Err(injected("the answer was lost")))),
+                Mishap::Lost => drop(done.send(Err(injected("the response was lost")))),
                 _ => drop(done.send(outcome)),
             }
         });
-        let outcome = answer.await.unwrap_or_else(|_| Err(injected("nobody answers")));
+        let outcome = answer.await.unwrap_or_else(|_| Err(injected("no response")));
         self.process.connected().await;
         self.process.running().await;
         self.pause_or_stop().await;

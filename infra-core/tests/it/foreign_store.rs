@@ -246,7 +246,7 @@ async fn external_store_supports_the_lifecycle() {
         }
         assert!(matches!(
             second.up(&changed).await.unwrap_err().diagnostics()[0].summary.as_str(),
-            summary if summary.starts_with("another run holds the stack")
+            summary if summary.starts_with("the stack is locked by another run")
         ));
     }
     drop(store);

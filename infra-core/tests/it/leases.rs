@@ -221,7 +221,7 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
     case.finish(session.close()).unwrap();
     let left = case.finish(async move { store_without_faults.peek("p", "dev").await.unwrap().unwrap() });
     left.verify().unwrap();
-    assert_eq!(names(&left), found, "somebody who woke up late has changed something");
+    assert_eq!(names(&left), found, "a late writer has changed the state");
 
     let log = case.log.lock().unwrap();
     let lost: Vec<_> = log.acknowledged.difference(&found).collect();
@@ -232,7 +232,7 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
             let newer = log.sessions.iter().filter(|newest| newest.epoch > later.epoch);
             let shown = newer.map(|newest| &newest.found).chain([&found]);
             for name in shown.flatten() {
-                assert!(!unseen.contains(name), "{name} came after its writer had been fenced off");
+                assert!(!unseen.contains(name), "{name} was written after its writer had been fenced off");
             }
         }
     }

@@ -249,7 +249,7 @@ async fn create_with_a_lost_response_creates_no_second_resource() {
     assert!(!life.up(&network).await.unwrap().is_success());
     life.cloud.heal();
     assert_snapshot!(life.apply(&network).await, @r"
-    net: an interrupted create did happen: net-1 is taken over
+    net: an interrupted create succeeded: net-1 is adopted
     create host
     create disk
     ");
@@ -263,7 +263,7 @@ async fn open_create_of_an_undeclared_resource_is_deleted() {
     assert!(!life.up(&network).await.unwrap().is_success());
     life.cloud.heal();
     assert_snapshot!(life.destroy().await, @r"
-    net: an interrupted create did happen: net-1 is taken over
+    net: an interrupted create succeeded: net-1 is adopted
     delete net
     ");
 }
@@ -347,7 +347,7 @@ async fn invalid_program_is_refused_with_all_its_errors() {
     error: `urn:infra:dev::program::fake:Thing::twin` is declared twice: give one of them another name
     error: `Thing virginia` in us-east-1 uses `id` of `Thing ohio`, which exists only in us-east-2: declare both in one region, or pass an address instead of an id
     error: `Thing user` uses `id` of `Thing missing`, which is not declared in this program
-    error: these resources wait for each other, so none can be first: 
+    error: these resources depend on each other: 
       b needs `id` of a
       a needs `id` of b
     ");
@@ -356,8 +356,8 @@ async fn invalid_program_is_refused_with_all_its_errors() {
         Err(ProgramError::from("the program's own error"))
     };
     assert_snapshot!(life.preview(&bad_name).await, @r"
-    error: the name `a name` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.` (and its separator)
-    error: the program ended with an error: the program's own error
+    error: the name `a name` is invalid: use 1 to 100 letters, digits, `-`, `_`, `.` (and its separator)
+    error: the program failed: the program's own error
     ");
 }
 
@@ -395,15 +395,15 @@ async fn run_killed_at_any_moment_is_completed_by_the_next_one() {
         stack.add("new", using(&net.id));
         Ok(())
     };
-    for begun in [false, true] {
+    for is_update in [false, true] {
         for polls in 0..60 {
             let life = Lifecycle::new();
-            if begun {
+            if is_update {
                 life.apply(&program_a).await;
             }
-            let dying: &Program = if begun { &program_b } else { &program_a };
+            let killed: &Program = if is_update { &program_b } else { &program_a };
             let engine = life.engine();
-            let wrapped = life.wrap(dying);
+            let wrapped = life.wrap(killed);
             {
                 let mut run = engine.up(&wrapped).parallel(4).into_future();
                 for _ in 0..polls {
@@ -414,8 +414,8 @@ async fn run_killed_at_any_moment_is_completed_by_the_next_one() {
                 }
             }
             life.check().await;
-            life.apply(dying).await;
-            let plan = life.engine().preview(&life.wrap(dying)).await.unwrap();
+            life.apply(killed).await;
+            let plan = life.engine().preview(&life.wrap(killed)).await.unwrap();
             assert!(!plan.has_changes(), "after {polls} polls: {plan}");
             assert!(
                 life.cloud.resources().values().all(|ids| ids.len() == 1),

@@ -115,7 +115,7 @@ fn missing_snapshot_is_a_loss_if_an_earlier_run_left_objects() {
     }
     assert_snapshot!(case.open(&store).map(drop).unwrap_err().diagnostic().to_string(), @"
     error: states/p/dev/state.json is missing, but an earlier run has left state.json.previous
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
     case.remove("state.json.previous");
     case.open(&store).unwrap();
@@ -211,9 +211,9 @@ fn next_writer_finds_all_appended_entries() {
     states/p/dev/state.json.previous
     states/secrets.key
     ");
-    let begun = case.world.now();
+    let started = case.world.now();
     let session = case.open(&store).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(2), "a lease that was given back is taken at once");
+    assert!(case.world.since(started) < Duration::from_secs(2), "a released lease is taken at once");
     assert_eq!((names(&session.state), session.state.serial), (set(["a", "b", "c"]), 1));
 }
 
@@ -231,9 +231,9 @@ fn put_with_a_lost_response_is_read_back() {
         session.close().await.unwrap();
     });
     assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
-    let begun = case.world.now();
+    let started = case.world.now();
     case.open(&store).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(10), "the lease was given back");
+    assert!(case.world.since(started) < Duration::from_secs(10), "the lease was released");
 }
 
 #[test]
@@ -242,12 +242,12 @@ fn renewed_lease_is_not_taken() {
     let (holder, ..) = case.reliable();
     let session = case.open(&holder).unwrap();
     let (store, ..) = case.reliable();
-    let begun = case.world.now();
+    let started = case.world.now();
     let error = case.open(&store).map(drop).unwrap_err();
     let StoreError::Locked { holder: Some(holder) } = &error else { panic!("{error}") };
     assert_eq!(holder.process, std::process::id());
-    assert!(error.to_string().starts_with("another run holds the stack: process "), "{error}");
-    assert!(case.world.since(begun) < Duration::from_secs(15), "one renewal is enough to know");
+    assert!(error.to_string().starts_with("the stack is locked by another run: process "), "{error}");
+    assert!(case.world.since(started) < Duration::from_secs(15), "one renewal is enough to know");
     case.append(&session, "a").unwrap();
 }
 
@@ -259,27 +259,27 @@ fn expired_lease_is_taken_and_its_holder_is_refused() {
     case.append(&session, "a").unwrap();
     process.stop(Duration::from_mins(10));
 
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let log = told.clone();
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let log = messages.clone();
     let events = Events::to(move |event| {
         if let Event::Message(diagnostic) = event {
             log.lock().unwrap().push(diagnostic.to_string());
         }
     });
     let store = case.reliable().0.events(events);
-    let begun = case.world.now();
+    let started = case.world.now();
     let successor = case.open(&store).unwrap();
-    let waited = case.world.since(begun);
+    let waited = case.world.since(started);
     assert!(waited > Duration::from_secs(35) && waited < Duration::from_secs(40), "{waited:?}");
-    let told = told.lock().unwrap().join("\n");
-    assert!(told.contains("if it is not renewed within 35 s, it is taken over"), "{told}");
+    let messages = messages.lock().unwrap().join("\n");
+    assert!(messages.contains("waiting up to 35 s for its lease to be renewed or to expire"), "{messages}");
     assert_eq!(names(&successor.state), set(["a"]));
     case.append(&successor, "b").unwrap();
 
     case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(10));
     assert!(matches!(session.journal.ensure_held(), Err(StoreError::Lost { .. })));
     let error = case.append(&session, "late").unwrap_err();
-    assert!(error.to_string().contains("taken over"), "{error}");
+    assert!(error.to_string().contains("taken by"), "{error}");
     let mut state = session.state.clone();
     let error = case.finish(async move { session.fold(&mut state).await }).unwrap_err();
     assert!(matches!(error, StoreError::Lost { .. }), "{error}");
@@ -298,9 +298,9 @@ fn failed_takeover_does_not_fence_off_the_previous_holder() {
     assert!(matches!(error, StoreError::Broken { .. }), "{error}");
     case.damage("state.json", whole);
     let (next, ..) = case.reliable();
-    let begun = case.world.now();
+    let started = case.world.now();
     let session = case.open(&next).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(2), "the taker has given the lease back");
+    assert!(case.world.since(started) < Duration::from_secs(2), "the taker has released the lease");
     assert_eq!(names(&session.state), set(["a"]));
     case.finish(session.close()).unwrap();
     case.assert_late_write_is_refused(late);
@@ -341,14 +341,14 @@ fn unlock_breaks_the_lease_of_a_running_process() {
     let session = case.open(&store).unwrap();
     assert_eq!(unlock(&mut case).map(|holder| holder.process), Some(std::process::id()));
     let journal = session.journal.clone();
-    let begun = case.world.now();
+    let started = case.world.now();
     let error = case.finish(async move { journal.lost().await });
     assert_snapshot!(error.to_string(), @r"the lease on the stack is lost: it was broken by `unlock`");
-    assert!(case.world.since(begun) < Duration::from_secs(12));
+    assert!(case.world.since(started) < Duration::from_secs(12));
     drop(session);
     // Its holder might not have noticed yet.
     let session = case.open(&store).unwrap();
-    assert!(case.world.since(begun) > Duration::from_secs(35));
+    assert!(case.world.since(started) > Duration::from_secs(35));
     case.finish(session.close()).unwrap();
     assert_eq!(unlock(&mut case), None);
 }
@@ -441,28 +441,28 @@ fn damaged_object_is_refused_with_the_line_of_the_damage() {
         error
     };
     assert_snapshot!(refused(&journal, &|text| text[..text.len() - 9].to_owned()), @"
-    error: states/p/dev/journal/00000000000000000003: line 2: it ends in the middle: the rest was cut off
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 2: it is truncated
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused(&journal, &|text| text.replace("create", "delete")), @"
-    error: states/p/dev/journal/00000000000000000003: line 2: it does not fit its checksum: the line was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 2: it does not match its checksum: the line was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused(&journal, &|text| text.replacen("\"dev\"", "\"prod\"", 1)), @"
-    error: states/p/dev/journal/00000000000000000003: line 1: its header does not fit its checksum: it was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 1: its header does not match its checksum: it was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused("state.json", &|text| text[..text.len() / 2].to_owned()), @"
-    error: states/p/dev/state.json: line 16: it ends in the middle: the rest was cut off
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/state.json: line 16: it is truncated
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused("state.json", &|text| text.replace("\"journal\"", "\"jurnal\"")), @"
-    error: states/p/dev/state.json: line 1: it does not fit its checksum, and the record of every resource fits its own: something else was changed, or a record is missing
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/state.json: line 1: it does not match its checksum, although the record of every resource does: another part was changed, or a record is missing
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     case.damage("lease", "{}".into());
     assert_snapshot!(case.open(&store).map(drop).unwrap_err().diagnostic().to_string(), @"
-    error: states/p/dev/lease: line 1: it is no lease: missing field `epoch`; it contains nothing but who writes
+    error: states/p/dev/lease: line 1: it is not a lease: missing field `epoch`; it contains only the holder of the stack
       hint: nothing was changed; remove the file
     ");
 }
@@ -489,12 +489,12 @@ fn provider_call_is_abandoned_when_the_lease_may_be_lost() {
     };
     case.pool.spawner().spawn_local(run).unwrap();
     case.world.run(&mut case.pool, Duration::from_mins(1));
-    assert_eq!(life.cloud.resources().len(), 1, "one call was begun, and hangs");
+    assert_eq!(life.cloud.resources().len(), 1, "one call was started, and hangs");
     process.cut(Duration::from_mins(10));
     case.world.run(&mut case.pool, Duration::from_secs(90));
     assert_snapshot!(outcome.lock().unwrap().clone().unwrap(), @r"
         error: the lease on the stack is lost: it could not be renewed in time
-          hint: nothing new was begun, and what was running is written down as open: run it again, and it is settled first
+          hint: no further operation was started, and the running ones are recorded as open; run the command again to settle them
         ");
 
     life.cloud.heal();
@@ -508,7 +508,7 @@ fn provider_call_is_abandoned_when_the_lease_may_be_lost() {
     };
     case.pool.spawner().spawn_local(run).unwrap();
     case.world.run(&mut case.pool, Duration::from_mins(4));
-    assert_eq!(*outcome.lock().unwrap(), None, "the second run came to its end");
+    assert_eq!(*outcome.lock().unwrap(), None, "the second run finished");
     assert!(life.cloud.resources().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.resources());
 }
 

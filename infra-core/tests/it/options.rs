@@ -55,23 +55,23 @@ async fn protected_resource_is_neither_deleted_nor_replaced() {
     };
     life.apply(&program(Some(true), "a")).await;
     assert_snapshot!(life.preview(&program(Some(true), "b")).await, @r#"
-    error: it is protected and would be replaced
+    error: the resource is protected and would be replaced
       at: urn:infra:dev::program::fake:Thing::net
       why: ~ place: "a" => "b"  (forces replacement)
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     "#);
     // A program that omits the option changes nothing.
     life.apply(&program(None, "a")).await;
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::net
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     ");
     let refused = life.engine().destroy(&life.wrap(&|_, _| Ok(()))).await.unwrap_err();
     assert_snapshot!(refused, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::net
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     ");
     assert_eq!(life.cloud.resources().len(), 1);
     // `protect(false)` changes it and removes the protection.
@@ -90,14 +90,14 @@ async fn retained_resource_is_not_deleted() {
     };
     life.apply(&program("a")).await;
     assert_snapshot!(life.preview(&program("b")).await, @r#"
-    +/- replace Thing net  (the old one lives on: retain_on_delete)
+    +/- replace Thing net  (the previous generation is not deleted: retain_on_delete)
         ~ place: "a" => "b"  (forces replacement)
     1 replace
     "#);
     // The check for orphans would report the retained resource.
     life.engine().up(&life.wrap(&program("b"))).await.unwrap();
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
-    < forget Thing net  (lives on: retain_on_delete)
+    < forget Thing net  (not deleted: retain_on_delete)
     1 forget
     ");
     life.engine().up(&life.wrap(&|_, _| Ok(()))).await.unwrap();
@@ -150,8 +150,8 @@ async fn contradictory_options_are_refused() {
         Ok(())
     };
     assert_snapshot!(life.preview(&program).await, @"
-    error: `Thing stuck` ignores changes of `place` and is replaced for changes of `place`: take one of the two away
-    error: `Thing torn` lives on when it is no more declared and goes with `Thing net`: take one of the two away
+    error: `Thing stuck` ignores changes of `place` and is replaced for changes of `place`: remove one of the two options
+    error: `Thing torn` is retained when it is no longer declared and is deleted with `Thing net`: remove one of the two options
     ");
 }
 
@@ -243,21 +243,21 @@ async fn failed_deletion_of_a_container_keeps_its_content_in_the_state() {
 #[tokio::test]
 async fn hooks_run_before_and_after_an_action_and_are_retried() {
     let life = Lifecycle::new();
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
     let failures = Arc::new(AtomicU32::new(2));
     let program = {
-        let told = told.clone();
+        let log = log.clone();
         move |stack: &Stack, _: &Config| -> Result {
-            let tell = |when: &'static str, action| {
-                let (told, failures) = (told.clone(), failures.clone());
+            let hook = |when: &'static str, action| {
+                let (log, failures) = (log.clone(), failures.clone());
                 let run = move |context: infra_core::options::HookContext| {
-                    let (told, failures) = (told.clone(), failures.clone());
+                    let (log, failures) = (log.clone(), failures.clone());
                     async move {
                         if failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
                             return Err("not now".into());
                         }
                         let id = context.id.unwrap_or_else(|| "nothing yet".into());
-                        told.lock().unwrap().push(format!("{when} {} {}: {id}", context.action, context.urn.name()));
+                        log.lock().unwrap().push(format!("{when} {} {}: {id}", context.action, context.urn.name()));
                         Ok(())
                     }
                 };
@@ -266,7 +266,7 @@ async fn hooks_run_before_and_after_an_action_and_are_retried() {
             };
             let options =
                 [Action::Create, Action::Update, Action::Delete].into_iter().fold(Options::new(), |options, action| {
-                    options.hook(tell("before", action)).hook(tell("after", action))
+                    options.hook(hook("before", action)).hook(hook("after", action))
                 });
             let net = stack.with(options).add("net", sized(1));
             stack.add("user", using(&net.id));
@@ -276,7 +276,7 @@ async fn hooks_run_before_and_after_an_action_and_are_retried() {
     life.apply(&program).await;
     let report = life.engine().destroy(&life.wrap(&program)).await.unwrap();
     assert!(report.is_success());
-    assert_snapshot!(told.lock().unwrap().join("\n"), @"
+    assert_snapshot!(log.lock().unwrap().join("\n"), @"
     before create net: nothing yet
     after create net: net-1
     before delete net: net-1
@@ -300,7 +300,7 @@ async fn failed_hook_prevents_its_step_or_the_steps_of_dependents() {
         assert!(failure.contains("the moon is full"), "{failure}");
         assert_eq!((report.skipped, life.cloud.resources().len()), (1, things));
         let open = life.engine().state().await.unwrap().unwrap().open;
-        assert!(open.is_empty(), "nothing was begun: {open:?}");
+        assert!(open.is_empty(), "no operation was started: {open:?}");
     }
 }
 
@@ -349,7 +349,7 @@ async fn declaration_waits_for_its_condition() {
     assert_snapshot!(life.log(), @"
     create database
     create application
-    create sty failed: `Thing sty` waited 1ms until pigs fly, in vain
+    create sty failed: `Thing sty` timed out after 1ms, waiting until pigs fly
     ");
     assert_eq!((report.failures.len(), asked.load(Ordering::Relaxed)), (1, 3));
 }
@@ -399,9 +399,9 @@ async fn operation_fails_after_its_declared_timeout() {
     life.cloud.faults(|_| Some(Fault::Hang));
     let report = life.up(&program).await.unwrap();
     assert_snapshot!(report.failures[0], @"
-    error: it was not done within 1ms
+    error: the operation did not finish within 1ms
       at: urn:infra:dev::program::fake:Thing::net
-      hint: run it again: what it may have made is found and taken over
+      hint: run the command again: it adopts a resource that the operation may have created
     ");
     life.cloud.heal();
     life.apply(&program).await;
@@ -476,7 +476,7 @@ async fn size_of_a_set_may_be_known_only_while_applying() {
     assert_snapshot!(report.failures[0], @"
     error: there are 5 items, and the program allows 4: raise the bound given to `each`
       at: urn:infra:dev::program::fake:Thing::subnets/0/subnet
-      hint: look at the inputs of this resource in the program
+      hint: check the inputs of this resource in the program
     ");
     life.apply(&program("abcd")).await;
     life.destroy().await;

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 fn small() -> Policy {
     Policy::typed("small", Enforcement::Mandatory, |_, thing: &Thing| {
         let big = thing.size.is_some_and(|size| size > 10);
-        let told = || Violation::new("it is too big").property("size").remedy("take 10 at most");
-        big.then(told).into_iter().collect()
+        let violation = || Violation::new("it is too big").property("size").remedy("take 10 at most");
+        big.then(violation).into_iter().collect()
     })
 }
 
@@ -30,8 +30,8 @@ fn not_in_b() -> Policy {
 fn few() -> Policy {
     Policy::graph("few", Enforcement::Advisory, |all| {
         let many = all.len() > 2;
-        let told = |urn| Violation::new(format!("there are {} things", all.len())).about(urn).remedy("merge some");
-        many.then(|| told(all[2].urn)).into_iter().collect()
+        let violation = |urn| Violation::new(format!("there are {} things", all.len())).about(urn).remedy("merge some");
+        many.then(|| violation(all[2].urn)).into_iter().collect()
     })
 }
 
@@ -61,7 +61,7 @@ async fn plan_must_satisfy_its_policies() {
     assert_snapshot!(refused, @"
     error: `size`: it is too big
       at: urn:infra:dev::program::fake:Thing::net
-      why: the policy `small` asks for it
+      why: the policy `small` requires it
       hint: take 10 at most
     ");
     engine().up(&life.wrap(&program(11))).await.unwrap_err();
@@ -71,11 +71,11 @@ async fn plan_must_satisfy_its_policies() {
     assert_snapshot!(warnings.join("\n"), @"
     warning: there are 3 things
       at: urn:infra:dev::program::fake:Thing::vault
-      why: the policy `few` asks for it
+      why: the policy `few` requires it
       hint: merge some
     warning: the password is [secret]
       at: urn:infra:dev::program::fake:Thing::vault
-      why: the policy `no-hunter` asks for it
+      why: the policy `no-hunter` requires it
     ");
 }
 
@@ -93,7 +93,7 @@ async fn policy_checks_unknown_inputs_before_the_step() {
     assert_snapshot!(report.failures[0], @"
     error: `place`: it would be in boat-1
       at: urn:infra:dev::program::fake:Thing::host
-      why: the policy `not-in-b` asks for it
+      why: the policy `not-in-b` requires it
     ");
     assert_eq!(life.cloud.resources().len(), 1);
     assert!(life.engine().state().await.unwrap().unwrap().open.is_empty());
@@ -111,7 +111,7 @@ async fn new_policy_also_applies_to_unchanged_resources() {
     assert_snapshot!(refused, @"
     error: `size`: it is too big
       at: urn:infra:dev::program::fake:Thing::net
-      why: the policy `small` asks for it
+      why: the policy `small` requires it
       hint: take 10 at most
     ");
 }
@@ -186,13 +186,13 @@ async fn program_reads_the_exports_of_another_stack() {
     assert_snapshot!(life.preview(&wrong).await, @r#"
     error: the output `password` of the stack `prod` of `network` is secret
       at: urn:infra:dev::program::stack:Reference::network-prod-435be6
-      hint: say so: `stack.secret_reference("network", "prod", ["password"])`
+      hint: read it with `stack.secret_reference("network", "prod", ["password"])`
     error: the stack `prod` of `network` exports no `nett`
       at: urn:infra:dev::program::stack:Reference::network-prod-nett
       hint: it exports net, password
     error: a stack cannot refer to itself
       at: urn:infra:dev::program::stack:Reference::program-dev-net
-      hint: use the resource's own outputs, which the program has at hand
+      hint: use the outputs of the resource directly
     "#);
 }
 

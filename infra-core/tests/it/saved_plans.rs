@@ -29,21 +29,21 @@ async fn saved_plan_allows_only_its_own_changes() {
     assert!(!text.contains("hunter2"));
     let other = life.engine().up(&life.wrap(&program(2, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(other.diagnostics()[0], @"
-    error: the plan says create, but with other values
+    error: the saved plan contains the step `create` with other values
       at: urn:infra:dev::program::fake:Thing::host
       why: + password: [secret]
            + size: 2
            + uses: (known after apply)
-      hint: look at a new `preview --save-plan`
+      hint: save a new plan with `preview --save-plan FILE`
     ");
     let secret = life.engine().up(&life.wrap(&program(1, "hunter3"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(secret.diagnostics()[0], @"
-    error: the plan says create, but with other values
+    error: the saved plan contains the step `create` with other values
       at: urn:infra:dev::program::fake:Thing::host
       why: + password: [secret]
            + size: 1
            + uses: (known after apply)
-      hint: look at a new `preview --save-plan`
+      hint: save a new plan with `preview --save-plan FILE`
     ");
     assert!(life.cloud.resources().is_empty());
     let done = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap();
@@ -52,9 +52,9 @@ async fn saved_plan_allows_only_its_own_changes() {
     assert!(stale.to_string().contains("the stack has changed since"), "{stale}");
     let garbage = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan("{}").await.unwrap_err();
     assert_snapshot!(garbage.diagnostics()[0], @"
-    error: it is no plan that this version can read: `plan` is null, and should be 2
+    error: the saved plan cannot be read: its format is null, and this version reads 2
       at: the plan
-      hint: make a new one with `preview --save-plan`, look at it, then use that
+      hint: save a new plan with `preview --save-plan FILE`, review it, and apply that one
     ");
 }
 
@@ -164,10 +164,10 @@ async fn existing_resource_is_imported_and_protected() {
     assert_snapshot!(refused, @"
     error: there is no fake:Thing with the id `nothing`
       at: urn:infra:dev::program::fake:Thing::ghost
-      hint: look the id and the region up at the provider
-    error: the stack has this already
+      hint: check the id and the region
+    error: the stack already has this resource
       at: urn:infra:dev::program::fake:Thing::again
-      hint: choose another name, or `state rm` the other one first
+      hint: choose another name, or remove the other resource with `state rm` first
     ");
     let adopted = life.engine().import(&life.wrap(&none), &missing[..1]).await.unwrap();
     assert_snapshot!(adopted[0].declaration, @r#"scope.add("network", {"place":"a"});"#);
@@ -179,9 +179,9 @@ async fn existing_resource_is_imported_and_protected() {
     };
     assert_snapshot!(life.preview(&plan("a")).await, @"1 same");
     assert_snapshot!(life.preview(&none).await, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::network
-      hint: if that is meant, run `state unprotect network`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect network`, or set `protect(false)` in the program
     ");
 }
 
@@ -200,7 +200,7 @@ async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     assert_snapshot!(engine.forget(&[pattern("network")]).await.unwrap_err(), @"
     error: Thing host depends on it
       at: urn:infra:dev::program::fake:Thing::network
-      hint: forget that one as well
+      hint: select the dependent resource as well
     ");
     assert_eq!(engine.forget(&[pattern("*")]).await.unwrap().len(), 2);
     assert!(engine.state().await.unwrap().unwrap().resources.is_empty());
@@ -220,5 +220,5 @@ async fn plan_of_another_stack_is_refused() {
         .unwrap();
     let other = infra_core::Engine::new("program", "prod", life.store.clone());
     let refused = other.up(&life.wrap(&|_, _| Ok(()))).saved_plan(text).await.unwrap_err();
-    assert_snapshot!(refused, @"it is a plan of program/dev on aws, not of program/prod on aws");
+    assert_snapshot!(refused, @"the saved plan is for program/dev on aws, not for program/prod on aws");
 }

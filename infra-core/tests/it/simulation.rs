@@ -50,8 +50,8 @@ impl World {
         self.inner().now
     }
 
-    pub(crate) fn since(&self, begun: Duration) -> Duration {
-        self.now().saturating_sub(begun)
+    pub(crate) fn since(&self, started: Duration) -> Duration {
+        self.now().saturating_sub(started)
     }
 
     pub(crate) fn sleep(&self, time: Duration) -> Sleep {

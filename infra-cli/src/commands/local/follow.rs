@@ -126,7 +126,9 @@ fn services(status: &Status, instance: Option<&str>) -> Vec<(String, String, Pat
     let regions = || status.regions.values();
     let is_selected =
         |id: &str, name: Option<&str>| instance.is_none_or(|selected| id == selected || name == Some(selected));
-    let instances = regions().flat_map(|region| &region.instances).filter(|it| is_selected(&it.id, it.name.as_deref()));
+    let instances = regions()
+        .flat_map(|region| &region.instances)
+        .filter(|instance| is_selected(&instance.id, instance.name.as_deref()));
     let services = instances.flat_map(|instance| {
         let services = instance.services.iter();
         services.map(|service| (instance.id.clone(), service.name.clone(), service.log.clone()))

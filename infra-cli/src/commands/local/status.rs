@@ -77,7 +77,7 @@ fn describe(status: &Status) -> String {
         }
     }
     if status.is_empty() {
-        text.push_str("\nit holds nothing\n");
+        text.push_str("\nit has no resources\n");
     }
     text.trim_end().to_owned()
 }
@@ -323,7 +323,7 @@ mod tests {
         http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
 
-        it holds nothing
+        it has no resources
         ");
     }
 

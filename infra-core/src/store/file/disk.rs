@@ -111,7 +111,7 @@ impl Files {
         boundary::reached(Boundary::SnapshotSync);
         file.sync_all().map_err(StoreError::io(&next))?;
         if !holds(&next, &text).map_err(StoreError::io(&next))? {
-            return Err(source.broken(1, "the disk does not hold what was written to it"));
+            return Err(source.broken(1, "the file does not contain what was written to it"));
         }
         if keeps_previous {
             keep_previous(&path, &directory.join(PREVIOUS))?;

@@ -121,15 +121,15 @@ async fn missing_file_is_a_loss_if_an_earlier_run_left_others() {
     fs::rename(files.join(JOURNAL), files.join("aside")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
     error: …/p/dev/journal is missing, but an earlier run has left state.json
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
     fs::rename(files.join("aside"), files.join(JOURNAL)).unwrap();
     fs::remove_file(files.join(SNAPSHOT)).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
     error: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
-    // Each of them alone proves that there was a run.
+    // Each of them proves that there was a run.
     let proofs = [PREVIOUS, PREVIOUS_JOURNAL, JOURNAL, "history.json"];
     for proof in proofs {
         for other in proofs.iter().filter(|other| **other != proof) {
@@ -216,8 +216,8 @@ async fn damaged_journal_is_restored_up_to_the_damage() {
     let lines: Vec<&str> = journal.split_inclusive('\n').collect();
     fs::write(files.join(JOURNAL), [&lines[..3], &lines[4..]].concat().concat()).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/journal: line 4: its number is 4 where 3 is expected: a line was lost, doubled, moved or changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/journal: line 4: its number is 4 instead of 3: a line was lost, duplicated, moved or changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     let salvage = store.salvage("p", "dev").await.unwrap().unwrap();
     assert_eq!(salvage.state.outputs["secret"].as_str(), Some("fourth"));
@@ -243,8 +243,8 @@ async fn damaged_previous_snapshot_is_not_restored() {
     fs::write(files.join(PREVIOUS), "{}").unwrap();
     let error = store.salvage("p", "dev").await.unwrap_err().diagnostic().to_string();
     insta::assert_snapshot!(error.replace(directory.path().to_str().unwrap(), "…"), @"
-    error: nothing can be restored: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous; …/p/dev/state.json.previous: line 1: it has no `version`, so it is no state
-      hint: nothing was changed; restore the files of the stack from a backup, or move them away and `import` what exists
+    error: no state can be restored: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous; …/p/dev/state.json.previous: line 1: it has no `version`, so it is not a state
+      hint: nothing was changed; restore the files of the stack from a backup, or move them away and `import` the existing resources
     ");
 }
 
@@ -282,8 +282,8 @@ async fn files_of_version_1_are_converted_and_must_not_contain_checksums() {
     // A file in the new format that claims the old version.
     fs::write(files.join(SNAPSHOT), written.replace("\"version\": 2", "\"version\": 1")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/state.json: line 2: it has checksums, which format 1 does not have: it was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     fs::write(files.join(SNAPSHOT), &written).unwrap();
     fs::write(
@@ -292,8 +292,8 @@ async fn files_of_version_1_are_converted_and_must_not_contain_checksums() {
     )
     .unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/journal: line 1: it has no checksum in its header, and its snapshot has one
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/journal: line 1: its header has no checksum, although its snapshot has one
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
 }
 
@@ -311,11 +311,11 @@ async fn damaged_document_is_refused_with_its_recovery() {
         errors.push(error.diagnostic().to_string().replace(directory.path().to_str().unwrap(), "…"));
     }
     insta::assert_snapshot!(errors.join("\n"), @"
-    error: …/p/dev/config.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    error: …/p/dev/config.json: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup, or remove it and set its values again with `config set`
-    error: …/p/dev/history.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    error: …/p/dev/history.json: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup, or remove it: only `history` and `rollback` need it
-    error: …/p/dev/target: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    error: …/p/dev/target: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup
     ");
 }

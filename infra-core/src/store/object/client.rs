@@ -148,8 +148,10 @@ impl Objects {
         let deletions = self.store.delete_stream(stream::iter(paths).boxed());
         let deletions = deletions.filter_map(async |answer| absent(answer).err()).collect::<Vec<_>>();
         match within(&*self.clock, COPY, deletions).await {
-            Some(errors) => errors.iter().for_each(|error| tracing::debug!(%error, "a folded object stays for now")),
-            None => tracing::debug!("folded objects stay for now: no answer"),
+            Some(errors) => errors
+                .iter()
+                .for_each(|error| tracing::debug!(%error, "an object that a snapshot includes could not be deleted")),
+            None => tracing::debug!("objects that a snapshot includes could not be deleted: no response"),
         }
     }
 
@@ -187,7 +189,7 @@ impl Objects {
         call: impl Future<Output = object_store::Result<T>>,
     ) -> object_store::Result<T> {
         within(&*self.clock, limit, call).await.unwrap_or_else(|| {
-            let source = format!("no answer within {} s", limit.as_secs()).into();
+            let source = format!("no response within {} s", limit.as_secs()).into();
             Err(Error::Generic { store: "object store", source })
         })
     }

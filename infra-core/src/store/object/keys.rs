@@ -37,7 +37,7 @@ impl KeyedStore for ObjectStateStore {
         };
         let place = self.key_place();
         let text = String::from_utf8(found.bytes)
-            .map_err(|_| KeyError::Malformed { place: place.clone(), reason: "it is no text".into() })?;
+            .map_err(|_| KeyError::Malformed { place: place.clone(), reason: "it is not UTF-8".into() })?;
         Ok(Some(KeyDocument::parse(text, place)?))
     }
 
@@ -202,8 +202,8 @@ mod tests {
         let objects = Arc::new(InMemory::new());
         let error = store(&objects, Unlock::default()).open("p", "dev").await.map(drop).unwrap_err();
         insta::assert_snapshot!(error.diagnostic(), @"
-        error: there is no key in InMemory/team/infra/secrets.key yet, and no passphrase to wrap a new one with
-          hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or begin with `secrets rewrap --kms ARN`
+        error: there is no key in InMemory/team/infra/secrets.key yet, and no passphrase is set to wrap a new one
+          hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run `secrets rewrap --kms ARN` first
         ");
         assert!(objects.list(None).next().await.is_none(), "nothing was written");
     }

@@ -163,7 +163,7 @@ impl Lease {
         loop {
             let tick = clock.sleep_until(next.min(clock.now() + TICK));
             if let Either::Left((asked, _)) = select(&mut stopped, tick).await {
-                grip.lose("it was given back");
+                grip.lose("it was released");
                 // A lease that could not be renewed cannot be released either, and expires.
                 if !self.deadline.has_passed(&*clock) {
                     self.release().await;
@@ -182,7 +182,7 @@ impl Lease {
             }
             let left = self.deadline.at().saturating_sub(clock.now()).max(PATIENCE);
             let renewed = within(&*clock, left, self.renew()).await;
-            match renewed.unwrap_or_else(|| Err(StoreError::Journal("no answer in time".into()))) {
+            match renewed.unwrap_or_else(|| Err(StoreError::Journal("no response in time".into()))) {
                 Ok(deadline) => {
                     grip.set(Held::Until(deadline));
                     next = deadline.at().saturating_sub(HOLD) + RENEW;
@@ -196,7 +196,7 @@ impl Lease {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the lease was not renewed; it will be tried again");
+                    tracing::warn!(%error, "the lease could not be renewed; retrying");
                     next = clock.now() + TICK;
                 }
             }
@@ -228,7 +228,7 @@ impl Lease {
                 Err(StoreError::Lost {
                     reason: match other {
                         Some(Written { status: Status::Broken, .. }) => "it was broken by `unlock`".into(),
-                        Some(other) => format!("it was taken over by {}", other.holder),
+                        Some(other) => format!("it was taken by {}", other.holder),
                         None => "it was removed".into(),
                     },
                 })
@@ -244,7 +244,7 @@ impl Lease {
         boundary::reached(Boundary::LeaseRelease);
         // A lease that is not released expires.
         if let Err(error) = put(&self.objects, &written, PutMode::Update(self.version)).await {
-            tracing::warn!(%error, "the lease was not given back: the next run has to wait until it expires");
+            tracing::warn!(%error, "the lease could not be released: the next run has to wait until it expires");
         }
     }
 }
@@ -317,7 +317,7 @@ fn parse(objects: &Objects, bytes: &[u8]) -> Result<Written, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Broken {
         path: objects.path(NAME).to_string().into(),
         line: error.line().max(1),
-        reason: format!("it is no lease: {}; it contains nothing but who writes", source::message(&error)),
+        reason: format!("it is not a lease: {}; it contains only the holder of the stack", source::message(&error)),
         recovery: Recovery::Remove,
     })
 }
@@ -326,10 +326,10 @@ fn watching(written: &Written) -> Diagnostic {
     let (holder, limit) = (&written.holder, TAKE.as_secs());
     match written.status {
         Status::Broken => Diagnostic::note(format!(
-            "the lease of {holder} was broken; in {limit} s its holder has certainly stopped, and it is taken over"
+            "the lease of {holder} was broken; waiting {limit} s, until its holder has stopped"
         )),
         _ => Diagnostic::note(format!(
-            "the stack is held by {holder}: if it is not renewed within {limit} s, it is taken over"
+            "the stack is locked by {holder}; waiting up to {limit} s for its lease to be renewed or to expire"
         )),
     }
 }

@@ -38,8 +38,8 @@ impl Stack {
         for number in unused {
             kept.push(self.keep(&name(number), JOURNAL).await?);
         }
-        let begun = self.begin_from(reading, lease, false).await?.ok_or_else(changed)?;
-        Ok(Restored { serial: begun.state.serial, kept })
+        let takeover = self.begin_from(reading, lease, false).await?.ok_or_else(changed)?;
+        Ok(Restored { serial: takeover.state.serial, kept })
     }
 
     async fn salvaged(&self) -> Result<Option<Salvaged>, StoreError> {
@@ -73,7 +73,7 @@ impl Stack {
             };
             let before = reading.state.clone();
             if number == reading.next && unused.is_empty() {
-                if self.take_in(&mut reading, &found).is_ok() {
+                if self.apply_next(&mut reading, &found).is_ok() {
                     sources.push(name(number));
                     continue;
                 }

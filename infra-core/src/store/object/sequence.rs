@@ -121,7 +121,7 @@ enum Tried {
 }
 
 /// A completed takeover of a stack.
-pub(super) struct Begun {
+pub(super) struct Takeover {
     pub(super) state: State,
     pub(super) size: StoredSize,
     position: Position,
@@ -145,9 +145,7 @@ impl Stack {
             attempt += 1;
             let error = match self.try_read().await? {
                 Tried::Read(reading) => return Ok(*reading),
-                Tried::Disturbed => {
-                    self.source(SNAPSHOT).broken(1, "the objects of the journal do not follow on one another")
-                }
+                Tried::Disturbed => self.source(SNAPSHOT).broken(1, "the objects of the journal are not consecutive"),
                 Tried::Missing(found) => StoreError::Missing { path: self.source(SNAPSHOT).path, found },
             };
             if attempt == ATTEMPTS {
@@ -172,7 +170,7 @@ impl Stack {
                 return Ok(Tried::Disturbed);
             }
             for found in window.iter().flatten() {
-                self.take_in(&mut reading, found)?;
+                self.apply_next(&mut reading, found)?;
             }
             if whole == WINDOW as usize {
                 continue;
@@ -227,7 +225,7 @@ impl Stack {
         let source = self.source(name);
         let state = source.snapshot(&found.bytes)?.state;
         let Positioned { journal: position } = serde_json::from_slice(&found.bytes).map_err(|error| {
-            source.broken(1, format!("it does not tell where its journal begins: {}", source::message(&error)))
+            source.broken(1, format!("it does not contain the position of its journal: {}", source::message(&error)))
         })?;
         let (next, epoch) = (position.included + 1, position.epoch);
         let version = Some(found.version.clone());
@@ -235,12 +233,12 @@ impl Stack {
     }
 
     /// Applies the next object of the sequence.
-    pub(super) fn take_in(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
+    pub(super) fn apply_next(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
         let source = self.source(&name(reading.next));
         let (header, format, lines) = decode(&found.bytes).map_err(|reason| source.broken(1, reason))?;
         if (header.infra_journal, &header.program, &header.stack) != (reading.next, &self.program, &self.name) {
             let Header { infra_journal, program, stack, .. } = header;
-            return Err(source.broken(1, format!("it is number {infra_journal} of stack `{program}/{stack}`")));
+            return Err(source.broken(1, format!("it is object {infra_journal} of the stack `{program}/{stack}`")));
         }
         match &mut reading.state {
             Some(state) => {
@@ -249,7 +247,7 @@ impl Stack {
                 let is_short = header.lines.is_some_and(|expected| expected != replayed.entries as u64);
                 if replayed.whole < lines.len() || is_short {
                     let line = found.bytes.split(|&byte| byte == b'\n').count();
-                    return Err(source.broken(line, "it ends in the middle: the rest was cut off"));
+                    return Err(source.broken(line, "it is truncated"));
                 }
             }
             None if lines.is_empty() => {}
@@ -268,14 +266,14 @@ impl Stack {
 
     /// Takes the stack over: puts a fence, then the snapshot. `lease` is renewed meanwhile. It is `was_released` if the
     /// previous holder released it.
-    pub(super) async fn begin(&self, lease: &HeldLease, was_released: bool) -> Result<Begun, StoreError> {
+    pub(super) async fn begin(&self, lease: &HeldLease, was_released: bool) -> Result<Takeover, StoreError> {
         for _ in 0..ATTEMPTS {
-            if let Some(begun) = self.begin_from(self.read().await?, lease, was_released).await? {
-                return Ok(begun);
+            if let Some(takeover) = self.begin_from(self.read().await?, lease, was_released).await? {
+                return Ok(takeover);
             }
             // A late writer put an object in between. The next attempt reads it.
         }
-        Err(StoreError::Lost { reason: "others write the stack at the same time".into() })
+        Err(StoreError::Lost { reason: "other processes write the stack at the same time".into() })
     }
 
     /// Takes the stack over as it was read; `None` if it has to be read again.
@@ -284,12 +282,12 @@ impl Stack {
         mut reading: Reading,
         lease: &HeldLease,
         was_released: bool,
-    ) -> Result<Option<Begun>, StoreError> {
+    ) -> Result<Option<Takeover>, StoreError> {
         refuse_newer(lease, reading.epoch)?;
         let Some(fence) = self.fence(lease, &mut reading).await? else {
             return Ok(None);
         };
-        // A holder that released the lease without a snapshot of its own had not fenced off its predecessor.
+        // A holder that released the lease without writing a snapshot had not fenced off its predecessor.
         let obsolete = was_released && reading.position.epoch + 1 == lease.epoch;
         let own = (!obsolete).then_some(fence);
         let state = match reading.state {
@@ -304,7 +302,7 @@ impl Stack {
             return Ok(None);
         };
         self.sweep(&position).await;
-        Ok(Some(Begun { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
+        Ok(Some(Takeover { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
     }
 
     /// Puts a fence at the end of the sequence, after reading the objects that a late writer put there meanwhile.
@@ -320,7 +318,7 @@ impl Stack {
             let Some(found) = self.objects.get(&name(at)).await? else {
                 return Ok(None);
             };
-            self.take_in(reading, &found)?;
+            self.apply_next(reading, &found)?;
             refuse_newer(lease, reading.epoch)?;
         }
     }
@@ -344,7 +342,7 @@ impl Stack {
         if let Some(found) = self.objects.get(SNAPSHOT).await?.filter(|found| found.version == version)
             && found.bytes != text
         {
-            return Err(source.broken(1, "the object store does not hold what was put into it"));
+            return Err(source.broken(1, "the object store did not return what was put into it"));
         }
         Ok(Some((version, size)))
     }
@@ -411,14 +409,14 @@ impl JournalSink for Sequence {
 }
 
 impl Sequence {
-    pub(super) fn new(stack: Stack, lease: HeldLease, begun: Begun) -> Self {
-        let Begun { position, version, .. } = begun;
+    pub(super) fn new(stack: Stack, lease: HeldLease, takeover: Takeover) -> Self {
+        let Takeover { position, version, .. } = takeover;
         let next = position.included + 1;
         Self { stack, lease, position, version, next }
     }
 
     fn lost(&self) -> StoreError {
-        let reason = "another run has taken the stack over".to_owned();
+        let reason = "another run has taken over the stack".to_owned();
         self.lease.grip.lose(&reason);
         StoreError::Lost { reason }
     }
@@ -426,7 +424,7 @@ impl Sequence {
 
 fn refuse_newer(lease: &HeldLease, epoch: u64) -> Result<(), StoreError> {
     if epoch > lease.epoch {
-        return Err(StoreError::Lost { reason: "another run has taken the stack over meanwhile".into() });
+        return Err(StoreError::Lost { reason: "another run has taken over the stack in the meantime".into() });
     }
     Ok(())
 }
@@ -447,7 +445,7 @@ fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
 pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static str> {
     let end = object.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&object[..end], &object[end + 1..]);
-    let header: Header = serde_json::from_slice(line).map_err(|_| "it is no journal of this engine")?;
+    let header: Header = serde_json::from_slice(line).map_err(|_| "it is not a journal of this engine")?;
     // A header in the newer format with one changed byte still has one of the two fields.
     if header.lines.is_none() && header.checksum.is_none() {
         return Ok((header, Format::Legacy, lines));
@@ -455,7 +453,7 @@ pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static 
     if header.lines.is_some() && checksum::fits(line, BEFORE, AFTER) {
         return Ok((header, Format::Chained(Chain::after(line)), lines));
     }
-    Err("its header does not fit its checksum: it was changed")
+    Err("its header does not match its checksum: it was changed")
 }
 
 pub(super) fn name(number: u64) -> String {

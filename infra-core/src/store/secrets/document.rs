@@ -107,9 +107,8 @@ impl KeyDocument {
             }
             serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?
         } else {
-            let key = of_hex(text.trim()).ok_or_else(|| {
-                malformed("it must be a key document, or 64 hexadecimal digits as the first versions wrote".into())
-            })?;
+            let key = of_hex(text.trim())
+                .ok_or_else(|| malformed("expected JSON, or the 64 hexadecimal digits of the first versions".into()))?;
             Document { key: VERSION, wrapped_by: NOTHING.into(), kdf: None, current: plain(&key), retiring: None }
         };
         Ok(Self { place, text, parsed: Arc::new(parsed) })
@@ -191,7 +190,7 @@ impl KeyDocument {
                 (Wrapping::Passphrase(passphrase, cost), Some(stretched))
             }
             url if url.contains("://") => (Wrapping::Key(unlock.wrapper_at(url)?), None),
-            other => return Err(self.malformed(format!("it is wrapped by `{other}`, which means nothing"))),
+            other => return Err(self.malformed(format!("it is wrapped by `{other}`, which is unknown"))),
         };
         let current = self.unwrap(&self.parsed.current, &wrapping, stretched.as_ref()).await?;
         let retiring = match &self.parsed.retiring {
@@ -207,21 +206,21 @@ impl KeyDocument {
         wrapping: &Wrapping,
         stretched: Option<&DataKey>,
     ) -> Result<DataKey, KeyError> {
-        let sealed = || stored.sealed.as_deref().ok_or_else(|| self.malformed("a key in it has no `sealed`"));
+        let sealed = || stored.sealed.as_deref().ok_or_else(|| self.malformed("a key has no `sealed`"));
         let key = match (wrapping, stretched) {
             (Wrapping::Plain, _) => {
-                let plain = stored.plain.as_deref().ok_or_else(|| self.malformed("a key in it has no `plain`"))?;
+                let plain = stored.plain.as_deref().ok_or_else(|| self.malformed("a key has no `plain`"))?;
                 of_hex(plain)
             }
             (Wrapping::Key(service), _) => DataKey::from_bytes(&service.unwrap(sealed()?).await?),
             (Wrapping::Passphrase(..), stretched) => {
-                let bytes = BASE64.decode(sealed()?).map_err(|_| self.malformed("`sealed` is no base64"))?;
+                let bytes = BASE64.decode(sealed()?).map_err(|_| self.malformed("`sealed` is not base64"))?;
                 let wrong = || KeyError::WrongPassphrase { place: self.place.clone() };
                 let plain = stretched.and_then(|stretched| stretched.decrypt(&bytes, &about(&stored.id)).ok());
                 DataKey::from_bytes(&plain.ok_or_else(wrong)?)
             }
         };
-        let key = key.ok_or_else(|| self.malformed("what is in it is no key of 256 bits"))?;
+        let key = key.ok_or_else(|| self.malformed("a key does not have 256 bits"))?;
         if key.id() != stored.id {
             return Err(KeyError::Mismatch { place: self.place.clone(), id: stored.id.clone() });
         }
@@ -243,16 +242,16 @@ impl StoredKdf {
     fn checked(&self) -> Result<(Kdf, Vec<u8>), String> {
         const MOST_MEMORY_KIB: u32 = 4 * 1024 * 1024;
         if self.algorithm != "argon2id" {
-            return Err(format!("its `kdf` is `{}`, and this version knows `argon2id`", self.algorithm));
+            return Err(format!("its `kdf` is `{}`, and this version supports only `argon2id`", self.algorithm));
         }
         let fits = self.memory_kib <= MOST_MEMORY_KIB && self.iterations <= 1000 && self.lanes <= 64;
         let cost = Kdf { memory_kib: self.memory_kib, iterations: self.iterations, lanes: self.lanes };
         if !fits || params(cost).is_err() {
-            return Err("the parameters of its `kdf` cannot be".into());
+            return Err("the parameters of its `kdf` are invalid".into());
         }
         match BASE64.decode(&self.salt) {
             Ok(salt) if (8..=64).contains(&salt.len()) => Ok((cost, salt)),
-            _ => Err("the salt of its `kdf` cannot be".into()),
+            _ => Err("the salt of its `kdf` is invalid".into()),
         }
     }
 }

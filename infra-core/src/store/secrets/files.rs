@@ -185,7 +185,7 @@ fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize));
     file.read_to_end(&mut bytes).map_err(io)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8"))?;
     KeyDocument::parse(text, place).map(Some)
 }
 

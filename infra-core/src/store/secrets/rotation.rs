@@ -77,7 +77,7 @@ pub enum RotationError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A stack cannot be rewritten.
-    #[error("the secrets of the stack `{program}/{stack}` are not under the new key yet: {error}")]
+    #[error("the secrets of the stack `{program}/{stack}` could not be encrypted with the new key: {error}")]
     Stack {
         /// The program.
         program: String,
@@ -94,7 +94,8 @@ impl RotationError {
         match self {
             Self::Store(error) => error.diagnostic(),
             Self::Stack { .. } => Diagnostic::from_error(self).hint(
-                "both keys are kept, so everything is readable; once that is mended, run `secrets rotate` again: it goes on where it ended",
+                "both keys are kept, so all secrets stay readable; fix the cause and run `secrets rotate` again to \
+                 continue",
             ),
         }
     }

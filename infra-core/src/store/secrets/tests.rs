@@ -54,13 +54,13 @@ async fn document_opens_only_with_its_passphrase() {
 
     let wrong = again.open(&opened_by("battery staple")).await.unwrap_err();
     insta::assert_snapshot!(shown(&wrong), @r"
-    the passphrase does not open the key in keys
-    hint: nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: restore it from a copy: without it the secrets in the states are lost
+    the passphrase does not unwrap the key in keys
+    hint: nothing was changed; check INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is correct, the document was changed: restore it from a copy: without it, the secrets in the states are lost
     ");
     let none = again.open(&Unlock::default()).await.unwrap_err();
     insta::assert_snapshot!(shown(&none), @r"
-    the key in keys is wrapped by a passphrase, and none was given
-    hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for
+    the key in keys is wrapped by a passphrase, and no passphrase is set
+    hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run the command at a terminal
     ");
     let empty = KeyDocument::close(&ring, &by_passphrase(""), "keys").await.unwrap_err();
     assert!(matches!(empty, KeyError::EmptyPassphrase), "{empty}");
@@ -80,7 +80,7 @@ async fn weak_passphrase_is_refused_for_new_documents_and_opens_existing_ones() 
     }
     insta::assert_snapshot!(shown(&KeyError::WeakPassphrase), @"
     the passphrase is too weak: it needs at least 12 characters, 5 of them different
-    hint: nothing was changed; choose one of several words, with `secrets rewrap --passphrase`
+    hint: nothing was changed; choose a passphrase of several words, with `secrets rewrap --passphrase`
     ");
     rewrap(&store, by_passphrase("twelve chars")).await.unwrap();
 
@@ -153,14 +153,14 @@ async fn damaged_key_document_is_refused_without_a_panic() {
     }
     insta::assert_snapshot!(errors.join("\n"), @r"
     /key: keys has format 2, and this version reads up to 1
-    /wrapped_by: keys holds no key: it is wrapped by `magic`, which means nothing
-    /wrapped_by: keys holds no key: a key in it has no `plain`
-    /kdf/algorithm: keys holds no key: its `kdf` is `md5`, and this version knows `argon2id`
-    /kdf/memory_kib: keys holds no key: the parameters of its `kdf` cannot be
-    /kdf/iterations: keys holds no key: the parameters of its `kdf` cannot be
-    /kdf/salt: keys holds no key: the salt of its `kdf` cannot be
-    /current/sealed: the passphrase does not open the key in keys
-    /current/id: the passphrase does not open the key in keys
+    /wrapped_by: keys is not a valid key document: it is wrapped by `magic`, which is unknown
+    /wrapped_by: keys is not a valid key document: a key has no `plain`
+    /kdf/algorithm: keys is not a valid key document: its `kdf` is `md5`, and this version supports only `argon2id`
+    /kdf/memory_kib: keys is not a valid key document: the parameters of its `kdf` are invalid
+    /kdf/iterations: keys is not a valid key document: the parameters of its `kdf` are invalid
+    /kdf/salt: keys is not a valid key document: the salt of its `kdf` is invalid
+    /current/sealed: the passphrase does not unwrap the key in keys
+    /current/id: the passphrase does not unwrap the key in keys
     ");
 
     let plain = KeyDocument::close(&ring, &Wrapping::Plain, "keys").await.unwrap();
@@ -179,7 +179,7 @@ async fn key_of_the_first_versions_can_be_rotated_and_wrapped() {
     let store = FileStore::new(directory.path());
     let error = store.seal().await.err().unwrap();
     insta::assert_snapshot!(error.diagnostic().to_string().replace(&*path.to_string_lossy(), "FILE"), @r"
-    error: FILE may be read by others (mode 644)
+    error: FILE can be read by other users (mode 644)
       hint: run `chmod 600 FILE`
     ");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -306,8 +306,8 @@ async fn key_service_is_called_once_and_must_unwrap_before_it_is_used() {
     let without = FileStore::new(directory.path());
     let error = StackConfig::open(&without, "p", "dev").await.unwrap_err();
     insta::assert_snapshot!(error.diagnostic(), @r"
-    error: the key is wrapped by `test://key`, and this binary was built without `test://`
-      hint: use a binary that hands a wrapper for it to the command line
+    error: the key is wrapped by `test://key`, and this binary does not support `test://`
+      hint: use a binary that adds this key service with `Cli::wrapper`
     ");
 }
 
