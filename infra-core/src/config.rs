@@ -71,7 +71,7 @@ impl ConfigError {
     pub fn hint(&self) -> String {
         match self {
             Self::Missing(key) => format!("set it with `config set {key} VALUE`, and add `--secret` if it is a secret"),
-            Self::Type { key, .. } => format!("`config set {key} VALUE`"),
+            Self::Type { key, .. } => format!("set another value with `config set {key} VALUE`"),
             Self::Secret(key) => format!(
                 "read it with `config.secret(\"{key}\")` in the program, or run `config unset {key}` and set it \
                  without `--secret` if it is not confidential"
