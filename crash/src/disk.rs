@@ -99,7 +99,7 @@ pub fn cut(sandbox: &Sandbox, rng: &mut Rng) -> Result<()> {
 }
 
 /// Changes the files as an engine with this defect would have left them.
-pub fn spoil(sandbox: &Sandbox, broken: Broken, rng: &mut Rng) -> Result<()> {
+pub fn apply_defect(sandbox: &Sandbox, broken: Broken, rng: &mut Rng) -> Result<()> {
     let Some(stack_files) = sandbox.stack_files() else {
         return Ok(());
     };

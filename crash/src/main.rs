@@ -169,10 +169,11 @@ fn explain(scenario: &Scenario, failure: &Failure, settings: &Settings) {
         return println!("FAILED {scenario}");
     };
     let broken = settings.broken.map(|broken| format!(" --broken {}", name(&broken))).unwrap_or_default();
-    let Settings { seed, parallel, .. } = settings;
+    let Settings { seed, parallel, store, .. } = settings;
     println!("\nFAILED {scenario}\n{message}\n{evidence}  directory: {}", directory.display());
     println!(
-        "  repeat with: cargo run -p crash -- --seed {seed} --parallel {parallel}{broken} --scenario {scenario}\n"
+        "  repeat with: cargo run -p crash -- --seed {seed} --parallel {parallel} --store {}{broken} --scenario {scenario}\n",
+        name(store)
     );
 }
 

@@ -70,7 +70,7 @@ impl Scenario {
             kills += 1;
             sandbox.copy_to(&sandbox.directory.with_file_name(format!("{AT_KILL}{kills}")))?;
             if let Some(broken) = sandbox.broken {
-                disk::spoil(sandbox, broken, &mut rng)?;
+                disk::apply_defect(sandbox, broken, &mut rng)?;
             }
             if kill.cut {
                 disk::cut(sandbox, &mut rng)?;

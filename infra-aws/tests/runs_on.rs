@@ -59,19 +59,19 @@ async fn every_unmet_requirement_is_reported_with_a_remedy() {
     insta::assert_snapshot!(refusal(host).await, @r"
     error: PostgreSQL cannot run on this machine: PostgreSQL is not installed
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
-      why: the policy `runs-on-this-machine` asks for it
+      why: the policy `runs-on-this-machine` requires it
       hint: install it
     error: port 8080 is not available: another process listens on it on all addresses
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
-      why: the policy `runs-on-this-machine` asks for it
+      why: the policy `runs-on-this-machine` requires it
       hint: stop that process (`ss -ltnp 'sport = :8080'`), or choose another port
     error: port 80 is not available: this user may only listen on ports from 1024
       at: urn:infra:dev::program::aws:elb:Listener::listener
-      why: the policy `runs-on-this-machine` asks for it
+      why: the policy `runs-on-this-machine` requires it
       hint: choose another port, or allow this one as root: `sysctl net.ipv4.ip_unprivileged_port_start=80`
     error: the disk of the local cloud has 100 MiB free; this plan needs at least 352 MiB
       at: urn:infra:dev::program::aws:ec2:LaunchTemplate::host
-      why: the policy `runs-on-this-machine` asks for it
+      why: the policy `runs-on-this-machine` requires it
       hint: free disk space, or move the local cloud to another disk: `--directory PATH`
     ");
 }

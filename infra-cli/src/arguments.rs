@@ -46,7 +46,7 @@ pub(crate) struct Global {
     #[arg(help_heading = heading::STORAGE, long, global = true, value_name = "PATH")]
     #[arg(env = "INFRA_DIRECTORY", hide_env_values = true)]
     pub(crate) directory: Option<PathBuf>,
-    /// Print JSON: one event per line, or the answer as one document
+    /// Print JSON: one event per line, or the result as one document
     #[arg(help_heading = heading::OUTPUT, long, global = true)]
     pub(crate) json: bool,
     /// Maximum number of concurrent operations
@@ -123,6 +123,6 @@ pub(crate) struct Planning {
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is not KEY=VALUE")),
+        _ => Err("expected KEY=VALUE".to_owned()),
     }
 }

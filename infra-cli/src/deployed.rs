@@ -72,7 +72,7 @@ impl Deployed {
         let summary = format!("the stack `{stack}` is deployed to {recorded}, and this command would use {self}");
         let hint = format!(
             "use the credentials and the endpoint of {recorded}, or choose another stack: `--stack NAME`; \
-             to give up everything that the stack has there, forget it: `state rm '*'`"
+             to abandon its resources there, remove them from the state: `state rm '*'`"
         );
         Diagnostic::error(summary).hint(hint)
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_of_earlier_versions_contain_the_target_alone() {
+    fn documents_of_earlier_versions_contain_only_the_target() {
         assert_eq!(Deployed::read(b"aws\n"), Deployed::named("aws"));
         let local = cloud("cloud-1", "http://127.0.0.1:1");
         assert_eq!(Deployed::read(&local.write().unwrap_or_default()), local);
@@ -130,10 +130,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_both_accounts_and_the_way_out() {
+    fn refusal_names_both_accounts_and_the_alternatives() {
         insta::assert_snapshot!(account("222222222222", None).refusal("dev", &account("111111111111", None)), @"
         error: the stack `dev` is deployed to the AWS account 111111111111, and this command would use the AWS account 222222222222
-          hint: use the credentials and the endpoint of the AWS account 111111111111, or choose another stack: `--stack NAME`; to give up everything that the stack has there, forget it: `state rm '*'`
+          hint: use the credentials and the endpoint of the AWS account 111111111111, or choose another stack: `--stack NAME`; to abandon its resources there, remove them from the state: `state rm '*'`
         ");
     }
 }

@@ -66,22 +66,22 @@ async fn ensure(directory: &Path) -> Result<Running, Failure> {
 
 /// Progress of waiting for a cloud that is stopping.
 struct Wait {
-    begun: Instant,
+    started: Instant,
     noticed: bool,
 }
 
 impl Wait {
     fn new() -> Self {
-        Self { begun: Instant::now(), noticed: false }
+        Self { started: Instant::now(), noticed: false }
     }
 
     /// Waits for one interval. Prints a notice after [`NOTICE_DELAY`], and fails after [`STOP_LIMIT`].
     async fn for_stop_of(&mut self, directory: &Path, process: Option<&Running>) -> Result<(), Failure> {
         let process = process.map(|running| format!(" (process {})", running.pid)).unwrap_or_default();
-        let waited = self.begun.elapsed();
+        let waited = self.started.elapsed();
         if waited > STOP_LIMIT {
             let log = log(directory);
-            let summary = format!("the local cloud{process} neither answers nor stops");
+            let summary = format!("the local cloud{process} neither responds nor stops");
             let reason = format!("waited for {} s", STOP_LIMIT.as_secs());
             let hint = format!("read {}, kill the process, and try again", log.display());
             return Err(Failure::of(Diagnostic::error(summary).because(reason).hint(hint)));
@@ -129,10 +129,10 @@ async fn start(directory: &Path) -> Result<Running, Failure> {
             if let Some(running) = daemon::find(directory).await {
                 return Ok(running);
             }
-            return Err(not_started(&log, &format!("it exited at once, {status}")));
+            return Err(not_started(&log, &format!("it exited immediately: {status}")));
         }
         if Instant::now() > end {
-            return Err(not_started(&log, &format!("it does not answer after {} s", START_LIMIT.as_secs())));
+            return Err(not_started(&log, &format!("it has not responded after {} s", START_LIMIT.as_secs())));
         }
         sleep(pause).await;
         pause = (pause * 2).min(Duration::from_millis(100));
@@ -153,7 +153,7 @@ fn not_started(log: &Path, reason: &str) -> Failure {
             Diagnostic::error(format!("the local cloud does not start: {reason}"))
                 .about(log.display())
                 .because(last)
-                .hint("read the whole log in this file"),
+                .hint("the complete log is in this file"),
         ],
     }
 }

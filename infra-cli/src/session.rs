@@ -46,7 +46,7 @@ pub(crate) struct Session<'a> {
     usage: Mutex<Option<Usage>>,
     /// Cloud that the command uses, once it is known.
     actual: Mutex<Option<Deployed>>,
-    /// The state describes another local cloud, so it is refreshed first.
+    /// `true` if the state describes another local cloud, so that it is refreshed first.
     elsewhere: AtomicBool,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Session<'a> {
         Ok(self.declaring(self.config(&[]).await?).declared(&self.program.run)?)
     }
 
-    /// Returns the engine for running the program without a provider that answers.
+    /// Returns the engine for running the program without a connection to a provider.
     pub(crate) fn declaring(&self, config: BTreeMap<String, ConfigValue>) -> Engine {
         let unreachable = "http://127.0.0.1:0".to_owned();
         self.offline().target(self.target(Some(unreachable))).config(config)
@@ -397,11 +397,12 @@ fn directory(global: &Global) -> Result<PathBuf, Failure> {
 fn endpoint(global: &Global) -> Result<Option<String>, Failure> {
     let wrong = |summary: String, hint: &str| Err(Failure::wrong_use(Diagnostic::error(summary).hint(hint)));
     match &global.endpoint {
-        Some(_) if global.target == TargetName::Local => {
-            wrong("the local cloud has its own endpoint".into(), "add `--target aws`, or leave `--endpoint` out")
-        }
+        Some(_) if global.target == TargetName::Local => wrong(
+            "`--endpoint` cannot be used with the local cloud, which has its own".into(),
+            "add `--target aws`, or remove `--endpoint`",
+        ),
         Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
-            wrong(format!("`{url}` is no endpoint"), "write a URL such as http://127.0.0.1:5000")
+            wrong(format!("`{url}` is not the URL of an endpoint"), "write a URL such as http://127.0.0.1:5000")
         }
         endpoint => Ok(endpoint.clone()),
     }
@@ -416,7 +417,7 @@ async fn backend(url: &str, cli: &Cli, unlock: Unlock) -> Result<Arc<dyn KeyedSt
     let Some(open) = cli.backends.get(scheme) else {
         let examples = std::iter::once("`--backend file:///var/lib/infra`".to_owned());
         let examples = examples.chain(cli.backends.keys().map(|scheme| format!("`--backend {scheme}://…`")));
-        let unknown = Diagnostic::error(format!("states cannot be kept in `{scheme}://…`"));
+        let unknown = Diagnostic::error(format!("this binary cannot store states at `{scheme}://…`"));
         let hint = format!("write {}", examples.collect::<Vec<_>>().join(" or "));
         return Err(Failure::wrong_use(unknown.hint(hint)));
     };

@@ -1,4 +1,4 @@
-//! The infrastructure of this project. `cargo run -- preview` shows what `cargo run -- up` would do.
+//! The infrastructure of this project. `cargo run -- preview` shows the changes that `cargo run -- up` would make.
 
 use infra_aws::{self as aws, Bucket, Parameter, key, login, objects};
 use infra_cli::{Cli, program};

@@ -26,7 +26,7 @@ fn outputs(at: usize) -> Value {
     Value::from_json(json!({"id": format!("i-{at}"), "address": format!("i-{at}.bench.invalid")}))
 }
 
-/// A declaration that uses the one before, and its resolved inputs: about 1 KiB.
+/// Returns a declaration that uses the previous one, and its resolved inputs: about 1 KiB.
 fn inputs(at: usize) -> (Expression, Value) {
     let literal = json!({
         "script": format!("#!/bin/sh\n# server {at}\n{}", "install --quiet package\n".repeat(30)),
@@ -80,7 +80,7 @@ fn unchanged(criterion: &mut Criterion) {
     });
     let graph = ResourceGraph::new(nodes.collect(), BTreeMap::new()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    // No provider at all: what is unchanged touches none.
+    // Without a provider, because unchanged resources need none.
     let (providers, options, events) = (Providers::default(), PlanOptions::default(), Events::ignored());
     criterion.bench_function("plan of 1,000 unchanged", |bencher| {
         bencher.iter(|| {
@@ -91,7 +91,7 @@ fn unchanged(criterion: &mut Criterion) {
     });
 }
 
-/// Three ways to find that a resource is as it is recorded.
+/// Three ways to determine that a resource is unchanged.
 fn one(criterion: &mut Criterion) {
     let (expression, recorded) = inputs(7);
     let known = outputs(6);
@@ -114,7 +114,7 @@ fn one(criterion: &mut Criterion) {
     });
 }
 
-/// 64 entries handed over at once, all of them durable: what a full run pays for one sync.
+/// 64 entries that are appended together and durable at the end: the cost of one sync in a full run.
 fn journal(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -1,4 +1,4 @@
-//! A stack's configuration: named texts that programs read as the types they need, some of them secret.
+//! The configuration of a stack: named texts that programs read as the types they need. Some of them are secret.
 
 use crate::value::Output;
 use serde::{Serialize, de::DeserializeOwned};
@@ -36,16 +36,16 @@ pub enum ConfigValue {
     Secret(String),
 }
 
-/// A configuration value that is missing, of the wrong type, or read in the wrong way.
+/// A configuration value that is missing, has the wrong type, or was read in the wrong way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// It has no value and no default.
-    #[error("the configuration has no `{0}`")]
+    /// The value is missing, and there is no default.
+    #[error("the configuration value `{0}` is not set")]
     Missing(String),
-    /// It cannot be read as the type the program wants.
-    #[error("the configuration value `{key}` is `{value}`, which is no {expected}: {reason}")]
+    /// The value cannot be parsed as the type that the program reads.
+    #[error("the configuration value `{key}` is `{value}`, which cannot be parsed as {expected}: {reason}")]
     Type {
-        /// Its name.
+        /// Name of the value.
         key: String,
         /// The actual value.
         value: String,
@@ -54,13 +54,13 @@ pub enum ConfigError {
         /// The cause.
         reason: String,
     },
-    /// It is secret, and the program would get it in the clear.
-    #[error("the configuration value `{0}` is secret, and the program reads it as if anybody might see it")]
+    /// The value is secret, and the program read it as plain text.
+    #[error("the configuration value `{0}` is secret, but the program reads it as plain text")]
     Secret(String),
 }
 
 impl ConfigError {
-    /// The key that the error is about.
+    /// Returns the key that the error is about.
     pub fn key(&self) -> &str {
         match self {
             Self::Missing(key) | Self::Secret(key) | Self::Type { key, .. } => key,
@@ -70,22 +70,23 @@ impl ConfigError {
     /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
-            Self::Missing(key) => format!("`config set {key} VALUE`, with `--secret` if it is one"),
-            Self::Type { key, .. } => format!("`config set {key} VALUE`"),
+            Self::Missing(key) => format!("set it with `config set {key} VALUE`, and add `--secret` if it is a secret"),
+            Self::Type { key, .. } => format!("set another value with `config set {key} VALUE`"),
             Self::Secret(key) => format!(
-                "read it with `config.secret(\"{key}\")` in the program; or, if it need not be secret, `config unset {key}` and set it anew"
+                "read it with `config.secret(\"{key}\")` in the program, or run `config unset {key}` and set it \
+                 without `--secret` if it is not confidential"
             ),
         }
     }
 }
 
-/// A default that tells the type a configuration value is read as.
+/// A default value, which also determines the type that a configuration value is parsed as.
 pub trait ConfigDefault {
-    /// The type.
+    /// The type of the value.
     type Value: FromStr<Err: Display>;
-    /// The default as that type.
+    /// Converts the default to that type.
     fn into_value(self) -> Self::Value;
-    /// The default as a user would write it, for lists of keys.
+    /// Returns the default as a user would write it, for lists of keys.
     fn text(&self) -> Option<String> {
         None
     }
@@ -121,13 +122,13 @@ macro_rules! config_default {
 config_default!(String bool u8 u16 u32 u64 i32 i64 f64);
 
 impl Config {
-    /// A configuration of these values.
+    /// Creates a configuration with these values.
     pub fn new(values: impl IntoIterator<Item = (impl Into<String>, impl Into<ConfigValue>)>) -> Self {
         let values = values.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         Self { values, read: RefCell::default() }
     }
 
-    /// The value of `key`, or the default when there is none.
+    /// Returns the value of `key`, or the default if there is none.
     pub fn get_or<D: ConfigDefault>(&self, key: &str, default: D) -> Result<D::Value, ConfigError> {
         let text = default.text();
         let value = self.get(key).map(|value| value.unwrap_or_else(|| default.into_value()));
@@ -135,47 +136,48 @@ impl Config {
         value
     }
 
-    /// The value of `key`, which must be there.
+    /// Returns the value of `key`; a missing value is an error.
     pub fn require<T: FromStr<Err: Display>>(&self, key: &str) -> Result<T, ConfigError> {
         let value = self.get(key);
         self.note(key, |read| read.required = true);
         value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
-    /// The value of `key`, if there is one. A secret one is an error: it could get into a plan in the clear.
+    /// Returns the value of `key`, if there is one. A secret value is an error, because it could become part of a plan
+    /// in plain text.
     pub fn get<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         let parse = |value: &str| value.parse().map_err(|reason: T::Err| reason.to_string());
         self.plain(key, short(type_name::<T>()), parse)
     }
 
-    /// The value of `key`, if there is one, as what its JSON says. A secret one is an error.
+    /// Returns the value of `key`, parsed as JSON, if there is one. A secret value is an error.
     pub fn object<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, ConfigError> {
         let parse = |value: &str| serde_json::from_str(value).map_err(|reason| reason.to_string());
         self.plain(key, format!("JSON for a {}", short(type_name::<T>())), parse)
     }
 
-    /// The value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
+    /// Returns the value of `key`, if there is one, marked as secret: encrypted in the state, masked everywhere else.
     pub fn secret(&self, key: &str) -> Result<Option<Output<String>>, ConfigError> {
         let value = self.value(key, "String");
         self.note(key, |read| read.secret = true);
         Ok(value.map(|value| Output::from(value.text().to_owned()).secret()))
     }
 
-    /// The value of `key`, which must be there, marked as secret.
+    /// Returns the value of `key`, marked as secret; a missing value is an error.
     pub fn require_secret(&self, key: &str) -> Result<Output<String>, ConfigError> {
         let value = self.secret(key);
         self.note(key, |read| read.required = true);
         value?.ok_or_else(|| ConfigError::Missing(key.to_owned()))
     }
 
-    /// The keys that have a value which nothing has asked for.
+    /// Returns the keys with a value that the program has not read.
     pub fn unread(&self) -> Vec<String> {
         let read = self.read.borrow();
         let unread = self.values.keys().filter(|key| !read.contains_key(*key));
         unread.cloned().collect()
     }
 
-    /// The keys that the program has read so far, in alphabetical order.
+    /// Returns the keys that the program has read so far, in alphabetical order.
     pub fn keys(&self) -> Vec<ConfigKey> {
         self.read.borrow().values().cloned().collect()
     }
@@ -224,12 +226,12 @@ fn short(name: &str) -> &str {
 }
 
 impl ConfigValue {
-    /// A secret one.
+    /// Creates a secret value.
     pub fn secret(text: impl Into<String>) -> Self {
         Self::Secret(text.into())
     }
 
-    /// The text, secret or not.
+    /// Returns the text, secret or not.
     pub fn text(&self) -> &str {
         match self {
             Self::Plain(text) | Self::Secret(text) => text,
@@ -269,17 +271,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_defaults_and_unread_keys() {
+    fn values_are_parsed_with_defaults_and_unread_keys_are_reported() {
         let config = Config::new([("port", "80"), ("many", "no"), ("typo", "x")]);
         assert_eq!(config.get_or("port", 1_u16), Ok(80));
         assert_eq!(config.get_or("name", "web").unwrap(), "web");
-        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which is no u32: invalid digit found in string");
+        insta::assert_snapshot!(config.get_or("many", 1_u32).unwrap_err(), @"the configuration value `many` is `no`, which cannot be parsed as u32: invalid digit found in string");
         assert_eq!(config.unread(), ["typo"]);
         assert_eq!(config.require::<u16>("absent"), Err(ConfigError::Missing("absent".into())));
     }
 
     #[test]
-    fn keys_are_recorded_with_type_default_and_requirement() {
+    fn read_keys_are_recorded_with_their_type_and_default() {
         let config = Config::new([("port", "80")]);
         config.get_or("port", 1_u16).unwrap();
         config.get::<f64>("share").unwrap();
@@ -302,16 +304,16 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_json() {
+    fn objects_are_parsed_as_json() {
         let config = Config::new([("zones", r#"["a", "b"]"#), ("ports", r#"{"http": "x"}"#)]);
         assert_eq!(config.object::<Vec<String>>("zones").unwrap().unwrap(), ["a", "b"]);
         assert_eq!(config.object::<Vec<String>>("absent"), Ok(None));
         let error = config.object::<BTreeMap<String, u16>>("ports").unwrap_err();
-        insta::assert_snapshot!(error, @r#"the configuration value `ports` is `{"http": "x"}`, which is no JSON for a BTreeMap<alloc::string::String, u16>: invalid type: string "x", expected u16 at line 1 column 12"#);
+        insta::assert_snapshot!(error, @r#"the configuration value `ports` is `{"http": "x"}`, which cannot be parsed as JSON for a BTreeMap<alloc::string::String, u16>: invalid type: string "x", expected u16 at line 1 column 12"#);
     }
 
     #[test]
-    fn secrets_are_read_as_secrets_alone() {
+    fn secrets_cannot_be_read_as_plain_values() {
         let config = Config::new([("token", ConfigValue::secret("hunter2")), ("plain", "seen".into())]);
         let token = config.require_secret("token").unwrap();
         assert!(token.expression().is_secret());

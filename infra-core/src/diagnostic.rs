@@ -1,4 +1,4 @@
-//! Messages written for the person who runs a stack.
+//! Messages for the user.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,15 +7,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing; nothing to do.
+    /// Information that requires no action.
     Note,
-    /// The run continues, and the user should look.
+    /// The run continues, but the user should check the cause.
     Warning,
-    /// The run, or a part of it, failed.
+    /// The run or a part of it failed.
     Error,
 }
 
-/// One message: what happened, to which resource, why, and what to do about it.
+/// A message: what happened, to which resource, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnostic {
     /// The severity.
@@ -23,7 +23,7 @@ pub struct Diagnostic {
     /// The URN or file the message is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// One sentence: what happened.
+    /// Description of the event, in one sentence.
     pub summary: String,
     /// The cause, in one or more lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,22 +34,22 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error with nothing but its summary.
+    /// Creates an error with a summary only.
     pub fn error(summary: impl Into<String>) -> Self {
         Self::of(Severity::Error, summary)
     }
 
-    /// A warning with nothing but its summary.
+    /// Creates a warning with a summary only.
     pub fn warning(summary: impl Into<String>) -> Self {
         Self::of(Severity::Warning, summary)
     }
 
-    /// A note with nothing but its summary.
+    /// Creates a note with a summary only.
     pub fn note(summary: impl Into<String>) -> Self {
         Self::of(Severity::Note, summary)
     }
 
-    /// An error made from any error, its causes as the detail.
+    /// Converts an error. Its sources become the detail.
     pub fn from_error(error: &(dyn std::error::Error + 'static)) -> Self {
         let causes: Vec<String> =
             std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string).collect();
@@ -60,13 +60,13 @@ impl Diagnostic {
         diagnostic
     }
 
-    /// Names the resource or file it is about.
+    /// Sets the resource or file that the message is about.
     pub fn about(mut self, subject: impl fmt::Display) -> Self {
         self.subject = Some(subject.to_string());
         self
     }
 
-    /// Says why.
+    /// Sets the cause.
     pub fn because(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self

@@ -16,21 +16,21 @@ use std::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// Nothing: it is as declared.
+    /// The resource matches its declaration.
     Same,
-    /// Read it: a lookup.
+    /// The lookup is read.
     Read,
-    /// Create it.
+    /// The resource is created.
     Create,
-    /// Change it in place.
+    /// The resource is updated in place.
     Update,
-    /// Create another one and delete the old.
+    /// A new generation is created and the previous one is deleted.
     Replace,
-    /// Delete it.
+    /// The resource is deleted.
     Delete,
-    /// Take over a thing that exists already.
+    /// An existing resource is imported.
     Import,
-    /// Remove it from the state without touching it.
+    /// The resource is removed from the state and not deleted.
     Forget,
 }
 
@@ -85,7 +85,7 @@ impl Diff {
         diff
     }
 
-    /// Says that differences at these paths need a new resource.
+    /// Marks differences at these paths as requiring a replacement.
     pub fn replace_on(&mut self, paths: &[PropertyPath]) {
         for property in &mut self.properties {
             let path = PropertyPath::from(property.path.as_str());
@@ -144,7 +144,7 @@ mod as_json {
     }
 }
 
-/// A precision is the greatest length of a value: `{:.30}`; 100 characters by default.
+/// A precision limits the length of a value: `{:.30}`. The default is 100 characters.
 impl fmt::Display for PropertyDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, old, new, .. } = self;
@@ -161,11 +161,11 @@ impl fmt::Display for PropertyDiff {
     }
 }
 
-/// A masked value as people read it: markers without quotes, long texts without their middle, which tells less about
-/// ids and ARNs than their ends.
+/// A masked value for people: markers have no quotes, and long texts are cut in the middle, because ids and ARNs differ
+/// at their ends.
 pub(crate) struct Shown<'a>(pub(crate) &'a Value);
 
-/// The greatest length of a value, in characters.
+/// Maximum length of a value, in characters.
 const LONGEST: usize = 100;
 
 impl fmt::Display for Shown<'_> {
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_keep_their_ends() {
+    fn long_values_are_cut_in_the_middle() {
         let (old, new) = (Value::from("arn:aws:iam::123456789012:role/one"), Value::Unknown);
         let property = PropertyDiff { path: "role".into(), old, new: new.marked(), replaces: false };
         insta::assert_snapshot!(format!("{property:.15}"), @r#"~ role: "arn:aw…le/one" => (known after apply)"#);

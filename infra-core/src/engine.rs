@@ -1,4 +1,4 @@
-//! The engine as an embedding program uses it: an [`Engine`] is a handle on a stack, a [`Run`] is one operation on it.
+//! The engine for programs that embed it: an [`Engine`] is a handle on a stack, a [`Run`] is one operation on it.
 
 mod approval;
 mod document;
@@ -156,13 +156,13 @@ impl Engine {
         Run::new(self, move |runner| async move { runner.rollback(serial, program).await })
     }
 
-    /// Imports existing resources: all of them, or none. Changes nothing about them. They are protected until the program
-    /// declares them and says otherwise, because an `up` of a program without them would delete them.
+    /// Imports existing resources: all of them, or none. Changes nothing about them. They are protected until the
+    /// program declares them without protection, because an `up` of a program without them would delete them.
     pub fn import<'p>(&self, program: Program<'p>, requests: &'p [ImportRequest]) -> Run<'p, Vec<Adopted>> {
         Run::new(self, move |runner| async move { runner.import(program, requests).await })
     }
 
-    /// Returns the resources that the program declares. Asks neither a provider nor the store.
+    /// Returns the resources that the program declares. Calls neither a provider nor the store.
     pub fn declared(&self, program: Program<'_>) -> Result<ResourceGraph, EngineError> {
         self.run_program(program).graph.map_err(|errors| refused(&errors))
     }
@@ -183,7 +183,7 @@ impl Engine {
         Ok(self.store.peek(&self.program, &self.stack).await?)
     }
 
-    /// The state of a stack that was never written, for previews.
+    /// Returns the state of a stack that was never written, for previews.
     fn empty_state(&self) -> State {
         State::new(&self.program, &self.stack, "preview".into())
     }

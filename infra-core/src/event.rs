@@ -33,11 +33,11 @@ pub const VERSION: u32 = 1;
 
 /// An event of a run. As JSON, the field `event` names the variant. No event holds a secret.
 ///
-/// The enum is exhaustive, so that a reader which must show every event fails to compile when one is added.
+/// The enum is exhaustive, so that a reader that must show every event does not compile until it handles a new one.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// A run begins.
+    /// A run started.
     RunStarted {
         /// The version of the events, [`VERSION`].
         version: u32,
@@ -48,27 +48,27 @@ pub enum Event {
         /// The stack's name.
         stack: String,
     },
-    /// An operation that an earlier run left open was looked into.
+    /// An operation that an earlier run left open was settled.
     Settled {
         /// The declaration.
         urn: Urn,
         /// The outcome, as a sentence.
         outcome: String,
     },
-    /// Something is not as it was recorded.
+    /// The actual state of a resource differs from the recorded state.
     Drifted {
         /// The resource.
         urn: Urn,
         /// `true` if the resource no longer exists.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         gone: bool,
-        /// Property by property; `old` is what was recorded.
+        /// The differences; `old` is the recorded value.
         #[serde(skip_serializing_if = "Diff::is_empty")]
         diff: Diff,
     },
-    /// The plan has a step.
+    /// A step of the plan.
     StepPlanned {
-        /// For whom.
+        /// The resource.
         urn: Urn,
         /// The planned action.
         action: Action,
@@ -78,7 +78,7 @@ pub enum Event {
         /// The differences that cause the action.
         #[serde(skip_serializing_if = "Diff::is_empty")]
         diff: Diff,
-        /// The name it had before.
+        /// Previous name of the resource, if it was renamed.
         #[serde(skip_serializing_if = "Option::is_none")]
         renamed_from: Option<Urn>,
         /// Additional reason for the action, if the differences do not explain it.
@@ -95,9 +95,9 @@ pub enum Event {
         /// The order in which the steps are executed.
         execution: ExecutionGraph,
     },
-    /// A step begins.
+    /// A step started.
     StepStarted {
-        /// For whom.
+        /// The resource.
         urn: Urn,
         /// The action of the step.
         action: Action,
@@ -106,12 +106,12 @@ pub enum Event {
     StepStatus {
         /// The resource.
         urn: Urn,
-        /// In words: `waiting for 2 healthy targets`.
+        /// The progress in words: `waiting for 2 healthy targets`.
         message: String,
     },
-    /// A step is done.
+    /// A step succeeded.
     StepFinished {
-        /// For whom.
+        /// The resource.
         urn: Urn,
         /// The executed action. It is weaker than planned if a value turned out to be unchanged.
         action: Action,
@@ -123,7 +123,7 @@ pub enum Event {
     },
     /// A step failed.
     StepFailed {
-        /// For whom.
+        /// The resource.
         urn: Urn,
         /// The attempted action.
         action: Action,
@@ -134,7 +134,7 @@ pub enum Event {
     },
     /// A step was skipped, because an earlier step failed or the run was interrupted.
     StepSkipped {
-        /// For whom.
+        /// The resource.
         urn: Urn,
         /// The planned action.
         action: Action,
@@ -150,7 +150,7 @@ pub enum Event {
         interrupted: bool,
         /// Number of successful steps by action.
         counts: BTreeMap<Action, usize>,
-        /// Everything that went wrong, including what belongs to no step.
+        /// All errors, including those that belong to no step.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         failures: Vec<Diagnostic>,
         /// Number of steps that were not started.
@@ -184,7 +184,7 @@ pub struct PlannedSet {
 pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
 
 impl Events {
-    /// Calls `reader` for every event, in order; it must be quick.
+    /// Creates a receiver that calls `reader` for every event, in order. `reader` must return quickly.
     pub fn to(reader: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(reader))
     }
@@ -194,14 +194,14 @@ impl Events {
         Self::to(|_| {})
     }
 
-    /// Events as a stream.
+    /// Creates a receiver and the stream of its events.
     pub fn channel() -> (Self, mpsc::UnboundedReceiver<Event>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        // A reader that went away does not stop a run.
+        // A dropped stream does not stop a run.
         (Self::to(move |event| drop(sender.send(event))), receiver)
     }
 
-    /// Tells that something happened.
+    /// Sends an event.
     pub fn send(&self, event: Event) {
         (self.0)(event);
     }
@@ -226,7 +226,7 @@ mod tests {
 
     /// Readers in other languages rely on this format: consider [`VERSION`] with every change.
     #[test]
-    fn events_as_json_lines() {
+    fn events_serialise_as_json_lines() {
         let urn: Urn = "urn:infra:dev::web::aws:ec2:Subnet::net".parse().unwrap();
         let mut new = Value::from_json(json!({"cidr": "10.0.0.0/16", "zone": "a"}));
         if let Value::Map(map) = &mut new {

@@ -1,7 +1,7 @@
-//! Doing what a plan says, in parallel, every operation written down before it begins.
+//! Executes plans: operations run in parallel, and each is recorded before it starts.
 //!
-//! Execution never decides. As unknown values become real it compares again, and may find that a planned step is not
-//! needed or can be done in place; it never does more than the plan says.
+//! Execution makes no decisions. It compares again once unknown values are known, and may find that a planned step is
+//! not needed or can be done in place; it never does more than the plan contains.
 
 mod begin;
 mod durations;
@@ -27,7 +27,7 @@ use crate::{
     urn::Urn,
     value::Value,
 };
-use begin::Begun;
+use begin::Started;
 use finish::Next;
 use futures::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use operation::Finished;
@@ -49,7 +49,7 @@ pub struct ExecuteContext<'a> {
     pub graph: &'a ResourceGraph,
     /// Declarations of resources that are not in `graph` and are deleted: `destroy` still runs the hooks of a program.
     pub deleted: &'a ResourceGraph,
-    /// Policies that are checked again before each step, with the values known by then.
+    /// Policies that are checked again before each step with the values that are known then.
     pub policies: &'a [Policy],
     /// The provider that performs the operations.
     pub provider: &'a dyn Provider,
@@ -76,12 +76,12 @@ impl Default for ExecuteOptions {
     }
 }
 
-/// Asks a run to begin nothing new; what runs is finished.
+/// Requests a run to start no new operations; running operations finish.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Asks.
+    /// Requests the interruption.
     pub fn interrupt(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -162,9 +162,9 @@ struct Executor<'a> {
     steps: HashMap<&'a Urn, &'a Step>,
     /// Known outputs of each node.
     outputs: HashMap<Urn, Value>,
-    /// Replacements that turned out not to be needed: their old generation stays.
+    /// Replacements that turned out not to be needed, so their previous generation is kept.
     dropped: HashSet<Urn>,
-    /// Declarations that their set turned out not to have.
+    /// Declarations that turned out not to be members of their set.
     absent: BTreeSet<Urn>,
     /// Generations whose deletion was blocked. The hooks before their deletion have run.
     blocked: HashSet<(Urn, u32)>,
@@ -182,7 +182,7 @@ impl<'a> Executor<'a> {
         }
         for node in self.graph.in_order() {
             let step = self.steps.get(&node.urn);
-            if step.is_some_and(|step| step.action != Action::Same || step.perhaps.is_some()) {
+            if step.is_some_and(|step| step.action != Action::Same || step.unknown_set.is_some()) {
                 continue;
             }
             let recorded = self.state.current(&node.urn);
@@ -217,7 +217,7 @@ impl<'a> Executor<'a> {
         let mut ready: VecDeque<usize> = schedule.ready().into();
         let mut running: FuturesUnordered<BoxFuture<'a, (usize, Finished)>> = FuturesUnordered::new();
         let mut stopped = false;
-        // Deletions that were blocked, by task, and those of them that wait for another task to finish.
+        // Deletions that were blocked, by task, and those of them that are attempted again after another task.
         let (mut blocked, mut waiting): (BTreeMap<usize, Box<Diagnostic>>, Vec<usize>) = Default::default();
         loop {
             while running.len() < self.options.parallel.max(1) && !stopped && !self.options.interrupt.is_interrupted() {
@@ -227,8 +227,8 @@ impl<'a> Executor<'a> {
                 schedule.begin(at);
                 blocked.remove(&at);
                 match self.start(schedule.task(at)) {
-                    Ok(Begun::Done) => ready.extend(schedule.complete(at)),
-                    Ok(Begun::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
+                    Ok(Started::Done) => ready.extend(schedule.complete(at)),
+                    Ok(Started::Running(future)) => running.push(Box::pin(async move { (at, future.await) })),
                     Err(diagnostic) => {
                         self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
                         stopped |= !self.options.continue_on_error;
@@ -262,8 +262,8 @@ impl<'a> Executor<'a> {
         for (at, diagnostic) in blocked {
             self.failed(schedule.task(at), *diagnostic, Duration::ZERO);
         }
-        self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.never_begun().next().is_some();
-        for task in schedule.never_begun() {
+        self.report.interrupted = self.options.interrupt.is_interrupted() && schedule.not_started().next().is_some();
+        for task in schedule.not_started() {
             self.report.skipped += 1;
             let (urn, action) = (task.urn().clone(), task.action());
             self.events.send(Event::StepSkipped { urn, action });

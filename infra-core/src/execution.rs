@@ -17,7 +17,7 @@ pub struct ExecutionGraph {
     pub edges: Vec<Edge>,
 }
 
-/// An execution graph as it was read.
+/// An execution graph before validation.
 #[derive(Deserialize)]
 struct Unchecked {
     tasks: Vec<Task>,
@@ -76,7 +76,7 @@ impl Point {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "snake_case")]
 pub enum Task {
-    /// Reads a lookup, or creates or updates a resource. Of a replacement it is the creation of the new generation.
+    /// Reads a lookup, or creates or updates a resource. For a replacement, this is the creation of the new generation.
     Apply {
         /// The declaration.
         urn: Urn,
@@ -101,11 +101,11 @@ pub enum Task {
     },
 }
 
-/// A point in time that tasks wait for.
+/// A point in time that a task waits for or reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
-    /// The task with this index: its end when something waits for it, its beginning when it waits.
+    /// The end of the task with this index as an earlier point, its start as a later point.
     Task(usize),
     /// The task with this index has finished, and so have the tasks of all dependents.
     Settled(usize),
@@ -126,20 +126,20 @@ pub struct Edge {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The later one depends on the earlier one.
+    /// The later task depends on the earlier one.
     Dependency,
     /// The previous generation is deleted before its replacement is created.
     DeleteBeforeCreate,
     /// The replacement is created before the previous generation is deleted.
     CreateBeforeDelete,
-    /// A dependent is deleted, or moved to the replacement, before the generation that it uses is deleted.
+    /// A dependent is deleted, or updated to the replacement, before the generation that it uses is deleted.
     Dependent,
-    /// The later one disappears together with the earlier one.
+    /// The deletion of the earlier resource also deletes the later one.
     DeletedWith,
-    /// The outputs of the earlier one decide whether the later one is needed.
+    /// The outputs of the earlier task decide if the later one is needed.
     Decision,
-    /// A previous generation is kept until its replacement and all dependents of it have been applied, so that it is
-    /// still there when one of them fails.
+    /// A previous generation is kept until its replacement and all dependents of the replacement have been applied, so
+    /// that it still exists if one of them fails.
     Settled,
 }
 
@@ -158,7 +158,7 @@ impl Task {
         }
     }
 
-    /// Returns `true` if it removes a generation before the next one is created.
+    /// Returns `true` if the task removes a generation before the next one is created.
     pub(crate) fn is_before_create(&self) -> bool {
         matches!(self, Self::Remove { before_create: true, .. })
     }
@@ -185,8 +185,8 @@ impl fmt::Display for Reason {
 }
 
 impl ExecutionGraph {
-    /// The tasks by the number of tasks that must precede them: those of a level can run at the same time once the level
-    /// before has finished. `None` for a cycle, which no plan contains.
+    /// Groups the tasks by the number of tasks that must precede them. The tasks of a level can run concurrently once
+    /// the previous level has finished. Returns `None` for a cycle, which no plan contains.
     pub fn levels(&self) -> Option<Vec<Vec<usize>>> {
         let depth = self.longest(|_| 1)?;
         let mut levels: Vec<Vec<usize>> = Vec::new();
@@ -200,7 +200,7 @@ impl ExecutionGraph {
         Some(levels)
     }
 
-    /// The chain of tasks that takes longest when nothing else limits the run, and its duration.
+    /// Returns the chain of tasks that takes longest if nothing else limits the run, and its duration.
     pub fn critical_path(&self, duration: impl Fn(&Task) -> Duration) -> (Vec<usize>, Duration) {
         let nanos = |at: usize| duration(&self.tasks[at]).as_nanos();
         let longest = self.longest(nanos).unwrap_or_default();
@@ -215,7 +215,7 @@ impl ExecutionGraph {
         (path, Duration::from_nanos(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
-    /// The end of the longest chain up to each point, and the point before on that chain; `None` for a cycle.
+    /// Returns the end of the longest chain up to each point and the previous point of that chain; `None` for a cycle.
     fn longest(&self, weight: impl Fn(usize) -> u128) -> Option<Vec<(u128, Option<usize>)>> {
         let weight = |point: usize| if point < self.tasks.len() { weight(point) } else { 0 };
         let Adjacency { mut waiting, followers } = self.adjacency();
@@ -238,12 +238,12 @@ impl ExecutionGraph {
         (visited == ends.len()).then_some(ends)
     }
 
-    /// The edges by the point that they come from.
+    /// Returns the edges as a table.
     pub(crate) fn adjacency(&self) -> Adjacency {
         Adjacency::of(self.tasks.len(), &self.edges)
     }
 
-    /// The error for tasks that wait for each other: each cycle with the reasons along it.
+    /// Returns the error for tasks that wait for each other: each cycle with the reasons of its edges.
     pub(crate) fn deadlock(&self) -> Diagnostic {
         let graph = DiGraph::<(), (), usize>::from_edges(self.edges.iter().map(|edge| edge.indices(self.tasks.len())));
         let mut lines = Vec::new();
@@ -267,7 +267,7 @@ impl ExecutionGraph {
 }
 
 impl Edge {
-    /// Dense numbers of the two points, for tables: tasks come first.
+    /// Returns the indices of the two points in tables: tasks come first.
     fn indices(&self, tasks: usize) -> (usize, usize) {
         let index = |point| match point {
             Point::Task(at) => at,
@@ -277,8 +277,7 @@ impl Edge {
     }
 }
 
-/// The points of an execution graph as a table. The indices of tasks are their own; behind them are those of
-/// [`Point::Settled`].
+/// The points of an execution graph as a table. Tasks keep their indices, and the indices of [`Point::Settled`] follow.
 #[derive(Debug)]
 pub(crate) struct Adjacency {
     /// For each point, the number of points that it waits for.
@@ -300,7 +299,7 @@ impl Adjacency {
     }
 }
 
-/// Returns `true` if these edges between the points of so many tasks contain no cycle.
+/// Returns `true` if these edges between the points of `tasks` tasks contain no cycle.
 pub(crate) fn is_acyclic(tasks: usize, edges: &[Edge]) -> bool {
     let Adjacency { mut waiting, followers } = Adjacency::of(tasks, edges);
     let mut ready: Vec<usize> = (0..waiting.len()).filter(|&at| waiting[at] == 0).collect();

@@ -1,4 +1,4 @@
-//! The declared resources and who uses whom.
+//! The declared resources and their dependencies.
 
 mod recorded;
 
@@ -31,7 +31,7 @@ use std::{
 pub enum NodeKind {
     /// Created, updated and deleted by a provider.
     Resource,
-    /// Read from a provider, never changed.
+    /// Read from a provider and never changed.
     Lookup,
     /// A named group of other nodes.
     Component,
@@ -40,30 +40,30 @@ pub enum NodeKind {
 /// One declaration.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its identity.
+    /// The identity of the declaration.
     pub urn: Urn,
     /// The kind of the declaration.
     pub kind: NodeKind,
-    /// The region it lives in, when its provider has regions.
+    /// Region of the resource, if its provider has regions.
     pub region: Option<String>,
-    /// Its properties.
+    /// The properties as declared.
     pub inputs: Expression,
     /// Rules for its properties.
     pub schema: Arc<Schema>,
-    /// The component it belongs to.
+    /// The component that contains the declaration.
     pub parent: Option<Urn>,
     /// Options of the declaration.
     pub options: Arc<Options>,
     /// The set that it belongs to, if the size of the set is known only while applying.
     pub set: Option<Set>,
-    /// The answer of a lookup that is not to be asked again.
+    /// The recorded result of a lookup that is not read again.
     pub pinned: Option<Value>,
 }
 
 /// A set of declarations whose size is known only while applying.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
-    /// The component that holds them.
+    /// Name of the component that contains the members.
     pub name: String,
     /// Maximum number of members.
     pub most: usize,
@@ -79,13 +79,13 @@ impl Node {
 /// A declaration that cannot be part of a graph.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum GraphError {
-    /// Two declarations have one name.
+    /// Two declarations have the same name.
     #[error("`{0}` is declared twice: give one of them another name")]
     Duplicate(Urn),
-    /// A name cannot be used.
+    /// A name is invalid.
     #[error(transparent)]
     Name(#[from] UrnError),
-    /// A struct could not be turned into properties.
+    /// A struct cannot be converted to properties.
     #[error("`{}`: {error}", urn.short())]
     Lower {
         /// The declaration.
@@ -93,17 +93,17 @@ pub enum GraphError {
         /// The cause.
         error: LowerError,
     },
-    /// An input refers to something that was never declared.
+    /// An input refers to a resource that is not declared.
     #[error("`{}` uses `{property}` of `{}`, which is not declared in this program", user.short(), used.short())]
     Undeclared {
         /// The dependent.
         user: Urn,
-        /// To whom.
+        /// The dependency.
         used: Urn,
-        /// To which output.
+        /// Output of the dependency.
         property: String,
     },
-    /// An id is used in a region where it means nothing.
+    /// An id is used outside of its region.
     #[error(
         "`{}` in {user_region} uses `{property}` of `{}`, which exists only in {used_region}: declare both in one region, or pass an address instead of an id",
         user.short(), used.short()
@@ -113,15 +113,15 @@ pub enum GraphError {
         user: Urn,
         /// Region of the dependent.
         user_region: String,
-        /// To whom.
+        /// The dependency.
         used: Urn,
         /// Region of the dependency.
         used_region: String,
-        /// To which output.
+        /// Output of the dependency.
         property: String,
     },
-    /// Two options of one declaration cannot both be kept.
-    #[error("`{}` {one} and {other}: take one of the two away", urn.short())]
+    /// Two options of a declaration contradict each other.
+    #[error("`{}` {one} and {other}: remove one of the two options", urn.short())]
     Contradiction {
         /// The declaration.
         urn: Urn,
@@ -130,19 +130,19 @@ pub enum GraphError {
         /// Meaning of the second option.
         other: String,
     },
-    /// Declarations wait for each other.
-    #[error("these resources wait for each other, so none can be first: {}", Links(.0))]
+    /// Declarations depend on each other.
+    #[error("these resources depend on each other: {}", Links(.0))]
     Cycle(Vec<Link>),
 }
 
-/// One step of a cycle: `user` needs `property` of `used`.
+/// An edge of a cycle: `user` depends on `property` of `used`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The dependent.
     pub user: Urn,
-    /// For whom.
+    /// The dependency.
     pub used: Urn,
-    /// For which output, or `depends_on`.
+    /// Output of the dependency, or `depends_on`.
     pub property: String,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for Links<'_> {
     }
 }
 
-/// The declared resources as a directed acyclic graph: edges go from what is used to its user.
+/// The declared resources as a directed acyclic graph. Edges point from a dependency to its dependent.
 #[derive(Clone, Debug, Default)]
 pub struct ResourceGraph {
     graph: DiGraph<Node, Arc<str>>,
@@ -166,7 +166,7 @@ pub struct ResourceGraph {
 }
 
 impl ResourceGraph {
-    /// The graph of these declarations; everything that is wrong with them is reported at once.
+    /// Creates the graph of these declarations, or returns all of their errors.
     pub fn new(nodes: Vec<Node>, exports: BTreeMap<String, Expression>) -> Result<Self, Vec<GraphError>> {
         let mut graph = DiGraph::with_capacity(nodes.len(), nodes.len());
         let mut index = HashMap::with_capacity(nodes.len());
@@ -221,12 +221,12 @@ impl ResourceGraph {
         Ok(Self { graph, order, index, exports })
     }
 
-    /// The nodes, each after everything it depends on.
+    /// Returns the nodes in an order in which each follows its dependencies.
     pub fn in_order(&self) -> impl DoubleEndedIterator<Item = &Node> {
         self.order.iter().map(|&at| &self.graph[at])
     }
 
-    /// The node of a URN.
+    /// Returns the node with this URN.
     pub fn node(&self, urn: &Urn) -> Option<&Node> {
         self.index.get(urn).map(|&at| &self.graph[at])
     }
@@ -279,7 +279,8 @@ fn contents(graph: &DiGraph<Node, Arc<str>>) -> HashMap<Urn, Vec<Urn>> {
     contents
 }
 
-/// The nodes, each after what it uses, otherwise as they were declared; shorter than the graph when there is a cycle.
+/// Returns the nodes in an order in which each follows its dependencies, otherwise in the order of declaration. The
+/// result is shorter than the graph if there is a cycle.
 fn order(graph: &DiGraph<Node, Arc<str>>) -> Vec<NodeIndex> {
     let mut waiting: Vec<usize> =
         graph.node_indices().map(|at| graph.edges_directed(at, Direction::Incoming).count()).collect();
@@ -299,17 +300,20 @@ fn order(graph: &DiGraph<Node, Arc<str>>) -> Vec<NodeIndex> {
     order
 }
 
-/// Options that cannot both be kept.
+/// Returns the error for options that contradict each other.
 fn contradiction(node: &Node) -> Option<GraphError> {
     let options = &node.options;
-    let told = |one: String, other: String| GraphError::Contradiction { urn: node.urn.clone(), one, other };
+    let contradiction = |one: String, other: String| GraphError::Contradiction { urn: node.urn.clone(), one, other };
     let ignored = options.ignore_changes.iter();
     let both = ignored.flat_map(|ignored| options.replace_on_changes.iter().map(move |replacing| (ignored, replacing)));
     let both = both.filter(|(ignored, replacing)| ignored.covers(replacing)).map(|(ignored, replacing)| {
-        told(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
+        contradiction(format!("ignores changes of `{ignored}`"), format!("is replaced for changes of `{replacing}`"))
     });
     let goes = options.deleted_with.as_ref().filter(|_| options.retain_on_delete == Some(true)).map(|container| {
-        told("lives on when it is no more declared".into(), format!("goes with `{}`", container.short()))
+        contradiction(
+            "is retained when it is no longer declared".into(),
+            format!("is deleted with `{}`", container.short()),
+        )
     });
     both.chain(goes).next()
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn short_texts_are_shared_and_all_copies_are_equal_to_their_texts() {
+    fn short_texts_are_shared_and_copies_equal_their_originals() {
         for at in 0..10_000 {
             let text = format!("text-{at}");
             assert_eq!(&*intern(&text), text);

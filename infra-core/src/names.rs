@@ -1,13 +1,13 @@
-//! Names for things whose provider wants a unique one.
+//! Unique names for resources whose provider requires them.
 
 use crate::urn::Urn;
 use sha2::{Digest, Sha256};
 
-/// A name made of the declaration's own and a suffix of seven characters from the stack's seed, the URN and the
-/// generation: the same in every run, different in every stack and after every replacement.
+/// Returns a name that consists of the declaration's name and a suffix of seven characters derived from the stack's
+/// seed, the URN and the generation. It is the same in every run and differs between stacks and generations.
 ///
-/// Characters other than ASCII letters, digits and `-` become `-`; the result has at most `longest` characters
-/// (at least 10) and begins with a letter.
+/// Characters other than ASCII letters, digits and `-` become `-`. The result has at most `longest` characters (at
+/// least 10) and begins with a letter.
 pub fn unique(seed: &str, urn: &Urn, generation: u32, longest: usize) -> String {
     let suffix = suffix(&format!("{seed}\n{urn}\n{generation}"));
     let mut base: String = urn.name().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -18,7 +18,7 @@ pub fn unique(seed: &str, urn: &Urn, generation: u32, longest: usize) -> String 
     format!("{}-{suffix}", base.trim_end_matches('-'))
 }
 
-/// Seven letters and digits, 35 bits of a hash.
+/// Returns seven letters and digits, 35 bits of a hash.
 fn suffix(text: &str) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     Sha256::digest(text).iter().take(7).map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()

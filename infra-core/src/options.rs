@@ -28,7 +28,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 /// Options of a declaration, in addition to its properties.
 ///
-/// As JSON only what is data is kept: hooks, conditions and transforms are code.
+/// JSON contains only the options that are data: hooks, conditions and transforms are code and are omitted.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Options {
@@ -75,19 +75,20 @@ pub(crate) struct Retries {
 }
 
 impl Options {
-    /// Nothing beyond the properties.
+    /// Creates options without effect.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// It comes after `other` (an output of a resource, or a component with everything in it) and goes before it,
-    /// although it uses none of its outputs.
+    /// Creates the resource after `other` and deletes it before `other`, although it uses none of its outputs. `other`
+    /// is an output of a resource, or a component with all of its content.
     pub fn depends_on(mut self, other: &impl Dependency) -> Self {
         self.depends_on.extend(other.urns());
         self
     }
 
-    /// Plans that would delete or replace it are refused, `destroy` included, until the program says `protect(false)`.
+    /// Refuses plans that would delete or replace the resource, including `destroy`, until the program sets
+    /// `protect(false)`.
     pub fn protect(mut self, protect: bool) -> Self {
         self.protect = Some(protect);
         self
@@ -105,15 +106,16 @@ impl Options {
         self
     }
 
-    /// A change of one of these properties replaces it, although the kind could change them in place. Paths are
-    /// written as plans show them, `rules[0].port`; what lies below a path counts too, and `[*]` stands for every item.
+    /// Replaces the resource when one of these properties changes, although its kind could update them in place. Paths
+    /// are written as plans show them, `rules[0].port`. A path includes everything below it, and `[*]` matches every
+    /// item.
     pub fn replace_on_changes<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
         self.replace_on_changes.extend(paths.into_iter().map(PropertyPath::from));
         self
     }
 
-    /// Ignores changes of these properties after the creation, in the program and at the provider. Paths as in
-    /// [`Options::replace_on_changes`].
+    /// Ignores changes of these properties after the creation, both in the program and at the provider. Paths are
+    /// written as for [`Options::replace_on_changes`].
     pub fn ignore_changes<'a>(mut self, paths: impl IntoIterator<Item = &'a str>) -> Self {
         self.ignore_changes.extend(paths.into_iter().map(PropertyPath::from));
         self
@@ -150,32 +152,33 @@ impl Options {
         self
     }
 
-    /// An operation that was refused is tried again, up to `attempts` times in all, after `pause`, then twice as long,
-    /// and so on. One that may have happened is not: the next run finds out first.
+    /// Retries an operation that was refused, up to `attempts` attempts in total. The first pause is `pause`, and each
+    /// further one is twice as long. An operation that may have succeeded is not retried: the next run settles it
+    /// first.
     pub fn retry(mut self, attempts: u32, pause: Duration) -> Self {
         self.retries = Some(Retries { attempts, pause });
         self
     }
 
-    /// Something to do before or after an action.
+    /// Adds a function that runs before or after an action.
     pub fn hook(mut self, hook: Hook) -> Self {
         self.hooks.push(hook);
         self
     }
 
-    /// It is created or changed only once the condition holds.
+    /// Creates or updates the resource only once the condition holds.
     pub fn ready_when(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);
         self
     }
 
-    /// Changes what is declared, just before it is: `transform` sees every resource of the scope.
+    /// Changes the declarations of the scope: `transform` receives each of them just before it is declared.
     pub fn transform(mut self, transform: impl Fn(&mut Declaring<'_>) + Send + Sync + 'static) -> Self {
         self.transforms.push(Transform(Arc::new(transform)));
         self
     }
 
-    /// These options, on top of those of the scope around.
+    /// Returns these options combined with those of the enclosing scope.
     pub(crate) fn within(self, outer: &Self) -> Self {
         fn chain<T: Clone>(outer: &[T], inner: Vec<T>) -> Vec<T> {
             outer.iter().cloned().chain(inner).collect()
@@ -203,7 +206,7 @@ impl Options {
 
 /// A declaration that others can depend on.
 pub trait Dependency {
-    /// The resources it stands for.
+    /// Returns the resources that it contains.
     fn urns(&self) -> Vec<Urn>;
 }
 
@@ -215,7 +218,7 @@ impl<T> Dependency for Output<T> {
     }
 }
 
-/// A resource that is about to be declared, as a transform sees it.
+/// A resource that is about to be declared, as a transform receives it.
 pub struct Declaring<'a> {
     pub(crate) urn: &'a Urn,
     pub(crate) resource: &'a mut dyn Any,
@@ -223,17 +226,17 @@ pub struct Declaring<'a> {
 }
 
 impl Declaring<'_> {
-    /// Its identity.
+    /// Returns the identity of the declaration.
     pub fn urn(&self) -> &Urn {
         self.urn
     }
 
-    /// The resource, when it is an `R`.
+    /// Returns the resource, if it is an `R`.
     pub fn resource<R: 'static>(&mut self) -> Option<&mut R> {
         self.resource.downcast_mut()
     }
 
-    /// Its options.
+    /// Returns the options of the declaration.
     pub fn options(&mut self) -> &mut Options {
         self.options
     }

@@ -1,6 +1,6 @@
 //! Plans: the steps that lead from the recorded state to the declarations.
 //!
-//! Planning never changes anything, and cannot: it is given nothing but an [`Inspect`](crate::provider::Inspect).
+//! Planning changes nothing: it has access only to the read operations of [`Inspect`](crate::provider::Inspect).
 
 mod decide;
 mod deletions;
@@ -12,7 +12,7 @@ mod selection;
 
 pub(crate) use decide::{decide, marks, wanted};
 pub use planner::plan;
-pub(crate) use planner::{ask, evaluation, live, presence, recorded_dependencies};
+pub(crate) use planner::{evaluation, live, presence, read_lookup, recorded_dependencies};
 pub use saved::{PlanFileError, SavedPlan};
 pub use selection::Selection;
 
@@ -80,19 +80,19 @@ pub struct Step {
     /// Number of the generation that is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<u32>,
-    /// The name it had before.
+    /// Previous name of the resource, if it was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed_from: Option<Urn>,
-    /// It is done only if a set turns out to have so many; an existing one is deleted otherwise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub perhaps: Option<Set>,
-    /// The replacement was asked for, whatever differs.
+    /// The size of a set that decides if the step is executed. If it is not, an existing resource is deleted.
+    #[serde(rename = "perhaps", default, skip_serializing_if = "Option::is_none")]
+    pub unknown_set: Option<Set>,
+    /// `true` if the user requested the replacement, whatever differs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
     /// Additional reason for the action, if the differences do not explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The inputs that are wanted; told only in plans that are kept, where secrets stand encrypted.
+    /// The declared inputs. Set only in saved plans, where secrets are encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<Value>,
 }
@@ -103,20 +103,20 @@ pub struct Step {
 pub enum ReplaceOrder {
     /// The new generation is created, its dependents are updated, and then the previous generation is deleted.
     CreateBeforeDelete,
-    /// The old one has to go first, because both claim the same thing.
+    /// The previous generation is deleted first, because both would claim the same name or address.
     DeleteBeforeCreate,
 }
 
 /// Options of planning.
 #[derive(Clone, Debug, Default)]
 pub struct PlanOptions {
-    /// Ask every lookup again.
+    /// Repeats every lookup.
     pub refresh: bool,
     /// The part of the stack that is planned.
     pub selection: Selection,
-    /// Tell the inputs that are wanted, for a plan that is kept.
-    pub tell_inputs: bool,
-    /// Rules that the plan has to keep.
+    /// Adds the declared inputs to the steps, for a saved plan.
+    pub include_inputs: bool,
+    /// Policies that the plan must satisfy.
     pub policies: Arc<[Policy]>,
 }
 
@@ -126,7 +126,7 @@ impl Plan {
     pub fn counts(&self) -> BTreeMap<Action, usize> {
         let mut counts = BTreeMap::new();
         for step in self.steps.iter().filter(|step| !step.lookup || step.action != Action::Same) {
-            if step.perhaps.is_none() {
+            if step.unknown_set.is_none() {
                 *counts.entry(step.action).or_default() += 1;
             }
         }
@@ -135,11 +135,11 @@ impl Plan {
 
     /// Returns the sets whose size is known only while applying: (name, type) → maximum number of members.
     pub fn sets(&self) -> BTreeMap<(String, String), usize> {
-        let members = self.steps.iter().filter_map(|step| Some((step, step.perhaps.as_ref()?)));
+        let members = self.steps.iter().filter_map(|step| Some((step, step.unknown_set.as_ref()?)));
         members.map(|(step, set)| ((set.name.clone(), step.urn.kind().to_owned()), set.most)).collect()
     }
 
-    /// Returns `true` if the plan changes anything. Reading is no change.
+    /// Returns `true` if the plan changes anything. Reads are not changes.
     pub fn has_changes(&self) -> bool {
         self.steps.iter().any(Step::is_change)
     }
@@ -151,7 +151,7 @@ impl Plan {
 }
 
 impl Step {
-    /// A step that has nothing to say but what is done.
+    /// Creates a step with an action and nothing else.
     pub fn new(urn: Urn, action: Action) -> Self {
         Self {
             urn,
@@ -162,7 +162,7 @@ impl Step {
             order: None,
             generation: None,
             renamed_from: None,
-            perhaps: None,
+            unknown_set: None,
             forced: false,
             note: None,
             inputs: None,
@@ -171,7 +171,8 @@ impl Step {
 
     /// Returns `true` if the step changes a resource at its provider.
     pub fn is_change(&self) -> bool {
-        self.perhaps.is_some() || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
+        self.unknown_set.is_some()
+            || !matches!(self.action, Action::Same | Action::Read | Action::Forget | Action::Import)
     }
 
     /// Returns `true` if the step replaces or deletes an existing resource. A member of a set of unknown size may turn
@@ -179,13 +180,13 @@ impl Step {
     pub fn is_destructive(&self) -> bool {
         match self.action {
             Action::Replace | Action::Delete => true,
-            Action::Same | Action::Update => self.perhaps.is_some() && !self.lookup,
+            Action::Same | Action::Update => self.unknown_set.is_some() && !self.lookup,
             _ => false,
         }
     }
 
-    /// Returns `true` if the step is not worth showing.
+    /// Returns `true` if the step has nothing to show.
     pub fn is_silent(&self) -> bool {
-        self.action == Action::Same && self.renamed_from.is_none() && self.perhaps.is_none()
+        self.action == Action::Same && self.renamed_from.is_none() && self.unknown_set.is_none()
     }
 }

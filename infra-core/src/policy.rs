@@ -1,4 +1,4 @@
-//! Rules that a plan has to keep.
+//! Rules that a plan must satisfy.
 //!
 //! ```
 //! # use infra_core::{Config, Result, Stack, policy::{Enforcement, Policy, Violation}, random::Password};
@@ -26,8 +26,8 @@ use crate::{
 };
 use std::{fmt, sync::Arc};
 
-/// A rule that a plan has to keep. It is asked in every preview and before anything is done; one about resources is
-/// asked again before each step, when all inputs are known.
+/// A rule that a plan must satisfy. It is checked in every preview and before a plan is executed. Rules about resources
+/// are checked again before each step, when all inputs are known.
 #[derive(Clone)]
 pub struct Policy {
     name: Arc<str>,
@@ -38,7 +38,7 @@ pub struct Policy {
 /// The effect of a violation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Enforcement {
-    /// It is a warning.
+    /// The violation is a warning.
     Advisory,
     /// The plan is refused.
     Mandatory,
@@ -53,30 +53,30 @@ enum Rule {
 type ResourceRule = dyn Fn(&Declared<'_>) -> Vec<Violation> + Send + Sync;
 type GraphRule = dyn Fn(&[Declared<'_>]) -> Vec<Violation> + Send + Sync;
 
-/// A declared resource, as rules see it.
+/// A declared resource, as policies receive it.
 #[derive(Clone, Copy, Debug)]
 pub struct Declared<'a> {
-    /// Its identity; [`Urn::kind`] is its type token.
+    /// The URN; [`Urn::kind`] is its type token.
     pub urn: &'a Urn,
     /// Region of the resource.
     pub region: Option<&'a str>,
     /// The planned action.
     pub action: Action,
-    /// Its inputs. What is not known yet is [`Value::Unknown`], secrets are marked.
+    /// The inputs. Unknown inputs are [`Value::Unknown`], secrets are marked.
     pub inputs: &'a Value,
     /// The resources that it depends on.
     pub dependencies: &'a [Urn],
 }
 
 impl Declared<'_> {
-    /// Returns the resource as declared, if it is an `R`. Unknown inputs are unknown outputs in it. Its secrets are in
-    /// the clear; messages of violations mask them.
+    /// Returns the resource as declared, if it is an `R`. Unknown inputs are unknown outputs in it. Secrets are
+    /// readable; messages of violations mask them.
     pub fn resource<R: Resource>(&self) -> Option<R> {
         if self.urn.kind() == R::TYPE { value::from_value(self.inputs).ok() } else { None }
     }
 }
 
-/// A rule that is not kept.
+/// A violation of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     message: String,
@@ -111,7 +111,7 @@ impl Violation {
 }
 
 impl Policy {
-    /// A rule about every resource, of whatever kind.
+    /// Creates a policy that checks every resource of any kind.
     pub fn resource(
         name: &str,
         enforcement: Enforcement,
@@ -120,7 +120,7 @@ impl Policy {
         Self { name: name.into(), enforcement, rule: Rule::Resource(Arc::new(rule)) }
     }
 
-    /// A rule about the resources of one kind.
+    /// Creates a policy that checks the resources of one kind.
     pub fn typed<R: Resource>(
         name: &str,
         enforcement: Enforcement,
@@ -131,8 +131,8 @@ impl Policy {
         })
     }
 
-    /// A rule about everything that is declared, in an order in which each comes after what it uses. Violations say
-    /// which resource they are about.
+    /// Creates a policy that checks all declarations together, in an order in which each follows its dependencies.
+    /// Violations name the resource that they are about.
     pub fn graph(
         name: &str,
         enforcement: Enforcement,
@@ -142,9 +142,9 @@ impl Policy {
     }
 
     /// Returns the violations in a plan: errors of mandatory policies, warnings of advisory ones.
-    pub(crate) fn judge(&self, all: &[Declared<'_>]) -> Vec<Diagnostic> {
+    pub(crate) fn violations(&self, all: &[Declared<'_>]) -> Vec<Diagnostic> {
         match &self.rule {
-            Rule::Resource(_) => all.iter().flat_map(|declared| self.judge_one(declared)).collect(),
+            Rule::Resource(_) => all.iter().flat_map(|declared| self.violations_of(declared)).collect(),
             Rule::Graph(rule) => {
                 let violations = rule(all);
                 let known = all.iter().filter(|_| !violations.is_empty()).map(|declared| declared.inputs);
@@ -157,17 +157,17 @@ impl Policy {
     /// Returns the violations of a mandatory policy by one resource.
     pub(crate) fn enforce(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
         match (self.enforcement, &self.rule) {
-            (Enforcement::Mandatory, Rule::Resource(_)) => self.judge_one(declared),
+            (Enforcement::Mandatory, Rule::Resource(_)) => self.violations_of(declared),
             _ => Vec::new(),
         }
     }
 
-    fn judge_one(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
+    fn violations_of(&self, declared: &Declared<'_>) -> Vec<Diagnostic> {
         let Rule::Resource(rule) = &self.rule else {
             return Vec::new();
         };
-        let told = |violation| self.diagnostic(violation, Some(declared.urn), &Mask::of([declared.inputs]));
-        rule(declared).into_iter().map(told).collect()
+        let report = |violation| self.diagnostic(violation, Some(declared.urn), &Mask::of([declared.inputs]));
+        rule(declared).into_iter().map(report).collect()
     }
 
     fn diagnostic(&self, violation: Violation, urn: Option<&Urn>, mask: &Mask) -> Diagnostic {
@@ -182,7 +182,7 @@ impl Policy {
             diagnostic = diagnostic.about(urn);
         }
         diagnostic.hint = remedy;
-        mask.diagnostic(diagnostic).because(format!("the policy `{}` asks for it", self.name))
+        mask.diagnostic(diagnostic).because(format!("the policy `{}` requires it", self.name))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Providers: the typed [`Handler`] of one kind of resource, and the untyped [`Provider`] that the engine works with.
+//! Providers: the typed [`Handler`] of one kind of resource, and the untyped [`Provider`] that the engine uses.
 //!
-//! A provider crate implements [`Handler`] on each of its resource structs and puts them into a [`Registry`], which
-//! erases the types once; JSON-like values live only behind that line.
+//! A provider crate implements [`Handler`] for each of its resource structs and adds them to a [`Registry`], which
+//! erases the types. Only the engine's side of the registry handles untyped values.
 
 mod described;
 mod handler;
@@ -26,7 +26,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 /// The read-only operations of a provider. Planning has access to no others.
 #[async_trait]
 pub trait Inspect: Send + Sync {
-    /// Refuses inputs that cannot work; unknown ones pass.
+    /// Returns the problems of inputs that no operation can succeed with. Unknown inputs have no problems.
     fn check(&self, urn: &Urn, inputs: &Value) -> Vec<Diagnostic>;
 
     /// Returns a description of the data that is lost when a resource with these inputs is deleted, or replaced by one
@@ -42,16 +42,17 @@ pub trait Inspect: Send + Sync {
     /// Reads the actual state of a resource; `None` if it no longer exists. `prior` is its recorded state.
     async fn read(&self, request: &Request, prior: &Live) -> Result<Option<Live>, ProviderError>;
 
-    /// The thing with the request's id, to be taken over; `None` when there is none.
+    /// Returns the resource with the request's id for an import; `None` if it does not exist.
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError>;
 
-    /// Looks for what a create whose answer was never seen has made.
+    /// Looks for the resource of a create whose response was lost.
     async fn find(&self, request: &Request, progress: &[Value]) -> Result<Outcome, ProviderError>;
 
-    /// Answers a lookup.
+    /// Reads a lookup.
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError>;
 
-    /// The resource types that the provider serves, sorted by their tokens. Empty when the provider has no fixed list.
+    /// Returns the resource types that the provider serves, sorted by their tokens. Empty if the provider has no fixed
+    /// list.
     fn resource_kinds(&self) -> Vec<ResourceKind> {
         Vec::new()
     }
@@ -72,7 +73,7 @@ pub struct ResourceKind {
 /// The operations of a provider that change resources. Only execution has access to them.
 #[async_trait]
 pub trait Provider: Inspect {
-    /// Makes what the request asks for. Asked again with the same operation id, it makes no second one.
+    /// Creates the requested resource. A second call with the same operation id creates no second resource.
     async fn create(
         &self,
         request: &Request,
@@ -83,7 +84,7 @@ pub trait Provider: Inspect {
     /// Updates an existing resource to the inputs of the request.
     async fn update(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<Live, ProviderError>;
 
-    /// Deletes it; that it is already gone is success.
+    /// Deletes the resource. A resource that does not exist counts as deleted.
     async fn delete(&self, request: &Request, prior: &Live, reporter: &dyn Reporter) -> Result<(), ProviderError>;
 }
 
@@ -93,14 +94,14 @@ pub trait Reporter: Send + Sync {
     /// Reports the current activity, for display.
     fn status(&self, message: String);
 
-    /// A point that recovery needs to know, durable before this returns.
+    /// Records a milestone that recovery needs. It is durable when this function returns.
     async fn progress(&self, value: Value) -> Result<(), ProviderError>;
 }
 
-/// A thing that can be taken over.
+/// An existing resource that can be imported.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Imported {
-    /// The thing, inputs included.
+    /// The resource, including its inputs.
     pub live: Live,
     /// The Rust expression that declares it.
     pub declaration: String,
@@ -109,13 +110,13 @@ pub struct Imported {
 /// The result of looking for a lost create.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// It happened.
+    /// The create succeeded.
     Found(Live),
-    /// It is not there (now).
+    /// The resource does not exist (yet).
     Absent,
-    /// It did not happen and cannot happen any more: the request that creates it was not sent.
+    /// The create did not succeed and cannot succeed any more, because its request was not sent.
     Never,
-    /// It cannot be told.
+    /// The outcome cannot be determined.
     Unknown,
 }
 
@@ -127,15 +128,15 @@ pub enum RecoveryKind {
         /// Lifetime of the token.
         lifetime: Duration,
     },
-    /// By its unique name.
+    /// Looks for the unique name.
     Name,
-    /// By its natural key.
+    /// Looks for the natural key.
     Key,
-    /// By a tag that carries the operation id.
+    /// Looks for a tag that contains the operation id.
     Tag,
-    /// Doing it twice is the same as doing it once.
+    /// Repeats the create, which has the same effect as a single one.
     Idempotent,
-    /// Several calls, each written down as progress.
+    /// Continues after the last of several calls that were recorded as progress.
     Phased,
 }
 
@@ -156,20 +157,20 @@ pub struct ProviderError {
 /// Classification of failures, for the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// There is no such thing.
+    /// The resource does not exist.
     NotFound,
-    /// There is one already that is not ours.
+    /// A resource exists already that this operation did not create.
     AlreadyExists,
-    /// Something else still needs it.
+    /// Another resource still needs this one.
     Dependency,
-    /// It certainly did not happen.
+    /// The operation certainly did not happen.
     Refused,
-    /// It may have happened: the answer was lost or the time ran out.
+    /// The operation may have succeeded: the response was lost, or the timeout expired.
     Unsure,
 }
 
 impl ProviderError {
-    /// A failure after which nothing has changed.
+    /// Returns a failure that left everything unchanged.
     pub fn refused(message: impl Into<String>) -> Self {
         Self::of(ErrorKind::Refused, message)
     }
@@ -179,7 +180,7 @@ impl ProviderError {
         Self::of(ErrorKind::Unsure, message)
     }
 
-    /// A failure of this kind.
+    /// Creates a failure of this kind.
     pub fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), hint: None, live: None }
     }
@@ -190,7 +191,7 @@ impl ProviderError {
         self
     }
 
-    /// The message for the person who runs the stack.
+    /// Returns the message for the user.
     pub fn diagnostic(&self, urn: &Urn) -> Diagnostic {
         let mut diagnostic = Diagnostic::error(self.message.clone()).about(urn);
         diagnostic.hint.clone_from(&self.hint);
@@ -210,12 +211,12 @@ impl From<LowerError> for ProviderError {
     }
 }
 
-/// The providers of a program, by the first segment of the type tokens they serve.
+/// The providers of a program, by the first segment of the type tokens that they serve.
 #[derive(Clone, Default)]
 pub struct Providers(BTreeMap<String, Arc<dyn Provider>>);
 
 impl Providers {
-    /// Adds one; the last one of a name counts.
+    /// Adds a provider. A later provider of the same name replaces it.
     pub fn insert(&mut self, name: impl Into<String>, provider: Arc<dyn Provider>) {
         self.0.insert(name.into(), provider);
     }
@@ -228,7 +229,7 @@ impl Providers {
     fn of(&self, urn: &Urn) -> Result<Masked<'_>, ProviderError> {
         self.0.get(urn.provider()).map(|provider| Masked(provider.as_ref())).ok_or_else(|| {
             ProviderError::refused(format!("no provider serves `{}`", urn.kind()))
-                .hint(format!("let the program declare the provider `{}` before anything else", urn.provider()))
+                .hint(format!("declare the provider `{}` at the beginning of the program", urn.provider()))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Things that are drawn at random once and then kept in the state, where they live alone.
+//! Random values. They are generated once and exist only in the state.
 
 use crate::{
     provider::{Context, Created, Handler, Prior, Problem, Provider, ProviderError, Recovery, Registry},
@@ -8,7 +8,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A password of letters and digits, from the operating system's randomness. Another length draws another one.
+/// A password of letters and digits from the operating system's random number generator. A change of the length
+/// replaces the password.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Password {
     /// Number of characters, 8 to 1000. Each has just under 6 bits of entropy.
@@ -18,12 +19,12 @@ pub struct Password {
 /// Outputs of a [`Password`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PasswordOutputs {
-    /// The password, secret.
+    /// The password, a secret.
     pub value: Output<String>,
 }
 
 impl Password {
-    /// A password of so many characters.
+    /// Creates a password of this length.
     pub fn of_length(length: u32) -> Self {
         Self { length }
     }
@@ -71,18 +72,20 @@ impl Handler for Password {
     }
 }
 
-/// The provider of the kinds in this module; every stack has it.
+/// Returns the provider of the kinds in this module. Every stack has it.
 pub fn provider() -> Arc<dyn Provider> {
     Arc::new(Registry::new(()).resource::<Password>())
 }
 
-/// Draws characters without favouring any: bytes beyond the last whole multiple of 62 are drawn again.
+/// Returns characters with equal probability: bytes beyond the last multiple of 62 are discarded.
 fn draw(length: u32) -> Result<String, ProviderError> {
     const ALPHABET: &[u8; 62] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut text = String::new();
     let mut bytes = [0; 64];
     while text.len() < length as usize {
-        getrandom::fill(&mut bytes).map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+        getrandom::fill(&mut bytes).map_err(|error| {
+            ProviderError::refused(format!("the operating system returned no random bytes: {error}"))
+        })?;
         let missing = length as usize - text.len();
         let fair = bytes.iter().filter(|byte| **byte < 248).take(missing);
         text.extend(fair.map(|byte| char::from(ALPHABET[usize::from(byte % 62)])));

@@ -1,4 +1,4 @@
-//! Other stacks' outputs.
+//! References to the outputs of other stacks.
 
 use crate::{
     diagnostic::Diagnostic,
@@ -12,8 +12,8 @@ use crate::{
 use async_trait::async_trait;
 use std::sync::Arc;
 
-/// Answers references from a store. It only reads, and takes no lock: what a run of the other stack is changing is seen
-/// as far as it is recorded.
+/// Reads references from a store. It takes no lock: changes of a running run of the other stack are visible as far as
+/// they are recorded.
 pub(crate) struct References(pub(crate) Arc<dyn StateStore>);
 
 impl References {
@@ -21,7 +21,7 @@ impl References {
         let ReferenceArguments { program, stack, outputs, secret } = arguments;
         if (urn.program(), urn.stack()) == (&program, &stack) {
             return Err(ProviderError::refused("a stack cannot refer to itself")
-                .hint("use the resource's own outputs, which the program has at hand"));
+                .hint("use the outputs of the resource directly"));
         }
         let state = self.0.peek(&program, &stack).await.map_err(|error| ProviderError::refused(error.to_string()))?;
         let Some(state) = state else {
@@ -36,11 +36,11 @@ impl References {
                 return Err(ProviderError::refused(format!("the stack `{stack}` of `{program}` exports no `{name}`"))
                     .hint(format!("it exports {known}")));
             };
-            // The secrecy of a value must be known before the value is.
+            // The secrecy of a value must be known before its content.
             if value.has_secret() && !secret.contains(&name) {
                 let summary = format!("the output `{name}` of the stack `{stack}` of `{program}` is secret");
                 return Err(ProviderError::refused(summary)
-                    .hint(format!("say so: `stack.secret_reference(\"{program}\", \"{stack}\", [\"{name}\"])`")));
+                    .hint(format!("read it with `stack.secret_reference(\"{program}\", \"{stack}\", [\"{name}\"])`")));
             }
             answer.insert(&name, value.clone());
         }
@@ -74,7 +74,7 @@ impl Inspect for References {
 
     async fn lookup(&self, request: &Request, _: &dyn Reporter) -> Result<Value, ProviderError> {
         let arguments: ReferenceArguments = serde_json::from_value(request.inputs.to_json())
-            .map_err(|error| ProviderError::refused(format!("the reference is not well made: {error}")))?;
+            .map_err(|error| ProviderError::refused(format!("the arguments of the reference are invalid: {error}")))?;
         self.answer(&request.urn, arguments).await
     }
 }

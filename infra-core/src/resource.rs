@@ -6,8 +6,8 @@ use std::{borrow::Cow, time::Duration};
 /// A kind of resource: a serde struct of inputs.
 ///
 /// Fields that may come from other resources are [`Input`](crate::Input)s, the others plain values. Field names are the
-/// property names of plans and state. `Outputs` is a struct whose every field is an [`Output`](crate::Output); a
-/// declaration returns it with references in it, a handler with known values.
+/// property names of plans and state. `Outputs` is a struct whose every field is an [`Output`](crate::Output). The
+/// fields are references in the outputs of a declaration, and known values in those of a handler.
 ///
 /// ```
 /// use infra_core::{Input, Output, Outputs, Resource};
@@ -39,15 +39,15 @@ use std::{borrow::Cow, time::Duration};
 /// assert!(Bucket::schema().is_regional("url"));
 /// ```
 pub trait Resource: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The type token, such as `aws:ec2:SecurityGroup`; its first segment names the provider.
+    /// The type token, such as `aws:ec2:SecurityGroup`. Its first segment is the name of the provider.
     const TYPE: &'static str;
     /// Outputs of the resource.
     type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
-    /// Returns the rules for its properties.
+    /// Returns the rules for the properties.
     fn schema() -> Schema;
 }
 
-/// A kind's outputs: a struct whose every field is an [`Output`](crate::Output). Derive it: `#[derive(Outputs)]`.
+/// Outputs of a kind: a struct whose every field is an [`Output`](crate::Output). Derive it: `#[derive(Outputs)]`.
 pub trait Outputs: Serialize + DeserializeOwned + Clone + Send + Sync {
     /// Adds the properties of the outputs to the kind's schema.
     fn add_to(schema: Schema) -> Schema {
@@ -55,10 +55,10 @@ pub trait Outputs: Serialize + DeserializeOwned + Clone + Send + Sync {
     }
 }
 
-/// A read-only question to a provider, such as the default VPC.
+/// A read-only query of a provider, such as the default VPC.
 ///
-/// It is answered while planning when its arguments are known, and the answer is kept in the state until the arguments
-/// change or the run asks for a refresh.
+/// It is read while planning if its arguments are known. The result is kept in the state until the arguments change or
+/// a run refreshes.
 ///
 /// ```
 /// use infra_core::{Lookup, Output, Outputs};
@@ -91,13 +91,13 @@ pub trait Outputs: Serialize + DeserializeOwned + Clone + Send + Sync {
 pub trait Lookup: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The type token, such as `aws:ec2:DefaultVpc`.
     const TYPE: &'static str;
-    /// The answer.
+    /// The result of the lookup.
     type Outputs: Serialize + DeserializeOwned + Clone + Send + Sync;
-    /// Returns the rules for its properties.
+    /// Returns the rules for the properties.
     fn schema() -> Schema {
         Schema::new()
     }
-    /// A word that tells this question from others of its kind in plans; letters, digits and `-`.
+    /// Returns a label that distinguishes the lookup from others of its kind in plans: letters, digits and `-`.
     fn label(&self) -> Option<String> {
         None
     }
@@ -132,42 +132,43 @@ fn has(names: &Names, name: &str) -> bool {
 }
 
 impl Schema {
-    /// A kind whose every property can be updated in place.
+    /// Creates a schema in which every property can be updated in place.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Inputs whose change needs a new resource.
+    /// Adds inputs whose change requires a replacement.
     pub fn replace_on(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
         self.replace_on.extend(inputs.into_iter().map(Cow::Borrowed));
         self
     }
 
-    /// Inputs and outputs that are always secret.
+    /// Adds inputs and outputs that are always secret.
     pub fn secret(mut self, properties: impl IntoIterator<Item = &'static str>) -> Self {
         self.secret.extend(properties.into_iter().map(Cow::Borrowed));
         self
     }
 
-    /// Inputs whose change alone is no reason to touch the resource, such as where a file with the same content lies.
+    /// Adds inputs whose change alone requires no update, such as the path of a file with the same content.
     pub fn untracked(mut self, inputs: impl IntoIterator<Item = &'static str>) -> Self {
         self.untracked.extend(inputs.into_iter().map(Cow::Borrowed));
         self
     }
 
-    /// Outputs that an update may change; all others keep their last values when a plan looks ahead.
+    /// Adds outputs that an update may change. A plan expects all other outputs to keep their values.
     pub fn changes_on_update(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
         self.changes_on_update.extend(outputs.into_iter().map(Cow::Borrowed));
         self
     }
 
-    /// Outputs that mean nothing outside the resource's region, such as ids.
+    /// Adds outputs that are valid only in the resource's region, such as ids.
     pub fn regional(mut self, outputs: impl IntoIterator<Item = &'static str>) -> Self {
         self.regional.extend(outputs.into_iter().map(Cow::Borrowed));
         self
     }
 
-    /// The old resource has to go before its replacement can come, because both claim the same thing.
+    /// Deletes the previous generation before its replacement is created, because both would claim the same name or
+    /// address.
     pub fn delete_before_replace(mut self) -> Self {
         self.delete_before_replace = true;
         self
@@ -225,7 +226,7 @@ impl Schema {
         self.timeout.unwrap_or(Duration::from_mins(30))
     }
 
-    /// Every property name the schema mentions, for tests that compare them with the struct.
+    /// Returns every property name in the schema, for tests that compare it with the struct.
     pub fn mentioned(&self) -> impl Iterator<Item = &str> + '_ {
         [&self.replace_on, &self.secret, &self.untracked, &self.changes_on_update, &self.regional]
             .into_iter()

@@ -1,4 +1,4 @@
-//! Stacks: the place where a program declares its resources.
+//! Stacks and their scopes, in which a program declares its resources.
 
 mod reference;
 
@@ -30,11 +30,11 @@ use std::{
 /// Result of a program, which may fail with any error.
 pub type Result<T = (), E = ProgramError> = std::result::Result<T, E>;
 
-/// Any error that a program ends with.
+/// An error that a program returned.
 pub struct ProgramError(Box<dyn Error + Send + Sync>);
 
 impl ProgramError {
-    /// The error itself.
+    /// Returns the error itself.
     pub fn inner(&self) -> &(dyn Error + Send + Sync + 'static) {
         self.0.as_ref()
     }
@@ -52,7 +52,7 @@ impl fmt::Debug for ProgramError {
     }
 }
 
-/// The stack that a program declares into; as a [`Scope`] it is the outermost one.
+/// The stack that a program declares. As a [`Scope`], it is the outermost one.
 pub struct Stack {
     root: Scope,
 }
@@ -65,7 +65,7 @@ impl Deref for Stack {
     }
 }
 
-/// A place to declare things in: the stack itself, a region of it, or a component.
+/// The scope of declarations: the stack itself, a region of it, or a component.
 #[derive(Clone)]
 pub struct Scope {
     inner: Rc<Inner>,
@@ -102,17 +102,17 @@ struct Declared {
 /// The declarations of a program.
 #[derive(Debug)]
 pub struct Declaration {
-    /// The graph, or everything that is wrong with it.
+    /// The graph, or all errors of the declarations.
     pub graph: std::result::Result<ResourceGraph, Vec<DeclareError>>,
-    /// The providers that the program declared, even when it failed afterwards.
+    /// The providers of the program, even if it failed after declaring them.
     pub providers: Providers,
-    /// Rules that its plans have to keep.
+    /// Policies that its plans must satisfy.
     pub policies: Vec<Policy>,
     /// Resources that the user may replace.
     pub relaunchable: Vec<Relaunchable>,
-    /// Configuration keys that nothing read.
+    /// Configuration keys that the program did not read.
     pub unread_config: Vec<String>,
-    /// The configuration keys that the program read before it ended.
+    /// The configuration keys that the program read before it returned.
     pub config_keys: Vec<ConfigKey>,
 }
 
@@ -130,11 +130,11 @@ pub struct Relaunchable {
 /// An error of a program.
 #[derive(Debug, thiserror::Error)]
 pub enum DeclareError {
-    /// Its declarations do not fit together.
+    /// The declarations contradict each other.
     #[error(transparent)]
     Graph(#[from] GraphError),
-    /// It ended with an error.
-    #[error("the program ended with an error: {0:?}")]
+    /// The program returned an error.
+    #[error("the program failed: {0:?}")]
     Program(ProgramError),
 }
 
@@ -148,7 +148,7 @@ impl DeclareError {
     }
 }
 
-/// Runs a program and collects what it declares; `providers` are those it has from the start.
+/// Runs a program and collects its declarations. `providers` are available from the start.
 pub fn declare(
     program: &str,
     stack: &str,
@@ -189,12 +189,12 @@ pub fn declare(
 }
 
 impl Scope {
-    /// The program's name.
+    /// Returns the name of the program.
     pub fn program_name(&self) -> &str {
         &self.inner.program
     }
 
-    /// The stack's name.
+    /// Returns the name of the stack.
     pub fn stack_name(&self) -> &str {
         &self.inner.stack
     }
@@ -204,12 +204,12 @@ impl Scope {
         &self.inner.target
     }
 
-    /// The region of this scope, if it has one.
+    /// Returns the region of this scope, if it has one.
     pub fn region(&self) -> Option<&str> {
         self.region.as_deref()
     }
 
-    /// Lets `provider` serve all types whose token begins with `name`, unless that is already served.
+    /// Adds `provider` for all types whose token begins with `name`, unless there is one for them already.
     pub fn provide(&self, name: &str, provider: impl FnOnce() -> Arc<dyn Provider>) {
         let known = self.inner.declared.borrow().providers.contains(name);
         if !known {
@@ -218,17 +218,18 @@ impl Scope {
         }
     }
 
-    /// The same scope in a region.
+    /// Returns the same scope in a region.
     pub fn in_region(&self, region: impl Into<String>) -> Self {
         Self { region: Some(region.into()), ..self.clone() }
     }
 
-    /// The same scope with options, which hold for everything that is declared through it.
+    /// Returns the same scope with options, which apply to all declarations in it.
     pub fn with(&self, options: Options) -> Self {
         Self { options: Arc::new(options.within(&self.options)), ..self.clone() }
     }
 
-    /// Declares a component: what is declared in the scope it returns carries its name and is shown below it.
+    /// Declares a component and returns its scope. Declarations in it have the component's name as a prefix and are
+    /// shown below it.
     pub fn component(&self, name: &str) -> Self {
         let urn = self.declare(
             "component:Component",
@@ -249,9 +250,9 @@ impl Scope {
         }
     }
 
-    /// Declares something for each item of a list whose length may be known only while applying: at most `most`, and a
-    /// plan that does not know yet says "0 to `most`". `declare` is given a component `NAME/INDEX`, the item, and
-    /// returns what the set tells of it. An item beyond `most` is an error.
+    /// Declares resources for each item of a list whose length may be known only while applying. The list has at most
+    /// `most` items, more are an error, and a plan that does not know the length shows "0 to `most`". `declare`
+    /// receives the component `NAME/INDEX` and the item, and returns an output for it.
     ///
     /// ```
     /// # use infra_core::{Config, Output, Result, Stack, random::Password};
@@ -276,8 +277,7 @@ impl Scope {
         Output::present(items.collect::<Vec<_>>())
     }
 
-    /// Declares a resource and returns its outputs. What is wrong with the declaration is reported when the program
-    /// has ended.
+    /// Declares a resource and returns its outputs. Problems of the declaration are reported when the program returns.
     pub fn add<R: Resource>(&self, name: &str, resource: R) -> R::Outputs {
         let schema = self.schema(R::TYPE, R::schema);
         let mut resource = resource;
@@ -321,13 +321,13 @@ impl Scope {
         }
     }
 
-    /// The outputs of a resource that is declared in this scope elsewhere, perhaps later.
+    /// Returns the outputs of a resource that this scope declares elsewhere, before or after this call.
     pub fn declared<R: Resource>(&self, name: &str) -> R::Outputs {
-        let urn = self.urn(R::TYPE, name).unwrap_or_else(|_| Self::nowhere());
+        let urn = self.urn(R::TYPE, name).unwrap_or_else(|_| Self::placeholder());
         self.handle(&urn, &R::schema())
     }
 
-    /// Declares a lookup and returns its answer; the same question in the same place is asked once.
+    /// Declares a lookup and returns its result. The same lookup in the same scope is read once.
     pub fn lookup<L: Lookup>(&self, lookup: L) -> L::Outputs {
         let arguments = value::lower(&lookup);
         let name = lookup_name(&lookup, self.region(), arguments.as_ref().ok());
@@ -336,7 +336,7 @@ impl Scope {
         self.handle(&urn, &schema)
     }
 
-    /// Rules that plans of this program have to keep.
+    /// Adds a policy that plans of this program must satisfy.
     pub fn policy(&self, policy: Policy) {
         self.inner.declared.borrow_mut().policies.push(policy);
     }
@@ -350,7 +350,7 @@ impl Scope {
         self.inner.declared.borrow_mut().relaunchable.push(relaunchable);
     }
 
-    /// Makes a value an output of the stack.
+    /// Exports a value as an output of the stack.
     pub fn export<T>(&self, name: &str, value: Output<T>) {
         let expression = value.expression().clone();
         self.inner.declared.borrow_mut().exports.insert(name.to_owned(), expression);
@@ -360,7 +360,7 @@ impl Scope {
         Urn::new(&self.inner.stack, &self.inner.program, kind, &format!("{}{name}", self.path))
     }
 
-    /// Declares a node unless it is declared, and returns its URN.
+    /// Declares a node unless it exists, and returns its URN.
     fn declare_unless_declared(
         &self,
         kind: &str,
@@ -398,7 +398,7 @@ impl Scope {
             Ok(urn) => urn,
             Err(error) => {
                 declared.errors.push(error.into());
-                return Self::nowhere();
+                return Self::placeholder();
             }
         };
         declared.urns.insert(urn.clone());
@@ -419,15 +419,16 @@ impl Scope {
         urn
     }
 
-    /// The options with what follows from the scope: names from before, and no waiting where nothing lives.
+    /// Adds the options that follow from the scope: previous names, and no conditions if nothing runs behind the
+    /// control plane.
     fn finished(&self, options: Arc<Options>, name: &str) -> Arc<Options> {
-        let nothing_lives = self.target().readiness == Readiness::ControlPlane && !options.conditions.is_empty();
-        if self.earlier_paths.is_empty() && !nothing_lives {
+        let is_control_plane = self.target().readiness == Readiness::ControlPlane && !options.conditions.is_empty();
+        if self.earlier_paths.is_empty() && !is_control_plane {
             return options;
         }
         let mut own = options.as_ref().clone();
         own.aliases.extend(self.earlier_paths.iter().map(|path| format!("{path}{name}")));
-        if nothing_lives {
+        if is_control_plane {
             own.conditions.clear();
         }
         Arc::new(own)
@@ -444,11 +445,13 @@ impl Scope {
             let region = self.region.clone().filter(|_| schema.is_regional(property));
             (schema.is_secret(property), region)
         };
-        value::handle(urn, describe).unwrap_or_else(|error| panic!("the kind {} is not well made: {error}", urn.kind()))
+        value::handle(urn, describe).unwrap_or_else(|error| {
+            panic!("the outputs of the kind {} are not a struct of `Output`s: {error}", urn.kind())
+        })
     }
 
     /// Returns a placeholder for a declaration with an invalid name, which is reported as an error.
-    fn nowhere() -> Urn {
+    fn placeholder() -> Urn {
         Urn::new("invalid", "invalid", "invalid:Invalid", "invalid").expect("a well-formed URN")
     }
 }
@@ -459,7 +462,7 @@ impl Dependency for Scope {
     }
 }
 
-/// Inputs that the kind calls secret are secret even when the program passes them in the clear.
+/// Marks inputs as secret that are secret in the schema, even if the program passed them as plain text.
 fn mark_secrets(inputs: Expression, schema: &Schema) -> Expression {
     match inputs {
         Expression::Map(map) if map.keys().any(|name| schema.is_secret(name)) => Expression::Map(
@@ -481,7 +484,8 @@ fn mark_secrets(inputs: Expression, schema: &Schema) -> Expression {
     }
 }
 
-/// `DefaultVpc` in us-east-1 is named `default-vpc-us-east-1`; arguments add the lookup's label, or a suffix.
+/// Returns the name of a lookup. `DefaultVpc` in us-east-1 is named `default-vpc-us-east-1`; arguments add the lookup's
+/// label, or a suffix.
 fn lookup_name<L: Lookup>(lookup: &L, region: Option<&str>, arguments: Option<&Expression>) -> String {
     let kind = L::TYPE.rsplit(':').next().unwrap_or_default();
     let mut name = String::new();
@@ -492,15 +496,15 @@ fn lookup_name<L: Lookup>(lookup: &L, region: Option<&str>, arguments: Option<&E
         name.extend(c.to_lowercase());
     }
     let arguments = arguments.map(ToString::to_string).filter(|text| text != "null" && text != "{}");
-    let told = lookup.label().or_else(|| arguments.as_deref().map(suffix));
-    for part in region.map(str::to_owned).into_iter().chain(told) {
+    let label = lookup.label().or_else(|| arguments.as_deref().map(suffix));
+    for part in region.map(str::to_owned).into_iter().chain(label) {
         name.push('-');
         name.push_str(&part);
     }
     name
 }
 
-/// Tells questions of one kind apart.
+/// Returns a suffix that distinguishes lookups of one kind.
 fn suffix(text: &str) -> String {
     hex::encode(&<sha2::Sha256 as sha2::Digest>::digest(text)[..3])
 }

@@ -27,7 +27,7 @@ pub struct State {
     pub stack: String,
     /// Random text that unique names are derived from, drawn by the first run.
     pub seed: String,
-    /// Number of the snapshot, greater by one than that of the previous snapshot.
+    /// Number of the snapshot, which increases by one with every snapshot.
     pub serial: u64,
     /// The resources by URN.
     pub resources: BTreeMap<Urn, ResourceState>,

@@ -1,7 +1,7 @@
 //! Stores of states.
 //!
-//! A [`StateStore`] hands out one [`Session`] at a time to a writer; a session holds the state as it was found, takes
-//! journal entries, and folds them into a new snapshot at the end.
+//! A [`StateStore`] opens one [`Session`] per stack at a time. A session contains the state, appends journal entries,
+//! and finally folds them into a new snapshot.
 
 mod checksum;
 mod clock;
@@ -60,18 +60,18 @@ use std::{fmt, path::PathBuf, sync::Arc};
 /// implements a store over an embedded database.
 #[async_trait]
 pub trait StateStore: Send + Sync {
-    /// The state as it was last written, entries of an unfinished run included; `None` when there is none. Takes no
-    /// lock and changes nothing.
+    /// Returns the last written state, including entries of an unfinished run; `None` if there is none. Takes no lock
+    /// and changes nothing.
     async fn peek(&self, program: &str, stack: &str) -> Result<Option<State>, StoreError>;
 
-    /// The key that secrets in this store are encrypted with.
+    /// Returns the key that encrypts the secrets in this store.
     async fn seal(&self) -> Result<Arc<dyn Seal>, StoreError>;
 
-    /// A document that is kept beside the stack's state, such as its history; `None` when there is none. Names are
-    /// lower-case letters, digits, `-` and `.`.
+    /// Returns a document that is stored beside the stack's state, such as its history; `None` if there is none. Names
+    /// consist of lower-case letters, digits, `-` and `.`.
     async fn document(&self, program: &str, stack: &str, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Replaces a document as a whole.
+    /// Replaces the whole document.
     async fn put_document(&self, program: &str, stack: &str, name: &str, content: &[u8]) -> Result<(), StoreError>;
 
     /// Replaces a document by the result of `update`, without another writer in between. If `seals` is set, `update`
@@ -85,18 +85,18 @@ pub trait StateStore: Send + Sync {
         update: &mut Update<'_>,
     ) -> Result<(), StoreError>;
 
-    /// Removes a document; that there is none is fine.
+    /// Removes a document. A missing document is not an error.
     async fn remove_document(&self, program: &str, stack: &str, name: &str) -> Result<(), StoreError>;
 
-    /// Takes the stack for writing.
+    /// Locks the stack for writing.
     async fn open(&self, program: &str, stack: &str) -> Result<Session, StoreError>;
 
-    /// Puts a state together from what is left of a stack whose files are damaged or missing; `None` when they are sound,
-    /// or the stack was never written. Takes no lock and changes nothing.
+    /// Reconstructs a state from the remaining files of a stack whose files are damaged or missing; `None` if the files
+    /// are undamaged or the stack was never written. Takes no lock and changes nothing.
     async fn salvage(&self, program: &str, stack: &str) -> Result<Option<Salvage>, StoreError>;
 
-    /// Writes the state that [`StateStore::salvage`] returned, as long as it still does, under the stack's lock. Damaged
-    /// files are kept under other names.
+    /// Writes the state that [`StateStore::salvage`] returned, if it still returns the same, under the stack's lock.
+    /// Damaged files are kept under other names.
     async fn restore(&self, program: &str, stack: &str, salvage: &Salvage) -> Result<Restored, StoreError>;
 
     /// Breaks the lock of a run that holds the stack and does not finish. Returns its holder, or `None` if the stack is
@@ -108,16 +108,16 @@ pub trait StateStore: Send + Sync {
 /// document unchanged. It may be called more than once.
 pub type Update<'a> = dyn FnMut(Option<&[u8]>, Option<&dyn Seal>) -> Result<Option<Vec<u8>>, StoreError> + Send + 'a;
 
-/// The right to write one stack's state.
+/// The exclusive right to write the state of one stack.
 ///
-/// End it with [`Session::finish`] or [`Session::close`]; one that is only dropped gives the stack back a little later,
-/// and in an object store not at all if the process ends first.
+/// Call [`Session::finish`] or [`Session::close`] at the end. A session that is dropped releases the stack in the
+/// background; in an object store, the lease expires instead if the process exits before that.
 pub struct Session {
-    /// The state as it was found.
+    /// The state at the start of the session.
     pub state: State,
-    /// Takes entries.
+    /// The journal of the session.
     pub journal: Journal,
-    /// The state was put together from entries of a run that did not come to its end.
+    /// `true` if the state contains journal entries of a run that did not finish.
     unfolded: bool,
     /// Dropped after the journal.
     writer: journal::Writer,
@@ -136,14 +136,14 @@ impl Session {
         Self { state, journal, unfolded, writer }
     }
 
-    /// Returns the state as it was found, and leaves an empty one: the state of a large stack is not copied.
+    /// Returns the state and leaves an empty one, because the state of a large stack is expensive to copy.
     pub(crate) fn take_state(&mut self) -> State {
         let empty = State::new(&self.state.program, &self.state.stack, String::new());
         std::mem::replace(&mut self.state, empty)
     }
 
-    /// Replaces the snapshot atomically and begins an empty journal; the state's serial grows. When nothing was recorded
-    /// nothing is written.
+    /// Replaces the snapshot atomically, with the next serial, and starts an empty journal. Writes nothing if nothing
+    /// was recorded.
     pub async fn fold(&mut self, state: &mut State) -> Result<(), StoreError> {
         if let Some(folding) = self.begin_fold(state) {
             state.serial = folding.await?;
@@ -151,7 +151,7 @@ impl Session {
         Ok(())
     }
 
-    /// Begins to fold, and goes on meanwhile; the new serial, or `None` when nothing was recorded.
+    /// Starts to fold and returns at once. The future resolves to the new serial; `None` if nothing was recorded.
     pub(crate) fn begin_fold(
         &mut self,
         state: &State,
@@ -159,14 +159,14 @@ impl Session {
         (self.unfolded || self.journal.is_used()).then(|| self.journal.fold(state.clone()))
     }
 
-    /// Folds, and gives the stack back whatever comes of it.
+    /// Folds and releases the stack, even if folding fails.
     pub async fn finish(mut self, state: &mut State) -> Result<(), StoreError> {
         let folded = self.fold(state).await;
         let closed = self.close().await;
         folded.and(closed)
     }
 
-    /// Waits until everything that was handed over is written, and gives the stack back.
+    /// Waits until all entries are written, and releases the stack.
     pub async fn close(self) -> Result<(), StoreError> {
         self.writer.close().await
     }
@@ -177,9 +177,9 @@ impl Session {
 pub struct Holder {
     /// The name of the machine.
     pub host: String,
-    /// The process on it.
+    /// Id of the process on that machine.
     pub process: u32,
-    /// Since when, by its own clock, RFC 3339.
+    /// Time of the lock by the machine's clock, RFC 3339.
     pub since: String,
 }
 
@@ -199,17 +199,17 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A state that cannot be read or written.
+/// An error of reading or writing a state.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another run writes this stack.
-    #[error("another run holds the stack: {}", described(holder.as_ref()))]
+    /// Another run holds the stack.
+    #[error("the stack is locked by another run: {}", described(holder.as_ref()))]
     Locked {
         /// The holder, if it is known.
         holder: Option<Holder>,
     },
-    /// Another run writes this stack with a lock that dies with it.
-    #[error("the lock is the operating system's and cannot be broken; it ends with its holder: {}", described(holder.as_ref()))]
+    /// Another run holds the stack with a lock that is released when its process exits.
+    #[error("the lock cannot be broken, because it belongs to a running process: {}", described(holder.as_ref()))]
     Unbreakable {
         /// The holder, if it is known.
         holder: Option<Holder>,
@@ -220,7 +220,7 @@ pub enum StoreError {
         /// The cause.
         reason: String,
     },
-    /// The file system refused.
+    /// A file operation failed.
     #[error("{}: {error}", path.display())]
     Io {
         /// The file.
@@ -229,7 +229,7 @@ pub enum StoreError {
         #[source]
         error: std::io::Error,
     },
-    /// The object store refused, or did not answer.
+    /// The object store refused a request or did not respond.
     #[error("{path}: {}", innermost(error))]
     Object {
         /// The object.
@@ -237,7 +237,7 @@ pub enum StoreError {
         /// The cause.
         error: object_store::Error,
     },
-    /// A file or an object is damaged.
+    /// A file or object is damaged.
     #[error("{}: line {line}: {reason}", path.display())]
     Broken {
         /// The file or object.
@@ -249,7 +249,7 @@ pub enum StoreError {
         /// The way back to a sound state.
         recovery: Recovery,
     },
-    /// A file or an object holds a state that cannot be.
+    /// A file or object contains a state that violates an invariant.
     #[error("{}: line {line}: {error}", path.display())]
     Refused {
         /// The file or object.
@@ -261,35 +261,38 @@ pub enum StoreError {
         /// The way back to a sound state.
         recovery: Recovery,
     },
-    /// A file or an object is missing that an earlier run has written.
+    /// A file or object is missing that an earlier run wrote.
     #[error("{} is missing, but an earlier run has left {}", path.display(), found.join(", "))]
     Missing {
         /// The missing file or object.
         path: PathBuf,
-        /// The files that prove that there was an earlier run.
+        /// The files that prove the earlier run.
         found: Vec<String>,
     },
-    /// The files of a stack are damaged, and so is what a state could be put together from.
-    #[error("nothing can be restored: {damage}; {previous}")]
+    /// The files of a stack are damaged, and no state can be reconstructed from them.
+    #[error("no state can be restored: {damage}; {previous}")]
     Irrecoverable {
         /// The damage of the snapshot.
         damage: String,
         /// The damage of the previous snapshot.
         previous: String,
     },
-    /// The files of a stack are sound, or changed after they were looked at.
-    #[error("nothing was restored: the files of the stack `{stack}` are sound, or have changed in the meantime")]
+    /// The files of a stack are undamaged, or they changed since they were checked.
+    #[error("nothing was restored: the files of the stack `{stack}` are undamaged, or have changed in the meantime")]
     NothingToRestore {
-        /// The stack: program/stack.
+        /// The stack, as program/stack.
         stack: String,
     },
-    /// The engine made a state that cannot be: a defect of the engine.
-    #[error("the new state is not sound and was not written, the journal keeps every step: {0}; please report this")]
+    /// The engine computed a state that violates an invariant: a bug in the engine.
+    #[error(
+        "the new state is invalid and was not written: {0}; this is a bug, please report it. The journal contains \
+         every step"
+    )]
     Unsound(#[source] StateError),
-    /// The key of the secrets is not usable.
+    /// The key of the secrets cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// A stack's configuration cannot be read or changed.
+    /// The configuration of a stack cannot be read or changed.
     #[error("{document}: {problem}")]
     Config {
         /// The document.
@@ -297,10 +300,10 @@ pub enum StoreError {
         /// The problem.
         problem: ConfigProblem,
     },
-    /// A program, a stack or a document cannot be called so.
+    /// The name of a program, stack or document is invalid.
     #[error(transparent)]
     Name(#[from] UrnError),
-    /// The journal's writer has ended.
+    /// The writer of the journal has stopped.
     #[error("the journal cannot be written: {0}")]
     Journal(String),
 }
@@ -317,34 +320,36 @@ fn described(holder: Option<&Holder>) -> String {
 }
 
 impl StoreError {
-    /// The message for the person who runs the stack, with what to do.
+    /// Returns the message for the user, with a hint.
     pub fn diagnostic(&self) -> Diagnostic {
         let diagnostic = Diagnostic::from_error(self);
         let hint = match self {
             Self::Key(error) => error.hint(),
             Self::Config { problem, .. } => Some(problem.hint()),
-            Self::Locked { .. } => Some("wait until it has ended, then try again".into()),
+            Self::Locked { .. } => Some("wait until that run has finished, then try again".into()),
             Self::Unbreakable { holder: Some(holder) } => {
-                Some(format!("end process {} on {}", holder.process, holder.host))
+                Some(format!("terminate the process {} on {}", holder.process, holder.host))
             }
             Self::Object { .. } => Some(
-                "nothing was changed; look at the backend's URL, at its region, and at the credentials (`login-check`)".into(),
+                "nothing was changed; check the URL of the backend, its region, and the credentials (`login-check`)"
+                    .into(),
             ),
             Self::Lost { .. } => Some(
-                "nothing new was begun, and what was running is written down as open: run it again, and it is settled first".into(),
+                "no further operation was started, and the running ones are recorded as open; run the command again \
+                 to settle them"
+                    .into(),
             ),
             Self::Refused { error: StateError::Newer { .. }, .. } => None,
             Self::Broken { recovery, .. } | Self::Refused { recovery, .. } => Some(recovery.hint()),
-            Self::Missing { .. } => Some(format!(
-                "{}; to start over without what the stack has, move those files away",
-                Recovery::Restore.hint()
-            )),
+            Self::Missing { .. } => {
+                Some(format!("{}; to start over with an empty stack, move these files away", Recovery::Restore.hint()))
+            }
             Self::Irrecoverable { .. } => Some(
-                "nothing was changed; restore the files of the stack from a backup, or move them away and `import` what \
-                 exists"
+                "nothing was changed; restore the files of the stack from a backup, or move them away and `import` \
+                 the existing resources"
                     .into(),
             ),
-            Self::NothingToRestore { .. } => Some("look at the stack with `state verify`".into()),
+            Self::NothingToRestore { .. } => Some("check the stack with `state verify`".into()),
             _ => None,
         };
         Diagnostic { hint, ..diagnostic }
@@ -356,23 +361,23 @@ impl StoreError {
     }
 }
 
-/// The way back to a sound state when a file is damaged.
+/// The way to recover from a damaged file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
-    /// A state can be put together from the stack's other files.
+    /// A state can be reconstructed from the stack's other files.
     Restore,
-    /// The file has to come from a backup.
+    /// The file has to be restored from a backup.
     Backup,
-    /// Without the file, its values have to be set again.
+    /// The configuration values in the file have to be set again.
     Configuration,
-    /// Only the commands that look back use the file.
+    /// Only the history and rollbacks need the file.
     History,
     /// The file can be removed.
     Remove,
 }
 
 impl Recovery {
-    /// The recovery of a document.
+    /// Returns the recovery for a document.
     fn of_document(name: &str) -> Self {
         match name {
             configuration::DOCUMENT => Self::Configuration,
@@ -384,8 +389,7 @@ impl Recovery {
     fn hint(self) -> String {
         let action = match self {
             Self::Restore => {
-                "`state restore` shows the state that can be put together from the other files, and installs it; or \
-                 restore the file from a backup"
+                "run `state restore` to reconstruct the state from the other files, or restore the file from a backup"
             }
             Self::Backup => "restore the file from a backup",
             Self::Configuration => {

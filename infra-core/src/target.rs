@@ -5,14 +5,14 @@ use std::{
     fmt,
 };
 
-/// The target of a deployment. A stack carries it; no process-wide environment variable is read.
+/// The target of a deployment. It belongs to the stack; no environment variable of the process is read.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
     /// `aws`, `local`, or a user-defined name.
     pub name: String,
-    /// The endpoint of every service, when it is not the cloud's own.
+    /// The endpoint of all services, if they are not the cloud's public ones.
     pub endpoint: Option<String>,
-    /// Credentials, when the provider's own chain is not to be asked.
+    /// Credentials that replace the provider's credential chain.
     pub credentials: Option<Credentials>,
     /// The state in which a resource counts as ready.
     pub readiness: Readiness,
@@ -30,7 +30,7 @@ pub struct Host {
     pub free_bytes: u64,
     /// The lowest TCP port that may be listened on.
     pub lowest_port: u16,
-    /// TCP ports that are listened on at every address, so that nothing else can.
+    /// TCP ports with a listener on any address of the machine.
     pub occupied_ports: BTreeSet<u16>,
 }
 
@@ -46,14 +46,14 @@ pub struct Obstacle {
 /// An access key.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The key's id.
+    /// Id of the key.
     pub access_key: String,
-    /// The key itself.
+    /// The secret key.
     pub secret_key: String,
 }
 
 impl Credentials {
-    /// An access key pair.
+    /// Creates an access key pair.
     pub fn new(access_key: impl Into<String>, secret_key: impl Into<String>) -> Self {
         Self { access_key: access_key.into(), secret_key: secret_key.into() }
     }
@@ -62,20 +62,20 @@ impl Credentials {
 /// The state in which a resource counts as ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Readiness {
-    /// It does its work: instances run, targets are healthy.
+    /// The resource works: instances run, targets are healthy.
     #[default]
     Full,
-    /// The control plane has accepted it: for mock servers behind which nothing lives.
+    /// The control plane has accepted the request. For mock servers, which run nothing behind it.
     ControlPlane,
 }
 
 impl Target {
-    /// The real AWS, with the credentials the AWS SDK finds.
+    /// Returns the target AWS, with the credentials that the AWS SDK finds.
     pub fn aws() -> Self {
         Self { name: "aws".into(), ..Self::default() }
     }
 
-    /// A local cloud at this endpoint, with the access key that it generated for its root user.
+    /// Returns a local cloud at this endpoint, with the access key that it generated for its root user.
     pub fn local(endpoint: impl Into<String>, credentials: Credentials) -> Self {
         Self {
             name: "local".into(),

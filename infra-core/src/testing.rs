@@ -1,6 +1,6 @@
 //! Tests of programs: their declarations, and their lifecycle on a cloud in memory.
 //!
-//! [`declare`] runs a program without a cloud and a store, and shows what it declares:
+//! [`declare`] runs a program without a cloud and a store, and returns its declarations:
 //!
 //! ```
 //! # use infra_core::{Config, Result, Stack, random::Password, testing};
@@ -13,7 +13,7 @@
 //! assert_eq!(declared.resource::<Password>("password").unwrap().length, 20);
 //! ```
 //!
-//! [`FakeCloud`] serves every kind, for a whole life of a stack:
+//! [`FakeCloud`] serves every kind, for the whole lifecycle of a stack:
 //!
 //! ```
 //! # use infra_core::{Config, Engine, Result, Stack, store::MemoryStore, testing::FakeCloud};
@@ -28,7 +28,7 @@
 //!     Ok(())
 //! };
 //! assert!(engine.up(&program).await.unwrap().is_success());
-//! assert!(cloud.things().is_empty());
+//! assert!(cloud.resources().is_empty());
 //! # }
 //! ```
 
@@ -50,10 +50,10 @@ use std::{
     time::Duration,
 };
 
-/// A provider that keeps things in memory and serves every type. Clones share the things.
+/// A provider that keeps resources in memory and serves every type. Clones share the resources.
 ///
-/// A thing's outputs are its inputs and `id`, unless [`FakeCloud::outputs`] says otherwise. Creates are idempotent by
-/// operation id, as with a provider that takes tokens.
+/// The outputs of a resource are its inputs and `id`, unless [`FakeCloud::outputs`] sets a function. Creates are
+/// idempotent by operation id, as with a provider that accepts tokens.
 #[derive(Clone, Default)]
 pub struct FakeCloud(Arc<Mutex<World>>);
 
@@ -62,7 +62,7 @@ type Faults = dyn FnMut(&Request) -> Option<Fault> + Send;
 
 #[derive(Default)]
 struct World {
-    things: BTreeMap<String, Request>,
+    resources: BTreeMap<String, Request>,
     calls: Vec<String>,
     made: u64,
     outputs: HashMap<String, Box<Outputs>>,
@@ -75,20 +75,20 @@ struct World {
 /// The failure of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is refused, and nothing has happened.
+    /// The call is refused, and nothing changes.
     Before,
-    /// It is done, and the answer is lost.
+    /// The call succeeds, and the response is lost.
     After,
-    /// It is refused, and the message repeats the inputs.
+    /// The call is refused, and the message repeats the inputs.
     Repeat,
-    /// It never gets through, and there is no answer.
+    /// The request is lost.
     Lost,
-    /// It is done, and there is never an answer.
+    /// The call succeeds and never returns.
     Hang,
 }
 
 impl FakeCloud {
-    /// A cloud in which nothing exists.
+    /// Creates an empty cloud.
     pub fn new() -> Self {
         Self::default()
     }
@@ -99,47 +99,47 @@ impl FakeCloud {
         self
     }
 
-    /// Decides for each create, update and delete what goes wrong with it.
+    /// Sets the function that selects the failure of each create, update and delete.
     pub fn faults(&self, faults: impl FnMut(&Request) -> Option<Fault> + Send + 'static) {
         self.world().faults = Some(Box::new(faults));
     }
 
-    /// Lets so many looks for what a create made find nothing yet, as where reads lag behind writes.
+    /// Sets the number of lookups that do not find a created resource yet, as if reads lagged behind writes.
     pub fn lag(&self, looks: u32) {
         self.world().lag = looks;
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all faults.
     pub fn heal(&self) {
         let mut world = self.world();
         world.faults = None;
         world.lag = 0;
     }
 
-    /// Everything that exists: URN → ids.
-    pub fn things(&self) -> BTreeMap<Urn, Vec<String>> {
-        let mut things: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
-        for (id, request) in &self.world().things {
-            things.entry(request.urn.clone()).or_default().push(id.clone());
+    /// Returns all existing resources: URN → ids.
+    pub fn resources(&self) -> BTreeMap<Urn, Vec<String>> {
+        let mut resources: BTreeMap<Urn, Vec<String>> = BTreeMap::new();
+        for (id, request) in &self.world().resources {
+            resources.entry(request.urn.clone()).or_default().push(id.clone());
         }
-        things
+        resources
     }
 
-    /// Deletes a thing behind the engine's back.
-    pub fn vanish(&self, id: &str) {
-        self.world().things.remove(id);
+    /// Deletes a resource outside of the engine.
+    pub fn delete_resource(&self, id: &str) {
+        self.world().resources.remove(id);
     }
 
-    /// Changes the inputs of a thing behind the engine's back.
+    /// Changes the inputs of a resource outside of the engine.
     pub fn change(&self, id: &str, change: impl FnOnce(&mut serde_json::Value)) {
-        if let Some(thing) = self.world().things.get_mut(id) {
+        if let Some(thing) = self.world().resources.get_mut(id) {
             let mut inputs = thing.inputs.to_json();
             change(&mut inputs);
             thing.inputs = Value::from_json(inputs);
         }
     }
 
-    /// The calls since the last time this was asked: `create access`, in order.
+    /// Returns the calls since the previous call of this function, in order: `create access`.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.world().calls)
     }
@@ -153,7 +153,7 @@ impl FakeCloud {
         request: &Request,
         act: impl FnOnce(&mut World) -> Result<Live, ProviderError>,
     ) -> Result<Live, ProviderError> {
-        // Let others run, so that parallel operations really interleave.
+        // Yields, so that concurrent operations interleave.
         tokio::task::yield_now().await;
         let (answer, fault) = {
             let mut world = self.world();
@@ -167,14 +167,14 @@ impl FakeCloud {
                 return Err(ProviderError::refused(format!("injected: refused {}", request.inputs.to_json())));
             }
             if fault == Some(Fault::Lost) {
-                return Err(ProviderError::unsure("injected: it got lost on its way"));
+                return Err(ProviderError::unsure("injected: the request was lost"));
             }
             (act(&mut world), fault)
         };
         tokio::task::yield_now().await;
         match fault {
             None | Some(Fault::Before | Fault::Repeat | Fault::Lost) => answer,
-            Some(Fault::After) => Err(ProviderError::unsure("injected: the answer was lost")),
+            Some(Fault::After) => Err(ProviderError::unsure("injected: the response was lost")),
             Some(Fault::Hang) => {
                 tokio::time::sleep(Duration::from_hours(24)).await;
                 answer
@@ -185,7 +185,7 @@ impl FakeCloud {
 
 impl World {
     fn live(&self, id: &str) -> Option<Live> {
-        let request = self.things.get(id)?;
+        let request = self.resources.get(id)?;
         let outputs = match self.outputs.get(request.urn.kind()) {
             Some(outputs) => Value::from_json(outputs(request, id)),
             None => with_id(&request.inputs, id),
@@ -195,7 +195,7 @@ impl World {
 
     fn of_operation(&self, request: &Request) -> Option<Live> {
         let made = |(_, thing): &(&String, &Request)| thing.operation == request.operation;
-        let (id, _) = self.things.iter().find(made)?;
+        let (id, _) = self.resources.iter().find(made)?;
         self.live(id)
     }
 }
@@ -224,7 +224,7 @@ impl Inspect for FakeCloud {
     async fn import(&self, request: &Request) -> Result<Option<Imported>, ProviderError> {
         let world = self.world();
         let id = request.id.as_deref().unwrap_or_default();
-        let thing = world.things.get(id).filter(|thing| thing.urn.kind() == request.urn.kind());
+        let thing = world.resources.get(id).filter(|thing| thing.urn.kind() == request.urn.kind());
         let Some((thing, live)) = thing.zip(world.live(id)) else {
             return Ok(None);
         };
@@ -258,7 +258,7 @@ impl Provider for FakeCloud {
             }
             world.made += 1;
             let id = format!("{}-{}", request.urn.name().replace('/', "-"), world.made);
-            world.things.insert(id.clone(), request.clone());
+            world.resources.insert(id.clone(), request.clone());
             world.live(&id).ok_or_else(|| ProviderError::refused("nothing was made"))
         })
         .await
@@ -266,9 +266,9 @@ impl Provider for FakeCloud {
 
     async fn update(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<Live, ProviderError> {
         self.call(request, |world| {
-            let gone = || ProviderError::of(ErrorKind::NotFound, format!("{} does not exist", prior.id));
-            world.things.get_mut(&prior.id).ok_or_else(gone)?.inputs = request.inputs.clone();
-            world.live(&prior.id).ok_or_else(gone)
+            let missing = || ProviderError::of(ErrorKind::NotFound, format!("{} does not exist", prior.id));
+            world.resources.get_mut(&prior.id).ok_or_else(missing)?.inputs = request.inputs.clone();
+            world.live(&prior.id).ok_or_else(missing)
         })
         .await
     }
@@ -276,7 +276,7 @@ impl Provider for FakeCloud {
     async fn delete(&self, request: &Request, prior: &Live, _: &dyn Reporter) -> Result<(), ProviderError> {
         self.call(request, |world| {
             let live = world.live(&prior.id).unwrap_or_else(|| prior.clone());
-            world.things.remove(&prior.id);
+            world.resources.remove(&prior.id);
             Ok(live)
         })
         .await

@@ -13,8 +13,8 @@ const SCHEME: &str = "urn:infra:";
 /// The identity of a declared resource: stack, program, type and name.
 ///
 /// Written as `urn:infra:STACK::PROGRAM::TYPE::NAME`; resources inside a component carry its name as a path,
-/// `database/instance`. A URN says which declaration is meant; it is not the provider's id, which changes with
-/// every replacement.
+/// `database/instance`. A URN identifies a declaration; the provider's id identifies a resource and changes with every
+/// replacement.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Urn(Arc<str>);
 
@@ -24,8 +24,8 @@ pub enum UrnError {
     /// The text does not have the four parts of a URN.
     #[error("`{0}` is not a URN: expected urn:infra:STACK::PROGRAM::TYPE::NAME")]
     Malformed(String),
-    /// A part is empty or has characters that a URN cannot carry.
-    #[error("the {part} `{text}` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.`{also}")]
+    /// A part is empty or has characters that are invalid in a URN.
+    #[error("the {part} `{text}` is invalid: use 1 to 100 letters, digits, `-`, `_`, `.`{also}")]
     Part {
         /// The part: stack, program, type or name.
         part: &'static str,
@@ -37,23 +37,23 @@ pub enum UrnError {
 }
 
 impl Urn {
-    /// The URN of a declaration; each part is checked.
+    /// Creates the URN of a declaration and checks each part.
     pub fn new(stack: &str, program: &str, kind: &str, name: &str) -> Result<Self, UrnError> {
         check_parts(stack, program, kind, name)?;
         Ok(Self(format!("{SCHEME}{stack}::{program}::{kind}::{name}").into()))
     }
 
-    /// The stack, such as `dev`.
+    /// Returns the stack, such as `dev`.
     pub fn stack(&self) -> &str {
         self.part(0)
     }
 
-    /// The program, such as `multicloud-orm`.
+    /// Returns the program, such as `multicloud-orm`.
     pub fn program(&self) -> &str {
         self.part(1)
     }
 
-    /// The type token, such as `aws:ec2:SecurityGroup`.
+    /// Returns the type token, such as `aws:ec2:SecurityGroup`.
     pub fn kind(&self) -> &str {
         self.part(2)
     }
@@ -63,18 +63,18 @@ impl Urn {
         self.part(3)
     }
 
-    /// The provider that answers for the type: its token's first segment, such as `aws`.
+    /// Returns the provider of the type: the first segment of its token, such as `aws`.
     pub fn provider(&self) -> &str {
         self.kind().split(':').next().unwrap_or_default()
     }
 
-    /// The type's last segment and the name: `SecurityGroup access`, for people.
+    /// Returns the last segment of the type and the name for people: `SecurityGroup access`.
     pub fn short(&self) -> String {
         let kind = self.kind().rsplit(':').next().unwrap_or_default();
         format!("{kind} {}", self.name())
     }
 
-    /// The whole text.
+    /// Returns the whole text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -121,7 +121,7 @@ impl FromStr for Urn {
             return Err(UrnError::Malformed(text.to_owned()));
         };
         check_parts(stack, program, kind, name)?;
-        // A state names most resources several times, close to each other.
+        // A state contains most URNs several times, close to each other.
         Ok(Self(intern_long(text)))
     }
 }
@@ -132,7 +132,7 @@ impl Serialize for Urn {
     }
 }
 
-/// Reads without a copy in between: states hold many.
+/// Deserialises without an intermediate copy, because states contain many URNs.
 impl<'de> Deserialize<'de> for Urn {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Parsing;
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_come_back() {
+    fn urn_is_parsed_into_its_parts() {
         let urn = Urn::new("dev", "web", "aws:ec2:SecurityGroup", "database/access").unwrap();
         assert_eq!(urn.to_string().parse::<Urn>().unwrap(), urn);
         assert_eq!(
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_parts_are_refused() {
+    fn invalid_parts_are_refused() {
         for (stack, name) in
             [("", "a"), ("dev", ""), ("a b", "a"), ("dev", "a::b"), ("dev", "/a"), ("a/b", "a"), ("..", "a")]
         {

@@ -1,4 +1,4 @@
-//! What a service can reach of the machine it runs on: its own files and nothing else.
+//! The access of a service to the machine that it runs on: its own files and nothing else.
 //!
 //! This executable is its own launcher, so it has no test harness. As root it runs everything a second time as an
 //! unprivileged user.
@@ -124,7 +124,7 @@ async fn check(unconfined: bool) {
         assert_eq!(reached, [&own[..], &others, &["done"]].concat());
         assert!(!status.files && !status.sockets && status.reasons.len() == 1, "{status:?}");
     } else {
-        // What the kernel does not offer must be admitted in the status.
+        // The status reports the restrictions that the kernel does not support.
         let granted = |attempt: &&str| match *attempt {
             "connect" => !status.sockets,
             "signal" => !status.signals,

@@ -1,4 +1,4 @@
-//! What breaks, and what becomes of it: machines, zones, hanging services, and the cloud itself.
+//! Failures and their consequences: machines, zones, hanging services, and the cloud itself.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;
@@ -23,7 +23,7 @@ use support::{Api, api, element, eventually, lives, user_data};
 
 const PORT: u16 = 8080;
 
-/// How much faster than AWS's time passes here.
+/// Factor by which time passes faster than on AWS.
 const TIME_SCALE: f64 = 60.0;
 
 fn options(directory: &Path) -> Options {
@@ -145,7 +145,7 @@ impl Application {
         element(&self.ec2("DescribeSubnets", &filter).await, "subnetId")
     }
 
-    /// What the balancer answers: the status, and which instance has answered.
+    /// Returns the response of the balancer: the status, and the instance that answered.
     async fn get(&self) -> (u16, String) {
         let client = Client::builder(TokioExecutor::new()).build_http();
         let request = Request::get(&self.url).body(Full::<Bytes>::default()).unwrap();
@@ -347,7 +347,7 @@ async fn write_until_it_dies(api: Api, answered: Arc<AtomicU32>) {
     }
 }
 
-/// Puts a parameter; `None` when nobody answers.
+/// Puts a parameter; `None` without a response.
 async fn put(api: &Api, number: u32) -> Option<(u16, String)> {
     let body = serde_json::json!({"Name": format!("/p/{number}"), "Value": "v", "Type": "String"}).to_string();
     let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "AmazonSSM.PutParameter")];

@@ -189,7 +189,7 @@ async fn a_daemon_waits_for_the_previous_one_and_does_not_remove_its_successors_
     let next = tokio::spawn(next);
     previous.shutdown().await;
     let found = eventually(async || daemon::find(directory.path()).await).await;
-    // Nobody waits for a cloud that answers.
+    // A start fails at once while another cloud answers.
     let third = daemon::run(Options::new(directory.path())).await;
     assert!(matches!(third, Err(daemon::DaemonError::Start(StartError::InUse { .. }))), "{third:?}");
     assert_eq!(daemon::recorded(directory.path()), Some(found.clone()));
@@ -249,7 +249,7 @@ async fn a_service_outlives_a_full_disk_under_its_log() {
     eventually(async || (instance(&cloud, &id).await.state == "stopped").then_some(())).await;
     std::fs::remove_file(&written).unwrap();
     std::fs::remove_file(&first.log).unwrap();
-    // Whatever is written there finds no space left.
+    // Writes to this file fail, because no space is left.
     std::os::unix::fs::symlink("/dev/full", &first.log).unwrap();
     let (status, answer) = ec2(&cloud, &[("Action", "StartInstances"), ("InstanceId.1", &id)]).await;
     assert_eq!(status, 200, "{answer}");

@@ -1,4 +1,4 @@
-//! Who the endpoint answers: callers with the cloud's key, and web pages that a bucket admits.
+//! Callers that the endpoint answers: those with the cloud's key, and web pages that a bucket admits.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod support;

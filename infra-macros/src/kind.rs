@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_and_flags_become_calls_of_the_schema() {
+    fn attributes_become_calls_of_the_schema() {
         let input = parse_quote! {
             #[resource(type = "aws:ec2:NatGateway", delete_before_replace, timeout = LIMIT * 2)]
             struct NatGateway {
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn unfit_structs_are_refused() {
+    fn unsupported_structs_are_refused() {
         let errors = [
             error(resource(&parse_quote!(
                 struct Subnet {

@@ -1,6 +1,6 @@
 //! Messages of the derive macros, as the compiler shows them.
 
 #[test]
-fn wrong_attributes_are_refused_where_they_stand() {
+fn invalid_attributes_are_reported_at_their_position() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }

@@ -29,7 +29,7 @@ fn invalid_arguments_have_their_own_messages_and_exit_codes() {
     );
     assert_error(&project.run(&["--target", "aws", "--stack", "cloud", "up"]), 2, &["--yes"]);
     assert_error(&project.run(&["output"]), 1, &["no outputs", "up"]);
-    assert_error(&project.run(&["local", "logs", "i-none"]), 1, &["does not run", "local start"]);
+    assert_error(&project.run(&["local", "logs", "i-none"]), 1, &["is not running", "local start"]);
     assert_eq!(project.status(), None);
 }
 
@@ -73,7 +73,7 @@ fn unreachable_backend_is_reported() {
     let output = command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for word in ["the endpoint does not answer", "nothing was changed", "the backend's URL"] {
+    for word in ["the endpoint does not answer", "nothing was changed", "the URL of the backend"] {
         assert!(text.contains(word), "`{word}` is missing in: {text}");
     }
     assert_eq!((text.matches("error:").count(), project.status()), (1, None), "{text}");
@@ -127,7 +127,7 @@ fn concurrent_run_of_the_same_stack_is_refused() {
         let event = first.next_event().expect("the first run continues");
         (event["event"] == "step_started").then_some(())
     });
-    assert_error(&project.run(&["up"]), 1, &["another run holds the stack", "process"]);
+    assert_error(&project.run(&["up"]), 1, &["the stack is locked by another run", "process"]);
     assert_eq!(first.wait(), Some(0));
     project.run(&["destroy"]).expect(0);
 }

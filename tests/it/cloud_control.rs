@@ -217,7 +217,7 @@ async fn existing_resource_is_imported() {
     assert_snapshot!(refused("AWS::Logs::LogGroup|other").await, @"
     error: there is no aws:cloudcontrol:Resource with the id `AWS::Logs::LogGroup|other` in us-east-1
       at: urn:infra:dev::importer::aws:cloudcontrol:Resource::logs
-      hint: look the id and the region up at the provider
+      hint: check the id and the region
     ");
     let adopted = engine.import(&program, &[request("AWS::Logs::LogGroup|shop")]).await.unwrap();
     assert_snapshot!(adopted[0].declaration, @r#"

@@ -320,9 +320,10 @@ async fn cluster_fails_over_without_losing_committed_data() {
     sql(&writer, "CREATE TABLE w (x int)").unwrap();
     let client = Client::start(&writer);
     for round in 2..5 {
-        let settled = |all: &[DatabaseStatus]| all.iter().all(|one| one.state == "available" && one.pid.is_some());
+        let settled =
+            |all: &[DatabaseStatus]| all.iter().all(|database| database.state == "available" && database.pid.is_some());
         let before = until(&cloud, "us-east-1", settled).await;
-        let primary = before.iter().find(|one| one.role == "primary").unwrap();
+        let primary = before.iter().find(|database| database.role == "primary").unwrap();
         let written = sql(&writer, &format!("INSERT INTO t VALUES ({round}) RETURNING x")).unwrap();
         assert_eq!(written, round.to_string());
         client.wait_for_inserts(3).await;
@@ -333,9 +334,15 @@ async fn cluster_fails_over_without_losing_committed_data() {
         }
         let sum = (1..=round).sum::<u32>();
         wait_for_answer(&writer, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("f|{sum}")).await;
-        let after =
-            until(&cloud, "us-east-1", |all| all.iter().any(|one| one.role == "standby" && one.pid.is_some())).await;
-        assert_eq!(after.iter().find(|one| one.role == "standby").unwrap().id, primary.id, "the roles are swapped");
+        let after = until(&cloud, "us-east-1", |all| {
+            all.iter().any(|database| database.role == "standby" && database.pid.is_some())
+        })
+        .await;
+        assert_eq!(
+            after.iter().find(|database| database.role == "standby").unwrap().id,
+            primary.id,
+            "the roles are swapped"
+        );
         wait_for_answer(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", &format!("t|{sum}")).await;
         client.wait_for_inserts(3).await;
     }
@@ -347,14 +354,16 @@ async fn cluster_fails_over_without_losing_committed_data() {
 
     // The number of readers is updated in place.
     up(3).await;
-    until(&cloud, "us-east-1", |all| all.iter().filter(|one| one.role == "standby" && one.pid.is_some()).count() == 2)
-        .await;
+    until(&cloud, "us-east-1", |all| {
+        all.iter().filter(|database| database.role == "standby" && database.pid.is_some()).count() == 2
+    })
+    .await;
     up(1).await;
     assert_eq!(statuses(&cloud, "us-east-1").await.len(), 1);
     wait_for_answer(&writer, "SELECT sum(x) FROM t", "10").await;
     wait_for_answer(&reader, "SELECT pg_is_in_recovery(), sum(x) FROM t", "f|10").await;
 
-    let pids: Vec<u32> = statuses(&cloud, "us-east-1").await.iter().filter_map(|one| one.pid).collect();
+    let pids: Vec<u32> = statuses(&cloud, "us-east-1").await.iter().filter_map(|database| database.pid).collect();
     assert!(engine.destroy(&cluster(1)).await.unwrap().is_success());
     assert!(pids.iter().all(|pid| !is_running(*pid)), "all servers are stopped");
     until_closed(&status.writer_endpoint).await;
@@ -402,7 +411,7 @@ async fn restart_of_the_cloud_keeps_servers_and_data() {
     let url = |endpoint: &str| format!("postgres://cloud:first-password@{endpoint}/tasks");
     let (writer, reader) = (url(&status.writer_endpoint), url(&status.reader_endpoint));
     sql(&writer, "CREATE TABLE t AS SELECT 42 AS answer").unwrap();
-    let pids = |all: &[DatabaseStatus]| all.iter().map(|one| one.pid).collect::<Vec<_>>();
+    let pids = |all: &[DatabaseStatus]| all.iter().map(|database| database.pid).collect::<Vec<_>>();
     let before = pids(&statuses(&cloud, "us-east-1").await);
 
     cloud.detach().await;

@@ -195,7 +195,12 @@ fn version_that_never_becomes_healthy_is_rolled_back(project: &Project, url: &st
     // The image of the running instances still exists, in addition to the failed one.
     let images = |project: &Project| {
         let recorded = project.json(&["state", "list"]);
-        recorded.as_array().unwrap().iter().filter(|it| it["urn"].as_str().unwrap().contains(":BakedImage:")).count()
+        recorded
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|resource| resource["urn"].as_str().unwrap().contains(":BakedImage:"))
+            .count()
     };
     assert_eq!(images(project), 2);
     assert!(processes(project).len() >= 2);

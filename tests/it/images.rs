@@ -44,9 +44,10 @@ impl Fixture {
         let ec2 = self.aws.ec2("us-east-1").await;
         let answer = ec2.describe_instances().send().await.unwrap();
         let all = answer.reservations().iter().flat_map(|reservation| reservation.instances().iter());
-        let active_instances = all.filter(|one| one.state().unwrap().name().unwrap().as_str() != "terminated");
+        let active_instances =
+            all.filter(|instance| instance.state().unwrap().name().unwrap().as_str() != "terminated");
         active_instances
-            .map(|one| (one.instance_id().unwrap().to_owned(), one.image_id().unwrap().to_owned()))
+            .map(|instance| (instance.instance_id().unwrap().to_owned(), instance.image_id().unwrap().to_owned()))
             .collect()
     }
 }

@@ -48,7 +48,7 @@ async fn printed_code_declares_the_imported_resources() {
     assert_snapshot!(importer.import(&region, &absent).await.unwrap_err(), @"
     error: there is no aws:ec2:SecurityGroup with the id `sg-00000000000000000` in us-east-1
       at: urn:infra:dev::importer::aws:ec2:SecurityGroup::ghost
-      hint: look the id and the region up at the provider
+      hint: check the id and the region
     ");
     let requests = [request("aws:ec2:SecurityGroup", "web", &web), request("aws:ssm:Parameter", "key", "/web/key")];
     let adopted = importer.import(&region, &requests).await.unwrap();

@@ -421,7 +421,7 @@ async fn preview_warns_of_a_closed_path() {
     assert_snapshot!(warnings.join("\n"), @"
     warning: `balancer` cannot reach port 8080 of `application`: no ingress rule of `inside` allows it
       at: urn:infra:dev::program::aws:autoscaling:AutoScalingGroup::group
-      why: the policy `open-paths` asks for it
+      why: the policy `open-paths` requires it
       hint: add `Rule::tcp(8080).from_group(…)` with the id of `front` to the ingress of `inside`
     ");
     fixture.cloud.shutdown().await;

@@ -85,7 +85,7 @@ impl Fixture {
         let ec2 = self.aws.ec2("us-east-2").await;
         let answer = ec2.describe_instances().send().await.unwrap();
         let all = answer.reservations().iter().flat_map(|reservation| reservation.instances().iter());
-        all.filter(|one| one.state().unwrap().name().unwrap().as_str() != "terminated").count()
+        all.filter(|instance| instance.state().unwrap().name().unwrap().as_str() != "terminated").count()
     }
 
     fn inject(&self, operation: &str, fault: impl Fn(Requests) -> Fault) {

@@ -44,10 +44,9 @@ impl Fixture {
         let answer = client.describe_auto_scaling_groups().auto_scaling_group_names("web").send().await.unwrap();
         let group = answer.auto_scaling_groups.unwrap_or_default().pop().unwrap();
         let template = group.launch_template().unwrap();
-        let states = group
-            .instances()
-            .iter()
-            .filter_map(|one| Some((one.instance_id()?.to_owned(), one.lifecycle_state()?.as_str().to_owned())));
+        let states = group.instances().iter().filter_map(|instance| {
+            Some((instance.instance_id()?.to_owned(), instance.lifecycle_state()?.as_str().to_owned()))
+        });
         Group {
             desired: group.desired_capacity().unwrap(),
             template: template.launch_template_id().unwrap().to_owned(),

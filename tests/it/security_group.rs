@@ -141,11 +141,11 @@ async fn required_tags_are_updated_in_place_and_read_back() {
     assert_snapshot!(refused, @r#"
     error: `tags`: the tag `team` is missing
       at: urn:infra:dev::program::aws:ec2:SecurityGroup::door
-      why: the policy `required-tags` asks for it
+      why: the policy `required-tags` requires it
       hint: add it: `tags: [("team".into(), …)].into()`
     error: `tags`: the tag `team` is missing
       at: urn:infra:dev::program::aws:ec2:KeyPair::key
-      why: the policy `required-tags` asks for it
+      why: the policy `required-tags` requires it
       hint: add it: `tags: [("team".into(), …)].into()`
     "#);
     up(&[("team", "storage"), ("stage", "beta")]).await;

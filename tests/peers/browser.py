@@ -28,8 +28,8 @@ TASKS = [
     ("Answer Eva about the invoice", "She asks whether the reserved capacity is on it."),
     ("Write down how to roll back", "Which version lives after a refresh that failed, and where that is written."),
     ("Buy milk", "Two bottles."),
-    ("Set the alarm for queue depth", "Above 500 for five minutes; it calls whoever is on duty."),
-    ("Close the port of the old host", "Nobody has used 22 since the images are baked."),
+    ("Set the alarm for queue depth", "Above 500 for five minutes; it pages the person on duty."),
+    ("Close the port of the old host", "Port 22 is unused since the images are baked."),
     ("Try the restore of last night's backup", "With a clock running: the answer belongs in the handbook."),
     ("Thank the people who tested the beta", "Names are in the shared folder."),
     ("Plan the load test", "Sixty seconds each: rolling deploy, scale out, scale in. No failed requests."),
@@ -167,7 +167,7 @@ def work(driver, address):
     press(driver, "1")
     driver.find_element(By.CSS_SELECTOR, "tbody input[type=checkbox]").click()
     press(driver, "Delete ticked…")
-    assert "This task will be gone for good:" in text(driver) and "A plain task" in text(driver), text(driver)
+    assert "This task will be deleted permanently:" in text(driver) and "A plain task" in text(driver), text(driver)
     press(driver, "Delete the task")
     assert "Deleted the task “A plain task”." in text(driver), text(driver)
     assert "sort=title" in driver.current_url and first_name(driver) != "A plain task"
@@ -242,7 +242,7 @@ def several(driver, address):
     press(driver, "Tick all 60 tasks")
     assert "All 60 tasks of this list are ticked" in text(driver), text(driver)
     press(driver, "Delete ticked…")
-    assert "These 60 tasks will be gone for good:" in text(driver), text(driver)
+    assert "These 60 tasks will be deleted permanently:" in text(driver), text(driver)
     press(driver, "Keep")
     assert "1–25 of 60" in text(driver), text(driver)
     exported = [it.get_attribute("href") for it in driver.find_elements(By.CSS_SELECTOR, ".exports a")]

@@ -12,7 +12,7 @@ use crate::{health, log::Answered, metrics::Metrics, reader::Reader, reply};
 
 /// The part of a service that is not in the kit. A function that adds routes is an application without further work.
 pub trait Application: Clone + Send + 'static {
-    /// Adds the routes. Called once per worker thread.
+    /// Adds the routes. Called once for each worker thread.
     ///
     /// Handlers can extract `Data<DatabaseConnection>` (the writer), `Data<Reader>` and `Data<Metrics>`.
     fn routes(&self, app: &mut ServiceConfig);

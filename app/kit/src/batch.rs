@@ -185,11 +185,11 @@ mod tests {
     fn a_query_waits_for_a_statement_that_starts_after_it() {
         System::new().block_on(async {
             let (value, started, proceed) = (Rc::new(Cell::new(1)), Rc::new(Notify::new()), Rc::new(Notify::new()));
-            let (read, begun, wait) = (Rc::clone(&value), Rc::clone(&started), Rc::clone(&proceed));
+            let (read, running, wait) = (Rc::clone(&value), Rc::clone(&started), Rc::clone(&proceed));
             let run = move |queries: Vec<()>| {
-                let (seen, begun, wait) = (read.get(), Rc::clone(&begun), Rc::clone(&wait));
+                let (seen, running, wait) = (read.get(), Rc::clone(&running), Rc::clone(&wait));
                 async move {
-                    begun.notify_one();
+                    running.notify_one();
                     wait.notified().await;
                     Ok(vec![seen; queries.len()])
                 }

@@ -33,11 +33,15 @@ pub enum DatabaseError {
     )]
     NotSet,
     /// The scheme of the variable's URL is not supported.
-    #[error("{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown: it may hold a password)")]
+    #[error(
+        "{0} starts with neither postgres:// nor sqlite: ; correct it (it is not shown, because it may contain a \
+         password)"
+    )]
     UnknownKind(&'static str),
     /// The variable's URL has a supported scheme and is malformed.
     #[error(
-        "{0} cannot be read; write postgres://user:password@host:5432/name, with special characters in the password percent-encoded, or sqlite:file?mode=rwc (it is not shown: it may hold a password)"
+        "{0} cannot be read; write postgres://user:password@host:5432/name, with special characters in the password \
+         percent-encoded, or sqlite:file?mode=rwc (it is not shown, because it may contain a password)"
     )]
     Malformed(&'static str),
     /// Another setting is invalid.

@@ -15,7 +15,7 @@ pub async fn check(database: Data<DatabaseConnection>) -> HttpResponse {
     match timeout(PATIENCE, database.ping()).await {
         Ok(Ok(())) => HttpResponse::Ok().json(json!({ "status": "ok" })),
         Ok(Err(error)) => unavailable(&error.to_string()),
-        Err(_) => unavailable("no answer in time"),
+        Err(_) => unavailable("no response in time"),
     }
 }
 

@@ -42,7 +42,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// Another process uses the port.
-    #[error("{address} is taken by another process; stop that one, or set {variable} to another port")]
+    #[error("{address} is in use by another process; stop it, or set {variable} to another port")]
     Taken {
         /// Name of the variable.
         variable: &'static str,
@@ -121,7 +121,7 @@ mod tests {
         let error = bind("METRICS_LISTEN", &address).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("{address} is taken by another process; stop that one, or set METRICS_LISTEN to another port")
+            format!("{address} is in use by another process; stop it, or set METRICS_LISTEN to another port")
         );
     }
 

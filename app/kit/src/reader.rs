@@ -39,7 +39,7 @@ impl Reader {
     /// Returns a reader from the replica, or from the writer if there is none.
     pub fn new(writer: DatabaseConnection, replica: Option<DatabaseConnection>, metrics: &Metrics) -> Self {
         let replica = replica.map(|connection| {
-            let help = "Queries that the writer answered because the reader did not.";
+            let help = "Queries that the writer answered because the replica failed.";
             let fallbacks = metrics.counter("database_reader_fallbacks_total", help);
             Arc::new(Replica { connection, away_until: Mutex::default(), fallbacks })
         });
@@ -80,7 +80,7 @@ impl Replica {
     }
 
     fn failed(&self, error: &DbErr) {
-        tracing::warn!(%error, "the reader failed, the writer is asked");
+        tracing::warn!(%error, "the replica failed, so the writer is used");
         if reply::is_unavailable(error) {
             *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + PAUSE);
         }

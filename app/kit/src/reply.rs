@@ -13,7 +13,7 @@ use actix_web::{
 use sea_orm::{DbErr, RuntimeErr, sqlx};
 use serde_json::json;
 
-const INTERNAL: &str = "Internal error. The log tells more under this request's id.";
+const INTERNAL: &str = "Internal error. The log contains the cause, with the ID of this request.";
 
 /// Returns the response `{"detail": …}` with this status.
 pub fn detail(status: StatusCode, detail: &str) -> HttpResponse {
@@ -41,7 +41,7 @@ pub fn internal_failure(error: &dyn Error) -> HttpResponse {
 pub fn database_failure(error: &DbErr) -> HttpResponse {
     tracing::error!(%error, "database");
     if is_unavailable(error) {
-        detail(StatusCode::SERVICE_UNAVAILABLE, "The database does not answer. Try again shortly.")
+        detail(StatusCode::SERVICE_UNAVAILABLE, "The database is unavailable. Try again shortly.")
     } else {
         detail(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
     }

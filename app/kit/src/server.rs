@@ -179,7 +179,7 @@ impl<A: Application> Service<A> {
             server.stop(false).await;
         }
         if timeout(FINISH, application.finish()).await.is_err() {
-            tracing::error!("the application did not finish within {FINISH:?}; its remaining work is lost");
+            tracing::error!("the application did not finish within {FINISH:?}; its remaining work was abandoned");
         }
         // A connection whose database hangs is abandoned.
         let _ = timeout(CLOSE, async { tokio::join!(database.close(), reader.close()) }).await;

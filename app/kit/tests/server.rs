@@ -184,7 +184,7 @@ fn a_response_contains_the_request_id() {
 }
 
 #[test]
-fn a_body_up_to_the_limit_is_accepted() {
+fn body_up_to_the_limit_is_accepted() {
     let body = "x".repeat(LIMITS.body_bytes);
     assert_eq!(serve(LIMITS).send("POST /echo/a", &body).body, body);
 }

@@ -77,7 +77,7 @@ async fn administer(command: Command) -> Result<(), Box<dyn Error>> {
             let settings = Settings::from(&environment)?;
             if settings.auth.keys.is_some() {
                 return Err(
-                    "AUTH_KEYS is set, so the keys are not in the database; put a new one in front of it".into()
+                    "AUTH_KEYS is set, so the keys are not in the database; add a new key at its beginning".into()
                 );
             }
             let id = keys::rotate(&database().await?, settings.auth.access).await?;

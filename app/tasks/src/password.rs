@@ -26,13 +26,13 @@ pub const MAX_CHARACTERS: usize = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
     /// The operating system returned no random bytes.
-    #[error("no randomness for a salt: {0}")]
+    #[error("no random bytes for a salt: {0}")]
     Randomness(getrandom::Error),
     /// The stored hash is invalid.
     #[error("the stored password hash cannot be used: {0}; set a new password")]
     Hash(#[from] HashError),
     /// The service is stopping.
-    #[error("the password was not looked at: the service is stopping")]
+    #[error("the password was not verified: the service is stopping")]
     Stopping,
 }
 

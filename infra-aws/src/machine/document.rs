@@ -209,7 +209,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_left_out() {
+    fn absent_fields_are_omitted() {
         let document = Machine::debian().package("vim").document().unwrap();
         let expected = json!({"machine": 1, "image": "debian-12", "packages": ["vim"], "files": [], "services": []});
         assert_eq!(serde_json::to_value(document).unwrap(), expected);

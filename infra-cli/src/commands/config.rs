@@ -104,7 +104,7 @@ async fn ensure_read(session: &Session<'_>, key: &str, value: Option<&str>, secr
         none if none.is_empty() => "it reads no configuration".to_owned(),
         names => format!("it reads: {}", names.join(", ")),
     });
-    Err(Failure::wrong_use(unknown.hint(format!("{hint}\n`--force` sets it anyway"))))
+    Err(Failure::wrong_use(unknown.hint(format!("{hint}\nuse `--force` to set it anyway"))))
 }
 
 /// Prints the keys that the program reads with the stack's configuration.

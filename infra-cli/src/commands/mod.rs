@@ -35,7 +35,7 @@ use infra_core::{
     event::Event,
     execute::{Interrupt, Report},
 };
-use question::{is_at_terminal, says_yes};
+use question::{confirm, is_at_terminal};
 use std::{process::ExitCode, sync::Arc};
 use tracing_subscriber::EnvFilter;
 

@@ -139,13 +139,15 @@ impl Source {
                 }
                 let missing = format!("it does not contain {}", CRATES.join(", "));
                 let wrong = Diagnostic::error(missing).about(path.display());
-                Err(Failure::wrong_use(wrong.hint("name a checkout of the infra repository, or its Git URL")))
+                Err(Failure::wrong_use(wrong.hint("specify a checkout of the infra repository, or its Git URL")))
             }
             None => {
                 let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|path| is_checkout(path));
                 built_from.map(|path| Self::Path(path.to_owned())).ok_or_else(|| {
-                    let unknown = Diagnostic::error("the infra crates are not on this machine");
-                    Failure::wrong_use(unknown.hint("add `--infra`, with a checkout of the repository or its Git URL"))
+                    let unknown = Diagnostic::error(
+                        "the checkout that this command was built from does not exist on this machine",
+                    );
+                    Failure::wrong_use(unknown.hint("add `--infra` with a checkout of the repository, or its Git URL"))
                 })
             }
         }
@@ -208,7 +210,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
         return Ok(());
     }
     let reason = if well_formed { "it is a reserved word" } else { "it is not a package name" };
-    let wrong = Diagnostic::error(format!("a project cannot be called `{name}`: {reason}"));
+    let wrong = Diagnostic::error(format!("`{name}` is not a valid name of a project: {reason}"));
     Err(Failure::wrong_use(wrong.hint("write up to 64 letters, digits, `-` and `_`, beginning with a letter")))
 }
 

@@ -38,7 +38,7 @@ pub(super) fn approval(
     let asks = !yes && (every_change || is_at_terminal(session));
     move |plan| {
         let needs_answer = plan.is_destructive() || (every_change && plan.has_changes());
-        !asks || !needs_answer || confirms("\nMake these changes?", &interrupt)
+        !asks || !needs_answer || confirm_unless_interrupted("\nMake these changes?", &interrupt)
     }
 }
 
@@ -46,17 +46,18 @@ pub(super) fn approval(
 pub(super) fn relaunch(interrupt: Interrupt) -> impl Fn(&Relaunchable) -> bool + Send + Sync {
     move |thing| {
         let Relaunchable { name, meaning, .. } = thing;
-        !interrupt.is_interrupted() && confirms(&format!("Relaunch the {name} ({meaning})?"), &interrupt)
+        !interrupt.is_interrupted()
+            && confirm_unless_interrupted(&format!("Relaunch the {name} ({meaning})?"), &interrupt)
     }
 }
 
 /// Asks a question. The default is no.
-pub(super) fn says_yes(question: &str) -> bool {
-    confirms(question, &Interrupt::default())
+pub(super) fn confirm(question: &str) -> bool {
+    confirm_unless_interrupted(question, &Interrupt::default())
 }
 
 /// Asks a question. The default, and the answer to Ctrl-C, is no.
-fn confirms(question: &str, interrupt: &Interrupt) -> bool {
+fn confirm_unless_interrupted(question: &str, interrupt: &Interrupt) -> bool {
     print!("{question} [y/N] ");
     if io::stdout().flush().is_err() {
         return false;

@@ -78,7 +78,7 @@ async fn unpin(session: &Session<'_>) -> Result<ExitCode, Failure> {
     if session.json {
         print_line!("{}", json!({ "was": pin }));
     } else {
-        print_line!("the stack `{}` is not pinned any more; it was {pin}", session.stack);
+        print_line!("the stack `{}` is no longer pinned; it was {pin}", session.stack);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,13 +23,13 @@ pub(crate) enum SecretsCommand {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct RewrapArgs {
-    /// Wrap it with a passphrase, from INFRA_NEW_PASSPHRASE, INFRA_NEW_PASSPHRASE_FILE or the terminal
+    /// Wrap the key with a passphrase, from INFRA_NEW_PASSPHRASE, INFRA_NEW_PASSPHRASE_FILE or the terminal
     #[arg(long)]
     passphrase: bool,
-    /// Wrap it with an AWS KMS key
+    /// Wrap the key with an AWS KMS key
     #[arg(long, value_name = "KEY_ARN")]
     kms: Option<String>,
-    /// Store it unencrypted, protected by the mode of its file alone
+    /// Store the key unencrypted, protected only by the mode of its file
     #[arg(long)]
     plain: bool,
 }
@@ -101,9 +101,9 @@ fn key_url(key: &str) -> Result<String, Failure> {
     if key.starts_with("arn:") && key.contains(":kms:") {
         return Ok(format!("awskms://{key}"));
     }
-    let unknown = Diagnostic::error(format!("`{key}` is not a key"));
+    let unknown = Diagnostic::error(format!("`{key}` is not the ARN or URL of a key"));
     Err(Failure::wrong_use(
-        unknown.hint("write the key's ARN, such as arn:aws:kms:us-east-1:123456789012:key/…, or a URL with its scheme"),
+        unknown.hint("specify an ARN such as arn:aws:kms:us-east-1:123456789012:key/…, or a URL such as awskms://…"),
     ))
 }
 

@@ -1,6 +1,6 @@
 //! `stack state`
 
-use super::{is_at_terminal, says_yes};
+use super::{confirm, is_at_terminal};
 use crate::{failure::Failure, render::style, session::Session};
 use clap::{Args, Subcommand};
 use infra_core::{
@@ -26,7 +26,7 @@ pub(crate) enum StateCommand {
     Rm(Resources),
     /// Rename a resource
     Mv {
-        /// URN or name
+        /// URN or name of the resource
         from: Pattern,
         /// New name, including its components
         to: String,
@@ -71,7 +71,7 @@ pub(super) async fn run(session: &Session<'_>, command: &StateCommand) -> Result
             report(session, "protected", &engine.protect(resources, true).await?);
         }
         Command::Unprotect(Resources { resources }) => {
-            report(session, "not protected any more", &engine.protect(resources, false).await?);
+            report(session, "no longer protected", &engine.protect(resources, false).await?);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -124,7 +124,7 @@ async fn verify(session: &Session<'_>) -> Result<(), Failure> {
     if session.json {
         print_line!("{}", json!({"sound": true, "resources": resources, "open_operations": open}));
     } else {
-        print_line!("sound: {resources} resources, {open} open operations");
+        print_line!("valid: {resources} resources, {open} open operations");
     }
     Ok(())
 }
@@ -135,26 +135,27 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         if session.json {
             print_line!("{}", json!({"restored": false}));
         } else {
-            print_line!("the files of the stack are sound: there is nothing to restore");
+            print_line!("the files of the stack are undamaged: there is nothing to restore");
         }
         return Ok(());
     };
     let Salvage { state, sources, damage, unused_lines, is_older } = &salvage;
     let (resources, open) = (state.live_count(), state.open.len());
     let found = format!(
-        "{damage}\n{} amount to serial {}: {resources} resources, {open} open operations",
+        "{damage}\nserial {1} can be restored from {0}: {resources} resources, {open} open operations",
         sources.join(" + "),
         state.serial
     );
     let lost = match unused_lines {
         0 => String::new(),
         lines => format!(
-            "\n{lines} lines of the journal cannot be used: what they recorded is not in this state; look for \
-             resources that exist without being recorded"
+            "\n{lines} lines of the journal cannot be used: their changes are missing in this state; look for \
+             existing resources that are not recorded"
         ),
     };
     let older = if *is_older {
-        "\nthe last changes before the damage are not in this state: look for resources that exist without being recorded"
+        "\nthe last changes before the damage are missing in this state; look for existing resources that are not \
+         recorded"
     } else {
         ""
     };
@@ -166,7 +167,7 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
     if !session.json {
         print_line!("{found}{lost}");
     }
-    if !yes && !says_yes(&format!("Record this as the state of the stack `{stack}`?")) {
+    if !yes && !confirm(&format!("Record this as the state of the stack `{stack}`?")) {
         return Ok(());
     }
     let Restored { serial, kept } = store.restore(program, stack, &salvage).await?;
@@ -181,9 +182,9 @@ async fn restore(session: &Session<'_>, yes: bool) -> Result<(), Failure> {
         );
         return Ok(());
     }
-    print_line!("restored as serial {serial}; `refresh` compares it with what exists");
+    print_line!("restored as serial {serial}; `refresh` compares it with the existing resources");
     if !kept.is_empty() {
-        print_line!("the files before are kept as {}", kept.join(", "));
+        print_line!("the replaced files are kept as {}", kept.join(", "));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `stack unlock`
 
-use super::{is_at_terminal, says_yes};
+use super::{confirm, is_at_terminal};
 use crate::{failure::Failure, session::Session};
 use clap::Args;
 use infra_core::diagnostic::Diagnostic;
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::process::ExitCode;
 
 const DANGER: &str =
-    "a run that is still active and loses its lock starts nothing more, but cannot record its operations in progress";
+    "a run that is still active starts no further operation, but cannot record its operations in progress";
 
 /// Release the lock of a run that cannot finish
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session<'_>, arguments: &UnlockArgs) -> Result
             Diagnostic::error("unlocking needs a confirmation, and there is no terminal to ask on").because(DANGER);
         return Err(Failure::wrong_use(unconfirmed.hint("make sure that the run has finished, then add `--yes`")));
     }
-    if !arguments.yes && !says_yes(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
+    if !arguments.yes && !confirm(&format!("Release the lock of the stack `{}`? {DANGER}.", session.stack)) {
         return Ok(ExitCode::SUCCESS);
     }
     let holder = session.offline().unlock().await?;

@@ -68,7 +68,7 @@ impl Human {
     }
 
     fn drifted(&self, urn: &Urn, gone: bool, diff: &Diff) {
-        let what = if gone { "is gone" } else { "is not as recorded" };
+        let what = if gone { "no longer exists" } else { "differs from the recorded state" };
         self.screen.line(format!("  ! {} {what}", urn.short()));
         for property in &diff.properties {
             let line = tree::fit(property, self.screen.width().map(|width| width.saturating_sub(6)));

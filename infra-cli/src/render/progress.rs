@@ -42,14 +42,14 @@ impl Progress {
     pub(super) fn of(plan: &[Planned]) -> Self {
         let shown = || plan.iter().filter(|step| !matches!(step.action, Action::Read | Action::Forget));
         // The execution may weaken an update or a replacement to nothing.
-        let perhaps = |action| match action {
+        let longest_verb = |action| match action {
             Action::Update | Action::Replace => style::done(Action::Same),
             action => style::done(action),
         };
         Self {
             counted: shown().map(|step| (step.urn.clone(), step.action == Action::Delete)).collect(),
             regions: plan.iter().filter_map(|step| Some((step.urn.clone(), step.region.clone()?))).collect(),
-            verbs: shown().map(|step| perhaps(step.action).len()).max().unwrap_or_default().max("created".len()),
+            verbs: shown().map(|step| longest_verb(step.action).len()).max().unwrap_or_default().max("created".len()),
             names: shown().map(|step| width(&step.urn.short())).max().unwrap_or_default(),
             places: shown().filter_map(|step| step.region.as_deref()).map(width).max().unwrap_or_default(),
             ran: 0,

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_do_not_widen_columns() {
+    fn colours_do_not_affect_column_widths() {
         let green = Style::new().green().force_styling(true).apply_to("a").to_string();
         let rows = [[green, "b".to_owned()], ["longer".to_owned(), "c".to_owned()]];
         insta::assert_snapshot!(console::strip_ansi_codes(&table(["X", "Y"], rows.into_iter())), @r"

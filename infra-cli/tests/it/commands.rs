@@ -74,7 +74,7 @@ fn new_writes_a_project_that_cargo_accepts() {
 }
 
 #[test]
-fn new_overwrites_nothing() {
+fn new_refuses_occupied_directories_and_invalid_names() {
     let place = &Place::new("shop");
     std::fs::create_dir(place.path().join("taken")).unwrap();
     std::fs::write(place.path().join("taken/notes"), "mine").unwrap();

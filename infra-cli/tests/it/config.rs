@@ -20,7 +20,7 @@ fn values_are_set_shown_and_removed() {
     place.run(&["--json", "config", "get", "token", "--show-secrets"]).prints("\"hunter2\"");
     assert!(!place.read("passwords/dev/config.json").contains("hunter"));
     place.run(&["config", "unset", "token"]).prints("");
-    place.run(&["config", "get", "token"]).fails(2, &["no value `token`", "below, other, port"]);
+    place.run(&["config", "get", "token"]).fails(2, &["no configuration value `token`", "below, other, port"]);
     place.run(&["--stack", "two", "config", "list"]).prints("the stack `two` of `passwords` has no configuration");
 }
 
@@ -31,7 +31,7 @@ fn invalid_arguments_change_nothing() {
     let before = place.read("passwords/dev/config.json");
     place.run(&["config", "get", "token"]).fails(2, &["`token` is secret", "--show-secrets"]);
     place.run(&["config", "set", "token", "x"]).fails(2, &["`token` is secret", "--secret token"]);
-    place.run(&["config", "set", "a=b", "x"]).fails(2, &["`a=b`", "neither blanks nor"]);
+    place.run(&["config", "set", "a=b", "x"]).fails(2, &["`a=b`", "neither spaces nor"]);
     place.run(&["local", "status", "--watch"]).fails(2, &["`--watch`", "terminal"]);
     let json = place.run(&["--json", "local", "status", "--watch"]);
     assert!(json.code == Some(2) && json.out.contains("`--watch`"), "{}", json.out);
@@ -58,7 +58,7 @@ fn programs_read_the_values_that_were_set() {
     assert_eq!(preview.code, Some(0), "{}{}", preview.out, preview.err);
     assert!(!preview.out.contains("hunter2"), "{}", preview.out);
     // A preview stores no configuration.
-    place.run(&["config", "get", "port"]).fails(2, &["no value `port`"]);
+    place.run(&["config", "get", "port"]).fails(2, &["no configuration value `port`"]);
     let up = place.run(&["up", "--yes", "-c", "port=81"]);
     assert_eq!(up.code, Some(0), "{}{}", up.out, up.err);
     assert!(!up.out.contains("hunter2") && up.out.contains("[secret]"), "{}", up.out);
@@ -98,7 +98,11 @@ fn config_of_a_failing_program_can_be_set() {
     let place = &Place::new("shop");
     let set = |key: &str| place.run(&["--program", "demanding", "config", "set", key, "x"]);
     let second = set("second");
-    assert!(second.err.contains("it is not known whether") && second.err.contains("no `first`"), "{}", second.err);
+    assert!(
+        second.err.contains("it is not known whether") && second.err.contains("`first` is not set"),
+        "{}",
+        second.err
+    );
     assert_eq!(second.code, Some(0));
     assert_eq!(set("first").code, Some(0));
     set("third").fails(2, &["it reads: first, second"]);

@@ -132,7 +132,7 @@ fn a_command_does_not_stop_the_cloud_that_another_one_uses() {
         stacks.into_iter().for_each(|stack| stack.join().unwrap());
     });
     // The last command has stopped it.
-    place.run(&["local", "status"]).fails(1, &["does not run"]);
+    place.run(&["local", "status"]).fails(1, &["is not running"]);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_cloud_stops_when_its_directory_is_removed() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(daemon(place), next);
-    assert!(place.run(&["local", "status"]).succeeds().out.contains("it holds nothing"));
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("it has no resources"));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn env_and_health_describe_the_running_cloud() {
         let answer = get(endpoint, path).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"running"}"#), "{answer}");
     }
-    assert!(place.run(&["local", "status"]).succeeds().out.contains("it holds nothing"));
+    assert!(place.run(&["local", "status"]).succeeds().out.contains("it has no resources"));
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_program_reads_the_occupied_ports_of_the_machine() {
 #[test]
 fn follow_ends_when_the_cloud_stops() {
     let place = &Place::new("notes");
-    place.run(&["local", "logs", "--follow"]).fails(1, &["does not run"]);
+    place.run(&["local", "logs", "--follow"]).fails(1, &["is not running"]);
     place.run(&["local", "start"]).succeeds();
     let mut follow = Running::new(place.command(&["local", "logs", "--follow"]));
     follow.until(FOLLOWS);

@@ -83,7 +83,7 @@ fn destruction_is_confirmed_at_a_terminal() {
     let (code, shown) = up.end();
     assert!(code == Some(1) && shown.contains("nothing was changed"), "{shown}");
     assert_eq!(password(place), first);
-    place.run(&["config", "get", "length"]).fails(2, &["no value `length`"]);
+    place.run(&["config", "get", "length"]).fails(2, &["no configuration value `length`"]);
 
     let mut up = Terminal::run(place, &local(&["up", "-c", "length=30"]));
     up.answer(CONFIRM, "y\n");
@@ -108,7 +108,7 @@ fn destruction_is_confirmed_at_a_terminal() {
     destroy.answer(CONFIRM, "y\n");
     assert_eq!(destroy.end().0, Some(0));
     place.run(&local(&["state", "list"])).prints("the stack `dev` of `passwords` has no resources");
-    place.run(&local(&["local", "status"])).fails(1, &["does not run"]);
+    place.run(&local(&["local", "status"])).fails(1, &["is not running"]);
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_plan_that_fails_leaves_no_empty_cloud() {
         [&["up", "-c", "length=3"][..], &["up", "-c", "length=no"], &["preview", "-c", "length=3"], &["preview"]]
     {
         assert_eq!(place.run(&local(command)).code == Some(0), command == ["preview"]);
-        place.run(&local(&["local", "status"])).fails(1, &["does not run"]);
+        place.run(&local(&["local", "status"])).fails(1, &["is not running"]);
     }
     // A cloud that ran before keeps running.
     assert_eq!(place.run(&local(&["local", "start"])).code, Some(0));
@@ -185,7 +185,7 @@ fn configuration_is_stored_by_runs_that_passed_planning() {
 }
 
 #[test]
-fn nothing_is_written_for_an_unknown_stack() {
+fn unknown_stack_is_not_created() {
     let place = &Place::new("passwords");
     let unknown = |arguments: &[&str]| place.run(&[&["--stack", "typo"], arguments].concat());
     assert_eq!(unknown(&["preview", "-c", "length=21"]).code, Some(0));
@@ -193,7 +193,7 @@ fn nothing_is_written_for_an_unknown_stack() {
     unknown(&["destroy", "--preview"]).prints("note: the stack `typo` of `passwords` has no resources");
     unknown(&["state", "list"]).prints("the stack `typo` of `passwords` has no resources");
     unknown(&["output"]).fails(1, &["the stack `typo` has no outputs"]);
-    unknown(&["rollback", "1", "--preview"]).fails(2, &["cannot go back to 1"]);
+    unknown(&["rollback", "1", "--preview"]).fails(2, &["cannot be rolled back to serial 1"]);
     assert_eq!((unknown(&["history"]).code, unknown(&["config", "list"]).code), (Some(0), Some(0)));
     assert_eq!(files(place.path()), "");
     assert!(std::fs::read_dir(place.path()).unwrap().next().is_none());

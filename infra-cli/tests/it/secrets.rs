@@ -16,17 +16,17 @@ fn a_passphrase_wraps_the_key() {
     place.run(&["secrets", "rewrap"]).fails(2, &["--passphrase", "--kms", "--plain"]);
     place.run(&["secrets", "rewrap", "--passphrase"]).fails(2, &["no new passphrase", "INFRA_NEW_PASSPHRASE"]);
     let arn = "arn:aws:kms:us-east-1:123456789012:key/1";
-    place.run(&["secrets", "rewrap", "--kms", arn]).fails(2, &["built without `awskms://`"]);
-    place.run(&["secrets", "rewrap", "--kms", "alias/x"]).fails(2, &["`alias/x` is not a key", "ARN"]);
+    place.run(&["secrets", "rewrap", "--kms", arn]).fails(2, &["does not support `awskms://`"]);
+    place.run(&["secrets", "rewrap", "--kms", "alias/x"]).fails(2, &["`alias/x` is not the ARN", "ARN"]);
     assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &right, "").code, Some(0));
     assert_eq!(status(place)["wrapped_by"], "passphrase");
 
     let document = place.read("secrets.key");
     let get = ["config", "get", "token", "--show-secrets"];
     place.run(&get).fails(1, &["wrapped by a passphrase", "secrets.key", "INFRA_PASSPHRASE"]);
-    place.run_with(&get, &wrong, "").fails(1, &["does not open the key", "secrets.key", "INFRA_PASSPHRASE"]);
-    place.run_with(&["secrets", "rotate"], &wrong, "").fails(1, &["does not open the key"]);
-    place.run_with(&["up", "--yes"], &wrong, "").fails(1, &["does not open the key"]);
+    place.run_with(&get, &wrong, "").fails(1, &["does not unwrap the key", "secrets.key", "INFRA_PASSPHRASE"]);
+    place.run_with(&["secrets", "rotate"], &wrong, "").fails(1, &["does not unwrap the key"]);
+    place.run_with(&["up", "--yes"], &wrong, "").fails(1, &["does not unwrap the key"]);
     assert_eq!(place.read("secrets.key"), document);
     place.run_with(&get, &right, "").prints("hunter2");
     place.run(&["config", "list"]).prints("token  [secret]");
@@ -41,7 +41,7 @@ fn a_passphrase_wraps_the_key() {
     place.run_with(&get, &right, "").prints("hunter2");
     let renew = [right[0], ("INFRA_NEW_PASSPHRASE", "another horse")];
     assert_eq!(place.run_with(&["secrets", "rewrap", "--passphrase"], &renew, "").code, Some(0));
-    place.run_with(&get, &right, "").fails(1, &["does not open the key"]);
+    place.run_with(&get, &right, "").fails(1, &["does not unwrap the key"]);
     let new = [("INFRA_PASSPHRASE", "another horse")];
     assert_eq!(place.run_with(&["secrets", "rewrap", "--plain"], &new, "").code, Some(0));
     place.run(&get).prints("hunter2");

@@ -7,7 +7,7 @@ fn a_damaged_state_is_restored() {
     let place = &Place::new("passwords");
     assert_eq!(place.run(&["up", "--yes"]).code, Some(0));
     assert_eq!(place.run(&["up", "--yes", "-c", "port=81"]).code, Some(0));
-    place.run(&["state", "restore"]).prints("the files of the stack are sound: there is nothing to restore");
+    place.run(&["state", "restore"]).prints("the files of the stack are undamaged: there is nothing to restore");
     let path = place.state("passwords/dev/state.json");
     let password = place.run(&["output", "password", "--show-secrets"]).out;
 

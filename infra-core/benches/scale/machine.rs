@@ -1,4 +1,4 @@
-//! The machine that the numbers were measured on.
+//! The machine of the measurements.
 
 use std::{
     fs::{self, File},
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Cores, processor, date and what a sync costs, in one line.
+/// Returns cores, processor, date and the latency of a sync, in one line.
 pub(crate) fn describe(directory: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -29,9 +29,9 @@ fn sync_latency(directory: &Path) -> Duration {
     let mut file = File::create(&path).unwrap();
     let mut times: Vec<Duration> = (0..101)
         .map(|_| {
-            let begun = Instant::now();
+            let started = Instant::now();
             file.write_all(&[b'.'; 4096]).and_then(|()| file.sync_data()).unwrap();
-            begun.elapsed()
+            started.elapsed()
         })
         .collect();
     fs::remove_file(path).unwrap();
@@ -39,14 +39,14 @@ fn sync_latency(directory: &Path) -> Duration {
     times[times.len() / 2]
 }
 
-/// The most memory that this process ever held, in MiB.
+/// Returns the peak memory of this process, in MiB.
 pub(crate) fn peak_mib() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     peak.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
-/// The processor time of this process so far, all threads; the kernel counts it in steps of 10 ms.
+/// Returns the processor time of this process so far, of all threads. The kernel counts it in steps of 10 ms.
 pub(crate) fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let behind_name = stat.rsplit(") ").next().unwrap();

@@ -1,8 +1,8 @@
 //! Benchmark of the engine at scale: `cargo bench -p infra-core --bench scale [-- ROW…] [--check]`.
 //!
-//! Every measurement is made in a process of its own, so that its peak memory is its own, and the best of several
-//! counts. With `--check` a missed aim is a failure. `BENCH_DIRECTORY` says on which disk; the system's directory for
-//! temporary files unless said.
+//! Every measurement runs in a separate process, because peak memory is measured per process, and the best of several
+//! counts. With `--check`, a missed target is a failure. `BENCH_DIRECTORY` is the directory of the states; the default
+//! is the system's directory for temporary files.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on has nothing to report")]
 
 mod machine;
@@ -17,7 +17,7 @@ use std::{
 };
 use work::Work;
 
-/// The allocator that the `stack` command has.
+/// The allocator of the `stack` command.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -47,9 +47,9 @@ enum Aim {
     Wall(f64),
     /// Milliseconds and MiB.
     WallAndPeak(f64, f64),
-    /// Of the critical path.
+    /// A ratio to the critical path.
     Ratio(f64),
-    /// Of the wall time of another row.
+    /// The wall time of another row as the limit.
     NoSlowerThan(&'static str),
 }
 
@@ -120,7 +120,8 @@ fn main() -> ExitCode {
     if missed && arguments.iter().any(|argument| argument == "--check") { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
-/// The fastest of several runs, each in a new process; `None` when one failed. What a run needs to find is made first.
+/// Returns the fastest of several runs, each in a new process; `None` if one failed. Prerequisites of a run are created
+/// first.
 fn best_of(row: &Row, directory: &Path) -> Option<Measured> {
     let mut best: Option<Measured> = None;
     for attempt in 0..row.repeat {

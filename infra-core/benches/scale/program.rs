@@ -7,7 +7,7 @@ use infra_core::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// Something like a server: some 1 KiB of state with its outputs.
+/// A resource like a server, with about 1 KiB of state including its outputs.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Server {
     size: String,
@@ -89,7 +89,7 @@ impl Handler for Server {
     }
 }
 
-/// Declares `count` servers in layers of `width`; everything uses one or two of the layer before.
+/// Declares `count` servers in layers of `width`. Each uses one or two of the previous layer.
 pub(crate) fn layers(stack: &Stack, count: usize, width: usize) {
     provide(stack);
     let mut before: Vec<Output<String>> = Vec::new();
@@ -107,7 +107,7 @@ pub(crate) fn layers(stack: &Stack, count: usize, width: usize) {
     }
 }
 
-/// Declares `count` servers that take 5 to 200 ms each and use up to three earlier ones, always the same.
+/// Declares `count` servers that take 5 to 200 ms each and use up to three earlier ones. The result is always the same.
 pub(crate) fn latencies(stack: &Stack, count: usize) {
     provide(stack);
     let mut ids: Vec<Output<String>> = Vec::new();
@@ -117,7 +117,7 @@ pub(crate) fn latencies(stack: &Stack, count: usize) {
     }
 }
 
-/// The longest way through [`latencies`].
+/// Returns the duration of the critical path of [`latencies`].
 pub(crate) fn critical_path(count: usize) -> Duration {
     let mut ends: Vec<Duration> = Vec::new();
     for (delay, uses) in random_graph(count) {
@@ -128,7 +128,8 @@ pub(crate) fn critical_path(count: usize) -> Duration {
 
 /// Returns the duration and the dependencies of each resource.
 fn random_graph(count: usize) -> Vec<(Duration, Vec<usize>)> {
-    // Numbers after Knuth's MMIX, the upper half of them: the same graph everywhere.
+    // A linear congruential generator with Knuth's parameters for MMIX, of which the upper half is used: the same graph
+    // on every machine.
     let mut seed = 42_u64;
     let mut random = |below: usize| {
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -66,9 +66,9 @@ impl FromStr for Work {
     }
 }
 
-/// Does it once, with this process' time and memory.
+/// Executes the operation once, and returns the time and memory of this process.
 pub(crate) fn measure(work: Work, count: usize, directory: &Path) -> Measured {
-    // The runtime that the command line has.
+    // The runtime of the command line.
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         match work {
@@ -126,11 +126,11 @@ fn done(report: &Report, action: Action, count: usize) {
     assert_eq!(report.counts.get(&action), Some(&count));
 }
 
-/// Wall and processor time in milliseconds.
+/// Returns wall and processor time in milliseconds.
 async fn timed<F: Future<Output = ()>>(work: impl FnOnce() -> F) -> (f64, f64) {
     let cpu = machine::cpu_time();
-    let begun = Instant::now();
+    let started = Instant::now();
     work().await;
     let in_ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    (in_ms(begun.elapsed()), in_ms(machine::cpu_time().saturating_sub(cpu)))
+    (in_ms(started.elapsed()), in_ms(machine::cpu_time().saturating_sub(cpu)))
 }

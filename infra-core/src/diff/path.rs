@@ -71,7 +71,7 @@ fn restore_field(name: &str, rest: &[Step], old: Option<&Value>, map: &mut Map<V
     }
 }
 
-/// An item that was not there before is new as a whole.
+/// An item without a counterpart in `old` is new as a whole.
 fn restore_item(rest: &[Step], old: &Value, item: &mut Value) {
     if rest.is_empty() {
         item.clone_from(old);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_overlap_when_one_lies_within_the_other() {
+    fn paths_overlap_if_one_is_a_prefix_of_the_other() {
         let overlaps = |a: &str, b: &str| PropertyPath::from(a).overlaps(&PropertyPath::from(b));
         assert!(overlaps("tags", "tags.Name") && overlaps("tags.Name", "tags") && overlaps("a[*].b", "a[3].b.c"));
         assert!(!overlaps("tags", "tag") && !overlaps("a[1]", "a[2]"));

@@ -28,7 +28,7 @@ impl EngineError {
             | Self::WrongUse(diagnostics)
             | Self::PlanFile(PlanFileError::Exceeded(diagnostics)) => diagnostics.clone(),
             Self::PlanFile(error) => {
-                let hint = "make a new one with `preview --save-plan`, look at it, then use that";
+                let hint = "save a new plan with `preview --save-plan FILE`, review it, and apply that one";
                 vec![Diagnostic::from_error(error).about("the plan").hint(hint)]
             }
         }

@@ -30,10 +30,10 @@ const ENTRIES: usize = 500;
 /// Number of declarations that are kept for rollbacks.
 const DECLARATIONS: usize = 20;
 
-/// One run that changed what is recorded.
+/// A run that changed the recorded state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// The serial of the state that it left.
+    /// Serial of the state after the run.
     pub serial: u64,
     /// The command: `up`, `destroy`, `refresh`, …
     pub command: String,
@@ -66,7 +66,7 @@ impl Engine {
         serde_json::from_slice(&text).map_err(|error| broken(HISTORY, &error))
     }
 
-    /// Returns how long the steps of earlier runs took. Of each kind and action, the newest run counts.
+    /// Returns the durations of the steps of earlier runs. For each kind and action, the latest run counts.
     pub async fn durations(&self) -> Result<Durations, EngineError> {
         let mut durations = Durations::default();
         self.history().await?.into_iter().for_each(|entry| durations.update(entry.durations));
@@ -81,11 +81,11 @@ impl Engine {
             let known: Vec<String> =
                 history.iter().filter(|entry| entry.declared).map(|entry| entry.serial.to_string()).collect();
             let hint = if known.is_empty() {
-                "only an `up` that did everything can be gone back to, and there is none".to_owned()
+                "only an `up` that succeeded can be rolled back to, and there is none".to_owned()
             } else {
-                format!("it can go back to {}", known.join(", "))
+                format!("it can be rolled back to {}", known.join(", "))
             };
-            return Err(refused(format!("the stack cannot go back to {serial}"), hint));
+            return Err(refused(format!("the stack cannot be rolled back to serial {serial}"), hint));
         }
         let name = declaration_document(serial);
         let text = self.store.document(&self.program, &self.stack, &name).await?.unwrap_or_default();
@@ -143,8 +143,8 @@ impl Runner {
         Ok(Declared { warnings, ..Declared::new(graph, providers, self.all_policies(policies)) })
     }
 
-    /// Adds a run to the history, and keeps what it declared. The history is not what a stack depends on: when it
-    /// cannot be written, the run says so and is none the worse.
+    /// Adds a run to the history and saves its declarations. Stacks do not depend on the history: if it cannot be
+    /// written, the run reports a warning and still succeeds.
     pub(super) async fn remember(
         &self,
         finished: &Finished<'_>,
@@ -221,14 +221,14 @@ fn record_graph(graph: &ResourceGraph, state: &State) -> Option<RecordedGraph> {
 
 /// Returns a warning for each change that a rollback cannot undo.
 fn cannot_be_undone(plan: &Plan) -> Vec<Diagnostic> {
-    let told = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
+    let warnings = plan.steps.iter().filter(|step| !step.lookup).filter_map(|step| {
         let what = match step.action {
-            Action::Create => "it is made anew: what it held when it was deleted does not come back",
-            Action::Replace => "it is replaced: what it holds now is lost",
-            Action::Delete => "it is deleted: what it holds is lost",
+            Action::Create => "it is created again, without its previous content",
+            Action::Replace => "it is replaced, and its current content is lost",
+            Action::Delete => "it is deleted, and its content is lost",
             _ => return None,
         };
         Some(Diagnostic::warning(what).about(&step.urn))
     });
-    told.collect()
+    warnings.collect()
 }

@@ -1,4 +1,4 @@
-//! Taking over what exists already.
+//! Imports of existing resources.
 
 use super::{
     EngineError, Program,
@@ -20,7 +20,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// A thing to take over.
+/// An existing resource to import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
@@ -36,16 +36,16 @@ pub struct ImportRequest {
     pub region: Option<String>,
 }
 
-/// A thing that was taken over.
+/// An imported resource.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Adopted {
-    /// Under which identity.
+    /// The URN that the resource is recorded under.
     pub urn: Urn,
     /// The provider's id.
     pub id: String,
     /// Region of the resource, if its provider has regions.
     pub region: Option<String>,
-    /// The Rust that declares it.
+    /// The Rust expression that declares the resource.
     pub declaration: String,
 }
 
@@ -78,7 +78,7 @@ impl Runner {
                     continue;
                 }
             };
-            // Names are ids of some kinds, and each region has its own.
+            // Some kinds use names as ids, and names are unique only within a region.
             let same = |kind: &str, id: Option<&String>, region: &Option<String>| {
                 (kind, id, region) == (request.kind.as_str(), Some(&request.id), &request.region)
             };
@@ -90,8 +90,8 @@ impl Runner {
                 let summary = format!("{} is {} of this stack already", request.id, other.short());
                 problems.push(Diagnostic::error(summary).about(&urn));
             } else if twice || state.resources.contains_key(&urn) {
-                let taken = Diagnostic::error("the stack has this already").about(&urn);
-                problems.push(taken.hint("choose another name, or `state rm` the other one first"));
+                let taken = Diagnostic::error("the stack already has this resource").about(&urn);
+                problems.push(taken.hint("choose another name, or remove the other resource with `state rm` first"));
             } else {
                 match self.adopt(&providers, &urn, request, &state.seed).await {
                     Ok((entry, taken)) => {
@@ -119,8 +119,9 @@ impl Runner {
         request: &ImportRequest,
         seed: &str,
     ) -> Result<(Entry, Adopted), Diagnostic> {
-        let operation =
-            OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+        let operation = OperationId::random().map_err(|error| {
+            Diagnostic::error(format!("the operating system returned no random bytes: {error}")).about(urn)
+        })?;
         let asked = Request {
             id: Some(request.id.clone()),
             region: request.region.clone(),
@@ -131,7 +132,7 @@ impl Runner {
             let place = request.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
             Diagnostic::error(format!("there is no {} with the id `{}`{place}", request.kind, request.id))
                 .about(urn)
-                .hint("look the id and the region up at the provider")
+                .hint("check the id and the region")
         })?;
         let generation = Generation {
             id: Some(found.live.id.clone()),
@@ -152,12 +153,12 @@ impl Runner {
     }
 }
 
-/// The regions that a program declares resources in.
+/// Returns the regions that a program declares resources in.
 fn regions(graph: &ResourceGraph) -> BTreeSet<String> {
     graph.in_order().filter_map(|node| node.region.clone()).collect()
 }
 
-/// The reason why a request cannot be meant as it is written. A provider without a list of its types answers for itself.
+/// Returns the reason why a request is invalid. A provider without a list of its types checks the type itself.
 fn misuse(request: &ImportRequest, kinds: &[ResourceKind], regions: &BTreeSet<String>) -> Option<Diagnostic> {
     let provider = |token: &str| token.split(':').next().map(str::to_owned);
     let importable = || kinds.iter().filter(|kind| kind.importable).map(|kind| kind.token.as_str());

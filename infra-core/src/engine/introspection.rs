@@ -1,4 +1,4 @@
-//! Questions about a program that neither the store nor a provider is asked for.
+//! Questions about a program that need neither the store nor a provider.
 
 use super::{Engine, EngineError, Program, error::refused};
 use crate::{
@@ -7,14 +7,14 @@ use crate::{
     stack::Declaration,
 };
 
-/// The configuration that a program reads.
+/// The configuration keys that a program reads.
 #[derive(Debug)]
 pub struct ConfigReads {
-    /// The keys that the program read before it ended, in alphabetical order.
+    /// The keys that the program read before it returned, in alphabetical order.
     pub keys: Vec<ConfigKey>,
-    /// The error that ended the program early; it may read more keys without it.
+    /// The error that stopped the program, which might read more keys without it.
     pub error: Option<EngineError>,
-    /// The configuration error that ended the program early, if it was one.
+    /// The configuration error that stopped the program, if it was one.
     pub config_error: Option<ConfigError>,
 }
 

@@ -1,4 +1,4 @@
-//! The operations of a run: it takes the stack, settles open operations, plans, executes, and records the result.
+//! The operations of a run: it opens the stack, settles open operations, plans, executes, and records the result.
 
 use super::{
     EngineError, Program, pin,
@@ -37,13 +37,13 @@ pub(super) struct Finished<'a> {
 
 impl Runner {
     pub(super) async fn preview(&self, program: Program<'_>) -> Result<Plan, EngineError> {
-        let (plan, state) = self.look_ahead(program, false).await?;
+        let (plan, state) = self.plan_without_lock(program, false).await?;
         discard(state);
         Ok(plan)
     }
 
     pub(super) async fn preview_to_save(&self, program: Program<'_>) -> Result<(Plan, String), EngineError> {
-        let (plan, state) = self.look_ahead(program, true).await?;
+        let (plan, state) = self.plan_without_lock(program, true).await?;
         let saved = SavedPlan::new(&plan, &state, &self.engine.target.name);
         let text = saved.to_text(&self.engine.store.seal().await?)?;
         Ok((plan, text))
@@ -51,7 +51,7 @@ impl Runner {
 
     pub(super) async fn preview_destroy(&self, program: Program<'_>) -> Result<Plan, EngineError> {
         self.started("preview");
-        let declared = self.declare_nothing(program);
+        let declared = self.declare_deletion(program);
         let mut state = self.engine.state().await?.unwrap_or_else(|| self.engine.empty_state());
         self.settle_in_memory(&mut state, &declared).await?;
         self.plan(&declared, &state, false).await
@@ -60,7 +60,7 @@ impl Runner {
     pub(super) async fn up(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("up");
         let declared = self.declare(program)?;
-        let pinning = if self.options.unpin { Pinning::Remove } else { Pinning::Obey };
+        let pinning = if self.options.unpin { Pinning::Remove } else { Pinning::Refuse };
         let command = Command { name: "up", pinning, records_declaration: true, note: None };
         let report = self.apply(command, &declared).await;
         discard(declared.graph);
@@ -69,7 +69,7 @@ impl Runner {
 
     pub(super) async fn destroy(&self, program: Program<'_>) -> Result<Report, EngineError> {
         self.started("destroy");
-        let declared = self.declare_nothing(program);
+        let declared = self.declare_deletion(program);
         let command = Command { name: "destroy", pinning: Pinning::Ignore, records_declaration: false, note: None };
         self.apply(command, &declared).await
     }
@@ -109,7 +109,7 @@ impl Runner {
             let _ = session.close().await;
             return Err(error.into());
         }
-        // Every entry is in the journal; now the snapshot takes them over.
+        // Every entry is in the journal. The snapshot is written next.
         let declaration = records_declaration.then_some(&declared.graph);
         let finished = Finished { command: name, declaration, outcome: outcome.as_ref(), watch };
         self.conclude(session, &mut state, finished).await?;
@@ -122,7 +122,7 @@ impl Runner {
         Ok(report)
     }
 
-    /// Folds the journal, adds the run to the history, and releases the stack even if one of them fails.
+    /// Folds the journal, adds the run to the history, and releases the stack, even if one of these fails.
     pub(super) async fn conclude(
         &self,
         mut session: Session,
@@ -131,7 +131,7 @@ impl Runner {
     ) -> Result<(), EngineError> {
         let mut folded = Ok(());
         if let Some(folding) = session.begin_fold(state) {
-            // Both take long for a large stack, and the journal's writer works in the background.
+            // Both take long for a large stack, and the journal is written in the background.
             let declaration = self.engine.declaration_text(&finished, state).await;
             folded = folding.await.map(|serial| state.serial = serial);
             if folded.is_ok() {
@@ -197,7 +197,11 @@ impl Runner {
         Ok(Report { drift: refreshed.drift, ..report })
     }
 
-    async fn look_ahead(&self, program: Program<'_>, tell_inputs: bool) -> Result<(Plan, State), EngineError> {
+    async fn plan_without_lock(
+        &self,
+        program: Program<'_>,
+        include_inputs: bool,
+    ) -> Result<(Plan, State), EngineError> {
         self.started("preview");
         // The program runs while the state is read.
         let engine = self.engine.clone();
@@ -215,7 +219,7 @@ impl Runner {
             let found = found.map_err(EngineError::Refused)?;
             self.drifted(found, &mut Report::default()).into_iter().for_each(|entry| state.apply(entry));
         }
-        let plan = self.plan(&declared, &state, tell_inputs).await?;
+        let plan = self.plan(&declared, &state, include_inputs).await?;
         discard(declared.graph);
         Ok((plan, state))
     }
@@ -243,7 +247,7 @@ impl Runner {
     }
 }
 
-/// Frees a large value in the background: that takes as long as planning it.
+/// Drops a large value in the background, because that takes as long as planning it.
 fn discard(large: impl Send + 'static) {
     std::thread::spawn(move || drop(large));
 }

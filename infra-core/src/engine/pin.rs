@@ -7,7 +7,7 @@ use std::fmt;
 
 const DOCUMENT: &str = "pin.json";
 
-/// The serial that a stack is held at. While there is a pin, `up` is refused.
+/// The serial that a stack is pinned to. While there is a pin, `up` is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// The serial that the stack was rolled back to.
@@ -21,13 +21,13 @@ pub struct Pin {
 /// The effect of a run on the pin of its stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pinning {
-    /// Leaves it alone.
+    /// Ignores the pin.
     Ignore,
-    /// Is refused while there is one.
-    Obey,
-    /// Holds the stack at this serial once the plan is approved.
+    /// Is refused while there is a pin.
+    Refuse,
+    /// Pins the stack to this serial once the plan is approved.
     Set(u64),
-    /// Removes it once the plan is approved.
+    /// Removes the pin once the plan is approved.
     Remove,
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Pin {
 }
 
 impl Engine {
-    /// The pin of the stack, if it has one.
+    /// Returns the pin of the stack, if there is one.
     pub async fn pinned(&self) -> Result<Option<Pin>, EngineError> {
         let text = self.store.document(&self.program, &self.stack, DOCUMENT).await?;
         text.map(|text| serde_json::from_slice(&text).map_err(|error| document::broken(DOCUMENT, &error))).transpose()
@@ -55,7 +55,7 @@ impl Engine {
 
     /// Refuses a run of a pinned stack.
     pub(super) async fn check_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
-        if pinning != Pinning::Obey {
+        if pinning != Pinning::Refuse {
             return Ok(());
         }
         match self.pinned().await? {
@@ -66,7 +66,7 @@ impl Engine {
 
     pub(super) async fn change_pin(&self, pinning: Pinning) -> Result<(), EngineError> {
         match pinning {
-            Pinning::Ignore | Pinning::Obey => {}
+            Pinning::Ignore | Pinning::Refuse => {}
             Pinning::Remove => drop(self.remove_pin().await?),
             Pinning::Set(serial) => {
                 let pin = Pin { serial, by: document::author(), at: document::now() };
@@ -84,7 +84,7 @@ impl Engine {
     }
 }
 
-/// The note of a preview of `up` on a pinned stack.
+/// Returns the note for a preview of `up` on a pinned stack.
 pub(super) fn notice(stack: &str, pin: &Pin) -> Diagnostic {
     Diagnostic::note(format!("the stack `{stack}` is pinned, so `up` is refused")).because(pin.to_string()).hint(HINT)
 }
@@ -97,8 +97,8 @@ fn refusal(stack: &str, pin: &Pin) -> Diagnostic {
 
 const HINT: &str = "`up --unpin` applies the program again; `rollback --unpin` only removes the pin";
 
-/// The note that ends a rollback which was not pinned.
+/// Returns the note for a rollback that did not pin the stack.
 pub(super) fn not_pinned(serial: u64) -> Diagnostic {
-    Diagnostic::note("the next `up` applies the program as it is now, and so undoes this rollback")
-        .hint(format!("`rollback {serial} --pin` makes `up` refuse that; or change the program"))
+    Diagnostic::note("the next `up` applies the current program, which undoes this rollback")
+        .hint(format!("`rollback {serial} --pin` makes `up` refuse this; or change the program"))
 }

@@ -1,4 +1,4 @@
-//! From a program to a plan.
+//! Plans of programs.
 
 use super::{
     EngineError, Program,
@@ -15,7 +15,7 @@ use crate::{
     state::State,
     urn::Pattern,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 impl Runner {
     /// Runs the program and returns its declarations. Reports configuration values that it does not read.
@@ -35,7 +35,7 @@ impl Runner {
 
     /// Returns an empty declaration for a run that deletes everything. A program that cannot be declared any more can
     /// still be destroyed, without hooks.
-    pub(super) fn declare_nothing(&self, program: Program<'_>) -> Declared {
+    pub(super) fn declare_deletion(&self, program: Program<'_>) -> Declared {
         let Declaration { graph, providers, .. } = self.engine.run_program(program);
         let deleted = graph.unwrap_or_default();
         Declared { deleted, ..Declared::new(ResourceGraph::default(), providers, Arc::default()) }
@@ -51,9 +51,9 @@ impl Runner {
         &self,
         declared: &Declared,
         state: &State,
-        tell_inputs: bool,
+        include_inputs: bool,
     ) -> Result<Plan, EngineError> {
-        self.plan_selection(declared, state, self.options.selection.clone(), tell_inputs).await
+        self.plan_selection(declared, state, self.options.selection.clone(), include_inputs).await
     }
 
     /// Plans and shows the plan.
@@ -62,18 +62,18 @@ impl Runner {
         declared: &Declared,
         state: &State,
         selection: Selection,
-        tell_inputs: bool,
+        include_inputs: bool,
     ) -> Result<Plan, EngineError> {
         let events = &self.options.events;
         let selection = resolve(selection, &declared.relaunchable);
         let policies = declared.policies.clone();
-        let options = PlanOptions { refresh: self.options.refresh, selection, tell_inputs, policies };
+        let options = PlanOptions { refresh: self.options.refresh, selection, include_inputs, policies };
         let names: Vec<&str> = declared.relaunchable.iter().map(|relaunchable| relaunchable.name.as_str()).collect();
         options.selection.check(&declared.graph, state, &names).map_err(EngineError::WrongUse)?;
         let plan = plan::plan(&declared.graph, state, &declared.providers, &options, events).await;
         let mut plan = plan.map_err(EngineError::Refused)?;
         plan.warnings.extend((declared.warnings)(&plan));
-        for step in plan.steps.iter().filter(|step| !step.is_silent() && step.perhaps.is_none()) {
+        for step in plan.steps.iter().filter(|step| !step.is_silent() && step.unknown_set.is_none()) {
             events.send(Event::StepPlanned {
                 urn: step.urn.clone(),
                 action: step.action,
@@ -95,11 +95,9 @@ impl Runner {
 
 /// Replaces the names of relaunchable resources in a selection with their URNs.
 fn resolve(selection: Selection, relaunchable: &[Relaunchable]) -> Selection {
-    let by_name: BTreeMap<&str, &Relaunchable> =
-        relaunchable.iter().rev().map(|relaunchable| (relaunchable.name.as_str(), relaunchable)).collect();
-    let replace = selection.replace.iter().flat_map(|pattern| match by_name.get(pattern.as_str()) {
+    let resolve_one = |pattern: Pattern| match relaunchable.iter().find(|group| group.name == pattern.as_str()) {
         Some(named) => named.resources.iter().map(|urn| Pattern::from(urn.to_string())).collect(),
-        None => vec![pattern.clone()],
-    });
-    Selection { replace: replace.collect(), ..selection.clone() }
+        None => vec![pattern],
+    };
+    Selection { replace: selection.replace.into_iter().flat_map(resolve_one).collect(), ..selection }
 }

@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Engine {
-    /// Forgets resources: they live on, and the stack knows nothing of them. What others depend on is not forgotten
-    /// without them. Returns what was forgotten.
+    /// Removes resources from the state without deleting them, and returns their URNs. A resource that others depend on
+    /// is removed only together with its dependents.
     pub async fn forget(&self, patterns: &[Pattern]) -> Result<Vec<Urn>, EngineError> {
         self.operate("state rm", |state| {
             let urns = named(state, patterns)?;
@@ -27,7 +27,7 @@ impl Engine {
                 .map(|(user, used)| {
                     Diagnostic::error(format!("{} depends on it", user.short()))
                         .about(used)
-                        .hint("forget that one as well")
+                        .hint("select the dependent resource as well")
                 })
                 .collect();
             if !problems.is_empty() {
@@ -39,23 +39,24 @@ impl Engine {
         .await
     }
 
-    /// Records a resource under another name, as if the program had always called it so.
+    /// Renames a resource in the state, as if the program had always used the new name.
     pub async fn rename(&self, from: &Pattern, to: &str) -> Result<(Urn, Urn), EngineError> {
         self.operate("state mv", |state| {
             let urns = named(state, std::slice::from_ref(from))?;
             let [from] = &urns[..] else {
                 let names: Vec<String> = urns.iter().map(ToString::to_string).collect();
-                let several = Diagnostic::error(format!("`{from}` names {} resources", urns.len()));
-                return Err(vec![several.because(names.join("\n")).hint("write the whole URN of one of them")]);
+                let several = Diagnostic::error(format!("`{from}` matches {} resources", urns.len()));
+                return Err(vec![several.because(names.join("\n")).hint("use the URN of one of them")]);
             };
             let to = to.parse().or_else(|_| Urn::new(from.stack(), from.program(), from.kind(), to));
             let to = to.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
             if (to.stack(), to.program(), to.kind()) != (from.stack(), from.program(), from.kind()) {
-                let other = Diagnostic::error("a resource keeps its stack, its program and its type").about(&to);
-                return Err(vec![other.hint("write the new name alone")]);
+                let other =
+                    Diagnostic::error("a resource can be renamed only within its stack, program and type").about(&to);
+                return Err(vec![other.hint("specify only the new name")]);
             }
             if state.resources.contains_key(&to) {
-                return Err(vec![Diagnostic::error("the stack has one of this name already").about(&to)]);
+                return Err(vec![Diagnostic::error("the stack already has a resource with this name").about(&to)]);
             }
             let renamed = Entry::Renamed { from: from.clone(), to: to.clone() };
             Ok((vec![renamed], (from.clone(), to)))
@@ -63,8 +64,8 @@ impl Engine {
         .await
     }
 
-    /// Protects resources from being deleted or replaced, or stops doing so, until the program says otherwise. Returns
-    /// those for which that is new.
+    /// Protects resources against deletion and replacement, or removes that protection, until the program sets it.
+    /// Returns the resources whose protection changed.
     pub async fn protect(&self, patterns: &[Pattern], protect: bool) -> Result<Vec<Urn>, EngineError> {
         let command = if protect { "state protect" } else { "state unprotect" };
         self.operate(command, |state| {
@@ -105,14 +106,14 @@ impl Engine {
     }
 }
 
-/// The recorded resources that the patterns name.
+/// Returns the recorded resources that the patterns match.
 fn named(state: &State, patterns: &[Pattern]) -> Result<Vec<Urn>, Vec<Diagnostic>> {
     let matching = |pattern: &Pattern| state.resources.keys().any(|urn| pattern.matches(urn));
     let unknown = patterns.iter().filter(|pattern| !matching(pattern));
     let problems: Vec<Diagnostic> = unknown
         .map(|pattern| {
-            Diagnostic::error(format!("the stack has nothing that is called `{pattern}`"))
-                .hint("`state list` shows what there is")
+            Diagnostic::error(format!("no resource of the stack matches `{pattern}`"))
+                .hint("`state list` shows the resources")
         })
         .collect();
     if !problems.is_empty() {

@@ -22,15 +22,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// The result of starting a task.
-pub(super) enum Begun<'f> {
+pub(super) enum Started<'f> {
     /// The task needed no provider and is done.
     Done,
-    /// It runs.
+    /// The task is running.
     Running(BoxFuture<'f, Finished>),
 }
 
 impl<'a> Executor<'a> {
-    pub(super) fn start(&mut self, task: &Task) -> Result<Begun<'a>, Box<Diagnostic>> {
+    pub(super) fn start(&mut self, task: &Task) -> Result<Started<'a>, Box<Diagnostic>> {
         match task {
             Task::Apply { urn, action } => {
                 let node = self.graph.node(urn).ok_or_else(|| {
@@ -41,7 +41,7 @@ impl<'a> Executor<'a> {
                 if present.map_err(|error| plan::evaluation(&error, node))? == Some(false) {
                     self.absent.insert(urn.clone());
                     self.outputs.insert(urn.clone(), Value::Null);
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 let inputs = node
                     .inputs
@@ -49,9 +49,9 @@ impl<'a> Executor<'a> {
                     .map_err(|error| plan::evaluation(&error, node))?;
                 if inputs.has_unknown() {
                     return Err(Box::new(
-                        Diagnostic::error("an input is still unknown when its turn has come")
+                        Diagnostic::error("an input is still unknown, although its dependencies have been applied")
                             .about(urn)
-                            .hint("a resource it depends on did not tell an output that it promises"),
+                            .hint("a dependency did not return one of its outputs, which is a bug in its provider"),
                     ));
                 }
                 if *action == Action::Read {
@@ -61,13 +61,13 @@ impl<'a> Executor<'a> {
             }
             Task::Remove { urn, generation, action, before_create, if_absent } => {
                 if *if_absent && !self.absent.contains(urn) {
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 if *before_create && self.is_current(urn, *generation) && !self.still_needed(urn)? {
                     self.dropped.insert(urn.clone());
                 }
                 if self.dropped.contains(urn) && self.is_current(urn, *generation) {
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 if *action == Action::Forget {
                     let lookup = self.state.generation(urn, *generation).is_none_or(|thing| thing.id.is_none());
@@ -75,18 +75,18 @@ impl<'a> Executor<'a> {
                     if !lookup && !self.is_declared(urn) {
                         self.succeeded(urn.clone(), Action::Forget, None, Duration::ZERO);
                     }
-                    return Ok(Begun::Done);
+                    return Ok(Started::Done);
                 }
                 Ok(self.remove(urn, *generation))
             }
         }
     }
 
-    /// Creates, updates or leaves alone, whichever the values that are known now ask for.
-    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Begun<'a>, Box<Diagnostic>> {
+    /// Creates, updates or skips the resource, depending on the values that are known now.
+    fn apply(&mut self, node: &'a Node, planned: Action, inputs: Value) -> Result<Started<'a>, Box<Diagnostic>> {
         let urn = &node.urn;
         let recorded = self.state.current(urn).cloned();
-        let went_first = planned == Action::Replace && recorded.is_none();
+        let is_deleted_already = planned == Action::Replace && recorded.is_none();
         let step = self.steps.get(urn);
         let inputs = plan::wanted(node, recorded.as_ref(), inputs);
         let forced = recorded.is_some() && step.is_some_and(|step| step.forced);
@@ -96,17 +96,17 @@ impl<'a> Executor<'a> {
                 self.dropped.insert(urn.clone());
                 needed
             }
-            (Action::Replace, Action::Create) if went_first => Action::Replace,
+            (Action::Replace, Action::Create) if is_deleted_already => Action::Replace,
             (Action::Update, Action::Same) => Action::Same,
             (planned, needed) if planned == needed => planned,
             _ => {
-                let what = format!("the plan says {planned}, but the values that are known now ask for {needed}");
+                let what = format!("the plan contains {planned}, but the values that are known now require {needed}");
                 let because: Vec<String> = diff.properties.iter().map(ToString::to_string).collect();
                 return Err(Box::new(
                     Diagnostic::error(what)
                         .about(urn)
                         .because(because.join("\n"))
-                        .hint("run it again: the new plan starts from what is known by then"),
+                        .hint("run the command again: the new plan uses these values"),
                 ));
             }
         };
@@ -122,9 +122,9 @@ impl<'a> Executor<'a> {
                 self.record(Entry::Marked { urn: urn.clone(), marks })?;
             }
             self.events.send(Event::StepFinished { urn, action, id, elapsed_ms: 0 });
-            return Ok(Begun::Done);
+            return Ok(Started::Done);
         }
-        self.obey(node, action, &inputs)?;
+        self.check_policies(node, action, &inputs)?;
         let verb = if action == Action::Update { Verb::Update } else { Verb::Create };
         let mut attempt = Attempt::new(node.urn.clone(), verb, inputs, self.state).map_err(|e| e.diagnostic(urn))?;
         let options = &node.options;
@@ -150,8 +150,8 @@ impl<'a> Executor<'a> {
         Ok(self.launch(attempt, action))
     }
 
-    /// Some policies could not judge what was unknown in the plan.
-    fn obey(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
+    /// Checks the policies again: in the plan, some inputs were unknown.
+    fn check_policies(&self, node: &Node, action: Action, inputs: &Value) -> Result<(), Box<Diagnostic>> {
         if self.policies.is_empty() {
             return Ok(());
         }
@@ -162,9 +162,9 @@ impl<'a> Executor<'a> {
         broken.map_or(Ok(()), |diagnostic| Err(Box::new(diagnostic)))
     }
 
-    fn remove(&mut self, urn: &Urn, generation: u32) -> Begun<'a> {
+    fn remove(&mut self, urn: &Urn, generation: u32) -> Started<'a> {
         let Some(recorded) = self.state.generation(urn, generation).cloned() else {
-            return Begun::Done;
+            return Started::Done;
         };
         match Attempt::new(urn.clone(), Verb::Delete, recorded.inputs.clone(), self.state) {
             Ok(mut attempt) => {
@@ -177,33 +177,33 @@ impl<'a> Executor<'a> {
                 }
                 self.launch(attempt, Action::Delete)
             }
-            Err(error) => Begun::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
+            Err(error) => Started::Running(Box::pin(async move { Finished::refused(Action::Delete, error) })),
         }
     }
 
-    fn read(&mut self, node: &'a Node, inputs: Value) -> Begun<'a> {
+    fn read(&mut self, node: &'a Node, inputs: Value) -> Started<'a> {
         let urn = node.urn.clone();
         self.events.send(Event::StepStarted { urn, action: Action::Read });
         if let Some(answer) = self.answers.get(&node.urn) {
             let generation = answer.clone();
-            return Begun::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
+            return Started::Running(Box::pin(async move { Finished::read(Ok(generation), Duration::ZERO) }));
         }
         let (provider, graph, events) = (self.provider, self.graph, self.events);
         let seed = self.state.seed.clone();
-        let begun = Instant::now();
-        Begun::Running(Box::pin(async move {
-            let answer = plan::ask(provider, graph, &seed, node, inputs, events).await;
-            Finished::read(answer, begun.elapsed())
+        let started = Instant::now();
+        Started::Running(Box::pin(async move {
+            let answer = plan::read_lookup(provider, graph, &seed, node, inputs, events).await;
+            Finished::read(answer, started.elapsed())
         }))
     }
 
-    fn launch(&mut self, attempt: Attempt, action: Action) -> Begun<'a> {
+    fn launch(&mut self, attempt: Attempt, action: Action) -> Started<'a> {
         let urn = attempt.request.urn.clone();
         self.events.send(Event::StepStarted { urn, action });
         if !attempt.resumed {
             self.state.apply(Entry::Intent(attempt.request.clone()));
         }
-        Begun::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
+        Started::Running(Box::pin(attempt.run(action, self.provider, self.journal.clone(), self.events.clone())))
     }
 
     fn conditions(&self, node: &Node) -> Result<Vec<(Condition, Value)>, Box<Diagnostic>> {
@@ -214,7 +214,7 @@ impl<'a> Executor<'a> {
         valued.collect()
     }
 
-    /// Returns `true` if a resource that is deleted before its replacement is created really needs the replacement.
+    /// Returns `true` if a resource that is deleted before its replacement is created still requires the replacement.
     fn still_needed(&self, urn: &Urn) -> Result<bool, Box<Diagnostic>> {
         let Some(node) = self.graph.node(urn) else {
             return Ok(true);

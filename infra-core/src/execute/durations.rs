@@ -16,9 +16,9 @@ struct Mean {
 }
 
 impl Durations {
-    /// The expected duration of this action on a resource; `None` when no earlier run has measured it.
+    /// Returns the expected duration of this action on a resource; `None` if no earlier run has measured it.
     ///
-    /// A replacement is expected to take as long as a creation, because its deletion is a task of its own.
+    /// A replacement is expected to take as long as a creation, because its deletion is a separate task.
     pub fn of(&self, urn: &Urn, action: Action) -> Option<Duration> {
         let action = if action == Action::Replace { Action::Create } else { action };
         let mean = self.0.get(urn.kind())?.get(&action)?;

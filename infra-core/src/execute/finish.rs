@@ -1,4 +1,4 @@
-//! Recording what operations came to.
+//! Records the results of operations.
 
 use super::{
     Executor,
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 pub(super) enum Next<'f> {
     /// Tasks that waited for it can start.
     Done,
-    /// Something has to be done first.
+    /// Another operation follows.
     Follow(BoxFuture<'f, Finished>),
     /// Tasks that waited for it cannot start.
     Failed,
@@ -34,12 +34,12 @@ pub(super) enum Next<'f> {
 }
 
 impl<'a> Executor<'a> {
-    /// Records what an operation came to; whether it succeeded.
+    /// Records the result of an operation and returns what follows from it.
     pub(super) fn finish(&mut self, task: &Task, finished: Finished) -> Result<Next<'a>, StoreError> {
         let Finished { action, outcome, elapsed, progress } = finished;
         let urn = task.urn().clone();
         for entry in progress {
-            // Already in the journal.
+            // The journal contains the entry already.
             self.state.apply(entry);
         }
         match outcome {
@@ -65,7 +65,7 @@ impl<'a> Executor<'a> {
             }
             operation::Outcome::Followed(Ok(())) => {}
             operation::Outcome::Followed(Err(reason)) => {
-                let hint = "the resource itself is done and recorded; the hook is not called again";
+                let hint = "the operation itself succeeded and is recorded; the hook is not called again";
                 self.failed(task, Diagnostic::error(reason).about(&urn).hint(hint), elapsed);
                 return Ok(Next::Failed);
             }
@@ -97,24 +97,25 @@ impl<'a> Executor<'a> {
             return Next::Done;
         }
         Next::Follow(Box::pin(async move {
-            let begun = Instant::now();
+            let started = Instant::now();
             let answer = operation::follow(&options, HookMoment::After, &context).await;
-            Finished::of(context.action, operation::Outcome::Followed(answer), begun.elapsed())
+            Finished::of(context.action, operation::Outcome::Followed(answer), started.elapsed())
         }))
     }
 
-    /// The first half of a replacement is done while its users still wait for the second: until then they use nothing.
-    fn detach_users(&mut self, gone: &Urn) -> Result<(), StoreError> {
-        if !self.is_declared(gone) {
+    /// Removes the dependencies on a resource that is deleted before its replacement is created. Its dependents use no
+    /// generation until the replacement exists.
+    fn detach_users(&mut self, deleted: &Urn) -> Result<(), StoreError> {
+        if !self.is_declared(deleted) {
             return Ok(());
         }
         let users = self.state.resources.iter().filter_map(|(urn, resource)| {
             let dependencies = &resource.current.as_ref()?.dependencies;
-            let left = || dependencies.iter().filter(|used| *used != gone).cloned().collect();
-            dependencies.contains(gone).then(|| (urn.clone(), left()))
+            let left = || dependencies.iter().filter(|used| *used != deleted).cloned().collect();
+            dependencies.contains(deleted).then(|| (urn.clone(), left()))
         });
         let users: Vec<(Urn, Vec<Urn>)> = users.collect();
-        let last = self.state.resources.get(gone).is_some_and(|resource| resource.generations() == 1);
+        let last = self.state.resources.get(deleted).is_some_and(|resource| resource.generations() == 1);
         for (urn, dependencies) in users.into_iter().filter(|_| last) {
             self.record(Entry::Depends { urn, dependencies })?;
         }
@@ -126,17 +127,17 @@ impl<'a> Executor<'a> {
             return Ok(());
         };
         let live: Option<Live> = error.live.as_deref().cloned();
-        // A create that may have happened stays open and is looked for; an update or a deletion that may have happened
-        // is done again, whatever the program says by then.
-        let perhaps = error.kind == ErrorKind::Unsure && live.is_none();
+        // A create with an unknown outcome stays open, and recovery looks for the resource. An update or a deletion
+        // with an unknown outcome is repeated, whatever the program declares by then.
+        let may_have_succeeded = error.kind == ErrorKind::Unsure && live.is_none();
         let Request { operation, urn, verb, generation, .. } = *request;
-        let unsure = perhaps && verb == Verb::Create;
+        let unsure = may_have_succeeded && verb == Verb::Create;
         let touched = self.state.open_operation(&operation).is_some_and(OpenOperation::has_touched_previous);
         let distrust = (touched || verb == Verb::Update) && live.is_none();
         self.record(Entry::Failed { operation, live, unsure })?;
         if distrust {
             self.record(Entry::Distrusted(urn))?;
-        } else if perhaps && verb == Verb::Delete && self.is_current(&urn, generation) {
+        } else if may_have_succeeded && verb == Verb::Delete && self.is_current(&urn, generation) {
             self.record(Entry::Deposed(urn))?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! One operation: written down, called, and what it came to.
+//! One operation: it is recorded, executed, and its result is returned.
 
 use crate::{
     boundary::{self, Boundary},
@@ -18,11 +18,11 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// An operation that is about to be done.
+/// An operation that is about to be executed.
 pub(super) struct Attempt {
     pub(super) request: Request,
     pub(super) prior: Option<Live>,
-    /// The recorded inputs are not to be trusted: look first.
+    /// `true` if the recorded inputs may be wrong, so the actual state is read first.
     pub(super) read_first: bool,
     pub(super) timeout: Duration,
     /// Options of the declaration.
@@ -31,7 +31,7 @@ pub(super) struct Attempt {
     pub(super) is_repetition: bool,
     /// Conditions that must hold before the operation, with the values that they check.
     pub(super) conditions: Vec<(Condition, Value)>,
-    /// It is in the journal already: an earlier run began it.
+    /// `true` if an earlier run started the operation, so the journal contains the intent.
     pub(super) resumed: bool,
     progress: Vec<Value>,
 }
@@ -50,9 +50,9 @@ pub(super) enum Outcome {
     Gone(OperationId),
     Read(Generation),
     Failed(Option<Box<Request>>, ProviderError),
-    /// The hooks behind a step that is done and recorded.
+    /// The result of the hooks after a step that is done and recorded.
     Followed(Result<(), String>),
-    /// The intent could not be recorded, or the lease expired: nothing was started, or the operation was abandoned and
+    /// The intent could not be recorded, or the lease expired: no request was sent, or the operation was abandoned and
     /// stays open in the journal.
     Stopped(StoreError),
 }
@@ -75,8 +75,9 @@ impl Finished {
 
 impl Attempt {
     pub(super) fn new(urn: Urn, verb: Verb, inputs: Value, state: &State) -> Result<Self, ProviderError> {
-        let operation =
-            OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+        let operation = OperationId::random().map_err(|error| {
+            ProviderError::refused(format!("the operating system returned no random bytes: {error}"))
+        })?;
         Ok(Self {
             request: Request {
                 at: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
@@ -93,13 +94,13 @@ impl Attempt {
         })
     }
 
-    /// Takes up the same create that an earlier run wrote down and did not confirm: with its operation id, a call that
-    /// did get through is answered with what it made, not with a second one.
+    /// Continues a create that an earlier run recorded and did not confirm. Because the operation id is the same, a
+    /// provider that received the first request returns its resource instead of creating a second one.
     pub(super) fn resume(&mut self, state: &State, provider: &dyn Provider) {
         let wanted = &self.request;
         let open = state.open.iter().find(|open| {
             let Request { verb, urn, region, generation, inputs, .. } = &open.request;
-            // Of another generation it would have another name.
+            // A resource of another generation would have another name.
             (verb, urn, region, generation, inputs)
                 == (&Verb::Create, &wanted.urn, &wanted.region, &wanted.generation, &wanted.inputs)
         });
@@ -120,7 +121,7 @@ impl Attempt {
         }
     }
 
-    /// Writes the intent down, waits until it is durable, and only then calls the provider.
+    /// Records the intent, waits until it is durable, and then calls the provider.
     pub(super) async fn run(
         self,
         action: Action,
@@ -128,24 +129,24 @@ impl Attempt {
         journal: Journal,
         events: Events,
     ) -> Finished {
-        let begun = Instant::now();
+        let started = Instant::now();
         let watch = Watch { request: &self.request, journal, events, written: Mutex::default() };
         if let Err(error) = self.prepare(&watch).await {
             let outcome = Outcome::Failed(Some(Box::new(self.request)), error);
-            return Finished::of(action, outcome, begun.elapsed());
+            return Finished::of(action, outcome, started.elapsed());
         }
         if !self.resumed
             && let Err(error) = watch.journal.append(Entry::Intent(self.request.clone())).await
         {
-            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
+            return Finished::of(action, Outcome::Stopped(error), started.elapsed());
         }
         let held = watch.journal.clone();
         if let Err(error) = held.ensure_held() {
-            return Finished::of(action, Outcome::Stopped(error), begun.elapsed());
+            return Finished::of(action, Outcome::Stopped(error), started.elapsed());
         }
         let mut answer = tokio::select! {
             biased;
-            error = held.lost() => return Finished::of(action, Outcome::Stopped(error), begun.elapsed()),
+            error = held.lost() => return Finished::of(action, Outcome::Stopped(error), started.elapsed()),
             answer = self.attempts(provider, &watch) => answer,
         };
         if self.resumed
@@ -160,14 +161,14 @@ impl Attempt {
             Ok(None) => Outcome::Gone(self.request.operation),
             Err(error) => Outcome::Failed(Some(Box::new(self.request)), error),
         };
-        Finished { action, outcome, elapsed: begun.elapsed(), progress }
+        Finished { action, outcome, elapsed: started.elapsed(), progress }
     }
 
-    /// Waits for what has to hold, and does what the program wants done before.
+    /// Waits for the conditions and calls the hooks before the operation.
     async fn prepare(&self, watch: &Watch<'_>) -> Result<(), ProviderError> {
         let failed = |reason: String| {
             let error = ProviderError::refused(reason);
-            // An operation that an earlier run began may have happened all the same.
+            // The request of an earlier run may have succeeded.
             if self.resumed { ProviderError { kind: ErrorKind::Unsure, ..error } } else { error }
         };
         for (condition, value) in &self.conditions {
@@ -181,7 +182,7 @@ impl Attempt {
         follow(&self.options, HookMoment::Before, &self.hook_context()).await.map_err(failed)
     }
 
-    /// Calls the provider, again when it refused and the program wants that.
+    /// Calls the provider, and repeats refused calls if the options say so.
     async fn attempts(&self, provider: &dyn Provider, watch: &Watch<'_>) -> Result<Option<Live>, ProviderError> {
         let mut answer = self.attempt(provider, watch).await;
         let retries = self.options.retries;
@@ -193,10 +194,10 @@ impl Attempt {
             if error.kind == ErrorKind::Unsure || error.live.is_some() {
                 break;
             }
-            watch.status(format!("attempt {attempt} failed, trying again: {error}"));
+            watch.status(format!("attempt {attempt} failed, retrying: {error}"));
             tokio::time::sleep(pause).await;
             pause *= 2;
-            // A fence around the state does not fence the cloud.
+            // The store rejects writes of a run that lost its lease; the cloud does not.
             if watch.journal.ensure_held().is_err() {
                 break;
             }
@@ -210,8 +211,8 @@ impl Attempt {
         let answer = tokio::time::timeout(self.timeout, self.call(provider, watch)).await;
         boundary::reached(Boundary::ProviderAnswer);
         answer.unwrap_or_else(|_| {
-            Err(ProviderError::unsure(format!("it was not done within {:?}", self.timeout))
-                .hint("run it again: what it may have made is found and taken over"))
+            Err(ProviderError::unsure(format!("the operation did not finish within {:?}", self.timeout))
+                .hint("run the command again: it adopts a resource that the operation may have created"))
         })
     }
 
@@ -245,7 +246,7 @@ impl Attempt {
     }
 }
 
-/// Calls the hooks of this moment and action, in the order of declaration.
+/// Calls the hooks for this moment and action, in the order of declaration.
 pub(super) async fn follow(options: &Options, moment: HookMoment, context: &HookContext) -> Result<(), String> {
     for hook in options.hooks.iter().filter(|hook| hook.is_for(moment, context.action)) {
         // The error of a hook may contain its arguments.
@@ -269,7 +270,7 @@ pub(super) fn age(request: &Request) -> Option<Duration> {
     (chrono::Utc::now() - at.to_utc()).to_std().ok()
 }
 
-/// Passes on what an operation tells on its way.
+/// Forwards the progress of an operation.
 struct Watch<'a> {
     request: &'a Request,
     journal: Journal,

@@ -1,4 +1,4 @@
-//! Settles open operations of earlier runs, and reads the actual state.
+//! Settles open operations of earlier runs, and reads the actual state of resources.
 
 use super::operation::age;
 use crate::{
@@ -16,12 +16,12 @@ use futures::{StreamExt, stream::FuturesOrdered};
 use serde::Serialize;
 use std::time::Duration;
 
-/// After this long, an operation that still cannot be found is taken never to have happened.
+/// Age at which an operation that cannot be found counts as never executed.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Looks into every operation that was written down and never confirmed, and records what is found. Creates are looked
-/// for; updates make the recorded inputs distrusted; deletes are repeated. Nothing is changed at the provider, and
-/// without a journal, as in a preview, only this state is changed.
+/// Settles every operation that was recorded and not confirmed. Creates are looked for, updates mark the recorded
+/// inputs as untrusted, and deletions depose the resource so that it is deleted. Nothing is changed at the provider. Without a journal, as in
+/// a preview, only `state` is changed.
 pub async fn settle(
     state: &mut State,
     inspect: &dyn Inspect,
@@ -29,7 +29,8 @@ pub async fn settle(
     events: &Events,
 ) -> Result<Vec<Diagnostic>, StoreError> {
     let mut problems = Vec::new();
-    // The newest first: where the provider cannot tell who made a thing, it is more likely to be theirs.
+    // The newest operation first: if the provider cannot tell which operation created a resource, the newest is the
+    // most likely.
     for open in state.open.clone().into_iter().rev() {
         let touched = open.has_touched_previous();
         let OpenOperation { request, progress, .. } = open;
@@ -37,22 +38,20 @@ pub async fn settle(
         let (entries, outcome) = match request.verb {
             Verb::Update => (
                 vec![Entry::Distrusted(urn.clone()), Entry::Dropped(operation)],
-                "an update was interrupted: it will be done again".to_owned(),
+                "an interrupted update will be repeated".to_owned(),
             ),
-            Verb::Delete => {
-                (delete_entries(state, &request), "a deletion was interrupted: it will be done again".to_owned())
-            }
+            Verb::Delete => (delete_entries(state, &request), "an interrupted deletion will be repeated".to_owned()),
             Verb::Create => match inspect.find(&request, &progress).await {
-                // Found by a name or a key, which says nothing about who made it. Recorded twice, one of the two records
-                // would have it deleted.
+                // The resource was found by a name or a key, which does not identify its creator. If it were recorded
+                // twice, one of the records would lead to its deletion.
                 Ok(Outcome::Found(live)) if holds(state, &urn, &live.id) => {
-                    let outcome = format!("an interrupted create is settled: {} is recorded already", live.id);
+                    let outcome = format!("an interrupted create is settled: {} is already recorded", live.id);
                     (vec![Entry::Dropped(operation)], outcome)
                 }
                 Ok(Outcome::Found(live)) => {
-                    let outcome = format!("an interrupted create did happen: {} is taken over", live.id);
-                    let doubtful = live.inputs.is_none() && is_rivalled(state, &request);
-                    let distrusted = doubtful.then(|| Entry::Distrusted(urn.clone()));
+                    let outcome = format!("an interrupted create succeeded: {} is adopted", live.id);
+                    let uncertain = live.inputs.is_none() && has_other_create(state, &request);
+                    let distrusted = uncertain.then(|| Entry::Distrusted(urn.clone()));
                     let done = Entry::Done { operation, live: Some(live) };
                     (std::iter::once(done).chain(distrusted).collect(), outcome)
                 }
@@ -60,18 +59,17 @@ pub async fn settle(
                     let distrusted = touched.then(|| Entry::Distrusted(urn.clone())).into_iter();
                     if absent == Outcome::Never || age(&request).is_none_or(|age| age > SWEEP) {
                         let entries = distrusted.chain([Entry::Dropped(operation)]).collect();
-                        (entries, "an interrupted create never happened".to_owned())
+                        (entries, "an interrupted create was never executed".to_owned())
                     } else {
-                        (distrusted.collect(), "an interrupted create has not happened (yet)".to_owned())
+                        (distrusted.collect(), "an interrupted create has not been executed (yet)".to_owned())
                     }
                 }
                 Ok(Outcome::Unknown) => {
-                    (Vec::new(), "whether an interrupted create happened cannot be told yet".to_owned())
+                    (Vec::new(), "the outcome of an interrupted create is not known yet".to_owned())
                 }
                 Err(error) => {
                     let problem = error.diagnostic(&urn);
-                    let summary =
-                        format!("cannot find out whether an interrupted create happened: {}", problem.summary);
+                    let summary = format!("cannot determine the outcome of an interrupted create: {}", problem.summary);
                     problems.push(Diagnostic { summary, ..problem });
                     continue;
                 }
@@ -98,14 +96,14 @@ fn holds(state: &State, urn: &Urn, id: &str) -> bool {
 
 /// Returns `true` if another create for the same declaration is open, so that it may have created the resource that is
 /// found.
-fn is_rivalled(state: &State, request: &Request) -> bool {
+fn has_other_create(state: &State, request: &Request) -> bool {
     state.open.iter().any(|open| {
         let Request { verb, urn, operation, .. } = &open.request;
         (*verb, urn) == (Verb::Create, &request.urn) && *operation != request.operation
     })
 }
 
-/// The generation in use is deposed, so that it is deleted whatever the program says now.
+/// Deposes the current generation, so that it is deleted whatever the program declares.
 fn delete_entries(state: &State, request: &Request) -> Vec<Entry> {
     let current = state.current(&request.urn);
     let deposed = current.filter(|current| current.generation == request.generation);
@@ -129,12 +127,12 @@ pub struct Drift {
     pub urn: Urn,
     /// `true` if the resource no longer exists.
     pub gone: bool,
-    /// Property by property, old is what was recorded; outputs are named `outputs.NAME`.
+    /// The differences; `old` is the recorded value, and outputs are named `outputs.NAME`.
     #[serde(skip_serializing_if = "Diff::is_empty")]
     pub diff: Diff,
 }
 
-/// Reads everything that exists and returns what has to be recorded; nothing is recorded yet.
+/// Reads the actual state of all resources and returns the entries to record. Records nothing itself.
 pub async fn refresh(state: &State, inspect: &dyn Inspect, parallel: usize) -> Result<Vec<Refreshed>, Vec<Diagnostic>> {
     let current = state.resources.iter().filter_map(|(urn, resource)| {
         let current = resource.current.as_ref()?;
@@ -165,8 +163,9 @@ async fn refresh_one(
     seed: &str,
     inspect: &dyn Inspect,
 ) -> Result<Refreshed, Diagnostic> {
-    let operation =
-        OperationId::random().map_err(|error| Diagnostic::error(format!("no randomness: {error}")).about(urn))?;
+    let operation = OperationId::random().map_err(|error| {
+        Diagnostic::error(format!("the operating system returned no random bytes: {error}")).about(urn)
+    })?;
     let request = Request::new(operation, Verb::Update, urn.clone(), current.inputs.clone(), seed);
     let live = inspect.read(&request.about(current), &plan::live(current)).await;
     let live = live.map_err(|error| error.diagnostic(urn))?;
@@ -183,10 +182,10 @@ fn drift(urn: &Urn, recorded: &Generation, live: Option<&Live>) -> Option<Drift>
         Some(inputs) => Diff::between(&everything, &recorded.inputs, inputs),
         None => Diff::default(),
     };
-    // An output that repeats an input is reported once.
-    let told: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
+    // An output that repeats an input is reported only once.
+    let reported: Vec<String> = diff.properties.iter().map(|property| property.path.clone()).collect();
     let outputs = Diff::between(&everything, &recorded.outputs, &live.outputs);
-    let outputs = outputs.properties.into_iter().filter(|property| !told.contains(&property.path));
+    let outputs = outputs.properties.into_iter().filter(|property| !reported.contains(&property.path));
     diff.properties
         .extend(outputs.map(|property| PropertyDiff { path: format!("outputs.{}", property.path), ..property }));
     (!diff.is_empty()).then(|| Drift { urn: urn.clone(), gone: false, diff })
@@ -234,7 +233,7 @@ mod tests {
         }
     }
 
-    /// Settles two creates of one declaration. The later one may be confirmed.
+    /// Settles two creates of one declaration. The later one is confirmed if `confirmed` is set.
     async fn settled(confirmed: bool) -> (State, Vec<String>) {
         let session = MemoryStore::new().open("p", "dev").await.unwrap();
         let mut state = session.state.clone();
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thing_that_two_creates_may_have_made_is_recorded_once() {
+    async fn resource_of_one_of_two_open_creates_is_recorded_once() {
         assert_eq!(settled(true).await.1, ["key-1 with {\"place\":\"a\"}"]);
         // Its creator is unknown. The inputs of the later request are more likely, and the next run updates the
         // resource.

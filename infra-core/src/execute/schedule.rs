@@ -7,29 +7,29 @@ use crate::execution::{Adjacency, ExecutionGraph, Task};
 pub(super) struct Schedule<'p> {
     graph: &'p ExecutionGraph,
     adjacency: Adjacency,
-    begun: Vec<bool>,
+    started: Vec<bool>,
 }
 
 impl<'p> Schedule<'p> {
     pub(super) fn new(graph: &'p ExecutionGraph) -> Self {
-        Self { graph, adjacency: graph.adjacency(), begun: vec![false; graph.tasks.len()] }
+        Self { graph, adjacency: graph.adjacency(), started: vec![false; graph.tasks.len()] }
     }
 
     pub(super) fn task(&self, at: usize) -> &'p Task {
         &self.graph.tasks[at]
     }
 
-    /// The tasks that wait for nothing.
+    /// Returns the tasks that wait for nothing.
     pub(super) fn ready(&self) -> Vec<usize> {
         (0..self.graph.tasks.len()).filter(|&at| self.adjacency.waiting[at] == 0).collect()
     }
 
     /// Marks a task as started.
     pub(super) fn begin(&mut self, at: usize) {
-        self.begun[at] = true;
+        self.started[at] = true;
     }
 
-    /// Marks a task as done and returns those that waited for it alone.
+    /// Marks a task as done and returns the tasks that waited only for it.
     pub(super) fn complete(&mut self, at: usize) -> Vec<usize> {
         let Adjacency { waiting, followers } = &mut self.adjacency;
         let mut ready = Vec::new();
@@ -47,8 +47,8 @@ impl<'p> Schedule<'p> {
     }
 
     /// Returns the tasks that were not started.
-    pub(super) fn never_begun(&self) -> impl Iterator<Item = &'p Task> + '_ {
+    pub(super) fn not_started(&self) -> impl Iterator<Item = &'p Task> + '_ {
         let graph = self.graph;
-        (0..graph.tasks.len()).filter(|&at| !self.begun[at]).map(|at| &graph.tasks[at])
+        (0..graph.tasks.len()).filter(|&at| !self.started[at]).map(|at| &graph.tasks[at])
     }
 }

@@ -62,7 +62,7 @@ impl ResourceGraph {
 }
 
 impl RecordedGraph {
-    /// The graph.
+    /// Converts the data back to a graph.
     pub fn into_graph(self) -> Result<ResourceGraph, Vec<GraphError>> {
         let nodes = self.nodes.into_iter().map(|node| Node {
             urn: node.urn,

@@ -1,4 +1,4 @@
-//! Conditions that an edge of the graph waits for.
+//! Conditions that a declaration waits for.
 
 use crate::{
     urn::Urn,
@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-/// Something that has to hold before a resource is created or changed, beyond that what it uses exists: a port answers,
-/// a database takes connections.
+/// A condition that must hold before a resource is created or updated, in addition to the existence of its
+/// dependencies: a port accepts connections, a database answers queries.
 ///
 /// ```
 /// # use infra_core::{Options, options::Condition, random::Password, Config, Result, Stack};
@@ -32,8 +32,8 @@ pub struct Condition {
 type Check = dyn Fn(Value) -> BoxFuture<'static, Result<bool, String>> + Send + Sync;
 
 impl Condition {
-    /// A condition about a value, asked again and again, with growing pauses, until it holds; `description` completes
-    /// the sentence "waiting until …". It fails after five minutes unless [`Condition::timeout`] says otherwise.
+    /// Creates a condition on a value. It is checked repeatedly, with growing pauses, until it holds. `description`
+    /// completes the sentence "waiting until …". The default timeout is five minutes, see [`Condition::timeout`].
     pub fn new<T, F>(
         description: impl Into<String>,
         value: &Output<T>,
@@ -70,16 +70,16 @@ impl Condition {
     pub(crate) async fn hold(&self, value: Value, urn: &Urn, waiting: impl Fn(String)) -> Result<(), String> {
         const LONGEST: Duration = Duration::from_secs(2);
         let Self { description, timeout, .. } = self;
-        let begun = tokio::time::Instant::now();
+        let started = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(20);
         loop {
-            let left = timeout.saturating_sub(begun.elapsed());
+            let left = timeout.saturating_sub(started.elapsed());
             match tokio::time::timeout(left, (self.check)(value.clone())).await {
                 Ok(Ok(true)) => return Ok(()),
                 Ok(Ok(false)) if left > pause => {}
-                Ok(Err(reason)) => return Err(format!("whether {description} cannot be asked: {reason}")),
+                Ok(Err(reason)) => return Err(format!("cannot check that {description}: {reason}")),
                 _ => {
-                    return Err(format!("`{}` waited {timeout:?} until {description}, in vain", urn.short()));
+                    return Err(format!("`{}` timed out after {timeout:?}, waiting until {description}", urn.short()));
                 }
             }
             waiting(format!("waiting until {description}"));

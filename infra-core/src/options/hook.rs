@@ -1,4 +1,4 @@
-//! Things to do before and after an action.
+//! Hooks before and after an action.
 
 use super::Retries;
 use crate::{diff::Action, urn::Urn, value::Value};
@@ -8,10 +8,10 @@ use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
 /// The moment at which a [`Hook`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookMoment {
-    /// Before the provider is asked: a failure means that it is not asked.
+    /// Before the provider is called. If the hook fails, the provider is not called.
     Before,
-    /// After the provider has done it and it is recorded: a failure is reported, and what depends on it waits for the
-    /// next run. It is not called again then.
+    /// After the provider has returned and the result is recorded. A failure is reported, and dependents wait for the
+    /// next run, which does not call the hook again.
     After,
 }
 
@@ -20,25 +20,25 @@ pub enum HookMoment {
 pub struct HookContext {
     /// The resource.
     pub urn: Urn,
-    /// Create, update or delete; the two halves of a replacement are a create and a delete.
+    /// Create, update or delete. The two parts of a replacement are a create and a delete.
     pub action: Action,
-    /// The inputs: those wanted, or those of what is deleted. Secrets are marked.
+    /// The declared inputs, or those of the resource that is deleted. Secrets are marked.
     pub inputs: Value,
-    /// The provider's id, once there is one.
+    /// The provider's id, if the resource exists.
     pub id: Option<String>,
-    /// The outputs, once there are some.
+    /// The outputs, if the resource exists.
     pub outputs: Option<Value>,
 }
 
-/// Something to do before or after a resource is created, updated or deleted. Previews call no hooks.
+/// A function that runs before or after a resource is created, updated or deleted. Previews call no hooks.
 ///
 /// ```
 /// # use infra_core::{diff::Action, options::{Hook, Options}};
-/// let told = Hook::after(Action::Create, |created| async move {
+/// let announce = Hook::after(Action::Create, |created| async move {
 ///     println!("{} is there", created.urn);
 ///     Ok(())
 /// });
-/// let options = Options::new().hook(told);
+/// let options = Options::new().hook(announce);
 /// ```
 #[derive(Clone)]
 pub struct Hook {
@@ -52,7 +52,7 @@ type Answer = Result<(), Box<dyn Error + Send + Sync>>;
 type Run = dyn Fn(HookContext) -> BoxFuture<'static, Answer> + Send + Sync;
 
 impl Hook {
-    /// Something to do before `action`, which is create, update or delete.
+    /// Creates a hook that runs before `action`, which is create, update or delete.
     pub fn before<F>(action: Action, run: impl Fn(HookContext) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Answer> + Send + 'static,
@@ -60,7 +60,7 @@ impl Hook {
         Self::new(HookMoment::Before, action, run)
     }
 
-    /// Something to do after `action`, which is create, update or delete.
+    /// Creates a hook that runs after `action`, which is create, update or delete.
     pub fn after<F>(action: Action, run: impl Fn(HookContext) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Answer> + Send + 'static,

@@ -7,7 +7,7 @@ use crate::{
     value::Value,
 };
 
-/// The inputs a declaration asks for: its own, but what it ignores stays as it is recorded.
+/// Returns the declared inputs. Ignored properties keep their recorded values.
 pub(crate) fn wanted(node: &Node, recorded: Option<&Generation>, mut inputs: Value) -> Value {
     if let Some(recorded) = recorded {
         for path in &node.options.ignore_changes {

@@ -46,7 +46,7 @@ fn deletion(urn: &Urn, generation: &Generation) -> Step {
         lookup: generation.id.is_none(),
         region: generation.region.clone(),
         generation: Some(generation.generation),
-        note: retained.then(|| "lives on: retain_on_delete".to_owned()),
+        note: retained.then(|| "not deleted: retain_on_delete".to_owned()),
         ..Step::new(urn.clone(), action)
     }
 }
@@ -55,7 +55,7 @@ fn container<'a>(state: &'a State, step: &Step) -> Option<&'a Urn> {
     state.generation(&step.urn, step.generation?)?.marks.deleted_with.as_ref()
 }
 
-/// Visits what `urn` uses, then `urn` itself, each once.
+/// Visits the dependencies of `urn` and then `urn` itself, each once.
 fn used_first<'a>(state: &'a State, urn: &'a Urn, seen: &mut HashSet<&'a Urn>, visit: &mut dyn FnMut(&'a Urn)) {
     let mut stack = vec![(urn, false)];
     while let Some((urn, ready)) = stack.pop() {

@@ -41,10 +41,10 @@ impl fmt::Display for Step {
     }
 }
 
-/// Every step that does something, one below the other, and how many of each there are.
+/// Shows every step that changes something, one per line, and the number of steps by action.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for step in self.steps.iter().filter(|step| !step.is_silent() && step.perhaps.is_none()) {
+        for step in self.steps.iter().filter(|step| !step.is_silent() && step.unknown_set.is_none()) {
             writeln!(f, "{step}")?;
         }
         for ((name, kind), most) in self.sets() {

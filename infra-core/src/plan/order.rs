@@ -34,8 +34,8 @@ pub(super) fn order(steps: &[Step], graph: &ResourceGraph, state: &State) -> Res
 enum Usage {
     /// Each generation of a user may use each generation of the used declaration.
     Any,
-    /// Previous generations use generations of their own time. This suffices when nothing else can be ordered, as when
-    /// two resources swapped the direction of their dependency and both previous generations still exist.
+    /// Previous generations use only previous generations. This suffices when nothing else can be ordered, as when two
+    /// resources swapped the direction of their dependency and both previous generations still exist.
     SameTime,
 }
 
@@ -46,7 +46,7 @@ fn sorted(mut edges: Vec<Edge>) -> Vec<Edge> {
     edges
 }
 
-/// The tasks by what they are about.
+/// The tasks of a plan, by resource.
 struct Tasks<'s> {
     all: Vec<Task>,
     applies: HashMap<&'s Urn, usize>,
@@ -59,7 +59,7 @@ impl<'s> Tasks<'s> {
         for step in steps {
             let urn = step.urn.clone();
             match (step.action, step.generation) {
-                (Action::Same, _) if step.perhaps.is_none() => {}
+                (Action::Same, _) if step.unknown_set.is_none() => {}
                 (action, Some(generation)) => {
                     // An earlier run started its deletion, so it has no dependents. The new generation may have the
                     // same name.
@@ -70,7 +70,7 @@ impl<'s> Tasks<'s> {
                     tasks.applies.insert(&step.urn, tasks.all.len());
                     tasks.all.push(Task::Apply { urn: urn.clone(), action });
                     let replaced = action == Action::Replace;
-                    let previous = state.current(&step.urn).filter(|_| replaced || step.perhaps.is_some());
+                    let previous = state.current(&step.urn).filter(|_| replaced || step.unknown_set.is_some());
                     if let Some(previous) = previous {
                         let is_deleted = previous.id.is_some() && !previous.marks.retain_on_delete;
                         let task = Task::Remove {
@@ -93,18 +93,18 @@ impl<'s> Tasks<'s> {
         self.all.push(task);
     }
 
-    /// The removals of a declaration's generations.
+    /// Returns the tasks that remove generations of a declaration.
     fn removes_of(&self, urn: &Urn) -> impl Iterator<Item = usize> + '_ {
         self.removes.get(urn).into_iter().flatten().copied()
     }
 
-    /// The strictest order without a cycle; when there is none, the order with its cycles as the error.
+    /// Returns the strictest order without a cycle. If there is none, returns an error with the cycles.
     fn order(&self, graph: &ResourceGraph, state: &State) -> Result<Vec<Edge>, Vec<Edge>> {
         let edges = self.edges(graph, state, Usage::Any);
         let same_time = || self.edges(graph, state, Usage::SameTime);
         let attempts: [&dyn Fn() -> Vec<Edge>; 4] =
             [&|| [edges.clone(), self.settled(graph)].concat(), &|| edges.clone(), &same_time, &|| {
-                self.untied(same_time())
+                self.without_cycles_of_removals(same_time())
             }];
         let mut attempts = attempts.into_iter().map(|attempt| sorted(attempt()));
         attempts.find(|edges| is_acyclic(self.all.len(), edges)).ok_or_else(|| sorted(edges.clone()))
@@ -136,7 +136,7 @@ impl<'s> Tasks<'s> {
         }
     }
 
-    /// A previous generation is removed once its replacement is settled.
+    /// Returns the edges that keep a previous generation until its replacement is settled.
     fn settled(&self, graph: &ResourceGraph) -> Vec<Edge> {
         let reason = Reason::Settled;
         let mut edges = Vec::new();
@@ -158,31 +158,34 @@ impl<'s> Tasks<'s> {
         edges
     }
 
-    /// A generation is removed once nothing uses it any more.
+    /// Orders the removal of a generation after everything that uses it.
     fn order_removes(&self, state: &State, usage: Usage, edges: &mut Vec<Edge>) {
         for (user, resource) in &state.resources {
             for generation in resource.current.iter().chain(&resource.deposed) {
-                let user_goes = self.removes_of(user).find(
+                let user_removal = self.removes_of(user).find(
                     |&at| matches!(self.all[at], Task::Remove { generation: g, .. } if g == generation.generation),
                 );
                 let container = generation.marks.deleted_with.as_ref();
-                let follows = user_goes.is_some_and(|at| self.all[at].action() == Action::Forget);
+                let follows = user_removal.is_some_and(|at| self.all[at].action() == Action::Forget);
                 let is_current = resource.current.as_ref().is_some_and(|current| std::ptr::eq(current, generation));
                 for used in &generation.dependencies {
-                    let with = self.vanishes_with(state, used);
+                    let with = self.container_deleted_with(state, used);
                     let with = with.into_iter().flat_map(|with| self.removes_of(with));
-                    for gone in self.removes_of(used).chain(with) {
-                        if follows && container == Some(self.all[gone].urn()) {
-                            edges.extend(user_goes.map(|user| edge(gone, user, Reason::DeletedWith)));
+                    for removal in self.removes_of(used).chain(with) {
+                        if follows && container == Some(self.all[removal].urn()) {
+                            edges.extend(user_removal.map(|user| edge(removal, user, Reason::DeletedWith)));
                             continue;
                         }
-                        let later = usage == Usage::SameTime && !is_current && self.is_later(state, gone);
-                        edges.extend(user_goes.filter(|_| !later).map(|user| edge(user, gone, Reason::Dependent)));
-                        let moves = self.applies.get(user).filter(|_| !self.all[gone].is_before_create() && is_current);
-                        edges.extend(moves.map(|&user| edge(user, gone, Reason::Dependent)));
+                        let later = usage == Usage::SameTime && !is_current && self.is_later(state, removal);
+                        edges
+                            .extend(user_removal.filter(|_| !later).map(|user| edge(user, removal, Reason::Dependent)));
+                        let moves =
+                            self.applies.get(user).filter(|_| !self.all[removal].is_before_create() && is_current);
+                        edges.extend(moves.map(|&user| edge(user, removal, Reason::Dependent)));
                     }
-                    // The need for the first half of a replacement is known once its dependencies are applied.
-                    if let Some(at) = user_goes
+                    // The first part of a replacement may turn out not to be needed; that is known once its
+                    // dependencies are applied.
+                    if let Some(at) = user_removal
                         && self.all[at].is_before_create()
                         && !self.removes_of(used).any(|removed| self.all[removed].is_before_create())
                     {
@@ -206,14 +209,14 @@ impl<'s> Tasks<'s> {
     }
 
     /// Returns the resource whose deletion also deletes `urn`.
-    fn vanishes_with<'a>(&self, state: &'a State, urn: &Urn) -> Option<&'a Urn> {
+    fn container_deleted_with<'a>(&self, state: &'a State, urn: &Urn) -> Option<&'a Urn> {
         let container = state.current(urn)?.marks.deleted_with.as_ref()?;
         self.removes_of(urn).any(|at| self.all[at].action() == Action::Forget).then_some(container)
     }
 
-    /// Drops the edges of cycles that consist of removals: of several generations the state does not record which one
-    /// was used. A removal that the provider refuses for that reason is done by the next run.
-    fn untied(&self, edges: Vec<Edge>) -> Vec<Edge> {
+    /// Drops the edges of cycles that consist of removals: the state does not record which of several generations a
+    /// dependent uses. If the provider refuses a removal for that reason, the next run repeats it.
+    fn without_cycles_of_removals(&self, edges: Vec<Edge>) -> Vec<Edge> {
         let of_tasks = |edge: &Edge| match (edge.before, edge.after) {
             (Point::Task(before), Point::Task(after)) => Some((before, after)),
             _ => None,
@@ -244,7 +247,7 @@ mod tests {
 
     /// Some generation of each resource used the other one: the state does not record which generation.
     #[test]
-    fn a_cycle_of_removals_is_broken_up() {
+    fn cycle_of_removals_is_resolved() {
         let (a, b, c) = ("urn:infra:s::p::t:T::a", "urn:infra:s::p::t:T::b", "urn:infra:s::p::t:T::c");
         let thing = |generation: u32, uses: &[&str]| json!({"id": format!("i{generation}"), "inputs": {}, "outputs": {}, "generation": generation, "dependencies": uses});
         let state: State = serde_json::from_value(json!({

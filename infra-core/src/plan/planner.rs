@@ -1,4 +1,4 @@
-//! Visiting the declarations, each after what it uses.
+//! Visits the declarations in an order in which each follows its dependencies.
 
 use super::{
     Plan, PlanOptions, ReplaceOrder, Step, decide, deletions, marks, order::order, selection::Selected, wanted,
@@ -21,7 +21,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet},
 };
 
-/// Plans the way from `state` to `graph`.
+/// Plans the changes from `state` to `graph`.
 pub async fn plan(
     graph: &ResourceGraph,
     state: &State,
@@ -48,19 +48,19 @@ pub async fn plan(
         answers: BTreeMap::new(),
         steps: Vec::with_capacity(graph.len()),
         changing: HashMap::new(),
-        going_first: HashSet::new(),
+        deleted_first: HashSet::new(),
         absent: HashSet::new(),
         unselected: HashSet::new(),
-        judged: Vec::new(),
+        policy_subjects: Vec::new(),
         problems: Vec::new(),
         warnings: Vec::new(),
     };
-    planner.ask_independent_lookups().await;
+    planner.read_independent_lookups().await;
     for node in graph.in_order() {
         planner.visit(node).await;
     }
     planner.delete();
-    planner.judge();
+    planner.check_policies();
     let outputs = planner.exports();
     if !planner.problems.is_empty() {
         return Err(planner.problems);
@@ -78,7 +78,7 @@ pub async fn plan(
     })
 }
 
-/// The declarations that are recorded under a previous name, with that name.
+/// Returns the declarations that are recorded under a previous name, with that name.
 fn renames(graph: &ResourceGraph, state: &State) -> BTreeMap<Urn, Urn> {
     let mut taken: HashSet<Urn> = HashSet::new();
     let mut renamed = BTreeMap::new();
@@ -115,11 +115,11 @@ struct Planner<'a> {
     /// Nodes that are replaced or deleted.
     changing: HashMap<&'a Urn, Action>,
     /// Nodes that are deleted before their replacement is created.
-    going_first: HashSet<&'a Urn>,
+    deleted_first: HashSet<&'a Urn>,
     absent: HashSet<&'a Urn>,
     unselected: HashSet<&'a Urn>,
     /// Nodes that policies check.
-    judged: Vec<(&'a Node, Action, Value)>,
+    policy_subjects: Vec<(&'a Node, Action, Value)>,
     problems: Vec<Diagnostic>,
     warnings: Vec<Diagnostic>,
 }
@@ -179,12 +179,12 @@ impl<'a> Planner<'a> {
             renamed_from: self.names.get(&node.urn).cloned(),
             ..Step::new(node.urn.clone(), Action::Same)
         });
-        self.judge_later(node, Action::Same, || recorded.inputs.clone());
+        self.check_policies_later(node, Action::Same, || recorded.inputs.clone());
     }
 
-    fn judge_later(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
+    fn check_policies_later(&mut self, node: &'a Node, action: Action, inputs: impl FnOnce() -> Value) {
         if !self.options.policies.is_empty() {
-            self.judged.push((node, action, inputs()));
+            self.policy_subjects.push((node, action, inputs()));
         }
     }
 
@@ -204,12 +204,12 @@ impl<'a> Planner<'a> {
         let order = (action == Action::Replace).then(|| self.order(node, recorded));
         if action == Action::Create && self.state.resources.contains_key(&node.urn) {
             // An earlier run started to delete the previous generation, so it is deleted before the new one is created.
-            self.going_first.insert(&node.urn);
+            self.deleted_first.insert(&node.urn);
         }
         if action == Action::Replace {
             self.changing.insert(&node.urn, action);
         }
-        self.outputs.insert(&node.urn, outlook(node, action, recorded));
+        self.outputs.insert(&node.urn, expected_outputs(node, action, recorded));
         let retained = action == Action::Replace && marks.retain_on_delete;
         if let Some(recorded) = recorded.filter(|_| action == Action::Replace && !retained) {
             // A generation that is deleted before the create hands nothing over.
@@ -217,7 +217,7 @@ impl<'a> Planner<'a> {
             self.warn_of_loss(&node.urn, "replacing", recorded, next);
         }
         let note = match (retained, forced) {
-            (true, _) => Some("the old one lives on: retain_on_delete".to_owned()),
+            (true, _) => Some("the previous generation is not deleted: retain_on_delete".to_owned()),
             (_, true) if !diff.replaces() => Some("asked for".to_owned()),
             _ => None,
         };
@@ -226,21 +226,21 @@ impl<'a> Planner<'a> {
             diff,
             order,
             renamed_from: self.names.get(&node.urn).cloned(),
-            perhaps: node.set.clone().filter(|_| present.is_none()),
+            unknown_set: node.set.clone().filter(|_| present.is_none()),
             forced,
             note,
-            inputs: (self.options.tell_inputs && action != Action::Same).then(|| pinned(&inputs)),
+            inputs: (self.options.include_inputs && action != Action::Same).then(|| pinned(&inputs)),
             ..Step::new(node.urn.clone(), action)
         });
-        self.judge_later(node, action, || inputs);
+        self.check_policies_later(node, action, || inputs);
     }
 
-    /// Asks the policies about everything that is declared.
-    fn judge(&mut self) {
+    /// Checks all declarations against the policies.
+    fn check_policies(&mut self) {
         let used: Vec<Vec<Urn>> =
-            self.judged.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
+            self.policy_subjects.iter().map(|(node, ..)| recorded_dependencies(self.graph, &node.urn)).collect();
         let declared: Vec<Declared<'_>> = self
-            .judged
+            .policy_subjects
             .iter()
             .zip(&used)
             .map(|((node, action, inputs), dependencies)| Declared {
@@ -251,7 +251,7 @@ impl<'a> Planner<'a> {
                 dependencies,
             })
             .collect();
-        for diagnostic in self.options.policies.iter().flat_map(|policy| policy.judge(&declared)) {
+        for diagnostic in self.options.policies.iter().flat_map(|policy| policy.violations(&declared)) {
             match diagnostic.severity {
                 Severity::Error => self.problems.push(diagnostic),
                 _ => self.warnings.push(diagnostic),
@@ -264,7 +264,7 @@ impl<'a> Planner<'a> {
         let step = |action| Step {
             lookup: true,
             region: node.region.clone(),
-            perhaps: node.set.clone().filter(|_| present.is_none()),
+            unknown_set: node.set.clone().filter(|_| present.is_none()),
             ..Step::new(node.urn.clone(), action)
         };
         if inputs.has_unknown() || present.is_none() {
@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
             return;
         }
         if !self.answers.contains_key(&node.urn) {
-            match ask(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
+            match read_lookup(self.inspect, self.graph, &self.state.seed, node, inputs, self.events).await {
                 Ok(answer) => drop(self.answers.insert(node.urn.clone(), answer)),
                 Err(error) => return self.fail(node, error.diagnostic(&node.urn)),
             }
@@ -305,8 +305,10 @@ impl<'a> Planner<'a> {
         };
         for used in &recorded.dependencies {
             if let Some((used, action)) = self.changing.get_key_value(used) {
-                let summary =
-                    format!("it uses {}, which the plan is to {action}, and is not selected itself", used.short());
+                let summary = format!(
+                    "the resource depends on {}, which the plan would {action}, and is not selected",
+                    used.short()
+                );
                 self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
             }
         }
@@ -319,7 +321,8 @@ impl<'a> Planner<'a> {
         }
         for used in self.graph.dependencies(&node.urn) {
             if self.unselected.contains(used) && self.state.current(used).is_none() {
-                let summary = format!("it needs {}, which is excluded and does not exist yet", used.short());
+                let summary =
+                    format!("the resource depends on {}, which is excluded and does not exist yet", used.short());
                 self.problems.push(Diagnostic::error(summary).about(&node.urn).hint(DEPENDENTS));
             }
         }
@@ -356,24 +359,26 @@ impl<'a> Planner<'a> {
         let left = |urn: &Urn| !self.selected.contains(urn) && !going.contains(urn);
         for (user, generation) in self.state.generations().filter(|(urn, _)| left(urn)) {
             for used in generation.dependencies.iter().filter(|used| going.contains(used)) {
-                let summary =
-                    format!("it uses {}, which the plan is to delete, and is not selected itself", used.short());
+                let summary = format!(
+                    "the resource depends on {}, which the plan would delete, and is not selected",
+                    used.short()
+                );
                 self.problems.push(Diagnostic::error(summary).about(user).hint(DEPENDENTS));
             }
         }
         self.steps.extend(steps);
     }
 
-    /// Data is not lost without a word.
+    /// Adds a warning about data that the step loses.
     fn warn_of_loss(&mut self, urn: &Urn, verb: &str, recorded: &Generation, next: Option<&Value>) {
         let lost = recorded.id.as_ref().and_then(|_| self.inspect.loses(urn, &recorded.inputs, next));
-        let hint = || format!("copy what is worth keeping first; `state protect {}` refuses such plans", urn.name());
+        let hint = || format!("back up the data first; `state protect {}` prevents such plans", urn.name());
         let warning = |lost| Diagnostic::warning(format!("{verb} it loses {lost}")).about(urn).hint(hint());
         self.warnings.extend(lost.map(warning));
     }
 
-    /// Lookups that wait for nothing are asked all at once.
-    async fn ask_independent_lookups(&mut self) {
+    /// Reads all lookups without unknown arguments concurrently.
+    async fn read_independent_lookups(&mut self) {
         let this = &*self;
         let independent = this.graph.in_order().filter(|node| {
             node.kind == NodeKind::Lookup
@@ -386,13 +391,13 @@ impl<'a> Planner<'a> {
             let recorded = this.state.current(&node.urn);
             let known = recorded.is_some_and(|recorded| this.still_answers(node, recorded, &inputs));
             (!known).then_some(async move {
-                let answer = ask(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
+                let answer = read_lookup(this.inspect, this.graph, &this.state.seed, node, inputs, this.events).await;
                 (node.urn.clone(), answer)
             })
         });
         let answers = join_all(questions).await;
         for (urn, answer) in answers {
-            // A failure comes up again, and is reported, when the node is visited.
+            // A failure is reported when the node is visited.
             if let Ok(answer) = answer {
                 self.answers.insert(urn, answer);
             }
@@ -410,7 +415,7 @@ impl<'a> Planner<'a> {
         let mut used: Vec<&Urn> = recorded.iter().flat_map(|recorded| &recorded.dependencies).collect();
         let mut seen = HashSet::new();
         while let Some(urn) = used.pop().filter(|_| !first) {
-            first = self.going_first.contains(urn);
+            first = self.deleted_first.contains(urn);
             if seen.insert(urn) && self.graph.node(urn).is_none() {
                 used.extend(self.state.current(urn).iter().flat_map(|current| &current.dependencies));
             }
@@ -418,7 +423,7 @@ impl<'a> Planner<'a> {
         if !first {
             return ReplaceOrder::CreateBeforeDelete;
         }
-        self.going_first.insert(&node.urn);
+        self.deleted_first.insert(&node.urn);
         ReplaceOrder::DeleteBeforeCreate
     }
 
@@ -436,22 +441,22 @@ impl<'a> Planner<'a> {
     }
 
     fn fail(&mut self, node: &'a Node, diagnostic: Diagnostic) {
-        // Every member of a set says the same.
-        let told = node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
-        if !told {
+        // Report a problem of a set only once, not for each member.
+        let is_reported =
+            node.set.is_some() && self.problems.iter().any(|problem| problem.summary == diagnostic.summary);
+        if !is_reported {
             self.problems.push(diagnostic);
         }
         self.outputs.insert(&node.urn, Cow::Owned(Value::Unknown));
     }
 }
 
-const DEPENDENTS: &str = "add `--dependents`, or name it too";
+const DEPENDENTS: &str = "add `--dependents`, or select it as well";
 
 fn protected(urn: &Urn, what: &str) -> Diagnostic {
-    Diagnostic::error(format!("it is protected and would be {what}")).about(urn).hint(format!(
-        "if that is meant, run `state unprotect {}`, or let the program say `protect(false)`",
-        urn.name()
-    ))
+    Diagnostic::error(format!("the resource is protected and would be {what}"))
+        .about(urn)
+        .hint(format!("to allow this, run `state unprotect {}`, or set `protect(false)` in the program", urn.name()))
 }
 
 /// Evaluates the condition of a declaration; `None` if it is known only while applying.
@@ -469,7 +474,7 @@ pub(crate) fn presence<'v>(
 }
 
 /// Returns the outputs that are known once the action is done.
-fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
+fn expected_outputs<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) -> Cow<'a, Value> {
     match (action, recorded) {
         (Action::Same, Some(recorded)) => Cow::Borrowed(&recorded.outputs),
         (Action::Update, Some(recorded)) => Cow::Owned(Value::Map(
@@ -486,7 +491,7 @@ fn outlook<'a>(node: &Node, action: Action, recorded: Option<&'a Generation>) ->
     }
 }
 
-/// Inputs as a kept plan tells them: what is not known yet is a text that says so.
+/// Returns inputs for a saved plan. Unknown values are replaced by a text.
 fn pinned(inputs: &Value) -> Value {
     match inputs {
         Value::Unknown => Value::from("(known after apply)"),
@@ -497,8 +502,8 @@ fn pinned(inputs: &Value) -> Value {
     }
 }
 
-/// Asks a lookup whose arguments are known.
-pub(crate) async fn ask(
+/// Reads a lookup whose arguments are known.
+pub(crate) async fn read_lookup(
     inspect: &dyn Inspect,
     graph: &ResourceGraph,
     seed: &str,
@@ -506,7 +511,8 @@ pub(crate) async fn ask(
     inputs: Value,
     events: &Events,
 ) -> Result<Generation, ProviderError> {
-    let operation = OperationId::random().map_err(|error| ProviderError::refused(format!("no randomness: {error}")))?;
+    let operation = OperationId::random()
+        .map_err(|error| ProviderError::refused(format!("the operating system returned no random bytes: {error}")))?;
     let request = Request {
         region: node.region.clone(),
         dependencies: recorded_dependencies(graph, &node.urn),
@@ -517,7 +523,7 @@ pub(crate) async fn ask(
     Ok(answered(request.region, request.inputs, outputs, request.dependencies))
 }
 
-/// The record of an answered lookup.
+/// Returns the record of a lookup's result.
 fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies: Vec<Urn>) -> Generation {
     Generation {
         id: None,
@@ -533,7 +539,7 @@ fn answered(region: Option<String>, inputs: Value, outputs: Value, dependencies:
     }
 }
 
-/// Returns the dependencies that the state records: all but components, which exist only in the program.
+/// Returns the dependencies that the state records: all except components, which exist only in the program.
 pub(crate) fn recorded_dependencies(graph: &ResourceGraph, urn: &Urn) -> Vec<Urn> {
     let used = graph.dependencies(urn).into_iter();
     used.filter(|used| graph.node(used).is_some_and(|node| node.kind != NodeKind::Component)).cloned().collect()
@@ -549,10 +555,10 @@ pub(crate) fn live(generation: &Generation) -> Live {
 }
 
 pub(crate) fn evaluation(error: &EvaluateError, node: &Node) -> Diagnostic {
-    Diagnostic::error(error.to_string()).about(&node.urn).hint("look at the inputs of this resource in the program")
+    Diagnostic::error(error.to_string()).about(&node.urn).hint("check the inputs of this resource in the program")
 }
 
-/// Passes on what a lookup is busy with.
+/// Forwards the status messages of a lookup.
 struct Watcher<'a> {
     urn: &'a Urn,
     events: &'a Events,

@@ -1,4 +1,4 @@
-//! Plans that are kept, looked at, and done later.
+//! Plans that are saved and applied by a later run.
 
 use super::{Plan, Step};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// The format of kept plans that this version writes.
+/// The format of saved plans that this version writes.
 const VERSION: u32 = 2;
 
 /// A saved plan: the only changes that a later run may make. As text it is JSON with every secret encrypted with the
@@ -27,32 +27,32 @@ pub struct SavedPlan {
 /// The reason why a saved plan cannot be applied.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
-    /// It is no plan.
-    #[error("it is no plan that this version can read: {0}")]
+    /// The text is not a plan.
+    #[error("the saved plan cannot be read: {0}")]
     Malformed(String),
-    /// It is about something else.
-    #[error("it is a plan of {found}, not of {expected}")]
+    /// The plan belongs to another stack or target.
+    #[error("the saved plan is for {found}, not for {expected}")]
     Foreign {
         /// Program, stack and target of the plan.
         found: String,
         /// Program, stack and target of the run.
         expected: String,
     },
-    /// The stack has changed since.
-    #[error("it was made when the state had serial {planned}, and now it has {current}: the stack has changed since")]
+    /// The stack has changed since the plan was made.
+    #[error("the stack has changed since the plan was saved: its state had serial {planned}, and now has {current}")]
     Stale {
-        /// The serial then.
+        /// Serial of the state in the plan.
         planned: u64,
-        /// The serial now.
+        /// Current serial of the state.
         current: u64,
     },
-    /// The run would do what the plan does not say.
-    #[error("the program now asks for more than the plan says")]
+    /// The run would do more than the plan contains.
+    #[error("the run would make changes that the saved plan does not contain")]
     Exceeded(Vec<Diagnostic>),
 }
 
 impl SavedPlan {
-    /// Keeps a plan that was made on this state.
+    /// Saves a plan that was made from this state.
     pub fn new(plan: &Plan, state: &State, target: &str) -> Self {
         Self {
             plan: VERSION,
@@ -64,18 +64,21 @@ impl SavedPlan {
         }
     }
 
-    /// The plan as text.
+    /// Serialises the plan as text.
     pub fn to_text(&self, seal: &Arc<dyn Seal>) -> Result<String, PlanFileError> {
         let text = value::sealing(seal, || serde_json::to_string_pretty(self));
         text.map_err(|error| PlanFileError::Malformed(error.to_string()))
     }
 
-    /// A plan from its text.
+    /// Parses a plan from its text.
     pub fn from_text(text: &str, seal: &Arc<dyn Seal>) -> Result<Self, PlanFileError> {
         let malformed = |error: serde_json::Error| PlanFileError::Malformed(error.to_string());
         let head: serde_json::Value = serde_json::from_str(text).map_err(malformed)?;
         if head["plan"] != VERSION {
-            return Err(PlanFileError::Malformed(format!("`plan` is {}, and should be {VERSION}", head["plan"])));
+            return Err(PlanFileError::Malformed(format!(
+                "its format is {}, and this version reads {VERSION}",
+                head["plan"]
+            )));
         }
         value::sealing(seal, || serde_json::from_str(text)).map_err(malformed)
     }
@@ -110,15 +113,15 @@ impl SavedPlan {
             .iter()
             .find(|planned| (&planned.urn, planned.generation) == (&step.urn, step.generation));
         let summary = match planned {
-            None => format!("the plan does not say {}", step.action),
+            None => format!("the saved plan does not contain the step `{}`", step.action),
             Some(planned) if planned.action != step.action => {
-                format!("the plan says {}, and now it would be {}", planned.action, step.action)
+                format!("the saved plan contains the step `{}` instead of `{}`", planned.action, step.action)
             }
-            Some(_) => format!("the plan says {}, but with other values", step.action),
+            Some(_) => format!("the saved plan contains the step `{}` with other values", step.action),
         };
         let why: Vec<String> = step.diff.properties.iter().map(ToString::to_string).collect();
         let diagnostic = Diagnostic::error(summary).about(&step.urn);
         let diagnostic = if why.is_empty() { diagnostic } else { diagnostic.because(why.join("\n")) };
-        diagnostic.hint("look at a new `preview --save-plan`")
+        diagnostic.hint("save a new plan with `preview --save-plan FILE`")
     }
 }

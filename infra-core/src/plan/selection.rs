@@ -11,20 +11,21 @@ use std::collections::{HashMap, HashSet};
 /// The selected part of a stack. The default is everything.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// Only these, and what they need.
+    /// Only these resources and their dependencies.
     pub targets: Vec<Pattern>,
-    /// Not these.
+    /// All resources except these.
     pub exclude: Vec<Pattern>,
-    /// These are replaced, whatever differs.
+    /// Resources that are replaced, whatever differs.
     pub replace: Vec<Pattern>,
-    /// With `targets` also everything that uses them; with `exclude` neither anything that uses those.
+    /// With `targets`, includes all dependents of the targets. With `exclude`, excludes all dependents of the excluded
+    /// resources.
     pub dependents: bool,
 }
 
 /// The patterns of a [`Selection`], resolved.
 #[derive(Debug, Default)]
 pub(super) struct Selected {
-    /// `None`: everything.
+    /// `None` selects everything.
     only: Option<HashSet<Urn>>,
     replace: HashSet<Urn>,
 }
@@ -45,13 +46,13 @@ impl Selection {
         self.targets.is_empty() && self.exclude.is_empty() && self.replace.is_empty()
     }
 
-    /// Checks that every pattern names something. `relaunchable` are the names that the program gave to what may be
-    /// relaunched: an unknown pattern to replace may be a misspelling of one of them.
+    /// Checks that every pattern matches a resource. `relaunchable` contains the names that the program gave to groups
+    /// of resources: an unknown pattern to replace may be a misspelling of one of them.
     pub fn check(&self, graph: &ResourceGraph, state: &State, relaunchable: &[&str]) -> Result<(), Vec<Diagnostic>> {
         self.resolve_among(graph, state, relaunchable).map(drop)
     }
 
-    /// Resolves the patterns; one that names nothing is an error.
+    /// Resolves the patterns. A pattern without a match is an error.
     pub(super) fn resolve(&self, graph: &ResourceGraph, state: &State) -> Result<Selected, Vec<Diagnostic>> {
         self.resolve_among(graph, state, &[])
     }
@@ -63,8 +64,8 @@ impl Selection {
         relaunchable: &[&str],
     ) -> Result<Selected, Vec<Diagnostic>> {
         if self.dependents && self.targets.is_empty() && self.exclude.is_empty() {
-            let nothing = Diagnostic::error("the users of what? `dependents` goes with a target, or with an exclusion");
-            return Err(vec![nothing.hint("name one: `--target-urn NAME --dependents`")]);
+            let nothing = Diagnostic::error("`--dependents` has no effect without `--target-urn` or `--exclude`");
+            return Err(vec![nothing.hint("add `--target-urn PATTERN`, to select a resource and its dependents")]);
         }
         if self.is_everything() {
             return Ok(Selected::default());
@@ -87,11 +88,10 @@ impl Selection {
         let (targets, exclude) = (named(&self.targets, &[]), named(&self.exclude, &[]));
         let replace = named(&self.replace, relaunchable);
         if let Some(both) = replace.iter().find(|urn| exclude.contains(urn)) {
-            problems.push(Diagnostic::error("it is to be replaced and excluded at once").about(both));
+            problems.push(Diagnostic::error("the resource is both selected for replacement and excluded").about(both));
         }
         if problems.is_empty() && !targets.is_empty() && targets.is_subset(&exclude) {
-            problems
-                .push(Diagnostic::error("everything that is targeted is excluded as well, so nothing would be done"));
+            problems.push(Diagnostic::error("all selected resources are excluded, so nothing would be done"));
         }
         if !problems.is_empty() {
             return Err(problems);
@@ -125,7 +125,7 @@ impl Selection {
     }
 }
 
-/// Everything that can be reached from `start`.
+/// Returns everything that can be reached from `start`.
 fn reach(start: HashSet<Urn>, next: impl Fn(&Urn) -> Vec<Urn>) -> HashSet<Urn> {
     let mut waiting: Vec<Urn> = start.iter().cloned().collect();
     let mut reached = start;
@@ -160,7 +160,7 @@ fn unknown(pattern: &Pattern, all: &[&Urn], others: &[&str]) -> Diagnostic {
     let hint = did_you_mean(pattern.as_str(), candidates).unwrap_or_else(|| {
         let names = others.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let relaunchable = if others.is_empty() { String::new() } else { format!("{names} can be relaunched; ") };
-        format!("{relaunchable}`state list` and `preview --diff` show the names; `*` stands for any characters")
+        format!("{relaunchable}`state list` and `preview --diff` show the names; `*` matches any characters")
     });
-    Diagnostic::error(format!("nothing is called `{pattern}`")).hint(hint)
+    Diagnostic::error(format!("no resource matches `{pattern}`")).hint(hint)
 }

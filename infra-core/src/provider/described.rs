@@ -23,11 +23,11 @@ pub trait Described: Resource {
     /// The API's description of one resource.
     type Description: Send + Sync;
 
-    /// How a resource is found whose create request may have been carried out although its response was lost.
+    /// The property by which recovery finds the resource of a create whose response was lost.
     const FOUND_BY: FoundBy;
-    /// Whether existing resources can be imported.
+    /// `true` if existing resources can be imported.
     const IMPORTABLE: bool = true;
-    /// What to do when a resource of another owner has the name or the key.
+    /// Hint for the case that another resource has the same name or key.
     const CONFLICT: &'static str = "choose another name, import the existing resource, or delete it";
 
     /// See [`Handler::check`].
@@ -115,16 +115,16 @@ pub trait Described: Resource {
     }
 }
 
-/// How the resource of a create whose response was lost is found.
+/// The property by which recovery finds the resource of a create whose response was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FoundBy {
-    /// By a tag with the operation id. The API has no idempotency token, so a create looks for the resource first.
+    /// A tag with the operation id. The API has no idempotency token, so a create looks for the resource first.
     Tag,
-    /// By its unique name and a tag with the operation id.
+    /// The unique name and a tag with the operation id.
     Name,
-    /// By its natural key, such as the balancer and the port of a listener.
+    /// The natural key, such as the balancer and the port of a listener.
     Key,
-    /// By a tag with the operation id, which is also the API's idempotency token for this long.
+    /// A tag with the operation id, which is also the API's idempotency token for this long.
     Token(Duration),
 }
 
@@ -134,7 +134,7 @@ pub struct Update<'a, R: Resource> {
     pub id: &'a str,
     /// Recorded inputs; `None` directly after the create request, which contained the new ones.
     pub old: Option<&'a R>,
-    /// Inputs that the resource is to have.
+    /// Declared inputs.
     pub new: &'a R,
     /// Last known outputs.
     pub outputs: &'a R::Outputs,
@@ -221,7 +221,7 @@ async fn create<K: Described>(
         return Ok(description);
     }
     match K::create(cx, api, inputs).await {
-        // Clients repeat a request whose response was lost: the resource may be this operation's.
+        // Clients repeat a request whose response was lost, so the resource may be the one that this operation created.
         Err(error) if error.kind == ErrorKind::AlreadyExists => match K::find_created(cx, api, inputs).await {
             Ok(Some(description)) => Ok(description),
             Ok(None) => Err(if error.hint.is_none() { error.hint(K::CONFLICT) } else { error }),
@@ -231,7 +231,7 @@ async fn create<K: Described>(
     }
 }
 
-/// The error of an operation on a resource that does not exist any more.
+/// Returns the error of an operation on a resource that no longer exists.
 fn missing<K: Resource>(id: &str) -> ProviderError {
     ProviderError::of(ErrorKind::NotFound, format!("{} `{id}` does not exist any more", K::TYPE))
         .hint("run `refresh`, or `up --refresh`, to record that it was deleted")

@@ -1,4 +1,4 @@
-//! The typed side of one resource kind.
+//! Typed handlers of resource kinds and lookups.
 
 use super::{ErrorKind, ProviderError, RecoveryKind, Reporter};
 use crate::{
@@ -22,7 +22,8 @@ pub trait Handler: Resource {
     /// `true` if [`Handler::import`] is implemented. A kind that keeps the default `import` sets it to `false`.
     const IMPORTABLE: bool = true;
 
-    /// Refuses inputs that cannot work, before anything is changed. Inputs may still be unknown here.
+    /// Returns the problems of inputs that no operation can succeed with, before anything is changed. Inputs may be
+    /// unknown.
     fn check(&self) -> Vec<Problem> {
         Vec::new()
     }
@@ -34,7 +35,7 @@ pub trait Handler: Resource {
         None
     }
 
-    /// Makes one, and returns once it can be used.
+    /// Creates the resource and returns once it is usable.
     fn create(
         cx: &Context<'_, Self::Client>,
         inputs: &Self,
@@ -53,7 +54,7 @@ pub trait Handler: Resource {
         inputs: &Self,
     ) -> impl Future<Output = Result<Self::Outputs, ProviderError>> + Send;
 
-    /// Deletes it and returns once it is gone; [`ErrorKind::NotFound`] counts as success.
+    /// Deletes the resource and returns once it no longer exists; [`ErrorKind::NotFound`] counts as success.
     fn delete(
         cx: &Context<'_, Self::Client>,
         prior: &Prior<Self>,
@@ -79,25 +80,25 @@ pub trait LookupHandler: Lookup {
     /// Client of the provider's API.
     type Client: Send + Sync + 'static;
 
-    /// The answer.
+    /// Returns the result of the lookup.
     fn read(
         cx: &Context<'_, Self::Client>,
         arguments: &Self,
     ) -> impl Future<Output = Result<Self::Outputs, ProviderError>> + Send;
 }
 
-/// A thing that exists.
+/// An existing resource.
 pub struct Created<R: Resource> {
     /// The provider's id.
     pub id: String,
-    /// The inputs as they live, where the provider can tell; the recorded ones count otherwise.
+    /// The actual inputs, if the provider returns them. Otherwise the recorded inputs are kept.
     pub inputs: Option<R>,
     /// The outputs.
     pub outputs: R::Outputs,
 }
 
 impl<R: Resource> Created<R> {
-    /// A thing whose inputs are those it was made with.
+    /// Creates the description of a resource that has the requested inputs.
     pub fn new(id: impl Into<String>, outputs: R::Outputs) -> Self {
         Self { id: id.into(), inputs: None, outputs }
     }
@@ -115,13 +116,13 @@ impl<R: Resource> Created<R> {
 pub struct Prior<R: Resource> {
     /// The provider's id.
     pub id: String,
-    /// The inputs it was last known to have.
+    /// The last known inputs.
     pub inputs: R,
     /// The recorded outputs.
     pub outputs: R::Outputs,
 }
 
-/// An input that cannot work.
+/// A problem of an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The input.
@@ -147,13 +148,13 @@ impl Problem {
 
 /// The result of looking for a lost create.
 pub enum Found<R: Resource> {
-    /// It happened.
+    /// The create succeeded.
     Found(Created<R>),
-    /// It is not there (now).
+    /// The resource does not exist (yet).
     Absent,
-    /// It did not happen and cannot happen any more: the request that creates it was not sent.
+    /// The create did not succeed and cannot succeed any more, because its request was not sent.
     Never,
-    /// It cannot be told.
+    /// The outcome cannot be determined.
     Unknown,
 }
 
@@ -163,7 +164,7 @@ impl<R: Resource> From<Option<Created<R>>> for Found<R> {
     }
 }
 
-/// Looks for what a create has made: given the context of the lost operation and its inputs.
+/// Looks for the resource of a create. Parameters: the context of the lost operation and its inputs.
 pub type Find<R> =
     for<'a> fn(&'a Context<'a, <R as Handler>::Client>, &'a R) -> BoxFuture<'a, Result<Found<R>, ProviderError>>;
 
@@ -174,7 +175,7 @@ pub struct Recovery<R: Handler> {
 }
 
 impl<R: Handler> Recovery<R> {
-    /// The operation id is the provider's idempotency token for `lifetime`; `find` looks for the operation's tag.
+    /// The operation id is the provider's idempotency token for `lifetime`; `find` looks for the tag of the operation.
     pub fn token(lifetime: Duration, find: Find<R>) -> Self {
         Self::of(RecoveryKind::Token { lifetime }, Some(find))
     }
@@ -185,22 +186,23 @@ impl<R: Handler> Recovery<R> {
         Self::of(RecoveryKind::Name, Some(find))
     }
 
-    /// `find` looks for the natural key, such as balancer and port of a listener.
+    /// `find` looks for the natural key, such as the balancer and port of a listener.
     pub fn key(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Key, Some(find))
     }
 
-    /// `find` looks for the operation's tag; since reads may lag, absence is no proof.
+    /// `find` looks for the tag of the operation. Because reads may lag behind writes, a missing resource may still
+    /// exist.
     pub fn tag(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Tag, Some(find))
     }
 
-    /// Doing it twice is the same as doing it once, and nothing outside the state remains of it.
+    /// A repeated create has the same effect as a single one, and no resource exists outside of the state.
     pub fn idempotent() -> Self {
         Self::of(RecoveryKind::Idempotent, None)
     }
 
-    /// Several calls, each preceded by [`Context::progress`]; `find` looks at [`Context::earlier`].
+    /// The create consists of several calls, each preceded by [`Context::progress`]; `find` uses [`Context::earlier`].
     pub fn phased(find: Find<R>) -> Self {
         Self::of(RecoveryKind::Phased, Some(find))
     }
@@ -219,12 +221,12 @@ pub struct Context<'a, C> {
 }
 
 impl<C> Context<'_, C> {
-    /// The provider's client.
+    /// Returns the client of the provider.
     pub fn client(&self) -> &C {
         self.client
     }
 
-    /// The region of the resource.
+    /// Returns the region of the resource.
     pub fn region(&self) -> Result<&str, ProviderError> {
         self.request.region.as_deref().ok_or_else(|| {
             ProviderError::refused(format!("`{}` has no region", self.request.urn.short()))
@@ -232,12 +234,12 @@ impl<C> Context<'_, C> {
         })
     }
 
-    /// The operation's id: the idempotency token.
+    /// Returns the id of the operation, which is its idempotency token.
     pub fn operation(&self) -> &OperationId {
         &self.request.operation
     }
 
-    /// The declaration's identity.
+    /// Returns the URN of the declaration.
     pub fn urn(&self) -> &crate::urn::Urn {
         &self.request.urn
     }
@@ -262,7 +264,7 @@ impl<C> Context<'_, C> {
         self.request.origin.as_ref().unwrap_or(&self.request.urn)
     }
 
-    /// A name for this generation that no other resource has; see [`names::unique`].
+    /// Returns a name for this generation that no other resource has; see [`names::unique`].
     pub fn unique_name(&self, longest: usize) -> String {
         let Request { seed, generation, .. } = self.request;
         names::unique(seed, self.origin(), *generation, longest)
@@ -282,7 +284,7 @@ impl<C> Context<'_, C> {
         .collect()
     }
 
-    /// The tag that carries the operation id.
+    /// Name of the tag that contains the operation id.
     pub const OPERATION_TAG: &'static str = "infra:operation";
 
     /// Reports the current activity.
@@ -290,13 +292,13 @@ impl<C> Context<'_, C> {
         self.reporter.status(message.into());
     }
 
-    /// Writes down a point that recovery needs to know, durably. It may hold key material, so all of it is kept as
+    /// Records a milestone that recovery needs, durably. It may contain key material, so the whole value is stored as a
     /// secret.
     pub async fn progress<T: serde::Serialize + Sync>(&self, value: &T) -> Result<(), ProviderError> {
         self.reporter.progress(as_value(value)?.into_secret()).await
     }
 
-    /// The same for what is no secret, such as the id of a part that has been made.
+    /// Records a milestone that is not secret, such as the id of a created part.
     pub async fn milestone<T: serde::Serialize + Sync>(&self, value: &T) -> Result<(), ProviderError> {
         self.reporter.progress(as_value(value)?).await
     }
@@ -307,7 +309,7 @@ impl<C> Context<'_, C> {
     }
 }
 
-/// The error of an import of a kind that has none.
+/// Returns the error for an import of a kind without imports.
 pub(super) fn not_importable<R: Resource>(id: &str) -> ProviderError {
     ProviderError::refused(format!("{} `{id}` cannot be imported: its kind has no import", R::TYPE))
         .hint("declare a new resource, or implement `Handler::import` for the kind")
@@ -318,7 +320,7 @@ fn as_value<T: serde::Serialize>(value: &T) -> Result<Value, ProviderError> {
     Ok(Value::from_json(json))
 }
 
-/// Turns "there is no such thing" into `None`.
+/// Converts [`ErrorKind::NotFound`] to `None`.
 pub(super) fn found<T>(answer: Result<T, ProviderError>) -> Result<Option<T>, ProviderError> {
     match answer {
         Ok(value) => Ok(Some(value)),
@@ -327,7 +329,7 @@ pub(super) fn found<T>(answer: Result<T, ProviderError>) -> Result<Option<T>, Pr
     }
 }
 
-/// Converts what the state records of a resource.
+/// Converts the recorded state of a resource.
 pub(super) fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
     Ok(Prior {
         id: live.id.clone(),
@@ -336,7 +338,7 @@ pub(super) fn prior<R: Resource>(live: &Live) -> Result<Prior<R>, LowerError> {
     })
 }
 
-/// Converts what a handler created into what the state records.
+/// Converts the result of a handler to the recorded form.
 pub(super) fn live<R: Resource>(created: Created<R>) -> Result<Live, LowerError> {
     let schema = R::schema();
     Ok(Live {
@@ -346,7 +348,7 @@ pub(super) fn live<R: Resource>(created: Created<R>) -> Result<Live, LowerError>
     })
 }
 
-/// The value of a struct whose outputs are all known, with the schema's secrets marked.
+/// Converts a struct whose outputs are all known to a value, with the schema's secrets marked.
 pub(super) fn lower_known<T: Serialize>(typed: &T, schema: &Schema) -> Result<Value, LowerError> {
     let value = value::lower(typed)?.evaluate(&|_| None).unwrap_or(Value::Null);
     Ok(match value {

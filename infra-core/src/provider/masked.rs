@@ -1,4 +1,4 @@
-//! Providers whose messages repeat no secret of what they were asked for.
+//! Providers whose messages contain no secrets of the request.
 
 use super::{Imported, Inspect, Outcome, Provider, ProviderError, RecoveryKind, Reporter};
 use crate::{
@@ -10,17 +10,18 @@ use crate::{
 use async_trait::async_trait;
 use std::sync::{Mutex, PoisonError};
 
-/// Masks, in all that a provider says, the secrets that it was given: an API may answer with the text that it refuses.
+/// Masks the secrets of a request in all messages and results of a provider, because an API may repeat the text that it
+/// refuses.
 pub(super) struct Masked<'a>(pub(super) &'a dyn Provider);
 
-/// All that an operation writes down on its way is kept as secret, names and phases too: what is shorter than this is
-/// no key material, and may be told.
+/// Minimum length of key material. Progress is secret as a whole, including names of phases; shorter texts in it are
+/// not masked in messages.
 const KEY_MATERIAL: usize = 16;
 
-/// The secrets that a call is about.
+/// The secrets of a call.
 struct Known {
     given: Mask,
-    /// Written down by an earlier attempt, or by this one.
+    /// Milestones that this or an earlier attempt recorded.
     progress: Mutex<Vec<Value>>,
 }
 

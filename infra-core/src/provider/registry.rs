@@ -22,7 +22,7 @@ pub struct Registry<C> {
 }
 
 impl<C: Send + Sync + 'static> Registry<C> {
-    /// A provider that serves nothing yet.
+    /// Creates a provider without handlers.
     pub fn new(client: C) -> Self {
         Self { client, resources: HashMap::new(), lookups: HashMap::new(), regional: false }
     }
@@ -33,19 +33,19 @@ impl<C: Send + Sync + 'static> Registry<C> {
         self
     }
 
-    /// Serves a kind of resource.
+    /// Adds a kind of resource.
     pub fn resource<R: Handler<Client = C>>(mut self) -> Self {
         self.resources.insert(R::TYPE, Box::new(Erased::<R>(PhantomData)));
         self
     }
 
-    /// Serves a kind of lookup.
+    /// Adds a kind of lookup.
     pub fn lookup<L: LookupHandler<Client = C>>(mut self) -> Self {
         self.lookups.insert(L::TYPE, Box::new(Erased::<L>(PhantomData)));
         self
     }
 
-    /// The type tokens that are served, sorted.
+    /// Returns the type tokens that are served, sorted.
     pub fn kinds(&self) -> Vec<&'static str> {
         let mut kinds: Vec<_> = self.resources.keys().chain(self.lookups.keys()).copied().collect();
         kinds.sort_unstable();
@@ -53,7 +53,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
     }
 
     fn handler(&self, urn: &Urn) -> Result<&dyn ErasedHandler<C>, ProviderError> {
-        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unserved(urn))
+        self.resources.get(urn.kind()).map(AsRef::as_ref).ok_or_else(|| unknown_kind(urn))
     }
 
     fn context<'a>(&'a self, request: &'a Request, earlier: &'a [Value], reporter: &'a dyn Reporter) -> Context<'a, C> {
@@ -61,7 +61,7 @@ impl<C: Send + Sync + 'static> Registry<C> {
     }
 }
 
-fn unserved(urn: &Urn) -> ProviderError {
+fn unknown_kind(urn: &Urn) -> ProviderError {
     ProviderError::refused(format!("the provider `{}` has no kind `{}`", urn.provider(), urn.kind()))
         .hint("add the kind to the provider's registry, or use a version that has it")
 }
@@ -103,7 +103,7 @@ impl<C: Send + Sync + 'static> Inspect for Registry<C> {
 
     async fn lookup(&self, request: &Request, reporter: &dyn Reporter) -> Result<Value, ProviderError> {
         let lookup = self.lookups.get(request.urn.kind());
-        let lookup = lookup.ok_or_else(|| unserved(&request.urn))?;
+        let lookup = lookup.ok_or_else(|| unknown_kind(&request.urn))?;
         lookup.read(&self.context(request, &[], reporter)).await
     }
 
@@ -223,9 +223,9 @@ impl<R: Handler> ErasedHandler<R::Client> for Erased<R> {
             return Ok(None);
         };
         let Some(inputs) = &created.inputs else {
-            return Err(ProviderError::refused(format!("the import of {} tells no inputs", R::TYPE)));
+            return Err(ProviderError::refused(format!("the import of {} returned no inputs", R::TYPE)));
         };
-        // Secrets that were read from a provider must not be written into a program.
+        // Secrets that a provider returned must not become part of a program's source.
         let masked = lower_known(inputs, &R::schema())?.masked();
         let declaration = value::source(&value::from_value::<R>(&Value::from_json(masked))?)?;
         Ok(Some(Imported { live: live(created)?, declaration }))

@@ -1,4 +1,4 @@
-//! Declaring references to other stacks.
+//! Declarations of references to other stacks.
 
 use super::Scope;
 use crate::{
@@ -42,7 +42,8 @@ impl Scope {
         self.secret_reference(program, stack, [])
     }
 
-    /// The same, when some of what is asked for is secret: a secret is taken only under its name.
+    /// Returns the exports of another stack, some of which are secret: a secret export is returned only if `secret`
+    /// contains its name.
     pub fn secret_reference<O: Serialize + DeserializeOwned>(
         &self,
         program: &str,
@@ -50,14 +51,14 @@ impl Scope {
         secret: impl IntoIterator<Item = &'static str>,
     ) -> O {
         let schema = Arc::new(Schema::new().volatile().secret(secret));
-        // The struct is asked for its fields' names first.
+        // Collects the names of the struct's fields first.
         let names = RefCell::new(Vec::new());
         let named = |property: &str| {
             names.borrow_mut().push(property.to_owned());
             (false, None)
         };
-        if let Err(error) = value::handle::<O>(&Self::nowhere(), named) {
-            panic!("the struct for the outputs of `{program}` is not well made: {error}");
+        if let Err(error) = value::handle::<O>(&Self::placeholder(), named) {
+            panic!("the struct for the outputs of `{program}` is not a struct of `Output`s: {error}");
         }
         let outputs = names.into_inner();
         let secret = outputs.iter().filter(|name| schema.is_secret(name)).cloned().collect();
@@ -69,7 +70,7 @@ impl Scope {
         self.handle(&urn, &schema)
     }
 
-    /// One output of another stack.
+    /// Returns one output of another stack.
     pub fn reference_output<T>(&self, program: &str, stack: &str, output: &str) -> Output<T> {
         let arguments = ReferenceArguments {
             program: program.to_owned(),

@@ -175,13 +175,13 @@ impl State {
     }
 
     /// Removes a resource that disappeared outside of a run from all dependencies.
-    fn forget_dependency(&mut self, gone: &Urn) {
-        if self.resources.contains_key(gone) {
+    fn forget_dependency(&mut self, deleted: &Urn) {
+        if self.resources.contains_key(deleted) {
             return;
         }
         for resource in self.resources.values_mut() {
             for generation in resource.current.iter_mut().chain(&mut resource.deposed) {
-                generation.dependencies.retain(|used| used != gone);
+                generation.dependencies.retain(|used| used != deleted);
             }
         }
     }
@@ -205,7 +205,7 @@ mod tests {
     use crate::value::Value;
 
     #[test]
-    fn create_that_is_found_late_does_not_depend_on_deleted_resources() {
+    fn late_create_does_not_depend_on_deleted_resources() {
         let urn = |name: &str| Urn::new("dev", "p", "t:T", name).unwrap();
         let mut state = State::new("p", "dev", "seed".into());
         let operation = OperationId::random().unwrap();

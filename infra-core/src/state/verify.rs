@@ -8,43 +8,44 @@ use petgraph::{
 };
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// A state that cannot be.
+/// A violated invariant of a state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
-    /// A newer version wrote it.
+    /// A newer version wrote the state.
     #[error(
-        "it has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a newer one"
+        "the state has format {found}, and this version reads up to {VERSION}: use the version that wrote it, or a \
+         newer one"
     )]
     Newer {
-        /// Its format.
+        /// Version of the format.
         found: u32,
     },
-    /// It belongs to something else.
-    #[error("it belongs to stack `{found}`, not to `{expected}`")]
+    /// The state belongs to another program or stack.
+    #[error("the state belongs to the stack `{found}`, not to `{expected}`")]
     Foreign {
         /// Program and stack of the state.
         found: String,
         /// The expected program and stack.
         expected: String,
     },
-    /// A resource depends on one that is not there.
-    #[error("`{user}` depends on `{used}`, which it does not hold")]
+    /// A resource depends on a resource that is not in the state.
+    #[error("`{user}` depends on `{used}`, which the state does not contain")]
     Dangling {
         /// The dependent.
         user: Urn,
-        /// On whom.
+        /// The dependency.
         used: Urn,
     },
-    /// A declaration of which nothing exists.
+    /// A declaration has no generation.
     #[error("`{0}` has neither a current nor a deposed generation")]
     Empty(Urn),
-    /// Two generations of one declaration have one number.
-    #[error("`{0}` has two generations with one number")]
+    /// Two generations of a declaration have the same number.
+    #[error("`{0}` has two generations with the same number")]
     Generations(Urn),
     /// Resources depend on each other.
-    #[error("`{0}` depends on itself, through others")]
+    #[error("`{0}` depends on itself through other resources")]
     Cycle(Urn),
-    /// Two open operations have one id.
+    /// Two open operations have the same id.
     #[error("the operation {0} is open twice")]
     Operations(OperationId),
 }

@@ -38,12 +38,12 @@ pub(super) fn fits(object: &[u8], before: &str, after: &str) -> bool {
     split(object, before, after).is_some_and(|(covered, digits)| of(covered).as_bytes() == digits)
 }
 
-/// A text that a serializer writes while the values that it serializes read what is written already.
+/// A text that a serializer writes, and whose written part the serialized values can read.
 #[derive(Default)]
 pub(super) struct Growing(RefCell<Vec<u8>>);
 
 impl Growing {
-    /// Returns an empty text with room for so many bytes.
+    /// Returns an empty text with this capacity, in bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
         Self(RefCell::new(Vec::with_capacity(bytes)))
     }

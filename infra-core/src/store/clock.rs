@@ -1,4 +1,4 @@
-//! Time and tasks as a store sees them.
+//! Time and tasks of a store.
 
 use futures::future::{BoxFuture, Either, select};
 use std::{
@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Time and tasks as a store sees them, so that tests of what expires do not wait.
+/// A clock and an executor, so that tests of timeouts need not wait.
 pub trait Clock: Send + Sync + 'static {
-    /// Time that only grows, from any fixed point; it may stand still while the machine sleeps.
+    /// Returns the time since a fixed point. It never decreases, and may stop while the machine is suspended.
     fn now(&self) -> Duration;
 
-    /// The time on the wall; it may jump. Only ever compared with an earlier answer of the same clock.
+    /// Returns the wall-clock time, which may jump. It is compared only with earlier times of the same clock.
     fn wall(&self) -> Duration;
 
-    /// Comes back once [`Clock::now`] says so.
+    /// Waits until [`Clock::now`] reaches `at`.
     fn sleep_until(&self, at: Duration) -> BoxFuture<'static, ()>;
 
-    /// Runs a task beside the caller's.
+    /// Runs a task in the background.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 }
 
-/// The machine's clock, and tokio's tasks.
+/// The machine's clock and tokio's executor.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock(Instant);
 

@@ -1,4 +1,5 @@
-//! A stack's configuration as a document in its store: `config.json`, texts by name, secrets encrypted one by one.
+//! The configuration of a stack as a document in its store: `config.json` contains texts by name, each secret encrypted
+//! separately.
 
 use super::{StateStore, StoreError};
 use crate::{config::ConfigValue, diagnostic::did_you_mean, value::Seal};
@@ -8,23 +9,23 @@ use std::{collections::BTreeMap, fmt};
 /// Name of the document.
 pub(super) const DOCUMENT: &str = "config.json";
 
-/// The configuration of a stack as it is stored. Reading it needs no key; only its secrets do.
+/// The stored configuration of a stack. Only its secrets need a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StackConfig {
     values: BTreeMap<String, StoredValue>,
 }
 
-/// A configuration value as it is stored.
+/// A stored configuration value.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "a value in it is neither a text nor an encrypted one")]
+#[serde(untagged, expecting = "a value is neither a text nor an encrypted text")]
 pub enum StoredValue {
     /// A value that is not secret.
     Plain(String),
-    /// Encrypted.
+    /// An encrypted value.
     Sealed(Sealed),
 }
 
-/// A text that the store's key has encrypted.
+/// A text that is encrypted with the store's key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sealed {
@@ -37,31 +38,31 @@ pub struct Sealed {
 pub enum ConfigChange {
     /// Sets a value.
     Set(String, ConfigValue),
-    /// Removes one.
+    /// Removes a value.
     Unset(String),
 }
 
-/// A problem of a configuration, or of a change to it.
+/// An invalid configuration, or an invalid change of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigProblem {
-    /// The document is none.
-    #[error("it is no JSON object of texts: {0}")]
+    /// The document is not a configuration.
+    #[error("it is not a JSON object of texts: {0}")]
     Malformed(String),
-    /// A name that cannot be.
-    #[error("`{0}` cannot be the name of a value")]
+    /// The name of a value is invalid.
+    #[error("`{0}` is not a valid name of a value")]
     Name(String),
-    /// A secret value would be replaced by one that is not secret.
-    #[error("the value of `{0}` is secret, and the new one would not be")]
+    /// The change would replace a secret value with one that is not secret.
+    #[error("the value of `{0}` is secret, and the new value would not be")]
     Reveal(String),
-    /// There is no such value.
-    #[error("there is no value `{key}`")]
+    /// The value does not exist.
+    #[error("there is no configuration value `{key}`")]
     Unknown {
-        /// Its name.
+        /// Name of the value.
         key: String,
-        /// The names there are.
+        /// The existing names.
         known: Vec<String>,
     },
-    /// The store's key does not open it.
+    /// The store's key does not decrypt the value.
     #[error("the value of `{0}` cannot be decrypted with the store's key")]
     Undecryptable(String),
 }
@@ -70,13 +71,15 @@ impl ConfigProblem {
     /// Returns the hint.
     pub fn hint(&self) -> String {
         match self {
-            Self::Malformed(_) => "nothing was changed; mend or remove the document".into(),
-            Self::Name(_) => "names are not empty, and have neither blanks nor `=`".into(),
+            Self::Malformed(_) => "nothing was changed; repair or remove the document".into(),
+            Self::Name(_) => "a name is not empty, and contains neither spaces nor `=`".into(),
             Self::Reveal(key) => format!("set it with `config set --secret {key}`, or `config unset {key}` first"),
             Self::Unknown { known, .. } if known.is_empty() => "the configuration is empty".into(),
             Self::Unknown { key, known } => did_you_mean(key, known.iter().map(String::as_str))
                 .unwrap_or_else(|| format!("the values are: {}", known.join(", "))),
-            Self::Undecryptable(key) => format!("restore the store's key, or `config set --secret {key}` anew"),
+            Self::Undecryptable(key) => {
+                format!("restore the store's key, or set the value again with `config set --secret {key}`")
+            }
         }
     }
 
@@ -87,13 +90,14 @@ impl ConfigProblem {
 }
 
 impl StackConfig {
-    /// The configuration of a stack.
+    /// Reads the configuration of a stack.
     pub async fn read(store: &dyn StateStore, program: &str, stack: &str) -> Result<Self, StoreError> {
         Self::parse(store.document(program, stack, DOCUMENT).await?.as_deref())
             .map_err(|problem| of(program, stack, problem))
     }
 
-    /// The configuration of a stack with its secrets opened. The store's key is needed only when there are any.
+    /// Reads the configuration of a stack and decrypts its secrets. The store's key is needed only if there are
+    /// secrets.
     pub async fn open(
         store: &dyn StateStore,
         program: &str,
@@ -102,7 +106,7 @@ impl StackConfig {
         Self::open_with(store, program, stack, &[]).await
     }
 
-    /// The same as it would be with these changes. Nothing is written.
+    /// Returns the configuration as it would be with these changes. Writes nothing.
     pub async fn open_with(
         store: &dyn StateStore,
         program: &str,
@@ -134,7 +138,7 @@ impl StackConfig {
             match config.unsealed(Some(&*store.seal().await?)) {
                 Ok(values) => return Ok((config, values)),
                 Err(problem) => {
-                    // A rotation may have gone on between the document and the key.
+                    // A rotation may have happened between reading the document and the key.
                     let now = Self::read(store, program, stack).await?;
                     if now == config {
                         return Err(of(program, stack, problem));
@@ -145,8 +149,7 @@ impl StackConfig {
         }
     }
 
-    /// Changes the configuration: all of it or nothing. Secrets are sealed with the store's key, others stay as they
-    /// are.
+    /// Applies all changes or none. Secrets are encrypted with the store's key, other values are stored as they are.
     pub async fn change(
         store: &dyn StateStore,
         program: &str,
@@ -172,12 +175,12 @@ impl StackConfig {
         Ok(changed)
     }
 
-    /// The values as they are stored.
+    /// Returns the stored values.
     pub fn values(&self) -> &BTreeMap<String, StoredValue> {
         &self.values
     }
 
-    /// One value as it is stored; that there is none is an error which names those there are.
+    /// Returns a stored value. The error for a missing value names the existing ones.
     pub fn value(&self, key: &str) -> Result<&StoredValue, ConfigProblem> {
         self.values.get(key).ok_or_else(|| {
             let known = self.values.keys().cloned().collect();
@@ -277,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn values_are_kept_and_secrets_are_sealed() {
+    async fn values_are_stored_and_secrets_are_encrypted() {
         let store = MemoryStore::new();
         change(&store, &[set("port", "80"), set("token", ConfigValue::secret("hunter2"))]).await.unwrap();
         let config = change(&store, &[set("port", "81"), set("more", "x")]).await.unwrap();
@@ -294,35 +297,35 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn impossible_change_is_refused_with_its_reason() {
+    async fn invalid_change_is_refused_with_its_reason() {
         let store = MemoryStore::new();
         change(&store, &[set("token", ConfigValue::secret("hunter2")), set("port", "80")]).await.unwrap();
         let before = store.document("p", "dev", DOCUMENT).await.unwrap();
-        let mut said = Vec::new();
+        let mut errors = Vec::new();
         for wrong in [set("token", "seen"), set("a=b", "x"), set("", "x"), ConfigChange::Unset("prot".into())] {
             let error = change(&store, &[set("port", "1"), wrong]).await.unwrap_err();
-            said.push(error.diagnostic().to_string());
+            errors.push(error.diagnostic().to_string());
         }
         assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap(), before);
         store.put_document("p", "dev", DOCUMENT, br#"{"port": 80}"#).await.unwrap();
-        said.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
-        insta::assert_snapshot!(said.join("\n"), @r"
-        error: config.json of p/dev: the value of `token` is secret, and the new one would not be
+        errors.push(change(&store, &[set("port", "1")]).await.unwrap_err().diagnostic().to_string());
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        error: config.json of p/dev: the value of `token` is secret, and the new value would not be
           hint: set it with `config set --secret token`, or `config unset token` first
-        error: config.json of p/dev: `a=b` cannot be the name of a value
-          hint: names are not empty, and have neither blanks nor `=`
-        error: config.json of p/dev: `` cannot be the name of a value
-          hint: names are not empty, and have neither blanks nor `=`
-        error: config.json of p/dev: there is no value `prot`
+        error: config.json of p/dev: `a=b` is not a valid name of a value
+          hint: a name is not empty, and contains neither spaces nor `=`
+        error: config.json of p/dev: `` is not a valid name of a value
+          hint: a name is not empty, and contains neither spaces nor `=`
+        error: config.json of p/dev: there is no configuration value `prot`
           hint: did you mean `port`?
-        error: config.json of p/dev: it is no JSON object of texts: a value in it is neither a text nor an encrypted one at line 1 column 12
-          hint: nothing was changed; mend or remove the document
+        error: config.json of p/dev: it is not a JSON object of texts: a value is neither a text nor an encrypted text at line 1 column 12
+          hint: nothing was changed; repair or remove the document
         ");
         assert_eq!(store.document("p", "dev", DOCUMENT).await.unwrap().unwrap(), br#"{"port": 80}"#);
     }
 
     #[tokio::test]
-    async fn plain_values_need_no_key_and_a_lost_key_is_said() {
+    async fn plain_values_need_no_key_and_a_lost_key_is_reported() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::new(directory.path());
         change(&store, &[set("port", "80")]).await.unwrap();
@@ -333,21 +336,21 @@ mod tests {
         let id = key_status(&store).await.unwrap().unwrap().current;
         std::fs::remove_file(&key).unwrap();
         let open = StackConfig::open(&store, "p", "dev").await.unwrap_err().diagnostic().to_string();
-        // Neither another secret nor another stack nor another wrapping gets a key of its own.
+        // A second secret, another stack or another wrapping creates no additional key.
         let other = StackConfig::change(&store, "p", "other", &[set("token", ConfigValue::secret("y"))]).await;
         assert_eq!(other.unwrap_err().diagnostic().to_string(), open);
         assert_eq!(store.open("p", "other").await.map(drop).unwrap_err().diagnostic().to_string(), open);
         assert_eq!(rewrap(&store, Wrapping::Plain).await.unwrap_err().diagnostic().to_string(), open);
         assert!(!key.exists());
         insta::assert_snapshot!(open.replace(directory.path().to_str().unwrap(), "…").replace(&id, "KEY"), @"
-        error: …/secrets.key is missing, and …/p/dev/config.json holds secrets that are encrypted with its key KEY
-          hint: nothing was changed, and no other key is created in its place; restore it from a copy: without it the secrets in the states are lost. A copy of a state or of a configuration contains no key
+        error: …/secrets.key is missing, and …/p/dev/config.json contains secrets that are encrypted with its key KEY
+          hint: nothing was changed, and no new key was created; restore it from a copy: without it, the secrets in the states are lost. Copies of states and configurations do not contain the key
         ");
         assert_eq!(StackConfig::read(&store, "p", "dev").await.unwrap().values().len(), 2);
     }
 
     #[tokio::test]
-    async fn writers_at_the_same_time_lose_nothing() {
+    async fn concurrent_writers_lose_no_change() {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(FileStore::new(directory.path()));
         let writers = (0..8).map(|number| {

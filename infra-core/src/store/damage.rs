@@ -1,5 +1,5 @@
-//! Reports where and how the text of a snapshot is damaged. Snapshots are written in lines, so that a damage is found
-//! without parsing them as JSON.
+//! Reports the line and the kind of a damage in the text of a snapshot. Snapshots are written in lines, so a damage is
+//! found without parsing JSON.
 
 use super::{
     StoreError, checksum,
@@ -47,41 +47,41 @@ pub(super) fn of_snapshot(text: &[u8], source: &Source<'_>) -> StoreError {
     };
     let lossy = String::from_utf8_lossy(text);
     match head.version {
-        None => source.broken(1, "it has no `version`, so it is no state"),
+        None => source.broken(1, "it has no `version`, so it is not a state"),
         Some(found) if found > VERSION => refused(text, StateError::Newer { found }, source),
         Some(found) if found <= LEGACY => {
             let line = 1 + position(&lossy, 0, "\"version\"").unwrap_or(0);
-            source.broken(line, format!("it says that it has format {found}, and has checksums: it was changed"))
+            source.broken(line, format!("it has checksums, which format {found} does not have: it was changed"))
         }
         Some(_) => match records(&lossy).iter().find(|record| !record.is_sound()) {
             Some(Record { urn, line, .. }) => {
-                source.broken(*line, format!("the record of `{urn}` does not fit its checksum: it was changed"))
+                source.broken(*line, format!("the record of `{urn}` does not match its checksum: it was changed"))
             }
             None if !source::has_checksum(text) => {
                 source.broken(lossy.lines().count(), "the checksum at its end is missing or was changed")
             }
             None => source.broken(
                 1,
-                "it does not fit its checksum, and the record of every resource fits its own: something else was \
+                "it does not match its checksum, although the record of every resource does: another part was \
                  changed, or a record is missing",
             ),
         },
     }
 }
 
-/// Says where a text is no JSON, or no state.
+/// Returns the error for a text that is not JSON or not a state.
 pub(super) fn syntax(text: &[u8], error: &serde_json::Error, source: &Source<'_>) -> StoreError {
     if text.iter().all(u8::is_ascii_whitespace) {
         return source.broken(1, "it is empty");
     }
-    // A newer format may look different in everything but its version.
+    // A newer format may differ in everything except its version.
     if let Ok(Head { version: Some(found), .. }) = serde_json::from_slice(text)
         && found > VERSION
     {
         return refused(text, StateError::Newer { found }, source);
     }
     if error.is_eof() {
-        return source.broken(error.line(), "it ends in the middle: the rest was cut off");
+        return source.broken(error.line(), "it is truncated");
     }
     let lossy = String::from_utf8_lossy(text);
     let records = records(&lossy);
@@ -100,7 +100,7 @@ pub(super) fn refused(text: &[u8], error: StateError, source: &Source<'_>) -> St
     source.refused(line_of(&String::from_utf8_lossy(text), &error), error)
 }
 
-/// Returns the text of a snapshot with the checksums that fit it.
+/// Returns the text of a snapshot with correct checksums.
 pub(super) fn with_checksums(text: &str) -> String {
     let mut answer = String::with_capacity(text.len());
     let (mut within, mut record) = (false, 0);
@@ -132,12 +132,12 @@ pub(super) fn with_checksums(text: &str) -> String {
     answer
 }
 
-/// Returns the line that a person has to look at.
+/// Returns the line that the user should look at.
 fn line_of(text: &str, error: &StateError) -> usize {
-    let behind = |from: usize, what: &str| position(text, from, what);
-    let resource = |urn: &Urn| behind(0, &format!("\"{urn}\": {{"));
+    let line_after = |from: usize, what: &str| position(text, from, what);
+    let resource = |urn: &Urn| line_after(0, &format!("\"{urn}\": {{"));
     let at = match error {
-        StateError::Newer { .. } => behind(0, "\"version\""),
+        StateError::Newer { .. } => line_after(0, "\"version\""),
         StateError::Foreign { found, expected } => {
             let (program, stack) = found.split_once('/').unwrap_or((found, ""));
             let field = if expected.split_once('/').is_some_and(|(expected, _)| expected == program) {
@@ -146,13 +146,13 @@ fn line_of(text: &str, error: &StateError) -> usize {
                 format!("\"program\": \"{program}\"")
             };
             // The whole state, or one resource in it.
-            behind(0, &field).or_else(|| behind(0, &format!("\"urn:infra:{stack}::{program}::")))
+            line_after(0, &field).or_else(|| line_after(0, &format!("\"urn:infra:{stack}::{program}::")))
         }
-        StateError::Dangling { user, used } => resource(user).and_then(|at| behind(at, &format!("\"{used}\""))),
+        StateError::Dangling { user, used } => resource(user).and_then(|at| line_after(at, &format!("\"{used}\""))),
         StateError::Empty(urn) | StateError::Generations(urn) | StateError::Cycle(urn) => resource(urn),
         StateError::Operations(operation) => {
-            let first = behind(0, &format!("\"operation\": \"{operation}\""));
-            first.and_then(|first| behind(first + 1, &format!("\"operation\": \"{operation}\"")))
+            let first = line_after(0, &format!("\"operation\": \"{operation}\""));
+            first.and_then(|first| line_after(first + 1, &format!("\"operation\": \"{operation}\"")))
         }
     };
     at.unwrap_or(0) + 1

@@ -5,8 +5,9 @@
 //! {"document":"config.json","checksum":"5f0c1d2e"}
 //! {"port": "80"}
 //! ```
-//! Both parts of a JSON document are JSON, so that tools which read a stream of values read it. Documents of versions
-//! before have no such line; they are read as they are, and get one when they are written the next time.
+//!
+//! Both parts of a JSON document are JSON, so that tools which read a stream of values can read it. Documents of
+//! earlier versions have no such line. They are read as they are, and the next write adds the line.
 
 use super::{KeyRing, Recovery, StoreError, checksum, secrets};
 use std::path::Path;
@@ -30,7 +31,7 @@ pub(super) fn unwrap<'a>(name: &str, path: &Path, text: &'a [u8]) -> Result<&'a 
     })
 }
 
-/// Returns the document with every secret under the ring's key in use, or `None` if it is so already.
+/// Returns the document with every secret encrypted with the current key of the ring; `None` if it already is.
 pub(super) fn reseal(name: &str, path: &Path, text: &[u8], ring: &KeyRing) -> Result<Option<Vec<u8>>, StoreError> {
     // A document that is not UTF-8 contains no secrets.
     let Ok(content) = std::str::from_utf8(unwrap(name, path, text)?) else {
@@ -49,11 +50,11 @@ pub(super) fn reseal(name: &str, path: &Path, text: &[u8], ring: &KeyRing) -> Re
 
 fn content<'a>(name: &str, text: &'a [u8]) -> Result<&'a [u8], &'static str> {
     if text.len() < BEGIN.len() && BEGIN.as_bytes().starts_with(text) {
-        return Err("it is empty, or its end was cut off");
+        return Err("it is empty or truncated");
     }
     let end = text.iter().position(|&byte| byte == b'\n').unwrap_or(text.len());
     let (first, content) = (&text[..end], text.get(end + 1..).unwrap_or_default());
-    // A changed byte leaves one of the two as it was.
+    // A changed byte in one part does not affect the other.
     let has_line = first.starts_with(BEGIN.as_bytes()) || checksum::split(first, BEFORE, AFTER).is_some();
     if !has_line {
         return Ok(text);
@@ -61,7 +62,7 @@ fn content<'a>(name: &str, text: &'a [u8]) -> Result<&'a [u8], &'static str> {
     if end < text.len() && first == line(name, content).as_bytes() {
         return Ok(content);
     }
-    Err("it does not fit its checksum: it was changed, or another document was put in its place")
+    Err("it does not match its checksum: it was changed, or another document was put in its place")
 }
 
 fn line(name: &str, content: &[u8]) -> String {
@@ -80,7 +81,7 @@ mod tests {
     const CONTENTS: [&[u8]; 4] = [b"", b"local", b"{\"port\": \"80\"}\n", b"[\n  {\"serial\": 1}\n]"];
 
     #[test]
-    fn a_document_reads_as_it_was_written_and_every_change_of_a_byte_is_refused() {
+    fn document_round_trips_and_every_changed_byte_is_refused() {
         for document in CONTENTS {
             let text = wrap("history.json", document);
             assert_eq!(content("history.json", &text).unwrap(), document);
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_a_checksum_is_read_as_earlier_versions_wrote_it() {
+    fn documents_of_earlier_versions_without_checksums_are_read() {
         for document in CONTENTS.into_iter().filter(|document| !document.is_empty()) {
             assert_eq!(content("target", document), Ok(document));
         }

@@ -1,6 +1,6 @@
-//! The names of what only a run leaves behind: together with them, a missing snapshot is a loss and not a new stack.
+//! The names of documents that only a run writes. If they exist, a missing snapshot is a loss and not a new stack.
 
-/// Document of the runs of a stack.
+/// Document with the history of a stack.
 pub(crate) const HISTORY: &str = "history.json";
 
 const DECLARED: (&str, &str) = ("declared-", ".json");

@@ -1,4 +1,4 @@
-//! States in local files.
+//! States in files.
 
 mod disk;
 mod restore;
@@ -25,19 +25,20 @@ use std::{
 };
 
 pub(super) const SNAPSHOT: &str = "state.json";
-/// The snapshot before the last fold.
+/// The previous snapshot.
 pub(super) const PREVIOUS: &str = "state.json.previous";
 pub(super) const JOURNAL: &str = "journal";
-/// The journal on the snapshot before.
+/// The journal of the previous snapshot.
 pub(super) const PREVIOUS_JOURNAL: &str = "journal.previous";
 pub(super) const LOCK: &str = "lock";
 
-/// Keeps each stack in `DIRECTORY/PROGRAM/STACK/`: `state.json`, `journal`, `lock`; readable by their owner alone.
+/// A store of files. Each stack has a directory `DIRECTORY/PROGRAM/STACK/` with `state.json`, `journal` and `lock`,
+/// readable only by their owner.
 ///
-/// There is always a journal beside a snapshot. `state.json.previous` and `journal.previous` are the generation before:
-/// together with the journal they hold what `state.json` does, see [`StateStore::salvage`].
+/// Every snapshot has a journal beside it. `state.json.previous` and `journal.previous` are the previous generation:
+/// together with the journal they contain the same as `state.json`, see [`StateStore::salvage`].
 ///
-/// The lock is the operating system's, which dies with its holder. Secrets are encrypted with the keys in
+/// The lock belongs to the process and is released when it exits. Secrets are encrypted with the keys in
 /// `DIRECTORY/secrets.key`, a [`KeyDocument`](super::KeyDocument).
 #[derive(Clone, Debug)]
 pub struct FileStore {
@@ -47,7 +48,7 @@ pub struct FileStore {
 }
 
 impl FileStore {
-    /// A store in this directory, which is made when it is first needed.
+    /// Creates a store in this directory, which is created when it is first needed.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         let keys = Arc::new(Keys::new(Unlock::default()));
         Self { directory: directory.into(), fold_after: journal::FOLD_AFTER, keys }
@@ -102,14 +103,14 @@ impl FileStore {
         Ok(self.place(program, stack)?.join(name))
     }
 
-    /// Held while documents are replaced, so that two writers do not mix.
+    /// Locks the documents while they are replaced, so that two writers do not interfere.
     fn lock_documents(&self, program: &str, stack: &str) -> Result<File, StoreError> {
         let directory = self.place(program, stack)?;
         self.make(&directory)?;
         wait_for(&directory.join(DOCUMENTS_LOCK))
     }
 
-    /// Reads the snapshot and the journal on it. A missing snapshot is a loss where a run has left anything else.
+    /// Reads the snapshot and its journal. A missing snapshot is a loss if an earlier run left other files.
     fn read(&self, program: &str, stack: &str, seal: &Arc<dyn Seal>) -> Result<Option<Found>, StoreError> {
         let directory = self.place(program, stack)?;
         let path = directory.join(SNAPSHOT);
@@ -129,11 +130,11 @@ impl FileStore {
                 let is_older = header.serial < state.serial;
                 if header.serial > state.serial {
                     let (base, serial) = (header.serial, state.serial);
-                    let reason = format!("it follows on snapshot {base}, but there is only snapshot {serial}");
+                    let reason = format!("it follows the snapshot {base}, but the latest snapshot is {serial}");
                     return Err(source.broken(1, reason));
                 }
                 if !is_older && !legacy && header.format == lines::Format::Legacy {
-                    return Err(source.broken(1, "it has no checksum in its header, and its snapshot has one"));
+                    return Err(source.broken(1, "its header has no checksum, although its snapshot has one"));
                 }
                 if !is_older {
                     let replayed = source.replay(&mut state, 2, lines, header.format)?;
@@ -179,7 +180,7 @@ impl StateStore for FileStore {
             let seal = self.keys.reader(key.as_ref()).await?;
             match self.read(program, stack, &seal) {
                 Ok(found) => return Ok(found.map(|found| found.state)),
-                // A rotation may have gone on between the key and the state.
+                // A rotation may have happened between reading the key and the state.
                 Err(_) if self.key_document().await? != key => {}
                 Err(error) => {
                     if key.is_none() {
@@ -247,7 +248,7 @@ impl StateStore for FileStore {
         let directory = self.place(program, stack)?;
         self.make(&directory)?;
         let lock = lock(&directory.join(LOCK))?;
-        // Only now: a rotation that comes later waits for the lock.
+        // After the lock was taken, a later rotation waits for it.
         let seal = self.seal().await?;
         let found = self.read(program, stack, &seal)?;
         let serial = found.as_ref().map_or(0, |found| found.state.serial);

@@ -1,4 +1,4 @@
-//! The time during which a writer is the only one.
+//! The time during which a writer is known to be the only one.
 
 use super::{Clock, StoreError};
 use std::{sync::Arc, time::Duration};
@@ -20,16 +20,16 @@ pub(super) enum Held {
     Lost(String),
 }
 
-/// A moment by the holder's own clocks.
+/// A moment by the clocks of the holder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deadline {
     now: Duration,
-    /// Tells when the machine has slept, which the other clock does not notice.
+    /// Wall-clock deadline. It detects that the machine was suspended, which the other clock does not.
     wall: Duration,
 }
 
 impl Deadline {
-    /// So long from now.
+    /// Returns the deadline after this time.
     pub(super) fn after(clock: &dyn Clock, time: Duration) -> Self {
         Self { now: clock.now() + time, wall: clock.wall() + time }
     }
@@ -49,7 +49,7 @@ impl Hold {
         Self { clock, held }
     }
 
-    /// Refuses when the lease may have been lost.
+    /// Fails if the lease may have been lost.
     pub(super) fn ensure(&self) -> Result<(), StoreError> {
         match &*self.held.borrow() {
             Held::Until(deadline) if deadline.has_passed(&*self.clock) => Err(expired()),
@@ -58,7 +58,7 @@ impl Hold {
         }
     }
 
-    /// Comes back when the lease may have been lost, and says why.
+    /// Waits until the lease may have been lost, and returns the cause.
     pub(super) async fn lost(&self) -> StoreError {
         let mut held = self.held.clone();
         loop {
@@ -71,7 +71,7 @@ impl Hold {
                 biased;
                 () = self.clock.sleep_until(deadline) => {}
                 changed = held.changed() => if changed.is_err() {
-                    return StoreError::Lost { reason: "nobody renews it any more".into() };
+                    return StoreError::Lost { reason: "it is no longer renewed".into() };
                 },
             }
         }
@@ -89,7 +89,7 @@ mod tests {
     use futures::{FutureExt, future::BoxFuture};
     use std::sync::Mutex;
 
-    /// A clock that stops until it is set, and that wakes no task.
+    /// A clock that does not advance until it is set, and that wakes no task.
     #[derive(Default)]
     struct Set(Mutex<(Duration, Duration)>);
 
@@ -110,14 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_slept_does_not_believe_in_its_lease() {
+    fn lease_is_lost_after_the_machine_was_suspended() {
         let clock = Arc::new(Set::default());
         let time = Duration::from_secs;
         let deadline = Deadline::after(&*clock, time(25));
         let (keeper, held) = watch::channel(Held::Until(deadline));
         let hold = Hold::new(clock.clone(), held);
         hold.ensure().unwrap();
-        // Its own clock says five seconds, the one on the wall two hours.
+        // The monotonic clock shows five seconds, the wall clock two hours.
         *clock.0.lock().unwrap() = (time(5), time(7200));
         assert!(matches!(hold.ensure(), Err(StoreError::Lost { .. })));
         assert!(hold.lost().now_or_never().is_some());

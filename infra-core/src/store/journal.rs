@@ -1,7 +1,7 @@
 //! The append-only journal with group commit.
 //!
-//! One writer commits all entries that arrived during its previous commit at once. It also keeps the state of snapshot
-//! and journal, so that it can fold a long journal on its own, from exactly the entries that were written.
+//! One writer commits all entries that arrived during its previous commit at once. It also keeps the state that the
+//! snapshot and the journal result in, so that it can fold a long journal on its own.
 
 use super::{Clock, StoreError, hold::Hold, lines};
 use crate::{
@@ -18,13 +18,14 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// The size below which a journal is never folded in the middle of a run: what is read within a second or two.
+/// Size below which a journal is never folded during a run: it can be read within a second or two.
 pub(super) const FOLD_AFTER: u64 = 256 * 1024 * 1024;
 
-/// Ratio of journal and snapshot at which a journal is folded, so that folding costs each entry the same at any size.
+/// Ratio of journal and snapshot at which a journal is folded, so that the cost of folding per entry does not depend on
+/// the size.
 const FOLD_RATIO: u64 = 4;
 
-/// Takes entries, and knows whether the stack is still ours. Clones share the writer.
+/// Receives entries, and knows if the lock on the stack is still held. Clones share the writer.
 #[derive(Clone)]
 pub struct Journal {
     sender: mpsc::UnboundedSender<Message>,
@@ -32,19 +33,19 @@ pub struct Journal {
     used: Arc<AtomicBool>,
 }
 
-/// Keeps the writer going; dropping it makes the writer end after what was handed over.
+/// Keeps the writer running. When it is dropped, the writer stops after the entries that it has received.
 pub(super) struct Writer {
     sender: mpsc::UnboundedSender<Message>,
-    /// A thread is waited for, so that the stack's lock covers the last line.
+    /// The thread is joined, so that the lock on the stack covers the last line.
     thread: Option<thread::JoinHandle<()>>,
 }
 
 /// The place where the journal and the snapshots of one stack are written. A [`Session`](super::Session) owns one and
-/// calls it from a thread of its own, one call at a time.
+/// calls it from a separate thread, one call at a time.
 #[async_trait]
 pub trait JournalSink: Send + 'static {
-    /// Makes entries durable, in their order and all or none of them. Each is the JSON of an [`Entry`] whose secrets are
-    /// sealed. Returns the number of bytes written.
+    /// Makes entries durable, in their order and all or none of them. Each is the JSON of an [`Entry`] with encrypted
+    /// secrets. Returns the number of bytes written.
     async fn append(&mut self, entries: &[String]) -> Result<u64, StoreError>;
 
     /// Replaces the snapshot with this state and removes the entries of the journal, atomically. The state is serialised
@@ -55,12 +56,12 @@ pub trait JournalSink: Send + 'static {
     async fn close(self) -> Result<(), StoreError>;
 }
 
-/// StoredSize of the stored state of a stack, in bytes.
+/// Size of the stored state of a stack, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StoredSize {
-    /// StoredSize of the snapshot.
+    /// Size of the snapshot.
     pub snapshot: u64,
-    /// StoredSize of the journal; 0 if it has no entries that the snapshot lacks.
+    /// Size of the journal; 0 if it has no entries that the snapshot lacks.
     pub journal: u64,
 }
 
@@ -79,7 +80,7 @@ enum Message {
 }
 
 impl Journal {
-    /// A journal whose writer is a thread: for what blocks.
+    /// Creates a journal with a thread as its writer, for blocking sinks.
     pub(super) fn on_thread(start: Start, sink: impl JournalSink) -> (Self, Writer) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let writing = Writing::new(start, sink);
@@ -87,7 +88,7 @@ impl Journal {
         (Self { sender: sender.clone(), hold: None, used: Arc::default() }, Writer { sender, thread: Some(thread) })
     }
 
-    /// A journal whose writer is a task, for as long as the lease is held.
+    /// Creates a journal with a task as its writer, which stops when the lease is lost.
     pub(super) fn on_clock(start: Start, sink: impl JournalSink, hold: Hold, clock: &dyn Clock) -> (Self, Writer) {
         let (sender, receiver) = mpsc::unbounded_channel();
         clock.spawn(Box::pin(Writing::new(start, sink).run(receiver)));
@@ -106,14 +107,14 @@ impl Journal {
         answer.map_err(|error| self.ensure_held().err().unwrap_or(StoreError::Journal(error)))
     }
 
-    /// Appends an entry that becomes durable with the next one that is waited for; losing it costs a look at the
-    /// provider, nothing more.
+    /// Appends an entry that becomes durable together with the next one that is waited for. If it is lost, the provider
+    /// is asked again.
     pub fn note(&self, entry: Entry) -> Result<(), StoreError> {
         self.send(Message::Entry { entry: Box::new(entry), durable: None })
     }
 
     /// Fails if the lease has expired, so that another run may hold the stack. Must be called before every call to a
-    /// provider, because a fence around the state does not fence the cloud.
+    /// provider, because the store rejects writes of a run that lost its lease, and the cloud does not.
     pub fn ensure_held(&self) -> Result<(), StoreError> {
         self.hold.as_ref().map_or(Ok(()), Hold::ensure)
     }
@@ -150,12 +151,12 @@ impl Journal {
 }
 
 impl Writer {
-    /// Waits until everything that was handed over is written and the lock is given back.
+    /// Waits until all entries are written and the lock is released.
     pub(super) async fn close(mut self) -> Result<(), StoreError> {
         let (done, answer) = oneshot::channel();
         self.sender.send(Message::Close { done: Some(done) }).map_err(|_| ended())?;
         let closed = answer.await.map_err(|_| ended())?;
-        // Nothing is left to wait for but memory to be freed.
+        // The thread has only to free memory.
         self.thread = None;
         closed
     }
@@ -163,20 +164,20 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // A writer that has ended needs no asking.
+        // A writer that has stopped needs no message.
         let _ = self.sender.send(Message::Close { done: None });
         if let Some(thread) = self.thread.take() {
-            // A writer that panicked has told every caller that it is gone.
+            // A writer that panicked has closed its channels, which every caller notices.
             let _ = thread.join();
         }
     }
 }
 
 fn ended() -> StoreError {
-    StoreError::Journal("its writer has ended".into())
+    StoreError::Journal("its writer has stopped".into())
 }
 
-/// The writer at work.
+/// A running writer.
 struct Writing<S> {
     sink: S,
     seal: Arc<dyn Seal>,
@@ -184,7 +185,7 @@ struct Writing<S> {
     state: State,
     size: StoredSize,
     fold_after: u64,
-    /// After a failed write the journal may end in half a line, which must stay its end.
+    /// The error of a failed write. The journal may end with an incomplete line after it, so nothing is appended.
     failed: Option<String>,
 }
 
@@ -211,7 +212,7 @@ impl<S: JournalSink> Writing<S> {
                 Some(Message::Fold { state, done }) => {
                     let serial = self.state.serial.max(state.serial);
                     let outcome = self.fold(State { serial, ..*state }).await;
-                    // A caller that stopped waiting needs no answer; the same below.
+                    // A caller that stopped waiting needs no result. The same applies below.
                     let _ = done.send(outcome);
                 }
                 Some(Message::Close { done }) => {
@@ -225,7 +226,7 @@ impl<S: JournalSink> Writing<S> {
             }
         }
         if let Err(error) = self.sink.close().await {
-            tracing::warn!(%error, "the stack could not be given back");
+            tracing::warn!(%error, "the lock on the stack could not be released");
         }
     }
 
@@ -274,7 +275,7 @@ impl<S: JournalSink> Writing<S> {
         }
         if let Err(error) = self.fold(self.state.clone()).await {
             tracing::warn!(%error, "the journal could not be folded");
-            // A state that is unsound now may be sound at the end. Until then every entry is in the journal.
+            // A state that is invalid now may be valid at the end. Until then every entry stays in the journal.
             self.fold_after = 2 * self.size.journal;
         }
     }
@@ -296,12 +297,12 @@ mod tests {
         sync::{Mutex, PoisonError},
     };
 
-    /// A disk that is full after so many bytes, which it still takes.
+    /// A disk that is full after this number of bytes.
     #[derive(Clone)]
     struct Disk {
         written: Arc<Mutex<Vec<u8>>>,
         room: usize,
-        /// The journals that went into snapshots.
+        /// Sizes of the journals that were folded into snapshots.
         folded: Arc<Mutex<Vec<usize>>>,
         chain: Chain,
     }
@@ -321,7 +322,7 @@ mod tests {
         }
 
         async fn fold(&mut self, _: &State) -> Result<StoredSize, StoreError> {
-            self.chain = Chain::behind(b"disk");
+            self.chain = Chain::after(b"disk");
             let journal = std::mem::take(&mut *self.written.lock().unwrap()).len();
             self.folded.lock().unwrap().push(journal);
             Ok(StoredSize { snapshot: 100, journal: 0 })
@@ -333,7 +334,7 @@ mod tests {
     }
 
     fn disk(room: usize) -> Disk {
-        Disk { written: Arc::default(), room, folded: Arc::default(), chain: Chain::behind(b"disk") }
+        Disk { written: Arc::default(), room, folded: Arc::default(), chain: Chain::after(b"disk") }
     }
 
     fn start(seal: Arc<dyn Seal>, fold_after: u64) -> Start {
@@ -345,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_leaves_whole_lines_and_half_a_line_at_the_end() {
+    async fn full_disk_leaves_at_most_one_incomplete_line() {
         let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
         let disk = disk(100);
         let (journal, writer) = Journal::on_thread(start(seal.clone(), FOLD_AFTER), disk.clone());
@@ -354,15 +355,15 @@ mod tests {
         let error = journal.append(entry("third")).await.unwrap_err();
         assert!(error.to_string().contains("cannot be written"), "{error}");
         drop(writer);
-        assert!(journal.append(entry("fourth")).await.is_err(), "the writer has ended");
+        assert!(journal.append(entry("fourth")).await.is_err(), "the writer has stopped");
         let written = disk.written.lock().unwrap().clone();
-        let read = lines::read(&written, Format::Chained(Chain::behind(b"disk")), &seal);
+        let read = lines::read(&written, Format::Chained(Chain::after(b"disk")), &seal);
         assert_eq!((read.entries, read.damage), (vec![entry("first")], None));
         assert!(read.whole < written.len());
     }
 
     #[tokio::test]
-    async fn a_journal_is_folded_when_it_has_outgrown_its_snapshot() {
+    async fn journal_is_folded_once_it_is_a_multiple_of_its_snapshot() {
         let seal: Arc<dyn Seal> = Arc::new(DataKey::random().unwrap());
         let disk = disk(usize::MAX);
         let (journal, writer) = Journal::on_thread(start(seal.clone(), 150), disk.clone());
@@ -371,11 +372,11 @@ mod tests {
         }
         writer.close().await.unwrap();
         let mut line = Vec::new();
-        Chain::behind(b"disk").push(&lines::json(&entry("first"), &seal).unwrap(), &mut line);
-        // All lines have numbers of one digit between two folds.
+        Chain::after(b"disk").push(&lines::json(&entry("first"), &seal).unwrap(), &mut line);
+        // All line numbers between two folds have one digit.
         let line = line.len();
         let folded = disk.folded.lock().unwrap().clone();
-        // The first fold comes after 150 bytes; then the snapshot has 100, and the journal grows to four times that.
+        // The first fold happens after 150 bytes. Then the snapshot has 100, and the journal grows to four times that.
         assert_eq!(folded[0], 150_usize.next_multiple_of(line));
         assert!(folded.len() > 1 && folded[1..].iter().all(|&size| size == 400_usize.next_multiple_of(line)));
     }

@@ -7,10 +7,10 @@
 //! ```
 //! The header names the serial of the snapshot that the lines follow on, and ends with its own checksum. Each line has
 //! its number and a checksum over the checksum of the line before (for the first line: of the header), its number and
-//! its JSON. What is missing at the end of a journal cannot be told from a crash before it was written.
+//! its JSON. Missing lines at the end of a journal cannot be distinguished from a crash before they were written.
 //!
-//! Version 1 had the header `infra journal on snapshot 7` and lines of a checksum over the JSON alone, and the JSON. It
-//! is still read, and replaced by the next run.
+//! Version 1 has the header `infra journal on snapshot 7`, and its lines consist of a checksum over the JSON and the
+//! JSON. It is still read, and the next run replaces it.
 
 use super::{KeyRing, checksum, secrets};
 use crate::{
@@ -22,7 +22,7 @@ use std::sync::Arc;
 const HEADER: &str = "infra journal 2 on snapshot ";
 const LEGACY_HEADER: &str = "infra journal on snapshot ";
 
-/// The end of a chain of lines: what the next line continues.
+/// The end of a chain of lines, which the next line continues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     lines: u64,
@@ -34,11 +34,11 @@ pub(super) struct Chain {
 pub(super) enum Format {
     /// Each line continues the chain.
     Chained(Chain),
-    /// Each line has a checksum of its own.
+    /// Each line has a separate checksum.
     Legacy,
 }
 
-/// A journal's header as it was read.
+/// The header of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     /// Serial of the snapshot that the lines follow on.
@@ -46,20 +46,20 @@ pub(super) struct Header {
     pub(super) format: Format,
 }
 
-/// The entries of a journal up to its end, to a line that was not written to its end, or to a damaged one.
+/// The entries of a journal up to its end, an incomplete line or a damaged one.
 pub(super) struct Lines {
     pub(super) entries: Vec<Entry>,
     /// Number of bytes of the lines that were read.
     pub(super) whole: usize,
     /// The chain after those lines; `None` in the legacy format.
     pub(super) chain: Option<Chain>,
-    /// The damage of the next line. An incomplete last line, as a crash leaves it, is no damage.
+    /// The damage of the next line. An incomplete last line, as left by a crash, is not a damage.
     pub(super) damage: Option<String>,
 }
 
 impl Chain {
-    /// The chain that begins behind a header.
-    pub(super) fn behind(header: &[u8]) -> Self {
+    /// Returns the chain that begins with a header.
+    pub(super) fn after(header: &[u8]) -> Self {
         Self { lines: 0, sum: crc32fast::hash(header) }
     }
 
@@ -92,18 +92,18 @@ pub(super) fn header(serial: u64) -> String {
 pub(super) fn split(text: &[u8]) -> Result<(Header, &[u8]), &'static str> {
     let end = text.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&text[..end], &text[end + 1..]);
-    let line = std::str::from_utf8(line).map_err(|_| "it has no header, so it is no journal")?;
+    let line = std::str::from_utf8(line).map_err(|_| "it has no header, so it is not a journal")?;
     if let Some(serial) = line.strip_prefix(LEGACY_HEADER) {
         let serial = serial.parse().map_err(|_| "its header names no snapshot")?;
         return Ok((Header { serial, format: Format::Legacy }, lines));
     }
-    let rest = line.strip_prefix(HEADER).ok_or("it has no header, so it is no journal")?;
+    let rest = line.strip_prefix(HEADER).ok_or("it has no header, so it is not a journal")?;
     let (serial, sum) = rest.split_once(' ').ok_or("its header has no checksum")?;
     if sum != checksum::of(&line.as_bytes()[..line.len() - sum.len() - 1]) {
-        return Err("its header does not fit its checksum: it was changed");
+        return Err("its header does not match its checksum: it was changed");
     }
     let serial = serial.parse().map_err(|_| "its header names no snapshot")?;
-    Ok((Header { serial, format: Format::Chained(Chain::behind(line.as_bytes())) }, lines))
+    Ok((Header { serial, format: Format::Chained(Chain::after(line.as_bytes())) }, lines))
 }
 
 /// Returns `true` for the journal that the first run of a stack creates before the first snapshot, as long as it has no
@@ -128,7 +128,7 @@ pub(super) fn read(text: &[u8], format: Format, seal: &Arc<dyn Seal>) -> Lines {
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match parse(line, &mut chain) {
                 Ok(entry) => read.entries.push(entry),
-                // A crash leaves a prefix of a line. A whole line that ends in something else than a newline was changed.
+                // A crash leaves a prefix of a line. A complete line that does not end with a newline was changed.
                 Err(_) if !line.ends_with(b"\n") && !is_whole(line, chain) => break,
                 Err(reason) => {
                     read.damage = Some(reason);
@@ -142,8 +142,8 @@ pub(super) fn read(text: &[u8], format: Format, seal: &Arc<dyn Seal>) -> Lines {
     read
 }
 
-/// Returns the journal with every secret under the ring's key in use, or `None` if it is so already. The error is the
-/// number of the line that is damaged or whose secret no key opens.
+/// Returns the journal with every secret encrypted with the current key of the ring; `None` if it already is. The error
+/// is the number of the line that is damaged or whose secret no key decrypts.
 pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
     let (Header { format, .. }, lines) = split(text.as_bytes()).map_err(|_| 1_usize)?;
     let mut answer = text.as_bytes()[..text.len() - lines.len()].to_vec();
@@ -155,7 +155,7 @@ pub(super) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize
     for (number, line) in text[answer.len()..].split_inclusive('\n').enumerate() {
         let number = number + 2;
         if !line.ends_with('\n') {
-            // An incomplete line never counts.
+            // An incomplete line is ignored.
             answer.extend_from_slice(line.as_bytes());
             break;
         }
@@ -181,7 +181,7 @@ fn parse(line: &[u8], chain: &mut Option<Chain>) -> Result<Entry, String> {
 
 /// Returns the JSON of a line that ends with a newline and continues the chain.
 fn checked<'a>(line: &'a [u8], chain: &mut Option<Chain>) -> Result<&'a str, String> {
-    const CHANGED: &str = "it does not fit its checksum: the line was changed";
+    const CHANGED: &str = "it does not match its checksum: the line was changed";
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     let line = line.strip_suffix('\n').ok_or("it is incomplete")?;
     let (first, rest) = line.split_once(' ').ok_or("it has no checksum")?;
@@ -193,7 +193,7 @@ fn checked<'a>(line: &'a [u8], chain: &mut Option<Chain>) -> Result<&'a str, Str
     if first != expected.to_string() {
         let found: String = first.chars().take(20).collect();
         return Err(format!(
-            "its number is {found} where {expected} is expected: a line was lost, doubled, moved or changed"
+            "its number is {found} instead of {expected}: a line was lost, duplicated, moved or changed"
         ));
     }
     let (sum, json) = rest.split_once(' ').ok_or("it has no checksum")?;
@@ -244,7 +244,7 @@ mod tests {
         text
     }
 
-    /// Reads the entries of a text, or the reason why it is refused.
+    /// Reads the entries of a text, or returns the reason why it is refused.
     fn understood(text: &[u8]) -> Result<(u64, Vec<Entry>), String> {
         let (header, lines) = split(text)?;
         let read = read(lines, header.format, &seal());
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn every_change_of_one_byte_is_refused() {
+    fn every_changed_byte_of_a_journal_is_refused() {
         let text = journal(4);
         let whole = understood(&text).unwrap();
         assert_eq!(whole.1.len(), 4);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_leaves_the_entries_before_it_as_a_crash_does() {
+    fn truncated_journal_keeps_the_entries_before_the_cut() {
         let text = journal(4);
         let header = header(7).len();
         for end in 0..text.len() {
@@ -286,7 +286,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lost_doubled_and_moved_lines_are_refused(count in 2..12_usize, at in any::<usize>(), to in any::<usize>()) {
+        fn lost_duplicate_and_moved_lines_are_refused(count in 2..12_usize, at in any::<usize>(), to in any::<usize>()) {
             let text = journal(count);
             let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
             let (at, to) = (1 + at % count, 1 + to % count);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_line_is_told_apart_from_an_incomplete_one() {
+    fn damaged_line_is_distinguished_from_an_incomplete_one() {
         let text = journal(2);
         let (header, lines) = split(&text).unwrap();
         let mut cut = lines.to_vec();

@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-/// Keeps states for as long as the process lives, written the way [`FileStore`](super::FileStore) writes them.
+/// A store in memory for the lifetime of the process, in the format of [`FileStore`](super::FileStore).
 #[derive(Clone, Default)]
 pub struct MemoryStore {
     stacks: Arc<Mutex<HashMap<(String, String), Stack>>>,
@@ -39,7 +39,7 @@ struct Files {
 }
 
 impl MemoryStore {
-    /// A store that holds nothing.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -139,7 +139,7 @@ impl StateStore for MemoryStore {
         Ok(Session::new(state, seal, size, memory))
     }
 
-    /// Nothing can be restored: memory is not damaged.
+    /// Memory is never damaged, so there is nothing to restore.
     async fn salvage(&self, _: &str, _: &str) -> Result<Option<Salvage>, StoreError> {
         Ok(None)
     }
@@ -163,9 +163,9 @@ struct Memory {
     chain: Chain,
 }
 
-/// The chain of the lines behind a snapshot.
+/// Returns the chain that begins with the header of a journal on this snapshot.
 fn chain() -> Chain {
-    Chain::behind(b"memory")
+    Chain::after(b"memory")
 }
 
 #[async_trait]

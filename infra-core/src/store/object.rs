@@ -1,4 +1,4 @@
-//! States in any object store that puts on conditions: S3, Google Cloud Storage, Azure Blob Storage.
+//! States in any object store with conditional puts: S3, Google Cloud Storage, Azure Blob Storage.
 
 mod client;
 mod keys;
@@ -18,11 +18,11 @@ use object_store::{ObjectStore, path::Path};
 use sequence::{Sequence, Stack};
 use std::sync::Arc;
 
-/// The size below which a journal is never folded in the middle of a run: some thousand objects to read.
+/// Size below which a journal is never folded during a run: some thousand objects to read.
 const FOLD_AFTER: u64 = 64 * 1024 * 1024;
 
-/// Keeps each stack under `PREFIX/PROGRAM/STACK/`: `state.json`, one object under `journal/` for each group of entries,
-/// `lease`, and the other documents of a stack under `documents/`.
+/// A store of objects. Each stack has a prefix `PREFIX/PROGRAM/STACK/` with `state.json`, one object under `journal/`
+/// for each group of entries, `lease`, and the other documents of a stack under `documents/`.
 ///
 /// The object store must support conditional puts: if no object exists, and over a given version. The lease is valid
 /// for 30 seconds and is renewed every 10. A run that finds a lease without renewals takes it.
@@ -37,7 +37,7 @@ pub struct ObjectStateStore {
 }
 
 impl ObjectStateStore {
-    /// A store under this prefix.
+    /// Creates a store under this prefix.
     pub fn new(objects: Arc<dyn ObjectStore>, prefix: &str) -> Self {
         Self {
             objects,
@@ -63,7 +63,7 @@ impl ObjectStateStore {
         self
     }
 
-    /// Another clock than the machine's.
+    /// Sets another clock than the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
@@ -98,7 +98,7 @@ impl StateStore for ObjectStateStore {
             let seal = self.keys.reader(key.as_ref()).await?;
             match self.stack(program, stack, seal)?.read().await {
                 Ok(found) => return Ok(found.state),
-                // A rotation may have gone on between the key and the state.
+                // A rotation may have happened between reading the key and the state.
                 Err(_) if self.key_document().await? != key => {}
                 Err(error) => {
                     if key.is_none() {
@@ -148,7 +148,7 @@ impl StateStore for ObjectStateStore {
             if !objects.update(&document(name), make).await? {
                 continue;
             }
-            // A rotation that began meanwhile may have passed the document by before it was put.
+            // A rotation that began meanwhile may have skipped the document before it was put.
             if key.is_none() || key == self.key_document().await? {
                 return Ok(());
             }
@@ -168,23 +168,23 @@ impl StateStore for ObjectStateStore {
             None => stack.read().await?.epoch,
         };
         let lease = Lease::take(&stack.objects, epoch, &self.events).await?;
-        let orderly = lease.orderly;
+        let was_released = lease.was_released;
         let (kept, hold) = lease.keep();
         let begin = async {
-            // Once more: a rotation that begins from now on waits for the lease.
+            // Read again, because a rotation that begins from now on waits for the lease.
             stack.seal = self.seal().await?;
-            stack.begin(&kept, orderly).await
+            stack.begin(&kept, was_released).await
         };
-        let begun = match begin.await {
-            Ok(begun) => begun,
+        let takeover = match begin.await {
+            Ok(takeover) => takeover,
             Err(error) => {
                 kept.release().await;
                 return Err(error);
             }
         };
-        let (state, size) = (begun.state.clone(), begun.size);
+        let (state, size) = (takeover.state.clone(), takeover.size);
         let start = Start { state: state.clone(), seal: stack.seal.clone(), size, fold_after: self.fold_after };
-        let sequence = Sequence::new(stack, kept, begun);
+        let sequence = Sequence::new(stack, kept, takeover);
         let (journal, writer) = Journal::on_clock(start, sequence, hold, &*self.clock);
         Ok(Session { state, journal, unfolded: size.journal > 0, writer })
     }
@@ -232,6 +232,7 @@ fn content(objects: &Objects, name: &str, bytes: &[u8]) -> Result<Vec<u8>, Store
 /// Returns a random text of 32 hexadecimal digits.
 fn nonce() -> Result<String, StoreError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| StoreError::Journal(format!("no randomness: {error}")))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::Journal(format!("the operating system returned no random bytes: {error}")))?;
     Ok(hex::encode(bytes))
 }

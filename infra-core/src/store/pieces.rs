@@ -28,16 +28,16 @@ const BLOCK: u64 = 1 << 20;
 /// Maximum number of threads.
 const MAX_WORKERS: usize = 8;
 
-/// The line that the resources follow.
+/// The line that precedes the resources.
 const RESOURCES: &[u8] = b"\n  \"resources\": {\n";
-/// The end of a resource that another one follows, up to its comma.
+/// The end of a resource that is followed by another one, up to its comma.
 const RESOURCE_END: &[u8] = b"\n    },\n    \"";
 /// The end of the last resource.
 const LAST_RESOURCE_END: &[u8] = b"\n    }\n  }";
 /// The closing brace of a resource with its indentation.
 const CLOSING: &[u8] = b"\n    }";
 
-/// A state that was read, and the size of its text in bytes.
+/// A state, and the size of its text in bytes.
 pub(super) struct Loaded {
     pub(super) state: State,
     pub(super) size: u64,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_of_many_pieces_is_read_as_it_was_written() {
+    fn state_of_many_pieces_round_trips() {
         let seal = seal();
         for state in [state(1, 10), state(2, 3 << 20), state(3_000, 1_000)] {
             let text = text(&state, &seal);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_or_unusual_text_is_left_to_the_caller() {
+    fn damaged_or_unusual_text_is_not_read_in_pieces() {
         let seal = seal();
         let whole = text(&state(3_000, 1_000), &seal);
         for at in [0, 40, 1_000, whole.len() / 2, whole.len() - 30, whole.len() - 1] {

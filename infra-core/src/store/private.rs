@@ -16,12 +16,12 @@ pub(super) fn open(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true), path)
 }
 
-/// Opens a file for writing and reading; creates an empty one where there is none.
+/// Opens a file for reading and writing; creates an empty one if it does not exist.
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
     regular(OpenOptions::new().read(true).write(true).create(true).truncate(false), path)
 }
 
-/// Reads a whole file; `None` where there is none.
+/// Reads a whole file; `None` if it does not exist.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -41,7 +41,7 @@ pub(super) fn write(path: &Path, content: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
-/// Creates a directory and those above it that do not exist, for their owner alone whatever the umask is.
+/// Creates a directory and its missing parents, accessible only by their owner whatever the umask is.
 pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     let missing: Vec<&Path> =
         path.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_directories_are_for_their_owner() {
+    fn files_and_directories_are_accessible_only_by_their_owner() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a/b/file");
         create_directory(path.parent().unwrap()).unwrap();

@@ -10,7 +10,7 @@ use serde::{
 };
 use std::{collections::BTreeMap, fmt};
 
-/// Refuses a text that does not hold this state.
+/// Checks that a text contains this state.
 pub(super) fn check(text: &[u8], state: &State) -> serde_json::Result<()> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     Same(state).deserialize(&mut deserializer)?;
@@ -62,7 +62,7 @@ impl<'de> Visitor<'de> for Same<'_> {
                 == (expected.program.clone(), expected.stack.clone(), expected.seed.clone())
             && found.open == expected.open
             && found.outputs == expected.outputs;
-        if same { Ok(()) } else { Err(A::Error::custom("it does not read as the state that was written")) }
+        if same { Ok(()) } else { Err(A::Error::custom("it does not parse as the state that was written")) }
     }
 }
 
@@ -88,12 +88,12 @@ impl<'de> Visitor<'de> for SameResources<'_> {
                 .as_ref()
                 .is_none_or(|found| (&found.0, &found.1) != (urn, expected))
             {
-                return Err(A::Error::custom(format!("`{urn}` does not read as it was written")));
+                return Err(A::Error::custom(format!("`{urn}` does not parse as it was written")));
             }
         }
         match resources.next_key::<Urn>()? {
             None => Ok(()),
-            Some(urn) => Err(A::Error::custom(format!("`{urn}` was not to be written"))),
+            Some(urn) => Err(A::Error::custom(format!("`{urn}` is not part of the written state"))),
         }
     }
 }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_reads_as_it_was_written_and_nothing_else_does() {
+    fn only_the_text_of_the_same_state_passes_the_check() {
         let text = serde_json::to_string_pretty(&state()).unwrap();
         check(text.as_bytes(), &state()).unwrap();
         for (from, to) in [

@@ -1,9 +1,9 @@
 //! The keys that encrypt the secrets of a store.
 //!
-//! - [`DataKey`]: encrypts; [`KeyRing`]: the one in use, and the one that is being retired
-//! - [`KeyDocument`]: how a ring is written down, its keys wrapped
-//! - [`Unlock`] and [`Wrapping`]: what opens a document, and what closes it: a passphrase, or a key of a key service
-//! - [`KeyedStore`]: what a store is asked for so that [`rotate`], [`rewrap`] and [`key_status`] work on it
+//! - [`DataKey`]: encrypts secrets; [`KeyRing`]: the current key, and the one that is being retired
+//! - [`KeyDocument`]: the stored form of a ring, with wrapped keys
+//! - [`Unlock`] and [`Wrapping`]: unwrap and wrap a document, with a passphrase or a key of a key service
+//! - [`KeyedStore`]: the operations of a store that [`rotate`], [`rewrap`] and [`key_status`] need
 //! - `files`: a document in a file, a store of files
 
 mod document;
@@ -34,14 +34,14 @@ use zeroize::Zeroizing;
 /// A data key: 256 bits, for XChaCha20-Poly1305 with a random nonce for each secret (RFC 8439 and
 /// draft-irtf-cfrg-xchacha). Wiped from memory when it is dropped.
 ///
-/// What it seals begins with the key's id, so that two keys can be in use at once.
+/// Encrypted texts begin with the id of their key, so that two keys can be in use at once.
 pub struct DataKey {
     id: String,
     // On the heap, so that moving the key leaves no copy behind.
     bytes: Box<Zeroizing<[u8; 32]>>,
 }
 
-/// The key that seals, and the one before it, which still unseals while a rotation is under way.
+/// The current key, which encrypts, and the previous one, which still decrypts during a rotation.
 #[derive(Clone)]
 pub struct KeyRing {
     current: DataKey,
@@ -51,7 +51,7 @@ pub struct KeyRing {
 /// A key that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The file cannot be read or made.
+    /// The file cannot be read or created.
     #[error("{}: {error}", path.display())]
     Io {
         /// The file.
@@ -60,8 +60,8 @@ pub enum KeyError {
         #[source]
         error: io::Error,
     },
-    /// Others may read the file.
-    #[error("{} may be read by others (mode {mode:o})", path.display())]
+    /// Other users can read the file.
+    #[error("{} can be read by other users (mode {mode:o})", path.display())]
     Open {
         /// The file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum KeyError {
         mode: u32,
     },
     /// The text is not a key document.
-    #[error("{place} holds no key: {reason}")]
+    #[error("{place} is not a valid key document: {reason}")]
     Malformed {
         /// File or URL of the document.
         place: String,
@@ -84,26 +84,26 @@ pub enum KeyError {
         /// Its format.
         found: u64,
     },
-    /// The key is wrapped by a passphrase, and there is none.
-    #[error("the key in {place} is wrapped by a passphrase, and none was given")]
+    /// The key is wrapped by a passphrase, and no passphrase is set.
+    #[error("the key in {place} is wrapped by a passphrase, and no passphrase is set")]
     NoPassphrase {
         /// File or URL of the document.
         place: String,
     },
     /// There is no key, and the store does not create one that is readable without a passphrase.
-    #[error("there is no key in {place} yet, and no passphrase to wrap a new one with")]
+    #[error("there is no key in {place} yet, and no passphrase is set to wrap a new one")]
     Unprotected {
         /// File or URL of the missing document.
         place: String,
     },
-    /// The passphrase is another one, or the document was changed.
-    #[error("the passphrase does not open the key in {place}")]
+    /// The passphrase is wrong, or the document was changed.
+    #[error("the passphrase does not unwrap the key in {place}")]
     WrongPassphrase {
         /// File or URL of the document.
         place: String,
     },
-    /// An empty passphrase protects nothing.
-    #[error("an empty passphrase protects nothing")]
+    /// The passphrase is empty.
+    #[error("the passphrase is empty")]
     EmptyPassphrase,
     /// The passphrase can be guessed.
     #[error(
@@ -113,7 +113,7 @@ pub enum KeyError {
     )]
     WeakPassphrase,
     /// The key document is missing while the store holds secrets.
-    #[error("{place} is missing, and {sealed_in} holds secrets that are encrypted with its key {id}")]
+    #[error("{place} is missing, and {sealed_in} contains secrets that are encrypted with its key {id}")]
     Missing {
         /// Place of the key document.
         place: String,
@@ -122,22 +122,22 @@ pub enum KeyError {
         /// Id of the key that the secret is encrypted with.
         id: String,
     },
-    /// Nothing here can talk to the key service.
-    #[error("the key is wrapped by `{url}`, and this binary was built without `{}`", wrapping::scheme_of(url))]
+    /// This binary does not support the key service.
+    #[error("the key is wrapped by `{url}`, and this binary does not support `{}`", wrapping::scheme_of(url))]
     NoWrapper {
-        /// The key that wraps.
+        /// URL of the wrapping key.
         url: String,
     },
-    /// The key service refused.
+    /// The key service refused the request.
     #[error("{wrapper} refused: {reason}")]
     Wrapper {
-        /// The key that wraps.
+        /// Description of the wrapping key.
         wrapper: String,
         /// The cause.
         reason: String,
     },
     /// The unwrapped key does not have the id in the document.
-    #[error("the key in {place} is not the one that its id `{id}` names: the document was changed")]
+    #[error("the key in {place} does not match its id `{id}`: the document was changed")]
     Mismatch {
         /// File or URL of the document.
         place: String,
@@ -145,15 +145,15 @@ pub enum KeyError {
         id: String,
     },
     /// Another process replaced the document in between.
-    #[error("{place} was changed by somebody else at the same time; nothing was changed")]
+    #[error("{place} was changed by another process at the same time; nothing was written")]
     Changed {
         /// File or URL of the document.
         place: String,
     },
-    /// The operating system gave no randomness.
-    #[error("the operating system gave no randomness: {0}")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes: {0}")]
     Randomness(getrandom::Error),
-    /// A key could not be sealed.
+    /// A key could not be wrapped.
     #[error("the key could not be sealed")]
     Seal,
 }
@@ -161,45 +161,46 @@ pub enum KeyError {
 impl KeyError {
     /// Returns the hint.
     pub fn hint(&self) -> Option<String> {
-        let lost = "restore it from a copy: without it the secrets in the states are lost";
+        let lost = "restore it from a copy: without it, the secrets in the states are lost";
         Some(match self {
             Self::Open { path, .. } => format!("run `chmod 600 {}`", path.display()),
             Self::Malformed { .. } | Self::Mismatch { .. } => format!("nothing was changed; {lost}"),
             Self::Newer { .. } => "use the version that wrote it, or a newer one".into(),
             Self::NoPassphrase { .. } => {
-                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for".into()
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run the command at a terminal".into()
             }
             Self::Unprotected { .. } => {
-                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or begin with `secrets rewrap --kms ARN`".into()
+                "set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run `secrets rewrap --kms ARN` first".into()
             }
             Self::WrongPassphrase { .. } => format!(
-                "nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: {lost}"
+                "nothing was changed; check INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is \
+                 correct, the document was changed: {lost}"
             ),
-            Self::EmptyPassphrase => "choose one of several words".into(),
+            Self::EmptyPassphrase => "choose a passphrase of several words".into(),
             Self::WeakPassphrase => {
-                "nothing was changed; choose one of several words, with `secrets rewrap --passphrase`".into()
+                "nothing was changed; choose a passphrase of several words, with `secrets rewrap --passphrase`".into()
             }
             Self::Missing { .. } => format!(
-                "nothing was changed, and no other key is created in its place; {lost}. A copy of a state or of a \
-                 configuration contains no key"
+                "nothing was changed, and no new key was created; {lost}. Copies of states and configurations do not \
+                 contain the key"
             ),
-            Self::NoWrapper { .. } => "use a binary that hands a wrapper for it to the command line".into(),
-            Self::Wrapper { .. } => "nothing was changed; look at the credentials, and at the key's policy".into(),
-            Self::Changed { .. } => "run it again".into(),
+            Self::NoWrapper { .. } => "use a binary that adds this key service with `Cli::wrapper`".into(),
+            Self::Wrapper { .. } => "nothing was changed; check the credentials and the policy of the key".into(),
+            Self::Changed { .. } => "run the command again".into(),
             Self::Io { .. } | Self::Randomness(_) | Self::Seal => return None,
         })
     }
 }
 
 impl DataKey {
-    /// A new key.
+    /// Creates a random key.
     pub fn random() -> Result<Self, KeyError> {
         let mut bytes = Box::new(Zeroizing::new([0; 32]));
         getrandom::fill(bytes.as_mut_slice()).map_err(KeyError::Randomness)?;
         Ok(Self::of(bytes))
     }
 
-    /// The key of these bytes, when they are 32.
+    /// Converts 32 bytes to a key.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut own = Box::new(Zeroizing::new([0; 32]));
         if bytes.len() != own.len() {
@@ -209,7 +210,7 @@ impl DataKey {
         Some(Self::of(own))
     }
 
-    /// Names the key without telling anything about it: eight hexadecimal digits.
+    /// Returns the id of the key: eight hexadecimal digits that reveal nothing about it.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -265,22 +266,22 @@ impl Seal for DataKey {
 }
 
 impl KeyRing {
-    /// A ring of one key.
+    /// Creates a ring with one key.
     pub fn of(current: DataKey) -> Self {
         Self { current, retiring: None }
     }
 
-    /// The key that seals.
+    /// Returns the key that encrypts.
     pub fn current(&self) -> &DataKey {
         &self.current
     }
 
-    /// The key that only unseals any more.
+    /// Returns the key that only decrypts.
     pub fn retiring(&self) -> Option<&DataKey> {
         self.retiring.as_ref()
     }
 
-    /// Returns `true` if this text was sealed with the current key.
+    /// Returns `true` if this text was encrypted with the current key.
     fn is_current(&self, sealed: &str) -> bool {
         sealed.split_once(':').is_some_and(|(id, _)| id == self.current.id)
     }

@@ -1,5 +1,5 @@
-//! Snapshots as text, with a checksum for each resource and one for the whole: what is damaged is refused, by its line
-//! and its resource.
+//! Snapshots as text, with a checksum for each resource and one for the whole text. A damaged snapshot is refused with
+//! the line and the resource of the damage.
 //!
 //! ```json
 //! {
@@ -15,8 +15,9 @@
 //!   "checksum": "5f0c1d2e"
 //! }
 //! ```
-//! The last checksum covers everything, so a reader checks that one alone; those of the resources say where a damage is.
-//! Version 1 had no checksums. It is still read, and a file that says it has version 1 must not have any.
+//!
+//! The last checksum covers everything, so a reader checks only that one. Those of the resources locate a damage.
+//! Version 1 has no checksums. It is still read, and a file of version 1 must not contain any.
 
 use super::{
     KeyRing, StoreError, checksum, damage, lines, pieces, private, readback, secrets,
@@ -31,7 +32,7 @@ use checksum::Growing;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use std::{collections::BTreeMap, io};
 
-/// A state that was read.
+/// A state in the text of a snapshot.
 pub(super) struct Read {
     pub(super) state: State,
     /// `true` for the format without checksums.
@@ -48,14 +49,14 @@ pub(super) struct Replayed {
     pub(super) chain: Option<lines::Chain>,
 }
 
-/// Returns the text of a snapshot of this state, which was verified, after checking that it reads as the same state.
-/// A store that keeps its journal elsewhere adds where it begins.
+/// Returns the text of a snapshot of this verified state, after checking that it parses as the same state. A store that
+/// keeps its journal in other objects adds the position of the journal.
 pub(super) fn write(
     state: &State,
     journal: Option<&impl Serialize>,
     source: &Source<'_>,
 ) -> Result<Vec<u8>, StoreError> {
-    // Room that is not used costs nothing, and growing copies everything.
+    // Unused capacity costs nothing, and growing would copy the text.
     let text = Growing::with_capacity(64 * 1024 + 4 * 1024 * state.resources.len());
     value::sealing(source.seal, || serde_json::to_writer_pretty(&text, &Snapshot { state, journal, text: &text }))
         .map_err(|error| StoreError::Journal(error.to_string()))?;
@@ -66,7 +67,7 @@ pub(super) fn write(
     Ok(text)
 }
 
-/// Returns the snapshot with every secret under the ring's key in use, or `None` if it is so already.
+/// Returns the snapshot with every secret encrypted with the current key of the ring; `None` if it already is.
 pub(super) fn reseal(text: &str, ring: &KeyRing, source: &Source<'_>) -> Result<Option<String>, StoreError> {
     let legacy = damage::is_legacy(text.as_bytes());
     if !is_sound(text.as_bytes()) && !legacy {
@@ -122,7 +123,7 @@ impl Source<'_> {
         state.verify()
     }
 
-    /// Applies the lines of a journal, of which the first one has the number `first`.
+    /// Applies the lines of a journal. The first one has the number `first`.
     pub(super) fn replay(
         &self,
         state: &mut State,
@@ -204,7 +205,7 @@ impl Serialize for Resource<'_> {
     }
 }
 
-/// Returns the entry that makes the state unsound.
+/// Returns the entry that violates an invariant.
 fn first_unsound(mut state: State, entries: Vec<Entry>) -> Option<(usize, StateError)> {
     entries.into_iter().enumerate().find_map(|(at, entry)| {
         state.apply(entry);
@@ -231,7 +232,7 @@ mod tests {
         Urn::new("dev", "p", "t:T", name).unwrap()
     }
 
-    /// A create that was asked for and done.
+    /// Returns the entries of a successful create.
     fn create(name: &str, uses: &[&str]) -> [Entry; 2] {
         let operation = OperationId::random().unwrap();
         let inputs = Value::from("hunter2").into_secret();
@@ -250,7 +251,7 @@ mod tests {
         }
     }
 
-    /// A stack with a snapshot of `net` and `host`, and a journal with `late`.
+    /// Creates a stack with a snapshot of `net` and `host`, and a journal with `late`.
     async fn stack(directory: &Path) -> PathBuf {
         let store = FileStore::new(directory);
         let mut session = store.open("p", "dev").await.unwrap();
@@ -286,68 +287,68 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_snapshot_is_refused_by_its_line() {
+    async fn damaged_snapshot_is_refused_with_the_line_of_the_damage() {
         let directory = tempfile::tempdir().unwrap();
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "state.json", change).await;
         assert_snapshot!(refused(&|text| text[..text.len() - 30].to_owned()).await, @"
-        error: …/p/dev/state.json: line 36: it ends in the middle: the rest was cut off
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 36: it is truncated
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|_| String::new()).await, @"
         error: …/p/dev/state.json: line 1: it is empty
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"id\":", "\"id\"", 1)).await, @"
         error: …/p/dev/state.json: line 10: in the record of `urn:infra:dev::p::t:T::host`: expected `:`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
-        assert_snapshot!(refused(&|text| text.replace("\"version\": 2", "\"version\": 3, \"resources\": []")).await, @"error: …/p/dev/state.json: line 2: it has format 3, and this version reads up to 2: use the version that wrote it, or a newer one");
+        assert_snapshot!(refused(&|text| text.replace("\"version\": 2", "\"version\": 3, \"resources\": []")).await, @"error: …/p/dev/state.json: line 2: the state has format 3, and this version reads up to 2: use the version that wrote it, or a newer one");
         assert_snapshot!(refused(&|_| "{\"serial\": 4}".to_owned()).await, @"
-        error: …/p/dev/state.json: line 1: it has no `version`, so it is no state
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 1: it has no `version`, so it is not a state
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("\"stack\": \"dev\"", "\"stack\": \"prod\""))).await, @"
-        error: …/p/dev/state.json: line 4: it belongs to stack `p/prod`, not to `p/dev`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 4: the state belongs to the stack `p/prod`, not to `p/dev`
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:prod::p::t:T::net\": {"))).await, @"
-        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replace("infra:dev::p::t:T::net\": {", "infra:dev::p::t:T::nat\": {"))).await, @"
-        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 16: `urn:infra:dev::p::t:T::host` depends on `urn:infra:dev::p::t:T::net`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replacen("::net\"\n", "::host\"\n", 1))).await, @"
-        error: …/p/dev/state.json: line 8: `urn:infra:dev::p::t:T::host` depends on itself, through others
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 8: `urn:infra:dev::p::t:T::host` depends on itself through other resources
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| summed(&text.replacen("\"$secret\": \"", "\"$secret\": \"AAAA", 1))).await, @"
-        error: …/p/dev/state.json: line 13: in the record of `urn:infra:dev::p::t:T::host`: a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 13: in the record of `urn:infra:dev::p::t:T::host`: a secret cannot be decrypted: it was encrypted with another key, or the text was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("id-host", "id-gone", 1)).await, @"
-        error: …/p/dev/state.json: line 8: the record of `urn:infra:dev::p::t:T::host` does not fit its checksum: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 8: the record of `urn:infra:dev::p::t:T::host` does not match its checksum: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"serial\": 1", "\"serial\": 0", 1)).await, @"
-        error: …/p/dev/state.json: line 1: it does not fit its checksum, and the record of every resource fits its own: something else was changed, or a record is missing
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 1: it does not match its checksum, although the record of every resource does: another part was changed, or a record is missing
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\n  \"checksum\"", "\n  \"checksun\"", 1)).await, @"
         error: …/p/dev/state.json: line 38: the checksum at its end is missing or was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("\"version\": 2", "\"version\": 1", 1)).await, @"
-        error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/state.json: line 2: it has checksums, which format 1 does not have: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         FileStore::new(directory.path()).peek("p", "dev").await.unwrap().unwrap();
     }
 
     #[tokio::test]
-    async fn every_changed_byte_cut_and_lost_doubled_or_moved_line_of_a_snapshot_is_refused() {
+    async fn every_changed_truncated_or_reordered_snapshot_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let files = stack(directory.path()).await;
         let store = FileStore::new(directory.path());
@@ -382,44 +383,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_journal_is_refused_by_its_line() {
+    async fn damaged_journal_is_refused_with_the_line_of_the_damage() {
         let directory = tempfile::tempdir().unwrap();
         stack(directory.path()).await;
         let refused = async |change: &dyn Fn(&str) -> String| refused(directory.path(), "journal", change).await;
         assert_snapshot!(refused(&|text| text.replacen("create", "delete", 1)).await, @"
-        error: …/p/dev/journal: line 2: it does not fit its checksum: the line was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 2: it does not match its checksum: the line was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("snapshot 1", "snapshot 7", 1)).await, @"
-        error: …/p/dev/journal: line 1: its header does not fit its checksum: it was changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 1: its header does not match its checksum: it was changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.replacen("infra journal", "a shopping list", 1)).await, @"
-        error: …/p/dev/journal: line 1: it has no header, so it is no journal
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 1: it has no header, so it is not a journal
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replace("p::t:T::host", "p::t:T::gone"))).await, @"
-        error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which it does not hold
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 4: `urn:infra:dev::p::t:T::late` depends on `urn:infra:dev::p::t:T::gone`, which the state does not contain
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| sealed_again(&text.replacen("\"done\"", "\"finished\"", 1))).await, @"
         error: …/p/dev/journal: line 3: unknown variant `finished`, expected one of `intent`, `progress`, `done`, `failed`, `read`, `refreshed`, `depends`, `marked`, `renamed`, `imported`, `released`, `distrusted`, `deposed`, `dropped`, `forgotten`, `outputs`
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|text| text.lines().take(2).chain(text.lines().skip(3)).collect::<Vec<_>>().join("\n") + "\n").await, @"
-        error: …/p/dev/journal: line 3: its number is 3 where 2 is expected: a line was lost, doubled, moved or changed
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+        error: …/p/dev/journal: line 3: its number is 3 instead of 2: a line was lost, duplicated, moved or changed
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
         assert_snapshot!(refused(&|_| String::new()).await, @"
         error: …/p/dev/journal: line 1: its header is incomplete
-          hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+          hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
         ");
     }
 
-    /// The same for a journal.
+    /// Changes a journal and adjusts its checksums.
     fn sealed_again(text: &str) -> String {
         let (header, lines) = text.split_once('\n').unwrap();
-        let mut chain = Chain::behind(header.as_bytes());
+        let mut chain = Chain::after(header.as_bytes());
         let mut answer = format!("{header}\n").into_bytes();
         for line in lines.lines() {
             chain.push(&line[line.find('{').unwrap()..], &mut answer);
@@ -428,7 +429,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_long_run_folds_its_journal_and_loses_nothing_at_any_moment() {
+    async fn long_run_folds_its_journal_without_losing_entries() {
         let directory = tempfile::tempdir().unwrap();
         let store = FileStore::new(directory.path()).fold_after(1);
         let session = store.open("p", "dev").await.unwrap();
@@ -442,12 +443,12 @@ mod tests {
             for entry in create(&format!("n{number}"), &[]) {
                 session.journal.append(entry).await.unwrap();
             }
-            // A copy, as it would be found if the process had ended here.
+            // A copy, as a crash at this moment would leave it.
             let copy = tempfile::tempdir().unwrap();
             fs::copy(directory.path().join("secrets.key"), copy.path().join("secrets.key")).unwrap();
             let (from, to) = (store.directory_of("p", "dev"), copy.path().join("p/dev"));
             fs::create_dir_all(&to).unwrap();
-            // The journal first: a fold that comes between makes it count no more.
+            // The journal first: if a fold follows, the journal is ignored.
             for file in ["journal", "state.json"] {
                 let _ = fs::copy(from.join(file), to.join(file));
             }
@@ -457,7 +458,7 @@ mod tests {
             serials.push(state.serial);
         }
         serials.dedup();
-        // Each fold waits until the journal is a multiple of the snapshot, so there are ever fewer.
+        // Each fold waits until the journal is a multiple of the snapshot, so folds become rarer.
         assert!((3..12).contains(&serials.len()), "{serials:?}");
         session.close().await.unwrap();
     }

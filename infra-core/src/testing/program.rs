@@ -18,10 +18,10 @@ pub struct DeclaredProgram {
     graph: ResourceGraph,
 }
 
-/// A program declares nothing of that kind and name.
+/// The program declares no resource of this kind and name.
 #[derive(Debug, thiserror::Error)]
 pub enum NotDeclared {
-    /// There is none.
+    /// There is no such resource.
     #[error("the program declares no {kind} called `{name}`; it declares {known}")]
     Missing {
         /// The type token.
@@ -31,10 +31,10 @@ pub enum NotDeclared {
         /// Names of the declared resources of this kind.
         known: String,
     },
-    /// Its inputs cannot be computed.
+    /// Its inputs cannot be evaluated.
     #[error(transparent)]
     Evaluate(#[from] EvaluateError),
-    /// Its inputs do not have the kind's shape.
+    /// Its inputs do not match the type of the resource.
     #[error(transparent)]
     Shape(#[from] LowerError),
 }
@@ -48,7 +48,7 @@ pub fn declare(program: Program<'_>) -> Result<DeclaredProgram, Vec<DeclareError
     )
 }
 
-/// The same for a target and a configuration.
+/// Runs a program like [`declare`], for a target and with a configuration.
 pub fn declare_with(
     program: Program<'_>,
     target: Target,
@@ -71,7 +71,7 @@ impl DeclaredProgram {
         Ok(value::from_value(&node.inputs.evaluate(&|_| None)?)?)
     }
 
-    /// The names of the resources of a kind, each after what it uses.
+    /// Returns the names of the resources of a kind, in an order in which each follows its dependencies.
     pub fn names<R: Resource>(&self) -> Vec<&str> {
         let of_kind = self.graph.in_order().filter(|node| node.urn.kind() == R::TYPE);
         of_kind.map(|node| node.urn.name()).collect()
@@ -100,7 +100,7 @@ impl DeclaredProgram {
         self.graph.exports().iter().map(|(name, expression)| (name.as_str(), expression.to_string())).collect()
     }
 
-    /// The graph itself.
+    /// Returns the graph of the declarations.
     pub fn graph(&self) -> &ResourceGraph {
         &self.graph
     }

@@ -1,24 +1,24 @@
-//! Patterns that people name resources by.
+//! Patterns that select resources on the command line.
 
 use super::Urn;
 use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, fmt, str::FromStr};
 
-/// Names resources on a command line: a URN, a name, or a component for everything in it; `*` stands for any
-/// characters, `?` for one.
+/// A pattern for resources: a URN, a name, or a component with all of its content. `*` matches any characters, `?`
+/// matches one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Returns `true` if it matches this resource.
+    /// Returns `true` if the pattern matches this resource.
     pub fn matches(&self, urn: &Urn) -> bool {
         let name = urn.name();
         let components = name.match_indices('/').map(|(end, _)| &name[..end]);
         [urn.as_str(), name].into_iter().chain(components).any(|text| matches(&self.0, text))
     }
 
-    /// The text.
+    /// Returns the text of the pattern.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_components_and_urns() {
+    fn patterns_match_names_components_and_urns() {
         let urn = Urn::new("dev", "web", "aws:ec2:Instance", "database/host/main").unwrap();
         let matches = |pattern: &str| pattern.parse::<Pattern>().unwrap().matches(&urn);
         for pattern in

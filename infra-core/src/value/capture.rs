@@ -1,4 +1,4 @@
-//! Typed structs of inputs and outputs ⇄ expressions and values.
+//! Conversions between typed structs of inputs and outputs, and expressions and values.
 //!
 //! A resource is an ordinary serde struct that contains [`Output`](super::Output)s. [`lower`] serialises it: each output
 //! leaves a [marker], which is replaced by the output's expression. [`handle`] deserialises a struct of outputs: it learns
@@ -46,7 +46,7 @@ pub fn handle<O: DeserializeOwned>(
     outputs.map_err(|error| LowerError::new(error.to_string()))
 }
 
-/// Converts resolved properties to a struct for a handler. Secrets are in the clear.
+/// Converts resolved properties to a struct for a handler, in which secrets are readable.
 pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, LowerError> {
     let typed = serde_json::from_value(mark_unknown(value));
     typed.map_err(|error| LowerError::new(Mask::of([value]).text(&error.to_string())))
@@ -101,7 +101,7 @@ fn unmark(json: Json) -> Value {
     }
 }
 
-/// A deserializer that answers every field of a struct with a reference to the output of that name.
+/// A deserializer that sets every field of a struct to a reference to the output of that name.
 struct Handle<'a, F> {
     urn: &'a Urn,
     describe: F,
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn handles_lower_to_references_and_values_come_back() {
+    fn structs_of_outputs_and_values_round_trip() {
         let urn = Urn::new("dev", "p", "t:Vpc", "net").unwrap();
         let vpc: Outputs = handle(&urn, |name| (name == "arn", None)).unwrap();
         let group = Group {

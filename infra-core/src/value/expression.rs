@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expression {
-    /// A value known while declaring.
+    /// A value that is known while declaring.
     Literal(Value),
     /// An output of another resource.
     Reference(Box<Reference>),
@@ -17,9 +17,9 @@ pub enum Expression {
     List(Vec<Expression>),
     /// Named expressions.
     Map(Map<Expression>),
-    /// Texts and values put one after the other.
+    /// Texts and values that are concatenated.
     Format(Vec<Expression>),
-    /// The items of a list, with a separator between them.
+    /// The items of a list, joined with a separator.
     Join(String, Box<Expression>),
     /// A part of a value.
     Part(Box<Expression>, Segment),
@@ -32,12 +32,12 @@ pub enum Expression {
         /// Maximum number of items.
         most: usize,
     },
-    /// Those items of a list that are there: what comes from declarations that are absent is left out.
+    /// Those items of a list that exist. Values of absent declarations are omitted.
     Present(Vec<Expression>),
     /// The value marked as secret.
     #[serde(with = "super::sealed::expression")]
     Secret(Box<Expression>),
-    /// The answer of a closure: opaque.
+    /// The result of a closure, which cannot be compared or printed.
     #[serde(skip)]
     Apply(Box<Expression>, Opaque),
     /// The result of a closure of an earlier program. It is valid as long as the argument has the same value.
@@ -49,7 +49,7 @@ pub enum Expression {
 pub struct Answered {
     /// The expression of the closure's argument.
     pub of: Expression,
-    /// The value of the argument then.
+    /// The value of the argument at that time.
     pub given: Value,
     /// The result of the closure.
     pub answer: Value,
@@ -65,7 +65,7 @@ pub struct Reference {
     /// `true` if the kind declares the output secret.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret: bool,
-    /// The region outside of which the output means nothing, if there is one.
+    /// The region outside of which the output is invalid, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 }
@@ -86,7 +86,7 @@ pub struct Opaque(pub(super) Arc<Closure>);
 
 type Closure = dyn Fn(Value) -> Result<Value, String> + Send + Sync;
 
-/// An expression could not be evaluated.
+/// An error of the evaluation of an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvaluateError {
     /// The resource has no such output.
@@ -94,7 +94,7 @@ pub enum EvaluateError {
     NoOutput {
         /// The resource.
         urn: Urn,
-        /// The name that was asked for.
+        /// The requested name.
         property: String,
     },
     /// The value has no such part.
@@ -105,7 +105,7 @@ pub enum EvaluateError {
         /// The field or index.
         segment: String,
     },
-    /// A value that is no text was put into a text, or the like.
+    /// A value has the wrong type, for example where a text is expected.
     #[error("expected {expected}, found {found}")]
     Kind {
         /// The expected kind of value.
@@ -123,10 +123,11 @@ pub enum EvaluateError {
     },
     /// A closure of an earlier program would have to be called again.
     #[error(
-        "its value was computed by code of the earlier program from {0}, which is not what it was then: it cannot be computed again"
+        "its value was computed by a closure of the earlier program from {0}, whose value has changed since: it \
+         cannot be computed again"
     )]
     Unrepeatable(String),
-    /// A closure given to `map` refused its input.
+    /// A closure given to `map` failed.
     #[error("a mapped value could not be computed: {0}")]
     Closure(String),
 }
@@ -137,7 +138,8 @@ impl Expression {
         Self::Reference(Box::new(reference))
     }
 
-    /// Calls `visit` for every reference, with whether it stands as it is (not inside a text or closure).
+    /// Calls `visit` for every reference. The second argument is `true` if the reference is the whole value and not
+    /// part of a text or closure.
     pub fn references<'a>(&'a self, visit: &mut dyn FnMut(&'a Reference, bool)) {
         self.walk(true, visit);
     }
@@ -155,7 +157,7 @@ impl Expression {
         }
     }
 
-    /// Computes the value; `outputs` answers with what is known of a resource's outputs, `None` when nothing is.
+    /// Computes the value. `outputs` returns the known outputs of a resource; `None` if none are known.
     pub fn evaluate<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<Value, EvaluateError> {
         let evaluate = |inner: &Expression| inner.evaluate(outputs);
         Ok(match self {
@@ -234,7 +236,7 @@ impl Expression {
         }
     }
 
-    /// The same expression as data: closures stand as the answers they give for these outputs.
+    /// Converts the expression to data: closures are replaced by their results for these outputs.
     pub fn answered<'a>(&self, outputs: &dyn Fn(&Urn) -> Option<&'a Value>) -> Result<Self, EvaluateError> {
         let inner = |inner: &Expression| inner.answered(outputs).map(Box::new);
         let all = |items: &[Expression]| items.iter().map(|item| item.answered(outputs)).collect::<Result<_, _>>();
@@ -290,7 +292,7 @@ impl Expression {
 fn resolve(reference: &Reference, outputs: Option<&Value>) -> Result<Value, EvaluateError> {
     match outputs {
         None | Some(Value::Unknown) => Ok(Value::Unknown),
-        // It is not there.
+        // The declaration is absent.
         Some(Value::Null) => Ok(Value::Null),
         Some(outputs) => outputs.field(&reference.property).cloned().ok_or_else(|| EvaluateError::NoOutput {
             urn: reference.urn.clone(),

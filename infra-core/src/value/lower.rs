@@ -1,5 +1,5 @@
-//! A serializer whose output is an expression: programs of many thousand declarations are lowered in every run, so
-//! nothing is made twice.
+//! A serializer that produces expressions. Programs with many thousand declarations are lowered in every run, so it
+//! creates no intermediate values.
 
 use super::{
     expression::Expression,
@@ -19,7 +19,7 @@ use serde::{
 use serde_json::Number;
 use std::{fmt, sync::Arc};
 
-/// Answers with nothing for what is absent.
+/// Represents absent values as nothing.
 pub(super) struct Lowering;
 
 type Lowered = Result<Option<Expression>, LowerError>;
@@ -178,7 +178,8 @@ impl Serializer for Lowering {
     }
 }
 
-/// The items of a list. Literals together become one literal: cheap to evaluate, and equal to the same written as data.
+/// The items of a list. Adjacent literals become one literal, which is cheap to evaluate and equal to the same value as
+/// data.
 #[derive(Default)]
 pub(super) struct Items {
     variant: Option<&'static str>,
@@ -210,14 +211,14 @@ impl Items {
     }
 }
 
-/// The entries of a map, those that are absent left out.
+/// The entries of a map, without absent ones.
 #[derive(Default)]
 pub(super) struct Entries {
     variant: Option<&'static str>,
     key: Option<Arc<str>>,
     literals: Vec<(Arc<str>, Value)>,
     others: Vec<(Arc<str>, Expression)>,
-    /// It is no map but stands for what was captured.
+    /// The captured expression, if the map is a marker.
     captured: Option<Expression>,
 }
 
@@ -250,7 +251,7 @@ impl Entries {
     }
 }
 
-/// An enum's variant with content is a map of one entry.
+/// Serialises an enum variant with content as a map of one entry.
 fn within(variant: Option<&'static str>, content: Expression) -> Lowered {
     Ok(Some(match (variant, content) {
         (None, content) => content,

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_in_order_whatever_the_order_of_insertion() {
+    fn names_are_sorted() {
         let mut map: Map<&str> = ["c", "a", "d", "b"].map(|name| (name, name)).into();
         assert_eq!(map.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "b", "c", "d"]);
         assert_eq!(map.insert("b", "other"), Some("b"));
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_value_of_a_name_counts() {
+    fn last_value_of_a_name_is_kept() {
         let map: Map<u8> = [("b", 1), ("a", 2), ("b", 3)].into();
         assert_eq!(map, [("a", 2), ("b", 3)].into());
     }
 
     #[test]
-    fn a_changed_clone_leaves_the_other_as_it_was() {
+    fn change_of_a_clone_does_not_affect_the_original() {
         let map: Map<u8> = [("a", 1)].into();
         let mut changed = map.clone();
         changed.insert("a", 2);

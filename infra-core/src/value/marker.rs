@@ -13,7 +13,7 @@ thread_local! {
 
 /// A struct that cannot be converted to properties.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the declaration cannot be turned into properties: {0}")]
+#[error("the declaration cannot be converted to properties: {0}")]
 pub struct LowerError(String);
 
 impl LowerError {

@@ -1,4 +1,4 @@
-//! Texts from elsewhere that may repeat a secret.
+//! Masks secrets in texts of other components.
 
 use super::value::Value;
 use crate::diagnostic::Diagnostic;
@@ -6,7 +6,7 @@ use crate::diagnostic::Diagnostic;
 /// The replacement of a secret.
 const MASKED: &str = "[secret]";
 
-/// A secret shorter than this is masked only where it stands as a word of its own: `1` is no secret in `127.0.0.1:8080`.
+/// Secrets that are shorter are masked only as a separate word: `1` is not masked in `127.0.0.1:8080`.
 const SHORT: usize = 4;
 
 /// Masks known secrets in texts that the engine did not write itself, such as the errors of a provider.
@@ -14,7 +14,7 @@ const SHORT: usize = 4;
 pub struct Mask(Vec<String>);
 
 impl Mask {
-    /// Masks every secret that these values hold.
+    /// Creates a mask for every secret in these values.
     pub fn of<'a>(values: impl IntoIterator<Item = &'a Value>) -> Self {
         let mut texts = Vec::new();
         values.into_iter().for_each(|value| collect(value, false, &mut texts));
@@ -31,20 +31,20 @@ impl Mask {
         Self(texts)
     }
 
-    /// Only secrets of at least so many characters.
+    /// Ignores secrets with fewer characters.
     pub fn at_least(mut self, characters: usize) -> Self {
         self.0.retain(|text| text.chars().count() >= characters);
         self
     }
 
-    /// The text without the secrets.
+    /// Returns the text with masked secrets.
     pub fn text(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| {
             if secret.chars().count() < SHORT { without_word(&text, secret) } else { text.replace(secret, MASKED) }
         })
     }
 
-    /// The message without the secrets.
+    /// Returns the message with masked secrets.
     pub fn diagnostic(&self, diagnostic: Diagnostic) -> Diagnostic {
         Diagnostic {
             severity: diagnostic.severity,
@@ -63,7 +63,7 @@ fn collect(value: &Value, secret: bool, texts: &mut Vec<String>) {
         Value::Map(map) => map.values().for_each(|item| collect(item, secret, texts)),
         Value::String(text) if secret => {
             texts.push(text.as_ref().to_owned());
-            // A provider that reads line by line repeats a line.
+            // A provider that reads line by line may repeat a single line.
             texts.extend(text.lines().filter(|line| line.len() >= 16).map(str::to_owned));
         }
         Value::Number(number) if secret => texts.push(number.to_string()),
@@ -92,7 +92,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn secrets_are_found_in_every_form_and_nothing_else_is() {
+    fn secrets_are_masked_in_every_form() {
         let secrets = Value::from_json(json!({
             "password": "hunter2", "longer": "hunter2000", "pin": 42, "key": "-----BEGIN-----\n\"quoted\" and more of it\n",
             "blank": " ", "none": "",

@@ -1,13 +1,13 @@
 //! Values, and expressions that become values.
 //!
-//! - [`Value`]: what a property resolved to; it can be unknown in a preview, and secret.
+//! - [`Value`]: the resolved value of a property. It can be secret, and unknown in a preview.
 //! - [`Map`]: the map inside a value.
-//! - [`Mask`]: keeps secrets out of texts from elsewhere.
-//! - [`Expression`]: how a property is computed from other resources' outputs.
-//! - [`Output`] and [`Input`]: the typed edge over an expression, what programs hold.
-//! - [`sealing`]: values on disk, secrets encrypted.
-//! - [`source`]: values as the Rust that makes them.
-//! - `capture`, `lower`: how typed structs of inputs and outputs become expressions and back.
+//! - [`Mask`]: masks secrets in texts of other components.
+//! - [`Expression`]: the computation of a property from outputs of other resources.
+//! - [`Output`] and [`Input`]: typed expressions, which programs use.
+//! - [`sealing`]: serialisation with encrypted secrets.
+//! - [`source`]: values as Rust expressions.
+//! - `capture`, `lower`: conversions between typed structs and expressions.
 
 mod capture;
 mod expression;

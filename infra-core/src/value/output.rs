@@ -1,4 +1,4 @@
-//! The typed edge over expressions.
+//! Typed expressions.
 
 use super::{
     capture,
@@ -9,11 +9,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use serde_json::Value as Json;
 use std::{fmt, marker::PhantomData, sync::Arc};
 
-/// A `T` that is known, or will be once the resource it comes from exists.
+/// A value of type `T` that is known, or becomes known when a resource is created.
 ///
-/// An output carries the resources it was computed from, so a program never declares an edge: using an output is the
-/// edge. It can be unknown in a preview, and secret. [`output_format!`](crate::output_format), [`Output::field`],
-/// [`Output::index`], [`Output::join`] and [`all`] are data that plans can show; [`Output::map`] takes a closure.
+/// An output contains references to the resources that it is computed from, so a program never declares a dependency:
+/// using an output creates it. It can be secret, and unknown in a preview. [`output_format!`](crate::output_format),
+/// [`Output::field`], [`Output::index`], [`Output::join`] and [`all`] create expressions that plans can show;
+/// [`Output::map`] takes a closure.
 pub struct Output<T> {
     expression: Arc<Expression>,
     kind: PhantomData<fn() -> T>,
@@ -23,19 +24,19 @@ pub struct Output<T> {
 /// view, so passing one on needs no conversion; a plain value becomes one with `.into()`.
 pub type Input<T> = Output<T>;
 
-/// A value was asked for before it is known.
+/// The error of reading an output whose value is not available.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unresolved {
-    /// It is known only after something else has been applied.
+    /// The value is known only after a resource has been applied.
     #[error("the value of {0} is not known yet")]
     Unknown(String),
-    /// It is known, but is no `T`.
+    /// The value is known, but is not a `T`.
     #[error("the value does not have the expected shape: {0}")]
     Shape(String),
 }
 
 impl<T> Output<T> {
-    /// An output that is computed by `expression`, whose value must have `T`'s JSON shape.
+    /// Creates an output that is computed by `expression`, whose value must have the JSON shape of `T`.
     pub fn from_expression(expression: Expression) -> Self {
         Self { expression: Arc::new(expression), kind: PhantomData }
     }
@@ -45,23 +46,23 @@ impl<T> Output<T> {
         &self.expression
     }
 
-    /// Marks it secret: encrypted in the state, masked everywhere else.
+    /// Marks the value as secret: encrypted in the state, masked everywhere else.
     pub fn secret(&self) -> Self {
         Self::from_expression(Expression::Secret(Box::new(self.expression().clone())))
     }
 
-    /// The named field of a map or struct.
+    /// Returns the named field of a map or struct.
     pub fn field<U>(&self, name: &str) -> Output<U> {
         self.part(Segment::Field(name.to_owned()))
     }
 
-    /// The same value under another type with the same JSON shape.
+    /// Returns the same value as another type with the same JSON shape.
     pub fn cast<U>(&self) -> Output<U> {
         Output { expression: self.expression.clone(), kind: PhantomData }
     }
 
-    /// The value computed by a closure once this one is known. The closure cannot be shown in plans or compared, only
-    /// its answer can.
+    /// Returns the result of a closure, which is called once the value is known. Plans can show and compare the result,
+    /// but not the closure.
     pub fn map<U>(&self, closure: impl Fn(T) -> U + Send + Sync + 'static) -> Output<U>
     where
         T: DeserializeOwned,
@@ -75,7 +76,7 @@ impl<T> Output<T> {
         Output::from_expression(Expression::Apply(Box::new(self.expression().clone()), Opaque(Arc::new(apply))))
     }
 
-    /// The value, when it is known: always so inside a handler's create and update.
+    /// Returns the value if it is known. In `create` and `update` of a handler, every value is known.
     pub fn known(&self) -> Result<T, Unresolved>
     where
         T: DeserializeOwned,
@@ -96,12 +97,12 @@ impl<T> Output<T> {
 }
 
 impl<T> Output<Vec<T>> {
-    /// The item at `index`, counted from 0.
+    /// Returns the item at `index`, counted from 0.
     pub fn index(&self, index: usize) -> Output<T> {
         self.part(Segment::Index(index))
     }
 
-    /// Those of the items that are there; see [`Scope::each`](crate::Scope::each).
+    /// Returns those items that exist; see [`Scope::each`](crate::Scope::each).
     pub(crate) fn present(items: impl IntoIterator<Item = Output<T>>) -> Self {
         let items = items.into_iter().map(|item| item.expression().clone());
         Self::from_expression(Expression::Present(items.collect()))
@@ -112,19 +113,19 @@ impl<T> Output<Vec<T>> {
         Expression::Longer { list: Box::new(self.expression().clone()), count, most }
     }
 
-    /// The items as one text.
+    /// Joins the items with a separator.
     pub fn join(&self, separator: &str) -> Output<String> {
         Output::from_expression(Expression::Join(separator.to_owned(), Box::new(self.expression().clone())))
     }
 
-    /// A list from items that may each come from elsewhere.
+    /// Returns a list of outputs as one output.
     pub fn list(items: impl IntoIterator<Item = Output<T>>) -> Self {
         let items = items.into_iter().map(|item| item.expression().clone());
         Self::from_expression(Expression::List(items.collect()))
     }
 }
 
-/// Several outputs as one, to be taken apart again by [`Output::map`].
+/// Combines several outputs into one, for [`Output::map`].
 pub fn all<L: Tuple>(outputs: L) -> Output<L::Values> {
     Output::from_expression(Expression::List(outputs.expressions()))
 }
@@ -133,7 +134,7 @@ pub fn all<L: Tuple>(outputs: L) -> Output<L::Values> {
 pub trait Tuple {
     /// The tuple of their values.
     type Values;
-    /// Their expressions, in order.
+    /// Returns their expressions, in order.
     fn expressions(&self) -> Vec<Expression>;
 }
 
@@ -155,8 +156,8 @@ tuple!(A B C D);
 
 impl<T: Serialize> From<T> for Output<T> {
     fn from(value: T) -> Self {
-        // A `T` whose own serialisation fails cannot be a property; it resolves to nothing, which the provider's
-        // check refuses by name.
+        // A `T` whose serialisation fails cannot be a property. It becomes null, which the provider's check reports
+        // with the property's name.
         let expression = capture::lower(&value).unwrap_or(Expression::Literal(Value::Null));
         Self::from_expression(expression)
     }
@@ -198,9 +199,10 @@ impl<'de, T> Deserialize<'de> for Output<T> {
     }
 }
 
-/// Puts outputs and values into a text: `output_format!("http://{}:{}", balancer.dns_name, port)`.
+/// Formats outputs and values as text: `output_format!("http://{}:{}", balancer.dns_name, port)`.
 ///
-/// Every `{}` takes the next argument, which is any [`Piece`]; `{{` and `}}` stand for braces. A number of arguments that does not fit the text is an error where the resource is declared.
+/// Every `{}` takes the next argument, which is any [`Piece`]; `{{` and `}}` are braces. A wrong number of arguments is
+/// an error of the declaration that uses the text.
 #[macro_export]
 macro_rules! output_format {
     ($text:literal $(, $argument:expr)* $(,)?) => {
@@ -210,10 +212,10 @@ macro_rules! output_format {
     };
 }
 
-/// JSON with outputs in it: `output_json!({"VpcId": network.vpc_id, "Tags": [{"Key": "stage", "Value": stage}]})`.
+/// A JSON document that may contain outputs: `output_json!({"VpcId": network.vpc_id, "Tags": [{"Key": "stage", "Value":
+/// stage}]})`.
 ///
-/// Written like `serde_json::json!`; any expression in it may be an [`Output`](crate::Output), of which the document is
-/// computed once it is known.
+/// It is written like `serde_json::json!`. Any expression in it may be an [`Output`](crate::Output).
 #[macro_export]
 macro_rules! output_json {
     ($($json:tt)+) => {
@@ -292,7 +294,7 @@ impl Output<String> {
     }
 }
 
-/// An expression that fails by name when it is evaluated.
+/// Returns an expression whose evaluation fails with this text.
 fn missing(text: &str) -> Expression {
     let message = format!("the text {text:?} does not have as many `{{}}` as arguments");
     Expression::Apply(Box::new(Expression::Literal(Value::Null)), Opaque(Arc::new(move |_| Err(message.clone()))))
@@ -328,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_know_unknown_and_secret() {
+    fn formatted_text_is_unknown_or_secret_like_its_arguments() {
         let host: Output<String> = reference("host");
         let password: Output<String> = reference("password");
         let url = output_format!("postgres://cloud:{}@{}:{}/{{x}}", password, host, 5432);
@@ -341,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_lists_and_closures() {
+    fn lists_fields_and_closures_are_evaluated() {
         let list: Output<Vec<String>> = reference("list");
         let both = all((list.index(1), list.join("+"))).map(|(a, b)| format!("{a}={b}"));
         assert_eq!(evaluate(&both, Some(json!({"list": ["x", "y"]}))).as_str(), Some("y=x+y"));
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_hold_outputs_wherever_they_stand() {
+    fn documents_may_contain_outputs_at_any_depth() {
         let (host, password): (Output<String>, Output<String>) = (reference("host"), reference("password"));
         let document = crate::output_json!({
             "Host": host, "Port": 5432, "Tags": [{"Key": "of", "Value": &host}], "Account": {"Password": password},

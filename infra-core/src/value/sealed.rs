@@ -1,4 +1,4 @@
-//! Values on disk: serde for [`Value`], with secrets encrypted by the key of the store that writes them.
+//! Serialisation of [`Value`]s with secrets that are encrypted with the key of the store.
 
 use super::{
     map::Map,
@@ -20,8 +20,8 @@ thread_local! {
     static SEAL: RefCell<Option<Arc<dyn Seal>>> = const { RefCell::new(None) };
 }
 
-/// Runs `work` with a key at hand: inside, values can be serialised and deserialised with their secrets, which stand
-/// encrypted one by one as `{"$secret": …}`. Outside, a value that holds a secret refuses to be serialised.
+/// Runs `work` with a key. Inside, values can be serialised and deserialised, with each secret encrypted as
+/// `{"$secret": …}`. Outside, serialising a value that contains a secret fails.
 pub fn sealing<T>(seal: &Arc<dyn Seal>, work: impl FnOnce() -> T) -> T {
     let outer = SEAL.replace(Some(seal.clone()));
     let answer = work();
@@ -53,13 +53,13 @@ impl Serialize for Value {
                 out.end()
             }
             Self::Secret(inner) => {
-                let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+                let seal = seal().ok_or_else(|| S::Error::custom("secrets are serialised only by a state store"))?;
                 let mut out = serializer.serialize_map(Some(1))?;
                 let sealed = seal.seal(&inner.to_json().to_string()).map_err(S::Error::custom)?;
                 out.serialize_entry(SECRET, &sealed)?;
                 out.end()
             }
-            Self::Unknown => Err(S::Error::custom("an unknown value cannot be written down")),
+            Self::Unknown => Err(S::Error::custom("an unknown value cannot be serialised")),
         }
     }
 }
@@ -70,7 +70,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// Makes values as they are read: a state of many megabytes must not be built twice.
+/// Deserialises values directly, because an intermediate copy of a large state would be expensive.
 struct Unsealing;
 
 impl<'de> Visitor<'de> for Unsealing {
@@ -164,7 +164,7 @@ fn unsealed(sealed: &str) -> Result<Value, SealError> {
     Ok(Value::from_json(json).into_secret())
 }
 
-/// Expressions on disk: what is marked as secret is encrypted as a whole, for a text in it can be the secret.
+/// Serialisation of expressions. A secret expression is encrypted as a whole, because any text in it may be the secret.
 pub(super) mod expression {
     use super::{
         super::{expression::Expression, value::Seal, value::SealError},
@@ -174,7 +174,8 @@ pub(super) mod expression {
     use serde_json::Value as Json;
     use std::sync::Arc;
 
-    /// Inside of what is encrypted nothing is encrypted once more: another key has to find everything.
+    /// Marks the inside of an encrypted expression, where nothing is encrypted again: a rotation has to find every
+    /// encrypted text.
     struct Inside;
 
     impl Seal for Inside {
@@ -192,7 +193,7 @@ pub(super) mod expression {
         inner: &Box<Expression>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        let seal = seal().ok_or_else(|| S::Error::custom("a secret is written down only by a state store"))?;
+        let seal = seal().ok_or_else(|| S::Error::custom("secrets are serialised only by a state store"))?;
         let inside: Arc<dyn Seal> = Arc::new(Inside);
         let plain = sealing(&inside, || serde_json::to_string(inner)).map_err(S::Error::custom)?;
         let mut out = serializer.serialize_map(Some(1))?;
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_survive_sealing_and_stay_masked() {
+    fn sealed_secrets_round_trip_and_stay_masked() {
         let mut value = Value::from_json(json!({"a": [1, "x"], "$secret": "a user's own key"}));
         if let Value::Map(map) = &mut value {
             map.insert("p", Value::from("hunter2").into_secret());

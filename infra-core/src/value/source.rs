@@ -1,4 +1,4 @@
-//! Typed structs as the Rust that makes them: what `import` prints.
+//! Typed structs as Rust expressions, for `import`.
 
 use super::marker::LowerError;
 use serde::{Serialize, ser};
@@ -9,15 +9,15 @@ thread_local! {
     static WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The name under which an output tells that it needs a conversion.
+/// Name of the newtype that marks an output, which needs a conversion.
 pub(super) const OUTPUT: &str = "\0output";
 
-/// Returns `true` while outputs are written as source; they serialise as a newtype of this name then.
+/// Returns `true` while outputs are written as source. They serialise as a newtype of this name then.
 pub(super) fn is_writing() -> bool {
     WRITING.get()
 }
 
-/// The Rust expression that makes this value. Fields that serde skips are written as their default.
+/// Returns the Rust expression of this value. Fields that serde skips are written as their default.
 pub fn source<T: Serialize + ?Sized>(value: &T) -> Result<String, LowerError> {
     let outer = WRITING.replace(true);
     let text = value.serialize(Source { indent: 0 });
@@ -61,7 +61,7 @@ impl Source {
         format!("{open}\n{}\n{outer}{close}", lines.join("\n"))
     }
 
-    /// JSON as `json!` takes it.
+    /// Writes JSON in the form that `json!` accepts.
     fn json(self, value: &Json) -> String {
         let inner = self.deeper();
         match value {
@@ -85,7 +85,8 @@ impl Source {
     }
 }
 
-/// `to_port` in `rename_all = "kebab-case"` or `"lowercase"` was a variant `ToPort` once.
+/// Returns the name of the variant that serialises as `to_port` with `rename_all = "kebab-case"` or `"lowercase"`:
+/// `ToPort`.
 fn variant_name(text: &str) -> String {
     if text.starts_with(char::is_uppercase) {
         return text.to_owned();
@@ -215,7 +216,7 @@ impl ser::Serializer for Source {
     }
 }
 
-/// A list, or a tuple when it has a name, be it empty.
+/// A list, or a tuple if it has a name, which may be empty.
 struct Items {
     source: Source,
     name: Option<String>,

@@ -7,8 +7,7 @@ use std::{fmt, sync::Arc};
 
 /// The resolved value of a property.
 ///
-/// Unlike JSON it can say that a value is not known yet, and that it must not be shown. Its `Debug` and `Display`
-/// never reveal a secret.
+/// In addition to JSON, a value can be unknown or secret. `Debug` and `Display` never reveal a secret.
 #[derive(Clone, Default)]
 pub enum Value {
     /// Absent.
@@ -26,30 +25,30 @@ pub enum Value {
     Map(Map<Value>),
     /// A value that is kept encrypted and shown masked.
     Secret(Box<Value>),
-    /// Known only after another resource has been created or changed.
+    /// A value that is known only after another resource has been created or changed.
     Unknown,
 }
 
-/// Encrypts and decrypts secrets where values are written down.
+/// Encrypts and decrypts secrets in stored values.
 pub trait Seal: Send + Sync {
-    /// Encrypts a text; the answer is printable.
+    /// Encrypts a text. The result is printable.
     fn seal(&self, plain: &str) -> Result<String, SealError>;
-    /// Decrypts what [`Seal::seal`] made.
+    /// Decrypts the result of [`Seal::seal`].
     fn unseal(&self, sealed: &str) -> Result<String, SealError>;
 }
 
-/// A secret could not be decrypted.
+/// A secret cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a secret cannot be decrypted: the key is not the one it was encrypted with, or the text was changed")]
+#[error("a secret cannot be decrypted: it was encrypted with another key, or the text was changed")]
 pub struct SealError;
 
 impl Value {
-    /// An empty map.
+    /// Returns an empty map.
     pub fn empty() -> Self {
         Self::Map(Map::new())
     }
 
-    /// The value marked as secret; marking twice changes nothing.
+    /// Marks the value as secret. A second mark has no effect.
     pub fn into_secret(self) -> Self {
         match self {
             Self::Secret(_) | Self::Null => self,
@@ -57,7 +56,7 @@ impl Value {
         }
     }
 
-    /// The value without the marks of secrecy at any depth.
+    /// Returns the value without secret marks at any depth.
     pub fn revealed(&self) -> Self {
         match self {
             Self::Secret(inner) => inner.revealed(),
@@ -88,7 +87,7 @@ impl Value {
         }
     }
 
-    /// The text, if it is one (secret or not).
+    /// Returns the text, secret or not, if the value is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -97,7 +96,7 @@ impl Value {
         }
     }
 
-    /// The named part of a map (secret or not).
+    /// Returns the named value of a map, secret or not.
     pub fn field(&self, name: &str) -> Option<&Value> {
         match self {
             Self::Map(map) => map.get(name),
@@ -106,7 +105,7 @@ impl Value {
         }
     }
 
-    /// The entries of a map; none for anything else.
+    /// Returns the entries of a map; none for other values.
     pub fn entries(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
         let map = match self {
             Self::Map(map) => Some(map),
@@ -115,7 +114,7 @@ impl Value {
         map.into_iter().flat_map(Map::iter)
     }
 
-    /// A value from JSON; nulls inside maps are dropped, so that "absent" has one form.
+    /// Converts JSON to a value. Nulls in maps are dropped, so that absent values have one representation.
     pub fn from_json(json: Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -132,12 +131,12 @@ impl Value {
         }
     }
 
-    /// JSON with secrets in the clear and unknowns as `null`: for providers, never for display.
+    /// Converts the value to JSON with readable secrets and unknown values as `null`. For providers, never for display.
     pub fn to_json(&self) -> Json {
         self.render(&|secret| secret.to_json(), &|| Json::Null)
     }
 
-    /// The value with markers instead of what [`Value::masked`] masks; what holds no such thing is shared.
+    /// Returns the value with markers in place of secret and unknown values. Parts without them are shared.
     pub(crate) fn marked(&self) -> Self {
         match self {
             Self::Secret(_) => "[secret]".into(),
@@ -150,7 +149,8 @@ impl Value {
         }
     }
 
-    /// JSON for people and event readers: secrets as `"[secret]"`, unknowns as `"(known after apply)"`.
+    /// Converts the value to JSON for people and readers of events: secrets are `"[secret]"`, unknown values `"(known
+    /// after apply)"`.
     pub fn masked(&self) -> Json {
         self.render(&|_| Json::from("[secret]"), &|| Json::from("(known after apply)"))
     }
@@ -169,7 +169,8 @@ impl Value {
     }
 }
 
-/// Secrecy is not part of a value: a secret equals the same value in the clear. Unknown equals nothing but unknown.
+/// Secrecy is not part of the comparison: a secret equals the same value that is not secret. Unknown equals only
+/// unknown.
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -177,7 +178,7 @@ impl PartialEq for Value {
             (a, Self::Secret(b)) => *a == **b,
             (Self::Null, Self::Null) | (Self::Unknown, Self::Unknown) => true,
             (Self::Bool(a), Self::Bool(b)) => a == b,
-            // 1 and 1.0 are the same, but neither are two large integers that one float stands for.
+            // 1 equals 1.0, but two large integers that convert to the same float are different.
             (Self::Number(a), Self::Number(b)) => a == b || (a.is_f64() != b.is_f64() && a.as_f64() == b.as_f64()),
             (Self::String(a), Self::String(b)) => a == b,
             (Self::List(a), Self::List(b)) => a == b,

@@ -1,4 +1,4 @@
-//! The approval of plans: what is asked and when, and what a run that was rejected or failed to plan leaves alone.
+//! The approval of plans: the questions and their order, and the absence of changes after a rejected or failed plan.
 
 use crate::common::{Lifecycle, placed, sized};
 use infra_core::{
@@ -52,9 +52,9 @@ fn text(log: &Mutex<Vec<String>>) -> String {
 }
 
 #[tokio::test]
-async fn relaunches_are_offered_after_the_plan_and_have_a_plan_of_their_own() {
+async fn relaunches_are_offered_after_the_plan_and_planned_separately() {
     let life = Lifecycle::new();
-    life.done(&program).await;
+    life.apply(&program).await;
     let wrapped = life.wrap(&program);
     let engine = life.engine().config([("place", "b")]);
     let (run, log) = asked(engine.up(&wrapped), false, true);
@@ -86,7 +86,7 @@ async fn planned_replacement_is_not_offered_as_relaunch() {
         stack.relaunchable("place", &place.id, "another place");
         Ok(())
     };
-    life.done(&replaced).await;
+    life.apply(&replaced).await;
     let (engine, replaced) = (life.engine().config([("place", "b")]), life.wrap(&replaced));
     let (run, log) = asked(engine.up(&replaced), true, true);
     run.await.unwrap();
@@ -103,7 +103,7 @@ async fn creations_and_updates_in_place_are_not_destructive() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     assert!(!life.engine().preview(&wrapped).await.unwrap().is_destructive());
-    life.done(&program).await;
+    life.apply(&program).await;
     let engine = life.engine();
     assert!(!engine.clone().config([("size", "2")]).preview(&wrapped).await.unwrap().is_destructive());
     assert!(engine.clone().config([("place", "b")]).preview(&wrapped).await.unwrap().is_destructive());
@@ -111,14 +111,14 @@ async fn creations_and_updates_in_place_are_not_destructive() {
 }
 
 #[tokio::test]
-async fn time_at_a_question_is_not_part_of_the_run() {
+async fn time_of_questions_is_excluded_from_the_duration() {
     const ANSWER: Duration = Duration::from_millis(1500);
     let life = Lifecycle::new();
     let elapsed = Arc::new(Mutex::new(0));
-    let told = elapsed.clone();
+    let measured = elapsed.clone();
     let events = Events::to(move |event| {
         if let Event::RunFinished { elapsed_ms, .. } = event {
-            *told.lock().unwrap() = elapsed_ms;
+            *measured.lock().unwrap() = elapsed_ms;
         }
     });
     let (engine, wrapped) = (life.engine(), life.wrap(&program));
@@ -126,9 +126,9 @@ async fn time_at_a_question_is_not_part_of_the_run() {
         thread::sleep(ANSWER);
         true
     });
-    let begun = std::time::Instant::now();
+    let started = std::time::Instant::now();
     run.await.unwrap();
-    let whole = begun.elapsed().as_millis() as u64;
+    let whole = started.elapsed().as_millis() as u64;
     let recorded = engine.history().await.unwrap()[0].duration_ms;
     for counted in [*elapsed.lock().unwrap(), recorded] {
         assert!(counted + ANSWER.as_millis() as u64 <= whole, "{counted} ms of {whole} ms");
@@ -136,7 +136,7 @@ async fn time_at_a_question_is_not_part_of_the_run() {
 }
 
 #[tokio::test]
-async fn stored_documents_wait_for_the_approval() {
+async fn documents_are_stored_only_after_the_approval() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     let run = |key: &'static str| {
@@ -154,18 +154,18 @@ async fn stored_documents_wait_for_the_approval() {
     assert!(rejected.interrupted);
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert!(stored.values().is_empty(), "{stored:?}");
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     assert!(run("kept").await.unwrap().is_success());
     let stored = StackConfig::read(&life.store, "program", "dev").await.unwrap();
     assert_eq!(stored.values().keys().collect::<Vec<_>>(), ["kept"]);
 }
 
 #[tokio::test]
-async fn a_preview_of_destroy_names_what_goes_and_changes_nothing() {
+async fn preview_of_destroy_lists_deletions_and_changes_nothing() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
     assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"nothing");
-    life.done(&program).await;
+    life.apply(&program).await;
     let before = life.engine().state().await.unwrap();
     assert_snapshot!(life.engine().preview_destroy(&wrapped).await.unwrap(), @"
     - delete Thing thing
@@ -177,10 +177,10 @@ async fn a_preview_of_destroy_names_what_goes_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
+async fn pinned_stack_refuses_up_until_it_is_unpinned() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
-    life.done(&program).await;
+    life.apply(&program).await;
     life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
     let size = async || {
         life.engine().state().await.unwrap().unwrap().current(&thing()).unwrap().inputs.to_json()["size"].clone()
@@ -214,10 +214,10 @@ async fn a_pinned_stack_refuses_up_until_it_is_unpinned() {
 }
 
 #[tokio::test]
-async fn a_rollback_says_that_the_next_up_undoes_it() {
+async fn rollback_warns_that_the_next_up_undoes_it() {
     let life = Lifecycle::new();
     let wrapped = life.wrap(&program);
-    life.done(&program).await;
+    life.apply(&program).await;
     life.engine().config([("size", "2")]).up(&wrapped).await.unwrap();
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let events = || {
@@ -230,12 +230,12 @@ async fn a_rollback_says_that_the_next_up_undoes_it() {
     };
     life.engine().preview_rollback(1, &wrapped).events(events()).await.unwrap();
     life.engine().rollback(1, &wrapped).events(events()).await.unwrap();
-    let told = std::mem::take(&mut *notes.lock().unwrap());
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(told[0], told[1]);
-    assert_snapshot!(told[0], @"
-    note: the next `up` applies the program as it is now, and so undoes this rollback
-      hint: `rollback 1 --pin` makes `up` refuse that; or change the program
+    let messages = std::mem::take(&mut *notes.lock().unwrap());
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[0], messages[1]);
+    assert_snapshot!(messages[0], @"
+    note: the next `up` applies the current program, which undoes this rollback
+      hint: `rollback 1 --pin` makes `up` refuse this; or change the program
     ");
     life.engine().rollback(1, &wrapped).events(events()).pin(true).await.unwrap();
     assert!(notes.lock().unwrap().is_empty());

@@ -1,4 +1,4 @@
-//! Deletions that the provider refuses while something else needs the resource, although nothing is declared about that.
+//! Deletions that the provider refuses while another resource needs the resource, without a declared dependency.
 
 use crate::common::{Log, logging, providing};
 use infra_core::{
@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Cannot be deleted while `needed_by` exists.
+/// A resource that cannot be deleted while `needed_by` exists.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Part {
     name: String,
@@ -123,7 +123,7 @@ async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>
     let report = destroy.continue_on_error(fails.is_some()).await.unwrap();
     assert_eq!(report.is_success(), fails.is_none(), "{report:?}");
     let left = world.parts.lock().unwrap().iter().cloned().collect();
-    // A deletion that was refused is not left open, and its hook ran once, however often it was repeated.
+    // A refused deletion does not stay open, and its hook ran once, however often it was repeated.
     let mut hooked = world.hooked.lock().unwrap().clone();
     hooked.sort();
     assert_eq!(hooked, ["x", "y", "z"]);
@@ -132,7 +132,7 @@ async fn destroyed(parallel: usize, fails: Option<&'static str>) -> (Vec<String>
 }
 
 #[tokio::test]
-async fn a_blocked_deletion_is_repeated_after_other_steps() {
+async fn blocked_deletion_is_repeated_after_other_steps() {
     for parallel in [1, 16] {
         let (log, left) = destroyed(parallel, None).await;
         assert_eq!(log, ["x deleted", "y deleted", "z deleted"], "{parallel} at once");
@@ -141,7 +141,7 @@ async fn a_blocked_deletion_is_repeated_after_other_steps() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_stays_blocked_names_the_blocker() {
+async fn permanently_blocked_deletion_reports_the_blocker() {
     for parallel in [1, 16] {
         let (log, left) = destroyed(parallel, Some("x")).await;
         let mut log = log;

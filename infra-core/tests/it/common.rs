@@ -20,10 +20,10 @@ use std::{
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Thing {
-    /// Changed in place.
+    /// Updated in place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u32>,
-    /// Forces replacement.
+    /// Forces a replacement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) place: Option<Input<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,7 +47,7 @@ impl Resource for Thing {
     }
 }
 
-/// The same, but two of them cannot exist at once.
+/// A resource of which two cannot exist at the same time.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Port {
     pub(crate) number: Input<u32>,
@@ -191,7 +191,7 @@ impl Lifecycle {
         }
     }
 
-    /// A preview, always, then an `up`, then the state's invariants and that it is what the cloud holds.
+    /// Previews, applies, and verifies the state and its equality with the cloud.
     pub(crate) async fn up(&self, program: &Program) -> std::result::Result<Report, EngineError> {
         self.preview(program).await;
         self.log.lock().unwrap().clear();
@@ -200,7 +200,7 @@ impl Lifecycle {
         report
     }
 
-    pub(crate) async fn done(&self, program: &Program) -> String {
+    pub(crate) async fn apply(&self, program: &Program) -> String {
         let report = self.up(program).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
         self.log()
@@ -210,7 +210,7 @@ impl Lifecycle {
         self.log.lock().unwrap().clear();
         let report = self.engine().destroy(&self.wrap(&|_, _| Ok(()))).await.unwrap();
         assert!(report.is_success(), "{:?}", report.failures);
-        assert!(self.cloud.things().is_empty());
+        assert!(self.cloud.resources().is_empty());
         self.check().await;
         self.log()
     }
@@ -224,7 +224,7 @@ impl Lifecycle {
             return;
         };
         state.verify().unwrap();
-        for (urn, ids) in self.cloud.things() {
+        for (urn, ids) in self.cloud.resources() {
             for id in ids {
                 let known = state.generations().any(|(u, g)| *u == urn && g.id.as_ref() == Some(&id));
                 let open = state.open.iter().any(|open| open.request.urn == urn);

@@ -1,4 +1,4 @@
-//! An object store that loses answers, fails, delays and shows what is no longer true; decided by a seed.
+//! An object store that loses responses, fails, delays and returns stale objects, determined by a seed.
 
 use crate::simulation::{Process, World};
 use async_trait::async_trait;
@@ -27,7 +27,7 @@ use std::{
 pub(crate) struct Truth {
     pub(crate) objects: Arc<InMemory>,
     past: Arc<Mutex<Past>>,
-    /// The epoch that each process has last put a snapshot with.
+    /// The epoch of the last snapshot that each process has put.
     pub(crate) epochs: Arc<Mutex<HashMap<usize, u64>>>,
 }
 
@@ -42,12 +42,13 @@ pub(crate) struct Faulty {
     number: usize,
     dice: Arc<Mutex<Dice>>,
     /// Factor by which mishaps are rarer than in the roughest world.
-    calm: u64,
+    rarity: u64,
     pub(crate) healed: Arc<AtomicBool>,
     /// Loses the response of every put; nothing else fails.
-    pub(crate) deaf: Arc<AtomicBool>,
-    /// After how many more changes the process ends, in halves: an even number is before one, an odd one after it.
-    pub(crate) ends_after: Arc<AtomicU64>,
+    pub(crate) loses_responses: Arc<AtomicBool>,
+    /// Number of changes after which the process stops, in halves: an even number stops it before a change, an odd one
+    /// after it.
+    pub(crate) stops_after: Arc<AtomicU64>,
     /// Pauses the process now and then, before or after a change.
     pub(crate) pauses: Arc<AtomicBool>,
 }
@@ -68,7 +69,7 @@ impl Dice {
 
 /// The mishap of a call.
 #[derive(Clone, Copy)]
-struct Fate {
+struct CallFailure {
     delay: Duration,
     mishap: Mishap,
 }
@@ -76,11 +77,11 @@ struct Fate {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mishap {
     None,
-    /// It never arrives.
+    /// The request is lost.
     Refused,
-    /// It arrives, and the answer does not.
+    /// The request succeeds, and the response is lost.
     Lost,
-    /// There is never an answer.
+    /// The call never returns.
     Silent,
     /// The read returns an old version.
     Stale,
@@ -88,7 +89,7 @@ enum Mishap {
 
 impl Faulty {
     pub(crate) fn new(truth: &Truth, world: &World, process: &Arc<Process>, number: usize, seed: u64) -> Arc<Self> {
-        let calm = 4_u64.pow((seed % 3) as u32);
+        let rarity = 4_u64.pow((seed % 3) as u32);
         let (truth, world, process) = (truth.clone(), world.clone(), process.clone());
         Arc::new(Self {
             truth,
@@ -96,79 +97,79 @@ impl Faulty {
             process,
             number,
             dice: Arc::new(Mutex::new(Dice(seed))),
-            calm,
+            rarity,
             healed: Arc::default(),
-            deaf: Arc::default(),
-            ends_after: Arc::new(AtomicU64::new(u64::MAX)),
+            loses_responses: Arc::default(),
+            stops_after: Arc::new(AtomicU64::new(u64::MAX)),
             pauses: Arc::default(),
         })
     }
 
-    fn fate(&self) -> Fate {
+    fn failure(&self) -> CallFailure {
         let mut dice = self.dice.lock().unwrap();
-        if self.deaf.load(Ordering::Relaxed) {
-            return Fate { delay: Duration::from_millis(20), mishap: Mishap::Lost };
+        if self.loses_responses.load(Ordering::Relaxed) {
+            return CallFailure { delay: Duration::from_millis(20), mishap: Mishap::Lost };
         }
         if self.healed.load(Ordering::Relaxed) {
-            return Fate { delay: Duration::from_millis(20), mishap: Mishap::None };
+            return CallFailure { delay: Duration::from_millis(20), mishap: Mishap::None };
         }
-        let delay = match dice.below(100 * self.calm) {
+        let delay = match dice.below(100 * self.rarity) {
             0..5 => dice.below(120_000),
             5..20 => dice.below(8_000),
             _ => dice.below(200),
         };
-        let mishap = match dice.below(100 * self.calm) {
+        let mishap = match dice.below(100 * self.rarity) {
             0..5 => Mishap::Refused,
             5..13 => Mishap::Lost,
             13..16 => Mishap::Silent,
             16..24 => Mishap::Stale,
             _ => Mishap::None,
         };
-        Fate { delay: Duration::from_millis(delay), mishap }
+        CallFailure { delay: Duration::from_millis(delay), mishap }
     }
 
-    /// Pauses the process now and then, and ends it when its time has come: nothing of it ever runs again.
-    async fn live_on(&self) {
+    /// Pauses the process now and then, and stops it after its last change: a stopped process never runs again.
+    async fn pause_or_stop(&self) {
         if self.pauses.load(Ordering::Relaxed) && self.dice.lock().unwrap().below(30) == 0 {
             let time = self.dice.lock().unwrap().below(900);
             self.process.stop(Duration::from_secs(time));
             self.process.running().await;
         }
-        let left = self.ends_after.load(Ordering::Relaxed);
+        let left = self.stops_after.load(Ordering::Relaxed);
         if left == 0 {
             self.process.stop(Duration::from_hours(100));
             self.process.running().await;
         } else if left < u64::MAX {
-            self.ends_after.store(left - 1, Ordering::Relaxed);
+            self.stops_after.store(left - 1, Ordering::Relaxed);
         }
     }
 
     /// Applies `act` to the objects after a delay, even if the caller stopped waiting.
     async fn change<T: Send + 'static>(&self, act: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        // Nothing leaves a process that does not run.
+        // A process that is paused sends nothing.
         self.process.running().await;
         self.process.connected().await;
-        self.live_on().await;
-        let fate = self.fate();
+        self.pause_or_stop().await;
+        let failure = self.failure();
         let (done, answer) = oneshot::channel();
         let world = self.world.clone();
         self.world.spawn(async move {
-            world.sleep(fate.delay).await;
-            let outcome = match fate.mishap {
+            world.sleep(failure.delay).await;
+            let outcome = match failure.mishap {
                 Mishap::Refused => Err(injected("refused")),
                 _ => act.await,
             };
-            world.sleep(fate.delay / 8).await;
-            match fate.mishap {
+            world.sleep(failure.delay / 8).await;
+            match failure.mishap {
                 Mishap::Silent => std::future::pending().await,
-                Mishap::Lost => drop(done.send(Err(injected("the answer was lost")))),
+                Mishap::Lost => drop(done.send(Err(injected("the response was lost")))),
                 _ => drop(done.send(outcome)),
             }
         });
-        let outcome = answer.await.unwrap_or_else(|_| Err(injected("nobody answers")));
+        let outcome = answer.await.unwrap_or_else(|_| Err(injected("no response")));
         self.process.connected().await;
         self.process.running().await;
-        self.live_on().await;
+        self.pause_or_stop().await;
         outcome
     }
 }
@@ -227,7 +228,7 @@ impl ObjectStore for Faulty {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         self.process.running().await;
         self.process.connected().await;
-        let Fate { delay, mishap } = self.fate();
+        let CallFailure { delay, mishap } = self.failure();
         self.world.sleep(delay).await;
         let answer = match mishap {
             Mishap::Silent => std::future::pending().await,
@@ -243,9 +244,9 @@ impl ObjectStore for Faulty {
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let truth = self.truth.clone();
-        let fate = self.fate();
+        let failure = self.failure();
         let (world, process) = (self.world.clone(), self.process.clone());
-        let left = self.ends_after.clone();
+        let left = self.stops_after.clone();
         let delete = move |path: Result<Path>| {
             let (truth, world, process) = (truth.clone(), world.clone(), process.clone());
             let left = left.clone();
@@ -257,8 +258,8 @@ impl ObjectStore for Faulty {
                     more => left.store(more - 1, Ordering::Relaxed),
                 }
                 process.running().await;
-                world.sleep(fate.delay).await;
-                if fate.mishap == Mishap::Refused {
+                world.sleep(failure.delay).await;
+                if failure.mishap == Mishap::Refused {
                     return Err(injected("refused"));
                 }
                 truth.objects.delete(&path).await?;
@@ -269,8 +270,8 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let fate = self.fate();
-        let (mut skip, stale) = (fate.delay.subsec_millis() % 3, fate.mishap == Mishap::Stale);
+        let failure = self.failure();
+        let (mut skip, stale) = (failure.delay.subsec_millis() % 3, failure.mishap == Mishap::Stale);
         // The listing misses some objects.
         let seen = move |_: &ObjectMeta| {
             skip += 1;
@@ -284,7 +285,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        if self.deaf.load(Ordering::Relaxed) {
+        if self.loses_responses.load(Ordering::Relaxed) {
             return self.truth.objects.copy_opts(from, to, options).await;
         }
         let (truth, from, to) = (self.truth.clone(), from.clone(), to.clone());

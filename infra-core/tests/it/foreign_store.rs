@@ -225,7 +225,7 @@ fn program(cloud: &FakeCloud, place: &'static str) -> impl Fn(&Stack, &Config) -
 }
 
 #[tokio::test]
-async fn a_store_outside_of_the_crate_runs_the_lifecycle() {
+async fn external_store_supports_the_lifecycle() {
     let directory = tempfile::tempdir().unwrap();
     let (path, cloud) = (directory.path().join("states.redb"), FakeCloud::new());
     let engine = |store: &DatabaseStore| Engine::new("program", "dev", store.clone());
@@ -246,7 +246,7 @@ async fn a_store_outside_of_the_crate_runs_the_lifecycle() {
         }
         assert!(matches!(
             second.up(&changed).await.unwrap_err().diagnostics()[0].summary.as_str(),
-            summary if summary.starts_with("another run holds the stack")
+            summary if summary.starts_with("the stack is locked by another run")
         ));
     }
     drop(store);
@@ -259,11 +259,11 @@ async fn a_store_outside_of_the_crate_runs_the_lifecycle() {
     let state = engine(&store).state().await.unwrap().unwrap();
     state.verify().unwrap();
     assert!(state.open.is_empty());
-    assert!(cloud.things().values().all(|ids| ids.len() == 1), "{:?}", cloud.things());
+    assert!(cloud.resources().values().all(|ids| ids.len() == 1), "{:?}", cloud.resources());
     assert!(!engine(&store).preview(&changed).await.unwrap().has_changes());
     assert!(engine(&store).rollback(1, &changed).await.is_ok());
 
     assert!(engine(&store).destroy(&changed).await.unwrap().is_success());
-    assert!(cloud.things().is_empty());
+    assert!(cloud.resources().is_empty());
     assert!(engine(&store).state().await.unwrap().unwrap().resources.is_empty());
 }

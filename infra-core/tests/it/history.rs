@@ -31,14 +31,14 @@ fn program(place: &'static str, size: u32) -> impl Fn(&Stack, &Config) -> Result
 }
 
 #[tokio::test]
-async fn a_run_that_changes_something_is_remembered() {
+async fn changing_run_is_added_to_the_history() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     life.cloud.faults(|_| Some(infra_core::testing::Fault::Before));
     life.up(&program("a", 2)).await.unwrap();
     life.cloud.heal();
-    life.done(&program("a", 2)).await;
+    life.apply(&program("a", 2)).await;
     life.destroy().await;
     let history = life.engine().history().await.unwrap();
     assert_snapshot!(told(&history), @"
@@ -53,8 +53,8 @@ async fn a_run_that_changes_something_is_remembered() {
 #[tokio::test]
 async fn rollback_applies_an_earlier_declaration() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&|stack, _| {
+    life.apply(&program("a", 1)).await;
+    life.apply(&|stack, _| {
         stack.add("net", placed("a"));
         stack.add("host", sized(9));
         Ok(())
@@ -77,7 +77,7 @@ async fn rollback_applies_an_earlier_declaration() {
     "#);
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_snapshot!(warnings.join("\n"), @"
-    warning: it is made anew: what it held when it was deleted does not come back
+    warning: it is created again, without its previous content
       at: urn:infra:dev::program::fake:Thing::sign
     ");
     let report = engine.rollback(1, &wrapped).await.unwrap();
@@ -96,19 +96,19 @@ async fn rollback_applies_an_earlier_declaration() {
 #[tokio::test]
 async fn rollback_refuses_closures_with_a_changed_input() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
-    life.done(&program("b", 1)).await;
+    life.apply(&program("a", 1)).await;
+    life.apply(&program("b", 1)).await;
     let none = |_: &Stack, _: &Config| -> Result { Ok(()) };
     let wrapped = life.wrap(&none);
     let engine = life.engine();
     assert_snapshot!(engine.rollback(1, &wrapped).await.unwrap_err(), @"
-    error: its value was computed by code of the earlier program from ${net.id}, which is not what it was then: it cannot be computed again
+    error: its value was computed by a closure of the earlier program from ${net.id}, whose value has changed since: it cannot be computed again
       at: urn:infra:dev::program::fake:Thing::sign
-      hint: look at the inputs of this resource in the program
+      hint: check the inputs of this resource in the program
     ");
     assert_snapshot!(engine.rollback(7, &wrapped).await.unwrap_err(), @"
-    error: the stack cannot go back to 7
-      hint: it can go back to 1, 2
+    error: the stack cannot be rolled back to serial 7
+      hint: it can be rolled back to 1, 2
     ");
     assert_snapshot!(life.preview(&program("b", 1)).await, @r#"
     3 same

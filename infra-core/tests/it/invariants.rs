@@ -1,5 +1,4 @@
-//! Random programs, random failures, random moments of death: the invariants hold, and once the faults stop one run
-//! brings everything to what the program says.
+//! Random programs, failures and kills: the invariants hold, and a single run without faults then matches the program.
 
 use crate::common::{Lifecycle, Port, Thing};
 use infra_core::{Config, Output, Result, Stack, testing::Fault};
@@ -61,7 +60,7 @@ fn mishap() -> impl Strategy<Value = Mishap> {
         .prop_map(|(faults, lag, polls, parallel)| Mishap { faults, lag, polls, parallel })
 }
 
-async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
+async fn execute_runs(runs: Vec<(Vec<Declared>, Mishap)>) {
     let life = Lifecycle::new();
     for (declarations, Mishap { mut faults, lag, polls, parallel }) in runs.clone() {
         life.cloud.lag(lag);
@@ -70,7 +69,7 @@ async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
             Some(0) => Some(Fault::Before),
             Some(1) => Some(Fault::After),
             Some(2) => Some(Fault::Lost),
-            // Only death ends that.
+            // Only a kill ends that.
             Some(3) if polls.is_some() => Some(Fault::Hang),
             _ => None,
         });
@@ -90,20 +89,20 @@ async fn live_through(runs: Vec<(Vec<Declared>, Mishap)>) {
     life.cloud.heal();
     let last = program(runs.last().unwrap().0.clone());
     match life.up(&last).await {
-        // A dependent leaves a resource that must be deleted before its new dependency can be created: no order does
+        // A dependent leaves a resource that must be deleted before its new dependency can be created: no order allows
         // that in one run. The plan is refused, and the message says so.
         Err(error) => {
             assert!(error.to_string().contains("wait for each other"), "{error}");
-            life.done(&|_, _| Ok(())).await;
-            life.done(&last).await;
+            life.apply(&|_, _| Ok(())).await;
+            life.apply(&last).await;
         }
         Ok(report) => assert!(report.is_success(), "{:?}", report.failures),
     }
     let plan = life.engine().preview(&life.wrap(&last)).await.unwrap();
     assert!(!plan.has_changes(), "{plan}");
     let state = life.engine().state().await.unwrap().unwrap();
-    assert_eq!(state.live_count(), life.cloud.things().values().map(Vec::len).sum::<usize>());
-    assert!(life.cloud.things().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.things());
+    assert_eq!(state.live_count(), life.cloud.resources().values().map(Vec::len).sum::<usize>());
+    assert!(life.cloud.resources().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.resources());
     life.destroy().await;
 }
 
@@ -111,9 +110,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_goes_wrong_everything_is_accounted_for(
+    fn random_failures_leave_no_unrecorded_resource(
         runs in proptest::collection::vec((proptest::collection::vec(declared(), 0..8), mishap()), 1..5)
     ) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(live_through(runs));
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(execute_runs(runs));
     }
 }

@@ -1,4 +1,4 @@
-//! Several writers of one stack, in an object store that does what networks do.
+//! Several writers of one stack, in an object store with the faults of a network.
 
 use crate::{
     faulty::{Dice, Faulty, Truth},
@@ -63,7 +63,7 @@ struct Actor {
 impl Case {
     pub(crate) fn new() -> Self {
         let truth = Truth::default();
-        // A key that nothing wraps, as the first versions wrote it.
+        // An unwrapped key in the format of the first versions.
         let path = Path::from("states/secrets.key");
         block_on(truth.objects.put(&path, "07".repeat(32).into())).unwrap();
         Self { world: World::default(), pool: LocalPool::new(), truth, log: Arc::default() }
@@ -75,20 +75,20 @@ impl Case {
         (store.fold_after(100 * 1024), objects)
     }
 
-    /// A store for which nothing goes wrong.
-    pub(crate) fn calm(&self) -> (ObjectStateStore, Arc<Process>, Arc<Faulty>) {
+    /// Returns a store without faults.
+    pub(crate) fn reliable(&self) -> (ObjectStateStore, Arc<Process>, Arc<Faulty>) {
         let process = self.world.process(Duration::from_hours(7), false);
-        let (store, objects) = self.calm_for(&process);
+        let (store, objects) = self.reliable_for(&process);
         (store, process, objects)
     }
 
-    pub(crate) fn calm_for(&self, process: &Arc<Process>) -> (ObjectStateStore, Arc<Faulty>) {
+    pub(crate) fn reliable_for(&self, process: &Arc<Process>) -> (ObjectStateStore, Arc<Faulty>) {
         let (store, objects) = self.store(process, usize::MAX, 0);
         objects.healed.store(true, Ordering::Relaxed);
         (store, objects)
     }
 
-    /// Runs one task to its end.
+    /// Runs one task to completion.
     pub(crate) fn finish<T: Send + 'static>(&mut self, task: impl Future<Output = T> + Send + 'static) -> T {
         self.world.finish(&mut self.pool, task)
     }
@@ -154,14 +154,14 @@ impl Actor {
             self.process.running().await;
         }
         if session.fold(&mut state).await.is_ok() {
-            // A lease that is not given back expires.
+            // A lease that is not released expires.
             let _ = session.close().await;
         }
     }
 
-    /// Calls a provider, as an operation does; whether the stack is still held afterwards.
+    /// Calls a provider as an operation does, and returns `true` if the stack is still held afterwards.
     async fn call(&self, session: &Session, time: Duration) -> bool {
-        // No deadline helps where the clocks lie.
+        // No deadline helps if the clocks are wrong.
         if !self.process.oblivious {
             let mut log = self.log.lock().unwrap();
             let others: Vec<usize> =
@@ -180,8 +180,8 @@ impl Actor {
     }
 }
 
-/// Lets writers do their worst, then checks what is left. `hasty` ones give up opening the stack now and then, and are
-/// paused in the middle of anything.
+/// Runs concurrent writers with faults, then checks the state. `hasty` writers give up opening the stack now and then,
+/// and are paused at any moment.
 fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
     let mut case = Case::new();
     let mut dice = Dice(seed);
@@ -201,8 +201,8 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
     case.world.run(&mut case.pool, Duration::from_mins(10));
     stores.iter().for_each(|objects| objects.pauses.store(false, Ordering::Relaxed));
 
-    let (calm, _, _) = case.calm();
-    let store = calm.clone();
+    let (store_without_faults, _, _) = case.reliable();
+    let store = store_without_faults.clone();
     let session = case.finish(async move {
         loop {
             match store.open("p", "dev").await {
@@ -212,16 +212,16 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
         }
     });
     let found = names(&session.state);
-    // The stopped process wakes up, and another process holds the stack.
+    // The paused process wakes up while another process holds the stack.
     case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(20));
     while all.iter().any(|process| process.is_stopped()) {
         case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(5));
     }
     session.journal.ensure_held().unwrap();
     case.finish(session.close()).unwrap();
-    let left = case.finish(async move { calm.peek("p", "dev").await.unwrap().unwrap() });
+    let left = case.finish(async move { store_without_faults.peek("p", "dev").await.unwrap().unwrap() });
     left.verify().unwrap();
-    assert_eq!(names(&left), found, "somebody who woke up late has changed something");
+    assert_eq!(names(&left), found, "a late writer has changed the state");
 
     let log = case.log.lock().unwrap();
     let lost: Vec<_> = log.acknowledged.difference(&found).collect();
@@ -232,7 +232,7 @@ fn compete(seed: u64, writers: usize, hasty: bool) -> usize {
             let newer = log.sessions.iter().filter(|newest| newest.epoch > later.epoch);
             let shown = newer.map(|newest| &newest.found).chain([&found]);
             for name in shown.flatten() {
-                assert!(!unseen.contains(name), "{name} came after its writer had been fenced off");
+                assert!(!unseen.contains(name), "{name} was written after its writer had been fenced off");
             }
         }
     }
@@ -243,7 +243,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_the_network_does_there_is_one_writer_and_nothing_is_lost(
+    fn network_faults_permit_one_writer_and_lose_no_entry(
         seed in any::<u64>(),
         writers in 2..4_usize,
         hasty in any::<bool>(),
@@ -253,19 +253,19 @@ proptest! {
 }
 
 #[test]
-fn the_writers_do_get_to_work() {
+fn concurrent_writers_make_progress() {
     let calls: usize = (0..20).map(|seed| compete(seed, 3, seed % 2 == 0)).sum();
     assert!(calls > 50, "only {calls} calls: the histories are too poor to show anything");
 }
 
-/// A claim that is put on no condition, and arrives late, undoes what was folded since; few histories show it.
+/// An unconditional claim that arrives late would undo later folds; few histories show this.
 #[test]
-fn a_claim_that_arrives_late_undoes_nothing() {
+fn late_claim_does_not_undo_later_folds() {
     compete(7_136_899_818_930_814_908, 2, false);
 }
 
-/// A process takes the stack over from one that is paused, cannot read the key, and gives the lease back at once.
+/// A process takes the stack over from a paused one, cannot read the key, and releases the lease at once.
 #[test]
-fn the_seed_that_once_lost_what_a_paused_process_wrote() {
+fn takeover_that_fails_keeps_the_entries_of_a_paused_writer() {
     compete(16_136_213_657_173_771_617, 2, false);
 }

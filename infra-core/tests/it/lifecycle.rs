@@ -1,4 +1,5 @@
-//! The life of a stack, on a cloud in memory: every plan is a snapshot, every preview leaves the state as it was.
+//! The lifecycle of a stack on a cloud in memory: every plan is a snapshot, and every preview leaves the state
+//! unchanged.
 
 use crate::common::{Lifecycle, Port, Program, Thing, placed, sized, using};
 use infra_core::{Config, Options, Output, ProgramError, Result, Stack, random::Password, state::Verb, testing::Fault};
@@ -13,7 +14,7 @@ fn network(stack: &Stack, _: &Config) -> Result {
 }
 
 #[tokio::test]
-async fn from_nothing_to_nothing() {
+async fn stack_is_created_and_destroyed() {
     let life = Lifecycle::new();
     assert_snapshot!(life.preview(&network).await, @r#"
     + create Thing net
@@ -25,7 +26,7 @@ async fn from_nothing_to_nothing() {
     3 create
     host = (known after apply)
     "#);
-    assert_snapshot!(life.done(&network).await, @r"
+    assert_snapshot!(life.apply(&network).await, @r"
     create net
     create disk
     create host
@@ -34,7 +35,7 @@ async fn from_nothing_to_nothing() {
     3 same
     host = "host-3"
     "#);
-    assert_snapshot!(life.done(&network).await, @"");
+    assert_snapshot!(life.apply(&network).await, @"");
     assert_snapshot!(life.destroy().await, @r"
     delete host
     delete disk
@@ -43,7 +44,7 @@ async fn from_nothing_to_nothing() {
 }
 
 #[tokio::test]
-async fn an_update_touches_nothing_below_it() {
+async fn update_in_place_updates_only_dependents_of_changed_outputs() {
     let life = Lifecycle::new();
     let program = |size: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -54,7 +55,7 @@ async fn an_update_touches_nothing_below_it() {
             Ok(())
         }
     };
-    life.done(&program(1)).await;
+    life.apply(&program(1)).await;
     assert_snapshot!(life.preview(&program(2)).await, @r#"
     ~ update Thing net
         ~ size: 1 => 2
@@ -62,14 +63,14 @@ async fn an_update_touches_nothing_below_it() {
         ~ uses: "1 wide" => (known after apply)
     1 same, 2 update
     "#);
-    assert_snapshot!(life.done(&program(2)).await, @r"
+    assert_snapshot!(life.apply(&program(2)).await, @r"
     update net
     update sign
     ");
 }
 
 #[tokio::test]
-async fn a_replacement_comes_before_its_users_and_goes_after_them() {
+async fn replacement_is_created_before_its_dependents_are_updated() {
     let life = Lifecycle::new();
     let program = |place: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -79,7 +80,7 @@ async fn a_replacement_comes_before_its_users_and_goes_after_them() {
             Ok(())
         }
     };
-    life.done(&program("a")).await;
+    life.apply(&program("a")).await;
     assert_snapshot!(life.preview(&program("b")).await, @r#"
     +/- replace Thing net
         ~ place: "a" => "b"  (forces replacement)
@@ -87,14 +88,14 @@ async fn a_replacement_comes_before_its_users_and_goes_after_them() {
         ~ uses: "net-1" => (known after apply)
     1 same, 1 update, 1 replace
     "#);
-    assert_snapshot!(life.done(&program("b")).await, @r"
+    assert_snapshot!(life.apply(&program("b")).await, @r"
     replace net
     update host
     delete net
     ");
 }
 
-/// A group that cannot go over to a new image goes back to the old one.
+/// An update of a group to a new image fails, and the group returns to the previous image.
 #[tokio::test]
 async fn previous_generation_is_kept_until_all_dependents_are_applied() {
     let life = Lifecycle::new();
@@ -106,7 +107,7 @@ async fn previous_generation_is_kept_until_all_dependents_are_applied() {
             Ok(())
         }
     };
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     life.cloud.faults(|request| (request.urn.name() == "tower").then_some(Fault::Before));
     life.log.lock().unwrap().clear();
     life.up(&program("b", 2)).await.unwrap();
@@ -117,14 +118,14 @@ async fn previous_generation_is_kept_until_all_dependents_are_applied() {
     delete net skipped
     ");
     life.cloud.heal();
-    assert_snapshot!(life.done(&program("b", 2)).await, @"
+    assert_snapshot!(life.apply(&program("b", 2)).await, @"
     update tower
     delete net
     ");
 }
 
 #[tokio::test]
-async fn a_planned_step_is_weakened_when_nothing_changed_after_all() {
+async fn planned_step_is_skipped_if_its_inputs_turn_out_unchanged() {
     let life = Lifecycle::new();
     let program = |size: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -134,7 +135,7 @@ async fn a_planned_step_is_weakened_when_nothing_changed_after_all() {
             Ok(())
         }
     };
-    life.done(&program(2)).await;
+    life.apply(&program(2)).await;
     assert_snapshot!(life.preview(&program(4)).await, @r#"
     ~ update Thing net
         ~ size: 2 => 4
@@ -142,11 +143,11 @@ async fn a_planned_step_is_weakened_when_nothing_changed_after_all() {
         ~ place: "even" => (known after apply)  (forces replacement)
     1 update, 1 replace
     "#);
-    assert_snapshot!(life.done(&program(4)).await, @r"
+    assert_snapshot!(life.apply(&program(4)).await, @r"
     update net
     same host
     ");
-    assert_snapshot!(life.done(&program(5)).await, @r"
+    assert_snapshot!(life.apply(&program(5)).await, @r"
     update net
     replace host
     delete host
@@ -164,7 +165,7 @@ async fn exclusive_resource_is_deleted_before_its_replacement_and_after_its_depe
             Ok(())
         }
     };
-    life.done(&program(80)).await;
+    life.apply(&program(80)).await;
     assert_snapshot!(life.preview(&program(81)).await, @r#"
     -/+ replace Port port
         ~ number: 80 => 81  (forces replacement)
@@ -174,7 +175,7 @@ async fn exclusive_resource_is_deleted_before_its_replacement_and_after_its_depe
         ~ uses: "port-1" => (known after apply)
     1 update, 2 replace
     "#);
-    assert_snapshot!(life.done(&program(81)).await, @r"
+    assert_snapshot!(life.apply(&program(81)).await, @r"
     delete rule
     delete port
     replace port
@@ -186,7 +187,7 @@ async fn exclusive_resource_is_deleted_before_its_replacement_and_after_its_depe
 #[tokio::test]
 async fn undeclared_resource_is_deleted_once_its_dependents_are_updated() {
     let life = Lifecycle::new();
-    life.done(&|stack, _| {
+    life.apply(&|stack, _| {
         let old = stack.add("old", sized(1));
         stack.add("host", using(&old.id));
         Ok(())
@@ -205,7 +206,7 @@ async fn undeclared_resource_is_deleted_once_its_dependents_are_updated() {
     - delete Thing old
     1 create, 1 update, 1 delete
     "#);
-    assert_snapshot!(life.done(&program).await, @r"
+    assert_snapshot!(life.apply(&program).await, @r"
     create new
     update host
     delete old
@@ -213,7 +214,7 @@ async fn undeclared_resource_is_deleted_once_its_dependents_are_updated() {
 }
 
 #[tokio::test]
-async fn a_failure_stops_what_depends_on_it_and_the_next_run_finishes() {
+async fn failure_skips_dependents_and_the_next_run_continues() {
     let life = Lifecycle::new();
     life.cloud.faults(|request| (request.urn.name() == "net").then_some(Fault::Before));
     let report = life.up(&network).await.unwrap();
@@ -235,24 +236,24 @@ async fn a_failure_stops_what_depends_on_it_and_the_next_run_finishes() {
     create host skipped
     ");
     life.cloud.heal();
-    assert_snapshot!(life.done(&network).await, @r"
+    assert_snapshot!(life.apply(&network).await, @r"
     create net
     create host
     ");
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_found_and_makes_no_second_one() {
+async fn create_with_a_lost_response_creates_no_second_resource() {
     let life = Lifecycle::new();
     life.cloud.faults(|request| (request.urn.name() == "net").then_some(Fault::After));
     assert!(!life.up(&network).await.unwrap().is_success());
     life.cloud.heal();
-    assert_snapshot!(life.done(&network).await, @r"
-    net: an interrupted create did happen: net-1 is taken over
+    assert_snapshot!(life.apply(&network).await, @r"
+    net: an interrupted create succeeded: net-1 is adopted
     create host
     create disk
     ");
-    assert!(life.cloud.things().values().all(|ids| ids.len() == 1));
+    assert!(life.cloud.resources().values().all(|ids| ids.len() == 1));
 }
 
 #[tokio::test]
@@ -262,27 +263,27 @@ async fn open_create_of_an_undeclared_resource_is_deleted() {
     assert!(!life.up(&network).await.unwrap().is_success());
     life.cloud.heal();
     assert_snapshot!(life.destroy().await, @r"
-    net: an interrupted create did happen: net-1 is taken over
+    net: an interrupted create succeeded: net-1 is adopted
     delete net
     ");
 }
 
 #[tokio::test]
-async fn a_deletion_that_was_begun_ends_before_the_same_is_made_again() {
+async fn interrupted_deletion_is_completed_before_the_resource_is_created_again() {
     let life = Lifecycle::new();
-    life.done(&network).await;
+    life.apply(&network).await;
     life.cloud.faults(|request| (request.verb == Verb::Delete).then_some(Fault::After));
     assert!(!life.engine().destroy(&life.wrap(&network)).await.unwrap().is_success());
     life.cloud.heal();
-    // The other way round, a new host with the old one's name or path would be deleted instead of the old one.
-    assert_snapshot!(life.done(&network).await, @r"
+    // In the other order, the deletion of the previous host would delete a new host with the same name or path.
+    assert_snapshot!(life.apply(&network).await, @r"
     delete host
     create host
     ");
 }
 
 #[tokio::test]
-async fn the_first_half_of_a_replacement_that_was_begun_ends_before_the_second_begins() {
+async fn interrupted_deletion_of_a_replacement_is_completed_before_its_creation() {
     let life = Lifecycle::new();
     let program = |number: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -292,11 +293,11 @@ async fn the_first_half_of_a_replacement_that_was_begun_ends_before_the_second_b
             Ok(())
         }
     };
-    life.done(&program(80)).await;
+    life.apply(&program(80)).await;
     life.cloud.faults(|request| (request.verb == Verb::Delete && request.urn.name() == "port").then_some(Fault::After));
     assert!(!life.up(&program(81)).await.unwrap().is_success());
     life.cloud.heal();
-    assert_snapshot!(life.done(&program(81)).await, @r"
+    assert_snapshot!(life.apply(&program(81)).await, @r"
     delete port
     create port
     create rule
@@ -306,7 +307,7 @@ async fn the_first_half_of_a_replacement_that_was_begun_ends_before_the_second_b
 }
 
 #[tokio::test]
-async fn secrets_stand_nowhere_in_the_clear() {
+async fn secrets_are_not_readable_in_plan_state_or_events() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let password = stack.add("password", Password::of_length(20));
@@ -315,7 +316,7 @@ async fn secrets_stand_nowhere_in_the_clear() {
         stack.export("url", url);
         Ok(())
     };
-    life.done(&program).await;
+    life.apply(&program).await;
     let outputs = life.engine().outputs().await.unwrap();
     let url = outputs["url"].as_str().unwrap().to_owned();
     assert!(url.starts_with("postgres://"));
@@ -328,7 +329,7 @@ async fn secrets_stand_nowhere_in_the_clear() {
 }
 
 #[tokio::test]
-async fn bad_programs_are_refused_whole() {
+async fn invalid_program_is_refused_with_all_its_errors() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.add("twin", sized(1));
@@ -346,7 +347,7 @@ async fn bad_programs_are_refused_whole() {
     error: `urn:infra:dev::program::fake:Thing::twin` is declared twice: give one of them another name
     error: `Thing virginia` in us-east-1 uses `id` of `Thing ohio`, which exists only in us-east-2: declare both in one region, or pass an address instead of an id
     error: `Thing user` uses `id` of `Thing missing`, which is not declared in this program
-    error: these resources wait for each other, so none can be first: 
+    error: these resources depend on each other: 
       b needs `id` of a
       a needs `id` of b
     ");
@@ -355,31 +356,31 @@ async fn bad_programs_are_refused_whole() {
         Err(ProgramError::from("the program's own error"))
     };
     assert_snapshot!(life.preview(&bad_name).await, @r"
-    error: the name `a name` cannot be used: write 1 to 100 letters, digits, `-`, `_`, `.` (and its separator)
-    error: the program ended with an error: the program's own error
+    error: the name `a name` is invalid: use 1 to 100 letters, digits, `-`, `_`, `.` (and its separator)
+    error: the program failed: the program's own error
     ");
 }
 
 #[tokio::test]
-async fn a_thing_that_vanished_is_made_again_after_a_refresh() {
+async fn missing_resource_is_created_again_after_a_refresh() {
     let life = Lifecycle::new();
-    life.done(&network).await;
-    life.cloud.vanish("net-1");
+    life.apply(&network).await;
+    life.cloud.delete_resource("net-1");
     assert_snapshot!(life.preview(&network).await, @r#"
     3 same
     host = "host-3"
     "#);
     let report = life.engine().refresh(&life.wrap(&network)).await.unwrap();
     assert!(report.is_success());
-    assert_snapshot!(life.done(&network).await, @r"
+    assert_snapshot!(life.apply(&network).await, @r"
     create net
     update host
     ");
 }
 
-/// Drops the run after so many polls, as if the process had died there, then lets the next run finish.
+/// Drops the run after this number of polls, as if the process had been killed, then lets the next run finish.
 #[tokio::test]
-async fn a_run_can_die_at_any_moment() {
+async fn run_killed_at_any_moment_is_completed_by_the_next_one() {
     let program_a = |stack: &Stack, _: &Config| -> Result {
         let net = stack.add("net", placed("a"));
         let host = stack.add("host", using(&net.id));
@@ -394,15 +395,15 @@ async fn a_run_can_die_at_any_moment() {
         stack.add("new", using(&net.id));
         Ok(())
     };
-    for begun in [false, true] {
+    for is_update in [false, true] {
         for polls in 0..60 {
             let life = Lifecycle::new();
-            if begun {
-                life.done(&program_a).await;
+            if is_update {
+                life.apply(&program_a).await;
             }
-            let dying: &Program = if begun { &program_b } else { &program_a };
+            let killed: &Program = if is_update { &program_b } else { &program_a };
             let engine = life.engine();
-            let wrapped = life.wrap(dying);
+            let wrapped = life.wrap(killed);
             {
                 let mut run = engine.up(&wrapped).parallel(4).into_future();
                 for _ in 0..polls {
@@ -413,13 +414,13 @@ async fn a_run_can_die_at_any_moment() {
                 }
             }
             life.check().await;
-            life.done(dying).await;
-            let plan = life.engine().preview(&life.wrap(dying)).await.unwrap();
+            life.apply(killed).await;
+            let plan = life.engine().preview(&life.wrap(killed)).await.unwrap();
             assert!(!plan.has_changes(), "after {polls} polls: {plan}");
             assert!(
-                life.cloud.things().values().all(|ids| ids.len() == 1),
+                life.cloud.resources().values().all(|ids| ids.len() == 1),
                 "after {polls} polls: {:?}",
-                life.cloud.things()
+                life.cloud.resources()
             );
             life.destroy().await;
         }
@@ -427,7 +428,7 @@ async fn a_run_can_die_at_any_moment() {
 }
 
 #[tokio::test]
-async fn a_create_that_never_happened_is_not_taken_up_in_the_place_of_another_generation() {
+async fn failed_create_is_not_resumed_for_another_generation() {
     let life = Lifecycle::new();
     let program = |place: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -435,22 +436,22 @@ async fn a_create_that_never_happened_is_not_taken_up_in_the_place_of_another_ge
             Ok(())
         }
     };
-    // The first run dies when its create is written down; the second wants something else.
+    // The first run is killed when its create is recorded. The second program declares another input.
     life.cloud.faults(|_| Some(Fault::Lost));
     life.up(&program("a")).await.unwrap();
     life.cloud.heal();
-    life.done(&program("b")).await;
-    // The deletion gets through and its answer is lost; then the first one is wanted again.
+    life.apply(&program("b")).await;
+    // The deletion succeeds and its response is lost. Then the program declares the first input again.
     life.cloud.faults(|_| Some(Fault::Lost));
     life.up(&|_, _| Ok(())).await.unwrap();
     life.cloud.heal();
-    life.done(&program("a")).await;
+    life.apply(&program("a")).await;
     assert_snapshot!(life.preview(&program("a")).await, @"1 same");
     life.destroy().await;
 }
 
 #[tokio::test]
-async fn steps_that_cannot_be_ordered_are_refused_in_the_preview() {
+async fn steps_without_a_possible_order_are_refused_in_the_preview() {
     let life = Lifecycle::new();
     let before = |stack: &Stack, _: &Config| -> Result {
         let port = stack.add("port", Port { number: 1.into(), uses: None });
@@ -464,7 +465,7 @@ async fn steps_that_cannot_be_ordered_are_refused_in_the_preview() {
         stack.add("user", using(&new.id));
         Ok(())
     };
-    life.done(&before).await;
+    life.apply(&before).await;
     assert_snapshot!(life.preview(&after).await, @"
     error: these steps of the plan wait for each other
       why: `create Thing new` waits for `replace Port port`: depends on it

@@ -1,4 +1,4 @@
-//! The engine as a whole, on a cloud in memory.
+//! Tests of the whole engine on a cloud in memory.
 #![allow(clippy::unwrap_used)]
 
 mod approval;
@@ -6,15 +6,15 @@ mod blocked;
 mod common;
 mod faulty;
 mod foreign_store;
-mod handing_over;
+mod handover;
 mod history;
 mod invariants;
-mod kept;
 mod leases;
 mod lifecycle;
 mod objects;
 mod options;
 mod programs;
+mod saved_plans;
 mod secrecy;
 mod selection;
 mod simulation;

@@ -1,4 +1,4 @@
-//! States in object stores: the lease, the journal, and what damage is answered with.
+//! States in object stores: the lease, the journal, and the reports of damage.
 
 use crate::{
     common::{Lifecycle, sized},
@@ -28,21 +28,21 @@ impl Case {
     }
 
     fn peek(&mut self) -> std::result::Result<State, StoreError> {
-        let (store, ..) = self.calm();
+        let (store, ..) = self.reliable();
         self.finish(async move { store.peek("p", "dev").await }).map(Option::unwrap)
     }
 
-    /// A session whose holder has appended `a`, then is paused for ten minutes, and believes in its lease afterwards.
+    /// Opens a session whose holder has appended `a`, is paused for ten minutes, and still considers its lease valid.
     fn paused(&mut self) -> Session {
         let process = self.world.process(Duration::from_hours(7), true);
-        let session = self.open(&self.calm_for(&process).0).unwrap();
+        let session = self.open(&self.reliable_for(&process).0).unwrap();
         self.append(&session, "a").unwrap();
         process.stop(Duration::from_mins(10));
         session
     }
 
-    /// Lets the paused holder wake up and write before it looks at its lease: it changes nothing any more.
-    fn wakes_up_too_late(&mut self, mut session: Session) {
+    /// Lets the paused holder wake up and write before it checks its lease. The write has no effect.
+    fn assert_late_write_is_refused(&mut self, mut session: Session) {
         let error = self.append(&session, "late").unwrap_err();
         assert!(matches!(error, StoreError::Lost { .. }), "{error}");
         let mut state = session.state.clone();
@@ -80,9 +80,10 @@ impl Case {
         self.finish(async move { objects.delete(&path).await }).unwrap();
     }
 
-    /// A stack with a snapshot of `a` and a journal with `b` and `c`; the names of the last two objects.
+    /// Creates a stack with a snapshot of `a` and a journal with `b` and `c`, and returns the names of the last two
+    /// objects.
     fn folded(&mut self) -> [String; 2] {
-        let (store, ..) = self.calm();
+        let (store, ..) = self.reliable();
         let mut session = self.open(&store).unwrap();
         self.append(&session, "a").unwrap();
         let mut state = self.peek().unwrap();
@@ -100,10 +101,10 @@ impl Case {
 }
 
 #[test]
-fn a_missing_snapshot_is_a_loss_where_a_run_has_left_something() {
+fn missing_snapshot_is_a_loss_if_an_earlier_run_left_objects() {
     let mut case = Case::new();
     case.folded();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let config = store.clone();
     case.finish(async move { config.put_document("p", "dev", "config.json", b"{}").await }).unwrap();
     case.remove("state.json");
@@ -114,14 +115,14 @@ fn a_missing_snapshot_is_a_loss_where_a_run_has_left_something() {
     }
     assert_snapshot!(case.open(&store).map(drop).unwrap_err().diagnostic().to_string(), @"
     error: states/p/dev/state.json is missing, but an earlier run has left state.json.previous
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
     case.remove("state.json.previous");
     case.open(&store).unwrap();
 }
 
 #[test]
-fn a_damaged_stack_is_restored_from_what_is_left_of_it() {
+fn damaged_stack_is_restored_from_its_remaining_objects() {
     for (damaged, text, found, unused) in [
         ("state.json", Some("{}"), set([]), 2),
         ("state.json", None, set([]), 2),
@@ -139,7 +140,7 @@ fn a_damaged_stack_is_restored_from_what_is_left_of_it() {
             Some(text) => case.damage(name, text.to_owned()),
             None => case.remove(name),
         }
-        let (store, ..) = case.calm();
+        let (store, ..) = case.reliable();
         let salvaging = store.clone();
         let salvage = case.finish(async move { salvaging.salvage("p", "dev").await }).unwrap();
         let Some(salvage) = salvage else {
@@ -166,7 +167,7 @@ fn a_damaged_stack_is_restored_from_what_is_left_of_it() {
 }
 
 #[test]
-fn every_changed_byte_and_every_cut_of_an_object_is_refused() {
+fn every_changed_byte_and_truncation_of_an_object_is_refused() {
     let mut case = Case::new();
     let [first, _] = case.folded();
     let whole = case.text(&first);
@@ -190,7 +191,7 @@ fn set<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
 #[test]
 fn next_writer_finds_all_appended_entries() {
     let mut case = Case::new();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let mut session = case.open(&store).unwrap();
     case.append(&session, "a").unwrap();
     case.append(&session, "b").unwrap();
@@ -210,17 +211,17 @@ fn next_writer_finds_all_appended_entries() {
     states/p/dev/state.json.previous
     states/secrets.key
     ");
-    let begun = case.world.now();
+    let started = case.world.now();
     let session = case.open(&store).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(2), "a lease that was given back is taken at once");
+    assert!(case.world.since(started) < Duration::from_secs(2), "a released lease is taken at once");
     assert_eq!((names(&session.state), session.state.serial), (set(["a", "b", "c"]), 1));
 }
 
 #[test]
-fn a_lost_answer_is_read_back() {
+fn put_with_a_lost_response_is_read_back() {
     let mut case = Case::new();
-    let (store, _, objects) = case.calm();
-    objects.deaf.store(true, Ordering::Relaxed);
+    let (store, _, objects) = case.reliable();
+    objects.loses_responses.store(true, Ordering::Relaxed);
     let mut session = case.open(&store).unwrap();
     case.append(&session, "a").unwrap();
     case.append(&session, "b").unwrap();
@@ -230,55 +231,55 @@ fn a_lost_answer_is_read_back() {
         session.close().await.unwrap();
     });
     assert_eq!(names(&case.peek().unwrap()), set(["a", "b"]));
-    let begun = case.world.now();
+    let started = case.world.now();
     case.open(&store).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(10), "the lease was given back");
+    assert!(case.world.since(started) < Duration::from_secs(10), "the lease was released");
 }
 
 #[test]
-fn a_lease_that_is_renewed_is_not_taken() {
+fn renewed_lease_is_not_taken() {
     let mut case = Case::new();
-    let (holder, ..) = case.calm();
+    let (holder, ..) = case.reliable();
     let session = case.open(&holder).unwrap();
-    let (store, ..) = case.calm();
-    let begun = case.world.now();
+    let (store, ..) = case.reliable();
+    let started = case.world.now();
     let error = case.open(&store).map(drop).unwrap_err();
     let StoreError::Locked { holder: Some(holder) } = &error else { panic!("{error}") };
     assert_eq!(holder.process, std::process::id());
-    assert!(error.to_string().starts_with("another run holds the stack: process "), "{error}");
-    assert!(case.world.since(begun) < Duration::from_secs(15), "one renewal is enough to know");
+    assert!(error.to_string().starts_with("the stack is locked by another run: process "), "{error}");
+    assert!(case.world.since(started) < Duration::from_secs(15), "one renewal is enough to know");
     case.append(&session, "a").unwrap();
 }
 
 #[test]
-fn a_lease_that_is_not_renewed_is_taken_over_and_its_holder_finds_out() {
+fn expired_lease_is_taken_and_its_holder_is_refused() {
     let mut case = Case::new();
-    let (late, process, _) = case.calm();
+    let (late, process, _) = case.reliable();
     let mut session = case.open(&late).unwrap();
     case.append(&session, "a").unwrap();
     process.stop(Duration::from_mins(10));
 
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let log = told.clone();
+    let messages = Arc::new(Mutex::new(Vec::new()));
+    let log = messages.clone();
     let events = Events::to(move |event| {
         if let Event::Message(diagnostic) = event {
             log.lock().unwrap().push(diagnostic.to_string());
         }
     });
-    let store = case.calm().0.events(events);
-    let begun = case.world.now();
+    let store = case.reliable().0.events(events);
+    let started = case.world.now();
     let successor = case.open(&store).unwrap();
-    let waited = case.world.since(begun);
+    let waited = case.world.since(started);
     assert!(waited > Duration::from_secs(35) && waited < Duration::from_secs(40), "{waited:?}");
-    let told = told.lock().unwrap().join("\n");
-    assert!(told.contains("if it is not renewed within 35 s, it is taken over"), "{told}");
+    let messages = messages.lock().unwrap().join("\n");
+    assert!(messages.contains("waiting up to 35 s for its lease to be renewed or to expire"), "{messages}");
     assert_eq!(names(&successor.state), set(["a"]));
     case.append(&successor, "b").unwrap();
 
     case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(10));
     assert!(matches!(session.journal.ensure_held(), Err(StoreError::Lost { .. })));
     let error = case.append(&session, "late").unwrap_err();
-    assert!(error.to_string().contains("taken over"), "{error}");
+    assert!(error.to_string().contains("taken by"), "{error}");
     let mut state = session.state.clone();
     let error = case.finish(async move { session.fold(&mut state).await }).unwrap_err();
     assert!(matches!(error, StoreError::Lost { .. }), "{error}");
@@ -287,40 +288,40 @@ fn a_lease_that_is_not_renewed_is_taken_over_and_its_holder_finds_out() {
 }
 
 #[test]
-fn a_taker_that_fails_and_gives_the_lease_back_has_fenced_nobody_off() {
+fn failed_takeover_does_not_fence_off_the_previous_holder() {
     let mut case = Case::new();
     let late = case.paused();
     let whole = case.text("state.json");
     case.damage("state.json", "{".into());
-    let (taker, ..) = case.calm();
+    let (taker, ..) = case.reliable();
     let error = case.open(&taker).map(drop).unwrap_err();
     assert!(matches!(error, StoreError::Broken { .. }), "{error}");
     case.damage("state.json", whole);
-    let (next, ..) = case.calm();
-    let begun = case.world.now();
+    let (next, ..) = case.reliable();
+    let started = case.world.now();
     let session = case.open(&next).unwrap();
-    assert!(case.world.since(begun) < Duration::from_secs(2), "the taker has given the lease back");
+    assert!(case.world.since(started) < Duration::from_secs(2), "the taker has released the lease");
     assert_eq!(names(&session.state), set(["a"]));
     case.finish(session.close()).unwrap();
-    case.wakes_up_too_late(late);
+    case.assert_late_write_is_refused(late);
 }
 
-/// Ends the taker before and after every change it makes to the objects.
+/// Stops the taker before and after each of its changes of the objects.
 #[test]
-fn a_taker_can_end_at_any_moment() {
+fn taker_can_be_killed_at_any_moment() {
     for moment in 0.. {
         let mut case = Case::new();
         let late = case.paused();
-        let (taker, process, objects) = case.calm();
-        objects.ends_after.store(moment, Ordering::Relaxed);
+        let (taker, process, objects) = case.reliable();
+        objects.stops_after.store(moment, Ordering::Relaxed);
         case.world.spawn(async move { drop(taker.open("p", "dev").await) });
         case.world.run(&mut case.pool, case.world.now() + Duration::from_mins(1));
         let ended = process.is_stopped();
-        let (next, ..) = case.calm();
+        let (next, ..) = case.reliable();
         let session = case.open(&next).unwrap();
         assert_eq!(names(&session.state), set(["a"]));
         case.finish(session.close()).unwrap();
-        case.wakes_up_too_late(late);
+        case.assert_late_write_is_refused(late);
         if !ended {
             assert!(moment > 5, "{moment}");
             break;
@@ -329,38 +330,38 @@ fn a_taker_can_end_at_any_moment() {
 }
 
 #[test]
-fn unlock_takes_the_stack_from_a_run_that_does_not_end() {
+fn unlock_breaks_the_lease_of_a_running_process() {
     let mut case = Case::new();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let unlock = |case: &mut Case| {
-        let (store, ..) = case.calm();
+        let (store, ..) = case.reliable();
         case.finish(async move { store.unlock("p", "dev").await.unwrap() })
     };
     assert_eq!(unlock(&mut case), None);
     let session = case.open(&store).unwrap();
     assert_eq!(unlock(&mut case).map(|holder| holder.process), Some(std::process::id()));
     let journal = session.journal.clone();
-    let begun = case.world.now();
+    let started = case.world.now();
     let error = case.finish(async move { journal.lost().await });
     assert_snapshot!(error.to_string(), @r"the lease on the stack is lost: it was broken by `unlock`");
-    assert!(case.world.since(begun) < Duration::from_secs(12));
+    assert!(case.world.since(started) < Duration::from_secs(12));
     drop(session);
     // Its holder might not have noticed yet.
     let session = case.open(&store).unwrap();
-    assert!(case.world.since(begun) > Duration::from_secs(35));
+    assert!(case.world.since(started) > Duration::from_secs(35));
     case.finish(session.close()).unwrap();
     assert_eq!(unlock(&mut case), None);
 }
 
-/// Ends the process before and after every change it makes to the objects.
+/// Stops the process before and after each of its changes of the objects.
 #[test]
-fn a_process_can_end_at_any_moment() {
+fn process_can_be_killed_at_any_moment() {
     let mut folded = 0;
     for moment in 0.. {
         let mut case = Case::new();
-        let (store, process, objects) = case.calm();
+        let (store, process, objects) = case.reliable();
         let mut session = case.open(&store).unwrap();
-        objects.ends_after.store(moment, Ordering::Relaxed);
+        objects.stops_after.store(moment, Ordering::Relaxed);
         let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
         let log = acknowledged.clone();
         case.world.spawn(async move {
@@ -376,7 +377,7 @@ fn a_process_can_end_at_any_moment() {
         });
         case.world.run(&mut case.pool, Duration::from_mins(1));
         let ended = process.is_stopped();
-        let (next, ..) = case.calm();
+        let (next, ..) = case.reliable();
         let successor = case.open(&next).unwrap();
         let found = names(&successor.state);
         let acknowledged = acknowledged.lock().unwrap().clone();
@@ -394,9 +395,9 @@ fn a_process_can_end_at_any_moment() {
 }
 
 #[test]
-fn a_long_run_folds_its_journal_and_keeps_the_progress_of_open_operations() {
+fn long_run_folds_its_journal_and_keeps_progress_of_open_operations() {
     let mut case = Case::new();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let session = case.open(&store.fold_after(300 * 1024)).unwrap();
     let operation = OperationId::random().unwrap();
     let Entry::Intent(mut request) = entry("phased") else { panic!() };
@@ -419,9 +420,9 @@ fn a_long_run_folds_its_journal_and_keeps_the_progress_of_open_operations() {
 }
 
 #[test]
-fn damage_is_refused_by_its_line() {
+fn damaged_object_is_refused_with_the_line_of_the_damage() {
     let mut case = Case::new();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let mut session = case.open(&store).unwrap();
     case.append(&session, "a").unwrap();
     let mut state = case.peek().unwrap();
@@ -440,38 +441,38 @@ fn damage_is_refused_by_its_line() {
         error
     };
     assert_snapshot!(refused(&journal, &|text| text[..text.len() - 9].to_owned()), @"
-    error: states/p/dev/journal/00000000000000000003: line 2: it ends in the middle: the rest was cut off
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 2: it is truncated
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused(&journal, &|text| text.replace("create", "delete")), @"
-    error: states/p/dev/journal/00000000000000000003: line 2: it does not fit its checksum: the line was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 2: it does not match its checksum: the line was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused(&journal, &|text| text.replacen("\"dev\"", "\"prod\"", 1)), @"
-    error: states/p/dev/journal/00000000000000000003: line 1: its header does not fit its checksum: it was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/journal/00000000000000000003: line 1: its header does not match its checksum: it was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused("state.json", &|text| text[..text.len() / 2].to_owned()), @"
-    error: states/p/dev/state.json: line 16: it ends in the middle: the rest was cut off
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/state.json: line 16: it is truncated
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     assert_snapshot!(refused("state.json", &|text| text.replace("\"journal\"", "\"jurnal\"")), @"
-    error: states/p/dev/state.json: line 1: it does not fit its checksum, and the record of every resource fits its own: something else was changed, or a record is missing
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: states/p/dev/state.json: line 1: it does not match its checksum, although the record of every resource does: another part was changed, or a record is missing
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     case.damage("lease", "{}".into());
     assert_snapshot!(case.open(&store).map(drop).unwrap_err().diagnostic().to_string(), @"
-    error: states/p/dev/lease: line 1: it is no lease: missing field `epoch`; it contains nothing but who writes
+    error: states/p/dev/lease: line 1: it is not a lease: missing field `epoch`; it contains only the holder of the stack
       hint: nothing was changed; remove the file
     ");
 }
 
 #[test]
-fn a_call_is_abandoned_when_the_lease_may_be_lost() {
+fn provider_call_is_abandoned_when_the_lease_may_be_lost() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
     let mut case = Case::new();
-    let (store, process, _) = case.calm();
+    let (store, process, _) = case.reliable();
     let life = Lifecycle::new();
     life.cloud.faults(|_| Some(Fault::Hang));
     let program = |stack: &Stack, _: &Config| -> Result {
@@ -488,16 +489,16 @@ fn a_call_is_abandoned_when_the_lease_may_be_lost() {
     };
     case.pool.spawner().spawn_local(run).unwrap();
     case.world.run(&mut case.pool, Duration::from_mins(1));
-    assert_eq!(life.cloud.things().len(), 1, "one call was begun, and hangs");
+    assert_eq!(life.cloud.resources().len(), 1, "one call was started, and hangs");
     process.cut(Duration::from_mins(10));
     case.world.run(&mut case.pool, Duration::from_secs(90));
     assert_snapshot!(outcome.lock().unwrap().clone().unwrap(), @r"
         error: the lease on the stack is lost: it could not be renewed in time
-          hint: nothing new was begun, and what was running is written down as open: run it again, and it is settled first
+          hint: no further operation was started, and the running ones are recorded as open; run the command again to settle them
         ");
 
     life.cloud.heal();
-    let (store, ..) = case.calm();
+    let (store, ..) = case.reliable();
     let (second, cloud) = (Engine::new("p", "dev", store), life.clone());
     let again = outcome.clone();
     let run = async move {
@@ -507,8 +508,8 @@ fn a_call_is_abandoned_when_the_lease_may_be_lost() {
     };
     case.pool.spawner().spawn_local(run).unwrap();
     case.world.run(&mut case.pool, Duration::from_mins(4));
-    assert_eq!(*outcome.lock().unwrap(), None, "the second run came to its end");
-    assert!(life.cloud.things().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.things());
+    assert_eq!(*outcome.lock().unwrap(), None, "the second run finished");
+    assert!(life.cloud.resources().values().all(|ids| ids.len() == 1), "{:?}", life.cloud.resources());
 }
 
 #[tokio::test]
@@ -528,6 +529,6 @@ async fn stores_list_the_stacks_of_all_programs() {
         let listed: Vec<String> = listed.into_iter().map(|(program, stack)| format!("{program}/{stack}")).collect();
         assert_eq!(listed, ["blog/dev", "shop/a-test", "shop/dev"]);
     }
-    // Another prefix is another store.
+    // A different prefix is a different store.
     assert!(ObjectStateStore::new(objects, "tea").stacks().await.unwrap().is_empty());
 }

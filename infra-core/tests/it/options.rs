@@ -18,7 +18,7 @@ use std::{
 };
 
 #[tokio::test]
-async fn depends_on_orders_what_uses_nothing_of_each_other() {
+async fn depends_on_orders_independent_resources() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let group = stack.component("group");
@@ -29,7 +29,7 @@ async fn depends_on_orders_what_uses_nothing_of_each_other() {
         stack.with(Options::new().depends_on(&last.id)).add("very-last", sized(1));
         Ok(())
     };
-    assert_snapshot!(life.done(&program).await, @"
+    assert_snapshot!(life.apply(&program).await, @"
     create group/first
     create group/second
     create last
@@ -53,29 +53,29 @@ async fn protected_resource_is_neither_deleted_nor_replaced() {
             Ok(())
         }
     };
-    life.done(&program(Some(true), "a")).await;
+    life.apply(&program(Some(true), "a")).await;
     assert_snapshot!(life.preview(&program(Some(true), "b")).await, @r#"
-    error: it is protected and would be replaced
+    error: the resource is protected and would be replaced
       at: urn:infra:dev::program::fake:Thing::net
       why: ~ place: "a" => "b"  (forces replacement)
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     "#);
     // A program that omits the option changes nothing.
-    life.done(&program(None, "a")).await;
+    life.apply(&program(None, "a")).await;
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::net
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     ");
     let refused = life.engine().destroy(&life.wrap(&|_, _| Ok(()))).await.unwrap_err();
     assert_snapshot!(refused, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::net
-      hint: if that is meant, run `state unprotect net`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect net`, or set `protect(false)` in the program
     ");
-    assert_eq!(life.cloud.things().len(), 1);
-    // Saying so does, and then everything is possible again.
-    life.done(&program(Some(false), "b")).await;
+    assert_eq!(life.cloud.resources().len(), 1);
+    // `protect(false)` changes it and removes the protection.
+    life.apply(&program(Some(false), "b")).await;
     life.destroy().await;
 }
 
@@ -88,20 +88,20 @@ async fn retained_resource_is_not_deleted() {
             Ok(())
         }
     };
-    life.done(&program("a")).await;
+    life.apply(&program("a")).await;
     assert_snapshot!(life.preview(&program("b")).await, @r#"
-    +/- replace Thing net  (the old one lives on: retain_on_delete)
+    +/- replace Thing net  (the previous generation is not deleted: retain_on_delete)
         ~ place: "a" => "b"  (forces replacement)
     1 replace
     "#);
-    // The check for orphans would call what is retained one.
+    // The check for orphans would report the retained resource.
     life.engine().up(&life.wrap(&program("b"))).await.unwrap();
     assert_snapshot!(life.preview(&|_, _| Ok(())).await, @"
-    < forget Thing net  (lives on: retain_on_delete)
+    < forget Thing net  (not deleted: retain_on_delete)
     1 forget
     ");
     life.engine().up(&life.wrap(&|_, _| Ok(()))).await.unwrap();
-    assert_eq!(life.cloud.things().values().map(Vec::len).sum::<usize>(), 2);
+    assert_eq!(life.cloud.resources().values().map(Vec::len).sum::<usize>(), 2);
     assert!(life.engine().state().await.unwrap().unwrap().resources.is_empty());
 }
 
@@ -118,7 +118,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
             Ok(())
         }
     };
-    life.done(&program(1, "a")).await;
+    life.apply(&program(1, "a")).await;
     assert_snapshot!(life.preview(&program(2, "b")).await, @r#"
     +/- replace Thing fresh
         ~ size: 1 => 2  (forces replacement)
@@ -126,7 +126,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
         ~ place: "a" => "b"  (forces replacement)
     1 same, 2 replace
     "#);
-    assert_snapshot!(life.done(&program(2, "b")).await, @"
+    assert_snapshot!(life.apply(&program(2, "b")).await, @"
     replace fresh
     delete single
     delete fresh
@@ -139,7 +139,7 @@ async fn changes_can_be_ignored_or_force_a_replacement() {
 }
 
 #[tokio::test]
-async fn options_that_contradict_each_other_are_refused() {
+async fn contradictory_options_are_refused() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let part = Options::new().ignore_changes(["tags.build"]).replace_on_changes(["tags"]);
@@ -150,15 +150,15 @@ async fn options_that_contradict_each_other_are_refused() {
         Ok(())
     };
     assert_snapshot!(life.preview(&program).await, @"
-    error: `Thing stuck` ignores changes of `place` and is replaced for changes of `place`: take one of the two away
-    error: `Thing torn` lives on when it is no more declared and goes with `Thing net`: take one of the two away
+    error: `Thing stuck` ignores changes of `place` and is replaced for changes of `place`: remove one of the two options
+    error: `Thing torn` is retained when it is no longer declared and is deleted with `Thing net`: remove one of the two options
     ");
 }
 
 #[tokio::test]
-async fn renamed_things_and_moved_components_stay_what_they_are() {
+async fn renamed_resources_and_moved_components_are_not_replaced() {
     let life = Lifecycle::new();
-    life.done(&|stack, _| {
+    life.apply(&|stack, _| {
         let net = stack.add("net", placed("a"));
         let old = stack.component("old");
         let host = old.component("inner").add("host", using(&net.id));
@@ -187,7 +187,7 @@ async fn renamed_things_and_moved_components_stay_what_they_are() {
     state.verify().unwrap();
     let report = life.engine().destroy(&life.wrap(&|_, _| Ok(()))).await.unwrap();
     assert!(report.is_success());
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn content_of_a_deleted_container_is_not_deleted_one_by_one() {
         stack.with(inside).add("other", using(&folder.id));
         Ok(())
     };
-    life.done(&program).await;
+    life.apply(&program).await;
     let folder_alone = |stack: &Stack, _: &Config| -> Result {
         stack.add("folder", placed("a"));
         Ok(())
@@ -226,9 +226,9 @@ async fn content_of_a_deleted_container_is_not_deleted_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_container_that_cannot_be_deleted_keeps_its_content_on_record() {
+async fn failed_deletion_of_a_container_keeps_its_content_in_the_state() {
     let life = Lifecycle::new();
-    life.done(&|stack, _| {
+    life.apply(&|stack, _| {
         let folder = stack.add("folder", placed("a"));
         stack.with(Options::new().deleted_with(&folder.id)).add("file", using(&folder.id));
         Ok(())
@@ -241,23 +241,23 @@ async fn a_container_that_cannot_be_deleted_keeps_its_content_on_record() {
 }
 
 #[tokio::test]
-async fn hooks_come_before_and_after_and_are_tried_again() {
+async fn hooks_run_before_and_after_an_action_and_are_retried() {
     let life = Lifecycle::new();
-    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log: Arc<Mutex<Vec<String>>> = Arc::default();
     let failures = Arc::new(AtomicU32::new(2));
     let program = {
-        let told = told.clone();
+        let log = log.clone();
         move |stack: &Stack, _: &Config| -> Result {
-            let tell = |when: &'static str, action| {
-                let (told, failures) = (told.clone(), failures.clone());
+            let hook = |when: &'static str, action| {
+                let (log, failures) = (log.clone(), failures.clone());
                 let run = move |context: infra_core::options::HookContext| {
-                    let (told, failures) = (told.clone(), failures.clone());
+                    let (log, failures) = (log.clone(), failures.clone());
                     async move {
                         if failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
                             return Err("not now".into());
                         }
                         let id = context.id.unwrap_or_else(|| "nothing yet".into());
-                        told.lock().unwrap().push(format!("{when} {} {}: {id}", context.action, context.urn.name()));
+                        log.lock().unwrap().push(format!("{when} {} {}: {id}", context.action, context.urn.name()));
                         Ok(())
                     }
                 };
@@ -266,17 +266,17 @@ async fn hooks_come_before_and_after_and_are_tried_again() {
             };
             let options =
                 [Action::Create, Action::Update, Action::Delete].into_iter().fold(Options::new(), |options, action| {
-                    options.hook(tell("before", action)).hook(tell("after", action))
+                    options.hook(hook("before", action)).hook(hook("after", action))
                 });
             let net = stack.with(options).add("net", sized(1));
             stack.add("user", using(&net.id));
             Ok(())
         }
     };
-    life.done(&program).await;
+    life.apply(&program).await;
     let report = life.engine().destroy(&life.wrap(&program)).await.unwrap();
     assert!(report.is_success());
-    assert_snapshot!(told.lock().unwrap().join("\n"), @"
+    assert_snapshot!(log.lock().unwrap().join("\n"), @"
     before create net: nothing yet
     after create net: net-1
     before delete net: net-1
@@ -285,7 +285,7 @@ async fn hooks_come_before_and_after_and_are_tried_again() {
 }
 
 #[tokio::test]
-async fn a_hook_that_fails_keeps_the_step_or_its_users_from_beginning() {
+async fn failed_hook_prevents_its_step_or_the_steps_of_dependents() {
     for (before, things) in [(true, 0), (false, 1)] {
         let life = Lifecycle::new();
         let program = move |stack: &Stack, _: &Config| -> Result {
@@ -298,14 +298,14 @@ async fn a_hook_that_fails_keeps_the_step_or_its_users_from_beginning() {
         let report = life.up(&program).await.unwrap();
         let failure = report.failures[0].to_string();
         assert!(failure.contains("the moon is full"), "{failure}");
-        assert_eq!((report.skipped, life.cloud.things().len()), (1, things));
+        assert_eq!((report.skipped, life.cloud.resources().len()), (1, things));
         let open = life.engine().state().await.unwrap().unwrap().open;
-        assert!(open.is_empty(), "nothing was begun: {open:?}");
+        assert!(open.is_empty(), "no operation was started: {open:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
+async fn refused_operation_is_retried_and_an_unsure_one_is_not() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.with(Options::new().retry(3, Duration::from_millis(1))).add("net", sized(1));
@@ -316,7 +316,7 @@ async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
         refusals -= 1;
         (refusals >= 0).then_some(Fault::Before)
     });
-    life.done(&program).await;
+    life.apply(&program).await;
     assert_eq!(life.cloud.take_calls(), ["create net"; 3]);
     life.destroy().await;
     life.cloud.take_calls();
@@ -326,7 +326,7 @@ async fn a_refused_operation_is_tried_again_and_a_doubtful_one_is_not() {
 }
 
 #[tokio::test]
-async fn an_edge_waits_for_its_condition() {
+async fn declaration_waits_for_its_condition() {
     let life = Lifecycle::new();
     let asked = Arc::new(AtomicU32::new(0));
     let program = {
@@ -349,13 +349,13 @@ async fn an_edge_waits_for_its_condition() {
     assert_snapshot!(life.log(), @"
     create database
     create application
-    create sty failed: `Thing sty` waited 1ms until pigs fly, in vain
+    create sty failed: `Thing sty` timed out after 1ms, waiting until pigs fly
     ");
     assert_eq!((report.failures.len(), asked.load(Ordering::Relaxed)), (1, 3));
 }
 
 #[tokio::test]
-async fn transforms_see_everything_in_their_scope() {
+async fn transforms_receive_every_declaration_of_their_scope() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let bigger = Options::new().transform(|declaring| {
@@ -382,7 +382,7 @@ async fn transforms_see_everything_in_their_scope() {
           size: 3
     3 create
     ");
-    life.done(&program).await;
+    life.apply(&program).await;
     let state = life.engine().state().await.unwrap().unwrap();
     let protected: Vec<&str> =
         state.generations().filter(|(_, thing)| thing.marks.protect).map(|(urn, _)| urn.name()).collect();
@@ -390,7 +390,7 @@ async fn transforms_see_everything_in_their_scope() {
 }
 
 #[tokio::test]
-async fn a_timeout_of_ones_own() {
+async fn operation_fails_after_its_declared_timeout() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         stack.with(Options::new().create_timeout(Duration::from_millis(1))).add("net", sized(1));
@@ -399,17 +399,17 @@ async fn a_timeout_of_ones_own() {
     life.cloud.faults(|_| Some(Fault::Hang));
     let report = life.up(&program).await.unwrap();
     assert_snapshot!(report.failures[0], @"
-    error: it was not done within 1ms
+    error: the operation did not finish within 1ms
       at: urn:infra:dev::program::fake:Thing::net
-      hint: run it again: what it may have made is found and taken over
+      hint: run the command again: it adopts a resource that the operation may have created
     ");
     life.cloud.heal();
-    life.done(&program).await;
-    assert_eq!(life.cloud.things().values().map(Vec::len).sum::<usize>(), 1);
+    life.apply(&program).await;
+    assert_eq!(life.cloud.resources().values().map(Vec::len).sum::<usize>(), 1);
 }
 
 #[tokio::test]
-async fn a_set_has_as_many_as_only_applying_tells() {
+async fn size_of_a_set_may_be_known_only_while_applying() {
     let life = Lifecycle::new();
     let program = |zones: &'static str| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -434,7 +434,7 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     2 create
     routes = (known after apply)
     "#);
-    assert_snapshot!(life.done(&program("ab")).await, @"
+    assert_snapshot!(life.apply(&program("ab")).await, @"
     create net
     create subnets/0/subnet
     create subnets/1/subnet
@@ -448,7 +448,8 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     "#);
     let outputs = life.engine().outputs().await.unwrap();
     assert_snapshot!(outputs["routes"], @r#"["subnets-0-route-4","subnets-1-route-5"]"#);
-    // Replacing the network makes it unknown again how many there are; one less, and it goes.
+    // A replacement of the network makes their number unknown again. It turns out to be one less, and that member is
+    // deleted.
     assert_snapshot!(life.preview(&program("c")).await, @r#"
     +/- replace Thing net
         ~ place: "ab" => "c"  (forces replacement)
@@ -458,7 +459,7 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     1 update, 1 replace
     routes = (known after apply)
     "#);
-    assert_snapshot!(life.done(&program("c")).await, @"
+    assert_snapshot!(life.apply(&program("c")).await, @"
     replace net
     update subnets/0/subnet
     same subnets/0/route
@@ -475,8 +476,8 @@ async fn a_set_has_as_many_as_only_applying_tells() {
     assert_snapshot!(report.failures[0], @"
     error: there are 5 items, and the program allows 4: raise the bound given to `each`
       at: urn:infra:dev::program::fake:Thing::subnets/0/subnet
-      hint: look at the inputs of this resource in the program
+      hint: check the inputs of this resource in the program
     ");
-    life.done(&program("abcd")).await;
+    life.apply(&program("abcd")).await;
     life.destroy().await;
 }

@@ -1,4 +1,4 @@
-//! Policies, references between stacks, and what tests of programs have.
+//! Policies, references between stacks, and the helpers for tests of programs.
 
 use crate::common::{Lifecycle, Thing, placed, sized, using};
 use infra_core::{
@@ -13,12 +13,12 @@ use serde::{Deserialize, Serialize};
 fn small() -> Policy {
     Policy::typed("small", Enforcement::Mandatory, |_, thing: &Thing| {
         let big = thing.size.is_some_and(|size| size > 10);
-        let told = || Violation::new("it is too big").property("size").remedy("take 10 at most");
-        big.then(told).into_iter().collect()
+        let violation = || Violation::new("it is too big").property("size").remedy("take 10 at most");
+        big.then(violation).into_iter().collect()
     })
 }
 
-/// Cannot tell in a plan where the place is still unknown.
+/// A policy that cannot decide while the place is unknown.
 fn not_in_b() -> Policy {
     Policy::typed("not-in-b", Enforcement::Mandatory, |_, thing: &Thing| {
         let place = thing.place.as_ref().and_then(|place| place.known().ok());
@@ -30,8 +30,8 @@ fn not_in_b() -> Policy {
 fn few() -> Policy {
     Policy::graph("few", Enforcement::Advisory, |all| {
         let many = all.len() > 2;
-        let told = |urn| Violation::new(format!("there are {} things", all.len())).about(urn).remedy("merge some");
-        many.then(|| told(all[2].urn)).into_iter().collect()
+        let violation = |urn| Violation::new(format!("there are {} things", all.len())).about(urn).remedy("merge some");
+        many.then(|| violation(all[2].urn)).into_iter().collect()
     })
 }
 
@@ -43,7 +43,7 @@ fn secretive() -> Policy {
 }
 
 #[tokio::test]
-async fn a_plan_keeps_its_policies() {
+async fn plan_must_satisfy_its_policies() {
     let life = Lifecycle::new();
     let program = |size: u32| {
         move |stack: &Stack, _: &Config| -> Result {
@@ -61,26 +61,26 @@ async fn a_plan_keeps_its_policies() {
     assert_snapshot!(refused, @"
     error: `size`: it is too big
       at: urn:infra:dev::program::fake:Thing::net
-      why: the policy `small` asks for it
+      why: the policy `small` requires it
       hint: take 10 at most
     ");
     engine().up(&life.wrap(&program(11))).await.unwrap_err();
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     let plan = engine().preview(&life.wrap(&program(10))).await.unwrap();
     let warnings: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
     assert_snapshot!(warnings.join("\n"), @"
     warning: there are 3 things
       at: urn:infra:dev::program::fake:Thing::vault
-      why: the policy `few` asks for it
+      why: the policy `few` requires it
       hint: merge some
     warning: the password is [secret]
       at: urn:infra:dev::program::fake:Thing::vault
-      why: the policy `no-hunter` asks for it
+      why: the policy `no-hunter` requires it
     ");
 }
 
 #[tokio::test]
-async fn policy_judges_unknown_inputs_before_the_step() {
+async fn policy_checks_unknown_inputs_before_the_step() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let boat = stack.add("boat", sized(1));
@@ -93,9 +93,9 @@ async fn policy_judges_unknown_inputs_before_the_step() {
     assert_snapshot!(report.failures[0], @"
     error: `place`: it would be in boat-1
       at: urn:infra:dev::program::fake:Thing::host
-      why: the policy `not-in-b` asks for it
+      why: the policy `not-in-b` requires it
     ");
-    assert_eq!(life.cloud.things().len(), 1);
+    assert_eq!(life.cloud.resources().len(), 1);
     assert!(life.engine().state().await.unwrap().unwrap().open.is_empty());
 }
 
@@ -111,7 +111,7 @@ async fn new_policy_also_applies_to_unchanged_resources() {
     assert_snapshot!(refused, @"
     error: `size`: it is too big
       at: urn:infra:dev::program::fake:Thing::net
-      why: the policy `small` asks for it
+      why: the policy `small` requires it
       hint: take 10 at most
     ");
 }
@@ -127,7 +127,7 @@ struct Vault {
 }
 
 #[tokio::test]
-async fn a_program_uses_what_another_stack_exports() {
+async fn program_reads_the_exports_of_another_stack() {
     let life = Lifecycle::new();
     let other = Engine::new("network", "prod", life.store.clone());
     let network = |place: &'static str| {
@@ -186,13 +186,13 @@ async fn a_program_uses_what_another_stack_exports() {
     assert_snapshot!(life.preview(&wrong).await, @r#"
     error: the output `password` of the stack `prod` of `network` is secret
       at: urn:infra:dev::program::stack:Reference::network-prod-435be6
-      hint: say so: `stack.secret_reference("network", "prod", ["password"])`
+      hint: read it with `stack.secret_reference("network", "prod", ["password"])`
     error: the stack `prod` of `network` exports no `nett`
       at: urn:infra:dev::program::stack:Reference::network-prod-nett
       hint: it exports net, password
     error: a stack cannot refer to itself
       at: urn:infra:dev::program::stack:Reference::program-dev-net
-      hint: use the resource's own outputs, which the program has at hand
+      hint: use the outputs of the resource directly
     "#);
 }
 
@@ -217,7 +217,7 @@ fn declarations_of_a_program_can_be_asserted() {
 }
 
 #[tokio::test]
-async fn a_provider_that_repeats_a_secret_does_not_spread_it() {
+async fn secret_in_a_provider_error_is_masked() {
     let life = Lifecycle::new();
     life.cloud.faults(|_| Some(Fault::Repeat));
     let program = |stack: &Stack, _: &Config| -> Result {

@@ -108,7 +108,7 @@ impl Handler for Account {
     }
 }
 
-/// Everything that a person or a log may get to see.
+/// All texts that a user or a log may show.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<String>>);
 
@@ -170,8 +170,8 @@ fn program(stack: &Stack, config: &Config) -> Result {
     };
     let hook_fails = fails == "hook";
     let hook = Hook::before(Action::Update, move |context| async move {
-        let told = context.inputs.to_json().to_string();
-        if hook_fails { Err(told.into()) } else { Ok(()) }
+        let inputs = context.inputs.to_json().to_string();
+        if hook_fails { Err(inputs.into()) } else { Ok(()) }
     });
     let account = stack.with(Options::new().hook(hook)).add(
         "account",
@@ -198,7 +198,7 @@ fn files(directory: &Path, seen: &Seen) {
 }
 
 #[tokio::test]
-async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
+async fn no_secret_is_readable_during_the_lifecycle_of_a_stack() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
     let (seen, on_disk) = (Seen::default(), Seen::default());
@@ -242,16 +242,16 @@ async fn no_secret_is_told_to_anybody_in_the_whole_life_of_a_stack() {
 
     // The failures were reported, without the secrets.
     let (seen, on_disk) = (seen.text(), on_disk.text());
-    for told in ["checked: ", "created: ", "updated: ", "deleted: ", "cannot read with", "creating with"] {
-        assert!(seen.contains(told), "nothing was told of `{told}`");
+    for message in ["checked: ", "created: ", "updated: ", "deleted: ", "cannot read with", "creating with"] {
+        assert!(seen.contains(message), "`{message}` was not reported");
     }
     assert!(on_disk.contains("\"$secret\""));
     let secrets =
         ["stored-in-config", "first ", "quoted", "second-password", &drawn, TOKEN, PROGRESS, "literal-of", "begins-in"];
     for secret in secrets {
-        for (place, text) in [("what is told", &seen), ("the files", &on_disk)] {
+        for (place, text) in [("the output", &seen), ("the files", &on_disk)] {
             let line = text.lines().find(|line| line.contains(secret));
-            assert_eq!(line, None, "{secret} stands in {place}");
+            assert_eq!(line, None, "{secret} is in {place}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Runs that are about a part of a program.
+//! Runs of a part of a program.
 
 use crate::common::{Lifecycle, Program, placed, sized, using};
 use infra_core::{Config, Result, Stack, plan::Selection};
@@ -44,7 +44,7 @@ async fn up(life: &Lifecycle, selection: Selection, program: &Program) -> String
 }
 
 #[tokio::test]
-async fn a_target_brings_what_it_needs() {
+async fn target_includes_its_dependencies() {
     let life = Lifecycle::new();
     assert_snapshot!(up(&life, only(&["web/host"]), &program("a", 1)).await, @"
     create net
@@ -68,11 +68,11 @@ async fn a_target_brings_what_it_needs() {
 #[tokio::test]
 async fn selection_that_would_break_dependents_is_refused() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     assert_snapshot!(preview(&life, only(&["net"]), &program("b", 1)).await, @"
-    error: it uses Thing net, which the plan is to replace, and is not selected itself
+    error: the resource depends on Thing net, which the plan would replace, and is not selected
       at: urn:infra:dev::program::fake:Thing::web/host
-      hint: add `--dependents`, or name it too
+      hint: add `--dependents`, or select it as well
     ");
     let dependents = Selection { dependents: true, ..only(&["net"]) };
     assert_snapshot!(preview(&life, dependents, &program("b", 2)).await, @r#"
@@ -90,9 +90,9 @@ async fn selection_that_would_break_dependents_is_refused() {
     2 same, 2 update
     ");
     assert_snapshot!(preview(&life, only(&["net"]), &|_, _| Ok(())).await, @"
-    error: it uses Thing net, which the plan is to delete, and is not selected itself
+    error: the resource depends on Thing net, which the plan would delete, and is not selected
       at: urn:infra:dev::program::fake:Thing::web/host
-      hint: add `--dependents`, or name it too
+      hint: add `--dependents`, or select it as well
     ");
     assert_snapshot!(preview(&life, only(&["log"]), &|_, _| Ok(())).await, @"
     - delete Thing log
@@ -100,9 +100,9 @@ async fn selection_that_would_break_dependents_is_refused() {
     ");
     let empty = Lifecycle::new();
     assert_snapshot!(preview(&empty, without(&["net"]), &program("a", 1)).await, @"
-    error: it needs Thing net, which is excluded and does not exist yet
+    error: the resource depends on Thing net, which is excluded and does not exist yet
       at: urn:infra:dev::program::fake:Thing::web/host
-      hint: add `--dependents`, or name it too
+      hint: add `--dependents`, or select it as well
     ");
     let excluded = Selection { dependents: true, ..without(&["net"]) };
     assert_snapshot!(up(&empty, excluded, &program("a", 1)).await, @"
@@ -112,9 +112,9 @@ async fn selection_that_would_break_dependents_is_refused() {
 }
 
 #[tokio::test]
-async fn a_replacement_can_be_asked_for() {
+async fn selected_resources_are_replaced() {
     let life = Lifecycle::new();
-    life.done(&program("a", 1)).await;
+    life.apply(&program("a", 1)).await;
     let replace = |names: &[&str]| Selection { replace: patterns(names), ..Selection::default() };
     assert_snapshot!(preview(&life, replace(&["web"]), &program("a", 1)).await, @r#"
     +/- replace Thing web/host  (asked for)
@@ -134,7 +134,7 @@ async fn a_replacement_can_be_asked_for() {
 }
 
 #[tokio::test]
-async fn a_misspelt_relaunchable_is_corrected() {
+async fn misspelt_relaunchable_name_is_corrected() {
     let life = Lifecycle::new();
     let program = |stack: &Stack, _: &Config| -> Result {
         let host = stack.add("host", sized(1));
@@ -143,38 +143,38 @@ async fn a_misspelt_relaunchable_is_corrected() {
     };
     let replace = |name: &str| Selection { replace: patterns(&[name]), ..Selection::default() };
     assert_snapshot!(preview(&life, replace("databse"), &program).await, @"
-    error: nothing is called `databse`
+    error: no resource matches `databse`
       hint: did you mean `database`?
     ");
     assert_snapshot!(preview(&life, replace("zebra"), &program).await, @"
-    error: nothing is called `zebra`
-      hint: `database` can be relaunched; `state list` and `preview --diff` show the names; `*` stands for any characters
+    error: no resource matches `zebra`
+      hint: `database` can be relaunched; `state list` and `preview --diff` show the names; `*` matches any characters
     ");
     assert_snapshot!(preview(&life, only(&["databse"]), &program).await, @"
-    error: nothing is called `databse`
-      hint: `state list` and `preview --diff` show the names; `*` stands for any characters
+    error: no resource matches `databse`
+      hint: `state list` and `preview --diff` show the names; `*` matches any characters
     ");
 }
 
 #[tokio::test]
-async fn a_name_that_nothing_has_is_refused() {
+async fn pattern_without_a_match_is_refused() {
     let life = Lifecycle::new();
     assert_snapshot!(preview(&life, only(&["web/hosst", "zebra"]), &program("a", 1)).await, @"
-    error: nothing is called `web/hosst`
+    error: no resource matches `web/hosst`
       hint: did you mean `web/host`?
-    error: nothing is called `zebra`
-      hint: `state list` and `preview --diff` show the names; `*` stands for any characters
+    error: no resource matches `zebra`
+      hint: `state list` and `preview --diff` show the names; `*` matches any characters
     ");
     let both = Selection { replace: patterns(&["net"]), ..without(&["net"]) };
     assert_snapshot!(preview(&life, both, &program("a", 1)).await, @"
-    error: it is to be replaced and excluded at once
+    error: the resource is both selected for replacement and excluded
       at: urn:infra:dev::program::fake:Thing::net
     ");
     let nothing = Selection { exclude: patterns(&["*"]), ..only(&["net"]) };
-    assert_snapshot!(preview(&life, nothing, &program("a", 1)).await, @"error: everything that is targeted is excluded as well, so nothing would be done");
-    let whose = Selection { dependents: true, ..Selection::default() };
-    assert_snapshot!(preview(&life, whose, &program("a", 1)).await, @"
-    error: the users of what? `dependents` goes with a target, or with an exclusion
-      hint: name one: `--target-urn NAME --dependents`
+    assert_snapshot!(preview(&life, nothing, &program("a", 1)).await, @"error: all selected resources are excluded, so nothing would be done");
+    let dependents = Selection { dependents: true, ..Selection::default() };
+    assert_snapshot!(preview(&life, dependents, &program("a", 1)).await, @"
+    error: `--dependents` has no effect without `--target-urn` or `--exclude`
+      hint: add `--target-urn PATTERN`, to select a resource and its dependents
     ");
 }

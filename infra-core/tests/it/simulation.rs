@@ -1,4 +1,4 @@
-//! Processes in a world whose time passes only when everybody waits: the same seed makes the same history.
+//! Processes in a world whose time advances only when all of them wait: the same seed produces the same history.
 
 use futures::{
     executor::LocalPool,
@@ -26,7 +26,7 @@ struct Inner {
     spawned: Vec<BoxFuture<'static, ()>>,
 }
 
-/// One process in the world: its clock, which it can be stopped by.
+/// One process in the world, and its clock, which can be stopped.
 #[derive(Clone)]
 pub(crate) struct Process {
     world: World,
@@ -35,7 +35,7 @@ pub(crate) struct Process {
     /// Its clocks stop while it is paused, without notice, as those of a paused virtual machine.
     pub(crate) oblivious: bool,
     stopped_until: Arc<Mutex<Duration>>,
-    /// For how long its clocks have stood still.
+    /// Total time for which its clocks were stopped.
     missed: Arc<Mutex<Duration>>,
     cut_until: Arc<Mutex<Duration>>,
 }
@@ -50,8 +50,8 @@ impl World {
         self.inner().now
     }
 
-    pub(crate) fn since(&self, begun: Duration) -> Duration {
-        self.now().saturating_sub(begun)
+    pub(crate) fn since(&self, started: Duration) -> Duration {
+        self.now().saturating_sub(started)
     }
 
     pub(crate) fn sleep(&self, time: Duration) -> Sleep {
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// Runs one task to its end.
+    /// Runs one task to completion.
     pub(crate) fn finish<T: Send + 'static>(
         &self,
         pool: &mut LocalPool,
@@ -119,7 +119,7 @@ impl World {
 }
 
 impl Process {
-    /// Nothing of it runs for so long.
+    /// Pauses the process for this time.
     pub(crate) fn stop(&self, time: Duration) {
         *self.stopped_until.lock().unwrap() = self.world.now() + time;
         if self.oblivious {
@@ -127,12 +127,12 @@ impl Process {
         }
     }
 
-    /// Nothing that it sends arrives for so long, and nothing that is sent to it.
+    /// Drops all messages from and to the process for this time.
     pub(crate) fn cut(&self, time: Duration) {
         *self.cut_until.lock().unwrap() = self.world.now() + time;
     }
 
-    /// Never comes back when the process is cut off.
+    /// Waits until the process is connected.
     pub(crate) async fn connected(&self) {
         if self.world.now() < *self.cut_until.lock().unwrap() {
             std::future::pending().await
@@ -145,7 +145,7 @@ impl Process {
         !until.is_zero() && until >= self.world.now()
     }
 
-    /// Comes back when the process runs.
+    /// Waits until the process runs.
     pub(crate) async fn running(&self) {
         loop {
             let until = *self.stopped_until.lock().unwrap();

@@ -57,7 +57,7 @@ pub(crate) async fn run(shared: Shared, network: NetworkHandle, time_scale: f64,
     if phase.now() == Phase::Stopping {
         forget_ended(&shared, Duration::ZERO);
         if let Err(error) = artifact::forget_unused(shared.directory()) {
-            tracing::warn!(%error, "programs that nobody runs any more could not be removed");
+            tracing::warn!(%error, "unused programs could not be removed");
         }
     }
 }

@@ -115,7 +115,7 @@ fn remembered(path: &Path) -> Option<u8> {
             None
         }
         Err(error) => {
-            tracing::warn!("{} cannot be read and is written anew: {error}", path.display());
+            tracing::warn!("{} cannot be read and is written again: {error}", path.display());
             None
         }
     }

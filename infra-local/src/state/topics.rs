@@ -65,6 +65,6 @@ mod tests {
         assert_eq!(heard("port"), [false, false]);
         drop((one, all));
         topics.tell(&place("regions/a/instances/i-1"));
-        assert_eq!(topics.0.lock().map(|topics| topics.len()).ok(), Some(1), "what nobody waits for is forgotten");
+        assert_eq!(topics.0.lock().map(|topics| topics.len()).ok(), Some(1), "topics without waiters are removed");
     }
 }

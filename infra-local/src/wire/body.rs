@@ -52,8 +52,8 @@ pub(crate) fn share(request: Request<Incoming>) -> (Request<RequestBody>, Remain
 }
 
 impl Remains {
-    /// Reads what nobody read, or tells the client that the connection ends: a server that answers early and closes
-    /// without a word makes the client's next request fail.
+    /// Reads the rest of the body, or announces the end of the connection to the client: a server that answers early and
+    /// closes without notice makes the client's next request fail.
     pub(crate) async fn settle<B>(mut self, answer: &mut Response<B>) {
         if self.body.is_end_stream() {
             return;

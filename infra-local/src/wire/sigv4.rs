@@ -229,7 +229,7 @@ impl Scope {
     }
 }
 
-/// Each chunk's signature is made of the one before; the first of the request's own.
+/// The signature of each chunk covers the previous signature; that of the first chunk covers the request's.
 pub(crate) struct ChunkSignatures {
     key: Vec<u8>,
     /// The time and the scope.

@@ -94,5 +94,7 @@ fn unprivileged_user() -> (u32, u32) {
             users.lines().map(|line| line.split(':')).find(|fields| fields.clone().next() == Some(name))?;
         Some((fields.nth(2)?.parse().ok()?, fields.next()?.parse().ok()?))
     };
-    ids("postgres").or_else(|| ids("nobody")).expect("a user named postgres or nobody, since PostgreSQL refuses root")
+    ids("postgres")
+        .or_else(|| ids("nobody"))
+        .expect("a user named `postgres` or `nobody`, since PostgreSQL refuses root")
 }

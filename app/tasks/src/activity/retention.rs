@@ -25,8 +25,10 @@ pub(super) async fn run(database: DatabaseConnection, days: u16) {
         };
         match delete(&database, before).await {
             Ok(0) => (),
-            Ok(rows) => tracing::info!(rows, "old activity is deleted"),
-            Err(error) => tracing::warn!(%error, "old activity is not deleted; the next try is in an hour"),
+            Ok(rows) => tracing::info!(rows, "deleted old rows of the activity log"),
+            Err(error) => {
+                tracing::warn!(%error, "old rows of the activity log could not be deleted; retrying in an hour")
+            }
         }
     }
 }

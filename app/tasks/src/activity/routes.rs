@@ -104,12 +104,12 @@ impl Parameters {
                 "limit" => &mut parameters.limit,
                 _ => {
                     return Err(fault(format!(
-                        "There is no parameter {name:?}; there are user, path, since and limit."
+                        "Unknown parameter {name:?}; the parameters are user, path, since and limit."
                     )));
                 }
             };
             if slot.replace(value).is_some() {
-                return Err(fault(format!("The parameter {name} is there twice.")));
+                return Err(fault(format!("The parameter {name} is repeated.")));
             }
         }
         Ok(parameters)

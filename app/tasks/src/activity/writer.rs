@@ -61,8 +61,10 @@ enum Message {
 impl Activity {
     /// Starts the writer in the current runtime.
     pub(super) fn start(context: &Context, instance: String) -> Self {
-        let dropped = context.metrics.counter("activity_dropped_total", "Requests that the activity log has lost.");
-        let written = context.metrics.counter("activity_written_total", "Requests that the activity log has written.");
+        let dropped =
+            context.metrics.counter("activity_dropped_total", "Requests that are missing in the activity log.");
+        let written =
+            context.metrics.counter("activity_written_total", "Requests that were written to the activity log.");
         let (queue, rows) = mpsc::channel(QUEUE);
         let writer = Writer { database: context.database.clone(), instance, dropped: Arc::clone(&dropped), written };
         tokio::spawn(writer.run(rows));
@@ -131,7 +133,7 @@ impl Writer {
                 continue;
             }
             if !(may_wait && is_unavailable) {
-                tracing::error!(%error, rows, "the activity of some requests is lost");
+                tracing::error!(%error, rows, "some requests are missing in the activity log");
                 self.dropped.fetch_add(rows, Relaxed);
                 return;
             }

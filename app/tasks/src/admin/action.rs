@@ -69,7 +69,8 @@ pub(super) async fn perform<E: ModelAdmin>(request: AdminRequest, form: ReqData<
     let transaction = history::begin(&database).await?;
     let rows = selection.rows::<E>(&transaction).await?;
     let has_changed = matches!(selection, Selection::Every(_)) && form.text("expected") != rows.len().to_string();
-    let fault = if has_changed { "Meanwhile the list has changed, so nothing was done. Look at it again." } else { "" };
+    let fault =
+        if has_changed { "The list has changed in the meantime, so nothing was done. Check it again." } else { "" };
     let page = ActionPage::new::<E>(&visit, &action, &form, &selection, &rows, fault);
     if has_changed || page.is_too_many || !page.refusals.is_empty() {
         transaction.rollback().await?;
@@ -90,7 +91,7 @@ fn all<E: ModelAdmin>() -> Vec<Action<E>> {
         name: "delete",
         label: "Delete",
         done: "Deleted",
-        consequence: "will be gone for good",
+        consequence: "will be deleted permanently",
         verb: Verb::Delete,
         refusal: |visit, row| E::refusal(visit, row, Verb::Delete),
         run: |transaction, rows| {
@@ -129,7 +130,7 @@ async fn objects<E: ModelAdmin>(
 
 fn notice<E: EntityTrait>(action: &Action<E>, section: Section, objects: &[Object]) -> String {
     match objects {
-        [] => format!("Nothing was {}: the {} had gone before.", action.done.to_lowercase(), section.many),
+        [] => format!("Nothing was {}: the {} no longer existed.", action.done.to_lowercase(), section.many),
         [object] => format!("{} the {} “{}”.", action.done, section.one, object.name),
         _ => format!("{} {} {}.", action.done, grouped(objects.len() as u64), section.many),
     }

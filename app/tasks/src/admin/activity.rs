@@ -26,17 +26,18 @@ impl ModelAdmin for Entity {
     fn columns() -> Vec<Column<Self>> {
         let column = Column::<Self>::new;
         vec![
-            column("time", "Time", activity::Column::Time, |it| Cell::Moment(it.time)),
-            column("user", "User", activity::Column::Username, |it| {
-                it.username.clone().map_or(Cell::Nothing, Cell::Text)
+            column("time", "Time", activity::Column::Time, |row| Cell::Moment(row.time)),
+            column("user", "User", activity::Column::Username, |row| {
+                row.username.clone().map_or(Cell::Nothing, Cell::Text)
             }),
-            column("method", "Method", activity::Column::Method, |it| Cell::Text(it.method.clone())),
-            column("path", "Path", activity::Column::Path, |it| Cell::Long(it.path.clone())),
-            column("status", "Status", activity::Column::Status, |it| Cell::Status(it.status)),
-            column("duration", "Took", activity::Column::DurationUs, |it| Cell::Duration(it.duration_us)),
-            column("client", "Client", activity::Column::Client, |it| Cell::Text(it.client.clone())),
-            column("instance", "Instance", activity::Column::Instance, |it| Cell::Text(it.instance.clone())).unlisted(),
-            column("id", "Id", activity::Column::Id, |it| Cell::Number(it.id)).unlisted(),
+            column("method", "Method", activity::Column::Method, |row| Cell::Text(row.method.clone())),
+            column("path", "Path", activity::Column::Path, |row| Cell::Long(row.path.clone())),
+            column("status", "Status", activity::Column::Status, |row| Cell::Status(row.status)),
+            column("duration", "Took", activity::Column::DurationUs, |row| Cell::Duration(row.duration_us)),
+            column("client", "Client", activity::Column::Client, |row| Cell::Text(row.client.clone())),
+            column("instance", "Instance", activity::Column::Instance, |row| Cell::Text(row.instance.clone()))
+                .unlisted(),
+            column("id", "Id", activity::Column::Id, |row| Cell::Number(row.id)).unlisted(),
         ]
     }
 

@@ -23,12 +23,12 @@ pub(super) type Answer = Result<HttpResponse, Failure>;
 /// Error of a handler.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("There is no such page, or what it was about has been deleted.")]
+    #[error("This page does not exist, or its object has been deleted.")]
     NotFound,
-    #[error("You do not have the permission for this. A superuser can give it to you.")]
+    #[error("You do not have permission for this. A superuser can grant it.")]
     Forbidden,
     /// With the allowed methods.
-    #[error("This page cannot be asked for in that way.")]
+    #[error("This page does not support this method.")]
     Method(&'static str),
     #[error(
         "The form did not come from this site, or is out of date: you may have signed in or out in another window. Go back, reload the page and send the form again. Your browser must allow cookies."
@@ -103,16 +103,16 @@ impl Failure {
             StatusCode::NOT_FOUND => "Not found",
             StatusCode::FORBIDDEN if matches!(self, Self::Forbidden) => "Not permitted",
             StatusCode::FORBIDDEN => "Refused",
-            StatusCode::SERVICE_UNAVAILABLE => "Not available right now",
-            StatusCode::INTERNAL_SERVER_ERROR => "Something is broken",
-            _ => "That does not work",
+            StatusCode::SERVICE_UNAVAILABLE => "Temporarily unavailable",
+            StatusCode::INTERNAL_SERVER_ERROR => "Internal error",
+            _ => "Invalid request",
         }
     }
 
     fn detail(&self) -> String {
         match self.status_code() {
             StatusCode::SERVICE_UNAVAILABLE => "Nothing was changed. Try again shortly.".to_owned(),
-            StatusCode::INTERNAL_SERVER_ERROR => "The service's log tells more.".to_owned(),
+            StatusCode::INTERNAL_SERVER_ERROR => "The log of the service contains the cause.".to_owned(),
             _ => self.to_string(),
         }
     }

@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_in_csv() {
+    fn special_values_are_escaped_in_csv() {
         for (text, expected) in [
             ("plain", "plain"),
             ("", ""),

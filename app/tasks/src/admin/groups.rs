@@ -27,7 +27,7 @@ impl ModelAdmin for Entity {
     const SECTION: Section =
         Section { path: "groups", title: "Groups", one: "group", many: "groups", verbs: Verb::ALL };
     const SORT: Sort = Sort { column: "name", descending: false };
-    const ALSO_DELETED: &'static str = "Its members lose the permissions that they have from it alone.";
+    const ALSO_DELETED: &'static str = "Its members lose the permissions that only this group grants.";
 
     fn id(group: &group::Model) -> i64 {
         group.id
@@ -158,7 +158,7 @@ fn escalation_faults(own: &Permissions, before: &[String], after: &[String]) -> 
     if foreign.is_empty() {
         return Vec::new();
     }
-    vec![format!("You can give only what you have yourself, which is not: {}.", foreign.join(", "))]
+    vec![format!("You can grant only your own permissions. You do not have: {}.", foreign.join(", "))]
 }
 
 fn name_faults(name: &str) -> Vec<String> {

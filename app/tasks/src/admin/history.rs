@@ -212,18 +212,20 @@ impl ModelAdmin for Entity {
     fn columns() -> Vec<Column<Self>> {
         let column = Column::<Self>::new;
         vec![
-            column("time", "Time", admin_history::Column::Time, |it| Cell::Moment(it.time)),
-            column("user", "User", admin_history::Column::Username, |it| Cell::Text(it.username.clone())),
-            column("action", "Action", admin_history::Column::Action, |it| Cell::Text(it.action.clone())),
-            column("model", "Model", admin_history::Column::Model, |it| Cell::Text(it.model.clone())),
-            column("object", "Object", admin_history::Column::ObjectName, |it| Cell::Text(it.object_name.clone())),
-            column("changes", "Changes", admin_history::Column::Changes, |it| match summary(it) {
+            column("time", "Time", admin_history::Column::Time, |entry| Cell::Moment(entry.time)),
+            column("user", "User", admin_history::Column::Username, |entry| Cell::Text(entry.username.clone())),
+            column("action", "Action", admin_history::Column::Action, |entry| Cell::Text(entry.action.clone())),
+            column("model", "Model", admin_history::Column::Model, |entry| Cell::Text(entry.model.clone())),
+            column("object", "Object", admin_history::Column::ObjectName, |entry| {
+                Cell::Text(entry.object_name.clone())
+            }),
+            column("changes", "Changes", admin_history::Column::Changes, |entry| match summary(entry) {
                 empty if empty.is_empty() => Cell::Nothing,
                 summary => Cell::Long(summary),
             }),
-            column("object_id", "Object's id", admin_history::Column::ObjectId, |it| Cell::Number(it.object_id))
+            column("object_id", "Object's id", admin_history::Column::ObjectId, |entry| Cell::Number(entry.object_id))
                 .unlisted(),
-            column("id", "Id", admin_history::Column::Id, |it| Cell::Number(it.id)).unlisted(),
+            column("id", "Id", admin_history::Column::Id, |entry| Cell::Number(entry.id)).unlisted(),
         ]
     }
 

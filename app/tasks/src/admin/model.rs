@@ -211,7 +211,7 @@ pub(super) struct Action<E: EntityTrait> {
     pub(super) label: &'static str,
     /// Past participle, such as `Published`.
     pub(super) done: &'static str,
-    /// Consequence, after “This task” or “These 3 tasks”, such as `will be gone for good`.
+    /// Consequence, after “This task” or “These 3 tasks”, such as `will be deleted permanently`.
     pub(super) consequence: &'static str,
     /// Required permission.
     pub(super) verb: Verb,

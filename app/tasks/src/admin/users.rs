@@ -35,7 +35,7 @@ impl ModelAdmin for Entity {
     const SECTION: Section = Section { path: "users", title: "Users", one: "user", many: "users", verbs: Verb::ALL };
     const SORT: Sort = Sort { column: "username", descending: false };
     const ALSO_DELETED: &'static str =
-        "Whoever is signed in as them is signed out. What they did stays in the activity and the history.";
+        "Their sessions end. Their entries in the activity log and in the history are kept.";
 
     fn id(user: &user::Model) -> i64 {
         user.id
@@ -99,7 +99,7 @@ impl ModelAdmin for Entity {
     fn refusal(visit: &Visit, user: &user::Model, verb: Verb) -> Option<&'static str> {
         let is_own = visit.user.id == user.id;
         if is_own && verb == Verb::Delete {
-            return Some("this is you; somebody else of the staff has to do it");
+            return Some("this is your account; another member of the staff has to do it");
         }
         // Otherwise they could take over an account with more rights.
         let is_above = (user.is_staff || user.is_superuser) && !visit.user.is_superuser;
@@ -155,7 +155,9 @@ impl Editable for Entity {
                 name: "active",
                 label: "Active",
                 kind: Kind::Box { ticked: user.is_active },
-                help: "May sign in at all. Taking this away ends every session; better than deleting when the name is to stay reserved.".into(),
+                help: "May sign in. Without this right, all sessions end; use it instead of deleting the user to \
+                       keep the name reserved."
+                    .into(),
                 ..Field::default()
             }),
             None => fields.extend(password_page::fields()),
@@ -256,7 +258,7 @@ async fn rights_fields(database: &impl ConnectionTrait, user: Option<&user::Mode
             name: "staff",
             label: "Staff",
             kind: Kind::Box { ticked: has(|user| user.is_staff) },
-            help: "May sign in to this admin site, and do what permissions allow.".into(),
+            help: "May sign in to this admin site, with the permissions below.".into(),
             ..Field::default()
         },
         Field {
@@ -273,7 +275,7 @@ async fn rights_fields(database: &impl ConnectionTrait, user: Option<&user::Mode
             help: "The user has all permissions of these groups.".into(),
             ..Field::default()
         },
-        permissions_field(permissions, "Besides those of the groups.".into()),
+        permissions_field(permissions, "In addition to those of the groups.".into()),
     ])
 }
 
@@ -315,6 +317,6 @@ async fn set_permissions(transaction: &DatabaseTransaction, user_id: i64, codes:
 }
 
 fn own_right(stays: bool) -> Vec<String> {
-    let fault = "This is you: you would lock yourself out. Somebody else of the staff has to do it.";
+    let fault = "This is your account: you would lock yourself out. Another member of the staff has to do it.";
     if stays { Vec::new() } else { vec![fault.into()] }
 }

@@ -71,14 +71,15 @@ pub enum TokenError {
 pub enum KeysError {
     /// `AUTH_KEYS` is malformed. The message does not contain it.
     #[error(
-        "AUTH_KEYS: {0}; write <key id>:<base64 of at least 32 random bytes>, several with commas between, the one that signs first (it is not shown: it holds secrets)"
+        "AUTH_KEYS: {0}; write <key id>:<base64 of at least 32 random bytes>, several with commas between, the one \
+         that signs first (it is not shown, because it contains secrets)"
     )]
     Malformed(&'static str),
     /// Another setting is invalid.
     #[error(transparent)]
     Setting(#[from] SettingError),
     /// The operating system returned no random bytes.
-    #[error("no randomness for a key: {0}")]
+    #[error("no random bytes for a key: {0}")]
     Randomness(getrandom::Error),
     /// The database returned an error.
     #[error("the signing keys in the database cannot be used: {0}")]
@@ -174,9 +175,9 @@ impl Keys {
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenError> {
         let kid = decode_header(token).ok().and_then(|header| header.kid).ok_or(TokenError::Invalid)?;
         if !self.knows(&kid)
-            && let Err(error) = self.look_again().await
+            && let Err(error) = self.reload_rate_limited().await
         {
-            tracing::warn!(%error, "a token's key is looked for in vain");
+            tracing::warn!(%error, "the search for the key of a token failed");
         }
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let key = known.verifying.get(&kid).ok_or(TokenError::Invalid)?;
@@ -197,7 +198,7 @@ impl Keys {
 
     /// Searches for new keys, for all waiting requests, at most once a second: forged tokens must not cause a query each, nor
     /// the refusal of valid tokens.
-    async fn look_again(&self) -> Result<(), KeysError> {
+    async fn reload_rate_limited(&self) -> Result<(), KeysError> {
         let requested_at = Instant::now();
         let mut last = self.looked.lock().await;
         if self.database.is_none() || *last > requested_at {
@@ -248,7 +249,7 @@ pub async fn rotate(database: &DatabaseConnection, access: Duration) -> Result<S
 async fn load(database: &DatabaseConnection) -> Result<Vec<(String, Vec<u8>)>, KeysError> {
     let rows = Entity::find().order_by_desc(Column::CreatedAt).order_by_desc(Column::Id).all(database).await?;
     if rows.is_empty() {
-        return Err(DbErr::RecordNotFound("tasks_signing_key is empty; start the service anew".into()).into());
+        return Err(DbErr::RecordNotFound("tasks_signing_key is empty; restart the service".into()).into());
     }
     let keys = rows.into_iter().map(|signing_key::Model { id, secret, .. }| {
         let secret = BASE64_STANDARD.decode(secret).ok().filter(|secret| secret.len() >= SECRET_BYTES);

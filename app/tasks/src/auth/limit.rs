@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn memory_of_the_limits_is_bounded() {
         let (limit, now) = (Limit::new(1), Instant::now());
         for key in 0..CAPACITY + 10 {
             assert_eq!(limit.take(key, now), Ok(()));

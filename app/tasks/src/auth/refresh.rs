@@ -30,7 +30,7 @@ pub async fn first(database: &DatabaseConnection, user_id: i64, lifetime: Durati
     let expired = Column::UserId.eq(user_id).and(Column::ExpiresAt.lt(Utc::now()));
     Entity::delete_many().filter(expired).exec(&transaction).await?;
     let family = BASE64_URL_SAFE_NO_PAD.encode(random::<16>()?);
-    let token = give(&transaction, user_id, family, lifetime).await?;
+    let token = issue(&transaction, user_id, family, lifetime).await?;
     transaction.commit().await?;
     Ok(token)
 }
@@ -81,7 +81,7 @@ async fn renew(
         forget(database, used.family).await?;
         return Ok(None);
     };
-    let token = give(database, user.id, used.family, lifetime).await?;
+    let token = issue(database, user.id, used.family, lifetime).await?;
     Ok(Some((user, token)))
 }
 
@@ -90,7 +90,7 @@ async fn forget(database: &impl ConnectionTrait, family: String) -> Result<(), D
     Ok(())
 }
 
-async fn give(
+async fn issue(
     database: &impl ConnectionTrait,
     user_id: i64,
     family: String,

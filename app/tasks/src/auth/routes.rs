@@ -71,7 +71,7 @@ async fn token(
     let Credentials { username, password } = Credentials::parse(&serde_json::from_slice(&body)?)?;
     let user = sign_in(&authority, &database, &username, password, client::address(&request)).await?;
     let refresh = refresh::first(&database, user.id, authority.refresh).await?;
-    give(&request, &authority, &user, refresh).await
+    respond_with_tokens(&request, &authority, &user, refresh).await
 }
 
 async fn renew(
@@ -83,10 +83,10 @@ async fn renew(
     let RefreshToken(given) = RefreshToken::parse(&serde_json::from_slice(&body)?)?;
     let renewed = refresh::next(&database, &given, authority.refresh).await?;
     let (user, refresh) = renewed.ok_or(Refusal::Refresh)?;
-    give(&request, &authority, &user, refresh).await
+    respond_with_tokens(&request, &authority, &user, refresh).await
 }
 
-async fn give(
+async fn respond_with_tokens(
     request: &HttpRequest,
     authority: &Authority,
     user: &user::Model,

@@ -24,10 +24,10 @@ pub(super) fn paths() -> Vec<Path> {
             "/auth/token",
             vec![(
                 "post",
-                auth("token", "Gives tokens for a name and a password")
+                auth("token", "Creates tokens for a name and a password")
                     .body("Credentials")
                     .tokens()
-                    .unauthorized("There is no active user of that name and password.")
+                    .unauthorized("There is no active user with this name and password.")
                     .too_many(),
             )],
         ),
@@ -35,7 +35,7 @@ pub(super) fn paths() -> Vec<Path> {
             "/auth/refresh",
             vec![(
                 "post",
-                auth("refresh", "Gives new tokens for a refresh token, which is good for one use")
+                auth("refresh", "Creates new tokens for a refresh token, which is valid for one use")
                     .body("RefreshToken")
                     .tokens()
                     .unauthorized("The refresh token is unknown, expired or used."),
@@ -46,9 +46,9 @@ pub(super) fn paths() -> Vec<Path> {
             "/healthz",
             vec![(
                 "get",
-                operation("health", "Tells whether the service and its database answer")
-                    .answer(200, "They do.", "Health")
-                    .answer(503, "The database does not.", "Unavailable"),
+                operation("health", "Checks the service and its database")
+                    .answer(200, "Both are available.", "Health")
+                    .answer(503, "The database is unavailable.", "Unavailable"),
             )],
         ),
         (
@@ -68,17 +68,17 @@ pub(super) fn paths() -> Vec<Path> {
 fn activity() -> Operation {
     let rows = json!({ "type": "array", "items": reference("Activity"), "maxItems": MAX_LIMIT });
     let text = json!({ "type": "string", "pattern": "^[^\\u0000]*$" });
-    Operation::new("activity", "activity", "Shows who asked for what, the latest first")
-        .query("user", "Only this user's.", text.clone())
-        .query("path", "Only paths that start like this.", text)
-        .query("since", "Only from this moment on.", json!({ "type": "string", "format": "date-time" }))
+    Operation::new("activity", "activity", "Lists the activity log, the latest request first")
+        .query("user", "Only requests of this user.", text.clone())
+        .query("path", "Only paths with this prefix.", text)
+        .query("since", "Only requests since this time.", json!({ "type": "string", "format": "date-time" }))
         .query(
             "limit",
-            "At most so many.",
+            "Maximum number of rows.",
             json!({ "type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT }),
         )
         .answer_with(200, "The rows.", &rows)
-        .answer(400, "Some parameters are wrong.", "Fault")
+        .answer(400, "Some parameters are invalid.", "Fault")
         .user(true)
 }
 
@@ -90,6 +90,6 @@ impl Operation {
 
     fn too_many(self) -> Self {
         let header = json!({ "description": "Seconds to wait.", "schema": { "type": "integer", "minimum": 1 } });
-        self.refusal(429, "It was tried too often.").header(429, "Retry-After", &header)
+        self.refusal(429, "Too many attempts.").header(429, "Retry-After", &header)
     }
 }

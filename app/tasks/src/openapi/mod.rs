@@ -44,16 +44,18 @@ pub fn document(mode: Mode) -> Value {
         "info": {
             "title": "Tasks",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A table of tasks, spoken of in two dialects. A refusal is `{\"detail\": …}`, or says by field what is wrong.",
+            "description": "A table of tasks, with an API in two dialects. An error is `{\"detail\": …}`, or an \
+                            object with the errors of each field.",
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
         "tags": [
             { "name": "dialect A", "description": "Resources and methods." },
-            { "name": "dialect B", "description": "A path for each thing to do. What is created, read, changed or deleted by its id is answered with 201." },
-            { "name": "auth", "description": "Users, and the tokens they sign in with." },
-            { "name": "activity", "description": "Who asked for what." },
-            { "name": "operation", "description": "For those who keep the service running." },
+            { "name": "dialect B", "description": "A path for each operation. Creates, changes, deletes and reads \
+                                                   of a single task respond with 201." },
+            { "name": "auth", "description": "Users and their tokens." },
+            { "name": "activity", "description": "The log of requests." },
+            { "name": "operation", "description": "For operators." },
         ],
         "paths": paths,
         "components": {
@@ -87,14 +89,14 @@ impl Operation {
             .refusal(408, "The body did not arrive in time.")
             .refusal(413, "The body is too long.")
             .refusal(431, "The head is too long.")
-            .refusal(503, "The database does not answer, or the answer took too long. Try again shortly.")
+            .refusal(503, "The database is unavailable, or the response took too long. Try again shortly.")
     }
 
     /// Adds the path parameter `id` of a task, and the response 404.
     fn id(mut self) -> Self {
         let schema = json!({ "type": "integer", "format": "int64", "minimum": 1 });
         self.parameters.push(json!({ "name": "id", "in": "path", "required": true, "schema": schema }));
-        self.refusal(404, "There is no such task.")
+        self.refusal(404, "The task does not exist.")
     }
 
     fn query(mut self, name: &str, description: &str, schema: Value) -> Self {
@@ -105,12 +107,16 @@ impl Operation {
     /// Adds a body with a schema, and the response 400. The service ignores the content type.
     fn body(mut self, schema: &'static str) -> Self {
         self.body = Some(schema);
-        self.answer_with(400, "The body is not JSON, or some of its fields are wrong.", &reference("Fault"))
+        self.answer_with(400, "The body is not JSON, or some of its fields are invalid.", &reference("Fault"))
     }
 
     fn user(mut self, needed: bool) -> Self {
         self.needs_user = needed;
-        if needed && !self.answers.contains_key("401") { self.unauthorized("Nobody is signed in.") } else { self }
+        if needed && !self.answers.contains_key("401") {
+            self.unauthorized("The request has no valid access token.")
+        } else {
+            self
+        }
     }
 
     fn answer(self, status: u16, description: &str, schema: &str) -> Self {
@@ -135,7 +141,8 @@ impl Operation {
     }
 
     fn unauthorized(self, description: &str) -> Self {
-        let challenge = json!({ "schema": { "type": "string" }, "description": "How to sign in (RFC 6750)." });
+        let challenge =
+            json!({ "schema": { "type": "string" }, "description": "The authentication challenge (RFC 6750)." });
         self.refusal(401, description).header(401, "WWW-Authenticate", &challenge)
     }
 

@@ -43,7 +43,7 @@ pub(super) fn all() -> Value {
     let not_empty = json!({ "type": "string", "minLength": 1 });
     json!({
         "NewTask": { "type": "object", "required": ["title", "pub_date", "description"], "properties": fields },
-        "TaskChange": { "type": "object", "properties": fields, "description": "What is left out stays as it is." },
+        "TaskChange": { "type": "object", "properties": fields, "description": "Omitted fields stay unchanged." },
         "Task": closed(&task),
         "ListedTask": closed(&json!({ "model": { "const": "tasks.task" }, "pk": id, "fields": closed(&listed) })),
         "NewUser": {
@@ -52,7 +52,7 @@ pub(super) fn all() -> Value {
                 "username": username,
                 "password": {
                     "type": "string", "format": "password", "minLength": MIN_CHARACTERS, "maxLength": MAX_CHARACTERS,
-                    "description": "Not digits alone.", "pattern": r"[^\d]",
+                    "description": "Not only digits.", "pattern": r"[^\d]",
                 },
             },
         },
@@ -75,7 +75,7 @@ pub(super) fn all() -> Value {
             "anyOf": [
                 { "$ref": "#/components/schemas/Refusal" },
                 {
-                    "type": "object", "minProperties": 1, "description": "What is wrong, by field.",
+                    "type": "object", "minProperties": 1, "description": "The errors, by field.",
                     "additionalProperties": { "type": "array", "minItems": 1, "items": text },
                 },
             ],

@@ -12,11 +12,11 @@ pub(super) fn paths(mode: Mode) -> Vec<Path> {
     let get = |operation: Operation| ("get", operation.user(mode == Mode::All));
     let write = |method, operation: Operation| (method, operation.user(mode != Mode::Off));
     let invalid = match mode {
-        Mode::Off => "Some fields are wrong.",
-        Mode::Writes | Mode::All => "Some fields are wrong, or nobody is signed in.",
+        Mode::Off => "Some fields are invalid.",
+        Mode::Writes | Mode::All => "Some fields are invalid, or the request has no valid access token.",
     };
     vec![
-        ("/tasks", vec![get(A.operation("redirect", "Leads to `/tasks/`").redirect())]),
+        ("/tasks", vec![get(A.operation("redirect", "Redirects to `/tasks/`").redirect())]),
         ("/tasks/", vec![get(A.list("list", "ListedTask")), write("post", A.create("create"))]),
         (
             "/tasks/{id}",
@@ -24,9 +24,9 @@ pub(super) fn paths(mode: Mode) -> Vec<Path> {
                 get(A.show("show", 200)),
                 write(
                     "put",
-                    A.change("change", "Changes what is given of a task", "TaskChange").answer(
+                    A.change("change", "Changes the given fields of a task", "TaskChange").answer(
                         201,
-                        "The task as it is now.",
+                        "The changed task.",
                         "Task",
                     ),
                 ),
@@ -43,9 +43,9 @@ pub(super) fn paths(mode: Mode) -> Vec<Path> {
             "/tasks/update/{id}",
             vec![write(
                 "put",
-                B.change("update", "Changes a task; every field is needed", "NewTask").text(
+                B.change("update", "Changes a task; all fields are required", "NewTask").text(
                     201,
-                    "It is changed.",
+                    "The task has been changed.",
                     "Task foi alterada com sucesso!",
                 ),
             )],
@@ -57,7 +57,7 @@ pub(super) fn paths(mode: Mode) -> Vec<Path> {
                 "delete",
                 B.operation("deleteAll", "Deletes all tasks").text(
                     201,
-                    "All are gone.",
+                    "All tasks have been deleted.",
                     "Todas as tasks fooram deletadas com sucesso!",
                 ),
             )],
@@ -83,7 +83,7 @@ impl Dialect {
 
     fn list(&self, id: &'static str, schema: &str) -> Operation {
         let tasks = json!({ "type": "array", "items": reference(schema) });
-        self.operation(id, "Lists all tasks").answer_with(200, "All tasks, by id.", &tasks)
+        self.operation(id, "Lists all tasks").answer_with(200, "All tasks, ordered by id.", &tasks)
     }
 
     fn create(&self, id: &'static str) -> Operation {
@@ -99,24 +99,27 @@ impl Dialect {
     }
 
     fn delete(&self, id: &'static str, status: u16, text: &str) -> Operation {
-        self.operation_on_task(id, "Deletes a task").text(status, "It is gone.", text)
+        self.operation_on_task(id, "Deletes a task").text(status, "The task has been deleted.", text)
     }
 }
 
 impl Operation {
     /// Adds the response to an ID of dialect A that is a path of dialect B with other methods.
     fn word_of_b(self) -> Self {
-        self.refusal(405, "The id is a word of dialect B, such as `post`, where this cannot be done.")
+        self.refusal(405, "The id is a path of dialect B, such as `post`, which does not support this method.")
     }
 
     /// Adds the response of dialect B for a missing task.
     fn missing_in_b(self) -> Self {
-        self.text(404, "There is no such task.", "Não achei a task especificada!")
+        self.text(404, "The task does not exist.", "Não achei a task especificada!")
     }
 
     fn redirect(mut self) -> Self {
         let location: Value = json!({ "required": true, "schema": { "type": "string", "const": "/tasks/" } });
-        self.answers.insert("301".into(), json!({ "description": "Go there.", "headers": { "Location": location } }));
+        self.answers.insert(
+            "301".into(),
+            json!({ "description": "Redirect to `/tasks/`.", "headers": { "Location": location } }),
+        );
         self
     }
 }

@@ -55,13 +55,13 @@ fn one_row_per_request(url: &str) {
 }
 
 #[test]
-fn every_request_has_a_row_on_sqlite() {
+fn every_request_is_recorded_on_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     one_row_per_request(&sqlite_url(&directory));
 }
 
 #[test]
-fn every_request_has_a_row_on_postgres() {
+fn every_request_is_recorded_on_postgres() {
     if let Some(postgres) = Postgres::start() {
         one_row_per_request(&postgres.url());
     }

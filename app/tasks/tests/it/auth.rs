@@ -140,7 +140,7 @@ fn a_refresh_token_is_good_once(url: &str) {
     let (_, token) = sign_in(&service, "ida");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let all: Vec<_> = (0..6).map(|_| scope.spawn(|| refresh(&token).status)).collect();
-        all.into_iter().map(|one| one.join().unwrap()).collect()
+        all.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 5, "{statuses:?}");

@@ -110,7 +110,7 @@ fn an_unreachable_service_is_reported() {
     let address = kit::listen::bind("LISTEN", "127.0.0.1:0").unwrap().local_addr().unwrap();
     let (code, stdout, stderr) = client(&["GET", "--url", &format!("http://{address}/")], &[]);
     assert_eq!((code, stdout.as_str()), (1, ""));
-    let start = format!("Something went wrong! Try Again. (http://{address}/tasks/ does not answer: ");
+    let start = format!("Something went wrong! Try Again. (http://{address}/tasks/ does not respond: ");
     assert!(stderr.starts_with(&start), "{stderr}");
 }
 
@@ -118,8 +118,8 @@ fn an_unreachable_service_is_reported() {
 fn invalid_arguments_exit_with_2_and_a_hint() {
     let url = [("TASKS_URL", "http://127.0.0.1:1")];
     for (arguments, environment, missing) in [
-        (&["GET"][..], &[][..], "Give --url http://HOST:PORT, or set TASKS_URL"),
-        (&["GET"], &[("TASKS_URL", "")], "Give --url http://HOST:PORT, or set TASKS_URL"),
+        (&["GET"][..], &[][..], "add --url http://HOST:PORT, or set TASKS_URL"),
+        (&["GET"], &[("TASKS_URL", "")], "add --url http://HOST:PORT, or set TASKS_URL"),
         (&["PUT", "--title", "x"], &url, "--id <ID>"),
         (&["PUT", "--id", "1"], &url, "--title <TITLE>"),
         (&["DELETE"], &url, "--id <ID>"),
@@ -182,7 +182,7 @@ fn json_output_is_one_line() {
     drop(service);
     let (code, lost) = call(&["GET", "--json"]);
     assert_eq!((code, lost.get("status")), (1, None));
-    assert!(lost["error"].as_str().unwrap().contains("does not answer"), "{lost}");
+    assert!(lost["error"].as_str().unwrap().contains("does not respond"), "{lost}");
 }
 
 /// Signs in with the program, and returns the file of tokens.

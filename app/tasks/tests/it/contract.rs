@@ -72,7 +72,7 @@ fn concurrent_requests_receive_their_own_tasks_on_postgres() {
 }
 
 #[test]
-fn the_limits_count_characters() {
+fn length_limits_count_characters() {
     let directory = tempfile::tempdir().unwrap();
     let service = serve(&sqlite_url(&directory));
     let task = |title: usize, description: usize| {
@@ -110,7 +110,7 @@ fn a_lost_database_is_503_until_it_is_back() {
     assert_eq!(service.send("POST /tasks/", body).status, 201);
 
     postgres.suspend();
-    let detail = r#"{"detail":"The database does not answer. Try again shortly."}"#;
+    let detail = r#"{"detail":"The database is unavailable. Try again shortly."}"#;
     for request in [
         "GET /tasks/",
         "GET /tasks/1",

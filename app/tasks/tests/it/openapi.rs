@@ -48,7 +48,7 @@ fn routes() -> BTreeMap<String, BTreeSet<String>> {
     report.as_array().unwrap().iter().map(|route| (text(&route["full_path"]), methods(route))).collect()
 }
 
-/// Returns the documented methods, by path. What answers GET answers HEAD.
+/// Returns the documented methods, by path. Routes for GET also serve HEAD.
 fn documented(document: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let methods = |path: &Value| {
         let mut methods: BTreeSet<String> = path.as_object().unwrap().keys().map(|name| name.to_uppercase()).collect();

@@ -262,7 +262,7 @@ fn the_default_program_fits_a_slide() {
 }
 
 #[test]
-fn other_graphs_are_drawn_without_overlaps() {
+fn arbitrary_graphs_are_drawn_without_overlaps() {
     for (seed, count) in [(1, 1), (2, 2), (3, 12), (4, 30), (5, 60), (6, 90), (7, 150)] {
         let drawing = Drawing::declared(&graph(&arbitrary(seed, count)));
         check(&drawing, &Layout::new(&drawing));
@@ -293,7 +293,7 @@ fn texts_fit_their_boxes() {
 }
 
 #[test]
-fn edges_that_follow_from_others_are_left_out() {
+fn redundant_edges_are_omitted() {
     let drawing = Drawing::declared(&graph("- a T\n- b T a\n- c T a b\n- d T a b c\n- e T a\n"));
     let name = |at: usize| drawing.boxes[at].name.as_str();
     let edges: Vec<String> =
@@ -302,7 +302,7 @@ fn edges_that_follow_from_others_are_left_out() {
 }
 
 #[test]
-fn frames_follow_regions_and_components() {
+fn frames_represent_regions_and_components() {
     let drawing = Drawing::declared(&graph("- p T\nnorth web/a T p\nnorth web/inner/b T\nsouth web/c T\n"));
     let path = |frame: usize| {
         let around = std::iter::successors(Some(frame), |&frame| drawing.frames[frame].parent);

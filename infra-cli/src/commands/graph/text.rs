@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_texts_keep_their_beginning_and_end() {
+    fn long_texts_are_cut_in_the_middle() {
         assert_eq!(fit("vpc", 13.0, true, 150.0), "vpc");
         let fitted = fit("peering-us-east-2-database-network", 13.0, true, 150.0);
         assert_eq!(fitted, "peering-u…e-network");

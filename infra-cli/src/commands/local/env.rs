@@ -50,7 +50,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_shell_evaluates_the_lines_to_the_very_values() {
+    fn shell_evaluates_the_lines_to_the_exact_values() {
         let values = ["http://127.0.0.1:4000", "it's $HOME `id` \"x\"", "a b\\", ""];
         let names = ["ONE", "TWO", "THREE", "FOUR"];
         let variables: Vec<_> = names.into_iter().zip(values).collect();

@@ -126,7 +126,9 @@ fn services(status: &Status, instance: Option<&str>) -> Vec<(String, String, Pat
     let regions = || status.regions.values();
     let is_selected =
         |id: &str, name: Option<&str>| instance.is_none_or(|selected| id == selected || name == Some(selected));
-    let instances = regions().flat_map(|region| &region.instances).filter(|it| is_selected(&it.id, it.name.as_deref()));
+    let instances = regions()
+        .flat_map(|region| &region.instances)
+        .filter(|instance| is_selected(&instance.id, instance.name.as_deref()));
     let services = instances.flat_map(|instance| {
         let services = instance.services.iter();
         services.map(|service| (instance.id.clone(), service.name.clone(), service.log.clone()))
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_lines_are_read_once_and_the_last_one_at_the_end() {
+    fn complete_lines_are_read_once_and_an_incomplete_one_at_the_end() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         let mut tail = Tail::from_start(path.clone());
@@ -244,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn following_begins_with_the_last_lines() {
+    fn follow_starts_with_the_last_lines() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.log");
         append(&path, "one\ntwo\nthree\n");

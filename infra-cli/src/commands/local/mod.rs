@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session<'_>, command: LocalCommand) -> Result<
         LocalCommand::Reach(arguments) => reach::run(session, &directory, &arguments).await?,
         LocalCommand::Stop => {
             let stopped = local_cloud::stop(&directory).await?;
-            let text = if stopped { "the local cloud has stopped" } else { "the local cloud does not run" };
+            let text = if stopped { "the local cloud has stopped" } else { "the local cloud is not running" };
             answer(session, &serde_json::json!({ "stopped": stopped }), || text.to_owned())?;
         }
         LocalCommand::Reset(arguments) => reset::run(session, &directory, &arguments).await?,
@@ -67,8 +67,8 @@ fn answer(session: &Session<'_>, json: &impl serde::Serialize, text: impl FnOnce
 
 async fn running(directory: &Path) -> Result<Running, Failure> {
     daemon::find(directory).await.ok_or_else(|| {
-        let nothing = Failure::failed("the local cloud does not run");
-        nothing.hint("`stack local start` starts it, and so does `stack up`")
+        let nothing = Failure::failed("the local cloud is not running");
+        nothing.hint("start it with `stack local start` or `stack up`")
     })
 }
 

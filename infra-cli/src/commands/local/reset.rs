@@ -2,7 +2,7 @@
 
 use super::answer;
 use crate::{
-    commands::{is_at_terminal, says_yes},
+    commands::{confirm, is_at_terminal},
     failure::Failure,
     local_cloud,
     session::Session,
@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session<'_>, directory: &Path, arguments: &Res
             Diagnostic::error("a reset needs a confirmation, and there is no terminal to ask on").because(LOSS);
         return Err(Failure::wrong_use(unconfirmed.hint("add `--yes`")));
     }
-    if !arguments.yes && !says_yes(&format!("Reset the local cloud? {LOSS}.")) {
+    if !arguments.yes && !confirm(&format!("Reset the local cloud? {LOSS}.")) {
         return Ok(());
     }
     // The start of a cloud stops the processes that a killed one has left running.

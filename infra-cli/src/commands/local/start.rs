@@ -7,7 +7,7 @@ use infra_core::diagnostic::Diagnostic;
 use infra_local::{Credentials, NetworkChoice, Options, daemon};
 use std::path::Path;
 
-/// Start the local cloud, with these options from now on
+/// Start the local cloud, and keep these options for later starts
 #[derive(Debug, Args)]
 #[command(after_help = "`false` as BOOL turns an option off again.")]
 pub(crate) struct StartArgs {

@@ -78,7 +78,7 @@ fn describe(status: &Status) -> String {
         }
     }
     if status.is_empty() {
-        text.push_str("\nit holds nothing\n");
+        text.push_str("\nit has no resources\n");
     }
     text.trim_end().to_owned()
 }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_exists_is_shown_and_a_terminated_instance_for_a_minute() {
+    fn existing_resources_are_shown_and_terminated_instances_for_a_minute() {
         insta::assert_snapshot!(console::strip_ansi_codes(&describe(&status())), @"
         http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_cloud_says_so() {
+    fn empty_cloud_is_reported_as_empty() {
         let counts = BTreeMap::from([("vpcs", 0)].map(count));
         let region = RegionStatus { counts, ..RegionStatus::default() };
         let regions = BTreeMap::from([("us-east-1".to_owned(), region)]);
@@ -338,12 +338,12 @@ mod tests {
         http://127.0.0.1:4000 (process 7, cloud-1)
         instances are confined: files, signals; not sockets, privileges (no mount namespace)
 
-        it holds nothing
+        it has no resources
         ");
     }
 
     #[test]
-    fn a_frame_fits_the_screen_and_leaves_nothing_of_the_one_before() {
+    fn frame_fits_the_screen_and_replaces_the_previous_one() {
         assert_eq!(frame("abc\n\ndefgh\nij", 4, 4), "\x1b[Habc\x1b[K\n\x1b[K\ndef…\x1b[K\n\x1b[J");
         assert_eq!(frame("abc", 0, 0), "\x1b[H\x1b[J");
     }

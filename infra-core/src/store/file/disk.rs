@@ -1,4 +1,4 @@
-//! Writing a stack's files so that a crash at any moment leaves a snapshot and a journal.
+//! Writes the files of a stack, so that a snapshot and a journal exist after a crash at any moment.
 
 use super::{JOURNAL, PREVIOUS, PREVIOUS_JOURNAL, SNAPSHOT, Tail};
 use crate::{
@@ -53,8 +53,8 @@ impl JournalSink for Files {
 
     async fn fold(&mut self, state: &State) -> Result<StoredSize, StoreError> {
         let snapshot = self.write_snapshot(state, true)?;
-        // The journal now names an older serial than the snapshot, so its lines count no more. It stays until the next
-        // one begins: on the previous snapshot it amounts to this one.
+        // The journal now names an older serial than the snapshot, so its lines are ignored. It stays until the next
+        // journal is created: together with the previous snapshot it results in this state.
         self.serial = state.serial;
         self.journal = None;
         Ok(StoredSize { snapshot, journal: 0 })
@@ -66,7 +66,7 @@ impl JournalSink for Files {
 }
 
 impl Files {
-    /// Opens the journal behind its last whole line.
+    /// Opens the journal after its last complete line.
     pub(super) fn continue_journal(&self, tail: Tail) -> Result<(File, Chain), StoreError> {
         let path = self.directory.join(JOURNAL);
         let io = || StoreError::io(&path);
@@ -78,7 +78,7 @@ impl Files {
         Ok((file, tail.chain))
     }
 
-    /// Puts an empty journal in the place of the one before, which gets another name.
+    /// Replaces the journal with an empty one and keeps the previous one under another name.
     pub(super) fn begin_journal(&self) -> Result<(File, Chain), StoreError> {
         let path = self.directory.join(JOURNAL);
         let next = self.directory.join("journal.next");
@@ -88,18 +88,18 @@ impl Files {
         keep_previous(&path, &self.directory.join(PREVIOUS_JOURNAL))?;
         boundary::reached(Boundary::JournalRename);
         fs::rename(&next, &path).map_err(StoreError::io(&path))?;
-        // Otherwise the directory may forget the file, and with it intents that were waited for.
+        // Otherwise the directory may lose the file, and with it intents that were reported as durable.
         sync_directory(&self.directory)?;
-        Ok((file, Chain::behind(header.trim_end().as_bytes())))
+        Ok((file, Chain::after(header.trim_end().as_bytes())))
     }
 
-    /// Writes a new snapshot beside, syncs and verifies it, keeps the previous one, renames, and syncs the directory.
-    /// Returns the number of bytes.
+    /// Writes a new snapshot beside the previous one, syncs and verifies it, keeps the previous one under another name,
+    /// renames the new one, and syncs the directory. Returns the number of bytes.
     pub(super) fn write_snapshot(&mut self, state: &State, keeps_previous: bool) -> Result<u64, StoreError> {
         let directory = &self.directory;
         let (path, next) = (directory.join(SNAPSHOT), directory.join("state.json.next"));
         if !directory.join(JOURNAL).exists() {
-            // A snapshot without a journal beside it is taken for a loss.
+            // A snapshot without a journal beside it counts as a loss.
             self.begin_journal()?;
         }
         let (program, stack) = (&state.program, &state.stack);
@@ -111,7 +111,7 @@ impl Files {
         boundary::reached(Boundary::SnapshotSync);
         file.sync_all().map_err(StoreError::io(&next))?;
         if !holds(&next, &text).map_err(StoreError::io(&next))? {
-            return Err(source.broken(1, "the disk does not hold what was written to it"));
+            return Err(source.broken(1, "the file does not contain what was written to it"));
         }
         if keeps_previous {
             keep_previous(&path, &directory.join(PREVIOUS))?;
@@ -123,7 +123,7 @@ impl Files {
     }
 }
 
-/// Gives a file a second name, under which it stays when another takes its place. Does nothing where there is no file.
+/// Links a file under a second name, under which it remains when it is replaced. Does nothing if there is no file.
 fn keep_previous(path: &Path, previous: &Path) -> Result<(), StoreError> {
     let mut beside = previous.as_os_str().to_owned();
     beside.push(".next");

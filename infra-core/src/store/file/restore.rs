@@ -1,7 +1,7 @@
-//! Putting a stack's state together from what is left of its files.
+//! Reconstructs the state of a stack from the remaining files.
 //!
-//! `state.json` is preferred. Where it is missing or damaged, `state.json.previous` takes its place, and the journals that
-//! follow on it bring it to where `state.json` was. Of a damaged journal the lines before the damage count.
+//! `state.json` is preferred. If it is missing or damaged, `state.json.previous` replaces it, and the journals that
+//! follow it lead to the state of `state.json`. From a damaged journal, the lines before the damage are used.
 
 use super::{FileStore, Found, JOURNAL, PREVIOUS, PREVIOUS_JOURNAL, SNAPSHOT, disk::Files, left_by_a_run, read_file};
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::{fs, io, path::Path, sync::Arc};
 
-/// Returns the state that can be put together; `None` when the files are sound or there are none.
+/// Returns the reconstructed state; `None` if the files are undamaged or there are none.
 pub(super) fn salvage(
     store: &FileStore,
     program: &str,
@@ -69,12 +69,12 @@ pub(super) fn salvage(
             is_complete = false;
         }
     }
-    // The snapshot that is missing may have had the next one.
+    // The missing snapshot may have had the next serial.
     salvage.state.serial = (newest + 1).max(newest_declaration(&directory)?) + 1;
     Ok(Some(salvage))
 }
 
-/// Writes a salvaged state with a new journal, after keeping what they replace under other names.
+/// Writes a reconstructed state with a new journal, after keeping the files that they replace under other names.
 pub(super) fn install(files: &mut Files, salvage: &Salvage) -> Result<Restored, StoreError> {
     let directory = files.directory.clone();
     let is_damaged = salvage.sources.first().is_some_and(|source| source != SNAPSHOT);
@@ -84,13 +84,13 @@ pub(super) fn install(files: &mut Files, salvage: &Salvage) -> Result<Restored, 
             kept.extend(keep(&directory, name)?);
         }
     }
-    // The damaged snapshot must not take the place of the one that was read.
+    // The damaged snapshot must not replace the one that was read.
     files.write_snapshot(&salvage.state, !is_damaged)?;
     files.begin_journal()?;
     Ok(Restored { serial: salvage.state.serial, kept })
 }
 
-/// Applies the lines up to the first damaged one; whether that is all of them.
+/// Applies the lines before the first damaged one. Returns `true` if all lines were applied.
 fn apply(salvage: &mut Salvage, header: Header, text: &[u8], source: &Source<'_>) -> Result<bool, StoreError> {
     let read = lines::read(text, header.format, source.seal);
     let rest = &text[read.whole..];
@@ -102,7 +102,7 @@ fn apply(salvage: &mut Salvage, header: Header, text: &[u8], source: &Source<'_>
     Ok(read.damage.is_none())
 }
 
-/// Gives a file a second name that says it is damaged.
+/// Links a file under a second name that marks it as damaged.
 fn keep(directory: &Path, name: &str) -> Result<Option<String>, StoreError> {
     for number in 1_u32.. {
         let kept = format!("{name}.damaged-{number}");
@@ -117,7 +117,7 @@ fn keep(directory: &Path, name: &str) -> Result<Option<String>, StoreError> {
     Ok(None)
 }
 
-/// Returns the greatest serial of which declarations are kept.
+/// Returns the greatest serial with stored declarations.
 fn newest_declaration(directory: &Path) -> Result<u64, StoreError> {
     let found = left_by_a_run(directory)?;
     Ok(found.iter().filter_map(|name| evidence::declared_serial(name)).max().unwrap_or(0))

@@ -1,4 +1,4 @@
-//! Stacks in files: what a crash leaves is read, a loss and a damage are refused and can be restored.
+//! Stacks in files: the remains of a crash are read; a loss or a damage is refused and can be restored.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,7 +11,7 @@ fn outputs(value: &str) -> Entry {
 }
 
 #[tokio::test]
-async fn names_lead_nowhere_else() {
+async fn names_outside_of_the_directory_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path().join("states"));
     let mut refusals = Vec::new();
@@ -30,7 +30,7 @@ async fn names_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn entries_of_a_run_that_died_are_found_again() {
+async fn entries_of_a_killed_run_are_read_by_the_next_one() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     assert!(store.peek("p", "dev").await.unwrap().is_none());
@@ -56,7 +56,7 @@ async fn entries_of_a_run_that_died_are_found_again() {
 }
 
 #[tokio::test]
-async fn a_journal_that_outlived_its_folding_counts_no_more() {
+async fn journal_older_than_its_snapshot_is_ignored() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     let mut session = store.open("p", "dev").await.unwrap();
@@ -73,8 +73,8 @@ async fn a_journal_that_outlived_its_folding_counts_no_more() {
     assert!(directory.path().join("p/dev/state.json.previous").exists());
 }
 
-/// A stack as runs leave it: two snapshots, the journals on both, a history, and what a configuration and a target are.
-async fn lived_in(directory: &Path) -> (FileStore, State) {
+/// Creates a stack with two snapshots, both journals, a history, a configuration and a target.
+async fn used_stack(directory: &Path) -> (FileStore, State) {
     let store = FileStore::new(directory);
     store.put_document("p", "dev", "config.json", b"{}").await.unwrap();
     store.put_document("p", "dev", "target", b"local").await.unwrap();
@@ -104,7 +104,7 @@ async fn append(store: &FileStore, text: &str) {
     session.close().await.unwrap();
 }
 
-/// The error of reading and of opening the stack; nothing is changed by either.
+/// Returns the error of reading and opening the stack. Neither changes anything.
 async fn refused(store: &FileStore, directory: &Path) -> String {
     let before = names(&store.directory_of("p", "dev"));
     let error = store.peek("p", "dev").await.unwrap_err().diagnostic().to_string();
@@ -114,22 +114,22 @@ async fn refused(store: &FileStore, directory: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something() {
+async fn missing_file_is_a_loss_if_an_earlier_run_left_others() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
     fs::rename(files.join(JOURNAL), files.join("aside")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
     error: …/p/dev/journal is missing, but an earlier run has left state.json
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
     fs::rename(files.join("aside"), files.join(JOURNAL)).unwrap();
     fs::remove_file(files.join(SNAPSHOT)).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
     error: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup; to start over without what the stack has, move those files away
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup; to start over with an empty stack, move these files away
     ");
-    // Each of them alone proves that there was a run.
+    // Each of them proves that there was a run.
     let proofs = [PREVIOUS, PREVIOUS_JOURNAL, JOURNAL, "history.json"];
     for proof in proofs {
         for other in proofs.iter().filter(|other| **other != proof) {
@@ -140,7 +140,7 @@ async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something(
             fs::rename(files.join(format!("{other}.aside")), files.join(other)).unwrap();
         }
     }
-    // Without them a configuration and a target are those of a stack that is yet to come.
+    // Without them, a configuration and a target belong to a stack without a first run.
     for proof in proofs {
         fs::remove_file(files.join(proof)).unwrap();
     }
@@ -149,12 +149,12 @@ async fn a_missing_snapshot_or_journal_is_a_loss_where_a_run_has_left_something(
 }
 
 #[tokio::test]
-async fn a_stack_whose_first_run_ended_at_once_is_new() {
+async fn stack_whose_first_run_was_killed_before_its_snapshot_is_new() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     store.open("p", "dev").await.unwrap().close().await.unwrap();
     let files = store.directory_of("p", "dev");
-    // As a crash between the journal and the first snapshot leaves it.
+    // A crash between the journal and the first snapshot leaves these files.
     fs::remove_file(files.join(SNAPSHOT)).unwrap();
     fs::write(files.join("state.json.next"), "{").unwrap();
     assert_eq!(store.peek("p", "dev").await.unwrap(), None);
@@ -163,10 +163,10 @@ async fn a_stack_whose_first_run_ended_at_once_is_new() {
 }
 
 #[tokio::test]
-async fn a_lost_or_damaged_snapshot_is_restored_without_loss() {
+async fn lost_or_damaged_snapshot_is_restored_without_loss() {
     for (damage, goes_on) in [(false, false), (true, false), (false, true), (true, true)] {
         let directory = tempfile::tempdir().unwrap();
-        let (store, mut state) = lived_in(directory.path()).await;
+        let (store, mut state) = used_stack(directory.path()).await;
         if goes_on {
             append(&store, "third").await;
             state = store.peek("p", "dev").await.unwrap().unwrap();
@@ -205,9 +205,9 @@ async fn a_lost_or_damaged_snapshot_is_restored_without_loss() {
 }
 
 #[tokio::test]
-async fn a_damaged_journal_is_restored_up_to_the_damage() {
+async fn damaged_journal_is_restored_up_to_the_damage() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     for text in ["third", "fourth", "fifth", "sixth"] {
         append(&store, text).await;
     }
@@ -216,8 +216,8 @@ async fn a_damaged_journal_is_restored_up_to_the_damage() {
     let lines: Vec<&str> = journal.split_inclusive('\n').collect();
     fs::write(files.join(JOURNAL), [&lines[..3], &lines[4..]].concat().concat()).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/journal: line 4: its number is 4 where 3 is expected: a line was lost, doubled, moved or changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/journal: line 4: its number is 4 instead of 3: a line was lost, duplicated, moved or changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     let salvage = store.salvage("p", "dev").await.unwrap().unwrap();
     assert_eq!(salvage.state.outputs["secret"].as_str(), Some("fourth"));
@@ -233,9 +233,9 @@ async fn a_damaged_journal_is_restored_up_to_the_damage() {
 }
 
 #[tokio::test]
-async fn nothing_is_restored_from_a_damaged_generation_before() {
+async fn damaged_previous_snapshot_is_not_restored() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     assert_eq!(store.salvage("p", "dev").await.unwrap(), None, "it is sound");
     assert_eq!(store.salvage("p", "other").await.unwrap(), None, "there is no such stack");
     let files = store.directory_of("p", "dev");
@@ -243,15 +243,15 @@ async fn nothing_is_restored_from_a_damaged_generation_before() {
     fs::write(files.join(PREVIOUS), "{}").unwrap();
     let error = store.salvage("p", "dev").await.unwrap_err().diagnostic().to_string();
     insta::assert_snapshot!(error.replace(directory.path().to_str().unwrap(), "…"), @"
-    error: nothing can be restored: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous; …/p/dev/state.json.previous: line 1: it has no `version`, so it is no state
-      hint: nothing was changed; restore the files of the stack from a backup, or move them away and `import` what exists
+    error: no state can be restored: …/p/dev/state.json is missing, but an earlier run has left history.json, journal, journal.previous, state.json.previous; …/p/dev/state.json.previous: line 1: it has no `version`, so it is not a state
+      hint: nothing was changed; restore the files of the stack from a backup, or move them away and `import` the existing resources
     ");
 }
 
 #[tokio::test]
-async fn files_without_checksums_are_read_once_and_must_not_have_any() {
+async fn files_of_version_1_are_converted_and_must_not_contain_checksums() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, state) = lived_in(directory.path()).await;
+    let (store, state) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
     let seal = store.seal().await.unwrap();
     let legacy = State { version: 1, ..state.clone() };
@@ -264,7 +264,7 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
         fs::write(files.join(JOURNAL), &journal).unwrap();
         fs::write(files.join("history.json"), "[]").unwrap();
     };
-    // The journal is only there after an entry.
+    // The journal exists only after an entry.
     write(&text);
     fs::remove_file(files.join(JOURNAL)).unwrap();
     assert_eq!(store.peek("p", "dev").await.unwrap().unwrap(), state);
@@ -279,11 +279,11 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
     append(&store, "fourth").await;
     assert_eq!(store.peek("p", "dev").await.unwrap().unwrap().outputs["secret"].as_str(), Some("fourth"));
 
-    // A new file that says it is an old one.
+    // A file in the new format that claims the old version.
     fs::write(files.join(SNAPSHOT), written.replace("\"version\": 2", "\"version\": 1")).unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/state.json: line 2: it says that it has format 1, and has checksums: it was changed
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/state.json: line 2: it has checksums, which format 1 does not have: it was changed
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
     fs::write(files.join(SNAPSHOT), &written).unwrap();
     fs::write(
@@ -292,30 +292,30 @@ async fn files_without_checksums_are_read_once_and_must_not_have_any() {
     )
     .unwrap();
     insta::assert_snapshot!(refused(&store, directory.path()).await, @"
-    error: …/p/dev/journal: line 1: it has no checksum in its header, and its snapshot has one
-      hint: nothing was changed; `state restore` shows the state that can be put together from the other files, and installs it; or restore the file from a backup
+    error: …/p/dev/journal: line 1: its header has no checksum, although its snapshot has one
+      hint: nothing was changed; run `state restore` to reconstruct the state from the other files, or restore the file from a backup
     ");
 }
 
 #[tokio::test]
-async fn a_damaged_document_is_refused_with_its_recovery() {
+async fn damaged_document_is_refused_with_its_recovery() {
     let directory = tempfile::tempdir().unwrap();
-    let (store, _) = lived_in(directory.path()).await;
+    let (store, _) = used_stack(directory.path()).await;
     let files = store.directory_of("p", "dev");
-    let mut said = Vec::new();
+    let mut errors = Vec::new();
     for name in ["config.json", "history.json", "target"] {
         let text = fs::read_to_string(files.join(name)).unwrap();
         let (first, content) = text.split_once('\n').unwrap();
         fs::write(files.join(name), format!("{first}\n{content} ")).unwrap();
         let error = store.document("p", "dev", name).await.unwrap_err();
-        said.push(error.diagnostic().to_string().replace(directory.path().to_str().unwrap(), "…"));
+        errors.push(error.diagnostic().to_string().replace(directory.path().to_str().unwrap(), "…"));
     }
-    insta::assert_snapshot!(said.join("\n"), @"
-    error: …/p/dev/config.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    insta::assert_snapshot!(errors.join("\n"), @"
+    error: …/p/dev/config.json: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup, or remove it and set its values again with `config set`
-    error: …/p/dev/history.json: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    error: …/p/dev/history.json: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup, or remove it: only `history` and `rollback` need it
-    error: …/p/dev/target: line 1: it does not fit its checksum: it was changed, or another document was put in its place
+    error: …/p/dev/target: line 1: it does not match its checksum: it was changed, or another document was put in its place
       hint: nothing was changed; restore the file from a backup
     ");
 }

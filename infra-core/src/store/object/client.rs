@@ -1,4 +1,4 @@
-//! Objects put on conditions, and what became of a put whose answer was lost.
+//! Conditional puts, and their result if the response was lost.
 
 use crate::{
     boundary::{self, Boundary},
@@ -49,9 +49,9 @@ impl Objects {
         name.split('/').fold(self.directory.clone(), Path::join)
     }
 
-    /// Puts an object on a condition. `nonce` is a part of `body` that stands nowhere else: after a lost answer the
-    /// object is read back, and the nonce tells whether the put came through. So does a collision, for the client below
-    /// may have tried twice.
+    /// Puts an object on a condition. `nonce` is a part of `body` that is in no other object: after a lost response the
+    /// object is read, and the nonce shows if the put succeeded. The same applies to a collision, because the client
+    /// below may have sent the request twice.
     pub(super) async fn put(&self, name: &str, body: Vec<u8>, mode: PutMode, nonce: &[u8]) -> Result<Put, StoreError> {
         let path = self.path(name);
         let limit = limit(body.len() as u64);
@@ -85,7 +85,7 @@ impl Objects {
         }
     }
 
-    /// Puts an object, whatever stood there.
+    /// Puts an object unconditionally.
     pub(super) async fn replace(&self, name: &str, content: &[u8]) -> Result<(), StoreError> {
         let (path, body) = (self.path(name), PutPayload::from(content.to_vec()));
         let put = || self.bounded(limit(content.len() as u64), self.store.put(&path, body.clone()));
@@ -108,12 +108,12 @@ impl Objects {
         Ok(matches!(self.put(name, body.clone(), mode, &body).await?, Put::Done(_)))
     }
 
-    /// An object, or `None` when there is none.
+    /// Reads an object; `None` if it does not exist.
     pub(super) async fn get(&self, name: &str) -> Result<Option<Found>, StoreError> {
         self.retried(name, || self.get_once(name)).await
     }
 
-    /// The version of an object.
+    /// Returns the version of an object.
     pub(super) async fn version(&self, name: &str) -> Result<Option<UpdateVersion>, StoreError> {
         let path = self.path(name);
         let head = || async {
@@ -130,7 +130,7 @@ impl Objects {
         self.retried(to, || self.bounded(COPY, self.store.copy(&source, &target))).await
     }
 
-    /// The names in a directory.
+    /// Returns the names in a directory.
     pub(super) async fn list(&self, name: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path(name);
         let list = || self.bounded(COPY, self.store.list(Some(&path)).map_ok(|object| object.location).try_collect());
@@ -148,8 +148,10 @@ impl Objects {
         let deletions = self.store.delete_stream(stream::iter(paths).boxed());
         let deletions = deletions.filter_map(async |answer| absent(answer).err()).collect::<Vec<_>>();
         match within(&*self.clock, COPY, deletions).await {
-            Some(errors) => errors.iter().for_each(|error| tracing::debug!(%error, "a folded object stays for now")),
-            None => tracing::debug!("folded objects stay for now: no answer"),
+            Some(errors) => errors
+                .iter()
+                .for_each(|error| tracing::debug!(%error, "an object that a snapshot includes could not be deleted")),
+            None => tracing::debug!("objects that a snapshot includes could not be deleted: no response"),
         }
     }
 
@@ -187,7 +189,7 @@ impl Objects {
         call: impl Future<Output = object_store::Result<T>>,
     ) -> object_store::Result<T> {
         within(&*self.clock, limit, call).await.unwrap_or_else(|| {
-            let source = format!("no answer within {} s", limit.as_secs()).into();
+            let source = format!("no response within {} s", limit.as_secs()).into();
             Err(Error::Generic { store: "object store", source })
         })
     }
@@ -217,11 +219,11 @@ fn absent<T>(answer: object_store::Result<T>) -> object_store::Result<Option<T>>
 }
 
 fn is_collision(error: &Error) -> bool {
-    // A conditional update of what does not exist is refused as not found by some stores.
+    // Some stores report a conditional update of a missing object as not found.
     matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. } | Error::NotFound { .. })
 }
 
-/// Errors that trying again does not mend.
+/// Returns `true` for errors that another attempt cannot fix.
 fn is_final(error: &Error) -> bool {
     matches!(
         error,

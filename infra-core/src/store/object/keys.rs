@@ -1,4 +1,4 @@
-//! The key document as an object, and other keys for what the objects hold.
+//! The key document as an object, and the re-encryption of objects with another key.
 
 use super::{
     ObjectStateStore,
@@ -37,11 +37,11 @@ impl KeyedStore for ObjectStateStore {
         };
         let place = self.key_place();
         let text = String::from_utf8(found.bytes)
-            .map_err(|_| KeyError::Malformed { place: place.clone(), reason: "it is no text".into() })?;
+            .map_err(|_| KeyError::Malformed { place: place.clone(), reason: "it is not UTF-8".into() })?;
         Ok(Some(KeyDocument::parse(text, place)?))
     }
 
-    /// One that is made is wrapped by the passphrase.
+    /// A new document is wrapped by the passphrase.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError> {
         loop {
             if let Some(document) = self.key_document().await? {
@@ -83,7 +83,7 @@ impl KeyedStore for ObjectStateStore {
     async fn first_secret(&self) -> Result<Option<(String, String)>, StoreError> {
         let root = Objects { store: self.objects.clone(), directory: Path::default(), clock: self.clock.clone() };
         for path in self.all().await? {
-            // The key document and leases hold no secrets, and what was damaged is not read.
+            // The key document and leases contain no secrets, and objects kept as damaged are not read.
             let is_of_a_stack = path.prefix_match(&self.prefix).is_some_and(|parts| parts.count() > 2);
             if !is_of_a_stack || path.as_ref().contains(".damaged-") {
                 continue;
@@ -115,7 +115,7 @@ impl KeyedStore for ObjectStateStore {
     }
 
     async fn reseal(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError> {
-        // Folded, the snapshot is all there is, and it is written under the key in use.
+        // Once folded, the snapshot is all there is, and it is encrypted with the current key.
         let session = self.open(program, stack).await?;
         let folded = session.journal.fold(session.state.clone()).await;
         let resealed = match folded {
@@ -127,7 +127,7 @@ impl KeyedStore for ObjectStateStore {
 }
 
 impl ObjectStateStore {
-    /// Everything below the prefix.
+    /// Returns all objects below the prefix.
     async fn all(&self) -> Result<Vec<Path>, StoreError> {
         let listed = self.objects.list(Some(&self.prefix)).map_ok(|object| object.location).try_collect();
         listed.await.map_err(|error| {
@@ -136,7 +136,7 @@ impl ObjectStateStore {
         })
     }
 
-    /// The snapshot before, and the documents.
+    /// Encrypts the previous snapshot and the documents with the current key.
     async fn reseal_others(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError> {
         let objects = self.objects(program, stack)?;
         let documents = objects.list(super::DOCUMENTS).await?;
@@ -181,7 +181,7 @@ mod tests {
         Unlock::default().passphrase("correct horse")
     }
 
-    /// Everything that is sealed names its key.
+    /// Every encrypted text names its key.
     async fn keys_in(objects: &InMemory) -> BTreeMap<String, String> {
         let paths: Vec<Path> = objects.list(None).map_ok(|object| object.location).try_collect().await.unwrap();
         let texts = stream::iter(paths).then(async |path| {
@@ -198,18 +198,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_is_not_made_for_everybody_to_read() {
+    async fn new_key_document_requires_a_passphrase() {
         let objects = Arc::new(InMemory::new());
         let error = store(&objects, Unlock::default()).open("p", "dev").await.map(drop).unwrap_err();
         insta::assert_snapshot!(error.diagnostic(), @"
-        error: there is no key in InMemory/team/infra/secrets.key yet, and no passphrase to wrap a new one with
-          hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or begin with `secrets rewrap --kms ARN`
+        error: there is no key in InMemory/team/infra/secrets.key yet, and no passphrase is set to wrap a new one
+          hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run `secrets rewrap --kms ARN` first
         ");
         assert!(objects.list(None).next().await.is_none(), "nothing was written");
     }
 
     #[tokio::test]
-    async fn a_rotation_leaves_nothing_under_the_old_key() {
+    async fn rotation_leaves_no_secret_under_the_previous_key() {
         let objects = Arc::new(InMemory::new());
         let cheap = Kdf { memory_kib: 8, iterations: 1, lanes: 1 };
         let store = store(&objects, opened());
@@ -230,7 +230,7 @@ mod tests {
         let before = keys_in(&objects).await;
         assert_eq!(places(&before), ["00000000000000000006", "config.json", "state.json", "state.json.previous"]);
 
-        // Others set values meanwhile.
+        // Other writers set values meanwhile.
         let others = future::join_all(["one", "two", "three"].map(|key| {
             let (store, change) = (store.clone(), change(key));
             async move { StackConfig::change(&store, "p", "dev", &change).await }

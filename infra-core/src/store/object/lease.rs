@@ -1,8 +1,8 @@
-//! The right to write, for a limited time, kept by renewing it.
+//! The exclusive right to write, which expires unless it is renewed.
 //!
 //! The holder measures from before it sent a renewal, and stops [`HOLD`] later. A taker measures from after it read the
-//! lease, and waits for [`TAKE`] without a change. Each measures with its own clock, so no two clocks are ever
-//! compared, and the holder has stopped before the taker begins.
+//! lease, and waits for [`TAKE`] without a change. Both use only their own clock, so the holder has stopped before the
+//! taker begins, whatever the difference of the clocks.
 
 use super::client::{Objects, Put};
 use crate::{
@@ -36,18 +36,18 @@ const WATCH: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_secs(1);
 pub(super) const NAME: &str = "lease";
 
-/// The lease as it is written down.
+/// The stored lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Written {
-    /// Grows by one with every holder.
+    /// Increases by one with every holder.
     epoch: u64,
     #[serde(flatten)]
     holder: Holder,
     time_to_live_s: u64,
-    /// Grows by one with every renewal.
+    /// Increases by one with every renewal.
     renewals: u64,
     status: Status,
-    /// New with every writing.
+    /// Random text that changes with every write.
     nonce: String,
 }
 
@@ -56,7 +56,7 @@ struct Written {
 enum Status {
     Held,
     Released,
-    /// Taken away by `unlock`; its holder learns it when it renews.
+    /// Removed by `unlock`. Its holder notices this when it renews.
     Broken,
 }
 
@@ -69,24 +69,24 @@ pub(super) struct Lease {
     /// The nonce of the last renewal that was sent.
     attempted: Option<String>,
     /// `true` if the previous holder released it.
-    pub(super) orderly: bool,
+    pub(super) was_released: bool,
 }
 
-/// A lease that a task renews; dropping it gives the lease back.
-pub(super) struct Kept {
+/// A lease that a task renews. It is released when it is dropped.
+pub(super) struct HeldLease {
     stop: oneshot::Sender<oneshot::Sender<()>>,
     pub(super) grip: Grip,
     pub(super) epoch: u64,
     pub(super) holder: Holder,
 }
 
-/// Tells everybody who relies on the lease what becomes of it.
+/// Notifies the users of a lease of its state.
 #[derive(Clone)]
 pub(super) struct Grip(Arc<watch::Sender<Held>>);
 
 impl Lease {
-    /// Takes the lease: at once when it is free, after watching it when it may be stale, never when it is renewed.
-    /// `epoch` is the last one that is known from elsewhere.
+    /// Takes the lease: at once if it is released, after watching it if it may be stale, never while it is renewed.
+    /// `epoch` is the last one that is known from other objects.
     pub(super) async fn take(objects: &Objects, epoch: u64, events: &Events) -> Result<Self, StoreError> {
         let clock = &*objects.clock;
         let mut watched: Option<(String, Duration)> = None;
@@ -121,7 +121,7 @@ impl Lease {
                 }
             };
             let known = before.as_ref().map_or(0, |before| before.epoch).max(epoch);
-            let orderly = match &before {
+            let was_released = match &before {
                 Some(before) => before.status == Status::Released,
                 None => epoch == 0,
             };
@@ -137,21 +137,22 @@ impl Lease {
             boundary::reached(Boundary::LeaseTake);
             if let Put::Done(version) = put(objects, &written, mode).await? {
                 let attempted = None;
-                return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, orderly });
+                return Ok(Self { objects: objects.clone(), written, version, deadline, attempted, was_released });
             }
-            // The faster run is observed from its first write on.
+            // The other run is observed from its first write on.
             watched = Some((String::new(), now));
         }
     }
 
-    /// Renews the lease from now on.
-    pub(super) fn keep(self) -> (Kept, Hold) {
+    /// Starts to renew the lease.
+    pub(super) fn keep(self) -> (HeldLease, Hold) {
         let (sender, receiver) = watch::channel(Held::Until(self.deadline));
         let (stop, stopped) = oneshot::channel();
         let clock = self.objects.clock.clone();
         let hold = Hold::new(clock.clone(), receiver);
         let grip = Grip(Arc::new(sender));
-        let kept = Kept { stop, grip: grip.clone(), epoch: self.written.epoch, holder: self.written.holder.clone() };
+        let kept =
+            HeldLease { stop, grip: grip.clone(), epoch: self.written.epoch, holder: self.written.holder.clone() };
         clock.spawn(Box::pin(self.renewing(grip, stopped)));
         (kept, hold)
     }
@@ -162,7 +163,7 @@ impl Lease {
         loop {
             let tick = clock.sleep_until(next.min(clock.now() + TICK));
             if let Either::Left((asked, _)) = select(&mut stopped, tick).await {
-                grip.lose("it was given back");
+                grip.lose("it was released");
                 // A lease that could not be renewed cannot be released either, and expires.
                 if !self.deadline.has_passed(&*clock) {
                     self.release().await;
@@ -181,7 +182,7 @@ impl Lease {
             }
             let left = self.deadline.at().saturating_sub(clock.now()).max(PATIENCE);
             let renewed = within(&*clock, left, self.renew()).await;
-            match renewed.unwrap_or_else(|| Err(StoreError::Journal("no answer in time".into()))) {
+            match renewed.unwrap_or_else(|| Err(StoreError::Journal("no response in time".into()))) {
                 Ok(deadline) => {
                     grip.set(Held::Until(deadline));
                     next = deadline.at().saturating_sub(HOLD) + RENEW;
@@ -195,7 +196,7 @@ impl Lease {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the lease was not renewed; it will be tried again");
+                    tracing::warn!(%error, "the lease could not be renewed; retrying");
                     next = clock.now() + TICK;
                 }
             }
@@ -219,7 +220,7 @@ impl Lease {
                 if let Some((written, version)) = &found
                     && before.is_some_and(|before| before == written.nonce)
                 {
-                    // A renewal that was given up did come through. It tells nothing of when.
+                    // A renewal that was abandoned succeeded after all. Its time is unknown.
                     (self.written, self.version) = (written.clone(), version.clone());
                     return Ok(self.deadline);
                 }
@@ -227,7 +228,7 @@ impl Lease {
                 Err(StoreError::Lost {
                     reason: match other {
                         Some(Written { status: Status::Broken, .. }) => "it was broken by `unlock`".into(),
-                        Some(other) => format!("it was taken over by {}", other.holder),
+                        Some(other) => format!("it was taken by {}", other.holder),
                         None => "it was removed".into(),
                     },
                 })
@@ -241,26 +242,27 @@ impl Lease {
         };
         let written = Written { status: Status::Released, nonce, ..self.written };
         boundary::reached(Boundary::LeaseRelease);
-        // A lease that is not given back expires.
+        // A lease that is not released expires.
         if let Err(error) = put(&self.objects, &written, PutMode::Update(self.version)).await {
-            tracing::warn!(%error, "the lease was not given back: the next run has to wait until it expires");
+            tracing::warn!(%error, "the lease could not be released: the next run has to wait until it expires");
         }
     }
 }
 
-impl Kept {
-    /// Gives the lease back and waits until that is done.
+impl HeldLease {
+    /// Releases the lease and waits until that is done.
     pub(super) async fn release(self) {
         let (done, answer) = oneshot::channel();
         if self.stop.send(done).is_ok() {
-            // A keeper that has ended holds nothing any more.
+            // A task that has stopped holds no lease.
             let _ = answer.await;
         }
     }
 }
 
 impl Grip {
-    /// Refuses when the lease is known to be lost. What is only late may still be put: it collides if it must.
+    /// Fails if the lease is known to be lost. If the lease may only have expired, puts are allowed: they collide with
+    /// those of a taker.
     pub(super) fn ensure(&self) -> Result<(), StoreError> {
         match &*self.0.borrow() {
             Held::Until(_) => Ok(()),
@@ -315,7 +317,7 @@ fn parse(objects: &Objects, bytes: &[u8]) -> Result<Written, StoreError> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Broken {
         path: objects.path(NAME).to_string().into(),
         line: error.line().max(1),
-        reason: format!("it is no lease: {}; it contains nothing but who writes", source::message(&error)),
+        reason: format!("it is not a lease: {}; it contains only the holder of the stack", source::message(&error)),
         recovery: Recovery::Remove,
     })
 }
@@ -324,10 +326,10 @@ fn watching(written: &Written) -> Diagnostic {
     let (holder, limit) = (&written.holder, TAKE.as_secs());
     match written.status {
         Status::Broken => Diagnostic::note(format!(
-            "the lease of {holder} was broken; in {limit} s its holder has certainly stopped, and it is taken over"
+            "the lease of {holder} was broken; waiting {limit} s, until its holder has stopped"
         )),
         _ => Diagnostic::note(format!(
-            "the stack is held by {holder}: if it is not renewed within {limit} s, it is taken over"
+            "the stack is locked by {holder}; waiting up to {limit} s for its lease to be renewed or to expire"
         )),
     }
 }

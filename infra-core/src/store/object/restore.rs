@@ -1,33 +1,33 @@
-//! Putting a stack's state together from what is left of its objects.
+//! Reconstructs the state of a stack from the remaining objects.
 
 use super::{
     client::Found,
-    lease::Kept,
+    lease::HeldLease,
     sequence::{JOURNAL, PREVIOUS, Reading, SNAPSHOT, Stack, decode, name},
 };
 use crate::store::{Restored, Salvage, StoreError, evidence};
 
-/// A state that was put together, and what its objects have to be replaced by.
+/// A reconstructed state, and what its objects have to be replaced with.
 struct Salvaged {
     salvage: Salvage,
     reading: Reading,
-    /// The objects of the sequence that are not in the state.
+    /// Objects of the sequence that are not part of the state.
     unused: Vec<u64>,
 }
 
 impl Stack {
-    /// Returns the state that can be put together; `None` when the objects are sound or there are none.
+    /// Returns the reconstructed state; `None` if the objects are undamaged or there are none.
     pub(super) async fn salvage(&self) -> Result<Option<Salvage>, StoreError> {
         Ok(self.salvaged().await?.map(|salvaged| salvaged.salvage))
     }
 
-    /// Returns the newest epoch of all objects that can be read.
+    /// Returns the newest epoch of all readable objects.
     pub(super) async fn newest_epoch(&self) -> Result<u64, StoreError> {
         Ok(self.salvaged().await?.map_or(0, |salvaged| salvaged.reading.epoch))
     }
 
-    /// Writes the salvaged state, as long as it still is what can be put together.
-    pub(super) async fn install(&self, lease: &Kept, salvage: &Salvage) -> Result<Restored, StoreError> {
+    /// Writes the reconstructed state, if a reconstruction still returns the same.
+    pub(super) async fn install(&self, lease: &HeldLease, salvage: &Salvage) -> Result<Restored, StoreError> {
         let changed = || StoreError::NothingToRestore { stack: format!("{}/{}", self.program, self.name) };
         let Salvaged { reading, unused, .. } =
             self.salvaged().await?.filter(|found| found.salvage == *salvage).ok_or_else(changed)?;
@@ -38,8 +38,8 @@ impl Stack {
         for number in unused {
             kept.push(self.keep(&name(number), JOURNAL).await?);
         }
-        let begun = self.begin_from(reading, lease, false).await?.ok_or_else(changed)?;
-        Ok(Restored { serial: begun.state.serial, kept })
+        let takeover = self.begin_from(reading, lease, false).await?.ok_or_else(changed)?;
+        Ok(Restored { serial: takeover.state.serial, kept })
     }
 
     async fn salvaged(&self) -> Result<Option<Salvaged>, StoreError> {
@@ -73,7 +73,7 @@ impl Stack {
             };
             let before = reading.state.clone();
             if number == reading.next && unused.is_empty() {
-                if self.take_in(&mut reading, &found).is_ok() {
+                if self.apply_next(&mut reading, &found).is_ok() {
                     sources.push(name(number));
                     continue;
                 }
@@ -92,7 +92,7 @@ impl Stack {
         let Some(state) = &mut reading.state else {
             return Ok(None);
         };
-        // The snapshot that is missing may have had the next one.
+        // The missing snapshot may have had the next serial.
         state.serial = (state.serial + 1).max(declared) + 1;
         let is_older = source == PREVIOUS;
         let salvage = Salvage { state: state.clone(), sources, damage, unused_lines, is_older };
@@ -107,7 +107,7 @@ impl Stack {
         self.parse(name, found.ok_or_else(missing)?)
     }
 
-    /// Copies an object to a name that says it is damaged.
+    /// Copies an object to a name that marks it as damaged.
     async fn keep(&self, name: &str, prefix: &str) -> Result<String, StoreError> {
         let last = name.rsplit('/').next().unwrap_or(name);
         for number in 1_u32.. {

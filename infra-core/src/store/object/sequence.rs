@@ -1,19 +1,20 @@
-//! The journal as a sequence of objects, each put only where none is, and the snapshot they fold into.
+//! The journal as a sequence of objects, and the snapshot that they are folded into. An object of the sequence is put
+//! only if its position is free.
 //!
-//! A taker of the lease puts a fence into the sequence, in the position of the next object of the previous holder: a
-//! holder that wakes up late collides with it, independently of clocks. Then the taker puts the snapshot again, so that
-//! a late fold collides as well; with that it has taken the stack over.
+//! A taker of the lease puts a fence into the sequence, at the position of the previous holder's next object: a holder
+//! that wakes up late collides with it, independently of clocks. Then the taker puts the snapshot again, so that a late
+//! fold collides as well. This completes the takeover.
 //!
-//! A fence must outlive its folding as long as somebody may collide with it; every other object goes once a snapshot
-//! includes it. Nobody can, where the holder before had taken the stack over and then gave the lease back: its snapshot
-//! names the older fences that still count. But a taker may also fail or die halfway. That it gave the lease back says
-//! nothing then, for whoever came before it may not be fenced off, or be so by a fence that no snapshot names. Hence
-//! [`Stack::begin`] keeps its own fence unless the snapshot is of the very holder who gave the lease back, and all
-//! fences that it finds behind the snapshot.
+//! A fence must stay after folding as long as a late writer could collide with it; every other object is deleted once a
+//! snapshot includes it. If the previous holder completed its takeover and then released the lease, no late writer is
+//! left: its snapshot names the older fences that are still needed. A taker may also fail or exit in the middle of the
+//! takeover. Its release of the lease then proves nothing, because its predecessor may not be fenced off, or only by a
+//! fence that no snapshot names. [`Stack::begin`] therefore keeps its own fence unless the holder that released the
+//! lease also wrote the snapshot, and it keeps all fences that it finds after the snapshot.
 
 use super::{
     client::{Found, Objects, Put},
-    lease::Kept,
+    lease::HeldLease,
 };
 use crate::{
     state::State,
@@ -40,7 +41,7 @@ pub(super) const PREVIOUS: &str = "state.json.previous";
 pub(super) const JOURNAL: &str = "journal";
 /// Number of objects that are read concurrently.
 const WINDOW: u64 = 16;
-/// Reading an object costs as much as reading so many bytes.
+/// Cost of reading an object, expressed as a number of bytes.
 const OBJECT_COST: u64 = 16 * 1024;
 /// Number of times that a disturbed read is repeated.
 const ATTEMPTS: u32 = 8;
@@ -72,10 +73,10 @@ pub(super) struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) fence: Option<Holder>,
     nonce: String,
-    /// Number of lines behind it; none in the format without checksums.
+    /// Number of lines after the header; `None` in the format without checksums.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lines: Option<u64>,
-    /// Covers what is in front of it.
+    /// Checksum of the preceding fields.
     #[serde(default, skip_serializing)]
     checksum: Option<String>,
 }
@@ -88,7 +89,7 @@ struct Positioned {
     journal: Position,
 }
 
-/// A stack as its objects tell it.
+/// The objects of a stack.
 #[derive(Clone)]
 pub(super) struct Stack {
     pub(super) objects: Objects,
@@ -102,25 +103,25 @@ pub(super) struct Reading {
     pub(super) state: Option<State>,
     position: Position,
     pub(super) version: Option<UpdateVersion>,
-    /// The first place in the sequence where nothing is.
+    /// The first free position in the sequence.
     pub(super) next: u64,
-    /// The fences behind the snapshot, of takers who did not come to put theirs.
+    /// Fences after the snapshot, from takers that did not write a snapshot.
     pub(super) fences: Vec<u64>,
-    /// The newest epoch that has left its mark.
+    /// The newest epoch in any object.
     pub(super) epoch: u64,
 }
 
 /// The result of an attempt to read.
 enum Tried {
     Read(Box<Reading>),
-    /// It was written meanwhile, or something is missing in between.
+    /// An object was written meanwhile, or one in between is missing.
     Disturbed,
-    /// There is no snapshot, and these objects say that there was one.
+    /// There is no snapshot, but these objects prove that there was one.
     Missing(Vec<String>),
 }
 
-/// A stack that was taken over.
-pub(super) struct Begun {
+/// A completed takeover of a stack.
+pub(super) struct Takeover {
     pub(super) state: State,
     pub(super) size: StoredSize,
     position: Position,
@@ -130,23 +131,21 @@ pub(super) struct Begun {
 /// The objects of a stack, open for writing.
 pub(super) struct Sequence {
     stack: Stack,
-    lease: Kept,
+    lease: HeldLease,
     position: Position,
     version: UpdateVersion,
     next: u64,
 }
 
 impl Stack {
-    /// Reads the snapshot and all objects behind it.
+    /// Reads the snapshot and all objects after it.
     pub(super) async fn read(&self) -> Result<Reading, StoreError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
             let error = match self.try_read().await? {
                 Tried::Read(reading) => return Ok(*reading),
-                Tried::Disturbed => {
-                    self.source(SNAPSHOT).broken(1, "the objects of the journal do not follow on one another")
-                }
+                Tried::Disturbed => self.source(SNAPSHOT).broken(1, "the objects of the journal are not consecutive"),
                 Tried::Missing(found) => StoreError::Missing { path: self.source(SNAPSHOT).path, found },
             };
             if attempt == ATTEMPTS {
@@ -171,12 +170,12 @@ impl Stack {
                 return Ok(Tried::Disturbed);
             }
             for found in window.iter().flatten() {
-                self.take_in(&mut reading, found)?;
+                self.apply_next(&mut reading, found)?;
             }
             if whole == WINDOW as usize {
                 continue;
             }
-            // An object further on is either new or behind a gap.
+            // An object at a later position is either new or follows a gap.
             if self.numbers().await?.last().is_none_or(|newest| *newest < reading.next) {
                 break;
             }
@@ -221,12 +220,12 @@ impl Stack {
         }
     }
 
-    /// Reads a snapshot, before the objects behind it.
+    /// Reads a snapshot. The objects after it are read later.
     pub(super) fn parse(&self, name: &str, found: &Found) -> Result<Reading, StoreError> {
         let source = self.source(name);
         let state = source.snapshot(&found.bytes)?.state;
         let Positioned { journal: position } = serde_json::from_slice(&found.bytes).map_err(|error| {
-            source.broken(1, format!("it does not tell where its journal begins: {}", source::message(&error)))
+            source.broken(1, format!("it does not contain the position of its journal: {}", source::message(&error)))
         })?;
         let (next, epoch) = (position.included + 1, position.epoch);
         let version = Some(found.version.clone());
@@ -234,21 +233,21 @@ impl Stack {
     }
 
     /// Applies the next object of the sequence.
-    pub(super) fn take_in(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
+    pub(super) fn apply_next(&self, reading: &mut Reading, found: &Found) -> Result<(), StoreError> {
         let source = self.source(&name(reading.next));
         let (header, format, lines) = decode(&found.bytes).map_err(|reason| source.broken(1, reason))?;
         if (header.infra_journal, &header.program, &header.stack) != (reading.next, &self.program, &self.name) {
             let Header { infra_journal, program, stack, .. } = header;
-            return Err(source.broken(1, format!("it is number {infra_journal} of stack `{program}/{stack}`")));
+            return Err(source.broken(1, format!("it is object {infra_journal} of the stack `{program}/{stack}`")));
         }
         match &mut reading.state {
             Some(state) => {
                 let replayed = source.replay(state, 2, lines, format)?;
-                // Objects are whole or not there: what ends in the middle was cut by hand.
+                // Object stores put objects as a whole, so an incomplete one was edited.
                 let is_short = header.lines.is_some_and(|expected| expected != replayed.entries as u64);
                 if replayed.whole < lines.len() || is_short {
                     let line = found.bytes.split(|&byte| byte == b'\n').count();
-                    return Err(source.broken(line, "it ends in the middle: the rest was cut off"));
+                    return Err(source.broken(line, "it is truncated"));
                 }
             }
             None if lines.is_empty() => {}
@@ -265,32 +264,32 @@ impl Stack {
         Ok(())
     }
 
-    /// Takes the stack over: fence, then claim. `lease` is renewed meanwhile; it is `orderly` when the one before gave
-    /// it back.
-    pub(super) async fn begin(&self, lease: &Kept, orderly: bool) -> Result<Begun, StoreError> {
+    /// Takes the stack over: puts a fence, then the snapshot. `lease` is renewed meanwhile. It is `was_released` if the
+    /// previous holder released it.
+    pub(super) async fn begin(&self, lease: &HeldLease, was_released: bool) -> Result<Takeover, StoreError> {
         for _ in 0..ATTEMPTS {
-            if let Some(begun) = self.begin_from(self.read().await?, lease, orderly).await? {
-                return Ok(begun);
+            if let Some(takeover) = self.begin_from(self.read().await?, lease, was_released).await? {
+                return Ok(takeover);
             }
-            // A late writer came between; the next reading sees what it wrote.
+            // A late writer put an object in between. The next attempt reads it.
         }
-        Err(StoreError::Lost { reason: "others write the stack at the same time".into() })
+        Err(StoreError::Lost { reason: "other processes write the stack at the same time".into() })
     }
 
-    /// Takes the stack over as it was read; `None` when it has to be read again.
+    /// Takes the stack over as it was read; `None` if it has to be read again.
     pub(super) async fn begin_from(
         &self,
         mut reading: Reading,
-        lease: &Kept,
-        orderly: bool,
-    ) -> Result<Option<Begun>, StoreError> {
+        lease: &HeldLease,
+        was_released: bool,
+    ) -> Result<Option<Takeover>, StoreError> {
         refuse_newer(lease, reading.epoch)?;
         let Some(fence) = self.fence(lease, &mut reading).await? else {
             return Ok(None);
         };
-        // A holder that released the lease without a snapshot of its own had not fenced off its predecessor.
-        let superfluous = orderly && reading.position.epoch + 1 == lease.epoch;
-        let own = (!superfluous).then_some(fence);
+        // A holder that released the lease without writing a snapshot had not fenced off its predecessor.
+        let obsolete = was_released && reading.position.epoch + 1 == lease.epoch;
+        let own = (!obsolete).then_some(fence);
         let state = match reading.state {
             Some(state) => state,
             None => State::new(&self.program, &self.name, new_seed()?),
@@ -303,12 +302,12 @@ impl Stack {
             return Ok(None);
         };
         self.sweep(&position).await;
-        Ok(Some(Begun { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
+        Ok(Some(Takeover { state, size: StoredSize { snapshot: size, journal: 0 }, position, version }))
     }
 
-    /// Puts a fence at the end of the sequence, taking in what a late writer has put there meanwhile. Where it is;
-    /// `None` when the sequence has to be read again.
-    async fn fence(&self, lease: &Kept, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
+    /// Puts a fence at the end of the sequence, after reading the objects that a late writer put there meanwhile.
+    /// Returns its position; `None` if the sequence has to be read again.
+    async fn fence(&self, lease: &HeldLease, reading: &mut Reading) -> Result<Option<u64>, StoreError> {
         loop {
             let at = reading.next;
             let header = self.header(at, lease.epoch, Some(lease.holder.clone()), 0)?;
@@ -319,12 +318,12 @@ impl Stack {
             let Some(found) = self.objects.get(&name(at)).await? else {
                 return Ok(None);
             };
-            self.take_in(reading, &found)?;
+            self.apply_next(reading, &found)?;
             refuse_newer(lease, reading.epoch)?;
         }
     }
 
-    /// Puts a snapshot and reads it back; `None` when another one has come before it.
+    /// Puts a snapshot and reads it back; `None` if another writer replaced it first.
     async fn write(
         &self,
         position: &mut Position,
@@ -339,16 +338,16 @@ impl Stack {
         else {
             return Ok(None);
         };
-        // An older or a newer version tells nothing about this one.
+        // An older or a newer version proves nothing about this one.
         if let Some(found) = self.objects.get(SNAPSHOT).await?.filter(|found| found.version == version)
             && found.bytes != text
         {
-            return Err(source.broken(1, "the object store does not hold what was put into it"));
+            return Err(source.broken(1, "the object store did not return what was put into it"));
         }
         Ok(Some((version, size)))
     }
 
-    /// Deletes what an interrupted fold has left.
+    /// Deletes the remains of an interrupted fold.
     async fn sweep(&self, position: &Position) {
         if let Ok(numbers) = self.numbers().await {
             self.delete(position, numbers.into_iter().filter(|number| *number <= position.included)).await;
@@ -410,34 +409,34 @@ impl JournalSink for Sequence {
 }
 
 impl Sequence {
-    pub(super) fn new(stack: Stack, lease: Kept, begun: Begun) -> Self {
-        let Begun { position, version, .. } = begun;
+    pub(super) fn new(stack: Stack, lease: HeldLease, takeover: Takeover) -> Self {
+        let Takeover { position, version, .. } = takeover;
         let next = position.included + 1;
         Self { stack, lease, position, version, next }
     }
 
     fn lost(&self) -> StoreError {
-        let reason = "another run has taken the stack over".to_owned();
+        let reason = "another run has taken over the stack".to_owned();
         self.lease.grip.lose(&reason);
         StoreError::Lost { reason }
     }
 }
 
-fn refuse_newer(lease: &Kept, epoch: u64) -> Result<(), StoreError> {
+fn refuse_newer(lease: &HeldLease, epoch: u64) -> Result<(), StoreError> {
     if epoch > lease.epoch {
-        return Err(StoreError::Lost { reason: "another run has taken the stack over meanwhile".into() });
+        return Err(StoreError::Lost { reason: "another run has taken over the stack in the meantime".into() });
     }
     Ok(())
 }
 
-/// Returns the line of a header, and the chain that it begins.
+/// Returns the line of a header and the chain that begins with it.
 fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
     let mut line = serde_json::to_vec(header).map_err(|error| StoreError::Journal(error.to_string()))?;
     // The closing brace comes after the checksum.
     line.pop();
     let sum = checksum::of(&line);
     line.extend_from_slice(format!("{BEFORE}{sum}{AFTER}").as_bytes());
-    let chain = Chain::behind(&line);
+    let chain = Chain::after(&line);
     line.push(b'\n');
     Ok((line, chain))
 }
@@ -446,15 +445,15 @@ fn encode(header: &Header) -> Result<(Vec<u8>, Chain), StoreError> {
 pub(super) fn decode(object: &[u8]) -> Result<(Header, Format, &[u8]), &'static str> {
     let end = object.iter().position(|&byte| byte == b'\n').ok_or("its header is incomplete")?;
     let (line, lines) = (&object[..end], &object[end + 1..]);
-    let header: Header = serde_json::from_slice(line).map_err(|_| "it is no journal of this engine")?;
-    // A newer header of which one byte was changed still has one of the two.
+    let header: Header = serde_json::from_slice(line).map_err(|_| "it is not a journal of this engine")?;
+    // A header in the newer format with one changed byte still has one of the two fields.
     if header.lines.is_none() && header.checksum.is_none() {
         return Ok((header, Format::Legacy, lines));
     }
     if header.lines.is_some() && checksum::fits(line, BEFORE, AFTER) {
-        return Ok((header, Format::Chained(Chain::behind(line)), lines));
+        return Ok((header, Format::Chained(Chain::after(line)), lines));
     }
-    Err("its header does not fit its checksum: it was changed")
+    Err("its header does not match its checksum: it was changed")
 }
 
 pub(super) fn name(number: u64) -> String {

@@ -5,10 +5,15 @@
 //!  "kdf": {"algorithm": "argon2id", "memory_kib": 65536, "iterations": 3, "lanes": 4, "salt": "<base64>"},
 //!  "current": {"id": "1f3a9c02", "sealed": "<base64>"}, "retiring": {"id": "…", "sealed": "…"}}
 //! ```
-//! `wrapped_by` is `nothing` (then `plain` replaces `sealed`, 64 hexadecimal digits), `passphrase`, or the URL of a key
-//! such as `awskms://arn:aws:kms:…` (then `sealed` is what the key service made). With a passphrase `sealed` is nonce
-//! and XChaCha20-Poly1305 ciphertext under what argon2id (RFC 9106) makes of it, bound to the key's id. `retiring` is
-//! there while a rotation is under way. The first versions wrote 64 hexadecimal digits and nothing else; that is still
+//!
+//! `wrapped_by` is one of:
+//!
+//! - `nothing`: `plain` replaces `sealed` and contains the key as 64 hexadecimal digits.
+//! - `passphrase`: `sealed` is a nonce and an XChaCha20-Poly1305 ciphertext bound to the key's id. Argon2id (RFC 9106)
+//!   derives the encryption key from the passphrase.
+//! - the URL of a key such as `awskms://arn:aws:kms:…`: `sealed` is the response of the key service.
+//!
+//! `retiring` exists during a rotation. Documents of the first versions consist of 64 hexadecimal digits; they are still
 //! read.
 
 use super::{BASE64, DataKey, Kdf, KeyError, KeyRing, Passphrase, Unlock, Wrapping};
@@ -24,7 +29,7 @@ pub(super) const VERSION: u64 = 1;
 const NOTHING: &str = "nothing";
 const PASSPHRASE: &str = "passphrase";
 
-/// Keys as a text, wrapped: what a store keeps beside its states.
+/// A text with wrapped keys, which a store keeps beside its states.
 #[derive(Clone)]
 pub struct KeyDocument {
     place: String,
@@ -86,7 +91,7 @@ impl PartialEq for KeyDocument {
 }
 
 impl KeyDocument {
-    /// The document in a text that stands at `place`, a file or a URL.
+    /// Parses the text of a document. `place` is its file or URL.
     pub fn parse(text: impl Into<String>, place: impl Into<String>) -> Result<Self, KeyError> {
         let (text, place) = (Zeroizing::new(text.into()), place.into());
         let malformed = |reason: String| KeyError::Malformed { place: place.clone(), reason };
@@ -95,22 +100,21 @@ impl KeyDocument {
             struct Format {
                 key: u64,
             }
-            // The version first: a newer document may have anything else in it.
+            // Reads the version first, because a newer document may have any other content.
             let Format { key } = serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
             if key > VERSION {
                 return Err(KeyError::Newer { place, found: key });
             }
             serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?
         } else {
-            let key = of_hex(text.trim()).ok_or_else(|| {
-                malformed("it must be a key document, or 64 hexadecimal digits as the first versions wrote".into())
-            })?;
+            let key = of_hex(text.trim())
+                .ok_or_else(|| malformed("expected JSON, or the 64 hexadecimal digits of the first versions".into()))?;
             Document { key: VERSION, wrapped_by: NOTHING.into(), kdf: None, current: plain(&key), retiring: None }
         };
         Ok(Self { place, text, parsed: Arc::new(parsed) })
     }
 
-    /// The document that holds a ring, closed.
+    /// Wraps a ring and returns the document.
     pub async fn close(ring: &KeyRing, wrapping: &Wrapping, place: impl Into<String>) -> Result<Self, KeyError> {
         let (kdf, wrapper) = match wrapping {
             Wrapping::Passphrase(passphrase, cost) => {
@@ -164,17 +168,17 @@ impl KeyDocument {
         &self.parsed.wrapped_by
     }
 
-    /// The id of the key in use.
+    /// Returns the id of the current key.
     pub fn current(&self) -> &str {
         &self.parsed.current.id
     }
 
-    /// The id of the key that is being retired.
+    /// Returns the id of the key that is being retired.
     pub fn retiring(&self) -> Option<&str> {
         self.parsed.retiring.as_ref().map(|key| key.id.as_str())
     }
 
-    /// The keys, unwrapped.
+    /// Unwraps the keys.
     pub async fn open(&self, unlock: &Unlock) -> Result<Opened, KeyError> {
         let (wrapping, stretched) = match self.wrapped_by() {
             NOTHING => (Wrapping::Plain, None),
@@ -186,7 +190,7 @@ impl KeyDocument {
                 (Wrapping::Passphrase(passphrase, cost), Some(stretched))
             }
             url if url.contains("://") => (Wrapping::Key(unlock.wrapper_at(url)?), None),
-            other => return Err(self.malformed(format!("it is wrapped by `{other}`, which means nothing"))),
+            other => return Err(self.malformed(format!("it is wrapped by `{other}`, which is unknown"))),
         };
         let current = self.unwrap(&self.parsed.current, &wrapping, stretched.as_ref()).await?;
         let retiring = match &self.parsed.retiring {
@@ -202,21 +206,21 @@ impl KeyDocument {
         wrapping: &Wrapping,
         stretched: Option<&DataKey>,
     ) -> Result<DataKey, KeyError> {
-        let sealed = || stored.sealed.as_deref().ok_or_else(|| self.malformed("a key in it has no `sealed`"));
+        let sealed = || stored.sealed.as_deref().ok_or_else(|| self.malformed("a key has no `sealed`"));
         let key = match (wrapping, stretched) {
             (Wrapping::Plain, _) => {
-                let plain = stored.plain.as_deref().ok_or_else(|| self.malformed("a key in it has no `plain`"))?;
+                let plain = stored.plain.as_deref().ok_or_else(|| self.malformed("a key has no `plain`"))?;
                 of_hex(plain)
             }
             (Wrapping::Key(service), _) => DataKey::from_bytes(&service.unwrap(sealed()?).await?),
             (Wrapping::Passphrase(..), stretched) => {
-                let bytes = BASE64.decode(sealed()?).map_err(|_| self.malformed("`sealed` is no base64"))?;
+                let bytes = BASE64.decode(sealed()?).map_err(|_| self.malformed("`sealed` is not base64"))?;
                 let wrong = || KeyError::WrongPassphrase { place: self.place.clone() };
                 let plain = stretched.and_then(|stretched| stretched.decrypt(&bytes, &about(&stored.id)).ok());
                 DataKey::from_bytes(&plain.ok_or_else(wrong)?)
             }
         };
-        let key = key.ok_or_else(|| self.malformed("what is in it is no key of 256 bits"))?;
+        let key = key.ok_or_else(|| self.malformed("a key does not have 256 bits"))?;
         if key.id() != stored.id {
             return Err(KeyError::Mismatch { place: self.place.clone(), id: stored.id.clone() });
         }
@@ -234,20 +238,20 @@ impl StoredKdf {
         Self { algorithm: "argon2id".into(), memory_kib, iterations, lanes, salt: BASE64.encode(salt) }
     }
 
-    /// The cost and the salt; a document that asks for the whole machine is refused.
+    /// Checks the cost and the salt. A document that requires the memory of the whole machine is refused.
     fn checked(&self) -> Result<(Kdf, Vec<u8>), String> {
         const MOST_MEMORY_KIB: u32 = 4 * 1024 * 1024;
         if self.algorithm != "argon2id" {
-            return Err(format!("its `kdf` is `{}`, and this version knows `argon2id`", self.algorithm));
+            return Err(format!("its `kdf` is `{}`, and this version supports only `argon2id`", self.algorithm));
         }
         let fits = self.memory_kib <= MOST_MEMORY_KIB && self.iterations <= 1000 && self.lanes <= 64;
         let cost = Kdf { memory_kib: self.memory_kib, iterations: self.iterations, lanes: self.lanes };
         if !fits || params(cost).is_err() {
-            return Err("the parameters of its `kdf` cannot be".into());
+            return Err("the parameters of its `kdf` are invalid".into());
         }
         match BASE64.decode(&self.salt) {
             Ok(salt) if (8..=64).contains(&salt.len()) => Ok((cost, salt)),
-            _ => Err("the salt of its `kdf` cannot be".into()),
+            _ => Err("the salt of its `kdf` is invalid".into()),
         }
     }
 }
@@ -256,7 +260,7 @@ fn params(cost: Kdf) -> Result<Params, argon2::Error> {
     Params::new(cost.memory_kib, cost.iterations, cost.lanes, Some(32))
 }
 
-/// The key that a passphrase stands for.
+/// Derives the key of a passphrase.
 fn stretch(passphrase: &Passphrase, cost: Kdf, salt: &[u8]) -> Result<DataKey, KeyError> {
     let mut bytes = Box::new(Zeroizing::new([0; 32]));
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params(cost).map_err(|_| KeyError::Seal)?);

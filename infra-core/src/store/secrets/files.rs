@@ -1,4 +1,4 @@
-//! The key document in a file, and a store of files under it.
+//! The key document in a file, and the stores of files that use it.
 
 use super::{
     DataKey, KeyDocument, KeyError, KeyRing, KeyedStore, Keys, Wrapping, check_key_is_not_lost, key_of_first_secret,
@@ -54,7 +54,7 @@ impl KeyedStore for FileStore {
         replace(&path, document.text().as_bytes())
     }
 
-    /// One that is made is wrapped by nothing: the file's mode protects it.
+    /// A new document is not wrapped: the file's mode protects it.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError> {
         loop {
             if let Some(document) = read(&self.key_path())? {
@@ -115,8 +115,8 @@ impl KeyedStore for FileStore {
     }
 }
 
-/// Returns the files in a stack's directory that are read: what a crash left beside is written again before, locks hold
-/// nothing, and what was damaged is kept as it was found.
+/// Returns the files in a stack's directory that are ever read. Temporary files of a crash are overwritten, locks are
+/// empty, and files kept as damaged stay unchanged.
 fn read_files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let mut paths = entries(directory)?;
     paths.retain(|path| {
@@ -129,7 +129,8 @@ fn read_files(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     Ok(paths)
 }
 
-/// Returns the content of a stack's file with every secret under the ring's key in use, or `None` if it is so already.
+/// Returns the content of a stack's file with every secret encrypted with the current key of the ring; `None` if it
+/// already is.
 fn resealed(
     program: &str,
     stack: &str,
@@ -163,7 +164,7 @@ fn resealed(
     }
 }
 
-/// Reads the document in a file that only its owner may read.
+/// Reads the document from a file that only its owner may read.
 fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     const LONGEST: u64 = 1024 * 1024;
     let io = |error| KeyError::Io { path: path.to_owned(), error };
@@ -184,12 +185,12 @@ fn read(path: &Path) -> Result<Option<KeyDocument>, KeyError> {
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(metadata.len() as usize));
     file.read_to_end(&mut bytes).map_err(io)?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is no text"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| malformed("it is not UTF-8"))?;
     KeyDocument::parse(text, place).map(Some)
 }
 
-/// Creates a file with a document. It is written beside and linked, so that a file of this name is always complete and
-/// the first process creates it.
+/// Creates the file of a document. A temporary file is linked under its name, so that the file is always complete and
+/// only the first process creates it.
 fn make(path: &Path, text: &str) -> Result<(), KeyError> {
     let io = |error| KeyError::Io { path: path.to_owned(), error };
     let mut name = [0; 8];
@@ -216,7 +217,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, StoreError> {
     entries.map(|entry| Ok(entry.map_err(StoreError::io(directory))?.path())).collect()
 }
 
-/// The directories in a directory whose names can be those of programs and stacks, in order.
+/// Returns the directories in a directory with valid names of programs or stacks, in order.
 fn directories(directory: &Path) -> Result<Vec<String>, StoreError> {
     let directories = entries(directory)?.into_iter().filter(|path| path.is_dir());
     let names = directories.filter_map(|path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned));

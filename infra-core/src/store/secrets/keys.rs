@@ -6,14 +6,14 @@ use sha2::{Digest, Sha256};
 use std::{fmt, sync::Arc};
 use tokio::sync::Mutex;
 
-/// Opens a store's key document, once for as long as the document stays the same.
+/// Caches the keys of a store's document as long as the document does not change.
 pub struct Keys {
     unlock: Unlock,
     opened: Mutex<Option<([u8; 32], Arc<Opened>)>>,
 }
 
 impl Keys {
-    /// Nothing opened yet.
+    /// Creates an empty cache.
     pub fn new(unlock: Unlock) -> Self {
         Self { unlock, opened: Mutex::default() }
     }
@@ -37,7 +37,7 @@ impl Keys {
         }
     }
 
-    /// Returns the key that unseals secrets. Without a document there are no secrets, or they cannot be unsealed any
+    /// Returns the key that decrypts secrets. Without a document there are no secrets, or they cannot be decrypted any
     /// more.
     pub(in crate::store) async fn reader(&self, document: Option<&KeyDocument>) -> Result<Arc<dyn Seal>, KeyError> {
         match document {
@@ -46,7 +46,7 @@ impl Keys {
         }
     }
 
-    /// Closes a ring, and remembers what is in the document.
+    /// Wraps a ring, and caches the keys of the document.
     pub(in crate::store) async fn close(
         &self,
         ring: KeyRing,

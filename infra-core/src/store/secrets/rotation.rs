@@ -1,7 +1,7 @@
-//! Another key for everything in a store, and another wrapping for its key.
+//! Rotation of a store's key, and changes of its wrapping.
 //!
-//! While a rotation is under way the document holds both keys, and each sealed text names its own; so a rotation can
-//! end at any moment, everything stays readable, and the next one finishes it.
+//! During a rotation the document contains both keys, and each encrypted text names its key. A rotation can stop at any
+//! moment: all secrets stay readable, and the next rotation finishes it.
 
 use super::{DataKey, KeyDocument, KeyError, KeyRing, Keys, Wrapping};
 use crate::{
@@ -13,20 +13,21 @@ use async_trait::async_trait;
 
 /// A store whose secrets are encrypted with the keys of one document.
 ///
-/// A writer reads the document *after* taking the stack, so that once a new document exists, only runs that hold a
-/// stack at that moment still seal with the previous key.
+/// A writer reads the document *after* taking the stack. Once a new document exists, only runs that already hold a
+/// stack still encrypt with the previous key.
 #[async_trait]
 pub trait KeyedStore: StateStore {
     /// Returns the opened keys of the store.
     fn keys(&self) -> &Keys;
 
-    /// The document; `None` when there is none yet.
+    /// Reads the document; `None` if there is none yet.
     async fn key_document(&self) -> Result<Option<KeyDocument>, StoreError>;
 
-    /// Replaces the document atomically, when it still is `was`.
+    /// Replaces the document atomically, if it is still `was`.
     async fn put_key_document(&self, was: Option<&KeyDocument>, document: &KeyDocument) -> Result<(), StoreError>;
 
-    /// The document, which is made when there is none, unless the store holds secrets: their key is lost then.
+    /// Returns the document and creates it if there is none. Fails if the store contains secrets, because their key is
+    /// lost then.
     async fn ensure_key_document(&self) -> Result<KeyDocument, StoreError>;
 
     /// Returns the first place with an encrypted secret, and the id of its key.
@@ -35,11 +36,11 @@ pub trait KeyedStore: StateStore {
     /// Returns the file or URL of the document, which may not exist.
     fn key_place(&self) -> String;
 
-    /// Every stack there is: program and stack.
+    /// Returns the program and stack of all stacks.
     async fn stacks(&self) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// Takes the stack, and seals with the ring's key in use whatever in it is sealed with another: states, journal and
-    /// documents. What is under the key in use already stays as it is.
+    /// Takes the stack and encrypts all of its secrets with the current key of the ring: states, journal and documents.
+    /// Secrets that already use this key stay unchanged.
     async fn reseal(&self, program: &str, stack: &str, ring: &KeyRing) -> Result<(), StoreError>;
 }
 
@@ -50,33 +51,33 @@ pub struct KeyStatus {
     pub place: String,
     /// `nothing`, `passphrase`, or the URL of a key.
     pub wrapped_by: String,
-    /// The id of the key in use.
+    /// Id of the current key.
     pub current: String,
-    /// The id of the key that a rotation which has not come to its end is retiring.
+    /// Id of the key that an unfinished rotation is retiring.
     pub retiring: Option<String>,
 }
 
-/// A rotation that is done.
+/// A finished rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// The id of the key that is no more.
+    /// Id of the previous key.
     pub from: String,
-    /// The id of the key in use.
+    /// Id of the current key.
     pub to: String,
     /// Number of stacks that were processed.
     pub stacks: usize,
-    /// An earlier rotation was brought to its end; no further key was made.
+    /// `true` if it finished an earlier rotation. Then no new key was created.
     pub finished: bool,
 }
 
-/// A rotation that did not come to its end. Everything is still readable.
+/// A rotation that did not finish. All secrets are still readable.
 #[derive(Debug, thiserror::Error)]
 pub enum RotationError {
     /// The key document cannot be read or replaced.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A stack cannot be rewritten.
-    #[error("the secrets of the stack `{program}/{stack}` are not under the new key yet: {error}")]
+    #[error("the secrets of the stack `{program}/{stack}` could not be encrypted with the new key: {error}")]
     Stack {
         /// The program.
         program: String,
@@ -88,18 +89,19 @@ pub enum RotationError {
 }
 
 impl RotationError {
-    /// The message for the person who rotates.
+    /// Returns the message for the user.
     pub fn diagnostic(&self) -> Diagnostic {
         match self {
             Self::Store(error) => error.diagnostic(),
             Self::Stack { .. } => Diagnostic::from_error(self).hint(
-                "both keys are kept, so everything is readable; once that is mended, run `secrets rotate` again: it goes on where it ended",
+                "both keys are kept, so all secrets stay readable; fix the cause and run `secrets rotate` again to \
+                 continue",
             ),
         }
     }
 }
 
-/// Refuses when the store holds secrets while it has no key document.
+/// Fails if the store contains secrets but no key document.
 pub(in crate::store) async fn check_key_is_not_lost(store: &dyn KeyedStore) -> Result<(), StoreError> {
     match store.first_secret().await? {
         Some((sealed_in, id)) => Err(KeyError::Missing { place: store.key_place(), sealed_in, id }.into()),
@@ -117,8 +119,8 @@ pub async fn key_status(store: &dyn KeyedStore) -> Result<Option<KeyStatus>, Sto
     }))
 }
 
-/// Gives the store a new key, and rewrites under it every secret that the store holds. Plans that were kept outside the
-/// store cannot be done afterwards.
+/// Creates a new key for the store and encrypts every secret in the store with it. Plans that were saved outside of the
+/// store cannot be applied afterwards.
 pub async fn rotate(store: &dyn KeyedStore) -> Result<Rotation, RotationError> {
     let was = store.ensure_key_document().await?;
     let place = was.place().to_owned();
@@ -171,7 +173,7 @@ pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeySta
     };
     let (document, _) = store.keys().close(ring, wrapping.clone(), &store.key_place()).await?;
     if let Wrapping::Key(service) = &wrapping {
-        // A service that wraps and does not unwrap would lose the key.
+        // A key service that wraps and does not unwrap would lose the key.
         let factory = {
             let service = service.clone();
             std::sync::Arc::new(move |_: &str| Ok(service.clone()))
@@ -188,8 +190,8 @@ pub async fn rewrap(store: &dyn KeyedStore, wrapping: Wrapping) -> Result<KeySta
     })
 }
 
-/// JSON, or lines of it, with every secret under the ring's key in use; `None` when it is so already. The rest stays
-/// byte for byte as it is. The error is the number of the line whose secret no key opens.
+/// Returns JSON, or lines of JSON, with every secret encrypted with the current key of the ring; `None` if it already
+/// is. The rest is unchanged, byte for byte. The error is the number of the line whose secret no key decrypts.
 pub(in crate::store) fn reseal(text: &str, ring: &KeyRing) -> Result<Option<String>, usize> {
     let (mut answer, mut copied) = (String::new(), 0);
     for (at, sealed) in sealed_in(text) {
@@ -216,21 +218,21 @@ pub(in crate::store) fn key_of_first_secret(text: &str) -> Option<String> {
     Some(sealed.split_once(':').map_or("of an earlier version", |(id, _)| id).to_owned())
 }
 
-/// The encrypted secrets in JSON, each with its position.
+/// Returns the encrypted secrets in JSON, each with its position.
 fn sealed_in(text: &str) -> impl Iterator<Item = (usize, &str)> {
     const NAME: &str = r#""$secret""#;
     text.match_indices(NAME).filter_map(|(at, _)| {
-        // Inside of a text the quotation mark would be escaped; a program's own name would begin with `$$`.
+        // In a text the quotation mark would be escaped, and a name of the program's would begin with `$$`.
         if text[..at].ends_with('\\') {
             return None;
         }
-        let sealed = text_behind(&text[at + NAME.len()..])?;
+        let sealed = text_after(&text[at + NAME.len()..])?;
         Some((sealed.as_ptr() as usize - text.as_ptr() as usize, sealed))
     })
 }
 
-/// The text in `: "text"`.
-fn text_behind(rest: &str) -> Option<&str> {
+/// Returns the text in `: "text"`.
+fn text_after(rest: &str) -> Option<&str> {
     let text = rest.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?;
     Some(&text[..text.find('"')?])
 }

@@ -24,7 +24,7 @@ use std::{
     },
 };
 
-/// Cheap enough to try often.
+/// A low cost, for many attempts.
 const CHEAP: Kdf = Kdf { memory_kib: 8, iterations: 1, lanes: 1 };
 
 fn by_passphrase(passphrase: &str) -> Wrapping {
@@ -40,7 +40,7 @@ fn shown(error: &KeyError) -> String {
 }
 
 #[tokio::test]
-async fn a_document_opens_with_its_passphrase_alone() {
+async fn document_opens_only_with_its_passphrase() {
     let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(DataKey::random().unwrap()) };
     let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
     let text = document.text().to_owned();
@@ -54,20 +54,20 @@ async fn a_document_opens_with_its_passphrase_alone() {
 
     let wrong = again.open(&opened_by("battery staple")).await.unwrap_err();
     insta::assert_snapshot!(shown(&wrong), @r"
-    the passphrase does not open the key in keys
-    hint: nothing was changed; look at INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is right, the document was changed: restore it from a copy: without it the secrets in the states are lost
+    the passphrase does not unwrap the key in keys
+    hint: nothing was changed; check INFRA_PASSPHRASE and INFRA_PASSPHRASE_FILE; if the passphrase is correct, the document was changed: restore it from a copy: without it, the secrets in the states are lost
     ");
     let none = again.open(&Unlock::default()).await.unwrap_err();
     insta::assert_snapshot!(shown(&none), @r"
-    the key in keys is wrapped by a passphrase, and none was given
-    hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run this on a terminal, where it is asked for
+    the key in keys is wrapped by a passphrase, and no passphrase is set
+    hint: set INFRA_PASSPHRASE or INFRA_PASSPHRASE_FILE, or run the command at a terminal
     ");
     let empty = KeyDocument::close(&ring, &by_passphrase(""), "keys").await.unwrap_err();
     assert!(matches!(empty, KeyError::EmptyPassphrase), "{empty}");
 }
 
 #[tokio::test]
-async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_closed() {
+async fn weak_passphrase_is_refused_for_new_documents_and_opens_existing_ones() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     store.seal().await.unwrap();
@@ -80,11 +80,11 @@ async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_
     }
     insta::assert_snapshot!(shown(&KeyError::WeakPassphrase), @"
     the passphrase is too weak: it needs at least 12 characters, 5 of them different
-    hint: nothing was changed; choose one of several words, with `secrets rewrap --passphrase`
+    hint: nothing was changed; choose a passphrase of several words, with `secrets rewrap --passphrase`
     ");
     rewrap(&store, by_passphrase("twelve chars")).await.unwrap();
 
-    // One of an earlier version.
+    // A document of an earlier version.
     let ring = KeyRing::of(DataKey::random().unwrap());
     let document = KeyDocument::close(&ring, &by_passphrase("weak"), "keys").await.unwrap();
     fs::write(&path, document.text()).unwrap();
@@ -96,7 +96,7 @@ async fn a_weak_passphrase_is_refused_when_it_is_chosen_and_still_opens_what_it_
 }
 
 #[tokio::test]
-async fn a_lost_key_is_named_and_not_the_state_that_it_encrypts() {
+async fn lost_key_is_reported_instead_of_the_state_that_it_encrypts() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     fill(&store).await;
@@ -118,7 +118,7 @@ async fn a_lost_key_is_named_and_not_the_state_that_it_encrypts() {
 }
 
 #[tokio::test]
-async fn a_damaged_document_is_refused_and_never_panics() {
+async fn damaged_key_document_is_refused_without_a_panic() {
     let ring = KeyRing::of(DataKey::random().unwrap());
     let document = KeyDocument::close(&ring, &by_passphrase("correct horse"), "keys").await.unwrap();
     let text = document.text();
@@ -153,14 +153,14 @@ async fn a_damaged_document_is_refused_and_never_panics() {
     }
     insta::assert_snapshot!(errors.join("\n"), @r"
     /key: keys has format 2, and this version reads up to 1
-    /wrapped_by: keys holds no key: it is wrapped by `magic`, which means nothing
-    /wrapped_by: keys holds no key: a key in it has no `plain`
-    /kdf/algorithm: keys holds no key: its `kdf` is `md5`, and this version knows `argon2id`
-    /kdf/memory_kib: keys holds no key: the parameters of its `kdf` cannot be
-    /kdf/iterations: keys holds no key: the parameters of its `kdf` cannot be
-    /kdf/salt: keys holds no key: the salt of its `kdf` cannot be
-    /current/sealed: the passphrase does not open the key in keys
-    /current/id: the passphrase does not open the key in keys
+    /wrapped_by: keys is not a valid key document: it is wrapped by `magic`, which is unknown
+    /wrapped_by: keys is not a valid key document: a key has no `plain`
+    /kdf/algorithm: keys is not a valid key document: its `kdf` is `md5`, and this version supports only `argon2id`
+    /kdf/memory_kib: keys is not a valid key document: the parameters of its `kdf` are invalid
+    /kdf/iterations: keys is not a valid key document: the parameters of its `kdf` are invalid
+    /kdf/salt: keys is not a valid key document: the salt of its `kdf` is invalid
+    /current/sealed: the passphrase does not unwrap the key in keys
+    /current/id: the passphrase does not unwrap the key in keys
     ");
 
     let plain = KeyDocument::close(&ring, &Wrapping::Plain, "keys").await.unwrap();
@@ -170,7 +170,7 @@ async fn a_damaged_document_is_refused_and_never_panics() {
 }
 
 #[tokio::test]
-async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
+async fn key_of_the_first_versions_can_be_rotated_and_wrapped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("secrets.key");
     let legacy = DataKey::random().unwrap();
@@ -179,12 +179,12 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
     let store = FileStore::new(directory.path());
     let error = store.seal().await.err().unwrap();
     insta::assert_snapshot!(error.diagnostic().to_string().replace(&*path.to_string_lossy(), "FILE"), @r"
-    error: FILE may be read by others (mode 644)
+    error: FILE can be read by other users (mode 644)
       hint: run `chmod 600 FILE`
     ");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 
-    // Secrets that it sealed do not name the key.
+    // Its secrets do not name the key.
     let sealed = legacy.seal("hunter2").unwrap();
     let (_, sealed) = sealed.split_once(':').unwrap();
     store
@@ -213,7 +213,7 @@ async fn a_key_of_the_first_versions_is_read_and_can_be_rotated_and_wrapped() {
 }
 
 #[test]
-fn a_key_opens_what_it_sealed_and_nothing_else() {
+fn key_decrypts_only_its_own_ciphertexts() {
     let key = DataKey::random().unwrap();
     let sealed = key.seal("hunter2").unwrap();
     assert!(sealed.starts_with(key.id()) && !sealed.contains("hunter2"));
@@ -228,7 +228,7 @@ fn a_key_opens_what_it_sealed_and_nothing_else() {
 
 proptest! {
     #[test]
-    fn any_text_survives_a_rotation(plain in any::<String>()) {
+    fn rotation_preserves_any_text(plain in any::<String>()) {
         let old = KeyRing::of(DataKey::random().unwrap());
         let sealed = old.seal(&plain).unwrap();
         let both = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current) };
@@ -277,7 +277,7 @@ impl KeyWrapper for Service {
 }
 
 #[tokio::test]
-async fn a_key_service_is_asked_once_and_one_that_does_not_unwrap_is_not_taken() {
+async fn key_service_is_called_once_and_must_unwrap_before_it_is_used() {
     let directory = tempfile::tempdir().unwrap();
     let service =
         |refuses| Arc::new(Service { key: DataKey::random().unwrap(), unwrapped: AtomicUsize::new(0), refuses });
@@ -306,8 +306,8 @@ async fn a_key_service_is_asked_once_and_one_that_does_not_unwrap_is_not_taken()
     let without = FileStore::new(directory.path());
     let error = StackConfig::open(&without, "p", "dev").await.unwrap_err();
     insta::assert_snapshot!(error.diagnostic(), @r"
-    error: the key is wrapped by `test://key`, and this binary was built without `test://`
-      hint: use a binary that hands a wrapper for it to the command line
+    error: the key is wrapped by `test://key`, and this binary does not support `test://`
+      hint: use a binary that adds this key service with `Cli::wrapper`
     ");
 }
 
@@ -318,7 +318,7 @@ thread_local! {
 /// The panic payload of a killed step.
 struct Killed;
 
-/// Runs the work on this thread, and ends it when it has come to so many boundaries; `None` when it was ended.
+/// Runs the work on this thread and kills it at the boundary with this number; `None` if it was killed.
 fn killed_after<T>(steps: usize, work: impl Future<Output = T>) -> Option<T> {
     static LISTEN: Once = Once::new();
     LISTEN.call_once(|| {
@@ -348,7 +348,7 @@ fn secret(text: &str) -> Value {
     Value::from(text).into_secret()
 }
 
-/// Two stacks: one with a snapshot, a snapshot before it, a journal and a configuration, one with a configuration alone.
+/// Creates two stacks: one with two snapshots, a journal and a configuration, and one with only a configuration.
 async fn fill(store: &FileStore) {
     let outputs = |text: &str| Entry::Outputs(BTreeMap::from([("a".to_owned(), secret(text))]));
     for text in ["first", "second"] {
@@ -373,7 +373,7 @@ async fn check(store: &FileStore) {
     for stack in ["dev", "new"] {
         assert_eq!(StackConfig::open(store, "p", stack).await.unwrap()["password"].text(), "hunter2");
     }
-    // The snapshot before the last one is for people; it must open as well.
+    // The previous snapshot is only for manual recovery, but it must be readable.
     let previous = fs::read(store.directory_of("p", "dev").join("state.json.previous")).unwrap();
     let seal = store.seal().await.unwrap();
     let previous: crate::state::State = crate::value::sealing(&seal, || serde_json::from_slice(&previous)).unwrap();
@@ -410,7 +410,7 @@ fn mentions(directory: &Path, needle: &str) -> bool {
 }
 
 #[test]
-fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_finishes_it() {
+fn rotation_killed_at_any_step_keeps_secrets_readable_and_is_resumed() {
     for wrapped in [false, true] {
         let store_in = |directory: &Path| FileStore::new(directory).unlocked_by(opened_by("correct horse"));
         let filled = tempfile::tempdir().unwrap();
@@ -453,7 +453,7 @@ fn a_rotation_killed_at_any_step_leaves_everything_readable_and_the_next_one_fin
 }
 
 #[test]
-fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
+fn rewrap_killed_at_any_step_leaves_the_previous_or_the_new_wrapping() {
     let filled = tempfile::tempdir().unwrap();
     killed_after(usize::MAX, fill(&FileStore::new(filled.path())));
     let mut steps = 0;
@@ -472,7 +472,7 @@ fn a_rewrapping_killed_at_any_step_leaves_the_old_wrapping_or_the_new_one() {
 }
 
 #[tokio::test]
-async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
+async fn locked_stack_keeps_the_previous_key_until_it_is_released() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     fill(&store).await;
@@ -480,12 +480,12 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     let error = rotate(&store).await.unwrap_err();
     assert!(matches!(&error, RotationError::Stack { stack, error: StoreError::Locked { .. }, .. } if stack == "dev"));
     assert!(error.diagnostic().hint.unwrap().contains("run `secrets rotate` again"));
-    // The holder goes on with the key it has.
+    // The holder continues with its key.
     let entry = Entry::Outputs(BTreeMap::from([("a".to_owned(), secret("third"))]));
     session.journal.append(entry).await.unwrap();
     drop(session);
     check(&store).await;
-    // Another wrapping in between keeps both keys.
+    // A rewrapping in between keeps both keys.
     assert!(rewrap(&store, by_passphrase("correct horse")).await.unwrap().retiring.is_some());
     let store = FileStore::new(directory.path()).unlocked_by(opened_by("correct horse"));
     check(&store).await;
@@ -493,9 +493,9 @@ async fn a_stack_that_is_held_keeps_the_old_key_until_it_is_let_go() {
     check(&store).await;
 }
 
-/// Every step acts as another process: opened keys are not shared.
+/// Every step runs as a separate process: opened keys are not shared.
 #[test]
-fn writers_and_rotations_at_the_same_time_lose_nothing() {
+fn concurrent_writers_and_rotations_lose_no_secret() {
     fn alone<T>(work: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
     }
@@ -545,7 +545,7 @@ fn writers_and_rotations_at_the_same_time_lose_nothing() {
 }
 
 #[tokio::test]
-async fn two_who_replace_the_document_do_not_both_succeed() {
+async fn concurrent_replacements_of_the_key_document_do_not_both_succeed() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::new(directory.path());
     let was = store.ensure_key_document().await.unwrap();
@@ -557,7 +557,7 @@ async fn two_who_replace_the_document_do_not_both_succeed() {
 }
 
 #[test]
-fn only_secrets_are_rewritten() {
+fn rotation_rewrites_only_secrets() {
     let old = KeyRing::of(DataKey::random().unwrap());
     let sealed = old.seal("x").unwrap();
     let ring = KeyRing { current: DataKey::random().unwrap(), retiring: Some(old.current.clone()) };

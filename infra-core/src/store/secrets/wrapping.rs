@@ -9,24 +9,24 @@ use std::{
 };
 use zeroize::Zeroizing;
 
-/// A passphrase; wiped from memory when it is dropped, never shown.
+/// A passphrase. It is wiped from memory when it is dropped, and never printed.
 #[derive(Clone)]
 pub struct Passphrase(Zeroizing<String>);
 
-/// A key that wraps data keys and that never leaves its key service.
+/// A key that wraps data keys and never leaves its key service.
 #[async_trait]
 pub trait KeyWrapper: Send + Sync {
     /// Returns the URL of the key, such as `awskms://arn:aws:kms:…`. The document contains it, and the
     /// [`WrapperFactory`] of its scheme creates an equal wrapper from it.
     fn url(&self) -> String;
 
-    /// Names the key for people.
+    /// Returns a description of the key for people.
     fn describe(&self) -> String;
 
-    /// Encrypts a data key; the answer is printable.
+    /// Encrypts a data key. The result is printable.
     async fn wrap(&self, key: &[u8]) -> Result<String, KeyError>;
 
-    /// Decrypts what [`KeyWrapper::wrap`] made.
+    /// Decrypts the result of [`KeyWrapper::wrap`].
     async fn unwrap(&self, wrapped: &str) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
 
@@ -50,34 +50,34 @@ pub struct Unlock {
 /// The wrapping of the keys in a document.
 #[derive(Clone)]
 pub enum Wrapping {
-    /// No wrapping: every reader of the document has the key.
+    /// No wrapping: every reader of the document has the keys.
     Plain,
-    /// A passphrase, stretched at this cost.
+    /// A passphrase, from which a key is derived at this cost.
     Passphrase(Passphrase, Kdf),
     /// A key of a key service.
     Key(Arc<dyn KeyWrapper>),
 }
 
-/// The cost of trying a passphrase: argon2id's parameters.
+/// The cost of deriving a key: argon2id's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kdf {
-    /// The memory it takes.
+    /// Memory, in KiB.
     pub memory_kib: u32,
     /// Number of passes over the memory.
     pub iterations: u32,
-    /// In how many lanes.
+    /// Number of lanes.
     pub lanes: u32,
 }
 
 impl Default for Kdf {
-    /// The recommendation of RFC 9106 for limited memory: 64 MiB, 3 iterations, 4 lanes.
+    /// Returns the recommendation of RFC 9106 for limited memory: 64 MiB, 3 iterations, 4 lanes.
     fn default() -> Self {
         Self { memory_kib: 64 * 1024, iterations: 3, lanes: 4 }
     }
 }
 
 impl Passphrase {
-    /// The text.
+    /// Returns the passphrase.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -95,26 +95,25 @@ impl<T: Into<String>> From<T> for Passphrase {
 }
 
 impl Unlock {
-    /// Opens with this passphrase what is wrapped by one.
+    /// Sets the passphrase.
     pub fn passphrase(self, passphrase: impl Into<Passphrase>) -> Self {
         let passphrase = passphrase.into();
         self.ask(move || Ok(Some(passphrase.clone())))
     }
 
-    /// Sets the function that asks for the passphrase when a document is wrapped by one. It returns `None` if the
-    /// passphrase is unknown.
+    /// Sets the function that asks for the passphrase of a document. It returns `None` if the passphrase is unknown.
     pub fn ask(mut self, ask: impl Fn() -> Result<Option<Passphrase>, KeyError> + Send + Sync + 'static) -> Self {
         self.passphrase = Some(Arc::new(ask));
         self
     }
 
-    /// Opens what is wrapped by keys whose URLs have this scheme, such as `awskms`.
+    /// Adds the key service for URLs with this scheme, such as `awskms`.
     pub fn wrapper(mut self, scheme: impl Into<String>, factory: WrapperFactory) -> Self {
         self.wrappers.insert(scheme.into(), factory);
         self
     }
 
-    /// The wrapper that a URL names.
+    /// Returns the wrapper for a URL.
     pub fn wrapper_at(&self, url: &str) -> Result<Arc<dyn KeyWrapper>, KeyError> {
         let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
         let factory = self.wrappers.get(scheme).ok_or_else(|| KeyError::NoWrapper { url: url.to_owned() })?;
@@ -128,7 +127,7 @@ impl Unlock {
 }
 
 impl Wrapping {
-    /// Refuses a passphrase that can be guessed. To be asked whenever a key is wrapped, not when it is unwrapped.
+    /// Refuses a weak passphrase. Called when a key is wrapped, not when it is unwrapped.
     pub(in crate::store) fn check_strength(&self) -> Result<(), KeyError> {
         match self {
             Self::Passphrase(passphrase, _) if !passphrase.is_strong() => Err(KeyError::WeakPassphrase),
@@ -146,7 +145,7 @@ impl Wrapping {
     }
 }
 
-/// `awskms://` of `awskms://arn:…`.
+/// Returns the scheme of a URL: `awskms` for `awskms://arn:…`.
 pub(super) fn scheme_of(url: &str) -> String {
     url.split_once("://").map_or_else(|| url.to_owned(), |(scheme, _)| format!("{scheme}://"))
 }

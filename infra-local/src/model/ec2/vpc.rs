@@ -123,9 +123,9 @@ impl Vpc {
 }
 
 impl Subnet {
-    /// Takes a free host number, as long as the declared range has an address left. Like AWS, the first four and the last
-    /// are nobody's. A number that was given back is the last to be given again, so that nobody mistakes a new host for an
-    /// old one.
+    /// Takes a free host number, as long as the declared range has an address left. As on AWS, the first four and the
+    /// last are reserved. A number that was given back is reused last, so that a new host is not mistaken for a previous
+    /// one.
     pub(crate) fn take_host(&mut self, owner: &str) -> Option<u8> {
         if self.available_addresses() == 0 {
             return None;

@@ -307,6 +307,6 @@ mod tests {
         let most = told(&metrics, "TargetResponseTime", &[balancer], "p99").unwrap();
         assert!((0.4..0.6).contains(&most), "{most}");
         publisher.publish(&counted(1, [1, 0, 0, 0], &[0.1]), &metrics, at(90));
-        assert_eq!(told(&metrics, "RequestCount", &[balancer], "Sum"), Some(7.0), "a counter that began anew");
+        assert_eq!(told(&metrics, "RequestCount", &[balancer], "Sum"), Some(7.0), "a counter that started again at 0");
     }
 }

@@ -96,8 +96,8 @@ impl Server {
         }
     }
 
-    /// Kills what is left of a server that has died: a session that is just committing does not notice at once, and must
-    /// not tell its client so when somebody else has the data already.
+    /// Kills the remaining processes of a server that has died: a session that is committing does not notice at once, and
+    /// must not confirm the commit to its client when another server has the data already.
     pub(crate) async fn end_remains(&self) {
         let data = self.data();
         let pids = fs::read_dir("/proc").into_iter().flatten().flatten();

@@ -170,7 +170,8 @@ impl Target {
 
     /// Counts a request as under way until what is returned is dropped; `None` when the target is on its way out.
     ///
-    /// Counting comes before looking: whoever finds that nothing is under way to a draining target finds it for good.
+    /// The request is counted before the state of the target is read, so that a draining target without requests stays
+    /// without requests.
     pub(super) fn begin(self: &Arc<Self>) -> Option<InFlight> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let in_flight = InFlight(Arc::clone(self));

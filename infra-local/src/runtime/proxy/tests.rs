@@ -116,7 +116,7 @@ fn forwards<'a>(pools: impl IntoIterator<Item = (&'a TargetPool, u32)>) -> Route
     }
 }
 
-/// A server that tells its name and what it was asked; `/health` tells what it is set to.
+/// A server that responds with its name and the request; `/health` responds with the status that is set.
 struct Server {
     address: SocketAddr,
     health: Arc<AtomicUsize>,
@@ -500,7 +500,7 @@ async fn upgraded_connections_are_carried_through() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let target = tokio::spawn(async move {
-        // Health checks come here too: whoever does not ask for an upgrade is let go.
+        // Health checks connect as well: their connections are closed.
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut head = Vec::new();

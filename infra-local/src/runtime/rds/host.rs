@@ -300,7 +300,7 @@ impl Host {
         Ok(Flow::Again)
     }
 
-    /// Returns whether a standby has received nothing for so long that its data has to be copied anew.
+    /// Returns whether a standby has received nothing for so long that its data has to be copied again.
     async fn is_deaf(&mut self, server: &Server, login: &Login, upstream_ready: bool) -> bool {
         if self.asked.elapsed() >= ASK_EVERY {
             self.asked = Instant::now();

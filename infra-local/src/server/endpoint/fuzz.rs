@@ -1,5 +1,4 @@
-//! Whatever is asked, there is an answer of AWS's form: every operation with parameters of all kinds, and bytes that are
-//! nothing at all.
+//! Every request has a response in AWS's form: all operations with parameters of all kinds, and random bytes.
 #![allow(clippy::unwrap_used)]
 
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};

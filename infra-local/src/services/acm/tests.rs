@@ -66,7 +66,7 @@ fn an_imported_certificate_is_described_until_it_is_deleted() {
         let answer = world.ask("ListCertificates", json!({"Includes": includes})).unwrap();
         answer["CertificateSummaryList"].as_array().unwrap().len()
     };
-    assert_eq!(listed(&mut world, json!({})), 0, "AWS lists RSA keys of up to 2048 bits unless it is told");
+    assert_eq!(listed(&mut world, json!({})), 0, "by default, AWS lists only RSA keys of up to 2048 bits");
     assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"]})), 1);
     assert_eq!(listed(&mut world, json!({"keyTypes": ["EC_prime256v1"], "keyUsage": ["CRL_SIGNING"]})), 0);
 

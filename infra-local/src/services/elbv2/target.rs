@@ -55,7 +55,7 @@ fn check_instance(region: &Region, id: &str, vpc_id: &str) -> Outcome<()> {
     Err(invalid(&format!("The following targets are not in a running state and cannot be registered: '{id}'")))
 }
 
-/// Whatever a cloud on one machine can reach is on that machine.
+/// Refuses addresses that are not on this machine: everything that the cloud runs is.
 fn check_address(id: &str) -> Outcome<()> {
     let Ok(address) = id.parse::<Ipv4Addr>() else {
         return Err(validation(format!("The IP address '{id}' is not a valid IPv4 address")));

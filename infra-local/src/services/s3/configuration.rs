@@ -27,8 +27,7 @@ pub(super) async fn read(body: s3s::Body) -> Outcome<(TagSet, s3s::Body)> {
     Ok((tags(&whole)?, s3s::Body::from(whole)))
 }
 
-/// What stands in `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Buckets of other kinds than this one are
-/// refused.
+/// Reads `CreateBucketConfiguration/Tags/Tag/Key` and `…/Value`. Buckets of other kinds than this one are refused.
 fn tags(xml: &[u8]) -> Outcome<TagSet> {
     let mut reader = Reader::from_reader(xml);
     let (mut path, mut tags) = (Vec::<String>::new(), TagSet::new());

@@ -44,17 +44,17 @@ fn finish(result: Result<(), Failure>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            say_failure(&failure);
+            print_failure(&failure);
             ExitCode::FAILURE
         }
     }
 }
 
-fn say_success(message: &str) {
+fn print_success(message: &str) {
     println!("{}", paint(GREEN, message, stdout().is_terminal()));
 }
 
-fn say_failure(failure: &Failure) {
+fn print_failure(failure: &Failure) {
     let message = format!("Something went wrong! Try Again. ({failure})");
     eprintln!("{}", paint(RED, &message, stderr().is_terminal()));
 }
@@ -69,7 +69,7 @@ fn sign_in(service: &Service, login: &Login) -> Result<(), Failure> {
         service.register(&username, &password)?;
     }
     service.sign_in(&username, &password)?;
-    say_success(&format!("Signed in as {username}."));
+    print_success(&format!("Signed in as {username}."));
     Ok(())
 }
 

@@ -15,11 +15,11 @@ pub(crate) fn find(given: Option<String>) -> Result<String, String> {
     if let Some(url) = given.filter(|url| !url.is_empty()) {
         return Ok(url);
     }
-    let missing = "where is the service? Give --url http://HOST:PORT, or set TASKS_URL to it";
+    let missing = "the URL of the service is not known: add --url http://HOST:PORT, or set TASKS_URL";
     let Some(stack) = stack() else {
-        return Err(format!("{missing}. (There is no program `stack` beside this one to ask.)"));
+        return Err(format!("{missing}. (There is no program `stack` beside this one.)"));
     };
-    ask(&stack).map_err(|why| format!("{missing}. (`stack output url` says: {why})"))
+    query_stack(&stack).map_err(|why| format!("{missing}. (`stack output url` says: {why})"))
 }
 
 fn stack() -> Option<PathBuf> {
@@ -27,7 +27,7 @@ fn stack() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-fn ask(stack: &Path) -> Result<String, String> {
+fn query_stack(stack: &Path) -> Result<String, String> {
     let mut command = Command::new(stack);
     command.args(["output", "url", "--json"]).stdin(Stdio::null());
     let output = command.output().map_err(|error| error.to_string())?;

@@ -13,13 +13,15 @@ use crate::tokens::{Kept, Tokens, TokensError};
 /// Error of a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    #[error("{url} does not answer: {source}. Is the service running there? Set --url or TASKS_URL to where it is")]
+    #[error(
+        "{url} does not respond: {source}. Check that the service is running, or set --url or TASKS_URL to its URL"
+    )]
     NoAnswer { url: String, source: Box<ureq::Error> },
     #[error("{url} answered {status}: {body}")]
     Refused { url: String, status: StatusCode, body: String },
     #[error("{url} answered {status}: {body}. Sign in with `client login`")]
     NotSignedIn { url: String, status: StatusCode, body: String },
-    #[error("{url} answered something that is not JSON: {source}. Is that the Tasks service?")]
+    #[error("{url} responded with something that is not JSON: {source}. Check that it is the URL of the Tasks service")]
     NotJson { url: String, source: serde_json::Error },
     #[error("{0}")]
     Tokens(#[from] TokensError),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tasks::timestamp;
 
 use crate::{
-    say_failure, say_success,
+    print_failure, print_success,
     service::{Failure, Service},
 };
 
@@ -16,11 +16,11 @@ const PROMPT: &str = "tasks-api> ";
 const HELP: &str = "\
 get all      show all tasks
 get ID       show a task
-post         add a task; its title and description are asked for
-update ID    alter a task; what is left empty stays as it is
+post         add a task; asks for its title and description
+update ID    change a task; an empty answer keeps the value
 delete ID    remove a task
 delete all   remove all tasks
-url          show where the service is
+url          show the URL of the service
 help         show this
 exit, quit   leave";
 
@@ -51,7 +51,7 @@ pub(crate) fn run(service: Service) -> Result<(), Failure> {
             }
         };
         if let Err(failure) = done {
-            say_failure(&failure);
+            print_failure(&failure);
         }
     }
     println!();
@@ -88,12 +88,12 @@ fn update(service: &Service, id: &str) -> Result<(), Failure> {
             task[field] = Value::String(new);
         }
     }
-    say_success(&service.call("PUT", &format!("/tasks/update/{id}"), Some(&task))?.body);
+    print_success(&service.call("PUT", &format!("/tasks/update/{id}"), Some(&task))?.body);
     Ok(())
 }
 
 fn delete(service: &Service, path: &str) -> Result<(), Failure> {
-    say_success(&service.call("DELETE", path, None)?.body);
+    print_success(&service.call("DELETE", path, None)?.body);
     Ok(())
 }
 

@@ -50,11 +50,14 @@ impl Kept {
 /// Error of the file of tokens.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokensError {
-    #[error("the file for tokens {file} cannot be used: {source}. Set TASKS_TOKENS to a file that can be written", file = .file.display())]
+    #[error(
+        "the file of tokens {file} cannot be used: {source}. Set TASKS_TOKENS to a file that can be written",
+        file = .file.display()
+    )]
     File { file: PathBuf, source: io::Error },
-    #[error("the file for tokens {file} is damaged: {source}. Delete it and sign in again", file = .file.display())]
+    #[error("the file of tokens {file} is damaged: {source}. Delete it and sign in again", file = .file.display())]
     Damaged { file: PathBuf, source: serde_json::Error },
-    #[error("there is no place to keep a token: neither TASKS_TOKENS nor HOME is set")]
+    #[error("a token cannot be stored: neither TASKS_TOKENS nor HOME is set")]
     NoPlace,
 }
 

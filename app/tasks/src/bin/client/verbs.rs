@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tasks::timestamp;
 
 use crate::{
-    say_failure, say_success,
+    print_failure, print_success,
     service::{Answer, Failure, Service},
 };
 
@@ -83,13 +83,13 @@ impl Verb {
         });
         match (shown, shape.json) {
             (Ok(shown), true) => println!("{}", shown.json),
-            (Ok(shown), false) if message.is_some() => say_success(&shown.text),
+            (Ok(shown), false) if message.is_some() => print_success(&shown.text),
             (Ok(shown), false) => println!("{}", shown.text),
             (Err(failure), json) => {
                 if json {
                     println!("{}", refusal(&failure));
                 } else {
-                    say_failure(&failure);
+                    print_failure(&failure);
                 }
                 return ExitCode::FAILURE;
             }

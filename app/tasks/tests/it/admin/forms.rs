@@ -36,7 +36,7 @@ pub(super) fn a_task_is_added_changed_and_deleted(site: &Site) {
     assert!(site.service.send("GET /tasks/1", "").body.contains("2027-01-02T03:04:06.000000Z"));
 
     let ask = browser.page("/admin/tasks/delete?id=1&list=q%3Doats");
-    assert!(ask.contains("This task will be gone for good:") && ask.contains("Buy oats"), "{ask}");
+    assert!(ask.contains("This task will be deleted permanently:") && ask.contains("Buy oats"), "{ask}");
     assert_eq!(site.service.send("GET /tasks/1", "").status, 200, "asking deletes nothing");
     let answer = browser.post("/admin/tasks/delete", &[("id", "1"), ("list", "q=oats")]);
     assert_eq!(answer.header("location"), Some("/admin/tasks/?q=oats"));
@@ -142,8 +142,8 @@ pub(super) fn several_tasks_are_deleted_at_once(site: &Site) {
     let mut browser = site.signed_in("eva");
     assert!(browser.page("/admin/tasks/?ticked=all").matches(" checked>").count() == 4);
     let ask = browser.page("/admin/tasks/delete?id=1&id=3&id=99&id=x");
-    assert!(ask.contains("These 2 tasks will be gone for good:") && !ask.contains("Task 2"), "{ask}");
+    assert!(ask.contains("These 2 tasks will be deleted permanently:") && !ask.contains("Task 2"), "{ask}");
     let list = browser.submit("/admin/tasks/delete", &[("id", "1"), ("id", "3"), ("id", "99")]);
     assert!(list.contains("Deleted 2 tasks.") && list.contains("Task 2") && !list.contains("Task 3"), "{list}");
-    assert!(browser.page("/admin/tasks/delete").contains("Nothing is ticked"));
+    assert!(browser.page("/admin/tasks/delete").contains("No rows are selected"));
 }

@@ -85,7 +85,7 @@ pub(super) fn pages_offer_only_what_is_permitted(site: &Site) {
     let id = site.add_staff("noor", &[]);
     let mut browser = site.signed_in("noor");
     let home = browser.page("/admin/");
-    assert!(home.contains("You have no permissions here yet.") && !home.contains("Latest changes"), "{home}");
+    assert!(home.contains("You have no permissions yet.") && !home.contains("Latest changes"), "{home}");
     assert!(!home.contains(r#"<a href="/admin/tasks/""#), "{home}");
 
     site.permit(id, &["tasks.view"]);
@@ -179,7 +179,7 @@ pub(super) fn rights_are_not_escalated(site: &Site) {
 
     // A user cannot grant a group more than their own permissions.
     let refused = noor.post("/admin/groups/add", &[("name", "All"), ("permissions", "tasks.delete")]);
-    let why = "You can give only what you have yourself, which is not: tasks.delete.";
+    let why = "You can grant only your own permissions. You do not have: tasks.delete.";
     assert!(refused.status == 422 && refused.body.contains(why), "{}", refused.body);
     noor.submit("/admin/groups/add", &[("name", "All"), ("permissions", "users.change")]);
     let group = site.signed_in("eva").page("/admin/groups/");

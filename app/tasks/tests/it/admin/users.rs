@@ -49,7 +49,8 @@ pub(super) fn users_cannot_revoke_their_own_rights(site: &Site) {
         assert!(errors.contains("you would lock yourself out"), "{}", answer.body);
     }
     assert!(!browser.page("/admin/users/1").contains("/admin/users/delete"));
-    let why = "“eva” cannot be deleted: this is you; somebody else of the staff has to do it. Nothing was deleted.";
+    let why =
+        "“eva” cannot be deleted: this is your account; another member of the staff has to do it. Nothing was deleted.";
     assert!(browser.page("/admin/users/delete?id=1&id=2").contains(why));
     let answer = browser.post("/admin/users/delete", &[("id", "1"), ("id", "2")]);
     assert!(answer.status == 409 && answer.body.contains(why), "{}", answer.body);

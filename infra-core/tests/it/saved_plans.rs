@@ -1,4 +1,4 @@
-//! Plans that are kept, imports, drift, and changing what is recorded.
+//! Saved plans, imports, drift, and changes of the recorded state.
 
 use crate::common::{Lifecycle, placed, sized, using};
 use infra_core::{
@@ -23,47 +23,47 @@ fn program(size: u32, password: &'static str) -> impl Fn(&Stack, &Config) -> Res
 }
 
 #[tokio::test]
-async fn a_kept_plan_allows_what_it_says_and_nothing_else() {
+async fn saved_plan_allows_only_its_own_changes() {
     let life = Lifecycle::new();
     let (_, text) = life.engine().preview_to_save(&life.wrap(&program(1, "hunter2"))).await.unwrap();
     assert!(!text.contains("hunter2"));
     let other = life.engine().up(&life.wrap(&program(2, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(other.diagnostics()[0], @"
-    error: the plan says create, but with other values
+    error: the saved plan contains the step `create` with other values
       at: urn:infra:dev::program::fake:Thing::host
       why: + password: [secret]
            + size: 2
            + uses: (known after apply)
-      hint: look at a new `preview --save-plan`
+      hint: save a new plan with `preview --save-plan FILE`
     ");
     let secret = life.engine().up(&life.wrap(&program(1, "hunter3"))).saved_plan(text.as_str()).await.unwrap_err();
     assert_snapshot!(secret.diagnostics()[0], @"
-    error: the plan says create, but with other values
+    error: the saved plan contains the step `create` with other values
       at: urn:infra:dev::program::fake:Thing::host
       why: + password: [secret]
            + size: 1
            + uses: (known after apply)
-      hint: look at a new `preview --save-plan`
+      hint: save a new plan with `preview --save-plan FILE`
     ");
-    assert!(life.cloud.things().is_empty());
+    assert!(life.cloud.resources().is_empty());
     let done = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap();
     assert!(done.is_success());
     let stale = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan(text.as_str()).await.unwrap_err();
     assert!(stale.to_string().contains("the stack has changed since"), "{stale}");
     let garbage = life.engine().up(&life.wrap(&program(1, "hunter2"))).saved_plan("{}").await.unwrap_err();
     assert_snapshot!(garbage.diagnostics()[0], @"
-    error: it is no plan that this version can read: `plan` is null, and should be 2
+    error: the saved plan cannot be read: its format is null, and this version reads 2
       at: the plan
-      hint: make a new one with `preview --save-plan`, look at it, then use that
+      hint: save a new plan with `preview --save-plan FILE`, review it, and apply that one
     ");
 }
 
 #[tokio::test]
-async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
+async fn deserialised_plan_is_executed_with_the_same_result() {
     let mut outcomes = Vec::new();
     for read_back in [false, true] {
         let life = Lifecycle::new();
-        life.done(&program(1, "hunter2")).await;
+        life.apply(&program(1, "hunter2")).await;
         let next = |stack: &Stack, _: &Config| -> Result {
             let net = stack.with(Options::new().alias("net")).add("net-b", placed("b"));
             stack.add("other", sized(1));
@@ -100,7 +100,7 @@ async fn a_plan_that_was_read_back_is_executed_with_the_same_result() {
 }
 
 #[tokio::test]
-async fn a_plan_with_an_order_that_cannot_be_is_not_read() {
+async fn plan_with_an_invalid_order_is_not_deserialised() {
     let life = Lifecycle::new();
     let plan = life.engine().preview(&life.wrap(&program(1, "x"))).await.unwrap();
     let json = serde_json::to_value(&Plan { steps: Vec::new(), ..plan }).unwrap();
@@ -118,11 +118,11 @@ async fn a_plan_with_an_order_that_cannot_be_is_not_read() {
 }
 
 #[tokio::test]
-async fn drift_is_told_property_by_property() {
+async fn drift_is_reported_by_property() {
     let life = Lifecycle::new();
-    life.done(&program(1, "x")).await;
+    life.apply(&program(1, "x")).await;
     life.cloud.change("net-1", |inputs| inputs["place"] = "b".into());
-    life.cloud.vanish("host-2");
+    life.cloud.delete_resource("host-2");
     let report = life.engine().refresh(&life.wrap(&program(1, "x"))).await.unwrap();
     let drift: Vec<String> = report
         .drift
@@ -151,7 +151,7 @@ async fn drift_is_told_property_by_property() {
 async fn existing_resource_is_imported_and_protected() {
     let life = Lifecycle::new();
     let other = Lifecycle { store: infra_core::store::MemoryStore::new(), ..life.clone() };
-    other.done(&program(1, "x")).await;
+    other.apply(&program(1, "x")).await;
     let request = |name: &str, id: &str| ImportRequest {
         kind: "fake:Thing".into(),
         name: name.into(),
@@ -164,10 +164,10 @@ async fn existing_resource_is_imported_and_protected() {
     assert_snapshot!(refused, @"
     error: there is no fake:Thing with the id `nothing`
       at: urn:infra:dev::program::fake:Thing::ghost
-      hint: look the id and the region up at the provider
-    error: the stack has this already
+      hint: check the id and the region
+    error: the stack already has this resource
       at: urn:infra:dev::program::fake:Thing::again
-      hint: choose another name, or `state rm` the other one first
+      hint: choose another name, or remove the other resource with `state rm` first
     ");
     let adopted = life.engine().import(&life.wrap(&none), &missing[..1]).await.unwrap();
     assert_snapshot!(adopted[0].declaration, @r#"scope.add("network", {"place":"a"});"#);
@@ -179,16 +179,16 @@ async fn existing_resource_is_imported_and_protected() {
     };
     assert_snapshot!(life.preview(&plan("a")).await, @"1 same");
     assert_snapshot!(life.preview(&none).await, @"
-    error: it is protected and would be deleted
+    error: the resource is protected and would be deleted
       at: urn:infra:dev::program::fake:Thing::network
-      hint: if that is meant, run `state unprotect network`, or let the program say `protect(false)`
+      hint: to allow this, run `state unprotect network`, or set `protect(false)` in the program
     ");
 }
 
 #[tokio::test]
 async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     let life = Lifecycle::new();
-    life.done(&program(1, "x")).await;
+    life.apply(&program(1, "x")).await;
     let pattern = |text: &str| text.parse::<Pattern>().unwrap();
     let engine = life.engine();
     engine.rename(&pattern("net"), "network").await.unwrap();
@@ -200,15 +200,15 @@ async fn recorded_resource_can_be_renamed_protected_and_forgotten() {
     assert_snapshot!(engine.forget(&[pattern("network")]).await.unwrap_err(), @"
     error: Thing host depends on it
       at: urn:infra:dev::program::fake:Thing::network
-      hint: forget that one as well
+      hint: select the dependent resource as well
     ");
     assert_eq!(engine.forget(&[pattern("*")]).await.unwrap().len(), 2);
     assert!(engine.state().await.unwrap().unwrap().resources.is_empty());
-    assert_eq!(life.cloud.things().len(), 2);
+    assert_eq!(life.cloud.resources().len(), 2);
 }
 
 #[tokio::test]
-async fn a_plan_of_another_stack_is_refused() {
+async fn plan_of_another_stack_is_refused() {
     let life = Lifecycle::new();
     let (_, text) = life
         .engine()
@@ -220,5 +220,5 @@ async fn a_plan_of_another_stack_is_refused() {
         .unwrap();
     let other = infra_core::Engine::new("program", "prod", life.store.clone());
     let refused = other.up(&life.wrap(&|_, _| Ok(()))).saved_plan(text).await.unwrap_err();
-    assert_snapshot!(refused, @"it is a plan of program/dev on aws, not of program/prod on aws");
+    assert_snapshot!(refused, @"the saved plan is for program/dev on aws, not for program/prod on aws");
 }

@@ -16,10 +16,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// A host that hands what is on its disk over to the one that takes its place.
+/// A host that hands the content of its disk over to its replacement.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Host {
-    /// Forces replacement.
+    /// Forces a replacement.
     place: String,
     keep: bool,
 }
@@ -59,7 +59,7 @@ impl Handler for Host {
     type Client = World;
 
     fn loses(&self, next: Option<&Self>) -> Option<String> {
-        (!next.is_some_and(|next| next.keep)).then(|| "what is on its disk".to_owned())
+        (!next.is_some_and(|next| next.keep)).then(|| "the content of its disk".to_owned())
     }
 
     async fn create(cx: &Context<'_, World>, inputs: &Self) -> std::result::Result<Created<Self>, ProviderError> {
@@ -73,7 +73,7 @@ impl Handler for Host {
         }
         let mut hosts = cx.client().0.lock().unwrap();
         if let Some(kind) = hosts.fault {
-            return Err(ProviderError::of(kind, "it did not get through"));
+            return Err(ProviderError::of(kind, "the request was lost"));
         }
         hosts.made += 1;
         let id = format!("host-{}", hosts.made);
@@ -103,7 +103,7 @@ impl Handler for Host {
     }
 
     fn recovery() -> Recovery<Self> {
-        // A late request can still take the disk of a machine that is stopped.
+        // A late request can still use the disk of a machine that is stopped.
         Recovery::phased(|cx: &Context<'_, World>, _| {
             let stopped: Option<String> = cx.earlier().pop();
             let hosts = cx.client().0.lock().unwrap();
@@ -122,8 +122,8 @@ struct Life {
 }
 
 impl Life {
-    /// A stack with a host, and a disk that something has been written to.
-    async fn begun() -> Self {
+    /// Creates a stack with a host whose disk contains data.
+    async fn with_data() -> Self {
         let life = Self::default();
         assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
         life.world.0.lock().unwrap().machines.get_mut("host-1").unwrap().disk = "full";
@@ -171,28 +171,28 @@ impl Life {
 
 #[tokio::test]
 async fn create_receives_the_generation_that_it_replaces() {
-    let life = Life::begun().await;
+    let life = Life::with_data().await;
     assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-2 full runs"]);
     assert_eq!(life.told(), [""; 0], "nothing was lost");
 }
 
 #[tokio::test]
-async fn a_loss_is_named_before_it_happens() {
-    let life = Life::begun().await;
+async fn loss_of_data_is_announced_in_the_plan() {
+    let life = Life::with_data().await;
     let forgetful = life.declared(Host { place: "there".to_owned(), keep: false }, Options::new());
     life.noted(life.engine().preview(&forgetful)).await.unwrap();
-    assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
+    assert_eq!(life.told(), ["replacing it loses the content of its disk"]);
     // A generation that is deleted before the create hands nothing over.
     let kept = Host { place: "there".to_owned(), keep: true };
     life.noted(life.engine().preview(&life.declared(kept.clone(), Options::new().delete_before_replace(true))))
         .await
         .unwrap();
-    assert_eq!(life.told(), ["replacing it loses what is on its disk"]);
+    assert_eq!(life.told(), ["replacing it loses the content of its disk"]);
     life.noted(life.engine().preview(&life.declared(kept, Options::new().retain_on_delete(true)))).await.unwrap();
     assert_eq!(life.told(), [""; 0]);
     life.noted(life.engine().destroy(&life.program("here"))).await.unwrap();
-    assert_eq!(life.told(), ["deleting it loses what is on its disk"]);
+    assert_eq!(life.told(), ["deleting it loses the content of its disk"]);
 }
 
 #[tokio::test]
@@ -208,13 +208,13 @@ async fn existing_resource_is_relaunched_when_the_user_selects_it() {
         })
     };
     up(true).await.unwrap();
-    assert!(asked.lock().unwrap().is_empty(), "nothing lived yet");
+    assert!(asked.lock().unwrap().is_empty(), "the cloud is empty");
     up(false).await.unwrap();
     assert_eq!(*asked.lock().unwrap(), ["database: another host"]);
     assert_eq!(life.machines(), ["host-1 empty runs"]);
     up(true).await.unwrap();
     assert_eq!(life.machines(), ["host-2 empty runs"]);
-    // The same by its name, which here is a component's as well.
+    // The same with its name, which a component has as well.
     let replace = vec!["database".parse().unwrap()];
     let selection = Selection { replace, ..Selection::default() };
     let report = life.engine().up(&program).select(selection).await.unwrap();
@@ -224,11 +224,11 @@ async fn existing_resource_is_relaunched_when_the_user_selects_it() {
 
 #[tokio::test]
 async fn partial_run_offers_no_relaunch() {
-    let life = Life::begun().await;
+    let life = Life::with_data().await;
     let program = life.program("here");
     let targets = vec!["database".parse().unwrap()];
     let part = life.engine().up(&program).select(Selection { targets, ..Selection::default() });
-    assert!(part.relaunch(|_| panic!("nobody can want that")).await.unwrap().is_success());
+    assert!(part.relaunch(|_| panic!("a planned replacement is not offered")).await.unwrap().is_success());
     assert_eq!(life.machines(), ["host-1 full runs"]);
 }
 
@@ -236,18 +236,18 @@ async fn partial_run_offers_no_relaunch() {
 async fn update_restores_the_generation_that_an_unfinished_replacement_changed() {
     // The failure is certain, or its outcome is unknown.
     for kind in [ErrorKind::Unsure, ErrorKind::Refused] {
-        let life = Life::begun().await;
+        let life = Life::with_data().await;
         life.world.0.lock().unwrap().fault = Some(kind);
         assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full is stopped"]);
-        // The program wants the old one after all.
+        // The program declares the previous generation after all.
         assert!(life.noted(life.engine().up(&life.program("here"))).await.unwrap().is_success());
         assert_eq!(life.machines(), ["host-1 full runs"], "{kind:?}");
-        // The replacement is settled with that, and nothing is left to do.
+        // This settles the replacement, and nothing is left to do.
         let state = life.engine().state().await.unwrap().unwrap();
         assert_eq!(state.open, []);
         assert!(!life.noted(life.engine().preview(&life.program("here"))).await.unwrap().has_changes());
-        // Or it wants the new one still.
+        // The program still declares the new generation.
         assert!(!life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
         life.world.0.lock().unwrap().fault = None;
         assert!(life.noted(life.engine().up(&life.program("there"))).await.unwrap().is_success());
