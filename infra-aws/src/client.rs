@@ -47,7 +47,7 @@ impl Aws {
     }
 
     /// Adds an SDK interceptor to the clients of all services, so that tests can record requests or let them fail.
-    pub fn intercepted(self, interceptor: impl Intercept + 'static) -> Self {
+    pub fn with_interceptor(self, interceptor: impl Intercept + 'static) -> Self {
         Self { interceptor: Some(SharedInterceptor::new(interceptor)), regions: Mutex::default(), ..self }
     }
 
@@ -67,7 +67,7 @@ impl Aws {
     }
 
     /// Returns true when the target has an endpoint other than AWS's own.
-    pub fn is_elsewhere(&self) -> bool {
+    pub fn has_custom_endpoint(&self) -> bool {
         self.target.endpoint.is_some()
     }
 

@@ -70,7 +70,7 @@ impl AwsError {
     }
 
     /// Returns true when the service responded with one of these error codes.
-    pub fn is(&self, codes: &[&str]) -> bool {
+    pub fn has_code(&self, codes: &[&str]) -> bool {
         self.code.as_deref().is_some_and(|code| codes.contains(&code))
     }
 

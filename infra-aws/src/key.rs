@@ -29,11 +29,11 @@ const CONTEXT: (&str, &str) = ("purpose", "infra: key of a state store's secrets
 /// Returns the factory of wrappers for URLs such as `awskms://arn:aws:kms:us-east-1:123456789012:key/…`. The wrappers call
 /// AWS with the credentials that the SDK finds; the key's policy must allow `kms:Encrypt` and `kms:Decrypt`.
 pub fn factory() -> WrapperFactory {
-    factory_at(&Target::aws())
+    factory_with_target(&Target::aws())
 }
 
 /// Returns the factory of wrappers that call another target.
-pub fn factory_at(target: &Target) -> WrapperFactory {
+pub fn factory_with_target(target: &Target) -> WrapperFactory {
     let aws = Arc::new(Aws::new(target));
     Arc::new(move |url| Ok(Arc::new(KmsKey::of(url, aws.clone())?)))
 }
@@ -114,8 +114,10 @@ mod tests {
 
     #[tokio::test]
     async fn wrapping_fails_when_kms_is_unreachable() {
-        let factory =
-            factory_at(&Target::local("http://127.0.0.1:1", infra_core::target::Credentials::new("key", "secret")));
+        let factory = factory_with_target(&Target::local(
+            "http://127.0.0.1:1",
+            infra_core::target::Credentials::new("key", "secret"),
+        ));
         let wrapper = factory("awskms://arn:aws:kms:us-east-1:123456789012:key/a").ok().unwrap();
         let error = wrapper.wrap(&[0; 32]).await.unwrap_err();
         assert!(error.to_string().contains("the endpoint does not answer"), "{error}");

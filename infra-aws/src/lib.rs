@@ -195,7 +195,7 @@ pub use machine::{Architecture, Machine, Postgres, Service};
 pub use network::{Network, NetworkOutputs};
 #[cfg(feature = "ec2")]
 pub use postgres_host::{PostgresHost, PostgresHostOutputs};
-pub use provider::{provider, provider_through, region};
+pub use provider::{provider, provider_with_clients, region};
 #[cfg(feature = "rds")]
 pub use rds::{
     cluster::{DbCluster, DbClusterOutputs},

@@ -31,11 +31,14 @@ pub const SCHEME: &str = "s3";
 /// The region defaults to us-east-1 and the endpoint to AWS's own. The store uses
 /// [conditional writes](https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 pub async fn open(url: String) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
-    open_at(&Target::aws(), &url).await
+    open_with_target(&Target::aws(), &url).await
 }
 
 /// Opens the bucket of a URL on another target. An endpoint in the URL takes precedence over the target's.
-pub async fn open_at(target: &Target, url: &str) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
+pub async fn open_with_target(
+    target: &Target,
+    url: &str,
+) -> std::result::Result<(Arc<dyn ObjectStore>, String), Diagnostic> {
     let Place { bucket, prefix, region, endpoint } = Place::of(url)?;
     let endpoint = endpoint.or_else(|| target.endpoint.clone());
     let client = Aws::new(&Target { endpoint, ..target.clone() }).s3(&region).await;

@@ -11,7 +11,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 pub(crate) const CONSISTENCY: Duration = Duration::from_mins(2);
 /// Returns the time after which a created resource is visible to read calls.
 pub(crate) fn visibility(client: &Aws) -> Duration {
-    if client.is_elsewhere() { Duration::from_secs(1) } else { Duration::from_mins(1) }
+    if client.has_custom_endpoint() { Duration::from_secs(1) } else { Duration::from_mins(1) }
 }
 
 const SLOWEST: Duration = Duration::from_secs(5);
@@ -72,7 +72,7 @@ pub(crate) async fn while_inconsistent<T, F>(
 where
     F: Future<Output = Result<T, AwsError>>,
 {
-    retry(cx, status, CONSISTENCY, |error| error.is(codes), call).await
+    retry(cx, status, CONSISTENCY, |error| error.has_code(codes), call).await
 }
 
 /// Repeats a deletion while it fails because another resource, which is being deleted as well, still uses its object.
@@ -124,7 +124,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     pub(crate) fn new(client: &Aws, deadline: Duration) -> Self {
-        let pause = if client.is_elsewhere() { 20 } else { 500 };
+        let pause = if client.has_custom_endpoint() { 20 } else { 500 };
         Self { pause: Duration::from_millis(pause), end: Instant::now() + deadline }
     }
 

@@ -332,7 +332,7 @@ impl Described for AutoScalingGroup {
 /// Returns whether a create request failed because the instance profile was created some seconds ago.
 fn is_new_profile(error: &AwsError) -> bool {
     let text = error.message.to_ascii_lowercase().replace(' ', "");
-    error.is(&["ValidationError"]) && text.contains("iaminstanceprofile")
+    error.has_code(&["ValidationError"]) && text.contains("iaminstanceprofile")
 }
 
 /// Changes sizes, subnets, health checks and termination, if they differ.

@@ -96,7 +96,7 @@ impl Rollout<'_> {
             }
             match self.start(preferences.clone()).await {
                 Ok(()) => break,
-                Err(error) if round < ROUNDS && error.is(&["InstanceRefreshInProgress"]) => {}
+                Err(error) if round < ROUNDS && error.has_code(&["InstanceRefreshInProgress"]) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -197,7 +197,7 @@ impl Rollout<'_> {
         };
         match response {
             // The refresh has finished or is already rolled back.
-            Err(error) if error.is(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
+            Err(error) if error.has_code(&["ActiveInstanceRefreshNotFound", "IrreversibleInstanceRefresh"]) => Ok(()),
             response => Ok(response?),
         }
     }
@@ -216,7 +216,7 @@ impl Rollout<'_> {
         if is_advancing(active) {
             let call = self.client.cancel_instance_refresh().auto_scaling_group_name(self.name);
             match call.send().await.context("CancelInstanceRefresh") {
-                Err(error) if error.is(&["ActiveInstanceRefreshNotFound"]) => {}
+                Err(error) if error.has_code(&["ActiveInstanceRefreshNotFound"]) => {}
                 response => drop(response?),
             }
         }

@@ -205,7 +205,7 @@ impl Handler for CloudResource {
         let deleted = wait::until(cx, status, Duration::from_mins(8), async || {
             let call = client.delete_resource().type_name(&prior.inputs.type_name).identifier(&identifier);
             let response = match call.send().await.context("DeleteResource") {
-                Err(error) if error.is(&["ConcurrentOperationException"]) => return Ok(None),
+                Err(error) if error.has_code(&["ConcurrentOperationException"]) => return Ok(None),
                 response => response?,
             };
             let event = finished(cx, &client, response.progress_event.ok_or_else(|| lost("DeleteResource"))?).await?;

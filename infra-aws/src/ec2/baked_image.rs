@@ -352,7 +352,7 @@ async fn has_configured_itself(ec2: &Client, builder: &str) -> Result<Option<()>
 async fn console(ec2: &Client, builder: &str) -> Result<String> {
     let latest = ec2.get_console_output().instance_id(builder).latest(true).send().await.context("GetConsoleOutput");
     let response = match latest {
-        Err(error) if error.is(&["UnsupportedOperation", "InvalidParameterCombination"]) => {
+        Err(error) if error.has_code(&["UnsupportedOperation", "InvalidParameterCombination"]) => {
             ec2.get_console_output().instance_id(builder).send().await.context("GetConsoleOutput")?
         }
         latest => latest?,

@@ -79,7 +79,7 @@ where
 
 /// Returns how long a blocker must exist before the deletion fails.
 fn settling(client: &Aws) -> Duration {
-    if client.is_elsewhere() { Duration::from_millis(500) } else { Duration::from_secs(15) }
+    if client.has_custom_endpoint() { Duration::from_millis(500) } else { Duration::from_secs(15) }
 }
 
 /// Lists the blockers in a text of bounded length.

@@ -275,8 +275,8 @@ pub(super) async fn of_operation(cx: &Context<'_>, ec2: &Client) -> Result<Optio
 
 /// Returns whether the error may be due to a resource that was created so recently that EC2 does not know it.
 fn refers_to_new_resource(error: &AwsError) -> bool {
-    error.is(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
-        || (error.is(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
+    error.has_code(&["InvalidGroup.NotFound", "InvalidKeyPair.NotFound"])
+        || (error.has_code(&["InvalidParameterValue"]) && error.message.contains("nstance Profile"))
 }
 
 /// Waits until the instance runs and has its addresses; fails with [`ErrorKind::NotFound`] when it is terminated.

@@ -110,7 +110,7 @@ async fn attach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Resul
         });
     match attached.await {
         // The SDK repeats a request whose response was lost.
-        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {
+        Err(error) if error.has_code(&["Resource.AlreadyAssociated"]) => {
             let gateway = InternetGateway::describe(cx, ec2, id).await?;
             if gateway.as_ref().and_then(attached_to).as_deref() == Some(vpc_id) { Ok(()) } else { Err(error.into()) }
         }
@@ -124,7 +124,7 @@ async fn detach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Resul
         call.send().await.context("DetachInternetGateway").map(drop)
     });
     match detached.await {
-        Err(error) if error.is(&["Gateway.NotAttached"]) || error.kind == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.has_code(&["Gateway.NotAttached"]) || error.kind == ErrorKind::NotFound => Ok(()),
         detached => Ok(detached?),
     }
 }

@@ -291,7 +291,7 @@ async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, subnet: &str) -> Re
         call.send().await.context("AssociateRouteTable").map(drop)
     });
     match associated.await {
-        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {
+        Err(error) if error.has_code(&["Resource.AlreadyAssociated"]) => {
             let call = ec2.describe_route_tables().filters(filter("association.subnet-id", subnet));
             let tables = call.send().await.context("DescribeRouteTables")?;
             let current = tables.route_tables().iter().find_map(|table| associations(table).remove(subnet));

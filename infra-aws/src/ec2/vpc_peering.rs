@@ -113,7 +113,7 @@ impl Described for VpcPeering {
         let call = ec2.delete_vpc_peering_connection().vpc_peering_connection_id(&prior.id);
         match call.send().await.context("DeleteVpcPeeringConnection") {
             // It was rejected, has expired or is deleted already.
-            Err(error) if error.is(&["InvalidStateTransition"]) => return Ok(()),
+            Err(error) if error.has_code(&["InvalidStateTransition"]) => return Ok(()),
             deleted => drop(deleted?),
         }
         if cx.client().readiness() == Readiness::ControlPlane {

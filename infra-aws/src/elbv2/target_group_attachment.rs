@@ -129,7 +129,7 @@ async fn health(elbv2: &Client, arn: &str, target: &TargetDescription) -> Result
     let response: Result<_, AwsError> = call.send().await.context("DescribeTargetHealth");
     let response = match response {
         // The instance does not exist any more.
-        Err(error) if error.is(&["InvalidTarget"]) => return Ok(None),
+        Err(error) if error.has_code(&["InvalidTarget"]) => return Ok(None),
         response => found(response)?,
     };
     let health = response.and_then(|response| response.target_health_descriptions?.pop());

@@ -136,7 +136,7 @@ async fn add(cx: &Context<'_>, iam: &Client, profile: &str, role: &str) -> Resul
     });
     match added.await {
         // The profile has a role: this one, when the response to an earlier request was lost.
-        Err(error) if error.is(&["LimitExceeded"]) => {
+        Err(error) if error.has_code(&["LimitExceeded"]) => {
             let existing = InstanceProfile::describe(cx, iam, profile).await?;
             if existing.is_some_and(|profile| has_role(profile.roles(), role)) { Ok(()) } else { Err(error.into()) }
         }

@@ -37,7 +37,7 @@ const RETENTIONS: [u32; 22] =
 
 impl LogGroup {
     /// Returns a group that keeps its events for this many days.
-    pub fn kept_for_days(days: u32) -> Self {
+    pub fn retention_days(days: u32) -> Self {
         Self { retention_days: Some(days), ..Self::default() }
     }
 
@@ -154,11 +154,11 @@ mod tests {
 
     #[test]
     fn check_suggests_the_next_accepted_retention() {
-        assert!(LogGroup::kept_for_days(7).check().is_empty());
-        let problems = LogGroup { name: Some("a b".into()), ..LogGroup::kept_for_days(10) }.check();
+        assert!(LogGroup::retention_days(7).check().is_empty());
+        let problems = LogGroup { name: Some("a b".into()), ..LogGroup::retention_days(10) }.check();
         assert_eq!(problems[0].property, "name");
         assert_eq!(problems[1].hint.as_deref(), Some("write 14"));
-        assert_eq!(LogGroup::kept_for_days(5000).check()[0].hint.as_deref(), Some("write 3653"));
+        assert_eq!(LogGroup::retention_days(5000).check()[0].hint.as_deref(), Some("write 3653"));
     }
 
     #[test]

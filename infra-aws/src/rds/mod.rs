@@ -181,7 +181,7 @@ where
 {
     let busy = ["InvalidDBClusterStateFault", "InvalidDBInstanceState", "InvalidDBInstanceStateFault"];
     let status = "waiting until the database can be deleted";
-    wait::retry(cx, status, PATIENCE, |error| error.is(&busy), request).await
+    wait::retry(cx, status, PATIENCE, |error| error.has_code(&busy), request).await
 }
 
 /// Waits until a database is deleted, unless only the control plane is used.

@@ -59,7 +59,7 @@ impl Bucket {
         let name = self.bucket_name(cx);
         match create(cx, s3, region, &name, &self.tags).await {
             // The SDK repeats a request whose response was lost. The name was unused directly before.
-            Err(error) if error.is(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
+            Err(error) if error.has_code(&["BucketAlreadyOwnedByYou"]) => match tags_of(s3, &name).await? {
                 Some(tags) if tags.is_empty() || self.may_be(cx, &tags) => Ok(()),
                 _ => Err(error.into()),
             },
@@ -137,7 +137,7 @@ impl Handler for Bucket {
             empty(cx, &s3, &prior.id).await?;
         }
         match s3.delete_bucket().bucket(&prior.id).send().await.context("DeleteBucket") {
-            Err(error) if error.is(&["BucketNotEmpty"]) => Err(error
+            Err(error) if error.has_code(&["BucketNotEmpty"]) => Err(error
                 .hint("delete its objects; or set `force_delete: true`, run `up`, and try again, which deletes the objects as well")
                 .into()),
             response => Ok(response.map(drop)?),
@@ -235,9 +235,11 @@ async fn put_tags(s3: &Client, name: &str, tags: Vec<Tag>) -> Result<()> {
 async fn tags_of(s3: &Client, name: &str) -> Result<Option<Vec<Tag>>, AwsError> {
     match s3.get_bucket_tagging().bucket(name).send().await.context("GetBucketTagging") {
         Ok(response) => Ok(Some(response.tag_set)),
-        Err(error) if error.is(&["NoSuchTagSet"]) => Ok(Some(Vec::new())),
+        Err(error) if error.has_code(&["NoSuchTagSet"]) => Ok(Some(Vec::new())),
         // The bucket of another account, for which CreateBucket returns a clearer error.
-        Err(error) if error.is(&["AccessDenied"]) && s3.head_bucket().bucket(name).send().await.is_err() => Ok(None),
+        Err(error) if error.has_code(&["AccessDenied"]) && s3.head_bucket().bucket(name).send().await.is_err() => {
+            Ok(None)
+        }
         Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }

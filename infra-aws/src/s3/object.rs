@@ -67,7 +67,7 @@ impl Described for BucketObject {
     async fn create(cx: &Context<'_>, s3: &Client, inputs: &Self) -> Result<Self::Description> {
         let upload = Upload::prepare(inputs).await?;
         match upload.put(cx, s3, upload.open().await?, Existing::Keep).await {
-            Err(error) if error.is(&["PreconditionFailed", "ConditionalRequestConflict"]) => {}
+            Err(error) if error.has_code(&["PreconditionFailed", "ConditionalRequestConflict"]) => {}
             response => return Ok(upload.head(response?)),
         }
         // A declaration can return to a content whose object of an earlier generation has not been deleted yet. This

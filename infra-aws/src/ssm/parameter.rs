@@ -126,7 +126,7 @@ impl Described for Parameter {
         let Some(parameter) = found(response)?.and_then(|response| response.parameter) else { return Ok(None) };
         let call = ssm.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name);
         match call.send().await.context("ListTagsForResource") {
-            Err(error) if error.is(&["InvalidResourceId"]) => Ok(None),
+            Err(error) if error.has_code(&["InvalidResourceId"]) => Ok(None),
             response => Ok(found(response)?.map(|response| (parameter, response.tag_list.unwrap_or_default()))),
         }
     }
