@@ -98,15 +98,15 @@ async fn outputs(path: PathBuf, here: bool) -> Result<CargoBinOutputs> {
         path: shown.into(),
         sha256: program.sha256.into(),
         size_bytes: program.size.into(),
-        architecture: program.needs.architecture.into(),
-        glibc: program.needs.glibc.unwrap_or_default().into(),
+        architecture: program.requirements.architecture.into(),
+        glibc: program.requirements.glibc.unwrap_or_default().into(),
     })
 }
 
 struct Program {
     sha256: String,
     size: u64,
-    needs: inspect::Needs,
+    requirements: inspect::Requirements,
 }
 
 fn read(path: &Path, here: bool) -> Result<Program, String> {
@@ -115,8 +115,8 @@ fn read(path: &Path, here: bool) -> Result<Program, String> {
     let size = io::copy(&mut file, &mut digest).map_err(|error| error.to_string())?;
     // Programs are large, so only the parts that are inspected are read.
     let parts = ReadCache::new(file);
-    let needs = if here { inspect::needs_here(&parts) } else { inspect::needs(&parts) }?;
-    Ok(Program { sha256: hex::encode(digest.finalize()), size, needs })
+    let requirements = if here { inspect::requirements_here(&parts) } else { inspect::requirements(&parts) }?;
+    Ok(Program { sha256: hex::encode(digest.finalize()), size, requirements })
 }
 
 #[cfg(test)]

@@ -78,10 +78,10 @@ impl KeyWrapper for KmsKey {
     async fn wrap(&self, key: &[u8]) -> Result<String, KeyError> {
         let kms = self.aws.kms(&self.region).await;
         let call = kms.encrypt().key_id(&self.arn).encryption_context(CONTEXT.0, CONTEXT.1);
-        let answer = call.plaintext(Blob::new(key)).send().await.context("Encrypt");
-        let answer = answer.map_err(|error| self.refused(error))?;
+        let response = call.plaintext(Blob::new(key)).send().await.context("Encrypt");
+        let response = response.map_err(|error| self.refused(error))?;
         let sealed =
-            answer.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: the response contains no ciphertext"))?;
+            response.ciphertext_blob.ok_or_else(|| self.refused("Encrypt: the response contains no ciphertext"))?;
         Ok(BASE64.encode(sealed))
     }
 
@@ -89,9 +89,9 @@ impl KeyWrapper for KmsKey {
         let sealed = BASE64.decode(wrapped).map_err(|_| self.refused("the wrapped data key is not valid base64"))?;
         let kms = self.aws.kms(&self.region).await;
         let call = kms.decrypt().key_id(&self.arn).encryption_context(CONTEXT.0, CONTEXT.1);
-        let answer = call.ciphertext_blob(Blob::new(sealed)).send().await.context("Decrypt");
-        let answer = answer.map_err(|error| self.refused(error))?;
-        let plain = answer.plaintext.ok_or_else(|| self.refused("Decrypt: the response contains no plaintext"))?;
+        let response = call.ciphertext_blob(Blob::new(sealed)).send().await.context("Decrypt");
+        let response = response.map_err(|error| self.refused(error))?;
+        let plain = response.plaintext.ok_or_else(|| self.refused("Decrypt: the response contains no plaintext"))?;
         Ok(Zeroizing::new(plain.into_inner()))
     }
 }

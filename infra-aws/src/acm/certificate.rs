@@ -217,7 +217,7 @@ impl Handler for Certificate {
         let acm = cx.client().acm(cx.region()?).await;
         // A certificate stays in use for some time after its listeners are deleted.
         let status = "waiting until no listener uses the certificate";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             acm.delete_certificate().certificate_arn(&prior.id).send().await.context("DeleteCertificate")
         })
         .await?;

@@ -136,7 +136,7 @@ impl AutoScalingGroup {
     }
 
     /// Returns the longest time until all instances are healthy, unless it is not awaited.
-    fn patience(&self, cx: &Context<'_>) -> Option<Duration> {
+    fn healthy_timeout(&self, cx: &Context<'_>) -> Option<Duration> {
         let implied = if cx.client().is_local() { 60 } else { 600 };
         let seconds = self.wait_for_healthy.unwrap_or(implied);
         (seconds > 0 && cx.client().readiness() == Readiness::Full).then(|| Duration::from_secs(seconds.into()))
@@ -238,7 +238,7 @@ impl Described for AutoScalingGroup {
             if update.old.is_some() {
                 Box::pin(roll_out(cx, client, name, new)).await?;
             }
-            health::wait(cx, name, new.patience(cx)).await
+            health::wait(cx, name, new.healthy_timeout(cx)).await
         };
         match healthy.await {
             Ok(()) => Ok(update.outputs.clone()),
@@ -251,20 +251,21 @@ impl Described for AutoScalingGroup {
     }
 
     async fn delete(cx: &Context<'_>, client: &Client, prior: &Prior<Self>) -> Result<()> {
-        const PATIENCE: Duration = Duration::from_mins(15);
+        const TIMEOUT: Duration = Duration::from_mins(15);
         let name = &prior.id;
         let group = Self::require(cx, client, name).await?;
         let instances: Vec<String> = group.instances().iter().filter_map(|one| one.instance_id.clone()).collect();
-        let deleted = wait::while_needed(cx, "waiting until scaling activities have finished", PATIENCE, async || {
-            let call = client.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true);
-            classified(call.send().await.context("DeleteAutoScalingGroup"))
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until scaling activities have finished", TIMEOUT, async || {
+                let call = client.delete_auto_scaling_group().auto_scaling_group_name(name).force_delete(true);
+                classified(call.send().await.context("DeleteAutoScalingGroup"))
+            });
         found(deleted.await)?;
-        wait::until(cx, "waiting until the group is deleted", PATIENCE, async || {
+        wait::until(cx, "waiting until the group is deleted", TIMEOUT, async || {
             Ok(describe(client, name).await?.is_none().then_some(()))
         })
         .await?;
-        wait::until(cx, "waiting until the instances are terminated", PATIENCE, async || {
+        wait::until(cx, "waiting until the instances are terminated", TIMEOUT, async || {
             Ok(are_terminated(cx, &instances).await?.then_some(()))
         })
         .await
@@ -404,8 +405,8 @@ async fn roll_out(cx: &Context<'_>, client: &Client, name: &str, new: &AutoScali
         call.launch_template(specification(template)).send().await.context("UpdateAutoScalingGroup")?;
         return Ok(());
     }
-    let (refresh, health_grace, patience) = (&new.refresh, new.health_grace, new.patience(cx));
-    Box::pin(Rollout { cx, client, name, template, refresh, health_grace, patience }.run()).await
+    let (refresh, health_grace, healthy_timeout) = (&new.refresh, new.health_grace, new.healthy_timeout(cx));
+    Box::pin(Rollout { cx, client, name, template, refresh, health_grace, healthy_timeout }.run()).await
 }
 
 async fn are_terminated(cx: &Context<'_>, instances: &[String]) -> Result<bool> {

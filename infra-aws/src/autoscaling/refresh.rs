@@ -74,7 +74,7 @@ pub(super) struct Rollout<'a> {
     /// Health check grace period of the group, in seconds.
     pub(super) health_grace: u32,
     /// Longest time until an instance is healthy; no limit when omitted.
-    pub(super) patience: Option<Duration>,
+    pub(super) healthy_timeout: Option<Duration>,
 }
 
 impl Rollout<'_> {
@@ -84,9 +84,9 @@ impl Rollout<'_> {
         const ROUNDS: usize = 3;
         let preferences = self.preferences()?;
         for round in 1.. {
-            if let Some(active) = self.latest().await?.filter(|refresh| !is_over(refresh)) {
+            if let Some(active) = self.latest().await?.filter(|refresh| !is_finished(refresh)) {
                 // An interrupted run may have started it.
-                if is_advancing(&active) && wants(&active, self.template) {
+                if is_advancing(&active) && has_template(&active, self.template) {
                     return self.follow(&active).await;
                 }
                 self.stop(&active).await?;
@@ -152,17 +152,17 @@ impl Rollout<'_> {
         let id = started.instance_refresh_id().unwrap_or_default();
         // An instance becomes healthy and then stays healthy for the warm-up. AWS would retry for an hour.
         let warmup = Duration::from_secs(self.warmup().unwrap_or(self.health_grace).into());
-        let patience = self.patience.map(|patience| patience + warmup + self.pauses());
+        let timeout = self.healthy_timeout.map(|timeout| timeout + warmup + self.pauses());
         let end = Instant::now() + LIMIT;
         let mut seen = started.clone();
         let mut advanced = Instant::now();
         let mut console = None;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let is_stuck = || is_advancing(&seen) && patience.is_some_and(|patience| advanced.elapsed() > patience);
+            let is_stuck = || is_advancing(&seen) && timeout.is_some_and(|timeout| advanced.elapsed() > timeout);
             let now = wait::until(self.cx, &status(&seen), left, async || {
                 let refresh = self.with_id(id).await?;
-                let changed = is_over(&refresh) || progress(&refresh) != progress(&seen) || is_stuck();
+                let changed = is_finished(&refresh) || progress(&refresh) != progress(&seen) || is_stuck();
                 Ok(changed.then_some(refresh))
             })
             .await?;
@@ -173,13 +173,13 @@ impl Rollout<'_> {
                 // Before the new instances are terminated.
                 console = console.or(self.console().await);
             }
-            if is_over(&now) {
+            if is_finished(&now) {
                 return Err(failure(self.name, self.template, &now, console));
             }
             if progress(&now) != progress(&seen) {
                 advanced = Instant::now();
             } else if is_stuck() {
-                self.give_up().await?;
+                self.abort().await?;
                 advanced = Instant::now();
             }
             seen = now;
@@ -187,7 +187,7 @@ impl Rollout<'_> {
     }
 
     /// Rolls the refresh back, or cancels it when rollbacks are disabled.
-    async fn give_up(&self) -> Result<()> {
+    async fn abort(&self) -> Result<()> {
         let response = if self.rolls_back() {
             let call = self.client.rollback_instance_refresh().auto_scaling_group_name(self.name);
             call.send().await.context("RollbackInstanceRefresh").map(drop)
@@ -221,7 +221,7 @@ impl Rollout<'_> {
             }
         }
         wait::until(self.cx, "waiting until an earlier instance refresh has stopped", STOPPING, async || {
-            Ok(is_over(&self.with_id(id).await?).then_some(()))
+            Ok(is_finished(&self.with_id(id).await?).then_some(()))
         })
         .await
     }
@@ -261,7 +261,7 @@ impl Rollout<'_> {
     }
 }
 
-fn wants(refresh: &InstanceRefresh, template: &LaunchTemplateVersion) -> bool {
+fn has_template(refresh: &InstanceRefresh, template: &LaunchTemplateVersion) -> bool {
     let desired = refresh.desired_configuration().and_then(|desired| desired.launch_template());
     version(desired).as_ref() == Some(template)
 }
@@ -270,7 +270,7 @@ fn is_advancing(refresh: &InstanceRefresh) -> bool {
     matches!(refresh.status(), Some(Status::Pending | Status::InProgress | Status::Baking))
 }
 
-fn is_over(refresh: &InstanceRefresh) -> bool {
+fn is_finished(refresh: &InstanceRefresh) -> bool {
     let underway = matches!(refresh.status(), Some(Status::Cancelling | Status::RollbackInProgress));
     !is_advancing(refresh) && !underway
 }
@@ -344,15 +344,15 @@ mod tests {
             (Status::Successful, false, true),
         ] {
             let refresh = refresh(state);
-            assert_eq!((is_advancing(&refresh), is_over(&refresh)), (advancing, over), "{refresh:?}");
+            assert_eq!((is_advancing(&refresh), is_finished(&refresh)), (advancing, over), "{refresh:?}");
         }
     }
 
     #[test]
     fn refresh_to_the_same_version_is_recognized() {
         let version = |version| LaunchTemplateVersion { id: "lt-1".into(), version };
-        assert!(wants(&refresh(Status::Pending), &version(2)));
-        assert!(!wants(&refresh(Status::Pending), &version(3)));
+        assert!(has_template(&refresh(Status::Pending), &version(2)));
+        assert!(!has_template(&refresh(Status::Pending), &version(3)));
     }
 
     #[test]

@@ -181,9 +181,9 @@ impl Described for ScheduledAction {
                 // The description of a recurring action contains its next time instead of its first one.
                 start: match action.recurrence() {
                     Some(_) => recorded_start.cloned(),
-                    None => spelled(action.start_time(), recorded_start),
+                    None => recorded_spelling(action.start_time(), recorded_start),
                 },
-                end: spelled(action.end_time(), recorded.and_then(|recorded| recorded.end.as_ref())),
+                end: recorded_spelling(action.end_time(), recorded.and_then(|recorded| recorded.end.as_ref())),
                 min: number(action.min_size()),
                 max: number(action.max_size()),
                 desired: number(action.desired_capacity()),
@@ -234,7 +234,7 @@ async fn remove(client: &Client, id: &str) -> Result<Result<(), AwsError>> {
 }
 
 /// Returns the existing time, in the recorded spelling if it is the same.
-fn spelled(existing: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
+fn recorded_spelling(existing: Option<&DateTime>, recorded: Option<&String>) -> Option<String> {
     let existing = existing?;
     let same = recorded.filter(|text| time(text).is_ok_and(|time| time.secs() == existing.secs()));
     same.cloned().or_else(|| existing.fmt(DateTimeFormat::DateTime).ok())

@@ -50,7 +50,7 @@ use std::{
 /// A create whose response was lost is sent again with its client token, which is valid for 36 hours; the results of
 /// requests are available for 7 days.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:cloudcontrol:Resource", timeout = PATIENCE * 2)]
+#[resource(type = "aws:cloudcontrol:Resource", timeout = TIMEOUT * 2)]
 pub struct CloudResource {
     /// Type, such as `AWS::SQS::Queue`.
     #[resource(replace)]
@@ -76,7 +76,7 @@ pub struct CloudResourceOutputs {
 }
 
 /// Longest time of one request. Resources of some types are clusters of machines.
-const PATIENCE: Duration = Duration::from_hours(1);
+const TIMEOUT: Duration = Duration::from_hours(1);
 /// Validity of a client token.
 const TOKEN_LIFETIME: Duration = Duration::from_hours(36);
 
@@ -173,9 +173,9 @@ impl Handler for CloudResource {
                     .await?;
             return Ok(Created { inputs: None, ..created(inputs, identifier, &existing, None)? });
         };
-        match left_behind(&client, inputs, &event).await? {
+        match partially_created(&client, inputs, &event).await? {
             Some(existing) => Err(created(inputs, identifier, &existing, None)?.failed(error.into())),
-            None => Err(with_advice(error, inputs, &event).into()),
+            None => Err(with_import_hint(error, inputs, &event).into()),
         }
     }
 
@@ -243,7 +243,7 @@ impl Handler for CloudResource {
                 let client = cx.client().cloudcontrol(cx.region()?).await;
                 match cx.earlier::<Started>().pop() {
                     Some(started) => Ok(outcome(&client, inputs, &started.request).await?),
-                    None => Ok(guess(&client, inputs).await?),
+                    None => Ok(find_request(&client, inputs).await?),
                 }
             })
         })
@@ -261,7 +261,7 @@ async fn change(
     while !steps.is_empty() {
         let patch = Json::from(steps.clone()).to_string();
         let status = "waiting until another operation on the resource has finished";
-        let response = wait::while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["ConcurrentOperationException"], async || {
             let call = client.update_resource().type_name(&inputs.type_name).identifier(identifier);
             call.patch_document(&patch).send().await.context("UpdateResource")
         });
@@ -304,20 +304,20 @@ struct Started {
 
 /// Waits until a request has finished.
 async fn finished(cx: &Context<'_>, client: &Client, started: ProgressEvent) -> Result<ProgressEvent> {
-    if is_over(&started) {
+    if is_finished(&started) {
         return Ok(started);
     }
     let token = started.request_token().unwrap_or_default();
     let status = format!("waiting until the request {token} has finished");
-    wait::until(cx, &status, PATIENCE, async || {
+    wait::until(cx, &status, TIMEOUT, async || {
         let response = client.get_resource_request_status().request_token(token).send().await;
         let response = response.context("GetResourceRequestStatus")?;
-        Ok(response.progress_event.filter(is_over))
+        Ok(response.progress_event.filter(is_finished))
     })
     .await
 }
 
-fn is_over(event: &ProgressEvent) -> bool {
+fn is_finished(event: &ProgressEvent) -> bool {
     matches!(event.operation_status(), Some(Status::Success | Status::Failed | Status::CancelComplete))
 }
 
@@ -340,7 +340,11 @@ fn failure(operation: &'static str, event: &ProgressEvent) -> Option<AwsError> {
 
 /// Returns the resource that a failed create request has created nevertheless. Handlers of types return it with the error
 /// code `NotStabilized`.
-async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEvent) -> Result<Option<Json>, AwsError> {
+async fn partially_created(
+    client: &Client,
+    inputs: &CloudResource,
+    event: &ProgressEvent,
+) -> Result<Option<Json>, AwsError> {
     match event.identifier().filter(|_| event.error_code() == Some(&Code::NotStabilized)) {
         Some(identifier) => read(client, inputs, identifier).await,
         None => Ok(None),
@@ -348,7 +352,7 @@ async fn left_behind(client: &Client, inputs: &CloudResource, event: &ProgressEv
 }
 
 /// Adds what to do about an existing resource.
-fn with_advice(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
+fn with_import_hint(error: AwsError, inputs: &CloudResource, event: &ProgressEvent) -> AwsError {
     if error.kind != ErrorKind::AlreadyExists {
         return error;
     }
@@ -376,12 +380,12 @@ async fn outcome(client: &Client, inputs: &CloudResource, request: &str) -> Resu
     let response = client.get_resource_request_status().request_token(request).send().await;
     let response = found(response.context("GetResourceRequestStatus"))?;
     let Some(event) = response.and_then(|response| response.progress_event) else {
-        return guess(client, inputs).await;
+        return find_request(client, inputs).await;
     };
     let identifier = event.identifier().unwrap_or_default();
     let existing = match event.operation_status() {
         Some(Status::Success) => read(client, inputs, identifier).await?,
-        _ if is_over(&event) => left_behind(client, inputs, &event).await?,
+        _ if is_finished(&event) => partially_created(client, inputs, &event).await?,
         _ => return Ok(Found::Unknown),
     };
     Ok(Found::from(existing.map(|existing| created(inputs, identifier, &existing, None)).transpose()?))
@@ -389,7 +393,7 @@ async fn outcome(client: &Client, inputs: &CloudResource, request: &str) -> Resu
 
 /// Looks for the request among those of the last days. They contain no client token, so that an equal request is no proof
 /// that it was this one; without an equal one, the request has not arrived.
-async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>> {
+async fn find_request(client: &Client, inputs: &CloudResource) -> Result<Found<CloudResource>> {
     let wanted = inputs.wanted()?;
     let filter = ResourceRequestStatusFilter::builder().operations(Operation::Create).build();
     let mut requests =
@@ -403,7 +407,7 @@ async fn guess(client: &Client, inputs: &CloudResource) -> Result<Found<CloudRes
             (Some(Status::Success), Some(identifier)) => read(client, inputs, identifier)
                 .await?
                 .is_some_and(|existing| document::as_declared(&wanted, &existing, None) == wanted),
-            _ => !is_over(&event),
+            _ => !is_finished(&event),
         };
         if fits {
             return Ok(Found::Unknown);
@@ -543,7 +547,7 @@ mod tests {
         let event = event.status_message("it is there").identifier("n").build();
         let error = failure("CreateResource", &event).unwrap();
         assert_eq!(error.kind, ErrorKind::AlreadyExists);
-        let error = ProviderError::from(with_advice(error, &CloudResource::new("A::B::C", json!({})), &event));
+        let error = ProviderError::from(with_import_hint(error, &CloudResource::new("A::B::C", json!({})), &event));
         assert_eq!(error.message, "CreateResource: AlreadyExists: it is there");
         assert!(error.hint.unwrap().contains("import aws:cloudcontrol:Resource NAME 'A::B::C|n'"));
     }

@@ -21,7 +21,7 @@ use infra_core::{
 use std::time::Duration;
 
 /// Longest time until a builder has configured itself.
-const BUILD_PATIENCE: Duration = Duration::from_mins(20);
+const BUILD_TIMEOUT: Duration = Duration::from_mins(20);
 
 /// Tag of images and snapshots with the image's name. Together with the URN it finds the snapshots of an image that is
 /// deregistered.
@@ -291,8 +291,8 @@ async fn clean_up(
 
 /// Returns the image that the operation has requested. It may be visible only after a while.
 async fn find_image(cx: &Context<'_>, ec2: &Client, parts: &Parts) -> Result<Option<types::Image>> {
-    let patience = if parts.imaging { wait::visibility(cx.client()) } else { Duration::ZERO };
-    let deadline = tokio::time::Instant::now() + patience;
+    let visibility = if parts.imaging { wait::visibility(cx.client()) } else { Duration::ZERO };
+    let deadline = tokio::time::Instant::now() + visibility;
     loop {
         let image = match &parts.image {
             Some(id) => imaging::describe(ec2, id).await?,
@@ -304,7 +304,7 @@ async fn find_image(cx: &Context<'_>, ec2: &Client, parts: &Parts) -> Result<Opt
         if image.is_some() || tokio::time::Instant::now() >= deadline {
             return Ok(image);
         }
-        tokio::time::sleep(patience / 20).await;
+        tokio::time::sleep(visibility / 20).await;
     }
 }
 
@@ -314,7 +314,7 @@ async fn bake(cx: &Context<'_>, ec2: &Client, inputs: &BakedImage, parts: &mut P
     // The instances of a mock server never power themselves off.
     if cx.client().readiness() == Readiness::Full {
         let status = format!("waiting until the builder {builder} has configured itself");
-        wait::until(cx, &status, BUILD_PATIENCE, async || has_configured_itself(ec2, &builder).await).await?;
+        wait::until(cx, &status, BUILD_TIMEOUT, async || has_configured_itself(ec2, &builder).await).await?;
     }
     parts.imaging = true;
     cx.milestone(parts).await?;

@@ -78,7 +78,7 @@ impl Described for ElasticIp {
             disassociate(ec2, &address).await?;
         }
         let status = "waiting until the address is no longer associated";
-        let released = wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        let released = wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             ec2.release_address().allocation_id(&prior.id).send().await.context("ReleaseAddress")
         });
         Ok(released.await.map(drop)?)
@@ -118,7 +118,7 @@ fn instance_of(address: &types::Address) -> Option<&str> {
 async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, instance: &InstanceId) -> Result<()> {
     let codes = ["InvalidAllocationID.NotFound", "InvalidInstanceID", "IncorrectInstanceState"];
     let status = "waiting until the instance can be associated";
-    let associated = wait::while_inconsistent(cx, status, &codes, async || {
+    let associated = wait::retry_while_inconsistent(cx, status, &codes, async || {
         let call = ec2.associate_address().allocation_id(id).instance_id(instance.as_str());
         call.allow_reassociation(true).send().await.context("AssociateAddress")
     });

@@ -282,7 +282,7 @@ fn refers_to_new_resource(error: &AwsError) -> bool {
 /// Waits until the instance runs and has its addresses; fails with [`ErrorKind::NotFound`] when it is terminated.
 async fn until_running(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::Instance> {
     let until_usable = cx.client().readiness() == Readiness::Full;
-    wait::until(cx, "waiting until the instance runs", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the instance runs", wait::TIMEOUT, async || {
         // A new instance may be visible only after a while.
         let Some(instance) = instances::describe(ec2, id).await? else { return Ok(None) };
         if !exists(&instance) {

@@ -1,6 +1,6 @@
 //! `aws:ec2:InternetGateway`: the connection of a VPC to the internet.
 
-use super::{Held, blockers, once, operation_filter, retag, tag_specification};
+use super::{Deletion, blockers, once, operation_filter, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
@@ -45,8 +45,8 @@ impl Described for InternetGateway {
     async fn create(cx: &Context<'_>, ec2: &Client, inputs: &Self) -> Result<Self::Description> {
         let tags = tag_specification(cx, types::ResourceType::InternetGateway, &inputs.tags);
         let call = ec2.create_internet_gateway().tag_specifications(tags);
-        let answer = call.customize().config_override(once()).send().await.context("CreateInternetGateway")?;
-        answer.internet_gateway.ok_or_else(|| ProviderError::unsure("CreateInternetGateway returned no gateway"))
+        let response = call.customize().config_override(once()).send().await.context("CreateInternetGateway")?;
+        response.internet_gateway.ok_or_else(|| ProviderError::unsure("CreateInternetGateway returned no gateway"))
     }
 
     /// Attaches the gateway to its VPC, after detaching it from another one.
@@ -68,15 +68,20 @@ impl Described for InternetGateway {
         if let Some(vpc_id) = attached_to(&gateway) {
             detach(cx, ec2, &prior.id, &vpc_id).await?;
         }
-        let deleted = wait::while_needed(cx, "waiting until the gateway is detached", wait::CONSISTENCY, async || {
-            ec2.delete_internet_gateway().internet_gateway_id(&prior.id).send().await.context("DeleteInternetGateway")
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until the gateway is detached", wait::CONSISTENCY, async || {
+                ec2.delete_internet_gateway()
+                    .internet_gateway_id(&prior.id)
+                    .send()
+                    .await
+                    .context("DeleteInternetGateway")
+            });
         Ok(deleted.await.map(drop)?)
     }
 
     async fn describe(_: &Context<'_>, ec2: &Client, id: &str) -> Result<Option<Self::Description>> {
-        let answer = ec2.describe_internet_gateways().internet_gateway_ids(id).send().await;
-        Ok(found(answer.context("DescribeInternetGateways"))?.and_then(|answer| answer.internet_gateways?.pop()))
+        let response = ec2.describe_internet_gateways().internet_gateway_ids(id).send().await;
+        Ok(found(response.context("DescribeInternetGateways"))?.and_then(|response| response.internet_gateways?.pop()))
     }
 
     async fn find_created(cx: &Context<'_>, ec2: &Client, _: &Self) -> Result<Option<Self::Description>> {
@@ -104,7 +109,7 @@ fn attached_to(gateway: &types::InternetGateway) -> Option<String> {
 async fn attach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Result<()> {
     let codes = ["InvalidInternetGatewayID.NotFound", "InvalidVpcID.NotFound"];
     let attached =
-        wait::while_inconsistent(cx, "waiting until the gateway and its VPC are visible", &codes, async || {
+        wait::retry_while_inconsistent(cx, "waiting until the gateway and its VPC are visible", &codes, async || {
             let call = ec2.attach_internet_gateway().internet_gateway_id(id).vpc_id(vpc_id);
             call.send().await.context("AttachInternetGateway").map(drop)
         });
@@ -119,7 +124,7 @@ async fn attach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Resul
 }
 
 async fn detach(cx: &Context<'_>, ec2: &Client, id: &str, vpc_id: &str) -> Result<()> {
-    let detached = blockers::delete(cx, ec2, Held::GatewayOf(vpc_id), async || {
+    let detached = blockers::delete(cx, ec2, Deletion::GatewayOf(vpc_id), async || {
         let call = ec2.detach_internet_gateway().internet_gateway_id(id).vpc_id(vpc_id);
         call.send().await.context("DetachInternetGateway").map(drop)
     });

@@ -77,7 +77,7 @@ impl Described for NatGateway {
             .tag_specifications(tag_specification(cx, types::ResourceType::Natgateway, &inputs.tags));
         let status = "waiting until the subnet and the address are visible";
         let codes = ["InvalidSubnetID.NotFound", "InvalidAllocationID.NotFound"];
-        let response = wait::while_inconsistent(cx, status, &codes, async || {
+        let response = wait::retry_while_inconsistent(cx, status, &codes, async || {
             call.clone().send().await.context("CreateNatGateway")
         });
         let gateway = response.await?.nat_gateway;
@@ -101,7 +101,7 @@ impl Described for NatGateway {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the gateway is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the gateway is deleted", wait::TIMEOUT, async || {
             let gateway = describe_any(ec2, &prior.id).await?;
             Ok(gateway.is_none_or(|gateway| gateway.state() == Some(&types::NatGatewayState::Deleted)).then_some(()))
         })
@@ -141,7 +141,7 @@ impl Described for NatGateway {
 /// Waits until the gateway is available; fails with [`ErrorKind::NotFound`] when it failed or is deleted.
 async fn until_available(cx: &Context<'_>, ec2: &Client, id: &str) -> Result<types::NatGateway> {
     let until_usable = cx.client().readiness() == Readiness::Full;
-    wait::until(cx, "waiting until the gateway is available", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the gateway is available", wait::TIMEOUT, async || {
         // A new gateway may be visible only after a while.
         let Some(gateway) = describe_any(ec2, id).await? else { return Ok(None) };
         if !exists(&gateway) {

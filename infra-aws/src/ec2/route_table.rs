@@ -156,7 +156,7 @@ impl Described for RouteTable {
             .vpc_id(inputs.vpc_id.known()?.as_str())
             .tag_specifications(tag_specification(cx, types::ResourceType::RouteTable, &inputs.tags));
         let status = "waiting until the VPC is visible";
-        let response = wait::while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
             call.clone().send().await.context("CreateRouteTable")
         });
         let table = response.await?.route_table;
@@ -176,9 +176,10 @@ impl Described for RouteTable {
         for association in associations(&table).into_values() {
             disassociate(ec2, &association).await?;
         }
-        let deleted = wait::while_needed(cx, "waiting until no subnet uses the table", wait::CONSISTENCY, async || {
-            ec2.delete_route_table().route_table_id(&prior.id).send().await.context("DeleteRouteTable")
-        });
+        let deleted =
+            wait::retry_while_in_use(cx, "waiting until no subnet uses the table", wait::CONSISTENCY, async || {
+                ec2.delete_route_table().route_table_id(&prior.id).send().await.context("DeleteRouteTable")
+            });
         Ok(deleted.await.map(drop)?)
     }
 
@@ -252,7 +253,7 @@ async fn set_route(
     };
     let status = "waiting until the target of the route is visible";
     let codes = ["InvalidGatewayID.NotFound", "InvalidNatGatewayID.NotFound", "InvalidVpcPeeringConnectionID.NotFound"];
-    let set = wait::while_inconsistent(cx, status, &codes, async || {
+    let set = wait::retry_while_inconsistent(cx, status, &codes, async || {
         if replace {
             let call = ec2.replace_route().route_table_id(id).destination_cidr_block(destination);
             let call = call.set_gateway_id(gateway.clone()).set_nat_gateway_id(nat.clone());
@@ -286,7 +287,7 @@ async fn change_subnets(cx: &Context<'_>, ec2: &Client, table: &types::RouteTabl
 /// Associates a subnet with the table, in place of its current table.
 async fn associate(cx: &Context<'_>, ec2: &Client, id: &str, subnet: &str) -> Result<()> {
     let status = "waiting until the subnet is visible";
-    let associated = wait::while_inconsistent(cx, status, &["InvalidSubnetID.NotFound"], async || {
+    let associated = wait::retry_while_inconsistent(cx, status, &["InvalidSubnetID.NotFound"], async || {
         let call = ec2.associate_route_table().route_table_id(id).subnet_id(subnet);
         call.send().await.context("AssociateRouteTable").map(drop)
     });

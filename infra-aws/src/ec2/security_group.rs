@@ -1,7 +1,7 @@
 //! `aws:ec2:SecurityGroup`: a firewall of network interfaces.
 
 use super::{
-    Held, blockers, filter, retag,
+    Deletion, blockers, filter, retag,
     rule::{self, Rule, RuleSet},
     security_group_rule::{self, Direction},
     tag_specification,
@@ -115,7 +115,7 @@ impl Described for SecurityGroup {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::SecurityGroup(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::SecurityGroup(&prior.id), async || {
             ec2.delete_security_group().group_id(&prior.id).send().await.context("DeleteSecurityGroup").map(drop)
         });
         Ok(deleted.await?)

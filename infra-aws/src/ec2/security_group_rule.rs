@@ -78,18 +78,25 @@ impl Described for SecurityGroupRule {
         let permission = inputs.rule.key(group.as_str())?.permission(inputs.rule.description.as_deref());
         let tags = tag_specification(cx, types::ResourceType::SecurityGroupRule, &inputs.tags);
         let status = "waiting until the groups are visible";
-        let rules = wait::while_inconsistent(cx, status, &["InvalidGroup.NotFound"], async || match inputs.direction {
-            Direction::Ingress => {
-                let call = ec2.authorize_security_group_ingress().group_id(group.as_str());
-                let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
-                call.send().await.context("AuthorizeSecurityGroupIngress").map(|response| response.security_group_rules)
-            }
-            Direction::Egress => {
-                let call = ec2.authorize_security_group_egress().group_id(group.as_str());
-                let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
-                call.send().await.context("AuthorizeSecurityGroupEgress").map(|response| response.security_group_rules)
-            }
-        });
+        let rules =
+            wait::retry_while_inconsistent(cx, status, &["InvalidGroup.NotFound"], async || match inputs.direction {
+                Direction::Ingress => {
+                    let call = ec2.authorize_security_group_ingress().group_id(group.as_str());
+                    let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
+                    call.send()
+                        .await
+                        .context("AuthorizeSecurityGroupIngress")
+                        .map(|response| response.security_group_rules)
+                }
+                Direction::Egress => {
+                    let call = ec2.authorize_security_group_egress().group_id(group.as_str());
+                    let call = call.ip_permissions(permission.clone()).tag_specifications(tags.clone());
+                    call.send()
+                        .await
+                        .context("AuthorizeSecurityGroupEgress")
+                        .map(|response| response.security_group_rules)
+                }
+            });
         let rule = rules.await?.and_then(|mut rules| rules.pop());
         rule.ok_or_else(|| ProviderError::unsure("the response to the authorization contains no rule"))
     }

@@ -1,6 +1,6 @@
 //! `aws:ec2:Subnet`: a range of addresses of a VPC, in one availability zone.
 
-use super::{Held, blockers, filter, range_problem, retag, tag_specification};
+use super::{Deletion, blockers, filter, range_problem, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
@@ -90,7 +90,7 @@ impl Described for Subnet {
             .set_availability_zone(inputs.availability_zone.as_ref().map(Input::known).transpose()?)
             .tag_specifications(tag_specification(cx, types::ResourceType::Subnet, &inputs.tags));
         let status = "waiting until the VPC is visible";
-        let response = wait::while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
+        let response = wait::retry_while_inconsistent(cx, status, &["InvalidVpcID.NotFound"], async || {
             call.clone().send().await.context("CreateSubnet")
         });
         response.await?.subnet.ok_or_else(|| ProviderError::unsure("CreateSubnet returned no subnet"))
@@ -113,7 +113,7 @@ impl Described for Subnet {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::Subnet(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::Subnet(&prior.id), async || {
             ec2.delete_subnet().subnet_id(&prior.id).send().await.context("DeleteSubnet").map(drop)
         });
         Ok(deleted.await?)

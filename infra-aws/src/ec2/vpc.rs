@@ -1,6 +1,6 @@
 //! `aws:ec2:Vpc`: a virtual private cloud.
 
-use super::{Held, blockers, filter, once, operation_filter, range_problem, retag, tag_specification};
+use super::{Deletion, blockers, filter, once, operation_filter, range_problem, retag, tag_specification};
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
@@ -111,7 +111,7 @@ impl Described for Vpc {
     }
 
     async fn delete(cx: &Context<'_>, ec2: &Client, prior: &Prior<Self>) -> Result<()> {
-        let deleted = blockers::delete(cx, ec2, Held::Vpc(&prior.id), async || {
+        let deleted = blockers::delete(cx, ec2, Deletion::Vpc(&prior.id), async || {
             ec2.delete_vpc().vpc_id(&prior.id).send().await.context("DeleteVpc").map(drop)
         });
         Ok(deleted.await?)

@@ -119,7 +119,7 @@ impl Described for VpcPeering {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the connection is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the connection is deleted", wait::TIMEOUT, async || {
             let remaining = describe_any(ec2, &prior.id).await?.map(|connection| state(&connection));
             Ok(remaining.is_none_or(|state| is_final(&state) && state != State::Deleting).then_some(()))
         })
@@ -189,7 +189,7 @@ async fn until(
     status: &str,
     wanted: impl Fn(&State) -> bool,
 ) -> Result<types::VpcPeeringConnection> {
-    wait::until(cx, status, wait::PATIENCE, async || {
+    wait::until(cx, status, wait::TIMEOUT, async || {
         let Some(connection) = describe_any(ec2, id).await? else { return Ok(None) };
         if !exists(&connection) {
             let reason = connection.status().and_then(|status| status.message()).unwrap_or("it was deleted");

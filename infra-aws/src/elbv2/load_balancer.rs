@@ -210,7 +210,7 @@ impl Described for LoadBalancer {
     async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
         let call = elbv2.delete_load_balancer().load_balancer_arn(&prior.id);
         found(call.send().await.context("DeleteLoadBalancer"))?;
-        wait::until(cx, "waiting until the balancer is deleted", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the balancer is deleted", wait::TIMEOUT, async || {
             Ok(with_arn(elbv2, &prior.id).await?.is_none().then_some(()))
         })
         .await
@@ -283,7 +283,7 @@ async fn named(elbv2: &Client, name: &str) -> Result<Option<types::LoadBalancer>
 }
 
 async fn wait_until_active(cx: &Context<'_>, elbv2: &Client, arn: &str) -> Result<()> {
-    wait::until(cx, "waiting until the balancer is active", wait::PATIENCE, async || {
+    wait::until(cx, "waiting until the balancer is active", wait::TIMEOUT, async || {
         let balancer = with_arn(elbv2, arn).await?;
         let balancer = balancer.ok_or_else(|| ProviderError::of(ErrorKind::NotFound, "the balancer was deleted"))?;
         let state = balancer.state();

@@ -310,7 +310,7 @@ impl Described for TargetGroup {
 
     async fn delete(cx: &Context<'_>, elbv2: &Client, prior: &Prior<Self>) -> Result<()> {
         let status = "waiting until no listener uses the group";
-        wait::while_needed(cx, status, Duration::from_mins(2), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(2), async || {
             elbv2.delete_target_group().target_group_arn(&prior.id).send().await.context("DeleteTargetGroup")
         })
         .await?;

@@ -79,7 +79,7 @@ impl Described for TargetGroupAttachment {
         if cx.client().readiness() == Readiness::ControlPlane {
             return Ok(());
         }
-        wait::until(cx, "waiting until the requests to the target are completed", wait::PATIENCE, async || {
+        wait::until(cx, "waiting until the requests to the target are completed", wait::TIMEOUT, async || {
             Ok(health(elbv2, arn.as_str(), &target).await?.is_none().then_some(()))
         })
         .await

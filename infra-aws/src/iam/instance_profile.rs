@@ -130,7 +130,7 @@ impl Described for InstanceProfile {
 
 async fn add(cx: &Context<'_>, iam: &Client, profile: &str, role: &str) -> Result<()> {
     let status = "waiting until the role and the profile are visible everywhere";
-    let added = wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+    let added = wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
         let call = iam.add_role_to_instance_profile().instance_profile_name(profile).role_name(role);
         call.send().await.context("AddRoleToInstanceProfile").map(drop)
     });

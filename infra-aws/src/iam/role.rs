@@ -109,7 +109,7 @@ impl Described for Role {
     }
 
     async fn create(cx: &Context<'_>, iam: &Client, inputs: &Self) -> Result<Self::Description> {
-        // When adding them fails, all policies are recorded, so that the next run removes those that are not declared then.
+        // All policies are recorded even if adding them fails: the next run removes those that it does not declare.
         let policies = inputs.policies.iter().map(|(name, document)| Ok((name.clone(), document.known()?)));
         let policies = policies.collect::<Result<_>>()?;
         let attached = inputs.managed_policies.iter().map(|arn| Ok(arn.known()?)).collect::<Result<_>>()?;
@@ -158,7 +158,7 @@ impl Described for Role {
         for arn in &attached {
             detach_policy(iam, name, arn).await?;
         }
-        wait::while_needed(cx, "waiting until the role is not in use", Duration::from_mins(1), async || {
+        wait::retry_while_in_use(cx, "waiting until the role is not in use", Duration::from_mins(1), async || {
             iam.delete_role().role_name(name).send().await.context("DeleteRole")
         })
         .await?;
@@ -225,7 +225,7 @@ async fn add_policies(
         if existing.get(policy).is_some_and(|text| same_document(Some(text), &document)) {
             continue;
         }
-        wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+        wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
             let call = iam.put_role_policy().role_name(name).policy_name(policy).policy_document(&document);
             call.send().await.context("PutRolePolicy")
         })
@@ -233,7 +233,7 @@ async fn add_policies(
     }
     for arn in &new.managed_policies {
         let arn = arn.known()?;
-        wait::while_inconsistent(cx, status, &["NoSuchEntity"], async || {
+        wait::retry_while_inconsistent(cx, status, &["NoSuchEntity"], async || {
             iam.attach_role_policy().role_name(name).policy_arn(&arn).send().await.context("AttachRolePolicy")
         })
         .await?;

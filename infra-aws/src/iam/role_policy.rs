@@ -119,7 +119,7 @@ impl Described for RolePolicy {
 }
 
 async fn put(cx: &Context<'_>, iam: &Client, role: &str, name: &str, document: &str) -> Result<()> {
-    wait::while_inconsistent(cx, "waiting until the role is visible everywhere", &["NoSuchEntity"], async || {
+    wait::retry_while_inconsistent(cx, "waiting until the role is visible everywhere", &["NoSuchEntity"], async || {
         let call = iam.put_role_policy().role_name(role).policy_name(name).policy_document(document);
         call.send().await.context("PutRolePolicy")
     })

@@ -202,14 +202,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn machines_and_documents_are_the_same() {
+    fn conversion_to_a_document_and_back_keeps_the_machine() {
         let document: Document = serde_json::from_value(whole()).unwrap();
         let machine = Machine::from(document);
         assert_eq!(serde_json::to_value(machine.document().unwrap()).unwrap(), whole());
     }
 
     #[test]
-    fn what_is_absent_is_left_out() {
+    fn absent_parts_are_omitted() {
         let document = Machine::debian().package("vim").document().unwrap();
         let expected = json!({"machine": 1, "image": "debian-12", "packages": ["vim"], "files": [], "services": []});
         assert_eq!(serde_json::to_value(document).unwrap(), expected);

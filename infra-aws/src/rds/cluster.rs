@@ -1,7 +1,7 @@
 //! `aws:rds:DbCluster`: an Aurora PostgreSQL cluster with its instances.
 
 use super::{
-    PATIENCE, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
+    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
     derived_name, differ, final_snapshot, known_groups, known_name,
     members::{self, ENGINE, Members},
     name_problem, retag, url, wait_until_deleted, with_tls,
@@ -18,7 +18,7 @@ use infra_core::target::Readiness;
 /// `ModifyDBInstance`, and by creating and deleting instances; deleted by `DeleteDBInstance` and `DeleteDBCluster`, which
 /// by default creates a final snapshot.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:rds:DbCluster", timeout = PATIENCE * 2)]
+#[resource(type = "aws:rds:DbCluster", timeout = TIMEOUT * 2)]
 // The API has these switches.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbCluster {
@@ -391,7 +391,7 @@ fn wanted_group(cluster: &types::DbCluster, inputs: &DbCluster) -> Result<String
 /// Waits until the cluster is available and its password is not being changed.
 async fn wait_until_available(cx: &Context<'_>, rds: &Client, id: &str) -> Result<types::DbCluster> {
     let control_plane = cx.client().readiness() == Readiness::ControlPlane;
-    wait::until(cx, "waiting until the cluster is available", PATIENCE, async || {
+    wait::until(cx, "waiting until the cluster is available", TIMEOUT, async || {
         let deleted = || ProviderError::of(ErrorKind::NotFound, format!("the cluster `{id}` does not exist any more"));
         let cluster = find(rds, id).await?.ok_or_else(deleted)?;
         let status = cluster.status().unwrap_or_default();

@@ -4,7 +4,7 @@ mod replica;
 mod requests;
 
 use super::{
-    PATIENCE, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
+    TIMEOUT, account_problems, declared_group, declared_groups, declared_port, declared_version, delete_when_idle,
     derived_name, final_snapshot, name_problem, retag, url, wait_until_deleted, with_tls,
 };
 use crate::{error::AwsError, prelude::*};
@@ -21,7 +21,7 @@ use infra_core::target::Readiness;
 /// `ModifyDBInstance`, and by `PromoteReadReplica` when it stops replicating; deleted by `DeleteDBInstance`, which by
 /// default creates a final snapshot, except of a replica.
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
-#[resource(type = "aws:rds:DbInstance", timeout = PATIENCE * 2)]
+#[resource(type = "aws:rds:DbInstance", timeout = TIMEOUT * 2)]
 // The API has these switches.
 #[allow(clippy::struct_excessive_bools)]
 pub struct DbInstance {
@@ -318,7 +318,7 @@ async fn find(rds: &Client, id: &str) -> Result<Option<types::DbInstance>, AwsEr
 /// Waits until the instance is available and has no pending changes.
 async fn wait_until_available(cx: &Context<'_>, rds: &Client, id: &str) -> Result<types::DbInstance> {
     let control_plane = cx.client().readiness() == Readiness::ControlPlane;
-    wait::until(cx, "waiting until the instance is available", PATIENCE, async || {
+    wait::until(cx, "waiting until the instance is available", TIMEOUT, async || {
         let (instance, _) = DbInstance::require(cx, rds, id).await?;
         if let Some(error) = failure(&instance) {
             return Err(error);

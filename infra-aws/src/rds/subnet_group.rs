@@ -103,7 +103,7 @@ impl Described for DbSubnetGroup {
 
     async fn delete(cx: &Context<'_>, rds: &Client, prior: &Prior<Self>) -> Result<()> {
         let status = "waiting until no database uses the group";
-        wait::while_needed(cx, status, Duration::from_mins(5), async || {
+        wait::retry_while_in_use(cx, status, Duration::from_mins(5), async || {
             rds.delete_db_subnet_group().db_subnet_group_name(&prior.id).send().await.context("DeleteDBSubnetGroup")
         })
         .await?;

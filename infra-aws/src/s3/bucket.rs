@@ -108,7 +108,7 @@ impl Handler for Bucket {
             None => inputs.request(cx, &s3, region).await?,
         }
         let created = created(&name, region);
-        match secure(cx, &s3, &name, &inputs.tags).await {
+        match block_public_access(cx, &s3, &name, &inputs.tags).await {
             Ok(()) => Ok(created),
             Err(error) => Err(created.failed(error)),
         }
@@ -126,7 +126,7 @@ impl Handler for Bucket {
 
     async fn update(cx: &Context<'_>, prior: &Prior<Self>, inputs: &Self) -> Result<Self::Outputs> {
         let s3 = cx.client().s3(cx.region()?).await;
-        secure(cx, &s3, &prior.id, &inputs.tags).await?;
+        block_public_access(cx, &s3, &prior.id, &inputs.tags).await?;
         retag(&s3, &prior.id, &prior.inputs.tags, &inputs.tags).await?;
         Ok(prior.outputs.clone())
     }
@@ -134,7 +134,7 @@ impl Handler for Bucket {
     async fn delete(cx: &Context<'_>, prior: &Prior<Self>) -> Result<()> {
         let s3 = cx.client().s3(cx.region()?).await;
         if prior.inputs.force_delete {
-            empty(cx, &s3, &prior.id).await?;
+            delete_objects(cx, &s3, &prior.id).await?;
         }
         match s3.delete_bucket().bucket(&prior.id).send().await.context("DeleteBucket") {
             Err(error) if error.has_code(&["BucketNotEmpty"]) => Err(error
@@ -173,9 +173,9 @@ async fn create(
     s3: &Client,
     region: &str,
     name: &str,
-    own: &BTreeMap<String, String>,
+    user_defined: &BTreeMap<String, String>,
 ) -> Result<(), AwsError> {
-    let tags = tags::for_create(cx, own);
+    let tags = tags::for_create(cx, user_defined);
     let mut place = CreateBucketConfiguration::builder().set_tags(Some(tags));
     if region != "us-east-1" {
         place = place.location_constraint(BucketLocationConstraint::from(region));
@@ -183,7 +183,7 @@ async fn create(
     let place = place.build();
     // A bucket with this name may have been deleted just before.
     let status = "waiting until the name can be used again";
-    wait::while_inconsistent(cx, status, &["OperationAborted"], async || {
+    wait::retry_while_inconsistent(cx, status, &["OperationAborted"], async || {
         let call = s3.create_bucket().bucket(name).create_bucket_configuration(place.clone());
         call.send().await.context("CreateBucket")
     })
@@ -192,7 +192,12 @@ async fn create(
 }
 
 /// Blocks public access, and adds the tags where `CreateBucket` did not.
-async fn secure(cx: &Context<'_>, s3: &Client, name: &str, own: &BTreeMap<String, String>) -> Result<()> {
+async fn block_public_access(
+    cx: &Context<'_>,
+    s3: &Client,
+    name: &str,
+    user_defined: &BTreeMap<String, String>,
+) -> Result<()> {
     let blocked = PublicAccessBlockConfiguration::builder()
         .block_public_acls(true)
         .ignore_public_acls(true)
@@ -200,13 +205,13 @@ async fn secure(cx: &Context<'_>, s3: &Client, name: &str, own: &BTreeMap<String
         .restrict_public_buckets(true)
         .build();
     let codes = ["NoSuchBucket", "OperationAborted"];
-    wait::while_inconsistent(cx, "waiting until the bucket is visible everywhere", &codes, async || {
+    wait::retry_while_inconsistent(cx, "waiting until the bucket is visible everywhere", &codes, async || {
         let call = s3.put_public_access_block().bucket(name).public_access_block_configuration(blocked.clone());
         call.send().await.context("PutPublicAccessBlock")
     })
     .await?;
     if tags_of(s3, name).await?.is_none_or(|tags| tags.is_empty()) {
-        put_tags(s3, name, tags::for_create(cx, own)).await?;
+        put_tags(s3, name, tags::for_create(cx, user_defined)).await?;
     }
     Ok(())
 }
@@ -246,7 +251,7 @@ async fn tags_of(s3: &Client, name: &str) -> Result<Option<Vec<Tag>>, AwsError> 
 }
 
 /// Deletes all versions of all objects.
-async fn empty(cx: &Context<'_>, s3: &Client, name: &str) -> Result<()> {
+async fn delete_objects(cx: &Context<'_>, s3: &Client, name: &str) -> Result<()> {
     let mut deleted = 0;
     loop {
         let objects = some_objects(s3, name).await?;

@@ -188,8 +188,8 @@ impl Upload {
     ) -> Result<String, AwsError> {
         cx.status(format!("uploading {} kB", self.bytes.div_ceil(1000)));
         // The SDK includes the time of sending in the read timeout. 100 kB/s is a slow connection.
-        let patience = Duration::from_secs(60 + self.bytes / 100_000);
-        let timeouts = TimeoutConfig::builder().read_timeout(patience).build();
+        let timeout = Duration::from_secs(60 + self.bytes / 100_000);
+        let timeouts = TimeoutConfig::builder().read_timeout(timeout).build();
         let metadata = cx.tags().into_iter().map(|(key, value)| (key.replace(':', "-"), value));
         let own = [(SHA256.to_owned(), self.sha256.clone()), (GENERATION.to_owned(), cx.generation().to_string())];
         let sum = STANDARD.encode(hex::decode(&self.sha256).unwrap_or_default());
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn object_without_sum_is_drift() {
+    fn object_without_sha256_is_drift() {
         let recorded = object("x", "12");
         let head = |metadata| Head { bucket: "files".into(), key: "a".into(), metadata, etag: "e".into() };
         let read = |metadata| BucketObject::normalize(&head(metadata), Some(&recorded)).inputs;
