@@ -4,16 +4,50 @@ use super::{Deletion, blockers, once, operation_filter, retag, tag_specification
 use crate::prelude::*;
 use aws_sdk_ec2::{Client, types};
 
-/// An internet gateway, attached to a VPC. A [`Route`](crate::Route) to it leads to the internet.
+/// An internet gateway: the connection of a VPC to the internet.
 ///
-/// Created by `CreateInternetGateway` and `AttachInternetGateway`. `DetachInternetGateway` and `AttachInternetGateway`
-/// move it to another VPC in place; `CreateTags` and `DeleteTags` change its tags.
+/// It is attached to one VPC. A [`Route`](crate::Route) to it makes a subnet public.
+///
+/// # Example
+/// ```
+/// # use infra_aws::{self as aws, *};
+/// # use infra_core::{Config, Result, Stack};
+/// # fn program(stack: &Stack, _: &Config) -> Result {
+/// # let virginia = aws::region(stack, "us-east-1");
+/// let vpc = virginia.add("vpc", Vpc::new("10.0.0.0/16"));
+/// let subnet = virginia.add("subnet", Subnet::of(&vpc.id, "10.0.1.0/24").public());
+/// let gateway = virginia.add("gateway", InternetGateway::of(&vpc.id));
+/// let route = Route::to("0.0.0.0/0").by_internet_gateway(&gateway.id);
+/// virginia.add("routes", RouteTable::of(&vpc.id).route(route).subnet(&subnet.id));
+/// # Ok(())
+/// # }
+/// # assert!(infra_core::testing::declare(&program).is_ok());
+/// ```
+///
+/// # API operations
+/// - Create: `DescribeInternetGateways`, which finds the gateway of an interrupted run; `CreateInternetGateway`;
+///   `DescribeInternetGateways` until the gateway is visible; `AttachInternetGateway`
+/// - Read: `DescribeInternetGateways`
+/// - Update: `DescribeInternetGateways`, `DetachInternetGateway`, `AttachInternetGateway`, `CreateTags`, `DeleteTags`
+/// - Delete: `DescribeInternetGateways`, `DetachInternetGateway`, `DeleteInternetGateway`; if the detachment is refused
+///   because a public address of the VPC is in use, `DescribeNetworkInterfaces`, `DescribeInstances`,
+///   `DescribeNatGateways` and `DescribeLoadBalancers` find the resources that use it
+///
+/// # Replacement
+/// No change replaces the gateway. A change of `vpc_id` detaches it from one VPC and attaches it to the other one.
+///
+/// # Import
+/// The id is the one of the gateway:
+///
+/// ```console
+/// $ stack import aws:ec2:InternetGateway gateway igw-0123456789abcdef0 --region us-east-1
+/// ```
 #[derive(Clone, Debug, Serialize, Deserialize, Resource)]
 #[resource(type = "aws:ec2:InternetGateway")]
 pub struct InternetGateway {
-    /// VPC that the gateway is attached to.
+    /// Id of the VPC that the gateway is attached to.
     pub vpc_id: Input<VpcId>,
-    /// User-defined tags.
+    /// User-defined tags: key → value; none by default.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
 }
